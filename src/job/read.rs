@@ -1,0 +1,335 @@
+//! Workload files: TOML in, a checked [`Workload`] out, or an error that points at the place.
+
+use std::{ops::Range, path::Path};
+
+use toml::de::DeTable;
+
+use super::{
+    Demand, Step, Steps, bounds,
+    text::{Text, Value, did_you_mean},
+};
+
+pub use super::text::ReadError;
+
+/// A named job, the scales to run it at, and a sentence on what it shows.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Its name.
+    pub name: String,
+    /// What it shows, in one sentence.
+    pub about: String,
+    /// How many jobs to offer at once, ascending.
+    pub scales: Vec<usize>,
+    /// With how many workers.
+    pub workers: Workers,
+    /// The job.
+    pub job: Steps,
+    /// A job that takes the place of jobs 0, n, 2 n, …
+    pub every: Option<(usize, Steps)>,
+    /// The text that it was read from: what other processes are given.
+    pub source: String,
+}
+
+/// The numbers of workers to run a workload with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// As many as there are cores.
+    Cores,
+    /// 1, 2, 4, … and the number of cores.
+    UpToCores,
+    /// These.
+    List(Vec<usize>),
+}
+
+impl Workers {
+    /// The numbers themselves, ascending, on a machine of `cores` cores.
+    #[must_use]
+    pub fn on(&self, cores: usize) -> Vec<usize> {
+        match self {
+            Workers::Cores => vec![cores],
+            Workers::UpToCores => {
+                let doubled = std::iter::successors(Some(1), |n| Some(n * 2));
+                doubled.take_while(|n| *n < cores).chain([cores]).collect()
+            }
+            Workers::List(list) => list.clone(),
+        }
+    }
+}
+
+const STEPS: [&str; 9] =
+    ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"];
+const KEYS: [&str; 6] = ["name", "about", "scale", "workers", "job", "every"];
+
+impl Workload {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the file, and where it can the line and column.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let file = path.display().to_string();
+        let fault = |message| ReadError { file: file.clone(), place: None, message };
+        let size = std::fs::metadata(path)
+            .map_err(|error| fault(format!("cannot be read: {error}")))?
+            .len();
+        if size > bounds::FILE {
+            let most = bounds::FILE;
+            return Err(fault(format!(
+                "a workload file has at most {most} bytes, this has {size}"
+            )));
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| fault(format!("cannot be read: {error}")))?;
+        Self::parse(&file, &text)
+    }
+
+    /// Parses `text`, calling it `file` in errors.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that points at the line and column.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ReadError> {
+        Reader(Text { file, text }).workload()
+    }
+
+    /// What a job asks of the machine; of the usual and the unusual job, the greater of each.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        let usual = Demand::of(&self.job);
+        let Some((_, other)) = &self.every else { return usual };
+        let other = Demand::of(other);
+        Demand {
+            // A batch lasts as long as its longest job: job 0 is always one of the others.
+            floor: usual.floor.max(other.floor),
+            serial: usual.serial.max(other.serial),
+            blocked: usual.blocked.max(other.blocked),
+            compute: usual.compute.max(other.compute),
+            units: usual.units.max(other.units),
+            round_trips: usual.round_trips.max(other.round_trips),
+            bytes: usual.bytes.max(other.bytes),
+            hops: usual.hops.max(other.hops),
+            connects: usual.connects.max(other.connects),
+            sockets: usual.sockets.max(other.sockets),
+            tasks: usual.tasks.max(other.tasks),
+            depth: usual.depth.max(other.depth),
+        }
+    }
+
+    /// All of `jobs` jobs' demand one after another, usual and unusual ones as they come.
+    #[must_use]
+    pub fn demand_of_all(&self, jobs: usize) -> Demand {
+        let others = self.every.as_ref().map_or(0, |(nth, _)| jobs.div_ceil(*nth));
+        let times = |steps: &Steps, jobs| {
+            Demand::of(&[Step::Gather { width: jobs, of: Box::new(steps.clone()) }])
+        };
+        let other = self.every.as_ref().map(|(_, steps)| times(steps, others));
+        [Some(times(&self.job, jobs - others)), other].into_iter().flatten().sum()
+    }
+
+    /// Whether a step of this name occurs, at any depth.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        fn within(steps: &[Step], name: &str) -> bool {
+            steps.iter().any(|step| {
+                step.name() == name
+                    || matches!(step, Step::Offload(of) | Step::Gather { of, .. } if within(of, name))
+            })
+        }
+        within(&self.job, name) || self.every.as_ref().is_some_and(|(_, steps)| within(steps, name))
+    }
+}
+
+struct Reader<'a>(Text<'a>);
+
+impl<'a> Reader<'a> {
+    fn workload(&self) -> Result<Workload, ReadError> {
+        let root = self.0.parse()?;
+        let top = root.span().start..root.span().start;
+        let table = root.get_ref();
+        self.only(table, &KEYS, "a workload")?;
+        let name = self.need(table, "name", top.clone(), "a workload")?;
+        let job = self.need(table, "job", top, "a workload")?;
+        let list = |key| table.get(key).map(|value| self.numbers(value, key)).transpose();
+        let workers = match table.get("workers") {
+            Some(value) => self.workers(value)?,
+            None => Workers::Cores,
+        };
+        Ok(Workload {
+            name: self.name(name)?,
+            about: match table.get("about") {
+                Some(about) => self.0.string(about, "about is a sentence")?.to_owned(),
+                None => String::new(),
+            },
+            scales: list("scale")?.unwrap_or_else(|| vec![1, 10, 100]),
+            workers,
+            job: self.job(job)?,
+            every: table.get("every").map(|every| self.every(every)).transpose()?,
+            source: self.0.text.to_owned(),
+        })
+    }
+
+    /// A name is part of paths and of benchmark identifiers.
+    fn name(&self, value: &Value<'a>) -> Result<String, ReadError> {
+        let name = self.0.string(value, "name is a word such as \"service\"")?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_+.".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
+            let rule = "a name has 1 to 64 of the characters a-z 0-9 - _ + . and does not begin with a dot";
+            return self.0.wrong(value, format!("{rule}, unlike {name:?}"));
+        }
+        Ok(name.to_owned())
+    }
+
+    fn numbers(&self, value: &Value<'a>, key: &str) -> Result<Vec<usize>, ReadError> {
+        let bound = if key == "scale" { bounds::SCALE } else { bounds::WORKERS };
+        let list = self.0.array(value, &format!("{key} is a list such as [1, 10, 100]"))?;
+        let mut numbers = Vec::new();
+        for item in list {
+            numbers.push(self.0.number(item, bound)? as usize);
+        }
+        if numbers.is_empty() || numbers.len() > 32 || !numbers.is_sorted_by(|a, b| a < b) {
+            return self
+                .0
+                .wrong(value, format!("{key} lists 1 to 32 numbers, each more than the last"));
+        }
+        Ok(numbers)
+    }
+
+    fn workers(&self, value: &Value<'a>) -> Result<Workers, ReadError> {
+        match self.0.string(value, "") {
+            Ok("cores") => Ok(Workers::Cores),
+            Ok("1..cores") => Ok(Workers::UpToCores),
+            Ok(other) => self.0.wrong(
+                value,
+                format!(
+                    "workers is \"cores\", \"1..cores\" or a list such as [1, 2], not {other:?}"
+                ),
+            ),
+            Err(_) => self.numbers(value, "workers").map(Workers::List),
+        }
+    }
+
+    fn every(&self, value: &Value<'a>) -> Result<(usize, Steps), ReadError> {
+        let table = self.0.table(value, "every is a table { nth = 10, job = [..] }")?;
+        self.only(table, &["nth", "job"], "every")?;
+        let nth = self.0.number(self.need(table, "nth", value.span(), "every")?, bounds::NTH)?;
+        Ok((nth as usize, self.job(self.need(table, "job", value.span(), "every")?)?))
+    }
+
+    /// A whole job, within the bounds of its sums.
+    fn job(&self, value: &Value<'a>) -> Result<Steps, ReadError> {
+        let steps = self.steps(value, 1)?;
+        Demand::of(&steps).check().or_else(|message| self.0.wrong(value, message))?;
+        Ok(steps)
+    }
+
+    fn steps(&self, value: &Value<'a>, depth: usize) -> Result<Steps, ReadError> {
+        let list =
+            self.0.array(value, "a job is a list of steps such as [{ sleep = \"10ms\" }]")?;
+        if list.len() > bounds::STEPS {
+            let most = bounds::STEPS;
+            return self
+                .0
+                .wrong(value, format!("a list has at most {most} steps, not {}", list.len()));
+        }
+        if depth > bounds::DEPTH {
+            let most = bounds::DEPTH;
+            return self.0.wrong(value, format!("steps nest at most {most} deep"));
+        }
+        let mut steps = Vec::new();
+        for item in list {
+            let step = self.step(item, depth)?;
+            let connected = steps.contains(&Step::Connect);
+            if matches!(step, Step::Exchange { .. }) && !connected {
+                return self.0.wrong(
+                    item,
+                    "exchange needs a connection: put { connect = \"echo\" } before it in the same list",
+                );
+            }
+            steps.push(step);
+        }
+        Ok(steps.into())
+    }
+
+    fn step(&self, value: &Value<'a>, depth: usize) -> Result<Step, ReadError> {
+        let text = self.0;
+        let table = text.table(value, "a step is a table such as { sleep = \"10ms\" }")?;
+        let mut keys = table.iter();
+        let (Some((key, of)), None) = (keys.next(), keys.next()) else {
+            let count = table.len();
+            return text.wrong(value, format!("a step has exactly one key, this one has {count}"));
+        };
+        Ok(match key.get_ref().as_ref() {
+            "sleep" => Step::Sleep(text.duration(of, "sleep", bounds::WAIT)?),
+            "block" => Step::Block(text.duration(of, "block", bounds::WAIT)?),
+            "compute" => Step::Compute(text.number(of, bounds::ROUNDS)?),
+            "hop" => Step::Hop(text.number(of, bounds::HOPS)?),
+            "yield" => Step::Yield(text.number(of, bounds::YIELDS)?),
+            "offload" => Step::Offload(Box::new(self.offload(of, depth)?)),
+            "connect" => match text.string(of, "connect names a server: \"echo\"")? {
+                "echo" => Step::Connect,
+                other => {
+                    let message = format!("no server is called {other:?}: the suite has \"echo\"");
+                    return text.wrong(of, message);
+                }
+            },
+            "exchange" => {
+                let table = text.table(of, "exchange is a table { bytes = 100, times = 1 }")?;
+                self.only(table, &["bytes", "times"], "exchange")?;
+                let need = |key| self.need(table, key, of.span(), "exchange");
+                Step::Exchange {
+                    bytes: text.size(need("bytes")?, bounds::BYTES)?,
+                    times: text.number(need("times")?, bounds::TIMES)?,
+                }
+            }
+            "gather" => {
+                let table = text.table(of, "gather is a table { width = 8, of = [..] }")?;
+                self.only(table, &["width", "of"], "gather")?;
+                let need = |key| self.need(table, key, of.span(), "gather");
+                Step::Gather {
+                    width: text.number(need("width")?, bounds::WIDTH)? as usize,
+                    of: Box::new(self.steps(need("of")?, depth + 1)?),
+                }
+            }
+            unknown => {
+                let hint = did_you_mean(unknown, STEPS);
+                let known = STEPS.join(", ");
+                let message = format!("unknown step `{unknown}`: {hint}a step is one of {known}");
+                return Err(text.error(key.span(), message));
+            }
+        })
+    }
+
+    fn offload(&self, value: &Value<'a>, depth: usize) -> Result<Steps, ReadError> {
+        let steps = self.steps(value, depth + 1)?;
+        match steps.iter().find(|step| !matches!(step, Step::Block(_) | Step::Compute(_))) {
+            None => Ok(steps),
+            Some(step) => {
+                let name = step.name();
+                self.0.wrong(value, format!("offload takes block and compute steps, not {name}"))
+            }
+        }
+    }
+
+    fn need<'v>(
+        &self,
+        table: &'v DeTable<'a>,
+        key: &str,
+        span: Range<usize>,
+        of: &str,
+    ) -> Result<&'v Value<'a>, ReadError> {
+        table.get(key).ok_or_else(|| self.0.error(span, format!("{of} needs the key `{key}`")))
+    }
+
+    fn only(&self, table: &DeTable<'a>, known: &[&str], of: &str) -> Result<(), ReadError> {
+        match table.keys().find(|key| !known.contains(&key.get_ref().as_ref())) {
+            None => Ok(()),
+            Some(key) => {
+                let hint = did_you_mean(key.get_ref(), known.iter().copied());
+                let (unknown, known) = (key.get_ref(), known.join(", "));
+                let message =
+                    format!("unknown key `{unknown}`: {hint}the keys of {of} are {known}");
+                Err(self.0.error(key.span(), message))
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The proof that steps were done, computable beforehand from their definition.
+
+use std::num::NonZeroU64;
+
+use super::Step;
+
+/// Units done and a checksum that only doing them, in order, yields.
+///
+/// Two words, with a place to spare for an error's pointer: a job's result costs what a hand-written one would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Never 0: one more than the units.
+    units_and_one: NonZeroU64,
+    checksum: u64,
+}
+
+impl Receipt {
+    /// The receipt of a job that has yet to do anything.
+    #[inline]
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Receipt { units_and_one: NonZeroU64::MIN, checksum: seed }
+    }
+
+    /// Elementary operations done: sleeps, round trips, computations, yields.
+    #[must_use]
+    pub fn units(self) -> u64 {
+        self.units_and_one.get() - 1
+    }
+
+    /// What the operations made of the seed.
+    #[inline]
+    #[must_use]
+    pub fn checksum(self) -> u64 {
+        self.checksum
+    }
+
+    /// Adds operations that leave no other trace.
+    #[inline]
+    pub fn waited(&mut self, units: u64) {
+        self.units_and_one = self.units_and_one.saturating_add(units);
+    }
+
+    /// Adds one operation, which turned the checksum into `checksum`.
+    #[inline]
+    pub fn did(&mut self, checksum: u64) {
+        self.waited(1);
+        self.checksum = checksum;
+    }
+
+    /// Adds what children did, whose order counts.
+    #[must_use]
+    pub fn join(mut self, children: impl IntoIterator<Item = Receipt>) -> Self {
+        for child in children {
+            self.waited(child.units());
+            self.checksum = mix(self.checksum ^ child.checksum);
+        }
+        self
+    }
+
+    /// The seed of child `index` of a job that has come this far.
+    #[inline]
+    #[must_use]
+    pub fn child_seed(self, index: usize) -> u64 {
+        child_seed(self.checksum, index)
+    }
+
+    /// What a job of `steps` that starts from `seed` must return.
+    #[must_use]
+    pub fn expected(steps: &[Step], seed: u64) -> Receipt {
+        let mut so_far = Receipt::new(seed);
+        for step in steps {
+            match step {
+                Step::Connect | Step::Sleep(_) | Step::Block(_) => so_far.waited(1),
+                Step::Yield(times) => so_far.waited(*times),
+                Step::Compute(rounds) => so_far.did(compute(so_far.checksum, *rounds)),
+                Step::Exchange { times, .. } | Step::Hop(times) => {
+                    (0..*times).for_each(|_| so_far.did(mix(so_far.checksum)));
+                }
+                Step::Offload(of) => {
+                    so_far = so_far.join([Receipt::expected(of, so_far.child_seed(0))]);
+                }
+                Step::Gather { width, of } => {
+                    let parent = so_far;
+                    let child = |index| Receipt::expected(of, parent.child_seed(index));
+                    so_far = so_far.join((0..*width).map(child));
+                }
+            }
+        }
+        so_far
+    }
+}
+
+/// The seed of child `index` of whatever has the checksum `parent`.
+#[inline]
+pub(super) fn child_seed(parent: u64, index: usize) -> u64 {
+    mix(parent.wrapping_add(index as u64))
+}
+
+/// `rounds` rounds of [`mix`], each of which needs the one before: they can be neither skipped nor overlapped.
+#[inline]
+#[must_use]
+pub fn compute(mut value: u64, rounds: u64) -> u64 {
+    for _ in 0..rounds {
+        value = mix(value);
+    }
+    value
+}
+
+/// One step of `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+#[inline]
+#[must_use]
+pub fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn mix_is_splitmix64_with_its_published_first_outputs() {
+        // The reference implementation's outputs for seed 1234567.
+        let mut state = 1_234_567_u64;
+        let mut next = || {
+            let output = mix(state);
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            output
+        };
+        assert_eq!(next(), 6_457_827_717_110_365_317);
+        assert_eq!(next(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn a_result_is_two_words() {
+        assert_eq!(size_of::<std::io::Result<Receipt>>(), 16);
+    }
+
+    #[test]
+    fn every_operation_left_out_or_out_of_order_shows() {
+        let full = [Step::Compute(3), Step::Hop(2), Step::Sleep(Duration::from_millis(1))];
+        let receipt = Receipt::expected(&full, 7);
+        assert_eq!(receipt.units(), 4);
+        assert_ne!(receipt, Receipt::expected(&full, 8));
+        for left_out in 0..full.len() {
+            let mut steps = full.to_vec();
+            steps.remove(left_out);
+            assert_ne!(receipt, Receipt::expected(&steps, 7), "without {left_out}");
+        }
+        let children = [Receipt::new(1), Receipt::new(2)];
+        let swapped = [children[1], children[0]];
+        assert_ne!(Receipt::new(0).join(children), Receipt::new(0).join(swapped));
+    }
+}

@@ -1,0 +1,22 @@
+//! **paceline** runs the same jobs on every concurrency model and shows, honestly, which one keeps pace.
+//!
+//! The modules stand in reading order, and each uses only those above it; a test holds them to it.
+//!
+//! * [`job`]: what a job is, read from TOML, and what doing it must yield;
+//! * [`model`]: what a concurrency model offers to jobs;
+//! * [`perform`]: the one interpreter of jobs, and batches of them;
+//! * [`models`]: the models, one to a file, and their registry;
+//! * [`workloads`]: the built-in workloads, one TOML file each;
+//! * [`measure`]: the only clock; rounds, the processes that run them, the echo server;
+//! * [`machine`]: fingerprint and limits of this machine;
+//! * [`record`]: what is kept under `results/`;
+//! * [`report`]: tables for people;
+//! * [`run`]: the instrument of rounds, a fresh process each;
+//! * [`bench`]: the instrument behind `cargo bench`, driven by criterion;
+//! * [`cli`]: the command line.
+
+pub mod job;
+pub mod model;
+pub mod models;
+pub mod perform;
+pub mod workloads;

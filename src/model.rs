@@ -1,0 +1,328 @@
+//! What a concurrency model offers to jobs, and how one is started and stopped.
+//!
+//! Jobs hold a [`Model`]: a `Copy` handle of at most a word, so that they pass it on without a reference count. What
+//! owns the threads is its [`Runtime`], which lives outside the jobs and outside the clock.
+//!
+//! Blocking models implement [`Blocking`] instead: the same operations as plain functions. They get the same `async`
+//! methods, which never return `Pending`, and [`now`] runs such a future as the plain function it is.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    pin::pin,
+    sync::mpsc,
+    task::{Context, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::job::{Receipt, Servers, mix};
+
+/// A concurrency model, as its jobs see it.
+pub trait Model: Copy + Send + Sync + 'static {
+    /// A connected TCP stream of this model.
+    type Stream: Stream;
+    /// Whether jobs hold their thread, or their stack, while they wait; their futures are then never stored.
+    const BLOCKS: bool = false;
+
+    /// Where the echo server listens.
+    fn servers(self) -> Servers {
+        echo_servers()
+    }
+
+    /// Waits until `duration` has elapsed, from the call on. Returns the timer itself: a wrapper would be larger.
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send;
+
+    /// Gives way to other jobs once.
+    fn yield_now(self) -> impl Future<Output = ()> + Send;
+
+    /// Connects to `address`, and sets `TCP_NODELAY`.
+    fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Does blocking or CPU-heavy work where the model puts it.
+    fn offload<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + Send;
+
+    /// Starts a partner and passes it a message `times` times, which it sends back mixed. Returns the last.
+    fn hop(self, times: u64, message: u64) -> impl Future<Output = io::Result<u64>> + Send;
+
+    /// Runs `child(0)` to `child(width - 1)` at once, from within a job, and returns their outputs in that order.
+    ///
+    /// # Panics
+    ///
+    /// The future panics where a child does, or where the machine can start no more of them: the process that runs a
+    /// cell then ends, and its cell is `failed`.
+    fn gather<F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> impl Future<Output = Vec<F::Output>> + Send
+    where
+        F: Future<Output: Send> + Send + 'static;
+}
+
+/// What owns the threads of a started model. Dropping it stops the model and waits for its threads.
+pub trait Runtime: Sized {
+    /// What its jobs hold.
+    type Model: Model;
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where a thread, a ring or a poller cannot be had, or a setting cannot be honoured.
+    fn start(settings: &Settings) -> io::Result<Self>;
+
+    /// The handle for its jobs.
+    fn model(&self) -> Self::Model;
+
+    /// Runs `root` on one of the workers and waits for it.
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static;
+
+    /// Runs `job(0)` to `job(jobs - 1)` at once, handed in from a thread that is no worker, and returns their outputs
+    /// in that order.
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static;
+}
+
+/// How to start a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many worker threads.
+    pub workers: usize,
+}
+
+/// Reads the clock; only the measuring module has one to give.
+pub type Clock = fn() -> Instant;
+
+static SERVERS: std::sync::OnceLock<Vec<SocketAddr>> = std::sync::OnceLock::new();
+
+/// Says where the echo server of this process's jobs listens. The first call decides.
+pub fn set_echo_servers(addresses: Vec<SocketAddr>) {
+    let _ = SERVERS.set(addresses);
+}
+
+fn echo_servers() -> Servers {
+    SERVERS.get().map_or(&[], Vec::as_slice)
+}
+
+/// A connected byte stream whose buffers are passed by value, the one shape that std, readiness and completion
+/// runtimes can all implement without a copy. On an error the buffer is dropped.
+pub trait Stream: Send {
+    /// Writes all of `buffer`.
+    fn send(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+
+    /// Reads exactly `buffer.len()` bytes over what `buffer` holds.
+    fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+
+    /// Does `times` round trips of `bytes`, each of which carries the checksum there and back.
+    fn exchange(
+        &mut self,
+        bytes: usize,
+        times: u64,
+        receipt: Receipt,
+    ) -> impl Future<Output = io::Result<Receipt>> + Send {
+        async move { round_trips!(self, bytes, times, receipt) }
+    }
+}
+
+/// The body of `exchange`, for streams that are `Send` and for those that are not: generic over that, Rust is only
+/// in macros. Of the reply every byte is checked: its head is cleared before, or a reply that never came would look
+/// right, and the rest must still be the filling.
+macro_rules! round_trips {
+    ($stream:expr, $bytes:expr, $times:expr, $receipt:expr) => {{
+        let mut receipt: $crate::job::Receipt = $receipt;
+        let mut message = vec![$crate::model::FILLING; $bytes];
+        for _ in 0..$times {
+            message[..8].copy_from_slice(&receipt.checksum().to_le_bytes());
+            message = $stream.send(message).await?;
+            message[..8].fill(0);
+            message = $stream.receive(message).await?;
+            receipt.did($crate::job::mix($crate::model::head(&message)));
+        }
+        if message[8..].iter().any(|byte| *byte != $crate::model::FILLING) {
+            return Err(std::io::Error::other(
+                "the echo server returned other bytes than it was sent",
+            ));
+        }
+        Ok(receipt)
+    }};
+}
+pub(crate) use round_trips;
+
+/// What a message holds behind its first 8 bytes.
+pub(crate) const FILLING: u8 = 0xA5;
+
+/// The checksum that a message starts with.
+#[inline]
+pub(crate) fn head(message: &[u8]) -> u64 {
+    u64::from_le_bytes(*message.first_chunk().expect("messages hold at least 8 bytes"))
+}
+
+/// The body of `hop` on a model whose tasks are futures: `$spawn` starts the partner, `$channel` makes a bounded
+/// channel of one place, and `$some` is the pattern of a message received.
+macro_rules! volley {
+    ($times:expr, $message:expr, spawn: $spawn:expr, channel: $channel:expr, some: $some:ident) => {{
+        #[allow(
+            unused_mut,
+            reason = "some channels receive by exclusive reference, some by shared"
+        )]
+        let ((to, mut inbox), (back, mut replies)) = ($channel, $channel);
+        let partner = $spawn(async move {
+            while let $some(message) = inbox.recv().await {
+                if back.send($crate::job::mix(message)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let mut message: u64 = $message;
+        for _ in 0..$times {
+            let sent = to.send(message).await.is_ok();
+            let $some(reply) = replies.recv().await else {
+                return Err($crate::model::partner_left());
+            };
+            debug_assert!(sent);
+            message = reply;
+        }
+        drop(to);
+        let _ = partner.await;
+        Ok(message)
+    }};
+}
+pub(crate) use volley;
+
+pub(crate) fn partner_left() -> io::Error {
+    io::Error::other("the partner of a hop ended early")
+}
+
+/// A model whose jobs are plain functions that hold their thread, or their stack, while they wait.
+pub trait Blocking: Copy + Send + Sync + 'static {
+    /// A connected TCP stream.
+    type Stream: Read + Write + Send;
+
+    /// See [`Model::sleep`].
+    fn sleep(self, duration: Duration) {
+        thread::sleep(duration);
+    }
+
+    /// See [`Model::yield_now`].
+    fn yield_now(self) {
+        thread::yield_now();
+    }
+
+    /// See [`Model::connect`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of connecting.
+    fn connect(self, address: SocketAddr) -> io::Result<Self::Stream>;
+
+    /// See [`Model::hop`]. By default the partner is an OS thread.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where no partner can be started.
+    fn hop(self, times: u64, message: u64) -> io::Result<u64> {
+        hop_between_threads(times, message)
+    }
+
+    /// See [`Model::gather`].
+    fn gather<T: Send + 'static>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
+    ) -> Vec<T>;
+}
+
+/// `std::net`'s connect, as every thread-based model does it.
+pub(crate) fn connect_std(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn hop_between_threads(times: u64, mut message: u64) -> io::Result<u64> {
+    let ((to, inbox), (back, replies)) = (mpsc::sync_channel(1), mpsc::sync_channel(1));
+    let partner = thread::Builder::new()
+        .spawn(move || inbox.iter().try_for_each(|message| back.send(mix(message))))?;
+    for _ in 0..times {
+        to.send(message).map_err(|_| partner_left())?;
+        message = replies.recv().map_err(|_| partner_left())?;
+    }
+    drop(to);
+    partner.join().map_err(|_| partner_left())?.map_err(|_| partner_left())?;
+    Ok(message)
+}
+
+impl<B: Blocking> Model for B {
+    type Stream = Plain<B::Stream>;
+    const BLOCKS: bool = true;
+
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
+        async move { Blocking::sleep(self, duration) }
+    }
+
+    async fn yield_now(self) {
+        Blocking::yield_now(self);
+    }
+
+    async fn connect(self, address: SocketAddr) -> io::Result<Self::Stream> {
+        Blocking::connect(self, address).map(Plain)
+    }
+
+    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        work()
+    }
+
+    async fn hop(self, times: u64, message: u64) -> io::Result<u64> {
+        Blocking::hop(self, times, message)
+    }
+
+    async fn gather<F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        Blocking::gather(self, width, move |index| now(child(index)))
+    }
+}
+
+/// A stream that blocks.
+pub struct Plain<S>(S);
+
+impl<S: Read + Write + Send> Stream for Plain<S> {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.0.write_all(&buffer)?;
+        Ok(buffer)
+    }
+
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.0.read_exact(&mut buffer)?;
+        Ok(buffer)
+    }
+}
+
+/// Runs a future of a blocking model, which is ready at its first poll.
+///
+/// # Panics
+///
+/// Panics if the future is pending, that is, if a blocking model awaited something asynchronous.
+#[inline]
+pub fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a blocking model's future must be ready at its first poll"),
+    }
+}

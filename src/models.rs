@@ -1,0 +1,243 @@
+//! The models, one to a file, and their registry. A new one is a file, its `mod` line and its line in [`MODELS`].
+
+mod async_std;
+#[cfg(target_os = "linux")]
+mod compio;
+#[cfg(target_os = "linux")]
+mod glommio;
+mod may;
+#[cfg(target_os = "linux")]
+mod monoio;
+mod per_core;
+mod pool;
+mod rayon;
+mod sequential;
+mod smol;
+mod threads;
+mod tokio;
+mod tokio_per_core;
+mod trust;
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::{
+    job::{Workload, did_you_mean},
+    model::{Runtime, Settings},
+    perform::{Arm, Placement, start},
+};
+
+/// Every in-process model, in the order of tables.
+pub static MODELS: &[Entry] = &[
+    sequential::ENTRY,
+    threads::ENTRY,
+    pool::ENTRY,
+    rayon::ENTRY,
+    tokio::MULTI_THREAD,
+    tokio::CURRENT_THREAD,
+    tokio_per_core::ENTRY,
+    tokio::WITH_RAYON,
+    smol::ENTRY,
+    async_std::ENTRY,
+    #[cfg(target_os = "linux")]
+    compio::ENTRY,
+    #[cfg(target_os = "linux")]
+    monoio::ENTRY,
+    #[cfg(target_os = "linux")]
+    glommio::ENTRY,
+    may::ENTRY,
+];
+
+/// The model called `name`.
+///
+/// # Errors
+///
+/// Returns a sentence that suggests a close name or lists all.
+pub fn find(name: &str) -> Result<&'static Entry, String> {
+    let names = || MODELS.iter().map(|entry| entry.about.name);
+    MODELS.iter().find(|entry| entry.about.name == name).ok_or_else(|| {
+        let (hint, all) = (did_you_mean(name, names()), names().collect::<Vec<_>>().join(", "));
+        format!("no model is called `{name}`: {hint}the models are {all}")
+    })
+}
+
+/// A model: what is to be known of it, and how to start it.
+pub struct Entry {
+    /// What is to be known of it.
+    pub about: About,
+    start: fn(&Settings) -> io::Result<Box<dyn Arm>>,
+}
+
+/// What is to be known of a model before it is started.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is of.
+    pub family: Family,
+    /// The crate that makes it; `None` for the standard library.
+    pub package: Option<&'static str>,
+    /// How it is set up.
+    pub tag: Tag,
+    /// What it is, and every setting that is not the crate's default.
+    pub note: &'static str,
+    /// Where batches can be offered from; the first is what its users would write.
+    pub placements: &'static [Placement],
+    /// How many workers it can have.
+    pub width: Width,
+    /// What a task of it occupies.
+    pub task: Task,
+    /// What its jobs wait with.
+    pub driver: Driver,
+    /// The steps it does not support.
+    pub lacks: &'static [Lacks],
+    /// Threads that stay after it was stopped, by the beginning of their names: reactors that their crate starts once
+    /// for the whole process. `None` where the model cannot be stopped at all, and needs a process of its own.
+    pub leaves: Option<&'static [&'static str]>,
+    /// The environment that a process needs for it.
+    pub environment: Option<&'static str>,
+    /// Whether it can run here.
+    pub available: fn() -> Result<(), String>,
+}
+
+impl About {
+    pub(crate) const DEFAULT: About = About {
+        name: "",
+        family: Family::Threads,
+        package: None,
+        tag: Tag::Idiomatic,
+        note: "",
+        placements: &[Placement::Inside, Placement::Outside],
+        width: Width::Any,
+        task: Task::Heap,
+        driver: Driver::None,
+        lacks: &[],
+        leaves: Some(&[]),
+        environment: None,
+        available: || Ok(()),
+    };
+
+    /// Why this model cannot do `workload`, if so.
+    #[must_use]
+    pub fn lacks_for(&self, workload: &Workload) -> Option<String> {
+        let lack = self.lacks.iter().find(|lack| workload.has(lack.step))?;
+        Some(format!("{} does not support `{}`: {}", self.name, lack.step, lack.why))
+    }
+
+    /// The numbers of workers, out of `wanted`, that it can have.
+    #[must_use]
+    pub fn workers(&self, wanted: &[usize]) -> Vec<Option<usize>> {
+        match self.width {
+            Width::Any => wanted.iter().copied().map(Some).collect(),
+            Width::One => vec![Some(1)],
+            Width::PerTask => vec![None],
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) const fn new<R: Runtime + 'static>(about: About) -> Self {
+        Entry { about, start: start::<R> }
+    }
+
+    /// Starts the model in this process.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started, or a setting cannot be honoured.
+    pub fn start(&self, settings: &Settings) -> io::Result<Box<dyn Arm>> {
+        (self.start)(settings)
+    }
+}
+
+/// What a model is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// OS threads, and the caller's alone.
+    Threads,
+    /// Futures on readiness (epoll, kqueue).
+    Async,
+    /// Futures on `io_uring`.
+    IoUring,
+    /// Coroutines with stacks of their own.
+    Coroutines,
+}
+
+/// How a model is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tag {
+    /// As its documentation tells its users to.
+    Idiomatic,
+    /// With settings that its defaults do not have.
+    Tuned,
+    /// Discontinued, kept because people must migrate off it.
+    Historical,
+}
+
+/// How many workers a model can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// As many as it is told to.
+    Any,
+    /// One.
+    One,
+    /// None of its own: a thread for every task.
+    PerTask,
+}
+
+/// What a task occupies besides heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Nothing.
+    Heap,
+    /// An OS thread.
+    Thread,
+    /// A stack in a memory map of its own.
+    Stack,
+}
+
+/// What the jobs of a model wait with, as the kernel sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// System calls that block.
+    None,
+    /// epoll, or kqueue.
+    Readiness,
+    /// `io_uring`.
+    IoUring,
+}
+
+/// A step that a model does not support, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Lacks {
+    /// The step's name.
+    pub step: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Whether a runtime on `io_uring` can be started here.
+#[cfg(target_os = "linux")]
+fn io_uring_works<C: per_core::Core>() -> Result<(), String> {
+    // On a thread of its own, and caught: some runtimes return an error without a ring, others panic.
+    let tried = std::thread::Builder::new()
+        .name("io_uring-probe".into())
+        .spawn(|| std::panic::catch_unwind(|| C::run(async {})));
+    let why = match tried.map(std::thread::JoinHandle::join) {
+        Ok(Ok(Ok(Ok(())))) => return Ok(()),
+        Ok(Ok(Ok(Err(error)))) | Err(error) => error.to_string(),
+        Ok(Ok(Err(_)) | Err(_)) => "the runtime panicked at its start".into(),
+    };
+    let disabled =
+        std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    let hint = match disabled.trim() {
+        "1" | "2" => "; it is switched off: sysctl -w kernel.io_uring_disabled=0",
+        _ => {
+            "; a container needs a seccomp profile that permits io_uring, and 512 KiB of locked memory a worker"
+        }
+    };
+    Err(format!("io_uring cannot be used: {why}{hint}"))
+}

@@ -1,0 +1,126 @@
+//! `async-std`: discontinued in favour of smol (2025), kept as the historical baseline that people migrate off.
+//!
+//! Its executor is one for the process, starts at first use, cannot stop, and takes its width from the environment.
+
+use std::{env, io, net::SocketAddr, sync::mpsc, time::Duration};
+
+use async_std::{
+    channel,
+    io::{ReadExt, WriteExt},
+    net::TcpStream,
+    task,
+};
+
+use super::{About, Driver, Entry, Family, Tag};
+use crate::model::{Model, Runtime, Settings, Stream, volley};
+
+const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
+
+pub(super) const ENTRY: Entry = Entry::new::<AsyncStd>(About {
+    name: "async-std",
+    family: Family::Async,
+    package: Some("async-std"),
+    tag: Tag::Historical,
+    note: "the global executor, its width set by ASYNC_STD_THREAD_COUNT; offload by spawn_blocking",
+    driver: Driver::Readiness,
+    leaves: None,
+    environment: Some(THREADS),
+    ..About::DEFAULT
+});
+
+/// The global executor.
+#[derive(Clone, Copy)]
+struct AsyncStd;
+
+impl Runtime for AsyncStd {
+    type Model = AsyncStd;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        let workers = settings.workers;
+        let set = env::var(THREADS).ok().and_then(|count| count.parse().ok());
+        if set == Some(workers) {
+            return Ok(AsyncStd);
+        }
+        Err(io::Error::other(format!(
+            "async-std has as many workers as {THREADS} says; set it to {workers}"
+        )))
+    }
+
+    fn model(&self) -> AsyncStd {
+        AsyncStd
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (give, output) = mpsc::sync_channel(1);
+        task::spawn(async move { drop(give.send(root.await)) });
+        output.recv().expect("the root panicked")
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        task::block_on(self.gather(jobs, job))
+    }
+}
+
+impl Model for AsyncStd {
+    type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
+        task::sleep(duration)
+    }
+
+    async fn yield_now(self) {
+        task::yield_now().await;
+    }
+
+    async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        task::spawn_blocking(work).await
+    }
+
+    async fn hop(self, times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: task::spawn, channel: channel::bounded(1), some: Ok)
+    }
+
+    async fn gather<F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let tasks: Vec<_> = (0..width).map(|index| task::spawn(child(index))).collect();
+        let mut outputs = Vec::with_capacity(width);
+        for task in tasks {
+            outputs.push(task.await);
+        }
+        outputs
+    }
+}
+
+impl Stream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.write_all(&buffer).await?;
+        Ok(buffer)
+    }
+
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.read_exact(&mut buffer).await?;
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,80 @@
+//! `compio`: completion-based I/O, `io_uring` on Linux, a runtime per worker.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use compio::{
+    BufResult,
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Runtime,
+};
+use smol::channel;
+
+use super::{
+    About, Driver, Entry, Family,
+    per_core::{Core, Cores, LocalStream},
+};
+use crate::{model::volley, perform::Placement};
+
+pub(super) const ENTRY: Entry = Entry::new::<Cores<Compio>>(About {
+    name: "compio",
+    family: Family::IoUring,
+    package: Some("compio"),
+    note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload by \
+           spawn_blocking",
+    placements: &[Placement::Dealt, Placement::Inside],
+    driver: Driver::IoUring,
+    leaves: Some(&[]),
+    available: super::io_uring_works::<Compio>,
+    ..About::DEFAULT
+});
+
+/// compio's runtime.
+#[derive(Clone, Copy)]
+struct Compio;
+
+impl Core for Compio {
+    type Stream = TcpStream;
+
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
+        Runtime::new()?.block_on(main);
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        let task = compio::runtime::spawn(task);
+        async { task.await.expect("a job panicked") }
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output: Send> {
+        compio::time::sleep(duration)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        compio::runtime::spawn_blocking(work).await.expect("offloaded work panicked")
+    }
+
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: compio::runtime::spawn, channel: channel::bounded(1), some: Ok)
+    }
+}
+
+impl LocalStream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let BufResult(result, buffer) = self.write_all(buffer).await;
+        result.map(|()| buffer)
+    }
+
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let BufResult(result, buffer) = self.read_exact(buffer).await;
+        result.map(|()| buffer)
+    }
+}

@@ -1,0 +1,76 @@
+//! `glommio`: `io_uring` behind a readiness-style interface, an executor per worker.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use glommio::{
+    LocalExecutorBuilder, Placement as Pinning, channels::local_channel, net::TcpStream,
+};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    About, Driver, Entry, Family,
+    per_core::{Core, Cores, LocalStream},
+};
+use crate::{model::volley, perform::Placement};
+
+pub(super) const ENTRY: Entry = Entry::new::<Cores<Glommio>>(About {
+    name: "glommio",
+    family: Family::IoUring,
+    package: Some("glommio"),
+    note: "an executor per worker, not pinned; hops by its local channel; offload to its blocking thread",
+    placements: &[Placement::Dealt, Placement::Inside],
+    driver: Driver::IoUring,
+    available: super::io_uring_works::<Glommio>,
+    ..About::DEFAULT
+});
+
+/// glommio's executor.
+#[derive(Clone, Copy)]
+struct Glommio;
+
+impl Core for Glommio {
+    type Stream = TcpStream;
+
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
+        let executor =
+            LocalExecutorBuilder::new(Pinning::Unbound).make().map_err(io::Error::from)?;
+        executor.run(main);
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        glommio::spawn_local(task)
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output: Send> {
+        glommio::timer::sleep(duration)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await.map_err(io::Error::from)?;
+        stream.set_nodelay(true).map_err(io::Error::from)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        glommio::executor().spawn_blocking(work).await
+    }
+
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: glommio::spawn_local, channel: local_channel::new_bounded(1), some: Some)
+    }
+}
+
+impl LocalStream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.write_all(&buffer).await?;
+        Ok(buffer)
+    }
+
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.read_exact(&mut buffer).await?;
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,122 @@
+//! `may`: coroutines with stacks of their own, whose operations look like the blocking ones.
+//!
+//! Its scheduler is one for the process and cannot stop.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use may::{coroutine, net::TcpStream, sync::mpsc};
+
+use super::{About, Driver, Entry, Family, Task, trust::spawn_coroutine};
+use crate::{
+    job::mix,
+    model::{Blocking, Runtime, Settings, now, partner_left},
+};
+
+pub(super) const ENTRY: Entry = Entry::new::<May>(About {
+    name: "may",
+    family: Family::Coroutines,
+    package: Some("may"),
+    note: "stackful coroutines, 32 KiB of stack each and workers pinned, as are its defaults; channels are unbounded, \
+           for it has no others; offload runs inline, for it has no bridge",
+    task: Task::Stack,
+    driver: Driver::Readiness,
+    leaves: None,
+    ..About::DEFAULT
+});
+
+/// may's default, in words; unoptimised code needs more.
+const STACK_WORDS: usize = if cfg!(debug_assertions) { 0x8000 } else { 0x1000 };
+
+/// The scheduler of this process.
+#[derive(Clone, Copy)]
+struct May;
+
+impl Runtime for May {
+    type Model = May;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let before = STARTED.swap(settings.workers, Ordering::SeqCst);
+        if before != 0 && before != settings.workers {
+            return Err(io::Error::other(format!(
+                "may runs in this process already, with {before} workers"
+            )));
+        }
+        may::config().set_workers(settings.workers).set_stack_size(STACK_WORDS);
+        spawn_coroutine(|| ())?.join().map_err(|_| io::Error::other("may did not start"))?;
+        Ok(May)
+    }
+
+    fn model(&self) -> May {
+        May
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let root = spawn_coroutine(move || now(root)).expect("a coroutine for the root");
+        root.join().expect("the root panicked")
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        Blocking::gather(*self, jobs, move |index| now(job(index)))
+    }
+}
+
+impl Blocking for May {
+    type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) {
+        coroutine::sleep(duration);
+    }
+
+    fn yield_now(self) {
+        coroutine::yield_now();
+    }
+
+    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn hop(self, times: u64, mut message: u64) -> io::Result<u64> {
+        let ((to, inbox), (back, replies)) = (mpsc::channel(), mpsc::channel());
+        let partner =
+            spawn_coroutine(move || inbox.iter().try_for_each(|message| back.send(mix(message))))?;
+        for _ in 0..times {
+            to.send(message).map_err(|_| partner_left())?;
+            message = replies.recv().map_err(|_| partner_left())?;
+        }
+        drop(to);
+        let _ = partner.join();
+        Ok(message)
+    }
+
+    fn gather<T: Send + 'static>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
+    ) -> Vec<T> {
+        let spawn = |index| {
+            spawn_coroutine(move || child(index)).unwrap_or_else(|error| {
+                panic!("cannot start coroutine {} of {width}: {error}", index + 1)
+            })
+        };
+        let children: Vec<_> = (0..width).map(spawn).collect();
+        children.into_iter().map(|child| child.join().expect("a job panicked")).collect()
+    }
+}

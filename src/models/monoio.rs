@@ -1,0 +1,82 @@
+//! `monoio`: completion-based I/O, `io_uring` on Linux, a runtime per worker.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use monoio::{
+    IoUringDriver, RuntimeBuilder,
+    blocking::DefaultThreadPool,
+    io::{AsyncReadRentExt, AsyncWriteRentExt},
+    net::TcpStream,
+};
+use smol::channel;
+
+use super::{
+    About, Driver, Entry, Family,
+    per_core::{Core, Cores, LocalStream},
+};
+use crate::{model::volley, perform::Placement};
+
+pub(super) const ENTRY: Entry = Entry::new::<Cores<Monoio>>(About {
+    name: "monoio",
+    family: Family::IoUring,
+    package: Some("monoio"),
+    note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload to a \
+           thread attached to each runtime",
+    placements: &[Placement::Dealt, Placement::Inside],
+    driver: Driver::IoUring,
+    available: super::io_uring_works::<Monoio>,
+    ..About::DEFAULT
+});
+
+/// monoio's runtime.
+#[derive(Clone, Copy)]
+struct Monoio;
+
+impl Core for Monoio {
+    type Stream = TcpStream;
+
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
+        let mut runtime = RuntimeBuilder::<IoUringDriver>::new()
+            .enable_timer()
+            .attach_thread_pool(Box::new(DefaultThreadPool::new(1)))
+            .build()?;
+        runtime.block_on(main);
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        monoio::spawn(task)
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output: Send> {
+        monoio::time::sleep(duration)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect_addr(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        monoio::spawn_blocking(work).await.unwrap_or_else(|_| panic!("offloaded work panicked"))
+    }
+
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: monoio::spawn, channel: channel::bounded(1), some: Ok)
+    }
+}
+
+impl LocalStream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let (result, buffer) = self.write_all(buffer).await;
+        result.map(|_| buffer)
+    }
+
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let (result, buffer) = self.read_exact(buffer).await;
+        result.map(|_| buffer)
+    }
+}

@@ -1,0 +1,246 @@
+//! Runtimes of one core each, between which nothing moves: what tokio-per-core, compio, monoio and glommio share.
+
+use std::{
+    io,
+    marker::PhantomData,
+    net::SocketAddr,
+    pin::Pin,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use smol::channel::{self, Sender};
+
+use super::trust::OnCore;
+use crate::{
+    job::Receipt,
+    model::{Model, Runtime, Settings, Stream, round_trips},
+};
+
+/// A runtime that lives on one thread.
+pub(super) trait Core: Copy + Send + Sync + 'static {
+    /// A connected TCP stream.
+    type Stream: LocalStream + 'static;
+
+    /// Starts a runtime on this thread and runs `main` on it.
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()>;
+    /// Starts `task` on the runtime of this thread.
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static;
+    /// See [`Model::sleep`].
+    fn sleep(duration: Duration) -> impl Future<Output: Send>;
+    /// See [`Model::yield_now`].
+    fn yield_now() -> impl Future<Output = ()> {
+        smol::future::yield_now()
+    }
+    /// See [`Model::connect`].
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+    /// See [`Model::offload`].
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T>;
+    /// See [`Model::hop`].
+    fn hop(times: u64, message: u64) -> impl Future<Output = io::Result<u64>>;
+}
+
+/// A [`Stream`] whose futures are not `Send`.
+pub(super) trait LocalStream {
+    /// See [`Stream::send`].
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>>;
+    /// See [`Stream::receive`].
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>>;
+    /// See [`Stream::exchange`].
+    async fn exchange(
+        &mut self,
+        bytes: usize,
+        times: u64,
+        receipt: Receipt,
+    ) -> io::Result<Receipt> {
+        round_trips!(self, bytes, times, receipt)
+    }
+}
+
+/// Starts something on the runtime of the worker that is given it, which waits for it.
+type Start = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// Threads with a runtime each. Jobs are dealt out to them in turn.
+pub(super) struct Cores<C> {
+    inboxes: Vec<Sender<Start>>,
+    threads: Vec<JoinHandle<()>>,
+    core: PhantomData<C>,
+}
+
+impl<C> Drop for Cores<C> {
+    fn drop(&mut self) {
+        self.inboxes.clear();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<C: Core> Cores<C> {
+    /// Has worker `index` make a future and wait for it, and returns where its output will arrive.
+    fn on<F>(
+        &self,
+        index: usize,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> mpsc::Receiver<F::Output>
+    where
+        F: Future<Output: Send> + 'static,
+    {
+        let (give, output) = mpsc::sync_channel(1);
+        let start: Start = Box::new(move || {
+            let future = make();
+            Box::pin(async move { drop(give.send(future.await)) })
+        });
+        let taken = self.inboxes[index].try_send(start).is_ok();
+        assert!(taken, "a worker ended early");
+        output
+    }
+}
+
+impl<C: Core> Runtime for Cores<C> {
+    type Model = PerCore<C>;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        let mut cores = Cores { inboxes: vec![], threads: vec![], core: PhantomData };
+        let (started, is_started) = mpsc::channel();
+        for _ in 0..settings.workers {
+            let (inbox, starts) = channel::unbounded::<Start>();
+            let (started, failed) = (started.clone(), started.clone());
+            let thread = thread::Builder::new().spawn(move || {
+                let end = C::run(async move {
+                    let _ = started.send(Ok(()));
+                    drop(started);
+                    while let Ok(start) = starts.recv().await {
+                        start().await;
+                    }
+                });
+                if let Err(error) = end {
+                    let _ = failed.send(Err(error));
+                }
+            })?;
+            cores.inboxes.push(inbox);
+            cores.threads.push(thread);
+        }
+        drop(started);
+        is_started.iter().take(settings.workers).collect::<io::Result<()>>()?;
+        Ok(cores)
+    }
+
+    fn model(&self) -> PerCore<C> {
+        PerCore(PhantomData)
+    }
+
+    /// On the first core, and so are the jobs that it spawns: a batch on one core.
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.on(0, || root).recv().expect("the root panicked")
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let cores = self.inboxes.len();
+        let shares: Vec<_> = (0..cores)
+            .map(|first| {
+                let share = jobs.saturating_sub(first).div_ceil(cores);
+                self.on(first, move || {
+                    PerCore::<C>(PhantomData).gather(share, move |index| job(first + index * cores))
+                })
+            })
+            .collect();
+        let mut shares: Vec<_> = shares
+            .iter()
+            .map(|share| share.recv().expect("a core's root panicked").into_iter())
+            .collect();
+        (0..jobs)
+            .map(|index| shares[index % cores].next().expect("one of each share in turn"))
+            .collect()
+    }
+}
+
+/// The runtime of the core that a job is on, as the job sees it.
+pub(super) struct PerCore<C>(PhantomData<C>);
+
+impl<C> Clone for PerCore<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for PerCore<C> {}
+
+impl<C: Core> Model for PerCore<C> {
+    type Stream = OnCore<C::Stream>;
+
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
+        OnCore::new(C::sleep(duration))
+    }
+
+    fn yield_now(self) -> impl Future<Output = ()> + Send {
+        OnCore::new(C::yield_now())
+    }
+
+    fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        OnCore::new(async move { C::connect(address).await.map(OnCore::new) })
+    }
+
+    fn offload<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        OnCore::new(C::offload(work))
+    }
+
+    fn hop(self, times: u64, message: u64) -> impl Future<Output = io::Result<u64>> + Send {
+        OnCore::new(C::hop(times, message))
+    }
+
+    fn gather<F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> impl Future<Output = Vec<F::Output>> + Send
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        OnCore::new(async move {
+            let tasks: Vec<_> = (0..width).map(|index| C::spawn(child(index))).collect();
+            let mut outputs = Vec::with_capacity(width);
+            for task in tasks {
+                outputs.push(task.await);
+            }
+            outputs
+        })
+    }
+}
+
+impl<S: LocalStream> Stream for OnCore<S> {
+    fn send(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
+        OnCore::new((**self).send(buffer))
+    }
+
+    fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
+        OnCore::new((**self).receive(buffer))
+    }
+
+    fn exchange(
+        &mut self,
+        bytes: usize,
+        times: u64,
+        receipt: Receipt,
+    ) -> impl Future<Output = io::Result<Receipt>> + Send {
+        OnCore::new((**self).exchange(bytes, times, receipt))
+    }
+}

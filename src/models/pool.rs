@@ -1,0 +1,132 @@
+//! `pool`: a fixed pool of OS threads that take boxed closures from one queue and know nothing of each other.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use crossbeam_channel::Sender;
+
+use super::{About, Entry, Lacks};
+use crate::{
+    model::{Blocking, Runtime, Settings, connect_std, now},
+    perform::Placement,
+};
+
+pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
+    name: "pool",
+    package: Some("crossbeam-channel"),
+    note: "`workers` threads behind one unbounded crossbeam channel",
+    placements: &[Placement::Outside],
+    lacks: &[
+        Lacks {
+            step: "gather",
+            why: "a job that waits for children in the queue holds the worker that they need, and enough such jobs \
+                  deadlock",
+        },
+        Lacks {
+            step: "hop",
+            why: "a job that waits for a partner in the queue holds the worker that it needs, and enough such jobs \
+                  deadlock",
+        },
+    ],
+    ..About::DEFAULT
+});
+
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Pool {
+    /// `None` once it stops.
+    queue: Option<Sender<Work>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Runtime for Pool {
+    type Model = Pooled;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        let (queue, works) = crossbeam_channel::unbounded::<Work>();
+        let mut pool = Pool { queue: Some(queue), threads: Vec::new() };
+        for _ in 0..settings.workers {
+            let works = works.clone();
+            let thread =
+                thread::Builder::new().spawn(move || works.iter().for_each(|work| work()))?;
+            pool.threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    fn model(&self) -> Pooled {
+        Pooled
+    }
+
+    fn root<F>(&self, _: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        unreachable!("a root that waits for its jobs would hold the worker that they need")
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let queue = self.queue.as_ref().expect("it has not stopped");
+        let (outputs, finished) = mpsc::channel();
+        for index in 0..jobs {
+            let outputs = outputs.clone();
+            let work = move || drop(outputs.send((index, now(job(index)))));
+            queue.send(Box::new(work)).expect("workers outlive the queue");
+        }
+        drop(outputs);
+        in_order(jobs, finished)
+    }
+}
+
+/// A worker of a pool, as its jobs see it.
+#[derive(Clone, Copy)]
+struct Pooled;
+
+impl Blocking for Pooled {
+    type Stream = TcpStream;
+
+    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        connect_std(address)
+    }
+
+    fn gather<T: Send + 'static>(
+        self,
+        _: usize,
+        _: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
+    ) -> Vec<T> {
+        unreachable!("refused before the pool is started")
+    }
+}
+
+/// The outputs in the order of their indices.
+///
+/// # Panics
+///
+/// Panics where one is missing: its job panicked.
+fn in_order<T>(count: usize, finished: impl IntoIterator<Item = (usize, T)>) -> Vec<T> {
+    let mut outputs: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    for (index, output) in finished {
+        outputs[index] = Some(output);
+    }
+    outputs.into_iter().map(|output| output.expect("a job panicked")).collect()
+}

@@ -1,0 +1,124 @@
+//! `rayon`: a work-stealing pool whose workers a job holds while it waits.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+
+use super::{About, Entry, Lacks};
+use crate::model::{Blocking, Runtime, Settings, connect_std, now};
+
+pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
+    name: "rayon",
+    package: Some("rayon"),
+    note: "a pool of its own; jobs as a parallel iterator inside, as scope spawns from outside",
+    lacks: &[Lacks {
+        step: "hop",
+        why: "rayon may put a partner below the job that waits for it on the same stack, which then never ends",
+    }],
+    ..About::DEFAULT
+});
+
+/// A pool that can be waited for: dropping a `ThreadPool` alone does not wait for its threads.
+pub(super) struct Pool {
+    /// `None` once it stops.
+    pool: Option<ThreadPool>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Pool {
+    /// Starts `workers` workers.
+    pub(super) fn with(workers: usize) -> io::Result<Self> {
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let started = threads.clone();
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(workers)
+            .spawn_handler(move |worker| {
+                let thread = thread::Builder::new().spawn(move || worker.run())?;
+                started.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+                Ok(())
+            })
+            .build()
+            .map_err(io::Error::other)?;
+        Ok(Pool { pool: Some(pool), threads })
+    }
+
+    /// Does `work` on a worker, not to be waited for.
+    pub(super) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        self.get().spawn(work);
+    }
+
+    fn get(&self) -> &ThreadPool {
+        self.pool.as_ref().expect("it has not stopped")
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.pool = None;
+        let threads = &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Runtime for Pool {
+    type Model = Rayon;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        Pool::with(settings.workers)
+    }
+
+    fn model(&self) -> Rayon {
+        Rayon
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.get().install(move || now(root))
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let mut outputs: Vec<Option<F::Output>> = (0..jobs).map(|_| None).collect();
+        self.get().in_place_scope(|scope| {
+            for (index, output) in outputs.iter_mut().enumerate() {
+                scope.spawn(move |_| *output = Some(now(job(index))));
+            }
+        });
+        outputs.into_iter().map(|output| output.expect("a scope waits for all")).collect()
+    }
+}
+
+/// A worker of a pool, as its jobs see it.
+#[derive(Clone, Copy)]
+pub(super) struct Rayon;
+
+impl Blocking for Rayon {
+    type Stream = TcpStream;
+
+    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        connect_std(address)
+    }
+
+    fn gather<T: Send + 'static>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
+    ) -> Vec<T> {
+        (0..width).into_par_iter().map(child).collect()
+    }
+}

@@ -1,0 +1,74 @@
+//! `sequential`: one job after another on the caller. The floor in every chart, and what runs the steps of an `offload`.
+
+use std::{io, net::SocketAddr, net::TcpStream};
+
+use crate::{
+    model::{Blocking, Runtime, Settings, connect_std, now},
+    models::{About, Entry, Family, Lacks, Tag, Width},
+    perform::Placement,
+};
+
+pub(super) const ENTRY: Entry = Entry::new::<Sequential>(About {
+    name: "sequential",
+    family: Family::Threads,
+    package: None,
+    tag: Tag::Idiomatic,
+    note: "one job after another on the calling thread",
+    placements: &[Placement::Outside],
+    width: Width::One,
+    lacks: &[Lacks {
+        step: "hop",
+        why: "a sequential program has no partner to pass a message to",
+    }],
+    ..About::DEFAULT
+});
+
+/// The caller's thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sequential;
+
+impl Blocking for Sequential {
+    type Stream = TcpStream;
+
+    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        connect_std(address)
+    }
+
+    fn gather<T: Send + 'static>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
+    ) -> Vec<T> {
+        (0..width).map(child).collect()
+    }
+}
+
+impl Runtime for Sequential {
+    type Model = Sequential;
+
+    fn start(_: &Settings) -> io::Result<Self> {
+        Ok(Sequential)
+    }
+
+    fn model(&self) -> Sequential {
+        Sequential
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        now(root)
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        (0..jobs).map(|index| now(job(index))).collect()
+    }
+}

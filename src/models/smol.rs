@@ -1,0 +1,148 @@
+//! `smol`: an executor of its own, for smol's global one runs a single thread unless `SMOL_THREADS` says otherwise.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use smol::{
+    Executor, Timer, channel,
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{About, Driver, Entry, Family};
+use crate::model::{Model, Runtime, Settings, Stream, volley};
+
+pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
+    name: "smol",
+    family: Family::Async,
+    package: Some("smol"),
+    note: "an Executor of its own on `workers` threads; offload by unblock",
+    driver: Driver::Readiness,
+    leaves: Some(&["async-io"]),
+    ..About::DEFAULT
+});
+
+/// The threads that drive an executor. The executor itself, some hundred bytes, is leaked at every start.
+struct Threads {
+    smol: Smol,
+    /// `None` once it stops.
+    going: Option<channel::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.going = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Runtime for Threads {
+    type Model = Smol;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        let executor: &'static Executor<'static> = Box::leak(Box::new(Executor::new()));
+        let (going, stopped) = channel::bounded::<()>(1);
+        let mut started = Threads { smol: Smol { executor }, going: Some(going), threads: vec![] };
+        for _ in 0..settings.workers {
+            let stopped = stopped.clone();
+            let thread = thread::Builder::new()
+                .spawn(move || smol::block_on(executor.run(stopped.recv())).unwrap_or(()))?;
+            started.threads.push(thread);
+        }
+        Ok(started)
+    }
+
+    fn model(&self) -> Smol {
+        self.smol
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        // Not `smol::block_on`, with which this thread would take part in polling the reactor.
+        let (give, output) = mpsc::sync_channel(1);
+        self.smol.executor.spawn(async move { drop(give.send(root.await)) }).detach();
+        output.recv().expect("the root panicked")
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        smol::block_on(self.smol.gather(jobs, job))
+    }
+}
+
+/// An executor, as its jobs see it.
+#[derive(Clone, Copy)]
+struct Smol {
+    executor: &'static Executor<'static>,
+}
+
+impl Model for Smol {
+    type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
+        Timer::after(duration)
+    }
+
+    async fn yield_now(self) {
+        smol::future::yield_now().await;
+    }
+
+    async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        smol::unblock(work).await
+    }
+
+    async fn hop(self, times: u64, message: u64) -> io::Result<u64> {
+        let spawn = |partner| self.executor.spawn(partner);
+        volley!(times, message, spawn: spawn, channel: channel::bounded(1), some: Ok)
+    }
+
+    async fn gather<F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let tasks: Vec<_> = (0..width).map(|index| self.executor.spawn(child(index))).collect();
+        let mut outputs = Vec::with_capacity(width);
+        for task in tasks {
+            outputs.push(task.await);
+        }
+        outputs
+    }
+}
+
+impl Stream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.write_all(&buffer).await?;
+        Ok(buffer)
+    }
+
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.read_exact(&mut buffer).await?;
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,195 @@
+//! `tokio`, `tokio-current-thread`, and `tokio+rayon`: tokio whose offloaded work goes to a rayon pool.
+
+use std::{cell::OnceCell, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Builder,
+    sync::{mpsc, oneshot},
+    task,
+};
+
+use super::{About, Driver, Entry, Family, Width, rayon::Pool};
+use crate::{
+    model::{Model, Runtime, Settings, Stream, volley},
+    perform::Placement,
+};
+
+pub(super) const ABOUT: About = About {
+    family: Family::Async,
+    package: Some("tokio"),
+    driver: Driver::Readiness,
+    ..About::DEFAULT
+};
+
+pub(super) const MULTI_THREAD: Entry = Entry::new::<MultiThread<false>>(About {
+    name: "tokio",
+    note: "multi-thread runtime; offload by spawn_blocking",
+    ..ABOUT
+});
+
+pub(super) const WITH_RAYON: Entry = Entry::new::<MultiThread<true>>(About {
+    name: "tokio+rayon",
+    note: "multi-thread runtime; offload to a rayon pool of `workers` threads",
+    ..ABOUT
+});
+
+pub(super) const CURRENT_THREAD: Entry = Entry::new::<CurrentThread>(About {
+    name: "tokio-current-thread",
+    note: "current-thread runtime, driven by the caller's block_on; offload by spawn_blocking",
+    placements: &[Placement::Inside],
+    width: Width::One,
+    ..ABOUT
+});
+
+/// Whatever runtime the job's thread belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Tokio<const RAYON: bool>;
+
+thread_local! {
+    /// Where the threads of `tokio+rayon` offload to.
+    static CPU: OnceCell<Arc<Pool>> = const { OnceCell::new() };
+}
+
+impl<const RAYON: bool> Model for Tokio<RAYON> {
+    type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
+        tokio::time::sleep(duration)
+    }
+
+    async fn yield_now(self) {
+        task::yield_now().await;
+    }
+
+    async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        connect(address).await
+    }
+
+    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        if RAYON {
+            let (give, output) = oneshot::channel();
+            CPU.with(|cpu| {
+                let cpu = cpu.get().expect("each thread of the runtime is given the pool");
+                cpu.spawn(move || drop(give.send(work())));
+            });
+            output.await.expect("offloaded work panicked")
+        } else {
+            task::spawn_blocking(work).await.expect("offloaded work panicked")
+        }
+    }
+
+    async fn hop(self, times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: task::spawn, channel: mpsc::channel(1), some: Some)
+    }
+
+    async fn gather<F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let tasks: Vec<_> = (0..width).map(|index| task::spawn(child(index))).collect();
+        let mut outputs = Vec::with_capacity(width);
+        for task in tasks {
+            outputs.push(task.await.expect("a job panicked"));
+        }
+        outputs
+    }
+}
+
+pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+struct MultiThread<const RAYON: bool> {
+    runtime: tokio::runtime::Runtime,
+}
+
+impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
+    type Model = Tokio<RAYON>;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(settings.workers).enable_all();
+        if RAYON {
+            let pool = Arc::new(Pool::with(settings.workers)?);
+            builder.on_thread_start(move || CPU.with(|cpu| drop(cpu.set(pool.clone()))));
+        }
+        Ok(MultiThread { runtime: builder.build()? })
+    }
+
+    fn model(&self) -> Tokio<RAYON> {
+        Tokio
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.runtime.block_on(self.runtime.spawn(root)).expect("the root panicked")
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.runtime.block_on(Tokio::<RAYON>.gather(jobs, job))
+    }
+}
+
+/// Its worker is whoever calls.
+struct CurrentThread {
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Runtime for CurrentThread {
+    type Model = Tokio<false>;
+
+    fn start(_: &Settings) -> io::Result<Self> {
+        Ok(CurrentThread { runtime: Builder::new_current_thread().enable_all().build()? })
+    }
+
+    fn model(&self) -> Tokio<false> {
+        Tokio
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.runtime.block_on(root)
+    }
+
+    fn outside<F>(
+        &self,
+        _: usize,
+        _: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        unreachable!("its only thread is the worker: there is no outside")
+    }
+}
+
+impl Stream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.write_all(&buffer).await?;
+        Ok(buffer)
+    }
+
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.read_exact(&mut buffer).await?;
+        Ok(buffer)
+    }
+}

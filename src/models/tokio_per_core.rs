@@ -1,0 +1,74 @@
+//! `tokio-per-core`: one current-thread runtime per worker, the topology that the `io_uring` runtimes have.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{net::TcpStream, runtime::Builder, task};
+
+use super::{
+    About, Entry,
+    per_core::{Core, Cores, LocalStream},
+    tokio::{ABOUT, Tokio, connect},
+};
+use crate::{
+    model::{Model, Stream},
+    perform::Placement,
+};
+
+pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
+    name: "tokio-per-core",
+    note: "a current-thread runtime per worker, not pinned; offload by spawn_blocking",
+    placements: &[Placement::Dealt, Placement::Inside],
+    ..ABOUT
+});
+
+/// tokio's current-thread runtime.
+#[derive(Clone, Copy)]
+struct PerWorker;
+
+const TOKIO: Tokio<false> = Tokio;
+
+impl Core for PerWorker {
+    type Stream = TcpStream;
+
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
+        Builder::new_current_thread().enable_all().build()?.block_on(main);
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        let task = task::spawn(task);
+        async { task.await.expect("a job panicked") }
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output: Send> {
+        TOKIO.sleep(duration)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        connect(address).await
+    }
+
+    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        TOKIO.offload(work).await
+    }
+
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        TOKIO.hop(times, message).await
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        TOKIO.yield_now()
+    }
+}
+
+impl LocalStream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        Stream::send(self, buffer).await
+    }
+
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        Stream::receive(self, buffer).await
+    }
+}

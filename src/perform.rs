@@ -1,0 +1,134 @@
+//! The one interpreter of jobs.
+
+mod batch;
+mod place;
+mod watch;
+
+pub use batch::{Arm, Batch, Placement, start};
+pub use place::{Kind, Mixed, Partners, Sockets, Timers};
+pub use watch::{Seen, WATCH};
+
+use std::{io, pin::Pin, thread};
+
+use crate::{
+    job::{Receipt, Step, Steps, compute},
+    model::{Model, Stream},
+};
+use place::{All, Place};
+
+/// Performs `steps` on `model`, starting from `seed`.
+///
+/// The future is as large as the kind `K` says and allocates what hand-written code would: see [`Kind`].
+///
+/// # Errors
+///
+/// Returns the first error of a connection, an exchange or a partner.
+pub fn perform<M: Model, K: Kind>(
+    model: M,
+    steps: &'static Steps,
+    seed: u64,
+) -> impl Future<Output = io::Result<Receipt>> + Send + 'static {
+    // Captured, not declared inside, where each would be there twice: as argument and as variable.
+    let mut receipt = Receipt::new(seed);
+    let mut next: u32 = 0;
+    let mut stream: Option<<K::Socket as Place>::Held<M::Stream>> = None;
+    async move {
+        if steps.is_whole_job() {
+            WATCH.enter();
+        }
+        while let Some(step) = steps.get(next as usize) {
+            next += 1;
+            match step {
+                Step::Compute(rounds) => receipt.did(compute(receipt.checksum(), *rounds)),
+                Step::Sleep(duration) => {
+                    let _ = K::Timer::wait(model.sleep(*duration)).await;
+                    receipt.waited(1);
+                }
+                Step::Block(duration) => {
+                    thread::sleep(*duration);
+                    receipt.waited(1);
+                }
+                Step::Yield(times) => {
+                    let yields = async move {
+                        for _ in 0..*times {
+                            model.yield_now().await;
+                        }
+                    };
+                    K::Timer::wait(yields).await;
+                    receipt.waited(*times);
+                }
+                Step::Connect => {
+                    let servers = model.servers();
+                    // Dealt out by the seed: as evenly as chance does it, and the same in every run.
+                    let address = servers
+                        .get(seed_of(&receipt) % servers.len().max(1))
+                        .ok_or(io::ErrorKind::AddrNotAvailable)?;
+                    stream = Some(K::Socket::hold(K::Socket::wait(model.connect(*address)).await?));
+                    receipt.waited(1);
+                }
+                Step::Exchange { bytes, times } => {
+                    let stream: &mut M::Stream =
+                        stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+                    receipt = K::Socket::wait(stream.exchange(*bytes, *times, receipt)).await?;
+                }
+                Step::Hop(times) => {
+                    let last = K::Partner::wait(model.hop(*times, receipt.checksum())).await?;
+                    receipt.waited(*times - 1);
+                    receipt.did(last);
+                }
+                Step::Offload(steps) => {
+                    let seed = receipt.child_seed(0);
+                    let work = move || plain(steps, seed);
+                    receipt = receipt.join([Box::pin(model.offload(work)).await]);
+                }
+                Step::Gather { width, of } => {
+                    let children = gather::<M, K>(model, *width, of, receipt).await;
+                    receipt = receipt.join(children.into_iter().collect::<io::Result<Vec<_>>>()?);
+                }
+            }
+        }
+        if steps.is_whole_job() {
+            WATCH.leave();
+        }
+        Ok(receipt)
+    }
+}
+
+#[inline]
+fn seed_of(receipt: &Receipt) -> usize {
+    receipt.checksum() as usize
+}
+
+/// Performs `steps`, none of which waits on anything but the thread itself, starting from `seed`.
+///
+/// # Panics
+///
+/// Panics at any step other than `compute` and `block`; the reader of workload files lets no other in here.
+#[must_use]
+pub fn plain(steps: &[Step], seed: u64) -> Receipt {
+    let mut receipt = Receipt::new(seed);
+    for step in steps {
+        match step {
+            Step::Compute(rounds) => receipt.did(compute(receipt.checksum(), *rounds)),
+            Step::Block(duration) => {
+                thread::sleep(*duration);
+                receipt.waited(1);
+            }
+            other => unreachable!("{} waits", other.name()),
+        }
+    }
+    receipt
+}
+
+/// Performs `steps` as `width` children at once. Boxed, and its type written out: the one place where the
+/// interpreter's future would otherwise contain, and infer, itself.
+fn gather<M: Model, K: Kind>(
+    model: M,
+    width: usize,
+    steps: &'static Steps,
+    parent: Receipt,
+) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
+    Box::pin(
+        model.gather(width, move |index| perform::<M, K>(model, steps, parent.child_seed(index))),
+    )
+}

@@ -1,0 +1,116 @@
+//! Batches: many jobs offered to a model at once, timed by a clock that the caller brings.
+
+use std::{fmt, io, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{All, Kind, Mixed, Partners, Sockets, Timers, WATCH, perform, plain};
+use crate::{
+    job::{Jobs, Receipt, Waits},
+    model::{Clock, Model, Runtime, Settings},
+};
+
+/// Where a batch is offered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// From a root task, on one of the model's workers.
+    Inside,
+    /// From a thread that is none of the model's.
+    Outside,
+    /// Dealt out in equal shares to runtimes of one core each.
+    Dealt,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Placement::Inside => "inside",
+            Placement::Outside => "outside",
+            Placement::Dealt => "dealt",
+        })
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Batch {
+    /// From before the first job was spawned until the last was joined.
+    pub elapsed: Duration,
+    /// Every job's receipt, in the order of the jobs.
+    pub receipts: Vec<io::Result<Receipt>>,
+}
+
+/// A started model, erased: one indirect call for a batch, monomorphic inside. Dropping it stops the model.
+pub trait Arm {
+    /// Offers `count` of `jobs` at once and waits for all.
+    fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch;
+}
+
+/// Starts a model.
+///
+/// # Errors
+///
+/// Returns the error of [`Runtime::start`].
+pub fn start<R: Runtime + 'static>(settings: &Settings) -> io::Result<Box<dyn Arm>> {
+    Ok(Box::new(Started(R::start(settings)?)))
+}
+
+struct Started<R>(R);
+
+impl<R: Runtime> Arm for Started<R> {
+    fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch {
+        let offer = Offer { runtime: &self.0, jobs, count, placement, clock };
+        match jobs.waits() {
+            _ if R::Model::BLOCKS => offer.kind::<All>(),
+            Waits::Nothing => offer.offer(move |index| async move {
+                WATCH.enter();
+                let receipt = plain(jobs.steps(index), Jobs::seed(index));
+                WATCH.leave();
+                Ok(receipt)
+            }),
+            Waits::Timers => offer.kind::<Timers>(),
+            Waits::Sockets => offer.kind::<Sockets>(),
+            Waits::Partners => offer.kind::<Partners>(),
+            Waits::Mixed => offer.kind::<Mixed>(),
+        }
+    }
+}
+
+struct Offer<'r, R> {
+    runtime: &'r R,
+    jobs: Jobs,
+    count: usize,
+    placement: Placement,
+    clock: Clock,
+}
+
+impl<R: Runtime> Offer<'_, R> {
+    fn kind<K: Kind>(self) -> Batch {
+        let (model, jobs) = (self.runtime.model(), self.jobs);
+        self.offer(move |index| perform::<R::Model, K>(model, jobs.steps(index), Jobs::seed(index)))
+    }
+
+    fn offer<F>(self, job: impl Fn(usize) -> F + Copy + Send + Sync + 'static) -> Batch
+    where
+        F: Future<Output = io::Result<Receipt>> + Send + 'static,
+    {
+        let Offer { runtime, count, placement, clock, .. } = self;
+        match placement {
+            // The clock is read by the root: waking the worker that runs it is not part of the batch.
+            Placement::Inside => {
+                let model = runtime.model();
+                runtime.root(async move {
+                    let start = clock();
+                    let receipts = model.gather(count, job).await;
+                    Batch { elapsed: clock() - start, receipts }
+                })
+            }
+            Placement::Outside | Placement::Dealt => {
+                let start = clock();
+                let receipts = runtime.outside(count, job);
+                Batch { elapsed: clock() - start, receipts }
+            }
+        }
+    }
+}

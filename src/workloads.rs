@@ -1,0 +1,126 @@
+//! The built-in workloads, one TOML file each. A new one is a file and its line in [`BUILT_IN`].
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
+use crate::job::{ReadError, Workload, did_you_mean};
+
+macro_rules! built_in {
+    ($($name:literal)*) => { &[$(($name, include_str!(concat!("workloads/", $name, ".toml")))),*] };
+}
+
+/// Every built-in workload's name and text, in the order of tables.
+static BUILT_IN: &[(&str, &str)] = built_in! {
+    "sleep"
+    "echo"
+    "switch"
+    "cpu"
+    "service"
+    "churn"
+    "stall"
+    "bridge"
+    "fanout"
+    "yield"
+    "empty"
+};
+
+/// The ones that `cargo bench` runs unless it is told otherwise.
+pub const CORE: [&str; 5] = ["sleep", "echo", "switch", "cpu", "service"];
+
+/// All built-in workloads.
+///
+/// # Panics
+///
+/// Panics if one does not parse, which a test rules out.
+#[must_use]
+pub fn built_in() -> Vec<Workload> {
+    let parse = |(name, text): &(&str, &str)| {
+        Workload::parse(&format!("{name}.toml"), text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    BUILT_IN.iter().map(parse).collect()
+}
+
+/// The built-in workload of this name, or the workload in the file of this path.
+///
+/// # Errors
+///
+/// Returns the sentence to show: a close name, the files that are wrong and where.
+pub fn find(name: &str) -> Result<Workload, String> {
+    if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+        return Workload::parse(name, text).map_err(|error: ReadError| error.to_string());
+    }
+    let path = PathBuf::from(name);
+    let is_path = path.extension() == Some(OsStr::new("toml")) || path.components().count() > 1;
+    if !is_path {
+        let names = BUILT_IN.iter().map(|(name, _)| *name);
+        let hint = did_you_mean(name, names.clone());
+        let all = names.collect::<Vec<_>>().join(", ");
+        return Err(format!(
+            "no workload is called `{name}`: {hint}name one of {all}, or a file that ends in .toml"
+        ));
+    }
+    if !path.exists() {
+        let near =
+            near_file(&path).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        return Err(format!("there is no file {name}{near}"));
+    }
+    Workload::read(&path).map_err(|error| error.to_string())
+}
+
+/// A workload file in the same folder with a close name.
+fn near_file(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let names: Vec<String> = folder
+        .unwrap_or(Path::new("."))
+        .read_dir()
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    let wanted = path.file_name()?.to_str()?;
+    let close = names.iter().max_by(|a, b| {
+        strsim::jaro_winkler(wanted, a).total_cmp(&strsim::jaro_winkler(wanted, b))
+    })?;
+    (strsim::jaro_winkler(wanted, close) > 0.75).then(|| close.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Jobs;
+
+    #[test]
+    fn every_built_in_is_named_as_its_file_and_says_in_one_sentence_what_it_shows() {
+        for (name, text) in BUILT_IN {
+            let workload = Workload::parse(name, text).unwrap();
+            assert_eq!(workload.name, *name);
+            assert!(workload.about.ends_with('.') && workload.about.len() > 40, "{name}");
+            assert!(!workload.about.trim_end_matches('.').contains(". "), "{name}: one sentence");
+        }
+        assert!(CORE.iter().all(|core| BUILT_IN.iter().any(|(name, _)| name == core)));
+    }
+
+    #[test]
+    fn built_ins_reach_the_scales_that_were_promised() {
+        let most = |name: &str| *find(name).unwrap().scales.last().unwrap();
+        assert_eq!(most("sleep"), 1_000_000);
+        assert_eq!(most("echo"), 20_000);
+        assert_eq!(find("cpu").unwrap().scales[0], 1);
+        assert_eq!(find("cpu").unwrap().workers.on(6), [1, 2, 4, 6]);
+    }
+
+    #[test]
+    fn one_job_in_so_many_is_another() {
+        let stall = find("stall").unwrap();
+        let jobs = Jobs::load(&stall);
+        assert!((0..60).all(|index| (jobs.steps(index).len() == 2) == (index % 20 == 0)));
+    }
+
+    #[test]
+    fn a_close_name_is_suggested_and_a_far_one_is_not() {
+        assert!(find("sleeep").unwrap_err().contains("did you mean `sleep`?"));
+        assert!(!find("qqq").unwrap_err().contains("did you mean"));
+    }
+}
