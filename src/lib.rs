@@ -16,6 +16,7 @@
 //! * [`cli`]: the command line.
 
 pub mod job;
+pub mod measure;
 pub mod model;
 pub mod models;
 pub mod perform;

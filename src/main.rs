@@ -1,3 +1,5 @@
 //! The `paceline` command.
 
-fn main() {}
+fn main() {
+    paceline::measure::spawned();
+}

@@ -86,14 +86,16 @@ pub struct About {
     pub placements: &'static [Placement],
     /// How many workers it can have.
     pub width: Width,
+    /// Threads beside the workers that run jobs too.
+    pub more_threads: usize,
     /// What a task of it occupies.
     pub task: Task,
     /// What its jobs wait with.
     pub driver: Driver,
     /// The steps it does not support.
     pub lacks: &'static [Lacks],
-    /// Threads that stay after it was stopped, by the beginning of their names: reactors that their crate starts once
-    /// for the whole process. `None` where the model cannot be stopped at all, and needs a process of its own.
+    /// Threads that may stay after it was stopped, by the beginning of their names: reactors and blocking pools that
+    /// their crate has once for the whole process. `None` where the model cannot be stopped at all, and needs a process of its own.
     pub leaves: Option<&'static [&'static str]>,
     /// The environment that a process needs for it.
     pub environment: Option<&'static str>,
@@ -110,6 +112,7 @@ impl About {
         note: "",
         placements: &[Placement::Inside, Placement::Outside],
         width: Width::Any,
+        more_threads: 0,
         task: Task::Heap,
         driver: Driver::None,
         lacks: &[],

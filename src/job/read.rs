@@ -1,6 +1,6 @@
 //! Workload files: TOML in, a checked [`Workload`] out, or an error that points at the place.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, time::Duration};
 
 use toml::de::DeTable;
 
@@ -99,7 +99,6 @@ impl Workload {
         let Some((_, other)) = &self.every else { return usual };
         let other = Demand::of(other);
         Demand {
-            // A batch lasts as long as its longest job: job 0 is always one of the others.
             floor: usual.floor.max(other.floor),
             serial: usual.serial.max(other.serial),
             blocked: usual.blocked.max(other.blocked),
@@ -115,15 +114,37 @@ impl Workload {
         }
     }
 
-    /// All of `jobs` jobs' demand one after another, usual and unusual ones as they come.
+    /// The least time that a batch of `jobs` jobs can take on any model: the floor of the longest of them.
     #[must_use]
-    pub fn demand_of_all(&self, jobs: usize) -> Demand {
-        let others = self.every.as_ref().map_or(0, |(nth, _)| jobs.div_ceil(*nth));
-        let times = |steps: &Steps, jobs| {
-            Demand::of(&[Step::Gather { width: jobs, of: Box::new(steps.clone()) }])
+    pub fn floor(&self, jobs: usize) -> Duration {
+        let usual = Demand::of(&self.job).floor;
+        match &self.every {
+            None => usual,
+            // Job 0 is one of the others.
+            Some((_, other)) if jobs == 1 => Demand::of(other).floor,
+            Some((_, other)) => usual.max(Demand::of(other).floor),
+        }
+    }
+
+    /// The floors of `jobs` jobs, added up.
+    #[must_use]
+    pub fn floors(&self, jobs: usize) -> Duration {
+        self.over_all(jobs, |demand| demand.floor)
+    }
+
+    /// Adds up some wait of `jobs` jobs, usual and unusual ones as they come.
+    #[must_use]
+    pub fn over_all(&self, jobs: usize, wait: impl Fn(Demand) -> Duration) -> Duration {
+        let times = |steps: &Steps, jobs: usize| {
+            wait(Demand::of(steps)).saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX))
         };
-        let other = self.every.as_ref().map(|(_, steps)| times(steps, others));
-        [Some(times(&self.job, jobs - others)), other].into_iter().flatten().sum()
+        match &self.every {
+            None => times(&self.job, jobs),
+            Some((nth, other)) => {
+                let others = jobs.div_ceil(*nth);
+                times(&self.job, jobs - others).saturating_add(times(other, others))
+            }
+        }
     }
 
     /// Whether a step of this name occurs, at any depth.

@@ -22,7 +22,9 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(About {
     family: Family::Coroutines,
     package: Some("may"),
     note: "stackful coroutines, 32 KiB of stack each and workers pinned, as are its defaults; channels are unbounded, \
-           for it has no others; offload runs inline, for it has no bridge",
+           for it has no others; offload runs inline, for it has no bridge; a job that slept goes on on the \
+           timer's thread, which is one more than `workers`",
+    more_threads: 1,
     task: Task::Stack,
     driver: Driver::Readiness,
     leaves: None,

@@ -23,7 +23,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
     package: Some("smol"),
     note: "an Executor of its own on `workers` threads; offload by unblock",
     driver: Driver::Readiness,
-    leaves: Some(&["async-io"]),
+    leaves: Some(&["async-io", "blocking-"]),
     ..About::DEFAULT
 });
 

@@ -1,0 +1,12 @@
+//! Measuring: the only clock, rounds that are checked against their receipts, the processes that run them, and the
+//! echo server that they talk to.
+
+mod clock;
+pub mod echo;
+pub mod host;
+mod process;
+mod round;
+
+pub use clock::{nanoseconds, now, utc};
+pub use process::{Host, HostError, Program, spawned};
+pub use round::{Attest, Fault, Prepared, Round};

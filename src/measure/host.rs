@@ -1,0 +1,234 @@
+//! A host: the child process that runs the rounds of one model, told what to do by lines of JSON.
+//!
+//! One process for one model, under criterion too: what a model leaves behind (pools that spin, runtimes that cannot
+//! stop, memory) ends with its process, a crash costs one cell, and what ran can attest to itself.
+
+use std::{
+    io::{self, BufRead, Write},
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Attest, Fault, Prepared,
+    clock::{cpu_time, nanoseconds, now},
+    round::{thread_name, thread_names},
+};
+use crate::{
+    job::Workload,
+    model::{Settings, set_echo_servers},
+    models::{self, Entry},
+    perform::{Arm, Placement},
+};
+
+/// What a host is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Request {
+    /// Starts the model, or takes the one that runs, and prepares a cell.
+    Prepare(Cell),
+    /// Runs a round that is watched, and not timed for the record. It is also the warm-up.
+    Attest,
+    /// Runs so many timed rounds.
+    Rounds {
+        /// How many.
+        count: u64,
+    },
+    /// Stops the model and ends.
+    Stop,
+}
+
+/// A cell, as a host is told it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cell {
+    /// The model's name.
+    pub model: String,
+    /// How many workers it is to have; `None` for one that has none of its own.
+    pub workers: Option<usize>,
+    /// Where batches are offered from.
+    pub placement: Placement,
+    /// The workload's name, for errors.
+    pub workload: String,
+    /// The text of the workload.
+    pub source: String,
+    /// How many jobs at once.
+    pub scale: usize,
+    /// Where the echo server listens.
+    pub servers: Vec<SocketAddr>,
+}
+
+/// What a host answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// The cell is ready.
+    Prepared,
+    /// What a watched round was seen to be.
+    Attested(Attest),
+    /// How long each round took, in nanoseconds.
+    Rounds {
+        /// One for each round.
+        round_ns: Vec<u64>,
+        /// CPU time of this process meanwhile, all threads, checking receipts included.
+        cpu_ns: u64,
+    },
+    /// The model has stopped. The host ends.
+    Stopped {
+        /// The names of the threads that are left and are not the host's own.
+        threads_left: Vec<String>,
+    },
+    /// It is not a number, and why.
+    Fault(Fault),
+}
+
+/// The name of the thread that reads requests.
+const READER: &str = "requests";
+/// How long threads that were told to end may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Answers requests on standard input until it ends. What `main` of the child process calls.
+///
+/// # Errors
+///
+/// Returns an error where standard output is gone.
+pub fn serve() -> io::Result<()> {
+    let (give, requests) = mpsc::channel::<String>();
+    // A thread of its own, so that a host ends with its parent even in the middle of a round.
+    thread::Builder::new().name(READER.into()).spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if line.is_err() || line.is_ok_and(|line| give.send(line).is_err()) {
+                break;
+            }
+        }
+        std::process::exit(0);
+    })?;
+    keep_panics();
+    let mut host = Host::default();
+    for line in requests {
+        let reply = match serde_json::from_str(&line) {
+            Ok(request) => catch_unwind(AssertUnwindSafe(|| host.answer(request)))
+                .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
+                .unwrap_or_else(Reply::Fault),
+            Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
+        };
+        let mut output = io::stdout().lock();
+        serde_json::to_writer(&mut output, &reply)?;
+        writeln!(output)?;
+        output.flush()?;
+        if matches!(reply, Reply::Stopped { .. }) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Keeps the first panic's message: later ones, of those who waited, only say that it happened.
+fn keep_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = panic.payload_as_str().unwrap_or("without a message").replace('\n', " ");
+        first.get_or_insert(format!("panicked: {message}"));
+    }));
+}
+
+fn last_panic() -> String {
+    let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+    first.take().unwrap_or_else(|| "panicked".into())
+}
+
+#[derive(Default)]
+struct Host {
+    started: Option<Started>,
+    prepared: Option<Prepared>,
+}
+
+struct Started {
+    entry: &'static Entry,
+    workers: Option<usize>,
+    arm: Box<dyn Arm>,
+}
+
+impl Host {
+    fn answer(&mut self, request: Request) -> Result<Reply, Fault> {
+        match request {
+            Request::Prepare(cell) => {
+                self.prepare(cell).map(|()| Reply::Prepared).map_err(Fault::Failed)
+            }
+            Request::Attest => {
+                let (prepared, arm) = self.ready()?;
+                prepared.attest(arm).map(Reply::Attested)
+            }
+            Request::Rounds { count } => {
+                let (prepared, arm) = self.ready()?;
+                let before = cpu_time();
+                let round_ns = (0..count)
+                    .map(|_| Ok(nanoseconds(prepared.round(arm)?.elapsed)))
+                    .collect::<Result<_, Fault>>()?;
+                Ok(Reply::Rounds { round_ns, cpu_ns: nanoseconds(cpu_time() - before) })
+            }
+            Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
+        }
+    }
+
+    fn ready(&self) -> Result<(&Prepared, &dyn Arm), Fault> {
+        match (&self.prepared, &self.started) {
+            (Some(prepared), Some(started)) => Ok((prepared, &*started.arm)),
+            _ => Err(Fault::Failed("no cell is prepared".into())),
+        }
+    }
+
+    fn prepare(&mut self, cell: Cell) -> Result<(), String> {
+        self.prepared = None;
+        let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
+        set_echo_servers(cell.servers);
+        let started = match self.started.take() {
+            Some(running) => running,
+            None => {
+                let entry = models::find(&cell.model)?;
+                let settings = Settings { workers: cell.workers.unwrap_or(1) };
+                let arm =
+                    entry.start(&settings).map_err(|error| format!("cannot start: {error}"))?;
+                Started { entry, workers: cell.workers, arm }
+            }
+        };
+        let same = started.entry.about.name == cell.model && started.workers == cell.workers;
+        let about = &self.started.insert(started).entry.about;
+        if !same {
+            return Err(format!("this process runs {} already", about.name));
+        }
+        let Cell { scale, workers, placement, .. } = cell;
+        self.prepared = Some(Prepared::new(about, &workload, scale, workers, placement));
+        Ok(())
+    }
+
+    /// Stops the model. Returns the threads that are left and ought not to be, after a while: some are only told to
+    /// end, and blocking pools keep idle threads for some seconds.
+    fn stop(&mut self) -> Vec<String> {
+        self.prepared = None;
+        let Some(Started { entry, arm, .. }) = self.started.take() else { return vec![] };
+        drop(arm);
+        let Some(known) = entry.about.leaves else { return vec![] };
+        let own = thread_name();
+        let deadline = now() + PATIENCE;
+        loop {
+            let mut left = thread_names().unwrap_or_default();
+            left.retain(|name| !known.iter().any(|known| name.starts_with(known)));
+            // The kernel's name of a process's first thread is the program's.
+            if let Some(main) = left.iter().position(|name| *name == own) {
+                left.swap_remove(main);
+            }
+            left.retain(|name| name != READER);
+            if left.is_empty() || now() > deadline {
+                return left;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

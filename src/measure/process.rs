@@ -1,0 +1,255 @@
+//! Child processes, from their parent's side: which program they are, and how one is spoken to.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    echo::{self, EchoServer},
+    host::{self, Cell, Reply, Request},
+    round::{Attest, Fault},
+};
+use crate::models::Entry;
+
+const HOST: &str = "__host";
+const ECHO: &str = "__echo";
+
+/// Does a child's work, if this process was started as one, and ends it. Whatever program uses the instruments calls
+/// this first.
+pub fn spawned() {
+    let mut arguments = std::env::args_os().skip(1);
+    let work = match arguments.next() {
+        Some(role) if role == HOST => host::serve,
+        Some(role) if role == ECHO => echo::serve,
+        _ => return,
+    };
+    std::process::exit(i32::from(work().is_err()));
+}
+
+/// The program that child processes run: one that calls [`spawned`] first.
+#[derive(Clone, Debug)]
+pub struct Program(PathBuf);
+
+impl Program {
+    /// This program itself.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the system does not say where it is.
+    pub fn this() -> io::Result<Self> {
+        std::env::current_exe().map(Program)
+    }
+
+    /// Another one.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Program(path.into())
+    }
+
+    /// Starts an echo server.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub fn echo(&self) -> io::Result<EchoServer> {
+        let mut command = Command::new(&self.0);
+        command.arg(ECHO);
+        EchoServer::start(command)
+    }
+
+    /// Starts a host for cells of `entry` with so many workers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
+        let mut command = Command::new(&self.0);
+        command.arg(HOST);
+        if let (Some(variable), Some(workers)) = (entry.about.environment, workers) {
+            command.env(variable, workers.to_string());
+        }
+        Host::start(command)
+    }
+}
+
+/// Why a host gave no answer.
+#[derive(Debug)]
+pub enum HostError {
+    /// It said why.
+    Fault(Fault),
+    /// It ended.
+    Died(String),
+    /// It did not answer in time, and was killed.
+    Silent(Duration),
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostError::Fault(fault) => fault.fmt(f),
+            HostError::Died(how) => write!(f, "the process of the cell ended: {how}"),
+            HostError::Silent(patience) => {
+                write!(f, "no answer within {}", humantime::format_duration(*patience))
+            }
+        }
+    }
+}
+
+/// A running host. Dropping it kills it.
+pub struct Host {
+    child: Child,
+    requests: ChildStdin,
+    replies: mpsc::Receiver<String>,
+    errors: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Host {
+    fn start(mut command: Command) -> io::Result<Self> {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let requests = child.stdin.take().expect("it is piped");
+        let (give, replies) = mpsc::channel();
+        let output = child.stdout.take().expect("it is piped");
+        thread::Builder::new().spawn(move || {
+            lines(output, |line| give.send(line).is_ok());
+        })?;
+        let errors = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = errors.clone();
+        let output = child.stderr.take().expect("it is piped");
+        thread::Builder::new().spawn(move || {
+            lines(output, |line| {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push_back(line);
+                if kept.len() > 3 {
+                    kept.pop_front();
+                }
+                true
+            });
+        })?;
+        Ok(Host { child, requests, replies, errors })
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Prepares `cell`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be prepared, or the host is gone.
+    pub fn prepare(&mut self, cell: Cell, patience: Duration) -> Result<(), HostError> {
+        match self.ask(&Request::Prepare(cell), patience)? {
+            Reply::Prepared => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs a watched round of the prepared cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the round is not one, or the host is gone.
+    pub fn attest(&mut self, patience: Duration) -> Result<Attest, HostError> {
+        match self.ask(&Request::Attest, patience)? {
+            Reply::Attested(attest) => Ok(attest),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs `count` timed rounds of the prepared cell. Returns the time of each, and the host's CPU time meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where a round is not one, or the host is gone.
+    pub fn rounds(
+        &mut self,
+        count: u64,
+        patience: Duration,
+    ) -> Result<(Vec<Duration>, Duration), HostError> {
+        match self.ask(&Request::Rounds { count }, patience)? {
+            Reply::Rounds { round_ns, cpu_ns } => {
+                let rounds = round_ns.into_iter().map(Duration::from_nanos).collect();
+                Ok((rounds, Duration::from_nanos(cpu_ns)))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Stops the model and ends the host. Returns the threads that the model left behind.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the host is gone already.
+    pub fn stop(mut self, patience: Duration) -> Result<Vec<String>, HostError> {
+        match self.ask(&Request::Stop, patience)? {
+            Reply::Stopped { threads_left } => Ok(threads_left),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, HostError> {
+        let mut line = serde_json::to_string(request).expect("requests are plain data");
+        line.push('\n');
+        if self.requests.write_all(line.as_bytes()).is_err() {
+            return Err(self.died());
+        }
+        match self.replies.recv_timeout(patience) {
+            Ok(line) => match serde_json::from_str(&line) {
+                Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
+                Ok(reply) => Ok(reply),
+                Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
+            },
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                Err(HostError::Silent(patience))
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.died()),
+        }
+    }
+
+    fn died(&mut self) -> HostError {
+        let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = errors.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" / ");
+        HostError::Died(if said.is_empty() { how } else { format!("{how}; it said: {said}") })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn unexpected(reply: &Reply) -> HostError {
+    HostError::Died(format!("it answered another question: {reply:?}"))
+}
+
+fn lines(output: impl Read, mut take: impl FnMut(String) -> bool) {
+    for line in BufReader::new(output).lines() {
+        if !line.is_ok_and(&mut take) {
+            break;
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
+    }
+}

@@ -1,0 +1,255 @@
+//! Rounds of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
+
+use std::{fmt, io, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::now;
+use crate::{
+    job::{Jobs, Receipt, Workload},
+    models::{About, Driver, Width},
+    perform::{Arm, Batch, Placement, WATCH},
+};
+
+/// Why a round is not a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// It ran, but was not what its label says.
+    Invalid(String),
+    /// It could not run, or not to its end.
+    Failed(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Fault::Invalid(message) | Fault::Failed(message)) = self;
+        f.write_str(message)
+    }
+}
+
+/// One timed round.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// From before the first job was spawned until the last was joined.
+    pub elapsed: Duration,
+}
+
+/// What a round was seen to be, by counters that are off in all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attest {
+    /// How long it took, counters included.
+    pub elapsed_ns: u64,
+    /// The greatest number of jobs in flight at once.
+    pub peak_in_flight: u32,
+    /// The distinct threads that began or ended a job.
+    pub job_threads: u32,
+    /// All threads of the process, at the end of the round.
+    pub process_threads: Option<u64>,
+    /// epoll instances of the process; `None` where the system does not show them.
+    pub epolls: Option<u64>,
+    /// `io_uring` instances of the process.
+    pub rings: Option<u64>,
+    /// Completions that those rings have had.
+    pub completions: Option<u64>,
+}
+
+/// A cell, ready to run in this process.
+pub struct Prepared {
+    about: &'static About,
+    workers: Option<usize>,
+    placement: Placement,
+    jobs: Jobs,
+    expected: Vec<Receipt>,
+    floor: Duration,
+    all_floors: Duration,
+}
+
+impl Prepared {
+    /// Computes what `scale` jobs of `workload` must return and how long they must take at least.
+    #[must_use]
+    pub fn new(
+        about: &'static About,
+        workload: &Workload,
+        scale: usize,
+        workers: Option<usize>,
+        placement: Placement,
+    ) -> Self {
+        let jobs = Jobs::load(workload);
+        Prepared {
+            about,
+            workers,
+            placement,
+            jobs,
+            expected: (0..scale).map(|index| jobs.expected(index)).collect(),
+            floor: workload.floor(scale),
+            all_floors: workload.floors(scale),
+        }
+    }
+
+    /// Runs one round on `arm`, which is the started model.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where a job failed, a receipt is wrong, or the round ended before its floor.
+    pub fn round(&self, arm: &dyn Arm) -> Result<Round, Fault> {
+        let batch = arm.batch(self.jobs, self.expected.len(), self.placement, now);
+        self.check(&batch)?;
+        Ok(Round { elapsed: batch.elapsed })
+    }
+
+    /// Runs one round with the counters on, and checks what they saw.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault as [`round`](Self::round) does, or where another model ran than the label says.
+    pub fn attest(&self, arm: &dyn Arm) -> Result<Attest, Fault> {
+        WATCH.start();
+        let round = self.round(arm);
+        let seen = WATCH.stop();
+        let elapsed = round?.elapsed;
+        let (epolls, rings, completions) = drivers();
+        let attest = Attest {
+            elapsed_ns: super::nanoseconds(elapsed),
+            peak_in_flight: seen.peak_in_flight,
+            job_threads: seen.threads,
+            process_threads: thread_names().map(|names| names.len() as u64),
+            epolls,
+            rings,
+            completions,
+        };
+        self.check_attest(&attest, elapsed)?;
+        Ok(attest)
+    }
+
+    fn check(&self, batch: &Batch) -> Result<(), Fault> {
+        let (count, expected) = (batch.receipts.len(), self.expected.len());
+        if count != expected {
+            return Err(Fault::Invalid(format!("{count} of {expected} jobs returned a receipt")));
+        }
+        for (index, (receipt, expected)) in batch.receipts.iter().zip(&self.expected).enumerate() {
+            match receipt {
+                Err(error) => {
+                    return Err(Fault::Failed(format!("job {index}: {}", explain(error))));
+                }
+                Ok(receipt) if receipt != expected => {
+                    return Err(Fault::Invalid(format!(
+                        "job {index} returned {} units and checksum {:016x}, its definition says {} and {:016x}",
+                        receipt.units(),
+                        receipt.checksum(),
+                        expected.units(),
+                        expected.checksum()
+                    )));
+                }
+                Ok(_) => {}
+            }
+        }
+        if batch.elapsed < self.floor {
+            return Err(Fault::Invalid(format!(
+                "the round took {:?}, and its jobs wait for {:?}: they cannot have waited",
+                batch.elapsed, self.floor
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_attest(&self, attest: &Attest, elapsed: Duration) -> Result<(), Fault> {
+        let invalid = |message| Err(Fault::Invalid(message));
+        let (name, threads) = (self.about.name, attest.job_threads);
+        if self.expected.is_empty() {
+            return invalid("no job ran".into());
+        }
+        // Little's law: with so few in flight, so many waits cannot have ended so soon.
+        let room = elapsed.saturating_mul(attest.peak_in_flight);
+        if room < self.all_floors {
+            return invalid(format!(
+                "at most {} jobs were in flight for {elapsed:?}, which has no room for waits of {:?} in all",
+                attest.peak_in_flight, self.all_floors
+            ));
+        }
+        let most = match self.about.width {
+            Width::One => Some(1),
+            Width::Any => self.workers.map(|workers| workers + self.about.more_threads),
+            Width::PerTask => None,
+        };
+        if let Some(most) = most.filter(|most| threads as usize > *most) {
+            return invalid(format!(
+                "{threads} threads ran jobs of {name}, which has {most} for it"
+            ));
+        }
+        match (self.about.driver, attest.epolls, attest.completions) {
+            (Driver::IoUring, ..) if attest.rings == Some(0) => {
+                invalid(format!("{name} is labelled io_uring, and has no ring"))
+            }
+            (Driver::IoUring, _, Some(0)) if !self.all_floors.is_zero() => {
+                invalid(format!("{name} is labelled io_uring, and no ring completed anything"))
+            }
+            (Driver::Readiness, Some(0), _) => {
+                invalid(format!("{name} is labelled epoll, and has no epoll instance"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error, with what to do about it where that is known.
+fn explain(error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            ": no ephemeral port is left; wait a minute, or widen net.ipv4.ip_local_port_range"
+        }
+        _ if error.raw_os_error() == Some(24) => ": raise the limit of open files (ulimit -n)",
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
+
+/// epoll instances, rings, and completions of those rings, of this process.
+#[cfg(target_os = "linux")]
+fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
+    use procfs::process::{FDTarget, Process};
+    let Some(open) = Process::myself().ok().and_then(|me| me.fd().ok()) else {
+        return (None, None, None);
+    };
+    let (mut epolls, mut rings, mut completions) = (0, 0, 0);
+    for descriptor in open.flatten() {
+        match descriptor.target {
+            FDTarget::AnonInode(name) if name.contains("eventpoll") => epolls += 1,
+            FDTarget::AnonInode(name) if name.contains("io_uring") => {
+                rings += 1;
+                let path = format!("/proc/self/fdinfo/{}", descriptor.fd);
+                let info = std::fs::read_to_string(path).unwrap_or_default();
+                let tail = info.lines().find_map(|line| line.strip_prefix("CqTail:"));
+                completions += tail.and_then(|tail| tail.trim().parse::<u64>().ok()).unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+    (Some(epolls), Some(rings), Some(completions))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
+    (None, None, None)
+}
+
+/// The kernel's name of the thread that calls.
+pub(super) fn thread_name() -> String {
+    std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default().trim().to_owned()
+}
+
+/// The names of the threads of this process; `None` where the system does not show them.
+#[cfg(target_os = "linux")]
+pub(super) fn thread_names() -> Option<Vec<String>> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let name = |task: io::Result<std::fs::DirEntry>| {
+        let name = std::fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
+        Some(name.trim().to_owned())
+    };
+    Some(tasks.filter_map(name).collect())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn thread_names() -> Option<Vec<String>> {
+    None
+}
