@@ -10,14 +10,26 @@
 //! * [`measure`]: the only clock; rounds, the processes that run them, the echo server;
 //! * [`machine`]: fingerprint and limits of this machine;
 //! * [`record`]: what is kept under `results/`;
+//! * [`plan`]: which cells there are, and what each will take;
+//! * [`session`]: what both instruments share while they measure;
 //! * [`report`]: tables for people;
+//! * [`start`]: what a record says before the first cell;
 //! * [`run`]: the instrument of rounds, a fresh process each;
 //! * [`bench`]: the instrument behind `cargo bench`, driven by criterion;
 //! * [`cli`]: the command line.
 
+pub mod bench;
+pub mod cli;
 pub mod job;
+pub mod machine;
 pub mod measure;
 pub mod model;
 pub mod models;
 pub mod perform;
+pub mod plan;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod session;
+pub mod start;
 pub mod workloads;

@@ -1,5 +1,6 @@
 //! The `paceline` command.
 
-fn main() {
+fn main() -> std::process::ExitCode {
     paceline::measure::spawned();
+    paceline::cli::main()
 }

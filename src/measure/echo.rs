@@ -21,7 +21,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::clock::{cpu_time, nanoseconds};
 
 /// Loopback addresses that the server listens on: each has all the ephemeral ports for itself.
-const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
+pub(crate) const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
 /// The first token of a connection; below are standard input and the listeners.
 const FIRST: usize = 16;
 const CONTROL: Token = Token(0);

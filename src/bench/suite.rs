@@ -1,0 +1,256 @@
+//! Measures the chosen cells: refuses, skips, warms up, and lets criterion time what is left.
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use criterion::{
+    AxisScale, BenchmarkGroup, BenchmarkId, Criterion, PlotConfiguration, SamplingMode, Throughput,
+    measurement::WallTime,
+};
+
+use super::Options;
+use crate::{
+    job::Workload,
+    measure::{Host, HostError, Program, now},
+    models::Entry,
+    plan::{Choice, Planned, cells},
+    record::{Cell, State, Writer, criterion_home, read_criterion},
+    report::{long, rounds_of},
+    session::{Session, ended_by},
+    start::{Settings, begin},
+};
+
+/// What came of it.
+pub(super) struct Outcome {
+    pub(super) cells: Vec<Cell>,
+    pub(super) folder: PathBuf,
+    pub(super) report: PathBuf,
+}
+
+/// criterion takes at least so many samples.
+const SAMPLES: u32 = 10;
+/// What criterion takes for a cell besides its rounds: analysis and plots.
+const OVERHEAD: Duration = Duration::from_millis(180);
+/// How long criterion warms up: a little, for the attested round came before it.
+const WARM_UP: Duration = Duration::from_millis(20);
+/// The least and the most time for the samples of a cell.
+const LEAST: Duration = Duration::from_millis(150);
+const MOST: Duration = Duration::from_secs(5);
+/// A cell may take so many times its equal share of the time left: most cells take less than theirs.
+const OVERDRAFT: u32 = 4;
+
+/// The cells that the filter and the profile choose.
+pub(super) fn chosen<'a>(
+    workloads: &'a [Workload],
+    models: &[&'static Entry],
+    options: &Options,
+) -> Vec<Planned<'a>> {
+    let mut all = cells(workloads, models, &Choice::default());
+    all.retain(|cell| options.profile.scales(&cell.workload.scales).contains(&cell.scale));
+    all.retain(|cell| options.matches(&id(cell)));
+    all
+}
+
+/// `cpu/tokio@1/100`: what criterion calls a cell. The number of workers is part of it where a workload has several.
+pub(super) fn id(cell: &Planned<'_>) -> String {
+    format!("{}/{}/{}", cell.workload.name, function(cell), cell.scale)
+}
+
+fn function(cell: &Planned<'_>) -> String {
+    let several = cell.workload.workers != crate::job::Workers::Cores;
+    match cell.workers {
+        Some(workers) if several => format!("{}@{workers}", cell.entry.about.name),
+        _ => cell.entry.about.name.into(),
+    }
+}
+
+/// Measures `chosen`, and keeps the record.
+pub(super) fn measure(
+    workloads: &[Workload],
+    models: &[&'static Entry],
+    chosen: &[Planned<'_>],
+    options: &Options,
+    program: Program,
+) -> Result<Outcome, String> {
+    let start = now();
+    let settings = Settings {
+        instrument: "criterion",
+        budget: options.budget,
+        seed: None,
+        more: vec![
+            ("profile", options.profile.name().into()),
+            ("filter", options.filter_text.clone().into()),
+            ("samples", SAMPLES.into()),
+        ],
+    };
+    let run = begin(&settings, models, workloads);
+    let mut suite = Suite {
+        writer: Writer::create(&options.results, &run)?,
+        session: Session::start(program)?,
+        deadline: start + options.budget,
+        home: criterion_home(&env::current_exe().map_err(|error| error.to_string())?),
+        test: options.test,
+        cells: Vec::new(),
+    };
+    // criterion's verdict on changes compares single processes, between which most of the noise lies: it is told to
+    // leave all but gross ones alone. `paceline gate` is for that.
+    let mut criterion = Criterion::default()
+        .sample_size(SAMPLES as usize)
+        .nresamples(10_000)
+        .noise_threshold(0.5)
+        .warm_up_time(WARM_UP)
+        .output_directory(&suite.home)
+        .configure_from_args();
+    for of_workload in chosen.chunk_by(|a, b| a.workload.name == b.workload.name) {
+        let mut group = criterion.benchmark_group(&of_workload[0].workload.name);
+        group
+            .sampling_mode(SamplingMode::Flat)
+            .plot_config(PlotConfiguration::default().summary_scale(AxisScale::Logarithmic));
+        for series in of_workload.chunk_by(|a, b| function(a) == function(b)) {
+            let ahead = chosen.len() - suite.cells.len();
+            suite.series(&mut group, series, ahead)?;
+        }
+        group.finish();
+    }
+    criterion.final_summary();
+    let report = suite.home.join("report").join("index.html");
+    Ok(Outcome { folder: suite.writer.folder().to_owned(), cells: suite.cells, report })
+}
+
+struct Suite {
+    session: Session,
+    writer: Writer,
+    deadline: Instant,
+    home: PathBuf,
+    test: bool,
+    cells: Vec<Cell>,
+}
+
+impl Suite {
+    /// Measures one model at ascending scales, in one process as long as it lives.
+    fn series(
+        &mut self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        series: &[Planned<'_>],
+        ahead: usize,
+    ) -> Result<(), String> {
+        let mut host = None;
+        let mut smaller = None;
+        for (index, planned) in series.iter().enumerate() {
+            let left = self.deadline.saturating_duration_since(now());
+            let share = left / (ahead - index).max(1) as u32 * OVERDRAFT;
+            let cell = self.cell(group, planned, &mut host, &mut smaller, share.min(left));
+            self.writer.write(&cell)?;
+            self.cells.push(cell);
+        }
+        Ok(())
+    }
+
+    fn cell(
+        &mut self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        planned: &Planned<'_>,
+        host: &mut Option<Host>,
+        smaller: &mut Option<(usize, Duration)>,
+        share: Duration,
+    ) -> Cell {
+        if let Some(why) = self.session.refusal(planned) {
+            return planned.ended(State::Refused, why);
+        }
+        let predicted = planned.predict(self.session.compute_ns, *smaller);
+        if let Some(why) = over(predicted, share) {
+            return planned.ended(State::Skipped, format!("predicted: {why}"));
+        }
+        let outcome = self.timed(group, planned, host, smaller, share);
+        outcome.unwrap_or_else(|error| {
+            *host = None;
+            ended_by(planned, &error)
+        })
+    }
+
+    fn timed(
+        &mut self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        planned: &Planned<'_>,
+        host: &mut Option<Host>,
+        smaller: &mut Option<(usize, Duration)>,
+        share: Duration,
+    ) -> Result<Cell, HostError> {
+        let patience = share.saturating_mul(3) + Duration::from_secs(10);
+        let host = match host {
+            Some(host) => host,
+            None => host.insert(self.session.host(planned)?),
+        };
+        let attest = self.session.warm_up(host, planned, patience)?;
+        let round = Duration::from_nanos(attest.elapsed_ns);
+        *smaller = Some((planned.scale, round));
+        if let Some(why) = over(round, share) {
+            return Ok(planned.ended(State::Skipped, format!("warmed up: {why}")));
+        }
+        let before = self.session.server_cpu().map_err(HostError::Died)?;
+        let spare = share.saturating_sub(WARM_UP + OVERHEAD) / 2;
+        group.throughput(Throughput::Elements(planned.scale as u64)).measurement_time(
+            (round * SAMPLES).max(LEAST).max(spare.min(LEAST * 3)).min(MOST.max(round * SAMPLES)),
+        );
+        let (mut rounds, mut cpu) = (0_u64, Duration::ZERO);
+        let id = BenchmarkId::new(function(planned), planned.scale);
+        // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
+        catch_unwind(AssertUnwindSafe(|| {
+            group.bench_function(id, |bencher| {
+                bencher.iter_custom(|count| match host.rounds(count, patience) {
+                    Ok((times, spent)) => {
+                        rounds += count;
+                        cpu += spent;
+                        times.iter().sum()
+                    }
+                    Err(error) => resume_unwind(Box::new(error)),
+                });
+            });
+        }))
+        .map_err(|fault| match fault.downcast::<HostError>() {
+            Ok(error) => *error,
+            Err(other) => resume_unwind(other),
+        })?;
+        let server = self.session.server_cpu().map_err(HostError::Died)?.saturating_sub(before);
+        let jobs = rounds as f64 * planned.scale as f64;
+        let bound = planned.bound(self.session.compute_ns).as_secs_f64();
+        let found = if self.test {
+            None
+        } else {
+            let scale = planned.scale.to_string();
+            let read =
+                read_criterion(&self.home, &planned.workload.name, &function(planned), &scale);
+            Some(read.map_err(|why| HostError::Died(format!("criterion left no result: {why}")))?)
+        };
+        let interval = "95 % bootstrap interval of criterion's mean, within one process".into();
+        let round_ns = found.as_ref().map(|found| found.mean_ns);
+        Ok(Cell {
+            attest: Some(attest),
+            bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
+            rounds_ns: vec![],
+            criterion: found,
+            cpu_ns_per_job: Some(cpu.as_nanos() as f64 / jobs),
+            server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
+            ..planned.measured(State::Ok, round_ns, interval)
+        })
+    }
+}
+
+/// Why rounds of this length do not fit into `share`, if so.
+fn over(round: Duration, share: Duration) -> Option<String> {
+    // The warm-up's round, one of criterion's own warm-up, and one for each sample.
+    let rounds = SAMPLES + 2;
+    let needs = round.saturating_mul(rounds) + OVERHEAD;
+    (needs > share).then(|| {
+        format!(
+            "{} take {}, and the budget has {} for this cell; PACELINE_BUDGET=30m gives more",
+            rounds_of(rounds, round),
+            long(needs),
+            long(share)
+        )
+    })
+}

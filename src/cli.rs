@@ -1,0 +1,264 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    job::{Bound, bounds},
+    measure::Program,
+    models::{self, Entry, MODELS},
+    perform::Placement,
+    plan::{Choice, Planned, cells},
+    record::{Cell, ModelInfo, State},
+    report::{cells_table, count, list_table, summary},
+    run::{Order, run},
+    start::{model_info, parse_budget, refuse_debug_build},
+    workloads,
+};
+
+/// The same jobs on every concurrency model, each number with a verified receipt.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The models: what there is, what cannot run here and why.
+    Models(Listing),
+    /// The built-in workloads.
+    Workloads(Listing),
+    /// Measure cells in rounds, each in a fresh process.
+    Run(RunArguments),
+}
+
+#[derive(Args)]
+struct Listing {
+    /// How to show it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Args)]
+struct RunArguments {
+    /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
+    #[arg(value_name = "WORKLOAD|FILE.toml")]
+    workloads: Vec<String>,
+    /// Models, separated by commas; all where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    model: Vec<String>,
+    /// Scales, separated by commas; the workload's own where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "JOBS", value_parser = |text: &str| number(text, bounds::SCALE))]
+    scale: Vec<usize>,
+    /// Numbers of workers, separated by commas; the workload's own where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
+    workers: Vec<usize>,
+    /// Processes for each cell.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// The time for all, such as 90s or 30m.
+    #[arg(long, default_value = "2m", value_name = "TIME", value_parser = |text: &str| parse_budget(text).map_err(|why| format!("the budget {why}")))]
+    budget: std::time::Duration,
+    /// Where jobs are offered from; each model's own where it is not said.
+    #[arg(long, value_enum)]
+    placement: Option<From>,
+    /// What shuffles the order; recorded.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// The folder for records.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    /// How to show the result.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum From {
+    Inside,
+    Outside,
+    Dealt,
+}
+
+/// A whole number within `bound`, with or without `_` between its digits.
+fn number(text: &str, bound: Bound) -> Result<usize, String> {
+    let digits = text.trim().replace('_', "");
+    match digits.parse::<u64>() {
+        Ok(number) => bound.check(number).map(|number| number as usize),
+        Err(_) if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) => {
+            Err(format!("{} must be at most {}", bound.what, bound.most))
+        }
+        Err(_) => Err(format!("{} must be a whole number of at least {}", bound.what, bound.least)),
+    }
+}
+
+/// What went wrong, and with which exit code.
+struct Wrong(u8, String);
+
+const INTERNAL: u8 = 1;
+const USAGE: u8 = 2;
+const CELLS: u8 = 3;
+
+/// What `main` is.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match &arguments.command {
+        Command::Models(listing) => list_models(listing.format),
+        Command::Workloads(listing) => list_workloads(listing.format),
+        Command::Run(arguments) => measure(arguments),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(Wrong(code, message)) => {
+            say_wrong(&message);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn list_models(format: Format) -> Result<u8, Wrong> {
+    let models: Vec<ModelInfo> = MODELS.iter().map(model_info).collect();
+    if format == Format::Json {
+        return say_json(&models);
+    }
+    let rows: Vec<Vec<String>> = models
+        .into_iter()
+        .map(|model| {
+            let here = model.reason.map_or_else(|| "yes".into(), |why| format!("no: {why}"));
+            vec![model.name, model.family, model.version, model.tag, here, model.note]
+        })
+        .collect();
+    say(&list_table(&["model", "family", "version", "tag", "runs here", "what it is"], &rows))
+}
+
+fn list_workloads(format: Format) -> Result<u8, Wrong> {
+    let workloads = workloads::built_in();
+    if format == Format::Json {
+        let shown: Vec<serde_json::Value> = workloads
+            .iter()
+            .map(|w| {
+                serde_json::json!({
+                    "name": w.name, "about": w.about, "scale": w.scales,
+                    "core": workloads::CORE.contains(&w.name.as_str()), "source": w.source,
+                })
+            })
+            .collect();
+        return say_json(&shown);
+    }
+    let row = |w: &crate::job::Workload| {
+        let scales = w.scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(", ");
+        vec![w.name.clone(), scales, w.about.clone()]
+    };
+    say(&list_table(
+        &["workload", "scales", "what it shows"],
+        &workloads.iter().map(row).collect::<Vec<_>>(),
+    ))
+}
+
+fn measure(arguments: &RunArguments) -> Result<u8, Wrong> {
+    let usage = |message| Wrong(USAGE, message);
+    let names: Vec<&str> = match &arguments.workloads[..] {
+        [] => workloads::CORE.to_vec(),
+        named => named.iter().map(String::as_str).collect(),
+    };
+    let workloads =
+        names.into_iter().map(workloads::find).collect::<Result<Vec<_>, _>>().map_err(usage)?;
+    let mut known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
+    known.sort_unstable();
+    if let Some(twice) = known.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(usage(format!(
+            "two workloads are called `{}`: give one another name",
+            twice[0]
+        )));
+    }
+    let models: Vec<&'static Entry> = match &arguments.model[..] {
+        [] => MODELS.iter().collect(),
+        named => {
+            named.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)?
+        }
+    };
+    refuse_debug_build().map_err(usage)?;
+    let choice = Choice {
+        scales: sorted(&arguments.scale),
+        workers: sorted(&arguments.workers),
+        placement: arguments.placement.map(|from| match from {
+            From::Inside => Placement::Inside,
+            From::Outside => Placement::Outside,
+            From::Dealt => Placement::Dealt,
+        }),
+    };
+    // Of all models those that cannot are shown as refused; one that was named is a mistake.
+    if !arguments.model.is_empty() {
+        let cells = cells(&workloads, &models, &choice);
+        if let Some(why) = cells.iter().find_map(Planned::cannot_honour) {
+            return Err(usage(why));
+        }
+    }
+    let order = Order {
+        workloads,
+        models,
+        choice,
+        rounds: arguments.rounds,
+        budget: arguments.budget,
+        seed: arguments.seed,
+        results: arguments.out.clone(),
+    };
+    let internal = |message| Wrong(INTERNAL, message);
+    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let (_, measured, folder) = run(&order, program).map_err(internal)?;
+    match arguments.format {
+        Format::Json => say_json(&measured)?,
+        Format::Table => {
+            say(&cells_table(&measured))?;
+            say(&summary(&measured))?;
+            say(&format!("record: {}", folder.display()))?
+        }
+    };
+    let wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
+    Ok(if measured.iter().any(wrong) { CELLS } else { 0 })
+}
+
+fn sorted(numbers: &[usize]) -> Vec<usize> {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+fn say_json<T: serde::Serialize>(value: &T) -> Result<u8, Wrong> {
+    let text = serde_json::to_string_pretty(value);
+    say(&text.map_err(|error| Wrong(INTERNAL, error.to_string()))?)
+}
+
+/// Writes to standard output; whoever reads it may leave early, as `head` does.
+fn say(text: &str) -> Result<u8, Wrong> {
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Wrong(INTERNAL, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(0),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "errors go to standard error")]
+fn say_wrong(message: &str) {
+    eprintln!("error: {message}");
+}

@@ -1,0 +1,160 @@
+//! What a figure depends on: the machine, the kernel, the compiler and the versions of the models.
+
+use std::{collections::BTreeMap, fs, thread};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What identifies a machine for comparisons. Clock rates, host name and free memory are no part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The first 16 digits of the SHA-256 of all the rest.
+    pub hash: String,
+    /// `x86_64`, …
+    pub architecture: String,
+    /// The CPU's vendor, family, model and stepping.
+    pub cpu: [String; 4],
+    /// The CPU's name; not hashed, for hypervisors change it at will.
+    pub cpu_name: String,
+    /// How many CPUs this process may run on.
+    pub logical_cpus: usize,
+    /// Hardware threads of a core.
+    pub threads_per_core: String,
+    /// Whether a hypervisor shows itself.
+    pub hypervisor: bool,
+    /// The kernel's name and its version, major and minor.
+    pub kernel: String,
+    /// The compiler.
+    pub rustc: String,
+    /// Optimisation level, LTO, codegen units, flags.
+    pub flags: String,
+}
+
+/// How this program was built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// This crate's version.
+    pub paceline: String,
+    /// The compiler.
+    pub rustc: String,
+    /// What it was built for.
+    pub target: String,
+    /// Optimisation level, LTO, codegen units, flags.
+    pub flags: String,
+    /// Whether debug assertions are on: then no figure of it means anything.
+    pub debug: bool,
+    /// The allocator of every in-process model.
+    pub allocator: String,
+    /// Every crate's version, by the lock file.
+    pub dependencies: BTreeMap<String, String>,
+}
+
+/// How this program was built.
+#[must_use]
+pub fn build() -> Build {
+    let versions = env!("PACELINE_VERSIONS").split(';').filter_map(|line| line.split_once(' '));
+    Build {
+        paceline: env!("CARGO_PKG_VERSION").into(),
+        rustc: env!("PACELINE_RUSTC").into(),
+        target: env!("PACELINE_TARGET").into(),
+        flags: env!("PACELINE_FLAGS").into(),
+        debug: cfg!(debug_assertions),
+        allocator: "system (Rust's default)".into(),
+        dependencies: versions.map(|(name, version)| (name.into(), version.into())).collect(),
+    }
+}
+
+/// The version of a model's crate; the compiler's for one of the standard library.
+#[must_use]
+pub fn version_of(package: Option<&str>) -> String {
+    match package {
+        Some(package) => build().dependencies.remove(package).unwrap_or_else(|| "unknown".into()),
+        None => env!("PACELINE_RUSTC").split(' ').nth(1).unwrap_or("unknown").into(),
+    }
+}
+
+/// How many CPUs this process may run on.
+#[must_use]
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The fingerprint of this machine and this build.
+#[must_use]
+pub fn fingerprint() -> Fingerprint {
+    let cpu = cpu_info();
+    let get = |key: &str| cpu.get(key).cloned().unwrap_or_default();
+    let number = |key: &str| get(key).parse::<usize>().unwrap_or(0);
+    let threads = number("siblings").checked_div(number("cpu cores")).map(|n| n.to_string());
+    let mut found = Fingerprint {
+        hash: String::new(),
+        architecture: std::env::consts::ARCH.into(),
+        cpu: [get("vendor_id"), get("cpu family"), get("model"), get("stepping")],
+        cpu_name: get("model name"),
+        logical_cpus: cores(),
+        threads_per_core: threads.unwrap_or_default(),
+        hypervisor: get("flags").split(' ').any(|flag| flag == "hypervisor"),
+        kernel: kernel(),
+        rustc: env!("PACELINE_RUSTC").into(),
+        flags: env!("PACELINE_FLAGS").into(),
+    };
+    let parts = [
+        &found.architecture,
+        &found.cpu.join(" "),
+        &found.logical_cpus.to_string(),
+        &found.threads_per_core,
+        &found.hypervisor.to_string(),
+        &found.kernel,
+        &found.rustc,
+        &found.flags,
+    ];
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    found.hash = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    found
+}
+
+/// What the first CPU says of itself.
+fn cpu_info() -> BTreeMap<String, String> {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let first = text.split("\n\n").next().unwrap_or_default().lines();
+    first
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+fn kernel() -> String {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy().into_owned();
+    let short = release.split('.').take(2).collect::<Vec<_>>().join(".");
+    format!("{} {short}", name.sysname().to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_the_same_twice_and_changes_with_the_build() {
+        let one = fingerprint();
+        assert_eq!(one, fingerprint());
+        assert_eq!(one.hash.len(), 16);
+        assert!(!one.kernel.is_empty() && one.rustc.starts_with("rustc "));
+    }
+
+    #[test]
+    fn every_model_has_a_version() {
+        for entry in crate::models::MODELS {
+            let version = version_of(entry.about.package);
+            assert!(
+                version.starts_with(|c: char| c.is_ascii_digit()),
+                "{}: {version}",
+                entry.about.name
+            );
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Which cells there are, what each will take at least, and which cannot be run at all.
+
+use std::time::Duration;
+
+use crate::{
+    job::{Demand, Workload, compute},
+    machine::{Limits, cores, refusal},
+    measure::{host, now},
+    models::{About, Driver, Entry, Task, Width},
+    perform::Placement,
+    record::{Cell, Estimate, State},
+};
+
+/// A cell to be measured.
+#[derive(Clone, Copy)]
+pub struct Planned<'a> {
+    /// What its jobs are.
+    pub workload: &'a Workload,
+    /// What runs them.
+    pub entry: &'static Entry,
+    /// With how many workers.
+    pub workers: Option<usize>,
+    /// Offered from where.
+    pub placement: Placement,
+    /// How many at once.
+    pub scale: usize,
+}
+
+/// What to choose cells by. Nothing named means all, or the definition's own.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Scales.
+    pub scales: Vec<usize>,
+    /// Numbers of workers.
+    pub workers: Vec<usize>,
+    /// A placement.
+    pub placement: Option<Placement>,
+}
+
+/// Every cell of `workloads` on `models`: by workload, model, workers and scale, in this order.
+#[must_use]
+pub fn cells<'a>(
+    workloads: &'a [Workload],
+    models: &[&'static Entry],
+    choice: &Choice,
+) -> Vec<Planned<'a>> {
+    let mut cells = Vec::new();
+    for workload in workloads {
+        let scales = if choice.scales.is_empty() { &workload.scales } else { &choice.scales };
+        for entry in models {
+            let wanted = match &choice.workers[..] {
+                [] => entry.about.workers(&workload.workers.on(cores())),
+                asked => asked.iter().copied().map(Some).collect(),
+            };
+            let placement = choice.placement.unwrap_or(entry.about.placements[0]);
+            for workers in wanted {
+                let cell =
+                    |scale: &usize| Planned { workload, entry, workers, placement, scale: *scale };
+                cells.extend(scales.iter().map(cell));
+            }
+        }
+    }
+    cells
+}
+
+impl Planned<'_> {
+    /// Which setting the model cannot honour, if so.
+    #[must_use]
+    pub fn cannot_honour(&self) -> Option<String> {
+        let about = &self.entry.about;
+        let asked = self.workers.unwrap_or(0);
+        match about.width {
+            Width::One if asked != 1 => {
+                return Some(format!("{} has one worker and cannot have {asked}", about.name));
+            }
+            Width::PerTask if asked != 0 => {
+                return Some(format!(
+                    "{} has a thread for each job and no workers to set",
+                    about.name
+                ));
+            }
+            _ => {}
+        }
+        if !about.placements.contains(&self.placement) {
+            let can = about.placements.iter().map(Placement::to_string).collect::<Vec<_>>();
+            let (name, cannot, can) = (about.name, self.placement, can.join(" or "));
+            return Some(format!("{name} cannot be offered jobs {cannot}, only {can}"));
+        }
+        None
+    }
+
+    /// Why it cannot be run, if so.
+    #[must_use]
+    pub fn refusal(&self, limits: &Limits, unavailable: Option<&String>) -> Option<String> {
+        let about = &self.entry.about;
+        self.cannot_honour()
+            .or_else(|| unavailable.cloned())
+            .or_else(|| about.lacks_for(self.workload))
+            .or_else(|| refusal(limits, about, self.workload, self.scale))
+    }
+
+    /// The least time that a round can take, by the definition, the model's lanes and this machine's cores, where a
+    /// round of `compute` takes `compute_ns`.
+    #[must_use]
+    pub fn bound(&self, compute_ns: f64) -> Duration {
+        let about = &self.entry.about;
+        let (workload, scale) = (self.workload, self.scale);
+        let workers = self.workers.unwrap_or(scale).max(1);
+        let lanes = if holds_worker(about) { workers.min(scale) } else { scale };
+        let waits = if lanes == scale {
+            workload.floor(scale)
+        } else {
+            workload.over_all(scale, |demand: Demand| demand.serial) / lanes as u32
+        };
+        let rounds =
+            workload.over_all(scale, |demand| Duration::from_nanos(demand.compute)).as_nanos();
+        // What is offloaded may use every core; the rest only as many as there are workers.
+        let width = if workload.has("offload") && lanes == scale { usize::MAX } else { workers };
+        let cpus = cores().min(width).min(scale.saturating_mul(tasks(workload)));
+        let work = Duration::from_nanos((rounds as f64 * compute_ns / cpus as f64) as u64);
+        if lanes == 1 { waits + work } else { waits.max(work) }
+    }
+
+    /// What a round will take, by that bound and by what a smaller scale of the same series took.
+    #[must_use]
+    pub fn predict(&self, compute_ns: f64, smaller: Option<(usize, Duration)>) -> Duration {
+        let bound = self.bound(compute_ns);
+        let Some((scale, took)) = smaller else { return bound };
+        let over = took.saturating_sub(Planned { scale, ..*self }.bound(compute_ns));
+        bound + over.mul_f64(self.scale as f64 / scale as f64)
+    }
+
+    /// The cell as its host is told it.
+    #[must_use]
+    pub fn for_host(&self, servers: &[std::net::SocketAddr]) -> host::Cell {
+        host::Cell {
+            model: self.entry.about.name.into(),
+            workers: self.workers,
+            placement: self.placement,
+            workload: self.workload.name.clone(),
+            source: self.workload.source.clone(),
+            scale: self.scale,
+            servers: servers.to_vec(),
+        }
+    }
+
+    /// The cell of the record, ended without a figure.
+    #[must_use]
+    pub fn ended(&self, state: State, reason: impl Into<String>) -> Cell {
+        Cell { reason: Some(reason.into()), ..self.measured(state, None, String::new()) }
+    }
+
+    /// The cell of the record, with the time of a round.
+    #[must_use]
+    pub fn measured(&self, state: State, round_ns: Option<Estimate>, interval: String) -> Cell {
+        Cell {
+            workload: self.workload.name.clone(),
+            model: self.entry.about.name.into(),
+            scale: self.scale,
+            workers: self.workers,
+            placement: self.placement,
+            state,
+            reason: None,
+            jobs_per_second: round_ns.map(|round| round.per_second(self.scale)),
+            round_ns,
+            interval: round_ns.map(|_| interval),
+            bound_jobs_per_second: None,
+            rounds_ns: vec![],
+            criterion: None,
+            attest: None,
+            cpu_ns_per_job: None,
+            server_cpu_ns_per_job: None,
+        }
+    }
+}
+
+/// Whether a job of this model holds a worker while it waits.
+fn holds_worker(about: &About) -> bool {
+    about.driver == Driver::None && about.task == Task::Heap
+}
+
+/// How many cores one job can use at once.
+fn tasks(workload: &Workload) -> usize {
+    usize::try_from(workload.demand().tasks).unwrap_or(usize::MAX).max(1)
+}
+
+/// Measures how long a round of `compute` takes on this machine, in nanoseconds.
+#[must_use]
+pub fn compute_ns() -> f64 {
+    const ROUNDS: u64 = 200_000;
+    let once = |seed| {
+        let start = now();
+        std::hint::black_box(compute(seed, ROUNDS));
+        start.elapsed().as_nanos() as f64 / ROUNDS as f64
+    };
+    (0..5).map(once).fold(f64::INFINITY, f64::min)
+}

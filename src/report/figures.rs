@@ -1,0 +1,55 @@
+//! Numbers as people read them.
+
+use std::time::Duration;
+
+/// Three digits and a prefix: `1.23k`, `912`, `4.50M`.
+#[must_use]
+pub fn rate(value: f64) -> String {
+    const PREFIXES: [&str; 5] = ["", "k", "M", "G", "T"];
+    let mut value = value;
+    let mut prefix = 0;
+    while value >= 999.5 && prefix + 1 < PREFIXES.len() {
+        value /= 1000.0;
+        prefix += 1;
+    }
+    let digits = match value {
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$}{}", PREFIXES[prefix])
+}
+
+/// A whole number with its thousands apart: `1 000 000`.
+#[must_use]
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    groups.map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(" ")
+}
+
+/// A duration in three digits: `1.20 s`, `350 ms`, `12.0 µs`.
+#[must_use]
+pub fn long(duration: Duration) -> String {
+    let (value, unit) = match duration.as_secs_f64() {
+        s if s >= 120.0 => (s / 60.0, "min"),
+        s if s >= 1.0 => (s, "s"),
+        s if s >= 1e-3 => (s * 1e3, "ms"),
+        s if s >= 1e-6 => (s * 1e6, "µs"),
+        s => (s * 1e9, "ns"),
+    };
+    format!("{} {unit}", rate(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_round_into_the_next_prefix() {
+        let rates = [0.5, 9.994, 12.34, 999.4, 999.6, 12_345.0, 1e7].map(rate);
+        assert_eq!(rates, ["0.50", "9.99", "12.3", "999", "1.00k", "12.3k", "10.0M"]);
+        assert_eq!([7, 1000, 1_000_000].map(count), ["7", "1 000", "1 000 000"]);
+        assert_eq!(long(Duration::from_micros(1500)), "1.50 ms");
+    }
+}

@@ -1,0 +1,102 @@
+//! What both instruments share while they measure: the echo server, limits, what a round of `compute` takes, and the
+//! hosts.
+
+use std::time::Duration;
+
+use crate::{
+    machine::Limits,
+    measure::{
+        Attest, Fault, Host, HostError, Program,
+        echo::{EchoServer, raise_descriptor_limit},
+    },
+    models::MODELS,
+    plan::{Planned, compute_ns},
+    record::{Cell, State},
+};
+
+/// The surroundings of a run.
+pub struct Session {
+    program: Program,
+    echo: EchoServer,
+    limits: Limits,
+    /// What a round of `compute` takes here, in nanoseconds.
+    pub compute_ns: f64,
+    unavailable: Vec<(&'static str, String)>,
+}
+
+impl Session {
+    /// Lifts the limit of open files as far as allowed, starts the echo server and looks which models can run.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where the echo server does not start.
+    pub fn start(program: Program) -> Result<Self, String> {
+        raise_descriptor_limit();
+        let echo =
+            program.echo().map_err(|error| format!("cannot start the echo server: {error}"))?;
+        let check = |entry: &crate::models::Entry| {
+            (entry.about.available)().err().map(|why| (entry.about.name, why))
+        };
+        Ok(Session {
+            program,
+            echo,
+            limits: Limits::here(),
+            compute_ns: compute_ns(),
+            unavailable: MODELS.iter().filter_map(check).collect(),
+        })
+    }
+
+    /// Why a cell cannot be run, if so.
+    #[must_use]
+    pub fn refusal(&self, cell: &Planned<'_>) -> Option<String> {
+        let of = |(name, _): &&(&str, String)| *name == cell.entry.about.name;
+        cell.refusal(&self.limits, self.unavailable.iter().find(of).map(|(_, why)| why))
+    }
+
+    /// Starts a host for cells of this model and so many workers.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where the process cannot be started.
+    pub fn host(&self, cell: &Planned<'_>) -> Result<Host, HostError> {
+        let host = self.program.host(cell.entry, cell.workers);
+        host.map_err(|error| {
+            HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
+        })
+    }
+
+    /// Prepares `cell` in `host` and runs its warm-up round, in which it is seen to be what its label says.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the round is not one.
+    pub fn warm_up(
+        &self,
+        host: &mut Host,
+        cell: &Planned<'_>,
+        patience: Duration,
+    ) -> Result<Attest, HostError> {
+        host.prepare(cell.for_host(self.echo.addresses()), patience)?;
+        host.attest(patience)
+    }
+
+    /// CPU time that the echo server has used so far.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it is gone.
+    pub fn server_cpu(&mut self) -> Result<Duration, String> {
+        self.echo.cpu_time().map_err(|error| error.to_string())
+    }
+}
+
+/// The cell of the record for a cell whose host gave no figure.
+#[must_use]
+pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
+    let state = match error {
+        HostError::Fault(Fault::Invalid(_)) => State::Invalid,
+        _ => State::Failed,
+    };
+    let label = format!("{} on {}", cell.workload.name, cell.entry.about.name);
+    cell.ended(state, format!("{error} (of {label})"))
+}

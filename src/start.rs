@@ -1,0 +1,93 @@
+//! How a run begins: what its record says before the first cell.
+
+use std::time::Duration;
+
+use crate::{
+    job::Workload,
+    machine::{build, fingerprint, version_of},
+    measure::utc,
+    models::{Entry, MODELS},
+    record::{Definition, ModelInfo, Run, SCHEMA},
+};
+
+/// What an instrument knows of a run.
+pub struct Settings {
+    /// `criterion` or `rounds`.
+    pub instrument: &'static str,
+    /// The time for all.
+    pub budget: Duration,
+    /// What shuffles it.
+    pub seed: Option<u64>,
+    /// Every other setting.
+    pub more: Vec<(&'static str, serde_json::Value)>,
+}
+
+/// The head of a record.
+#[must_use]
+pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Workload]) -> Run {
+    let started = utc();
+    let define = |w: &Workload| Definition { name: w.name.clone(), source: w.source.clone() };
+    let wanted = |entry: &&Entry| models.iter().any(|m| m.about.name == entry.about.name);
+    Run {
+        schema: SCHEMA,
+        // The process's number keeps apart what began in the same second.
+        id: format!("{}-{}-{}", started.replace(':', "-"), settings.instrument, std::process::id()),
+        started,
+        instrument: settings.instrument.into(),
+        command: std::env::args().collect(),
+        budget_seconds: settings.budget.as_secs_f64(),
+        seed: settings.seed,
+        settings: settings.more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
+        fingerprint: fingerprint(),
+        build: build(),
+        models: MODELS.iter().filter(wanted).map(model_info).collect(),
+        workloads: workloads.iter().map(define).collect(),
+    }
+}
+
+/// What `paceline models` says of a model.
+#[must_use]
+pub fn model_info(entry: &Entry) -> ModelInfo {
+    let word = |value: serde_json::Result<serde_json::Value>| {
+        value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let about = &entry.about;
+    let reason = (about.available)().err();
+    ModelInfo {
+        name: about.name.into(),
+        family: word(serde_json::to_value(about.family)),
+        version: version_of(about.package),
+        tag: word(serde_json::to_value(about.tag)),
+        available: reason.is_none(),
+        reason,
+        note: about.note.into(),
+    }
+}
+
+/// Refuses to measure with a debug build, unless `PACELINE_ALLOW_DEBUG=1`, which the tests set.
+///
+/// # Errors
+///
+/// Returns the sentence to show.
+pub fn refuse_debug_build() -> Result<(), String> {
+    let allowed = std::env::var_os("PACELINE_ALLOW_DEBUG").is_some_and(|value| value == "1");
+    if cfg!(debug_assertions) && !allowed {
+        return Err("this is a debug build, whose figures mean nothing: use cargo bench, or cargo run --release".into());
+    }
+    Ok(())
+}
+
+/// A budget such as `30m`, of a second to a day.
+///
+/// # Errors
+///
+/// Returns what is allowed, to stand behind the budget's name.
+pub fn parse_budget(text: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_secs(24 * 3600);
+    let budget = humantime::parse_duration(text)
+        .map_err(|_| format!("is a duration such as 90s or 30m, not {text:?}"))?;
+    if budget < Duration::from_secs(1) || budget > MOST {
+        return Err(format!("is at least 1s and at most 24h, not {text}"));
+    }
+    Ok(budget)
+}
