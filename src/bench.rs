@@ -8,10 +8,12 @@ pub use options::{Options, Profile};
 use std::process::ExitCode;
 
 use crate::{
+    job::Workload,
     measure::{Program, spawned},
     models::MODELS,
-    record::State,
-    report::{cells_table, summary},
+    record::{Cell, State},
+    report::{cells_table, print, print_error, summary},
+    start::refuse_debug_build,
     workloads,
 };
 
@@ -22,7 +24,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err((code, message)) => {
-            say_wrong(&message);
+            print_error(&message);
             ExitCode::from(code)
         }
     }
@@ -33,17 +35,15 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let options = Options::from_environment().map_err(usage)?;
     let named = options.profile.workloads();
     let workloads = workloads::built_in();
-    let of_profile =
-        |w: &crate::job::Workload| named.is_empty() || named.contains(&w.name.as_str());
+    let of_profile = |w: &Workload| named.is_empty() || named.contains(&w.name.as_str());
     let workloads: Vec<_> = workloads.into_iter().filter(of_profile).collect();
     let models: Vec<_> = MODELS.iter().collect();
     let cells = suite::chosen(&workloads, &models, &options);
+    let show = |text: String| print(&text).map_err(|message| (1, message));
     if options.list {
-        say(&cells
-            .iter()
-            .map(|cell| format!("{}: benchmark", suite::id(cell)))
-            .collect::<Vec<_>>()
-            .join("\n"));
+        let lines: Vec<String> =
+            cells.iter().map(|cell| format!("{}: benchmark", suite::id(cell))).collect();
+        show(lines.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     if cells.is_empty() {
@@ -53,25 +53,15 @@ fn run() -> Result<ExitCode, (u8, String)> {
         )));
     }
     if !options.test {
-        crate::start::refuse_debug_build().map_err(usage)?;
+        refuse_debug_build().map_err(usage)?;
     }
     let program = Program::this().map_err(|error| (1, error.to_string()))?;
     let outcome =
         suite::measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;
-    say(&cells_table(&outcome.cells));
-    say(&summary(&outcome.cells));
-    say(&format!("record: {}", outcome.folder.display()));
-    say(&format!("criterion's report: {}", outcome.report.display()));
-    let wrong = |cell: &crate::record::Cell| matches!(cell.state, State::Failed | State::Invalid);
+    show(cells_table(&outcome.cells))?;
+    show(summary(&outcome.cells))?;
+    show(format!("record: {}", outcome.folder.display()))?;
+    show(format!("criterion's report: {}", outcome.report.display()))?;
+    let wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
     Ok(ExitCode::from(if outcome.cells.iter().any(wrong) { 3 } else { 0 }))
-}
-
-#[expect(clippy::print_stdout, reason = "results go to standard output")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-#[expect(clippy::print_stderr, reason = "errors go to standard error")]
-fn say_wrong(text: &str) {
-    eprintln!("error: {text}");
 }

@@ -11,7 +11,7 @@ use crate::{
     perform::Placement,
     plan::{Choice, Planned, cells},
     record::{Cell, ModelInfo, State},
-    report::{cells_table, count, list_table, summary},
+    report::{cells_table, count, list_table, print, print_error, summary},
     run::{Order, run},
     start::{model_info, parse_budget, refuse_debug_build},
     workloads,
@@ -57,10 +57,10 @@ struct RunArguments {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     model: Vec<String>,
     /// Scales, separated by commas; the workload's own where none is named.
-    #[arg(long, value_delimiter = ',', value_name = "JOBS", value_parser = |text: &str| number(text, bounds::SCALE))]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "JOBS", value_parser = |text: &str| number(text, bounds::SCALE))]
     scale: Vec<usize>,
     /// Numbers of workers, separated by commas; the workload's own where none is named.
-    #[arg(long, value_delimiter = ',', value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
     workers: Vec<usize>,
     /// Processes for each cell.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -127,7 +127,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Wrong(code, message)) => {
-            say_wrong(&message);
+            print_error(&message);
             ExitCode::from(code)
         }
     }
@@ -182,16 +182,13 @@ fn measure(arguments: &RunArguments) -> Result<u8, Wrong> {
         names.into_iter().map(workloads::find).collect::<Result<Vec<_>, _>>().map_err(usage)?;
     let mut known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
     known.sort_unstable();
-    if let Some(twice) = known.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(usage(format!(
-            "two workloads are called `{}`: give one another name",
-            twice[0]
-        )));
+    if let Some([twice, _]) = known.array_windows().find(|[one, next]| one == next) {
+        return Err(usage(format!("two workloads are called `{twice}`: give one another name")));
     }
     let models: Vec<&'static Entry> = match &arguments.model[..] {
         [] => MODELS.iter().collect(),
-        named => {
-            named.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)?
+        chosen => {
+            chosen.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)?
         }
     };
     refuse_debug_build().map_err(usage)?;
@@ -247,18 +244,6 @@ fn say_json<T: serde::Serialize>(value: &T) -> Result<u8, Wrong> {
     say(&text.map_err(|error| Wrong(INTERNAL, error.to_string()))?)
 }
 
-/// Writes to standard output; whoever reads it may leave early, as `head` does.
 fn say(text: &str) -> Result<u8, Wrong> {
-    use std::io::{ErrorKind, Write};
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Wrong(INTERNAL, format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(0),
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "errors go to standard error")]
-fn say_wrong(message: &str) {
-    eprintln!("error: {message}");
+    print(text).map(|()| 0).map_err(|message| Wrong(INTERNAL, message))
 }

@@ -19,7 +19,7 @@ use std::{net::SocketAddr, ops::Deref, time::Duration};
 
 use crate::job::receipt::child_seed;
 
-/// One elementary act of a job. See `design.md`'s table for what each means on each kind of model.
+/// One elementary act of a job. The README's table says what each means on each kind of model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Waits on a timer, giving way to other jobs where the model can.

@@ -15,21 +15,37 @@
 //! * [`report`]: tables for people;
 //! * [`start`]: what a record says before the first cell;
 //! * [`run`]: the instrument of rounds, a fresh process each;
-//! * [`bench`]: the instrument behind `cargo bench`, driven by criterion;
+//! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
 //! * [`cli`]: the command line.
 
-pub mod bench;
-pub mod cli;
+// Blank lines keep rustfmt from sorting what stands in reading order.
+
 pub mod job;
-pub mod machine;
-pub mod measure;
+
 pub mod model;
-pub mod models;
+
 pub mod perform;
-pub mod plan;
-pub mod record;
-pub mod report;
-pub mod run;
-pub mod session;
-pub mod start;
+
+pub mod models;
+
 pub mod workloads;
+
+pub mod measure;
+
+pub mod machine;
+
+pub mod record;
+
+pub mod plan;
+
+pub mod session;
+
+pub mod start;
+
+pub mod report;
+
+pub mod run;
+
+pub mod bench;
+
+pub mod cli;

@@ -7,6 +7,6 @@ pub mod host;
 mod process;
 mod round;
 
-pub use clock::{nanoseconds, now, utc};
+pub use clock::{compute_ns, nanoseconds, now, utc};
 pub use process::{Host, HostError, Program, spawned};
 pub use round::{Attest, Fault, Prepared, Round};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    job::{Demand, Workload, compute},
+    job::{Demand, Workload},
     machine::{Limits, cores, refusal},
-    measure::{host, now},
+    measure::{host, nanoseconds},
     models::{About, Driver, Entry, Task, Width},
     perform::Placement,
     record::{Cell, Estimate, State},
@@ -164,6 +164,7 @@ impl Planned<'_> {
             jobs_per_second: round_ns.map(|round| round.per_second(self.scale)),
             round_ns,
             interval: round_ns.map(|_| interval),
+            floor_ns: nanoseconds(self.workload.floor(self.scale)),
             bound_jobs_per_second: None,
             rounds_ns: vec![],
             criterion: None,
@@ -182,16 +183,4 @@ fn holds_worker(about: &About) -> bool {
 /// How many cores one job can use at once.
 fn tasks(workload: &Workload) -> usize {
     usize::try_from(workload.demand().tasks).unwrap_or(usize::MAX).max(1)
-}
-
-/// Measures how long a round of `compute` takes on this machine, in nanoseconds.
-#[must_use]
-pub fn compute_ns() -> f64 {
-    const ROUNDS: u64 = 200_000;
-    let once = |seed| {
-        let start = now();
-        std::hint::black_box(compute(seed, ROUNDS));
-        start.elapsed().as_nanos() as f64 / ROUNDS as f64
-    };
-    (0..5).map(once).fold(f64::INFINITY, f64::min)
 }

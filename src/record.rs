@@ -137,6 +137,8 @@ pub struct Cell {
     pub round_ns: Option<Estimate>,
     /// What the intervals are.
     pub interval: Option<String>,
+    /// How long its jobs wait at least, by their definition, in nanoseconds.
+    pub floor_ns: u64,
     /// No model can do more jobs a second: by its waits, its lanes and this machine's cores.
     pub bound_jobs_per_second: Option<f64>,
     /// Every timed round, or the median of each process's, in nanoseconds.
@@ -163,6 +165,10 @@ impl Writer {
     /// # Errors
     ///
     /// Returns a sentence where it cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is written is plain data.
     pub fn create(results: &Path, run: &Run) -> Result<Self, String> {
         let folder = results.join(&run.id);
         let fault = |error: io::Error| {
@@ -190,6 +196,10 @@ impl Writer {
     /// # Errors
     ///
     /// Returns a sentence where it cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is written is plain data.
     pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
         let mut line = serde_json::to_string(cell).expect("a cell is plain data");
         line.push('\n');

@@ -64,7 +64,7 @@ pub fn run(order: &Order, program: Program) -> Result<(Run, Vec<Cell>, PathBuf),
             if ended[index].is_some() {
                 continue;
             }
-            let left = order.budget.saturating_sub(start.elapsed());
+            let left = order.budget.saturating_sub(now() - start);
             let cell = going[index].round(&mut session, left, round + 1 == order.rounds);
             if let Some(cell) = cell {
                 writer.write(&cell)?;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::{
     machine::Limits,
     measure::{
-        Attest, Fault, Host, HostError, Program,
+        Attest, Fault, Host, HostError, Program, compute_ns,
         echo::{EchoServer, raise_descriptor_limit},
     },
     models::MODELS,
-    plan::{Planned, compute_ns},
+    plan::Planned,
     record::{Cell, State},
 };
 

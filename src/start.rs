@@ -83,7 +83,7 @@ pub fn refuse_debug_build() -> Result<(), String> {
 ///
 /// Returns what is allowed, to stand behind the budget's name.
 pub fn parse_budget(text: &str) -> Result<Duration, String> {
-    const MOST: Duration = Duration::from_secs(24 * 3600);
+    const MOST: Duration = Duration::from_hours(24);
     let budget = humantime::parse_duration(text)
         .map_err(|_| format!("is a duration such as 90s or 30m, not {text:?}"))?;
     if budget < Duration::from_secs(1) || budget > MOST {

@@ -1,4 +1,4 @@
-//! The built-in workloads, one TOML file each. A new one is a file and its line in [`BUILT_IN`].
+//! The built-in workloads, one TOML file each. A new one is a file and its line in `BUILT_IN`.
 
 use std::{
     ffi::OsStr,
@@ -77,7 +77,7 @@ fn near_file(path: &Path) -> Option<String> {
         .read_dir()
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".toml"))
+        .filter(|name| Path::new(name).extension() == Some(OsStr::new("toml")))
         .collect();
     let wanted = path.file_name()?.to_str()?;
     let close = names.iter().max_by(|a, b| {

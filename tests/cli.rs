@@ -1,4 +1,9 @@
 //! The command line as its users meet it, with wrong input too: one sentence, the right exit code, no panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     fs,
@@ -252,7 +257,7 @@ fn a_broken_file_is_pointed_at_by_line_and_column() {
     );
     says(
         "name = \"w\"\njob = [{ compute = -5 }]",
-        "w.toml:2:19: the rounds of a compute step must be at least 0",
+        "w.toml:2:20: the rounds of a compute step must be at least 0",
     );
     says(
         "name = \"w\"\njob = [{ compute = 99999999999999999999 }]",

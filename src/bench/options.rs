@@ -199,7 +199,7 @@ mod tests {
         let quick = read(&["--bench"], &[("PACELINE_PROFILE", "quick")]).unwrap();
         assert_eq!((quick.profile, quick.budget), (Profile::Quick, Duration::from_secs(50)));
         let half = read(&["--bench"], &[("PACELINE_BUDGET", "30m")]).unwrap();
-        assert_eq!(half.budget, Duration::from_secs(1800));
+        assert_eq!(half.budget, Duration::from_mins(30));
         for (name, value) in [
             ("PACELINE_PROFILE", "fast"),
             ("PACELINE_BUDGET", "soon"),

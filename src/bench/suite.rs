@@ -12,7 +12,7 @@ use criterion::{
     measurement::WallTime,
 };
 
-use super::Options;
+use super::{Options, Profile};
 use crate::{
     job::Workload,
     measure::{Host, HostError, Program, now},
@@ -33,15 +33,56 @@ pub(super) struct Outcome {
 
 /// criterion takes at least so many samples.
 const SAMPLES: u32 = 10;
-/// What criterion takes for a cell besides its rounds: analysis and plots.
-const OVERHEAD: Duration = Duration::from_millis(180);
 /// How long criterion warms up: a little, for the attested round came before it.
 const WARM_UP: Duration = Duration::from_millis(20);
-/// The least and the most time for the samples of a cell.
-const LEAST: Duration = Duration::from_millis(150);
-const MOST: Duration = Duration::from_secs(5);
 /// A cell may take so many times its equal share of the time left: most cells take less than theirs.
 const OVERDRAFT: u32 = 4;
+
+/// What a cell costs besides its rounds, and how long its samples last at least.
+#[derive(Clone, Copy)]
+struct Pace {
+    overhead: Duration,
+    least: Duration,
+}
+
+impl Pace {
+    fn of(options: &Options) -> Self {
+        let millis = Duration::from_millis;
+        match options.profile {
+            // Without plots.
+            Profile::Quick => Pace { overhead: millis(50), least: millis(50) },
+            Profile::Default => Pace { overhead: millis(180), least: millis(120) },
+            Profile::Full => Pace { overhead: millis(180), least: millis(500) },
+        }
+    }
+
+    /// What every cell is meant to have.
+    fn base(self) -> Duration {
+        self.overhead + self.least + WARM_UP * 2
+    }
+
+    /// What the next of `ahead` cells may take: more than its equal share, but not what the others need at least.
+    fn share(self, left: Duration, ahead: usize) -> Duration {
+        let ahead = u32::try_from(ahead.max(1)).unwrap_or(u32::MAX);
+        let equal = left / ahead;
+        let spare = left.saturating_sub(self.base() * (ahead - 1));
+        (equal * OVERDRAFT).min(spare).max(equal).min(left)
+    }
+
+    /// Why rounds of this length do not fit into `share`, if so.
+    fn over(self, round: Duration, share: Duration) -> Option<String> {
+        // The attested round, one of criterion's own warm-up, and one for each sample.
+        let rounds = SAMPLES + 2;
+        let needs = round.saturating_mul(rounds).saturating_add(self.overhead);
+        let (needed, has) = (long(needs), long(share));
+        (needs > share).then(|| {
+            format!(
+                "{} take {needed}, and its share of the budget is {has}",
+                rounds_of(rounds, round)
+            )
+        })
+    }
+}
 
 /// The cells that the filter and the profile choose.
 pub(super) fn chosen<'a>(
@@ -93,6 +134,7 @@ pub(super) fn measure(
         session: Session::start(program)?,
         deadline: start + options.budget,
         home: criterion_home(&env::current_exe().map_err(|error| error.to_string())?),
+        pace: Pace::of(options),
         test: options.test,
         cells: Vec::new(),
     };
@@ -105,6 +147,9 @@ pub(super) fn measure(
         .warm_up_time(WARM_UP)
         .output_directory(&suite.home)
         .configure_from_args();
+    if options.profile == Profile::Quick {
+        criterion = criterion.without_plots();
+    }
     for of_workload in chosen.chunk_by(|a, b| a.workload.name == b.workload.name) {
         let mut group = criterion.benchmark_group(&of_workload[0].workload.name);
         group
@@ -126,6 +171,7 @@ struct Suite {
     writer: Writer,
     deadline: Instant,
     home: PathBuf,
+    pace: Pace,
     test: bool,
     cells: Vec<Cell>,
 }
@@ -142,8 +188,8 @@ impl Suite {
         let mut smaller = None;
         for (index, planned) in series.iter().enumerate() {
             let left = self.deadline.saturating_duration_since(now());
-            let share = left / (ahead - index).max(1) as u32 * OVERDRAFT;
-            let cell = self.cell(group, planned, &mut host, &mut smaller, share.min(left));
+            let share = self.pace.share(left, ahead - index);
+            let cell = self.cell(group, planned, &mut host, &mut smaller, share);
             self.writer.write(&cell)?;
             self.cells.push(cell);
         }
@@ -162,7 +208,7 @@ impl Suite {
             return planned.ended(State::Refused, why);
         }
         let predicted = planned.predict(self.session.compute_ns, *smaller);
-        if let Some(why) = over(predicted, share) {
+        if let Some(why) = self.pace.over(predicted, share) {
             return planned.ended(State::Skipped, format!("predicted: {why}"));
         }
         let outcome = self.timed(group, planned, host, smaller, share);
@@ -186,17 +232,21 @@ impl Suite {
             None => host.insert(self.session.host(planned)?),
         };
         let attest = self.session.warm_up(host, planned, patience)?;
-        let round = Duration::from_nanos(attest.elapsed_ns);
+        let mut round = Duration::from_nanos(attest.elapsed_ns);
+        if self.pace.over(round, share).is_some() && round * 2 < share {
+            // The first round is cold: a second one is the better witness.
+            let (times, _) = host.rounds(1, patience)?;
+            round = times.into_iter().sum::<Duration>().min(round);
+        }
         *smaller = Some((planned.scale, round));
-        if let Some(why) = over(round, share) {
+        if let Some(why) = self.pace.over(round, share) {
             return Ok(planned.ended(State::Skipped, format!("warmed up: {why}")));
         }
         let before = self.session.server_cpu().map_err(HostError::Died)?;
-        let spare = share.saturating_sub(WARM_UP + OVERHEAD) / 2;
-        group.throughput(Throughput::Elements(planned.scale as u64)).measurement_time(
-            (round * SAMPLES).max(LEAST).max(spare.min(LEAST * 3)).min(MOST.max(round * SAMPLES)),
-        );
-        let (mut rounds, mut cpu) = (0_u64, Duration::ZERO);
+        group
+            .throughput(Throughput::Elements(planned.scale as u64))
+            .measurement_time((round * SAMPLES).max(self.pace.least));
+        let (mut rounds, mut total, mut cpu) = (0_u64, Duration::ZERO, Duration::ZERO);
         let id = BenchmarkId::new(function(planned), planned.scale);
         // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
         catch_unwind(AssertUnwindSafe(|| {
@@ -205,7 +255,9 @@ impl Suite {
                     Ok((times, spent)) => {
                         rounds += count;
                         cpu += spent;
-                        times.iter().sum()
+                        let elapsed = times.iter().sum();
+                        total += elapsed;
+                        elapsed
                     }
                     Err(error) => resume_unwind(Box::new(error)),
                 });
@@ -217,6 +269,7 @@ impl Suite {
         })?;
         let server = self.session.server_cpu().map_err(HostError::Died)?.saturating_sub(before);
         let jobs = rounds as f64 * planned.scale as f64;
+        *smaller = Some((planned.scale, total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)));
         let bound = planned.bound(self.session.compute_ns).as_secs_f64();
         let found = if self.test {
             None
@@ -238,19 +291,4 @@ impl Suite {
             ..planned.measured(State::Ok, round_ns, interval)
         })
     }
-}
-
-/// Why rounds of this length do not fit into `share`, if so.
-fn over(round: Duration, share: Duration) -> Option<String> {
-    // The warm-up's round, one of criterion's own warm-up, and one for each sample.
-    let rounds = SAMPLES + 2;
-    let needs = round.saturating_mul(rounds) + OVERHEAD;
-    (needs > share).then(|| {
-        format!(
-            "{} take {}, and the budget has {} for this cell; PACELINE_BUDGET=30m gives more",
-            rounds_of(rounds, round),
-            long(needs),
-            long(share)
-        )
-    })
 }

@@ -56,9 +56,9 @@ pub const NTH: Bound = Bound::new("every.nth", 2, 1_000_000);
 /// How deep steps may nest.
 pub const DEPTH: usize = 8;
 /// Of one `sleep` or `block`.
-pub const WAIT: Duration = Duration::from_secs(60);
+pub const WAIT: Duration = Duration::from_mins(1);
 /// Of all waits of a job, one after another.
-pub const SERIAL: Duration = Duration::from_secs(3600);
+pub const SERIAL: Duration = Duration::from_hours(1);
 /// Units of a job, children included.
 pub const UNITS: u64 = 10_000_000;
 /// Rounds of compute of a job, children included.

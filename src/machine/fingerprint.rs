@@ -113,7 +113,11 @@ pub fn fingerprint() -> Fingerprint {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    found.hash = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digits = hash.finalize();
+    found.hash = format!(
+        "{:016x}",
+        digits.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
+    );
     found
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::job::compute;
+
 /// The monotonic clock that every figure comes from (`CLOCK_MONOTONIC` on Linux).
 #[inline]
 #[must_use]
@@ -26,4 +28,16 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 pub(super) fn cpu_time() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
+}
+
+/// Measures how long a round of `compute` takes on this machine, in nanoseconds.
+#[must_use]
+pub fn compute_ns() -> f64 {
+    const ROUNDS: u64 = 200_000;
+    let once = |seed| {
+        let start = now();
+        std::hint::black_box(compute(seed, ROUNDS));
+        start.elapsed().as_nanos() as f64 / ROUNDS as f64
+    };
+    (0..5).map(once).fold(f64::INFINITY, f64::min)
 }

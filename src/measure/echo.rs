@@ -43,14 +43,13 @@ pub fn serve() -> io::Result<()> {
     server.run(&mut output)
 }
 
-/// Lifts the soft limit of open files to the hard one, for this process and its children. Returns what it is now.
-pub fn raise_descriptor_limit() -> u64 {
+/// Lifts the soft limit of open files to the hard one, for this process and its children, as far as it may.
+pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
         let _ = setrlimit(Resource::Nofile, raised);
     }
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 struct Server {
@@ -146,13 +145,10 @@ impl Server {
 
     fn open(&mut self, mut stream: TcpStream) -> io::Result<()> {
         let _ = stream.set_nodelay(true);
-        let index = match self.free {
-            Some(index) => index,
-            None => {
-                self.connections.push(Slot::Free { next: None });
-                self.connections.len() - 1
-            }
-        };
+        let index = self.free.unwrap_or_else(|| {
+            self.connections.push(Slot::Free { next: None });
+            self.connections.len() - 1
+        });
         self.poll.registry().register(&mut stream, Token(FIRST + index), Interest::READABLE)?;
         let slot = Slot::Open(Connection { stream, unsent: Vec::new() });
         if let Slot::Free { next } = std::mem::replace(&mut self.connections[index], slot) {
@@ -239,7 +235,8 @@ impl EchoServer {
     pub fn start(mut command: Command) -> io::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let requests = child.stdin.take();
-        let mut answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        let Some(output) = child.stdout.take() else { unreachable!("it is piped") };
+        let mut answers = BufReader::new(output);
         let mut line = String::new();
         answers.read_line(&mut line)?;
         let addresses: Result<Vec<SocketAddr>, _> =

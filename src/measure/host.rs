@@ -171,7 +171,10 @@ impl Host {
                 let round_ns = (0..count)
                     .map(|_| Ok(nanoseconds(prepared.round(arm)?.elapsed)))
                     .collect::<Result<_, Fault>>()?;
-                Ok(Reply::Rounds { round_ns, cpu_ns: nanoseconds(cpu_time() - before) })
+                Ok(Reply::Rounds {
+                    round_ns,
+                    cpu_ns: nanoseconds(cpu_time().saturating_sub(before)),
+                })
             }
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
         }
@@ -188,22 +191,24 @@ impl Host {
         self.prepared = None;
         let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
         set_echo_servers(cell.servers);
-        let started = match self.started.take() {
-            Some(running) => running,
-            None => {
-                let entry = models::find(&cell.model)?;
-                let settings = Settings { workers: cell.workers.unwrap_or(1) };
-                let arm =
-                    entry.start(&settings).map_err(|error| format!("cannot start: {error}"))?;
-                Started { entry, workers: cell.workers, arm }
-            }
-        };
-        let same = started.entry.about.name == cell.model && started.workers == cell.workers;
-        let about = &self.started.insert(started).entry.about;
-        if !same {
+        if self.started.is_none() {
+            let entry = models::find(&cell.model)?;
+            let settings = Settings { workers: cell.workers.unwrap_or(1) };
+            let arm = entry.start(&settings).map_err(|error| format!("cannot start: {error}"))?;
+            self.started = Some(Started { entry, workers: cell.workers, arm });
+        }
+        let started = self.started.as_ref().expect("it was just started");
+        let about = &started.entry.about;
+        if about.name != cell.model || started.workers != cell.workers {
             return Err(format!("this process runs {} already", about.name));
         }
         let Cell { scale, workers, placement, .. } = cell;
+        if !about.placements.contains(&placement) {
+            return Err(format!("{} cannot be offered jobs {placement}", about.name));
+        }
+        if !about.workers(&[workers.unwrap_or(1)]).contains(&workers) {
+            return Err(format!("{} cannot have {workers:?} workers", about.name));
+        }
         self.prepared = Some(Prepared::new(about, &workload, scale, workers, placement));
         Ok(())
     }

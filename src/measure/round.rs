@@ -184,7 +184,7 @@ impl Prepared {
             (Driver::IoUring, _, Some(0)) if !self.all_floors.is_zero() => {
                 invalid(format!("{name} is labelled io_uring, and no ring completed anything"))
             }
-            (Driver::Readiness, Some(0), _) => {
+            (Driver::Readiness, Some(0), _) if !self.all_floors.is_zero() => {
                 invalid(format!("{name} is labelled epoll, and has no epoll instance"))
             }
             _ => Ok(()),

@@ -32,13 +32,13 @@ struct Threads {
     smol: Smol,
     /// `None` once it stops.
     going: Option<channel::Sender<()>>,
-    threads: Vec<JoinHandle<()>>,
+    joined: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
         self.going = None;
-        for thread in self.threads.drain(..) {
+        for thread in self.joined.drain(..) {
             let _ = thread.join();
         }
     }
@@ -50,12 +50,12 @@ impl Runtime for Threads {
     fn start(settings: &Settings) -> io::Result<Self> {
         let executor: &'static Executor<'static> = Box::leak(Box::new(Executor::new()));
         let (going, stopped) = channel::bounded::<()>(1);
-        let mut started = Threads { smol: Smol { executor }, going: Some(going), threads: vec![] };
+        let mut started = Threads { smol: Smol { executor }, going: Some(going), joined: vec![] };
         for _ in 0..settings.workers {
             let stopped = stopped.clone();
             let thread = thread::Builder::new()
                 .spawn(move || smol::block_on(executor.run(stopped.recv())).unwrap_or(()))?;
-            started.threads.push(thread);
+            started.joined.push(thread);
         }
         Ok(started)
     }

@@ -7,6 +7,8 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 use super::figures::{count, long, rate};
 use crate::record::{Cell, State};
 
+/// The shortest wait that models are ranked by.
+const SHORTEST_RANKED_NS: u64 = 5_000_000;
 /// The width of a table where there is no terminal to ask.
 const WIDTH: usize = 120;
 
@@ -38,7 +40,7 @@ pub fn cells_table(cells: &[Cell]) -> String {
         text.push_str(&notes(&of));
     }
     text.push_str(
-        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval\n",
+        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval; waits under 5 ms are not ranked\nskipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
     );
     text
 }
@@ -52,7 +54,7 @@ pub fn summary(cells: &[Cell]) -> String {
         (count > 0).then(|| format!("{count} {}", word(state)))
     });
     let counted = counted.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    format!("{} cells: {}", cells.len(), if counted.is_empty() { "none".into() } else { counted })
+    format!("{} cell{}: {counted}", cells.len(), if cells.len() == 1 { "" } else { "s" })
 }
 
 fn word(state: State) -> &'static str {
@@ -74,8 +76,9 @@ fn series(cell: &Cell, several: bool) -> String {
 }
 
 fn blocks(cells: &[&Cell]) -> Vec<String> {
-    const COLUMN: usize = 15;
-    let several = several_workers(cells.iter().copied());
+    const SCALE: usize = 11;
+    const COLUMN: usize = 13;
+    let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
     let scales = in_order(cells.iter().map(|cell| cell.scale));
     let best = |scale: usize| {
@@ -83,8 +86,6 @@ fn blocks(cells: &[&Cell]) -> Vec<String> {
         let rates = of_scale.filter_map(|cell| cell.jobs_per_second);
         rates.max_by(|a, b| a.value.total_cmp(&b.value))
     };
-    let wide = names.iter().map(|name| name.chars().count() + 2).max().unwrap_or(0).max(COLUMN);
-    let per_block = ((width() - 12) / wide).max(1);
     let block = |names: &[String]| {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -104,13 +105,28 @@ fn blocks(cells: &[&Cell]) -> Vec<String> {
         }
         trimmed(&table)
     };
-    names.chunks(per_block).map(block).collect()
+    // As many columns side by side as the width has room for.
+    let mut blocks: Vec<(usize, Vec<String>)> = Vec::new();
+    for name in names {
+        let wide = name.chars().count().max(COLUMN) + 2;
+        match blocks.last_mut() {
+            Some((used, of)) if *used + wide <= width() => {
+                *used += wide;
+                of.push(name);
+            }
+            _ => blocks.push((SCALE + wide, vec![name])),
+        }
+    }
+    blocks.iter().map(|(_, names)| block(names)).collect()
 }
 
 fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
     match cell.jobs_per_second {
         Some(jobs) if cell.state == State::Ok => {
-            let mark = if best_lower.is_some_and(|best| jobs.upper >= best) { "*" } else { "" };
+            // Waits under 5 ms are at the mercy of each timer's resolution: they are shown, and not ranked.
+            let ranked = cell.floor_ns == 0 || cell.floor_ns >= SHORTEST_RANKED_NS;
+            let best = ranked && best_lower.is_some_and(|best| jobs.upper >= best);
+            let mark = if best { "*" } else { "" };
             let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
             let digits = usize::from(half < 9.95);
             format!("{mark}{} ±{half:.digits$}%", rate(jobs.value))
@@ -122,7 +138,7 @@ fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
 /// Every cell without a figure, with its reason, a line for each series and reason; and where fewer jobs were in
 /// flight than were offered although they wait.
 fn notes(cells: &[&Cell]) -> String {
-    let several = several_workers(cells.iter().copied());
+    let several = several_workers(cells);
     let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
         let who = format!("  {} {}", word(cell.state), series(cell, several));
@@ -152,10 +168,10 @@ fn fewer_in_flight(cell: &Cell, several: bool) -> Option<String> {
         .then(|| format!("{} at {}: {}", series(cell, several), count(cell.scale), count(peak)))
 }
 
-fn several_workers<'c>(cells: impl Iterator<Item = &'c Cell> + Clone) -> bool {
-    let models = in_order(cells.clone().map(|cell| &cell.model));
+fn several_workers(cells: &[&Cell]) -> bool {
+    let models = in_order(cells.iter().map(|cell| &cell.model));
     models.iter().any(|model| {
-        let of = cells.clone().filter(|cell| cell.model == **model);
+        let of = cells.iter().filter(|cell| cell.model == **model);
         in_order(of.map(|cell| cell.workers)).len() > 1
     })
 }
@@ -184,4 +200,54 @@ fn trimmed(table: &Table) -> String {
 #[must_use]
 pub(crate) fn rounds_of(rounds: u32, round: std::time::Duration) -> String {
     format!("{rounds} rounds of {}", long(round))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        models,
+        plan::{Choice, cells},
+        record::Estimate,
+        workloads,
+    };
+
+    fn cell(model: &str, value: f64, half: f64, floor_ns: u64) -> Cell {
+        let workload = [workloads::find("sleep").unwrap()];
+        let choice = Choice { scales: vec![10], ..Choice::default() };
+        let planned = cells(&workload, &[models::find(model).unwrap()], &choice);
+        let round = Estimate { value: 1.0, lower: 1.0, upper: 1.0 };
+        let measured = planned[0].measured(State::Ok, Some(round), "test".into());
+        let rate = Estimate { value, lower: value - half, upper: value + half };
+        Cell { jobs_per_second: Some(rate), floor_ns, ..measured }
+    }
+
+    #[test]
+    fn the_best_is_marked_with_all_that_cannot_be_told_from_it() {
+        let long = 10_000_000;
+        let cells = [
+            cell("tokio", 100.0, 5.0, long),
+            cell("smol", 92.0, 4.0, long),
+            cell("pool", 50.0, 1.0, long),
+        ];
+        let table = cells_table(&cells);
+        assert!(table.contains("*100 ±5.0%") && table.contains("*92.0 ±4.3%"), "{table}");
+        assert!(table.contains(" 50.0 ±2.0%"), "{table}");
+    }
+
+    #[test]
+    fn waits_too_short_for_timers_are_not_ranked() {
+        let table = cells_table(&[cell("tokio", 100.0, 5.0, 1_000_000)]);
+        assert!(table.contains(" 100 ±5.0%") && !table.contains("*100"), "{table}");
+    }
+
+    #[test]
+    fn what_has_no_figure_is_in_the_table_and_has_its_reason_under_it() {
+        let mut refused = cell("threads", 1.0, 0.0, 0);
+        (refused.state, refused.jobs_per_second) = (State::Refused, None);
+        refused.reason = Some("needs more than there is".into());
+        let table = cells_table(&[refused.clone()]);
+        assert!(table.contains("refused threads at 10: needs more than there is"), "{table}");
+        assert_eq!(summary(&[refused]), "1 cell: 1 refused");
+    }
 }
