@@ -19,6 +19,7 @@ static BUILT_IN: &[(&str, &str)] = built_in! {
     "cpu"
     "service"
     "churn"
+    "bulk"
     "stall"
     "bridge"
     "fanout"
