@@ -62,6 +62,17 @@ pub(super) trait LocalStream {
     }
 }
 
+/// Streams that could leave their core are at home on one, too.
+impl<S: Stream> LocalStream for S {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        Stream::send(self, buffer).await
+    }
+
+    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        Stream::receive(self, buffer).await
+    }
+}
+
 /// Starts something on the runtime of the worker that is given it, which waits for it.
 type Start = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 

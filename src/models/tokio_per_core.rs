@@ -6,13 +6,10 @@ use tokio::{net::TcpStream, runtime::Builder, task};
 
 use super::{
     About, Entry,
-    per_core::{Core, Cores, LocalStream},
+    per_core::{Core, Cores},
     tokio::{ABOUT, Tokio, connect},
 };
-use crate::{
-    model::{Model, Stream},
-    perform::Placement,
-};
+use crate::{model::Model, perform::Placement};
 
 pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
     name: "tokio-per-core",
@@ -60,15 +57,5 @@ impl Core for PerWorker {
 
     fn yield_now() -> impl Future<Output = ()> {
         TOKIO.yield_now()
-    }
-}
-
-impl LocalStream for TcpStream {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        Stream::send(self, buffer).await
-    }
-
-    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        Stream::receive(self, buffer).await
     }
 }
