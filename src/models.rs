@@ -13,6 +13,7 @@ mod pool;
 mod rayon;
 mod sequential;
 mod smol;
+mod smol_per_core;
 mod threads;
 mod tokio;
 mod tokio_per_core;
@@ -39,6 +40,7 @@ pub static MODELS: &[Entry] = &[
     tokio_per_core::ENTRY,
     tokio::WITH_RAYON,
     smol::ENTRY,
+    smol_per_core::ENTRY,
     async_std::ENTRY,
     #[cfg(target_os = "linux")]
     compio::ENTRY,

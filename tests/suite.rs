@@ -168,6 +168,7 @@ each_model! {
     tokio_per_core = "tokio-per-core"
     tokio_rayon = "tokio+rayon"
     smol = "smol"
+    smol_per_core = "smol-per-core"
     async_std = "async-std"
     compio = "compio"
     monoio = "monoio"

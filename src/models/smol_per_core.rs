@@ -1,0 +1,67 @@
+//! `smol-per-core`: a `LocalExecutor` per worker, the topology that the `io_uring` runtimes have.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use smol::{LocalExecutor, Timer, channel, net::TcpStream};
+
+use super::{
+    About, Driver, Entry, Family,
+    per_core::{Core, Cores},
+};
+use crate::{model::volley, perform::Placement};
+
+pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
+    name: "smol-per-core",
+    family: Family::Async,
+    package: Some("smol"),
+    note: "a LocalExecutor per worker, not pinned; one reactor for all; offload by unblock",
+    placements: &[Placement::Dealt, Placement::Inside],
+    driver: Driver::Readiness,
+    leaves: Some(&["async-io", "blocking-"]),
+    ..About::DEFAULT
+});
+
+/// smol's local executor.
+#[derive(Clone, Copy)]
+struct PerWorker;
+
+thread_local! {
+    static EXECUTOR: LocalExecutor<'static> = const { LocalExecutor::new() };
+}
+
+fn spawn<T: 'static>(task: impl Future<Output = T> + 'static) -> smol::Task<T> {
+    EXECUTOR.with(|executor| executor.spawn(task))
+}
+
+impl Core for PerWorker {
+    type Stream = TcpStream;
+
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
+        EXECUTOR.with(|executor| smol::block_on(executor.run(main)));
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        spawn(task)
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output: Send> {
+        Timer::after(duration)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        smol::unblock(work).await
+    }
+
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: spawn, channel: channel::bounded(1), some: Ok)
+    }
+}
