@@ -12,7 +12,7 @@ use smol::channel;
 
 use super::{
     About, Driver, Entry, Family,
-    per_core::{Core, Cores, LocalStream},
+    per_core::{Core, Cores, Joined, LocalStream},
 };
 use crate::{model::volley, perform::Placement};
 
@@ -44,8 +44,7 @@ impl Core for Compio {
     fn spawn<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
-        let task = compio::runtime::spawn(task);
-        async { task.await.expect("a job panicked") }
+        Joined(compio::runtime::spawn(task))
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {

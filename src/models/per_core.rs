@@ -1,11 +1,12 @@
 //! Runtimes of one core each, between which nothing moves: what tokio-per-core, compio, monoio and glommio share.
 
 use std::{
-    io,
+    fmt, io,
     marker::PhantomData,
     net::SocketAddr,
     pin::Pin,
     sync::mpsc,
+    task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -175,9 +176,13 @@ impl<C: Core> Runtime for Cores<C> {
             .iter()
             .map(|share| share.recv().expect("a core's root panicked").into_iter())
             .collect();
-        (0..jobs)
-            .map(|index| shares[index % cores].next().expect("one of each share in turn"))
-            .collect()
+        let mut outputs = Vec::with_capacity(jobs);
+        for _ in 0..jobs.div_ceil(cores) {
+            for share in &mut shares {
+                outputs.extend(share.next());
+            }
+        }
+        outputs
     }
 }
 
@@ -253,5 +258,17 @@ impl<S: LocalStream> Stream for OnCore<S> {
         receipt: Receipt,
     ) -> impl Future<Output = io::Result<Receipt>> + Send {
         OnCore::new((**self).exchange(bytes, times, receipt))
+    }
+}
+
+/// A task's output, if it did not panic. Not an `async` block, whose state machine costs instructions for each job.
+pub(super) struct Joined<H>(pub(super) H);
+
+impl<T, E: fmt::Debug, H: Future<Output = Result<T, E>> + Unpin> Future for Joined<H> {
+    type Output = T;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        Pin::new(&mut self.0).poll(context).map(|output| output.expect("a job panicked"))
     }
 }

@@ -6,7 +6,7 @@ use tokio::{net::TcpStream, runtime::Builder, task};
 
 use super::{
     About, Entry,
-    per_core::{Core, Cores},
+    per_core::{Core, Cores, Joined},
     tokio::{ABOUT, Tokio, connect},
 };
 use crate::{model::Model, perform::Placement};
@@ -35,8 +35,7 @@ impl Core for PerWorker {
     fn spawn<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
-        let task = task::spawn(task);
-        async { task.await.expect("a job panicked") }
+        Joined(task::spawn(task))
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {

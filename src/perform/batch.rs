@@ -62,13 +62,16 @@ impl<R: Runtime> Arm for Started<R> {
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch {
         let offer = Offer { runtime: &self.0, jobs, count, placement, clock };
         match jobs.waits() {
-            _ if R::Model::BLOCKS => offer.kind::<All>(),
-            Waits::Nothing => offer.offer(move |index| async move {
-                WATCH.enter();
-                let receipt = plain(jobs.steps(index), Jobs::seed(index));
-                WATCH.leave();
-                Ok(receipt)
+            Waits::Nothing => offer.offer(move |index| {
+                let (steps, seed) = (jobs.steps(index), Jobs::seed(index));
+                async move {
+                    WATCH.enter();
+                    let receipt = plain(steps, seed);
+                    WATCH.leave();
+                    Ok(receipt)
+                }
             }),
+            _ if R::Model::BLOCKS => offer.kind::<All>(),
             Waits::Timers => offer.kind::<Timers>(),
             Waits::Sockets => offer.kind::<Sockets>(),
             Waits::Partners => offer.kind::<Partners>(),
