@@ -4,4 +4,4 @@ mod fingerprint;
 mod limits;
 
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
-pub use limits::{Limits, refusal};
+pub use limits::{Limits, dropped_connections, refusal};

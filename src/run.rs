@@ -141,14 +141,13 @@ impl<'a> Going<'a> {
     }
 
     fn measure(&mut self, session: &mut Session, patience: Duration) -> Result<(), HostError> {
-        let gone = |why| HostError::Died(why);
         let mut host = session.host(self.planned)?;
         let attest = session.warm_up(&mut host, self.planned, patience)?;
         let once = u128::from(attest.elapsed_ns.max(1));
         let count = (SLICE.as_nanos() / once).clamp(1, MOST) as u64;
-        let before = session.server_cpu().map_err(gone)?;
+        let before = session.mark()?;
         let (mut rounds, cpu) = host.rounds(count, patience)?;
-        self.server_cpu += session.server_cpu().map_err(gone)?.saturating_sub(before);
+        self.server_cpu += session.since(&before)?;
         rounds.sort_unstable();
         self.medians.push(nanoseconds(rounds[rounds.len() / 2]));
         self.jobs += count as f64 * self.planned.scale as f64;

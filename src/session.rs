@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    machine::Limits,
+    machine::{Limits, dropped_connections},
     measure::{
         Attest, Fault, Host, HostError, Program, compute_ns,
         echo::{EchoServer, raise_descriptor_limit},
@@ -80,14 +80,42 @@ impl Session {
         host.attest(patience)
     }
 
-    /// CPU time that the echo server has used so far.
+    /// What the echo server and the machine have done so far.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it is gone.
-    pub fn server_cpu(&mut self) -> Result<Duration, String> {
-        self.echo.cpu_time().map_err(|error| error.to_string())
+    /// Returns an error where the server is gone.
+    pub fn mark(&mut self) -> Result<Mark, HostError> {
+        let server_cpu =
+            self.echo.cpu_time().map_err(|error| HostError::Died(error.to_string()))?;
+        Ok(Mark { server_cpu, dropped: dropped_connections() })
     }
+
+    /// CPU time that the echo server has used since `before`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where connections were dropped meanwhile: each was tried again after a second, and the time is
+    /// the queue's, not the model's.
+    pub fn since(&mut self, before: &Mark) -> Result<Duration, HostError> {
+        let after = self.mark()?;
+        match (before.dropped, after.dropped) {
+            (Some(before), Some(after)) if after > before => {
+                Err(HostError::Fault(Fault::Invalid(format!(
+                    "{} connections were dropped before the echo server accepted them, and came again a second \
+                     later; see net.core.somaxconn, and whether another program listens under load",
+                    after - before
+                ))))
+            }
+            _ => Ok(after.server_cpu.saturating_sub(before.server_cpu)),
+        }
+    }
+}
+
+/// A moment before a measurement.
+pub struct Mark {
+    server_cpu: Duration,
+    dropped: Option<u64>,
 }
 
 /// The cell of the record for a cell whose host gave no figure.

@@ -242,7 +242,7 @@ impl Suite {
         if let Some(why) = self.pace.over(round, share) {
             return Ok(planned.ended(State::Skipped, format!("warmed up: {why}")));
         }
-        let before = self.session.server_cpu().map_err(HostError::Died)?;
+        let before = self.session.mark()?;
         group
             .throughput(Throughput::Elements(planned.scale as u64))
             .measurement_time((round * SAMPLES).max(self.pace.least));
@@ -267,7 +267,7 @@ impl Suite {
             Ok(error) => *error,
             Err(other) => resume_unwind(other),
         })?;
-        let server = self.session.server_cpu().map_err(HostError::Died)?.saturating_sub(before);
+        let server = self.session.since(&before)?;
         let jobs = rounds as f64 * planned.scale as f64;
         *smaller = Some((planned.scale, total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)));
         let bound = planned.bound(self.session.compute_ns).as_secs_f64();

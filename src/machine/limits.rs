@@ -58,6 +58,16 @@ impl Limits {
     }
 }
 
+/// Connections that this machine has dropped so far because nobody accepted them in time; each comes again after a
+/// second. `None` where the system does not count them.
+#[must_use]
+pub fn dropped_connections() -> Option<u64> {
+    let text = fs::read_to_string("/proc/net/netstat").ok()?;
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, values) = (lines.next()?.split(' '), lines.next()?.split(' '));
+    names.zip(values).find(|(name, _)| *name == "ListenDrops")?.1.parse().ok()
+}
+
 /// Why this machine cannot run `scale` jobs of `workload` on a model, if so, with the number needed, the number there
 /// is, and the command that lifts the limit.
 #[must_use]
@@ -124,6 +134,11 @@ mod tests {
     fn says(model: &str, workload: &str, scale: usize) -> Option<String> {
         let about = &models::find(model).unwrap().about;
         refusal(&NARROW, about, &workloads::find(workload).unwrap(), scale)
+    }
+
+    #[test]
+    fn dropped_connections_are_counted_on_linux() {
+        assert_eq!(dropped_connections().is_some(), cfg!(target_os = "linux"));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
 /// The first token of a connection; below are standard input and the listeners.
 const FIRST: usize = 16;
 const CONTROL: Token = Token(0);
+/// How many connections may wait to be accepted, for each address.
+const BACKLOG: i32 = 65_535;
 /// How much is read from a connection at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -85,8 +87,12 @@ impl Server {
         let mut listeners = Vec::new();
         for last in 1..=ADDRESSES {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0);
-            // std's backlog is 128 on some systems; the kernel caps what is asked for here by somaxconn.
-            let mut listener = TcpListener::bind(address)?;
+            let listener = std::net::TcpListener::bind(address)?;
+            // std and mio ask for a queue of 128: a burst of connections overflows it, and each that is dropped comes
+            // again after a second, which then looks like the model's own time. The kernel caps this by somaxconn.
+            rustix::net::listen(&listener, BACKLOG)?;
+            listener.set_nonblocking(true)?;
+            let mut listener = TcpListener::from_std(listener);
             poll.registry().register(
                 &mut listener,
                 Token(CONTROL.0 + usize::from(last)),
@@ -251,6 +257,12 @@ impl EchoServer {
                 Err(io::Error::other("the echo server did not start"))
             }
         }
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens.

@@ -32,6 +32,7 @@ pub fn count(number: usize) -> String {
 #[must_use]
 pub fn long(duration: Duration) -> String {
     let (value, unit) = match duration.as_secs_f64() {
+        s if s >= 7200.0 => (s / 3600.0, "h"),
         s if s >= 120.0 => (s / 60.0, "min"),
         s if s >= 1.0 => (s, "s"),
         s if s >= 1e-3 => (s * 1e3, "ms"),

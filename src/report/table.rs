@@ -143,7 +143,9 @@ fn notes(cells: &[&Cell]) -> String {
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
         let who = format!("  {} {}", word(cell.state), series(cell, several));
         let why = cell.reason.clone().unwrap_or_default();
-        match lines.iter_mut().find(|(name, _, reason)| *name == who && *reason == why) {
+        // Of a series that grew over its budget the first prediction says it all; the record has the others.
+        let same = |reason: &String| *reason == why || cell.state == State::Skipped;
+        match lines.iter_mut().find(|(name, _, reason)| *name == who && same(reason)) {
             Some((_, scales, _)) => scales.push(count(cell.scale)),
             None => lines.push((who, vec![count(cell.scale)], why)),
         }
