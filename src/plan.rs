@@ -26,6 +26,9 @@ pub struct Planned<'a> {
     pub scale: usize,
 }
 
+/// Below so many jobs, a round's fixed costs outweigh those of each job.
+const FEW: usize = 100;
+
 /// What to choose cells by. Nothing named means all, or the definition's own.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
@@ -127,7 +130,10 @@ impl Planned<'_> {
         let bound = self.bound(compute_ns);
         let Some((scale, took)) = smaller else { return bound };
         let over = took.saturating_sub(Planned { scale, ..*self }.bound(compute_ns));
-        bound + over.mul_f64(self.scale as f64 / scale as f64)
+        let times = self.scale as f64 / scale as f64;
+        // What few jobs take over the bound is for the most part the same for many: a wake-up, a tick of the timer.
+        // The warm-up round will tell.
+        bound + over.mul_f64(if scale < FEW { times.sqrt() } else { times })
     }
 
     /// The cell as its host is told it.

@@ -23,7 +23,8 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(About {
     package: Some("may"),
     note: "stackful coroutines, 32 KiB of stack each and workers pinned, as are its defaults; channels are unbounded, \
            for it has no others; offload runs inline, for it has no bridge; a job that slept goes on on the \
-           timer's thread, which is one more than `workers`",
+           timer's thread, which is one more than `workers`; in optimised builds a coroutine that moved to another thread \
+           now and then reads an error of its former one, and its connection fails",
     more_threads: 1,
     task: Task::Stack,
     driver: Driver::Readiness,

@@ -193,3 +193,30 @@ impl Stream for TcpStream {
         Ok(buffer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        job::Steps,
+        perform::{Mixed, Partners, Timers, perform},
+    };
+
+    #[test]
+    fn a_jobs_future_is_no_larger_than_its_steps_need() {
+        let steps: &'static Steps = Box::leak(Box::default());
+        let model = Tokio::<false>;
+        let runtime = CurrentThread::start(&Settings { workers: 1 }).unwrap();
+        runtime.runtime.block_on(async {
+            let timer = tokio::time::sleep(Duration::ZERO);
+            let sleeps = size_of_val(&perform::<_, Timers>(model, steps, 0));
+            // Besides the timer: the steps, where it is in them, the receipt, and two states.
+            assert!(sleeps <= size_of_val(&timer) + 48, "{sleeps} bytes");
+            let mixed = size_of_val(&perform::<_, Mixed>(model, steps, 0));
+            assert!(mixed <= 96, "{mixed} bytes: every wait is boxed");
+            let hops = size_of_val(&perform::<_, Partners>(model, steps, 0));
+            let bare = size_of_val(&model.hop(1, 0));
+            assert!(hops <= bare + 48, "{hops} bytes, and a hop alone has {bare}");
+        });
+    }
+}
