@@ -52,7 +52,7 @@ pub fn run(order: &Order, program: Program) -> Result<(Run, Vec<Cell>, PathBuf),
     };
     let run = begin(&settings, &order.models, &order.workloads);
     let mut writer = Writer::create(&order.results, &run)?;
-    let mut session = Session::start(program)?;
+    let mut session = Session::start(program, &run.models)?;
     let mut going: Vec<Going<'_>> =
         planned.iter().map(|cell| Going::new(cell, &session, order)).collect();
     let mut ended: Vec<Option<Cell>> = going.iter_mut().map(|going| going.ended.take()).collect();

@@ -9,9 +9,8 @@ use crate::{
         Attest, Fault, Host, HostError, Program, compute_ns,
         echo::{EchoServer, raise_descriptor_limit},
     },
-    models::MODELS,
     plan::Planned,
-    record::{Cell, State},
+    record::{Cell, ModelInfo, State},
 };
 
 /// The surroundings of a run.
@@ -21,36 +20,34 @@ pub struct Session {
     limits: Limits,
     /// What a round of `compute` takes here, in nanoseconds.
     pub compute_ns: f64,
-    unavailable: Vec<(&'static str, String)>,
+    models: Vec<ModelInfo>,
 }
 
 impl Session {
-    /// Lifts the limit of open files as far as allowed, starts the echo server and looks which models can run.
+    /// Lifts the limit of open files as far as allowed, and starts the echo server. Which of `models` can run was
+    /// found out when the record was begun.
     ///
     /// # Errors
     ///
     /// Returns a sentence where the echo server does not start.
-    pub fn start(program: Program) -> Result<Self, String> {
+    pub fn start(program: Program, models: &[ModelInfo]) -> Result<Self, String> {
         raise_descriptor_limit();
         let echo =
             program.echo().map_err(|error| format!("cannot start the echo server: {error}"))?;
-        let check = |entry: &crate::models::Entry| {
-            (entry.about.available)().err().map(|why| (entry.about.name, why))
-        };
         Ok(Session {
             program,
             echo,
             limits: Limits::here(),
             compute_ns: compute_ns(),
-            unavailable: MODELS.iter().filter_map(check).collect(),
+            models: models.to_vec(),
         })
     }
 
     /// Why a cell cannot be run, if so.
     #[must_use]
     pub fn refusal(&self, cell: &Planned<'_>) -> Option<String> {
-        let of = |(name, _): &&(&str, String)| *name == cell.entry.about.name;
-        cell.refusal(&self.limits, self.unavailable.iter().find(of).map(|(_, why)| why))
+        let model = self.models.iter().find(|model| model.name == cell.entry.about.name);
+        cell.refusal(&self.limits, model.and_then(|model| model.reason.as_ref()))
     }
 
     /// Starts a host for cells of this model and so many workers.

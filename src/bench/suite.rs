@@ -131,7 +131,7 @@ pub(super) fn measure(
     let run = begin(&settings, models, workloads);
     let mut suite = Suite {
         writer: Writer::create(&options.results, &run)?,
-        session: Session::start(program)?,
+        session: Session::start(program, &run.models)?,
         deadline: start + options.budget,
         home: criterion_home(&env::current_exe().map_err(|error| error.to_string())?),
         pace: Pace::of(options),
@@ -176,20 +176,28 @@ struct Suite {
     cells: Vec<Cell>,
 }
 
+/// What one model at ascending scales carries from cell to cell.
+#[derive(Default)]
+struct Series {
+    /// Its process, as long as it lives.
+    host: Option<Host>,
+    /// The last scale, and what a round of it took.
+    smaller: Option<(usize, Duration)>,
+}
+
 impl Suite {
     /// Measures one model at ascending scales, in one process as long as it lives.
     fn series(
         &mut self,
         group: &mut BenchmarkGroup<'_, WallTime>,
-        series: &[Planned<'_>],
+        cells: &[Planned<'_>],
         ahead: usize,
     ) -> Result<(), String> {
-        let mut host = None;
-        let mut smaller = None;
-        for (index, planned) in series.iter().enumerate() {
+        let mut series = Series::default();
+        for (index, planned) in cells.iter().enumerate() {
             let left = self.deadline.saturating_duration_since(now());
             let share = self.pace.share(left, ahead - index);
-            let cell = self.cell(group, planned, &mut host, &mut smaller, share);
+            let cell = self.cell(group, planned, &mut series, share);
             self.writer.write(&cell)?;
             self.cells.push(cell);
         }
@@ -200,20 +208,19 @@ impl Suite {
         &mut self,
         group: &mut BenchmarkGroup<'_, WallTime>,
         planned: &Planned<'_>,
-        host: &mut Option<Host>,
-        smaller: &mut Option<(usize, Duration)>,
+        series: &mut Series,
         share: Duration,
     ) -> Cell {
         if let Some(why) = self.session.refusal(planned) {
             return planned.ended(State::Refused, why);
         }
-        let predicted = planned.predict(self.session.compute_ns, *smaller);
+        let predicted = planned.predict(self.session.compute_ns, series.smaller);
         if let Some(why) = self.pace.over(predicted, share) {
             return planned.ended(State::Skipped, format!("predicted: {why}"));
         }
-        let outcome = self.timed(group, planned, host, smaller, share);
+        let outcome = self.timed(group, planned, series, share);
         outcome.unwrap_or_else(|error| {
-            *host = None;
+            series.host = None;
             ended_by(planned, &error)
         })
     }
@@ -222,14 +229,13 @@ impl Suite {
         &mut self,
         group: &mut BenchmarkGroup<'_, WallTime>,
         planned: &Planned<'_>,
-        host: &mut Option<Host>,
-        smaller: &mut Option<(usize, Duration)>,
+        series: &mut Series,
         share: Duration,
     ) -> Result<Cell, HostError> {
         let patience = share.saturating_mul(3) + Duration::from_secs(10);
-        let host = match host {
+        let host = match &mut series.host {
             Some(host) => host,
-            None => host.insert(self.session.host(planned)?),
+            none => none.insert(self.session.host(planned)?),
         };
         let attest = self.session.warm_up(host, planned, patience)?;
         let mut round = Duration::from_nanos(attest.elapsed_ns);
@@ -238,7 +244,7 @@ impl Suite {
             let (times, _) = host.rounds(1, patience)?;
             round = times.into_iter().sum::<Duration>().min(round);
         }
-        *smaller = Some((planned.scale, round));
+        series.smaller = Some((planned.scale, round));
         if let Some(why) = self.pace.over(round, share) {
             return Ok(planned.ended(State::Skipped, format!("warmed up: {why}")));
         }
@@ -269,7 +275,8 @@ impl Suite {
         })?;
         let server = self.session.since(&before)?;
         let jobs = rounds as f64 * planned.scale as f64;
-        *smaller = Some((planned.scale, total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)));
+        series.smaller =
+            Some((planned.scale, total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)));
         let bound = planned.bound(self.session.compute_ns).as_secs_f64();
         let found = if self.test {
             None
