@@ -3,10 +3,12 @@
 
 mod clock;
 pub mod echo;
+mod histogram;
 pub mod host;
 mod process;
 mod round;
 
 pub use clock::{compute_ns, nanoseconds, now, utc};
+pub use histogram::{Distribution, Histogram};
 pub use process::{Host, HostError, Program, spawned};
 pub use round::{Attest, Fault, Prepared, Round};

@@ -1,0 +1,157 @@
+//! Distributions of times: `HdrHistogram` with 3 significant digits, kept whole, so that those of many processes merge
+//! exactly.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The greatest time that is told from greater ones: an hour, in nanoseconds.
+const MOST: u64 = 3_600_000_000_000;
+/// Significant digits.
+const DIGITS: u8 = 3;
+
+/// Times in nanoseconds, from 0 to an hour, each kept to 3 digits. All its memory is allocated at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram(hdrhistogram::Histogram<u64>);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        let made = hdrhistogram::Histogram::new_with_bounds(1, MOST, DIGITS);
+        Histogram(made.expect("the bounds are right"))
+    }
+}
+
+impl Histogram {
+    /// Counts a time. One of more than an hour counts as an hour.
+    #[inline]
+    pub fn record(&mut self, ns: u64) {
+        self.0.saturating_record(ns);
+    }
+
+    /// How many were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The least time that `share` of all do not exceed; 0 where none was counted.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> u64 {
+        // The upper end of a bucket may lie over the greatest value in it.
+        self.0.value_at_quantile(share).min(self.0.max())
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Histogram) {
+        self.0.add(&other.0).expect("both have the same bounds");
+    }
+
+    /// It and its usual figures, as files keep them; `None` where nothing was counted.
+    ///
+    /// # Panics
+    ///
+    /// Never: it is written to memory.
+    #[must_use]
+    pub fn distribution(&self) -> Option<Distribution> {
+        let at = |share| self.quantile(share);
+        (self.count() > 0).then(|| Distribution {
+            count: self.count(),
+            ns_mean: self.0.mean(),
+            ns_p50: at(0.5),
+            ns_p90: at(0.9),
+            ns_p99: at(0.99),
+            ns_p999: at(0.999),
+            ns_max: self.0.max(),
+            hdr_v2: {
+                let mut bytes = Vec::new();
+                let written = V2DeflateSerializer::new().serialize(&self.0, &mut bytes);
+                written.expect("memory takes all");
+                STANDARD.encode(bytes)
+            },
+        })
+    }
+}
+
+/// The distribution of a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// How many times were counted.
+    pub count: u64,
+    /// Their mean, in nanoseconds.
+    pub ns_mean: f64,
+    /// The median, in nanoseconds.
+    pub ns_p50: u64,
+    /// 90 % are no longer.
+    pub ns_p90: u64,
+    /// 99 % are no longer.
+    pub ns_p99: u64,
+    /// 99.9 % are no longer.
+    pub ns_p999: u64,
+    /// The longest.
+    pub ns_max: u64,
+    /// The whole histogram: `HdrHistogram` V2, compressed, in base64, as its interval logs have it.
+    pub hdr_v2: String,
+}
+
+impl Distribution {
+    /// The histogram that it was made of.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where the text is none.
+    pub fn histogram(&self) -> Result<Histogram, String> {
+        let fault = |why: String| format!("not a histogram: {why}");
+        let bytes = STANDARD.decode(&self.hdr_v2).map_err(|error| fault(error.to_string()))?;
+        let read = Deserializer::new().deserialize(&mut &*bytes);
+        let read: hdrhistogram::Histogram<u64> = read.map_err(|error| fault(error.to_string()))?;
+        let mut whole = Histogram::default();
+        whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
+        Ok(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_within_a_thousandth_and_the_whole_survives_the_file() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.distribution(), None);
+        (1..=100_000).for_each(|n| histogram.record(n * 1_000));
+        let found = histogram.distribution().unwrap();
+        for (value, wanted) in [(found.ns_p50, 5e7), (found.ns_p99, 9.9e7), (found.ns_p999, 9.99e7)]
+        {
+            assert!((value as f64 / wanted - 1.0).abs() < 1e-3, "{value} is not {wanted}");
+        }
+        assert_eq!(found.histogram().unwrap(), histogram);
+    }
+
+    #[test]
+    fn those_of_two_processes_merge_to_that_of_all() {
+        let (mut one, mut other, mut all) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        for n in 0..10_000_u64 {
+            if n % 3 == 0 {
+                one.record(n * n)
+            } else {
+                other.record(n * n)
+            }
+            all.record(n * n);
+        }
+        one.merge(&other);
+        assert_eq!(one, all);
+    }
+
+    #[test]
+    fn what_is_no_histogram_is_said_to_be_none() {
+        let mut histogram = Histogram::default();
+        histogram.record(7);
+        let whole = histogram.distribution().unwrap();
+        for text in ["", "%%%", "AAAA", &whole.hdr_v2[..8]] {
+            let torn = Distribution { hdr_v2: text.into(), ..whole.clone() };
+            assert!(torn.histogram().is_err(), "{text:?}");
+        }
+    }
+}
