@@ -5,10 +5,13 @@ mod clock;
 pub mod echo;
 mod histogram;
 pub mod host;
+pub mod interrupt;
 mod process;
 mod round;
+mod usage;
 
 pub use clock::{compute_ns, nanoseconds, now, utc};
 pub use histogram::{Distribution, Histogram};
 pub use process::{Host, HostError, Program, spawned};
-pub use round::{Attest, Fault, Prepared, Round};
+pub use round::{Attest, Fault, Prepared, Recorded};
+pub use usage::Usage;

@@ -19,6 +19,9 @@ mod tokio;
 mod tokio_per_core;
 mod trust;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use trust::time_stamp;
+
 use std::io;
 
 use serde::Serialize;
