@@ -63,13 +63,10 @@ pub fn run(
     unfinished: Option<&Record>,
 ) -> Result<Outcome, String> {
     let start = now();
-    let (run, mut writer) = match unfinished {
-        Some(record) => (record.run.clone(), Writer::resume(&record.folder)?),
-        None => {
-            let run = head(order);
-            let writer = Writer::create(&order.results, &run)?;
-            (run, writer)
-        }
+    let run = unfinished.map_or_else(|| head(order), |record| record.run.clone());
+    let mut writer = match unfinished {
+        Some(record) => Writer::resume(&record.folder)?,
+        None => Writer::create(&order.results, &run)?,
     };
     let mut session = Session::start(program, &run.models)?;
     if order.pin {

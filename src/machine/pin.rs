@@ -23,7 +23,9 @@ pub fn pin(id: u32, cpus: &[usize]) -> io::Result<()> {
         thread::{CpuSet, sched_setaffinity},
     };
     let mut set = CpuSet::new();
-    cpus.iter().for_each(|cpu| set.set(*cpu));
+    for cpu in cpus {
+        set.set(*cpu);
+    }
     let id = i32::try_from(id).ok().and_then(Pid::from_raw);
     Ok(sched_setaffinity(id, &set)?)
 }

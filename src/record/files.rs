@@ -65,7 +65,7 @@ impl Writer {
             let folder = folder.display();
             return Err(format!("another paceline writes to {folder}: wait for it, or stop it"));
         }
-        Ok(Writer { cells, rounds, folder })
+        Ok(Writer { folder, cells, rounds })
     }
 
     /// Where the record is.
