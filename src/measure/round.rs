@@ -69,6 +69,8 @@ pub struct Recorded {
     pub timer_lateness: Option<Distribution>,
     /// Sleeps that found no room in the recorder.
     pub sleeps_lost: u64,
+    /// How long each of these rounds took, the recorder's own time included.
+    pub times_ns: Vec<u64>,
 }
 
 /// A cell, ready to run in this process.
@@ -141,13 +143,13 @@ impl Prepared {
         }
         let (mut latency, mut service, mut lateness) =
             (Histogram::default(), Histogram::default(), Histogram::default());
-        let mut lost = 0;
+        let (mut lost, mut times_ns) = (0, Vec::new());
         for _ in 0..rounds {
             WATCH.record(true);
             let round = self.timed_by(arm, noting);
             WATCH.record(false);
             let start = begun();
-            round?;
+            times_ns.push(super::nanoseconds(round?));
             let noted = tape.take(jobs);
             let ns = |from: u64, to: u64| (to.saturating_sub(from) as f64 / per_ns) as u64;
             for (began, ended) in noted.jobs {
@@ -162,6 +164,7 @@ impl Prepared {
             service_time: service.distribution(),
             timer_lateness: lateness.distribution(),
             sleeps_lost: lost,
+            times_ns,
         })
     }
 
