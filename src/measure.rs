@@ -7,6 +7,7 @@ mod histogram;
 pub mod host;
 mod process;
 mod round;
+mod serve;
 
 pub use clock::{compute_ns, nanoseconds, now, utc};
 pub use histogram::{Distribution, Histogram};

@@ -2,10 +2,14 @@
 
 mod batch;
 mod place;
+mod request;
+mod serve;
 mod watch;
 
 pub use batch::{Arm, Batch, Placement, start};
 pub use place::{Kind, Mixed, Partners, Sockets, Timers};
+#[cfg(test)]
+pub(crate) use serve::connection;
 pub use watch::{Seen, WATCH};
 
 use std::{io, pin::Pin, thread};
