@@ -8,6 +8,7 @@ pub mod host;
 pub mod interrupt;
 mod process;
 mod round;
+mod serve;
 mod usage;
 
 pub use clock::{compute_ns, nanoseconds, now, utc};

@@ -6,7 +6,12 @@
 //! Blocking models implement [`Blocking`] instead: the same operations as plain functions. They get the same `async`
 //! methods, which never return `Pending`, and [`now`] runs such a future as the plain function it is.
 
+mod listen;
+
+pub(crate) use listen::{BACKLOG, LOOPBACK, accept_each, accept_std, client_left, listen};
+
 use std::{
+    convert::Infallible,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     pin::pin,
@@ -92,6 +97,21 @@ pub trait Runtime: Sized {
     ) -> Vec<F::Output>
     where
         F: Future<Output: Send> + Send + 'static;
+
+    /// Is a server: binds a loopback address, says it to `bound` once connections are accepted there, and serves each
+    /// by `connection`, with `TCP_NODELAY` set, as users of the model would. A server ends with its process.
+    ///
+    /// # Errors
+    ///
+    /// Returns only with an error: of binding, or of accepting, such as that no descriptor is left. Connections may
+    /// then still be under way, and hold the model's threads: the process is to be ended.
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(<Self::Model as Model>::Stream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static;
 }
 
 /// How to start a model.
@@ -123,6 +143,13 @@ pub trait Stream: Send {
 
     /// Reads exactly `buffer.len()` bytes over what `buffer` holds.
     fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+
+    /// Reads what there is, at least one byte and at most `buffer.len()`, over what `buffer` holds, whose length stays.
+    /// Returns how many bytes that were: 0 at the end of the stream.
+    fn read(
+        &mut self,
+        buffer: Vec<u8>,
+    ) -> impl Future<Output = io::Result<(Vec<u8>, usize)>> + Send;
 
     /// Does `times` round trips of `bytes`, each of which carries the checksum there and back.
     fn exchange(
@@ -300,7 +327,7 @@ impl<B: Blocking> Model for B {
 }
 
 /// A stream that blocks.
-pub struct Plain<S>(S);
+pub struct Plain<S>(pub(crate) S);
 
 impl<S: Read + Write + Send> Stream for Plain<S> {
     async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
@@ -311,6 +338,15 @@ impl<S: Read + Write + Send> Stream for Plain<S> {
     async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         self.0.read_exact(&mut buffer)?;
         Ok(buffer)
+    }
+
+    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        loop {
+            match self.0.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read.map(|read| (buffer, read)),
+            }
+        }
     }
 }
 

@@ -109,6 +109,8 @@ pub struct About {
     pub driver: Driver,
     /// The steps it does not support.
     pub lacks: &'static [Lacks],
+    /// The steps that it does not support in the jobs of a server alone.
+    pub lacks_as_server: &'static [Lacks],
     /// Threads that may stay after it was stopped, by the beginning of their names: reactors and blocking pools that
     /// their crate has once for the whole process. `None` where the model cannot be stopped at all, and needs a process of its own.
     pub leaves: Option<&'static [&'static str]>,
@@ -132,6 +134,7 @@ impl About {
         task: Task::Heap,
         driver: Driver::None,
         lacks: &[],
+        lacks_as_server: &[],
         leaves: Some(&[]),
         environment: None,
         available: || Ok(()),
@@ -142,6 +145,27 @@ impl About {
     pub fn lacks_for(&self, workload: &Workload) -> Option<String> {
         let lack = self.lacks.iter().find(|lack| workload.has(lack.step))?;
         Some(format!("{} does not support `{}`: {}", self.name, lack.step, lack.why))
+    }
+
+    /// Why this model cannot be a server of `workload`, if so.
+    #[must_use]
+    pub fn lacks_to_serve(&self, workload: &Workload) -> Option<String> {
+        self.lacks_for(workload).or_else(|| {
+            let lack = self.lacks_as_server.iter().find(|lack| workload.has(lack.step))?;
+            let Lacks { step, why } = lack;
+            Some(format!("{} as a server does not support `{step}`: {why}", self.name))
+        })
+    }
+
+    /// How many connections it can serve at once as a server with `workers` workers; `None` where nothing but the
+    /// machine bounds them. More of them wait until others close.
+    #[must_use]
+    pub fn connections(&self, workers: usize) -> Option<usize> {
+        match (self.family, self.width) {
+            (Family::Threads, Width::One) => Some(1),
+            (Family::Threads, Width::Any) => Some(workers),
+            _ => None,
+        }
     }
 
     /// The numbers of workers, out of `wanted`, that it can have.

@@ -2,11 +2,15 @@
 
 mod batch;
 mod place;
+mod request;
+mod serve;
 mod tape;
 mod watch;
 
 pub use batch::{Arm, Batch, Placement, start};
 pub use place::{Kind, Mixed, Partners, Sockets, Timers};
+#[cfg(test)]
+pub(crate) use serve::connection;
 pub use tape::{Noted, Tape, Ticks};
 pub use watch::{Seen, WATCH};
 

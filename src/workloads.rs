@@ -25,6 +25,9 @@ static BUILT_IN: &[(&str, &str)] = built_in! {
     "fanout"
     "yield"
     "empty"
+    "serve-plain"
+    "serve-service"
+    "serve-fanout"
 };
 
 /// The ones that `cargo bench` runs unless it is told otherwise.

@@ -1,6 +1,6 @@
 //! The proof that steps were done, computable beforehand from their definition.
 
-use std::num::NonZeroU64;
+use std::{fmt, num::NonZeroU64};
 
 use super::Step;
 
@@ -65,6 +65,12 @@ impl Receipt {
         child_seed(self.checksum, index)
     }
 
+    /// The body of the response to a request whose job returned this: one line.
+    #[must_use]
+    pub fn body(self) -> String {
+        format!("{self}\n")
+    }
+
     /// What a job of `steps` that starts from `seed` must return.
     #[must_use]
     pub fn expected(steps: &[Step], seed: u64) -> Receipt {
@@ -88,6 +94,13 @@ impl Receipt {
             }
         }
         so_far
+    }
+}
+
+/// As a server sends it: the units, and the checksum in hexadecimal.
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:016x}", self.units(), self.checksum)
     }
 }
 

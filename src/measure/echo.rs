@@ -19,14 +19,13 @@ use mio::{
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::clock::{cpu_time, nanoseconds};
+use crate::model::BACKLOG;
 
 /// Loopback addresses that the server listens on: each has all the ephemeral ports for itself.
 pub(crate) const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
 /// The first token of a connection; below are standard input and the listeners.
 const FIRST: usize = 16;
 const CONTROL: Token = Token(0);
-/// How many connections may wait to be accepted, for each address.
-const BACKLOG: i32 = 65_535;
 /// How much is read from a connection at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -88,8 +87,7 @@ impl Server {
         for last in 1..=ADDRESSES {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0);
             let listener = std::net::TcpListener::bind(address)?;
-            // std and mio ask for a queue of 128: a burst of connections overflows it, and each that is dropped comes
-            // again after a second, which then looks like the model's own time. The kernel caps this by somaxconn.
+            // std and mio ask for a queue of 128, which a burst of connections overflows.
             rustix::net::listen(&listener, BACKLOG)?;
             listener.set_nonblocking(true)?;
             let mut listener = TcpListener::from_std(listener);

@@ -18,9 +18,10 @@ use super::{
     Attest, Fault, Prepared, Recorded, Usage,
     clock::{nanoseconds, now},
     round::{thread_name, thread_names},
+    serve,
 };
 use crate::{
-    job::Workload,
+    job::{Jobs, Workload},
     model::{Settings, set_echo_servers},
     models::{self, Entry},
     perform::{Arm, Placement},
@@ -51,6 +52,10 @@ pub enum Request {
     },
     /// Stops the model and ends.
     Stop,
+    /// Prepares a cell and is a server of its jobs from then on, which answers `Usage` alone.
+    Serve(Cell),
+    /// Says what the process has used so far.
+    Usage,
 }
 
 /// A cell, as a host is told it.
@@ -96,9 +101,19 @@ pub enum Reply {
         /// The names of the threads that are left and are not the host's own.
         threads_left: Vec<String>,
     },
+    /// It serves.
+    Serving {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// What the process has used so far.
+    Usage(Usage),
     /// It is not a number, and why.
     Fault(Fault),
 }
+
+/// The lines that a host is sent.
+pub(super) type Requests = mpsc::Receiver<String>;
 
 /// The name of the thread that reads requests.
 const READER: &str = "requests";
@@ -123,22 +138,34 @@ pub fn serve() -> io::Result<()> {
     })?;
     keep_panics();
     let mut host = Host::default();
-    for line in requests {
+    while let Ok(line) = requests.recv() {
         let reply = match serde_json::from_str(&line) {
+            Ok(Request::Serve(cell)) => {
+                match catch_unwind(AssertUnwindSafe(|| host.prepare_to_serve(cell)))
+                    .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
+                {
+                    Ok((arm, jobs)) => serve::serve(arm, jobs, requests),
+                    Err(fault) => Reply::Fault(fault),
+                }
+            }
             Ok(request) => catch_unwind(AssertUnwindSafe(|| host.answer(request)))
                 .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
                 .unwrap_or_else(Reply::Fault),
             Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
         };
-        let mut output = io::stdout().lock();
-        serde_json::to_writer(&mut output, &reply)?;
-        writeln!(output)?;
-        output.flush()?;
+        say(&reply)?;
         if matches!(reply, Reply::Stopped { .. }) {
             break;
         }
     }
     Ok(())
+}
+
+pub(super) fn say(reply: &Reply) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    serde_json::to_writer(&mut output, reply)?;
+    writeln!(output)?;
+    output.flush()
 }
 
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -197,7 +224,16 @@ impl Host {
                 Ok(Reply::Idled(Usage::now().since(before)))
             }
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
+            Request::Usage => Ok(serve::usage()),
+            Request::Serve(_) => unreachable!("it is answered by whoever can give up the requests"),
         }
+    }
+
+    fn prepare_to_serve(&mut self, cell: Cell) -> Result<(&dyn Arm, Jobs), Fault> {
+        serve::check(&cell).map_err(Fault::Failed)?;
+        // Receipts are the client's to check: none need be computed here.
+        self.prepare(Cell { scale: 0, ..cell }).map_err(Fault::Failed)?;
+        self.ready().map(|(prepared, arm)| (arm, prepared.jobs()))
     }
 
     fn ready(&self) -> Result<(&Prepared, &dyn Arm), Fault> {

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -122,6 +122,8 @@ pub struct Host {
     requests: ChildStdin,
     replies: mpsc::Receiver<String>,
     errors: Arc<Mutex<VecDeque<String>>>,
+    /// What keeps them, until the process ends.
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Host {
@@ -137,7 +139,7 @@ impl Host {
         let errors = Arc::new(Mutex::new(VecDeque::new()));
         let kept = errors.clone();
         let output = child.stderr.take().expect("it is piped");
-        thread::Builder::new().spawn(move || {
+        let keeper = thread::Builder::new().spawn(move || {
             lines(output, |line| {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.push_back(line);
@@ -147,7 +149,7 @@ impl Host {
                 true
             });
         })?;
-        Ok(Host { child, requests, replies, errors })
+        Ok(Host { child, requests, replies, errors, keeper: Some(keeper) })
     }
 
     /// The process's number.
@@ -235,7 +237,11 @@ impl Host {
         }
     }
 
-    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, HostError> {
+    pub(super) fn ask(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Reply, HostError> {
         let mut line = serde_json::to_string(request).expect("requests are plain data");
         line.push('\n');
         if self.requests.write_all(line.as_bytes()).is_err() {
@@ -273,6 +279,8 @@ impl Host {
 
     fn died(&mut self) -> HostError {
         let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
+        // Its last words may still be on their way.
+        let _ = self.keeper.take().map(JoinHandle::join);
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let said = errors.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" / ");
         HostError::Died(if said.is_empty() { how } else { format!("{how}; it said: {said}") })
@@ -285,7 +293,7 @@ impl Drop for Host {
     }
 }
 
-fn unexpected(reply: &Reply) -> HostError {
+pub(super) fn unexpected(reply: &Reply) -> HostError {
     HostError::Died(format!("it answered another question: {reply:?}"))
 }
 

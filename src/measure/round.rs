@@ -115,6 +115,11 @@ impl Prepared {
         }
     }
 
+    /// Its jobs.
+    pub(super) fn jobs(&self) -> Jobs {
+        self.jobs
+    }
+
     /// Runs one round on `arm`, which is the started model.
     ///
     /// # Errors

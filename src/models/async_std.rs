@@ -2,17 +2,17 @@
 //!
 //! Its executor is one for the process, starts at first use, cannot stop, and takes its width from the environment.
 
-use std::{env, io, net::SocketAddr, sync::mpsc, time::Duration};
+use std::{convert::Infallible, env, io, net::SocketAddr, sync::mpsc, time::Duration};
 
 use async_std::{
     channel,
     io::{ReadExt, WriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     task,
 };
 
 use super::{About, Driver, Entry, Family, Tag};
-use crate::model::{Model, Runtime, Settings, Stream, volley};
+use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, volley};
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
 
@@ -69,6 +69,27 @@ impl Runtime for AsyncStd {
     {
         task::block_on(self.gather(jobs, job))
     }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.root(async move {
+            let listener = TcpListener::from(listen()?);
+            bound(listener.local_addr()?);
+            accept_each!(accept(&listener).await, |stream| drop(task::spawn(connection(stream))))
+        })
+    }
+}
+
+async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 impl Model for AsyncStd {
@@ -122,5 +143,10 @@ impl Stream for TcpStream {
     async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         self.read_exact(&mut buffer).await?;
         Ok(buffer)
+    }
+
+    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let read = ReadExt::read(self, &mut buffer).await?;
+        Ok((buffer, read))
     }
 }

@@ -4,8 +4,9 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use compio::{
     BufResult,
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    buf::{IntoInner, IoBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
     runtime::Runtime,
 };
 use smol::channel;
@@ -21,7 +22,9 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Compio>>(About {
     family: Family::IoUring,
     package: Some("compio"),
     note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload by \
-           spawn_blocking",
+           spawn_blocking; as a server, each worker \
+           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
+           on one worker",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     leaves: Some(&[]),
@@ -35,6 +38,7 @@ struct Compio;
 
 impl Core for Compio {
     type Stream = TcpStream;
+    type Listener = TcpListener;
 
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
         Runtime::new()?.block_on(main);
@@ -45,6 +49,20 @@ impl Core for Compio {
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
         Joined(compio::runtime::spawn(task))
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        compio::runtime::spawn(task).detach();
+    }
+
+    fn listen(bound: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(bound)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {
@@ -75,5 +93,12 @@ impl LocalStream for TcpStream {
     async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         let BufResult(result, buffer) = self.read_exact(buffer).await;
         result.map(|()| buffer)
+    }
+
+    async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        // A slice of it, for of a `Vec` it would fill what is reserved.
+        let whole = ..buffer.len();
+        let BufResult(result, buffer) = AsyncRead::read(self, buffer.slice(whole)).await;
+        result.map(|read| (buffer.into_inner(), read))
     }
 }

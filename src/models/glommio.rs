@@ -1,23 +1,35 @@
 //! `glommio`: `io_uring` behind a readiness-style interface, an executor per worker.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{self, SocketAddr},
+    time::Duration,
+};
 
 use glommio::{
-    LocalExecutorBuilder, Placement as Pinning, channels::local_channel, net::TcpStream,
+    LocalExecutorBuilder, Placement as Pinning,
+    channels::local_channel,
+    net::{TcpListener, TcpStream},
 };
+use rustix::net::{AddressFamily, SocketType, sockopt::set_socket_reuseport};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     About, Driver, Entry, Family,
     per_core::{Core, Cores, LocalStream},
 };
-use crate::{model::volley, perform::Placement};
+use crate::{
+    model::{LOOPBACK, volley},
+    perform::Placement,
+};
 
 pub(super) const ENTRY: Entry = Entry::new::<Cores<Glommio>>(About {
     name: "glommio",
     family: Family::IoUring,
     package: Some("glommio"),
-    note: "an executor per worker, not pinned; hops by its local channel; offload to its blocking thread",
+    note: "an executor per worker, not pinned; hops by its local channel; offload to its blocking \
+           thread; as a server, the kernel deals connections to the cores by SO_REUSEPORT, unevenly where they are \
+           few, and each core's queue of connections is 1024 long, for its bind asks for that",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     available: super::io_uring_works::<Glommio>,
@@ -30,6 +42,7 @@ struct Glommio;
 
 impl Core for Glommio {
     type Stream = TcpStream;
+    type Listener = TcpListener;
 
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
         let executor =
@@ -42,6 +55,28 @@ impl Core for Glommio {
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
         glommio::spawn_local(task)
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        glommio::spawn_local(task).detach();
+    }
+
+    /// A socket that holds the port and does not listen: glommio takes over none, and each core binds its own.
+    fn bind() -> io::Result<net::TcpListener> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        set_socket_reuseport(&socket, true)?;
+        rustix::net::bind(&socket, &LOOPBACK)?;
+        Ok(socket.into())
+    }
+
+    fn listen(bound: net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::bind(bound.local_addr()?).map_err(io::Error::from)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let stream = listener.accept().await.map_err(io::Error::from)?;
+        stream.set_nodelay(true).map_err(io::Error::from)?;
+        Ok(stream)
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {
@@ -72,5 +107,10 @@ impl LocalStream for TcpStream {
     async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         self.read_exact(&mut buffer).await?;
         Ok(buffer)
+    }
+
+    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let read = AsyncReadExt::read(self, &mut buffer).await?;
+        Ok((buffer, read))
     }
 }

@@ -3,18 +3,25 @@
 //! Its scheduler is one for the process and cannot stop.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use may::{coroutine, net::TcpStream, sync::mpsc};
+use may::{
+    coroutine,
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 
 use super::{About, Driver, Entry, Family, Task, trust::spawn_coroutine};
 use crate::{
     job::mix,
-    model::{Blocking, Runtime, Settings, now, partner_left},
+    model::{
+        BACKLOG, Blocking, LOOPBACK, Plain, Runtime, Settings, accept_each, now, partner_left,
+    },
 };
 
 pub(super) const ENTRY: Entry = Entry::new::<May>(About {
@@ -77,6 +84,30 @@ impl Runtime for May {
     {
         Blocking::gather(*self, jobs, move |index| now(job(index)))
     }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.root(async move {
+            let listener = TcpListener::bind(LOOPBACK)?;
+            rustix::net::listen(listener.inner(), BACKLOG)?;
+            bound(listener.local_addr()?);
+            accept_each!(accept(&listener), |stream| {
+                spawn_coroutine(move || now(connection(Plain(stream))))?;
+            })
+        })
+    }
+}
+
+fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 impl Blocking for May {

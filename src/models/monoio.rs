@@ -5,8 +5,8 @@ use std::{io, net::SocketAddr, time::Duration};
 use monoio::{
     IoUringDriver, RuntimeBuilder,
     blocking::DefaultThreadPool,
-    io::{AsyncReadRentExt, AsyncWriteRentExt},
-    net::TcpStream,
+    io::{AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt},
+    net::{TcpListener, TcpStream},
 };
 use smol::channel;
 
@@ -21,7 +21,9 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Monoio>>(About {
     family: Family::IoUring,
     package: Some("monoio"),
     note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload to a \
-           thread attached to each runtime",
+           thread attached to each runtime; as a server, each worker \
+           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
+           on one worker",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     available: super::io_uring_works::<Monoio>,
@@ -34,6 +36,7 @@ struct Monoio;
 
 impl Core for Monoio {
     type Stream = TcpStream;
+    type Listener = TcpListener;
 
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
         let mut runtime = RuntimeBuilder::<IoUringDriver>::new()
@@ -48,6 +51,20 @@ impl Core for Monoio {
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
         monoio::spawn(task)
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        drop(monoio::spawn(task));
+    }
+
+    fn listen(bound: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(bound)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {
@@ -78,5 +95,11 @@ impl LocalStream for TcpStream {
     async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         let (result, buffer) = self.read_exact(buffer).await;
         result.map(|_| buffer)
+    }
+
+    async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        // A boxed slice, for a `Vec` it would cut to what was read. Neither way copies.
+        let (result, buffer) = AsyncReadRent::read(self, buffer.into_boxed_slice()).await;
+        result.map(|read| (buffer.into_vec(), read))
     }
 }

@@ -1,9 +1,10 @@
 //! Runtimes of one core each, between which nothing moves: what tokio-per-core, compio, monoio and glommio share.
 
 use std::{
+    convert::Infallible,
     fmt, io,
     marker::PhantomData,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::mpsc,
     task::{Context, Poll},
@@ -16,13 +17,15 @@ use smol::channel::{self, Sender};
 use super::trust::OnCore;
 use crate::{
     job::Receipt,
-    model::{Model, Runtime, Settings, Stream, round_trips},
+    model::{Model, Runtime, Settings, Stream, accept_each, listen, round_trips},
 };
 
 /// A runtime that lives on one thread.
 pub(super) trait Core: Copy + Send + Sync + 'static {
     /// A connected TCP stream.
     type Stream: LocalStream + 'static;
+    /// A listening socket.
+    type Listener: 'static;
 
     /// Starts a runtime on this thread and runs `main` on it.
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()>;
@@ -30,6 +33,17 @@ pub(super) trait Core: Copy + Send + Sync + 'static {
     fn spawn<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static;
+    /// Starts `task`, which nobody waits for.
+    fn detach(task: impl Future<Output = ()> + Send + 'static);
+    /// Binds what each core then listens by: a socket that all share, so that whichever core is idle takes the next
+    /// connection.
+    fn bind() -> io::Result<TcpListener> {
+        listen()
+    }
+    /// Listens, on the runtime of this thread, by what [`bind`](Self::bind) bound.
+    fn listen(bound: TcpListener) -> io::Result<Self::Listener>;
+    /// Accepts a connection, and sets `TCP_NODELAY`.
+    fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
     /// See [`Model::sleep`].
     fn sleep(duration: Duration) -> impl Future<Output: Send>;
     /// See [`Model::yield_now`].
@@ -52,6 +66,8 @@ pub(super) trait LocalStream {
     async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>>;
     /// See [`Stream::receive`].
     async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>>;
+    /// See [`Stream::read`].
+    async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)>;
     /// See [`Stream::exchange`].
     async fn exchange(
         &mut self,
@@ -71,6 +87,10 @@ impl<S: Stream> LocalStream for S {
 
     async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         Stream::receive(self, buffer).await
+    }
+
+    async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        Stream::read(self, buffer).await
     }
 }
 
@@ -184,6 +204,40 @@ impl<C: Core> Runtime for Cores<C> {
         }
         outputs
     }
+
+    /// Every core accepts by itself, and serves what it accepted.
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(OnCore<C::Stream>) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let socket = C::bind()?;
+        let cores = self.inboxes.len();
+        let (listening, listens) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
+        for core in 0..cores {
+            let (socket, listening, ended) =
+                (socket.try_clone()?, listening.clone(), ended.clone());
+            self.on(core, move || async move {
+                let serve = async {
+                    let listener = C::listen(socket)?;
+                    let _ = listening.send(());
+                    drop(listening);
+                    let accept = async || C::accept(&listener).await.map(OnCore::new);
+                    accept_each!(accept().await, |stream| C::detach(connection(stream)))
+                };
+                let _ = ended.send(serve.await);
+            });
+        }
+        drop((listening, ended));
+        if listens.iter().take(cores).count() == cores {
+            bound(socket.local_addr()?);
+        }
+        end.recv().expect("a core's server panicked")
+    }
 }
 
 /// The runtime of the core that a job is on, as the job sees it.
@@ -249,6 +303,13 @@ impl<S: LocalStream> Stream for OnCore<S> {
 
     fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
         OnCore::new((**self).receive(buffer))
+    }
+
+    fn read(
+        &mut self,
+        buffer: Vec<u8>,
+    ) -> impl Future<Output = io::Result<(Vec<u8>, usize)>> + Send {
+        OnCore::new((**self).read(buffer))
     }
 
     fn exchange(

@@ -1,6 +1,7 @@
 //! `pool`: a fixed pool of OS threads that take boxed closures from one queue and know nothing of each other.
 
 use std::{
+    convert::Infallible,
     io,
     net::{SocketAddr, TcpStream},
     sync::mpsc,
@@ -11,14 +12,17 @@ use crossbeam_channel::Sender;
 
 use super::{About, Entry, Lacks};
 use crate::{
-    model::{Blocking, Runtime, Settings, connect_std, now},
+    model::{
+        Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
+    },
     perform::Placement,
 };
 
 pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
     name: "pool",
     package: Some("crossbeam-channel"),
-    note: "`workers` threads behind one unbounded crossbeam channel",
+    note: "`workers` threads behind one unbounded crossbeam channel; as a server, a worker holds a connection until it \
+           closes, so that `workers` are served at once and the others wait",
     placements: &[Placement::Outside],
     lacks: &[
         Lacks {
@@ -95,6 +99,23 @@ impl Runtime for Pool {
         }
         drop(outputs);
         in_order(jobs, finished)
+    }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let queue = self.queue.as_ref().expect("it has not stopped");
+        let listener = listen()?;
+        bound(listener.local_addr()?);
+        accept_each!(accept_std(&listener), |stream| {
+            let work = move || now(connection(Plain(stream)));
+            queue.send(Box::new(work)).expect("workers outlive the queue");
+        })
     }
 }
 

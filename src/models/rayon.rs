@@ -1,6 +1,7 @@
 //! `rayon`: a work-stealing pool whose workers a job holds while it waits.
 
 use std::{
+    convert::Infallible,
     io,
     net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex, PoisonError},
@@ -10,15 +11,23 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
 use super::{About, Entry, Lacks};
-use crate::model::{Blocking, Runtime, Settings, connect_std, now};
+use crate::model::{
+    Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
+};
 
 pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
     name: "rayon",
     package: Some("rayon"),
-    note: "a pool of its own; jobs as a parallel iterator inside, as scope spawns from outside",
+    note: "a pool of its own; jobs as a parallel iterator inside, as scope spawns from outside; as a server, a worker \
+           holds a connection until it closes, so that `workers` are served at once and the others wait",
     lacks: &[Lacks {
         step: "hop",
         why: "rayon may put a partner below the job that waits for it on the same stack, which then never ends",
+    }],
+    lacks_as_server: &[Lacks {
+        step: "gather",
+        why: "a worker that waits for children may take up another connection below them on the same stack, and until \
+              that closes the first one is not answered",
     }],
     ..About::DEFAULT
 });
@@ -100,6 +109,21 @@ impl Runtime for Pool {
             }
         });
         outputs.into_iter().map(|output| output.expect("a scope waits for all")).collect()
+    }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = listen()?;
+        bound(listener.local_addr()?);
+        accept_each!(accept_std(&listener), |stream| {
+            self.spawn(move || now(connection(Plain(stream))));
+        })
     }
 }
 

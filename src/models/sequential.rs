@@ -1,9 +1,15 @@
 //! `sequential`: one job after another on the caller. The floor in every chart, and what runs the steps of an `offload`.
 
-use std::{io, net::SocketAddr, net::TcpStream};
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpStream},
+};
 
 use crate::{
-    model::{Blocking, Runtime, Settings, connect_std, now},
+    model::{
+        Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
+    },
     models::{About, Entry, Family, Lacks, Tag, Width},
     perform::Placement,
 };
@@ -13,7 +19,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Sequential>(About {
     family: Family::Threads,
     package: None,
     tag: Tag::Idiomatic,
-    note: "one job after another on the calling thread",
+    note: "one job after another on the calling thread; as a server, one connection after another",
     placements: &[Placement::Outside],
     width: Width::One,
     lacks: &[Lacks {
@@ -70,5 +76,18 @@ impl Runtime for Sequential {
         F: Future<Output: Send> + Send + 'static,
     {
         (0..jobs).map(|index| now(job(index))).collect()
+    }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = listen()?;
+        bound(listener.local_addr()?);
+        accept_each!(accept_std(&listener), |stream| now(connection(Plain(stream))))
     }
 }

@@ -1,6 +1,7 @@
 //! `smol`: an executor of its own, for smol's global one runs a single thread unless `SMOL_THREADS` says otherwise.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     sync::mpsc,
@@ -11,11 +12,11 @@ use std::{
 use smol::{
     Executor, Timer, channel,
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use super::{About, Driver, Entry, Family};
-use crate::model::{Model, Runtime, Settings, Stream, volley};
+use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, volley};
 
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
     name: "smol",
@@ -84,6 +85,30 @@ impl Runtime for Threads {
     {
         smol::block_on(self.smol.gather(jobs, job))
     }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let executor = self.smol.executor;
+        self.root(async move {
+            let listener = TcpListener::try_from(listen()?)?;
+            bound(listener.local_addr()?);
+            accept_each!(accept(&listener).await, |stream| {
+                executor.spawn(connection(stream)).detach();
+            })
+        })
+    }
+}
+
+pub(super) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// An executor, as its jobs see it.
@@ -144,5 +169,10 @@ impl Stream for TcpStream {
     async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         self.read_exact(&mut buffer).await?;
         Ok(buffer)
+    }
+
+    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let read = AsyncReadExt::read(self, &mut buffer).await?;
+        Ok((buffer, read))
     }
 }

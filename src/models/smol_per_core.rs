@@ -2,11 +2,15 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use smol::{LocalExecutor, Timer, channel, net::TcpStream};
+use smol::{
+    LocalExecutor, Timer, channel,
+    net::{TcpListener, TcpStream},
+};
 
 use super::{
     About, Driver, Entry, Family,
     per_core::{Core, Cores},
+    smol::accept,
 };
 use crate::{model::volley, perform::Placement};
 
@@ -14,7 +18,9 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
     name: "smol-per-core",
     family: Family::Async,
     package: Some("smol"),
-    note: "a LocalExecutor per worker, not pinned; one reactor for all; offload by unblock",
+    note: "a LocalExecutor per worker, not pinned; one reactor for all; offload by unblock; as a server, each worker \
+           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
+           on one worker",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
@@ -35,6 +41,7 @@ fn spawn<T: 'static>(task: impl Future<Output = T> + 'static) -> smol::Task<T> {
 
 impl Core for PerWorker {
     type Stream = TcpStream;
+    type Listener = TcpListener;
 
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
         EXECUTOR.with(|executor| smol::block_on(executor.run(main)));
@@ -45,6 +52,18 @@ impl Core for PerWorker {
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
         spawn(task)
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        spawn(task).detach();
+    }
+
+    fn listen(bound: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::try_from(bound)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        accept(listener).await
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {

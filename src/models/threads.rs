@@ -1,6 +1,7 @@
 //! `threads`: an OS thread for every job, and for every child and partner of one.
 
 use std::{
+    convert::Infallible,
     io,
     net::{SocketAddr, TcpStream},
     thread::{self, JoinHandle},
@@ -8,7 +9,9 @@ use std::{
 
 use super::{About, Entry, Task, Width};
 use crate::{
-    model::{Blocking, Runtime, Settings, connect_std, now},
+    model::{
+        Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
+    },
     perform::Placement,
 };
 
@@ -76,5 +79,20 @@ impl Runtime for Threads {
         F: Future<Output: Send> + Send + 'static,
     {
         Blocking::gather(*self, jobs, move |index| now(job(index)))
+    }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = listen()?;
+        bound(listener.local_addr()?);
+        accept_each!(accept_std(&listener), |stream| {
+            thread::Builder::new().spawn(move || now(connection(Plain(stream))))?;
+        })
     }
 }

@@ -1,10 +1,10 @@
 //! `tokio`, `tokio-current-thread`, and `tokio+rayon`: tokio whose offloaded work goes to a rayon pool.
 
-use std::{cell::OnceCell, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{cell::OnceCell, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     runtime::Builder,
     sync::{mpsc, oneshot},
     task,
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{About, Driver, Entry, Family, Width, rayon::Pool};
 use crate::{
-    model::{Model, Runtime, Settings, Stream, volley},
+    model::{Model, Runtime, Settings, Stream, accept_each, listen, volley},
     perform::Placement,
 };
 
@@ -107,6 +107,31 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Takes over a listening socket.
+pub(super) fn listener(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+pub(super) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The root task of a server, which starts a task for each connection.
+async fn serve<F>(
+    bound: impl FnOnce(SocketAddr),
+    connection: impl Fn(TcpStream) -> F,
+) -> io::Result<Infallible>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = listener(listen()?)?;
+    bound(listener.local_addr()?);
+    accept_each!(accept(&listener).await, |stream| drop(task::spawn(connection(stream))))
+}
+
 struct MultiThread<const RAYON: bool> {
     runtime: tokio::runtime::Runtime,
 }
@@ -145,6 +170,17 @@ impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
     {
         self.runtime.block_on(Tokio::<RAYON>.gather(jobs, job))
     }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.root(serve(bound, connection))
+    }
 }
 
 /// Its worker is whoever calls.
@@ -180,6 +216,17 @@ impl Runtime for CurrentThread {
     {
         unreachable!("its only thread is the worker: there is no outside")
     }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.root(serve(bound, connection))
+    }
 }
 
 impl Stream for TcpStream {
@@ -192,14 +239,19 @@ impl Stream for TcpStream {
         self.read_exact(&mut buffer).await?;
         Ok(buffer)
     }
+
+    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let read = AsyncReadExt::read(self, &mut buffer).await?;
+        Ok((buffer, read))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        job::Steps,
-        perform::{Mixed, Partners, Timers, perform},
+        job::{Receipt, Steps},
+        perform::{Mixed, Partners, Timers, connection, perform},
     };
 
     #[test]
@@ -217,6 +269,33 @@ mod tests {
             let hops = size_of_val(&perform::<_, Partners>(model, steps, 0, 0));
             let bare = size_of_val(&model.hop(1, 0));
             assert!(hops <= bare + 48, "{hops} bytes, and a hop alone has {bare}");
+        });
+    }
+
+    #[test]
+    fn a_connections_future_is_larger_than_an_idle_ones_by_no_more_than_its_jobs_future() {
+        fn returned<S, F>(_: impl Fn(S) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn size<F>(job: impl Fn(usize) -> F + Copy + Send + Sync + 'static) -> usize
+        where
+            F: Future<Output = io::Result<Receipt>> + Send + 'static,
+        {
+            // Never called: only the type of the future counts.
+            returned(|stream: TcpStream| connection(stream, job))
+        }
+        let steps: &'static Steps = Box::leak(Box::default());
+        let idle = size(|seed| async move { Ok(Receipt::new(seed as u64)) });
+        let runtime = CurrentThread::start(&Settings { workers: 1 }).unwrap();
+        runtime.runtime.block_on(async {
+            let job = size_of_val(&perform::<_, Timers>(Tokio::<false>, steps, 0, 0));
+            let sleeps = size(move |_| perform::<_, Timers>(Tokio::<false>, steps, 0, 0));
+            assert!(
+                sleeps <= idle + job,
+                "{sleeps} bytes, idle {idle}, and the job alone has {job}"
+            );
+            // The stream, three buffers, and what is known of a request; a chunk itself is on the heap.
+            assert!(idle <= size_of::<TcpStream>() + 320, "{idle} bytes");
         });
     }
 }

@@ -2,18 +2,24 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use tokio::{net::TcpStream, runtime::Builder, task};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+    task,
+};
 
 use super::{
     About, Entry,
     per_core::{Core, Cores, Joined},
-    tokio::{ABOUT, Tokio, connect},
+    tokio::{ABOUT, Tokio, accept, connect, listener},
 };
 use crate::{model::Model, perform::Placement};
 
 pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
     name: "tokio-per-core",
-    note: "a current-thread runtime per worker, not pinned; offload by spawn_blocking",
+    note: "a current-thread runtime per worker, not pinned; offload by spawn_blocking; as a server, each worker \
+           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
+           on one worker",
     placements: &[Placement::Dealt, Placement::Inside],
     ..ABOUT
 });
@@ -26,6 +32,7 @@ const TOKIO: Tokio<false> = Tokio;
 
 impl Core for PerWorker {
     type Stream = TcpStream;
+    type Listener = TcpListener;
 
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
         Builder::new_current_thread().enable_all().build()?.block_on(main);
@@ -36,6 +43,18 @@ impl Core for PerWorker {
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static {
         Joined(task::spawn(task))
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        drop(task::spawn(task));
+    }
+
+    fn listen(bound: std::net::TcpListener) -> io::Result<TcpListener> {
+        listener(bound)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        accept(listener).await
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {

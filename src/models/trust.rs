@@ -23,8 +23,8 @@ use std::thread::{self, ThreadId};
 ///
 /// # Soundness
 ///
-/// Values are made by the methods of `per_core::PerCore` alone, which run within a job's future, on the core that the
-/// job was started on. A job's future is made on that core, by `Core::spawn` or in the share that the core was dealt,
+/// Values are made by the methods of `per_core::PerCore`, which run within a job's future, on the core that the job was
+/// started on, and by a core that accepts a connection, which it then serves itself. A job's future is made on that core, by `Core::spawn` or in the share that the core was dealt,
 /// and these runtimes never move a task. A future that crosses over to a core has not been polled yet, and so holds no
 /// such value. `PerCore` is private to `models`: nobody else can poll one of its futures.
 pub(super) struct OnCore<T> {
@@ -84,7 +84,7 @@ impl<F: Future> Future for OnCore<F> {
 /// # Soundness
 ///
 /// may asks of a coroutine that it does not overflow its stack and keeps no thread-local across a switch. The work is
-/// the interpreter's: its depth is bounded (`job::bounds::DEPTH`, and each level of children is a coroutine of its
+/// the interpreter's, or that of a connection around it: its depth is bounded (`job::bounds::DEPTH`, and each level of children is a coroutine of its
 /// own), the stack is several times what it uses (`models::may::STACK_WORDS`), and its only thread-local is read out of
 /// line, between two switches (`perform::watch`).
 ///

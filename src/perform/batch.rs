@@ -1,10 +1,10 @@
 //! Batches: many jobs offered to a model at once, timed by a clock that the caller brings.
 
-use std::{fmt, io, time::Duration};
+use std::{convert::Infallible, fmt, io, net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{All, Kind, Mixed, Partners, Sockets, Timers, WATCH, perform, plain};
+use super::{All, Kind, Mixed, Partners, Sockets, Timers, WATCH, perform, plain, serve};
 use crate::{
     job::{Jobs, Receipt, Waits},
     model::{Clock, Model, Runtime, Settings},
@@ -45,6 +45,18 @@ pub struct Batch {
 pub trait Arm {
     /// Offers `count` of `jobs` at once and waits for all.
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch;
+
+    /// Is an HTTP/1.1 server on a loopback address, which it says to `bound` once it accepts connections. A request
+    /// for `/<index>` does job `index` of `jobs`; the body of the response is [`Receipt::body`].
+    ///
+    /// # Errors
+    ///
+    /// Returns only with an error, after which the process is to be ended: see [`Runtime::serve`].
+    fn serve(
+        &self,
+        jobs: Jobs,
+        bound: Box<dyn FnOnce(SocketAddr) + Send>,
+    ) -> io::Result<Infallible>;
 }
 
 /// Starts a model.
@@ -77,6 +89,14 @@ impl<R: Runtime> Arm for Started<R> {
             Waits::Partners => offer.kind::<Partners>(),
             Waits::Mixed => offer.kind::<Mixed>(),
         }
+    }
+
+    fn serve(
+        &self,
+        jobs: Jobs,
+        bound: Box<dyn FnOnce(SocketAddr) + Send>,
+    ) -> io::Result<Infallible> {
+        serve::serve(&self.0, jobs, bound)
     }
 }
 

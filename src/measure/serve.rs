@@ -1,0 +1,97 @@
+//! A host that is a server: the other way to run a model, until its process ends.
+//!
+//! Its main thread is inside [`Arm::serve`], so a thread of its own answers the parent.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    process, thread,
+    time::Duration,
+};
+
+use super::{
+    host::{Cell, Reply, Request, Requests, say},
+    process::{Host, HostError, unexpected},
+    round::Fault,
+    usage::Usage,
+};
+use crate::{
+    job::{Jobs, Workload},
+    models,
+    perform::Arm,
+};
+
+impl Host {
+    /// Makes the host a server of `cell`'s jobs, which it stays until it ends: then it answers [`usage`] alone.
+    /// Returns where it listens. How many connections it can serve at once,
+    /// [`About::connections`](crate::models::About::connections) knows; the cell's scale does not count.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started, or the host is gone.
+    ///
+    /// [`usage`]: Self::usage
+    pub fn serve(&mut self, cell: Cell, patience: Duration) -> Result<SocketAddr, HostError> {
+        match self.ask(&Request::Serve(cell), patience)? {
+            Reply::Serving { address } => Ok(address),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What the host has used so far, all its threads together.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the host is gone: also where its server ended, as one does that runs out of descriptors.
+    pub fn usage(&mut self, patience: Duration) -> Result<Usage, HostError> {
+        match self.ask(&Request::Usage, patience)? {
+            Reply::Usage(used) => Ok(used),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Refuses a cell whose model cannot be a server of it.
+pub(super) fn check(cell: &Cell) -> Result<(), String> {
+    let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
+    models::find(&cell.model)?.about.lacks_to_serve(&workload).map_or(Ok(()), Err)
+}
+
+/// What a host is asked at any time.
+pub(super) fn usage() -> Reply {
+    Reply::Usage(Usage::now())
+}
+
+/// Serves until the process ends, and answers `requests` meanwhile.
+pub(super) fn serve(arm: &dyn Arm, jobs: Jobs, requests: Requests) -> ! {
+    // A job that panics would end a connection, or a worker with all that wait for it, and nobody would know.
+    std::panic::set_hook(Box::new(|panic| {
+        end(format_args!("panicked: {}", panic.payload_as_str().unwrap_or("without a message")))
+    }));
+    let bound = move |address| {
+        let answer = move || {
+            say(&Reply::Serving { address })?;
+            for line in requests {
+                say(&match serde_json::from_str(&line) {
+                    Ok(Request::Usage) => usage(),
+                    Ok(_) => Reply::Fault(Fault::Failed("this process is a server".into())),
+                    Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
+                })?;
+            }
+            io::Result::Ok(())
+        };
+        if let Err(error) = thread::Builder::new().name("answers".into()).spawn(answer) {
+            end(format_args!("cannot answer: {error}"));
+        }
+    };
+    let Err(error) = arm.serve(jobs, Box::new(bound));
+    end(format_args!("the server ended: {error}"))
+}
+
+/// Ends the process at once: other threads may be serving still, and cannot be waited for.
+fn end(why: std::fmt::Arguments) -> ! {
+    // An answer that is being given is given whole.
+    let _answer = io::stdout().lock();
+    let _ = writeln!(io::stderr(), "{why}");
+    process::exit(1)
+}

@@ -1,0 +1,210 @@
+//! Every model as an HTTP server whose handler is a job: what it does with a connection.
+
+use std::{
+    convert::Infallible,
+    fmt::{self, Write},
+    io,
+    net::SocketAddr,
+};
+
+use super::{
+    All, Kind, Mixed, Partners, Sockets, Timers, perform, plain,
+    request::{Asks, Refusal, Request, Then, read},
+};
+use crate::{
+    job::{Jobs, Receipt, Waits},
+    model::{Model, Runtime, Stream},
+};
+
+/// How much is read from a connection at a time.
+const CHUNK: usize = 4 << 10;
+
+/// Serves `jobs` on `runtime`, as [`Runtime::serve`] says.
+pub(super) fn serve<R: Runtime>(
+    runtime: &R,
+    jobs: Jobs,
+    bound: Box<dyn FnOnce(SocketAddr) + Send>,
+) -> io::Result<Infallible> {
+    match jobs.waits() {
+        Waits::Nothing => runtime.serve(bound, move |stream| {
+            connection(stream, move |index| {
+                let (steps, seed) = (jobs.steps(index), Jobs::seed(index));
+                async move { Ok(plain(steps, seed)) }
+            })
+        }),
+        _ if R::Model::BLOCKS => of_kind::<R, All>(runtime, jobs, bound),
+        Waits::Timers => of_kind::<R, Timers>(runtime, jobs, bound),
+        Waits::Sockets => of_kind::<R, Sockets>(runtime, jobs, bound),
+        Waits::Partners => of_kind::<R, Partners>(runtime, jobs, bound),
+        Waits::Mixed => of_kind::<R, Mixed>(runtime, jobs, bound),
+    }
+}
+
+fn of_kind<R: Runtime, K: Kind>(
+    runtime: &R,
+    jobs: Jobs,
+    bound: Box<dyn FnOnce(SocketAddr) + Send>,
+) -> io::Result<Infallible> {
+    let model = runtime.model();
+    runtime.serve(bound, move |stream| {
+        connection(stream, move |index| {
+            perform::<R::Model, K>(model, jobs.steps(index), Jobs::seed(index), index as u32)
+        })
+    })
+}
+
+/// Answers the requests of a connection, in order, until either side ends it. `job` performs the job of an index.
+pub(crate) fn connection<S, F>(
+    mut stream: S,
+    job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+) -> impl Future<Output = ()> + Send + 'static
+where
+    S: Stream + 'static,
+    F: Future<Output = io::Result<Receipt>> + Send + 'static,
+{
+    // Captured, not declared inside, as `perform` does it.
+    let mut input = vec![0; CHUNK];
+    let mut pending = Pending::default();
+    let mut output = Output::default();
+    async move {
+        loop {
+            let request = match read(pending.rest()) {
+                Ok(Some(request)) => request,
+                Ok(None) => match stream.read(input).await {
+                    Ok((buffer, count @ 1..)) => {
+                        pending.add(&buffer[..count]);
+                        input = buffer;
+                        continue;
+                    }
+                    // The client ended it, in order or not: there is nobody to tell.
+                    Ok(_) | Err(_) => return,
+                },
+                Err(refusal) => {
+                    output.refuse(refusal);
+                    let _ = stream.send(output.bytes).await;
+                    return;
+                }
+            };
+            pending.take(request.head);
+            let mut unread = pending.skip(request.body);
+            if unread > 0 && request.expects {
+                output.go_on();
+                match stream.send(output.bytes).await {
+                    Ok(buffer) => output.bytes = buffer,
+                    Err(_) => return,
+                }
+            }
+            while unread > 0 {
+                match stream.read(input).await {
+                    Ok((buffer, count @ 1..)) => {
+                        pending.add(&buffer[..count]);
+                        unread = pending.skip(unread);
+                        input = buffer;
+                    }
+                    Ok(_) | Err(_) => return,
+                }
+            }
+            match request.asks {
+                Asks::Job(index) => match job(index as usize).await {
+                    Ok(receipt) => output.respond(request, "200 OK", format_args!("{receipt}")),
+                    Err(error) => {
+                        output.respond(
+                            request,
+                            "500 Internal Server Error",
+                            format_args!("{error}"),
+                        );
+                    }
+                },
+                Asks::Missing => output.respond(
+                    request,
+                    "404 Not Found",
+                    format_args!("a path is / or the index of a job, such as /7"),
+                ),
+                Asks::Method => output.respond(
+                    request,
+                    "405 Method Not Allowed\r\nallow: GET, HEAD, POST, PUT",
+                    format_args!("the methods are GET, HEAD, POST and PUT"),
+                ),
+            }
+            match stream.send(output.bytes).await {
+                Ok(buffer) if request.then != Then::Close => output.bytes = buffer,
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// What was read and is not answered yet.
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Pending {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    fn add(&mut self, more: &[u8]) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        self.bytes.extend_from_slice(more);
+    }
+
+    fn take(&mut self, count: usize) {
+        self.taken += count;
+    }
+
+    /// Drops up to `count` bytes, and returns how many of them are yet to come.
+    fn skip(&mut self, count: u64) -> u64 {
+        let here = count.min(self.rest().len() as u64);
+        self.take(here as usize);
+        count - here
+    }
+}
+
+/// A response, in buffers that serve the next one too.
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    body: String,
+}
+
+impl Output {
+    fn respond(&mut self, request: Request, status: &str, body: fmt::Arguments) {
+        let connection = match request.then {
+            Then::Stay => "",
+            Then::StayAsAsked => "connection: keep-alive\r\n",
+            Then::Close => "connection: close\r\n",
+        };
+        self.write(status, connection, body, request.bodiless);
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        let why = format_args!("{}", refusal.why);
+        self.write(refusal.status, "connection: close\r\n", why, false);
+    }
+
+    fn go_on(&mut self) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+
+    fn write(&mut self, status: &str, connection: &str, body: fmt::Arguments, bodiless: bool) {
+        const CANNOT: &str = "memory takes what is written to it";
+        use io::Write as _;
+        self.body.clear();
+        writeln!(self.body, "{body}").expect(CANNOT);
+        self.bytes.clear();
+        let length = self.body.len();
+        write!(
+            self.bytes,
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n{connection}\r\n"
+        )
+        .expect(CANNOT);
+        if !bodiless {
+            self.bytes.extend_from_slice(self.body.as_bytes());
+        }
+    }
+}
