@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, BufRead, BufReader, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -14,12 +14,14 @@ use std::{
 use super::{
     echo::{self, EchoServer},
     host::{self, Cell, Reply, Request},
+    load,
     round::{Attest, Fault},
 };
 use crate::models::Entry;
 
 const HOST: &str = "__host";
 const ECHO: &str = "__echo";
+pub(super) const LOAD: &str = "__load";
 
 /// Does a child's work, if this process was started as one, and ends it. Whatever program uses the instruments calls
 /// this first.
@@ -28,6 +30,7 @@ pub fn spawned() {
     let work = match arguments.next() {
         Some(role) if role == HOST => host::serve,
         Some(role) if role == ECHO => echo::serve,
+        Some(role) if role == LOAD => load::serve,
         _ => return,
     };
     std::process::exit(i32::from(work().is_err()));
@@ -51,6 +54,10 @@ impl Program {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Program(path.into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Starts an echo server.
@@ -111,7 +118,7 @@ pub struct Host {
 }
 
 impl Host {
-    fn start(mut command: Command) -> io::Result<Self> {
+    pub(super) fn start(mut command: Command) -> io::Result<Self> {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let requests = child.stdin.take().expect("it is piped");
@@ -198,17 +205,27 @@ impl Host {
     }
 
     fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, HostError> {
-        let mut line = serde_json::to_string(request).expect("requests are plain data");
+        let line = serde_json::to_string(request).expect("requests are plain data");
+        let line = self.exchange(line, patience)?;
+        match serde_json::from_str(&line) {
+            Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
+        }
+    }
+
+    /// Sends a line, and waits for the line that answers it.
+    pub(super) fn exchange(
+        &mut self,
+        mut line: String,
+        patience: Duration,
+    ) -> Result<String, HostError> {
         line.push('\n');
         if self.requests.write_all(line.as_bytes()).is_err() {
             return Err(self.died());
         }
         match self.replies.recv_timeout(patience) {
-            Ok(line) => match serde_json::from_str(&line) {
-                Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
-                Ok(reply) => Ok(reply),
-                Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
-            },
+            Ok(line) => Ok(line),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
