@@ -1,23 +1,12 @@
 //! Answers: told from the bytes that come, checked against what the request expects, parsed as seldom as possible.
 
-use super::body::{Body, Chunk};
+use super::{body::Body, head::Head};
 use crate::measure::Fault;
 
 /// The longest head of an answer that is taken.
 const MOST_HEAD: usize = 64 << 10;
-/// How many fields a head may have.
-const MOST_FIELDS: usize = 100;
 /// How much of a body a fault shows.
 const SHOWN: usize = 200;
-
-/// What a head says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Head {
-    status: u16,
-    body: Body,
-    /// Whether the server closes the connection afterwards.
-    close: bool,
-}
 
 /// A request, as it is sent and checked.
 pub(super) struct Rendered {
@@ -120,7 +109,7 @@ impl Rendered {
         }
         let before = partial.len();
         partial.extend_from_slice(bytes);
-        let parsed = parse(partial).map_err(Fault::Invalid)?;
+        let parsed = Head::parse(partial).map_err(Fault::Invalid)?;
         let length = parsed.map_or(partial.len(), |(_, length)| length);
         if length > MOST_HEAD {
             let most = MOST_HEAD >> 10;
@@ -177,47 +166,6 @@ impl Progress {
 fn unexpected(body: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
     format!("the body of the answer is not what is expected: {shown:?}")
-}
-
-/// What a head says, and its length; `None` where it is not whole.
-fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let mut answer = httparse::Response::new(&mut fields);
-    let fault = |error| format!("the answer cannot be understood: {error}");
-    let httparse::Status::Complete(length) = answer.parse(bytes).map_err(fault)? else {
-        return Ok(None);
-    };
-    let status = answer.code.unwrap_or(0);
-    let mut body = Body::UntilClosed;
-    let mut close = answer.version == Some(0);
-    for field in answer.headers.iter() {
-        let says = |word: &str| {
-            let words = field.value.split(|byte| *byte == b',');
-            words.map(<[u8]>::trim_ascii).any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
-        };
-        if field.name.eq_ignore_ascii_case("content-length") {
-            let text = std::str::from_utf8(field.value).ok();
-            let length = text.and_then(|text| text.trim().parse().ok()).map(Body::Length);
-            let length = length.ok_or("the answer's content-length is no number")?;
-            // RFC 9112, section 6.3: chunks go before a length.
-            if !matches!(body, Body::Chunked(_)) {
-                body = length;
-            }
-        } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
-            if !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                let coding = String::from_utf8_lossy(field.value);
-                return Err(format!("the answer has the transfer coding {coding:?}"));
-            }
-            body = Body::Chunked(Chunk::FIRST);
-        } else if field.name.eq_ignore_ascii_case("connection") {
-            close = (close && !says("keep-alive")) || says("close");
-        }
-    }
-    if status < 200 || status == 204 || status == 304 {
-        body = Body::Length(0);
-    }
-    close |= body == Body::UntilClosed;
-    Ok(Some((Head { status, body, close }, length)))
 }
 
 #[cfg(test)]

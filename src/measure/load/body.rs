@@ -84,14 +84,15 @@ impl Chunk {
     /// The place after one byte that is not data; `None` after the last.
     fn step(self, byte: u8) -> Result<Option<Chunk>, String> {
         let next = match (self, byte) {
-            (Chunk::Size { size, digits: 1.. }, b'\r') => Chunk::SizeFeed { size },
+            (Chunk::Size { size, digits: 1.. } | Chunk::Extension { size }, b'\r') => {
+                Chunk::SizeFeed { size }
+            }
             (Chunk::Size { size, digits: 1.. }, b' ' | b'\t' | b';') => Chunk::Extension { size },
             // 15 digits cannot overflow.
             (Chunk::Size { size, digits: digits @ ..15 }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).map_or(0, u64::from);
                 Chunk::Size { size: size << 4 | digit, digits: digits + 1 }
             }
-            (Chunk::Extension { size }, b'\r') => Chunk::SizeFeed { size },
             (Chunk::Extension { size }, _) if byte != b'\n' => Chunk::Extension { size },
             (Chunk::SizeFeed { size: 0 }, b'\n') => Chunk::Trailer { empty: true },
             (Chunk::SizeFeed { size }, b'\n') => Chunk::Data { left: size },

@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, event::Event, unix::SourceFd};
+use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 
 use super::{
     Drive, OPENING, Order,
-    answer::{Rendered, Step},
+    answer::Rendered,
     connection::{Connection, connect, refused},
+    exchange::placed,
     loaded::Loaded,
     pace::Pace,
     schedule::Schedule,
@@ -26,7 +27,7 @@ use crate::measure::{
 const CONTROL: Token = Token(0);
 const TIMER: Token = Token(1);
 /// The token of the first connection.
-const FIRST: usize = 2;
+pub(super) const FIRST: usize = 2;
 /// How many requests may wait for a connection.
 const MOST_QUEUED: usize = 1 << 20;
 /// How many connections are opened at once, and how long the server then has to accept them: a queue that overflows
@@ -44,29 +45,30 @@ pub(super) fn run(order: &Order) -> Result<Loaded, Fault> {
     driver.drive(&mut events)
 }
 
-struct Driver<'a> {
-    order: &'a Order,
-    requests: Vec<Rendered>,
-    poll: Poll,
+/// A load under way.
+pub(super) struct Driver<'a> {
+    pub(super) order: &'a Order,
+    pub(super) requests: Vec<Rendered>,
+    pub(super) poll: Poll,
     pace: Pace,
     origin: Instant,
     /// The clock when it was last read, in nanoseconds since the origin.
-    now_ns: u64,
-    end_ns: u64,
-    running: bool,
-    connections: Vec<Connection>,
+    pub(super) now_ns: u64,
+    pub(super) end_ns: u64,
+    pub(super) running: bool,
+    pub(super) connections: Vec<Connection>,
     /// Those without a request; the one that has been so for longest goes first, so that all are used.
-    idle: VecDeque<usize>,
+    pub(super) idle: VecDeque<usize>,
     /// When those that wait for a connection were meant to start.
-    queue: VecDeque<u64>,
+    pub(super) queue: VecDeque<u64>,
     /// `None` in the closed loop.
-    schedule: Option<Schedule>,
+    pub(super) schedule: Option<Schedule>,
     /// The next arrival; never, where there is none.
     next_ns: u64,
     /// How many requests there were.
-    count: u64,
-    tally: Tally,
-    buffer: Vec<u8>,
+    pub(super) count: u64,
+    pub(super) tally: Tally,
+    pub(super) buffer: Vec<u8>,
 }
 
 impl<'a> Driver<'a> {
@@ -156,12 +158,13 @@ impl<'a> Driver<'a> {
     }
 
     fn start_clock(&mut self) {
-        self.pace.start();
         self.origin = now();
         self.now_ns = 0;
+        // After the clock, so that no alarm rings before its moment by the clock.
+        self.pace.start();
     }
 
-    fn read_clock(&mut self) {
+    pub(super) fn read_clock(&mut self) {
         self.now_ns = nanoseconds(now().saturating_duration_since(self.origin));
     }
 
@@ -178,7 +181,10 @@ impl<'a> Driver<'a> {
         for event in &*events {
             match event.token() {
                 CONTROL => end_with_parent(),
-                TIMER => self.read_clock(),
+                TIMER => {
+                    self.pace.rang();
+                    self.read_clock();
+                }
                 Token(connection) => self.ready(connection - FIRST, event)?,
             }
         }
@@ -212,193 +218,6 @@ impl<'a> Driver<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Gives a connection the next request.
-    fn begin(&mut self, index: usize, intended_ns: u64) -> Result<(), Fault> {
-        let connection = &mut self.connections[index];
-        connection.busy = true;
-        connection.number = self.count;
-        connection.request = (self.count % self.requests.len() as u64) as usize;
-        connection.intended_ns = intended_ns;
-        connection.sent_ns = self.now_ns;
-        connection.written = 0;
-        self.count += 1;
-        if connection.open { self.write(index) } else { Ok(()) }
-    }
-
-    fn write(&mut self, index: usize) -> Result<(), Fault> {
-        let connection = &mut self.connections[index];
-        let request = &self.requests[connection.request].bytes[connection.address];
-        match connection.write(request) {
-            Ok(()) => Ok(()),
-            Err(error) => self.lost(index, Some(&error)),
-        }
-    }
-
-    /// A connection has an event.
-    fn ready(&mut self, index: usize, event: &Event) -> Result<(), Fault> {
-        let connection = &mut self.connections[index];
-        if !connection.open {
-            return match connection.connected() {
-                Ok(false) => Ok(()),
-                Ok(true) => self.opened(index),
-                Err(error) => Err(self.placed(index, refused(&error))),
-            };
-        }
-        let request = &self.requests[connection.request].bytes[connection.address];
-        if connection.busy && connection.written < request.len() {
-            self.write(index)?;
-        }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(index, event.is_read_closed())?;
-        }
-        Ok(())
-    }
-
-    fn opened(&mut self, index: usize) -> Result<(), Fault> {
-        self.read_clock();
-        let connection = &mut self.connections[index];
-        if connection.busy {
-            connection.sent_ns = self.now_ns;
-            self.write(index)
-        } else {
-            self.free(index)
-        }
-    }
-
-    /// Reads what has come. `ends` says that the end of the stream is behind it.
-    fn read(&mut self, index: usize, ends: bool) -> Result<(), Fault> {
-        loop {
-            let connection = &mut self.connections[index];
-            let read = match connection.stream.read(&mut self.buffer) {
-                Ok(0) => return self.lost(index, None),
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return self.lost(index, Some(&error)),
-            };
-            self.read_clock();
-            let connection = &mut self.connections[index];
-            if !connection.busy {
-                let fault = format!("{read} bytes came that no request asked for");
-                return Err(self.placed(index, Fault::Invalid(fault)));
-            }
-            let request = &mut self.requests[connection.request];
-            match request.take(&mut connection.progress, &self.buffer[..read]) {
-                Ok(Step::Done { close }) => return self.complete(index, close || ends),
-                // A read that did not fill the buffer emptied the socket: what comes later is a new event.
-                Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
-                Ok(Step::More) => {}
-                Err(fault) => return Err(self.placed(index, fault)),
-            }
-        }
-    }
-
-    /// A request is answered. `gone` says that the connection takes no other.
-    fn complete(&mut self, index: usize, gone: bool) -> Result<(), Fault> {
-        let connection = &mut self.connections[index];
-        connection.busy = false;
-        connection.used = true;
-        self.tally.complete(connection.intended_ns, connection.sent_ns, self.now_ns);
-        if gone {
-            self.reopen(index)?;
-            // In the open loop another connection may be free for the next one before this is open again.
-            if self.schedule.is_some() {
-                return Ok(());
-            }
-        }
-        self.free(index)
-    }
-
-    /// A connection has no request: it takes the next one, or waits for it.
-    fn free(&mut self, index: usize) -> Result<(), Fault> {
-        if let Some(intended) = self.queue.pop_front() {
-            return self.begin(index, intended);
-        }
-        if self.running && self.schedule.is_none() && self.now_ns < self.end_ns {
-            self.tally.arrive(self.now_ns, self.now_ns);
-            return self.begin(index, self.now_ns);
-        }
-        self.idle.push_back(index);
-        Ok(())
-    }
-
-    /// A connection has ended, with an error or without.
-    fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
-        let connection = &mut self.connections[index];
-        if !connection.busy {
-            self.idle.retain(|idle| *idle != index);
-            return self.reopen(index);
-        }
-        if connection.progress.is_empty() && connection.used {
-            return self.reopen(index);
-        }
-        let found = match error {
-            Some(error) if connection.progress.is_empty() => {
-                Err(Fault::Failed(format!("the connection broke before an answer: {error}")))
-            }
-            Some(error) => Err(Fault::Failed(format!(
-                "the connection broke in the middle of the answer: {error}"
-            ))),
-            None if connection.progress.is_empty() => {
-                Err(Fault::Failed("the connection was closed without an answer".into()))
-            }
-            None => self.requests[connection.request].close(&mut connection.progress),
-        };
-        match found {
-            Ok(_) => self.complete(index, true),
-            Err(fault) => Err(self.placed(index, fault)),
-        }
-    }
-
-    /// Connects anew. A request that the connection has is sent again.
-    fn reopen(&mut self, index: usize) -> Result<(), Fault> {
-        self.tally.reconnects += 1;
-        let connection = &mut self.connections[index];
-        (connection.open, connection.used, connection.written) = (false, false, 0);
-        let to = self.order.addresses[connection.address];
-        match connect(to, self.poll.registry(), Token(FIRST + index)) {
-            Ok(stream) => connection.stream = stream,
-            Err(error) => return Err(self.placed(index, refused(&error))),
-        }
-        Ok(())
-    }
-
-    /// Says which requests the server has left without an answer for as long as it may.
-    fn check_answered(&self) -> Result<(), Fault> {
-        let patience = self.order.patience_ns;
-        let silent = |one: &&Connection| one.busy && self.now_ns - one.sent_ns >= patience;
-        let count = self.connections.iter().filter(silent).count();
-        let within = humantime::format_duration(Duration::from_nanos(patience));
-        match self.connections.iter().position(|one| silent(&one)) {
-            None => Ok(()),
-            Some(first) => {
-                let fault =
-                    format!("{count} requests got no answer within {within}, this one first");
-                Err(self.placed(first, Fault::Failed(fault)))
-            }
-        }
-    }
-
-    /// A fault, with the request and the connection that had it.
-    fn placed(&self, index: usize, fault: Fault) -> Fault {
-        let connection = &self.connections[index];
-        let to = self.order.addresses[connection.address];
-        let path = &self.requests[connection.request].path;
-        let number = connection.number;
-        if connection.busy {
-            placed(&format!("request {number} (GET {path}) on connection {index} to {to}"), fault)
-        } else {
-            placed(&format!("connection {index} to {to}"), fault)
-        }
-    }
-}
-
-fn placed(place: &str, fault: Fault) -> Fault {
-    match fault {
-        Fault::Invalid(message) => Fault::Invalid(format!("{place}: {message}")),
-        Fault::Failed(message) => Fault::Failed(format!("{place}: {message}")),
     }
 }
 

@@ -8,11 +8,10 @@ use mio::{Registry, Token};
 ///
 /// The timer is in the poller, because epoll's own timeout is rounded up to a millisecond. Timer slack need not be
 /// lowered: the kernel applies it to timeouts of system calls, not to timers with a descriptor.
+#[cfg(target_os = "linux")]
 pub(super) struct Pace {
-    #[cfg(target_os = "linux")]
     timer: rustix::fd::OwnedFd,
     /// Where the clock of the timer stood at the start.
-    #[cfg(target_os = "linux")]
     origin: Duration,
     /// What is set, so that an unchanged moment costs no call.
     set_ns: u64,
@@ -42,6 +41,11 @@ impl Pace {
         self.set_ns = u64::MAX;
     }
 
+    /// The alarm rang: it is not set any more.
+    pub(super) fn rang(&mut self) {
+        self.set_ns = u64::MAX;
+    }
+
     /// Sets the alarm to a moment; one that is past rings at once. Returns the timeout that the poller needs.
     pub(super) fn wake_at(&mut self, at_ns: u64, _now_ns: u64) -> io::Result<Option<Duration>> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
@@ -50,7 +54,7 @@ impl Pace {
             let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
             let value = Timespec {
                 tv_sec: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(at.subsec_nanos()),
+                tv_nsec: at.subsec_nanos().into(),
             };
             let alarm = Itimerspec { it_interval: zero, it_value: value };
             // Setting it also forgets an alarm that rang and was not read.
@@ -61,23 +65,22 @@ impl Pace {
     }
 }
 
+/// Wakes a poller at moments by its timeout.
 #[cfg(not(target_os = "linux"))]
+pub(super) struct Pace;
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
 impl Pace {
-    /// Nothing to register: the poller's timeout does it.
-    #[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
     pub(super) fn new(_registry: &Registry, _token: Token) -> io::Result<Self> {
-        Ok(Pace { set_ns: u64::MAX })
+        Ok(Pace)
     }
 
-    /// Sets the moment zero: now.
-    pub(super) fn start(&mut self) {
-        self.set_ns = u64::MAX;
-    }
+    pub(super) fn start(&mut self) {}
 
-    /// Returns the timeout that the poller needs to wake at a moment.
-    #[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
+    pub(super) fn rang(&mut self) {}
+
     pub(super) fn wake_at(&mut self, at_ns: u64, now_ns: u64) -> io::Result<Option<Duration>> {
-        self.set_ns = at_ns;
         Ok(Some(Duration::from_nanos(at_ns.saturating_sub(now_ns))))
     }
 }

@@ -41,7 +41,7 @@ impl Schedule {
         self.at_ns = match self.arrivals {
             Arrivals::Uniform => self.count as f64 * self.mean_ns,
             Arrivals::Poisson => self.at_ns + self.exponential() * self.mean_ns,
-            Arrivals::Burst if self.count % u64::from(BURST) == 0 => {
+            Arrivals::Burst if self.count.is_multiple_of(u64::from(BURST)) => {
                 self.at_ns + self.exponential() * self.mean_ns * f64::from(BURST)
             }
             Arrivals::Burst => self.at_ns,
