@@ -1,11 +1,12 @@
-//! Measuring: the only clock, rounds that are checked against their receipts, the processes that run them, and the
-//! echo server that they talk to.
+//! Measuring: the only clock, rounds that are checked against their receipts, the processes that run them, the echo
+//! server that they talk to, and the load generator that talks to servers.
 
 mod clock;
 pub mod echo;
 mod histogram;
 pub mod host;
 pub mod interrupt;
+pub mod load;
 mod process;
 mod round;
 mod serve;

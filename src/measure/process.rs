@@ -17,6 +17,7 @@ use super::{
     echo::{self, EchoServer},
     host::{self, Cell, Reply, Request},
     interrupt::interrupted,
+    load,
     round::{Attest, Fault, Recorded},
     usage::Usage,
 };
@@ -26,6 +27,7 @@ use crate::models::Entry;
 const GLANCE: Duration = Duration::from_millis(100);
 const HOST: &str = "__host";
 const ECHO: &str = "__echo";
+pub(super) const LOAD: &str = "__load";
 
 /// Does a child's work, if this process was started as one, and ends it. Whatever program uses the instruments calls
 /// this first.
@@ -34,6 +36,7 @@ pub fn spawned() {
     let work = match arguments.next() {
         Some(role) if role == HOST => host::serve,
         Some(role) if role == ECHO => echo::serve,
+        Some(role) if role == LOAD => load::serve,
         _ => return,
     };
     std::process::exit(i32::from(work().is_err()));
@@ -60,7 +63,7 @@ impl Program {
     }
 
     /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
-    fn command(&self, role: &str) -> Command {
+    pub(super) fn command(&self, role: &str) -> Command {
         let mut command = Command::new(&self.0);
         command.arg(role).process_group(0);
         command
@@ -127,7 +130,7 @@ pub struct Host {
 }
 
 impl Host {
-    fn start(mut command: Command) -> io::Result<Self> {
+    pub(super) fn start(mut command: Command) -> io::Result<Self> {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let requests = child.stdin.take().expect("it is piped");
@@ -242,7 +245,21 @@ impl Host {
         request: &Request,
         patience: Duration,
     ) -> Result<Reply, HostError> {
-        let mut line = serde_json::to_string(request).expect("requests are plain data");
+        let line = serde_json::to_string(request).expect("requests are plain data");
+        let line = self.exchange(line, patience)?;
+        match serde_json::from_str(&line) {
+            Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
+        }
+    }
+
+    /// Sends a line, and waits for the line that answers it.
+    pub(super) fn exchange(
+        &mut self,
+        mut line: String,
+        patience: Duration,
+    ) -> Result<String, HostError> {
         line.push('\n');
         if self.requests.write_all(line.as_bytes()).is_err() {
             return Err(self.died());
@@ -251,13 +268,7 @@ impl Host {
         loop {
             let left = deadline.saturating_duration_since(now());
             match self.replies.recv_timeout(left.min(GLANCE)) {
-                Ok(line) => {
-                    return match serde_json::from_str(&line) {
-                        Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
-                        Ok(reply) => Ok(reply),
-                        Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
-                    };
-                }
+                Ok(line) => return Ok(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
                 Err(mpsc::RecvTimeoutError::Timeout) if interrupted() => {
                     self.kill();

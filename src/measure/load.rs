@@ -1,0 +1,228 @@
+//! The neutral load generator: HTTP/1.1 over loopback, readiness-based on mio, one thread, none of the models under
+//! test.
+//!
+//! It runs in a process of its own, which reads an [`Order`] as one line of JSON, prints one line with what came of it,
+//! and ends; at once if its standard input does, whatever way its parent went. In the open loop a latency begins when
+//! the request was meant to start, not when something became free for it: a server that stalls is charged for all
+//! those that it keeps waiting. In the closed loop a request is only meant once the one before it is answered, so that
+//! a stall meets one request for each connection and hides the rest.
+
+mod answer;
+mod body;
+mod connection;
+mod drive;
+mod exchange;
+mod flight;
+mod head;
+mod loaded;
+mod pace;
+mod parent;
+mod schedule;
+mod tally;
+
+use std::{
+    io::{self, BufRead, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use loaded::{
+    Interval, LATE_NS, LEAST_COMPLETED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_EDGES,
+    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS,
+};
+pub use schedule::{Arrivals, BURST};
+
+use super::{Fault, echo::raise_descriptor_limit};
+use answer::Rendered;
+use loaded::Reply;
+
+/// How long opening all connections may take.
+pub const OPENING: Duration = Duration::from_secs(30);
+
+/// What a generator is asked to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Where the server listens, on loopback. Connections are dealt to the addresses in turn.
+    pub addresses: Vec<SocketAddr>,
+    /// What is asked, in turn, over and over.
+    pub requests: Vec<Request>,
+    /// When requests start.
+    pub drive: Drive,
+    /// How many connections are kept open. All are opened before the clock starts, and each has one request under way
+    /// at most.
+    pub connections: usize,
+    /// How long requests are sent before the window, in nanoseconds.
+    pub warm_up_ns: u64,
+    /// The length of the window that is measured, in nanoseconds.
+    pub duration_ns: u64,
+    /// How long after the window answers are waited for, in nanoseconds. A request that was sent and has had no answer
+    /// for as long at the end is a fault; those that still wait for a connection then are only unfinished.
+    pub patience_ns: u64,
+    /// What random arrivals are made from.
+    pub seed: u64,
+}
+
+/// One thing to ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The target of the GET, beginning with a slash.
+    pub path: String,
+    /// The whole body that must be answered; `None` to require nothing but status 200.
+    pub expect: Option<String>,
+}
+
+/// When requests start.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drive {
+    /// At times that are set beforehand. One that finds no connection idle waits for one inside the generator.
+    Open {
+        /// How many per second.
+        rate: f64,
+        /// How they are spread.
+        arrivals: Arrivals,
+    },
+    /// On each connection as soon as the answer before is whole.
+    Closed,
+}
+
+/// Says which address is not on loopback, if one is not. Load is sent to no other.
+///
+/// # Errors
+///
+/// Returns a sentence that names the address.
+pub fn check_loopback(addresses: &[SocketAddr]) -> Result<(), String> {
+    match addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+        Some(other) => Err(format!("{other} is not a loopback address: load is sent to no other")),
+        None => Ok(()),
+    }
+}
+
+impl Order {
+    /// Says why it cannot be carried out, if it cannot.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        check_loopback(&self.addresses)?;
+        for (missing, what) in [
+            (self.addresses.is_empty(), "no address"),
+            (self.requests.is_empty(), "no request"),
+            (self.connections == 0, "no connection"),
+            (self.duration_ns == 0, "no time to measure in"),
+            (self.patience_ns == 0, "no patience"),
+        ] {
+            if missing {
+                return Err(format!("the load has {what}"));
+            }
+        }
+        if let Drive::Open { rate, .. } = self.drive
+            && !(rate.is_finite() && rate > 0.0)
+        {
+            return Err(format!("{rate} requests per second is no rate"));
+        }
+        for Request { path, .. } in &self.requests {
+            if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(format!("{path:?} is not a path that can be asked for"));
+            }
+        }
+        let ends = self.warm_up_ns.checked_add(self.duration_ns);
+        let ends = ends.and_then(|end| end.checked_add(self.patience_ns));
+        ends.map(|_| ()).ok_or_else(|| "the load lasts for over 584 years".into())
+    }
+
+    /// All requests as bytes, for each address.
+    fn render(&self) -> Vec<Rendered> {
+        let render = |Request { path, expect }: &Request| {
+            let one = |to: &SocketAddr| format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+            let bytes = self.addresses.iter().map(|address| one(address).into_bytes()).collect();
+            Rendered::new(path, expect.as_deref(), bytes)
+        };
+        self.requests.iter().map(render).collect()
+    }
+}
+
+/// Carries out the order on standard input. What `main` of the child process calls.
+///
+/// # Errors
+///
+/// Returns an error where a standard stream is gone.
+pub fn serve() -> io::Result<()> {
+    raise_descriptor_limit();
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Ok(());
+    }
+    let order = serde_json::from_str(&line).map_err(|error| format!("not an order: {error}"));
+    let checked = order.and_then(|order: Order| order.check().map(|()| order));
+    let loaded = checked.map_err(Fault::Failed).and_then(|order| drive::run(&order));
+    let reply = loaded.map_or_else(Reply::Fault, |loaded| Reply::Loaded(Box::new(loaded)));
+    let mut output = io::stdout().lock();
+    serde_json::to_writer(&mut output, &reply)?;
+    writeln!(output)?;
+    output.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> Order {
+        Order {
+            addresses: vec!["127.0.0.2:80".parse().unwrap(), "[::1]:80".parse().unwrap()],
+            requests: vec![Request { path: "/a?b".into(), expect: Some("c".into()) }],
+            drive: Drive::Open { rate: 0.5, arrivals: Arrivals::Poisson },
+            connections: 1,
+            warm_up_ns: 0,
+            duration_ns: 1,
+            patience_ns: 1,
+            seed: 0,
+        }
+    }
+
+    #[test]
+    fn load_is_sent_to_loopback_only() {
+        assert_eq!(order().check(), Ok(()));
+        for address in ["192.0.2.1:80", "[2001:db8::1]:80", "[::ffff:10.0.0.1]:80", "8.8.8.8:80"] {
+            let addresses = vec!["127.0.0.1:1".parse().unwrap(), address.parse().unwrap()];
+            let fault = Order { addresses, ..order() }.check().unwrap_err();
+            assert!(fault.contains(address), "{fault}");
+        }
+        assert_eq!(check_loopback(&["[::ffff:127.0.0.1]:80".parse().unwrap()]), Ok(()));
+    }
+
+    #[test]
+    fn an_order_that_cannot_be_carried_out_is_refused() {
+        let rate = |rate| Drive::Open { rate, arrivals: Arrivals::Uniform };
+        let path = |path: &str| vec![Request { path: path.into(), expect: None }];
+        for wrong in [
+            Order { addresses: vec![], ..order() },
+            Order { requests: vec![], ..order() },
+            Order { connections: 0, ..order() },
+            Order { duration_ns: 0, ..order() },
+            Order { patience_ns: 0, ..order() },
+            Order { warm_up_ns: u64::MAX, ..order() },
+            Order { drive: rate(0.0), ..order() },
+            Order { drive: rate(-1.0), ..order() },
+            Order { drive: rate(f64::INFINITY), ..order() },
+            Order { requests: path("no-slash"), ..order() },
+            Order { requests: path("/a b"), ..order() },
+            Order { requests: path("/\r\nX: y"), ..order() },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_survives_the_line_that_it_is_sent_as() {
+        for drive in [order().drive, Drive::Closed] {
+            let order = Order { drive, ..order() };
+            let line = serde_json::to_string(&order).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(serde_json::from_str::<Order>(&line).unwrap(), order);
+        }
+    }
+}

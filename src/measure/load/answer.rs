@@ -1,0 +1,274 @@
+//! Answers: told from the bytes that come, checked against what the request expects, parsed as seldom as possible.
+
+use super::{body::Body, head::Head};
+use crate::measure::Fault;
+
+/// The longest head of an answer that is taken.
+const MOST_HEAD: usize = 64 << 10;
+/// How much of a body a fault shows.
+const SHOWN: usize = 200;
+
+/// A request, as it is sent and checked.
+pub(super) struct Rendered {
+    pub(super) path: String,
+    /// For each address, all bytes of the request.
+    pub(super) bytes: Vec<Vec<u8>>,
+    expect: Option<Vec<u8>>,
+    /// The last head that answered it. One that begins with the same bytes need not be parsed again.
+    known: Vec<u8>,
+    known_head: Head,
+}
+
+/// What there is of the answer that a connection waits for.
+pub(super) struct Progress {
+    /// The head's bytes, until it is whole.
+    partial: Vec<u8>,
+    head: Option<Head>,
+    /// How much of the body was as expected.
+    matched: usize,
+    /// The beginning of a body that comes with an error.
+    kept: Vec<u8>,
+}
+
+/// Where an answer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Not all of it has come.
+    More,
+    /// It is whole and right.
+    Done {
+        /// Whether the connection can not be used again.
+        close: bool,
+    },
+}
+
+impl Rendered {
+    pub(super) fn new(path: &str, expect: Option<&str>, bytes: Vec<Vec<u8>>) -> Self {
+        Rendered {
+            path: path.into(),
+            bytes,
+            expect: expect.map(|body| body.as_bytes().to_vec()),
+            known: Vec::with_capacity(1024),
+            known_head: Head { status: 0, body: Body::UntilClosed, close: true },
+        }
+    }
+
+    /// Takes bytes of the answer to this request.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where it is no answer, or not the one that is expected.
+    pub(super) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
+        let mut used = 0;
+        if progress.head.is_none() {
+            match self.head(progress, bytes)? {
+                None => return Ok(Step::More),
+                Some(length) => used = length,
+            }
+        }
+        let Progress { head: Some(head), matched, kept, .. } = progress else { unreachable!() };
+        if !head.body.is_empty() {
+            let (status, expect) = (head.status, self.expect.as_deref());
+            let taken = head.body.take(&bytes[used..], |part| match expect {
+                _ if status != 200 => {
+                    kept.extend_from_slice(&part[..part.len().min(SHOWN - kept.len())]);
+                    Ok(())
+                }
+                Some(expect) if !expect[*matched..].starts_with(part) => {
+                    Err(unexpected(&[&expect[..*matched], part].concat()))
+                }
+                _ => {
+                    *matched += part.len();
+                    Ok(())
+                }
+            });
+            used += taken.map_err(Fault::Invalid)?;
+        }
+        let whole = head.body.is_empty();
+        if whole && used < bytes.len() {
+            let more = bytes.len() - used;
+            return Err(Fault::Invalid(format!("{more} bytes came after the end of the answer")));
+        }
+        if whole { self.finish(progress) } else { Ok(Step::More) }
+    }
+
+    /// The server has closed: that ends an answer without a length, and cuts off any other.
+    pub(super) fn close(&mut self, progress: &mut Progress) -> Result<Step, Fault> {
+        match progress.head {
+            Some(Head { body: Body::UntilClosed, .. }) => self.finish(progress),
+            _ => Err(Fault::Failed("the connection was closed in the middle of the answer".into())),
+        }
+    }
+
+    /// Finds the end of the head and what it says. Returns how many of `bytes` belong to it.
+    fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        let partial = &mut progress.partial;
+        if partial.is_empty() && !self.known.is_empty() && bytes.starts_with(&self.known) {
+            progress.head = Some(self.known_head);
+            return Ok(Some(self.known.len()));
+        }
+        let before = partial.len();
+        partial.extend_from_slice(bytes);
+        let parsed = Head::parse(partial).map_err(Fault::Invalid)?;
+        let length = parsed.map_or(partial.len(), |(_, length)| length);
+        if length > MOST_HEAD {
+            let most = MOST_HEAD >> 10;
+            return Err(Fault::Invalid(format!("the head of the answer is over {most} KiB")));
+        }
+        let Some((head, length)) = parsed else { return Ok(None) };
+        self.known.clear();
+        self.known.extend_from_slice(&partial[..length]);
+        self.known_head = head;
+        progress.head = Some(head);
+        Ok(Some(length - before))
+    }
+
+    fn finish(&self, progress: &mut Progress) -> Result<Step, Fault> {
+        let head = progress.head.take().expect("a whole answer has a head");
+        if head.status != 200 {
+            let body = String::from_utf8_lossy(&progress.kept);
+            let status = head.status;
+            return Err(Fault::Failed(format!("the answer has status {status}: {body:?}")));
+        }
+        if let Some(expect) = &self.expect
+            && progress.matched < expect.len()
+        {
+            return Err(Fault::Invalid(unexpected(&expect[..progress.matched])));
+        }
+        progress.clear();
+        Ok(Step::Done { close: head.close })
+    }
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Progress {
+            partial: Vec::with_capacity(1024),
+            head: None,
+            matched: 0,
+            kept: Vec::with_capacity(SHOWN),
+        }
+    }
+
+    /// Whether no byte of the answer has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.is_none() && self.partial.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.partial.clear();
+        self.head = None;
+        self.matched = 0;
+        self.kept.clear();
+    }
+}
+
+fn unexpected(body: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
+    format!("the body of the answer is not what is expected: {shown:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds an answer in parts of `size` to a request that expects `expect`.
+    fn fed(expect: Option<&str>, bytes: &str, size: usize) -> Result<Step, Fault> {
+        let (mut request, mut progress) = (Rendered::new("/", expect, vec![]), Progress::new());
+        let mut step = Step::More;
+        // Twice: the second time the head is known.
+        for _ in 0..2 {
+            step = Step::More;
+            for part in bytes.as_bytes().chunks(size) {
+                step = request.take(&mut progress, part)?;
+            }
+        }
+        Ok(step)
+    }
+
+    #[test]
+    fn an_answer_is_the_same_however_it_is_cut() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            for size in 1..=answer.len() {
+                let step = fed(Some("hello"), answer, size);
+                assert_eq!(step, Ok(Step::Done { close: false }), "{answer:?} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_differs_anywhere_is_a_fault() {
+        for body in ["hellO", "Hello", "hell", "hello!", ""] {
+            let length = body.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+            for size in [1, 1000] {
+                let found = fed(Some("hello"), &answer, size);
+                assert!(matches!(found, Err(Fault::Invalid(_))), "{body:?}: {found:?}");
+                assert!(fed(None, &answer, size).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_is_a_fault_that_shows_the_body() {
+        let answer = "HTTP/1.1 503 No\r\nContent-Length: 300\r\n\r\n".to_string();
+        let Err(Fault::Failed(message)) = fed(None, &(answer + &"x".repeat(300)), 50) else {
+            panic!("it is a fault");
+        };
+        assert!(message.contains("503") && message.matches('x').count() == SHOWN, "{message}");
+        assert!(fed(None, "HTTP/1.1 204 No Content\r\n\r\n", 1000).is_err());
+    }
+
+    #[test]
+    fn closing_is_announced_by_the_field_the_version_or_a_body_without_length() {
+        for (head, close) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close\r\n\r\n", true),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", false),
+        ] {
+            assert_eq!(fed(None, head, 1000), Ok(Step::Done { close }), "{head:?}");
+        }
+        let (mut request, mut progress) = (Rendered::new("/", Some("ab"), vec![]), Progress::new());
+        let answer = b"HTTP/1.1 200 OK\r\n\r\nab";
+        assert_eq!(request.take(&mut progress, answer), Ok(Step::More));
+        assert_eq!(request.close(&mut progress), Ok(Step::Done { close: true }));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_invalid() {
+        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MOST_HEAD));
+        for answer in [
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
+            &long,
+        ] {
+            let found = fed(None, answer, 1000);
+            assert!(matches!(found, Err(Fault::Invalid(_))), "{answer:.60?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_ends_with_the_connection_before_its_length_is_cut_off() {
+        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab";
+        assert_eq!(request.take(&mut progress, answer), Ok(Step::More));
+        assert!(matches!(request.close(&mut progress), Err(Fault::Failed(_))));
+    }
+
+    #[test]
+    fn a_known_head_is_not_taken_for_another() {
+        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        for (answer, step) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", Step::Done { close: false }),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\na", Step::More),
+        ] {
+            assert_eq!(request.take(&mut progress, answer.as_bytes()), Ok(step));
+        }
+    }
+}

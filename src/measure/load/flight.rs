@@ -1,0 +1,130 @@
+//! How many requests are under way, as a counter over time: the L of Little's law, found without any latency.
+
+/// A counter of requests that have arrived and are not completed, and its integral over the intervals of a window.
+pub(super) struct Flight {
+    /// The borders of the intervals, in nanoseconds: one more than there are intervals.
+    pub(super) edges: Vec<u64>,
+    /// The counter at each edge.
+    pub(super) levels: Vec<u64>,
+    /// How long those in flight at each edge had been so, added up.
+    pub(super) ages: Vec<u64>,
+    /// The counter's integral over each interval: requests times nanoseconds.
+    pub(super) areas: Vec<u64>,
+    /// The next edge.
+    cursor: usize,
+    level: u64,
+    /// The moments at which those in flight arrived, added up.
+    starts: u128,
+    at: u64,
+}
+
+impl Flight {
+    pub(super) fn new(edges: Vec<u64>) -> Self {
+        let count = edges.len();
+        Flight {
+            edges,
+            levels: vec![0; count],
+            ages: vec![0; count],
+            areas: vec![0; count.saturating_sub(1)],
+            cursor: 0,
+            level: 0,
+            starts: 0,
+            at: 0,
+        }
+    }
+
+    /// How many are in flight.
+    pub(super) fn level(&self) -> u64 {
+        self.level
+    }
+
+    /// The last moment.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The interval of the last moment.
+    pub(super) fn interval(&self) -> Option<usize> {
+        (1..self.edges.len()).contains(&self.cursor).then(|| self.cursor - 1)
+    }
+
+    /// Moves on to a moment.
+    pub(super) fn advance(&mut self, now: u64) {
+        while let Some(edge) = self.edges.get(self.cursor).copied().filter(|edge| *edge <= now) {
+            if let Some(interval) = self.interval() {
+                self.areas[interval] += self.level * (edge - self.at);
+            }
+            self.levels[self.cursor] = self.level;
+            let ages = u128::from(self.level) * u128::from(edge) - self.starts;
+            self.ages[self.cursor] = u64::try_from(ages).unwrap_or(u64::MAX);
+            self.at = edge;
+            self.cursor += 1;
+        }
+        if let Some(interval) = self.interval() {
+            self.areas[interval] += self.level * (now - self.at);
+        }
+        self.at = now;
+    }
+
+    /// One has arrived at `intended`, and is handled at `now`: the counter counts it from when it was meant.
+    pub(super) fn arrive(&mut self, intended: u64, now: u64) {
+        self.advance(now);
+        let mut to = now;
+        for next in (0..=self.cursor).rev() {
+            let edge = next.checked_sub(1).map_or(0, |edge| self.edges[edge]);
+            if (1..self.edges.len()).contains(&next) {
+                self.areas[next - 1] += to - intended.max(edge);
+            }
+            if edge <= intended {
+                break;
+            }
+            self.levels[next - 1] += 1;
+            self.ages[next - 1] += edge - intended;
+            to = edge;
+        }
+        self.level += 1;
+        self.starts += u128::from(intended);
+    }
+
+    /// One that arrived at `intended` is completed.
+    pub(super) fn complete(&mut self, intended: u64, now: u64) {
+        self.advance(now);
+        self.level -= 1;
+        self.starts -= u128::from(intended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_integral_is_that_of_the_steps_cut_at_the_edges() {
+        let mut flight = Flight::new(vec![100, 200, 300]);
+        flight.arrive(50, 50);
+        flight.arrive(120, 120);
+        flight.complete(50, 150);
+        flight.complete(120, 260);
+        flight.advance(400);
+        assert_eq!(flight.areas, [50 + 80, 60]);
+        assert_eq!((&*flight.levels, &*flight.ages), (&[1, 1, 0][..], &[50, 80, 0][..]));
+        assert_eq!((flight.level(), flight.interval()), (0, None));
+    }
+
+    #[test]
+    fn one_that_is_handled_late_counts_as_if_it_had_not_been() {
+        let steps = |late: u64| {
+            let mut flight = Flight::new(vec![100, 200, 300]);
+            flight.arrive(90, 90);
+            flight.arrive(95, 95 + late);
+            flight.complete(90, 320);
+            flight.complete(95, 330);
+            (flight.areas, flight.levels, flight.ages)
+        };
+        let prompt = steps(0);
+        assert_eq!(prompt.0, [200, 200]);
+        for late in [1, 5, 6, 105, 150, 205, 220] {
+            assert_eq!(steps(late), prompt, "{late}");
+        }
+    }
+}

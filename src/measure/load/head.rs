@@ -1,0 +1,62 @@
+//! The head of an answer: its status, where its body ends, and whether the connection ends with it.
+
+use super::body::{Body, Chunk};
+
+/// How many fields a head may have.
+const MOST_FIELDS: usize = 100;
+
+/// What a head says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) body: Body,
+    /// Whether the server closes the connection afterwards.
+    pub(super) close: bool,
+}
+
+impl Head {
+    /// What a head says, and its length; `None` where it is not whole.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it is no head, or its body cannot be delimited.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, String> {
+        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut answer = httparse::Response::new(&mut fields);
+        let fault = |error| format!("the answer cannot be understood: {error}");
+        let httparse::Status::Complete(length) = answer.parse(bytes).map_err(fault)? else {
+            return Ok(None);
+        };
+        let status = answer.code.unwrap_or(0);
+        let mut body = Body::UntilClosed;
+        let mut close = answer.version == Some(0);
+        for field in answer.headers.iter() {
+            let says = |word: &str| {
+                let words = field.value.split(|byte| *byte == b',');
+                words.map(<[u8]>::trim_ascii).any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
+            };
+            if field.name.eq_ignore_ascii_case("content-length") {
+                let text = std::str::from_utf8(field.value).ok();
+                let length = text.and_then(|text| text.trim().parse().ok()).map(Body::Length);
+                let length = length.ok_or("the answer's content-length is no number")?;
+                // RFC 9112, section 6.3: chunks go before a length.
+                if !matches!(body, Body::Chunked(_)) {
+                    body = length;
+                }
+            } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+                if !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                    let coding = String::from_utf8_lossy(field.value);
+                    return Err(format!("the answer has the transfer coding {coding:?}"));
+                }
+                body = Body::Chunked(Chunk::FIRST);
+            } else if field.name.eq_ignore_ascii_case("connection") {
+                close = (close && !says("keep-alive")) || says("close");
+            }
+        }
+        if status < 200 || status == 204 || status == 304 {
+            body = Body::Length(0);
+        }
+        close |= body == Body::UntilClosed;
+        Ok(Some((Head { status, body, close }, length)))
+    }
+}
