@@ -1,5 +1,7 @@
 //! The command line.
 
+mod load;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -33,6 +35,8 @@ enum Command {
     Workloads(Listing),
     /// Measure cells in rounds, each in a fresh process.
     Run(RunArguments),
+    /// Put a server under load, in an open or a closed loop, and show its latency.
+    Load(load::LoadArguments),
 }
 
 #[derive(Args)]
@@ -133,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Models(listing) => list_models(listing.format),
         Command::Workloads(listing) => list_workloads(listing.format),
         Command::Run(arguments) => measure(arguments),
+        Command::Load(arguments) => load::run(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -207,14 +212,17 @@ fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
             say(&format!("record: {}", done.folder.display()))?
         }
     };
-    if done.interrupted {
-        return Err(Wrong(
-            interrupt::EXIT_CODE,
-            "interrupted; what had ended is kept, and --resume goes on with the rest".into(),
-        ));
+    let kept = "interrupted; what had ended is kept, and --resume goes on with the rest";
+    finish(&done.cells, done.interrupted.then_some(kept))
+}
+
+/// The exit code of a measurement: of an interrupt, if there was one, or that of cells where one failed or is invalid.
+fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, Wrong> {
+    if let Some(message) = interrupted {
+        return Err(Wrong(interrupt::EXIT_CODE, message.into()));
     }
-    let wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
-    Ok(if done.cells.iter().any(wrong) { CELLS } else { 0 })
+    let is_wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
+    Ok(if cells.iter().any(is_wrong) { CELLS } else { 0 })
 }
 
 /// The arguments that `record` was begun with. What is asked for now must be the same, or nothing but to go on.

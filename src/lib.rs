@@ -16,6 +16,7 @@
 //! * [`report`]: tables for people;
 //! * [`start`]: what a record says before the first cell;
 //! * [`run`]: the instrument of rounds, a fresh process each;
+//! * [`load`]: the instrument of load, on servers;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
 //! * [`cli`]: the command line.
 
@@ -48,6 +49,8 @@ pub mod start;
 pub mod report;
 
 pub mod run;
+
+pub mod load;
 
 pub mod bench;
 

@@ -178,30 +178,13 @@ impl Planned<'_> {
     /// The cell of the record, with the time of a round.
     #[must_use]
     pub fn measured(&self, state: State, round_ns: Option<Estimate>, interval: String) -> Cell {
+        let Planned { workload, entry, workers, placement, scale } = *self;
         Cell {
-            workload: self.workload.name.clone(),
-            model: self.entry.about.name.into(),
-            scale: self.scale,
-            workers: self.workers,
-            placement: self.placement,
-            state,
-            reason: None,
-            jobs_per_second: round_ns.map(|round| round.per_second(self.scale)),
+            jobs_per_second: round_ns.map(|round| round.per_second(scale)),
             round_ns,
             interval: round_ns.map(|_| interval),
-            floor_ns: nanoseconds(self.workload.floor(self.scale)),
-            bound_jobs_per_second: None,
-            rounds_ns: vec![],
-            criterion: None,
-            attest: None,
-            cpu_ns_per_job: None,
-            server_cpu_ns_per_job: None,
-            latency: None,
-            latency_ns_p99: None,
-            service_time: None,
-            timer_lateness: None,
-            modes: None,
-            resources: None,
+            floor_ns: nanoseconds(workload.floor(scale)),
+            ..Cell::new(&workload.name, entry.about.name, scale, workers, placement, state)
         }
     }
 }

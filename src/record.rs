@@ -3,9 +3,11 @@
 
 mod criterion;
 mod files;
+mod load;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{Record, Writer, read};
+pub use load::{Knee, KneeStep, LoadFigures, Loop};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,6 +170,10 @@ pub struct Cell {
     /// What it used of the machine.
     #[serde(default)]
     pub resources: Option<Resources>,
+    /// What the load was, where the cell is a server under one: then the scale is the number of connections, and jobs
+    /// are requests.
+    #[serde(default)]
+    pub load: Option<LoadFigures>,
 }
 
 /// What a cell used of the machine, its model's process alone where nothing else is said. `None` is what the system
@@ -230,4 +236,44 @@ pub struct Round {
     pub idle_ns: Option<(u64, u64)>,
     /// What the machine did meanwhile.
     pub meanwhile: Meanwhile,
+}
+
+impl Cell {
+    /// A cell without any figure.
+    #[must_use]
+    pub fn new(
+        workload: &str,
+        model: &str,
+        scale: usize,
+        workers: Option<usize>,
+        placement: Placement,
+        state: State,
+    ) -> Self {
+        Cell {
+            workload: workload.into(),
+            model: model.into(),
+            scale,
+            workers,
+            placement,
+            state,
+            reason: None,
+            jobs_per_second: None,
+            round_ns: None,
+            interval: None,
+            floor_ns: 0,
+            bound_jobs_per_second: None,
+            rounds_ns: vec![],
+            criterion: None,
+            attest: None,
+            cpu_ns_per_job: None,
+            server_cpu_ns_per_job: None,
+            latency: None,
+            latency_ns_p99: None,
+            service_time: None,
+            timer_lateness: None,
+            modes: None,
+            resources: None,
+            load: None,
+        }
+    }
 }

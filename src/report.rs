@@ -2,12 +2,14 @@
 
 mod details;
 mod figures;
+mod load;
 mod print;
 mod progress;
 mod table;
 
 pub use details::bytes_per_job;
 pub use figures::{count, long, rate};
+pub use load::load_table;
 pub use print::{print, print_error};
 pub use progress::Progress;
 pub(crate) use table::rounds_of;

@@ -1,7 +1,7 @@
 //! What both instruments share while they measure: the echo server, limits, what a round of `compute` takes, and the
 //! hosts.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{Limits, Meanwhile, allowed_cpus, dropped_connections, pin},
@@ -112,6 +112,29 @@ impl Session {
     ) -> Result<Attest, HostError> {
         host.prepare(cell.for_host(self.echo.addresses()), patience)?;
         host.attest(patience)
+    }
+
+    /// Makes `host` a server of the cell's jobs, and returns where it listens.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be one.
+    pub fn serve(
+        &self,
+        host: &mut Host,
+        cell: &Planned<'_>,
+        patience: Duration,
+    ) -> Result<SocketAddr, HostError> {
+        host.serve(cell.for_host(self.echo.addresses()), patience)
+    }
+
+    /// Why so many connections cannot be open at once in one process, if so.
+    #[must_use]
+    pub fn lacks_files(&self, connections: usize) -> Option<String> {
+        const OTHERS: u64 = 64;
+        let needs = (connections as u64).saturating_add(OTHERS);
+        let has = self.limits.files.filter(|has| needs > *has)?;
+        Some(format!("needs {needs} open files, has {has}; lift it with: ulimit -n {needs}"))
     }
 
     /// What the echo server and the machine have done so far.

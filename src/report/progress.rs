@@ -41,6 +41,11 @@ impl Progress {
         self.line.set_position(self.line.length().unwrap_or(0).saturating_sub(rounds));
     }
 
+    /// Says that one round more is done.
+    pub fn done(&self) {
+        self.line.inc(1);
+    }
+
     /// Clears the line.
     pub fn end(self) {
         self.line.finish_and_clear();

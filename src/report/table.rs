@@ -176,7 +176,7 @@ fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
 
 /// Every cell without a figure, with its reason, a line for each series and reason; and where fewer jobs were in
 /// flight than were offered although they wait.
-fn notes(cells: &[&Cell]) -> String {
+pub(super) fn notes(cells: &[&Cell]) -> String {
     let several = several_workers(cells);
     let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {

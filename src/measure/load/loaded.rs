@@ -34,6 +34,8 @@ pub struct Loaded {
     pub elapsed_ns: u64,
     /// Requests whose intended start lies in the window.
     pub offered: u64,
+    /// All requests that were answered, those of the warm-up too: what the server's CPU time is divided by.
+    pub answered: u64,
     /// Those of them that were answered, in the window or within the patience after it.
     pub completed: u64,
     /// Those of them that were not.

@@ -8,7 +8,7 @@ use crate::job::mix;
 pub const BURST: u32 = 10;
 
 /// How arrivals are spread over time. All have the same mean rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrivals {
     /// The same time between any two.

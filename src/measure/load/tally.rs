@@ -17,6 +17,7 @@ pub(super) struct Tally {
     start_ns: u64,
     end_ns: u64,
     offered: u64,
+    answered: u64,
     late_starts: u64,
     latency: Histogram,
     service_time: Histogram,
@@ -38,6 +39,7 @@ impl Tally {
             start_ns,
             end_ns,
             offered: 0,
+            answered: 0,
             late_starts: 0,
             latency: Histogram::default(),
             service_time: Histogram::default(),
@@ -78,6 +80,7 @@ impl Tally {
     /// A request that was sent at `sent` is answered.
     pub(super) fn complete(&mut self, intended: u64, sent: u64, now: u64) {
         self.flight.complete(intended, now);
+        self.answered += 1;
         let latency = now - intended;
         if let Some(interval) = self.flight.interval() {
             self.completed[interval] += 1;
@@ -111,6 +114,7 @@ impl Tally {
             reconnects: self.reconnects,
             elapsed_ns,
             offered: self.offered,
+            answered: self.answered,
             completed: self.latency.count(),
             unfinished: self.offered - self.latency.count(),
             late_starts: self.late_starts,

@@ -1,0 +1,167 @@
+//! `paceline load`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::{Format, Wrong, chosen, finish, internal, number, say, say_json, usage};
+use crate::{
+    job::bounds,
+    load::{Order, Target, Url, load},
+    machine::cores,
+    measure::{
+        Program, interrupt,
+        load::{Arrivals, Drive},
+    },
+    report::{load_table, summary},
+    start::refuse_debug_build,
+    workloads,
+};
+
+#[derive(Args)]
+pub(super) struct LoadArguments {
+    /// A built-in workload or a file that ends in .toml, which each model serves; or the URL of a server that
+    /// is there already, such as `http://127.0.0.1:8080/path`.
+    #[arg(value_name = "WORKLOAD|FILE.toml|URL")]
+    target: String,
+    /// Open loop: so many requests are started in a second, whatever becomes of those before.
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = rate)]
+    rate: Option<f64>,
+    /// Without --rate a closed loop: so many connections, each with one request after another. With it, so many
+    /// connections may be under way at once.
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::SCALE))]
+    connections: Option<usize>,
+    /// How the requests of an open loop are spread.
+    #[arg(long, value_enum, default_value_t = Spread::Poisson)]
+    arrivals: Spread,
+    /// Find the highest rate at which the 99th percentile of latency stays within this, such as 10ms.
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the limit", Duration::from_micros(10)))]
+    p99_limit: Option<Duration>,
+    /// How long requests count.
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)))]
+    duration: Duration,
+    /// How long requests are sent before they count.
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO))]
+    warm_up: Duration,
+    /// How long an answer is waited for at the end.
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = |text: &str| time(text, "the patience", Duration::from_millis(100)))]
+    patience: Duration,
+    /// Models, separated by commas; all where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    model: Vec<String>,
+    /// How many workers each model has; as many as there are cores where it is not said.
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
+    workers: Option<usize>,
+    /// Fresh processes for each figure; 3, or 1 with --p99-limit.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+    /// What random arrivals are made from; recorded.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Keep each server on as many CPUs as it has workers, and the echo server on the others.
+    #[arg(long)]
+    pin: bool,
+    /// The folder for records.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    /// How to show the result.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Spread {
+    Uniform,
+    Poisson,
+    Burst,
+}
+
+/// Where a search for the knee begins, unless a rate is given.
+const FIRST_RATE: f64 = 100.0;
+
+fn rate(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 1e6;
+    let rate: f64 = text.replace('_', "").parse().unwrap_or(f64::NAN);
+    if rate > 0.0 && rate <= MOST {
+        return Ok(rate);
+    }
+    Err(format!("a rate is a number of requests per second over 0 and of at most {MOST}"))
+}
+
+fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_hours(1);
+    let long = |time: Duration| humantime::format_duration(time);
+    let time = humantime::parse_duration(text)
+        .map_err(|_| format!("{what} is a time such as 10s or 500ms, not {text:?}"))?;
+    if time < least || time > MOST {
+        let (least, most) = (long(least), long(MOST));
+        return Err(format!("{what} is at least {least} and at most {most}, not {text}"));
+    }
+    Ok(time)
+}
+
+impl LoadArguments {
+    fn order(&self) -> Result<Order, Wrong> {
+        let target = match Url::parse(&self.target) {
+            Some(url) => Target::Url(url.map_err(usage)?),
+            None => Target::Workload(Box::new(workloads::find(&self.target).map_err(usage)?)),
+        };
+        if matches!(target, Target::Url(_)) && (!self.model.is_empty() || self.workers.is_some()) {
+            return Err(usage(
+                "a server that is there already has no --model and no --workers".into(),
+            ));
+        }
+        let arrivals = match self.arrivals {
+            Spread::Uniform => Arrivals::Uniform,
+            Spread::Poisson => Arrivals::Poisson,
+            Spread::Burst => Arrivals::Burst,
+        };
+        let drive = match (self.rate, self.p99_limit, self.connections) {
+            (None, None, None) => {
+                return Err(usage(
+                    "say how to load it: --rate 1000 for an open loop, --connections 64 for a closed one, or \
+                     --p99-limit 10ms to find the highest rate"
+                        .into(),
+                ));
+            }
+            (None, None, Some(_)) => Drive::Closed,
+            (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },
+        };
+        let rounds = if self.p99_limit.is_some() { 1 } else { 3 };
+        let order = Order {
+            target,
+            models: chosen(&self.model)?,
+            workers: self.workers.unwrap_or_else(cores),
+            drive,
+            connections: self.connections,
+            p99_limit: self.p99_limit,
+            warm_up: self.warm_up,
+            duration: self.duration,
+            patience: self.patience,
+            rounds: self.rounds.unwrap_or(rounds),
+            seed: self.seed,
+            pin: self.pin,
+            results: self.out.clone(),
+        };
+        order.check().map_err(usage)?;
+        Ok(order)
+    }
+}
+
+pub(super) fn run(arguments: &LoadArguments) -> Result<u8, Wrong> {
+    refuse_debug_build().map_err(usage)?;
+    let order = arguments.order()?;
+    interrupt::watch().map_err(|error| internal(error.to_string()))?;
+    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let done = load(&order, program).map_err(internal)?;
+    match arguments.format {
+        Format::Json => say_json(&done.cells)?,
+        Format::Table => {
+            say(&load_table(&done.cells))?;
+            say(&summary(&done.cells))?;
+            say(&format!("record: {}", done.folder.display()))?
+        }
+    };
+    let kept = "interrupted; the models that had ended are kept";
+    finish(&done.cells, done.interrupted.then_some(kept))
+}

@@ -1,0 +1,76 @@
+//! The knee: the highest rate at which the 99th percentile of latency stays under a limit, found by a staircase.
+
+use std::time::Duration;
+
+use super::{Bench, Served};
+use crate::{
+    measure::{load::Drive, nanoseconds},
+    record::{Cell, Knee, KneeStep, State},
+};
+
+/// The highest rate that is tried.
+const MOST_RATE: f64 = 1e6;
+/// Two neighbouring steps this close are one.
+const CLOSE: f64 = 1.08;
+/// The most steps of a staircase: doublings of the first rate, or halvings, and halvings of the gap that is left.
+pub(super) const MOST_STEPS: u32 = 24;
+
+impl Bench<'_> {
+    /// Climbs twofold until a rate gives way, then halves the gap; `None` where it was interrupted.
+    pub(super) fn knee(&mut self, served: &Served<'_>, limit: Duration) -> Option<Cell> {
+        let Drive::Open { rate: mut next, arrivals } = self.order.drive else {
+            unreachable!("a knee is a rate's, and a closed loop has none")
+        };
+        let (mut best, mut broken): (Option<Cell>, Option<(f64, String)>) = (None, None);
+        let mut steps = Vec::new();
+        let limit_ns = nanoseconds(limit);
+        for _ in 0..MOST_STEPS {
+            let cell = self.cell(served, Drive::Open { rate: next, arrivals })?;
+            if matches!(cell.state, State::Refused | State::Failed) {
+                return Some(cell);
+            }
+            let gave_way = gave_way(&cell, limit_ns);
+            steps.push(KneeStep {
+                rate: next,
+                latency_ns_p99: cell.latency_ns_p99.map(|p99| p99.value),
+                gave_way: gave_way.clone(),
+            });
+            match gave_way {
+                None => best = Some(cell),
+                Some(why) => broken = Some((next, why)),
+            }
+            let held = best.as_ref().and_then(|cell| cell.load.as_ref()?.rate);
+            next = match (held, &broken) {
+                (Some(held), None) if held >= MOST_RATE => break,
+                (Some(held), None) => (held * 2.0).min(MOST_RATE),
+                (Some(held), Some((broke, _))) if broke / held < CLOSE => break,
+                (Some(held), Some((broke, _))) => (held * broke).sqrt(),
+                // Not even the first: down, then.
+                (None, Some((broke, _))) if *broke < 2.0 => break,
+                (None, Some((broke, _))) => broke / 2.0,
+                (None, None) => unreachable!("a step is kept or gives way"),
+            };
+        }
+        let gave_way = broken.map(|(_, why)| why);
+        let Some(mut best) = best else {
+            let why = format!(
+                "no rate down to {next:.1} per second keeps the 99th percentile within the limit: {}",
+                gave_way.unwrap_or_default()
+            );
+            return Some(served.ended(State::Invalid, why, self.order.drive, self.order));
+        };
+        if let Some(load) = &mut best.load {
+            load.knee = Some(Knee { limit_ns, steps, gave_way });
+        }
+        Some(best)
+    }
+}
+
+/// Why the rate of `cell` is not kept, if so.
+fn gave_way(cell: &Cell, limit_ns: u64) -> Option<String> {
+    match (cell.state, cell.latency_ns_p99) {
+        (State::Ok, Some(p99)) if p99.value <= limit_ns as f64 => None,
+        (State::Ok, Some(p99)) => Some(format!("the 99th percentile is {:.2} ms", p99.value / 1e6)),
+        _ => Some(cell.reason.clone().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,249 @@
+//! What load is put on: a workload that a model serves, or a server that is there already.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    slice,
+    time::Duration,
+};
+
+use super::{CONNECTIONS, Order, described, requests};
+use crate::{
+    job::{Workload, bounds},
+    measure::{
+        Host, HostError,
+        load::{Drive, Request, check_loopback},
+    },
+    models::Entry,
+    perform::Placement,
+    plan::Planned,
+    record::{Cell, LoadFigures, State},
+    session::Session,
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The jobs of a workload, of each model.
+    Workload(Box<Workload>),
+    /// A server that is there already.
+    Url(Url),
+}
+
+/// `http://127.0.0.1:8080/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    address: SocketAddr,
+    path: String,
+}
+
+impl Url {
+    /// Reads `text`, where it is meant to be one; of loopback alone.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that says what is wrong with it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Result<Self, String>> {
+        let rest = text.strip_prefix("http://");
+        if rest.is_none() && !text.starts_with("https://") {
+            return None;
+        }
+        let wrong = || {
+            format!("{text} is not of the form http://127.0.0.1:8080/path, without TLS and names")
+        };
+        let read = || {
+            let rest = rest.ok_or_else(wrong)?;
+            let (host, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+            let host = host.replace("localhost", "127.0.0.1");
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let address = host.parse::<SocketAddr>().or_else(|_| {
+                bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 80)).map_err(|_| wrong())
+            })?;
+            check_loopback(&[address])?;
+            if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(wrong());
+            }
+            Ok(Url { address, path: path.to_owned() })
+        };
+        Some(read())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Workload(workload) => f.write_str(&workload.name),
+            Target::Url(Url { address, path }) => write!(f, "http://{address}{path}"),
+        }
+    }
+}
+
+impl Target {
+    pub(super) fn workloads(&self) -> &[Workload] {
+        match self {
+            Target::Workload(workload) => slice::from_ref(workload),
+            Target::Url(_) => &[],
+        }
+    }
+}
+
+/// A server, as the generator meets it.
+pub(super) struct Served<'a> {
+    whose: Whose<'a>,
+    pub(super) requests: Vec<Request>,
+    pub(super) connections: usize,
+}
+
+enum Whose<'a> {
+    /// A model's, as a cell whose scale is the number of connections; and how many it can serve at once.
+    Model(Planned<'a>, Option<usize>),
+    There(&'a Url),
+}
+
+/// A model that serves.
+pub(super) struct Serving {
+    pub(super) host: Host,
+    address: SocketAddr,
+}
+
+impl<'a> Served<'a> {
+    pub(super) fn model(workload: &'a Workload, entry: &'static Entry, order: &Order) -> Self {
+        let about = &entry.about;
+        let workers = about.workers(&[order.workers])[0];
+        let most = about.connections(workers.unwrap_or(1));
+        let connections = order.connections.unwrap_or_else(|| most.unwrap_or(CONNECTIONS));
+        let placement = about.placements[0];
+        let cell = Planned { workload, entry, workers, placement, scale: connections };
+        Served { whose: Whose::Model(cell, most), requests: requests(workload), connections }
+    }
+
+    pub(super) fn there(url: &'a Url, order: &Order) -> Self {
+        Served {
+            whose: Whose::There(url),
+            requests: vec![Request { path: url.path.clone(), expect: None }],
+            connections: order.connections.unwrap_or(CONNECTIONS),
+        }
+    }
+
+    /// Whether it is a process of ours, of which we know what it uses.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.whose, Whose::Model(..))
+    }
+
+    pub(super) fn label(&self, drive: Drive) -> String {
+        let how = match drive {
+            Drive::Open { rate, .. } => format!("{rate:.0} requests per second"),
+            Drive::Closed => format!("{} connections", self.connections),
+        };
+        match &self.whose {
+            Whose::Model(cell, _) => {
+                format!("{} on {}, {how}", cell.workload.name, cell.entry.about.name)
+            }
+            Whose::There(url) => format!("{}, {how}", url.address),
+        }
+    }
+
+    /// Why it cannot be put under this load, if so.
+    pub(super) fn refusal(&self, session: &Session) -> Option<String> {
+        let connections = self.connections;
+        let Whose::Model(cell, most) = &self.whose else {
+            return session.lacks_files(connections);
+        };
+        let name = cell.entry.about.name;
+        if let Some(most) = most.filter(|most| connections > *most) {
+            let s = if most == 1 { "" } else { "s" };
+            return Some(format!(
+                "{name} serves {most} connection{s} at once, and {connections} are asked for: --connections {most}"
+            ));
+        }
+        let sockets = usize::try_from(cell.workload.demand().sockets).unwrap_or(usize::MAX);
+        session
+            .refusal(cell)
+            .or_else(|| cell.entry.about.lacks_to_serve(cell.workload))
+            .or_else(|| session.lacks_files(connections.saturating_mul(sockets.saturating_add(1))))
+    }
+
+    /// Starts the model's server; `None` where the server is there already.
+    pub(super) fn start(
+        &self,
+        session: &Session,
+        patience: Duration,
+    ) -> Result<Option<Serving>, HostError> {
+        let Whose::Model(cell, _) = &self.whose else { return Ok(None) };
+        let mut host = session.host(cell)?;
+        let address = session.serve(&mut host, cell, patience)?;
+        Ok(Some(Serving { host, address }))
+    }
+
+    pub(super) fn address(&self, serving: Option<&Serving>) -> SocketAddr {
+        match (serving, &self.whose) {
+            (Some(serving), _) => serving.address,
+            (None, Whose::There(url)) => url.address,
+            (None, Whose::Model(..)) => unreachable!("a model's server was started"),
+        }
+    }
+
+    pub(super) fn blank(&self, state: State) -> Cell {
+        match &self.whose {
+            Whose::Model(cell, _) => cell.measured(state, None, String::new()),
+            Whose::There(Url { address, path }) => {
+                let connections = self.connections;
+                Cell::new(path, &address.to_string(), connections, None, Placement::Outside, state)
+            }
+        }
+    }
+
+    pub(super) fn ended(&self, state: State, why: String, drive: Drive, order: &Order) -> Cell {
+        let load = Some(self.figures(drive, order));
+        Cell { reason: Some(why), load, ..self.blank(state) }
+    }
+
+    /// What the load is meant to be.
+    pub(super) fn figures(&self, drive: Drive, order: &Order) -> LoadFigures {
+        let (looped, rate, arrivals) = described(drive);
+        LoadFigures {
+            duration_seconds: order.duration.as_secs_f64(),
+            warm_up_seconds: order.warm_up.as_secs_f64(),
+            ..LoadFigures::new(looped, rate, arrivals, self.connections as u64)
+        }
+    }
+}
+
+impl Order {
+    /// Why it cannot be carried out at all, if so.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the bound.
+    pub fn check(&self) -> Result<(), String> {
+        const MOST_NTH: usize = 10_000;
+        if let Target::Workload(workload) = &self.target
+            && let Some((nth, _)) = &workload.every
+            && *nth > MOST_NTH
+        {
+            return Err(format!("load needs an every.nth of at most {MOST_NTH}, not {nth}"));
+        }
+        bounds::SCALE.check(self.connections.unwrap_or(1) as u64).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_of_loopback_and_plain() {
+        let read = |text: &str| Url::parse(text).unwrap();
+        let whole = read("http://127.0.0.1:8080/a/b?c=1").unwrap();
+        assert_eq!((whole.address.port(), &*whole.path), (8080, "/a/b?c=1"));
+        assert_eq!(read("http://localhost:81").unwrap().path, "/");
+        assert_eq!(read("http://[::1]").unwrap().address.port(), 80);
+        assert!(read("http://192.0.2.1:80/").unwrap_err().contains("loopback"));
+        for wrong in ["https://127.0.0.1/", "http://example.com/", "http://", "http://127.0.0.1:x/"]
+        {
+            assert!(read(wrong).unwrap_err().contains("of the form"), "{wrong}");
+        }
+        assert!(Url::parse("serve-plain").is_none());
+    }
+}

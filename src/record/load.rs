@@ -1,0 +1,100 @@
+//! The load that a server was under.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{Distribution, load::Arrivals};
+
+/// How requests start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Loop {
+    /// At times set beforehand: a server that stalls is charged for all that it keeps waiting.
+    Open,
+    /// On each connection when the answer before is whole: what a stall keeps from starting is hidden.
+    Closed,
+}
+
+/// The load that a server was under.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadFigures {
+    /// How requests started.
+    #[serde(rename = "loop")]
+    pub looped: Loop,
+    /// How many were meant to start in a second, in the open loop.
+    pub rate: Option<f64>,
+    /// How they were spread.
+    pub arrivals: Option<Arrivals>,
+    /// Connections.
+    pub connections: u64,
+    /// How long requests were sent before they counted, in each round.
+    pub warm_up_seconds: f64,
+    /// How long they counted.
+    pub duration_seconds: f64,
+    /// Requests that were meant to start, all rounds together.
+    pub offered: u64,
+    /// Those of them that were answered.
+    pub completed: u64,
+    /// Those of them that the generator came to more than a millisecond late.
+    pub late_starts: u64,
+    /// How often the server had closed a connection.
+    pub reconnects: u64,
+    /// From the intended start of each to when the generator came to it.
+    pub schedule_error: Option<Distribution>,
+    /// CPU time of the generator over that of the window, at most.
+    pub generator_cpu_share_max: Option<f64>,
+    /// The greatest error of Little's law in a steady second.
+    pub little_error_max: Option<f64>,
+    /// Where the tail gave way, if that was looked for; the cell's other figures are of the rate that was kept.
+    pub knee: Option<Knee>,
+}
+
+impl LoadFigures {
+    /// Of a load that has not been.
+    #[must_use]
+    pub fn new(
+        looped: Loop,
+        rate: Option<f64>,
+        arrivals: Option<Arrivals>,
+        connections: u64,
+    ) -> Self {
+        LoadFigures {
+            looped,
+            rate,
+            arrivals,
+            connections,
+            warm_up_seconds: 0.0,
+            duration_seconds: 0.0,
+            offered: 0,
+            completed: 0,
+            late_starts: 0,
+            reconnects: 0,
+            schedule_error: None,
+            generator_cpu_share_max: None,
+            little_error_max: None,
+            knee: None,
+        }
+    }
+}
+
+/// A staircase of rates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Knee {
+    /// The limit of the 99th percentile of latency, in nanoseconds.
+    pub limit_ns: u64,
+    /// Every rate that was tried, in this order.
+    pub steps: Vec<KneeStep>,
+    /// Why the next rate was not kept; `None` where the highest that is tried was.
+    pub gave_way: Option<String>,
+}
+
+/// A rate that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KneeStep {
+    /// Requests per second.
+    pub rate: f64,
+    /// The 99th percentile of latency, where it is one.
+    pub latency_ns_p99: Option<f64>,
+    /// Why it was not kept; `None` where it was.
+    pub gave_way: Option<String>,
+}

@@ -1,0 +1,106 @@
+//! The table of servers under load.
+
+use std::{fmt::Write, time::Duration};
+
+use super::{
+    figures::{long, rate},
+    table::{in_order, list_table, notes},
+};
+use crate::record::{Cell, Knee, Loop, State};
+
+/// A row for each model, and under it what has no figure and why.
+#[must_use]
+pub fn load_table(cells: &[Cell]) -> String {
+    let mut text = String::new();
+    for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
+        let of: Vec<&Cell> = cells.iter().filter(|cell| cell.workload == workload).collect();
+        let _ = writeln!(text, "\n{workload}: {}", described(of[0]));
+        let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell)).collect();
+        if !rows.is_empty() {
+            let head = [
+                "model",
+                "conns",
+                "req/s",
+                "p50",
+                "p90",
+                "p99",
+                "p99.9",
+                "max",
+                "service p99",
+                "CPU/req",
+                "start late p99",
+                "generator",
+            ];
+            let _ = writeln!(text, "{}", list_table(&head, &rows));
+        }
+        text.push_str(&notes(&of));
+        for cell in &of {
+            if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
+                let _ = writeln!(text, "{}", stairs(cell, knee));
+            }
+        }
+    }
+    text.push_str(
+        "\nlatency counts from the intended start; generator: its share of a CPU, at most\n",
+    );
+    text
+}
+
+fn described(cell: &Cell) -> String {
+    let Some(load) = &cell.load else { return String::new() };
+    let seconds = load.duration_seconds;
+    match (load.looped, load.rate) {
+        _ if load.knee.is_some() => {
+            format!(
+                "open loop, the highest rate whose p99 stays within its limit, steps of {seconds} s"
+            )
+        }
+        (Loop::Open, Some(per_second)) => {
+            let arrivals = load.arrivals.map(|spread| format!("{spread:?}").to_lowercase());
+            let (arrivals, per_second) = (arrivals.unwrap_or_default(), rate(per_second));
+            format!("open loop, {per_second} requests per second, {arrivals}, {seconds} s")
+        }
+        _ => format!("closed loop, which hides queueing, {seconds} s"),
+    }
+}
+
+fn row(cell: &Cell) -> Option<Vec<String>> {
+    let (latency, load) = (cell.latency.as_ref()?, cell.load.as_ref()?);
+    if cell.state != State::Ok {
+        return None;
+    }
+    let ns = |ns: u64| long(Duration::from_nanos(ns));
+    let late = load.schedule_error.as_ref().map(|error| ns(error.ns_p99));
+    let generator = load.generator_cpu_share_max.map(|share| format!("{:.0}%", share * 100.0));
+    Some(vec![
+        cell.model.clone(),
+        load.connections.to_string(),
+        cell.jobs_per_second.map_or_else(String::new, |jobs| rate(jobs.value)),
+        ns(latency.ns_p50),
+        ns(latency.ns_p90),
+        ns(latency.ns_p99),
+        ns(latency.ns_p999),
+        ns(latency.ns_max),
+        cell.service_time.as_ref().map_or_else(String::new, |time| ns(time.ns_p99)),
+        cell.cpu_ns_per_job.map_or_else(String::new, |cpu| ns(cpu as u64)),
+        late.unwrap_or_default(),
+        generator.unwrap_or_default(),
+    ])
+}
+
+/// "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".
+fn stairs(cell: &Cell, knee: &Knee) -> String {
+    let kept = cell.load.as_ref().and_then(|load| load.rate).unwrap_or(0.0);
+    let first_over = knee.steps.iter().filter(|step| step.gave_way.is_some() && step.rate > kept);
+    let first_over = first_over.min_by(|a, b| a.rate.total_cmp(&b.rate));
+    let limit = long(Duration::from_nanos(knee.limit_ns));
+    let over = first_over.map_or_else(
+        || "; no higher rate is tried".into(),
+        |step| format!("; at {}: {}", rate(step.rate), step.gave_way.clone().unwrap_or_default()),
+    );
+    format!(
+        "  {}: p99 stays within {limit} up to {} requests per second{over}",
+        cell.model,
+        rate(kept)
+    )
+}
