@@ -10,6 +10,7 @@
 )]
 
 use std::{
+    convert::Infallible,
     io,
     net::{SocketAddr, TcpStream},
     thread,
@@ -75,6 +76,17 @@ impl<const WHAT: char> Blocking for Planted<WHAT> {
 
 impl<const WHAT: char> Runtime for Planted<WHAT> {
     type Model = Self;
+
+    fn serve<F>(
+        &self,
+        _: impl FnOnce(SocketAddr) + Send + 'static,
+        _: impl Fn(<Self as paceline::model::Model>::Stream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Err(io::Error::other("it is no server"))
+    }
 
     fn start(_: &Settings) -> io::Result<Self> {
         Ok(Planted)
