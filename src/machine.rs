@@ -1,7 +1,13 @@
-//! This machine: its fingerprint, how this program was built, and the limits that a cell may run into.
+//! This machine: its fingerprint, how this program was built, the limits that a cell may run into, and what the system
+//! shows of itself.
 
 mod fingerprint;
+mod group;
 mod limits;
+pub mod memory;
+mod system;
 
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
-pub use limits::{Limits, dropped_connections, refusal};
+pub use group::Group;
+pub use limits::{Limits, bytes, dropped_connections, refusal};
+pub use system::{CpuTicks, SoftHard, System};
