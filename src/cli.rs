@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    doctor::{self, examine},
     job::{Bound, bounds},
     measure::Program,
     models::{self, Entry, MODELS},
@@ -33,6 +34,8 @@ enum Command {
     Workloads(Listing),
     /// Measure cells in rounds, each in a fresh process.
     Run(RunArguments),
+    /// Whether this machine is fit to measure, and what to do about it where it is not.
+    Doctor(Listing),
 }
 
 #[derive(Args)]
@@ -107,6 +110,7 @@ struct Wrong(u8, String);
 const INTERNAL: u8 = 1;
 const USAGE: u8 = 2;
 const CELLS: u8 = 3;
+const ENVIRONMENT: u8 = 6;
 
 /// What `main` is.
 #[must_use]
@@ -123,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Models(listing) => list_models(listing.format),
         Command::Workloads(listing) => list_workloads(listing.format),
         Command::Run(arguments) => measure(arguments),
+        Command::Doctor(listing) => diagnose(listing.format),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -170,6 +175,16 @@ fn list_workloads(format: Format) -> Result<u8, Wrong> {
         &["workload", "scales", "what it shows"],
         &workloads.iter().map(row).collect::<Vec<_>>(),
     ))
+}
+
+fn diagnose(format: Format) -> Result<u8, Wrong> {
+    let program = Program::this().map_err(|error| Wrong(INTERNAL, error.to_string()))?;
+    let diagnosis = examine(&program);
+    match format {
+        Format::Json => say_json(&diagnosis)?,
+        Format::Table => say(&doctor::table(&diagnosis))?,
+    };
+    Ok(if diagnosis.verdict.fit { 0 } else { ENVIRONMENT })
 }
 
 fn measure(arguments: &RunArguments) -> Result<u8, Wrong> {

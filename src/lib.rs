@@ -16,6 +16,7 @@
 //! * [`start`]: what a record says before the first cell;
 //! * [`run`]: the instrument of rounds, a fresh process each;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
+//! * [`doctor`]: whether this machine is fit to measure;
 //! * [`cli`]: the command line.
 
 // Blank lines keep rustfmt from sorting what stands in reading order.
@@ -47,5 +48,7 @@ pub mod report;
 pub mod run;
 
 pub mod bench;
+
+pub mod doctor;
 
 pub mod cli;

@@ -9,5 +9,8 @@ mod system;
 
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
 pub use group::Group;
-pub use limits::{Limits, bytes, dropped_connections, refusal};
+pub use limits::{
+    Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
+    refusal,
+};
 pub use system::{CpuTicks, SoftHard, System};

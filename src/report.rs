@@ -7,4 +7,4 @@ mod table;
 pub use figures::{count, long, rate};
 pub use print::{print, print_error};
 pub(crate) use table::rounds_of;
-pub use table::{cells_table, list_table, summary};
+pub use table::{cells_table, list_table, list_table_within, summary};

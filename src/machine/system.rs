@@ -46,7 +46,7 @@ pub struct System {
     pub driver: Option<String>,
     /// Whether the clock rate may rise above its base for a while.
     pub boost: Option<bool>,
-    /// Whether a hypervisor shows itself; `None` on architectures where it has no way to.
+    /// Whether a hypervisor shows itself; `None` where the system has no flag for it.
     pub hypervisor: Option<bool>,
     /// Threads that ran or wanted to, on average over the last minute.
     pub load: Option<f64>,
@@ -66,8 +66,8 @@ impl System {
             files: soft_hard(Resource::Nofile),
             processes: soft_hard(Resource::Nproc),
             locked: soft_hard(Resource::Memlock),
-            cpus_online: text("/sys/devices/system/cpu/online").map(|list| cpus_in(&list)),
-            cpus_allowed: allowed.map(cpus_in),
+            cpus_online: text("/sys/devices/system/cpu/online").map(|list| count_cpus(&list)),
+            cpus_allowed: allowed.map(count_cpus),
             somaxconn: number("/proc/sys/net/core/somaxconn"),
             time_wait: sockets.as_deref().and_then(time_wait),
             time_wait_reuse: number("/proc/sys/net/ipv4/tcp_tw_reuse"),
@@ -79,7 +79,8 @@ impl System {
             boost: number("/sys/devices/system/cpu/cpufreq/boost")
                 .map(|on| on == 1)
                 .or(number("/sys/devices/system/cpu/intel_pstate/no_turbo").map(|off| off == 0)),
-            hypervisor: cfg!(target_arch = "x86_64").then(|| fingerprint().hypervisor),
+            hypervisor: cfg!(all(target_os = "linux", target_arch = "x86_64"))
+                .then(|| fingerprint().hypervisor),
             load: load.and_then(|load| load.split(' ').next()?.parse().ok()),
             pressure: text("/proc/pressure/cpu").as_deref().and_then(pressure),
         }
@@ -150,13 +151,13 @@ fn soft_hard(resource: Resource) -> SoftHard {
 }
 
 /// How many CPUs are in a list such as `0-3,8`.
-fn cpus_in(list: &str) -> usize {
+fn count_cpus(numbers: &str) -> usize {
     let one = |range: &str| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (first.trim().parse::<usize>(), last.trim().parse::<usize>());
-        first.ok().zip(last.ok()).map_or(0, |(first, last)| (last + 1).saturating_sub(first))
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (from, to) = (from.trim().parse::<usize>(), to.trim().parse::<usize>());
+        from.ok().zip(to.ok()).map_or(0, |(from, to)| (to + 1).saturating_sub(from))
     };
-    list.split(',').map(one).sum()
+    numbers.split(',').map(one).sum()
 }
 
 fn time_wait(sockstat: &str) -> Option<u64> {
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn lists_of_cpus_are_counted() {
-        assert_eq!(["0", "0-3", "0-3,8", "0-1,4-5,9"].map(cpus_in), [1, 4, 5, 5]);
+        assert_eq!(["0", "0-3", "0-3,8", "0-1,4-5,9"].map(count_cpus), [1, 4, 5, 5]);
     }
 
     #[test]
