@@ -20,7 +20,7 @@ const FINDINGS: [&str; 24] = [
     "CPU pressure before",
     "other programs",
     "steal",
-    "same work, fresh processes",
+    "repeated work",
     "timer",
     "clock",
     "frequency governor",
@@ -30,9 +30,9 @@ const FINDINGS: [&str; 24] = [
     "CPU quota",
     "memory",
     "open files",
-    "threads of this user",
-    "threads of the control group",
-    "threads of the system",
+    "threads of user",
+    "threads of group",
+    "threads of system",
     "memory maps",
     "ephemeral ports",
     "queue of connections",
@@ -72,7 +72,7 @@ fn the_json_has_its_schema_every_finding_and_the_exit_code_of_its_verdict() {
 fn linux_shows_what_it_always_has() {
     let diagnosis: Diagnosis =
         serde_json::from_slice(&doctor(&["--format", "json"]).stdout).unwrap();
-    for name in ["timer", "other programs", "same work, fresh processes", "memory", "memory maps"] {
+    for name in ["timer", "other programs", "repeated work", "memory", "memory maps"] {
         let finding = diagnosis.findings.iter().find(|finding| finding.what == name).unwrap();
         assert_ne!(finding.judgement, Judgement::Unknown, "{finding:?}");
         assert!(finding.value.is_some(), "{finding:?}");

@@ -77,7 +77,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
         }
         .judged(),
         Counted {
-            what: "threads of this user",
+            what: "threads of user",
             found: both(system.processes),
             jobs: threads(system.processes.hard),
             value: system.processes.hard,
@@ -86,8 +86,8 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
         }
         .judged(),
         Counted {
-            what: "threads of the control group",
-            found: limits.group_pids.map_or_else(|| "no limit".into(), |most| shown(Some(most))),
+            what: "threads of group",
+            found: shown(limits.group_pids),
             jobs: threads(limits.group_pids),
             value: limits.group_pids,
             unit: "jobs on threads",
@@ -97,8 +97,8 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
     ];
     let machine = [
         (
-            "threads of the system",
-            "kernel.pid_max or kernel.threads-max",
+            "threads of system",
+            "pid_max, threads-max",
             numbers,
             numbers.map(|most| most.saturating_sub(OTHER_THREADS)),
             "jobs on threads",
@@ -130,12 +130,11 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
         ),
     ];
     for (what, setting, value, jobs, unit, lift) in machine {
-        findings.push(match value {
-            None => Finding::unknown(what, "a cell that runs into it fails with the reason"),
-            Some(_) => {
-                let found = format!("{} ({setting})", shown(value));
-                Counted { what, found, jobs, value, unit, lift }.judged()
-            }
+        findings.push(if value.is_some() {
+            let found = format!("{} ({setting})", shown(value));
+            Counted { what, found, jobs, value, unit, lift }.judged()
+        } else {
+            Finding::unknown(what, "a cell that runs into it fails with the reason")
         });
     }
     findings
@@ -286,8 +285,8 @@ mod tests {
         };
         assert_eq!(judged("open files").judgement, Bad);
         assert!(judged("open files").advice.contains("ulimit -Hn"));
-        assert_eq!(judged("threads of the control group").judgement, Bad);
-        assert_eq!(judged("threads of the system").judgement, Fair);
+        assert_eq!(judged("threads of group").judgement, Bad);
+        assert_eq!(judged("threads of system").judgement, Fair);
         assert_eq!(judged("memory maps").judgement, Good);
         assert_eq!(
             judged("memory maps").found,

@@ -81,7 +81,7 @@ pub fn others(ticks: Option<CpuTicks>, own: f64) -> Finding {
     };
     let all = (ticks.busy + ticks.idle + ticks.stolen) as f64;
     let others = (ticks.busy as f64 / all * ticks.cpus as f64 - own).max(0.0);
-    let found = format!("used {others:.2} of {} CPUs while one core computed for 1 s", ticks.cpus);
+    let found = format!("used {others:.2} of {} CPUs while we computed on one for 1 s", ticks.cpus);
     let advice = "end them, or wait until they are done: they take CPUs and caches from the jobs";
     Finding::new(WHAT, found, by(OTHERS, others), advice).with(others, "CPUs")
 }
@@ -93,7 +93,7 @@ pub fn steal(ticks: Option<CpuTicks>) -> Finding {
         return Finding::unknown("steal", "watch how much repeated runs differ");
     };
     let share = 100.0 * ticks.stolen as f64 / (ticks.busy + ticks.stolen) as f64;
-    let found = format!("{share:.1} % of the CPU time wanted, while one core computed for 1 s");
+    let found = format!("{share:.1} % of the CPU time that was wanted while one core computed");
     let advice = "other guests of this host have the CPU: take a machine with dedicated CPUs, or measure longer and \
                   compare interleaved runs only";
     Finding::new("steal", found, by(STEAL, share), advice).with(share, "%")
@@ -102,7 +102,7 @@ pub fn steal(ticks: Option<CpuTicks>) -> Finding {
 /// How much the same work differs from process to process.
 #[must_use]
 pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
-    const WHAT: &str = "same work, fresh processes";
+    const WHAT: &str = "repeated work";
     let mut times = match times {
         Ok(times) if times.len() > 1 => times,
         Ok(_) => return Finding::unknown(WHAT, "no process was measured"),
@@ -124,7 +124,7 @@ pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
     let variation = 100.0 * (squares / (count - 1.0)).sqrt() / mean;
     let range = 100.0 * (seconds[seconds.len() - 1] - seconds[0]) / median;
     let found = format!(
-        "{} in {} processes: range {range:.1} %, coefficient of variation {variation:.1} %",
+        "{} in {} fresh processes: range {range:.1} %, coefficient of variation {variation:.1} %",
         long(times[times.len() / 2]),
         times.len()
     );

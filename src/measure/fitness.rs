@@ -8,7 +8,8 @@ use super::{
     clock::{cpu_time, nanoseconds, now},
     host::Cell,
 };
-use crate::{job::compute, models};
+use crate::job::compute;
+use crate::models;
 
 /// How much later than asked `thread::sleep` returns: one time for each of `times` sleeps of `wait`.
 #[must_use]
