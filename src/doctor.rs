@@ -157,8 +157,10 @@ const WORK: (Duration, u32) = (Duration::from_millis(20), 10);
 #[must_use]
 pub fn examine(program: &Program) -> Diagnosis {
     let (system, group) = (System::here(), Group::here());
-    let mut findings =
-        vec![noise::build(cfg!(debug_assertions)), noise::load(system.load, cores())];
+    let mut findings = vec![
+        noise::build(cfg!(debug_assertions)),
+        noise::load(system.load, system.cpus_allowed.unwrap_or_else(cores)),
+    ];
     findings.push(noise::pressure(system.pressure));
     let before = CpuTicks::now();
     let (took, own) = keep_busy(BUSY);
