@@ -7,13 +7,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     doctor::{self, examine},
     job::{Bound, bounds},
-    measure::Program,
+    measure::{Program, interrupt},
     models::{self, Entry, MODELS},
     perform::Placement,
     plan::{Choice, Planned, cells},
-    record::{Cell, ModelInfo, State},
-    report::{cells_table, count, list_table, print, print_error, summary},
-    run::{Order, run},
+    record::{Cell, ModelInfo, Record, State},
+    report::{cells_table, count, limits_table, list_table, print, print_error, summary},
+    run::{Order, Unfit, run, unfinished},
     start::{model_info, parse_budget, refuse_debug_build},
     workloads,
 };
@@ -51,7 +51,7 @@ enum Format {
     Json,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone, PartialEq)]
 struct RunArguments {
     /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
     #[arg(value_name = "WORKLOAD|FILE.toml")]
@@ -74,6 +74,15 @@ struct RunArguments {
     /// Where jobs are offered from; each model's own where it is not said.
     #[arg(long, value_enum)]
     placement: Option<From>,
+    /// Keep each model on as many CPUs as it has workers, and the echo server on the others.
+    #[arg(long)]
+    pin: bool,
+    /// Double the scale until a model refuses, fails or leaves the budget, and say what broke first.
+    #[arg(long)]
+    to_the_limit: bool,
+    /// Go on with the newest run in the folder for records, which other arguments need not repeat.
+    #[arg(long)]
+    resume: bool,
     /// What shuffles the order; recorded.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -85,7 +94,7 @@ struct RunArguments {
     format: Format,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum From {
     Inside,
     Outside,
@@ -187,8 +196,71 @@ fn diagnose(format: Format) -> Result<u8, Wrong> {
     Ok(if diagnosis.verdict.fit { 0 } else { ENVIRONMENT })
 }
 
-fn measure(arguments: &RunArguments) -> Result<u8, Wrong> {
-    let usage = |message| Wrong(USAGE, message);
+fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
+    refuse_debug_build().map_err(usage)?;
+    let record = if asked.resume { Some(unfinished(&asked.out).map_err(unfit)?) } else { None };
+    let arguments = match &record {
+        Some(record) => &begun_with(record, asked)?,
+        None => asked,
+    };
+    let order = order(arguments)?;
+    if let Some(record) = &record {
+        record.may_go_on(&order.workloads).map_err(unfit)?;
+    }
+    interrupt::watch().map_err(|error| internal(error.to_string()))?;
+    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let done = run(&order, program, record.as_ref()).map_err(internal)?;
+    match asked.format {
+        Format::Json => say_json(&done.cells)?,
+        Format::Table => {
+            say(&cells_table(&done.cells))?;
+            if order.to_the_limit {
+                say(&limits_table(&done.cells))?;
+            }
+            say(&summary(&done.cells))?;
+            say(&format!("record: {}", done.folder.display()))?
+        }
+    };
+    if done.interrupted {
+        return Err(Wrong(
+            interrupt::EXIT_CODE,
+            "interrupted; what had ended is kept, and --resume goes on with the rest".into(),
+        ));
+    }
+    let wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
+    Ok(if done.cells.iter().any(wrong) { CELLS } else { 0 })
+}
+
+/// The arguments that `record` was begun with. What is asked for now must be the same, or nothing but to go on.
+fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, Wrong> {
+    let command = &record.run.command;
+    let Ok(Arguments { command: Command::Run(begun) }) = Arguments::try_parse_from(command) else {
+        let said = command.join(" ");
+        return Err(usage(format!("{} was begun by another command: {said}", record.run.id)));
+    };
+    // What does not change what is measured.
+    let own = |arguments: &RunArguments| RunArguments {
+        resume: true,
+        budget: asked.budget,
+        out: asked.out.clone(),
+        format: asked.format,
+        ..arguments.clone()
+    };
+    let nothing = Arguments::try_parse_from(["paceline", "run"]);
+    let nothing = match nothing.map(|arguments| arguments.command) {
+        Ok(Command::Run(nothing)) => own(&nothing),
+        _ => unreachable!("run needs no arguments"),
+    };
+    if own(&begun) != *asked && nothing != *asked {
+        let (id, said) = (&record.run.id, command.join(" "));
+        return Err(usage(format!(
+            "{id}, the newest run, was begun by `{said}`: repeat that with --resume, or give --resume alone"
+        )));
+    }
+    Ok(own(&begun))
+}
+
+fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
     let names: Vec<&str> = match &arguments.workloads[..] {
         [] => workloads::CORE.to_vec(),
         named => named.iter().map(String::as_str).collect(),
@@ -200,13 +272,7 @@ fn measure(arguments: &RunArguments) -> Result<u8, Wrong> {
     if let Some([twice, _]) = known.array_windows().find(|[one, next]| one == next) {
         return Err(usage(format!("two workloads are called `{twice}`: give one another name")));
     }
-    let models: Vec<&'static Entry> = match &arguments.model[..] {
-        [] => MODELS.iter().collect(),
-        chosen => {
-            chosen.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)?
-        }
-    };
-    refuse_debug_build().map_err(usage)?;
+    let models = chosen(&arguments.model)?;
     let choice = Choice {
         scales: sorted(&arguments.scale),
         workers: sorted(&arguments.workers),
@@ -223,28 +289,40 @@ fn measure(arguments: &RunArguments) -> Result<u8, Wrong> {
             return Err(usage(why));
         }
     }
-    let order = Order {
+    Ok(Order {
         workloads,
         models,
         choice,
         rounds: arguments.rounds,
         budget: arguments.budget,
         seed: arguments.seed,
+        pin: arguments.pin,
+        to_the_limit: arguments.to_the_limit,
         results: arguments.out.clone(),
-    };
-    let internal = |message| Wrong(INTERNAL, message);
-    let program = Program::this().map_err(|error| internal(error.to_string()))?;
-    let (_, measured, folder) = run(&order, program).map_err(internal)?;
-    match arguments.format {
-        Format::Json => say_json(&measured)?,
-        Format::Table => {
-            say(&cells_table(&measured))?;
-            say(&summary(&measured))?;
-            say(&format!("record: {}", folder.display()))?
-        }
-    };
-    let wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
-    Ok(if measured.iter().any(wrong) { CELLS } else { 0 })
+    })
+}
+
+/// The models that were named; all where none was.
+fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, Wrong> {
+    if names.is_empty() {
+        return Ok(MODELS.iter().collect());
+    }
+    names.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)
+}
+
+fn usage(message: String) -> Wrong {
+    Wrong(USAGE, message)
+}
+
+fn internal(message: String) -> Wrong {
+    Wrong(INTERNAL, message)
+}
+
+fn unfit(why: Unfit) -> Wrong {
+    match why {
+        Unfit::Usage(message) => Wrong(USAGE, message),
+        Unfit::Environment(message) => Wrong(ENVIRONMENT, message),
+    }
 }
 
 fn sorted(numbers: &[usize]) -> Vec<usize> {

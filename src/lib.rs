@@ -9,6 +9,7 @@
 //! * [`workloads`]: the built-in workloads, one TOML file each;
 //! * [`measure`]: the only clock; rounds, the processes that run them, the echo server;
 //! * [`machine`]: fingerprint and limits of this machine;
+//! * [`stats`]: statistics, pure functions on slices;
 //! * [`record`]: what is kept under `results/`;
 //! * [`plan`]: which cells there are, and what each will take;
 //! * [`session`]: what both instruments share while they measure;
@@ -34,6 +35,8 @@ pub mod workloads;
 pub mod measure;
 
 pub mod machine;
+
+pub mod stats;
 
 pub mod record;
 

@@ -4,7 +4,9 @@
 mod fingerprint;
 mod group;
 mod limits;
+mod meanwhile;
 pub mod memory;
+mod pin;
 mod system;
 
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
@@ -13,4 +15,6 @@ pub use limits::{
     Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
     refusal,
 };
+pub use meanwhile::Meanwhile;
+pub use pin::{allowed_cpus, pin};
 pub use system::{CpuTicks, SoftHard, System};

@@ -19,7 +19,10 @@ mod tokio;
 mod tokio_per_core;
 mod trust;
 
-use std::io;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use trust::time_stamp;
+
+use std::{io, sync::OnceLock};
 
 use serde::Serialize;
 
@@ -51,14 +54,24 @@ pub static MODELS: &[Entry] = &[
     may::ENTRY,
 ];
 
+/// Models that the program which uses this library brings.
+static MORE: OnceLock<&'static [Entry]> = OnceLock::new();
+
+/// Adds models of your own, which hosts of this program then know too. Call it before
+/// [`spawned`](crate::measure::spawned), once; a second call changes nothing.
+pub fn add(models: &'static [Entry]) {
+    let _ = MORE.set(models);
+}
+
 /// The model called `name`.
 ///
 /// # Errors
 ///
 /// Returns a sentence that suggests a close name or lists all.
 pub fn find(name: &str) -> Result<&'static Entry, String> {
-    let names = || MODELS.iter().map(|entry| entry.about.name);
-    MODELS.iter().find(|entry| entry.about.name == name).ok_or_else(|| {
+    let all = || MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
+    let names = || all().map(|entry| entry.about.name);
+    all().find(|entry| entry.about.name == name).ok_or_else(|| {
         let (hint, all) = (did_you_mean(name, names()), names().collect::<Vec<_>>().join(", "));
         format!("no model is called `{name}`: {hint}the models are {all}")
     })
@@ -106,7 +119,8 @@ pub struct About {
 }
 
 impl About {
-    pub(crate) const DEFAULT: About = About {
+    /// What most models are: build others upon it.
+    pub const DEFAULT: About = About {
         name: "",
         family: Family::Threads,
         package: None,
@@ -142,7 +156,9 @@ impl About {
 }
 
 impl Entry {
-    pub(crate) const fn new<R: Runtime + 'static>(about: About) -> Self {
+    /// A model of runtime `R`.
+    #[must_use]
+    pub const fn new<R: Runtime + 'static>(about: About) -> Self {
         Entry { about, start: start::<R> }
     }
 

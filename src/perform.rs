@@ -2,10 +2,12 @@
 
 mod batch;
 mod place;
+mod tape;
 mod watch;
 
 pub use batch::{Arm, Batch, Placement, start};
 pub use place::{Kind, Mixed, Partners, Sockets, Timers};
+pub use tape::{Noted, Tape, Ticks};
 pub use watch::{Seen, WATCH};
 
 use std::{io, pin::Pin, thread};
@@ -16,7 +18,7 @@ use crate::{
 };
 use place::{All, Place};
 
-/// Performs `steps` on `model`, starting from `seed`.
+/// Performs `steps` on `model`, starting from `seed`; `place` is where its times are noted.
 ///
 /// The future is as large as the kind `K` says and allocates what hand-written code would: see [`Kind`].
 ///
@@ -27,21 +29,25 @@ pub fn perform<M: Model, K: Kind>(
     model: M,
     steps: &'static Steps,
     seed: u64,
+    place: u32,
 ) -> impl Future<Output = io::Result<Receipt>> + Send + 'static {
     // Captured, not declared inside, where each would be there twice: as argument and as variable.
     let mut receipt = Receipt::new(seed);
-    let mut next: u32 = 0;
+    // Small, for it shares a word with `place`.
+    let mut next: u16 = 0;
     let mut stream: Option<<K::Socket as Place>::Held<M::Stream>> = None;
     async move {
         if steps.is_whole_job() {
-            WATCH.enter();
+            WATCH.enter(place);
         }
-        while let Some(step) = steps.get(next as usize) {
+        while let Some(step) = steps.get(usize::from(next)) {
             next += 1;
             match step {
                 Step::Compute(rounds) => receipt.did(compute(receipt.checksum(), *rounds)),
                 Step::Sleep(duration) => {
+                    WATCH.asleep(place);
                     let _ = K::Timer::wait(model.sleep(*duration)).await;
+                    WATCH.woke(place, *duration);
                     receipt.waited(1);
                 }
                 Step::Block(duration) => {
@@ -88,7 +94,7 @@ pub fn perform<M: Model, K: Kind>(
             }
         }
         if steps.is_whole_job() {
-            WATCH.leave();
+            WATCH.leave(place);
         }
         Ok(receipt)
     }
@@ -128,7 +134,7 @@ fn gather<M: Model, K: Kind>(
     steps: &'static Steps,
     parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
-    Box::pin(
-        model.gather(width, move |index| perform::<M, K>(model, steps, parent.child_seed(index))),
-    )
+    Box::pin(model.gather(width, move |index| {
+        perform::<M, K>(model, steps, parent.child_seed(index), WATCH.child())
+    }))
 }

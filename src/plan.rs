@@ -8,7 +8,7 @@ use crate::{
     measure::{host, nanoseconds},
     models::{About, Driver, Entry, Task, Width},
     perform::Placement,
-    record::{Cell, Estimate, State},
+    record::{Cell, Estimate, Round, State},
 };
 
 /// A cell to be measured.
@@ -90,6 +90,25 @@ impl Planned<'_> {
             return Some(format!("{name} cannot be offered jobs {cannot}, only {can}"));
         }
         None
+    }
+
+    fn identity(&self) -> (&str, &str, usize, Option<usize>, Placement) {
+        let (workload, model) = (&self.workload.name, self.entry.about.name);
+        (workload, model, self.scale, self.workers, self.placement)
+    }
+
+    /// Whether `cell` is this one, ended.
+    #[must_use]
+    pub fn is(&self, cell: &Cell) -> bool {
+        let Cell { workload, model, scale, workers, placement, .. } = cell;
+        self.identity() == (workload, model, *scale, *workers, *placement)
+    }
+
+    /// Whether `round` is one of this cell.
+    #[must_use]
+    pub fn is_of(&self, round: &Round) -> bool {
+        let Round { workload, model, scale, workers, placement, .. } = round;
+        self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
     /// Why it cannot be run, if so.
@@ -182,6 +201,12 @@ impl Planned<'_> {
             attest: None,
             cpu_ns_per_job: None,
             server_cpu_ns_per_job: None,
+            latency: None,
+            latency_ns_p99: None,
+            service_time: None,
+            timer_lateness: None,
+            modes: None,
+            resources: None,
         }
     }
 }

@@ -1,21 +1,20 @@
-//! The record of a run: `results/<run-id>/run.json`, and a line of `cells.jsonl` for every cell as soon as it ends.
+//! The record of a run: `results/<run-id>/run.json`, a line of `cells.jsonl` for every cell as soon as it ends, and a
+//! line of `rounds.jsonl` for every round that had a process of its own.
 
 mod criterion;
+mod files;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
+pub use files::{Record, Writer, read};
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
-
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    machine::{Build, Fingerprint},
-    measure::Attest,
+    machine::{Build, Fingerprint, Meanwhile},
+    measure::{Attest, Distribution, Recorded, Usage},
     perform::Placement,
+    stats::Mode,
 };
 
 /// The version of the record's shape. It changes when a reader of the older one would misread the newer.
@@ -51,7 +50,7 @@ pub struct Run {
 }
 
 /// A model, as `paceline models` shows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ModelInfo {
     /// Its name.
     pub name: String,
@@ -79,7 +78,7 @@ pub struct Definition {
 }
 
 /// How a cell ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Measured, every receipt right.
@@ -95,7 +94,7 @@ pub enum State {
 }
 
 /// A figure with its interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,
@@ -115,7 +114,7 @@ impl Estimate {
 }
 
 /// A cell, ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// The workload's name.
     pub workload: String,
@@ -151,106 +150,84 @@ pub struct Cell {
     pub cpu_ns_per_job: Option<f64>,
     /// CPU time of the echo server for each job.
     pub server_cpu_ns_per_job: Option<f64>,
+    /// From when each job was due until it had its receipt; all processes together.
+    #[serde(default)]
+    pub latency: Option<Distribution>,
+    /// The 99th percentile of that: the median of the processes', the least and the greatest.
+    #[serde(default)]
+    pub latency_ns_p99: Option<Estimate>,
+    /// From when each job was begun until it had its receipt: what latency is without the time before.
+    #[serde(default)]
+    pub service_time: Option<Distribution>,
+    /// How much longer than it was told to each sleep lasted.
+    #[serde(default)]
+    pub timer_lateness: Option<Distribution>,
+    /// The two modes that the times of rounds fall into, where they do: then no single figure stands for them.
+    #[serde(default)]
+    pub modes: Option<[Mode; 2]>,
+    /// What it used of the machine.
+    #[serde(default)]
+    pub resources: Option<Resources>,
 }
 
-/// Writes the record of a run, cell by cell.
-pub struct Writer {
-    folder: PathBuf,
-    cells: File,
+/// What a cell used of the machine, its model's process alone where nothing else is said. `None` is what the system
+/// does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// Resident memory before the first batch of a fresh process, the model started; the median of the processes'.
+    pub rss_bytes: Option<u64>,
+    /// What the first batch added to it at its peak, the receipts included. Bytes per job are the slope of this over
+    /// scales.
+    pub rss_bytes_added: Option<u64>,
+    /// CPU time of a job in user mode.
+    pub user_cpu_ns_per_job: f64,
+    /// CPU time of a job in the kernel.
+    pub system_cpu_ns_per_job: f64,
+    /// CPU time, as a share of one CPU's, of the started model without jobs.
+    pub idle_cpu_share: Option<f64>,
+    /// Context switches of a job because a thread waited.
+    pub voluntary_switches_per_job: f64,
+    /// Context switches of a job because another thread was given the CPU.
+    pub involuntary_switches_per_job: f64,
+    /// Page faults of a job that needed no disk.
+    pub minor_faults_per_job: f64,
+    /// Page faults of a job that did.
+    pub major_faults_per_job: f64,
+    /// All threads of the process, at the end of the first batch.
+    pub threads: Option<u64>,
+    /// The share of all CPUs' time that the hypervisor gave to others meanwhile.
+    pub steal_share: Option<f64>,
+    /// The share of the time in which some task of the machine waited for a CPU.
+    pub cpu_pressure_share: Option<f64>,
 }
 
-impl Writer {
-    /// Makes the folder of `run` under `results`, and writes what is known.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence where it cannot be written.
-    ///
-    /// # Panics
-    ///
-    /// Never: what is written is plain data.
-    pub fn create(results: &Path, run: &Run) -> Result<Self, String> {
-        let folder = results.join(&run.id);
-        let fault = |error: io::Error| {
-            format!(
-                "cannot write the record to {}: {error}; choose another place",
-                folder.display()
-            )
-        };
-        fs::create_dir_all(&folder).map_err(fault)?;
-        let mut text = serde_json::to_string_pretty(run).expect("a run is plain data");
-        text.push('\n');
-        write_whole(&folder.join("run.json"), &text).map_err(fault)?;
-        let cells = OpenOptions::new().create(true).append(true).open(folder.join("cells.jsonl"));
-        Ok(Writer { cells: cells.map_err(fault)?, folder })
-    }
-
-    /// Where the record is.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Appends a cell, and waits until it is on the disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence where it cannot be written.
-    ///
-    /// # Panics
-    ///
-    /// Never: what is written is plain data.
-    pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
-        let mut line = serde_json::to_string(cell).expect("a cell is plain data");
-        line.push('\n');
-        // One write: a line is either there or torn, and a torn last line is known for what it is.
-        let written = self.cells.write_all(line.as_bytes()).and_then(|()| self.cells.sync_data());
-        written.map_err(|error| {
-            format!(
-                "cannot write to {}: {error}; what is there is whole",
-                self.folder.join("cells.jsonl").display()
-            )
-        })
-    }
-}
-
-/// Writes a whole file aside and renames it.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let aside = path.with_extension("new");
-    let mut file = File::create(&aside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(aside, path)
-}
-
-/// Reads a record. A last line that was torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence where it is not a record, or is one of a newer paceline.
-pub fn read(folder: &Path) -> Result<(Run, Vec<Cell>), String> {
-    let place = folder.display();
-    let text = |name| {
-        fs::read_to_string(folder.join(name)).map_err(|error| format!("{place}/{name}: {error}"))
-    };
-    let value: serde_json::Value = serde_json::from_str(&text("run.json")?)
-        .map_err(|error| format!("{place}/run.json: {error}"))?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if schema > u64::from(SCHEMA) {
-        return Err(format!(
-            "{place} has schema {schema}, and this paceline reads up to {SCHEMA}: use a newer paceline"
-        ));
-    }
-    let run =
-        serde_json::from_value(value).map_err(|error| format!("{place}/run.json: {error}"))?;
-    let cells = text("cells.jsonl")?;
-    let mut read = Vec::new();
-    for (index, line) in cells.split_inclusive('\n').enumerate() {
-        match serde_json::from_str(line) {
-            Ok(cell) => read.push(cell),
-            Err(_) if !line.ends_with('\n') => {}
-            Err(error) => return Err(format!("{place}/cells.jsonl:{}: {error}", index + 1)),
-        }
-    }
-    Ok((run, read))
+/// A round: what one fresh process found of a cell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Round {
+    /// The cell's workload.
+    pub workload: String,
+    /// Its model.
+    pub model: String,
+    /// Its scale.
+    pub scale: usize,
+    /// Its workers.
+    pub workers: Option<usize>,
+    /// Where its batches were offered from.
+    pub placement: Placement,
+    /// Which round it is, from 0 on.
+    pub round: u32,
+    /// The times of the batches, in nanoseconds.
+    pub times_ns: Vec<u64>,
+    /// What the first batch was seen to be.
+    pub attest: Attest,
+    /// What the batches used.
+    pub used: Usage,
+    /// CPU time of the echo server meanwhile.
+    pub server_cpu_ns: u64,
+    /// The times of single jobs, of batches of their own.
+    pub recorded: Recorded,
+    /// CPU time of the started model without jobs, and for how long, in nanoseconds; in the first round only.
+    pub idle_ns: Option<(u64, u64)>,
+    /// What the machine did meanwhile.
+    pub meanwhile: Meanwhile,
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    machine::{Limits, dropped_connections},
+    machine::{Limits, Meanwhile, allowed_cpus, dropped_connections, pin},
     measure::{
         Attest, Fault, Host, HostError, Program, compute_ns, echo::EchoServer, raise_limits,
     },
@@ -20,6 +20,8 @@ pub struct Session {
     /// What a round of `compute` takes here, in nanoseconds.
     pub compute_ns: f64,
     models: Vec<ModelInfo>,
+    /// The CPUs to pin hosts to; empty where they are free.
+    cpus: Vec<usize>,
 }
 
 impl Session {
@@ -39,12 +41,38 @@ impl Session {
             limits: Limits::here(),
             compute_ns: compute_ns(),
             models: models.to_vec(),
+            cpus: vec![],
         })
+    }
+
+    /// Pins every host to as many CPUs as it has workers, and the echo server to the others, if any are left.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where this system cannot.
+    pub fn pin_hosts(&mut self) -> Result<(), String> {
+        self.cpus = allowed_cpus();
+        if self.cpus.is_empty() {
+            return Err("processes can be pinned on Linux alone: leave --pin out".into());
+        }
+        Ok(())
+    }
+
+    /// The CPUs of a host of so many workers, and those of who talks to it. A thread for each job may use all.
+    fn split(&self, workers: Option<usize>) -> (&[usize], &[usize]) {
+        let workers = workers.unwrap_or(self.cpus.len()).min(self.cpus.len());
+        let (own, others) = self.cpus.split_at(workers);
+        (own, if others.is_empty() { own } else { others })
     }
 
     /// Why a cell cannot be run, if so.
     #[must_use]
     pub fn refusal(&self, cell: &Planned<'_>) -> Option<String> {
+        let workers = cell.workers.unwrap_or(1);
+        if !self.cpus.is_empty() && workers > self.cpus.len() {
+            let has = self.cpus.len();
+            return Some(format!("pinning needs a CPU for each of {workers} workers, has {has}"));
+        }
         let model = self.models.iter().find(|model| model.name == cell.entry.about.name);
         cell.refusal(&self.limits, model.and_then(|model| model.reason.as_ref()))
     }
@@ -55,10 +83,19 @@ impl Session {
     ///
     /// Returns a fault where the process cannot be started.
     pub fn host(&self, cell: &Planned<'_>) -> Result<Host, HostError> {
-        let host = self.program.host(cell.entry, cell.workers);
-        host.map_err(|error| {
-            HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
-        })
+        let fault =
+            |what, error| HostError::Fault(Fault::Failed(format!("cannot {what}: {error}")));
+        let host = self
+            .program
+            .host(cell.entry, cell.workers)
+            .map_err(|error| fault("start a process", error))?;
+        if !self.cpus.is_empty() {
+            let (own, others) = self.split(cell.workers);
+            pin(host.id(), own)
+                .and_then(|()| pin(self.echo.id(), others))
+                .map_err(|error| fault("pin a process", error))?;
+        }
+        Ok(host)
     }
 
     /// Prepares `cell` in `host` and runs its warm-up round, in which it is seen to be what its label says.
@@ -84,16 +121,17 @@ impl Session {
     pub fn mark(&mut self) -> Result<Mark, HostError> {
         let server_cpu =
             self.echo.cpu_time().map_err(|error| HostError::Died(error.to_string()))?;
-        Ok(Mark { server_cpu, dropped: dropped_connections() })
+        let (dropped, machine) = (dropped_connections(), Meanwhile::now());
+        Ok(Mark { server_cpu, dropped, machine })
     }
 
-    /// CPU time that the echo server has used since `before`.
+    /// CPU time that the echo server has used since `before`, and what the machine did.
     ///
     /// # Errors
     ///
     /// Returns a fault where connections were dropped meanwhile: each was tried again after a second, and the time is
     /// the queue's, not the model's.
-    pub fn since(&mut self, before: &Mark) -> Result<Duration, HostError> {
+    pub fn since(&mut self, before: &Mark) -> Result<(Duration, Meanwhile), HostError> {
         let after = self.mark()?;
         match (before.dropped, after.dropped) {
             (Some(before), Some(after)) if after > before => {
@@ -103,7 +141,10 @@ impl Session {
                     after - before
                 ))))
             }
-            _ => Ok(after.server_cpu.saturating_sub(before.server_cpu)),
+            _ => Ok((
+                after.server_cpu.saturating_sub(before.server_cpu),
+                after.machine.since(before.machine),
+            )),
         }
     }
 }
@@ -112,6 +153,7 @@ impl Session {
 pub struct Mark {
     server_cpu: Duration,
     dropped: Option<u64>,
+    machine: Meanwhile,
 }
 
 /// The cell of the record for a cell whose host gave no figure.

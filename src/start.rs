@@ -6,7 +6,7 @@ use crate::{
     job::Workload,
     machine::{build, fingerprint, version_of},
     measure::utc,
-    models::{Entry, MODELS},
+    models::Entry,
     record::{Definition, ModelInfo, Run, SCHEMA},
 };
 
@@ -27,7 +27,6 @@ pub struct Settings {
 pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Workload]) -> Run {
     let started = utc();
     let define = |w: &Workload| Definition { name: w.name.clone(), source: w.source.clone() };
-    let wanted = |entry: &&Entry| models.iter().any(|m| m.about.name == entry.about.name);
     Run {
         schema: SCHEMA,
         // The process's number keeps apart what began in the same second.
@@ -40,7 +39,7 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         settings: settings.more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
         fingerprint: fingerprint(),
         build: build(),
-        models: MODELS.iter().filter(wanted).map(model_info).collect(),
+        models: models.iter().map(|entry| model_info(entry)).collect(),
         workloads: workloads.iter().map(define).collect(),
     }
 }

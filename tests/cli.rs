@@ -118,7 +118,8 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
     }
     let runs: Vec<_> = fs::read_dir(folder.path().join("results")).unwrap().collect();
     let record = runs[0].as_ref().unwrap().path();
-    let (run, recorded) = paceline::record::read(&record).unwrap();
+    let paceline::record::Record { run, cells: recorded, .. } =
+        paceline::record::read(&record).unwrap();
     assert_eq!((run.schema, recorded.len()), (1, 4));
     assert_eq!((run.models.len(), run.seed), (2, Some(1)));
     assert!(run.build.dependencies.contains_key("tokio"));
@@ -127,7 +128,7 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
     let path = record.join("cells.jsonl");
     let whole = fs::read_to_string(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 20]).unwrap();
-    assert_eq!(paceline::record::read(&record).unwrap().1.len(), 3);
+    assert_eq!(paceline::record::read(&record).unwrap().cells.len(), 3);
     let head = fs::read_to_string(record.join("run.json")).unwrap();
     fs::write(record.join("run.json"), head.replace("\"schema\": 1", "\"schema\": 99")).unwrap();
     assert!(paceline::record::read(&record).unwrap_err().contains("use a newer paceline"));

@@ -252,15 +252,15 @@ impl Suite {
         group
             .throughput(Throughput::Elements(planned.scale as u64))
             .measurement_time((round * SAMPLES).max(self.pace.least));
-        let (mut rounds, mut total, mut cpu) = (0_u64, Duration::ZERO, Duration::ZERO);
+        let (mut rounds, mut total, mut cpu_ns) = (0_u64, Duration::ZERO, 0_u64);
         let id = BenchmarkId::new(function(planned), planned.scale);
         // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
         catch_unwind(AssertUnwindSafe(|| {
             group.bench_function(id, |bencher| {
                 bencher.iter_custom(|count| match host.rounds(count, patience) {
-                    Ok((times, spent)) => {
+                    Ok((times, used)) => {
                         rounds += count;
-                        cpu += spent;
+                        cpu_ns += used.cpu_ns();
                         let elapsed = times.iter().sum();
                         total += elapsed;
                         elapsed
@@ -273,7 +273,7 @@ impl Suite {
             Ok(error) => *error,
             Err(other) => resume_unwind(other),
         })?;
-        let server = self.session.since(&before)?;
+        let (server, _) = self.session.since(&before)?;
         let jobs = rounds as f64 * planned.scale as f64;
         series.smaller =
             Some((planned.scale, total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)));
@@ -293,7 +293,7 @@ impl Suite {
             bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
             rounds_ns: vec![],
             criterion: found,
-            cpu_ns_per_job: Some(cpu.as_nanos() as f64 / jobs),
+            cpu_ns_per_job: Some(cpu_ns as f64 / jobs),
             server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
             ..planned.measured(State::Ok, round_ns, interval)
         })

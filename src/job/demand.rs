@@ -31,6 +31,10 @@ pub struct Demand {
     pub sockets: u64,
     /// Tasks alive at once, itself included, at most.
     pub tasks: u64,
+    /// Children started, all together, theirs too.
+    pub children: u64,
+    /// Sleeps, all together.
+    pub sleeps: u64,
     /// How deep steps are nested; 1 where no step holds others.
     pub depth: usize,
 }
@@ -55,7 +59,9 @@ impl Demand {
     fn of_step(step: &Step) -> Demand {
         let none = Demand::default();
         match step {
-            Step::Sleep(wait) => Demand { floor: *wait, serial: *wait, units: 1, ..none },
+            Step::Sleep(wait) => {
+                Demand { floor: *wait, serial: *wait, units: 1, sleeps: 1, ..none }
+            }
             Step::Block(wait) => {
                 Demand { floor: *wait, serial: *wait, blocked: *wait, units: 1, ..none }
             }
@@ -95,6 +101,8 @@ impl Demand {
             connects: all(self.connects),
             sockets: all(self.sockets),
             tasks: all(self.tasks),
+            children: all(self.children.saturating_add(1)),
+            sleeps: all(self.sleeps),
             depth: self.depth + 1,
         }
     }
@@ -116,6 +124,8 @@ impl Sum for Demand {
             connects: a.connects.saturating_add(b.connects),
             sockets: a.sockets.max(b.sockets),
             tasks: a.tasks.max(b.tasks),
+            children: a.children.saturating_add(b.children),
+            sleeps: a.sleeps.saturating_add(b.sleeps),
             depth: a.depth.max(b.depth),
         })
     }
@@ -140,6 +150,7 @@ mod tests {
         assert_eq!((demand.compute, demand.tasks), (15, 4));
         assert_eq!((demand.sockets, demand.connects), (4, 4));
         assert_eq!((demand.units, demand.depth), (11, 2));
+        assert_eq!((demand.children, demand.sleeps), (3, 4));
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Workload {
             connects: usual.connects.max(other.connects),
             sockets: usual.sockets.max(other.sockets),
             tasks: usual.tasks.max(other.tasks),
+            children: usual.children.max(other.children),
+            sleeps: usual.sleeps.max(other.sleeps),
             depth: usual.depth.max(other.depth),
         }
     }

@@ -1,8 +1,15 @@
 //! The only clock.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
 
-use crate::job::compute;
+use crate::{job::compute, perform::Ticks};
 
 /// The monotonic clock that every figure comes from (`CLOCK_MONOTONIC` on Linux).
 #[inline]
@@ -28,6 +35,55 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 pub(super) fn cpu_time() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
+}
+
+/// What the times of single jobs are taken from: on x86-64 the counter that the system's own clock is made of, where it
+/// is; elsewhere that clock.
+pub(super) fn ticks() -> Ticks {
+    static TICKS: OnceLock<Ticks> = OnceLock::new();
+    *TICKS.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+            if std::fs::read_to_string(SOURCE).is_ok_and(|source| source.trim() == "tsc") {
+                return crate::models::time_stamp;
+            }
+        }
+        || {
+            static FIRST: OnceLock<Instant> = OnceLock::new();
+            nanoseconds(now() - *FIRST.get_or_init(now))
+        }
+    })
+}
+
+/// How many ticks a nanosecond has: by two readings of both clocks, far enough apart that their own time is less than
+/// a millionth of it.
+pub(super) fn ticks_per_ns() -> f64 {
+    const APART: Duration = Duration::from_millis(50);
+    static FOUND: OnceLock<f64> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let ticks = ticks();
+        let read = || (ticks(), now());
+        let (tick, start) = read();
+        thread::sleep(APART);
+        let (last, end) = read();
+        (last - tick) as f64 / (end - start).as_nanos() as f64
+    })
+}
+
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// A clock for one round: its first reading is also kept in ticks, for [`begun`].
+pub(super) fn noting() -> Instant {
+    if BEGUN.load(Relaxed) == 0 {
+        BEGUN.store(ticks()().max(1), Relaxed);
+    }
+    now()
+}
+
+/// The tick at which the round began whose clock was [`noting`], and makes ready for the next.
+pub(super) fn begun() -> u64 {
+    BEGUN.swap(0, Relaxed)
 }
 
 /// Measures how long a round of `compute` takes on this machine, in nanoseconds.

@@ -15,8 +15,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attest, Fault, Prepared,
-    clock::{cpu_time, nanoseconds, now},
+    Attest, Fault, Prepared, Recorded, Usage,
+    clock::{nanoseconds, now},
     round::{thread_name, thread_names},
 };
 use crate::{
@@ -38,6 +38,16 @@ pub enum Request {
     Rounds {
         /// How many.
         count: u64,
+    },
+    /// Runs so many rounds in which the times of every job are noted.
+    Record {
+        /// How many.
+        count: u64,
+    },
+    /// Does nothing for so long, the model started and without jobs.
+    Idle {
+        /// How long.
+        ns: u64,
     },
     /// Stops the model and ends.
     Stop,
@@ -74,9 +84,13 @@ pub enum Reply {
     Rounds {
         /// One for each round.
         round_ns: Vec<u64>,
-        /// CPU time of this process meanwhile, all threads, checking receipts included.
-        cpu_ns: u64,
+        /// What this process used meanwhile, all threads, checking receipts included.
+        used: Usage,
     },
+    /// The times of single jobs.
+    Recorded(Recorded),
+    /// What this process used while it was idle.
+    Idled(Usage),
     /// The model has stopped. The host ends.
     Stopped {
         /// The names of the threads that are left and are not the host's own.
@@ -167,14 +181,20 @@ impl Host {
             }
             Request::Rounds { count } => {
                 let (prepared, arm) = self.ready()?;
-                let before = cpu_time();
+                let before = Usage::now();
                 let round_ns = (0..count)
-                    .map(|_| Ok(nanoseconds(prepared.round(arm)?.elapsed)))
+                    .map(|_| Ok(nanoseconds(prepared.round(arm)?)))
                     .collect::<Result<_, Fault>>()?;
-                Ok(Reply::Rounds {
-                    round_ns,
-                    cpu_ns: nanoseconds(cpu_time().saturating_sub(before)),
-                })
+                Ok(Reply::Rounds { round_ns, used: Usage::now().since(before) })
+            }
+            Request::Record { count } => {
+                let (prepared, arm) = self.ready()?;
+                prepared.record(arm, count).map(Reply::Recorded)
+            }
+            Request::Idle { ns } => {
+                let before = Usage::now();
+                thread::sleep(Duration::from_nanos(ns));
+                Ok(Reply::Idled(Usage::now().since(before)))
             }
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
         }

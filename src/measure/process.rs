@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, BufRead, BufReader, Read, Write},
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -12,12 +13,17 @@ use std::{
 };
 
 use super::{
+    clock::{nanoseconds, now},
     echo::{self, EchoServer},
     host::{self, Cell, Reply, Request},
-    round::{Attest, Fault},
+    interrupt::interrupted,
+    round::{Attest, Fault, Recorded},
+    usage::Usage,
 };
 use crate::models::Entry;
 
+/// How often whoever waits for a host looks whether it was interrupted.
+const GLANCE: Duration = Duration::from_millis(100);
 const HOST: &str = "__host";
 const ECHO: &str = "__echo";
 
@@ -53,14 +59,20 @@ impl Program {
         Program(path.into())
     }
 
+    /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
+    fn command(&self, role: &str) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg(role).process_group(0);
+        command
+    }
+
     /// Starts an echo server.
     ///
     /// # Errors
     ///
     /// Returns an error where it cannot be started.
     pub fn echo(&self) -> io::Result<EchoServer> {
-        let mut command = Command::new(&self.0);
-        command.arg(ECHO);
+        let command = self.command(ECHO);
         EchoServer::start(command)
     }
 
@@ -70,8 +82,7 @@ impl Program {
     ///
     /// Returns an error where it cannot be started.
     pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
-        let mut command = Command::new(&self.0);
-        command.arg(HOST);
+        let mut command = self.command(HOST);
         if let (Some(variable), Some(workers)) = (entry.about.environment, workers) {
             command.env(variable, workers.to_string());
         }
@@ -88,6 +99,8 @@ pub enum HostError {
     Died(String),
     /// It did not answer in time, and was killed.
     Silent(Duration),
+    /// Nobody waits for it any more: the program was interrupted.
+    Interrupted,
 }
 
 impl fmt::Display for HostError {
@@ -98,6 +111,7 @@ impl fmt::Display for HostError {
             HostError::Silent(patience) => {
                 write!(f, "no answer within {}", humantime::format_duration(*patience))
             }
+            HostError::Interrupted => f.write_str("interrupted"),
         }
     }
 }
@@ -166,7 +180,8 @@ impl Host {
         }
     }
 
-    /// Runs `count` timed rounds of the prepared cell. Returns the time of each, and the host's CPU time meanwhile.
+    /// Runs `count` timed rounds of the prepared cell. Returns the time of each, and what the host used
+    /// meanwhile.
     ///
     /// # Errors
     ///
@@ -175,12 +190,35 @@ impl Host {
         &mut self,
         count: u64,
         patience: Duration,
-    ) -> Result<(Vec<Duration>, Duration), HostError> {
+    ) -> Result<(Vec<Duration>, Usage), HostError> {
         match self.ask(&Request::Rounds { count }, patience)? {
-            Reply::Rounds { round_ns, cpu_ns } => {
-                let rounds = round_ns.into_iter().map(Duration::from_nanos).collect();
-                Ok((rounds, Duration::from_nanos(cpu_ns)))
+            Reply::Rounds { round_ns, used } => {
+                Ok((round_ns.into_iter().map(Duration::from_nanos).collect(), used))
             }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs `count` rounds of the prepared cell in which the times of every job are noted.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where a round is not one, or the host is gone.
+    pub fn record(&mut self, count: u64, patience: Duration) -> Result<Recorded, HostError> {
+        match self.ask(&Request::Record { count }, patience)? {
+            Reply::Recorded(recorded) => Ok(recorded),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Leaves the started model without jobs for `time`, and returns what its process used meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the host is gone.
+    pub fn idle(&mut self, time: Duration, patience: Duration) -> Result<Usage, HostError> {
+        match self.ask(&Request::Idle { ns: nanoseconds(time) }, patience)? {
+            Reply::Idled(used) => Ok(used),
             other => Err(unexpected(&other)),
         }
     }
@@ -203,19 +241,34 @@ impl Host {
         if self.requests.write_all(line.as_bytes()).is_err() {
             return Err(self.died());
         }
-        match self.replies.recv_timeout(patience) {
-            Ok(line) => match serde_json::from_str(&line) {
-                Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
-                Ok(reply) => Ok(reply),
-                Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
-            },
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                Err(HostError::Silent(patience))
+        let deadline = now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(now());
+            match self.replies.recv_timeout(left.min(GLANCE)) {
+                Ok(line) => {
+                    return match serde_json::from_str(&line) {
+                        Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
+                        Ok(reply) => Ok(reply),
+                        Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
+                    };
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
+                Err(mpsc::RecvTimeoutError::Timeout) if interrupted() => {
+                    self.kill();
+                    return Err(HostError::Interrupted);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
+                    self.kill();
+                    return Err(HostError::Silent(patience));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.died()),
         }
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     fn died(&mut self) -> HostError {
@@ -228,8 +281,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -246,7 +298,6 @@ fn lines(output: impl Read, mut take: impl FnMut(String) -> bool) {
 }
 
 fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
     match status.signal() {
         Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
         Some(signal) => format!("signal {signal}"),

@@ -4,11 +4,16 @@ use std::{fmt, io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::now;
+use super::{
+    clock::{begun, noting, now, ticks, ticks_per_ns},
+    histogram::{Distribution, Histogram},
+    usage::{memory_peak, reset_memory_peak},
+};
 use crate::{
     job::{Jobs, Receipt, Workload},
+    model::Clock,
     models::{About, Driver, Width},
-    perform::{Arm, Batch, Placement, WATCH},
+    perform::{Arm, Batch, Placement, Tape, WATCH},
 };
 
 /// Why a round is not a number.
@@ -28,15 +33,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// One timed round.
-#[derive(Clone, Copy, Debug)]
-pub struct Round {
-    /// From before the first job was spawned until the last was joined.
-    pub elapsed: Duration,
-}
-
 /// What a round was seen to be, by counters that are off in all others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attest {
     /// How long it took, counters included.
     pub elapsed_ns: u64,
@@ -52,6 +50,27 @@ pub struct Attest {
     pub rings: Option<u64>,
     /// Completions that those rings have had.
     pub completions: Option<u64>,
+    /// Memory of the process that was resident before the round, in bytes.
+    #[serde(default)]
+    pub rss_bytes: Option<u64>,
+    /// The most that was resident in it.
+    #[serde(default)]
+    pub rss_bytes_max: Option<u64>,
+}
+
+/// The times of single jobs, of all rounds that were recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// From the start of the round, when all its jobs were due, until each had its receipt.
+    pub latency: Option<Distribution>,
+    /// From when each was first polled until it had its receipt.
+    pub service_time: Option<Distribution>,
+    /// How much longer than it was told to each sleep lasted.
+    pub timer_lateness: Option<Distribution>,
+    /// Sleeps that found no room in the recorder.
+    pub sleeps_lost: u64,
+    /// How long each of these rounds took, the recorder's own time included.
+    pub times_ns: Vec<u64>,
 }
 
 /// A cell, ready to run in this process.
@@ -63,7 +82,12 @@ pub struct Prepared {
     expected: Vec<Receipt>,
     floor: Duration,
     all_floors: Duration,
+    children: usize,
+    sleeps: usize,
 }
+
+/// The most children, and the most sleeps, of a round that the recorder has room for.
+const ROOM: u64 = 4_000_000;
 
 impl Prepared {
     /// Computes what `scale` jobs of `workload` must return and how long they must take at least.
@@ -76,7 +100,11 @@ impl Prepared {
         placement: Placement,
     ) -> Self {
         let jobs = Jobs::load(workload);
+        let demand = workload.demand();
+        let room = |each: u64| each.saturating_mul(scale as u64).min(ROOM) as usize;
         Prepared {
+            children: room(demand.children),
+            sleeps: room(demand.sleeps),
             about,
             workers,
             placement,
@@ -92,10 +120,52 @@ impl Prepared {
     /// # Errors
     ///
     /// Returns a fault where a job failed, a receipt is wrong, or the round ended before its floor.
-    pub fn round(&self, arm: &dyn Arm) -> Result<Round, Fault> {
-        let batch = arm.batch(self.jobs, self.expected.len(), self.placement, now);
+    pub fn round(&self, arm: &dyn Arm) -> Result<Duration, Fault> {
+        self.timed_by(arm, now)
+    }
+
+    fn timed_by(&self, arm: &dyn Arm, clock: Clock) -> Result<Duration, Fault> {
+        let batch = arm.batch(self.jobs, self.expected.len(), self.placement, clock);
         self.check(&batch)?;
-        Ok(Round { elapsed: batch.elapsed })
+        Ok(batch.elapsed)
+    }
+
+    /// Runs `rounds` rounds in which the times of every job are noted.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault as [`round`](Self::round) does, or where this process has recorded rounds of fewer jobs.
+    pub fn record(&self, arm: &dyn Arm, rounds: u64) -> Result<Recorded, Fault> {
+        let (jobs, per_ns) = (self.expected.len(), ticks_per_ns());
+        let tape = WATCH.tape(|| Tape::new(ticks(), per_ns, jobs, self.children, self.sleeps));
+        if !tape.holds(jobs) {
+            return Err(Fault::Failed("this process has recorded rounds of fewer jobs".into()));
+        }
+        let (mut latency, mut service, mut lateness) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        let (mut lost, mut times_ns) = (0, Vec::new());
+        for _ in 0..rounds {
+            WATCH.record(true);
+            let round = self.timed_by(arm, noting);
+            WATCH.record(false);
+            let start = begun();
+            times_ns.push(super::nanoseconds(round?));
+            let noted = tape.take(jobs);
+            let ns = |from: u64, to: u64| (to.saturating_sub(from) as f64 / per_ns) as u64;
+            for (began, ended) in noted.jobs {
+                latency.record(ns(start, ended));
+                service.record(ns(began, ended));
+            }
+            noted.lateness_ns.into_iter().for_each(|ns| lateness.record(ns));
+            lost += noted.lost as u64;
+        }
+        Ok(Recorded {
+            latency: latency.distribution(),
+            service_time: service.distribution(),
+            timer_lateness: lateness.distribution(),
+            sleeps_lost: lost,
+            times_ns,
+        })
     }
 
     /// Runs one round with the counters on, and checks what they saw.
@@ -104,10 +174,12 @@ impl Prepared {
     ///
     /// Returns a fault as [`round`](Self::round) does, or where another model ran than the label says.
     pub fn attest(&self, arm: &dyn Arm) -> Result<Attest, Fault> {
+        let rss_bytes = reset_memory_peak();
         WATCH.start();
         let round = self.round(arm);
         let seen = WATCH.stop();
-        let elapsed = round?.elapsed;
+        let elapsed = round?;
+        let rss_bytes_max = rss_bytes.and_then(|_| memory_peak());
         let (epolls, rings, completions) = drivers();
         let attest = Attest {
             elapsed_ns: super::nanoseconds(elapsed),
@@ -117,6 +189,8 @@ impl Prepared {
             epolls,
             rings,
             completions,
+            rss_bytes,
+            rss_bytes_max,
         };
         self.check_attest(&attest, elapsed)?;
         Ok(attest)

@@ -209,12 +209,12 @@ mod tests {
         let runtime = CurrentThread::start(&Settings { workers: 1 }).unwrap();
         runtime.runtime.block_on(async {
             let timer = tokio::time::sleep(Duration::ZERO);
-            let sleeps = size_of_val(&perform::<_, Timers>(model, steps, 0));
+            let sleeps = size_of_val(&perform::<_, Timers>(model, steps, 0, 0));
             // Besides the timer: the steps, where it is in them, the receipt, and two states.
             assert!(sleeps <= size_of_val(&timer) + 48, "{sleeps} bytes");
-            let mixed = size_of_val(&perform::<_, Mixed>(model, steps, 0));
+            let mixed = size_of_val(&perform::<_, Mixed>(model, steps, 0, 0));
             assert!(mixed <= 96, "{mixed} bytes: every wait is boxed");
-            let hops = size_of_val(&perform::<_, Partners>(model, steps, 0));
+            let hops = size_of_val(&perform::<_, Partners>(model, steps, 0, 0));
             let bare = size_of_val(&model.hop(1, 0));
             assert!(hops <= bare + 48, "{hops} bytes, and a hop alone has {bare}");
         });

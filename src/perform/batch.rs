@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where a batch is offered from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
     /// From a root task, on one of the model's workers.
@@ -65,9 +65,9 @@ impl<R: Runtime> Arm for Started<R> {
             Waits::Nothing => offer.offer(move |index| {
                 let (steps, seed) = (jobs.steps(index), Jobs::seed(index));
                 async move {
-                    WATCH.enter();
+                    WATCH.enter(index as u32);
                     let receipt = plain(steps, seed);
-                    WATCH.leave();
+                    WATCH.leave(index as u32);
                     Ok(receipt)
                 }
             }),
@@ -91,7 +91,9 @@ struct Offer<'r, R> {
 impl<R: Runtime> Offer<'_, R> {
     fn kind<K: Kind>(self) -> Batch {
         let (model, jobs) = (self.runtime.model(), self.jobs);
-        self.offer(move |index| perform::<R::Model, K>(model, jobs.steps(index), Jobs::seed(index)))
+        self.offer(move |index| {
+            perform::<R::Model, K>(model, jobs.steps(index), Jobs::seed(index), index as u32)
+        })
     }
 
     fn offer<F>(self, job: impl Fn(usize) -> F + Copy + Send + Sync + 'static) -> Batch

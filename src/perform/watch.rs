@@ -1,19 +1,31 @@
-//! Counts jobs in flight and the threads that ran them: the attestation that a batch was what its label says.
+//! Watches jobs: counts those in flight and the threads that ran them, as attestation, and notes on a [`Tape`] when
+//! each began and ended, as latency. Both are off in the rounds that are timed.
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-/// The counters of this process, which runs one cell at a time. While they are off they cost a job two reads of a
-/// flag that nobody writes.
+use super::tape::Tape;
+
+/// The watch of this process, which runs one cell at a time. While it is off it costs a job two reads of a byte that
+/// nobody writes, and two for each sleep.
 pub struct Watch {
-    on: AtomicBool,
+    mode: AtomicU8,
     epoch: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,
     threads: AtomicU32,
+    tape: OnceLock<Tape>,
 }
+
+const OFF: u8 = 0;
+const COUNTING: u8 = 1;
+const RECORDING: u8 = 2;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +38,12 @@ pub struct Seen {
 
 /// The one watch.
 pub static WATCH: Watch = Watch {
-    on: AtomicBool::new(false),
+    mode: AtomicU8::new(OFF),
     epoch: AtomicU32::new(0),
     in_flight: AtomicU32::new(0),
     peak: AtomicU32::new(0),
     threads: AtomicU32::new(0),
+    tape: OnceLock::new(),
 };
 
 thread_local! {
@@ -44,28 +57,80 @@ impl Watch {
         for counter in [&self.in_flight, &self.peak, &self.threads] {
             counter.store(0, Relaxed);
         }
-        self.on.store(true, Relaxed);
+        self.mode.store(COUNTING, Relaxed);
     }
 
     /// Stops counting.
     pub fn stop(&self) -> Seen {
-        self.on.store(false, Relaxed);
+        self.mode.store(OFF, Relaxed);
         Seen { peak_in_flight: self.peak.load(Relaxed), threads: self.threads.load(Relaxed) }
     }
 
+    /// The tape of this process; the first call makes it.
+    pub fn tape(&self, make: impl FnOnce() -> Tape) -> &Tape {
+        self.tape.get_or_init(make)
+    }
+
+    /// Begins to note times on the tape, or ends. No job may be under way.
+    pub fn record(&self, on: bool) {
+        self.mode.store(if on { RECORDING } else { OFF }, Relaxed);
+    }
+
+    /// A job begins.
     #[inline]
-    pub(super) fn enter(&self) {
-        if self.on.load(Relaxed) {
-            self.peak.fetch_max(self.in_flight.fetch_add(1, Relaxed) + 1, Relaxed);
-            self.see_thread();
+    pub(super) fn enter(&self, place: u32) {
+        match self.mode.load(Relaxed) {
+            OFF => {}
+            COUNTING => {
+                self.peak.fetch_max(self.in_flight.fetch_add(1, Relaxed) + 1, Relaxed);
+                self.see_thread();
+            }
+            _ => self.note(|tape| tape.began(place)),
+        }
+    }
+
+    /// A job has ended.
+    #[inline]
+    pub(super) fn leave(&self, place: u32) {
+        match self.mode.load(Relaxed) {
+            OFF => {}
+            COUNTING => {
+                self.in_flight.fetch_sub(1, Relaxed);
+                self.see_thread();
+            }
+            _ => self.note(|tape| tape.ended(place)),
+        }
+    }
+
+    /// The place on the tape of a child, which is about to be spawned.
+    #[inline]
+    pub(super) fn child(&self) -> u32 {
+        if self.mode.load(Relaxed) == RECORDING {
+            return self.tape.get().map_or(u32::MAX, Tape::child);
+        }
+        u32::MAX
+    }
+
+    /// A job, or a child, begins to sleep.
+    #[inline]
+    pub(super) fn asleep(&self, place: u32) {
+        if self.mode.load(Relaxed) == RECORDING {
+            self.note(|tape| tape.asleep(place));
+        }
+    }
+
+    /// It has slept, and meant to for `duration`.
+    #[inline]
+    pub(super) fn woke(&self, place: u32, duration: Duration) {
+        if self.mode.load(Relaxed) == RECORDING {
+            self.note(|tape| tape.woke(place, duration));
         }
     }
 
     #[inline]
-    pub(super) fn leave(&self) {
-        if self.on.load(Relaxed) {
-            self.in_flight.fetch_sub(1, Relaxed);
-            self.see_thread();
+    fn note(&self, note: impl FnOnce(&Tape)) {
+        if let Some(tape) = self.tape.get() {
+            note(tape);
         }
     }
 

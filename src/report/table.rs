@@ -4,8 +4,14 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::figures::{count, long, rate};
-use crate::record::{Cell, State};
+use super::{
+    details::details,
+    figures::{count, long, rate},
+};
+use crate::{
+    record::{Cell, State},
+    stats::Mode,
+};
 
 /// The shortest wait that models are ranked by.
 const SHORTEST_RANKED_NS: u64 = 5_000_000;
@@ -44,11 +50,40 @@ pub fn cells_table(cells: &[Cell]) -> String {
             let _ = writeln!(text, "{block}");
         }
         text.push_str(&notes(&of));
+        text.push_str(&details(&of));
     }
     text.push_str(
-        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval; waits under 5 ms are not ranked\nskipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
+        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval; waits under 5 ms, and single processes (n=1), are not ranked\nskipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
     );
     text
+}
+
+/// What broke first in each series of cells whose scales were climbed.
+#[must_use]
+pub fn limits_table(cells: &[Cell]) -> String {
+    let of = |cell: &Cell| (cell.workload.clone(), cell.model.clone(), cell.workers);
+    let rows: Vec<Vec<String>> = in_order(cells.iter().map(of))
+        .into_iter()
+        .map(|name| {
+            let series: Vec<&Cell> = cells.iter().filter(|cell| of(cell) == name).collect();
+            let went = series.iter().rev().find(|cell| cell.state == State::Ok);
+            let broke = series.iter().find(|cell| cell.state != State::Ok);
+            let end = broke.map_or_else(
+                || "nothing, up to the greatest scale there is".into(),
+                |cell| {
+                    let why = cell.reason.clone().unwrap_or_default();
+                    format!("{} {}: {why}", count(cell.scale), word(cell.state))
+                },
+            );
+            let went = went.map_or_else(|| "none".into(), |cell| count(cell.scale));
+            vec![name.0, series_name(&name.1, name.2), went, end]
+        })
+        .collect();
+    list_table(&["workload", "model", "went to", "what broke first"], &rows)
+}
+
+pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
+    workers.map_or_else(|| model.to_owned(), |workers| format!("{model}@{workers}"))
 }
 
 /// How many cells ended how.
@@ -76,7 +111,7 @@ fn word(state: State) -> &'static str {
 /// The name of a series: the model's, with its workers where a workload is run with several numbers of them.
 fn series(cell: &Cell, several: bool) -> String {
     match cell.workers {
-        Some(workers) if several => format!("{}@{workers}", cell.model),
+        Some(_) if several => series_name(&cell.model, cell.workers),
         _ => cell.model.clone(),
     }
 }
@@ -131,6 +166,10 @@ fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
         Some(jobs) if cell.state == State::Ok => {
             // Waits under 5 ms are at the mercy of each timer's resolution: they are shown, and not ranked.
             let ranked = cell.floor_ns == 0 || cell.floor_ns >= SHORTEST_RANKED_NS;
+            // One process has no interval, and ranks nowhere.
+            if cell.rounds_ns.len() == 1 && cell.criterion.is_none() {
+                return format!("{} n=1", rate(jobs.value));
+            }
             let best = ranked && best_lower.is_some_and(|best| jobs.upper >= best);
             let mark = if best { "*" } else { "" };
             let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
@@ -160,6 +199,19 @@ fn notes(cells: &[&Cell]) -> String {
     for (who, scales, why) in lines {
         let _ = writeln!(text, "{who} at {}: {why}", scales.join(", "));
     }
+    for cell in cells.iter().filter(|cell| cell.modes.is_some()) {
+        let mode = |mode: &Mode| {
+            let time = long(std::time::Duration::from_nanos(mode.ns as u64));
+            format!("{time} ({:.0} %)", mode.share * 100.0)
+        };
+        let modes: Vec<String> = cell.modes.iter().flatten().map(mode).collect();
+        let who = series(cell, several);
+        let (scale, modes) = (count(cell.scale), modes.join(" or "));
+        let _ = writeln!(
+            text,
+            "  bimodal {who} at {scale}: a round takes {modes}; no single figure stands for it"
+        );
+    }
     let fewer: Vec<String> =
         cells.iter().filter_map(|cell| fewer_in_flight(cell, several)).collect();
     if !fewer.is_empty() {
@@ -185,7 +237,7 @@ fn several_workers(cells: &[&Cell]) -> bool {
 }
 
 /// Each value once, in the order of its first appearance.
-fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for value in values {
         if !seen.contains(&value) {

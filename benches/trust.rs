@@ -1,0 +1,217 @@
+//! Whether the suite finds what was planted, and what its recorder costs: `cargo bench --bench trust [-- FILTER]`.
+//!
+//! Three synthetic models are `threads` with one known cost more: a delay, CPU time, memory. They are measured beside
+//! `threads` in one run, and the difference must be the cost, within 2 %.
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program, not a library"
+)]
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use paceline::{
+    job::Workload,
+    measure::{Prepared, Program, now, spawned},
+    model::{Blocking, Runtime, Settings, now as run_now},
+    models::{self, About, Entry, Task, Width},
+    perform::Placement,
+    plan::Choice,
+    record::Cell,
+    report::bytes_per_job,
+    run::{Order, run},
+};
+
+const DELAY: Duration = Duration::from_millis(10);
+const CPU: Duration = Duration::from_micros(500);
+const MEMORY: usize = 96 << 10;
+
+/// `threads`, whose sleeps cost more.
+#[derive(Clone, Copy)]
+struct Planted<const WHAT: char>;
+
+impl<const WHAT: char> Blocking for Planted<WHAT> {
+    type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) {
+        match WHAT {
+            'd' => thread::sleep(duration + DELAY),
+            'c' => {
+                let cpu = || {
+                    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+                    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+                };
+                let start = cpu();
+                while cpu().saturating_sub(start) < CPU {}
+                thread::sleep(duration);
+            }
+            _ => {
+                let held = vec![1_u8; MEMORY];
+                thread::sleep(duration);
+                std::hint::black_box(held);
+            }
+        }
+    }
+
+    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address)
+    }
+
+    fn gather<T: Send + 'static>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
+    ) -> Vec<T> {
+        let threads: Vec<_> = (0..width).map(|index| thread::spawn(move || child(index))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    }
+}
+
+impl<const WHAT: char> Runtime for Planted<WHAT> {
+    type Model = Self;
+
+    fn start(_: &Settings) -> io::Result<Self> {
+        Ok(Planted)
+    }
+
+    fn model(&self) -> Self {
+        Planted
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        run_now(root)
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        Blocking::gather(*self, jobs, move |index| run_now(job(index)))
+    }
+}
+
+const fn about(name: &'static str) -> About {
+    About {
+        name,
+        placements: &[Placement::Outside],
+        width: Width::PerTask,
+        task: Task::Thread,
+        ..About::DEFAULT
+    }
+}
+
+static MODELS: [Entry; 3] = [
+    Entry::new::<Planted<'d'>>(about("planted-delay")),
+    Entry::new::<Planted<'c'>>(about("planted-cpu")),
+    Entry::new::<Planted<'m'>>(about("planted-memory")),
+];
+
+fn main() {
+    models::add(&MODELS);
+    spawned();
+    let filter = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    let wanted = |name: &str| name.contains(&filter);
+    let mut off = false;
+    if wanted("planted") {
+        println!("what was planted      planted      recovered     ratio");
+        let delay = |cell: &Cell| cell.round_ns.unwrap().value;
+        let p50 = |cell: &Cell| cell.latency.as_ref().unwrap().ns_p50 as f64;
+        let late = |cell: &Cell| cell.timer_lateness.as_ref().unwrap().ns_p50 as f64;
+        let cpu = |cell: &Cell| cell.cpu_ns_per_job.unwrap();
+        let of_delay = measured("planted-delay", "20ms", &[1]);
+        off |= shown("delay, in the round", DELAY.as_nanos() as f64, &of_delay, delay);
+        off |= shown("delay, in latency", DELAY.as_nanos() as f64, &of_delay, p50);
+        off |= shown("delay, as lateness", DELAY.as_nanos() as f64, &of_delay, late);
+        let of_cpu = measured("planted-cpu", "20ms", &[20]);
+        off |= shown("CPU time", CPU.as_nanos() as f64, &of_cpu, cpu);
+        let of_memory = measured("planted-memory", "200ms", &[50, 200, 400, 800]);
+        let bytes = |model: &str| {
+            let series: Vec<&Cell> = of_memory.iter().filter(|cell| cell.model == model).collect();
+            bytes_per_job(&series).unwrap()
+        };
+        off |= row("memory, bytes", MEMORY as f64, bytes("planted-memory") - bytes("threads"));
+    }
+    if wanted("recorder") {
+        recorder();
+    }
+    std::process::exit(i32::from(off));
+}
+
+/// `threads` and a planted model beside it, in shuffled rounds.
+fn measured(planted: &str, sleep: &str, scales: &[usize]) -> Vec<Cell> {
+    let text = format!("name = \"planted\"\njob = [{{ sleep = \"{sleep}\" }}]");
+    let results = std::env::temp_dir().join(format!("paceline-trust-{}", std::process::id()));
+    let order = Order {
+        workloads: vec![Workload::parse("planted.toml", &text).unwrap()],
+        models: vec![models::find("threads").unwrap(), models::find(planted).unwrap()],
+        choice: Choice { scales: scales.to_vec(), ..Choice::default() },
+        rounds: 15,
+        budget: Duration::from_mins(2),
+        seed: 1,
+        pin: false,
+        to_the_limit: false,
+        results: results.clone(),
+    };
+    let cells = run(&order, Program::this().unwrap(), None).unwrap().cells;
+    std::fs::remove_dir_all(results).unwrap();
+    cells
+}
+
+/// Prints the difference of a figure between both models, and returns whether it is off by more than 2 %.
+fn shown(what: &str, planted: f64, cells: &[Cell], figure: impl Fn(&Cell) -> f64) -> bool {
+    let of = |planted: bool| {
+        figure(cells.iter().find(|cell| cell.model.starts_with("planted") == planted).unwrap())
+    };
+    row(what, planted, of(true) - of(false))
+}
+
+fn row(what: &str, planted: f64, recovered: f64) -> bool {
+    let ratio = recovered / planted;
+    let off = (ratio - 1.0).abs() > 0.02;
+    let word = if off { "  OFF BY MORE THAN 2 %" } else { "" };
+    println!("{what:20} {planted:>12.0} {recovered:>12.0}    {ratio:.4}{word}");
+    off
+}
+
+/// A round of jobs that do nothing, with the recorder and without, in turns: what it costs for each job.
+fn recorder() {
+    const JOBS: usize = 1_000_000;
+    const PAIRS: usize = 11;
+    println!(
+        "\nmodel                 a job, ns    recorded, ns    the recorder, ns (median of {PAIRS} pairs)"
+    );
+    let job = Workload::parse("empty.toml", "name = \"empty\"\njob = []").unwrap();
+    for name in ["sequential", "tokio-current-thread", "rayon"] {
+        let about = &models::find(name).unwrap().about;
+        let workers = about.workers(&[2])[0];
+        let arm = models::find(name).unwrap().start(&Settings { workers: workers.unwrap_or(1) });
+        let arm = arm.unwrap();
+        let ready = Prepared::new(about, &job, JOBS, workers, about.placements[0]);
+        let begun = now();
+        let mut pairs: Vec<(f64, f64)> = (0..=PAIRS)
+            .map(|_| {
+                let plain = ready.round(&*arm).unwrap().as_nanos() as f64;
+                let recorded = ready.record(&*arm, 1).unwrap().times_ns[0] as f64;
+                (plain / JOBS as f64, recorded / JOBS as f64)
+            })
+            .skip(1)
+            .collect();
+        assert!(now() - begun < Duration::from_mins(2), "it took too long to mean anything");
+        pairs.sort_unstable_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
+        let (plain, recorded) = pairs[PAIRS / 2];
+        println!("{name:20} {plain:>10.1} {recorded:>15.1} {:>19.1}", recorded - plain);
+    }
+}

@@ -1,0 +1,96 @@
+//! What the machine did besides us while something was measured.
+
+use std::fs;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The machine's counters, or what was added to them during a measurement. All zero where the system has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Meanwhile {
+    /// Time of all CPUs, in ticks of the kernel, mostly hundredths of a second.
+    pub cpu_ticks: u64,
+    /// The part of it that the hypervisor gave to others.
+    pub steal_ticks: u64,
+    /// Time in which some task waited for a CPU, in microseconds.
+    pub pressure_us: u64,
+}
+
+impl Meanwhile {
+    /// The counters as they are.
+    #[must_use]
+    pub fn now() -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        Meanwhile {
+            pressure_us: pressure(&read("/proc/pressure/cpu")).unwrap_or(0),
+            ..cpu(&read("/proc/stat")).unwrap_or_default()
+        }
+    }
+
+    /// What was added since `before`.
+    #[must_use]
+    pub fn since(self, before: Meanwhile) -> Meanwhile {
+        Meanwhile {
+            cpu_ticks: self.cpu_ticks.saturating_sub(before.cpu_ticks),
+            steal_ticks: self.steal_ticks.saturating_sub(before.steal_ticks),
+            pressure_us: self.pressure_us.saturating_sub(before.pressure_us),
+        }
+    }
+
+    /// The share of the time in which some task waited for a CPU; `None` where too little was seen to say.
+    #[must_use]
+    pub fn pressure_share(self, cpus: usize) -> Option<f64> {
+        // A tick is 10 ms on every Linux that matters here.
+        let wall_us = self.cpu_ticks as f64 / cpus.max(1) as f64 * 10_000.0;
+        (self.cpu_ticks > 0).then(|| (self.pressure_us as f64 / wall_us).min(1.0))
+    }
+
+    /// The share of the CPUs' time that was stolen; `None` where too little was seen to say.
+    #[must_use]
+    pub fn steal_share(self) -> Option<f64> {
+        (self.cpu_ticks > 0).then(|| self.steal_ticks as f64 / self.cpu_ticks as f64)
+    }
+}
+
+impl std::iter::Sum for Meanwhile {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Meanwhile::default(), |a, b| Meanwhile {
+            cpu_ticks: a.cpu_ticks + b.cpu_ticks,
+            steal_ticks: a.steal_ticks + b.steal_ticks,
+            pressure_us: a.pressure_us + b.pressure_us,
+        })
+    }
+}
+
+/// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in
+/// user time already.
+fn cpu(stat: &str) -> Option<Meanwhile> {
+    let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let ticks: Vec<u64> = numbers.take(8).filter_map(|number| number.parse().ok()).collect();
+    (ticks.len() == 8).then(|| Meanwhile {
+        cpu_ticks: ticks.iter().sum(),
+        steal_ticks: ticks[7],
+        pressure_us: 0,
+    })
+}
+
+fn pressure(text: &str) -> Option<u64> {
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    some.split_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_words_are_understood() {
+        let found = cpu("cpu  10 20 30 400 5 6 7 22 8 0\ncpu0 1 2 3\n").unwrap();
+        assert_eq!((found.cpu_ticks, found.steal_ticks), (500, 22));
+        assert_eq!(found.steal_share(), Some(0.044));
+        assert_eq!(cpu(""), None);
+        let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\nfull avg10=0 total=9\n";
+        assert_eq!(pressure(text), Some(12_345));
+        assert_eq!(Meanwhile::default().steal_share(), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a process has used of the machine so far, as the kernel counts it for the process as a whole.
+
+use std::fs;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What this process has used, its threads that have ended included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// CPU time in user mode, in nanoseconds.
+    pub user_cpu_ns: u64,
+    /// CPU time in the kernel.
+    pub system_cpu_ns: u64,
+    /// Context switches because a thread waited.
+    pub voluntary_switches: u64,
+    /// Context switches because another thread was given the CPU.
+    pub involuntary_switches: u64,
+    /// Page faults that needed no disk.
+    pub minor_faults: u64,
+    /// Page faults that did.
+    pub major_faults: u64,
+}
+
+impl Usage {
+    /// Up to now. All zero where the system does not tell.
+    #[must_use]
+    pub fn now() -> Self {
+        let Ok(used) = getrusage(UsageWho::RUSAGE_SELF) else { return Usage::default() };
+        let ns = |time: nix::sys::time::TimeVal| {
+            time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_usec().unsigned_abs() * 1_000
+        };
+        let count = |number: i64| number.unsigned_abs();
+        Usage {
+            user_cpu_ns: ns(used.user_time()),
+            system_cpu_ns: ns(used.system_time()),
+            voluntary_switches: count(used.voluntary_context_switches()),
+            involuntary_switches: count(used.involuntary_context_switches()),
+            minor_faults: count(used.minor_page_faults()),
+            major_faults: count(used.major_page_faults()),
+        }
+    }
+
+    /// What was used since `before`.
+    #[must_use]
+    pub fn since(self, before: Usage) -> Usage {
+        Usage {
+            user_cpu_ns: self.user_cpu_ns.saturating_sub(before.user_cpu_ns),
+            system_cpu_ns: self.system_cpu_ns.saturating_sub(before.system_cpu_ns),
+            voluntary_switches: self.voluntary_switches.saturating_sub(before.voluntary_switches),
+            involuntary_switches: self
+                .involuntary_switches
+                .saturating_sub(before.involuntary_switches),
+            minor_faults: self.minor_faults.saturating_sub(before.minor_faults),
+            major_faults: self.major_faults.saturating_sub(before.major_faults),
+        }
+    }
+
+    /// User and system CPU time together, in nanoseconds.
+    #[must_use]
+    pub fn cpu_ns(self) -> u64 {
+        self.user_cpu_ns + self.system_cpu_ns
+    }
+}
+
+/// Forgets the greatest resident memory so far, and returns what is resident now, in bytes; `None` where the system has
+/// no such thing.
+pub(super) fn reset_memory_peak() -> Option<u64> {
+    // Linux: "5" resets the peak to what is resident now.
+    fs::write("/proc/self/clear_refs", "5").ok()?;
+    memory("VmRSS:")
+}
+
+/// The greatest resident memory since the last reset, in bytes.
+pub(super) fn memory_peak() -> Option<u64> {
+    memory("VmHWM:")
+}
+
+fn memory(field: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_and_memory_show() {
+        let before = Usage::now();
+        let resident = reset_memory_peak();
+        std::hint::black_box(crate::job::compute(1, 20_000_000));
+        let block = vec![1_u8; 32 << 20];
+        std::hint::black_box(&block);
+        drop(block);
+        let used = Usage::now().since(before);
+        assert!(used.cpu_ns() > 1_000_000 && used.minor_faults > 100, "{used:?}");
+        if let Some(resident) = resident {
+            let peak = memory_peak().unwrap();
+            assert!(peak >= resident + (32 << 20) - (1 << 20), "{peak} after {resident}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The tape: where the times of a round's jobs are noted while they run, all of it allocated beforehand.
+
+use std::{
+    iter,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// A counter that goes up by itself: what the times of jobs are taken from, cheaper than the clock.
+pub type Ticks = fn() -> u64;
+
+/// Room for the times of a round.
+pub struct Tape {
+    ticks: Ticks,
+    ticks_per_ns: f64,
+    times: Box<[Times]>,
+    jobs: usize,
+    /// Places that are taken: those of the jobs come first, then those of their children.
+    taken: AtomicUsize,
+    lateness: Box<[AtomicU64]>,
+    woken: AtomicUsize,
+    /// Sleeps of children that found no place.
+    lost: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Times {
+    began: AtomicU64,
+    ended: AtomicU64,
+    asleep: AtomicU64,
+}
+
+/// What a round left on the tape.
+#[derive(Debug)]
+pub struct Noted {
+    /// When each job was first polled, and when it had its receipt, in ticks.
+    pub jobs: Vec<(u64, u64)>,
+    /// How much longer than they were told to each sleep lasted, in nanoseconds, in no order.
+    pub lateness_ns: Vec<u64>,
+    /// Sleeps that found no room.
+    pub lost: usize,
+}
+
+impl Tape {
+    /// Room for `jobs` jobs, `children` children of theirs, and `sleeps` sleeps of all of them.
+    #[must_use]
+    pub fn new(
+        ticks: Ticks,
+        ticks_per_ns: f64,
+        jobs: usize,
+        children: usize,
+        sleeps: usize,
+    ) -> Self {
+        let times = iter::repeat_with(Times::default).take(jobs + children).collect();
+        let lateness = iter::repeat_with(AtomicU64::default).take(sleeps).collect();
+        Tape {
+            ticks,
+            ticks_per_ns,
+            times,
+            jobs,
+            taken: AtomicUsize::new(jobs),
+            lateness,
+            woken: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether it has room for a round of so many jobs.
+    #[must_use]
+    pub fn holds(&self, jobs: usize) -> bool {
+        self.jobs >= jobs
+    }
+
+    /// Reads what a round of `jobs` jobs left, and makes room for the next.
+    pub fn take(&self, jobs: usize) -> Noted {
+        let woken = self.woken.swap(0, Relaxed);
+        self.taken.store(self.jobs, Relaxed);
+        let kept = woken.min(self.lateness.len());
+        Noted {
+            jobs: self.times[..jobs.min(self.jobs)]
+                .iter()
+                .map(|times| (times.began.load(Relaxed), times.ended.load(Relaxed)))
+                .collect(),
+            lateness_ns: self.lateness[..kept].iter().map(|late| late.load(Relaxed)).collect(),
+            lost: woken - kept + self.lost.swap(0, Relaxed),
+        }
+    }
+
+    #[inline]
+    pub(super) fn began(&self, place: u32) {
+        if let Some(times) = self.times.get(place as usize) {
+            times.began.store((self.ticks)(), Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(super) fn ended(&self, place: u32) {
+        if let Some(times) = self.times.get(place as usize) {
+            times.ended.store((self.ticks)(), Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(super) fn child(&self) -> u32 {
+        u32::try_from(self.taken.fetch_add(1, Relaxed)).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    pub(super) fn asleep(&self, place: u32) {
+        if let Some(times) = self.times.get(place as usize) {
+            times.asleep.store((self.ticks)(), Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(super) fn woke(&self, place: u32, duration: Duration) {
+        let now = (self.ticks)();
+        let Some(times) = self.times.get(place as usize) else {
+            self.lost.fetch_add(1, Relaxed);
+            return;
+        };
+        if let Some(late) = self.lateness.get(self.woken.fetch_add(1, Relaxed)) {
+            let slept = now.saturating_sub(times.asleep.load(Relaxed)) as f64 / self.ticks_per_ns;
+            late.store((slept - duration.as_nanos() as f64).max(0.0) as u64, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The files of a record: written line by line, whole whenever a run is killed, and taken up again.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Cell, Round, Run, SCHEMA};
+
+const RUN: &str = "run.json";
+const CELLS: &str = "cells.jsonl";
+const ROUNDS: &str = "rounds.jsonl";
+
+/// Writes the record of a run, line by line.
+pub struct Writer {
+    folder: PathBuf,
+    cells: File,
+    rounds: File,
+}
+
+impl Writer {
+    /// Makes the folder of `run` under `results`, and writes what is known.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is written is plain data.
+    pub fn create(results: &Path, run: &Run) -> Result<Self, String> {
+        let folder = results.join(&run.id);
+        let mut text = serde_json::to_string_pretty(run).expect("a run is plain data");
+        text.push('\n');
+        fs::create_dir_all(&folder)
+            .and_then(|()| write_whole(&folder.join(RUN), &text))
+            .map_err(|error| unwritable(&folder, &error))?;
+        Self::open(folder)
+    }
+
+    /// Takes up the record in `folder`. A last line that was torn is cut off.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written, or another process writes to it.
+    pub fn resume(folder: &Path) -> Result<Self, String> {
+        let writer = Self::open(folder.to_owned())?;
+        for name in [CELLS, ROUNDS] {
+            cut_torn_line(&folder.join(name)).map_err(|error| unwritable(folder, &error))?;
+        }
+        Ok(writer)
+    }
+
+    fn open(folder: PathBuf) -> Result<Self, String> {
+        let open = |name| {
+            let file = OpenOptions::new().create(true).append(true).open(folder.join(name));
+            file.map_err(|error| unwritable(&folder, &error))
+        };
+        let (cells, rounds) = (open(CELLS)?, open(ROUNDS)?);
+        // Where the file system has no locks, nothing is lost but this check.
+        if matches!(cells.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+            let folder = folder.display();
+            return Err(format!("another paceline writes to {folder}: wait for it, or stop it"));
+        }
+        Ok(Writer { folder, cells, rounds })
+    }
+
+    /// Where the record is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends a cell, and waits until it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written.
+    pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
+        append(&mut self.cells, &self.folder, CELLS, cell)
+    }
+
+    /// Appends a round, and waits until it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written.
+    pub fn write_round(&mut self, round: &Round) -> Result<(), String> {
+        append(&mut self.rounds, &self.folder, ROUNDS, round)
+    }
+}
+
+/// One write: a line is either there or torn, and a torn last line is known for what it is.
+fn append(
+    file: &mut File,
+    folder: &Path,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<(), String> {
+    let mut line = serde_json::to_string(value).expect("it is plain data");
+    line.push('\n');
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(|error| {
+        let path = folder.join(name);
+        format!("cannot write to {}: {error}; make room and go on with --resume", path.display())
+    })
+}
+
+fn unwritable(folder: &Path, error: &io::Error) -> String {
+    format!("cannot write the record to {}: {error}; choose another place", folder.display())
+}
+
+/// Writes a whole file aside and renames it.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = File::create(&aside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(aside, path)
+}
+
+fn cut_torn_line(path: &Path) -> io::Result<()> {
+    let text = fs::read(path)?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
+    }
+    Ok(())
+}
+
+/// A record, read.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// What holds for the whole run.
+    pub run: Run,
+    /// The cells that have ended.
+    pub cells: Vec<Cell>,
+    /// The rounds, of cells that have not ended too.
+    pub rounds: Vec<Round>,
+}
+
+/// Reads a record. A last line that was torn by a crash is left out.
+///
+/// # Errors
+///
+/// Returns a sentence where it is not a record, or is one of a newer paceline.
+pub fn read(folder: &Path) -> Result<Record, String> {
+    let path = folder.join(RUN);
+    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
+    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if schema > u64::from(SCHEMA) {
+        let place = folder.display();
+        return Err(format!(
+            "{place} has schema {schema}, and this paceline reads up to {SCHEMA}: use a newer paceline"
+        ));
+    }
+    Ok(Record {
+        folder: folder.to_owned(),
+        run: serde_json::from_value(value).map_err(|error| fault(&error))?,
+        cells: lines(&folder.join(CELLS))?,
+        // Runs of criterion have none.
+        rounds: if folder.join(ROUNDS).exists() { lines(&folder.join(ROUNDS))? } else { vec![] },
+    })
+}
+
+fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
+    let place = path.display();
+    // As bytes: a torn line may end in the middle of a character.
+    let text = fs::read(path).map_err(|error| format!("{place}: {error}"))?;
+    let mut read = Vec::new();
+    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        match serde_json::from_slice(line) {
+            // Without its end even a line that can be read may have lost some of its last number.
+            _ if !line.ends_with(b"\n") => {}
+            Ok(value) => read.push(value),
+            Err(error) => return Err(format!("{place}:{}: {error}", index + 1)),
+        }
+    }
+    Ok(read)
+}

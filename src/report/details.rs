@@ -1,0 +1,86 @@
+//! What a run knows of each series besides its throughput: latency, timers, CPU, switches and memory.
+
+use std::time::Duration;
+
+use super::{
+    figures::{count, long},
+    table::{in_order, list_table, series_name},
+};
+use crate::{
+    record::{Cell, State},
+    stats::slope,
+};
+
+/// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
+/// scales. Empty where nothing of this was measured.
+#[must_use]
+pub(super) fn details(cells: &[&Cell]) -> String {
+    let of = |cell: &&Cell| (cell.model.clone(), cell.workers);
+    let several = in_order(cells.iter().map(|cell| cell.workers)).len() > 2;
+    let rows: Vec<Vec<String>> = in_order(cells.iter().map(of))
+        .into_iter()
+        .filter_map(|name| {
+            let series: Vec<&Cell> = cells
+                .iter()
+                .copied()
+                .filter(|cell| of(cell) == name && cell.state == State::Ok)
+                .collect();
+            let last = series.iter().max_by_key(|cell| cell.scale)?;
+            let latency = last.latency.as_ref()?;
+            let used = last.resources?;
+            let ns = |ns: u64| long(Duration::from_nanos(ns));
+            let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
+            let cpu = used.user_cpu_ns_per_job + used.system_cpu_ns_per_job;
+            let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
+            let name = if several { series_name(&name.0, name.1) } else { name.0 };
+            let idle = used.idle_cpu_share.map(|share| format!("{:.1}%", share * 100.0));
+            Some(vec![
+                name,
+                count(last.scale),
+                ns(latency.ns_p50),
+                ns(latency.ns_p99),
+                ns(latency.ns_p999),
+                ns(latency.ns_max),
+                late.unwrap_or_default(),
+                ns(cpu as u64),
+                format!("{switches:.2}"),
+                bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
+                idle.unwrap_or_default(),
+            ])
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = [
+        "model",
+        "scale",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "timer late",
+        "CPU/job",
+        "switches/job",
+        "bytes/job",
+        "idle CPU",
+    ];
+    format!("latency from the intended start, and what a job uses\n{}\n", list_table(&head, &rows))
+}
+
+/// The slope of memory over scales of one series, in bytes; `None` where it says nothing: the largest batch must have
+/// added a MiB more than the smallest, for the kernel counts pages in bundles.
+#[must_use]
+pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
+    const LEAST: f64 = (1 << 20) as f64;
+    let point = |cell: &&Cell| {
+        let added = cell.resources?.rss_bytes_added?;
+        Some((cell.scale as f64, added as f64))
+    };
+    let points: Vec<(f64, f64)> = series.iter().filter_map(point).collect();
+    let ends = points
+        .iter()
+        .map(|(_, y)| *y)
+        .fold((f64::MAX, f64::MIN), |(least, most), y| (least.min(y), most.max(y)));
+    (ends.1 - ends.0 >= LEAST).then(|| slope(&points)).flatten().filter(|slope| *slope > 0.0)
+}

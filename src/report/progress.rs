@@ -1,0 +1,48 @@
+//! Progress on standard error while something is measured, and only on a terminal.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::figures::long;
+use crate::measure::now;
+
+/// A line that says what is measured and how long it may still take.
+pub struct Progress {
+    line: ProgressBar,
+    start: Instant,
+}
+
+impl Progress {
+    /// Begins, with so many rounds to go.
+    #[must_use]
+    pub fn start(rounds: u64) -> Self {
+        // Where standard error is no terminal, indicatif draws nothing.
+        let bar = ProgressBar::new(rounds);
+        let style = ProgressStyle::with_template("[{pos}/{len}] {elapsed} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Progress { line: bar, start: now() }
+    }
+
+    /// Says what is measured now, and how much of the budget is left.
+    pub fn show(&self, what: &str, budget: Duration) {
+        let done = self.line.position();
+        let guess = (done > 0).then(|| {
+            let left = self.line.length().unwrap_or(0).saturating_sub(done);
+            (now() - self.start).mul_f64(left as f64 / done as f64)
+        });
+        let left = guess.unwrap_or(budget).min(budget);
+        self.line.set_message(format!("{what}; at most {} left", long(left)));
+        self.line.tick();
+    }
+
+    /// Says that so many rounds are to go: those of a cell that ended early are done with.
+    pub fn left(&mut self, rounds: u64) {
+        self.line.set_position(self.line.length().unwrap_or(0).saturating_sub(rounds));
+    }
+
+    /// Clears the line.
+    pub fn end(self) {
+        self.line.finish_and_clear();
+    }
+}

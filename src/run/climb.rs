@@ -1,0 +1,87 @@
+//! `--to-the-limit`: a series climbs the scales, twofold each, until its model refuses, fails or leaves the budget.
+
+use std::time::Duration;
+
+use super::{Order, going::Going};
+use crate::{
+    job::bounds,
+    measure::interrupt::interrupted,
+    plan::{Planned, cells},
+    record::{Cell, Record, State, Writer},
+    report::{Progress, long},
+    session::Session,
+};
+
+/// Climbs every series of the plan, from its smallest scale on.
+pub(super) fn climb(
+    order: &Order,
+    session: &mut Session,
+    writer: &mut Writer,
+    unfinished: Option<&Record>,
+    left: &dyn Fn() -> Duration,
+) -> Result<Vec<Cell>, String> {
+    let planned = cells(&order.workloads, &order.models, &order.choice);
+    let series: Vec<&Planned<'_>> = planned
+        .chunk_by(|a, b| {
+            a.workload.name == b.workload.name
+                && a.entry.about.name == b.entry.about.name
+                && a.workers == b.workers
+        })
+        .map(|of_series| &of_series[0])
+        .collect();
+    let mut progress = Progress::start(series.len() as u64);
+    let mut all = Vec::new();
+    for (index, first) in series.iter().enumerate() {
+        let mut scale = first.scale;
+        let mut last = None;
+        while !interrupted() {
+            let cell = Planned { scale, ..**first };
+            let share = left() / u32::try_from(series.len() - index).unwrap_or(u32::MAX);
+            progress.show(
+                &format!("{} on {} at {scale}", cell.workload.name, cell.entry.about.name),
+                left(),
+            );
+            let mut going = Going::new(&cell, 1, unfinished);
+            let ended = match over(&cell, session, last, share) {
+                Some(why) if going.ended.is_none() => {
+                    let ended = cell.ended(State::Skipped, why);
+                    writer.write(&ended)?;
+                    Some(ended)
+                }
+                _ => {
+                    going.refuse(session, share, writer)?;
+                    if going.needs(0) {
+                        going.round(session, 0, share, writer)?;
+                    }
+                    going.ended
+                }
+            };
+            let Some(ended) = ended else { break };
+            last = ended.round_ns.map(|round| (scale, Duration::from_nanos(round.value as u64)));
+            let broke = ended.state != State::Ok;
+            all.push(ended);
+            let next = scale.saturating_mul(2);
+            if broke || next as u64 > bounds::SCALE.most {
+                break;
+            }
+            scale = next;
+        }
+        progress.left((series.len() - index - 1) as u64);
+    }
+    progress.end();
+    Ok(all)
+}
+
+/// Why a batch of this scale, after one of half of it, would not fit into what is left for the series.
+fn over(
+    cell: &Planned<'_>,
+    session: &Session,
+    last: Option<(usize, Duration)>,
+    share: Duration,
+) -> Option<String> {
+    let predicted = cell.predict(session.compute_ns, last).saturating_mul(3);
+    (last.is_some() && predicted > share).then(|| {
+        let (needs, has) = (long(predicted), long(share));
+        format!("3 batches would take {needs}, and what is left of the budget for them is {has}")
+    })
+}

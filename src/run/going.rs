@@ -1,0 +1,252 @@
+//! A cell under way: its rounds so far, and the cell of the record that they make together.
+
+use std::time::Duration;
+
+use crate::{
+    machine::{Meanwhile, cores},
+    measure::{Distribution, Histogram, HostError, nanoseconds},
+    plan::Planned,
+    record::{Cell, Estimate, Record, Resources, Round, State, Writer},
+    report::{long, rounds_of},
+    session::{Session, ended_by},
+    stats::{median_and_range, modes},
+};
+
+/// How long timed batches of one process last together, at least, where a single one is shorter.
+const SLICE: Duration = Duration::from_millis(50);
+/// The most timed batches of one process.
+const MOST: u128 = 1000;
+/// How long a started model is left without jobs, to see what it uses then.
+const IDLE: Duration = Duration::from_millis(100);
+/// Batches of one length in a process, at least: to warm up, to time, to record.
+const BATCHES: u32 = 3;
+
+/// A cell under way.
+pub(super) struct Going<'a> {
+    planned: &'a Planned<'a>,
+    wanted: u32,
+    rounds: Vec<Round>,
+    /// Once it has ended.
+    pub(super) ended: Option<Cell>,
+}
+
+impl<'a> Going<'a> {
+    /// Takes up what `record` has of it.
+    pub(super) fn new(planned: &'a Planned<'a>, wanted: u32, record: Option<&Record>) -> Self {
+        let rounds = record.iter().flat_map(|record| &record.rounds);
+        let rounds = rounds.filter(|round| planned.is_of(round));
+        let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
+        Going { planned, wanted, rounds: rounds.cloned().collect(), ended: ended.cloned() }
+    }
+
+    pub(super) fn label(&self) -> String {
+        let Planned { workload, entry, scale, .. } = self.planned;
+        format!("{} on {} at {scale}", workload.name, entry.about.name)
+    }
+
+    /// Whether this round of it is still to be run.
+    pub(super) fn needs(&self, round: u32) -> bool {
+        self.ended.is_none() && !self.rounds.iter().any(|done| done.round == round)
+    }
+
+    pub(super) fn rounds_left(&self, wanted: u32) -> u64 {
+        (0..wanted).filter(|round| self.needs(*round)).count() as u64
+    }
+
+    /// Ends it at once where it cannot run, or cannot fit into `budget`, or has all its rounds.
+    pub(super) fn refuse(
+        &mut self,
+        session: &Session,
+        budget: Duration,
+        writer: &mut Writer,
+    ) -> Result<(), String> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        let bound = self.planned.bound(session.compute_ns);
+        let least = bound.saturating_mul(BATCHES * self.wanted);
+        if let Some(why) = session.refusal(self.planned) {
+            return self.end(self.planned.ended(State::Refused, why), writer);
+        }
+        if self.rounds.len() >= self.wanted as usize {
+            return self.end(self.cell(session), writer);
+        }
+        if self.rounds.is_empty() && least > budget {
+            let why = format!(
+                "{}, and as many to warm up and to record, take at least {}, and the budget is {}",
+                rounds_of(self.wanted, bound),
+                long(least),
+                long(budget)
+            );
+            return self.end(self.planned.ended(State::Skipped, why), writer);
+        }
+        Ok(())
+    }
+
+    /// Runs a round in a process of its own, and ends the cell where it is the last, or where it went wrong.
+    pub(super) fn round(
+        &mut self,
+        session: &mut Session,
+        round: u32,
+        left: Duration,
+        writer: &mut Writer,
+    ) -> Result<(), String> {
+        let bound = self.planned.bound(session.compute_ns);
+        if left.is_zero() || left < bound.saturating_mul(BATCHES) {
+            let cell = if self.rounds.is_empty() {
+                let why = format!(
+                    "the budget was used up before it; a round takes at least {}",
+                    long(bound)
+                );
+                self.planned.ended(State::Skipped, why)
+            } else {
+                self.cell(session)
+            };
+            return self.end(cell, writer);
+        }
+        match self.measure(session, round, left + Duration::from_secs(5)) {
+            Ok(done) => {
+                writer.write_round(&done)?;
+                self.rounds.push(done);
+                if self.rounds.len() >= self.wanted as usize {
+                    return self.end(self.cell(session), writer);
+                }
+                Ok(())
+            }
+            Err(HostError::Interrupted) => Ok(()),
+            Err(HostError::Silent(patience)) => {
+                let why =
+                    format!("a round did not end within the {} left of the budget", long(patience));
+                self.end(self.planned.ended(State::Skipped, why), writer)
+            }
+            Err(error) => self.end(ended_by(self.planned, &error), writer),
+        }
+    }
+
+    fn end(&mut self, cell: Cell, writer: &mut Writer) -> Result<(), String> {
+        writer.write(&cell)?;
+        self.ended = Some(cell);
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        session: &mut Session,
+        round: u32,
+        patience: Duration,
+    ) -> Result<Round, HostError> {
+        let planned = self.planned;
+        let mut host = session.host(planned)?;
+        let attest = session.warm_up(&mut host, planned, patience)?;
+        let once = u128::from(attest.elapsed_ns.max(1));
+        let count = (SLICE.as_nanos() / once).clamp(1, MOST) as u64;
+        let before = session.mark()?;
+        let (times, used) = host.rounds(count, patience)?;
+        let (server, meanwhile) = session.since(&before)?;
+        let recorded = host.record(count, patience)?;
+        let idle_ns = if round == 0 {
+            let used = host.idle(IDLE, patience)?;
+            Some((used.cpu_ns(), nanoseconds(IDLE)))
+        } else {
+            None
+        };
+        Ok(Round {
+            workload: planned.workload.name.clone(),
+            model: planned.entry.about.name.into(),
+            scale: planned.scale,
+            workers: planned.workers,
+            placement: planned.placement,
+            round,
+            times_ns: times.into_iter().map(nanoseconds).collect(),
+            attest,
+            used,
+            server_cpu_ns: nanoseconds(server),
+            recorded,
+            idle_ns,
+            meanwhile,
+        })
+    }
+
+    /// What the rounds make together.
+    fn cell(&self, session: &Session) -> Cell {
+        let rounds = &self.rounds;
+        let median = |round: &Round| {
+            let times: Vec<f64> = round.times_ns.iter().map(|ns| *ns as f64).collect();
+            median_and_range(&times).0
+        };
+        let medians: Vec<f64> = rounds.iter().map(median).collect();
+        let interval = format!("median, least and greatest of {} processes", medians.len());
+        let bound = self.planned.bound(session.compute_ns).as_secs_f64();
+        let all_times: Vec<f64> =
+            rounds.iter().flat_map(|round| &round.times_ns).map(|ns| *ns as f64).collect();
+        let jobs = self.jobs();
+        let server_ns = rounds.iter().map(|round| round.server_cpu_ns).sum::<u64>();
+        let resources = self.resources();
+        let p99s: Vec<f64> = rounds
+            .iter()
+            .filter_map(|round| Some(round.recorded.latency.as_ref()?.ns_p99 as f64))
+            .collect();
+        let merged = |of: fn(&Round) -> &Option<Distribution>| {
+            merge(rounds.iter().filter_map(|round| of(round).as_ref()))
+        };
+        Cell {
+            rounds_ns: medians.iter().map(|ns| *ns as u64).collect(),
+            attest: rounds.last().map(|round| round.attest.clone()),
+            bound_jobs_per_second: (bound > 0.0).then(|| self.planned.scale as f64 / bound),
+            cpu_ns_per_job: Some(resources.user_cpu_ns_per_job + resources.system_cpu_ns_per_job),
+            server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
+            latency: merged(|round| &round.recorded.latency),
+            latency_ns_p99: (!p99s.is_empty()).then(|| estimate(&p99s)),
+            service_time: merged(|round| &round.recorded.service_time),
+            timer_lateness: merged(|round| &round.recorded.timer_lateness),
+            modes: modes(&all_times),
+            resources: Some(resources),
+            ..self.planned.measured(State::Ok, Some(estimate(&medians)), interval)
+        }
+    }
+
+    /// The jobs of all timed batches.
+    fn jobs(&self) -> f64 {
+        let batches: usize = self.rounds.iter().map(|round| round.times_ns.len()).sum();
+        batches as f64 * self.planned.scale as f64
+    }
+
+    fn resources(&self) -> Resources {
+        let (rounds, jobs) = (&self.rounds, self.jobs());
+        let per_job = |of: fn(&Round) -> u64| rounds.iter().map(of).sum::<u64>() as f64 / jobs;
+        let middle = |of: &dyn Fn(&Round) -> Option<u64>| {
+            let seen: Vec<f64> = rounds.iter().filter_map(of).map(|bytes| bytes as f64).collect();
+            (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
+        };
+        let meanwhile: Meanwhile = rounds.iter().map(|round| round.meanwhile).sum();
+        let idle = rounds.iter().find_map(|round| round.idle_ns);
+        Resources {
+            rss_bytes: middle(&|round| round.attest.rss_bytes),
+            rss_bytes_added: middle(&|round| {
+                Some(round.attest.rss_bytes_max?.saturating_sub(round.attest.rss_bytes?))
+            }),
+            user_cpu_ns_per_job: per_job(|round| round.used.user_cpu_ns),
+            system_cpu_ns_per_job: per_job(|round| round.used.system_cpu_ns),
+            idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
+            voluntary_switches_per_job: per_job(|round| round.used.voluntary_switches),
+            involuntary_switches_per_job: per_job(|round| round.used.involuntary_switches),
+            minor_faults_per_job: per_job(|round| round.used.minor_faults),
+            major_faults_per_job: per_job(|round| round.used.major_faults),
+            threads: rounds.iter().filter_map(|round| round.attest.process_threads).max(),
+            steal_share: meanwhile.steal_share(),
+            cpu_pressure_share: meanwhile.pressure_share(cores()),
+        }
+    }
+}
+
+fn estimate(values: &[f64]) -> Estimate {
+    let (value, lower, upper) = median_and_range(values);
+    Estimate { value, lower, upper }
+}
+
+fn merge<'d>(all: impl Iterator<Item = &'d Distribution>) -> Option<Distribution> {
+    let mut sum = Histogram::default();
+    // A record whose histogram cannot be read was refused when it was resumed.
+    all.filter_map(|one| one.histogram().ok()).for_each(|one| sum.merge(&one));
+    sum.distribution()
+}

@@ -1,0 +1,73 @@
+//! Which run there is to go on with, and whether it may be: on the same machine, with the same definitions.
+
+use std::{fs, path::Path};
+
+use crate::{
+    job::Workload,
+    machine::{build, fingerprint},
+    record::{Record, read},
+};
+
+/// Why a run cannot be gone on with.
+pub enum Unfit {
+    /// What was asked for is not what was begun.
+    Usage(String),
+    /// The machine, or the build, is another.
+    Environment(String),
+}
+
+/// The newest run of this instrument in `results`.
+///
+/// # Errors
+///
+/// Returns why there is none to go on with.
+pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
+    let none = || {
+        let place = results.display();
+        Unfit::Usage(format!(
+            "{place} has no run to go on with: begin one without --resume, or say where it is with --out"
+        ))
+    };
+    let entries = fs::read_dir(results).map_err(|_| none())?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.contains("-rounds-")).collect();
+    // They begin with the date.
+    names.sort_unstable();
+    let newest = names.pop().ok_or_else(none)?;
+    read(&results.join(newest)).map_err(Unfit::Usage)
+}
+
+impl Record {
+    /// Checks that this run may be gone on with here and now.
+    ///
+    /// # Errors
+    ///
+    /// Returns why not.
+    pub fn may_go_on(&self, workloads: &[Workload]) -> Result<(), Unfit> {
+        let id = &self.run.id;
+        for workload in workloads {
+            let begun = self.run.workloads.iter().find(|begun| begun.name == workload.name);
+            if begun.is_none_or(|begun| begun.source != workload.source) {
+                return Err(Unfit::Usage(format!(
+                    "the definition of `{}` has changed since {id} began: begin a new run without --resume",
+                    workload.name
+                )));
+            }
+        }
+        let here = fingerprint();
+        if here.hash != self.run.fingerprint.hash {
+            return Err(Unfit::Environment(format!(
+                "{id} was begun on another machine or with another build (fingerprint {}, here {}): begin a new run \
+                 without --resume",
+                self.run.fingerprint.hash, here.hash
+            )));
+        }
+        if build() != self.run.build {
+            return Err(Unfit::Environment(format!(
+                "{id} was begun by another build of paceline, with other versions of its crates: begin a new run \
+                 without --resume"
+            )));
+        }
+        Ok(())
+    }
+}

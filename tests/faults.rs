@@ -1,0 +1,268 @@
+//! Whatever way a run ends, what had ended is kept, nothing stays behind, and it can be gone on with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use paceline::{
+    job::mix,
+    record::{Record, State, read},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Four cells of three rounds, each some tens of milliseconds long.
+const COMMAND: [&str; 11] = [
+    "run",
+    "sleep",
+    "yield",
+    "--model",
+    "tokio,pool",
+    "--scale",
+    "10",
+    "--rounds",
+    "3",
+    "--budget",
+    "60s",
+];
+
+fn paceline(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn resume(folder: &Path) -> Output {
+    paceline(folder).args(["run", "--resume"]).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn only_run(folder: &Path) -> Option<PathBuf> {
+    let runs: Vec<PathBuf> =
+        fs::read_dir(folder.join("results")).ok()?.map(|entry| entry.unwrap().path()).collect();
+    assert!(runs.len() <= 1, "{runs:?}");
+    runs.into_iter().next()
+}
+
+fn record(folder: &Path) -> Option<Record> {
+    only_run(folder).filter(|run| run.join("rounds.jsonl").exists()).map(|run| read(&run).unwrap())
+}
+
+fn children(id: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+fn kill(id: u32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(id as i32).unwrap(), signal);
+}
+
+fn await_end(ids: &BTreeSet<u32>) {
+    let gone = |id: &u32| !Path::new(&format!("/proc/{id}/task")).exists();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !ids.iter().all(gone) {
+        assert!(Instant::now() < deadline, "left behind: {ids:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until the run has written a round.
+fn await_round(folder: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while record(folder).is_none_or(|record| record.rounds.is_empty()) {
+        assert!(Instant::now() < deadline, "no round was written");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn wait(mut child: Child) -> Output {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it does not end");
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Kills the parent or a child at a random moment, then goes on, and checks that all is as it was and comes to its end.
+fn killed_at_random(seed: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    let (when, whom) = (mix(seed), mix(seed + 1));
+    thread::sleep(Duration::from_millis(when % 1500));
+    let family: BTreeSet<u32> = children(parent.id()).into_iter().collect();
+    if whom.is_multiple_of(3) && !family.is_empty() {
+        // A child: the run goes on, and at most a cell has failed of it.
+        kill(*family.iter().nth((whom / 3) as usize % family.len()).unwrap(), Signal::KILL);
+        let ended = wait(parent);
+        let code = ended.status.code();
+        assert!(matches!(code, Some(0 | 1 | 3)), "{code:?}: {}", text(&ended.stderr));
+        if code != Some(1) {
+            let cells = record(folder.path()).unwrap().cells;
+            assert_eq!(cells.len(), 4);
+            let failed = cells.iter().filter(|cell| cell.state != State::Ok);
+            assert!(
+                failed.clone().all(|cell| cell.state == State::Failed && cell.reason.is_some())
+            );
+            assert_eq!(failed.count() > 0, code == Some(3));
+        }
+        return await_end(&family);
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    await_end(&family);
+    let Some(before) = record(folder.path()) else { return };
+    let after = resume(folder.path());
+    assert_eq!(after.status.code(), Some(0), "{}", text(&after.stderr));
+    let record = record(folder.path()).unwrap();
+    assert_eq!((record.cells.len(), record.rounds.len()), (4, 12));
+    assert_eq!(record.cells[..before.cells.len()], before.cells[..]);
+    let mut rounds = BTreeSet::new();
+    for round in &record.rounds {
+        let name = (round.workload.clone(), round.model.clone(), round.round);
+        assert!(rounds.insert(name), "a round was run twice");
+    }
+}
+
+#[test]
+fn a_run_killed_at_random_moments_loses_no_finished_cell_and_goes_on() {
+    // PACELINE_KILLS=100 is what docs/validity.md reports.
+    let times = std::env::var("PACELINE_KILLS").map_or(5, |times| times.parse().unwrap());
+    for seed in 0..times {
+        killed_at_random(seed);
+    }
+}
+
+#[test]
+fn a_torn_line_is_cut_off_and_its_cell_measured_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = paceline(folder.path()).args(COMMAND).output().unwrap();
+    assert_eq!(whole.status.code(), Some(0), "{}", text(&whole.stderr));
+    let run = only_run(folder.path()).unwrap();
+    for name in ["cells.jsonl", "rounds.jsonl"] {
+        let lines = fs::read(run.join(name)).unwrap();
+        fs::write(run.join(name), &lines[..lines.len() - 1]).unwrap();
+    }
+    assert_eq!(read(&run).unwrap().cells.len(), 3, "a line without its end is not one");
+    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    let record = read(&run).unwrap();
+    assert_eq!((record.cells.len(), record.rounds.len()), (4, 12));
+}
+
+#[test]
+fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    await_round(folder.path());
+    kill(run.id(), Signal::INT);
+    let ended = wait(run);
+    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("--resume goes on"), "{}", text(&ended.stderr));
+    assert!(text(&ended.stdout).contains("record: "), "what there is is shown");
+    assert!(record(folder.path()).unwrap().cells.iter().all(|cell| cell.state == State::Ok));
+    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    assert_eq!(record(folder.path()).unwrap().cells.len(), 4);
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    await_round(folder.path());
+    kill(run.id(), Signal::INT);
+    kill(run.id(), Signal::INT);
+    assert_eq!(wait(run).status.code(), Some(130));
+}
+
+#[test]
+fn a_child_that_hangs_is_skipped_with_the_time_it_was_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", "sleep", "--model", "tokio", "--scale", "1", "--budget", "1s"];
+    let run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    // Whatever host there is, it is stopped, not ended: it hangs.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline && Path::new(&format!("/proc/{}/task", run.id())).exists() {
+        let host = |id: &u32| {
+            fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains("__host")
+        };
+        if let Some(host) = children(run.id()).into_iter().find(host) {
+            kill(host, Signal::STOP);
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let ended = wait(run);
+    let cells = record(folder.path()).unwrap().cells;
+    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+    assert_eq!(cells[0].state, State::Skipped);
+    assert!(cells[0].reason.as_ref().unwrap().contains("did not end within"), "{cells:?}");
+}
+
+#[test]
+fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // A limit on the size of files stands for the disk: the line that crosses it is written in part.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 32; exec {} {}",
+        env!("CARGO_BIN_EXE_paceline"),
+        COMMAND.join(" ")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
+    let full = shell.stdin(Stdio::null()).output().unwrap();
+    let said = text(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write to") && said.contains("--resume"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let before = record(folder.path()).unwrap();
+    assert!(!before.rounds.is_empty() && before.rounds.len() < 12);
+    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    let after = record(folder.path()).unwrap();
+    assert_eq!((after.cells.len(), after.rounds.len()), (4, 12));
+}
+
+#[test]
+fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing = resume(folder.path());
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(text(&nothing.stderr).contains("no run to go on with"), "{}", text(&nothing.stderr));
+
+    let job = folder.path().join("mine.toml");
+    fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"1ms\" }]").unwrap();
+    let arguments = ["run", "mine.toml", "--model", "tokio", "--scale", "2", "--rounds", "1"];
+    assert!(paceline(folder.path()).args(arguments).status().unwrap().success());
+    assert_eq!(resume(folder.path()).status.code(), Some(0), "nothing is left to do");
+
+    let same = paceline(folder.path()).args(arguments).arg("--resume").output().unwrap();
+    assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+    let other = ["run", "sleep", "--scale", "2", "--resume"];
+    let other = paceline(folder.path()).args(other).output().unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert!(text(&other.stderr).contains("was begun by `"), "{}", text(&other.stderr));
+
+    fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"2ms\" }]").unwrap();
+    let changed = resume(folder.path());
+    assert_eq!(changed.status.code(), Some(2));
+    assert!(text(&changed.stderr).contains("definition of `mine` has changed"));
+    fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"1ms\" }]").unwrap();
+
+    let head = only_run(folder.path()).unwrap().join("run.json");
+    let here = fs::read_to_string(&head).unwrap();
+    let hash = read(head.parent().unwrap()).unwrap().run.fingerprint.hash;
+    fs::write(&head, here.replace(&hash, "0123456789abcdef")).unwrap();
+    let elsewhere = resume(folder.path());
+    assert_eq!(elsewhere.status.code(), Some(6));
+    assert!(text(&elsewhere.stderr).contains("another machine"), "{}", text(&elsewhere.stderr));
+}
