@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    doctor::{self, examine},
     job::{Bound, bounds},
     measure::{Program, interrupt},
     models::{self, Entry, MODELS},
@@ -37,6 +38,8 @@ enum Command {
     Run(RunArguments),
     /// Put a server under load, in an open or a closed loop, and show its latency.
     Load(load::LoadArguments),
+    /// Whether this machine is fit to measure, and what to do about it where it is not.
+    Doctor(Listing),
 }
 
 #[derive(Args)]
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Workloads(listing) => list_workloads(listing.format),
         Command::Run(arguments) => measure(arguments),
         Command::Load(arguments) => load::run(arguments),
+        Command::Doctor(listing) => diagnose(listing.format),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -185,6 +189,16 @@ fn list_workloads(format: Format) -> Result<u8, Wrong> {
         &["workload", "scales", "what it shows"],
         &workloads.iter().map(row).collect::<Vec<_>>(),
     ))
+}
+
+fn diagnose(format: Format) -> Result<u8, Wrong> {
+    let program = Program::this().map_err(|error| Wrong(INTERNAL, error.to_string()))?;
+    let diagnosis = examine(&program);
+    match format {
+        Format::Json => say_json(&diagnosis)?,
+        Format::Table => say(&doctor::table(&diagnosis))?,
+    };
+    Ok(if diagnosis.verdict.fit { 0 } else { ENVIRONMENT })
 }
 
 fn measure(asked: &RunArguments) -> Result<u8, Wrong> {

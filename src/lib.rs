@@ -18,6 +18,7 @@
 //! * [`run`]: the instrument of rounds, a fresh process each;
 //! * [`load`]: the instrument of load, on servers;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
+//! * [`doctor`]: whether this machine is fit to measure;
 //! * [`cli`]: the command line.
 
 // Blank lines keep rustfmt from sorting what stands in reading order.
@@ -53,5 +54,7 @@ pub mod run;
 pub mod load;
 
 pub mod bench;
+
+pub mod doctor;
 
 pub mod cli;

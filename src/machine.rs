@@ -1,11 +1,20 @@
-//! This machine: its fingerprint, how this program was built, and the limits that a cell may run into.
+//! This machine: its fingerprint, how this program was built, the limits that a cell may run into, and what the system
+//! shows of itself.
 
 mod fingerprint;
+mod group;
 mod limits;
 mod meanwhile;
+pub mod memory;
 mod pin;
+mod system;
 
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
-pub use limits::{Limits, dropped_connections, refusal};
+pub use group::Group;
+pub use limits::{
+    Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
+    refusal,
+};
 pub use meanwhile::Meanwhile;
 pub use pin::{allowed_cpus, pin};
+pub use system::{CpuTicks, SoftHard, System};

@@ -3,17 +3,21 @@
 
 mod clock;
 pub mod echo;
+mod fitness;
 mod histogram;
 pub mod host;
 pub mod interrupt;
 pub mod load;
 mod process;
+mod raise;
 mod round;
 mod serve;
 mod usage;
 
 pub use clock::{compute_ns, nanoseconds, now, utc};
+pub use fitness::{clock_ns, keep_busy, same_work, wake_errors};
 pub use histogram::{Distribution, Histogram};
 pub use process::{Host, HostError, Program, spawned};
+pub use raise::raise_limits;
 pub use round::{Attest, Fault, Prepared, Recorded};
 pub use usage::Usage;

@@ -58,7 +58,7 @@ pub static MODELS: &[Entry] = &[
 static MORE: OnceLock<&'static [Entry]> = OnceLock::new();
 
 /// Adds models of your own, which hosts of this program then know too. Call it before
-/// [`spawned`](crate::measure::spawned), once; a second call changes nothing.
+/// `measure::spawned`, once; a second call changes nothing.
 pub fn add(models: &'static [Entry]) {
     let _ = MORE.set(models);
 }

@@ -118,17 +118,22 @@ impl Planned<'_> {
         self.cannot_honour()
             .or_else(|| unavailable.cloned())
             .or_else(|| about.lacks_for(self.workload))
-            .or_else(|| refusal(limits, about, self.workload, self.scale))
+            .or_else(|| refusal(limits, about, self.workload, self.scale, self.lanes()))
+    }
+
+    /// How many of its jobs can be under way at once.
+    fn lanes(&self) -> usize {
+        let workers = self.workers.unwrap_or(self.scale).max(1);
+        if holds_worker(&self.entry.about) { workers.min(self.scale) } else { self.scale }
     }
 
     /// The least time that a round can take, by the definition, the model's lanes and this machine's cores, where a
     /// round of `compute` takes `compute_ns`.
     #[must_use]
     pub fn bound(&self, compute_ns: f64) -> Duration {
-        let about = &self.entry.about;
         let (workload, scale) = (self.workload, self.scale);
         let workers = self.workers.unwrap_or(scale).max(1);
-        let lanes = if holds_worker(about) { workers.min(scale) } else { scale };
+        let lanes = self.lanes();
         let waits = if lanes == scale {
             workload.floor(scale)
         } else {

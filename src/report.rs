@@ -13,4 +13,4 @@ pub use load::load_table;
 pub use print::{print, print_error};
 pub use progress::Progress;
 pub(crate) use table::rounds_of;
-pub use table::{cells_table, limits_table, list_table, summary};
+pub use table::{cells_table, limits_table, list_table, list_table_within, summary};

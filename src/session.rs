@@ -6,8 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use crate::{
     machine::{Limits, Meanwhile, allowed_cpus, dropped_connections, pin},
     measure::{
-        Attest, Fault, Host, HostError, Program, compute_ns,
-        echo::{EchoServer, raise_descriptor_limit},
+        Attest, Fault, Host, HostError, Program, compute_ns, echo::EchoServer, raise_limits,
     },
     plan::Planned,
     record::{Cell, ModelInfo, State},
@@ -26,14 +25,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// Lifts the limit of open files as far as allowed, and starts the echo server. Which of `models` can run was
+    /// Lifts the soft limits as far as allowed, and starts the echo server. Which of `models` can run was
     /// found out when the record was begun.
     ///
     /// # Errors
     ///
     /// Returns a sentence where the echo server does not start.
     pub fn start(program: Program, models: &[ModelInfo]) -> Result<Self, String> {
-        raise_descriptor_limit();
+        raise_limits();
         let echo =
             program.echo().map_err(|error| format!("cannot start the echo server: {error}"))?;
         Ok(Session {

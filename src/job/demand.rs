@@ -21,6 +21,8 @@ pub struct Demand {
     pub round_trips: u64,
     /// Bytes sent, all round trips together.
     pub bytes: u64,
+    /// Bytes of messages held at once, at most: a job has one buffer for the message that it exchanges.
+    pub held: u64,
     /// Hops.
     pub hops: u64,
     /// Connections opened, all together.
@@ -68,6 +70,7 @@ impl Demand {
             Step::Exchange { bytes, times } => Demand {
                 round_trips: *times,
                 bytes: times.saturating_mul(*bytes as u64),
+                held: *bytes as u64,
                 units: *times,
                 ..none
             },
@@ -93,6 +96,7 @@ impl Demand {
             units: all(self.units),
             round_trips: all(self.round_trips),
             bytes: all(self.bytes),
+            held: all(self.held),
             hops: all(self.hops),
             connects: all(self.connects),
             sockets: all(self.sockets),
@@ -115,6 +119,7 @@ impl Sum for Demand {
             units: a.units.saturating_add(b.units),
             round_trips: a.round_trips.saturating_add(b.round_trips),
             bytes: a.bytes.saturating_add(b.bytes),
+            held: a.held.max(b.held),
             hops: a.hops.saturating_add(b.hops),
             connects: a.connects.saturating_add(b.connects),
             sockets: a.sockets.max(b.sockets),
@@ -146,6 +151,16 @@ mod tests {
         assert_eq!((demand.sockets, demand.connects), (4, 4));
         assert_eq!((demand.units, demand.depth), (11, 2));
         assert_eq!((demand.children, demand.sleeps), (3, 4));
+    }
+
+    #[test]
+    fn messages_of_children_are_held_at_once_and_those_of_steps_one_after_another() {
+        let message = |bytes| Step::Exchange { bytes, times: 9 };
+        let child = vec![Step::Connect, message(100), message(40)];
+        let steps =
+            [Step::Connect, message(250), Step::Gather { width: 3, of: Box::new(child.into()) }];
+        assert_eq!(Demand::of(&steps).held, 300);
+        assert_eq!(Demand::of(&steps[..2]).held, 250);
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Workload {
             units: usual.units.max(other.units),
             round_trips: usual.round_trips.max(other.round_trips),
             bytes: usual.bytes.max(other.bytes),
+            held: usual.held.max(other.held),
             hops: usual.hops.max(other.hops),
             connects: usual.connects.max(other.connects),
             sockets: usual.sockets.max(other.sockets),

@@ -2,8 +2,14 @@
 
 use std::fs;
 
+use bytesize::ByteSize;
 use rustix::process::{Resource, getrlimit};
 
+use super::{
+    group::Group,
+    memory::{least_memory, memory_available},
+    system::number,
+};
 use crate::{
     job::Workload,
     measure::echo::ADDRESSES,
@@ -27,20 +33,26 @@ pub struct Limits {
     pub maps: Option<u64>,
     /// Ephemeral ports for each loopback address.
     pub ports: Option<u64>,
+    /// Memory that can be had, in bytes.
+    pub memory: Option<u64>,
 }
 
 /// Descriptors that a process has besides its jobs' connections.
-const OTHER_FILES: u64 = 40;
+pub const OTHER_FILES: u64 = 40;
 /// Maps that a process has besides its stacks.
-const OTHER_MAPS: u64 = 500;
+pub const OTHER_MAPS: u64 = 500;
+/// Memory maps of a thread: its stack, the stack on which it would report that the former overflowed, and their guard
+/// pages. Measured: 40 071 maps with 10 002 threads.
+pub const THREAD_MAPS: u64 = 4;
+/// Memory maps of a coroutine: its stack and its guard page.
+const COROUTINE_MAPS: u64 = 2;
 /// Threads that a machine runs besides ours.
-const OTHER_THREADS: u64 = 300;
+pub const OTHER_THREADS: u64 = 300;
 
 impl Limits {
     /// This machine's.
     #[must_use]
     pub fn here() -> Self {
-        let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
         let ports = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
         let ports = ports.and_then(|range| {
             let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u64>().ok());
@@ -51,9 +63,12 @@ impl Limits {
             processes: getrlimit(Resource::Nproc).current,
             system_threads: number("/proc/sys/kernel/threads-max"),
             pids: number("/proc/sys/kernel/pid_max"),
-            group_pids: number("/sys/fs/cgroup/pids.max"),
+            group_pids: Group::here().pids,
             maps: number("/proc/sys/vm/max_map_count"),
+            // Closed connections that wait out their minute are not subtracted: a port is held only towards the
+            // same port of the same address, and each echo server listens on new ones.
             ports: ports.map(|(first, last)| last.saturating_sub(first) + 1),
+            memory: memory_available(),
         }
     }
 }
@@ -68,23 +83,23 @@ pub fn dropped_connections() -> Option<u64> {
     names.zip(values).find(|(name, _)| *name == "ListenDrops")?.1.parse().ok()
 }
 
-/// Why this machine cannot run `scale` jobs of `workload` on a model, if so, with the number needed, the number there
-/// is, and the command that lifts the limit.
+/// Why this machine cannot run `scale` jobs of `workload` on a model that has `lanes` of them under way at once, if so:
+/// with the number needed, the number there is, and the command that lifts the limit.
 #[must_use]
 pub fn refusal(
     limits: &Limits,
     about: &About,
     workload: &Workload,
     scale: usize,
+    lanes: usize,
 ) -> Option<String> {
-    let (demand, scale) = (workload.demand(), scale as u64);
-    let tasks = demand.tasks.saturating_mul(scale);
-    let sockets = demand.sockets.saturating_mul(scale);
+    let demand = workload.demand();
+    let tasks = demand.tasks.saturating_mul(lanes as u64);
+    let sockets = demand.sockets.saturating_mul(lanes as u64);
     let (threads, maps) = match about.task {
         Task::Heap => (0, 0),
-        Task::Thread => (tasks, tasks.saturating_mul(2)),
-        // A stack and its guard page.
-        Task::Stack => (0, tasks.saturating_mul(2)),
+        Task::Thread => (tasks, tasks.saturating_mul(THREAD_MAPS)),
+        Task::Stack => (0, tasks.saturating_mul(COROUTINE_MAPS)),
     };
     let files = if sockets == 0 { 0 } else { sockets + OTHER_FILES };
     let needs = [
@@ -108,12 +123,28 @@ pub fn refusal(
         ),
         ("memory maps", maps, OTHER_MAPS, limits.maps, "sysctl -w vm.max_map_count="),
     ];
-    needs.into_iter().find_map(|(what, need, others, limit, command)| {
+    let counted = needs.into_iter().find_map(|(what, need, others, limit, command)| {
         let limit = limit.filter(|limit| need > 0 && need.saturating_add(others) > *limit)?;
         let need = need.saturating_add(others);
         let space = if command.ends_with('=') { "" } else { " " };
         Some(format!("needs {need} {what}, has {limit}; lift it with: {command}{space}{need}"))
+    });
+    counted.or_else(|| {
+        let need = least_memory(about, workload, scale, lanes);
+        let there_is = limits.memory.filter(|there_is| need > *there_is)?;
+        Some(format!(
+            "needs at least {} of memory, {} can be had; take a smaller scale, end other programs, or raise the limit \
+             of this control group (memory.max) if it has one",
+            bytes(need),
+            bytes(there_is)
+        ))
     })
+}
+
+/// A number of bytes as people read it: `2.5 GiB`.
+#[must_use]
+pub fn bytes(number: u64) -> String {
+    ByteSize(number).display().iec().to_string()
 }
 
 #[cfg(test)]
@@ -129,11 +160,32 @@ mod tests {
         group_pids: None,
         maps: Some(65_530),
         ports: Some(28_232),
+        memory: Some(1 << 30),
     };
 
     fn says(model: &str, workload: &str, scale: usize) -> Option<String> {
         let about = &models::find(model).unwrap().about;
-        refusal(&NARROW, about, &workloads::find(workload).unwrap(), scale)
+        refusal(&NARROW, about, &workloads::find(workload).unwrap(), scale, scale)
+    }
+
+    #[test]
+    fn ten_million_sleepers_fit_into_24_gib_and_not_into_one() {
+        let why = says("tokio", "sleep", 10_000_000).unwrap();
+        assert!(why.contains("at least 2.5 GiB of memory, 1.0 GiB can be had"), "{why}");
+        let about = &models::find("tokio").unwrap().about;
+        let sleep = workloads::find("sleep").unwrap();
+        for memory in [Some(24 << 30), None] {
+            let limits = Limits { memory, ..NARROW };
+            assert_eq!(refusal(&limits, about, &sleep, 10_000_000, 10_000_000), None);
+        }
+    }
+
+    #[test]
+    fn a_model_whose_jobs_take_turns_needs_the_sockets_of_those_under_way() {
+        let about = &models::find("pool").unwrap().about;
+        let echo = workloads::find("echo").unwrap();
+        assert_eq!(refusal(&NARROW, about, &echo, 1_000_000, 2), None);
+        assert!(refusal(&NARROW, about, &echo, 1_000_000, 1_000_000).is_some());
     }
 
     #[test]
@@ -152,5 +204,7 @@ mod tests {
         assert!(says("threads", "sleep", 100_000).unwrap().contains("threads"));
         assert!(says("threads", "switch", 20_000).is_some(), "a partner is a thread too");
         assert_eq!(says("threads", "sleep", 10_000), None);
+        let maps = says("threads", "sleep", 17_000).unwrap();
+        assert!(maps.contains("vm.max_map_count=68500"), "a thread has four: {maps}");
     }
 }

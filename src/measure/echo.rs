@@ -16,9 +16,11 @@ use mio::{
     net::{TcpListener, TcpStream},
     unix::SourceFd,
 };
-use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::clock::{cpu_time, nanoseconds};
+use super::{
+    clock::{cpu_time, nanoseconds},
+    raise::raise_limits,
+};
 use crate::model::BACKLOG;
 
 /// Loopback addresses that the server listens on: each has all the ephemeral ports for itself.
@@ -35,22 +37,13 @@ const CHUNK: usize = 64 << 10;
 ///
 /// Returns an error where no address can be bound or the poller fails.
 pub fn serve() -> io::Result<()> {
-    raise_descriptor_limit();
+    raise_limits();
     let mut server = Server::bind()?;
     let mut output = io::stdout().lock();
     let addresses: Vec<String> = server.addresses()?.iter().map(SocketAddr::to_string).collect();
     writeln!(output, "{}", addresses.join(" "))?;
     output.flush()?;
     server.run(&mut output)
-}
-
-/// Lifts the soft limit of open files to the hard one, for this process and its children, as far as it may.
-pub fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-        let _ = setrlimit(Resource::Nofile, raised);
-    }
 }
 
 struct Server {

@@ -34,7 +34,7 @@ pub use loaded::{
 };
 pub use schedule::{Arrivals, BURST};
 
-use super::{Fault, echo::raise_descriptor_limit};
+use super::{Fault, raise_limits};
 use answer::Rendered;
 use loaded::Reply;
 
@@ -151,7 +151,7 @@ impl Order {
 ///
 /// Returns an error where a standard stream is gone.
 pub fn serve() -> io::Result<()> {
-    raise_descriptor_limit();
+    raise_limits();
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
         return Ok(());

@@ -21,11 +21,17 @@ const WIDTH: usize = 120;
 /// A plain table with a head.
 #[must_use]
 pub fn list_table(head: &[&str], rows: &[Vec<String>]) -> String {
+    list_table_within(usize::MAX, head, rows)
+}
+
+/// The same, no wider than `most` columns.
+#[must_use]
+pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width() as u16)
+        .set_width(width().min(most) as u16)
         .set_header(head.to_vec());
     for row in rows {
         table.add_row(row);

@@ -1,0 +1,327 @@
+//! Judging what this machine allows: descriptors, threads, ports, memory, CPUs.
+//!
+//! A count of something that jobs use up is judged by how many jobs it is enough for: those of the suite's core
+//! workloads run at 1000 and at 10 000 at once.
+
+use super::{Finding, Judgement};
+use crate::{
+    machine::{
+        Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, SoftHard, System, THREAD_MAPS, bytes,
+    },
+    measure::echo::ADDRESSES,
+    report::count,
+};
+
+/// A limit that is enough for so many jobs at once is good.
+pub const MANY_JOBS: u64 = 10_000;
+/// One that is not even enough for so many is bad: every curve of the suite would end before it bends.
+pub const SOME_JOBS: u64 = 1_000;
+/// With so much memory the million sleepers of `sleep` run on every model, of which the dearest takes 1.3 GiB.
+pub const MUCH_MEMORY: u64 = 2 << 30;
+/// With less, 10 000 threads do not fit (24 KiB each at least) beside what a system keeps for itself.
+pub const LITTLE_MEMORY: u64 = 256 << 20;
+/// CPUs from which on the echo server and the jobs have one each, and the jobs more than one.
+pub const ENOUGH_CPUS: usize = 4;
+/// What a ring of a worker locks on kernels before 5.12, which count it.
+pub const RING: u64 = 512 << 10;
+
+/// A limit that jobs use up.
+struct Counted<'a> {
+    what: &'a str,
+    /// How its figure is written.
+    found: String,
+    /// For how many jobs it is enough; `None` is no limit.
+    jobs: Option<u64>,
+    /// The limit itself.
+    value: Option<u64>,
+    /// What of each job uses it up.
+    unit: &'a str,
+    /// What lifts it.
+    lift: &'a str,
+}
+
+impl Counted<'_> {
+    fn judged(self) -> Finding {
+        let judgement = match self.jobs {
+            Some(jobs) if jobs < SOME_JOBS => Judgement::Bad,
+            Some(jobs) if jobs < MANY_JOBS => Judgement::Fair,
+            _ => Judgement::Good,
+        };
+        let room = self.jobs.map_or_else(String::new, |jobs| {
+            format!("; room for {} {}", count(jobs as usize), self.unit)
+        });
+        let advice = format!("cells that need more are refused; lift it with: {}", self.lift);
+        let finding = Finding::new(self.what, self.found + &room, judgement, &advice);
+        match self.value {
+            Some(value) => finding.with(value as f64, ""),
+            None => finding,
+        }
+    }
+}
+
+/// The limits that jobs use up one by one. Soft limits are no obstacle: the suite lifts them to the hard ones.
+#[must_use]
+pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
+    let both = |limit: SoftHard| format!("soft {}, hard {}", shown(limit.soft), shown(limit.hard));
+    let threads = |limit: Option<u64>| limit.map(|limit| limit.saturating_sub(OTHER_THREADS));
+    let numbers = limits.pids.into_iter().chain(limits.system_threads).min();
+    let addresses = u64::from(ADDRESSES);
+    let mut findings = vec![
+        Counted {
+            what: "open files",
+            found: both(system.files),
+            jobs: system.files.hard.map(|files| files.saturating_sub(OTHER_FILES)),
+            value: system.files.hard,
+            unit: "connections at once",
+            lift: "ulimit -Hn 1048576 (as root), or LimitNOFILE= of the service",
+        }
+        .judged(),
+        Counted {
+            what: "threads of user",
+            found: both(system.processes),
+            jobs: threads(system.processes.hard),
+            value: system.processes.hard,
+            unit: "jobs on threads",
+            lift: "ulimit -Hu 100000 (as root), or LimitNPROC= of the service",
+        }
+        .judged(),
+        Counted {
+            what: "threads of group",
+            found: shown(limits.group_pids),
+            jobs: threads(limits.group_pids),
+            value: limits.group_pids,
+            unit: "jobs on threads",
+            lift: "pids.max of the control group (docker run --pids-limit, TasksMax= of the service)",
+        }
+        .judged(),
+    ];
+    let machine = [
+        (
+            "threads of system",
+            "pid_max, threads-max",
+            numbers,
+            numbers.map(|most| most.saturating_sub(OTHER_THREADS)),
+            "jobs on threads",
+            "sysctl -w kernel.pid_max=4194304 kernel.threads-max=200000",
+        ),
+        (
+            "memory maps",
+            "vm.max_map_count",
+            limits.maps,
+            limits.maps.map(|maps| maps.saturating_sub(OTHER_MAPS) / THREAD_MAPS),
+            "jobs on threads",
+            "sysctl -w vm.max_map_count=1048576",
+        ),
+        (
+            "ephemeral ports",
+            "net.ipv4.ip_local_port_range",
+            limits.ports,
+            limits.ports.map(|ports| ports * addresses),
+            "connections at once",
+            "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"",
+        ),
+        (
+            "queue of connections",
+            "net.core.somaxconn",
+            system.somaxconn,
+            system.somaxconn.map(|queue| queue * addresses),
+            "connections in one burst",
+            "sysctl -w net.core.somaxconn=65535",
+        ),
+    ];
+    for (what, setting, value, jobs, unit, lift) in machine {
+        findings.push(if value.is_some() {
+            let found = format!("{} ({setting})", shown(value));
+            Counted { what, found, jobs, value, unit, lift }.judged()
+        } else {
+            Finding::unknown(what, "a cell that runs into it fails with the reason")
+        });
+    }
+    findings
+}
+
+fn shown(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "unlimited".into(), |limit| count(limit as usize))
+}
+
+/// Closed connections that wait out their minute, and whether their ports can be had before it is over.
+#[must_use]
+pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
+    const WHAT: &str = "closed connections";
+    let Some(reuse) = reuse else {
+        return Finding::unknown(WHAT, "a cell that finds no port fails with the reason");
+    };
+    let waiting =
+        waiting.map_or_else(String::new, |n| format!("{} in TIME_WAIT; ", count(n as usize)));
+    let (found, judgement) = match reuse {
+        0 => ("each holds its port for a minute (tcp_tw_reuse 0)", Judgement::Fair),
+        _ => ("on loopback, ports are had again after a second", Judgement::Good),
+    };
+    let advice = "many rounds with new connections run out of ports: sysctl -w net.ipv4.tcp_tw_reuse=2, the default";
+    Finding::new(WHAT, waiting + found, judgement, advice)
+}
+
+/// CPUs that this process may run on, of those that are switched on.
+#[must_use]
+pub fn cpus(allowed: Option<usize>, online: Option<usize>) -> Finding {
+    let Some(allowed) = allowed else {
+        return Finding::unknown("CPUs", "see that nothing confines this process to a few");
+    };
+    let online = online.unwrap_or(allowed).max(allowed);
+    let (judgement, advice) = if allowed < online {
+        (
+            Judgement::Fair,
+            "this process is confined: others may run on its CPUs; start it without taskset or cpuset",
+        )
+    } else if allowed < ENOUGH_CPUS {
+        (
+            Judgement::Fair,
+            "the echo server takes CPUs from the jobs: compare such figures with each other only, or take 4 CPUs",
+        )
+    } else {
+        (Judgement::Good, "")
+    };
+    Finding::new("CPUs", format!("{allowed} of {online} may be used"), judgement, advice)
+        .with(allowed as f64, "")
+}
+
+/// The CPU time that the control group may use, against the CPUs that models see and start workers for.
+#[must_use]
+pub fn quota(quota: Option<f64>, allowed: Option<usize>) -> Finding {
+    const WHAT: &str = "CPU quota";
+    let Some(quota) = quota else { return Finding::new(WHAT, "none", Judgement::Good, "") };
+    let allowed = allowed.unwrap_or(1);
+    let judgement = if quota < allowed as f64 { Judgement::Bad } else { Judgement::Good };
+    let found = format!("the time of {quota:.2} CPUs, of {allowed} that may be used");
+    let advice = "the kernel stops all threads for the rest of a period once it is used up: lift cpu.max, or confine to \
+                  whole CPUs instead (taskset, docker run --cpuset-cpus)";
+    Finding::new(WHAT, found, judgement, advice).with(quota, "CPUs")
+}
+
+/// Memory that can be had, and the limit of the control group.
+#[must_use]
+pub fn memory(available: Option<u64>, group: Option<u64>) -> Finding {
+    let Some(available) = available else {
+        return Finding::unknown("memory", "see that scales of a million fit");
+    };
+    let judgement = match available {
+        n if n < LITTLE_MEMORY => Judgement::Bad,
+        n if n < MUCH_MEMORY => Judgement::Fair,
+        _ => Judgement::Good,
+    };
+    let limit = group.map_or_else(|| "none".into(), bytes);
+    let found = format!("{} can be had; limit of the control group: {limit}", bytes(available));
+    let advice = "cells that need more are refused: end other programs, or raise memory.max";
+    Finding::new("memory", found, judgement, advice).with(available as f64, "bytes")
+}
+
+/// Locked memory, which rings of older kernels are counted against, on a machine of so many workers.
+#[must_use]
+pub fn locked(limit: SoftHard, workers: usize) -> Finding {
+    let need = RING * workers as u64;
+    let enough = limit.hard.is_none_or(|hard| hard >= need);
+    let judgement = if enough { Judgement::Good } else { Judgement::Fair };
+    let written = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), bytes);
+    let found = format!("soft {}, hard {}", written(limit.soft), written(limit.hard));
+    let advice = format!(
+        "io_uring on kernels before 5.12 locks {} here: ulimit -Hl unlimited (as root)",
+        bytes(need)
+    );
+    let finding = Finding::new("locked memory", found, judgement, &advice);
+    match limit.hard {
+        Some(hard) => finding.with(hard as f64, "bytes"),
+        None => finding,
+    }
+}
+
+/// The models on `io_uring`, each with why it cannot run, and what `kernel.io_uring_disabled` says.
+#[must_use]
+pub fn rings(models: &[(&str, Option<String>)], disabled: Option<u64>) -> Finding {
+    const WHAT: &str = "io_uring";
+    if models.is_empty() {
+        return Finding::unknown(WHAT, "only Linux has it; its models are left out");
+    }
+    let (can, cannot): (Vec<_>, Vec<_>) = models.iter().partition(|(_, why)| why.is_none());
+    let names = |of: &[&(&str, Option<String>)]| {
+        of.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let setting = disabled.map_or_else(String::new, |n| format!(" (kernel.io_uring_disabled {n})"));
+    let Some((_, Some(why))) = cannot.first() else {
+        return Finding::new(WHAT, format!("{} run{setting}", names(&can)), Judgement::Good, "");
+    };
+    let found = format!("{} cannot run{setting}", names(&cannot));
+    Finding::new(WHAT, found, Judgement::Fair, &format!("their cells are refused: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Judgement::{Bad, Fair, Good, Unknown};
+
+    #[test]
+    fn a_quota_below_the_cpus_that_models_see_is_bad() {
+        assert_eq!(quota(Some(1.5), Some(2)).judgement, Bad);
+        assert_eq!(quota(Some(2.0), Some(2)).judgement, Good);
+        assert_eq!(quota(None, Some(2)).judgement, Good);
+        assert!(quota(Some(1.5), Some(2)).found.contains("1.50 CPUs, of 2"));
+    }
+
+    #[test]
+    fn a_limit_is_judged_by_the_jobs_that_it_is_enough_for() {
+        let system = System { files: files(64), ..System::here() };
+        let limits = Limits {
+            files: None,
+            processes: None,
+            system_threads: Some(200_000),
+            pids: Some(4_000),
+            group_pids: Some(900),
+            maps: Some(65_530),
+            ports: Some(100),
+            memory: None,
+        };
+        let judged = |what: &str| {
+            let of = counted(&system, &limits);
+            of.into_iter().find(|finding| finding.what == what).unwrap()
+        };
+        assert_eq!(judged("open files").judgement, Bad);
+        assert!(judged("open files").advice.contains("ulimit -Hn"));
+        assert_eq!(judged("threads of group").judgement, Bad);
+        assert_eq!(judged("threads of system").judgement, Fair);
+        assert_eq!(judged("memory maps").judgement, Good);
+        assert_eq!(
+            judged("memory maps").found,
+            "65 530 (vm.max_map_count); room for 16 257 jobs on threads"
+        );
+        assert_eq!(judged("ephemeral ports").judgement, Bad);
+    }
+
+    fn files(hard: u64) -> SoftHard {
+        SoftHard { soft: Some(hard), hard: Some(hard) }
+    }
+
+    #[test]
+    fn only_what_is_short_gets_advice() {
+        assert_eq!(cpus(Some(2), Some(8)).judgement, Fair);
+        assert!(cpus(Some(2), Some(8)).advice.contains("confined"));
+        assert!(cpus(Some(2), Some(2)).advice.contains("echo server"));
+        assert_eq!((cpus(Some(4), Some(4)).judgement, cpus(None, None).judgement), (Good, Unknown));
+        assert_eq!(memory(Some(24 << 30), None).judgement, Good);
+        assert_eq!(memory(Some(1 << 30), Some(1 << 30)).judgement, Fair);
+        assert_eq!(memory(Some(100 << 20), None).judgement, Bad);
+        assert_eq!(locked(files(64 << 10), 2).judgement, Fair);
+        assert_eq!(locked(SoftHard { soft: None, hard: None }, 64).judgement, Good);
+        assert_eq!(time_wait(Some(30_000), Some(0)).judgement, Fair);
+        assert_eq!(time_wait(Some(30_000), Some(2)).judgement, Good);
+    }
+
+    #[test]
+    fn a_model_without_its_ring_is_named_with_the_reason() {
+        let works = ("compio", None);
+        assert_eq!(rings(std::slice::from_ref(&works), Some(0)).judgement, Good);
+        let finding = rings(&[works, ("monoio", Some("it is switched off".into()))], Some(2));
+        assert_eq!(finding.judgement, Fair);
+        assert!(finding.found.contains("monoio cannot run (kernel.io_uring_disabled 2)"));
+        assert!(finding.advice.contains("switched off"));
+        assert_eq!(rings(&[], None).judgement, Unknown);
+    }
+}

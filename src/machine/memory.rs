@@ -1,0 +1,113 @@
+//! Memory: how much there is, and how much jobs need at the very least.
+//!
+//! The needs are lower bounds: to refuse what would have run is as wrong as to let the kernel kill it. Each is less than
+//! what was measured on Linux 6.18, `x86_64`, as growth of the process and of the kernel's own counters for each job
+//! (`paceline run` with jobs that sleep for seconds), and the figure measured stands beside it.
+
+use std::fs;
+
+use super::group::Group;
+use crate::{
+    job::{Demand, Workload},
+    models::{About, Driver, Task},
+};
+
+/// A job on any model: the receipt that it must return, and the one that it did. Measured: 30 bytes on `sequential`.
+pub const JOB: u64 = 24;
+/// A task of an async runtime, which its handle keeps until it is joined. Measured: 141 bytes on `smol`, 358 on `tokio`.
+pub const TASK: u64 = 120;
+/// A task of an async runtime that waits on a timer or a socket. Measured: 305 bytes on `smol-per-core`, up to 1343 on
+/// `monoio`.
+pub const WAITING_TASK: u64 = 240;
+/// An OS thread: 16 KiB of stack in the kernel, a page of its own stack, a page for the page table of that. Measured:
+/// 16 + 9.7 + 4 KiB, and what the kernel has of it besides.
+pub const THREAD: u64 = 24 << 10;
+/// A coroutine with a stack of its own: the one page of it that it touches at least. Measured: 9 KiB and more on `may`.
+pub const COROUTINE: u64 = 4 << 10;
+/// A connection, both ends of which are here: two sockets, their inodes and their files. Measured: 5.7 KiB.
+pub const CONNECTION: u64 = 4 << 10;
+
+/// The memory in bytes that can be had without swapping, which would measure the disk. The control group's limit
+/// counts where it is less.
+#[must_use]
+pub fn memory_available() -> Option<u64> {
+    let info = fs::read_to_string("/proc/meminfo").ok()?;
+    least(available_in(&info), Group::here().memory_left)
+}
+
+fn least(machine: Option<u64>, group: Option<u64>) -> Option<u64> {
+    machine.into_iter().chain(group).min()
+}
+
+/// `MemAvailable` of `/proc/meminfo`.
+fn available_in(info: &str) -> Option<u64> {
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// The least memory in bytes that `scale` jobs of `workload` need on a model, of which `lanes` can be under way at
+/// once. Jobs that wait are taken to wait all at once, which is what a scale means; of those that never wait, one may be
+/// over before the next begins.
+#[must_use]
+pub fn least_memory(about: &About, workload: &Workload, scale: usize, lanes: usize) -> u64 {
+    let all = (scale as u64).saturating_mul(JOB);
+    // Jobs of two kinds come mixed: so many of those under way are of the rarer.
+    let others = workload.every.as_ref().map_or(0, |(nth, _)| lanes.div_ceil(*nth));
+    let usual = under_way(about, &Demand::of(&workload.job), lanes - others);
+    let other =
+        workload.every.as_ref().map_or(0, |(_, job)| under_way(about, &Demand::of(job), others));
+    all.saturating_add(usual).saturating_add(other)
+}
+
+/// What `jobs` jobs of this demand hold while they are under way.
+fn under_way(about: &About, demand: &Demand, jobs: usize) -> u64 {
+    let waits = !demand.floor.is_zero() || demand.sockets > 0;
+    let (tasks, task) = match (about.task, about.driver) {
+        (Task::Heap, Driver::None) => (0, 0),
+        (Task::Heap, _) if waits => (demand.tasks, WAITING_TASK),
+        (Task::Heap, _) => (1, TASK),
+        (Task::Thread, _) if waits => (demand.tasks, THREAD),
+        (Task::Stack, _) if waits => (demand.tasks, COROUTINE),
+        (Task::Thread | Task::Stack, _) => (0, 0),
+    };
+    let connections = demand.sockets.saturating_mul(CONNECTION).saturating_add(demand.held);
+    tasks.saturating_mul(task).saturating_add(connections).saturating_mul(jobs as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{models, workloads};
+
+    fn least_of(model: &str, workload: &str, scale: usize, lanes: usize) -> u64 {
+        let about = &models::find(model).unwrap().about;
+        least_memory(about, &workloads::find(workload).unwrap(), scale, lanes)
+    }
+
+    #[test]
+    fn the_lesser_of_machine_and_group_counts() {
+        let info = "MemTotal:  24684092 kB\nMemFree: 1 kB\nMemAvailable:   1024 kB\n";
+        assert_eq!(available_in(info), Some(1 << 20));
+        assert_eq!(available_in("MemTotal: 5 kB"), None);
+        assert_eq!(least(Some(9), Some(4)), Some(4));
+        assert_eq!(least(Some(9), None), Some(9));
+        assert_eq!(memory_available().is_some(), cfg!(target_os = "linux"));
+    }
+
+    #[test]
+    fn what_waits_costs_its_task_and_what_runs_one_after_another_next_to_nothing() {
+        assert_eq!(least_of("tokio", "sleep", 1000, 1000), 264_000);
+        assert_eq!(least_of("threads", "sleep", 1000, 1000), 1000 * (24 + 24 * 1024));
+        assert_eq!(least_of("pool", "sleep", 1000, 2), 24_000);
+        assert_eq!(least_of("threads", "cpu", 1000, 1000), 24_000);
+    }
+
+    #[test]
+    fn messages_count_for_as_many_jobs_as_are_under_way() {
+        let message = 64 << 10;
+        let bulk = least_of("tokio", "bulk", 1000, 1000);
+        assert!((1000 * (message + CONNECTION)..1000 * (message + 8192)).contains(&bulk));
+        assert!(least_of("pool", "bulk", 1000, 2) < 3 * (message + 8192));
+    }
+}
