@@ -8,7 +8,9 @@
 
 mod listen;
 
-pub(crate) use listen::{BACKLOG, LOOPBACK, accept_each, accept_std, client_left, listen};
+pub(crate) use listen::{
+    BACKLOG, LOOPBACK, accept_each, accept_std, client_left, hold_port, listen, listen_beside,
+};
 
 use std::{
     convert::Infallible,

@@ -22,9 +22,8 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Compio>>(About {
     family: Family::IoUring,
     package: Some("compio"),
     note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload by \
-           spawn_blocking; as a server, each worker \
-           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
-           on one worker",
+           spawn_blocking; as a server, the kernel deals \
+           connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     leaves: Some(&[]),

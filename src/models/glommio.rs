@@ -11,17 +11,13 @@ use glommio::{
     channels::local_channel,
     net::{TcpListener, TcpStream},
 };
-use rustix::net::{AddressFamily, SocketType, sockopt::set_socket_reuseport};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     About, Driver, Entry, Family,
     per_core::{Core, Cores, LocalStream},
 };
-use crate::{
-    model::{LOOPBACK, volley},
-    perform::Placement,
-};
+use crate::{model::volley, perform::Placement};
 
 pub(super) const ENTRY: Entry = Entry::new::<Cores<Glommio>>(About {
     name: "glommio",
@@ -61,12 +57,9 @@ impl Core for Glommio {
         glommio::spawn_local(task).detach();
     }
 
-    /// A socket that holds the port and does not listen: glommio takes over none, and each core binds its own.
-    fn bind() -> io::Result<net::TcpListener> {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
-        set_socket_reuseport(&socket, true)?;
-        rustix::net::bind(&socket, &LOOPBACK)?;
-        Ok(socket.into())
+    /// Only holds the port: glommio takes over no socket, and binds its own.
+    fn bind(held: &net::TcpListener) -> io::Result<net::TcpListener> {
+        held.try_clone()
     }
 
     fn listen(bound: net::TcpListener) -> io::Result<TcpListener> {

@@ -21,9 +21,8 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Monoio>>(About {
     family: Family::IoUring,
     package: Some("monoio"),
     note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload to a \
-           thread attached to each runtime; as a server, each worker \
-           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
-           on one worker",
+           thread attached to each runtime; as a server, the kernel deals \
+           connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     available: super::io_uring_works::<Monoio>,

@@ -17,7 +17,7 @@ use smol::channel::{self, Sender};
 use super::trust::OnCore;
 use crate::{
     job::Receipt,
-    model::{Model, Runtime, Settings, Stream, accept_each, listen, round_trips},
+    model::{Model, Runtime, Settings, Stream, accept_each, hold_port, listen_beside, round_trips},
 };
 
 /// A runtime that lives on one thread.
@@ -35,12 +35,11 @@ pub(super) trait Core: Copy + Send + Sync + 'static {
     ) -> impl Future<Output = T> + 'static;
     /// Starts `task`, which nobody waits for.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
-    /// Binds what each core then listens by: a socket that all share, so that whichever core is idle takes the next
-    /// connection.
-    fn bind() -> io::Result<TcpListener> {
-        listen()
+    /// Binds what a core listens by, beside the others, at the port of `held`.
+    fn bind(held: &TcpListener) -> io::Result<TcpListener> {
+        listen_beside(held)
     }
-    /// Listens, on the runtime of this thread, by what [`bind`](Self::bind) bound.
+    /// Takes over, on the runtime of this thread, what [`bind`](Self::bind) bound.
     fn listen(bound: TcpListener) -> io::Result<Self::Listener>;
     /// Accepts a connection, and sets `TCP_NODELAY`.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
@@ -214,13 +213,12 @@ impl<C: Core> Runtime for Cores<C> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let socket = C::bind()?;
+        let held = hold_port()?;
         let cores = self.inboxes.len();
         let (listening, listens) = mpsc::channel();
         let (ended, end) = mpsc::channel();
         for core in 0..cores {
-            let (socket, listening, ended) =
-                (socket.try_clone()?, listening.clone(), ended.clone());
+            let (socket, listening, ended) = (C::bind(&held)?, listening.clone(), ended.clone());
             self.on(core, move || async move {
                 let serve = async {
                     let listener = C::listen(socket)?;
@@ -234,7 +232,7 @@ impl<C: Core> Runtime for Cores<C> {
         }
         drop((listening, ended));
         if listens.iter().take(cores).count() == cores {
-            bound(socket.local_addr()?);
+            bound(held.local_addr()?);
         }
         end.recv().expect("a core's server panicked")
     }

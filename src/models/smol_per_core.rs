@@ -18,9 +18,8 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
     name: "smol-per-core",
     family: Family::Async,
     package: Some("smol"),
-    note: "a LocalExecutor per worker, not pinned; one reactor for all; offload by unblock; as a server, each worker \
-           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
-           on one worker",
+    note: "a LocalExecutor per worker, not pinned; one reactor for all; offload by unblock; as a server, the kernel deals \
+           connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),

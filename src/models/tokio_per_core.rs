@@ -17,9 +17,8 @@ use crate::{model::Model, perform::Placement};
 
 pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
     name: "tokio-per-core",
-    note: "a current-thread runtime per worker, not pinned; offload by spawn_blocking; as a server, each worker \
-           accepts from one socket that all share and keeps what it accepts, so that a few connections may be \
-           on one worker",
+    note: "a current-thread runtime per worker, not pinned; offload by spawn_blocking; as a server, the kernel deals \
+           connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
     ..ABOUT
 });
