@@ -27,7 +27,7 @@ use paceline::measure::{
 const MS: u64 = 1_000_000;
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Tests of times must not disturb one another.
+/// Tests of times must not disturb one another, and a script cannot run while another test's new process has it open.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -190,7 +190,9 @@ fn littles_law_holds_where_the_load_is_steady() {
     assert_eq!(loaded.intervals.len(), 2);
     assert!(loaded.little_error_max().unwrap() < 0.05, "{loaded:?}");
     for interval in &loaded.intervals {
-        assert!((8.0..13.0).contains(&interval.mean_in_flight), "{interval:?}");
+        // None is in flight for less than 20 ms; those cut off at an edge are few.
+        let least = interval.completed as f64 * 0.02 * 0.95;
+        assert!(interval.mean_in_flight > least, "{interval:?}");
     }
 }
 
@@ -316,6 +318,7 @@ fn every_fault_of_a_server_ends_the_load_with_a_sentence() {
 
 #[test]
 fn the_child_itself_refuses_addresses_that_are_not_loopback() {
+    let _alone = alone();
     let fault = fault(&order("192.0.2.1:80".parse().unwrap(), open(1.0), 1, 100));
     assert!(fault.to_string().contains("192.0.2.1:80 is not a loopback address"), "{fault}");
 }
@@ -324,6 +327,7 @@ fn the_child_itself_refuses_addresses_that_are_not_loopback() {
 #[cfg(target_os = "linux")]
 fn too_few_descriptors_are_a_fault_that_says_so() {
     use std::io::{BufRead, BufReader};
+    let _alone = alone();
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -n 20; exec \"$0\" __load", env!("CARGO_BIN_EXE_paceline")])
         .stdin(Stdio::piped())
@@ -337,6 +341,30 @@ fn too_few_descriptors_are_a_fault_that_says_so() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
     assert!(said.contains("out of descriptors"), "{said}");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let program = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .unwrap();
+        Program::at(path)
+    };
+    let order = Order { warm_up_ns: 0, ..order(delayed(1), open(10.0), 1, 100) };
+    for (program, words) in [
+        (Program::at(folder.path().join("none")), "cannot be started"),
+        (program("ends", "read line; echo out of luck >&2; exit 7"), "7; it said: out of luck"),
+        (program("talks", "read line; echo nonsense; sleep 5"), "it said \"nonsense\""),
+        // 100 ms of window, 300 ms of the order's patience, and ours.
+        (program("silent", "exec sleep 60"), "no answer within 1s 400ms"),
+    ] {
+        let error = program.load(&order, Duration::from_secs(1)).unwrap_err().to_string();
+        assert!(error.contains(words), "{error} does not say {words:?}");
+    }
 }
 
 #[test]

@@ -50,6 +50,9 @@ impl Driver<'_> {
         let request = &self.requests[connection.request].bytes[connection.address];
         if connection.busy && connection.written < request.len() {
             self.write(index)?;
+            if !self.connections[index].open {
+                return Ok(()); // It was lost, and the event with it.
+            }
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.read(index, event.is_read_closed())?;
