@@ -14,7 +14,9 @@ use crate::{
     perform::Placement,
     plan::{Choice, Planned, cells},
     record::{Cell, ModelInfo, Record, State},
-    report::{cells_table, count, limits_table, list_table, print, print_error, summary},
+    report::{
+        cells_table, count, floor_line, limits_table, list_table, print, print_error, summary,
+    },
     run::{Order, Unfit, run, unfinished},
     start::{model_info, parse_budget, refuse_debug_build},
     workloads,
@@ -223,6 +225,9 @@ fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
                 say(&limits_table(&done.cells))?;
             }
             say(&summary(&done.cells))?;
+            if let Some(floor) = &done.run.timer_floor {
+                say(&floor_line(floor))?;
+            }
             say(&format!("record: {}", done.folder.display()))?
         }
     };

@@ -207,7 +207,7 @@ impl Bench<'_> {
             None => Ok(Usage::default()),
         };
         let before = used(&mut host).map_err(lost)?;
-        let mark = self.session.mark().map_err(lost)?;
+        let mark = self.session.mark(served.connects()).map_err(lost)?;
         let loaded = self.program.load(&ask, START);
         // A server that died says more than the generator, which only lost its connections.
         let after = used(&mut host).map_err(lost)?;

@@ -49,6 +49,9 @@ pub struct Run {
     pub models: Vec<ModelInfo>,
     /// The definitions, word for word.
     pub workloads: Vec<Definition>,
+    /// How much later than it was told to this host wakes a thread from a sleep of a millisecond: no model can do better.
+    #[serde(default)]
+    pub timer_floor: Option<Distribution>,
 }
 
 /// A model, as `paceline models` shows it.

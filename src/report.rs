@@ -7,7 +7,7 @@ mod print;
 mod progress;
 mod table;
 
-pub use details::bytes_per_job;
+pub use details::{bytes_per_job, floor_line};
 pub use figures::{count, long, rate};
 pub use load::load_table;
 pub use print::{print, print_error};

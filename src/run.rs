@@ -44,6 +44,8 @@ pub struct Order {
 
 /// What came of it.
 pub struct Outcome {
+    /// What holds for all of it.
+    pub run: Run,
     /// The cells that ended, in the order of the plan.
     pub cells: Vec<Cell>,
     /// Where the record is.
@@ -78,7 +80,8 @@ pub fn run(
     } else {
         in_rounds(order, &mut session, &mut writer, unfinished, &left)?
     };
-    Ok(Outcome { cells, folder: writer.folder().to_owned(), interrupted: interrupted() })
+    let folder = writer.folder().to_owned();
+    Ok(Outcome { run, cells, folder, interrupted: interrupted() })
 }
 
 fn head(order: &Order) -> Run {

@@ -136,15 +136,16 @@ impl Session {
         Some(format!("needs {needs} open files, has {has}; lift it with: ulimit -n {needs}"))
     }
 
-    /// What the echo server and the machine have done so far.
+    /// What the echo server and the machine have done so far; connections that were dropped matter to jobs that open
+    /// some.
     ///
     /// # Errors
     ///
     /// Returns an error where the server is gone.
-    pub fn mark(&mut self) -> Result<Mark, HostError> {
+    pub fn mark(&mut self, connects: bool) -> Result<Mark, HostError> {
         let server_cpu =
             self.echo.cpu_time().map_err(|error| HostError::Died(error.to_string()))?;
-        let (dropped, machine) = (dropped_connections(), Meanwhile::now());
+        let (dropped, machine) = (connects.then(dropped_connections).flatten(), Meanwhile::now());
         Ok(Mark { server_cpu, dropped, machine })
     }
 
@@ -155,7 +156,7 @@ impl Session {
     /// Returns a fault where connections were dropped meanwhile: each was tried again after a second, and the time is
     /// the queue's, not the model's.
     pub fn since(&mut self, before: &Mark) -> Result<(Duration, Meanwhile), HostError> {
-        let after = self.mark()?;
+        let after = self.mark(before.dropped.is_some())?;
         match (before.dropped, after.dropped) {
             (Some(before), Some(after)) if after > before => {
                 Err(HostError::Fault(Fault::Invalid(format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     job::Workload,
     machine::{build, fingerprint, version_of},
-    measure::utc,
+    measure::{utc, wake_errors},
     models::Entry,
     record::{Definition, ModelInfo, Run, SCHEMA},
 };
@@ -41,6 +41,7 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         build: build(),
         models: models.iter().map(|entry| model_info(entry)).collect(),
         workloads: workloads.iter().map(define).collect(),
+        timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
     }
 }
 

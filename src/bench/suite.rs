@@ -248,7 +248,7 @@ impl Suite {
         if let Some(why) = self.pace.over(round, share) {
             return Ok(planned.ended(State::Skipped, format!("warmed up: {why}")));
         }
-        let before = self.session.mark()?;
+        let before = self.session.mark(planned.workload.demand().connects > 0)?;
         group
             .throughput(Throughput::Elements(planned.scale as u64))
             .measurement_time((round * SAMPLES).max(self.pace.least));

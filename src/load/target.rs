@@ -131,6 +131,11 @@ impl<'a> Served<'a> {
         matches!(self.whose, Whose::Model(..))
     }
 
+    /// Whether its jobs open connections.
+    pub(super) fn connects(&self) -> bool {
+        matches!(&self.whose, Whose::Model(cell, _) if cell.workload.demand().connects > 0)
+    }
+
     pub(super) fn label(&self, drive: Drive) -> String {
         let how = match drive {
             Drive::Open { rate, .. } => format!("{rate:.0} requests per second"),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{
     figures::{count, long},
-    table::{in_order, list_table, series_name},
+    table::{figures_table, in_order, series_name},
 };
 use crate::{
+    measure::Distribution,
     record::{Cell, State},
     stats::slope,
 };
@@ -59,13 +60,26 @@ pub(super) fn details(cells: &[&Cell]) -> String {
         "p99",
         "p99.9",
         "max",
-        "timer late",
+        "sleep late",
         "CPU/job",
-        "switches/job",
+        "switches",
         "bytes/job",
         "idle CPU",
     ];
-    format!("latency from the intended start, and what a job uses\n{}\n", list_table(&head, &rows))
+    format!(
+        "latency from the intended start, and what a job uses\n{}\n",
+        figures_table(&head, &rows)
+    )
+}
+
+/// What this host's timer can do at best.
+#[must_use]
+pub fn floor_line(floor: &Distribution) -> String {
+    let ns = |ns: u64| long(Duration::from_nanos(ns));
+    let (p50, p99) = (ns(floor.ns_p50), ns(floor.ns_p99));
+    format!(
+        "this host wakes a thread from a sleep {p50} late (p50) to {p99} (p99): no model can do better"
+    )
 }
 
 /// The slope of memory over scales of one series, in bytes; `None` where it says nothing: the largest batch must have

@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use super::{
     figures::{long, rate},
-    table::{in_order, list_table, notes},
+    table::{figures_table, in_order, notes},
 };
 use crate::record::{Cell, Knee, Loop, State};
 
@@ -31,7 +31,7 @@ pub fn load_table(cells: &[Cell]) -> String {
                 "start late p99",
                 "generator",
             ];
-            let _ = writeln!(text, "{}", list_table(&head, &rows));
+            let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
         text.push_str(&notes(&of));
         for cell in &of {
@@ -41,7 +41,7 @@ pub fn load_table(cells: &[Cell]) -> String {
         }
     }
     text.push_str(
-        "\nlatency counts from the intended start; generator: its share of a CPU, at most\n",
+        "\nlatency counts from the intended start; late p99: how late the generator came to a start; generator: the CPU that it\nused, at most; past 1 ms or 95 % a cell is invalid\n",
     );
     text
 }

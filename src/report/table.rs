@@ -39,6 +39,18 @@ pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> St
     trimmed(&table)
 }
 
+/// A table of figures, which are never wrapped: names to the left, the rest to the right.
+#[must_use]
+pub(super) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head.to_vec()).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    trimmed(&table)
+}
+
 /// Every cell: a block for each workload, in the order in which they came, and under it what has no figure and why.
 #[must_use]
 pub fn cells_table(cells: &[Cell]) -> String {

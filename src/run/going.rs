@@ -140,7 +140,7 @@ impl<'a> Going<'a> {
         let attest = session.warm_up(&mut host, planned, patience)?;
         let once = u128::from(attest.elapsed_ns.max(1));
         let count = (SLICE.as_nanos() / once).clamp(1, MOST) as u64;
-        let before = session.mark()?;
+        let before = session.mark(planned.workload.demand().connects > 0)?;
         let (times, used) = host.rounds(count, patience)?;
         let (server, meanwhile) = session.since(&before)?;
         let recorded = host.record(count, patience)?;
