@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{Bench, Served};
 use crate::{
-    measure::{load::Drive, nanoseconds},
+    measure::{
+        load::{Drive, SATURATED},
+        nanoseconds,
+    },
     record::{Cell, Knee, KneeStep, State},
 };
 
@@ -25,8 +28,13 @@ impl Bench<'_> {
         let mut steps = Vec::new();
         let limit_ns = nanoseconds(limit);
         for _ in 0..MOST_STEPS {
-            let cell = self.cell(served, Drive::Open { rate: next, arrivals })?;
+            let cell = self.step(served, Drive::Open { rate: next, arrivals })?;
             if matches!(cell.state, State::Refused | State::Failed) {
+                return Some(cell);
+            }
+            // Nothing is known of the server then, so there is no way on.
+            let at_the_end = saturated(&cell);
+            if at_the_end && best.is_none() {
                 return Some(cell);
             }
             let gave_way = gave_way(&cell, limit_ns);
@@ -38,6 +46,9 @@ impl Bench<'_> {
             match gave_way {
                 None => best = Some(cell),
                 Some(why) => broken = Some((next, why)),
+            }
+            if at_the_end {
+                break;
             }
             let held = best.as_ref().and_then(|cell| cell.load.as_ref()?.rate);
             next = match (held, &broken) {
@@ -64,6 +75,24 @@ impl Bench<'_> {
         }
         Some(best)
     }
+
+    /// A step, tried again where the generator was kept from the CPU: on a shared machine that passes.
+    fn step(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
+        const TRIES: u32 = 3;
+        let mut cell = self.cell(served, drive)?;
+        for _ in 1..TRIES {
+            if !saturated(&cell) {
+                break;
+            }
+            cell = self.cell(served, drive)?;
+        }
+        Some(cell)
+    }
+}
+
+/// Whether the generator gave way, and not the server.
+fn saturated(cell: &Cell) -> bool {
+    cell.reason.as_ref().is_some_and(|why| why.starts_with(SATURATED))
 }
 
 /// Why the rate of `cell` is not kept, if so.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     figures::{count, long},
-    table::{figures_table, in_order, series_name},
+    table::{figures_table, in_order, series_name, several_workers},
 };
 use crate::{
     measure::Distribution,
@@ -17,7 +17,7 @@ use crate::{
 #[must_use]
 pub(super) fn details(cells: &[&Cell]) -> String {
     let of = |cell: &&Cell| (cell.model.clone(), cell.workers);
-    let several = in_order(cells.iter().map(|cell| cell.workers)).len() > 2;
+    let several = several_workers(cells);
     let rows: Vec<Vec<String>> = in_order(cells.iter().map(of))
         .into_iter()
         .filter_map(|name| {

@@ -28,7 +28,7 @@ pub fn load_table(cells: &[Cell]) -> String {
                 "max",
                 "service p99",
                 "CPU/req",
-                "start late p99",
+                "late p99",
                 "generator",
             ];
             let _ = writeln!(text, "{}", figures_table(&head, &rows));

@@ -240,7 +240,7 @@ fn fewer_in_flight(cell: &Cell, several: bool) -> Option<String> {
         .then(|| format!("{} at {}: {}", series(cell, several), count(cell.scale), count(peak)))
 }
 
-fn several_workers(cells: &[&Cell]) -> bool {
+pub(super) fn several_workers(cells: &[&Cell]) -> bool {
     let models = in_order(cells.iter().map(|cell| &cell.model));
     models.iter().any(|model| {
         let of = cells.iter().filter(|cell| cell.model == **model);

@@ -9,6 +9,8 @@ use crate::measure::{Distribution, Fault};
 pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
 /// A generator that is on a CPU for more of the window than this may itself be what is measured.
 pub const MOST_CPU_SHARE: f64 = 0.95;
+/// How the reason begins where the generator, and not the server, gave way.
+pub const SATURATED: &str = "generator saturated";
 /// A start that is later than this is counted as late.
 pub const LATE_NS: u64 = 1_000_000;
 /// The least completions for each arrival of the window at which the rate counts as reached.
@@ -94,13 +96,13 @@ impl Loaded {
         {
             let (seen, most) = (error.ns_p99 as f64 / 1e6, MOST_SCHEDULE_ERROR_NS as f64 / 1e6);
             return Some(format!(
-                "generator saturated: 1 % of starts were over {seen:.2} ms late, the limit is {most} ms"
+                "{SATURATED}: 1 % of starts were over {seen:.2} ms late, the limit is {most} ms"
             ));
         }
         let seen = self.generator_cpu_share;
         (seen > MOST_CPU_SHARE).then(|| {
             format!(
-                "generator saturated: it used {:.1} % of a CPU, the limit is {} %",
+                "{SATURATED}: it used {:.1} % of a CPU, the limit is {} %",
                 seen * 100.0,
                 MOST_CPU_SHARE * 100.0
             )

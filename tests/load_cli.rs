@@ -1,0 +1,238 @@
+//! `paceline load` with right and wrong input, on servers of ours and on others that misbehave.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Command, Output},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use paceline::record::{Cell, Loop, State};
+
+/// One load at a time: beside another a generator is late.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn load(arguments: &[&str]) -> Output {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .arg("load")
+        .args(arguments)
+        .current_dir(folder.path())
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The cells and the exit code, of quick rounds.
+fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
+    let quick = ["--duration=1s", "--warm-up=200ms", "--rounds=1", "--patience=2s"];
+    let given = |flag: &&&str| {
+        let name = flag.split('=').next().unwrap_or_default();
+        !arguments.contains(&name)
+    };
+    let quick: Vec<&str> = quick.iter().filter(given).copied().collect();
+    let output = load(&[arguments, &quick, &["--format", "json"]].concat());
+    let cells = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+    (cells, output.status.code().unwrap())
+}
+
+/// The same, tried again where the machine was too busy for a generator.
+fn calm(arguments: &[&str]) -> (Vec<Cell>, i32) {
+    let busy = |cells: &[Cell]| {
+        cells.iter().any(|cell| {
+            let why = cell.reason.as_deref().unwrap_or_default();
+            cell.state == State::Invalid && why.contains("generator saturated")
+        })
+    };
+    let mut last = cells(arguments);
+    for _ in 0..6 {
+        if !busy(&last.0) {
+            break;
+        }
+        last = cells(arguments);
+    }
+    last
+}
+
+/// A server that answers each connection by `answer`, until the test ends.
+fn server(answer: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn request(stream: &mut TcpStream) -> bool {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => request.push(byte[0]),
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate_and_counts_from_the_intended_start() {
+    let (cells, code) = calm(&[
+        "serve-service",
+        "--model",
+        "tokio,threads",
+        "--rate",
+        "100",
+        "--arrivals",
+        "uniform",
+    ]);
+    assert_eq!((cells.len(), code), (2, 0), "{cells:?}");
+    for cell in cells {
+        let (load, latency) = (cell.load.unwrap(), cell.latency.unwrap());
+        assert_eq!((load.looped, load.rate, load.offered), (Loop::Open, Some(100.0), 100));
+        assert_eq!((load.completed, latency.count), (100, 100));
+        assert!(latency.ns_p50 > 5_000_000 && latency.ns_p50 < 50_000_000, "{latency:?}");
+        assert!(load.schedule_error.unwrap().ns_p99 <= 1_000_000);
+        assert!(cell.resources.unwrap().user_cpu_ns_per_job > 0.0);
+    }
+}
+
+#[test]
+fn a_closed_loop_is_as_fast_as_its_connections_allow_and_is_called_closed() {
+    let (cells, code) = calm(&["serve-service", "--model", "tokio", "--connections", "10"]);
+    assert_eq!(code, 0, "{cells:?}");
+    let (cell, load) = (&cells[0], cells[0].load.as_ref().unwrap());
+    // Ten connections whose requests take 5 ms and more.
+    let rate = cell.jobs_per_second.unwrap().value;
+    assert!(rate > 200.0 && rate <= 2_000.0, "{rate}");
+    assert_eq!((load.looped, load.rate, cell.scale), (Loop::Closed, None, 10));
+    assert!(load.schedule_error.is_none());
+}
+
+#[test]
+fn a_planted_stall_of_200_ms_is_in_the_percentiles_at_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = folder.path().join("stalls.toml");
+    // One request in 200 blocks the only thread: at 100 per second that is 10 % of the time.
+    let text = "name = \"stalls\"\njob = []\nevery = { nth = 200, job = [{ block = \"200ms\" }] }";
+    std::fs::write(&job, text).unwrap();
+    let job = job.to_str().unwrap();
+    let model = "tokio-current-thread";
+    let open = ["--rate", "200", "--arrivals", "uniform", "--duration", "4s", "--warm-up", "0s"];
+    let (cells, _) = calm(&[&[job, "--model", model][..], &open].concat());
+    let latency = cells[0].latency.as_ref().unwrap_or_else(|| panic!("{cells:?}"));
+    assert!((200_000_000..260_000_000).contains(&latency.ns_max), "{}", latency.ns_max);
+    // A second has 200 requests; the 40 that fall into the stall wait for from 200 ms down to none.
+    let histogram = latency.histogram().unwrap();
+    let over = |ns: u64| {
+        (0..=1000).filter(|share| histogram.quantile(f64::from(*share) / 1000.0) > ns).count()
+    };
+    let (half, quarter) = (over(100_000_000), over(150_000_000));
+    assert!((80..140).contains(&half), "{half} of 1000 over 100 ms, not a tenth");
+    assert!((30..80).contains(&quarter), "{quarter} of 1000 over 150 ms, not a twentieth");
+}
+
+#[test]
+fn a_rate_that_cannot_be_reached_is_no_figure() {
+    let (cells, code) = calm(&["serve-service", "--model", "sequential", "--rate", "1000"]);
+    assert_eq!((cells[0].state, code), (State::Invalid, 3));
+    let why = cells[0].reason.as_ref().unwrap();
+    assert!(why.contains("of 1000 requests per second were answered"), "{why}");
+    assert_eq!(cells[0].latency, None);
+}
+
+#[test]
+fn more_connections_than_a_model_can_serve_are_refused_with_how_many_it_can() {
+    let arguments =
+        ["serve-plain", "--model", "pool,sequential", "--connections", "64", "--workers", "2"];
+    let (cells, code) = cells(&arguments);
+    assert_eq!(code, 0);
+    assert!(cells.iter().all(|cell| cell.state == State::Refused));
+    assert!(cells[0].reason.as_ref().unwrap().contains("--connections 2"), "{cells:?}");
+}
+
+#[test]
+fn the_knee_is_between_a_rate_that_holds_and_one_that_gives_way() {
+    let arguments =
+        ["serve-service", "--model", "sequential", "--p99-limit", "60ms", "--rate", "20"];
+    let (cells, code) = calm(&arguments);
+    let load = cells[0].load.as_ref().unwrap();
+    let knee = load.knee.as_ref().unwrap_or_else(|| panic!("{cells:?}"));
+    assert_eq!(code, 0);
+    // A request takes 5 ms and more, and one is served at a time.
+    assert!(load.rate.unwrap() >= 5.0 && load.rate.unwrap() < 200.0, "{load:?}");
+    assert!(knee.gave_way.is_some() && knee.steps.len() >= 3);
+    assert!(cells[0].latency_ns_p99.unwrap().value <= 60e6);
+}
+
+#[test]
+fn servers_that_refuse_reset_stall_or_answer_wrongly_fail_with_one_sentence() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let resets = server(|mut stream| {
+        request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc");
+    });
+    let stalls = server(|mut stream| {
+        while request(&mut stream) {
+            thread::sleep(Duration::from_mins(1));
+        }
+    });
+    let fails = server(|mut stream| {
+        while request(&mut stream) {
+            let _ = stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nbusy");
+        }
+    });
+    let babbles = server(|mut stream| {
+        request(&mut stream);
+        let _ = stream.write_all(b"good morning\r\n\r\n");
+    });
+    for (address, state, why) in [
+        (nobody, State::Failed, "refused"),
+        (resets, State::Failed, "closed"),
+        (stalls, State::Failed, "answer"),
+        (fails, State::Failed, "503"),
+        (babbles, State::Invalid, "HTTP"),
+    ] {
+        let url = format!("http://{address}/");
+        let (cells, code) = cells(&[&url, "--connections", "2"]);
+        assert_eq!((cells[0].state, code), (state, 3), "{why}: {cells:?}");
+        let reason = cells[0].reason.as_ref().unwrap();
+        assert!(reason.contains(why), "{why}: {reason}");
+    }
+}
+
+#[test]
+fn wrong_input_is_one_sentence_and_exit_code_2() {
+    let wrong: [(&[&str], &str); 12] = [
+        (&["serve-plain"], "say how to load it"),
+        (&["serve-plian", "--rate", "5"], "did you mean `serve-plain`"),
+        (&["missing.toml", "--rate", "5"], "there is no file"),
+        (&["serve-plain", "--rate", "0"], "requests per second"),
+        (&["serve-plain", "--rate", "-5"], "requests per second"),
+        (&["serve-plain", "--rate", "many"], "requests per second"),
+        (&["serve-plain", "--rate", "1e99"], "at most 1000000"),
+        (&["serve-plain", "--connections", "0"], "at least 1"),
+        (&["serve-plain", "--rate", "5", "--duration", "9999h"], "at most 1h"),
+        (&["serve-plain", "--rate", "5", "--model", "tokoi"], "did you mean `tokio`"),
+        (&["http://192.0.2.1:80/", "--rate", "5"], "loopback"),
+        (&["http://127.0.0.1:80/", "--rate", "5", "--workers", "2"], "there already"),
+    ];
+    for (arguments, why) in wrong {
+        let output = load(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains(why), "{arguments:?}: {}", said(&output));
+        assert!(output.stdout.is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! What `--format json` prints is what the published JSON Schemas in `docs/schema` say, and they are what the code says.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path, process::Command};
+
+use paceline::{
+    doctor::Diagnosis,
+    record::{Cell, ModelInfo},
+};
+use schemars::{Schema, schema_for};
+use serde_json::Value;
+
+fn published() -> [(&'static str, Schema); 3] {
+    [
+        ("models", schema_for!(Vec<ModelInfo>)),
+        ("cells", schema_for!(Vec<Cell>)),
+        ("doctor", schema_for!(Diagnosis)),
+    ]
+}
+
+fn path(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(format!("{name}.json"))
+}
+
+/// `PACELINE_BLESS=1 cargo test --test schema` writes them anew.
+#[test]
+fn the_published_schemas_are_what_the_code_says() {
+    for (name, schema) in published() {
+        let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("PACELINE_BLESS").is_some() {
+            fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+            fs::write(path(name), &now).unwrap();
+        }
+        let kept = fs::read_to_string(path(name)).unwrap();
+        assert!(
+            kept == now,
+            "{name}: the shape has changed: PACELINE_BLESS=1 cargo test --test schema"
+        );
+    }
+}
+
+fn output(arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1").args(arguments);
+    let output = command.args(["--format", "json"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+#[test]
+fn what_is_printed_is_valid_by_them() {
+    let run =
+        ["run", "service", "--model", "tokio,threads,pool", "--scale", "1,30", "--rounds", "1"];
+    let load = [
+        "load",
+        "serve-plain",
+        "--model",
+        "tokio,sequential",
+        "--connections",
+        "4",
+        "--duration",
+        "500ms",
+        "--rounds",
+        "1",
+        "--warm-up",
+        "0s",
+    ];
+    let knee = ["load", "serve-plain", "--model", "tokio", "--p99-limit", "1us"];
+    assert!(
+        Command::new(env!("CARGO_BIN_EXE_paceline")).args(knee).output().unwrap().stdout.is_empty()
+    );
+    for (name, arguments) in
+        [("models", &["models"][..]), ("cells", &run), ("cells", &load), ("doctor", &["doctor"])]
+    {
+        let schema: Value = serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let printed = output(arguments);
+        let errors: Vec<String> = validator.iter_errors(&printed).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{arguments:?}: {errors:?}");
+        assert!(printed.as_array().is_none_or(|list| !list.is_empty()));
+        let mut torn = printed;
+        if let Some(first) = torn.as_array_mut().and_then(|list| list.first_mut()) {
+            first.as_object_mut().unwrap().remove(if name == "models" { "name" } else { "state" });
+            assert!(!validator.is_valid(&torn), "{name}: the schema takes anything");
+        }
+    }
+}
