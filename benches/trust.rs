@@ -1,4 +1,5 @@
-//! Whether the suite finds what was planted, and what its recorder costs: `cargo bench --bench trust [-- FILTER]`.
+//! Whether the suite finds what was planted, what its recorder costs, and whether its generator agrees with `wrk`:
+//! `cargo bench --bench trust [-- planted|recorder|speed|agreement]`.
 //!
 //! Three synthetic models are `threads` with one known cost more: a delay, CPU time, memory. They are measured beside
 //! `threads` in one run, and the difference must be the cost, within 2 %.
@@ -8,6 +9,9 @@
     clippy::unwrap_used,
     reason = "a program, not a library"
 )]
+
+#[path = "trust/wrk.rs"]
+mod wrk;
 
 use std::{
     convert::Infallible,
@@ -19,7 +23,7 @@ use std::{
 
 use paceline::{
     job::Workload,
-    measure::{Prepared, Program, now, spawned},
+    measure::{Prepared, Program, now, spawned, ticks_per_ns},
     model::{Blocking, Runtime, Settings, now as run_now},
     models::{self, About, Entry, Task, Width},
     perform::Placement,
@@ -32,6 +36,8 @@ use paceline::{
 const DELAY: Duration = Duration::from_millis(10);
 const CPU: Duration = Duration::from_micros(500);
 const MEMORY: usize = 96 << 10;
+/// How often two things are measured in turns.
+const PAIRS: usize = 9;
 
 /// `threads`, whose sleeps cost more.
 #[derive(Clone, Copy)]
@@ -159,6 +165,10 @@ fn main() {
     if wanted("recorder") {
         recorder();
     }
+    if (wanted("speed") || wanted("agreement")) && wrk::is_there() {
+        off |= wanted("speed") && wrk::speed(PAIRS);
+        off |= wanted("agreement") && wrk::agreement(PAIRS);
+    }
     std::process::exit(i32::from(off));
 }
 
@@ -201,7 +211,6 @@ fn row(what: &str, planted: f64, recovered: f64) -> bool {
 /// A round of jobs that do nothing, with the recorder and without, in turns: what it costs for each job.
 fn recorder() {
     const JOBS: usize = 1_000_000;
-    const PAIRS: usize = 11;
     println!(
         "\nmodel                 a job, ns    recorded, ns    the recorder, ns (median of {PAIRS} pairs)"
     );
@@ -216,7 +225,7 @@ fn recorder() {
         let mut pairs: Vec<(f64, f64)> = (0..=PAIRS)
             .map(|_| {
                 let plain = ready.round(&*arm).unwrap().as_nanos() as f64;
-                let recorded = ready.record(&*arm, 1).unwrap().times_ns[0] as f64;
+                let recorded = ready.record(&*arm, 1, ticks_per_ns()).unwrap().times_ns[0] as f64;
                 (plain / JOBS as f64, recorded / JOBS as f64)
             })
             .skip(1)

@@ -75,7 +75,7 @@ struct RunArguments {
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// The time for all, such as 90s or 30m.
-    #[arg(long, default_value = "2m", value_name = "TIME", value_parser = |text: &str| parse_budget(text).map_err(|why| format!("the budget {why}")))]
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = |text: &str| parse_budget(text).map_err(|why| format!("the budget {why}")))]
     budget: std::time::Duration,
     /// Where jobs are offered from; each model's own where it is not said.
     #[arg(long, value_enum)]

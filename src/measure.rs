@@ -14,7 +14,7 @@ mod round;
 mod serve;
 mod usage;
 
-pub use clock::{compute_ns, nanoseconds, now, utc};
+pub use clock::{compute_ns, nanoseconds, now, ticks_per_ns, utc};
 pub use fitness::{clock_ns, keep_busy, same_work, wake_errors};
 pub use histogram::{Distribution, Histogram};
 pub use process::{Host, HostError, Program, spawned};

@@ -5,6 +5,8 @@ use std::fs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::system::CpuTicks;
+
 /// The machine's counters, or what was added to them during a measurement. All zero where the system has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Meanwhile {
@@ -20,10 +22,12 @@ impl Meanwhile {
     /// The counters as they are.
     #[must_use]
     pub fn now() -> Self {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let CpuTicks { busy, stolen, idle, .. } = CpuTicks::now().unwrap_or_default();
+        let waited = fs::read_to_string("/proc/pressure/cpu").ok();
         Meanwhile {
-            pressure_us: pressure(&read("/proc/pressure/cpu")).unwrap_or(0),
-            ..cpu(&read("/proc/stat")).unwrap_or_default()
+            cpu_ticks: busy + stolen + idle,
+            steal_ticks: stolen,
+            pressure_us: waited.and_then(|text| pressure(&text)).unwrap_or(0),
         }
     }
 
@@ -62,18 +66,6 @@ impl std::iter::Sum for Meanwhile {
     }
 }
 
-/// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in
-/// user time already.
-fn cpu(stat: &str) -> Option<Meanwhile> {
-    let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
-    let ticks: Vec<u64> = numbers.take(8).filter_map(|number| number.parse().ok()).collect();
-    (ticks.len() == 8).then(|| Meanwhile {
-        cpu_ticks: ticks.iter().sum(),
-        steal_ticks: ticks[7],
-        pressure_us: 0,
-    })
-}
-
 fn pressure(text: &str) -> Option<u64> {
     let some = text.lines().find(|line| line.starts_with("some "))?;
     some.split_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()
@@ -85,10 +77,8 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_understood() {
-        let found = cpu("cpu  10 20 30 400 5 6 7 22 8 0\ncpu0 1 2 3\n").unwrap();
-        assert_eq!((found.cpu_ticks, found.steal_ticks), (500, 22));
-        assert_eq!(found.steal_share(), Some(0.044));
-        assert_eq!(cpu(""), None);
+        let found = Meanwhile { cpu_ticks: 500, steal_ticks: 22, pressure_us: 1_000_000 };
+        assert_eq!((found.steal_share(), found.pressure_share(2)), (Some(0.044), Some(0.4)));
         let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\nfull avg10=0 total=9\n";
         assert_eq!(pressure(text), Some(12_345));
         assert_eq!(Meanwhile::default().steal_share(), None);

@@ -57,8 +57,9 @@ pub(super) fn ticks() -> Ticks {
 }
 
 /// How many ticks a nanosecond has: by two readings of both clocks, far enough apart that their own time is less than
-/// a millionth of it.
-pub(super) fn ticks_per_ns() -> f64 {
+/// a millionth of it. The first call of a process takes 50 ms.
+#[must_use]
+pub fn ticks_per_ns() -> f64 {
     const APART: Duration = Duration::from_millis(50);
     static FOUND: OnceLock<f64> = OnceLock::new();
     *FOUND.get_or_init(|| {

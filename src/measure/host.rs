@@ -44,6 +44,8 @@ pub enum Request {
     Record {
         /// How many.
         count: u64,
+        /// How many ticks a nanosecond has: the parent has measured it for all.
+        ticks_per_ns: f64,
     },
     /// Does nothing for so long, the model started and without jobs.
     Idle {
@@ -214,9 +216,9 @@ impl Host {
                     .collect::<Result<_, Fault>>()?;
                 Ok(Reply::Rounds { round_ns, used: Usage::now().since(before) })
             }
-            Request::Record { count } => {
+            Request::Record { count, ticks_per_ns } => {
                 let (prepared, arm) = self.ready()?;
-                prepared.record(arm, count).map(Reply::Recorded)
+                prepared.record(arm, count, ticks_per_ns).map(Reply::Recorded)
             }
             Request::Idle { ns } => {
                 let before = Usage::now();

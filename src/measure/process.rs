@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    clock::{nanoseconds, now},
+    clock::{nanoseconds, now, ticks_per_ns},
     echo::{self, EchoServer},
     host::{self, Cell, Reply, Request},
     interrupt::interrupted,
@@ -210,7 +210,7 @@ impl Host {
     ///
     /// Returns an error where a round is not one, or the host is gone.
     pub fn record(&mut self, count: u64, patience: Duration) -> Result<Recorded, HostError> {
-        match self.ask(&Request::Record { count }, patience)? {
+        match self.ask(&Request::Record { count, ticks_per_ns: ticks_per_ns() }, patience)? {
             Reply::Recorded(recorded) => Ok(recorded),
             other => Err(unexpected(&other)),
         }

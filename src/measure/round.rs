@@ -5,7 +5,7 @@ use std::{fmt, io, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    clock::{begun, noting, now, ticks, ticks_per_ns},
+    clock::{begun, noting, now, ticks},
     histogram::{Distribution, Histogram},
     usage::{memory_peak, reset_memory_peak},
 };
@@ -135,13 +135,13 @@ impl Prepared {
         Ok(batch.elapsed)
     }
 
-    /// Runs `rounds` rounds in which the times of every job are noted.
+    /// Runs `rounds` rounds in which the times of every job are noted, in ticks of which a nanosecond has `per_ns`.
     ///
     /// # Errors
     ///
     /// Returns a fault as [`round`](Self::round) does, or where this process has recorded rounds of fewer jobs.
-    pub fn record(&self, arm: &dyn Arm, rounds: u64) -> Result<Recorded, Fault> {
-        let (jobs, per_ns) = (self.expected.len(), ticks_per_ns());
+    pub fn record(&self, arm: &dyn Arm, rounds: u64, per_ns: f64) -> Result<Recorded, Fault> {
+        let jobs = self.expected.len();
         let tape = WATCH.tape(|| Tape::new(ticks(), per_ns, jobs, self.children, self.sleeps));
         if !tape.holds(jobs) {
             return Err(Fault::Failed("this process has recorded rounds of fewer jobs".into()));
