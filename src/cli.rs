@@ -1,5 +1,7 @@
 //! The command line.
 
+mod advise;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -33,6 +35,8 @@ enum Command {
     Workloads(Listing),
     /// Measure cells in rounds, each in a fresh process.
     Run(RunArguments),
+    /// Measure your own job, and say which model to take and from which scale on.
+    Advise(advise::AdviseArguments),
 }
 
 #[derive(Args)]
@@ -133,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Models(listing) => list_models(listing.format),
         Command::Workloads(listing) => list_workloads(listing.format),
         Command::Run(arguments) => measure(arguments),
+        Command::Advise(arguments) => advise::advise_on(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -6,10 +6,7 @@ use super::{
     figures::{count, long},
     table::{in_order, list_table, series_name},
 };
-use crate::{
-    record::{Cell, State},
-    stats::slope,
-};
+use crate::record::{Cell, State, bytes_per_job};
 
 /// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
 /// scales. Empty where nothing of this was measured.
@@ -66,21 +63,4 @@ pub(super) fn details(cells: &[&Cell]) -> String {
         "idle CPU",
     ];
     format!("latency from the intended start, and what a job uses\n{}\n", list_table(&head, &rows))
-}
-
-/// The slope of memory over scales of one series, in bytes; `None` where it says nothing: the largest batch must have
-/// added a MiB more than the smallest, for the kernel counts pages in bundles.
-#[must_use]
-pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
-    const LEAST: f64 = (1 << 20) as f64;
-    let point = |cell: &&Cell| {
-        let added = cell.resources?.rss_bytes_added?;
-        Some((cell.scale as f64, added as f64))
-    };
-    let points: Vec<(f64, f64)> = series.iter().filter_map(point).collect();
-    let ends = points
-        .iter()
-        .map(|(_, y)| *y)
-        .fold((f64::MAX, f64::MIN), |(least, most), y| (least.min(y), most.max(y)));
-    (ends.1 - ends.0 >= LEAST).then(|| slope(&points)).flatten().filter(|slope| *slope > 0.0)
 }
