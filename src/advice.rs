@@ -51,6 +51,15 @@ pub struct Series {
     pub workers: Option<usize>,
 }
 
+impl Recommended {
+    /// Whether it may only be enough: its median is further behind than [`MARGIN`], and only too wide an interval does
+    /// not tell it from the best.
+    #[must_use]
+    pub fn is_tentative(&self) -> bool {
+        self.gaps.iter().any(|gap| !gap.told_apart && gap.share > MARGIN)
+    }
+}
+
 impl Series {
     fn of(cell: &Cell) -> Self {
         Series { model: cell.model.clone(), workers: cell.workers }
@@ -92,6 +101,8 @@ pub struct AtScale {
     pub recommended: Vec<Recommended>,
     /// Whose figures stand for nothing: their rounds fall into two modes.
     pub bimodal: Vec<Bimodal>,
+    /// How late the timers of each were, where its jobs sleep.
+    pub timers: Vec<Timer>,
     /// Those without a figure that could be ranked.
     pub without: Vec<Without>,
 }
@@ -145,7 +156,8 @@ pub struct Recommended {
     pub series: Series,
     /// For what: `throughput` and `p99` both, or one of them.
     pub by: Vec<Measure>,
-    /// How far it is behind the best, in each of them in which it is not the best itself.
+    /// How far it is behind the best of those that may be recommended, in each of them in which it is not that itself;
+    /// and how far it is surely behind one that is discontinued.
     pub gaps: Vec<Gap>,
     /// Whether its rounds fall into two modes, so that no single figure stands for it.
     pub bimodal: bool,
@@ -176,6 +188,16 @@ pub struct Bimodal {
     pub modes: [Mode; 2],
 }
 
+/// How late the timers of a model were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Timer {
+    /// Of which.
+    #[serde(flatten)]
+    pub series: Series,
+    /// How much longer than it was told to the median sleep lasted, in nanoseconds.
+    pub late_ns_p50: u64,
+}
+
 /// A cell that could not be ranked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Without {
@@ -197,9 +219,9 @@ pub struct Crossing {
     pub ahead: Vec<Series>,
     /// The last scale at which they were.
     pub up_to: usize,
-    /// These are the best, or not told from it.
+    /// Each of these is the best, or not told from it, at every scale from `from` on to the next crossing.
     pub then: Vec<Series>,
-    /// From this scale on.
+    /// The first scale at which they are.
     pub from: usize,
     /// Whether one of those that were ahead was measured there and is behind. Otherwise they have no figure there.
     pub overtaken: bool,
@@ -266,6 +288,7 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
         memory: rank::figures(&measured, Measure::Memory, unranked.is_none()),
         keeping_up: vec![],
         recommended: vec![],
+        timers: measured.iter().filter_map(|cell| timer(cell)).collect(),
         bimodal: measured
             .iter()
             .filter_map(|cell| Some(Bimodal { series: Series::of(cell), modes: cell.modes? }))
@@ -274,6 +297,11 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
     };
     choose::choose(&mut at);
     at
+}
+
+fn timer(cell: &Cell) -> Option<Timer> {
+    let late_ns_p50 = cell.timer_lateness.as_ref()?.ns_p50;
+    Some(Timer { series: Series::of(cell), late_ns_p50 })
 }
 
 fn bytes(cells: &[&Cell]) -> Vec<BytesPerJob> {

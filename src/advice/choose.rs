@@ -111,21 +111,25 @@ fn recommend(at: &AtScale, kept: &[Series], by: &[Measure]) -> Vec<Recommended> 
     let recommended = |series: &Series| Recommended {
         series: series.clone(),
         by: by.to_vec(),
-        gaps: by.iter().filter_map(|by| gap(at.figures(*by), *by, series)).collect(),
+        gaps: by.iter().flat_map(|by| gaps(at.figures(*by), *by, series)).collect(),
         bimodal: at.bimodal.iter().any(|bimodal| bimodal.series == *series),
         caveat: caveat(&series.model).map(str::to_owned),
     };
     kept.first().map(recommended).into_iter().collect()
 }
 
-fn gap(figures: &[Figure], by: Measure, series: &Series) -> Option<Gap> {
-    let (best, own) = (figures.first()?, figures.iter().find(|figure| figure.series == *series)?);
-    (own.standing != Standing::Best).then(|| Gap {
+fn gaps(figures: &[Figure], by: Measure, series: &Series) -> Vec<Gap> {
+    let Some(own) = figures.iter().find(|figure| figure.series == *series) else { return vec![] };
+    let gap = |best: &Figure| Gap {
         by,
         best: best.series.clone(),
         share: by.behind(own.estimate, best.estimate),
         told_apart: by.told_apart(own.estimate, best.estimate),
-    })
+    };
+    let best = figures.iter().find(|figure| !is_discontinued(&figure.series.model));
+    let best = best.filter(|best| best.series != *series).map(gap);
+    let ahead = figures.first().filter(|first| is_discontinued(&first.series.model)).map(gap);
+    best.into_iter().chain(ahead.filter(|gap| gap.told_apart)).collect()
 }
 
 /// The simplest model that keeps up at every scale with a ranking.

@@ -8,7 +8,7 @@ use crate::record::{Cell, State};
 /// figure, and the next ones were so somewhere before: so the intervals support each crossing, and noise makes none
 /// among models that tie. Scales without a ranking are passed over.
 pub(super) fn crossings(scales: &[AtScale], by: Measure) -> Vec<Crossing> {
-    let mut crossings = Vec::new();
+    let mut crossings: Vec<Crossing> = Vec::new();
     let mut before: Option<(Vec<Series>, usize)> = None;
     for at in scales {
         let figures = at.figures(by);
@@ -25,6 +25,9 @@ pub(super) fn crossings(scales: &[AtScale], by: Measure) -> Vec<Crossing> {
         let still: Vec<Series> =
             ahead.iter().filter(|one| leaders.contains(one)).cloned().collect();
         if !still.is_empty() {
+            if let Some(last) = crossings.last_mut() {
+                last.then.clone_from(&still);
+            }
             before = Some((still, at.scale));
             continue;
         }

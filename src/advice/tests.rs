@@ -133,6 +133,12 @@ fn the_best_changes_hands_where_the_intervals_say_so_and_not_in_a_tie() {
     assert_eq!((names(&crossing.then), crossing.from), (vec!["tokio"], 1000));
     assert!(crossing.overtaken && crossing.by == Measure::Throughput);
 
+    // Who ties at first and falls back later does not lead "from there on".
+    let smol = series("smol", [50.0, 300.0, 900.0, 1990.0]);
+    let later = [cell("smol", 5000, 1000.0, 10.0, 4.0), cell("tokio", 5000, 2000.0, 10.0, 4.0)];
+    let advice = advise(&[cells, smol, later.to_vec()].concat());
+    assert_eq!(names(&advice.crossings[0].then), ["tokio"]);
+
     // Medians alone change hands at every scale.
     let cells = [
         series("threads", [100.0, 99.0, 100.0, 99.0]),

@@ -4,6 +4,7 @@ mod phrases;
 mod short;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use short::advice_in_short;
 
@@ -14,7 +15,7 @@ use super::{
     table::word,
 };
 use crate::{
-    advice::{Advice, AtScale, Figure, Measure, Standing},
+    advice::{Advice, AtScale, Figure, Measure, Recommended, Standing},
     record::State,
 };
 use phrases::{Names, at, because, capital, enough, why_unranked};
@@ -22,7 +23,7 @@ use phrases::{Names, at, because, capital, enough, why_unranked};
 /// The greatest width of a line.
 const WIDTH: usize = 100;
 /// Where the figures of a scale begin.
-const INDENT: usize = 14;
+const INDENT: usize = 15;
 
 /// All of the advice, in lines of at most 100 columns.
 #[must_use]
@@ -61,7 +62,13 @@ fn answer(scale: &AtScale, names: &Names) -> String {
     if let Some(why) = scale.unranked {
         return format!("nothing is ranked, for {}.", why_unranked(why, scale, names));
     }
-    let one = |one| format!("{}{}", enough(one, scale.scale, names), because(one, scale, names));
+    let one = |one: &Recommended| {
+        format!(
+            "{}{}",
+            enough(one, one.is_tentative(), scale.scale, names),
+            because(one, scale, names)
+        )
+    };
     match &scale.recommended[..] {
         [] => "nothing that was measured is to be recommended.".into(),
         [both] => format!("{}.", one(both)),

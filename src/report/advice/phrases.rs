@@ -1,6 +1,6 @@
 //! The phrases that advice is made of.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use super::title;
 use crate::{
@@ -59,21 +59,25 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What to take, up to `scale`.
-pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
+/// What to take, up to `scale`: what is enough, or may be.
+pub(super) fn enough(one: &Recommended, tentative: bool, scale: usize, names: &Names) -> String {
     let workers = one.series.workers.unwrap_or(0);
-    match one.series.model.as_str() {
-        "sequential" => "a plain sequential program is enough".into(),
-        "threads" if scale == 1 => "a thread for the job is enough".into(),
-        "threads" if scale <= HANDFUL => "a handful of threads is enough, one for each job".into(),
-        "threads" => "a plain thread for each job is enough".into(),
-        "pool" if workers == 1 => "a single thread behind a queue is enough".into(),
-        "pool" if workers <= HANDFUL => {
-            format!("a handful of threads is enough, a pool of {}", count(workers))
+    let (what, more) = match one.series.model.as_str() {
+        "sequential" => ("a plain sequential program".into(), String::new()),
+        "threads" if scale == 1 => ("a thread for the job".into(), String::new()),
+        "threads" if scale <= HANDFUL => {
+            ("a handful of threads".into(), ", one for each job".to_owned())
         }
-        "pool" => format!("a pool of {} threads is enough", count(workers)),
-        _ => format!("take {}", names.name(&one.series)),
-    }
+        "threads" => ("a plain thread for each job".into(), String::new()),
+        "pool" if workers == 1 => ("a single thread behind a queue".into(), String::new()),
+        "pool" if workers <= HANDFUL => {
+            ("a handful of threads".into(), format!(", a pool of {}", count(workers)))
+        }
+        "pool" => (format!("a pool of {} threads", count(workers)), String::new()),
+        _ if tentative => (names.name(&one.series), String::new()),
+        _ => return format!("take {}", names.name(&one.series)),
+    };
+    format!("{what} {} enough{more}", if tentative { "may be" } else { "is" })
 }
 
 /// Why it is recommended: how it stands, what is known against it.
@@ -83,43 +87,36 @@ pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> Stri
     } else {
         "the simplest of those measured that keep up"
     };
-    let mut text = format!(" ({}: {others}", names.name(&one.series));
+    let mut text = format!(" ({others}");
     for gap in &one.gaps {
         text.push_str("; ");
-        text.push_str(&behind(gap, scale, names));
+        text.push_str(&behind(gap, names));
     }
     text.push(')');
     if one.bimodal {
         text.push_str(", but its rounds fall into two modes, so its figures are not to be trusted");
     }
-    if let Some(caveat) = &one.caveat {
-        let _ = write!(text, "; beware: {caveat}");
+    if one.caveat.is_some() {
+        text.push_str("; beware of what is known of it, see below");
     }
     text
 }
 
-fn behind(gap: &Gap, scale: &AtScale, names: &Names) -> String {
+fn behind(gap: &Gap, names: &Names) -> String {
     let (best, by) = (names.name(&gap.best), title(gap.by));
     let share = percent(gap.share);
     if is_discontinued(&gap.best.model) && gap.told_apart {
         format!("in {by} {share} behind {best}, which is discontinued and never recommended")
     } else if gap.told_apart {
-        format!(
-            "in {by} {share} behind {best}, which is within the {} that matter",
-            percent(MARGIN)
-        )
+        format!("in {by} {share} behind {best}, too little to matter")
     } else if gap.share <= MARGIN {
         format!("in {by} not told from {best}")
     } else {
-        let processes = scale.processes.unwrap_or(0);
-        format!(
-            "in {by} its median is {share} behind {best}, but the intervals of {processes} processes overlap: more \
-             --rounds may tell them apart"
-        )
+        format!("in {by} its median is {share} behind {best}, but their intervals overlap")
     }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         percent if percent < 1.0 => "less than 1 %".into(),
         percent => format!("{percent:.0} %"),

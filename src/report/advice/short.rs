@@ -1,14 +1,14 @@
 //! What advice comes to: a few sentences.
 
+use std::fmt::Write;
+
 use super::{
     phrases::{Names, at, capital, enough, jobs, why_unranked},
     title,
+    trust::trust,
 };
 use crate::{
-    advice::{
-        Advice, AtScale, Broke, Crossing, Figure, Measure, Series, Standing, Unranked,
-        is_discontinued,
-    },
+    advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
     report::{count, table::word},
 };
 
@@ -25,8 +25,12 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if advice.scales.is_empty() {
+        sentences.push("No cell had ended: there is nothing to say yet.".into());
+    }
     sentences.extend(plan(advice, &names));
-    sentences.extend(advice.crossings.iter().map(|crossing| crossed(crossing, &names)));
+    let both = [Measure::Throughput, Measure::P99];
+    sentences.extend(both.into_iter().filter_map(|by| crossed(advice, by, &names)));
     let ranked: Vec<&AtScale> =
         advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect();
     if ranked.len() > 1 && advice.crossings.is_empty() {
@@ -36,10 +40,8 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
                 .into(),
         );
     }
-    sentences.extend(discontinued(&ranked, &names));
-    sentences.extend(two_modes(advice, &names));
     sentences.extend(broke(advice, &names));
-    sentences.extend(trust(&ranked));
+    sentences.extend(trust(advice, &ranked, &names));
     sentences
 }
 
@@ -88,18 +90,13 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
     if let Some(why) = last.unranked {
         return format!("nothing is ranked, for {}", why_unranked(why, last, names));
     }
-    let one = |one: &crate::advice::Recommended| {
-        let bimodal = stretch.iter().any(|scale| {
-            scale.recommended.iter().any(|other| other.series == one.series && other.bimodal)
-        });
-        let mut text = enough(one, last.scale, names);
-        if bimodal {
-            text.push_str(" (its rounds fall into two modes, see below)");
-        }
-        if one.caveat.is_some() {
-            text.push_str(" (beware of what is known of it, see above)");
-        }
-        text
+    let one = |one: &Recommended| {
+        let all = stretch.iter().flat_map(|scale| &scale.recommended);
+        let same = || all.clone().filter(|other| other.series == one.series);
+        let tentative = same().any(Recommended::is_tentative);
+        let bimodal = same().any(|other| other.bimodal);
+        let modes = if bimodal { " (its rounds fall into two modes, see below)" } else { "" };
+        format!("{}{modes}", enough(one, tentative, last.scale, names))
     };
     match &last.recommended[..] {
         [] => "nothing that was measured is to be recommended".into(),
@@ -111,49 +108,30 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
     }
 }
 
-fn crossed(crossing: &Crossing, names: &Names) -> String {
-    let (ahead, then) = (names.all(&crossing.ahead), names.all(&crossing.then));
-    let (by, up_to) = (title(crossing.by), jobs(crossing.up_to));
-    let verb = |of: &[Series]| if of.len() == 1 { "is" } else { "are" };
-    let (is, has) = (verb(&crossing.ahead), if crossing.ahead.len() == 1 { "has" } else { "have" });
-    if crossing.overtaken {
-        format!(
-            "By {by} {ahead} {is} ahead up to {up_to}, {then} from {} on.",
-            count(crossing.from)
-        )
-    } else {
+/// "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on."
+fn crossed(advice: &Advice, by: Measure, names: &Names) -> Option<String> {
+    let crossings: Vec<&Crossing> =
+        advice.crossings.iter().filter(|crossing| crossing.by == by).collect();
+    let first = crossings.first()?;
+    let is = if first.ahead.len() == 1 { "is" } else { "are" };
+    let began = advice.scales.iter().find(|scale| scale.unranked.is_none())?.scale;
+    let range =
+        if began == first.up_to { at(began) } else { format!("up to {}", jobs(first.up_to)) };
+    let mut text = format!("By {} {} {is} ahead {range}", title(by), names.all(&first.ahead));
+    for (place, crossing) in crossings.iter().enumerate() {
+        if !crossing.overtaken {
+            let has = if crossing.ahead.len() == 1 { "has" } else { "have" };
+            let _ = write!(text, " ({has} no figure at {})", count(crossing.from));
+        }
         let from = count(crossing.from);
-        let is_then = verb(&crossing.then);
-        format!(
-            "By {by} {ahead} {is} ahead up to {up_to} and {has} no figure at {from}, where {then} {is_then} best."
-        )
+        let range = match crossings.get(place + 1) {
+            Some(next) if next.up_to == crossing.from => format!("at {from}"),
+            Some(next) => format!("from {from} to {}", count(next.up_to)),
+            None => format!("from {from} on"),
+        };
+        let _ = write!(text, ", {} {range}", names.all(&crossing.then));
     }
-}
-
-fn discontinued(ranked: &[&AtScale], names: &Names) -> Option<String> {
-    let leads = |figure: &&Figure| {
-        matches!(figure.standing, Standing::Best | Standing::Tied)
-            && is_discontinued(&figure.series.model)
-    };
-    let figures = ranked.iter().flat_map(|scale| scale.throughput.iter().chain(&scale.p99));
-    let leader = figures.into_iter().find(leads)?;
-    let name = names.name(&leader.series);
-    Some(format!(
-        "{name} is among the best somewhere, but it is discontinued and never recommended."
-    ))
-}
-
-fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
-    let of = advice.scales.iter().flat_map(|scale| {
-        scale
-            .bimodal
-            .iter()
-            .map(|one| format!("{} at {}", names.name(&one.series), count(scale.scale)))
-    });
-    let of: Vec<String> = of.collect();
-    (!of.is_empty()).then(|| {
-        format!("In two modes, so that no single figure stands for them: {}.", of.join(", "))
-    })
+    Some(text + ".")
 }
 
 /// A sentence for each reason, with all whom it stopped at the same scales.
@@ -178,32 +156,4 @@ fn broke(advice: &Advice, names: &Names) -> Vec<String> {
         format!("{names}: {state} at {scales}: {}.", one.reason.trim_end_matches('.'))
     };
     groups.into_iter().map(sentence).collect()
-}
-
-/// How far the intervals are to be trusted.
-fn trust(ranked: &[&AtScale]) -> Vec<String> {
-    let fewest = ranked.iter().filter_map(|scale| scale.processes).filter(|n| *n > 1).min();
-    let mut sentences: Vec<String> = fewest.map(chance).into_iter().collect();
-    if !ranked.is_empty() {
-        sentences.push("This holds for this job on this machine: measure again on the one that it will run on.".into());
-    }
-    sentences
-}
-
-/// The ranges of two equal models, of `processes` each, lie apart in 2 of (2n over n) orders of their values: that
-/// is how often chance alone tells them apart.
-fn chance(processes: usize) -> String {
-    const ENOUGH: usize = 5;
-    let orders = |n: usize| (1..=n).fold(1.0, |all, k| all * (n + k) as f64 / k as f64) / 2.0;
-    let one_of = |n: usize| count(orders(n).round() as usize);
-    let more = if processes < ENOUGH {
-        format!("; --rounds {ENOUGH} makes that 1 of {}", one_of(ENOUGH))
-    } else {
-        String::new()
-    };
-    format!(
-        "Intervals run from the least to the greatest of {processes} processes, which tell two equal models apart by \
-         chance in 1 of {} comparisons{more}.",
-        one_of(processes)
-    )
 }
