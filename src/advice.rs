@@ -40,6 +40,9 @@ pub struct Advice {
     pub bytes_per_job: Vec<BytesPerJob>,
     /// The simplest model that keeps up at every scale with a ranking; `None` where there is none.
     pub everywhere: Option<Series>,
+    /// The share of the time in which some task of the machine waited for a CPU while `sequential` ran, which needs one:
+    /// the greatest of all scales. It is what others took; `None` where `sequential` was not measured.
+    pub other_load_share: Option<f64>,
 }
 
 /// A model, with its workers.
@@ -269,8 +272,16 @@ pub fn advise(cells: &[Cell]) -> Advice {
     let mut crossings = part::crossings(&scales, Measure::Throughput);
     crossings.extend(part::crossings(&scales, Measure::P99));
     let (broke, bytes_per_job) = (part::broke(&cells), bytes(&cells));
-    let everywhere = choose::everywhere(&scales);
-    Advice { workload, margin: MARGIN, scales, crossings, broke, bytes_per_job, everywhere }
+    Advice {
+        workload,
+        margin: MARGIN,
+        crossings,
+        broke,
+        bytes_per_job,
+        everywhere: choose::everywhere(&scales),
+        other_load_share: other_load(&cells),
+        scales,
+    }
 }
 
 fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
@@ -302,6 +313,12 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
 fn timer(cell: &Cell) -> Option<Timer> {
     let late_ns_p50 = cell.timer_lateness.as_ref()?.ns_p50;
     Some(Timer { series: Series::of(cell), late_ns_p50 })
+}
+
+fn other_load(cells: &[&Cell]) -> Option<f64> {
+    let alone = cells.iter().filter(|cell| cell.model == "sequential");
+    let shares = alone.filter_map(|cell| cell.resources?.cpu_pressure_share);
+    shares.max_by(f64::total_cmp)
 }
 
 fn bytes(cells: &[&Cell]) -> Vec<BytesPerJob> {

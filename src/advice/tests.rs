@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     models,
     plan::{Choice, cells},
+    record::Resources,
     stats::Mode,
     workloads,
 };
@@ -241,6 +242,30 @@ fn what_is_discontinued_is_ranked_and_never_recommended() {
     assert_eq!(at.throughput[0].series.model, "async-std");
     assert_eq!(recommended(at), ["tokio"]);
     assert!((at.recommended[0].gaps[0].share - 0.4).abs() < 1e-9, "the gap is not hidden");
+}
+
+#[test]
+fn memory_is_ranked_by_the_peak_and_its_slope_over_scales_is_found() {
+    let of = |model, scale: usize, bytes: f64| {
+        let most = Estimate { value: bytes, lower: bytes - 1e5, upper: bytes + 1e5 };
+        let resources = Resources {
+            rss_bytes_max: Some(most),
+            rss_bytes_added: Some((bytes - 5e6) as u64),
+            ..Resources::default()
+        };
+        Cell { resources: Some(resources), ..cell(model, scale, 100.0, 10.0, 1.0) }
+    };
+    let cells = [
+        of("threads", 10, 6e6),
+        of("tokio", 10, 5.85e6),
+        of("threads", 1010, 16e6),
+        of("tokio", 1010, 6e6),
+    ];
+    let advice = advise(&cells);
+    let standings: Vec<Standing> = advice.scales.iter().map(|at| at.memory[1].standing).collect();
+    assert_eq!(standings, [Standing::Tied, Standing::Behind]);
+    let [threads] = &advice.bytes_per_job[..] else { panic!("{:?}", advice.bytes_per_job) };
+    assert!(threads.series.model == "threads" && (threads.bytes - 10_000.0).abs() < 1.0);
 }
 
 #[test]

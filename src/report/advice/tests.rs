@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     advice::advise,
+    measure::Distribution,
     models,
     plan::{Choice, cells},
     record::{Cell, Estimate},
@@ -117,6 +118,34 @@ fn what_only_wide_intervals_keep_up_is_called_perhaps_enough() {
         "{text}"
     );
     assert!(!text.contains("program is enough") && text.contains("quieter machine"), "{text}");
+}
+
+#[test]
+fn a_machine_that_others_kept_busy_is_said() {
+    let with = |share| {
+        let resources =
+            crate::record::Resources { cpu_pressure_share: Some(share), ..Default::default() };
+        let sequential = Cell { resources: Some(resources), ..cell("sequential", 5, 100.0, 5) };
+        shown(&[sequential, cell("tokio", 5, 50.0, 5)])
+    };
+    assert!(with(0.3).contains("tasks waited for one in 30 % of the time"), "{}", with(0.3));
+    assert!(!with(0.05).contains("Something else"), "{}", with(0.05));
+}
+
+#[test]
+fn timers_that_differ_by_more_than_counts_are_named_as_a_part_of_it() {
+    let late = |model, ns_p50| {
+        let [count, ns_p90, ns_p99, ns_p999, ns_max] = [1, ns_p50, ns_p50, ns_p50, ns_p50];
+        let (ns_mean, hdr_v2) = (ns_p50 as f64, String::new());
+        let lateness =
+            Distribution { count, ns_mean, ns_p50, ns_p90, ns_p99, ns_p999, ns_max, hdr_v2 };
+        Cell { timer_lateness: Some(lateness), ..cell(model, 5, 100.0, 5) }
+    };
+    let text = shown(&[late("smol", 100_000), late("tokio", 1_100_000)]);
+    assert!(text.contains("ended 100 µs late on smol and 1.10 ms late on tokio"), "{text}");
+    // 5 % of the 10 ms that it waits are 0.5 ms.
+    let text = shown(&[late("smol", 100_000), late("tokio", 590_000)]);
+    assert!(!text.contains("Timers"), "{text}");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::{
     report::{count, long},
 };
 
+/// From this share of the time on, what others took of the CPUs is worth a warning.
+const BUSY: f64 = 0.1;
+
 /// What to know before the advice is followed, a sentence each.
 pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<String> {
     let mut sentences: Vec<String> = [discontinued(ranked, names), two_modes(advice, names)]
@@ -22,6 +25,13 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
             "\"May be enough\" stands where the median is more than {} behind the best and only wide intervals do not \
              tell them apart: more rounds on a quieter machine would.",
             percent(MARGIN)
+        ));
+    }
+    if let Some(share) = advice.other_load_share.filter(|share| *share >= BUSY) {
+        sentences.push(format!(
+            "Something else used the CPUs: tasks waited for one in {} of the time while sequential ran, which needs \
+             only one. Figures from so busy a machine mislead: measure again when it is quiet.",
+            percent(share)
         ));
     }
     let fewest = ranked.iter().filter_map(|scale| scale.processes).filter(|n| *n > 1).min();
