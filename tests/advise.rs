@@ -151,6 +151,38 @@ fn bad_input_gets_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"1s\" }]";
+    fs::write(folder.path().join("long.toml"), job).unwrap();
+    let arguments = ["advise", "long.toml", "--model", "tokio", "--rounds", "2", "--budget", "30s"];
+    let mut command = paceline(folder.path(), &arguments);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = run.id();
+    let host = || {
+        let children =
+            fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let is_host = |child: &&str| {
+            fs::read_to_string(format!("/proc/{child}/cmdline"))
+                .is_ok_and(|line| line.contains("__host"))
+        };
+        children.split_whitespace().find(is_host).map(str::to_owned)
+    };
+    let found = (0..1000).find_map(|_| {
+        thread::sleep(Duration::from_millis(5));
+        host()
+    });
+    let host = Pid::from_raw(found.unwrap().parse().unwrap()).unwrap();
+    kill_process(host, Signal::KILL).unwrap();
+    let ended = run.wait_with_output().unwrap();
+    let said = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(3), "{said}{}", text(&ended.stderr));
+    assert!(said.contains("tokio: failed at every scale: "), "{said}");
+    assert!(text(&ended.stderr).contains("1 cell of 1 failed"), "{}", text(&ended.stderr));
+}
+
+#[test]
 fn ctrl_c_shows_partial_advice_on_what_had_ended() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mine.toml"), JOB).unwrap();

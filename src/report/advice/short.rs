@@ -66,9 +66,12 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
     if several {
         sentences.push(match &advice.everywhere {
             Some(one) => {
-                format!("One model for all of these scales: {} keeps up at each.", names.name(one))
+                format!(
+                    "One model for every scale that is ranked: {} keeps up at each.",
+                    names.name(one)
+                )
             }
-            None => "No model keeps up at all of these scales.".into(),
+            None => "No model keeps up at every scale that is ranked.".into(),
         });
     }
     sentences

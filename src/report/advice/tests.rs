@@ -59,7 +59,7 @@ fn each_stretch_of_scales_has_its_answer_and_the_crossing_its_place() {
         "At 1 job at once: a plain sequential program is enough.",
         "At 20 jobs at once: a handful of threads is enough, one for each job.",
         "At 1 000 jobs at once: take tokio.",
-        "No model keeps up at all of these scales.",
+        "No model keeps up at every scale that is ranked.",
         "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on.",
         "By p99 latency sequential is ahead",
         "monoio and glommio: refused at 20: no io_uring.",
