@@ -28,13 +28,12 @@ use paceline::{
     models::{self, About, Entry, Task, Width},
     perform::Placement,
     plan::Choice,
-    record::Cell,
-    report::bytes_per_job,
+    record::{Cell, bytes_per_job},
     run::{Order, run},
 };
 
 const DELAY: Duration = Duration::from_millis(10);
-const CPU: Duration = Duration::from_micros(500);
+const CPU: Duration = Duration::from_millis(5);
 const MEMORY: usize = 96 << 10;
 /// How often two things are measured in turns.
 const PAIRS: usize = 9;

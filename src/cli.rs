@@ -1,5 +1,6 @@
 //! The command line.
 
+mod advise;
 mod load;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -42,6 +43,8 @@ enum Command {
     Load(load::LoadArguments),
     /// Whether this machine is fit to measure, and what to do about it where it is not.
     Doctor(Listing),
+    /// Measure your own job, and say which model to take and from which scale on.
+    Advise(advise::AdviseArguments),
 }
 
 #[derive(Args)]
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => measure(arguments),
         Command::Load(arguments) => load::run(arguments),
         Command::Doctor(listing) => diagnose(listing.format),
+        Command::Advise(arguments) => advise::advise_on(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

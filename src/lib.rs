@@ -13,8 +13,9 @@
 //! * [`record`]: what is kept under `results/`;
 //! * [`plan`]: which cells there are, and what each will take;
 //! * [`session`]: what both instruments share while they measure;
-//! * [`report`]: tables for people;
 //! * [`start`]: what a record says before the first cell;
+//! * [`advice`]: what to take for a job, and from which scale on;
+//! * [`report`]: tables and sentences for people;
 //! * [`run`]: the instrument of rounds, a fresh process each;
 //! * [`load`]: the instrument of load, on servers;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
@@ -46,6 +47,8 @@ pub mod plan;
 pub mod session;
 
 pub mod start;
+
+pub mod advice;
 
 pub mod report;
 

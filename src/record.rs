@@ -4,10 +4,12 @@
 mod criterion;
 mod files;
 mod load;
+mod ranking;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{Record, Writer, read};
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
+pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,6 +190,9 @@ pub struct Resources {
     /// What the first batch added to it at its peak, the receipts included. Bytes per job are the slope of this over
     /// scales.
     pub rss_bytes_added: Option<u64>,
+    /// The most that was resident in the first batch: the median of the processes', the least and the greatest.
+    #[serde(default)]
+    pub rss_bytes_max: Option<Estimate>,
     /// CPU time of a job in user mode.
     pub user_cpu_ns_per_job: f64,
     /// CPU time of a job in the kernel.

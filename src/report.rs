@@ -1,5 +1,6 @@
 //! What people are shown: tables, per workload with scale down and model across, and the two places to print.
 
+mod advice;
 mod details;
 mod figures;
 mod load;
@@ -7,7 +8,8 @@ mod print;
 mod progress;
 mod table;
 
-pub use details::{bytes_per_job, floor_line};
+pub use advice::{advice_in_short, advice_text};
+pub use details::floor_line;
 pub use figures::{count, long, rate};
 pub use load::load_table;
 pub use print::{print, print_error};

@@ -4,8 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use paceline::{
-    record::{Cell, State},
-    report::bytes_per_job,
+    record::{Cell, State, bytes_per_job},
 };
 
 fn paceline(folder: &Path) -> Command {

@@ -4,17 +4,19 @@
 use std::{fs, path::Path, process::Command};
 
 use paceline::{
+    advice::Advice,
     doctor::Diagnosis,
     record::{Cell, ModelInfo},
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 3] {
+fn published() -> [(&'static str, Schema); 4] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
+        ("advice", schema_for!(Advice)),
     ]
 }
 
@@ -66,12 +68,9 @@ fn what_is_printed_is_valid_by_them() {
         "--warm-up",
         "0s",
     ];
-    let knee = ["load", "serve-plain", "--model", "tokio", "--p99-limit", "1us"];
-    assert!(
-        Command::new(env!("CARGO_BIN_EXE_paceline")).args(knee).output().unwrap().stdout.is_empty()
-    );
+    let advise = ["advise", "serve-service", "--model", "tokio,pool", "--scale", "2", "--rounds", "2"];
     for (name, arguments) in
-        [("models", &["models"][..]), ("cells", &run), ("cells", &load), ("doctor", &["doctor"])]
+        [("models", &["models"][..]), ("cells", &run), ("cells", &load), ("doctor", &["doctor"]), ("advice", &advise)]
     {
         let schema: Value = serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();

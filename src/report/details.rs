@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     measure::Distribution,
-    record::{Cell, State},
-    stats::slope,
+    record::{Cell, State, bytes_per_job},
 };
 
 /// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
@@ -80,21 +79,4 @@ pub fn floor_line(floor: &Distribution) -> String {
     format!(
         "this host wakes a thread from a sleep {p50} late (p50) to {p99} (p99): no model can do better"
     )
-}
-
-/// The slope of memory over scales of one series, in bytes; `None` where it says nothing: the largest batch must have
-/// added a MiB more than the smallest, for the kernel counts pages in bundles.
-#[must_use]
-pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
-    const LEAST: f64 = (1 << 20) as f64;
-    let point = |cell: &&Cell| {
-        let added = cell.resources?.rss_bytes_added?;
-        Some((cell.scale as f64, added as f64))
-    };
-    let points: Vec<(f64, f64)> = series.iter().filter_map(point).collect();
-    let ends = points
-        .iter()
-        .map(|(_, y)| *y)
-        .fold((f64::MAX, f64::MIN), |(least, most), y| (least.min(y), most.max(y)));
-    (ends.1 - ends.0 >= LEAST).then(|| slope(&points)).flatten().filter(|slope| *slope > 0.0)
 }

@@ -13,8 +13,6 @@ use crate::{
     stats::Mode,
 };
 
-/// The shortest wait that models are ranked by.
-const SHORTEST_RANKED_NS: u64 = 5_000_000;
 /// The width of a table where there is no terminal to ask.
 const WIDTH: usize = 120;
 
@@ -115,7 +113,7 @@ pub fn summary(cells: &[Cell]) -> String {
     format!("{} cell{}: {counted}", cells.len(), if cells.len() == 1 { "" } else { "s" })
 }
 
-fn word(state: State) -> &'static str {
+pub(super) fn word(state: State) -> &'static str {
     match state {
         State::Ok => "ok",
         State::Invalid => "invalid",
@@ -182,9 +180,9 @@ fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
     match cell.jobs_per_second {
         Some(jobs) if cell.state == State::Ok => {
             // Waits under 5 ms are at the mercy of each timer's resolution: they are shown, and not ranked.
-            let ranked = cell.floor_ns == 0 || cell.floor_ns >= SHORTEST_RANKED_NS;
+            let ranked = !cell.waits_too_briefly();
             // One process has no interval, and ranks nowhere.
-            if cell.rounds_ns.len() == 1 && cell.criterion.is_none() {
+            if cell.is_of_one_process() {
                 return format!("{} n=1", rate(jobs.value));
             }
             let best = ranked && best_lower.is_some_and(|best| jobs.upper >= best);

@@ -218,6 +218,8 @@ impl<'a> Going<'a> {
             let seen: Vec<f64> = rounds.iter().filter_map(of).map(|bytes| bytes as f64).collect();
             (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
         };
+        let most = rounds.iter().filter_map(|round| round.attest.rss_bytes_max);
+        let most: Vec<f64> = most.map(|bytes| bytes as f64).collect();
         let meanwhile: Meanwhile = rounds.iter().map(|round| round.meanwhile).sum();
         let idle = rounds.iter().find_map(|round| round.idle_ns);
         Resources {
@@ -225,6 +227,7 @@ impl<'a> Going<'a> {
             rss_bytes_added: middle(&|round| {
                 Some(round.attest.rss_bytes_max?.saturating_sub(round.attest.rss_bytes?))
             }),
+            rss_bytes_max: (!most.is_empty()).then(|| estimate(&most)),
             user_cpu_ns_per_job: per_job(|round| round.used.user_cpu_ns),
             system_cpu_ns_per_job: per_job(|round| round.used.system_cpu_ns),
             idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),

@@ -1,0 +1,154 @@
+//! Which model to recommend at a scale: the simplest that keeps up.
+
+use super::{AtScale, Figure, Gap, MARGIN, Measure, Recommended, Series, Standing};
+use crate::{
+    models::{self, Entry, Family, MODELS, Tag, Width},
+    perform::Placement,
+};
+
+/// How much a model asks of those who write and keep the program: less is simpler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Simplicity(u8, usize);
+
+/// How simple the model called `model` is. In this order, and within each kind in the order of `paceline models`:
+///
+/// 1. `sequential`, `threads`, `pool`, `rayon`: plain functions, called, debugged and profiled like any other code;
+/// 2. an async runtime on one thread (`tokio-current-thread`): futures, and code that must not block them, but nothing
+///    that moves between threads;
+/// 3. an async runtime on several threads (`tokio`, `smol`): what futures hold must be `Send` too;
+/// 4. two runtimes side by side (`tokio+rayon`);
+/// 5. a runtime for each core (`tokio-per-core`): the program itself has to spread its jobs over the cores;
+/// 6. `io_uring`: that, and buffers given away to the kernel, a system that permits it, and few libraries that fit;
+/// 7. stackful coroutines (`may`): stacks of a fixed size, and thread locals that change under the code;
+/// 8. what is discontinued (`async-std`).
+///
+/// It is a judgement, not a measurement. It only decides among models whose figures do not.
+#[must_use]
+pub fn simplicity(model: &str) -> Simplicity {
+    let place = MODELS.iter().position(|entry| entry.about.name == model);
+    let Some(place) = place else { return Simplicity(u8::MAX, usize::MAX) };
+    Simplicity(kind(&MODELS[place]), place)
+}
+
+/// Derived from what each model says of itself, so that a new one needs no line here.
+fn kind(entry: &Entry) -> u8 {
+    let about = &entry.about;
+    match about.family {
+        _ if about.tag == Tag::Historical => 8,
+        Family::Threads => 1,
+        Family::Async if about.width == Width::One => 2,
+        Family::Async if about.placements[0] == Placement::Dealt => 5,
+        Family::Async if about.name.contains('+') => 4,
+        Family::Async => 3,
+        Family::IoUring => 6,
+        Family::Coroutines => 7,
+    }
+}
+
+/// Whether the model is discontinued, and so never recommended.
+#[must_use]
+pub fn is_discontinued(model: &str) -> bool {
+    models::find(model).is_ok_and(|entry| entry.about.tag == Tag::Historical)
+}
+
+/// What to know of the model before it is taken.
+#[must_use]
+pub fn caveat(model: &str) -> Option<&'static str> {
+    match models::find(model).ok()?.about.family {
+        Family::Coroutines => Some(
+            "its stacks are small and of a fixed size, and in optimised builds a coroutine that moved to another thread \
+             now and then reads an error of its former one, and its connection fails",
+        ),
+        Family::IoUring => {
+            Some("it needs a Linux that permits io_uring, which many containers do not")
+        }
+        Family::Threads | Family::Async => None,
+    }
+}
+
+/// Sets what keeps up at this scale, and what is recommended there.
+///
+/// A model keeps up where its interval does not tell it from the best, or its median is within [`MARGIN`] of the best
+/// one's. The best is meant among models that may be recommended: what is discontinued sets no standard. Memory is
+/// ranked and shown but recommends nothing: the least is nearly always `sequential`, however long it takes.
+pub(super) fn choose(at: &mut AtScale) {
+    let by_throughput = keeping_up(&at.throughput, Measure::Throughput);
+    let by_p99 = keeping_up(&at.p99, Measure::P99);
+    let both = [Measure::Throughput, Measure::P99];
+    // Records of the other instrument have no latency: throughput decides alone.
+    if by_p99.is_empty() {
+        at.recommended = recommend(at, &by_throughput, &both[..1]);
+        at.keeping_up = by_throughput;
+        return;
+    }
+    at.keeping_up = by_throughput.iter().filter(|one| by_p99.contains(one)).cloned().collect();
+    at.recommended = if at.keeping_up.is_empty() {
+        let mut each = recommend(at, &by_throughput, &both[..1]);
+        each.extend(recommend(at, &by_p99, &both[1..]));
+        each
+    } else {
+        recommend(at, &at.keeping_up, &both)
+    };
+}
+
+/// The simplest first.
+fn keeping_up(figures: &[Figure], by: Measure) -> Vec<Series> {
+    let may = |figure: &&Figure| {
+        figure.standing != Standing::Unranked && !is_discontinued(&figure.series.model)
+    };
+    let Some(best) = figures.iter().find(may).map(|best| best.estimate) else { return vec![] };
+    let keeps_up = |figure: &&Figure| {
+        !by.told_apart(figure.estimate, best) || by.behind(figure.estimate, best) <= MARGIN
+    };
+    let mut kept: Vec<Series> =
+        figures.iter().filter(may).filter(keeps_up).map(|figure| figure.series.clone()).collect();
+    kept.sort_by_key(|series| (simplicity(&series.model), series.workers));
+    kept
+}
+
+/// The first of `kept`, which is the simplest.
+fn recommend(at: &AtScale, kept: &[Series], by: &[Measure]) -> Vec<Recommended> {
+    let recommended = |series: &Series| Recommended {
+        series: series.clone(),
+        by: by.to_vec(),
+        gaps: by.iter().flat_map(|by| gaps(at.figures(*by), *by, series)).collect(),
+        bimodal: at.bimodal.iter().any(|bimodal| bimodal.series == *series),
+        caveat: caveat(&series.model).map(str::to_owned),
+    };
+    kept.first().map(recommended).into_iter().collect()
+}
+
+fn gaps(figures: &[Figure], by: Measure, series: &Series) -> Vec<Gap> {
+    let Some(own) = figures.iter().find(|figure| figure.series == *series) else { return vec![] };
+    let gap = |best: &Figure| Gap {
+        by,
+        best: best.series.clone(),
+        share: by.behind(own.estimate, best.estimate),
+        told_apart: by.told_apart(own.estimate, best.estimate),
+    };
+    let best = figures.iter().find(|figure| !is_discontinued(&figure.series.model));
+    let best = best.filter(|best| best.series != *series).map(gap);
+    let ahead = figures.first().filter(|first| is_discontinued(&first.series.model)).map(gap);
+    best.into_iter().chain(ahead.filter(|gap| gap.told_apart)).collect()
+}
+
+/// The simplest model that keeps up at every scale with a ranking.
+pub(super) fn everywhere(scales: &[AtScale]) -> Option<Series> {
+    let mut ranked = scales.iter().filter(|at| at.unranked.is_none());
+    let first = ranked.next()?;
+    let rest: Vec<&AtScale> = ranked.collect();
+    let kept = |series: &&Series| rest.iter().all(|at| at.keeping_up.contains(series));
+    first.keeping_up.iter().find(kept).cloned()
+}
+
+impl AtScale {
+    /// Its figures by this measure.
+    #[must_use]
+    pub fn figures(&self, by: Measure) -> &[Figure] {
+        match by {
+            Measure::Throughput => &self.throughput,
+            Measure::P99 => &self.p99,
+            Measure::Memory => &self.memory,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Advice on planted cells, whose answers are known.
+
+use super::*;
+use crate::{
+    models,
+    plan::{Choice, cells},
+    record::Resources,
+    stats::Mode,
+    workloads,
+};
+
+/// A cell of 5 processes: `rate` jobs a second and a p99 of `p99` ms, each ± `percent`.
+fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {
+    let workload = [workloads::find("sleep").unwrap()];
+    let choice = Choice { scales: vec![scale], ..Choice::default() };
+    let planned = cells(&workload, &[models::find(model).unwrap()], &choice)[0];
+    let around = |value: f64| {
+        let half = value * percent / 100.0;
+        Estimate { value, lower: value - half, upper: value + half }
+    };
+    Cell {
+        jobs_per_second: Some(around(rate)),
+        latency_ns_p99: Some(around(p99 * 1e6)),
+        rounds_ns: vec![1; 5],
+        ..planned.measured(State::Ok, None, "planted".into())
+    }
+}
+
+fn ended(model: &str, scale: usize, state: State, reason: &str) -> Cell {
+    let cell = cell(model, scale, 1.0, 1.0, 0.0);
+    let reason = Some(reason.into());
+    Cell { state, reason, jobs_per_second: None, latency_ns_p99: None, rounds_ns: vec![], ..cell }
+}
+
+fn names(series: &[Series]) -> Vec<&str> {
+    series.iter().map(|series| series.model.as_str()).collect()
+}
+
+fn recommended(at: &AtScale) -> Vec<&str> {
+    at.recommended.iter().map(|one| one.series.model.as_str()).collect()
+}
+
+#[test]
+fn the_order_of_simplicity_covers_every_model_and_is_as_documented() {
+    let mut models: Vec<&str> = models::MODELS.iter().map(|entry| entry.about.name).collect();
+    models.sort_by_key(|model| simplicity(model));
+    assert_eq!(
+        models[..9],
+        [
+            "sequential",
+            "threads",
+            "pool",
+            "rayon",
+            "tokio-current-thread",
+            "tokio",
+            "smol",
+            "tokio+rayon",
+            "tokio-per-core"
+        ]
+    );
+    assert_eq!(models[models.len() - 2..], ["may", "async-std"]);
+    assert!(models.iter().all(|model| simplicity(model) < simplicity("nobody")));
+}
+
+#[test]
+fn what_no_interval_tells_from_the_best_is_tied_and_the_rest_behind() {
+    let cells = [
+        cell("pool", 10, 50.0, 20.0, 1.0),
+        cell("tokio", 10, 92.0, 10.5, 5.0),
+        cell("smol", 10, 100.0, 10.0, 5.0),
+    ];
+    let advice = advise(&cells);
+    let standing = |figures: &[Figure]| -> Vec<(String, Standing)> {
+        figures.iter().map(|figure| (figure.series.model.clone(), figure.standing)).collect()
+    };
+    let expected = [
+        ("smol".to_owned(), Standing::Best),
+        ("tokio".to_owned(), Standing::Tied),
+        ("pool".to_owned(), Standing::Behind),
+    ];
+    assert_eq!(standing(&advice.scales[0].throughput), expected);
+    assert_eq!(standing(&advice.scales[0].p99), expected);
+    assert_eq!(recommended(&advice.scales[0]), ["tokio"], "simpler than smol, and tied with it");
+    let gap = &advice.scales[0].recommended[0].gaps[0];
+    assert!(!gap.told_apart && (gap.share - 0.08).abs() < 1e-9 && gap.best.model == "smol");
+    assert!(advice.broke.is_empty() && advice.scales[0].without.is_empty());
+}
+
+#[test]
+fn a_sequential_program_is_enough_where_it_keeps_up_and_only_there() {
+    let cells = [
+        cell("sequential", 1, 98.0, 10.1, 0.1),
+        cell("tokio", 1, 99.0, 10.0, 0.1),
+        cell("sequential", 20, 98.0, 200.0, 0.1),
+        cell("tokio", 20, 1900.0, 10.0, 0.1),
+    ];
+    let advice = advise(&cells);
+    assert_eq!(recommended(&advice.scales[0]), ["sequential"], "1 % is within the margin");
+    assert_eq!(advice.scales[0].throughput[1].standing, Standing::Behind, "certain, and too small");
+    assert_eq!(recommended(&advice.scales[1]), ["tokio"]);
+    assert_eq!(advice.everywhere.map(|series| series.model).as_deref(), Some("tokio"));
+}
+
+#[test]
+fn a_certain_difference_counts_from_the_margin_on() {
+    let at = |rate: f64| {
+        let cells = [cell("threads", 1, rate, 10.0, 0.1), cell("tokio", 1, 100.0, 10.0, 0.1)];
+        recommended(&advise(&cells).scales[0]).join(" ")
+    };
+    assert_eq!((at(95.1).as_str(), at(94.5).as_str()), ("threads", "tokio"));
+}
+
+#[test]
+fn the_best_changes_hands_where_the_intervals_say_so_and_not_in_a_tie() {
+    let series = |model: &str, rates: [f64; 4]| {
+        [1, 10, 100, 1000]
+            .into_iter()
+            .zip(rates)
+            .map(|(scale, rate)| cell(model, scale, rate, 10.0, 4.0))
+            .collect::<Vec<_>>()
+    };
+    let cells = [
+        series("threads", [100.0, 500.0, 1000.0, 1000.0]),
+        series("tokio", [99.0, 400.0, 1010.0, 2000.0]),
+    ]
+    .concat();
+    let advice = advise(&cells);
+    let [crossing] = &advice.crossings[..] else { panic!("{:?}", advice.crossings) };
+    assert_eq!(
+        (names(&crossing.ahead), crossing.up_to),
+        (vec!["threads"], 100),
+        "tied there still"
+    );
+    assert_eq!((names(&crossing.then), crossing.from), (vec!["tokio"], 1000));
+    assert!(crossing.overtaken && crossing.by == Measure::Throughput);
+
+    // Who ties at first and falls back later does not lead "from there on".
+    let smol = series("smol", [50.0, 300.0, 900.0, 1990.0]);
+    let later = [cell("smol", 5000, 1000.0, 10.0, 4.0), cell("tokio", 5000, 2000.0, 10.0, 4.0)];
+    let advice = advise(&[cells, smol, later.to_vec()].concat());
+    assert_eq!(names(&advice.crossings[0].then), ["tokio"]);
+
+    // Medians alone change hands at every scale.
+    let cells = [
+        series("threads", [100.0, 99.0, 100.0, 99.0]),
+        series("tokio", [99.0, 100.0, 99.0, 100.0]),
+    ]
+    .concat();
+    assert!(advise(&cells).crossings.is_empty());
+}
+
+#[test]
+fn a_leader_that_breaks_is_not_called_overtaken() {
+    let cells = [
+        cell("threads", 10, 100.0, 10.0, 1.0),
+        cell("tokio", 10, 50.0, 20.0, 1.0),
+        cell("smol", 10, 40.0, 20.0, 1.0),
+        ended("threads", 100, State::Refused, "needs 100 threads, has 64"),
+        cell("tokio", 100, 500.0, 20.0, 1.0),
+        cell("smol", 100, 400.0, 20.0, 1.0),
+    ];
+    let advice = advise(&cells);
+    assert!(!advice.crossings[0].overtaken);
+    let expected = Broke {
+        series: advice.crossings[0].ahead[0].clone(),
+        state: State::Refused,
+        scales: vec![100],
+        reason: "needs 100 threads, has 64".into(),
+        went_to: Some(10),
+    };
+    assert_eq!(advice.broke, [expected]);
+    assert_eq!(advice.scales[1].without[0].state, State::Refused);
+}
+
+#[test]
+fn where_none_keeps_up_in_both_there_is_one_for_throughput_and_one_for_latency() {
+    let cells = [cell("pool", 10, 100.0, 30.0, 1.0), cell("tokio", 10, 60.0, 10.0, 1.0)];
+    let at = &advise(&cells).scales[0];
+    assert!(at.keeping_up.is_empty());
+    assert_eq!(recommended(at), ["pool", "tokio"]);
+    assert_eq!(at.recommended[0].by, [Measure::Throughput]);
+    assert_eq!(at.recommended[1].by, [Measure::P99]);
+}
+
+#[test]
+fn nothing_is_ranked_where_all_are_refused_or_one_is_left() {
+    let refused = |model| ended(model, 10, State::Refused, "no io_uring");
+    let advice = advise(&[refused("monoio"), refused("glommio")]);
+    assert_eq!(advice.scales[0].unranked, Some(Unranked::NoFigure));
+    assert_eq!((advice.scales[0].without.len(), advice.broke.len()), (2, 2));
+    assert!(advice.broke.iter().all(|broke| broke.went_to.is_none()));
+    assert!(advice.everywhere.is_none() && advice.scales[0].recommended.is_empty());
+
+    let advice = advise_alone(refused("monoio"));
+    assert_eq!(advice.scales[0].unranked, Some(Unranked::Alone));
+    assert!(advice.scales[0].recommended.is_empty());
+    assert_eq!(advise(&[]).scales, []);
+}
+
+fn advise_alone(beside: Cell) -> Advice {
+    advise(&[beside, cell("sequential", 10, 100.0, 10.0, 1.0)])
+}
+
+#[test]
+fn waits_too_brief_for_timers_rank_and_recommend_nothing() {
+    let brief = |model, rate| Cell { floor_ns: 4_999_999, ..cell(model, 10, rate, 10.0, 1.0) };
+    let at = &advise(&[brief("tokio", 1.0), brief("smol", 100.0)]).scales[0];
+    assert_eq!(at.unranked, Some(Unranked::ShortWaits));
+    assert!(at.recommended.is_empty() && at.keeping_up.is_empty());
+    assert!(at.throughput.iter().all(|figure| figure.standing == Standing::Unranked));
+    assert_eq!(at.throughput[0].series.model, "tokio", "shown in the order of the cells");
+}
+
+#[test]
+fn one_process_has_no_interval_and_is_not_ranked() {
+    let one = |model, rate| Cell { rounds_ns: vec![1], ..cell(model, 10, rate, 10.0, 0.0) };
+    let at = &advise(&[one("tokio", 1.0), one("smol", 100.0)]).scales[0];
+    assert_eq!(at.unranked, Some(Unranked::OneProcess));
+    assert!(at.recommended.is_empty() && at.without.len() == 2);
+
+    let several = |model, rate| cell(model, 10, rate, 10.0, 1.0);
+    let at = &advise(&[one("smol", 900.0), several("tokio", 50.0), several("may", 40.0)]).scales[0];
+    assert_eq!((at.unranked, recommended(at)), (None, vec!["tokio"]));
+    let last = at.throughput.last().unwrap();
+    assert_eq!((last.series.model.as_str(), last.standing), ("smol", Standing::Unranked));
+    assert_eq!(at.processes, Some(5));
+}
+
+#[test]
+fn two_modes_are_named_and_a_recommendation_says_so() {
+    let modes = [Mode { ns: 5e3, share: 0.4 }, Mode { ns: 8e4, share: 0.6 }];
+    let two = Cell { modes: Some(modes), ..cell("threads", 10, 100.0, 10.0, 1.0) };
+    let at = &advise(&[two, cell("tokio", 10, 60.0, 10.0, 1.0)]).scales[0];
+    assert!(at.recommended[0].bimodal);
+    assert_eq!((at.bimodal[0].series.model.as_str(), at.bimodal[0].modes), ("threads", modes));
+}
+
+#[test]
+fn what_is_discontinued_is_ranked_and_never_recommended() {
+    let cells = [cell("async-std", 10, 100.0, 10.0, 1.0), cell("tokio", 10, 60.0, 20.0, 1.0)];
+    let at = &advise(&cells).scales[0];
+    assert_eq!(at.throughput[0].series.model, "async-std");
+    assert_eq!(recommended(at), ["tokio"]);
+    assert!((at.recommended[0].gaps[0].share - 0.4).abs() < 1e-9, "the gap is not hidden");
+}
+
+#[test]
+fn memory_is_ranked_by_the_peak_and_its_slope_over_scales_is_found() {
+    let of = |model, scale: usize, bytes: f64| {
+        let most = Estimate { value: bytes, lower: bytes - 1e5, upper: bytes + 1e5 };
+        let resources = Resources {
+            rss_bytes_max: Some(most),
+            rss_bytes_added: Some((bytes - 5e6) as u64),
+            ..Resources::default()
+        };
+        Cell { resources: Some(resources), ..cell(model, scale, 100.0, 10.0, 1.0) }
+    };
+    let cells = [
+        of("threads", 10, 6e6),
+        of("tokio", 10, 5.85e6),
+        of("threads", 1010, 16e6),
+        of("tokio", 1010, 6e6),
+    ];
+    let advice = advise(&cells);
+    let standings: Vec<Standing> = advice.scales.iter().map(|at| at.memory[1].standing).collect();
+    assert_eq!(standings, [Standing::Tied, Standing::Behind]);
+    let [threads] = &advice.bytes_per_job[..] else { panic!("{:?}", advice.bytes_per_job) };
+    assert!(threads.series.model == "threads" && (threads.bytes - 10_000.0).abs() < 1.0);
+}
+
+#[test]
+fn a_model_with_a_known_fault_comes_with_it() {
+    let cells = [cell("may", 10, 100.0, 10.0, 1.0), cell("tokio", 10, 60.0, 20.0, 1.0)];
+    let at = &advise(&cells).scales[0];
+    assert_eq!(recommended(at), ["may"]);
+    assert!(at.recommended[0].caveat.as_ref().unwrap().contains("connection fails"));
+}

@@ -1,0 +1,187 @@
+//! Advice as people read it: a paragraph for each scale, and what it comes to.
+
+mod phrases;
+mod short;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+pub use short::advice_in_short;
+
+use std::{fmt::Write, time::Duration};
+
+use super::{
+    figures::{count, long, rate},
+    table::word,
+};
+use crate::{
+    advice::{Advice, AtScale, Figure, Measure, Recommended, Standing},
+    record::State,
+};
+use phrases::{Names, at, because, capital, enough, why_unranked};
+
+/// The greatest width of a line.
+const WIDTH: usize = 100;
+/// Where the figures of a scale begin.
+const INDENT: usize = 15;
+
+/// All of the advice, in lines of at most 100 columns.
+#[must_use]
+pub fn advice_text(advice: &Advice, summary: &[String]) -> String {
+    let names = Names::of(advice);
+    let mut text = format!("\n{}: what to take\n", advice.workload);
+    for scale in &advice.scales {
+        text.push('\n');
+        text.push_str(&wrapped(
+            "",
+            &format!("{}: {}", capital(&at(scale.scale)), answer(scale, &names)),
+        ));
+        for (label, line) in lines(scale, &names) {
+            text.push_str(&wrapped(&format!("  {label:<width$}", width = INDENT - 2), &line));
+        }
+    }
+    if !advice.bytes_per_job.is_empty() {
+        let of = advice.bytes_per_job.iter();
+        let of = of.map(|of| format!("{} {}", names.name(&of.series), count(of.bytes as usize)));
+        let line = format!(
+            "bytes that each more job adds to memory: {}",
+            of.collect::<Vec<_>>().join(", ")
+        );
+        let _ = write!(text, "\n{}", wrapped("", &line));
+    }
+    text.push_str("\nin short\n");
+    for sentence in summary {
+        text.push_str(&wrapped("  * ", sentence));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// What to take at this scale, and why.
+fn answer(scale: &AtScale, names: &Names) -> String {
+    if let Some(why) = scale.unranked {
+        return format!("nothing is ranked, for {}.", why_unranked(why, scale, names));
+    }
+    let one = |one: &Recommended| {
+        format!(
+            "{}{}",
+            enough(one, one.is_tentative(), scale.scale, names),
+            because(one, scale, names)
+        )
+    };
+    match &scale.recommended[..] {
+        [] => "nothing that was measured is to be recommended.".into(),
+        [both] => format!("{}.", one(both)),
+        each => {
+            let of = each.iter().map(|of| {
+                let by: Vec<&str> = of.by.iter().map(|by| title(*by)).collect();
+                format!("for {}, {}", by.join(" and "), one(of))
+            });
+            format!("no model keeps up in both: {}.", of.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// The lines under it, each with its label.
+fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
+    let mut lines: Vec<(&'static str, String)> =
+        [Measure::Throughput, Measure::P99, Measure::Memory]
+            .into_iter()
+            .filter(|by| !scale.figures(*by).is_empty())
+            .map(|by| (title(by), standings(scale.figures(by), by, names)))
+            .collect();
+    for bimodal in &scale.bimodal {
+        let mode = |mode: &crate::stats::Mode| {
+            format!("{} ({:.0} %)", long(Duration::from_nanos(mode.ns as u64)), mode.share * 100.0)
+        };
+        let modes = bimodal.modes.each_ref().map(mode).join(" or ");
+        let name = names.name(&bimodal.series);
+        lines.push((
+            "two modes",
+            format!("{name}: a round takes {modes}; no single figure stands for it"),
+        ));
+    }
+    let mut without: Vec<String> = Vec::new();
+    for state in [State::Ok, State::Invalid, State::Failed, State::Refused, State::Skipped] {
+        let of = scale.without.iter().filter(|cell| cell.state == state);
+        let of: Vec<String> = of.map(|cell| names.name(&cell.series)).collect();
+        if !of.is_empty() {
+            let how = if state == State::Ok { "one process only" } else { word(state) };
+            without.push(format!("{how}: {}", of.join(", ")));
+        }
+    }
+    if !without.is_empty() {
+        lines.push(("not ranked", without.join("; ")));
+    }
+    lines
+}
+
+/// The best and its interval, what is not told from it, and by which factor the others are behind.
+fn standings(figures: &[Figure], by: Measure, names: &Names) -> String {
+    let shown = |figure: &Figure| {
+        let of = figure.estimate;
+        let [value, lower, upper] = [of.value, of.lower, of.upper].map(|value| shown(value, by));
+        format!("{} {value} ({lower} to {upper})", names.name(&figure.series))
+    };
+    let of = |standing: Standing| figures.iter().filter(move |figure| figure.standing == standing);
+    let Some(best) = of(Standing::Best).next() else {
+        return format!("not ranked: {}", figures.iter().map(shown).collect::<Vec<_>>().join(", "));
+    };
+    let mut parts = vec![format!("best {}", shown(best))];
+    let tied: Vec<String> = of(Standing::Tied).map(|figure| names.name(&figure.series)).collect();
+    if !tied.is_empty() {
+        parts.push(format!("not told from it: {}", tied.join(", ")));
+    }
+    let factor = |figure: &Figure| {
+        let factor = by.times_worse(figure.estimate, best.estimate);
+        let factor = if factor < 9.95 { format!("{factor:.2}") } else { rate(factor) };
+        format!("{} {factor}×", names.name(&figure.series))
+    };
+    let behind: Vec<String> = of(Standing::Behind).map(factor).collect();
+    if !behind.is_empty() {
+        let how = match by {
+            Measure::Throughput => "slower",
+            Measure::P99 => "longer",
+            Measure::Memory => "more",
+        };
+        parts.push(format!("{how}: {}", behind.join(", ")));
+    }
+    parts.join("; ")
+}
+
+fn shown(value: f64, by: Measure) -> String {
+    match by {
+        Measure::Throughput => format!("{}/s", rate(value)),
+        Measure::P99 => long(Duration::from_nanos(value as u64)),
+        Measure::Memory => format!("{:.1} MB", value / 1e6),
+    }
+}
+
+fn title(by: Measure) -> &'static str {
+    match by {
+        Measure::Throughput => "throughput",
+        Measure::P99 => "p99 latency",
+        Measure::Memory => "memory",
+    }
+}
+
+/// `text` behind `label`, broken between words, each further line as far in as the first.
+fn wrapped(label: &str, text: &str) -> String {
+    let mut lines = String::new();
+    let mut line = label.to_owned();
+    let indent = label.chars().count();
+    let mut empty = true;
+    for word in text.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(lines, "{line}");
+            (line, empty) = (" ".repeat(indent), true);
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    let _ = writeln!(lines, "{line}");
+    lines
+}

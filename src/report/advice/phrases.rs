@@ -1,0 +1,154 @@
+//! The phrases that advice is made of.
+
+use std::time::Duration;
+
+use super::title;
+use crate::{
+    advice::{
+        Advice, AtScale, Gap, MARGIN, Recommended, Series, Standing, Unranked, is_discontinued,
+    },
+    record::SHORTEST_RANKED_NS,
+    report::{count, long, table::series_name},
+};
+
+/// So many threads are a handful.
+const HANDFUL: usize = 32;
+
+/// How series are called: with their workers only where a model has several numbers of them.
+pub(super) struct Names {
+    several: bool,
+}
+
+impl Names {
+    pub(super) fn of(advice: &Advice) -> Self {
+        let mut seen: Vec<&Series> = Vec::new();
+        for at in &advice.scales {
+            seen.extend(at.throughput.iter().map(|figure| &figure.series));
+            seen.extend(at.without.iter().map(|without| &without.series));
+        }
+        let other = |a: &Series, b: &Series| a.model == b.model && a.workers != b.workers;
+        Names { several: seen.iter().any(|a| seen.iter().any(|b| other(a, b))) }
+    }
+
+    pub(super) fn name(&self, series: &Series) -> String {
+        let workers = series.workers.filter(|_| self.several);
+        series_name(&series.model, workers)
+    }
+
+    pub(super) fn all(&self, series: &[Series]) -> String {
+        let names: Vec<String> = series.iter().map(|one| self.name(one)).collect();
+        match &names[..] {
+            [init @ .., last] if !init.is_empty() => format!("{} and {last}", init.join(", ")),
+            _ => names.join(""),
+        }
+    }
+}
+
+/// "20 jobs at once".
+pub(super) fn jobs(scale: usize) -> String {
+    format!("{} job{} at once", count(scale), if scale == 1 { "" } else { "s" })
+}
+
+/// "at 20 jobs at once".
+pub(super) fn at(scale: usize) -> String {
+    format!("at {}", jobs(scale))
+}
+
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What to take, up to `scale`: what is enough, or may be.
+pub(super) fn enough(one: &Recommended, tentative: bool, scale: usize, names: &Names) -> String {
+    let workers = one.series.workers.unwrap_or(0);
+    let (what, more) = match one.series.model.as_str() {
+        "sequential" => ("a plain sequential program".into(), String::new()),
+        "threads" if scale == 1 => ("a thread for the job".into(), String::new()),
+        "threads" if scale <= HANDFUL => {
+            ("a handful of threads".into(), ", one for each job".to_owned())
+        }
+        "threads" => ("a plain thread for each job".into(), String::new()),
+        "pool" if workers == 1 => ("a single thread behind a queue".into(), String::new()),
+        "pool" if workers <= HANDFUL => {
+            ("a handful of threads".into(), format!(", a pool of {}", count(workers)))
+        }
+        "pool" => (format!("a pool of {} threads", count(workers)), String::new()),
+        _ if tentative => (names.name(&one.series), String::new()),
+        _ => return format!("take {}", names.name(&one.series)),
+    };
+    format!("{what} {} enough{more}", if tentative { "may be" } else { "is" })
+}
+
+/// Why it is recommended: how it stands, what is known against it.
+pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> String {
+    let others = if one.by.len() == 2 && scale.keeping_up.len() == 1 {
+        "the only one measured that keeps up in throughput and p99 latency"
+    } else {
+        "the simplest of those measured that keep up"
+    };
+    let mut text = format!(" ({others}");
+    for gap in &one.gaps {
+        text.push_str("; ");
+        text.push_str(&behind(gap, names));
+    }
+    text.push(')');
+    if one.bimodal {
+        text.push_str(", but its rounds fall into two modes, so its figures are not to be trusted");
+    }
+    if one.caveat.is_some() {
+        text.push_str("; beware of what is known of it, see below");
+    }
+    text
+}
+
+fn behind(gap: &Gap, names: &Names) -> String {
+    let (best, by) = (names.name(&gap.best), title(gap.by));
+    let share = percent(gap.share);
+    if is_discontinued(&gap.best.model) && gap.told_apart {
+        format!("in {by} {share} behind {best}, which is discontinued and never recommended")
+    } else if gap.told_apart {
+        format!("in {by} {share} behind {best}, too little to matter")
+    } else if gap.share <= MARGIN {
+        format!("in {by} not told from {best}")
+    } else {
+        format!("in {by} its median is {share} behind {best}, but their intervals overlap")
+    }
+}
+
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent < 1.0 => "less than 1 %".into(),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+/// Why nothing is ranked there, to stand behind "for".
+pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
+    match why {
+        Unranked::ShortWaits => {
+            let ns = |ns: u64| long(Duration::from_nanos(ns));
+            let (waits, shortest) = (ns(scale.floor_ns), ns(SHORTEST_RANKED_NS));
+            format!(
+                "its jobs wait for {waits}, and under {shortest} the resolution of each model's timer decides, not the \
+                 model"
+            )
+        }
+        Unranked::OneProcess => {
+            "one process has no interval: more --rounds or a longer --budget give one".into()
+        }
+        Unranked::Alone => {
+            let figures = scale.throughput.iter();
+            let of = figures.filter(|figure| {
+                figure.standing == Standing::Unranked
+                    && !scale.without.iter().any(|without| without.series == figure.series)
+            });
+            let of: Vec<String> = of.map(|figure| names.name(&figure.series)).collect();
+            format!(
+                "only {} has figures with an interval, and nothing to be compared with",
+                of.join(", ")
+            )
+        }
+        Unranked::NoFigure => "no model has a figure".into(),
+    }
+}

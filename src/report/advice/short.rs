@@ -1,0 +1,162 @@
+//! What advice comes to: a few sentences.
+
+use std::fmt::Write;
+
+use super::{
+    phrases::{Names, at, capital, enough, jobs, why_unranked},
+    title,
+    trust::trust,
+};
+use crate::{
+    advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
+    report::{count, table::word},
+};
+
+/// The advice in sentences: what to take up to which scale and from where on another, where the best changes hands,
+/// what broke and why, and how far all this is to be trusted. `partial` is whether cells are missing that were asked
+/// for.
+#[must_use]
+pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
+    let names = Names::of(advice);
+    let mut sentences = Vec::new();
+    if partial {
+        sentences.push(
+            "Interrupted: this is partial, advice on those cells only that had ended by then."
+                .to_owned(),
+        );
+    }
+    if advice.scales.is_empty() {
+        sentences.push("No cell had ended: there is nothing to say yet.".into());
+    }
+    sentences.extend(plan(advice, &names));
+    let both = [Measure::Throughput, Measure::P99];
+    sentences.extend(both.into_iter().filter_map(|by| crossed(advice, by, &names)));
+    let ranked: Vec<&AtScale> =
+        advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect();
+    if ranked.len() > 1 && advice.crossings.is_empty() {
+        sentences.push(
+            "Between these scales the best changes hands neither by throughput nor by p99 latency, as far as the \
+             intervals tell."
+                .into(),
+        );
+    }
+    sentences.extend(broke(advice, &names));
+    sentences.extend(trust(advice, &ranked, &names));
+    sentences
+}
+
+/// What to take, a sentence for each stretch of scales with the same answer.
+fn plan(advice: &Advice, names: &Names) -> Vec<String> {
+    let answer = |scale: &AtScale| -> (Option<Unranked>, Vec<(Series, Vec<Measure>)>) {
+        let of = scale.recommended.iter().map(|one| (one.series.clone(), one.by.clone()));
+        (scale.unranked, of.collect())
+    };
+    let stretches: Vec<&[AtScale]> =
+        advice.scales.chunk_by(|a, b| answer(a) == answer(b)).collect();
+    let count_of = stretches.len();
+    let mut sentences: Vec<String> = stretches
+        .iter()
+        .enumerate()
+        .map(|(place, stretch)| {
+            let range = range(stretch, place == 0, place + 1 == count_of);
+            format!("{}: {}.", capital(&range), take(stretch, names))
+        })
+        .collect();
+    let several = stretches.iter().filter(|stretch| stretch[0].unranked.is_none()).count() > 1;
+    if several {
+        sentences.push(match &advice.everywhere {
+            Some(one) => {
+                format!(
+                    "One model for every scale that is ranked: {} keeps up at each.",
+                    names.name(one)
+                )
+            }
+            None => "No model keeps up at every scale that is ranked.".into(),
+        });
+    }
+    sentences
+}
+
+/// "up to 100 jobs at once", "from 1 000 jobs at once on, measured up to 10 000".
+fn range(stretch: &[AtScale], first: bool, last: bool) -> String {
+    let (from, to) = (stretch[0].scale, stretch[stretch.len() - 1].scale);
+    match (first, last) {
+        _ if from == to => at(from),
+        (true, false) => format!("up to {}", jobs(to)),
+        (false, true) => format!("from {} on, measured up to {}", jobs(from), count(to)),
+        _ => format!("from {} to {}", count(from), jobs(to)),
+    }
+}
+
+fn take(stretch: &[AtScale], names: &Names) -> String {
+    let last = &stretch[stretch.len() - 1];
+    if let Some(why) = last.unranked {
+        return format!("nothing is ranked, for {}", why_unranked(why, last, names));
+    }
+    let one = |one: &Recommended| {
+        let all = stretch.iter().flat_map(|scale| &scale.recommended);
+        let same = || all.clone().filter(|other| other.series == one.series);
+        let tentative = same().any(Recommended::is_tentative);
+        let bimodal = same().any(|other| other.bimodal);
+        let modes = if bimodal { " (its rounds fall into two modes, see below)" } else { "" };
+        format!("{}{modes}", enough(one, tentative, last.scale, names))
+    };
+    match &last.recommended[..] {
+        [] => "nothing that was measured is to be recommended".into(),
+        [both] => one(both),
+        each => {
+            let of = each.iter().map(|of| format!("for {}, {}", title(of.by[0]), one(of)));
+            format!("no model keeps up in both: {}", of.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on."
+fn crossed(advice: &Advice, by: Measure, names: &Names) -> Option<String> {
+    let crossings: Vec<&Crossing> =
+        advice.crossings.iter().filter(|crossing| crossing.by == by).collect();
+    let first = crossings.first()?;
+    let is = if first.ahead.len() == 1 { "is" } else { "are" };
+    let began = advice.scales.iter().find(|scale| scale.unranked.is_none())?.scale;
+    let range =
+        if began == first.up_to { at(began) } else { format!("up to {}", jobs(first.up_to)) };
+    let mut text = format!("By {} {} {is} ahead {range}", title(by), names.all(&first.ahead));
+    for (place, crossing) in crossings.iter().enumerate() {
+        if !crossing.overtaken {
+            let has = if crossing.ahead.len() == 1 { "has" } else { "have" };
+            let _ = write!(text, " ({has} no figure at {})", count(crossing.from));
+        }
+        let from = count(crossing.from);
+        let range = match crossings.get(place + 1) {
+            Some(next) if next.up_to == crossing.from => format!("at {from}"),
+            Some(next) => format!("from {from} to {}", count(next.up_to)),
+            None => format!("from {from} on"),
+        };
+        let _ = write!(text, ", {} {range}", names.all(&crossing.then));
+    }
+    Some(text + ".")
+}
+
+/// A sentence for each reason, with all whom it stopped at the same scales.
+fn broke(advice: &Advice, names: &Names) -> Vec<String> {
+    let mut groups: Vec<(&Broke, Vec<Series>)> = Vec::new();
+    for one in &advice.broke {
+        let same = |(other, _): &&mut (&Broke, Vec<Series>)| {
+            (other.state, &other.scales, &other.reason) == (one.state, &one.scales, &one.reason)
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, series)) => series.push(one.series.clone()),
+            None => groups.push((one, vec![one.series.clone()])),
+        }
+    }
+    let sentence = |(one, series): (&Broke, Vec<Series>)| {
+        let scales = if one.scales.len() == advice.scales.len() {
+            "every scale".to_owned()
+        } else {
+            one.scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(", ")
+        };
+        let (names, state) = (names.all(&series), word(one.state));
+        format!("{names}: {state} at {scales}: {}.", one.reason.trim_end_matches('.'))
+    };
+    groups.into_iter().map(sentence).collect()
+}

@@ -1,0 +1,223 @@
+//! `paceline advise` as its users meet it: on a tiny job of their own, with wrong input, and interrupted.
+#![allow(clippy::unwrap_used, clippy::cast_possible_wrap, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const JOB: &str = "name = \"mine\"\nscale = [1, 20]\njob = [{ sleep = \"20ms\" }]";
+
+fn paceline(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .stdin(Stdio::null());
+    command
+}
+
+fn advise(folder: &Path, more: &[&str]) -> Output {
+    fs::write(folder.join("mine.toml"), JOB).unwrap();
+    paceline(folder, &[&["advise", "mine.toml"], more].concat()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--rounds", "3", "--budget", "30s"];
+
+#[test]
+fn a_sequential_program_is_enough_for_one_job_that_waits_and_not_for_twenty() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = advise(folder.path(), &TINY);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    let (per_scale, short) = said.split_once("\nin short\n").unwrap();
+    for part in [per_scale, short] {
+        let answer = |begins: &str| {
+            let line = part.lines().find(|line| line.contains(begins));
+            line.unwrap_or_else(|| panic!("no `{begins}` in {said}")).to_owned()
+        };
+        // A busy machine may widen the intervals: then it "may be enough".
+        assert!(answer("At 1 job at once: ").contains("a plain sequential program "), "{said}");
+        assert!(!answer("At 20 jobs at once: ").contains("sequential"), "{said}");
+    }
+    assert!(per_scale.contains("  throughput ") && per_scale.contains("  memory "), "{said}");
+    assert!(short.contains("record: results/"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 100), "{said}");
+}
+
+#[test]
+fn json_holds_the_same_in_a_stable_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = advise(folder.path(), &[&TINY[..], &["--format", "json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let advice: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&str> = advice.as_object().unwrap().keys().map(String::as_str).collect();
+    for key in ["workload", "partial", "scales", "crossings", "broke", "summary"] {
+        assert!(keys.contains(&key), "no {key} in {keys:?}");
+    }
+    assert_eq!((&advice["workload"], &advice["partial"]), (&"mine".into(), &false.into()));
+    let [one, twenty] = &advice["scales"].as_array().unwrap()[..] else { panic!("{advice}") };
+    assert_eq!((&one["scale"], &twenty["scale"]), (&1.into(), &20.into()));
+    assert_eq!(one["recommended"][0]["model"], "sequential", "{one}");
+    assert_ne!(twenty["recommended"][0]["model"], "sequential", "{twenty}");
+    for at in [one, twenty] {
+        for measure in ["throughput", "p99", "memory"] {
+            let figures = at[measure].as_array().unwrap();
+            assert_eq!(figures[0]["standing"], "best", "{measure} in {at}");
+            for figure in figures {
+                let of = |key: &str| figure[key].as_f64().unwrap();
+                assert!(of("lower") <= of("value") && of("value") <= of("upper"), "{figure}");
+            }
+            assert_eq!(figures.len(), 3, "{measure} in {at}");
+        }
+    }
+    let summary = advice["summary"].as_array().unwrap();
+    assert!(summary[0].as_str().unwrap().starts_with("At 1 job at once: a plain sequential"));
+    assert_eq!(advice["broke"], Value::Array(vec![]));
+    // The published shape is the one that is written.
+    let schema = serde_json::to_value(schemars::schema_for!(paceline::advice::Advice)).unwrap();
+    assert!(jsonschema::is_valid(&schema, &advice));
+}
+
+#[test]
+fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "name = \"hops\"\nscale = [2]\njob = [{ hop = 10 }]";
+    fs::write(folder.path().join("hops.toml"), job).unwrap();
+    let arguments = [
+        "advise",
+        "hops.toml",
+        "--model",
+        "pool,threads,tokio",
+        "--rounds",
+        "2",
+        "--budget",
+        "20s",
+    ];
+    let output = paceline(folder.path(), &arguments).output().unwrap();
+    let said = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    assert!(said.contains("not ranked refused: pool"), "{said}");
+    assert!(said.contains("pool: refused at every scale: ") && said.contains("deadlock"), "{said}");
+    assert!(said.contains("in 1 of 3 comparisons"), "{said}");
+}
+
+#[test]
+fn a_single_round_ranks_and_recommends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["--model", "threads,tokio", "--scale", "1", "--rounds", "1", "--format", "json"];
+    let output = advise(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let advice: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(advice["scales"][0]["unranked"], "one-process");
+    assert_eq!(advice["scales"][0]["recommended"], Value::Array(vec![]));
+}
+
+#[test]
+fn bad_input_gets_one_sentence_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("broken.toml"), "name = \"w\"\njob = [{ slep = \"1ms\" }]")
+        .unwrap();
+    let wrong = |arguments: &[&str], expected: &str| {
+        let arguments = [&["advise"], arguments].concat();
+        let output = paceline(folder.path(), &arguments).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(expected), "{said}");
+        assert!(!folder.path().join("results").exists(), "nothing was begun");
+    };
+    wrong(&["missing.toml"], "there is no file missing.toml");
+    wrong(&["broken.toml"], "broken.toml:2:10: unknown step `slep`: did you mean `sleep`?");
+    wrong(&["sleep", "--model", "tokyo"], "did you mean `tokio`?");
+    wrong(&["sleep", "--model", "threads", "--workers", "2"], "no workers to set");
+    wrong(&["sleep", "--scale", "0"], "scale");
+    wrong(&["sleep", "--budget", "soon"], "90s");
+    wrong(&["sleep", "--rounds", "0"], "1..=1000");
+    wrong(&["sleep", "--placement", "inside"], "--placement");
+    wrong(&["sleep", "echo"], "echo");
+    wrong(&[], "FILE.toml|WORKLOAD");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"1s\" }]";
+    fs::write(folder.path().join("long.toml"), job).unwrap();
+    let arguments = ["advise", "long.toml", "--model", "tokio", "--rounds", "2", "--budget", "30s"];
+    let mut command = paceline(folder.path(), &arguments);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = run.id();
+    let host = || {
+        let children =
+            fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let is_host = |child: &&str| {
+            fs::read_to_string(format!("/proc/{child}/cmdline"))
+                .is_ok_and(|line| line.contains("__host"))
+        };
+        children.split_whitespace().find(is_host).map(str::to_owned)
+    };
+    let found = (0..1000).find_map(|_| {
+        thread::sleep(Duration::from_millis(5));
+        host()
+    });
+    let host = Pid::from_raw(found.unwrap().parse().unwrap()).unwrap();
+    kill_process(host, Signal::KILL).unwrap();
+    let ended = run.wait_with_output().unwrap();
+    let said = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(3), "{said}{}", text(&ended.stderr));
+    assert!(said.contains("tokio: failed at every scale: "), "{said}");
+    assert!(text(&ended.stderr).contains("1 cell of 1 failed"), "{}", text(&ended.stderr));
+}
+
+#[test]
+fn ctrl_c_shows_partial_advice_on_what_had_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine.toml"), JOB).unwrap();
+    // Sequential cannot end within this budget at a million, and that is known at once.
+    let arguments = [
+        "advise",
+        "mine.toml",
+        "--model",
+        "sequential,tokio",
+        "--scale",
+        "20,1_000_000",
+        "--rounds",
+        "50",
+        "--budget",
+        "1m",
+    ];
+    let mut command = paceline(folder.path(), &arguments);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = || {
+        let mut runs = fs::read_dir(folder.path().join("results")).ok()?;
+        let run = runs.find_map(Result::ok)?.path();
+        fs::metadata(run.join("cells.jsonl")).ok().filter(|file| file.len() > 0)
+    };
+    for _ in 0..1000 {
+        if begun().is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let id = Pid::from_raw(run.id() as i32).unwrap();
+    kill_process(id, Signal::INT).unwrap();
+    let ended = run.wait_with_output().unwrap();
+    let said = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(130), "{said}{}", text(&ended.stderr));
+    assert!(said.contains("Interrupted: this is partial"), "{said}");
+    assert!(said.contains("sequential: skipped at"), "{said}");
+    assert!(text(&ended.stderr).starts_with("error: interrupted"), "{}", text(&ended.stderr));
+}
