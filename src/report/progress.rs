@@ -31,8 +31,11 @@ impl Progress {
             let left = self.line.length().unwrap_or(0).saturating_sub(done);
             (now() - self.start).mul_f64(left as f64 / done as f64)
         });
-        let left = guess.unwrap_or(budget).min(budget);
-        self.line.set_message(format!("{what}; at most {} left", long(left)));
+        let (word, left) = match guess {
+            Some(guess) if guess < budget => ("about", guess),
+            _ => ("at most", budget),
+        };
+        self.line.set_message(format!("{what}; {word} {} left", long(left)));
         self.line.tick();
     }
 

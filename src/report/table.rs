@@ -65,8 +65,13 @@ pub fn cells_table(cells: &[Cell]) -> String {
         text.push_str(&details(&of));
     }
     text.push_str(
-        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval; waits under 5 ms, and single processes (n=1), are not ranked\nskipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
+        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval; waits under 5 ms, and single processes (n=1), are not ranked\n",
     );
+    if cells.iter().any(|cell| cell.state == State::Skipped) {
+        text.push_str(
+            "skipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
+        );
+    }
     text
 }
 
