@@ -2,6 +2,7 @@
 
 mod advise;
 mod load;
+mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -41,6 +42,8 @@ enum Command {
     Run(RunArguments),
     /// Put a server under load, in an open or a closed loop, and show its latency.
     Load(load::LoadArguments),
+    /// Be a server until Ctrl-C: for curl, wrk and whatever else speaks HTTP.
+    Serve(serve::ServeArguments),
     /// Whether this machine is fit to measure, and what to do about it where it is not.
     Doctor(Listing),
     /// Measure your own job, and say which model to take and from which scale on.
@@ -87,7 +90,7 @@ struct RunArguments {
     #[arg(long)]
     pin: bool,
     /// Double the scale until a model refuses, fails or leaves the budget, and say what broke first.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rounds")]
     to_the_limit: bool,
     /// Go on with the newest run in the folder for records, which other arguments need not repeat.
     #[arg(long)]
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Workloads(listing) => list_workloads(listing.format),
         Command::Run(arguments) => measure(arguments),
         Command::Load(arguments) => load::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Doctor(listing) => diagnose(listing.format),
         Command::Advise(arguments) => advise::advise_on(arguments),
     };
@@ -310,7 +314,8 @@ fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
         workloads,
         models,
         choice,
-        rounds: arguments.rounds,
+        // A climb is of single rounds.
+        rounds: if arguments.to_the_limit { 1 } else { arguments.rounds },
         budget: arguments.budget,
         seed: arguments.seed,
         pin: arguments.pin,

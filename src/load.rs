@@ -5,14 +5,16 @@
 //! same for all models, in a process of its own, and the model has nothing to do but serve.
 
 mod knee;
+mod standing;
 mod target;
 
+pub use standing::Standing;
 pub use target::{Target, Url};
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, slice, time::Duration};
 
 use crate::{
-    machine::{Meanwhile, cores},
+    machine::Meanwhile,
     measure::{
         Distribution, Histogram, HostError, Program, Usage,
         interrupt::interrupted,
@@ -22,6 +24,7 @@ use crate::{
     models::Entry,
     record::{Cell, Estimate, LoadFigures, Loop, Resources, State, Writer},
     report::Progress,
+    run::shuffled,
     session::Session,
     start::{Settings, begin},
     stats::median_and_range,
@@ -34,8 +37,8 @@ pub struct Order {
     pub target: Target,
     /// The models that serve it; none for a server that is there already.
     pub models: Vec<&'static Entry>,
-    /// Their workers.
-    pub workers: usize,
+    /// Their workers; `None` for as many as there are cores, where they have any.
+    pub workers: Option<usize>,
     /// How requests start.
     pub drive: Drive,
     /// Connections; `None` for as many as an open loop may need.
@@ -72,6 +75,8 @@ pub struct Outcome {
 pub const CONNECTIONS: usize = 256;
 /// How far Little's law may be off.
 pub const MOST_LITTLE_ERROR: f64 = 0.05;
+/// How the reason begins where Little's law does not hold.
+const LITTLE: &str = "Little's law";
 /// How long a process may take to start, and connections to open.
 const START: Duration = Duration::from_secs(40);
 
@@ -100,21 +105,23 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         Target::Url(url) => vec![Served::there(url, order)],
     };
     bench.progress = Progress::start(u64::from(order.rounds) * servers.len() as u64);
-    let mut cells = Vec::new();
-    for served in &servers {
-        if interrupted() {
-            break;
+    let mut cells: Vec<Option<Cell>> = vec![None; servers.len()];
+    let mut end = |index: usize, cell: Cell| {
+        writer.write(&cell)?;
+        cells[index] = Some(cell);
+        Ok(())
+    };
+    if let Some(limit) = order.p99_limit {
+        for (index, served) in servers.iter().enumerate() {
+            if let Some(cell) = bench.knee(served, limit) {
+                end(index, cell)?;
+            }
         }
-        let cell = match order.p99_limit {
-            Some(limit) => bench.knee(served, limit),
-            None => bench.cell(served, order.drive),
-        };
-        if let Some(cell) = cell {
-            writer.write(&cell)?;
-            cells.push(cell);
-        }
+    } else {
+        bench.in_turns(&servers, order.drive, &mut end)?;
     }
     bench.progress.end();
+    let cells = cells.into_iter().flatten().collect();
     Ok(Outcome { cells, folder: writer.folder().to_owned(), interrupted: interrupted() })
 }
 
@@ -161,26 +168,60 @@ enum Lost {
 }
 
 impl Bench<'_> {
-    /// All rounds of one server under one load; `None` where it was interrupted before the last.
-    fn cell(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
-        if let Some(why) = served.refusal(&self.session) {
-            return Some(served.ended(State::Refused, why, drive, self.order));
+    /// Every round of every server, in an order shuffled anew for each: what the machine does meanwhile, it does to
+    /// all. `end` is given the cell of a server as soon as it has ended; one that was interrupted has none.
+    fn in_turns(
+        &mut self,
+        servers: &[Served<'_>],
+        drive: Drive,
+        end: &mut dyn FnMut(usize, Cell) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let order = self.order;
+        let mut seen: Vec<Option<Vec<Seen>>> = Vec::new();
+        for (index, served) in servers.iter().enumerate() {
+            let refusal = served.refusal(&self.session);
+            seen.push(if refusal.is_none() { Some(Vec::new()) } else { None });
+            if let Some(why) = refusal {
+                end(index, served.ended(State::Refused, why, drive, order))?;
+            }
         }
-        let mut rounds = Vec::new();
-        for round in 0..self.order.rounds {
-            match self.round(served, drive, round) {
-                Ok(seen) => rounds.push(seen),
-                Err(Lost::Interrupted) => return None,
-                Err(Lost::Ended(state, why)) => {
-                    return Some(served.ended(state, why, drive, self.order));
+        for round in 0..order.rounds {
+            for index in shuffled(servers.len(), order.seed.wrapping_add(u64::from(round))) {
+                let (served, Some(rounds)) = (&servers[index], &mut seen[index]) else { continue };
+                match self.round(served, drive, round) {
+                    Ok(one) => {
+                        rounds.push(one);
+                        if rounds.len() == order.rounds as usize {
+                            end(index, self.of(served, drive, rounds))?;
+                        }
+                    }
+                    Err(Lost::Interrupted) => return Ok(()),
+                    Err(Lost::Ended(state, why)) => {
+                        seen[index] = None;
+                        end(index, served.ended(state, why, drive, order))?;
+                    }
                 }
             }
         }
-        Some(self.of(served, drive, &rounds))
+        Ok(())
+    }
+
+    /// All rounds of one server under one load; `None` where it was interrupted before the last.
+    fn cell(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
+        let mut ended = None;
+        let mut end = |_, cell| {
+            ended = Some(cell);
+            Ok(())
+        };
+        self.in_turns(slice::from_ref(served), drive, &mut end).ok()?;
+        ended
     }
 
     /// One fresh process of the server, and one of the generator.
     fn round(&mut self, served: &Served<'_>, drive: Drive, round: u32) -> Result<Seen, Lost> {
+        if interrupted() {
+            return Err(Lost::Interrupted);
+        }
         let order = self.order;
         let whole = order.warm_up + order.duration;
         self.progress.show(&served.label(drive), whole.saturating_mul(order.rounds - round));
@@ -214,7 +255,7 @@ impl Bench<'_> {
         let loaded = loaded.map_err(lost)?;
         let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
         self.progress.done();
-        if let Some(why) = doubt(&loaded, drive) {
+        if let Some(why) = too_soon(&loaded, served.floor()).or_else(|| doubt(&loaded, drive)) {
             return Err(Lost::Ended(State::Invalid, why));
         }
         Ok(Seen { loaded, server: after.since(before), meanwhile })
@@ -251,7 +292,7 @@ impl Bench<'_> {
             minor_faults_per_job: per_request(|used| used.minor_faults),
             major_faults_per_job: per_request(|used| used.major_faults),
             steal_share: meanwhile.steal_share(),
-            cpu_pressure_share: meanwhile.pressure_share(cores()),
+            cpu_pressure_share: meanwhile.pressure_share(),
             ..Resources::default()
         });
         let figures = LoadFigures {
@@ -279,6 +320,16 @@ impl Bench<'_> {
     }
 }
 
+/// Why the server cannot have waited as its jobs say, if so: receipts alone do not prove it.
+fn too_soon(loaded: &Loaded, floor: Duration) -> Option<String> {
+    let least = loaded.service_time.histogram().ok()?.quantile(0.0);
+    // A histogram keeps 3 digits.
+    (least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
+        let least = Duration::from_nanos(least);
+        format!("a request was answered after {least:?}, and its job waits for {floor:?}")
+    })
+}
+
 /// Why a load's figures are not the server's, or are no figures of a steady state.
 fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
     let unsteady = match drive {
@@ -288,7 +339,7 @@ fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
     let little =
         loaded.little_error_max().filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
             let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);
-            format!("Little's law is off by {seen:.1} % in a steady second, the limit is {most} %")
+            format!("{LITTLE} is off by {seen:.1} % in a steady second, the limit is {most} %")
         });
     loaded.saturated().or(unsteady).or(little)
 }

@@ -132,7 +132,7 @@ fn in_rounds(
 }
 
 /// 0 to `count` − 1 in an order that `seed` decides (Fisher and Yates).
-fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     let mut state = seed;
     for last in (1..count).rev() {

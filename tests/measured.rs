@@ -3,9 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use paceline::{
-    record::{Cell, State, bytes_per_job},
-};
+use paceline::record::{Cell, State, bytes_per_job};
 
 fn paceline(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
@@ -69,15 +67,15 @@ fn cpu_time_is_that_of_the_work_and_an_idle_model_uses_next_to_none() {
     let job = "name = \"job\"\njob = [{ compute = 1_000_000 }]";
     let cells = run(job, &["--model", "sequential,tokio,rayon", "--scale", "4", "--rounds", "1"]);
     for name in ["sequential", "tokio", "rayon"] {
-        let used = of(&cells, name).resources.unwrap();
-        let (user, system) = (used.user_cpu_ns_per_job, used.system_cpu_ns_per_job);
+        let resources = of(&cells, name).resources.unwrap();
+        let (user, system) = (resources.user_cpu_ns_per_job, resources.system_cpu_ns_per_job);
         // A million multiplications that wait for each other take a millisecond or so.
         assert!(
             user > 500_000.0 && user < 100_000_000.0 && system < user,
             "{name}: {user} {system}"
         );
-        assert!(used.idle_cpu_share.unwrap() < 0.5, "{name}");
-        assert!(used.threads.unwrap_or(1) >= 1);
+        assert!(resources.idle_cpu_share.unwrap() < 0.5, "{name}");
+        assert!(resources.threads.unwrap_or(1) >= 1);
     }
 }
 

@@ -68,10 +68,15 @@ fn what_is_printed_is_valid_by_them() {
         "--warm-up",
         "0s",
     ];
-    let advise = ["advise", "serve-service", "--model", "tokio,pool", "--scale", "2", "--rounds", "2"];
-    for (name, arguments) in
-        [("models", &["models"][..]), ("cells", &run), ("cells", &load), ("doctor", &["doctor"]), ("advice", &advise)]
-    {
+    let advise =
+        ["advise", "serve-service", "--model", "tokio,pool", "--scale", "2", "--rounds", "2"];
+    for (name, arguments) in [
+        ("models", &["models"][..]),
+        ("cells", &run),
+        ("cells", &load),
+        ("doctor", &["doctor"]),
+        ("advice", &advise),
+    ] {
         let schema: Value = serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let printed = output(arguments);

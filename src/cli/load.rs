@@ -8,7 +8,6 @@ use super::{Format, Wrong, chosen, finish, internal, number, say, say_json, usag
 use crate::{
     job::bounds,
     load::{Order, Target, Url, load},
-    machine::cores,
     measure::{
         Program, interrupt,
         load::{Arrivals, Drive},
@@ -31,9 +30,9 @@ pub(super) struct LoadArguments {
     /// connections may be under way at once.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::SCALE))]
     connections: Option<usize>,
-    /// How the requests of an open loop are spread.
-    #[arg(long, value_enum, default_value_t = Spread::Poisson)]
-    arrivals: Spread,
+    /// How the requests of an open loop are spread; poisson where it is not said.
+    #[arg(long, value_enum, value_name = "HOW")]
+    arrivals: Option<Spread>,
     /// Find the highest rate at which the 99th percentile of latency stays within this, such as 10ms.
     #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the limit", Duration::from_micros(10)))]
     p99_limit: Option<Duration>,
@@ -112,9 +111,9 @@ impl LoadArguments {
             ));
         }
         let arrivals = match self.arrivals {
-            Spread::Uniform => Arrivals::Uniform,
-            Spread::Poisson => Arrivals::Poisson,
-            Spread::Burst => Arrivals::Burst,
+            Some(Spread::Uniform) => Arrivals::Uniform,
+            Some(Spread::Poisson) | None => Arrivals::Poisson,
+            Some(Spread::Burst) => Arrivals::Burst,
         };
         let drive = match (self.rate, self.p99_limit, self.connections) {
             (None, None, None) => {
@@ -124,6 +123,9 @@ impl LoadArguments {
                         .into(),
                 ));
             }
+            (None, None, Some(_)) if self.arrivals.is_some() => {
+                return Err(usage("a closed loop has no --arrivals: give a --rate".into()));
+            }
             (None, None, Some(_)) => Drive::Closed,
             (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },
         };
@@ -131,7 +133,7 @@ impl LoadArguments {
         let order = Order {
             target,
             models: chosen(&self.model)?,
-            workers: self.workers.unwrap_or_else(cores),
+            workers: self.workers,
             drive,
             connections: self.connections,
             p99_limit: self.p99_limit,
@@ -144,6 +146,12 @@ impl LoadArguments {
             results: self.out.clone(),
         };
         order.check().map_err(usage)?;
+        // Of all models those that cannot are shown as refused; one that was named is a mistake.
+        if !self.model.is_empty()
+            && let Some(why) = order.cannot_honour()
+        {
+            return Err(usage(why));
+        }
         Ok(order)
     }
 }

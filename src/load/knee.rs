@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Bench, Served};
+use super::{Bench, LITTLE, Served};
 use crate::{
     measure::{
-        load::{Drive, SATURATED},
+        load::{Drive, SATURATED, UNSTEADY},
         nanoseconds,
     },
     record::{Cell, Knee, KneeStep, State},
@@ -29,12 +29,10 @@ impl Bench<'_> {
         let limit_ns = nanoseconds(limit);
         for _ in 0..MOST_STEPS {
             let cell = self.step(served, Drive::Open { rate: next, arrivals })?;
-            if matches!(cell.state, State::Refused | State::Failed) {
-                return Some(cell);
-            }
-            // Nothing is known of the server then, so there is no way on.
-            let at_the_end = saturated(&cell);
-            if at_the_end && best.is_none() {
+            // A server that answers wrongly, at whatever rate, has no figure; one that fails ends the climb.
+            let at_the_end = saturated(&cell) || cell.state == State::Failed;
+            let wrong = cell.state == State::Refused || !may_be_the_rate(&cell);
+            if wrong || at_the_end && best.is_none() {
                 return Some(cell);
             }
             let gave_way = gave_way(&cell, limit_ns);
@@ -93,6 +91,13 @@ impl Bench<'_> {
 /// Whether the generator gave way, and not the server.
 fn saturated(cell: &Cell) -> bool {
     cell.reason.as_ref().is_some_and(|why| why.starts_with(SATURATED))
+}
+
+/// Whether a lower rate may do what this one did not.
+fn may_be_the_rate(cell: &Cell) -> bool {
+    let why = cell.reason.as_deref().unwrap_or_default();
+    cell.state != State::Invalid
+        || [SATURATED, UNSTEADY, LITTLE].iter().any(|of| why.starts_with(of))
 }
 
 /// Why the rate of `cell` is not kept, if so.

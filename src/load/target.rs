@@ -9,7 +9,8 @@ use std::{
 
 use super::{CONNECTIONS, Order, described, requests};
 use crate::{
-    job::{Workload, bounds},
+    job::{Demand, Steps, Workload, bounds},
+    machine::cores,
     measure::{
         Host, HostError,
         load::{Drive, Request, check_loopback},
@@ -110,7 +111,7 @@ pub(super) struct Serving {
 impl<'a> Served<'a> {
     pub(super) fn model(workload: &'a Workload, entry: &'static Entry, order: &Order) -> Self {
         let about = &entry.about;
-        let workers = about.workers(&[order.workers])[0];
+        let workers = order.workers.map_or_else(|| about.workers(&[cores()])[0], Some);
         let most = about.connections(workers.unwrap_or(1));
         let connections = order.connections.unwrap_or_else(|| most.unwrap_or(CONNECTIONS));
         let placement = about.placements[0];
@@ -129,6 +130,15 @@ impl<'a> Served<'a> {
     /// Whether it is a process of ours, of which we know what it uses.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.whose, Whose::Model(..))
+    }
+
+    /// The least time that a request can take, by what its job waits for.
+    pub(super) fn floor(&self) -> Duration {
+        let Whose::Model(cell, _) = &self.whose else { return Duration::ZERO };
+        let floor = |steps: &Steps| Demand::of(steps).floor;
+        let other = cell.workload.every.as_ref().map(|(_, steps)| floor(steps));
+        let usual = floor(&cell.workload.job);
+        other.map_or(usual, |other| usual.min(other))
     }
 
     /// Whether its jobs open connections.
@@ -229,7 +239,20 @@ impl Order {
         {
             return Err(format!("load needs an every.nth of at most {MOST_NTH}, not {nth}"));
         }
+        if self.pin && matches!(self.target, Target::Url(_)) {
+            return Err("a server that is there already cannot be pinned".into());
+        }
         bounds::SCALE.check(self.connections.unwrap_or(1) as u64).map(|_| ())
+    }
+
+    /// Which setting one of the models cannot honour, if so.
+    #[must_use]
+    pub fn cannot_honour(&self) -> Option<String> {
+        let Target::Workload(workload) = &self.target else { return None };
+        self.models.iter().find_map(|entry| match Served::model(workload, entry, self).whose {
+            Whose::Model(cell, _) => cell.cannot_honour(),
+            Whose::There(_) => None,
+        })
     }
 }
 

@@ -16,18 +16,21 @@ pub struct Meanwhile {
     pub steal_ticks: u64,
     /// Time in which some task waited for a CPU, in microseconds.
     pub pressure_us: u64,
+    /// How many CPUs these are the sums of.
+    pub cpus: usize,
 }
 
 impl Meanwhile {
     /// The counters as they are.
     #[must_use]
     pub fn now() -> Self {
-        let CpuTicks { busy, stolen, idle, .. } = CpuTicks::now().unwrap_or_default();
+        let CpuTicks { busy, stolen, idle, cpus } = CpuTicks::now().unwrap_or_default();
         let waited = fs::read_to_string("/proc/pressure/cpu").ok();
         Meanwhile {
             cpu_ticks: busy + stolen + idle,
             steal_ticks: stolen,
             pressure_us: waited.and_then(|text| pressure(&text)).unwrap_or(0),
+            cpus,
         }
     }
 
@@ -38,14 +41,15 @@ impl Meanwhile {
             cpu_ticks: self.cpu_ticks.saturating_sub(before.cpu_ticks),
             steal_ticks: self.steal_ticks.saturating_sub(before.steal_ticks),
             pressure_us: self.pressure_us.saturating_sub(before.pressure_us),
+            cpus: self.cpus,
         }
     }
 
     /// The share of the time in which some task waited for a CPU; `None` where too little was seen to say.
     #[must_use]
-    pub fn pressure_share(self, cpus: usize) -> Option<f64> {
+    pub fn pressure_share(self) -> Option<f64> {
         // A tick is 10 ms on every Linux that matters here.
-        let wall_us = self.cpu_ticks as f64 / cpus.max(1) as f64 * 10_000.0;
+        let wall_us = self.cpu_ticks as f64 / self.cpus.max(1) as f64 * 10_000.0;
         (self.cpu_ticks > 0).then(|| (self.pressure_us as f64 / wall_us).min(1.0))
     }
 
@@ -62,6 +66,7 @@ impl std::iter::Sum for Meanwhile {
             cpu_ticks: a.cpu_ticks + b.cpu_ticks,
             steal_ticks: a.steal_ticks + b.steal_ticks,
             pressure_us: a.pressure_us + b.pressure_us,
+            cpus: a.cpus.max(b.cpus),
         })
     }
 }
@@ -77,8 +82,8 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_understood() {
-        let found = Meanwhile { cpu_ticks: 500, steal_ticks: 22, pressure_us: 1_000_000 };
-        assert_eq!((found.steal_share(), found.pressure_share(2)), (Some(0.044), Some(0.4)));
+        let found = Meanwhile { cpu_ticks: 500, steal_ticks: 22, pressure_us: 1_000_000, cpus: 2 };
+        assert_eq!((found.steal_share(), found.pressure_share()), (Some(0.044), Some(0.4)));
         let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\nfull avg10=0 total=9\n";
         assert_eq!(pressure(text), Some(12_345));
         assert_eq!(Meanwhile::default().steal_share(), None);

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use loaded::{
     Interval, LATE_NS, LEAST_COMPLETED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_EDGES,
-    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, SATURATED,
+    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
 };
 pub use schedule::{Arrivals, BURST};
 

@@ -93,14 +93,15 @@ mod tests {
         let before = Usage::now();
         let resident = reset_memory_peak();
         std::hint::black_box(crate::job::compute(1, 20_000_000));
-        let block = vec![1_u8; 32 << 20];
+        // Far more than what other tests of this process may give back meanwhile.
+        let block = vec![1_u8; 256 << 20];
         std::hint::black_box(&block);
         drop(block);
         let used = Usage::now().since(before);
         assert!(used.cpu_ns() > 1_000_000 && used.minor_faults > 100, "{used:?}");
         if let Some(resident) = resident {
             let peak = memory_peak().unwrap();
-            assert!(peak >= resident + (32 << 20) - (1 << 20), "{peak} after {resident}");
+            assert!(peak >= resident + (128 << 20), "{peak} after {resident}");
         }
     }
 }

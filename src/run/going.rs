@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    machine::{Meanwhile, cores},
+    machine::Meanwhile,
     measure::{Distribution, Histogram, HostError, nanoseconds},
     plan::Planned,
     record::{Cell, Estimate, Record, Resources, Round, State, Writer},
@@ -237,7 +237,7 @@ impl<'a> Going<'a> {
             major_faults_per_job: per_job(|round| round.used.major_faults),
             threads: rounds.iter().filter_map(|round| round.attest.process_threads).max(),
             steal_share: meanwhile.steal_share(),
-            cpu_pressure_share: meanwhile.pressure_share(cores()),
+            cpu_pressure_share: meanwhile.pressure_share(),
         }
     }
 }

@@ -11,6 +11,8 @@ pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
 pub const MOST_CPU_SHARE: f64 = 0.95;
 /// How the reason begins where the generator, and not the server, gave way.
 pub const SATURATED: &str = "generator saturated";
+/// How the reason begins where the server did not keep the rate.
+pub const UNSTEADY: &str = "not steady";
 /// A start that is later than this is counted as late.
 pub const LATE_NS: u64 = 1_000_000;
 /// The least completions for each arrival of the window at which the rate counts as reached.
@@ -129,7 +131,7 @@ impl Loaded {
         let grown = growth as f64 > self.connections as f64 + MOST_GROWTH * offered;
         (not_reached || grown).then(|| {
             format!(
-                "not steady: {achieved:.0} of {rate:.0} requests per second were answered, and {growth} more were in \
+                "{UNSTEADY}: {achieved:.0} of {rate:.0} requests per second were answered, and {growth} more were in \
                  flight at the end of the window than at its start"
             )
         })

@@ -1,0 +1,72 @@
+//! A server that stays until it is ended, under no load of ours.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{
+    job::Workload,
+    machine::cores,
+    measure::{Host, HostError, Program},
+    models::Entry,
+    plan::Planned,
+    session::Session,
+    start::model_info,
+};
+
+/// How long it may take to start, and to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A model's server, and the echo server that its jobs may talk to. Dropping it ends both.
+pub struct Standing {
+    host: Host,
+    address: SocketAddr,
+    _session: Session,
+}
+
+impl Standing {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence, and whether it is the settings that are wrong, and not the machine.
+    pub fn start(
+        workload: &Workload,
+        entry: &'static Entry,
+        workers: Option<usize>,
+        program: Program,
+    ) -> Result<Self, (bool, String)> {
+        let about = &entry.about;
+        let workers = workers.map_or_else(|| about.workers(&[cores()])[0], Some);
+        let scale = about.connections(workers.unwrap_or(1)).unwrap_or(1);
+        let cell = Planned { workload, entry, workers, placement: about.placements[0], scale };
+        let wrong = cell.cannot_honour().or_else(|| about.lacks_to_serve(workload));
+        if let Some(why) = wrong {
+            return Err((true, why));
+        }
+        let fault = |error: HostError| (false, error.to_string());
+        let session = Session::start(program, &[model_info(entry)]).map_err(|why| (false, why))?;
+        if let Some(why) = session.refusal(&cell) {
+            return Err((false, why));
+        }
+        let mut host = session.host(&cell).map_err(fault)?;
+        let address = session.serve(&mut host, &cell, PATIENCE).map_err(fault)?;
+        Ok(Standing { host, address, _session: session })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it still stands.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it does not.
+    pub fn check(&mut self) -> Result<(), String> {
+        match self.host.usage(PATIENCE) {
+            Ok(_) | Err(HostError::Interrupted) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
