@@ -4,6 +4,7 @@
 //! Every workload can be loaded: a model serves its jobs over HTTP, and a request is a job. So the generator is the
 //! same for all models, in a process of its own, and the model has nothing to do but serve.
 
+mod bench;
 mod knee;
 mod standing;
 mod target;
@@ -11,24 +12,22 @@ mod target;
 pub use standing::Standing;
 pub use target::{Target, Url};
 
-use std::{path::PathBuf, slice, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    machine::Meanwhile,
+    job::{Jobs, Workload},
     measure::{
-        Distribution, Histogram, HostError, Program, Usage,
+        Program,
         interrupt::interrupted,
-        load::{Arrivals, Drive, Loaded, Order as Ask, Request},
-        nanoseconds,
+        load::{Arrivals, Drive, Request},
     },
     models::Entry,
-    record::{Cell, Estimate, LoadFigures, Loop, Resources, State, Writer},
+    record::{Cell, Loop, Writer},
     report::Progress,
-    run::shuffled,
     session::Session,
     start::{Settings, begin},
-    stats::median_and_range,
 };
+use bench::Bench;
 use target::Served;
 
 /// What to measure.
@@ -144,206 +143,6 @@ fn settings(order: &Order) -> Settings {
     }
 }
 
-/// What measures servers.
-struct Bench<'a> {
-    session: Session,
-    program: Program,
-    order: &'a Order,
-    progress: Progress,
-}
-
-/// What one process of a server was seen to do under a load.
-struct Seen {
-    loaded: Loaded,
-    server: Usage,
-    meanwhile: Meanwhile,
-}
-
-/// Why there is no figure.
-enum Lost {
-    /// It is not one.
-    Ended(State, String),
-    /// Nobody waits for it any more.
-    Interrupted,
-}
-
-impl Bench<'_> {
-    /// Every round of every server, in an order shuffled anew for each: what the machine does meanwhile, it does to
-    /// all. `end` is given the cell of a server as soon as it has ended; one that was interrupted has none.
-    fn in_turns(
-        &mut self,
-        servers: &[Served<'_>],
-        drive: Drive,
-        end: &mut dyn FnMut(usize, Cell) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let order = self.order;
-        let mut seen: Vec<Option<Vec<Seen>>> = Vec::new();
-        for (index, served) in servers.iter().enumerate() {
-            let refusal = served.refusal(&self.session);
-            seen.push(if refusal.is_none() { Some(Vec::new()) } else { None });
-            if let Some(why) = refusal {
-                end(index, served.ended(State::Refused, why, drive, order))?;
-            }
-        }
-        for round in 0..order.rounds {
-            for index in shuffled(servers.len(), order.seed.wrapping_add(u64::from(round))) {
-                let (served, Some(rounds)) = (&servers[index], &mut seen[index]) else { continue };
-                match self.round(served, drive, round) {
-                    Ok(one) => {
-                        rounds.push(one);
-                        if rounds.len() == order.rounds as usize {
-                            end(index, self.of(served, drive, rounds))?;
-                        }
-                    }
-                    Err(Lost::Interrupted) => return Ok(()),
-                    Err(Lost::Ended(state, why)) => {
-                        seen[index] = None;
-                        end(index, served.ended(state, why, drive, order))?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// All rounds of one server under one load; `None` where it was interrupted before the last.
-    fn cell(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
-        let mut ended = None;
-        let mut end = |_, cell| {
-            ended = Some(cell);
-            Ok(())
-        };
-        self.in_turns(slice::from_ref(served), drive, &mut end).ok()?;
-        ended
-    }
-
-    /// One fresh process of the server, and one of the generator.
-    fn round(&mut self, served: &Served<'_>, drive: Drive, round: u32) -> Result<Seen, Lost> {
-        if interrupted() {
-            return Err(Lost::Interrupted);
-        }
-        let order = self.order;
-        let whole = order.warm_up + order.duration;
-        self.progress.show(&served.label(drive), whole.saturating_mul(order.rounds - round));
-        let lost = |error: HostError| match error {
-            HostError::Interrupted => Lost::Interrupted,
-            HostError::Fault(crate::measure::Fault::Invalid(why)) => {
-                Lost::Ended(State::Invalid, why)
-            }
-            other => Lost::Ended(State::Failed, other.to_string()),
-        };
-        let mut host = served.start(&self.session, START).map_err(lost)?;
-        let ask = Ask {
-            addresses: vec![served.address(host.as_ref())],
-            requests: served.requests.clone(),
-            drive,
-            connections: served.connections,
-            warm_up_ns: nanoseconds(order.warm_up),
-            duration_ns: nanoseconds(order.duration),
-            patience_ns: nanoseconds(order.patience),
-            seed: order.seed.wrapping_add(u64::from(round)),
-        };
-        let used = |host: &mut Option<target::Serving>| match host {
-            Some(serving) => serving.host.usage(START),
-            None => Ok(Usage::default()),
-        };
-        let before = used(&mut host).map_err(lost)?;
-        let mark = self.session.mark(served.connects()).map_err(lost)?;
-        let loaded = self.program.load(&ask, START);
-        // A server that died says more than the generator, which only lost its connections.
-        let after = used(&mut host).map_err(lost)?;
-        let loaded = loaded.map_err(lost)?;
-        let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
-        self.progress.done();
-        if let Some(why) = too_soon(&loaded, served.floor()).or_else(|| doubt(&loaded, drive)) {
-            return Err(Lost::Ended(State::Invalid, why));
-        }
-        Ok(Seen { loaded, server: after.since(before), meanwhile })
-    }
-
-    /// What the rounds make together.
-    fn of(&self, served: &Served<'_>, drive: Drive, rounds: &[Seen]) -> Cell {
-        let estimate = |of: &dyn Fn(&Loaded) -> f64| {
-            let values: Vec<f64> = rounds.iter().map(|seen| of(&seen.loaded)).collect();
-            let (value, lower, upper) = median_and_range(&values);
-            Estimate { value, lower, upper }
-        };
-        let merged = |of: fn(&Loaded) -> Option<&Distribution>| {
-            let mut sum = Histogram::default();
-            let each = rounds.iter().filter_map(|seen| of(&seen.loaded));
-            each.filter_map(|one| one.histogram().ok()).for_each(|one| sum.merge(&one));
-            sum.distribution()
-        };
-        let total =
-            |of: fn(&Loaded) -> u64| rounds.iter().map(|seen| of(&seen.loaded)).sum::<u64>();
-        let most = |of: &dyn Fn(&Loaded) -> Option<f64>| {
-            rounds.iter().filter_map(|seen| of(&seen.loaded)).reduce(f64::max)
-        };
-        let requests = total(|loaded| loaded.answered).max(1) as f64;
-        let meanwhile: Meanwhile = rounds.iter().map(|seen| seen.meanwhile).sum();
-        let per_request = |of: fn(Usage) -> u64| {
-            rounds.iter().map(|seen| of(seen.server)).sum::<u64>() as f64 / requests
-        };
-        let resources = served.is_ours().then(|| Resources {
-            user_cpu_ns_per_job: per_request(|used| used.user_cpu_ns),
-            system_cpu_ns_per_job: per_request(|used| used.system_cpu_ns),
-            voluntary_switches_per_job: per_request(|used| used.voluntary_switches),
-            involuntary_switches_per_job: per_request(|used| used.involuntary_switches),
-            minor_faults_per_job: per_request(|used| used.minor_faults),
-            major_faults_per_job: per_request(|used| used.major_faults),
-            steal_share: meanwhile.steal_share(),
-            cpu_pressure_share: meanwhile.pressure_share(),
-            ..Resources::default()
-        });
-        let figures = LoadFigures {
-            offered: total(|loaded| loaded.offered),
-            completed: total(|loaded| loaded.completed),
-            late_starts: total(|loaded| loaded.late_starts),
-            reconnects: total(|loaded| loaded.reconnects),
-            schedule_error: merged(|loaded| loaded.schedule_error.as_ref()),
-            generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
-            little_error_max: most(&Loaded::little_error_max),
-            ..served.figures(drive, self.order)
-        };
-        Cell {
-            jobs_per_second: Some(estimate(&|loaded| loaded.requests_per_second)),
-            interval: Some(format!("median, least and greatest of {} processes", rounds.len())),
-            latency: merged(|loaded| Some(&loaded.latency)),
-            latency_ns_p99: Some(estimate(&|loaded| loaded.latency.ns_p99 as f64)),
-            service_time: merged(|loaded| Some(&loaded.service_time)),
-            cpu_ns_per_job: resources
-                .map(|used| used.user_cpu_ns_per_job + used.system_cpu_ns_per_job),
-            resources,
-            load: Some(figures),
-            ..served.blank(State::Ok)
-        }
-    }
-}
-
-/// Why the server cannot have waited as its jobs say, if so: receipts alone do not prove it.
-fn too_soon(loaded: &Loaded, floor: Duration) -> Option<String> {
-    let least = loaded.service_time.histogram().ok()?.quantile(0.0);
-    // A histogram keeps 3 digits.
-    (least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
-        let least = Duration::from_nanos(least);
-        format!("a request was answered after {least:?}, and its job waits for {floor:?}")
-    })
-}
-
-/// Why a load's figures are not the server's, or are no figures of a steady state.
-fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
-    let unsteady = match drive {
-        Drive::Open { rate, .. } => loaded.unsteady(rate),
-        Drive::Closed => None,
-    };
-    let little =
-        loaded.little_error_max().filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
-            let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);
-            format!("{LITTLE} is off by {seen:.1} % in a steady second, the limit is {most} %")
-        });
-    loaded.saturated().or(unsteady).or(little)
-}
-
 /// How the load is made, as the record says it.
 fn described(drive: Drive) -> (Loop, Option<f64>, Option<Arrivals>) {
     match drive {
@@ -353,9 +152,9 @@ fn described(drive: Drive) -> (Loop, Option<f64>, Option<Arrivals>) {
 }
 
 /// The requests of a workload: each of its jobs in turn, with the receipt that must come back.
-fn requests(workload: &crate::job::Workload) -> Vec<Request> {
+fn requests(workload: &Workload) -> Vec<Request> {
     const USUAL: usize = 16;
-    let jobs = crate::job::Jobs::load(workload);
+    let jobs = Jobs::load(workload);
     let count = workload.every.as_ref().map_or(USUAL, |(nth, _)| *nth);
     let one = |index: usize| Request {
         path: format!("/{index}"),

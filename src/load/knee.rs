@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, LITTLE, Served};
+use super::{LITTLE, Served, bench::Bench};
 use crate::{
     measure::{
         load::{Drive, SATURATED, UNSTEADY},
