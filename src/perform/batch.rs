@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{All, Kind, Mixed, Partners, Sockets, Timers, WATCH, perform, plain, serve};
 use crate::{
-    job::{Jobs, Receipt, Waits},
+    job::{Jobs, Receipt, Steps, Waits},
     model::{Clock, Model, Runtime, Settings},
 };
 
@@ -74,15 +74,9 @@ impl<R: Runtime> Arm for Started<R> {
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch {
         let offer = Offer { runtime: &self.0, jobs, count, placement, clock };
         match jobs.waits() {
-            Waits::Nothing => offer.offer(move |index| {
-                let (steps, seed) = (jobs.steps(index), Jobs::seed(index));
-                async move {
-                    WATCH.enter(index as u32);
-                    let receipt = plain(steps, seed);
-                    WATCH.leave(index as u32);
-                    Ok(receipt)
-                }
-            }),
+            Waits::Nothing => {
+                offer.offer(move |index| call(jobs.steps(index), Jobs::seed(index), index as u32))
+            }
             _ if R::Model::BLOCKS => offer.kind::<All>(),
             Waits::Timers => offer.kind::<Timers>(),
             Waits::Sockets => offer.kind::<Sockets>(),
@@ -137,5 +131,25 @@ impl<R: Runtime> Offer<'_, R> {
                 Batch { elapsed: clock() - start, receipts }
             }
         }
+    }
+}
+
+/// A job that waits for nothing, as a future that is ready at once. `place` is where its times are noted.
+async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receipt> {
+    WATCH.enter(place);
+    let receipt = plain(steps, seed);
+    WATCH.leave(place);
+    Ok(receipt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_waits_for_nothing_is_three_words() {
+        // One more made tasks of tokio 90 ns slower: they were the next size of allocation.
+        let steps: &'static Steps = Box::leak(Box::default());
+        assert_eq!(size_of_val(&call(steps, 0, 0)), 24);
     }
 }

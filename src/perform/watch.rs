@@ -79,26 +79,16 @@ impl Watch {
     /// A job begins.
     #[inline]
     pub(super) fn enter(&self, place: u32) {
-        match self.mode.load(Relaxed) {
-            OFF => {}
-            COUNTING => {
-                self.peak.fetch_max(self.in_flight.fetch_add(1, Relaxed) + 1, Relaxed);
-                self.see_thread();
-            }
-            _ => self.note(|tape| tape.began(place)),
+        if self.mode.load(Relaxed) != OFF {
+            self.entered(place);
         }
     }
 
     /// A job has ended.
     #[inline]
     pub(super) fn leave(&self, place: u32) {
-        match self.mode.load(Relaxed) {
-            OFF => {}
-            COUNTING => {
-                self.in_flight.fetch_sub(1, Relaxed);
-                self.see_thread();
-            }
-            _ => self.note(|tape| tape.ended(place)),
+        if self.mode.load(Relaxed) != OFF {
+            self.left(place);
         }
     }
 
@@ -115,7 +105,7 @@ impl Watch {
     #[inline]
     pub(super) fn asleep(&self, place: u32) {
         if self.mode.load(Relaxed) == RECORDING {
-            self.note(|tape| tape.asleep(place));
+            self.fell_asleep(place);
         }
     }
 
@@ -123,8 +113,44 @@ impl Watch {
     #[inline]
     pub(super) fn woke(&self, place: u32, duration: Duration) {
         if self.mode.load(Relaxed) == RECORDING {
-            self.note(|tape| tape.woke(place, duration));
+            self.woken(place, duration);
         }
+    }
+
+    // What is done only where the watch is on stands out of line, so that jobs of timed rounds stay small.
+
+    #[cold]
+    #[inline(never)]
+    fn entered(&self, place: u32) {
+        if self.mode.load(Relaxed) == COUNTING {
+            self.peak.fetch_max(self.in_flight.fetch_add(1, Relaxed) + 1, Relaxed);
+            self.see_thread();
+        } else {
+            self.note(|tape| tape.began(place));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn left(&self, place: u32) {
+        if self.mode.load(Relaxed) == COUNTING {
+            self.in_flight.fetch_sub(1, Relaxed);
+            self.see_thread();
+        } else {
+            self.note(|tape| tape.ended(place));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fell_asleep(&self, place: u32) {
+        self.note(|tape| tape.asleep(place));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn woken(&self, place: u32, duration: Duration) {
+        self.note(|tape| tape.woke(place, duration));
     }
 
     #[inline]
