@@ -11,7 +11,7 @@ use crate::{
     job::Workload,
     measure::{Program, spawned},
     models::MODELS,
-    record::{Cell, State},
+    record::Cell,
     report::{cells_table, print, print_error, summary},
     start::refuse_debug_build,
     workloads,
@@ -62,6 +62,5 @@ fn run() -> Result<ExitCode, (u8, String)> {
     show(summary(&outcome.cells))?;
     show(format!("record: {}", outcome.folder.display()))?;
     show(format!("criterion's report: {}", outcome.report.display()))?;
-    let wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
-    Ok(ExitCode::from(if outcome.cells.iter().any(wrong) { 3 } else { 0 }))
+    Ok(ExitCode::from(if outcome.cells.iter().any(Cell::is_wrong) { 3 } else { 0 }))
 }

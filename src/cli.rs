@@ -15,7 +15,7 @@ use crate::{
     models::{self, Entry, MODELS},
     perform::Placement,
     plan::{Choice, Planned, cells},
-    record::{Cell, ModelInfo, Record, State},
+    record::{Cell, ModelInfo, Record},
     report::{
         cells_table, count, floor_line, limits_table, list_table, print, print_error, summary,
     },
@@ -248,8 +248,7 @@ fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, Wrong> {
     if let Some(message) = interrupted {
         return Err(Wrong(interrupt::EXIT_CODE, message.into()));
     }
-    let is_wrong = |cell: &Cell| matches!(cell.state, State::Failed | State::Invalid);
-    Ok(if cells.iter().any(is_wrong) { CELLS } else { 0 })
+    Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { 0 })
 }
 
 /// The arguments that `record` was begun with. What is asked for now must be the same, or nothing but to go on.

@@ -18,7 +18,7 @@ use crate::{
     machine::{Build, Fingerprint, Meanwhile},
     measure::{Attest, Distribution, Recorded, Usage},
     perform::Placement,
-    stats::Mode,
+    stats::{Mode, median_and_range},
 };
 
 /// The version of the record's shape. It changes when a reader of the older one would misread the newer.
@@ -112,6 +112,23 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The median of `values`, one of each process, with the least and the greatest.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is none.
+    #[must_use]
+    pub fn of_processes(values: &[f64]) -> Self {
+        let (value, lower, upper) = median_and_range(values);
+        Estimate { value, lower, upper }
+    }
+
+    /// What such an interval is, as a cell says it.
+    #[must_use]
+    pub fn interval_of(processes: usize) -> String {
+        format!("median, least and greatest of {processes} processes")
+    }
+
     /// `jobs` a second, from nanoseconds a round.
     #[must_use]
     pub fn per_second(self, jobs: usize) -> Self {
@@ -246,7 +263,37 @@ pub struct Round {
     pub meanwhile: Meanwhile,
 }
 
+impl Resources {
+    /// What `jobs` jobs used together, and what the machine did meanwhile; of the rest nothing is known.
+    #[must_use]
+    pub fn of(used: Usage, jobs: f64, meanwhile: Meanwhile) -> Self {
+        Resources {
+            user_cpu_ns_per_job: used.user_cpu_ns as f64 / jobs,
+            system_cpu_ns_per_job: used.system_cpu_ns as f64 / jobs,
+            voluntary_switches_per_job: used.voluntary_switches as f64 / jobs,
+            involuntary_switches_per_job: used.involuntary_switches as f64 / jobs,
+            minor_faults_per_job: used.minor_faults as f64 / jobs,
+            major_faults_per_job: used.major_faults as f64 / jobs,
+            steal_share: meanwhile.steal_share(),
+            cpu_pressure_share: meanwhile.pressure_share(),
+            ..Resources::default()
+        }
+    }
+
+    /// CPU time of a job, user and system mode together.
+    #[must_use]
+    pub fn cpu_ns_per_job(&self) -> f64 {
+        self.user_cpu_ns_per_job + self.system_cpu_ns_per_job
+    }
+}
+
 impl Cell {
+    /// Whether it is no figure although it was to be one: what makes a command end with exit code 3.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        matches!(self.state, State::Failed | State::Invalid)
+    }
+
     /// A cell without any figure.
     #[must_use]
     pub fn new(

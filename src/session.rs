@@ -180,13 +180,18 @@ pub struct Mark {
     machine: Meanwhile,
 }
 
+/// How a cell ends whose process gave this instead of a figure.
+#[must_use]
+pub fn state_of(error: &HostError) -> State {
+    match error {
+        HostError::Fault(Fault::Invalid(_)) => State::Invalid,
+        _ => State::Failed,
+    }
+}
+
 /// The cell of the record for a cell whose host gave no figure.
 #[must_use]
 pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
-    let state = match error {
-        HostError::Fault(Fault::Invalid(_)) => State::Invalid,
-        _ => State::Failed,
-    };
     let label = format!("{} on {}", cell.workload.name, cell.entry.about.name);
-    cell.ended(state, format!("{error} (of {label})"))
+    cell.ended(state_of(error), format!("{error} (of {label})"))
 }

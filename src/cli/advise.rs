@@ -10,7 +10,6 @@ use crate::{
     advice::{Advice, advise},
     job::bounds,
     measure::{Program, interrupt},
-    record::{Cell, State},
     report::{advice_in_short, advice_text, print_error},
     run::run,
     start::{parse_budget, refuse_debug_build},
@@ -72,8 +71,7 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, Wrong> {
             say(&format!("\nrecord: {}", done.folder.display()))?
         }
     };
-    let wrong = |cell: &&Cell| matches!(cell.state, State::Failed | State::Invalid);
-    let faults = done.cells.iter().filter(wrong).count();
+    let faults = done.cells.iter().filter(|cell| cell.is_wrong()).count();
     if done.interrupted {
         let message = "interrupted; the advice is on what had ended, and the record keeps it";
         return Err(Wrong(interrupt::EXIT_CODE, message.into()));

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     machine::Meanwhile,
     measure::{
-        Distribution, Fault, Histogram, HostError, Program, Usage,
+        Distribution, HostError, Program, Usage,
         interrupt::interrupted,
         load::{Drive, Loaded, Order as Ask},
         nanoseconds,
@@ -18,8 +18,7 @@ use crate::{
     record::{Cell, Estimate, LoadFigures, Resources, State},
     report::Progress,
     run::shuffled,
-    session::Session,
-    stats::median_and_range,
+    session::{Session, state_of},
 };
 
 /// What measures servers.
@@ -105,8 +104,7 @@ impl Bench<'_> {
         self.progress.show(&served.label(drive), whole.saturating_mul(order.rounds - round));
         let lost = |error: HostError| match error {
             HostError::Interrupted => Lost::Interrupted,
-            HostError::Fault(Fault::Invalid(why)) => Lost::Ended(State::Invalid, why),
-            other => Lost::Ended(State::Failed, other.to_string()),
+            other => Lost::Ended(state_of(&other), other.to_string()),
         };
         let mut host = served.start(&self.session, START).map_err(lost)?;
         let ask = Ask {
@@ -143,14 +141,10 @@ impl Bench<'_> {
     fn of(&self, served: &Served<'_>, drive: Drive, rounds: &[Seen]) -> Cell {
         let estimate = |of: &dyn Fn(&Loaded) -> f64| {
             let values: Vec<f64> = rounds.iter().map(|seen| of(&seen.loaded)).collect();
-            let (value, lower, upper) = median_and_range(&values);
-            Estimate { value, lower, upper }
+            Estimate::of_processes(&values)
         };
         let merged = |of: fn(&Loaded) -> Option<&Distribution>| {
-            let mut sum = Histogram::default();
-            let each = rounds.iter().filter_map(|seen| of(&seen.loaded));
-            each.filter_map(|one| one.histogram().ok()).for_each(|one| sum.merge(&one));
-            sum.distribution()
+            Distribution::merged(rounds.iter().filter_map(|seen| of(&seen.loaded)))
         };
         let total =
             |of: fn(&Loaded) -> u64| rounds.iter().map(|seen| of(&seen.loaded)).sum::<u64>();
@@ -159,20 +153,8 @@ impl Bench<'_> {
         };
         let requests = total(|loaded| loaded.answered).max(1) as f64;
         let meanwhile: Meanwhile = rounds.iter().map(|seen| seen.meanwhile).sum();
-        let per_request = |of: fn(Usage) -> u64| {
-            rounds.iter().map(|seen| of(seen.server)).sum::<u64>() as f64 / requests
-        };
-        let resources = served.is_ours().then(|| Resources {
-            user_cpu_ns_per_job: per_request(|used| used.user_cpu_ns),
-            system_cpu_ns_per_job: per_request(|used| used.system_cpu_ns),
-            voluntary_switches_per_job: per_request(|used| used.voluntary_switches),
-            involuntary_switches_per_job: per_request(|used| used.involuntary_switches),
-            minor_faults_per_job: per_request(|used| used.minor_faults),
-            major_faults_per_job: per_request(|used| used.major_faults),
-            steal_share: meanwhile.steal_share(),
-            cpu_pressure_share: meanwhile.pressure_share(),
-            ..Resources::default()
-        });
+        let used: Usage = rounds.iter().map(|seen| seen.server).sum();
+        let resources = served.is_ours().then(|| Resources::of(used, requests, meanwhile));
         let figures = LoadFigures {
             offered: total(|loaded| loaded.offered),
             completed: total(|loaded| loaded.completed),
@@ -185,12 +167,11 @@ impl Bench<'_> {
         };
         Cell {
             jobs_per_second: Some(estimate(&|loaded| loaded.requests_per_second)),
-            interval: Some(format!("median, least and greatest of {} processes", rounds.len())),
+            interval: Some(Estimate::interval_of(rounds.len())),
             latency: merged(|loaded| Some(&loaded.latency)),
             latency_ns_p99: Some(estimate(&|loaded| loaded.latency.ns_p99 as f64)),
             service_time: merged(|loaded| Some(&loaded.service_time)),
-            cpu_ns_per_job: resources
-                .map(|used| used.user_cpu_ns_per_job + used.system_cpu_ns_per_job),
+            cpu_ns_per_job: resources.map(|used| used.cpu_ns_per_job()),
             resources,
             load: Some(figures),
             ..served.blank(State::Ok)
@@ -225,6 +206,7 @@ fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Histogram;
 
     #[test]
     fn a_server_that_answers_before_its_job_can_have_waited_has_no_figure() {

@@ -99,6 +99,15 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// The distribution of all their times; `None` where there is none. One whose histogram cannot be read is left out.
+    pub fn merged<'d>(all: impl Iterator<Item = &'d Distribution>) -> Option<Distribution> {
+        let mut sum = Histogram::default();
+        for one in all.filter_map(|one| one.histogram().ok()) {
+            sum.merge(&one);
+        }
+        sum.distribution()
+    }
+
     /// The histogram that it was made of.
     ///
     /// # Errors

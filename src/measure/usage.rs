@@ -64,6 +64,20 @@ impl Usage {
     }
 }
 
+/// Of several processes together.
+impl std::iter::Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Usage::default(), |a, b| Usage {
+            user_cpu_ns: a.user_cpu_ns + b.user_cpu_ns,
+            system_cpu_ns: a.system_cpu_ns + b.system_cpu_ns,
+            voluntary_switches: a.voluntary_switches + b.voluntary_switches,
+            involuntary_switches: a.involuntary_switches + b.involuntary_switches,
+            minor_faults: a.minor_faults + b.minor_faults,
+            major_faults: a.major_faults + b.major_faults,
+        })
+    }
+}
+
 /// Forgets the greatest resident memory so far, and returns what is resident now, in bytes; `None` where the system has
 /// no such thing.
 pub(super) fn reset_memory_peak() -> Option<u64> {

@@ -30,7 +30,6 @@ pub(super) fn details(cells: &[&Cell]) -> String {
             let used = last.resources?;
             let ns = |ns: u64| long(Duration::from_nanos(ns));
             let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
-            let cpu = used.user_cpu_ns_per_job + used.system_cpu_ns_per_job;
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
             let idle = used.idle_cpu_share.map(|share| format!("{:.1}%", share * 100.0));
@@ -42,7 +41,7 @@ pub(super) fn details(cells: &[&Cell]) -> String {
                 ns(latency.ns_p999),
                 ns(latency.ns_max),
                 late.unwrap_or_default(),
-                ns(cpu as u64),
+                ns(used.cpu_ns_per_job() as u64),
                 format!("{switches:.2}"),
                 bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
                 idle.unwrap_or_default(),

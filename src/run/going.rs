@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     machine::Meanwhile,
-    measure::{Distribution, Histogram, HostError, nanoseconds},
+    measure::{Distribution, HostError, Usage, nanoseconds},
     plan::Planned,
     record::{Cell, Estimate, Record, Resources, Round, State, Writer},
     report::{long, rounds_of},
@@ -175,7 +175,7 @@ impl<'a> Going<'a> {
             median_and_range(&times).0
         };
         let medians: Vec<f64> = rounds.iter().map(median).collect();
-        let interval = format!("median, least and greatest of {} processes", medians.len());
+        let interval = Estimate::interval_of(medians.len());
         let bound = self.planned.bound(session.compute_ns).as_secs_f64();
         let all_times: Vec<f64> =
             rounds.iter().flat_map(|round| &round.times_ns).map(|ns| *ns as f64).collect();
@@ -187,21 +187,21 @@ impl<'a> Going<'a> {
             .filter_map(|round| Some(round.recorded.latency.as_ref()?.ns_p99 as f64))
             .collect();
         let merged = |of: fn(&Round) -> &Option<Distribution>| {
-            merge(rounds.iter().filter_map(|round| of(round).as_ref()))
+            Distribution::merged(rounds.iter().filter_map(|round| of(round).as_ref()))
         };
         Cell {
             rounds_ns: medians.iter().map(|ns| *ns as u64).collect(),
             attest: rounds.last().map(|round| round.attest.clone()),
             bound_jobs_per_second: (bound > 0.0).then(|| self.planned.scale as f64 / bound),
-            cpu_ns_per_job: Some(resources.user_cpu_ns_per_job + resources.system_cpu_ns_per_job),
+            cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
             server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
             latency: merged(|round| &round.recorded.latency),
-            latency_ns_p99: (!p99s.is_empty()).then(|| estimate(&p99s)),
+            latency_ns_p99: (!p99s.is_empty()).then(|| Estimate::of_processes(&p99s)),
             service_time: merged(|round| &round.recorded.service_time),
             timer_lateness: merged(|round| &round.recorded.timer_lateness),
             modes: modes(&all_times),
             resources: Some(resources),
-            ..self.planned.measured(State::Ok, Some(estimate(&medians)), interval)
+            ..self.planned.measured(State::Ok, Some(Estimate::of_processes(&medians)), interval)
         }
     }
 
@@ -212,14 +212,14 @@ impl<'a> Going<'a> {
     }
 
     fn resources(&self) -> Resources {
-        let (rounds, jobs) = (&self.rounds, self.jobs());
-        let per_job = |of: fn(&Round) -> u64| rounds.iter().map(of).sum::<u64>() as f64 / jobs;
+        let rounds = &self.rounds;
         let middle = |of: &dyn Fn(&Round) -> Option<u64>| {
             let seen: Vec<f64> = rounds.iter().filter_map(of).map(|bytes| bytes as f64).collect();
             (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
         };
         let most = rounds.iter().filter_map(|round| round.attest.rss_bytes_max);
         let most: Vec<f64> = most.map(|bytes| bytes as f64).collect();
+        let used: Usage = rounds.iter().map(|round| round.used).sum();
         let meanwhile: Meanwhile = rounds.iter().map(|round| round.meanwhile).sum();
         let idle = rounds.iter().find_map(|round| round.idle_ns);
         Resources {
@@ -227,29 +227,10 @@ impl<'a> Going<'a> {
             rss_bytes_added: middle(&|round| {
                 Some(round.attest.rss_bytes_max?.saturating_sub(round.attest.rss_bytes?))
             }),
-            rss_bytes_max: (!most.is_empty()).then(|| estimate(&most)),
-            user_cpu_ns_per_job: per_job(|round| round.used.user_cpu_ns),
-            system_cpu_ns_per_job: per_job(|round| round.used.system_cpu_ns),
+            rss_bytes_max: (!most.is_empty()).then(|| Estimate::of_processes(&most)),
             idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
-            voluntary_switches_per_job: per_job(|round| round.used.voluntary_switches),
-            involuntary_switches_per_job: per_job(|round| round.used.involuntary_switches),
-            minor_faults_per_job: per_job(|round| round.used.minor_faults),
-            major_faults_per_job: per_job(|round| round.used.major_faults),
             threads: rounds.iter().filter_map(|round| round.attest.process_threads).max(),
-            steal_share: meanwhile.steal_share(),
-            cpu_pressure_share: meanwhile.pressure_share(),
+            ..Resources::of(used, self.jobs(), meanwhile)
         }
     }
-}
-
-fn estimate(values: &[f64]) -> Estimate {
-    let (value, lower, upper) = median_and_range(values);
-    Estimate { value, lower, upper }
-}
-
-fn merge<'d>(all: impl Iterator<Item = &'d Distribution>) -> Option<Distribution> {
-    let mut sum = Histogram::default();
-    // A record whose histogram cannot be read was refused when it was resumed.
-    all.filter_map(|one| one.histogram().ok()).for_each(|one| sum.merge(&one));
-    sum.distribution()
 }
