@@ -15,11 +15,10 @@ pub use target::{Target, Url};
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    job::{Jobs, Workload},
     measure::{
         Program,
         interrupt::interrupted,
-        load::{Arrivals, Drive, Request},
+        load::{Arrivals, Drive},
     },
     models::Entry,
     record::{Cell, Loop, Writer},
@@ -72,6 +71,8 @@ pub struct Outcome {
 
 /// Connections of an open loop, unless told otherwise: one that finds none free waits in the generator.
 pub const CONNECTIONS: usize = 256;
+/// The highest rate, in requests per second.
+pub const MOST_RATE: f64 = 1e6;
 /// How far Little's law may be off.
 pub const MOST_LITTLE_ERROR: f64 = 0.05;
 /// How the reason begins where Little's law does not hold.
@@ -87,23 +88,17 @@ const START: Duration = Duration::from_secs(40);
 pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     let run = begin(&settings(order), &order.models, order.target.workloads());
     let mut writer = Writer::create(&order.results, &run)?;
+    let requests = order.target.requests();
+    let servers = Served::all(order, &requests);
     let mut bench = Bench {
         session: Session::start(program.clone(), &run.models)?,
         program,
         order,
-        progress: Progress::start(0),
+        progress: Progress::start(u64::from(order.rounds) * servers.len() as u64),
     };
     if order.pin {
         bench.session.pin_hosts()?;
     }
-    let servers: Vec<Served<'_>> = match &order.target {
-        Target::Workload(workload) => {
-            let model = |entry: &&'static Entry| Served::model(workload, entry, order);
-            order.models.iter().map(model).collect()
-        }
-        Target::Url(url) => vec![Served::there(url, order)],
-    };
-    bench.progress = Progress::start(u64::from(order.rounds) * servers.len() as u64);
     let mut cells: Vec<Option<Cell>> = vec![None; servers.len()];
     let mut end = |index: usize, cell: Cell| {
         writer.write(&cell)?;
@@ -149,16 +144,4 @@ fn described(drive: Drive) -> (Loop, Option<f64>, Option<Arrivals>) {
         Drive::Open { rate, arrivals } => (Loop::Open, Some(rate), Some(arrivals)),
         Drive::Closed => (Loop::Closed, None, None),
     }
-}
-
-/// The requests of a workload: each of its jobs in turn, with the receipt that must come back.
-fn requests(workload: &Workload) -> Vec<Request> {
-    const USUAL: usize = 16;
-    let jobs = Jobs::load(workload);
-    let count = workload.every.as_ref().map_or(USUAL, |(nth, _)| *nth);
-    let one = |index: usize| Request {
-        path: format!("/{index}"),
-        expect: Some(jobs.expected(index).body()),
-    };
-    (0..count).map(one).collect()
 }

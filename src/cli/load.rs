@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{Format, Wrong, chosen, finish, internal, number, say, say_json, usage};
 use crate::{
     job::bounds,
-    load::{Order, Target, Url, load},
+    load::{MOST_RATE, Order, Target, Url, load},
     measure::{
         Program, interrupt,
         load::{Arrivals, Drive},
@@ -79,12 +79,11 @@ enum Spread {
 const FIRST_RATE: f64 = 100.0;
 
 fn rate(text: &str) -> Result<f64, String> {
-    const MOST: f64 = 1e6;
     let rate: f64 = text.replace('_', "").parse().unwrap_or(f64::NAN);
-    if rate > 0.0 && rate <= MOST {
+    if rate > 0.0 && rate <= MOST_RATE {
         return Ok(rate);
     }
-    Err(format!("a rate is a number of requests per second over 0 and of at most {MOST}"))
+    Err(format!("a rate is a number of requests per second over 0 and of at most {MOST_RATE}"))
 }
 
 fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
@@ -130,9 +129,13 @@ impl LoadArguments {
             (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },
         };
         let rounds = if self.p99_limit.is_some() { 1 } else { 3 };
+        let models = match target {
+            Target::Workload(_) => chosen(&self.model)?,
+            Target::Url(_) => vec![],
+        };
         let order = Order {
             target,
-            models: chosen(&self.model)?,
+            models,
             workers: self.workers,
             drive,
             connections: self.connections,

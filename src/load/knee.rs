@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LITTLE, Served, bench::Bench};
+use super::{LITTLE, MOST_RATE, Served, bench::Bench};
 use crate::{
     measure::{
         load::{Drive, SATURATED, UNSTEADY},
@@ -11,8 +11,6 @@ use crate::{
     record::{Cell, Knee, KneeStep, State},
 };
 
-/// The highest rate that is tried.
-const MOST_RATE: f64 = 1e6;
 /// Two neighbouring steps this close are one.
 const CLOSE: f64 = 1.08;
 /// The most steps of a staircase: doublings of the first rate, or halvings, and halvings of the gap that is left.

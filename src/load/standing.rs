@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use super::target::{Serving, most_connections, planned};
 use crate::{
     job::Workload,
-    machine::cores,
-    measure::{Host, HostError, Program},
+    measure::{HostError, Program},
     models::Entry,
     plan::Planned,
     session::Session,
@@ -17,8 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A model's server, and the echo server that its jobs may talk to. Dropping it ends both.
 pub struct Standing {
-    host: Host,
-    address: SocketAddr,
+    serving: Serving,
     _session: Session,
 }
 
@@ -34,11 +33,10 @@ impl Standing {
         workers: Option<usize>,
         program: Program,
     ) -> Result<Self, (bool, String)> {
-        let about = &entry.about;
-        let workers = workers.map_or_else(|| about.workers(&[cores()])[0], Some);
-        let scale = about.connections(workers.unwrap_or(1)).unwrap_or(1);
-        let cell = Planned { workload, entry, workers, placement: about.placements[0], scale };
-        let wrong = cell.cannot_honour().or_else(|| about.lacks_to_serve(workload));
+        let cell = planned(workload, entry, workers, None);
+        // How many will come is not known: it must have room for one, or for all that it can hold.
+        let cell = Planned { scale: most_connections(&cell).unwrap_or(1), ..cell };
+        let wrong = cell.cannot_honour().or_else(|| entry.about.lacks_to_serve(workload));
         if let Some(why) = wrong {
             return Err((true, why));
         }
@@ -47,15 +45,14 @@ impl Standing {
         if let Some(why) = session.refusal(&cell) {
             return Err((false, why));
         }
-        let mut host = session.host(&cell).map_err(fault)?;
-        let address = session.serve(&mut host, &cell, PATIENCE).map_err(fault)?;
-        Ok(Standing { host, address, _session: session })
+        let serving = Serving::start(&session, &cell, PATIENCE).map_err(fault)?;
+        Ok(Standing { serving, _session: session })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.serving.address
     }
 
     /// Whether it still stands.
@@ -64,7 +61,7 @@ impl Standing {
     ///
     /// Returns why it does not.
     pub fn check(&mut self) -> Result<(), String> {
-        match self.host.usage(PATIENCE) {
+        match self.serving.host.usage(PATIENCE) {
             Ok(_) | Err(HostError::Interrupted) => Ok(()),
             Err(error) => Err(error.to_string()),
         }

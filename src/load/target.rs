@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use super::{CONNECTIONS, Order, described, requests};
+use super::{CONNECTIONS, Order, described};
 use crate::{
-    job::{Demand, Steps, Workload, bounds},
+    job::{Demand, Jobs, Steps, Workload, bounds},
     machine::cores,
     measure::{
         Host, HostError,
@@ -81,6 +81,22 @@ impl fmt::Display for Target {
 }
 
 impl Target {
+    /// What it is asked for, in turn: each of its jobs, with the receipt that must come back.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        const USUAL: usize = 16;
+        let workload = match self {
+            Target::Url(url) => return vec![Request { path: url.path.clone(), expect: None }],
+            Target::Workload(workload) => workload,
+        };
+        let jobs = Jobs::load(workload);
+        let count = workload.every.as_ref().map_or(USUAL, |(nth, _)| *nth);
+        let one = |index: usize| Request {
+            path: format!("/{index}"),
+            expect: Some(jobs.expected(index).body()),
+        };
+        (0..count).map(one).collect()
+    }
+
     pub(super) fn workloads(&self) -> &[Workload] {
         match self {
             Target::Workload(workload) => slice::from_ref(workload),
@@ -92,49 +108,81 @@ impl Target {
 /// A server, as the generator meets it.
 pub(super) struct Served<'a> {
     whose: Whose<'a>,
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: &'a [Request],
     pub(super) connections: usize,
 }
 
 enum Whose<'a> {
-    /// A model's, as a cell whose scale is the number of connections; and how many it can serve at once.
-    Model(Planned<'a>, Option<usize>),
+    /// A model's, as a cell whose scale is the number of connections.
+    Model(Planned<'a>),
     There(&'a Url),
 }
 
 /// A model that serves.
 pub(super) struct Serving {
     pub(super) host: Host,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
+}
+
+impl Serving {
+    /// Starts the server that `cell` is.
+    pub(super) fn start(
+        session: &Session,
+        cell: &Planned<'_>,
+        patience: Duration,
+    ) -> Result<Self, HostError> {
+        let mut host = session.host(cell)?;
+        let address = session.serve(&mut host, cell, patience)?;
+        Ok(Serving { host, address })
+    }
+}
+
+/// How many connections a model can serve at once; `None` where nothing bounds them.
+pub(super) fn most_connections(cell: &Planned<'_>) -> Option<usize> {
+    cell.entry.about.connections(cell.workers.unwrap_or(1))
+}
+
+/// A model's server as a cell: with as many workers as there are cores, where it has any, and with as many connections
+/// as it can serve or an open loop may need, where nothing else is said.
+pub(super) fn planned<'a>(
+    workload: &'a Workload,
+    entry: &'static Entry,
+    workers: Option<usize>,
+    connections: Option<usize>,
+) -> Planned<'a> {
+    let about = &entry.about;
+    let workers = workers.map_or_else(|| about.workers(&[cores()])[0], Some);
+    let cell = Planned { workload, entry, workers, placement: about.placements[0], scale: 1 };
+    let scale = connections.or_else(|| most_connections(&cell)).unwrap_or(CONNECTIONS);
+    Planned { scale, ..cell }
 }
 
 impl<'a> Served<'a> {
-    pub(super) fn model(workload: &'a Workload, entry: &'static Entry, order: &Order) -> Self {
-        let about = &entry.about;
-        let workers = order.workers.map_or_else(|| about.workers(&[cores()])[0], Some);
-        let most = about.connections(workers.unwrap_or(1));
-        let connections = order.connections.unwrap_or_else(|| most.unwrap_or(CONNECTIONS));
-        let placement = about.placements[0];
-        let cell = Planned { workload, entry, workers, placement, scale: connections };
-        Served { whose: Whose::Model(cell, most), requests: requests(workload), connections }
-    }
-
-    pub(super) fn there(url: &'a Url, order: &Order) -> Self {
-        Served {
-            whose: Whose::There(url),
-            requests: vec![Request { path: url.path.clone(), expect: None }],
-            connections: order.connections.unwrap_or(CONNECTIONS),
+    /// Every server that `order` is for, each of which is asked for `requests`.
+    pub(super) fn all(order: &'a Order, requests: &'a [Request]) -> Vec<Self> {
+        let (workers, connections) = (order.workers, order.connections);
+        let served = |whose, connections| Served { whose, requests, connections };
+        match &order.target {
+            Target::Url(url) => {
+                vec![served(Whose::There(url), connections.unwrap_or(CONNECTIONS))]
+            }
+            Target::Workload(workload) => order
+                .models
+                .iter()
+                .map(|entry| planned(workload, entry, workers, connections))
+                .map(|cell| served(Whose::Model(cell), cell.scale))
+                .collect(),
         }
     }
 
     /// Whether it is a process of ours, of which we know what it uses.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.whose, Whose::Model(..))
+        matches!(self.whose, Whose::Model(_))
     }
 
     /// The least time that a request can take, by what its job waits for.
     pub(super) fn floor(&self) -> Duration {
-        let Whose::Model(cell, _) = &self.whose else { return Duration::ZERO };
+        let Whose::Model(cell) = &self.whose else { return Duration::ZERO };
         let floor = |steps: &Steps| Demand::of(steps).floor;
         let other = cell.workload.every.as_ref().map(|(_, steps)| floor(steps));
         let usual = floor(&cell.workload.job);
@@ -143,7 +191,7 @@ impl<'a> Served<'a> {
 
     /// Whether its jobs open connections.
     pub(super) fn connects(&self) -> bool {
-        matches!(&self.whose, Whose::Model(cell, _) if cell.workload.demand().connects > 0)
+        matches!(&self.whose, Whose::Model(cell) if cell.workload.demand().connects > 0)
     }
 
     pub(super) fn label(&self, drive: Drive) -> String {
@@ -152,7 +200,7 @@ impl<'a> Served<'a> {
             Drive::Closed => format!("{} connections", self.connections),
         };
         match &self.whose {
-            Whose::Model(cell, _) => {
+            Whose::Model(cell) => {
                 format!("{} on {}, {how}", cell.workload.name, cell.entry.about.name)
             }
             Whose::There(url) => format!("{}, {how}", url.address),
@@ -162,11 +210,11 @@ impl<'a> Served<'a> {
     /// Why it cannot be put under this load, if so.
     pub(super) fn refusal(&self, session: &Session) -> Option<String> {
         let connections = self.connections;
-        let Whose::Model(cell, most) = &self.whose else {
+        let Whose::Model(cell) = &self.whose else {
             return session.lacks_files(connections);
         };
         let name = cell.entry.about.name;
-        if let Some(most) = most.filter(|most| connections > *most) {
+        if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
             let s = if most == 1 { "" } else { "s" };
             return Some(format!(
                 "{name} serves {most} connection{s} at once, and {connections} are asked for: --connections {most}"
@@ -185,23 +233,21 @@ impl<'a> Served<'a> {
         session: &Session,
         patience: Duration,
     ) -> Result<Option<Serving>, HostError> {
-        let Whose::Model(cell, _) = &self.whose else { return Ok(None) };
-        let mut host = session.host(cell)?;
-        let address = session.serve(&mut host, cell, patience)?;
-        Ok(Some(Serving { host, address }))
+        let Whose::Model(cell) = &self.whose else { return Ok(None) };
+        Serving::start(session, cell, patience).map(Some)
     }
 
     pub(super) fn address(&self, serving: Option<&Serving>) -> SocketAddr {
         match (serving, &self.whose) {
             (Some(serving), _) => serving.address,
             (None, Whose::There(url)) => url.address,
-            (None, Whose::Model(..)) => unreachable!("a model's server was started"),
+            (None, Whose::Model(_)) => unreachable!("a model's server was started"),
         }
     }
 
     pub(super) fn blank(&self, state: State) -> Cell {
         match &self.whose {
-            Whose::Model(cell, _) => cell.measured(state, None, String::new()),
+            Whose::Model(cell) => cell.measured(state, None, String::new()),
             Whose::There(Url { address, path }) => {
                 let connections = self.connections;
                 Cell::new(path, &address.to_string(), connections, None, Placement::Outside, state)
@@ -249,10 +295,8 @@ impl Order {
     #[must_use]
     pub fn cannot_honour(&self) -> Option<String> {
         let Target::Workload(workload) = &self.target else { return None };
-        self.models.iter().find_map(|entry| match Served::model(workload, entry, self).whose {
-            Whose::Model(cell, _) => cell.cannot_honour(),
-            Whose::There(_) => None,
-        })
+        let cell = |entry| planned(workload, entry, self.workers, self.connections);
+        self.models.iter().find_map(|entry| cell(entry).cannot_honour())
     }
 }
 
