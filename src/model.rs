@@ -9,7 +9,7 @@
 mod listen;
 
 pub(crate) use listen::{
-    BACKLOG, LOOPBACK, accept_each, accept_std, client_left, hold_port, listen, listen_beside,
+    BACKLOG, LOOPBACK, accept_each, client_left, hold_port, listen, listen_beside, serve_std,
 };
 
 use std::{

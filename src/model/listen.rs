@@ -1,9 +1,26 @@
 //! How every model listens: on loopback alone, with a queue that a burst of connections does not overflow.
 
 use std::{
+    convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
 };
+
+use super::Plain;
+
+/// Accepts by `$accept` and starts each connection by `$start`, until accepting fails; its value is that error.
+macro_rules! accept_each {
+    ($accept:expr, |$stream:ident| $start:expr) => {
+        loop {
+            match $accept {
+                Ok($stream) => $start,
+                Err(error) if $crate::model::client_left(&error) => {}
+                Err(error) => break Err(error),
+            }
+        }
+    };
+}
+pub(crate) use accept_each;
 
 /// How many connections may wait to be accepted. std, mio and most runtimes ask for 128 to 1024: a burst overflows
 /// that, and each connection that is dropped comes again after a second, which then looks like the model's own time.
@@ -66,23 +83,20 @@ pub(crate) fn accept_std(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Is a server on `std::net`, as every thread-based model is one: `start` is given each connection, on the caller's
+/// thread, until it or accepting fails.
+pub(crate) fn serve_std(
+    bound: impl FnOnce(SocketAddr),
+    start: impl Fn(Plain<TcpStream>) -> io::Result<()>,
+) -> io::Result<Infallible> {
+    let listener = listen()?;
+    bound(listener.local_addr()?);
+    accept_each!(accept_std(&listener), |stream| start(Plain(stream))?)
+}
+
 /// Whether an error of accepting is only that one client was gone before it was accepted. All others end a server:
 /// out of descriptors, say, it would find the same client again at once, and spin.
 pub(crate) fn client_left(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
-
-/// Accepts by `$accept` and starts each connection by `$start`, until accepting fails; its value is that error.
-macro_rules! accept_each {
-    ($accept:expr, |$stream:ident| $start:expr) => {
-        loop {
-            match $accept {
-                Ok($stream) => $start,
-                Err(error) if $crate::model::client_left(&error) => {}
-                Err(error) => break Err(error),
-            }
-        }
-    };
-}
-pub(crate) use accept_each;

@@ -12,9 +12,7 @@ use crossbeam_channel::Sender;
 
 use super::{About, Entry, Lacks};
 use crate::{
-    model::{
-        Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
-    },
+    model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
     perform::Placement,
 };
 
@@ -110,11 +108,10 @@ impl Runtime for Pool {
         F: Future<Output = ()> + Send + 'static,
     {
         let queue = self.queue.as_ref().expect("it has not stopped");
-        let listener = listen()?;
-        bound(listener.local_addr()?);
-        accept_each!(accept_std(&listener), |stream| {
-            let work = move || now(connection(Plain(stream)));
+        serve_std(bound, |stream| {
+            let work = move || now(connection(stream));
             queue.send(Box::new(work)).expect("workers outlive the queue");
+            Ok(())
         })
     }
 }

@@ -11,9 +11,7 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
 use super::{About, Entry, Lacks};
-use crate::model::{
-    Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
-};
+use crate::model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std};
 
 pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
     name: "rayon",
@@ -119,10 +117,9 @@ impl Runtime for Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = listen()?;
-        bound(listener.local_addr()?);
-        accept_each!(accept_std(&listener), |stream| {
-            self.spawn(move || now(connection(Plain(stream))));
+        serve_std(bound, |stream| {
+            self.spawn(move || now(connection(stream)));
+            Ok(())
         })
     }
 }

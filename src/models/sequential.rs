@@ -7,9 +7,7 @@ use std::{
 };
 
 use crate::{
-    model::{
-        Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
-    },
+    model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
     models::{About, Entry, Family, Lacks, Tag, Width},
     perform::Placement,
 };
@@ -86,8 +84,9 @@ impl Runtime for Sequential {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = listen()?;
-        bound(listener.local_addr()?);
-        accept_each!(accept_std(&listener), |stream| now(connection(Plain(stream))))
+        serve_std(bound, |stream| {
+            now(connection(stream));
+            Ok(())
+        })
     }
 }

@@ -9,9 +9,7 @@ use std::{
 
 use super::{About, Entry, Task, Width};
 use crate::{
-    model::{
-        Blocking, Plain, Runtime, Settings, accept_each, accept_std, connect_std, listen, now,
-    },
+    model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
     perform::Placement,
 };
 
@@ -89,10 +87,9 @@ impl Runtime for Threads {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = listen()?;
-        bound(listener.local_addr()?);
-        accept_each!(accept_std(&listener), |stream| {
-            thread::Builder::new().spawn(move || now(connection(Plain(stream))))?;
+        serve_std(bound, |stream| {
+            thread::Builder::new().spawn(move || now(connection(stream)))?;
+            Ok(())
         })
     }
 }
