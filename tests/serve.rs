@@ -1,6 +1,8 @@
 //! Every model is a server whose responses are the receipts foretold.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[macro_use]
+mod each_model;
 mod server;
 
 use std::{
@@ -56,7 +58,7 @@ fn serves(name: &str, job: &Workload) {
     assert!(server.host.usage(PATIENCE).unwrap().cpu_ns() > first && first > 0);
 }
 
-macro_rules! each_model {
+macro_rules! tests_of {
     ($($name:ident = $model:literal)*) => {
         $(mod $name {
             #[test]
@@ -88,23 +90,7 @@ macro_rules! each_model {
     };
 }
 
-each_model! {
-    sequential = "sequential"
-    threads = "threads"
-    pool = "pool"
-    rayon = "rayon"
-    tokio = "tokio"
-    tokio_current_thread = "tokio-current-thread"
-    tokio_per_core = "tokio-per-core"
-    tokio_rayon = "tokio+rayon"
-    smol = "smol"
-    smol_per_core = "smol-per-core"
-    async_std = "async-std"
-    compio = "compio"
-    monoio = "monoio"
-    glommio = "glommio"
-    may = "may"
-}
+each_model!(tests_of);
 
 /// Spinning on an accept that fails would look like load.
 fn ends_without_descriptors(name: &str) {

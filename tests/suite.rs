@@ -5,6 +5,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[macro_use]
+mod each_model;
+
 use std::time::Duration;
 
 use paceline::{
@@ -115,7 +118,7 @@ fn conforms(name: &str, text: &str, or: &str, workers: usize) {
     assert!(left.is_empty(), "{name} left threads behind: {left:?}");
 }
 
-macro_rules! each_model {
+macro_rules! tests_of {
     ($($name:ident = $model:literal)*) => {
         $(mod $name {
             #[test]
@@ -158,23 +161,7 @@ const ONE_SLEEP: &str = r#"
 name = "one-sleep"
 job = [{ sleep = "20ms" }]"#;
 
-each_model! {
-    sequential = "sequential"
-    threads = "threads"
-    pool = "pool"
-    rayon = "rayon"
-    tokio = "tokio"
-    tokio_current_thread = "tokio-current-thread"
-    tokio_per_core = "tokio-per-core"
-    tokio_rayon = "tokio+rayon"
-    smol = "smol"
-    smol_per_core = "smol-per-core"
-    async_std = "async-std"
-    compio = "compio"
-    monoio = "monoio"
-    glommio = "glommio"
-    may = "may"
-}
+each_model!(tests_of);
 
 #[test]
 fn waiting_overlaps_where_the_model_says_so_and_only_there() {
