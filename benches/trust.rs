@@ -24,8 +24,8 @@ use std::{
 use paceline::{
     job::Workload,
     measure::{Prepared, Program, now, spawned, ticks_per_ns},
-    model::{Blocking, Runtime, Settings, now as run_now},
-    models::{self, About, Entry, Task, Width},
+    model::{Blocking, Runtime, Settings},
+    models::{self, About, Entry, Task, Threads, Width},
     perform::Placement,
     plan::Choice,
     record::{Cell, bytes_per_job},
@@ -66,7 +66,7 @@ impl<const WHAT: char> Blocking for Planted<WHAT> {
     }
 
     fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(address)
+        Blocking::connect(Threads, address)
     }
 
     fn gather<T: Send + 'static>(
@@ -74,8 +74,7 @@ impl<const WHAT: char> Blocking for Planted<WHAT> {
         width: usize,
         child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
     ) -> Vec<T> {
-        let threads: Vec<_> = (0..width).map(|index| thread::spawn(move || child(index))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        Blocking::gather(Threads, width, child)
     }
 }
 
@@ -84,13 +83,17 @@ impl<const WHAT: char> Runtime for Planted<WHAT> {
 
     fn serve<F>(
         &self,
-        _: impl FnOnce(SocketAddr) + Send + 'static,
-        _: impl Fn(<Self as paceline::model::Model>::Stream) -> F + Copy + Send + Sync + 'static,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(<Self as paceline::model::Model>::Stream) -> F
+        + Copy
+        + Send
+        + Sync
+        + 'static,
     ) -> io::Result<Infallible>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Err(io::Error::other("it is no server"))
+        Threads.serve(bound, connection)
     }
 
     fn start(_: &Settings) -> io::Result<Self> {
@@ -105,7 +108,7 @@ impl<const WHAT: char> Runtime for Planted<WHAT> {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        run_now(root)
+        Threads.root(root)
     }
 
     fn outside<F>(
@@ -116,7 +119,7 @@ impl<const WHAT: char> Runtime for Planted<WHAT> {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        Blocking::gather(*self, jobs, move |index| run_now(job(index)))
+        Threads.outside(jobs, job)
     }
 }
 

@@ -19,6 +19,7 @@ mod tokio;
 mod tokio_per_core;
 mod trust;
 
+pub use threads::Threads;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use trust::time_stamp;
 

@@ -22,9 +22,9 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
     ..About::DEFAULT
 });
 
-/// A thread for each job.
+/// A thread for each job. Public for models that are it but for one thing, as those with planted costs are.
 #[derive(Clone, Copy)]
-pub(super) struct Threads;
+pub struct Threads;
 
 impl Blocking for Threads {
     type Stream = TcpStream;
