@@ -63,11 +63,9 @@ enum Format {
     Json,
 }
 
+/// Which cells of the workloads.
 #[derive(Args, Clone, PartialEq)]
-struct RunArguments {
-    /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
-    #[arg(value_name = "WORKLOAD|FILE.toml")]
-    workloads: Vec<String>,
+struct Selection {
     /// Models, separated by commas; all where none is named.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     model: Vec<String>,
@@ -77,11 +75,31 @@ struct RunArguments {
     /// Numbers of workers, separated by commas; the workload's own where none is named.
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
     workers: Vec<usize>,
+}
+
+/// Where the result goes.
+#[derive(Args, Clone, PartialEq)]
+struct Output {
+    /// The folder for records.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    /// How to show the result.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Args, Clone, PartialEq)]
+struct RunArguments {
+    /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
+    #[arg(value_name = "WORKLOAD|FILE.toml")]
+    workloads: Vec<String>,
+    #[command(flatten)]
+    of: Selection,
     /// Processes for each cell.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// The time for all, such as 90s or 30m.
-    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = |text: &str| parse_budget(text).map_err(|why| format!("the budget {why}")))]
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
     budget: std::time::Duration,
     /// Where jobs are offered from; each model's own where it is not said.
     #[arg(long, value_enum)]
@@ -98,12 +116,8 @@ struct RunArguments {
     /// What shuffles the order; recorded.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// The folder for records.
-    #[arg(long, default_value = "results", value_name = "DIR")]
-    out: PathBuf,
-    /// How to show the result.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -111,6 +125,10 @@ enum From {
     Inside,
     Outside,
     Dealt,
+}
+
+fn budget(text: &str) -> Result<std::time::Duration, String> {
+    parse_budget(text).map_err(|why| format!("the budget {why}"))
 }
 
 /// A whole number within `bound`, with or without `_` between its digits.
@@ -202,7 +220,7 @@ fn list_workloads(format: Format) -> Result<u8, Wrong> {
 }
 
 fn diagnose(format: Format) -> Result<u8, Wrong> {
-    let program = Program::this().map_err(|error| Wrong(INTERNAL, error.to_string()))?;
+    let program = Program::this().map_err(|error| internal(error.to_string()))?;
     let diagnosis = examine(&program);
     match format {
         Format::Json => say_json(&diagnosis)?,
@@ -213,7 +231,8 @@ fn diagnose(format: Format) -> Result<u8, Wrong> {
 
 fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
     refuse_debug_build().map_err(usage)?;
-    let record = if asked.resume { Some(unfinished(&asked.out).map_err(unfit)?) } else { None };
+    let record =
+        if asked.resume { Some(unfinished(&asked.output.out).map_err(unfit)?) } else { None };
     let arguments = match &record {
         Some(record) => &begun_with(record, asked)?,
         None => asked,
@@ -222,10 +241,9 @@ fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
     if let Some(record) = &record {
         record.may_go_on(&order.workloads).map_err(unfit)?;
     }
-    interrupt::watch().map_err(|error| internal(error.to_string()))?;
-    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let program = ready()?;
     let done = run(&order, program, record.as_ref()).map_err(internal)?;
-    match asked.format {
+    match asked.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&cells_table(&done.cells))?;
@@ -262,8 +280,7 @@ fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, Wro
     let own = |arguments: &RunArguments| RunArguments {
         resume: true,
         budget: asked.budget,
-        out: asked.out.clone(),
-        format: asked.format,
+        output: asked.output.clone(),
         ..arguments.clone()
     };
     let nothing = Arguments::try_parse_from(["paceline", "run"]);
@@ -292,10 +309,10 @@ fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
     if let Some([twice, _]) = known.array_windows().find(|[one, next]| one == next) {
         return Err(usage(format!("two workloads are called `{twice}`: give one another name")));
     }
-    let models = chosen(&arguments.model)?;
+    let models = chosen(&arguments.of.model)?;
     let choice = Choice {
-        scales: sorted(&arguments.scale),
-        workers: sorted(&arguments.workers),
+        scales: sorted(&arguments.of.scale),
+        workers: sorted(&arguments.of.workers),
         placement: arguments.placement.map(|from| match from {
             From::Inside => Placement::Inside,
             From::Outside => Placement::Outside,
@@ -303,7 +320,7 @@ fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
         }),
     };
     // Of all models those that cannot are shown as refused; one that was named is a mistake.
-    if !arguments.model.is_empty() {
+    if !arguments.of.model.is_empty() {
         let cells = cells(&workloads, &models, &choice);
         if let Some(why) = cells.iter().find_map(Planned::cannot_honour) {
             return Err(usage(why));
@@ -319,8 +336,13 @@ fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
         seed: arguments.seed,
         pin: arguments.pin,
         to_the_limit: arguments.to_the_limit,
-        results: arguments.out.clone(),
+        results: arguments.output.out.clone(),
     })
+}
+
+/// The program that child processes run, once Ctrl-C is taken.
+fn ready() -> Result<Program, Wrong> {
+    interrupt::watch().and_then(|()| Program::this()).map_err(|error| internal(error.to_string()))
 }
 
 /// The models that were named; all where none was.

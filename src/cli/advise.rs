@@ -1,18 +1,20 @@
 //! `paceline advise`: measures a user's own job, and says which model to take and from which scale on.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{CELLS, Format, RunArguments, Wrong, internal, number, order, say, say_json};
+use super::{
+    CELLS, Format, Output, RunArguments, Selection, Wrong, budget, internal, order, ready, say,
+    say_json,
+};
 use crate::{
     advice::{Advice, advise},
-    job::bounds,
-    measure::{Program, interrupt},
+    measure::interrupt,
     report::{advice_in_short, advice_text, print_error},
     run::run,
-    start::{parse_budget, refuse_debug_build},
+    start::refuse_debug_build,
 };
 
 #[derive(Args)]
@@ -20,30 +22,19 @@ pub(super) struct AdviseArguments {
     /// The job: a file that ends in .toml, or a built-in workload.
     #[arg(value_name = "FILE.toml|WORKLOAD")]
     workload: String,
-    /// Models, separated by commas; all where none is named.
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    model: Vec<String>,
-    /// Scales, separated by commas; the workload's own where none is named.
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "JOBS", value_parser = |text: &str| number(text, bounds::SCALE))]
-    scale: Vec<usize>,
-    /// Numbers of workers, separated by commas; the workload's own where none is named.
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
-    workers: Vec<usize>,
+    #[command(flatten)]
+    of: Selection,
     /// Processes for each cell: with fewer than 5, chance tells equal models apart too often.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// The time for all, such as 90s or 30m.
-    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = |text: &str| parse_budget(text).map_err(|why| format!("the budget {why}")))]
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
     /// What shuffles the order; recorded.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// The folder for records.
-    #[arg(long, default_value = "results", value_name = "DIR")]
-    out: PathBuf,
-    /// How to show the advice.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// The advice as `--format json` has it.
@@ -59,12 +50,11 @@ struct Shown<'a> {
 pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, Wrong> {
     refuse_debug_build().map_err(super::usage)?;
     let order = order(&asked.as_run())?;
-    interrupt::watch().map_err(|error| internal(error.to_string()))?;
-    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let program = ready()?;
     let done = run(&order, program, None).map_err(internal)?;
     let advice = Advice { workload: order.workloads[0].name.clone(), ..advise(&done.cells) };
     let summary = advice_in_short(&advice, done.interrupted);
-    match asked.format {
+    match asked.output.format {
         Format::Json => say_json(&Shown { partial: done.interrupted, advice: &advice, summary })?,
         Format::Table => {
             say(&advice_text(&advice, &summary))?;
@@ -90,9 +80,7 @@ impl AdviseArguments {
     fn as_run(&self) -> RunArguments {
         RunArguments {
             workloads: vec![self.workload.clone()],
-            model: self.model.clone(),
-            scale: self.scale.clone(),
-            workers: self.workers.clone(),
+            of: self.of.clone(),
             rounds: self.rounds,
             budget: self.budget,
             placement: None,
@@ -100,8 +88,7 @@ impl AdviseArguments {
             to_the_limit: false,
             resume: false,
             seed: self.seed,
-            out: self.out.clone(),
-            format: self.format,
+            output: self.output.clone(),
         }
     }
 }

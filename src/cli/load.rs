@@ -1,17 +1,14 @@
 //! `paceline load`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Format, Wrong, chosen, finish, internal, number, say, say_json, usage};
+use super::{Format, Output, Wrong, chosen, finish, internal, number, ready, say, say_json, usage};
 use crate::{
     job::bounds,
     load::{MOST_RATE, Order, Target, Url, load},
-    measure::{
-        Program, interrupt,
-        load::{Arrivals, Drive},
-    },
+    measure::load::{Arrivals, Drive},
     report::{load_table, summary},
     start::refuse_debug_build,
     workloads,
@@ -60,12 +57,8 @@ pub(super) struct LoadArguments {
     /// Keep each server on as many CPUs as it has workers, and the echo server on the others.
     #[arg(long)]
     pin: bool,
-    /// The folder for records.
-    #[arg(long, default_value = "results", value_name = "DIR")]
-    out: PathBuf,
-    /// How to show the result.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -146,7 +139,7 @@ impl LoadArguments {
             rounds: self.rounds.unwrap_or(rounds),
             seed: self.seed,
             pin: self.pin,
-            results: self.out.clone(),
+            results: self.output.out.clone(),
         };
         order.check().map_err(usage)?;
         // Of all models those that cannot are shown as refused; one that was named is a mistake.
@@ -162,10 +155,9 @@ impl LoadArguments {
 pub(super) fn run(arguments: &LoadArguments) -> Result<u8, Wrong> {
     refuse_debug_build().map_err(usage)?;
     let order = arguments.order()?;
-    interrupt::watch().map_err(|error| internal(error.to_string()))?;
-    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let program = ready()?;
     let done = load(&order, program).map_err(internal)?;
-    match arguments.format {
+    match arguments.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&load_table(&done.cells))?;

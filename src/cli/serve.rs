@@ -4,13 +4,8 @@ use std::{thread, time::Duration};
 
 use clap::Args;
 
-use super::{Wrong, internal, number, say, usage};
-use crate::{
-    job::bounds,
-    load::Standing,
-    measure::{Program, interrupt},
-    models, workloads,
-};
+use super::{Wrong, internal, number, ready, say, usage};
+use crate::{job::bounds, load::Standing, measure::interrupt, models, workloads};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -31,8 +26,7 @@ const GLANCE: Duration = Duration::from_millis(200);
 pub(super) fn run(arguments: &ServeArguments) -> Result<u8, Wrong> {
     let workload = workloads::find(&arguments.workload).map_err(usage)?;
     let entry = models::find(&arguments.model).map_err(usage)?;
-    interrupt::watch().map_err(|error| internal(error.to_string()))?;
-    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let program = ready()?;
     let mut standing = Standing::start(&workload, entry, arguments.workers, program)
         .map_err(|(settings, why)| if settings { usage(why) } else { internal(why) })?;
     let address = standing.address();
