@@ -15,10 +15,13 @@
 //! * [`session`]: what both instruments share while they measure;
 //! * [`start`]: what a record says before the first cell;
 //! * [`advice`]: what to take for a job, and from which scale on;
+//! * [`compare`]: verdicts on pairs of rounds, and two records side by side: pure functions;
+//! * [`history`]: recorded runs over time, and where they step;
 //! * [`report`]: tables and sentences for people;
 //! * [`run`]: the instrument of rounds, a fresh process each;
 //! * [`load`]: the instrument of load, on servers;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
+//! * [`gate`]: the instrument that says whether a change made something slower;
 //! * [`doctor`]: whether this machine is fit to measure;
 //! * [`cli`]: the command line.
 
@@ -50,6 +53,10 @@ pub mod start;
 
 pub mod advice;
 
+pub mod compare;
+
+pub mod history;
+
 pub mod report;
 
 pub mod run;
@@ -57,6 +64,8 @@ pub mod run;
 pub mod load;
 
 pub mod bench;
+
+pub mod gate;
 
 pub mod doctor;
 

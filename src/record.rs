@@ -3,11 +3,13 @@
 
 mod criterion;
 mod files;
+mod gate;
 mod load;
 mod ranking;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{Record, Writer, read};
+pub use gate::{Change, GATE_SCHEMA, Gate, GateCell, Metric, Overall, Presence, Side, Verdict};
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};
 

@@ -1,0 +1,212 @@
+//! What the gate found: both sides, the rounds of every cell, and the verdicts that follow from them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use crate::machine::Fingerprint;
+
+/// The version of [`Gate`]'s shape. Additions do not change it.
+pub const GATE_SCHEMA: u32 = 1;
+
+/// What is compared. Of each, less is better.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Wall time of a job in batches: what throughput is the inverse of. Nanoseconds.
+    Throughput,
+    /// Median latency of a job. Nanoseconds.
+    P50,
+    /// 99th percentile of a job's latency. Nanoseconds.
+    P99,
+    /// CPU time of a job, user and system. Nanoseconds.
+    Cpu,
+    /// Resident memory that a job adds. Bytes.
+    Memory,
+}
+
+impl Metric {
+    /// All of them, in the order of tables.
+    pub const ALL: [Metric; 5] =
+        [Metric::Throughput, Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory];
+
+    /// Its name, on the command line and in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Throughput => "throughput",
+            Metric::P50 => "p50",
+            Metric::P99 => "p99",
+            Metric::Cpu => "cpu",
+            Metric::Memory => "memory",
+        }
+    }
+
+    /// What its figures are called in files, the unit last.
+    #[must_use]
+    pub fn figure(self) -> &'static str {
+        match self {
+            Metric::Throughput => "time_per_job_ns",
+            Metric::P50 => "latency_p50_ns",
+            Metric::P99 => "latency_p99_ns",
+            Metric::Cpu => "cpu_per_job_ns",
+            Metric::Memory => "memory_per_job_bytes",
+        }
+    }
+}
+
+/// What the gate says of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The head is slower: rejected, and by the margin at least.
+    Regressed,
+    /// The head is faster: rejected, and by the margin at least.
+    Improved,
+    /// The run could have seen the clear margin, and it is not there.
+    NotRegressed,
+    /// The run could not have told.
+    Inconclusive,
+}
+
+/// What the gate says of the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overall {
+    /// A cell regressed.
+    Regressed,
+    /// None did, and of each it could have been seen.
+    Passed,
+    /// None did, and of some it could not have been seen.
+    Inconclusive,
+    /// The null arm fired, or the machine was not fit: the run says nothing of the change.
+    EnvironmentInvalid,
+    /// There is no cell with figures of both sides.
+    Nothing,
+}
+
+/// Which sides have a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// Both: it is gated.
+    Both,
+    /// The head alone: it is new.
+    Head,
+    /// The base alone: it was removed.
+    Base,
+}
+
+/// One of the two that are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Side {
+    /// What was asked for: a revision, `working tree`, `tokio@1.50.0`, or a path.
+    pub name: String,
+    /// What was built, in words.
+    pub about: String,
+    /// The commit, where it is one.
+    pub commit: Option<String>,
+    /// Whether changes that are not committed are in it.
+    pub uncommitted: bool,
+    /// Dependencies that were set to a version.
+    pub dependencies: Vec<String>,
+    /// A hash of the program that was measured, in hexadecimal digits.
+    pub program_sha256: String,
+}
+
+/// A change: how much more the head takes than the base, as a share. `0.05` is 5 % slower.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// The 20 % trimmed mean.
+    pub share: f64,
+    /// The lower end of its two-sided 95 % interval.
+    pub lower: f64,
+    /// The upper end.
+    pub upper: f64,
+    /// The chance of such a rise or more where there is none.
+    pub p_slower: f64,
+    /// The chance of such a fall or more.
+    pub p_faster: f64,
+}
+
+/// A cell and metric, compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateCell {
+    /// The cell: `echo/tokio/10`, or the name that a program gave to one of its own.
+    pub cell: String,
+    /// What was compared.
+    pub metric: Metric,
+    /// Which sides have it.
+    pub presence: Presence,
+    /// How it ended.
+    pub state: State,
+    /// Why, unless it is `ok`.
+    pub reason: Option<String>,
+    /// The verdict; only where it is `ok` and both sides have it.
+    pub verdict: Option<Verdict>,
+    /// A change below this share is never called one.
+    pub margin: f64,
+    /// A change of this share must have been visible before a cell is called not regressed.
+    pub clear_margin: f64,
+    /// The standard deviation that the layout of code gives, in logarithms, where it is known.
+    pub layout_sd: f64,
+    /// The base's figure, the median of rounds, in the unit of the metric.
+    pub base: Option<f64>,
+    /// The head's.
+    pub head: Option<f64>,
+    /// How they differ.
+    pub change: Option<Change>,
+    /// The least change that would be found in 8 of 10 such runs, as a share.
+    pub detectable: Option<f64>,
+    /// Rounds that count.
+    pub rounds: u32,
+    /// Rounds that were dropped, because of the machine or because a process died.
+    pub dropped: u32,
+    /// Rounds that would make the clear margin visible, where these did not.
+    pub rounds_needed: Option<u32>,
+    /// Pairs of slices in a round.
+    pub slices: u32,
+    /// Batches, or calls, in a slice.
+    pub iterations: u64,
+    /// The base against its rebuilt copy.
+    pub null: Option<Change>,
+    /// Whether the null arm called that a change.
+    pub null_fired: bool,
+    /// `ln(head / base)` of every round that counts: all that verdicts follow from.
+    pub log_ratios: Vec<f64>,
+    /// `ln(copy / base)` of the same rounds.
+    pub null_log_ratios: Vec<f64>,
+}
+
+/// A gate: all of it, so that every verdict can be computed again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Gate {
+    /// [`GATE_SCHEMA`].
+    pub schema: u32,
+    /// The name of its run's folder.
+    pub id: String,
+    /// When it began, in UTC.
+    pub started: String,
+    /// What it is compared with.
+    pub base: Side,
+    /// What is judged.
+    pub head: Side,
+    /// The machine.
+    pub fingerprint: Fingerprint,
+    /// What shuffled cells and slices.
+    pub seed: u64,
+    /// The share of false discoveries that is allowed among those found (Benjamini and Hochberg).
+    pub false_discovery_rate: f64,
+    /// Seconds that it took, building excluded.
+    pub seconds: f64,
+    /// Whether it was interrupted: cells have the rounds until then.
+    pub interrupted: bool,
+    /// The verdict on all.
+    pub verdict: Overall,
+    /// Why, in a sentence.
+    pub summary: String,
+    /// Every cell and metric.
+    pub cells: Vec<GateCell>,
+}
