@@ -71,12 +71,12 @@ impl Project {
         // Two built programs can be compared where there is no project, and so no target folder.
         let gate = self.layout().map_or_else(|_| folder_without_project(), Layout::gate);
         let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
-        let shelf = Shelf::in_folder(&gate);
+        let programs = Shelf::in_folder(&gate);
         let key = format!("{hash}-copy");
-        if let Some((program, hash)) = shelf.find(&key) {
+        if let Some((program, hash)) = programs.find(&key) {
             return Ok(Built { program, side: side(source, hash), cached: true });
         }
-        let (program, hash) = shelf.put(&key, path, &source.about)?;
+        let (program, hash) = programs.put(&key, path, &source.about)?;
         Ok(Built { program, side: side(source, hash), cached: false })
     }
 }
@@ -100,7 +100,7 @@ impl Layout {
         let gate = self.gate();
         let lent = self.lent_lock(checkout)?;
         let key = shelf::key(self, checkout, pins, lent.as_deref(), copy)?;
-        let shelf = Shelf::in_folder(&gate);
+        let programs = Shelf::in_folder(&gate);
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
@@ -108,12 +108,12 @@ impl Layout {
             }
             Built { program, side, cached }
         };
-        if let Some(found) = shelf.find(&key) {
+        if let Some(found) = programs.find(&key) {
             return Ok(ready(found, true));
         }
         let workshop = Workshop::enter(&self.repository, &gate, progress)?;
         // Whoever held the workshop may have built the same.
-        if let Some(found) = shelf.find(&key) {
+        if let Some(found) = programs.find(&key) {
             return Ok(ready(found, true));
         }
         let worktree = workshop.check_out(checkout, &key[..16])?;
@@ -131,7 +131,7 @@ impl Layout {
         }
         cargo::set(&folder, pins, progress)?;
         let built = cargo::build(self, &folder, &who, progress)?;
-        Ok(ready(shelf.put(&key, &built, &source.about)?, false))
+        Ok(ready(programs.put(&key, &built, &source.about)?, false))
     }
 
     /// The lock file that lies here, where the tree has none: many libraries do not commit theirs. Without it the two

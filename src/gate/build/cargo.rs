@@ -14,17 +14,12 @@ const MOST_LINES: usize = 30;
 
 /// A line of `--message-format=json`, as far as it matters here.
 #[derive(Deserialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
+#[serde(tag = "reason")]
 enum Message {
-    CompilerMessage {
-        message: Diagnostic,
-    },
-    CompilerArtifact {
-        package_id: String,
-        target: Target,
-        executable: Option<PathBuf>,
-        fresh: bool,
-    },
+    #[serde(rename = "compiler-message")]
+    Diagnosed { message: Diagnostic },
+    #[serde(rename = "compiler-artifact")]
+    Made { package_id: String, target: Target, executable: Option<PathBuf>, fresh: bool },
     #[serde(other)]
     Other,
 }
@@ -126,7 +121,7 @@ pub(super) fn build(
 /// Packages of the worktree that cargo did not compile.
 fn kept(messages: &[Message]) -> Vec<&str> {
     let of = |message| match message {
-        &Message::CompilerArtifact { ref package_id, fresh: true, .. } => Some(package_id.as_str()),
+        &Message::Made { ref package_id, fresh: true, .. } => Some(package_id.as_str()),
         _ => None,
     };
     let mut kept: Vec<_> =
@@ -141,7 +136,7 @@ fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
         What::Bench(name) => ("bench", name),
     };
     messages.iter().find_map(|message| match message {
-        Message::CompilerArtifact { target, executable, .. }
+        Message::Made { target, executable, .. }
             if target.name == *wanted && target.kind.iter().any(|kind| kind == wanted_kind) =>
         {
             executable.clone()
@@ -152,7 +147,7 @@ fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
 
 fn failure(layout: &Layout, who: &str, said: &Said, messages: &[Message]) -> BuildError {
     let first = messages.iter().find_map(|message| match message {
-        Message::CompilerMessage { message } if message.level.starts_with("error") => {
+        Message::Diagnosed { message } if message.level.starts_with("error") => {
             message.rendered.as_deref()
         }
         _ => None,

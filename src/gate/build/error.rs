@@ -83,3 +83,21 @@ fn no_space(place: &str) -> String {
         "no space is left on the disk of {place}; free some, or set CARGO_TARGET_DIR to a folder on another disk"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full_whoever_noticed_it() {
+        let place = Path::new("/here");
+        let by_us = BuildError::writing(place, &io::ErrorKind::StorageFull.into());
+        let line = "error: failed to write `x`: No space left on device (os error 28)";
+        let by_tool = BuildError::of_tool(&[line.into()], place, BuildError::usage("other"));
+        assert_eq!(by_us, by_tool);
+        assert!(by_us.message.starts_with("no space is left on the disk of /here; free some"));
+        assert_eq!(by_us.exit.code(), 1);
+        let other = BuildError::of_tool(&["error: E1".into()], place, BuildError::usage("other"));
+        assert_eq!((other.exit.code(), other.message.as_str()), (2, "other"));
+    }
+}

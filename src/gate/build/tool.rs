@@ -90,7 +90,7 @@ impl Tool {
     }
 
     /// It goes on after an interrupt: it clears away.
-    pub(in crate::gate) fn to_its_end(mut self) -> Self {
+    pub(in crate::gate) fn despite_interrupts(mut self) -> Self {
         self.minds_interrupts = false;
         self
     }

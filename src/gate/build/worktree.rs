@@ -69,7 +69,7 @@ impl<'p> Workshop<'p> {
     /// Removes all worktrees. While we hold the lock, any that are there were left by a killed run.
     fn clear(&self) {
         let list = Tool::git(self.repository).args(["worktree", "list", "--porcelain"]);
-        let listed = list.to_its_end().run().unwrap_or_default().out;
+        let listed = list.despite_interrupts().run().unwrap_or_default().out;
         // git shows paths without symbolic links in them.
         let ours = self.worktrees.canonicalize().unwrap_or_else(|_| self.worktrees.clone());
         for path in listed.iter().filter_map(|line| line.strip_prefix("worktree ")) {
@@ -82,7 +82,7 @@ impl<'p> Workshop<'p> {
 
     fn remove(&self, folder: &Path) {
         let git = Tool::git(self.repository).args(["worktree", "remove", "--force", "--force"]);
-        let _ = git.args([folder]).to_its_end().run();
+        let _ = git.args([folder]).despite_interrupts().run();
         let _ = fs::remove_dir_all(folder);
     }
 }

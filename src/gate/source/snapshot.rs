@@ -1,7 +1,8 @@
 //! The working tree as a commit: what is not committed is put into one that no branch has, by an index of our own.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process,
 };
@@ -79,10 +80,17 @@ impl<'l> Index<'l> {
         let git = Tool::git(&layout.repository).args(["rev-parse", "--git-path", "index"]);
         let users = layout.repository.join(git.run()?.line());
         if users.exists() {
-            fs::copy(&users, &index.path)
-                .map_err(|error| BuildError::writing(&index.path, &error))?;
+            index.copied(&users).map_err(|error| BuildError::writing(&index.path, &error))?;
         }
         Ok(index)
+    }
+
+    fn copied(&self, users: &Path) -> io::Result<()> {
+        fs::copy(users, &self.path)?;
+        // A file that changed within the second in which the index was written seems to be as it was; git looks closer
+        // at files that are not older than the index. A copy that looked younger would hide them.
+        let written = fs::metadata(users)?.modified()?;
+        File::options().write(true).open(&self.path)?.set_modified(written)
     }
 
     fn git(&self) -> Tool {
