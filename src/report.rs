@@ -2,7 +2,9 @@
 
 mod advice;
 mod details;
+mod export;
 mod figures;
+mod gate;
 mod load;
 mod print;
 mod progress;
@@ -10,7 +12,9 @@ mod table;
 
 pub use advice::{advice_in_short, advice_text};
 pub use details::floor_line;
+pub use export::{Export, otava_rows, otava_values};
 pub use figures::{count, long, rate};
+pub use gate::gate_table;
 pub use load::load_table;
 pub use print::{print, print_error};
 pub use progress::Progress;

@@ -1,22 +1,26 @@
 //! What `--format json` prints is what the published JSON Schemas in `docs/schema` say, and they are what the code says.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod sample_gate;
+
 use std::{fs, path::Path, process::Command};
 
 use paceline::{
     advice::Advice,
     doctor::Diagnosis,
-    record::{Cell, ModelInfo},
+    record::{Cell, Gate, ModelInfo},
+    report::Export,
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 4] {
+fn published() -> [(&'static str, Schema); 5] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
+        ("gate", schema_for!(Gate)),
     ]
 }
 
@@ -87,6 +91,22 @@ fn what_is_printed_is_valid_by_them() {
         if let Some(first) = torn.as_array_mut().and_then(|list| list.first_mut()) {
             first.as_object_mut().unwrap().remove(if name == "models" { "name" } else { "state" });
             assert!(!validator.is_valid(&torn), "{name}: the schema takes anything");
+        }
+    }
+}
+
+#[test]
+fn the_record_of_a_gate_is_valid_by_its_schema() {
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path("gate")).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for gate in [sample_gate::sample(), sample_gate::unfit()] {
+        let written: Value = serde_json::from_str(&Export::Json.render(&gate)).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&written).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        for lost in ["verdict", "cells", "base"] {
+            let mut torn = written.clone();
+            torn.as_object_mut().unwrap().remove(lost);
+            assert!(!validator.is_valid(&torn), "{lost}: the schema takes anything");
         }
     }
 }

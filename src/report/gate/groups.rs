@@ -1,0 +1,93 @@
+//! The cells of a gate, each in exactly one group, and the lines that sum them up.
+
+use super::{cut, label, overall, share};
+use crate::record::{Gate, GateCell, Overall, Presence, State, Verdict};
+
+/// How many names a line has room for.
+const NAMES: usize = 5;
+
+/// The cells of a gate, each in exactly one group, the greatest change first.
+#[derive(Default)]
+pub(in super::super) struct Groups<'a> {
+    pub(in super::super) regressed: Vec<&'a GateCell>,
+    pub(in super::super) improved: Vec<&'a GateCell>,
+    pub(in super::super) inconclusive: Vec<&'a GateCell>,
+    pub(in super::super) not_regressed: Vec<&'a GateCell>,
+    pub(in super::super) new: Vec<&'a GateCell>,
+    pub(in super::super) removed: Vec<&'a GateCell>,
+    /// What failed, is invalid, was refused or skipped.
+    pub(in super::super) without: Vec<&'a GateCell>,
+}
+
+impl<'a> Groups<'a> {
+    /// Those of `gate`.
+    pub(in super::super) fn of(gate: &'a Gate) -> Self {
+        let mut groups = Groups::default();
+        for cell in &gate.cells {
+            groups.group(cell).push(cell);
+        }
+        let size = |cell: &&GateCell| cell.change.map_or(0.0, |change| change.share.abs());
+        for group in [&mut groups.regressed, &mut groups.improved, &mut groups.inconclusive] {
+            group.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        }
+        groups
+    }
+
+    fn group(&mut self, cell: &GateCell) -> &mut Vec<&'a GateCell> {
+        match (cell.presence, cell.state, cell.verdict) {
+            (Presence::Head, ..) => &mut self.new,
+            (Presence::Base, ..) => &mut self.removed,
+            (Presence::Both, State::Ok, Some(verdict)) => match verdict {
+                Verdict::Regressed => &mut self.regressed,
+                Verdict::Improved => &mut self.improved,
+                Verdict::NotRegressed => &mut self.not_regressed,
+                Verdict::Inconclusive => &mut self.inconclusive,
+            },
+            (Presence::Both, ..) => &mut self.without,
+        }
+    }
+
+    /// Sentences for the end: what is not regressed unless it was shown, the null arm, the rounds dropped.
+    pub(in super::super) fn closing(&self, gate: &Gate, shown: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !shown && !self.not_regressed.is_empty() {
+            let count = self.not_regressed.len();
+            lines.push(format!(
+                "not regressed: {count}, the margin that must be visible was in each"
+            ));
+        }
+        lines.push(null_arm(gate));
+        let dropped: u32 = gate.cells.iter().map(|cell| cell.dropped).sum();
+        let all: u32 = dropped + gate.cells.iter().map(|cell| cell.rounds).sum::<u32>();
+        lines.push(format!("rounds dropped: {dropped} of {all}"));
+        lines.push(
+            "a change says how much more the head takes than the base: + is worse, − is better"
+                .into(),
+        );
+        lines
+    }
+}
+
+/// Whether the base differed from its own copy.
+fn null_arm(gate: &Gate) -> String {
+    let had = gate.cells.iter().filter(|cell| cell.null.is_some()).count();
+    let fired: Vec<&GateCell> = gate.cells.iter().filter(|cell| cell.null_fired).collect();
+    if fired.is_empty() {
+        return format!("null arm, base against its copy: no change in {had}");
+    }
+    let name = |cell: &&GateCell| {
+        let change = cell.null.map_or_else(String::new, |null| format!(" {}", share(null.share)));
+        format!("{} {}{change}", cut(&cell.cell, 60), label(cell.metric))
+    };
+    let names = fired.iter().take(NAMES).map(name).collect::<Vec<_>>().join("; ");
+    let more = fired.len().saturating_sub(NAMES);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let so = match gate.verdict {
+        Overall::EnvironmentInvalid => format!(", so the run is {}", overall(gate.verdict)),
+        _ => String::new(),
+    };
+    format!(
+        "null arm, base against its copy: a change in {} of {had}{so}: {names}{more}",
+        fired.len()
+    )
+}

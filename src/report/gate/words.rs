@@ -1,0 +1,132 @@
+//! What is said of a cell of the gate, in words and in figures with their units.
+
+use sha2::{Digest, Sha256};
+
+use super::super::{figures::rate, table::word};
+use crate::record::{Change, GateCell, Metric, Overall, State, Verdict};
+
+/// The verdict on all.
+pub(in super::super) fn overall(verdict: Overall) -> &'static str {
+    match verdict {
+        Overall::Regressed => "regressed",
+        Overall::Passed => "passed",
+        Overall::Inconclusive => "inconclusive",
+        Overall::EnvironmentInvalid => "environment invalid",
+        Overall::Nothing => "nothing to compare",
+    }
+}
+
+/// The verdict on a cell.
+pub(in super::super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Regressed => "regressed",
+        Verdict::Improved => "improved",
+        Verdict::NotRegressed => "not regressed",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+/// What is compared, in words. Of each, less is better.
+pub(in super::super) fn label(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Throughput => "time per job",
+        Metric::P50 => "latency p50",
+        Metric::P99 => "latency p99",
+        Metric::Cpu => "CPU per job",
+        Metric::Memory => "memory per job",
+    }
+}
+
+/// A figure with its unit; nothing where there is none.
+pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
+    let Some(value) = value.filter(|value| value.is_finite()) else { return String::new() };
+    let units: &[(f64, &str)] = match metric {
+        Metric::Memory => {
+            &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")]
+        }
+        _ => &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")],
+    };
+    let size = value.abs();
+    let (scale, unit) =
+        units.iter().rev().find(|(scale, _)| size >= scale * 0.9995).unwrap_or(&units[0]);
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{} {unit}", rate(size / scale))
+}
+
+/// `+5.2 %`; nothing of what is no number.
+pub(in super::super) fn share(share: f64) -> String {
+    if !share.is_finite() {
+        return String::new();
+    }
+    let percent = share.abs() * 100.0;
+    let digits = usize::from(percent < 99.95);
+    let shown = format!("{percent:.digits$}");
+    let sign = match share {
+        _ if shown == "0.0" => "±",
+        share if share < 0.0 => "−",
+        _ => "+",
+    };
+    format!("{sign}{shown} %")
+}
+
+/// `+3.1 % to +7.4 %`
+pub(in super::super) fn interval(change: &Change) -> String {
+    let (lower, upper) = (share(change.lower), share(change.upper));
+    if lower.is_empty() || upper.is_empty() {
+        return String::new();
+    }
+    format!("{lower} to {upper}")
+}
+
+/// The least change that would be found.
+pub(in super::super) fn detectable(cell: &GateCell) -> String {
+    cell.detectable.map_or_else(String::new, share)
+}
+
+/// Rounds that would tell.
+pub(in super::super) fn needed(cell: &GateCell) -> String {
+    cell.rounds_needed.map_or_else(|| "unknown".into(), |rounds| rounds.to_string())
+}
+
+/// Its state and the reason, in at most `most` characters; nothing of what is `ok` without one.
+pub(in super::super) fn why(cell: &GateCell, most: usize) -> String {
+    let reason = cell.reason.as_deref().map(|reason| cut(reason, most));
+    match (cell.state, reason) {
+        (State::Ok, reason) => reason.unwrap_or_default(),
+        (state, None) => word(state).to_owned(),
+        (state, Some(reason)) => format!("{}: {reason}", word(state)),
+    }
+}
+
+/// The text in one line: characters that move the cursor, turn the direction of writing or are no part of XML are
+/// shown as escapes.
+pub(in super::super) fn plain(text: &str) -> String {
+    let moves = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            c if moves(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// The same in at most `most` characters. What is cut off is hashed, so that two names stay two.
+pub(in super::super) fn cut(text: &str, most: usize) -> String {
+    let shown = plain(text);
+    if shown.is_empty() {
+        return "(no name)".into();
+    }
+    if shown.chars().count() <= most {
+        return shown;
+    }
+    let hash = Sha256::digest(text.as_bytes());
+    let kept: String = shown.chars().take(most.saturating_sub(9)).collect();
+    format!("{kept}…{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+}
