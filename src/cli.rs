@@ -1,6 +1,7 @@
 //! The command line.
 
 mod advise;
+mod compare;
 mod load;
 mod serve;
 
@@ -48,6 +49,8 @@ enum Command {
     Doctor(Listing),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
+    /// Put two recorded runs side by side. Small changes need `gate`.
+    Compare(compare::CompareArguments),
 }
 
 #[derive(Args)]
@@ -170,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Doctor(listing) => diagnose(listing.format),
         Command::Advise(arguments) => advise::advise_on(arguments),
+        Command::Compare(arguments) => compare::compare(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

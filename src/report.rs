@@ -1,6 +1,7 @@
 //! What people are shown: tables, per workload with scale down and model across, and the two places to print.
 
 mod advice;
+mod compare;
 mod details;
 mod figures;
 mod load;
@@ -9,6 +10,7 @@ mod progress;
 mod table;
 
 pub use advice::{advice_in_short, advice_text};
+pub use compare::comparison_table;
 pub use details::floor_line;
 pub use figures::{count, long, rate};
 pub use load::load_table;

@@ -5,18 +5,20 @@ use std::{fs, path::Path, process::Command};
 
 use paceline::{
     advice::Advice,
+    compare::Comparison,
     doctor::Diagnosis,
     record::{Cell, ModelInfo},
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 4] {
+fn published() -> [(&'static str, Schema); 5] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
+        ("compare", schema_for!(Comparison)),
     ]
 }
 
