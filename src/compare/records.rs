@@ -21,7 +21,7 @@ pub struct Comparison {
     pub machine_differences: Vec<String>,
     /// The versions that differ, of paceline and of models, each with both.
     pub version_differences: Vec<String>,
-    /// Every cell of either, in the order of the base; those that the head alone has come last.
+    /// Every cell of either, by workload, model, workers and scale: records are in the order in which cells ended.
     pub cells: Vec<Pair>,
 }
 
@@ -102,7 +102,10 @@ pub fn compare_records(
         .iter()
         .map(|cell| pair(Some(cell), head.cells.iter().find(|other| same_cell(cell, other))));
     let new = head.cells.iter().filter(|cell| !base.cells.iter().any(|of| same_cell(of, cell)));
-    let cells = both.chain(new.map(|cell| pair(None, Some(cell)))).flatten().collect();
+    let mut cells: Vec<Pair> =
+        both.chain(new.map(|cell| pair(None, Some(cell)))).flatten().collect();
+    let order = |of: &Pair| (of.workload.clone(), of.model.clone(), of.workers, of.scale);
+    cells.sort_by_key(order);
     Ok(Comparison {
         base: name(&base.run),
         head: name(&head.run),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     record::{Cell, Estimate, Metric},
-    stats::difference,
+    stats::{Trimmed, difference},
 };
 
 /// The level of intervals that follow from processes.
@@ -16,7 +16,8 @@ const LEVEL: f64 = 0.95;
 pub struct Shift {
     /// What was compared.
     pub metric: Metric,
-    /// The base's figure, in the unit of the metric.
+    /// The base's figure, in the unit of the metric: where the interval follows from processes, the 20 % trimmed mean of
+    /// their times' logarithms; otherwise the record's.
     pub base: f64,
     /// The head's.
     pub head: f64,
@@ -56,15 +57,7 @@ pub(super) fn shifts(base: &Cell, head: &Cell, instrument: &str) -> Vec<Shift> {
     [
         both(time(base), time(head)).map(|(one, other)| {
             let apart = of_intervals(Metric::Throughput, one, other);
-            of_processes(base, head, instrument).map_or(apart.clone(), |(share, lower, upper)| {
-                Shift {
-                    share,
-                    lower: Some(lower),
-                    upper: Some(upper),
-                    basis: Basis::Processes,
-                    ..apart
-                }
-            })
+            of_processes(base, head, instrument).unwrap_or(apart)
         }),
         both(base.latency_ns_p99, head.latency_ns_p99)
             .map(|(one, other)| of_intervals(Metric::P99, one, other)),
@@ -86,16 +79,23 @@ fn inverse(of: Estimate) -> Estimate {
     Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
 }
 
-/// Of the times of processes: the share and the ends of its interval. The times of criterion are of one process.
-fn of_processes(base: &Cell, head: &Cell, instrument: &str) -> Option<(f64, f64, f64)> {
+/// Of the times of processes, where each side has enough. The times of criterion are of one process.
+fn of_processes(base: &Cell, head: &Cell, instrument: &str) -> Option<Shift> {
     if instrument != "rounds" {
         return None;
     }
-    let logs =
-        |cell: &Cell| cell.rounds_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>();
-    let found = difference(&logs(base), &logs(head))?;
+    let [base_logs, head_logs] = [base, head]
+        .map(|cell| cell.rounds_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>());
+    let found = difference(&base_logs, &head_logs)?;
     let (lower, upper) = found.interval(LEVEL);
-    Some((found.mean.exp_m1(), lower.exp_m1(), upper.exp_m1()))
+    // What the change is of, not the medians: both columns and the change are to agree.
+    let middle = |logs: &[f64]| Some(Trimmed::of(logs)?.mean.exp() / base.scale as f64);
+    Some(Shift {
+        lower: Some(lower.exp_m1()),
+        upper: Some(upper.exp_m1()),
+        basis: Basis::Processes,
+        ..of_figures(Metric::Throughput, middle(&base_logs)?, middle(&head_logs)?)
+    })
 }
 
 fn of_intervals(metric: Metric, base: Estimate, head: Estimate) -> Shift {
