@@ -2,6 +2,7 @@
 
 mod advise;
 mod gate;
+mod compare;
 mod load;
 mod selftest;
 mod serve;
@@ -56,6 +57,8 @@ enum Command {
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
+    /// Put two recorded runs side by side. Small changes need `gate`.
+    Compare(compare::CompareArguments),
 }
 
 #[derive(Args)]
@@ -180,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Gate(arguments) => gate::run(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
+        Command::Compare(arguments) => compare::compare(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

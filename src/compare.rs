@@ -1,9 +1,13 @@
 //! Verdicts on pairs of rounds, and two records side by side: pure functions on slices.
 
 mod overall;
+mod records;
+mod shifts;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
 pub use overall::overall;
+pub use records::{Comparison, Pair, Refusal, RunName, compare_records};
+pub use shifts::{Basis, Shift};
 pub use verdict::{Judged, Sample, judge};

@@ -1,6 +1,7 @@
 //! What people are shown: tables, per workload with scale down and model across, and the two places to print.
 
 mod advice;
+mod compare;
 mod details;
 mod export;
 mod figures;
@@ -12,6 +13,7 @@ mod selftest;
 mod table;
 
 pub use advice::{advice_in_short, advice_text};
+pub use compare::comparison_table;
 pub use details::floor_line;
 pub use export::{Export, otava_rows, otava_values};
 pub use figures::{count, long, rate};

@@ -7,6 +7,7 @@ use std::{fs, path::Path, process::Command};
 
 use paceline::{
     advice::Advice,
+    compare::Comparison,
     doctor::Diagnosis,
     record::{Cell, Gate, ModelInfo},
     report::Export,
@@ -14,13 +15,14 @@ use paceline::{
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 5] {
+fn published() -> [(&'static str, Schema); 6] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
         ("gate", schema_for!(Gate)),
+        ("compare", schema_for!(Comparison)),
     ]
 }
 

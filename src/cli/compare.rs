@@ -1,0 +1,54 @@
+//! `paceline compare`: two recorded runs side by side, and what separate runs cannot show.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{ENVIRONMENT, Output, Wrong, say, say_json, usage};
+use crate::{
+    cli::Format,
+    compare::{Refusal, compare_records},
+    record::{Record, read},
+    report::comparison_table,
+};
+
+#[derive(Args)]
+pub(super) struct CompareArguments {
+    /// The run to compare with: its folder, or its name in the folder for records.
+    #[arg(value_name = "BASE")]
+    base: PathBuf,
+    /// The run to compare.
+    #[arg(value_name = "HEAD")]
+    head: PathBuf,
+    /// Compare runs of different machines too.
+    #[arg(long)]
+    any_machine: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn compare(asked: &CompareArguments) -> Result<u8, Wrong> {
+    let base = recorded(&asked.base, &asked.output.out)?;
+    let head = recorded(&asked.head, &asked.output.out)?;
+    let comparison =
+        compare_records(&base, &head, asked.any_machine).map_err(|refusal| match refusal {
+            Refusal::Machine(message) => Wrong(ENVIRONMENT, message),
+            Refusal::Instrument(message) => usage(message),
+        })?;
+    match asked.output.format {
+        Format::Json => say_json(&comparison),
+        Format::Table => say(&comparison_table(&comparison)),
+    }
+}
+
+/// The record in the folder `name`, or in that folder of `results`.
+fn recorded(name: &Path, results: &Path) -> Result<Record, Wrong> {
+    let places = [name.to_owned(), results.join(name)];
+    let Some(folder) = places.iter().find(|place| place.join("run.json").exists()) else {
+        let [one, other] = places.each_ref().map(|place| place.display());
+        return Err(usage(format!(
+            "there is no record in {one} or {other}: name a folder that has a run.json"
+        )));
+    };
+    read(folder).map_err(usage)
+}

@@ -1,0 +1,114 @@
+//! How the figures of a cell differ between two runs, with what their intervals allow.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    record::{Cell, Estimate, Metric},
+    stats::{Trimmed, difference},
+};
+
+/// The level of intervals that follow from processes.
+const LEVEL: f64 = 0.95;
+
+/// How a figure of the head differs from the base's. Of each metric, less is better.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shift {
+    /// What was compared.
+    pub metric: Metric,
+    /// The base's figure, in the unit of the metric: where the interval follows from processes, the 20 % trimmed mean of
+    /// their times' logarithms; otherwise the record's.
+    pub base: f64,
+    /// The head's.
+    pub head: f64,
+    /// How much more the head takes, as a share: `0.05` is 5 % more.
+    pub share: f64,
+    /// The lower end of the interval; `None` where the records have none.
+    pub lower: Option<f64>,
+    /// The upper end.
+    pub upper: Option<f64>,
+    /// What the interval follows from.
+    pub basis: Basis,
+}
+
+/// What an interval follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// At least 5 processes of each side: the 95 % interval of the difference of trimmed means (Yuen and Welch).
+    Processes,
+    /// The intervals of both: as far apart as they allow, and as near.
+    Intervals,
+    /// One figure of each side: there is no interval.
+    Figures,
+}
+
+/// Time, latency, CPU time and memory, of a job each.
+pub(super) fn shifts(base: &Cell, head: &Cell, instrument: &str) -> Vec<Shift> {
+    let jobs = base.scale as f64;
+    let per_job = |of: Estimate| Estimate {
+        value: of.value / jobs,
+        lower: of.lower / jobs,
+        upper: of.upper / jobs,
+    };
+    let time =
+        |cell: &Cell| cell.round_ns.map(per_job).or_else(|| cell.jobs_per_second.map(inverse));
+    let added = |cell: &Cell| cell.resources?.rss_bytes_added.map(|bytes| bytes as f64 / jobs);
+    [
+        both(time(base), time(head)).map(|(one, other)| {
+            let apart = of_intervals(Metric::Throughput, one, other);
+            of_processes(base, head, instrument).unwrap_or(apart)
+        }),
+        both(base.latency_ns_p99, head.latency_ns_p99)
+            .map(|(one, other)| of_intervals(Metric::P99, one, other)),
+        both(base.cpu_ns_per_job, head.cpu_ns_per_job)
+            .map(|(one, other)| of_figures(Metric::Cpu, one, other)),
+        both(added(base), added(head)).map(|(one, other)| of_figures(Metric::Memory, one, other)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn both<T>(base: Option<T>, head: Option<T>) -> Option<(T, T)> {
+    base.zip(head)
+}
+
+/// Nanoseconds, of a rate a second.
+fn inverse(of: Estimate) -> Estimate {
+    Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
+}
+
+/// Of the times of processes, where each side has enough. The times of criterion are of one process.
+fn of_processes(base: &Cell, head: &Cell, instrument: &str) -> Option<Shift> {
+    if instrument != "rounds" {
+        return None;
+    }
+    let [base_logs, head_logs] = [base, head]
+        .map(|cell| cell.rounds_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>());
+    let found = difference(&base_logs, &head_logs)?;
+    let (lower, upper) = found.interval(LEVEL);
+    // What the change is of, not the medians: both columns and the change are to agree.
+    let middle = |logs: &[f64]| Some(Trimmed::of(logs)?.mean.exp() / base.scale as f64);
+    Some(Shift {
+        lower: Some(lower.exp_m1()),
+        upper: Some(upper.exp_m1()),
+        basis: Basis::Processes,
+        ..of_figures(Metric::Throughput, middle(&base_logs)?, middle(&head_logs)?)
+    })
+}
+
+fn of_intervals(metric: Metric, base: Estimate, head: Estimate) -> Shift {
+    let end = |share: f64| share.is_finite().then_some(share);
+    Shift {
+        lower: end(head.lower / base.upper - 1.0),
+        upper: end(head.upper / base.lower - 1.0),
+        basis: Basis::Intervals,
+        ..of_figures(metric, base.value, head.value)
+    }
+}
+
+fn of_figures(metric: Metric, base: f64, head: f64) -> Shift {
+    let share = head / base - 1.0;
+    Shift { metric, base, head, share, lower: None, upper: None, basis: Basis::Figures }
+}

@@ -1,0 +1,232 @@
+//! `paceline compare` as its users meet it: on planted records, whose changes are known.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use paceline::{
+    compare::{Basis, Comparison, Pair, Shift},
+    machine::{build, fingerprint},
+    perform::Placement,
+    record::{Cell, Definition, Estimate, Metric, Presence, Resources, Run, SCHEMA, State, Writer},
+};
+
+fn run(id: &str) -> Run {
+    Run {
+        schema: SCHEMA,
+        id: id.into(),
+        started: "2026-01-01T00:00:00Z".into(),
+        instrument: "rounds".into(),
+        command: vec![],
+        budget_seconds: 1.0,
+        seed: None,
+        settings: serde_json::Map::new(),
+        fingerprint: fingerprint(),
+        build: build(),
+        models: vec![],
+        workloads: vec![Definition { name: "echo".into(), source: "word for word".into() }],
+        timer_floor: None,
+    }
+}
+
+/// A cell of 10 jobs whose processes took `rounds` nanoseconds.
+fn cell(model: &str, rounds: &[u64]) -> Cell {
+    let times: Vec<f64> = rounds.iter().map(|ns| *ns as f64).collect();
+    Cell {
+        round_ns: Some(Estimate::of_processes(&times)),
+        rounds_ns: rounds.to_vec(),
+        latency_ns_p99: Some(Estimate { value: 2000.0, lower: 1900.0, upper: 2100.0 }),
+        cpu_ns_per_job: Some(500.0),
+        resources: Some(Resources { rss_bytes_added: Some(40_960), ..Resources::default() }),
+        ..ended(model, State::Ok, None)
+    }
+}
+
+fn ended(model: &str, state: State, reason: Option<&str>) -> Cell {
+    let cell = Cell::new("echo", model, 10, Some(2), Placement::Inside, state);
+    Cell { reason: reason.map(str::to_owned), ..cell }
+}
+
+fn write(results: &Path, run: &Run, cells: &[Cell]) -> PathBuf {
+    let mut writer = Writer::create(results, run).unwrap();
+    for cell in cells {
+        writer.write(cell).unwrap();
+    }
+    writer.folder().to_owned()
+}
+
+fn compare(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.current_dir(folder).arg("compare").args(arguments).output().unwrap()
+}
+
+/// What it says of two records in a folder, as JSON.
+fn compared(folder: &Path) -> Comparison {
+    let output = compare(folder, &["base", "head", "--out", ".", "--format", "json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let value: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let schema = serde_json::to_value(schemars::schema_for!(Comparison)).unwrap();
+    jsonschema::validate(&schema, &value).unwrap();
+    serde_json::from_value(value).unwrap()
+}
+
+/// The exit code and the one sentence of an error.
+fn refused(output: &Output) -> (i32, String) {
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{said}");
+    assert!(output.stdout.is_empty());
+    (output.status.code().unwrap(), said)
+}
+
+fn shift(pair: &Pair, metric: Metric) -> &Shift {
+    pair.shifts.iter().find(|shift| shift.metric == metric).unwrap()
+}
+
+#[test]
+fn a_planted_change_is_shown_with_the_interval_of_its_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = [10_000, 10_100, 10_200, 10_300, 10_400];
+    let mut slower = cell("tokio", &base.map(|ns| ns + ns / 10));
+    slower.latency_ns_p99 = Some(Estimate { value: 3000.0, lower: 2850.0, upper: 3150.0 });
+    slower.cpu_ns_per_job = Some(400.0);
+    slower.resources = Some(Resources { rss_bytes_added: Some(81_920), ..Resources::default() });
+    write(folder.path(), &run("base"), &[cell("tokio", &base)]);
+    write(folder.path(), &run("head"), &[slower]);
+    let found = compared(folder.path());
+    let pair = &found.cells[0];
+    assert_eq!((pair.presence, pair.reason.as_deref()), (Presence::Both, None));
+
+    let time = shift(pair, Metric::Throughput);
+    assert!((time.share - 0.1).abs() < 1e-4 && time.basis == Basis::Processes, "{time:?}");
+    assert!((time.head / time.base - 1.0 - time.share).abs() < 1e-9, "{time:?}");
+    assert!((time.base - 1020.0).abs() < 0.1 && (time.head - 1122.0).abs() < 0.1, "{time:?}");
+    let (lower, upper) = (time.lower.unwrap(), time.upper.unwrap());
+    assert!(lower > 0.0 && lower < 0.1 && upper > 0.1 && upper < 0.2, "{time:?}");
+    // As far as both intervals allow: 2850 of 2100, and 3150 of 1900.
+    let p99 = shift(pair, Metric::P99);
+    assert!((p99.share - 0.5).abs() < 1e-9 && p99.basis == Basis::Intervals, "{p99:?}");
+    assert!((p99.lower.unwrap() - (2850.0 / 2100.0 - 1.0)).abs() < 1e-9, "{p99:?}");
+    assert!((p99.upper.unwrap() - (3150.0 / 1900.0 - 1.0)).abs() < 1e-9, "{p99:?}");
+    let cpu = shift(pair, Metric::Cpu);
+    assert!((cpu.share + 0.2).abs() < 1e-9 && cpu.lower.is_none() && cpu.basis == Basis::Figures);
+    assert!((shift(pair, Metric::Memory).share - 1.0).abs() < 1e-9);
+    assert!((shift(pair, Metric::Memory).head - 8192.0).abs() < 1e-9);
+}
+
+#[test]
+fn few_processes_have_no_more_than_the_intervals_of_both() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &run("base"), &[cell("tokio", &[100, 110, 120, 130])]);
+    write(folder.path(), &run("head"), &[cell("tokio", &[100, 110, 120, 130])]);
+    let found = compared(folder.path());
+    let time = shift(&found.cells[0], Metric::Throughput);
+    assert_eq!(time.basis, Basis::Intervals);
+    assert!((time.lower.unwrap() - (100.0 / 130.0 - 1.0)).abs() < 1e-9, "{time:?}");
+    assert!((time.upper.unwrap() - 0.3).abs() < 1e-9, "{time:?}");
+}
+
+#[test]
+fn the_rounds_of_one_process_are_not_taken_for_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    for id in ["base", "head"] {
+        let run = Run { instrument: "criterion".into(), ..run(id) };
+        write(folder.path(), &run, &[cell("tokio", &[100, 110, 120, 130, 140, 150])]);
+    }
+    let found = compared(folder.path());
+    assert_eq!(shift(&found.cells[0], Metric::Throughput).basis, Basis::Intervals);
+}
+
+#[test]
+fn every_cell_of_either_is_shown_with_its_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let times = [100, 110, 120, 130, 140];
+    let failed = ended("smol", State::Failed, Some("connection refused"));
+    write(folder.path(), &run("base"), &[cell("tokio", &times), cell("smol", &times)]);
+    write(folder.path(), &run("head"), &[failed, cell("rayon", &times)]);
+    let found = compared(folder.path());
+    let of = |model: &str| found.cells.iter().find(|pair| pair.model == model).unwrap();
+    let order: Vec<&str> = found.cells.iter().map(|pair| &*pair.model).collect();
+    assert_eq!(order, ["rayon", "smol", "tokio"]);
+    assert_eq!(of("tokio").presence, Presence::Base);
+    assert_eq!(of("rayon").presence, Presence::Head);
+    assert_eq!(of("smol").head_state, Some(State::Failed));
+    assert!(found.cells.iter().all(|pair| pair.shifts.is_empty() && pair.reason.is_some()));
+
+    let output = compare(folder.path(), &["base", "head", "--out", "."]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.contains("ok to failed smol@2 at 10, inside: head: connection refused"),
+        "{table}"
+    );
+    assert!(table.contains("ok to absent tokio@2"), "{table}");
+    assert!(table.contains("absent to ok rayon@2"), "{table}");
+}
+
+#[test]
+fn the_table_says_first_that_separate_runs_cannot_show_small_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    for id in ["base", "head"] {
+        write(folder.path(), &run(id), &[cell("tokio", &[100, 110, 120, 130, 140])]);
+    }
+    let [base, head] = ["base", "head"].map(|id| folder.path().join(id).display().to_string());
+    let output = compare(Path::new("/"), &[&base, &head]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(table.starts_with("separate runs cannot show small changes"), "{table}");
+    assert!(table.contains("12.0 ns") && table.contains("+0.0 %"), "{table}");
+}
+
+#[test]
+fn another_machine_is_refused_with_the_fields_that_differ_unless_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = run("head");
+    other.fingerprint.hash = "0".repeat(16);
+    other.fingerprint.kernel = "Linux 2.4".into();
+    other.fingerprint.cpu_name = "not hashed".into();
+    write(folder.path(), &run("base"), &[cell("tokio", &[1000; 5])]);
+    write(folder.path(), &other, &[cell("tokio", &[1000; 5])]);
+    let (code, said) = refused(&compare(folder.path(), &["base", "head", "--out", "."]));
+    assert_eq!(code, 6);
+    assert!(said.contains("kernel (") && said.contains("Linux 2.4"), "{said}");
+    assert!(!said.contains("compiler") && !said.contains("not hashed"), "{said}");
+    let told = compare(folder.path(), &["base", "head", "--out", ".", "--any-machine"]);
+    assert_eq!(told.status.code(), Some(0));
+    assert!(String::from_utf8(told.stdout).unwrap().contains("the machines differ: kernel"));
+}
+
+#[test]
+fn what_is_no_pair_of_records_of_one_instrument_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Run { instrument: "criterion".into(), ..run("other") };
+    let newer = Run { schema: SCHEMA + 1, ..run("newer") };
+    for run in [&run("base"), &other, &newer, &run("broken")] {
+        write(folder.path(), run, &[cell("tokio", &[1000; 5])]);
+    }
+    fs::write(folder.path().join("broken/run.json"), "{").unwrap();
+    for (head, why) in [
+        ("other", "different instruments"),
+        ("newer", "newer paceline"),
+        ("broken", "broken/run.json"),
+        ("absent", "there is no record in absent"),
+    ] {
+        let (code, said) = refused(&compare(folder.path(), &["base", head, "--out", "."]));
+        assert_eq!(code, 2, "{head}");
+        assert!(said.contains(why), "{head}: {said}");
+    }
+}
+
+#[test]
+fn jobs_that_are_defined_otherwise_are_not_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = run("head");
+    other.workloads[0].source.push_str(" another");
+    write(folder.path(), &run("base"), &[cell("tokio", &[1000; 5])]);
+    write(folder.path(), &other, &[cell("tokio", &[1000; 5])]);
+    let pair = &compared(folder.path()).cells[0];
+    assert!(pair.shifts.is_empty());
+    assert_eq!(pair.reason.as_deref(), Some("the definitions of the workload differ"));
+}
