@@ -18,6 +18,8 @@ use crate::measure::interrupt::interrupted;
 
 /// How often whoever waits for a tool looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(100);
+/// Glances without a line, after a tool has ended, until no more lines are expected of it.
+const PATIENCE: u32 = 10;
 
 /// A call of git or cargo.
 pub(in crate::gate) struct Tool {
@@ -109,7 +111,7 @@ impl Tool {
         let (lines, heard) = mpsc::channel();
         forward(child.stdout.take(), lines.clone(), Line::Out);
         forward(child.stderr.take(), lines, Line::Err);
-        let mut said = Said::default();
+        let (mut said, mut quiet) = (Said::default(), 0);
         loop {
             match heard.recv_timeout(GLANCE) {
                 Ok(Line::Out(line)) => said.out.push(line),
@@ -118,8 +120,14 @@ impl Tool {
                     said.err.push(line);
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
-                // What it started may hold its output open after its end: a server of sccache, for one.
-                Err(RecvTimeoutError::Timeout) if matches!(child.try_wait(), Ok(Some(_))) => break,
+                Err(RecvTimeoutError::Timeout) if matches!(child.try_wait(), Ok(Some(_))) => {
+                    // What it started may hold its output open after its end: a server of sccache, for one. What it
+                    // said itself may still be on its way.
+                    quiet += 1;
+                    if quiet == PATIENCE {
+                        break;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => (),
             }
             if self.minds_interrupts && interrupted() {
@@ -182,6 +190,15 @@ mod tests {
         assert_eq!((said.ok, said.line(), said.reason()), (false, "one", "two"));
         assert!(shell("exit 0").ok);
         assert_eq!(shell("echo warning: w >&2; echo fatal: f >&2; exit 1").reason(), "fatal: f");
+    }
+
+    #[test]
+    fn what_a_tool_says_as_it_ends_is_heard_whenever_that_is() {
+        // Around the moment at which its parent looks whether it has ended.
+        for milliseconds in (90..=110).step_by(2) {
+            let said = shell(&format!("sleep 0.{milliseconds:03}; echo last"));
+            assert_eq!(said.line(), "last", "after {milliseconds} ms");
+        }
     }
 
     #[test]
