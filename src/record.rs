@@ -8,7 +8,7 @@ mod load;
 mod ranking;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
-pub use files::{Record, Writer, read};
+pub use files::{Record, Writer, read, read_gate, write_gate};
 pub use gate::{Change, GATE_SCHEMA, Gate, GateCell, Metric, Overall, Presence, Side, Verdict};
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};
@@ -49,6 +49,10 @@ pub struct Run {
     pub fingerprint: Fingerprint,
     /// How the program was built.
     pub build: Build,
+    /// The commit of the repository that it was run in, with `-dirty` where changes are not committed; `None` where
+    /// there is no git or no repository.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// The models, as they are set up here.
     pub models: Vec<ModelInfo>,
     /// The definitions, word for word.

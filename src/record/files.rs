@@ -8,11 +8,12 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Cell, Round, Run, SCHEMA};
+use super::{Cell, GATE_SCHEMA, Gate, Round, Run, SCHEMA};
 
 const RUN: &str = "run.json";
 const CELLS: &str = "cells.jsonl";
 const ROUNDS: &str = "rounds.jsonl";
+const GATE: &str = "gate.json";
 
 /// Writes the record of a run, line by line.
 pub struct Writer {
@@ -149,24 +150,57 @@ pub struct Record {
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
-    let path = folder.join(RUN);
-    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if schema > u64::from(SCHEMA) {
-        let place = folder.display();
-        return Err(format!(
-            "{place} has schema {schema}, and this paceline reads up to {SCHEMA}: use a newer paceline"
-        ));
-    }
+    let run = whole(folder, RUN, SCHEMA)?;
     Ok(Record {
         folder: folder.to_owned(),
-        run: serde_json::from_value(value).map_err(|error| fault(&error))?,
+        run,
         cells: lines(&folder.join(CELLS))?,
         // Runs of criterion have none.
         rounds: if folder.join(ROUNDS).exists() { lines(&folder.join(ROUNDS))? } else { vec![] },
     })
+}
+
+/// Writes what a gate found to `gate.json` in `folder`, which is made where it is missing. The file is written aside
+/// and renamed: it is there as a whole, or not at all.
+///
+/// # Errors
+///
+/// Returns a sentence where it cannot be written.
+///
+/// # Panics
+///
+/// Never: what is written is plain data.
+pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(gate).expect("a gate is plain data");
+    text.push('\n');
+    fs::create_dir_all(folder)
+        .and_then(|()| write_whole(&folder.join(GATE), &text))
+        .map_err(|error| unwritable(folder, &error))
+}
+
+/// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.
+///
+/// # Errors
+///
+/// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
+pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
+    if folder.join(GATE).exists() { whole(folder, GATE, GATE_SCHEMA).map(Some) } else { Ok(None) }
+}
+
+/// The file `name` in `folder`, if its schema is `newest` at most.
+fn whole<T: DeserializeOwned>(folder: &Path, name: &str, newest: u32) -> Result<T, String> {
+    let path = folder.join(name);
+    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
+    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if schema > u64::from(newest) {
+        let place = folder.display();
+        return Err(format!(
+            "{place} has schema {schema}, and this paceline reads up to {newest}: use a newer paceline"
+        ));
+    }
+    serde_json::from_value(value).map_err(|error| fault(&error))
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
