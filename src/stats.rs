@@ -1,5 +1,11 @@
 //! Statistics: pure functions on slices.
 
+mod series;
+mod steps;
+
+pub use series::{Kind, lengths, series};
+pub use steps::{StepRates, step_rates, steps};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
