@@ -1,6 +1,7 @@
 //! The command line.
 
 mod advise;
+mod history;
 mod load;
 mod serve;
 
@@ -48,6 +49,8 @@ enum Command {
     Doctor(Listing),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
+    /// Recorded runs over time, and the first run after each step.
+    History(history::HistoryArguments),
 }
 
 #[derive(Args)]
@@ -170,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Doctor(listing) => diagnose(listing.format),
         Command::Advise(arguments) => advise::advise_on(arguments),
+        Command::History(arguments) => history::show(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -3,6 +3,8 @@
 mod advice;
 mod details;
 mod figures;
+mod history;
+mod history_csv;
 mod load;
 mod print;
 mod progress;
@@ -11,6 +13,8 @@ mod table;
 pub use advice::{advice_in_short, advice_text};
 pub use details::floor_line;
 pub use figures::{count, long, rate};
+pub use history::history_table;
+pub use history_csv::history_csv;
 pub use load::load_table;
 pub use print::{print, print_error};
 pub use progress::Progress;

@@ -6,17 +6,19 @@ use std::{fs, path::Path, process::Command};
 use paceline::{
     advice::Advice,
     doctor::Diagnosis,
+    history::History,
     record::{Cell, ModelInfo},
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 4] {
+fn published() -> [(&'static str, Schema); 5] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
+        ("history", schema_for!(History)),
     ]
 }
 
