@@ -54,8 +54,8 @@ fn figure(series: &Series, value: f64) -> String {
 /// The last figures as heights, of the least and the greatest of them.
 fn sparks(points: &[Point]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let last = &points[points.len().saturating_sub(SPARKS)..];
-    let logs: Vec<f64> = last.iter().map(|point| point.value.ln()).collect();
+    let shown = &points[points.len().saturating_sub(SPARKS)..];
+    let logs: Vec<f64> = shown.iter().map(|point| point.value.ln()).collect();
     let least = logs.iter().copied().fold(f64::INFINITY, f64::min);
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let bar = |log: &f64| match most - least {

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::history::Series;
 
+/// The commit, and a figure for each series.
+type Row<'a> = (&'a str, Vec<Option<f64>>);
+
 /// A line for each run, ordered by time; a cell is empty where the run has no such figure. Times are in UTC, figures
 /// in nanoseconds or bytes a job, or ratios of head to base.
 #[must_use]
 pub fn history_csv(all: &[Series]) -> String {
-    let mut rows: BTreeMap<(&str, &str), (&str, Vec<Option<f64>>)> = BTreeMap::new();
+    let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
     for (column, series) in all.iter().enumerate() {
         for point in &series.points {
             let commit = point.commit.as_deref().unwrap_or_default();
