@@ -3,6 +3,7 @@
 mod advise;
 mod gate;
 mod compare;
+mod history;
 mod load;
 mod selftest;
 mod serve;
@@ -59,6 +60,8 @@ enum Command {
     Advise(advise::AdviseArguments),
     /// Put two recorded runs side by side. Small changes need `gate`.
     Compare(compare::CompareArguments),
+    /// Recorded runs over time, and the first run after each step.
+    History(history::HistoryArguments),
 }
 
 #[derive(Args)]
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
         Command::Compare(arguments) => compare::compare(arguments),
+        Command::History(arguments) => history::show(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

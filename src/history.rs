@@ -1,1 +1,195 @@
 //! Recorded runs over time: series by cell, metric and machine, and where they step.
+
+mod read;
+
+pub use read::{Recorded, read};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    models,
+    record::{Cell, Estimate, Gate, Metric, Record, State},
+    stats::{median_and_range, steps},
+};
+
+/// Recorded runs over time, as they are printed.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct History {
+    /// The series.
+    pub series: Vec<Series>,
+    /// A sentence for each folder whose record was left out.
+    pub left_out: Vec<String>,
+}
+
+/// One figure of one cell on one machine, run after run.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Series {
+    /// The cell, such as `echo/tokio@2/10`.
+    pub cell: String,
+    /// What is measured.
+    pub metric: Metric,
+    /// The hash of the machine's fingerprint. Figures of two machines are never in one series.
+    pub fingerprint: String,
+    /// The hash of the base's program, where values are ratios of head to base; `None` where they are figures in the
+    /// unit of the metric.
+    pub anchor: Option<String>,
+    /// `rounds`, `criterion`, `load` or `gate`. What instruments find is not compared with each other.
+    pub instrument: String,
+    /// The figures, in the order in which their runs began.
+    pub points: Vec<Point>,
+    /// The first runs after a step.
+    pub steps: Vec<Step>,
+}
+
+/// What one run found.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Point {
+    /// The name of its run.
+    pub run: String,
+    /// When that began, in UTC.
+    pub started: String,
+    /// The commit, where it is known.
+    pub commit: Option<String>,
+    /// The figure: nanoseconds or bytes a job, or the ratio of head to base.
+    pub value: f64,
+    /// The lower end of its interval; the figure itself where there is none.
+    pub lower: f64,
+    /// The upper end.
+    pub upper: f64,
+}
+
+/// A step: from here on the level is another.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Step {
+    /// The place in `points` of the first run after it.
+    pub index: usize,
+    /// The name of that run.
+    pub run: String,
+    /// The median after it over the median before it, each to the next step: 1.05 is 5 % more.
+    pub ratio: f64,
+}
+
+/// The series in `records` and `gates`, each ordered by time, by the order in which their first figures came. Only
+/// cells that are `ok` have figures, and only figures above 0 are taken: steps are looked for in logarithms.
+#[must_use]
+pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
+    let mut found: Vec<Series> = Vec::new();
+    for record in records {
+        let run = &record.run;
+        for cell in record.cells.iter().filter(|cell| cell.state == State::Ok) {
+            for (metric, figure) in figures(cell) {
+                let name = cell_name(cell);
+                let key = (&*name, metric, &*run.fingerprint.hash, None, &*run.instrument);
+                add(&mut found, key, &run.id, &run.started, run.commit.as_deref(), figure);
+            }
+        }
+    }
+    for gate in gates {
+        let commit = gate.head.commit.as_ref().map(|commit| {
+            if gate.head.uncommitted { format!("{commit}-dirty") } else { commit.clone() }
+        });
+        for cell in gate.cells.iter().filter(|cell| cell.state == State::Ok) {
+            let key = |anchor| (&*cell.cell, cell.metric, &*gate.fingerprint.hash, anchor, "gate");
+            let mut add = |anchor, figure| {
+                add(&mut found, key(anchor), &gate.id, &gate.started, commit.as_deref(), figure);
+            };
+            if let Some(value) = cell.head {
+                add(None, Estimate { value, lower: value, upper: value });
+            }
+            if let Some(change) = cell.change {
+                let [value, lower, upper] =
+                    [change.share, change.lower, change.upper].map(|share| 1.0 + share);
+                add(Some(&*gate.base.program_sha256), Estimate { value, lower, upper });
+            }
+        }
+    }
+    for series in &mut found {
+        // Times in UTC, of one form: their order is that of their letters.
+        series.points.sort_by(|a, b| (&a.started, &a.run).cmp(&(&b.started, &b.run)));
+        series.steps = steps_of(&series.points);
+    }
+    found
+}
+
+type Key<'a> = (&'a str, Metric, &'a str, Option<&'a str>, &'a str);
+
+fn add(
+    found: &mut Vec<Series>,
+    key: Key,
+    run: &str,
+    started: &str,
+    commit: Option<&str>,
+    figure: Estimate,
+) {
+    let Estimate { value, lower, upper } = figure;
+    if !(value.is_finite() && value > 0.0) {
+        return;
+    }
+    let of = |series: &Series| {
+        let Series { cell, metric, fingerprint, anchor, instrument, .. } = series;
+        (&**cell, *metric, &**fingerprint, anchor.as_deref(), &**instrument) == key
+    };
+    let place = found.iter().position(of).unwrap_or_else(|| {
+        let (cell, metric, fingerprint, anchor, instrument) = key;
+        found.push(Series {
+            cell: cell.into(),
+            metric,
+            fingerprint: fingerprint.into(),
+            anchor: anchor.map(str::to_owned),
+            instrument: instrument.into(),
+            points: vec![],
+            steps: vec![],
+        });
+        found.len() - 1
+    });
+    let (run, started, commit) = (run.into(), started.into(), commit.map(str::to_owned));
+    found[place].points.push(Point { run, started, commit, value, lower, upper });
+}
+
+/// What a cell says of each metric, of one job.
+fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
+    let alone = |value: f64| Estimate { value, lower: value, upper: value };
+    let per_job = |rate: Estimate| Estimate {
+        value: 1e9 / rate.value,
+        lower: 1e9 / rate.upper,
+        upper: 1e9 / rate.lower,
+    };
+    let added = cell.resources.and_then(|resources| resources.rss_bytes_added);
+    let figures = [
+        (Metric::Throughput, cell.jobs_per_second.map(per_job)),
+        (Metric::P99, cell.latency_ns_p99),
+        (Metric::Cpu, cell.cpu_ns_per_job.map(alone)),
+        (Metric::Memory, added.map(|bytes| alone(bytes as f64 / cell.scale as f64))),
+    ];
+    figures.into_iter().filter_map(|(metric, figure)| Some((metric, figure?))).collect()
+}
+
+/// `echo/tokio@2/10`; the placement stands behind it where it is not the model's own.
+fn cell_name(cell: &Cell) -> String {
+    let workers = cell.workers.map_or_else(String::new, |workers| format!("@{workers}"));
+    let own = models::find(&cell.model).ok().map(|entry| entry.about.placements[0]);
+    let placement = match own {
+        Some(own) if own != cell.placement => format!("/{}", cell.placement),
+        _ => String::new(),
+    };
+    // What else makes a load another one than that of the same name.
+    let rate = cell.load.as_ref().and_then(|load| load.rate);
+    let rate = rate.map_or_else(String::new, |rate| format!("/{rate} per second"));
+    format!("{}/{}{workers}/{}{placement}{rate}", cell.workload, cell.model, cell.scale)
+}
+
+fn steps_of(points: &[Point]) -> Vec<Step> {
+    let logs: Vec<f64> = points.iter().map(|point| point.value.ln()).collect();
+    let found = steps(&logs);
+    let ends = found.iter().copied().skip(1).chain([logs.len()]);
+    let begins = std::iter::once(0).chain(found.iter().copied());
+    let level = |part: &[f64]| median_and_range(part).0;
+    let around = begins.zip(&found).zip(ends);
+    let step = |((before, index), after): ((usize, &usize), usize)| Step {
+        index: *index,
+        run: points[*index].run.clone(),
+        ratio: (level(&logs[*index..after]) - level(&logs[before..*index])).exp(),
+    };
+    around.map(step).collect()
+}

@@ -9,7 +9,7 @@ mod ranking;
 mod selftest;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
-pub use files::{GateRounds, Record, Writer, read, read_gate_rounds, write_gate, write_json};
+pub use files::{GateRounds, Record, Writer, read, read_gate, read_gate_rounds, write_gate, write_json};
 pub use gate::{
     Change, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence, Shown, Side, Verdict,
 };
@@ -53,6 +53,10 @@ pub struct Run {
     pub fingerprint: Fingerprint,
     /// How the program was built.
     pub build: Build,
+    /// The commit of the repository that it was run in, with `-dirty` where changes are not committed; `None` where
+    /// there is no git or no repository.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// The models, as they are set up here.
     pub models: Vec<ModelInfo>,
     /// The definitions, word for word.

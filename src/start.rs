@@ -1,6 +1,9 @@
 //! How a run begins: what its record says before the first cell.
 
-use std::time::Duration;
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use crate::{
     job::Workload,
@@ -39,10 +42,27 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         settings: settings.more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
         fingerprint: fingerprint(),
         build: build(),
+        commit: commit(),
         models: models.iter().map(|entry| model_info(entry)).collect(),
         workloads: workloads.iter().map(define).collect(),
         timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
     }
+}
+
+/// The commit that is checked out here, with `-dirty` where tracked files have changes. Whatever is missing, git or a
+/// repository, is no error.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        // It refreshes its index otherwise, and may meet the lock of another git.
+        git.args(["--no-optional-locks"]).args(arguments);
+        let output = git.stdin(Stdio::null()).output().ok().filter(|o| o.status.success())?;
+        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--verify", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let clean = changed.is_some_and(|changed| changed.is_empty());
+    Some(if clean { commit } else { commit + "-dirty" })
 }
 
 /// What `paceline models` says of a model.

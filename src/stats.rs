@@ -12,6 +12,11 @@ mod trimmed;
 pub use discoveries::{clopper_pearson, discoveries};
 pub use planning::{Bar, MOST_ROUNDS, rounds_until, slices, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
+mod series;
+mod steps;
+
+pub use series::{Kind, lengths, series};
+pub use steps::{StepRates, step_rates, steps};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -11,11 +11,12 @@ use paceline::{
     doctor::Diagnosis,
     record::{Cell, Gate, ModelInfo},
     report::Export,
+    history::History,
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 6] {
+fn published() -> [(&'static str, Schema); 7] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
@@ -23,6 +24,7 @@ fn published() -> [(&'static str, Schema); 6] {
         ("advice", schema_for!(Advice)),
         ("gate", schema_for!(Gate)),
         ("compare", schema_for!(Comparison)),
+        ("history", schema_for!(History)),
     ]
 }
 

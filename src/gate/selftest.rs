@@ -21,7 +21,7 @@ use crate::{
     measure::{Half, Program, interrupt::interrupted, now, utc},
     models::MODELS,
     record::{Equal, Gate, GateCell, Metric, Overall, Planted, SelfTest, Share, Side, Verdict},
-    stats::median_and_range,
+    stats::{median_and_range, step_rates},
     workloads,
 };
 use draw::Draw;
@@ -73,6 +73,7 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
         done.planted_beside_neighbour = planted(trial, &[(5, 1)], until(1.0))?;
         done.equal_beside_neighbour = equal(trial, 2, until(1.0))?;
     }
+    done.steps = step_rates(900, trial.seed);
     done.judged_ms = judging_ms();
     done.seconds = (now() - start).as_secs_f64();
     done.interrupted = interrupted();

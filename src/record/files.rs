@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Cell, Gate, GateRound, Round, Run, SCHEMA};
+use super::{Cell, GATE_SCHEMA, Gate, GateRound, Round, Run, SCHEMA};
 
 const RUN: &str = "run.json";
 const CELLS: &str = "cells.jsonl";
@@ -214,24 +214,39 @@ pub struct Record {
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
-    let path = folder.join(RUN);
-    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if schema > u64::from(SCHEMA) {
-        let place = folder.display();
-        return Err(format!(
-            "{place} has schema {schema}, and this paceline reads up to {SCHEMA}: use a newer paceline"
-        ));
-    }
+    let run = whole(folder, RUN, SCHEMA)?;
     Ok(Record {
         folder: folder.to_owned(),
-        run: serde_json::from_value(value).map_err(|error| fault(&error))?,
+        run,
         cells: lines(&folder.join(CELLS))?,
         // Runs of criterion have none.
         rounds: if folder.join(ROUNDS).exists() { lines(&folder.join(ROUNDS))? } else { vec![] },
     })
+}
+
+/// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.
+///
+/// # Errors
+///
+/// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
+pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
+    if folder.join(GATE).exists() { whole(folder, GATE, GATE_SCHEMA).map(Some) } else { Ok(None) }
+}
+
+/// The file `name` in `folder`, if its schema is `newest` at most.
+fn whole<T: DeserializeOwned>(folder: &Path, name: &str, newest: u32) -> Result<T, String> {
+    let path = folder.join(name);
+    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
+    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if schema > u64::from(newest) {
+        let place = folder.display();
+        return Err(format!(
+            "{place} has schema {schema}, and this paceline reads up to {newest}: use a newer paceline"
+        ));
+    }
+    serde_json::from_value(value).map_err(|error| fault(&error))
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {

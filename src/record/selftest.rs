@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{machine::Fingerprint, stats::clopper_pearson};
+use crate::{
+    machine::Fingerprint,
+    stats::{StepRates, clopper_pearson},
+};
 
 /// A share of cases, with its Clopper–Pearson interval of 95 %.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +95,8 @@ pub struct SelfTest {
     pub equal_beside_neighbour: Equal,
     /// Slowdowns of 5 % beside it.
     pub planted_beside_neighbour: Vec<Planted>,
+    /// The step detector of `paceline history`, on made series.
+    pub steps: Vec<StepRates>,
     /// Milliseconds in which 200 cells of 200 rounds are judged.
     pub judged_ms: f64,
     /// Whether it was interrupted.

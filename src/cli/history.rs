@@ -1,0 +1,75 @@
+//! `paceline history`: recorded runs over time, and where they step. It advises, and never fails a build.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use regex::Regex;
+
+use super::{Wrong, say, say_json, usage};
+use crate::{
+    history::{History, read, series},
+    record::Metric,
+    report::{history_csv, history_table, print_error},
+};
+
+#[derive(Args)]
+pub(super) struct HistoryArguments {
+    /// The folder with the records.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    /// Only cells whose name this regular expression is found in.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<String>,
+    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory; all where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "METRIC", value_parser = metric)]
+    metric: Vec<Metric>,
+    /// How to show it; otava is CSV for tools that look for changes.
+    #[arg(long, value_enum, default_value_t = Shape::Table)]
+    format: Shape,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    Table,
+    Json,
+    Otava,
+}
+
+fn metric(text: &str) -> Result<Metric, String> {
+    let named = Metric::ALL.into_iter().find(|metric| metric.name() == text);
+    named.ok_or_else(|| {
+        let all = Metric::ALL.map(Metric::name).join(", ");
+        format!("there is no metric {text:?}: name one of {all}")
+    })
+}
+
+pub(super) fn show(asked: &HistoryArguments) -> Result<u8, Wrong> {
+    let filter = asked.filter.as_deref().map(Regex::new).transpose().map_err(|error| {
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        usage(format!("--filter is no regular expression: {why}"))
+    })?;
+    let found = read(&asked.out).map_err(usage)?;
+    let mut all = series(&found.records, &found.gates);
+    let recorded = !all.is_empty();
+    all.retain(|series| {
+        filter.as_ref().is_none_or(|filter| filter.is_match(&series.cell))
+            && (asked.metric.is_empty() || asked.metric.contains(&series.metric))
+    });
+    match asked.format {
+        Shape::Json => return say_json(&History { series: all, left_out: found.left_out }),
+        Shape::Otava => say(history_csv(&all).trim_end())?,
+        Shape::Table if !recorded => say(&format!(
+            "no figures in {}: make some with paceline run, or name another folder with --out",
+            asked.out.display()
+        ))?,
+        Shape::Table if all.is_empty() => {
+            say("no series fits --filter and --metric: leave one of them out")?
+        }
+        Shape::Table => say(&history_table(&all))?,
+    };
+    for why in &found.left_out {
+        print_error(&format!("left out: {why}"));
+    }
+    Ok(0)
+}

@@ -1,0 +1,127 @@
+//! `paceline history` on records that the tests write: machines apart, a planted step, torn, newer and hostile records.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+fn history(folder: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.arg("history").arg("--out").arg(folder).args(more).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A record of `workload` on tokio, `ns` nanoseconds a job, made on the day `day` on `machine`.
+fn record(results: &Path, workload: &str, day: usize, machine: &str, ns: f64) {
+    let folder = results.join(format!("run-{day:02}-{machine}"));
+    fs::create_dir_all(&folder).unwrap();
+    let run = json!({
+        "schema": 1, "id": format!("run-{day:02}-{machine}"), "started": format!("2026-01-{day:02}T00:00:00Z"),
+        "instrument": "rounds", "command": [], "budget_seconds": 1.0, "seed": 1, "settings": {},
+        "fingerprint": {
+            "hash": machine, "architecture": "x", "cpu": ["", "", "", ""], "cpu_name": "", "logical_cpus": 2,
+            "threads_per_core": "1", "hypervisor": false, "kernel": "", "rustc": "", "flags": "",
+        },
+        "build": {
+            "paceline": "", "rustc": "", "target": "", "flags": "", "debug": false, "allocator": "",
+            "dependencies": {},
+        },
+        "models": [], "workloads": [], "commit": format!("c{day}"),
+    });
+    let rate = 1e9 / ns;
+    let cell = json!({
+        "workload": workload, "model": "tokio", "scale": 10, "workers": 2, "placement": "inside", "state": "ok",
+        "jobs_per_second": { "value": rate, "lower": rate, "upper": rate }, "floor_ns": 0, "rounds_ns": [],
+    });
+    fs::write(folder.join("run.json"), run.to_string()).unwrap();
+    fs::write(folder.join("cells.jsonl"), format!("{cell}\n")).unwrap();
+}
+
+fn shown(folder: &Path) -> Value {
+    let output = history(folder, &["--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_planted_step_is_marked_at_its_run_and_two_machines_are_not_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    for day in 1..=20 {
+        let wobble = 1.0 + (day * 7 % 5) as f64 / 500.0;
+        let slower = if day >= 13 { 1.1 } else { 1.0 };
+        record(folder.path(), "echo", day, "one", 1000.0 * wobble * slower);
+        record(folder.path(), "echo", day, "two", 5000.0 * wobble);
+    }
+    let shown = shown(folder.path());
+    let series = shown["series"].as_array().unwrap();
+    assert_eq!(series.len(), 2, "{shown}");
+    for series in series {
+        assert_eq!(
+            (series["points"].as_array().unwrap().len(), &series["cell"]),
+            (20, &"echo/tokio@2/10".into())
+        );
+        let steps = series["steps"].as_array().unwrap();
+        if series["fingerprint"] == "one" {
+            assert_eq!((steps.len(), &steps[0]["run"]), (1, &"run-13-one".into()));
+            assert!((steps[0]["ratio"].as_f64().unwrap() - 1.1).abs() < 0.01, "{steps:?}");
+        } else {
+            assert!(steps.is_empty(), "{steps:?}");
+        }
+    }
+    let table = text(&history(folder.path(), &[]).stdout);
+    assert!(table.contains("from run-13-one on, commit c13"), "{table}");
+    let csv = text(&history(folder.path(), &["--format", "otava"]).stdout);
+    assert!(csv.starts_with("time,commit,echo/tokio@2/10 time_per_job_ns rounds one,"), "{csv}");
+    assert_eq!(csv.lines().count(), 41, "{csv}");
+}
+
+#[test]
+fn torn_and_newer_records_are_borne_and_what_is_left_out_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), "echo", 1, "one", 1000.0);
+    record(folder.path(), "echo", 2, "one", 1000.0);
+    record(folder.path(), "echo", 3, "one", 1000.0);
+    let cells = folder.path().join("run-02-one/cells.jsonl");
+    let whole = fs::read_to_string(&cells).unwrap();
+    fs::write(&cells, format!("{whole}{}", &whole[..40])).unwrap();
+    let head = folder.path().join("run-03-one/run.json");
+    let newer = fs::read_to_string(&head).unwrap().replace("\"schema\":1", "\"schema\":99");
+    fs::write(head, newer).unwrap();
+    let shown = shown(folder.path());
+    assert_eq!(shown["series"][0]["points"].as_array().unwrap().len(), 2, "{shown}");
+    let left = shown["left_out"].as_array().unwrap();
+    assert!(left.len() == 1 && left[0].as_str().unwrap().contains("schema 99"), "{left:?}");
+    assert!(text(&history(folder.path(), &[]).stderr).contains("run-03-one has schema 99"));
+}
+
+#[test]
+fn hostile_names_stay_in_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), "a,\"b\"\n\u{1b}[2J", 1, "one", 1000.0);
+    let table = text(&history(folder.path(), &[]).stdout);
+    assert!(!table.contains('\u{1b}') && table.lines().count() == 3, "{table}");
+    let csv = text(&history(folder.path(), &["--format", "otava"]).stdout);
+    assert!(csv.starts_with("time,commit,\"a,\"\"b\"\"  [2J/tokio@2/10 "), "{csv}");
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+}
+
+#[test]
+fn wrong_input_has_its_sentence_and_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = history(folder.path(), &[]);
+    assert_eq!(empty.status.code(), Some(0));
+    assert!(text(&empty.stdout).contains("paceline run"), "{}", text(&empty.stdout));
+    for wrong in [&["--filter", "("][..], &["--metric", "speed"]] {
+        assert_eq!(history(folder.path(), wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let missing = history(&folder.path().join("nowhere"), &[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("--out"), "{}", text(&missing.stderr));
+}
