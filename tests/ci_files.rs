@@ -29,7 +29,7 @@ fn flags(text: &str) -> BTreeSet<String> {
     let calls = joined.lines().filter(|line| {
         line.contains("paceline gate --")
             || line.contains("/paceline\" gate")
-            || line.starts_with("    set -- --")
+            || line.trim_start().starts_with("set -- --")
     });
     let words = calls.flat_map(str::split_whitespace);
     words
