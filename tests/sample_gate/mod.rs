@@ -9,7 +9,7 @@ use paceline::{
 };
 
 /// A name that breaks what does not escape.
-pub(crate) const HOSTILE: &str = "<script>alert(1)</script>|a\nb\r\t\u{202e}rtl\u{7}\u{1b}[31m `x` *y* @user \"q\" \\| ]]> &amp; {}, =1+1";
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>|a\nb\r\t\u{202e}rtl\u{7}\u{1b}[31m `x` *y* @user \"q\" \\| ]]> &amp; {}, =1+1 www.example.com";
 
 pub(crate) fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: f64) -> GateCell {
     let change =
