@@ -42,7 +42,7 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let show = |text: String| print(&text).map_err(|message| (1, message));
     if options.list {
         let lines: Vec<String> =
-            cells.iter().map(|cell| format!("{}: benchmark", suite::id(cell))).collect();
+            cells.iter().map(|cell| format!("{}: benchmark", cell.name())).collect();
         show(lines.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }

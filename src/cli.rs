@@ -1,8 +1,12 @@
 //! The command line.
 
 mod advise;
+mod gate;
 mod load;
+mod selftest;
 mod serve;
+
+pub use gate::Gated;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -46,6 +50,10 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Whether this machine is fit to measure, and what to do about it where it is not.
     Doctor(Listing),
+    /// Whether a change made something slower: builds two versions, measures them in turns, and gives verdicts.
+    Gate(Box<gate::GateArguments>),
+    /// Put the gate to the test on this machine: false alarms, and planted slowdowns found.
+    Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
 }
@@ -169,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::Load(arguments) => load::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Doctor(listing) => diagnose(listing.format),
+        Command::Gate(arguments) => gate::run(arguments),
+        Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
     };
     match done {

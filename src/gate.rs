@@ -1,1 +1,149 @@
 //! The instrument that says whether a change made something slower: base and head interleaved, verdicts by cell.
+
+pub mod build;
+mod disturbed;
+mod going;
+mod margins;
+mod pace;
+mod round;
+pub mod selftest;
+pub mod source;
+mod subject;
+mod under_way;
+
+pub use build::{BuildError, Built, note_same_program};
+pub use margins::{Given, Margin, Margins};
+pub use source::{Project, Source};
+pub use subject::{Arm, Subject, default_cells};
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::{
+    compare::overall,
+    job::Workload,
+    measure::{Program, interrupt::interrupted, now},
+    models::Entry,
+    record::{GATE_SCHEMA, Gate, GateRounds, Metric, Run, Side, Writer, write_gate},
+    session::Session,
+    start::{Settings, begin},
+};
+use going::{Going, Surroundings};
+use under_way::{Plan, UnderWay};
+
+/// What to gate.
+pub struct Order<'a> {
+    /// The cells.
+    pub subjects: Vec<Subject<'a>>,
+    /// The workloads that they are of, for the record.
+    pub workloads: &'a [Workload],
+    /// The models, for the record.
+    pub models: Vec<&'static Entry>,
+    /// The base, the head, and a rebuilt copy of the base.
+    pub arms: [Arm; 3],
+    /// What the base and the head are.
+    pub sides: [Side; 2],
+    /// The program that the echo server is of: the same for all sides.
+    pub program: Program,
+    /// What is compared.
+    pub metrics: Vec<Metric>,
+    /// What counts as a change.
+    pub margins: Margins,
+    /// The time for all, building excluded.
+    pub budget: Duration,
+    /// Rounds of each cell, instead of as many as follow from budget and spread.
+    pub rounds: Option<u32>,
+    /// Slices of each side in a round, instead of as many as follow from a pilot; with `rounds`, there is none.
+    pub slices: Option<u32>,
+    /// Whether what is inconclusive at half of the budget gets the other half: two looks, declared beforehand.
+    pub top_up: bool,
+    /// What shuffles cells, processes and slices.
+    pub seed: u64,
+    /// Where records go.
+    pub results: PathBuf,
+}
+
+/// Why there is no verdict at all.
+#[derive(Debug)]
+pub enum NoGate {
+    /// The budget does not hold the fewest rounds there can be.
+    TooShort(String),
+    /// Something that ought not to happen.
+    Internal(String),
+}
+
+impl fmt::Display for NoGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (NoGate::TooShort(message) | NoGate::Internal(message)) = self;
+        f.write_str(message)
+    }
+}
+
+impl From<String> for NoGate {
+    fn from(message: String) -> Self {
+        NoGate::Internal(message)
+    }
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// All of it.
+    pub gate: Gate,
+    /// Where the record is.
+    pub folder: PathBuf,
+}
+
+/// Gates it. Rounds are written to the record as they end.
+///
+/// # Errors
+///
+/// Returns why nothing could be judged, or recorded.
+pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
+    let start = now();
+    let run = head_of_record(&order);
+    let writer = Writer::create(&order.results, &run)?;
+    let folder = writer.folder().to_owned();
+    let mut session = Session::start(order.program.clone(), &run.models)?;
+    let mut rounds = GateRounds::create(&folder)?;
+    let Order { subjects, metrics, margins, budget, top_up, seed, arms, .. } = order;
+    let cells =
+        subjects.into_iter().map(|subject| Going::new(subject, &metrics, &session)).collect();
+    let around = Surroundings { arms: &arms, session: &mut session, rounds: &mut rounds, seed };
+    let plan =
+        Plan { metrics, margins, budget, rounds: order.rounds, slices: order.slices, top_up };
+    let mut under_way = UnderWay { start, plan, cells, around };
+    let cells = under_way.run()?;
+    let (verdict, summary) = overall(&cells, under_way.is_enough());
+    let [base, head] = order.sides;
+    let gate = Gate {
+        schema: GATE_SCHEMA,
+        id: run.id,
+        started: run.started,
+        base,
+        head,
+        fingerprint: run.fingerprint,
+        seed,
+        false_discovery_rate: under_way.plan.rate(),
+        seconds: (now() - start).as_secs_f64(),
+        interrupted: interrupted(),
+        verdict,
+        summary,
+        cells,
+    };
+    write_gate(&folder, &gate)?;
+    Ok(Outcome { gate, folder })
+}
+
+fn head_of_record(order: &Order<'_>) -> Run {
+    let metrics: Vec<&str> = order.metrics.iter().map(|metric| metric.name()).collect();
+    let settings = Settings {
+        instrument: "gate",
+        budget: order.budget,
+        seed: Some(order.seed),
+        more: vec![
+            ("metrics", metrics.into()),
+            ("rounds", order.rounds.into()),
+            ("top_up", order.top_up.into()),
+        ],
+    };
+    begin(&settings, &order.models, order.workloads)
+}

@@ -70,3 +70,5 @@ pub mod gate;
 pub mod doctor;
 
 pub mod cli;
+
+pub use cli::Gated;

@@ -92,6 +92,22 @@ impl Planned<'_> {
         None
     }
 
+    /// `cpu/tokio@1/100`: what it is called, by criterion too.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.workload.name, self.series(), self.scale)
+    }
+
+    /// The model, and the number of workers where the workload has several.
+    #[must_use]
+    pub fn series(&self) -> String {
+        let several = self.workload.workers != crate::job::Workers::Cores;
+        match self.workers {
+            Some(workers) if several => format!("{}@{workers}", self.entry.about.name),
+            _ => self.entry.about.name.into(),
+        }
+    }
+
     fn identity(&self) -> (&str, &str, usize, Option<usize>, Placement) {
         let (workload, model) = (&self.workload.name, self.entry.about.name);
         (workload, model, self.scale, self.workers, self.placement)

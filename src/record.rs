@@ -6,12 +6,16 @@ mod files;
 mod gate;
 mod load;
 mod ranking;
+mod selftest;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
-pub use files::{Record, Writer, read};
-pub use gate::{Change, GATE_SCHEMA, Gate, GateCell, Metric, Overall, Presence, Side, Verdict};
+pub use files::{GateRounds, Record, Writer, read, read_gate_rounds, write_gate, write_json};
+pub use gate::{
+    Change, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence, Shown, Side, Verdict,
+};
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};
+pub use selftest::{Equal, Planted, SelfTest, Share};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

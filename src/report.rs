@@ -8,6 +8,7 @@ mod gate;
 mod load;
 mod print;
 mod progress;
+mod selftest;
 mod table;
 
 pub use advice::{advice_in_short, advice_text};
@@ -17,6 +18,7 @@ pub use figures::{count, long, rate};
 pub use gate::gate_table;
 pub use load::load_table;
 pub use print::{print, print_error};
-pub use progress::Progress;
+pub use progress::{Building, Progress};
+pub use selftest::selftest_text;
 pub(crate) use table::rounds_of;
 pub use table::{cells_table, limits_table, list_table, list_table_within, summary};

@@ -83,19 +83,37 @@ impl Session {
     ///
     /// Returns a fault where the process cannot be started.
     pub fn host(&self, cell: &Planned<'_>) -> Result<Host, HostError> {
-        let fault =
-            |what, error| HostError::Fault(Fault::Failed(format!("cannot {what}: {error}")));
-        let host = self
-            .program
-            .host(cell.entry, cell.workers)
-            .map_err(|error| fault("start a process", error))?;
+        self.host_of(&self.program, cell)
+    }
+
+    /// The same, of another program: one that was built of other sources.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where the process cannot be started.
+    pub fn host_of(&self, program: &Program, cell: &Planned<'_>) -> Result<Host, HostError> {
+        let host = program.host(cell.entry, cell.workers).map_err(HostError::unstarted)?;
         if !self.cpus.is_empty() {
             let (own, others) = self.split(cell.workers);
-            pin(host.id(), own)
-                .and_then(|()| pin(self.echo.id(), others))
-                .map_err(|error| fault("pin a process", error))?;
+            pin(host.id(), own).and_then(|()| pin(self.echo.id(), others)).map_err(|error| {
+                HostError::Fault(Fault::Failed(format!("cannot pin a process: {error}")))
+            })?;
         }
         Ok(host)
+    }
+
+    /// Prepares `cell` in `host`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be prepared, or the host is gone.
+    pub fn prepare(
+        &self,
+        host: &mut Host,
+        cell: &Planned<'_>,
+        patience: Duration,
+    ) -> Result<(), HostError> {
+        host.prepare(cell.for_host(self.echo.addresses()), patience)
     }
 
     /// Prepares `cell` in `host` and runs its warm-up round, in which it is seen to be what its label says.
@@ -109,7 +127,7 @@ impl Session {
         cell: &Planned<'_>,
         patience: Duration,
     ) -> Result<Attest, HostError> {
-        host.prepare(cell.for_host(self.echo.addresses()), patience)?;
+        self.prepare(host, cell, patience)?;
         host.attest(patience)
     }
 
@@ -175,7 +193,8 @@ impl Session {
 
 /// A moment before a measurement.
 pub struct Mark {
-    server_cpu: Duration,
+    /// CPU time that the echo server has used so far.
+    pub server_cpu: Duration,
     dropped: Option<u64>,
     machine: Meanwhile,
 }

@@ -1,5 +1,18 @@
 //! Statistics: pure functions on slices.
 
+mod discoveries;
+#[cfg(test)]
+mod golden;
+mod planning;
+#[cfg(test)]
+mod properties;
+mod t;
+mod trimmed;
+
+pub use discoveries::{clopper_pearson, discoveries};
+pub use planning::{Bar, MOST_ROUNDS, rounds_until, slices, variance_parts};
+pub use trimmed::{FEWEST, Trimmed, difference};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -92,21 +92,8 @@ pub(super) fn chosen<'a>(
 ) -> Vec<Planned<'a>> {
     let mut all = cells(workloads, models, &Choice::default());
     all.retain(|cell| options.profile.scales(&cell.workload.scales).contains(&cell.scale));
-    all.retain(|cell| options.matches(&id(cell)));
+    all.retain(|cell| options.matches(&cell.name()));
     all
-}
-
-/// `cpu/tokio@1/100`: what criterion calls a cell. The number of workers is part of it where a workload has several.
-pub(super) fn id(cell: &Planned<'_>) -> String {
-    format!("{}/{}/{}", cell.workload.name, function(cell), cell.scale)
-}
-
-fn function(cell: &Planned<'_>) -> String {
-    let several = cell.workload.workers != crate::job::Workers::Cores;
-    match cell.workers {
-        Some(workers) if several => format!("{}@{workers}", cell.entry.about.name),
-        _ => cell.entry.about.name.into(),
-    }
 }
 
 /// Measures `chosen`, and keeps the record.
@@ -155,7 +142,7 @@ pub(super) fn measure(
         group
             .sampling_mode(SamplingMode::Flat)
             .plot_config(PlotConfiguration::default().summary_scale(AxisScale::Logarithmic));
-        for series in of_workload.chunk_by(|a, b| function(a) == function(b)) {
+        for series in of_workload.chunk_by(|a, b| a.series() == b.series()) {
             let ahead = chosen.len() - suite.cells.len();
             suite.series(&mut group, series, ahead)?;
         }
@@ -253,7 +240,7 @@ impl Suite {
             .throughput(Throughput::Elements(planned.scale as u64))
             .measurement_time((round * SAMPLES).max(self.pace.least));
         let (mut rounds, mut total, mut cpu_ns) = (0_u64, Duration::ZERO, 0_u64);
-        let id = BenchmarkId::new(function(planned), planned.scale);
+        let id = BenchmarkId::new(planned.series(), planned.scale);
         // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
         catch_unwind(AssertUnwindSafe(|| {
             group.bench_function(id, |bencher| {
@@ -283,7 +270,7 @@ impl Suite {
         } else {
             let scale = planned.scale.to_string();
             let read =
-                read_criterion(&self.home, &planned.workload.name, &function(planned), &scale);
+                read_criterion(&self.home, &planned.workload.name, &planned.series(), &scale);
             Some(read.map_err(|why| HostError::Died(format!("criterion left no result: {why}")))?)
         };
         let interval = "95 % bootstrap interval of criterion's mean, within one process".into();

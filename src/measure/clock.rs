@@ -24,6 +24,37 @@ pub fn utc() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
+/// Three clocks at one moment. They go apart where the machine sleeps or is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// The monotonic clock, which stands still while the machine is suspended.
+    pub steady: Duration,
+    /// The same with the time in which the machine was suspended.
+    pub boot: Duration,
+    /// The wall clock.
+    pub wall: Duration,
+}
+
+impl Clocks {
+    /// What they show now.
+    #[must_use]
+    pub fn now() -> Self {
+        let read = |clock| {
+            let time = rustix::time::clock_gettime(clock);
+            Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+        };
+        use rustix::time::ClockId;
+        Clocks {
+            steady: read(ClockId::Monotonic),
+            #[cfg(target_os = "linux")]
+            boot: read(ClockId::Boottime),
+            #[cfg(not(target_os = "linux"))]
+            boot: read(ClockId::Monotonic),
+            wall: read(ClockId::Realtime),
+        }
+    }
+}
+
 /// A duration as a number of nanoseconds, which lasts for 584 years.
 #[must_use]
 pub fn nanoseconds(duration: Duration) -> u64 {

@@ -15,8 +15,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attest, Fault, Prepared, Recorded, Usage,
+    Attest, Fault, Half, Own, Prepared, Recorded, Usage,
     clock::{nanoseconds, now},
+    own::Calls,
     round::{thread_name, thread_names},
     serve,
 };
@@ -33,6 +34,15 @@ use crate::{
 pub enum Request {
     /// Starts the model, or takes the one that runs, and prepares a cell.
     Prepare(Cell),
+    /// Says which cells the program has of its own.
+    Cells,
+    /// Prepares one half of a cell of the program's own.
+    Own {
+        /// The cell.
+        name: String,
+        /// Which half of it.
+        half: Half,
+    },
     /// Runs a round that is watched, and not timed for the record. It is also the warm-up.
     Attest,
     /// Runs so many timed rounds.
@@ -83,13 +93,18 @@ pub struct Cell {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {
+    /// The cells that the program has of its own.
+    Cells {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The cell is ready.
     Prepared,
     /// What a watched round was seen to be.
     Attested(Attest),
     /// How long each round took, in nanoseconds.
     Rounds {
-        /// One for each round.
+        /// One for each round; of a cell of the program's own, one for all of them.
         round_ns: Vec<u64>,
         /// What this process used meanwhile, all threads, checking receipts included.
         used: Usage,
@@ -122,12 +137,13 @@ const READER: &str = "requests";
 /// How long threads that were told to end may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Answers requests on standard input until it ends. What `main` of the child process calls.
+/// Answers requests on standard input until it ends. What `main` of the child process calls, with the cells that the
+/// program has of its own.
 ///
 /// # Errors
 ///
 /// Returns an error where standard output is gone.
-pub fn serve() -> io::Result<()> {
+pub fn serve(own: &[Own]) -> io::Result<()> {
     let (give, requests) = mpsc::channel::<String>();
     // A thread of its own, so that a host ends with its parent even in the middle of a round.
     thread::Builder::new().name(READER.into()).spawn(move || {
@@ -139,7 +155,7 @@ pub fn serve() -> io::Result<()> {
         std::process::exit(0);
     })?;
     keep_panics();
-    let mut host = Host::default();
+    let mut host = Host { own, started: None, prepared: None };
     while let Ok(line) = requests.recv() {
         let reply = match serde_json::from_str(&line) {
             Ok(Request::Serve(cell)) => {
@@ -186,10 +202,18 @@ fn last_panic() -> String {
     first.take().unwrap_or_else(|| "panicked".into())
 }
 
-#[derive(Default)]
-struct Host {
+struct Host<'a> {
+    own: &'a [Own],
     started: Option<Started>,
-    prepared: Option<Prepared>,
+    prepared: Option<Task>,
+}
+
+/// What is prepared.
+enum Task {
+    /// Batches of jobs on the started model.
+    Batches(Prepared),
+    /// Calls of what the program brought.
+    Calls(Calls),
 }
 
 struct Started {
@@ -198,28 +222,47 @@ struct Started {
     arm: Box<dyn Arm>,
 }
 
-impl Host {
+impl Host<'_> {
     fn answer(&mut self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Prepare(cell) => {
                 self.prepare(cell).map(|()| Reply::Prepared).map_err(Fault::Failed)
             }
-            Request::Attest => {
-                let (prepared, arm) = self.ready()?;
-                prepared.attest(arm).map(Reply::Attested)
+            Request::Cells => {
+                let listed = self.own.iter().filter(|own| own.is_listed());
+                Ok(Reply::Cells { names: listed.map(|own| own.name.clone()).collect() })
             }
+            Request::Own { name, half } => {
+                let own = self.own.iter().find(|own| own.name == name);
+                let own =
+                    own.ok_or_else(|| Fault::Failed(format!("no cell is called `{name}`")))?;
+                self.prepared = Some(Task::Calls(own.ready(half).map_err(Fault::Failed)?));
+                Ok(Reply::Prepared)
+            }
+            Request::Attest => match &mut self.prepared {
+                Some(Task::Calls(calls)) => calls.attest(),
+                _ => self.ready().and_then(|(prepared, arm)| prepared.attest(arm)),
+            }
+            .map(Reply::Attested),
             Request::Rounds { count } => {
-                let (prepared, arm) = self.ready()?;
                 let before = Usage::now();
-                let round_ns = (0..count)
-                    .map(|_| Ok(nanoseconds(prepared.round(arm)?)))
-                    .collect::<Result<_, Fault>>()?;
+                let round_ns = match &mut self.prepared {
+                    Some(Task::Calls(calls)) => vec![nanoseconds(calls.slice(count)?)],
+                    _ => {
+                        let (prepared, arm) = self.ready()?;
+                        let times = (0..count).map(|_| Ok(nanoseconds(prepared.round(arm)?)));
+                        times.collect::<Result<_, Fault>>()?
+                    }
+                };
                 Ok(Reply::Rounds { round_ns, used: Usage::now().since(before) })
             }
-            Request::Record { count, ticks_per_ns } => {
-                let (prepared, arm) = self.ready()?;
-                prepared.record(arm, count, ticks_per_ns).map(Reply::Recorded)
+            Request::Record { count, ticks_per_ns } => match &mut self.prepared {
+                Some(Task::Calls(calls)) => calls.record(count),
+                _ => self
+                    .ready()
+                    .and_then(|(prepared, arm)| prepared.record(arm, count, ticks_per_ns)),
             }
+            .map(Reply::Recorded),
             Request::Idle { ns } => {
                 let before = Usage::now();
                 thread::sleep(Duration::from_nanos(ns));
@@ -240,7 +283,7 @@ impl Host {
 
     fn ready(&self) -> Result<(&Prepared, &dyn Arm), Fault> {
         match (&self.prepared, &self.started) {
-            (Some(prepared), Some(started)) => Ok((prepared, &*started.arm)),
+            (Some(Task::Batches(prepared)), Some(started)) => Ok((prepared, &*started.arm)),
             _ => Err(Fault::Failed("no cell is prepared".into())),
         }
     }
@@ -267,7 +310,8 @@ impl Host {
         if !about.workers(&[workers.unwrap_or(1)]).contains(&workers) {
             return Err(format!("{} cannot have {workers:?} workers", about.name));
         }
-        self.prepared = Some(Prepared::new(about, &workload, scale, workers, placement));
+        let prepared = Prepared::new(about, &workload, scale, workers, placement);
+        self.prepared = Some(Task::Batches(prepared));
         Ok(())
     }
 

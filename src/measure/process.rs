@@ -18,6 +18,7 @@ use super::{
     host::{self, Cell, Reply, Request},
     interrupt::interrupted,
     load,
+    own::{Half, Own},
     round::{Attest, Fault, Recorded},
     usage::Usage,
 };
@@ -32,14 +33,19 @@ pub(super) const LOAD: &str = "__load";
 /// Does a child's work, if this process was started as one, and ends it. Whatever program uses the instruments calls
 /// this first.
 pub fn spawned() {
+    spawned_with(&[]);
+}
+
+/// The same for a program that has cells of its own.
+pub fn spawned_with(own: &[Own]) {
     let mut arguments = std::env::args_os().skip(1);
-    let work = match arguments.next() {
-        Some(role) if role == HOST => host::serve,
-        Some(role) if role == ECHO => echo::serve,
-        Some(role) if role == LOAD => load::serve,
+    let done = match arguments.next() {
+        Some(role) if role == HOST => host::serve(own),
+        Some(role) if role == ECHO => echo::serve(),
+        Some(role) if role == LOAD => load::serve(),
         _ => return,
     };
-    std::process::exit(i32::from(work().is_err()));
+    std::process::exit(i32::from(done.is_err()));
 }
 
 /// The program that child processes run: one that calls [`spawned`] first.
@@ -91,6 +97,15 @@ impl Program {
         }
         Host::start(command)
     }
+
+    /// Starts a host for cells of the program's own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub fn host_of_own(&self) -> io::Result<Host> {
+        Host::start(self.command(HOST))
+    }
 }
 
 /// Why a host gave no answer.
@@ -104,6 +119,13 @@ pub enum HostError {
     Silent(Duration),
     /// Nobody waits for it any more: the program was interrupted.
     Interrupted,
+}
+
+impl HostError {
+    /// A process that could not be started.
+    pub(crate) fn unstarted(error: io::Error) -> Self {
+        HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
+    }
 }
 
 impl fmt::Display for HostError {
@@ -168,6 +190,35 @@ impl Host {
     /// Returns an error where it cannot be prepared, or the host is gone.
     pub fn prepare(&mut self, cell: Cell, patience: Duration) -> Result<(), HostError> {
         match self.ask(&Request::Prepare(cell), patience)? {
+            Reply::Prepared => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The cells that the program has of its own and lists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it does not know the question, or the host is gone.
+    pub fn cells(&mut self, patience: Duration) -> Result<Vec<String>, HostError> {
+        match self.ask(&Request::Cells, patience)? {
+            Reply::Cells { names } => Ok(names),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Prepares one half of a cell of the program's own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it has no such cell, or the host is gone.
+    pub fn prepare_own(
+        &mut self,
+        name: &str,
+        half: Half,
+        patience: Duration,
+    ) -> Result<(), HostError> {
+        match self.ask(&Request::Own { name: name.into(), half }, patience)? {
             Reply::Prepared => Ok(()),
             other => Err(unexpected(&other)),
         }

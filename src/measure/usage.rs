@@ -6,7 +6,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What this process has used, its threads that have ended included.
+/// What this process has used, its threads and children that have ended included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// CPU time in user mode, in nanoseconds.
@@ -27,7 +27,11 @@ impl Usage {
     /// Up to now. All zero where the system does not tell.
     #[must_use]
     pub fn now() -> Self {
-        let Ok(used) = getrusage(UsageWho::RUSAGE_SELF) else { return Usage::default() };
+        [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].into_iter().map(Self::of).sum()
+    }
+
+    fn of(whom: UsageWho) -> Self {
+        let Ok(used) = getrusage(whom) else { return Usage::default() };
         let ns = |time: nix::sys::time::TimeVal| {
             time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_usec().unsigned_abs() * 1_000
         };
@@ -84,6 +88,14 @@ pub(super) fn reset_memory_peak() -> Option<u64> {
     // Linux: "5" resets the peak to what is resident now.
     fs::write("/proc/self/clear_refs", "5").ok()?;
     memory("VmRSS:")
+}
+
+/// The greatest resident memory of any child that has ended, in bytes.
+pub(super) fn memory_of_children() -> Option<u64> {
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    // Linux counts it in KiB, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    Some(used.max_rss().unsigned_abs() * unit)
 }
 
 /// The greatest resident memory since the last reset, in bytes.

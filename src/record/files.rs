@@ -8,11 +8,13 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Cell, Round, Run, SCHEMA};
+use super::{Cell, Gate, GateRound, Round, Run, SCHEMA};
 
 const RUN: &str = "run.json";
 const CELLS: &str = "cells.jsonl";
 const ROUNDS: &str = "rounds.jsonl";
+const GATE: &str = "gate.json";
+const GATE_ROUNDS: &str = "gate_rounds.jsonl";
 
 /// Writes the record of a run, line by line.
 pub struct Writer {
@@ -93,6 +95,52 @@ impl Writer {
     }
 }
 
+/// The rounds of a gate, a line each, in `gate_rounds.jsonl`.
+pub struct GateRounds {
+    folder: PathBuf,
+    file: File,
+}
+
+impl GateRounds {
+    /// Makes the file in the folder of a record.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written.
+    pub fn create(folder: &Path) -> Result<Self, String> {
+        let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_ROUNDS));
+        let file = file.map_err(|error| unwritable(folder, &error))?;
+        Ok(GateRounds { folder: folder.to_owned(), file })
+    }
+
+    /// Appends a round, and waits until it is on the disk: nothing is measured meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written.
+    pub fn write(&mut self, round: &GateRound) -> Result<(), String> {
+        append(&mut self.file, &self.folder, GATE_ROUNDS, round)
+    }
+}
+
+/// Writes the gate whose record is in `folder`: all of it in one file, `gate.json`.
+///
+/// # Errors
+///
+/// Returns a sentence where it cannot be written.
+pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
+    write_json(&folder.join(GATE), gate)
+}
+
+/// The rounds of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
+///
+/// # Errors
+///
+/// Returns a sentence where they cannot be read.
+pub fn read_gate_rounds(folder: &Path) -> Result<Vec<GateRound>, String> {
+    lines(&folder.join(GATE_ROUNDS))
+}
+
 /// One write: a line is either there or torn, and a torn last line is known for what it is.
 fn append(
     file: &mut File,
@@ -119,6 +167,23 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(aside, path)
+}
+
+/// Writes `value` to a file, whole or not at all.
+///
+/// # Errors
+///
+/// Returns a sentence where it cannot be written.
+///
+/// # Panics
+///
+/// Never: what is written is plain data.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(value).expect("it is plain data");
+    text.push('\n');
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, &text));
+    written.map_err(|error| unwritable(folder, &error))
 }
 
 fn cut_torn_line(path: &Path) -> io::Result<()> {

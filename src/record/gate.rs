@@ -180,6 +180,38 @@ pub struct GateCell {
     pub null_log_ratios: Vec<f64>,
 }
 
+/// What one side showed of a cell in a round.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shown {
+    /// The time of each slice, in nanoseconds.
+    pub slices_ns: Vec<u64>,
+    /// CPU time of the process in all of them, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Latency of its jobs, in batches of their own: the median and the 99th percentile, in nanoseconds.
+    pub latency_ns: Option<(u64, u64)>,
+    /// What its first batch added to resident memory, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// A round of a cell: a fresh process each of the base, of the head, and of the base's copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateRound {
+    /// The cell.
+    pub cell: String,
+    /// Which round it is; those of the pilot come before, and are counted apart.
+    pub round: u32,
+    /// Whether it is of the pilot, whose figures are only used to plan the others.
+    pub pilot: bool,
+    /// Jobs of a batch; 1 for a cell of a program's own.
+    pub jobs: u64,
+    /// Batches of a slice.
+    pub iterations: u64,
+    /// Why it does not count, if so. No reason depends on which side is faster.
+    pub dropped: Option<String>,
+    /// The base, the head and the copy; less where a process ended before its time.
+    pub sides: Vec<Shown>,
+}
+
 /// A gate: all of it, so that every verdict can be computed again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {

@@ -7,6 +7,32 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::figures::long;
 use crate::measure::now;
 
+/// A line that says what is built.
+pub struct Building(ProgressBar);
+
+impl Building {
+    /// Begins.
+    #[must_use]
+    pub fn start() -> Self {
+        let bar = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("{elapsed} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        Building(bar)
+    }
+
+    /// Says what is done now.
+    pub fn show(&self, what: &str) {
+        self.0.set_message(what.trim().to_owned());
+        self.0.tick();
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A line that says what is measured and how long it may still take.
 pub struct Progress {
     line: ProgressBar,

@@ -1,0 +1,463 @@
+//! `paceline gate`, and the same for programs that bring cells of their own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser};
+use regex::Regex;
+
+use super::{
+    CELLS, ENVIRONMENT, Format, Output, Selection, USAGE, Wrong, budget, chosen, internal, ready,
+    say, say_json, sorted, usage,
+};
+use crate::{
+    gate::{
+        Arm, BuildError, Built, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject,
+        default_cells, gate, note_same_program,
+    },
+    job::Workload,
+    measure::{Half, HostError, Own, Program, interrupt, spawned_with},
+    plan::{Choice, Planned, cells},
+    record::{Gate, GateCell, Metric, Overall, Side, State},
+    report::{Building, Export, gate_table, print_error},
+    start::refuse_debug_build,
+    workloads,
+};
+
+/// What `paceline gate` takes.
+#[derive(Args, Clone)]
+pub(super) struct GateArguments {
+    /// Built-in workloads, or files that end in .toml, instead of the usual cells.
+    #[arg(value_name = "WORKLOAD|FILE.toml")]
+    workloads: Vec<String>,
+    /// What it is compared with: a revision, a built program, or dependencies at versions, such as tokio@1.50.0.
+    #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
+    base: Option<String>,
+    /// What is judged; the working tree where it is not said.
+    #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
+    head: Option<String>,
+    #[command(flatten)]
+    of: Selection,
+    /// Only cells whose name this regular expression matches, such as `echo/.*`.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<Regex>,
+    /// What is compared, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "throughput", value_name = "METRIC", value_parser = metric)]
+    metric: Vec<Metric>,
+    /// The time for all, building excluded, such as 90s or 5m.
+    #[arg(long, default_value = "8m", value_name = "TIME", value_parser = budget)]
+    budget: Duration,
+    /// So many rounds of each cell, instead of as many as follow from budget and noise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(5..=1000))]
+    rounds: Option<u32>,
+    /// Take two looks, declared beforehand: what is inconclusive at half of the budget gets the other half.
+    #[arg(long, conflicts_with = "rounds")]
+    top_up: bool,
+    /// A change below this is never called one; without it, 3%.
+    #[arg(long, value_name = "PERCENT")]
+    margin: Option<String>,
+    /// A change of this must have been visible before a cell is called not regressed; without it, 5%.
+    #[arg(long, value_name = "PERCENT")]
+    clear_margin: Option<String>,
+    /// Margins of single cells; without it, gate.toml where there is one.
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Leave with 5 where a cell is inconclusive.
+    #[arg(long)]
+    strict: bool,
+    /// Write the result to a file too, in a format such as markdown or junit; may be repeated.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = export)]
+    export: Vec<(Export, PathBuf)>,
+    /// Show cells that did not regress too.
+    #[arg(long)]
+    all: bool,
+    /// The bench target that is gated; without it, the binary `paceline`, or a bench called `gate`.
+    #[arg(long, value_name = "NAME")]
+    bench: Option<String>,
+    /// The package of the workspace that is gated.
+    #[arg(long, value_name = "NAME")]
+    package: Option<String>,
+    /// What shuffles cells and slices; recorded.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn metric(text: &str) -> Result<Metric, String> {
+    Metric::ALL.into_iter().find(|metric| metric.name() == text).ok_or_else(|| {
+        let all = Metric::ALL.map(Metric::name).join(", ");
+        format!("a metric is one of {all}")
+    })
+}
+
+fn export(text: &str) -> Result<(Export, PathBuf), String> {
+    let (format, file) = text
+        .split_once('=')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or("an export is FORMAT=FILE, such as markdown=gate.md")?;
+    Ok((format.parse::<Export>()?, file.into()))
+}
+
+const REGRESSED: u8 = 4;
+const INCONCLUSIVE: u8 = 5;
+
+/// What is gated: the three programs, and what they are.
+struct Sides {
+    arms: [Arm; 3],
+    sides: [Side; 2],
+}
+
+/// `paceline gate` of the programs that the arguments name.
+pub(super) fn run(asked: &GateArguments) -> Result<u8, Wrong> {
+    refuse_debug_build().map_err(usage)?;
+    let base = asked.base.as_ref().ok_or_else(|| {
+        usage("say what to compare with: --base REV, a built program, or a dependency such as tokio@1.50.0".into())
+    })?;
+    // Mistakes are told before minutes of building.
+    let margins = margins(asked)?;
+    let (workloads, jobs) = jobs(asked)?;
+    let program = ready()?;
+    let sides = built(asked, base)?;
+    let own = own_cells(&sides.arms)?;
+    let metrics = metrics(asked);
+    let subjects = subjects(asked, &workloads, &jobs, own)?;
+    finish(
+        asked,
+        Order {
+            subjects,
+            workloads: &workloads,
+            models: chosen(&asked.of.model)?,
+            arms: sides.arms,
+            sides: sides.sides,
+            program,
+            metrics,
+            margins,
+            budget: asked.budget,
+            rounds: asked.rounds,
+            slices: None,
+            top_up: asked.top_up,
+            seed: asked.seed,
+            results: asked.output.out.clone(),
+        },
+    )
+}
+
+fn metrics(asked: &GateArguments) -> Vec<Metric> {
+    let mut metrics = asked.metric.clone();
+    metrics.sort_unstable();
+    metrics.dedup();
+    metrics
+}
+
+fn margins(asked: &GateArguments) -> Result<Margins, Wrong> {
+    let usual = Path::new("gate.toml");
+    let file = asked.config.as_deref().or_else(|| usual.exists().then_some(usual));
+    let given = Given {
+        margin: asked.margin.clone(),
+        clear_margin: asked.clear_margin.clone(),
+        layout_sd: None,
+    };
+    Margins::read(file, &given).map_err(usage)
+}
+
+/// Builds both sides, and the base's copy.
+fn built(asked: &GateArguments, base: &str) -> Result<Sides, Wrong> {
+    let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
+    let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
+    let project = project.map_err(unbuilt)?;
+    let base = project.resolve(base).map_err(unbuilt)?;
+    let head = match &asked.head {
+        Some(text) => project.resolve(text),
+        None => project.working_tree(),
+    };
+    let head = head.map_err(unbuilt)?;
+    let line = Building::start();
+    let build = |what: &str, source: &Source, copy| -> Result<Built, Wrong> {
+        line.show(&format!("building {what}: {}", source.about));
+        project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
+    };
+    let mut built = [
+        build("the base", &base, false)?,
+        build("the head", &head, false)?,
+        build("a copy of the base", &base, true)?,
+    ];
+    let base = built[BASE].clone();
+    note_same_program(&base, &mut built[HEAD]);
+    let arms = built
+        .each_ref()
+        .map(|built| Arm { program: Program::at(&built.program), half: Half::Base });
+    let [base, head, _] = built;
+    Ok(Sides { arms, sides: [base.side, head.side] })
+}
+
+const BASE: usize = 0;
+const HEAD: usize = 1;
+
+pub(super) fn unbuilt(error: BuildError) -> Wrong {
+    Wrong(error.exit.code(), error.message)
+}
+
+/// The cells that the sides have of their own.
+fn own_cells(arms: &[Arm]) -> Result<Vec<String>, Wrong> {
+    let mut names: Vec<String> = Vec::new();
+    for Arm { program, .. } in &arms[..2] {
+        let found = program
+            .host_of_own()
+            .map_err(|error| internal(format!("cannot start what was built: {error}")))?
+            .cells(Duration::from_secs(30));
+        match found {
+            Ok(found) => {
+                for name in found {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+            }
+            // A paceline of before there were such cells.
+            Err(HostError::Fault(_)) => {}
+            Err(error) => {
+                return Err(usage(format!(
+                    "what was built is no program that can be gated: its main must begin with what paceline's gate does ({error})"
+                )));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The workloads that are named, or the built-in ones, and whether any was named.
+fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), Wrong> {
+    if asked.workloads.is_empty() {
+        if !asked.of.scale.is_empty() || !asked.of.workers.is_empty() {
+            return Err(usage("--scale and --workers go with a workload: name one".into()));
+        }
+        return Ok((workloads::built_in(), false));
+    }
+    let found: Result<Vec<Workload>, String> =
+        asked.workloads.iter().map(|name| workloads::find(name)).collect();
+    Ok((found.map_err(usage)?, true))
+}
+
+/// The cells that are gated.
+fn subjects<'a>(
+    asked: &GateArguments,
+    workloads: &'a [Workload],
+    named: &bool,
+    own: Vec<String>,
+) -> Result<Vec<Subject<'a>>, Wrong> {
+    let models = chosen(&asked.of.model)?;
+    let mut subjects: Vec<Subject<'a>> = Vec::new();
+    if *named {
+        let choice = Choice {
+            scales: sorted(&asked.of.scale),
+            workers: sorted(&asked.of.workers),
+            placement: None,
+        };
+        let planned = cells(workloads, &models, &choice);
+        if let Some(why) =
+            planned.iter().find_map(Planned::cannot_honour).filter(|_| !asked.of.model.is_empty())
+        {
+            return Err(usage(why));
+        }
+        subjects.extend(planned.into_iter().map(Subject::Jobs));
+    } else if own.is_empty() {
+        subjects.extend(default_cells(workloads, &models).into_iter().map(Subject::Jobs));
+    } else {
+        subjects.extend(own.into_iter().map(Subject::Own));
+    }
+    if let Some(filter) = &asked.filter {
+        let all = subjects.iter().map(Subject::name).collect::<Vec<_>>().join(", ");
+        subjects.retain(|subject| filter.is_match(&subject.name()));
+        if subjects.is_empty() {
+            return Err(usage(format!("no cell matches `{filter}`: the cells are {all}")));
+        }
+    }
+    Ok(subjects)
+}
+
+/// Runs the gate, shows it, writes the exports, and says how to leave.
+fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wrong> {
+    let Outcome { gate, folder } = gate(order).map_err(|error| match error {
+        NoGate::TooShort(message) => usage(message),
+        NoGate::Internal(message) => internal(message),
+    })?;
+    match asked.output.format {
+        Format::Json => say_json(&gate)?,
+        Format::Table => {
+            say(&gate_table(&gate, asked.all))?;
+            say(&format!("record: {}", folder.display()))?
+        }
+    };
+    for (format, file) in &asked.export {
+        let written = fs::write(file, format.render(&gate));
+        written.map_err(|error| {
+            let (file, folder) = (file.display(), folder.display());
+            internal(format!("cannot write {file}: {error}; the record is in {folder}"))
+        })?;
+    }
+    if gate.interrupted {
+        return Err(Wrong(
+            interrupt::EXIT_CODE,
+            "interrupted; the rounds until then are kept".into(),
+        ));
+    }
+    Ok(exit_code(&gate, asked.strict))
+}
+
+fn exit_code(gate: &Gate, strict: bool) -> u8 {
+    let wrong = |cell: &GateCell| matches!(cell.state, State::Failed | State::Invalid);
+    match gate.verdict {
+        Overall::EnvironmentInvalid => ENVIRONMENT,
+        Overall::Regressed => REGRESSED,
+        _ if gate.cells.iter().any(wrong) => CELLS,
+        Overall::Inconclusive if strict => INCONCLUSIVE,
+        Overall::Nothing if strict => INCONCLUSIVE,
+        Overall::Inconclusive | Overall::Passed | Overall::Nothing => 0,
+    }
+}
+
+/// Cells of a program of your own, for the gate: what `main` of a bench is.
+///
+/// ```no_run
+/// use paceline::Gated;
+///
+/// fn main() -> std::process::ExitCode {
+///     Gated::new()
+///         .closure("parse/small", || || "17".parse::<u32>())
+///         .main()
+/// }
+/// ```
+///
+/// In a bench called `gate` (`harness = false`), `paceline gate --base main` then builds it at `main` and in the working
+/// tree, and compares the cells. Cells that have both halves, by [`Own::against`], are compared by the program alone:
+/// `cargo bench --bench gate`.
+#[derive(Debug, Default)]
+#[must_use = "a list of cells does nothing without `main`"]
+pub struct Gated {
+    cells: Vec<Own>,
+}
+
+impl Gated {
+    /// Without cells.
+    pub fn new() -> Self {
+        Gated::default()
+    }
+
+    /// Adds a closure: `ready` makes what it works on, and returns what is timed.
+    pub fn closure<W, T>(self, name: impl Into<String>, ready: impl Fn() -> W + 'static) -> Self
+    where
+        W: FnMut() -> T + 'static,
+    {
+        self.cell(Own::closure(name, ready))
+    }
+
+    /// Adds a command: a call is a process from its start to its end.
+    pub fn command<S: Into<std::ffi::OsString>>(
+        self,
+        name: impl Into<String>,
+        command: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.cell(Own::command(name, command))
+    }
+
+    /// Adds a cell, such as one with both halves.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is one of this name already.
+    pub fn cell(mut self, cell: Own) -> Self {
+        let twice = self.cells.iter().any(|other| other.name == cell.name);
+        assert!(!twice, "two cells are called `{}`: give one another name", cell.name);
+        self.cells.push(cell);
+        self
+    }
+
+    /// What `main` of the program is. With `--base` it is `paceline gate` of this project; without, it compares the
+    /// halves of the cells that have two.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        spawned_with(&self.cells);
+        // cargo adds it to the arguments of a bench.
+        let words =
+            std::env::args_os().enumerate().filter(|(at, word)| *at == 0 || word != "--bench");
+        let asked = match Alone::try_parse_from(words.map(|(_, word)| word)) {
+            Ok(asked) => asked.gate,
+            Err(error) => {
+                let code = if error.use_stderr() { USAGE } else { 0 };
+                let _ = error.print();
+                return ExitCode::from(code);
+            }
+        };
+        let done = if asked.base.is_some() { run(&asked) } else { self.halves(&asked) };
+        match done {
+            Ok(code) => ExitCode::from(code),
+            Err(Wrong(code, message)) => {
+                print_error(&message);
+                ExitCode::from(code)
+            }
+        }
+    }
+
+    /// Compares the halves of the cells that have two.
+    fn halves(&self, asked: &GateArguments) -> Result<u8, Wrong> {
+        refuse_debug_build().map_err(usage)?;
+        if !asked.workloads.is_empty() {
+            return Err(usage("workloads go with --base".into()));
+        }
+        let own: Vec<String> =
+            self.cells.iter().filter(|own| own.has_head()).map(|own| own.name.clone()).collect();
+        if own.is_empty() {
+            return Err(usage("no cell has a half to be compared with: say --base REV to compare revisions, or give cells a head by `against`".into()));
+        }
+        let margins = margins(asked)?;
+        let program = ready()?;
+        let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
+        let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
+        let source = project.resolve(&this.to_string_lossy()).map_err(unbuilt)?;
+        let base = project.build(&source, false, &|_| {}).map_err(unbuilt)?;
+        let copy = project.build(&source, true, &|_| {}).map_err(unbuilt)?;
+        let side = |name: &str| Side {
+            name: name.into(),
+            about: format!("the {name} of each cell, in {}", this.display()),
+            ..base.side.clone()
+        };
+        let arm = |program: Program, half| Arm { program, half };
+        let subjects = subjects(asked, &[], &false, own)?;
+        finish(
+            asked,
+            Order {
+                subjects,
+                workloads: &[],
+                models: vec![],
+                arms: [
+                    arm(program.clone(), Half::Base),
+                    arm(program.clone(), Half::Head),
+                    arm(Program::at(&copy.program), Half::Base),
+                ],
+                sides: [side("base"), side("head")],
+                program,
+                metrics: metrics(asked),
+                margins,
+                budget: asked.budget,
+                rounds: asked.rounds,
+                slices: None,
+                top_up: asked.top_up,
+                seed: asked.seed,
+                results: asked.output.out.clone(),
+            },
+        )
+    }
+}
+
+/// The arguments of a program of its own.
+#[derive(Parser)]
+#[command(version, about = "Gates the cells of this program: base against head, interleaved.")]
+struct Alone {
+    #[command(flatten)]
+    gate: GateArguments,
+}

@@ -1,0 +1,67 @@
+//! `paceline selftest`: the gate put to the test on this machine.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::{Format, Output, Wrong, budget, gate::unbuilt, internal, ready, say, say_json, usage};
+use crate::{
+    gate::{
+        Project,
+        selftest::{Trial, selftest},
+    },
+    measure::{Program, interrupt, utc},
+    record::write_json,
+    report::selftest_text,
+    start::refuse_debug_build,
+};
+
+#[derive(Args)]
+pub(super) struct SelftestArguments {
+    /// The time for all. An hour is enough for every figure.
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = budget)]
+    budget: Duration,
+    /// Suites of equal programs, at most.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    suites: u32,
+    /// What shuffles and resamples.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// The folder for records; without it, results.
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(asked: &SelftestArguments) -> Result<u8, Wrong> {
+    refuse_debug_build().map_err(usage)?;
+    let program = ready()?;
+    let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
+    let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
+    let source = project.resolve(&this.to_string_lossy()).map_err(unbuilt)?;
+    let copy = project.build(&source, true, &|_| {}).map_err(unbuilt)?;
+    let name = format!("{}-selftest-{}", utc().replace(':', "-"), std::process::id());
+    let folder: PathBuf = asked.output.out.join(name);
+    let trial = Trial {
+        budget: asked.budget,
+        suites: asked.suites,
+        seed: asked.seed,
+        programs: [program.clone(), program, Program::at(copy.program)],
+        results: folder.clone(),
+    };
+    let done = selftest(&trial).map_err(|error| internal(error.to_string()))?;
+    write_json(&folder.join("selftest.json"), &done).map_err(internal)?;
+    match asked.output.format {
+        Format::Json => say_json(&done)?,
+        Format::Table => {
+            say(&selftest_text(&done))?;
+            say(&format!("records: {}", folder.display()))?
+        }
+    };
+    if done.interrupted {
+        return Err(Wrong(interrupt::EXIT_CODE, "interrupted; what was measured is kept".into()));
+    }
+    Ok(0)
+}

@@ -1,0 +1,139 @@
+//! The verdict on a whole run, from those on its cells, and the sentence that says why.
+
+use crate::record::{GateCell, Overall, Presence, State, Verdict};
+
+/// No sentence names more cells than these.
+const NAMED: usize = 3;
+
+/// What all `cells` come to, and why, in a sentence with its counts and the worst cell. `enough` is whether the machine
+/// was fit for so many rounds that they say something.
+///
+/// The environment is invalid where a null arm fired or not enough rounds count: then nothing is said of the change.
+/// Else the run is regressed where a cell is, inconclusive where one is or where a cell of both sides has no figure
+/// although it was to have one, and passed otherwise.
+#[must_use]
+pub fn overall(cells: &[GateCell], enough: bool) -> (Overall, String) {
+    let fired: Vec<&GateCell> = cells.iter().filter(|cell| cell.null_fired).collect();
+    if !fired.is_empty() {
+        let sentence = format!(
+            "the base differs from its own copy in {}: this machine cannot tell now; try again when it is quiet",
+            names(&fired)
+        );
+        return (Overall::EnvironmentInvalid, sentence);
+    }
+    if !enough {
+        let sentence = "too few rounds count, for the machine was not fit in the others: try again when it is quiet";
+        return (Overall::EnvironmentInvalid, sentence.into());
+    }
+    let of = |verdict: Verdict| -> Vec<&GateCell> {
+        cells.iter().filter(|cell| cell.verdict == Some(verdict)).collect()
+    };
+    let unseen: Vec<&GateCell> = cells.iter().filter(|cell| is_unseen(cell)).collect();
+    let regressed = of(Verdict::Regressed);
+    let inconclusive = of(Verdict::Inconclusive);
+    let judged = cells.iter().filter(|cell| cell.verdict.is_some()).count();
+    let counts = counts(&[
+        (regressed.len(), "regressed"),
+        (of(Verdict::Improved).len(), "improved"),
+        (of(Verdict::NotRegressed).len(), "not regressed"),
+        (inconclusive.len(), "inconclusive"),
+        (unseen.len(), "without a figure"),
+    ]);
+    if !regressed.is_empty() {
+        let worst = format!("worst {}", figures(worst(&regressed)));
+        return (Overall::Regressed, format!("{counts}; {worst}"));
+    }
+    if !inconclusive.is_empty() {
+        let worst = least_visible(&inconclusive);
+        return (Overall::Inconclusive, format!("{counts}; least visible {}", needs(worst)));
+    }
+    if judged == 0 && unseen.is_empty() {
+        let sentence = "no cell has figures of both sides: there is nothing to compare";
+        return (Overall::Nothing, sentence.into());
+    }
+    if !unseen.is_empty() {
+        return (Overall::Inconclusive, format!("{counts}; no figure of {}", names(&unseen)));
+    }
+    let all: Vec<&GateCell> = cells.iter().filter(|cell| cell.verdict.is_some()).collect();
+    (Overall::Passed, format!("{counts}; the greatest rise is {}", figures(worst(&all))))
+}
+
+/// Whether it was to be gated and has no verdict. What was refused cannot run on this machine on either side.
+fn is_unseen(cell: &GateCell) -> bool {
+    let both = cell.presence == Presence::Both && cell.state != State::Refused;
+    both && cell.verdict.is_none()
+}
+
+fn counts(counts: &[(usize, &str)]) -> String {
+    let all: usize = counts.iter().map(|(count, _)| count).sum();
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let some: Vec<String> = some.map(|(count, word)| format!("{count} {word}")).collect();
+    format!("of {all} cell{}, {}", if all == 1 { "" } else { "s" }, some.join(", "))
+}
+
+/// The one that rose most.
+fn worst<'a>(cells: &[&'a GateCell]) -> &'a GateCell {
+    let share = |cell: &GateCell| cell.change.map_or(f64::NEG_INFINITY, |change| change.share);
+    most(cells, share)
+}
+
+/// The one whose least detectable change is greatest; before all one of which that is not known.
+fn least_visible<'a>(cells: &[&'a GateCell]) -> &'a GateCell {
+    most(cells, |cell| cell.detectable.unwrap_or(f64::INFINITY))
+}
+
+/// # Panics
+///
+/// Panics where there is none.
+fn most<'a>(cells: &[&'a GateCell], by: impl Fn(&GateCell) -> f64) -> &'a GateCell {
+    cells.iter().max_by(|one, other| by(one).total_cmp(&by(other))).expect("there is one")
+}
+
+/// "echo/tokio/10 throughput +6.1 % (+4.0 to +8.3 %)".
+fn figures(cell: &GateCell) -> String {
+    match cell.change {
+        Some(change) => {
+            let [share, lower, upper] =
+                [change.share, change.lower, change.upper].map(|share| share * 100.0);
+            format!("{} {share:+.1} % ({lower:+.1} to {upper:+.1} %)", name(cell))
+        }
+        None => name(cell),
+    }
+}
+
+fn needs(cell: &GateCell) -> String {
+    let seen = match cell.detectable {
+        Some(share) => {
+            format!("{}, where a change is found from {:.1} % on", figures(cell), share * 100.0)
+        }
+        None => format!("{}, of which too few rounds count", name(cell)),
+    };
+    match cell.rounds_needed {
+        Some(rounds) => format!("{seen}: {rounds} rounds are needed, {} count", cell.rounds),
+        None if cell.detectable.is_some() => {
+            format!("{seen}: more rounds do not help, a quieter machine does")
+        }
+        None => seen,
+    }
+}
+
+fn name(cell: &GateCell) -> String {
+    format!("{} {}", cell.cell, cell.metric.name())
+}
+
+fn names(cells: &[&GateCell]) -> String {
+    let named: Vec<String> = cells.iter().take(NAMED).map(|cell| figures_of_null(cell)).collect();
+    let more = cells.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
+}
+
+/// With the null arm's figure, where it fired.
+fn figures_of_null(cell: &GateCell) -> String {
+    match cell.null {
+        Some(null) if cell.null_fired => {
+            format!("{} ({:+.1} %)", name(cell), null.share * 100.0)
+        }
+        _ => name(cell),
+    }
+}

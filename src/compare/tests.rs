@@ -1,0 +1,215 @@
+//! Verdicts on planted rounds, whose answers are known.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::record::{Change, GateCell, Metric, Overall, Presence, State, Verdict};
+
+/// Rounds around `mean`, evenly up to `spread` to both sides.
+fn around(mean: f64, spread: f64, rounds: usize) -> Vec<f64> {
+    let place = |round: usize| 2.0 * (round as f64 + 0.5) / rounds as f64 - 1.0;
+    (0..rounds).map(|round| mean + spread * place(round)).collect()
+}
+
+fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
+    Sample { log_ratios, null, margin: 0.03, clear_margin: 0.05, layout_sd: 0.0 }
+}
+
+fn verdict(log_ratios: &[f64]) -> Verdict {
+    judge(&[sample(log_ratios, &[])], 0.05)[0].verdict.unwrap()
+}
+
+#[test]
+fn the_four_verdicts_follow_the_margins() {
+    assert_eq!(verdict(&around(0.06, 0.05, 40)), Verdict::Regressed);
+    assert_eq!(verdict(&around(-0.06, 0.05, 40)), Verdict::Improved);
+    assert_eq!(verdict(&around(0.0, 0.05, 40)), Verdict::NotRegressed);
+    // Surely slower, and by less than the margin.
+    assert_eq!(verdict(&around(0.02, 0.01, 40)), Verdict::NotRegressed);
+    assert_eq!(verdict(&around(-0.02, 0.01, 40)), Verdict::NotRegressed);
+    assert_eq!(verdict(&around(0.0, 0.5, 40)), Verdict::Inconclusive);
+    // Slower by more than the margin, not surely so, and perhaps by more than the clear one.
+    assert_eq!(verdict(&around(0.06, 0.5, 40)), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_layout_that_may_explain_it_is_no_regression() {
+    let rounds = around(0.06, 0.05, 40);
+    let sure = sample(&rounds, &[]);
+    let judged = judge(&[Sample { layout_sd: 0.05, ..sure }], 0.05)[0];
+    assert_eq!(judged.verdict, Some(Verdict::Inconclusive));
+    assert_eq!(judged.rounds_needed, None, "no number of rounds moves the code");
+}
+
+#[test]
+fn what_is_a_discovery_alone_may_be_none_among_many() {
+    let (one, other) = (around(0.06, 0.3, 60), around(0.0, 0.3, 60));
+    let alone = judge(&[sample(&one, &[])], 0.05)[0];
+    let p = alone.change.unwrap().p_slower;
+    assert!(p < 0.05 && p > 0.05 / 40.0, "{p}");
+    let mut among = vec![sample(&other, &[]); 39];
+    among.push(sample(&one, &[]));
+    let among = judge(&among, 0.05)[39];
+    assert_eq!(alone.verdict, Some(Verdict::Regressed));
+    assert_ne!(among.verdict, Some(Verdict::Regressed));
+    assert!(among.detectable > alone.detectable);
+}
+
+#[test]
+fn the_null_arm_fires_by_the_same_rule_in_either_direction() {
+    let quiet = around(0.0, 0.05, 40);
+    for (mean, fires) in [(0.06, true), (-0.06, true), (0.02, false), (0.0, false)] {
+        let null = around(mean, 0.05, 40);
+        let judged = judge(&[sample(&quiet, &null)], 0.05)[0];
+        assert_eq!(judged.null_fired, fires, "{mean}");
+        assert!((judged.null.unwrap().share - mean.exp_m1()).abs() < 1e-9);
+        assert_eq!(judged.verdict, Some(Verdict::NotRegressed));
+    }
+    assert!(!judge(&[sample(&quiet, &[])], 0.05)[0].null_fired);
+}
+
+#[test]
+fn too_few_rounds_are_inconclusive_and_none_at_all_have_no_verdict() {
+    let judged = judge(&[sample(&[0.5; 4], &[]), sample(&[], &[])], 0.05);
+    assert_eq!(judged[0].verdict, Some(Verdict::Inconclusive));
+    assert_eq!((judged[0].change, judged[0].detectable), (None, None));
+    assert_eq!(judged[1].verdict, None);
+    let broken = [0.5, 0.5, 0.5, f64::NAN, 0.5, 0.5];
+    assert_eq!(verdict(&broken), Verdict::Inconclusive);
+    assert!(judge(&[], 0.05).is_empty());
+}
+
+#[test]
+fn what_is_detectable_is_never_less_than_the_margin() {
+    let judged = judge(&[sample(&[0.0; 40], &[])], 0.05)[0];
+    assert!((judged.detectable.unwrap() - 0.03).abs() < 1e-9, "{judged:?}");
+    assert!(judge(&[sample(&around(0.0, 0.1, 40), &[])], 0.05)[0].detectable.unwrap() > 0.03);
+}
+
+#[test]
+fn the_rounds_needed_settle_what_was_inconclusive() {
+    for mean in [0.0, 0.03, 0.06] {
+        let few = around(mean, 0.3, 40);
+        let judged = judge(&[sample(&few, &[])], 0.05)[0];
+        assert_eq!(judged.verdict, Some(Verdict::Inconclusive), "{mean}");
+        let needed = judged.rounds_needed.unwrap();
+        assert!(needed > 40, "{mean}: {needed}");
+        let settled = judge(&[sample(&around(mean, 0.3, needed as usize + 10), &[])], 0.05)[0];
+        assert_ne!(settled.verdict, Some(Verdict::Inconclusive), "{mean}: {needed}");
+        assert_eq!(settled.rounds_needed, None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn swapping_the_sides_swaps_the_verdicts(
+        cells in vec((-0.15..0.15_f64, vec(-0.2..0.2_f64, 5..40)), 1..20),
+    ) {
+        let rounds: Vec<Vec<f64>> = cells
+            .iter()
+            .map(|(mean, noise)| noise.iter().map(|noise| mean + noise).collect())
+            .collect();
+        let swapped: Vec<Vec<f64>> =
+            rounds.iter().map(|rounds| rounds.iter().map(|round| -round).collect()).collect();
+        let of = |rounds: &[Vec<f64>]| {
+            let samples: Vec<Sample> = rounds.iter().map(|of| sample(of, of)).collect();
+            judge(&samples, 0.05)
+        };
+        for (one, other) in of(&rounds).iter().zip(of(&swapped)) {
+            prop_assert_eq!(
+                one.verdict == Some(Verdict::Regressed),
+                other.verdict == Some(Verdict::Improved)
+            );
+            prop_assert_eq!(
+                one.verdict == Some(Verdict::Improved),
+                other.verdict == Some(Verdict::Regressed)
+            );
+            prop_assert_eq!(one.null_fired, other.null_fired);
+        }
+    }
+}
+
+fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
+    let change =
+        Change { share, lower: share - 0.02, upper: share + 0.02, p_slower: 0.5, p_faster: 0.5 };
+    GateCell {
+        cell: name.into(),
+        metric: Metric::P99,
+        presence: Presence::Both,
+        state: State::Ok,
+        reason: None,
+        verdict,
+        margin: 0.03,
+        clear_margin: 0.05,
+        layout_sd: 0.0,
+        base: None,
+        head: None,
+        change: verdict.map(|_| change),
+        detectable: verdict.map(|_| 0.081),
+        rounds: 40,
+        dropped: 0,
+        rounds_needed: None,
+        slices: 1,
+        iterations: 1,
+        null: None,
+        null_fired: false,
+        log_ratios: vec![],
+        null_log_ratios: vec![],
+    }
+}
+
+#[test]
+fn the_sentence_has_the_counts_and_the_worst_cell() {
+    let mut cells = vec![
+        gated("a/tokio/1", Some(Verdict::NotRegressed), 0.01),
+        gated("b/tokio/1", Some(Verdict::Improved), -0.1),
+    ];
+    assert_eq!(
+        overall(&cells, true),
+        (
+            Overall::Passed,
+            "of 2 cells, 1 improved, 1 not regressed; the greatest rise is a/tokio/1 p99 +1.0 % (-1.0 to +3.0 %)"
+                .into()
+        )
+    );
+    let mut unclear = gated("c/tokio/1", Some(Verdict::Inconclusive), 0.02);
+    unclear.rounds_needed = Some(90);
+    cells.push(unclear);
+    let (verdict, why) = overall(&cells, true);
+    assert_eq!(verdict, Overall::Inconclusive);
+    assert!(why.contains("least visible c/tokio/1 p99") && why.contains("from 8.1 % on"), "{why}");
+    assert!(why.contains("90 rounds are needed, 40 count"), "{why}");
+    cells.push(gated("d/tokio/1", Some(Verdict::Regressed), 0.07));
+    cells.push(gated("e/tokio/1", Some(Verdict::Regressed), 0.09));
+    let (verdict, why) = overall(&cells, true);
+    assert_eq!(verdict, Overall::Regressed);
+    assert!(why.contains("2 regressed") && why.contains("worst e/tokio/1 p99 +9.0 %"), "{why}");
+}
+
+#[test]
+fn a_null_arm_that_fired_outweighs_every_verdict_and_is_named() {
+    let mut cells = vec![gated("a/tokio/1", Some(Verdict::Regressed), 0.1)];
+    cells[0].null_fired = true;
+    cells[0].null = cells[0].change;
+    let (verdict, why) = overall(&cells, true);
+    assert_eq!(verdict, Overall::EnvironmentInvalid);
+    assert!(why.contains("a/tokio/1 p99 (+10.0 %)"), "{why}");
+    cells[0].null_fired = false;
+    assert_eq!(overall(&cells, false).0, Overall::EnvironmentInvalid);
+    assert_eq!(overall(&cells, true).0, Overall::Regressed);
+}
+
+#[test]
+fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
+    let passed = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.0);
+    let failed = GateCell { state: State::Failed, ..gated("b/tokio/1", None, 0.0) };
+    let (verdict, why) = overall(&[passed.clone(), failed.clone()], true);
+    assert_eq!(verdict, Overall::Inconclusive);
+    assert!(why.contains("no figure of b/tokio/1 p99"), "{why}");
+    // What cannot run on this machine, or on one side only is there, is not gated.
+    let refused = GateCell { state: State::Refused, ..failed.clone() };
+    let new = GateCell { presence: Presence::Head, ..failed };
+    assert_eq!(overall(&[passed, refused.clone(), new.clone()], true).0, Overall::Passed);
+    assert_eq!(overall(&[refused, new], true).0, Overall::Nothing);
+    assert_eq!(overall(&[], true).0, Overall::Nothing);
+}

@@ -1,0 +1,163 @@
+//! The verdict on each cell, from the logarithms of its rounds' ratios.
+
+use crate::{
+    record::{Change, Verdict},
+    stats::{Bar, FEWEST, Trimmed, discoveries, rounds_until},
+};
+
+/// The level of the intervals, and of the bound that a cell called not regressed must have.
+const LEVEL: f64 = 0.95;
+/// The share of runs in which an effect is to be found before it is called detectable.
+const POWER: f64 = 0.8;
+
+/// What is judged: a cell and metric whose rounds were measured on both sides.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// `ln(head / base)` of every round that counts.
+    pub log_ratios: &'a [f64],
+    /// `ln(copy / base)` of the same rounds: the null arm. Empty where there is none.
+    pub null: &'a [f64],
+    /// A change below this share is never called one.
+    pub margin: f64,
+    /// A change of this share must have been visible before the cell is called not regressed.
+    pub clear_margin: f64,
+    /// The standard deviation that the layout of code gives, in logarithms; 0 where it is not known.
+    pub layout_sd: f64,
+}
+
+/// What follows from a sample: the fields of [`crate::record::GateCell`] of the same names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged {
+    /// The verdict; `None` where there is no round at all. With fewer than 5, or where one is no finite number, it is
+    /// inconclusive: a cell that was to be gated never passes unseen.
+    pub verdict: Option<Verdict>,
+    /// How the head differs, with its two-sided 95 % interval.
+    pub change: Option<Change>,
+    /// The least change that would be found in 8 of 10 such runs, as a share: it must pass the margin, and the chance
+    /// that a single discovery among all samples must pass.
+    pub detectable: Option<f64>,
+    /// Where the verdict is inconclusive: rounds that would make the clear margin detectable so, and that would have
+    /// ruled it out here if the change is what it seems. `None` also where no number of rounds would.
+    pub rounds_needed: Option<u32>,
+    /// How the copy of the base differs.
+    pub null: Option<Change>,
+    /// Whether that would be called a change.
+    pub null_fired: bool,
+}
+
+/// Judges all samples of a run together. `rate` is the share of those found to have changed that may be false.
+///
+/// The rejections are one-sided, slower and faster each for itself, by Benjamini and Hochberg over all samples. Then
+/// * **regressed** is what is rejected and by the margin slower, **improved** what is rejected and by the margin faster;
+/// * **not regressed** is any other whose one-sided upper 95 % bound is below the clear margin;
+/// * **inconclusive** is the rest.
+///
+/// The null arms are held to the same rule among themselves, in either direction.
+#[must_use]
+pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
+    let heads: Vec<Arm> = samples.iter().map(|sample| Arm::of(sample.log_ratios, sample)).collect();
+    let nulls: Vec<Arm> = samples.iter().map(|sample| Arm::of(sample.null, sample)).collect();
+    let found = directions(&heads, rate);
+    let fired = directions(&nulls, rate);
+    let alpha = rate / samples.len() as f64;
+    let each = samples.iter().zip(heads.iter().zip(&nulls)).zip(found.into_iter().zip(fired));
+    each.map(|((sample, (head, null)), (direction, fired))| Judged {
+        null: null.0.map(change),
+        null_fired: fired.is_some(),
+        ..judged(sample, head.0, direction, alpha)
+    })
+    .collect()
+}
+
+/// What is tested; `None` where it could not be.
+struct Arm(Option<Trimmed>, f64);
+
+impl Arm {
+    fn of(log_ratios: &[f64], sample: &Sample) -> Self {
+        let trimmed = Trimmed::of(log_ratios).map(|of| of.with_layout(sample.layout_sd));
+        Arm(trimmed, sample.margin.ln_1p())
+    }
+}
+
+/// Regressed or improved, of those that are rejected and by their margin changed.
+fn directions(arms: &[Arm], rate: f64) -> Vec<Option<Verdict>> {
+    let chances = |of: fn(Trimmed) -> f64| {
+        let chances: Vec<f64> = arms.iter().map(|arm| arm.0.map_or(f64::NAN, of)).collect();
+        discoveries(&chances, rate)
+    };
+    let (slower, faster) = (chances(Trimmed::p_above), chances(Trimmed::p_below));
+    let each = arms.iter().zip(slower.into_iter().zip(faster));
+    each.map(|(Arm(trimmed, margin), (slower, faster))| {
+        let mean = (*trimmed)?.mean;
+        if slower && mean >= *margin {
+            Some(Verdict::Regressed)
+        } else if faster && mean <= -margin {
+            Some(Verdict::Improved)
+        } else {
+            None
+        }
+    })
+    .collect()
+}
+
+fn judged(
+    sample: &Sample,
+    head: Option<Trimmed>,
+    direction: Option<Verdict>,
+    alpha: f64,
+) -> Judged {
+    let unknown = Judged {
+        verdict: (!sample.log_ratios.is_empty()).then_some(Verdict::Inconclusive),
+        change: None,
+        detectable: None,
+        rounds_needed: None,
+        null: None,
+        null_fired: false,
+    };
+    let Some(head) = head else { return unknown };
+    let clear = sample.clear_margin.ln_1p();
+    let verdict = direction.unwrap_or(if head.upper(LEVEL) < clear {
+        Verdict::NotRegressed
+    } else {
+        Verdict::Inconclusive
+    });
+    let bar = Bar { alpha, power: POWER, margin: sample.margin.ln_1p() };
+    Judged {
+        verdict: Some(verdict),
+        change: Some(change(head)),
+        detectable: Some(bar.detectable(head.se, head.df).exp_m1()),
+        rounds_needed: (verdict == Verdict::Inconclusive)
+            .then(|| rounds_needed(sample, head, bar))
+            .flatten(),
+        ..unknown
+    }
+}
+
+fn rounds_needed(sample: &Sample, head: Trimmed, bar: Bar) -> Option<u32> {
+    debug_assert!(sample.log_ratios.len() >= FEWEST);
+    let clear = sample.clear_margin.ln_1p();
+    // What rounds alone give, of one round.
+    let sampling = Trimmed::of(sample.log_ratios)?.se;
+    let sd = sampling * (sample.log_ratios.len() as f64).sqrt();
+    let seen = bar.rounds_needed(clear, sd, sample.layout_sd)?;
+    if head.mean >= clear {
+        return Some(seen);
+    }
+    // A change below the clear margin is not to be found, but to be bounded.
+    let bounded = rounds_until(sd, sample.layout_sd, |se, df| {
+        Trimmed { mean: head.mean, se, df }.upper(LEVEL) < clear
+    })?;
+    Some(seen.max(bounded))
+}
+
+/// As a share, of logarithms.
+fn change(of: Trimmed) -> Change {
+    let (lower, upper) = of.interval(LEVEL);
+    Change {
+        share: of.mean.exp_m1(),
+        lower: lower.exp_m1(),
+        upper: upper.exp_m1(),
+        p_slower: of.p_above(),
+        p_faster: of.p_below(),
+    }
+}

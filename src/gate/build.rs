@@ -1,0 +1,180 @@
+//! From a source to a program: checked out by git in a worktree, built by cargo, kept by what went into it.
+
+mod cargo;
+mod error;
+mod shelf;
+mod tool;
+mod worktree;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+pub use error::{BuildError, Exit};
+use shelf::{Shelf, hash_of};
+pub(in crate::gate) use tool::{Said, Tool};
+use worktree::Workshop;
+
+use super::source::{Kind, Layout, Pin, Project, Source, What};
+use crate::record::Side;
+
+/// A program that can be measured.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Where it is.
+    pub program: PathBuf,
+    /// What the record says of it.
+    pub side: Side,
+    /// Whether it had been built before, from the same content by the same compiler with the same settings.
+    pub cached: bool,
+}
+
+impl Project {
+    /// Builds a source, optimised, or takes it from those that were built before. With `copy` it is the arm that must
+    /// show no difference: the same once more in another worktree, so that the compiler makes it anew; of a program
+    /// that was given as a path, a copy of the file. Lines that cargo says meanwhile go to `progress`.
+    ///
+    /// The target folder keeps dependencies and programs. Worktrees are removed from it, also after an error.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the source does not build, with the compiler's first error; where a dependency cannot be
+    /// set to its version, with cargo's reason; where the target folder cannot be written; and after an interrupt, once
+    /// cargo and all that it started have ended.
+    pub fn build(
+        &self,
+        source: &Source,
+        copy: bool,
+        progress: &dyn Fn(&str),
+    ) -> Result<Built, BuildError> {
+        let mut built = match &source.kind {
+            Kind::Program(path) if copy => self.copy_of(path, source)?,
+            Kind::Program(path) => {
+                let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
+                Built { program: path.clone(), side: side(source, hash), cached: true }
+            }
+            Kind::Tree { checkout, pins, .. } => {
+                self.layout()?.build(source, checkout, pins, copy, progress)?
+            }
+        };
+        if copy {
+            built.side.about = match source.kind {
+                Kind::Program(_) => format!("a copy of {}", built.side.about),
+                Kind::Tree { .. } => format!("{}, built once more", built.side.about),
+            };
+        }
+        Ok(built)
+    }
+
+    fn copy_of(&self, path: &Path, source: &Source) -> Result<Built, BuildError> {
+        // Two built programs can be compared where there is no project, and so no target folder.
+        let gate = self.layout().map_or_else(|_| folder_without_project(), Layout::gate);
+        let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
+        let programs = Shelf::in_folder(&gate);
+        let key = format!("{hash}-copy");
+        if let Some((program, hash)) = programs.find(&key) {
+            return Ok(Built { program, side: side(source, hash), cached: true });
+        }
+        let (program, hash) = programs.put(&key, path, &source.about)?;
+        Ok(Built { program, side: side(source, hash), cached: false })
+    }
+}
+
+/// Says so where both sides are one program. That is allowed: it shows what the gate makes of no change.
+pub fn note_same_program(base: &Built, head: &mut Built) {
+    if base.side.program_sha256 == head.side.program_sha256 {
+        head.side.about.push_str(", the same program as the base");
+    }
+}
+
+impl Layout {
+    fn build(
+        &self,
+        source: &Source,
+        checkout: &str,
+        pins: &[Pin],
+        copy: bool,
+        progress: &dyn Fn(&str),
+    ) -> Result<Built, BuildError> {
+        let gate = self.gate();
+        let lent = self.lent_lock(checkout)?;
+        let key = shelf::key(self, checkout, pins, lent.as_deref(), copy)?;
+        let programs = Shelf::in_folder(&gate);
+        let ready = |(program, hash), cached| {
+            let mut side = side(source, hash);
+            if lent.is_some() {
+                side.about.push_str(", which has no Cargo.lock and was built with the one here");
+            }
+            Built { program, side, cached }
+        };
+        if let Some(found) = programs.find(&key) {
+            return Ok(ready(found, true));
+        }
+        let workshop = Workshop::enter(&self.repository, &gate, progress)?;
+        // Whoever held the workshop may have built the same.
+        if let Some(found) = programs.find(&key) {
+            return Ok(ready(found, true));
+        }
+        let worktree = workshop.check_out(checkout, &key[..16])?;
+        let folder = worktree.folder.join(&self.inside);
+        let who = who(source);
+        if !folder.join("Cargo.toml").is_file() {
+            let inside = self.inside.join("Cargo.toml");
+            let message =
+                format!("{who} has no {}; name one that has the project", inside.display());
+            return Err(BuildError::usage(message));
+        }
+        if let Some(lent) = &lent {
+            let path = folder.join("Cargo.lock");
+            fs::write(&path, lent).map_err(|error| BuildError::writing(&path, &error))?;
+        }
+        cargo::set(&folder, pins, progress)?;
+        let built = cargo::build(self, &folder, &who, progress)?;
+        Ok(ready(programs.put(&key, &built, &source.about)?, false))
+    }
+
+    /// The lock file that lies here, where the tree has none: many libraries do not commit theirs. Without it the two
+    /// sides would get whatever versions are the newest at the moment.
+    fn lent_lock(&self, checkout: &str) -> Result<Option<Vec<u8>>, BuildError> {
+        let path = self.inside.join("Cargo.lock");
+        let object = format!("{checkout}:{}", path.display());
+        let has = Tool::git(&self.repository).args(["cat-file", "-e", &object]).run()?.ok;
+        Ok(if has { None } else { fs::read(self.workspace.join("Cargo.lock")).ok() })
+    }
+}
+
+fn side(source: &Source, program_sha256: String) -> Side {
+    let (commit, uncommitted, dependencies) = match &source.kind {
+        Kind::Program(_) => (None, false, Vec::new()),
+        Kind::Tree { commit, uncommitted, pins, .. } => (
+            Some(commit.clone()),
+            *uncommitted,
+            pins.iter().map(|pin| format!("{}@{}", pin.name, pin.version)).collect(),
+        ),
+    };
+    let (name, about) = (source.name.clone(), source.about.clone());
+    Side { name, about, commit, uncommitted, dependencies, program_sha256 }
+}
+
+/// A source, as errors call it.
+fn who(source: &Source) -> String {
+    match &source.kind {
+        Kind::Tree { pins, .. } if !pins.is_empty() => {
+            format!("the working tree with {}", source.name)
+        }
+        _ if source.name == super::source::WORKING_TREE => "the working tree".into(),
+        _ => format!("the revision `{}`", source.name),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> BuildError {
+    BuildError::usage(format!("cannot read {}: {error}", path.display()))
+}
+
+/// Where copies are kept if there is no target folder.
+fn folder_without_project() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || env::home_dir().map(|home| home.join(".cache"));
+    cache.or_else(home).unwrap_or_else(env::temp_dir).join("paceline/gate")
+}

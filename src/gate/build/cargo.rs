@@ -1,0 +1,175 @@
+//! What cargo is asked for, and what it answers: dependencies set to versions, and one optimised program.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{
+    super::source::{Lock, Pin},
+    BuildError, Layout, Said, Tool, What,
+};
+
+/// Lines of what cargo says that go into an error.
+const MOST_LINES: usize = 30;
+
+/// A line of `--message-format=json`, as far as it matters here.
+#[derive(Deserialize)]
+#[serde(tag = "reason")]
+enum Message {
+    #[serde(rename = "compiler-message")]
+    Diagnosed { message: Diagnostic },
+    #[serde(rename = "compiler-artifact")]
+    Made { package_id: String, target: Target, executable: Option<PathBuf>, fresh: bool },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Sets dependencies to versions in the lock file of a worktree, which is made where there is none.
+pub(super) fn set(folder: &Path, pins: &[Pin], progress: &dyn Fn(&str)) -> Result<(), BuildError> {
+    if pins.is_empty() {
+        return Ok(());
+    }
+    if Lock::read(folder)?.is_none() {
+        let said = Tool::cargo(folder).args(["generate-lockfile"]).watched(progress)?;
+        if !said.ok {
+            let message =
+                format!("cargo cannot make a lock file; it says:\n{}", excerpt(&said.err));
+            return Err(BuildError::of_tool(&said.err, folder, BuildError::usage(message)));
+        }
+    }
+    for pin in pins {
+        let lock = read_lock(folder)?;
+        lock.check(pin)?;
+        let cargo = Tool::cargo(folder).args(["update", "-p", &lock.spec(pin)]);
+        let said = cargo.args(["--precise", &pin.version]).watched(progress)?;
+        if !said.ok {
+            let Pin { name, version } = pin;
+            let message = format!(
+                "{name} cannot be set to {version} here; give a version that the others allow. cargo says:\n{}",
+                excerpt(&said.err)
+            );
+            return Err(BuildError::of_tool(&said.err, folder, BuildError::usage(message)));
+        }
+    }
+    // A later one may have moved an earlier one.
+    let lock = read_lock(folder)?;
+    match pins.iter().find(|pin| !lock.holds(pin)) {
+        None => Ok(()),
+        Some(Pin { name, version }) => Err(BuildError::usage(format!(
+            "{name} did not stay at {version} with the other versions; give versions that go together"
+        ))),
+    }
+}
+
+fn read_lock(folder: &Path) -> Result<Lock, BuildError> {
+    Lock::read(folder)?.ok_or_else(|| {
+        BuildError::usage("cargo made no lock file; run `cargo generate-lockfile` here")
+    })
+}
+
+/// Builds what is asked for, from the worktree in `folder`, and returns the program's path. All worktrees share a
+/// folder for what is built, so that dependencies are compiled once; the packages of a worktree are compiled always.
+pub(super) fn build(
+    layout: &Layout,
+    folder: &Path,
+    who: &str,
+    progress: &dyn Fn(&str),
+) -> Result<PathBuf, BuildError> {
+    let cargo = |args: &[&str]| {
+        Tool::cargo(folder).args(args).env("CARGO_TARGET_DIR", layout.gate().join("build"))
+    };
+    let what = match &layout.what {
+        What::Bin(name) => ["build", "--release", "--bin", name],
+        What::Bench(name) => ["bench", "--no-run", "--bench", name],
+    };
+    for last in [false, true] {
+        let package = ["-p", &layout.package, "--message-format=json"];
+        let said = cargo(&what).args(package).watched(progress)?;
+        let messages: Vec<_> =
+            said.out.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        if !said.ok {
+            return Err(failure(layout, who, &said, &messages));
+        }
+        let stale = kept(&messages);
+        if stale.is_empty() || last {
+            return program(layout, &messages).ok_or_else(|| {
+                BuildError::internal(format!(
+                    "cargo built {who} but named no program; update cargo"
+                ))
+            });
+        }
+        // cargo goes by the times of files. Where the clock was set back, it takes this worktree for the last one.
+        for package in stale {
+            cargo(&["clean", "--release", "-p", package]).run()?;
+        }
+    }
+    Err(BuildError::interrupted())
+}
+
+/// Packages of the worktree that cargo did not compile.
+fn kept(messages: &[Message]) -> Vec<&str> {
+    let of = |message| match message {
+        &Message::Made { ref package_id, fresh: true, .. } => Some(package_id.as_str()),
+        _ => None,
+    };
+    let mut kept: Vec<_> =
+        messages.iter().filter_map(of).filter(|id| id.starts_with("path+")).collect();
+    kept.dedup();
+    kept
+}
+
+fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
+    let (wanted_kind, wanted) = match &layout.what {
+        What::Bin(name) => ("bin", name),
+        What::Bench(name) => ("bench", name),
+    };
+    messages.iter().find_map(|message| match message {
+        Message::Made { target, executable, .. }
+            if target.name == *wanted && target.kind.iter().any(|kind| kind == wanted_kind) =>
+        {
+            executable.clone()
+        }
+        _ => None,
+    })
+}
+
+fn failure(layout: &Layout, who: &str, said: &Said, messages: &[Message]) -> BuildError {
+    let first = messages.iter().find_map(|message| match message {
+        Message::Diagnosed { message } if message.level.starts_with("error") => {
+            message.rendered.as_deref()
+        }
+        _ => None,
+    });
+    let message = match first {
+        Some(error) => {
+            format!("{who} does not build; the compiler's first error is\n{}", error.trim_end())
+        }
+        None => format!("{who} does not build; cargo says\n{}", excerpt(&said.err)),
+    };
+    let mut all = said.err.clone();
+    all.extend(first.map(str::to_owned));
+    BuildError::of_tool(&all, &layout.target, BuildError::usage(message))
+}
+
+/// What cargo said from its first error on.
+fn excerpt(lines: &[String]) -> String {
+    let start = lines.iter().position(|line| line.starts_with("error")).unwrap_or(0);
+    lines[start..]
+        .iter()
+        .take(MOST_LINES)
+        .map(|line| line.trim_end())
+        .collect::<Vec<_>>()
+        .join("\n")
+}

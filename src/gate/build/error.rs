@@ -1,0 +1,103 @@
+//! Why a side of the gate could not be had: one sentence, and the exit code that it is.
+
+use std::{error::Error, fmt, io, path::Path};
+
+use crate::measure::interrupt::EXIT_CODE;
+
+/// Whose fault it is that there is no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The system's: a file that cannot be written, a full disk.
+    Internal,
+    /// What was asked for: a revision that does not exist or does not build, a folder without a project.
+    Usage,
+    /// Nobody's: Ctrl-C.
+    Interrupted,
+}
+
+impl Exit {
+    /// The exit code of the program.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Internal => 1,
+            Exit::Usage => 2,
+            Exit::Interrupted => EXIT_CODE,
+        }
+    }
+}
+
+/// Why there is no program to measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// Which exit code it is.
+    pub exit: Exit,
+    /// One lowercase sentence that says what to do. What the compiler said follows on lines of its own.
+    pub message: String,
+}
+
+impl BuildError {
+    pub(in crate::gate) fn usage(message: impl Into<String>) -> Self {
+        BuildError { exit: Exit::Usage, message: message.into() }
+    }
+
+    pub(in crate::gate) fn internal(message: impl Into<String>) -> Self {
+        BuildError { exit: Exit::Internal, message: message.into() }
+    }
+
+    pub(in crate::gate) fn interrupted() -> Self {
+        let message = "interrupted while building".into();
+        BuildError { exit: Exit::Interrupted, message }
+    }
+
+    /// A file or folder of the gate that cannot be written.
+    pub(in crate::gate) fn writing(path: &Path, error: &io::Error) -> Self {
+        let path = path.display();
+        BuildError::internal(if error.kind() == io::ErrorKind::StorageFull {
+            no_space(&path.to_string())
+        } else {
+            format!(
+                "cannot write to {path}: {error}; make it writable, or set CARGO_TARGET_DIR to a folder that is"
+            )
+        })
+    }
+
+    /// `otherwise`, unless what a tool said means that the disk is full.
+    pub(in crate::gate) fn of_tool(said: &[String], place: &Path, otherwise: BuildError) -> Self {
+        let full = said.iter().any(|line| line.contains("No space left on device"));
+        let place = place.display().to_string();
+        if full { BuildError::internal(no_space(&place)) } else { otherwise }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for BuildError {}
+
+fn no_space(place: &str) -> String {
+    format!(
+        "no space is left on the disk of {place}; free some, or set CARGO_TARGET_DIR to a folder on another disk"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full_whoever_noticed_it() {
+        let place = Path::new("/here");
+        let by_us = BuildError::writing(place, &io::ErrorKind::StorageFull.into());
+        let line = "error: failed to write `x`: No space left on device (os error 28)";
+        let by_tool = BuildError::of_tool(&[line.into()], place, BuildError::usage("other"));
+        assert_eq!(by_us, by_tool);
+        assert!(by_us.message.starts_with("no space is left on the disk of /here; free some"));
+        assert_eq!(by_us.exit.code(), 1);
+        let other = BuildError::of_tool(&["error: E1".into()], place, BuildError::usage("other"));
+        assert_eq!((other.exit.code(), other.message.as_str()), (2, "other"));
+    }
+}

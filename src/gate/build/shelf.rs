@@ -1,0 +1,202 @@
+//! Programs that were built, kept under a hash of all that went into them.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{BuildError, Layout, Pin, Tool, What};
+
+/// Settings of cargo and rustc that change what they make. Those that end in `_` are the beginnings of names.
+const SETTINGS: &[&str] = &[
+    "CARGO_BUILD_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "RUSTC",
+    "RUSTC_",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// Raised when programs are built otherwise from the same content.
+const FORM: &str = "1";
+
+/// What is written beside a program.
+#[derive(Serialize, Deserialize)]
+struct Label {
+    about: String,
+    program_sha256: String,
+}
+
+/// The folder of programs.
+pub(super) struct Shelf {
+    folder: PathBuf,
+}
+
+impl Shelf {
+    pub(super) fn in_folder(gate: &Path) -> Self {
+        Shelf { folder: gate.join("programs") }
+    }
+
+    /// A program and the hash of its file, unless it is not there or is not what was put there.
+    pub(super) fn find(&self, key: &str) -> Option<(PathBuf, String)> {
+        let place = self.folder.join(key);
+        let label: Label =
+            serde_json::from_slice(&fs::read(place.join("about.json")).ok()?).ok()?;
+        let program = place.join("program");
+        let hash = hash_of(&program).ok()?;
+        (hash == label.program_sha256).then_some((program, hash))
+    }
+
+    /// Copies a program there. Written aside and renamed, so that a program is whole or absent.
+    pub(super) fn put(
+        &self,
+        key: &str,
+        program: &Path,
+        about: &str,
+    ) -> Result<(PathBuf, String), BuildError> {
+        let aside = self.folder.join(format!("{key}.{}", process::id()));
+        let place = self.folder.join(key);
+        let put = || -> io::Result<String> {
+            fs::create_dir_all(&aside)?;
+            fs::copy(program, aside.join("program"))?;
+            let program_sha256 = hash_of(&aside.join("program"))?;
+            let label = Label { about: about.to_owned(), program_sha256: program_sha256.clone() };
+            fs::write(aside.join("about.json"), serde_json::to_vec_pretty(&label)?)?;
+            // What is there, if anything, was not found to be whole.
+            let _ = fs::remove_dir_all(&place);
+            fs::rename(&aside, &place)?;
+            Ok(program_sha256)
+        };
+        let hash = put().map_err(|error| {
+            let _ = fs::remove_dir_all(&aside);
+            BuildError::writing(&self.folder, &error)
+        })?;
+        Ok((place.join("program"), hash))
+    }
+}
+
+/// The hash of all that goes into a program: the tree, the dependencies that were set, a lock file that is lent to it,
+/// the compiler, what is built, the settings of cargo and rustc; and whether it is the copy.
+pub(super) fn key(
+    layout: &Layout,
+    checkout: &str,
+    pins: &[Pin],
+    lent: Option<&[u8]>,
+    copy: bool,
+) -> Result<String, BuildError> {
+    let tree = Tool::git(&layout.repository).args(["rev-parse", &format!("{checkout}^{{tree}}")]);
+    let rustc = Tool::new("rustc", &layout.workspace).args(["-vV"]).run()?;
+    if !rustc.ok {
+        let reason = rustc.reason();
+        return Err(BuildError::usage(format!(
+            "`rustc -vV` failed, mend the tool chain: {reason}"
+        )));
+    }
+    let (profile, target) = match &layout.what {
+        What::Bin(name) => ("release", name),
+        What::Bench(name) => ("bench", name),
+    };
+    let inside = layout.inside.to_string_lossy();
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    for text in [FORM, tree.run()?.line(), &inside, &layout.package, profile, target] {
+        part(text.as_bytes());
+    }
+    part(rustc.out.join("\n").as_bytes());
+    part(lent.unwrap_or_default());
+    part(if copy { b"copy" } else { b"" });
+    let mut pins = pins.to_vec();
+    pins.sort();
+    for Pin { name, version } in &pins {
+        part(format!("{name}@{version}").as_bytes());
+    }
+    for (name, value) in settings() {
+        part(format!("{name}={value}").as_bytes());
+    }
+    for path in configurations(&layout.workspace) {
+        part(&fs::read(path).unwrap_or_default());
+    }
+    Ok(digits(hash))
+}
+
+/// The hash of a file.
+pub(super) fn hash_of(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(digits(hash))
+}
+
+fn digits(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+fn settings() -> Vec<(String, String)> {
+    let counts = |name: &str| {
+        // Where it is built does not change what is built.
+        name != "CARGO_TARGET_DIR"
+            && SETTINGS
+                .iter()
+                .any(|known| name == *known || (known.ends_with('_') && name.starts_with(known)))
+    };
+    let of = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    };
+    let mut found: Vec<_> = env::vars_os().map(of).filter(|(name, _)| counts(name)).collect();
+    found.sort();
+    found
+}
+
+/// cargo's own files of settings that hold for worktrees below the workspace, whether git has them or not.
+fn configurations(workspace: &Path) -> impl Iterator<Item = PathBuf> {
+    let homes = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = homes.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let folders = workspace.ancestors().map(|folder| folder.join(".cargo")).chain(home);
+    folders.flat_map(|folder| [folder.join("config.toml"), folder.join("config")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_what_was_put_there_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::in_folder(folder.path());
+        let file = folder.path().join("some");
+        fs::write(&file, "program").unwrap();
+        assert_eq!(shelf.find("key"), None);
+        let put = shelf.put("key", &file, "some program").unwrap();
+        assert_eq!(shelf.find("key"), Some(put.clone()));
+        assert_eq!(put.1.len(), 64);
+        fs::write(&put.0, "torn").unwrap();
+        assert_eq!(shelf.find("key"), None);
+        assert_eq!(shelf.put("key", &file, "some program").unwrap(), put, "it is put there anew");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("some");
+        fs::write(&file, "program").unwrap();
+        let error = Shelf::in_folder(&file).put("key", &file, "").unwrap_err();
+        assert_eq!(error.exit.code(), 1);
+        assert!(error.message.starts_with("cannot write to "), "{error}");
+        assert!(error.message.contains("CARGO_TARGET_DIR"), "{error}");
+    }
+}

@@ -1,0 +1,199 @@
+//! git and cargo as child processes: a group of their own, lines as they come, an end when an interrupt comes.
+
+use std::{
+    ffi::OsStr,
+    io::{self, BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::BuildError;
+use crate::measure::interrupt::interrupted;
+
+/// How often whoever waits for a tool looks whether it was interrupted.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A call of git or cargo.
+pub(in crate::gate) struct Tool {
+    name: &'static str,
+    command: Command,
+    minds_interrupts: bool,
+}
+
+/// What a tool said.
+#[derive(Debug, Default)]
+pub(in crate::gate) struct Said {
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// Lines of its standard output.
+    pub out: Vec<String>,
+    /// Lines of its standard error.
+    pub err: Vec<String>,
+}
+
+impl Said {
+    /// The first line of its output.
+    pub(in crate::gate) fn line(&self) -> &str {
+        self.out.first().map_or("", |line| line.as_str())
+    }
+
+    /// Its reason in one line: the one that says so, otherwise the first.
+    pub(in crate::gate) fn reason(&self) -> &str {
+        let says = |line: &&String| line.starts_with("fatal:") || line.starts_with("error");
+        let line = self.err.iter().find(says).or(self.err.first());
+        line.map_or("it gave no reason", |line| line.as_str())
+    }
+}
+
+impl Tool {
+    /// git in a folder. Where a hook of git called us, its repository is not taken for the one of the folder; hooks of
+    /// the user are not run.
+    pub(in crate::gate) fn git(folder: &Path) -> Self {
+        let mut tool = Tool::new("git", folder).args(["-c", "core.hooksPath=/dev/null"]);
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+            tool.command.env_remove(name);
+        }
+        tool
+    }
+
+    /// cargo in a folder.
+    pub(in crate::gate) fn cargo(folder: &Path) -> Self {
+        Tool::new("cargo", folder).env("CARGO_TERM_COLOR", "never")
+    }
+
+    /// Any other tool in a folder.
+    pub(in crate::gate) fn new(name: &'static str, folder: &Path) -> Self {
+        let mut command = Command::new(name);
+        // Reasons are looked for in what tools say, so they must say it in English.
+        command.current_dir(folder).env("LC_ALL", "C").process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Tool { name, command, minds_interrupts: true }
+    }
+
+    pub(in crate::gate) fn args<A: AsRef<OsStr>>(
+        mut self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub(in crate::gate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// It goes on after an interrupt: it clears away.
+    pub(in crate::gate) fn despite_interrupts(mut self) -> Self {
+        self.minds_interrupts = false;
+        self
+    }
+
+    /// Runs it, whatever its exit code.
+    pub(in crate::gate) fn run(self) -> Result<Said, BuildError> {
+        self.watched(&|_| ())
+    }
+
+    /// Runs it; lines of its standard error go to `progress` too.
+    pub(in crate::gate) fn watched(mut self, progress: &dyn Fn(&str)) -> Result<Said, BuildError> {
+        if self.minds_interrupts && interrupted() {
+            return Err(BuildError::interrupted());
+        }
+        let mut child = self.command.spawn().map_err(|error| self.missing(&error))?;
+        let (lines, heard) = mpsc::channel();
+        forward(child.stdout.take(), lines.clone(), Line::Out);
+        forward(child.stderr.take(), lines, Line::Err);
+        let mut said = Said::default();
+        loop {
+            match heard.recv_timeout(GLANCE) {
+                Ok(Line::Out(line)) => said.out.push(line),
+                Ok(Line::Err(line)) => {
+                    progress(line.trim());
+                    said.err.push(line);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                // What it started may hold its output open after its end: a server of sccache, for one.
+                Err(RecvTimeoutError::Timeout) if matches!(child.try_wait(), Ok(Some(_))) => break,
+                Err(RecvTimeoutError::Timeout) => (),
+            }
+            if self.minds_interrupts && interrupted() {
+                end(&mut child);
+                return Err(BuildError::interrupted());
+            }
+        }
+        let status = child.wait();
+        said.ok = status.is_ok_and(|status| status.success());
+        Ok(said)
+    }
+
+    fn missing(&self, error: &io::Error) -> BuildError {
+        let name = self.name;
+        BuildError::usage(if error.kind() == io::ErrorKind::NotFound {
+            format!("`{name}` was not found; install it, or give paths of built programs")
+        } else {
+            format!("`{name}` cannot be started: {error}")
+        })
+    }
+}
+
+enum Line {
+    Out(String),
+    Err(String),
+}
+
+fn forward(
+    from: Option<impl Read + Send + 'static>,
+    to: Sender<Line>,
+    line: impl Fn(String) -> Line + Send + 'static,
+) {
+    let Some(from) = from else { return };
+    thread::spawn(move || {
+        for bytes in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            if to.send(line(String::from_utf8_lossy(&bytes).into_owned())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// Ends a child and all that it started.
+fn end(child: &mut Child) {
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Said {
+        Tool::new("sh", Path::new("/")).args(["-c", script]).run().unwrap()
+    }
+
+    #[test]
+    fn what_a_tool_says_and_how_it_ended_is_told_apart() {
+        let said = shell("echo one; echo two >&2; exit 3");
+        assert_eq!((said.ok, said.line(), said.reason()), (false, "one", "two"));
+        assert!(shell("exit 0").ok);
+        assert_eq!(shell("echo warning: w >&2; echo fatal: f >&2; exit 1").reason(), "fatal: f");
+    }
+
+    #[test]
+    fn a_tool_that_leaves_a_server_behind_is_not_waited_for() {
+        let said = shell("sleep 5 & echo $!");
+        let server = Pid::from_raw(said.line().parse().unwrap()).unwrap();
+        rustix::process::kill_process(server, Signal::KILL).expect("it still ran");
+    }
+
+    #[test]
+    fn a_tool_that_is_not_installed_is_named() {
+        let error = Tool::new("no-such-tool", Path::new("/")).run().unwrap_err();
+        assert!(error.message.starts_with("`no-such-tool` was not found; install it"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether the machine disturbed a round: rules that cannot see which side is faster.
+
+use std::time::Duration;
+
+use crate::{
+    machine::CpuTicks,
+    measure::{Clocks, Usage, nanoseconds},
+    report::long,
+};
+
+/// What the machine shows at a moment.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    clocks: Clocks,
+    cpus: CpuTicks,
+    /// CPU time that we have used: this process, its children that have ended, the echo server.
+    ours_ns: u64,
+}
+
+/// The kernel counts the time of CPUs in ticks of 10 ms, on every Linux that matters here.
+const TICK_NS: f64 = 10e6;
+/// Fewer ticks than these are chance: each CPU's counter is off by one at both ends of a round.
+const CHANCE: f64 = 6.0;
+/// The share of all CPUs' time that may be given to other machines.
+const STOLEN: f64 = 0.1;
+/// The share of one CPU's time that other programs may use.
+const OTHERS: f64 = 0.4;
+/// How far clocks may go apart in a round.
+const APART: Duration = Duration::from_millis(50);
+
+impl Moment {
+    /// Now, where the echo server has used so much.
+    pub(super) fn now(echo: Duration) -> Self {
+        Moment {
+            clocks: Clocks::now(),
+            cpus: CpuTicks::now().unwrap_or_default(),
+            ours_ns: Usage::now().cpu_ns() + nanoseconds(echo),
+        }
+    }
+
+    /// Why what was measured between `before` and this moment does not count, if so.
+    pub(super) fn disturbed_since(&self, before: &Moment) -> Option<String> {
+        let steady = self.clocks.steady.saturating_sub(before.clocks.steady);
+        let boot = self.clocks.boot.saturating_sub(before.clocks.boot);
+        let suspended = boot.saturating_sub(steady);
+        if suspended > APART {
+            return Some(format!("the machine was suspended for {}", long(suspended)));
+        }
+        // As a sum on both sides, for the wall clock may have been set back.
+        let (wall, expected) = (self.clocks.wall, before.clocks.wall + boot);
+        let set = wall.abs_diff(expected);
+        if set > APART {
+            let way = if wall > expected { "forward" } else { "back" };
+            return Some(format!("the wall clock was set {way} by {}", long(set)));
+        }
+        let cpus = self.cpus.since(before.cpus);
+        let all = (cpus.busy + cpus.stolen + cpus.idle) as f64;
+        let stolen = cpus.stolen as f64;
+        if stolen > CHANCE.max(STOLEN * all) {
+            let percent = 100.0 * stolen / all;
+            return Some(format!("{percent:.0} % of CPU time was stolen by the hypervisor"));
+        }
+        let ours = self.ours_ns.saturating_sub(before.ours_ns) as f64 / TICK_NS;
+        let others = cpus.busy as f64 - ours;
+        let wall = all / cpus.cpus.max(1) as f64;
+        if others > CHANCE.max(OTHERS * wall) {
+            let percent = 100.0 * others / wall;
+            return Some(format!("other programs used {percent:.0} % of a CPU"));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calm() -> Moment {
+        let at = Duration::from_secs(1000);
+        Moment {
+            clocks: Clocks { steady: at, boot: at, wall: at * 1000 },
+            cpus: CpuTicks { busy: 500, stolen: 5, idle: 900, cpus: 2 },
+            ours_ns: 0,
+        }
+    }
+
+    /// A second later, in which we used a CPU.
+    fn later() -> Moment {
+        let second = Duration::from_secs(1);
+        let mut after = calm();
+        after.clocks.steady += second;
+        after.clocks.boot += second;
+        after.clocks.wall += second;
+        after.cpus.busy += 105;
+        after.cpus.idle += 95;
+        after.ours_ns += 1_000_000_000;
+        after
+    }
+
+    #[test]
+    fn a_calm_machine_disturbs_nothing_and_chance_does_not_either() {
+        assert_eq!(later().disturbed_since(&calm()), None);
+        let mut short = calm();
+        short.cpus.busy += 5;
+        short.cpus.stolen += 5;
+        assert_eq!(short.disturbed_since(&calm()), None);
+    }
+
+    #[test]
+    fn a_machine_that_was_suspended_or_whose_clock_was_set_disturbs_a_round() {
+        let mut after = later();
+        after.clocks.boot += Duration::from_secs(3600);
+        after.clocks.wall += Duration::from_secs(3600);
+        let why = after.disturbed_since(&calm()).unwrap();
+        assert!(why.contains("suspended for 60.0 min"), "{why}");
+        let mut after = later();
+        after.clocks.wall -= Duration::from_secs(7);
+        let why = after.disturbed_since(&calm()).unwrap();
+        assert!(why.contains("set back by 7.00 s"), "{why}");
+    }
+
+    #[test]
+    fn stolen_time_and_other_programs_disturb_a_round() {
+        let mut after = later();
+        after.cpus.stolen += 40;
+        let why = after.disturbed_since(&calm()).unwrap();
+        assert!(why.contains("17 % of CPU time was stolen"), "{why}");
+        let mut after = later();
+        after.cpus.busy += 90;
+        after.cpus.idle -= 90;
+        let why = after.disturbed_since(&calm()).unwrap();
+        assert!(why.contains("other programs used 95 % of a CPU"), "{why}");
+    }
+}

@@ -1,0 +1,181 @@
+//! What counts as a change, for each cell: margins, from the command line or a file.
+
+use std::path::Path;
+
+use regex::Regex;
+use serde::Deserialize;
+
+/// What counts as a change in a cell. All are shares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Margin {
+    /// Less is never called a change.
+    pub margin: f64,
+    /// So much must have been visible before a cell is called not regressed.
+    pub clear: f64,
+    /// The standard deviation that the layout of code gives, where it is known.
+    pub layout_sd: f64,
+}
+
+impl Default for Margin {
+    fn default() -> Self {
+        Margin { margin: 0.03, clear: 0.05, layout_sd: 0.0 }
+    }
+}
+
+/// Margins of all cells.
+#[derive(Clone, Debug, Default)]
+pub struct Margins {
+    of_all: Margin,
+    of_some: Vec<(Regex, Given)>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    margin: Option<String>,
+    clear_margin: Option<String>,
+    layout_sd: Option<String>,
+    #[serde(default)]
+    cell: Vec<OfCell>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfCell {
+    name: String,
+    margin: Option<String>,
+    clear_margin: Option<String>,
+    layout_sd: Option<String>,
+}
+
+/// What a file or the command line says; the rest is as before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Such as `3%`.
+    pub margin: Option<String>,
+    /// Such as `5%`.
+    pub clear_margin: Option<String>,
+    /// Such as `1%`.
+    pub layout_sd: Option<String>,
+}
+
+impl Given {
+    fn over(&self, under: Margin) -> Result<Margin, String> {
+        let read = |text: &Option<String>, otherwise| match text {
+            Some(text) => percent(text),
+            None => Ok(otherwise),
+        };
+        let margin = Margin {
+            margin: read(&self.margin, under.margin)?,
+            clear: read(&self.clear_margin, under.clear)?,
+            layout_sd: read(&self.layout_sd, under.layout_sd)?,
+        };
+        if margin.clear < margin.margin || margin.margin <= 0.0 {
+            return Err(format!(
+                "a margin is over 0 % and at most the clear margin: {} % and {} % are not",
+                100.0 * margin.margin,
+                100.0 * margin.clear
+            ));
+        }
+        Ok(margin)
+    }
+}
+
+impl Margins {
+    /// Reads `file`, if there is one, and puts what the command line says over what it says of all cells.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the place in the file.
+    pub fn read(file: Option<&Path>, given: &Given) -> Result<Self, String> {
+        let text = match file {
+            Some(path) => {
+                let place = path.display();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| format!("cannot read {place}: {error}"))?;
+                parse(&text).map_err(|why| format!("{place}: {why}"))?
+            }
+            None => Text::default(),
+        };
+        let Text { margin, clear_margin, layout_sd, cell } = text;
+        let of_file = Given { margin, clear_margin, layout_sd };
+        let of_all = given.over(of_file.over(Margin::default())?)?;
+        let mut of_some = Vec::new();
+        for OfCell { name, margin, clear_margin, layout_sd } in cell {
+            let given = Given { margin, clear_margin, layout_sd };
+            let pattern = Regex::new(&format!("^(?:{name})$"))
+                .map_err(|_| format!("`{name}` is no regular expression"))?;
+            // A fault is to be told before anything is measured.
+            given.over(of_all).map_err(|why| format!("of `{name}`: {why}"))?;
+            of_some.push((pattern, given));
+        }
+        Ok(Margins { of_all, of_some })
+    }
+
+    /// Those of a cell: later entries of the file count over earlier ones.
+    #[must_use]
+    pub fn of(&self, cell: &str) -> Margin {
+        let found = self.of_some.iter().filter(|(pattern, _)| pattern.is_match(cell));
+        found.fold(self.of_all, |under, (_, given)| given.over(under).unwrap_or(under))
+    }
+}
+
+fn parse(text: &str) -> Result<Text, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        format!("line {line}: {}", error.message())
+    })
+}
+
+/// A share from `3%` or `3 %`.
+fn percent(text: &str) -> Result<f64, String> {
+    let digits = text.trim().strip_suffix('%').map(str::trim);
+    let number = digits.and_then(|digits| digits.parse::<f64>().ok());
+    match number.filter(|number| (0.0..=100.0).contains(number)) {
+        Some(number) => Ok(number / 100.0),
+        None => Err(format!("a margin is a percentage of 0% to 100%, such as 3%, not `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, given: &Given) -> Result<Margins, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Margins::read(Some(file.path()), given)
+    }
+
+    #[test]
+    fn a_cells_margin_is_that_of_the_last_entry_that_names_it() {
+        let text = "margin = \"2%\"\n[[cell]]\nname = 'echo/.*'\nmargin = \"4%\"\nclear_margin = \"8 %\"\n[[cell]]\nname = '.*/may/.*'\nlayout_sd = \"1%\"\n";
+        let margins = read(text, &Given::default()).unwrap();
+        assert_eq!(margins.of("cpu/tokio/4"), Margin { margin: 0.02, clear: 0.05, layout_sd: 0.0 });
+        assert_eq!(
+            margins.of("echo/may/10"),
+            Margin { margin: 0.04, clear: 0.08, layout_sd: 0.01 }
+        );
+        assert_eq!(margins.of("my-echo/x").margin, 0.02, "a name is matched as a whole");
+    }
+
+    #[test]
+    fn the_command_line_counts_over_what_the_file_says_of_all() {
+        let given = Given { margin: Some("1%".into()), ..Given::default() };
+        assert_eq!(read("margin = \"2%\"", &given).unwrap().of("x").margin, 0.01);
+    }
+
+    #[test]
+    fn faults_name_the_line_and_what_is_right() {
+        let none = Given::default();
+        let why = read("margin = \"2%\"\nfoo = [\n", &none).unwrap_err();
+        assert!(why.contains("line 2") || why.contains("line 3"), "{why}");
+        assert!(read("margin = \"x\"", &none).unwrap_err().contains("such as 3%"));
+        assert!(read("margin = \"9%\"", &none).unwrap_err().contains("at most the clear margin"));
+        assert!(read("[[cell]]\nname = '('\n", &none).unwrap_err().contains("regular expression"));
+        assert!(read("marge = \"9%\"", &none).is_err(), "an unknown key is no setting");
+        assert!(
+            Margins::read(Some(Path::new("/nowhere")), &none).unwrap_err().contains("/nowhere")
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! A round: a fresh process of each side, slices of the same work in turns, one side running while the others wait.
+
+use std::time::Duration;
+
+use super::subject::{Arm, Subject, memory};
+use crate::{
+    measure::{Distribution, Fault, Host, HostError, nanoseconds},
+    record::{Metric, Shown},
+    run::shuffled,
+    session::Session,
+    stats::median_and_range,
+};
+
+/// The base, the head, and the base's copy, in this order.
+pub(super) const SIDES: [&str; 3] = ["base", "head", "copy of the base"];
+pub(super) const BASE: usize = 0;
+pub(super) const HEAD: usize = 1;
+pub(super) const COPY: usize = 2;
+
+/// What is done in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// Slices of each side.
+    pub(super) slices: u32,
+    /// Batches of a slice.
+    pub(super) iterations: u64,
+    /// Batches of a slice in which the latency of jobs is recorded; 0 where nobody asks for it.
+    pub(super) recorded: u64,
+}
+
+/// Why a round has no figures.
+#[derive(Debug)]
+pub(super) struct Lost {
+    /// Whose process it was.
+    pub(super) side: usize,
+    /// What came of it.
+    pub(super) error: HostError,
+}
+
+impl Lost {
+    /// Whether it ran and was not what its label says.
+    pub(super) fn is_invalid(&self) -> bool {
+        matches!(self.error, HostError::Fault(Fault::Invalid(_)))
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", SIDES[self.side], self.error)
+    }
+}
+
+/// A prepared and warm process of a side.
+struct Warm {
+    host: Host,
+    shown: Shown,
+    recorded: Vec<Distribution>,
+}
+
+/// Runs a round. `seed` orders its processes and its slices.
+pub(super) fn round(
+    subject: &Subject<'_>,
+    arms: &[Arm],
+    session: &Session,
+    pace: Pace,
+    seed: u64,
+    patience: Duration,
+) -> Result<Vec<Shown>, Lost> {
+    let mut sides: Vec<Option<Warm>> = arms.iter().map(|_| None).collect();
+    for side in shuffled(arms.len(), seed) {
+        sides[side] = Some(warm(subject, &arms[side], session, pace, side, patience)?);
+    }
+    let mut sides: Vec<Warm> = sides.into_iter().flatten().collect();
+    let lost = |side, error| Lost { side, error };
+    for side in turns(sides.len(), pace.slices, seed) {
+        let Warm { host, shown, .. } = &mut sides[side];
+        let (times, used) =
+            host.rounds(pace.iterations, patience).map_err(|error| lost(side, error))?;
+        shown.slices_ns.push(nanoseconds(times.iter().sum()));
+        shown.cpu_ns += used.cpu_ns();
+    }
+    if pace.recorded > 0 {
+        for side in turns(sides.len(), RECORDED_SLICES, seed) {
+            let Warm { host, recorded, .. } = &mut sides[side];
+            let found = host.record(pace.recorded, patience).map_err(|error| lost(side, error))?;
+            recorded.extend(found.latency);
+        }
+    }
+    let finish = |Warm { mut shown, recorded, .. }| {
+        let latency = Distribution::merged(recorded.iter());
+        shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
+        shown
+    };
+    Ok(sides.into_iter().map(finish).collect())
+}
+
+/// Slices in which latency is recorded, of each side.
+pub(super) const RECORDED_SLICES: u32 = 2;
+
+/// Whose turn it is: each block of two is an order and its reverse, as in ABBA, so that a drift hits all alike.
+fn turns(sides: usize, slices: u32, seed: u64) -> Vec<usize> {
+    let mut turns = Vec::new();
+    for slice in 0..slices {
+        let mut order = shuffled(sides, seed.wrapping_add(u64::from(slice / 2)));
+        if slice % 2 == 1 {
+            order.reverse();
+        }
+        turns.extend(order);
+    }
+    turns
+}
+
+/// A fresh process: its first batch is watched, and tells its memory; a slice is thrown away.
+fn warm(
+    subject: &Subject<'_>,
+    arm: &Arm,
+    session: &Session,
+    pace: Pace,
+    side: usize,
+    patience: Duration,
+) -> Result<Warm, Lost> {
+    let lost = |error| Lost { side, error };
+    let mut host = subject.start(arm, session, patience).map_err(lost)?;
+    let attest = host.attest(patience).map_err(lost)?;
+    host.rounds(pace.iterations, patience).map_err(lost)?;
+    let shown = Shown { memory_bytes: memory(&attest), ..Shown::default() };
+    Ok(Warm { host, shown, recorded: Vec::new() })
+}
+
+/// A side's figure in a round, in the unit of the metric; `None` where there is none, or nothing of it.
+pub(super) fn figure(metric: Metric, shown: &Shown, jobs: u64, iterations: u64) -> Option<f64> {
+    let of_slice = jobs as f64 * iterations as f64;
+    let slices = shown.slices_ns.len() as f64;
+    let found = match metric {
+        Metric::Throughput => {
+            let times: Vec<f64> = shown.slices_ns.iter().map(|ns| *ns as f64).collect();
+            (!times.is_empty()).then(|| median_and_range(&times).0 / of_slice)
+        }
+        Metric::Cpu => Some(shown.cpu_ns as f64 / (of_slice * slices)),
+        Metric::P50 => shown.latency_ns.map(|(p50, _)| p50 as f64),
+        Metric::P99 => shown.latency_ns.map(|(_, p99)| p99 as f64),
+        Metric::Memory => shown.memory_bytes.map(|bytes| bytes as f64 / jobs as f64),
+    };
+    found.filter(|value| value.is_finite() && *value > 0.0)
+}
+
+/// `ln(other / base)` of a round: of throughput the median over slices, each with the slice of its turn.
+pub(super) fn log_ratio(metric: Metric, base: &Shown, other: &Shown) -> Option<f64> {
+    if metric == Metric::Throughput {
+        let ratios = slice_ratios(base, other);
+        return (!ratios.is_empty()).then(|| median_and_range(&ratios).0);
+    }
+    // Of one round: jobs and batches are the same on both sides and drop out.
+    let ratio = figure(metric, other, 1, 1)?.ln() - figure(metric, base, 1, 1)?.ln();
+    ratio.is_finite().then_some(ratio)
+}
+
+/// `ln(other / base)` of each slice.
+pub(super) fn slice_ratios(base: &Shown, other: &Shown) -> Vec<f64> {
+    let pairs = base.slices_ns.iter().zip(&other.slices_ns);
+    pairs
+        .map(|(base, other)| (*other as f64).ln() - (*base as f64).ln())
+        .filter(|x| x.is_finite())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_mirrored_in_blocks_of_two_and_every_side_has_as_many() {
+        for seed in 0..50 {
+            let turns = turns(3, 6, seed);
+            assert_eq!(turns.len(), 18);
+            for block in turns.chunks(6) {
+                let mut back = block[3..].to_vec();
+                back.reverse();
+                assert_eq!(block[..3], back[..]);
+            }
+            assert!((0..3).all(|side| turns.iter().filter(|turn| **turn == side).count() == 6));
+        }
+        let orders: std::collections::BTreeSet<_> = (0..50).map(|seed| turns(3, 1, seed)).collect();
+        assert!(orders.len() >= 5, "the seed orders them");
+    }
+
+    #[test]
+    fn swapping_the_sides_flips_the_sign_and_scaling_both_changes_nothing() {
+        let shown = |scale: u64| Shown {
+            slices_ns: [100, 140, 90].map(|ns| ns * scale).to_vec(),
+            cpu_ns: 77 * scale,
+            latency_ns: Some((5 * scale, 9 * scale)),
+            memory_bytes: Some(1000 * scale),
+        };
+        let mut other = shown(3);
+        other.slices_ns = vec![330, 500, 240];
+        for metric in Metric::ALL {
+            let there = log_ratio(metric, &shown(1), &other).unwrap();
+            let back = log_ratio(metric, &other, &shown(1)).unwrap();
+            assert!((there + back).abs() < 1e-12 && there > 0.9, "{metric:?}");
+        }
+        let (one, ten) = (shown(1), shown(10));
+        let mut other_ten = other.clone();
+        other_ten.slices_ns.iter_mut().for_each(|ns| *ns *= 10);
+        let (a, b) = (
+            log_ratio(Metric::Throughput, &one, &other),
+            log_ratio(Metric::Throughput, &ten, &other_ten),
+        );
+        assert!((a.unwrap() - b.unwrap()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_figure() {
+        let nothing = Shown::default();
+        assert!(Metric::ALL.iter().all(|metric| figure(*metric, &nothing, 10, 2).is_none()));
+        assert!(Metric::ALL.iter().all(|metric| log_ratio(*metric, &nothing, &nothing).is_none()));
+        let shown = Shown { slices_ns: vec![4_000, 6_000], cpu_ns: 20_000, ..nothing };
+        assert_eq!(figure(Metric::Throughput, &shown, 10, 2), Some(250.0));
+        assert_eq!(figure(Metric::Cpu, &shown, 10, 2), Some(500.0));
+    }
+}

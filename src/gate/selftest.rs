@@ -1,0 +1,297 @@
+//! The gate put to the test on this machine: how often it calls equal programs different, and how often it finds what
+//! was planted.
+
+mod draw;
+mod kinds;
+
+pub use kinds::own_cells;
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Arm, Margin, Margins, NoGate, Order, Outcome, Subject, default_cells, gate};
+use crate::{
+    compare::{Sample, judge},
+    job::mix,
+    machine::fingerprint,
+    measure::{Half, Program, interrupt::interrupted, now, utc},
+    models::MODELS,
+    record::{Equal, Gate, GateCell, Metric, Overall, Planted, SelfTest, Share, Side, Verdict},
+    stats::median_and_range,
+    workloads,
+};
+use draw::Draw;
+use kinds::{KINDS, NEIGHBOUR, PLANTED, name};
+
+/// What to test with.
+pub struct Trial {
+    /// The time for all.
+    pub budget: Duration,
+    /// Suites of equal programs, at most.
+    pub suites: u32,
+    /// What shuffles and resamples.
+    pub seed: u64,
+    /// This program twice, and a copy of it.
+    pub programs: [Program; 3],
+    /// Where records go.
+    pub results: PathBuf,
+}
+
+/// Seconds of a gate of one cell.
+const GATE: Duration = Duration::from_secs(20);
+/// Rounds of a cell of a suite.
+const ROUNDS: u32 = 20;
+/// Suites, and gates, drawn from recorded rounds.
+const DRAWN: u64 = 200;
+/// How the budget is divided: planted slowdowns, equal programs, the neighbour.
+const SHARES: [f64; 3] = [0.50, 0.40, 0.10];
+
+/// Runs it. What does not fit into the budget is left out, and its numbers of cases say so.
+///
+/// # Errors
+///
+/// Returns why nothing could be measured.
+pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
+    let start = now();
+    let mut done = SelfTest {
+        started: utc(),
+        fingerprint: fingerprint(),
+        gate_seconds: GATE.as_secs_f64(),
+        ..SelfTest::default()
+    };
+    let until = |share: f64| start + trial.budget.mul_f64(share);
+    // What matters most comes first.
+    let wanted = [(5, 5), (10, 2), (2, 1), (3, 1), (1, 1), (20, 1), (0, 1)];
+    done.planted = planted(trial, &wanted, until(SHARES[0]))?;
+    done.equal = equal(trial, trial.suites, until(SHARES[0] + SHARES[1]))?;
+    if !interrupted() {
+        let _neighbour = Neighbour::start(&trial.programs[0])?;
+        done.planted_beside_neighbour = planted(trial, &[(5, 1)], until(1.0))?;
+        done.equal_beside_neighbour = equal(trial, 2, until(1.0))?;
+    }
+    done.judged_ms = judging_ms();
+    done.seconds = (now() - start).as_secs_f64();
+    done.interrupted = interrupted();
+    Ok(done)
+}
+
+/// An order of cells on this program and its copies.
+fn order<'a>(trial: &Trial, halves: [Half; 3], subjects: Vec<Subject<'a>>) -> Order<'a> {
+    let arm = |at: usize| Arm { program: trial.programs[at].clone(), half: halves[at] };
+    let side = |name: &str| Side {
+        name: name.into(),
+        about: "this program".into(),
+        commit: None,
+        uncommitted: false,
+        dependencies: vec![],
+        program_sha256: String::new(),
+    };
+    Order {
+        subjects,
+        workloads: &[],
+        models: MODELS.iter().collect(),
+        arms: [arm(0), arm(1), arm(2)],
+        sides: [side("base"), side("head")],
+        program: trial.programs[0].clone(),
+        metrics: vec![Metric::Throughput],
+        margins: Margins::default(),
+        budget: GATE,
+        rounds: None,
+        slices: None,
+        top_up: false,
+        seed: trial.seed,
+        results: trial.results.clone(),
+    }
+}
+
+/// Gates of one cell with slowdowns that are `wanted`: so many percent, and how often.
+fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<Planted>, NoGate> {
+    let mut gates: Vec<(u32, &str, Gate)> = Vec::new();
+    for (percent, times) in wanted {
+        for turn in 0..*times {
+            for kind in KINDS {
+                if interrupted() || now() + GATE > until {
+                    continue;
+                }
+                let subject = Subject::Own(name(kind, *percent));
+                let halves = [Half::Base, Half::Head, Half::Base];
+                let mut order = order(trial, halves, vec![subject]);
+                order.seed = mix(trial.seed ^ u64::from(turn * 1000 + percent));
+                match gate(order) {
+                    Ok(Outcome { gate, .. }) => gates.push((*percent, kind, gate)),
+                    // A machine so slow that no rounds fit: a gate that found nothing.
+                    Err(NoGate::TooShort(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    let mut rows = Vec::new();
+    for percent in PLANTED {
+        for kind in KINDS {
+            let of: Vec<&Gate> = gates
+                .iter()
+                .filter(|(p, k, _)| (*p, *k) == (percent, kind))
+                .map(|(_, _, gate)| gate)
+                .collect();
+            if !of.is_empty() {
+                rows.push(row(trial, kind, percent, &of));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn row(trial: &Trial, kind: &str, percent: u32, gates: &[&Gate]) -> Planted {
+    let cells: Vec<&GateCell> = gates.iter().flat_map(|gate| &gate.cells).collect();
+    let found = gates.iter().filter(|gate| gate.verdict == Overall::Regressed).count();
+    let truth = f64::from(percent) / 100.0;
+    let changes: Vec<_> = cells.iter().filter_map(|cell| cell.change).collect();
+    let covered = changes.iter().filter(|change| (change.lower..=change.upper).contains(&truth));
+    let middle = |values: Vec<f64>| {
+        if values.is_empty() { f64::NAN } else { median_and_range(&values).0 }
+    };
+    let rounds = middle(cells.iter().map(|cell| f64::from(cell.rounds)).collect()) as usize;
+    let pool: Vec<(f64, f64)> = cells.iter().flat_map(|cell| pairs(cell)).collect();
+    let mut draw = Draw::new(mix(trial.seed ^ u64::from(percent)));
+    let (mut alone, mut among) = (0, 0);
+    for _ in 0..DRAWN {
+        let (log_ratios, null) = draw.rounds(&pool, rounds);
+        let judged = judge(&[sample(&log_ratios, &null)], super::under_way::RATE);
+        alone += u64::from(judged[0].verdict == Some(Verdict::Regressed) && !judged[0].null_fired);
+        let judged = judge(&[sample(&log_ratios, &null)], super::under_way::RATE / 48.0);
+        among += u64::from(judged[0].verdict == Some(Verdict::Regressed));
+    }
+    Planted {
+        kind: kind.into(),
+        percent,
+        found: Share::new(found as u64, gates.len() as u64),
+        rounds: rounds as u32,
+        said_percent: 100.0 * middle(changes.iter().map(|change| change.share).collect()),
+        detectable_percent: 100.0 * middle(cells.iter().filter_map(|c| c.detectable).collect()),
+        drawn_found: Share::new(alone, DRAWN),
+        drawn_found_of_48: Share::new(among, DRAWN),
+        covered: Share::new(covered.count() as u64, changes.len() as u64),
+    }
+}
+
+fn pairs(cell: &GateCell) -> impl Iterator<Item = (f64, f64)> + '_ {
+    cell.log_ratios.iter().copied().zip(cell.null_log_ratios.iter().copied())
+}
+
+fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
+    let Margin { margin, clear, layout_sd } = Margin::default();
+    Sample { log_ratios, null, margin, clear_margin: clear, layout_sd }
+}
+
+/// Suites of the usual cells, all sides the same program.
+fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
+    let built_in = workloads::built_in();
+    let models: Vec<_> = MODELS.iter().collect();
+    let mut gates: Vec<Gate> = Vec::new();
+    for suite in 0..suites {
+        let longest = gates.iter().map(|gate| gate.seconds).fold(0.0, f64::max);
+        if interrupted() || now() + Duration::from_secs_f64(longest) > until {
+            break;
+        }
+        let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
+        let mut order = order(trial, [Half::Base; 3], subjects);
+        order.budget = until.saturating_duration_since(now()).max(GATE);
+        (order.rounds, order.slices) = (Some(ROUNDS), Some(2));
+        order.seed = mix(trial.seed.wrapping_add(u64::from(suite)));
+        gates.push(gate(order)?.gate);
+    }
+    gates.retain(|gate| !gate.interrupted);
+    let cells = || gates.iter().flat_map(|gate| &gate.cells).filter(|cell| cell.verdict.is_some());
+    let count = |verdict| gates.iter().filter(|gate| gate.verdict == verdict).count() as u64;
+    let of = gates.len() as u64;
+    let judged = cells().count() as u64;
+    let clear = cells().filter(|cell| cell.verdict == Some(Verdict::NotRegressed)).count();
+    let intervals: Vec<_> = cells().filter_map(|cell| cell.change).collect();
+    let covered = intervals.iter().filter(|c| (c.lower..=c.upper).contains(&0.0)).count();
+    let seconds: Vec<f64> = gates.iter().map(|gate| gate.seconds).collect();
+    let dropped: u64 = cells().map(|cell| u64::from(cell.dropped)).sum();
+    let kept: u64 = cells().map(|cell| u64::from(cell.rounds)).sum();
+    Ok(Equal {
+        cells: gates
+            .iter()
+            .map(|g| g.cells.iter().filter(|c| c.verdict.is_some()).count())
+            .max()
+            .unwrap_or(0),
+        rounds: ROUNDS,
+        seconds: if seconds.is_empty() { f64::NAN } else { median_and_range(&seconds).0 },
+        false_regressed: Share::new(count(Overall::Regressed), of),
+        environment: Share::new(count(Overall::EnvironmentInvalid), of),
+        drawn_false_regressed: drawn_suites(trial, &gates),
+        not_regressed: Share::new(clear as u64, judged),
+        covered: Share::new(covered as u64, intervals.len() as u64),
+        dropped: Share::new(dropped, dropped + kept),
+    })
+}
+
+/// Suites of rounds that are drawn, cell by cell, from those of all real suites.
+fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
+    let mut pools: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
+    for cell in gates.iter().flat_map(|gate| &gate.cells).filter(|cell| cell.verdict.is_some()) {
+        match pools.iter_mut().find(|(name, _)| *name == cell.cell) {
+            Some((_, pool)) => pool.extend(pairs(cell)),
+            None => pools.push((&cell.cell, pairs(cell).collect())),
+        }
+    }
+    if pools.is_empty() {
+        return Share::new(0, 0);
+    }
+    let mut draw = Draw::new(trial.seed);
+    let mut wrong = 0;
+    for _ in 0..DRAWN {
+        let drawn: Vec<(Vec<f64>, Vec<f64>)> =
+            pools.iter().map(|(_, pool)| draw.rounds(pool, ROUNDS as usize)).collect();
+        let samples: Vec<Sample<'_>> = drawn.iter().map(|(x, null)| sample(x, null)).collect();
+        let judged = judge(&samples, super::under_way::RATE);
+        let regressed = judged.iter().any(|cell| cell.verdict == Some(Verdict::Regressed));
+        wrong += u64::from(regressed && !judged.iter().any(|cell| cell.null_fired));
+    }
+    Share::new(wrong, DRAWN)
+}
+
+/// A process that computes in bursts, until it is dropped.
+struct Neighbour {
+    ends: std::sync::Arc<AtomicBool>,
+    busy: Option<thread::JoinHandle<()>>,
+}
+
+impl Neighbour {
+    fn start(program: &Program) -> Result<Self, NoGate> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let fault =
+            |error: &dyn std::fmt::Display| NoGate::Internal(format!("a neighbour: {error}"));
+        let mut host = program.host_of_own().map_err(|error| fault(&error))?;
+        host.prepare_own(NEIGHBOUR, Half::Base, PATIENCE).map_err(|error| fault(&error))?;
+        let ends = std::sync::Arc::new(AtomicBool::new(false));
+        let told = ends.clone();
+        let busy = thread::Builder::new()
+            .spawn(move || while !told.load(Relaxed) && host.rounds(1, PATIENCE).is_ok() {});
+        Ok(Neighbour { ends, busy: Some(busy.map_err(|error| fault(&error))?) })
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        self.ends.store(true, Relaxed);
+        let _ = self.busy.take().map(thread::JoinHandle::join);
+    }
+}
+
+/// How long it takes to judge 200 cells of 200 rounds, in milliseconds.
+fn judging_ms() -> f64 {
+    let mut draw = Draw::new(7);
+    let values: Vec<Vec<f64>> = (0..200).map(|_| draw.normal(200, 0.02)).collect();
+    let samples: Vec<Sample<'_>> = values.iter().map(|values| sample(values, values)).collect();
+    let start = now();
+    std::hint::black_box(judge(&samples, super::under_way::RATE));
+    (now() - start).as_secs_f64() * 1e3
+}

@@ -1,0 +1,167 @@
+//! Eight kinds of work with a planted slowdown: what the gate must find, and how much of it.
+//!
+//! A call is so many operations of a kind, and the planted half does some percent more of the same: the truth is known,
+//! and it is in the measured process.
+
+use std::{
+    hint::black_box,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::sync_channel,
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    job::{compute, mix},
+    measure::Own,
+};
+
+/// The kinds, in the order of tables. By the share of their noise that lies between processes they are of all sorts.
+pub(crate) const KINDS: [&str; 8] =
+    ["cpu", "two threads", "atomic", "spawn", "memory", "mutex", "ping-pong", "allocation"];
+/// The planted slowdowns, in percent.
+pub(crate) const PLANTED: [u32; 7] = [0, 1, 2, 3, 5, 10, 20];
+/// Operations of a call without any: a percent of it is a whole number.
+const OPERATIONS: u64 = 200;
+/// The work that is a neighbour.
+pub(crate) const NEIGHBOUR: &str = "neighbour";
+
+/// What a kind with a planted slowdown is called.
+pub(crate) fn name(kind: &str, percent: u32) -> String {
+    format!("{kind} +{percent}%")
+}
+
+/// All of them, as cells of this program that are in no list; and the neighbour.
+#[must_use]
+pub fn own_cells() -> Vec<Own> {
+    let mut cells = Vec::new();
+    for kind in KINDS {
+        for percent in PLANTED {
+            let work = work_of(kind);
+            let planted = OPERATIONS * u64::from(100 + percent) / 100;
+            let cell = Own::closure(name(kind, percent), move || move || work(OPERATIONS));
+            cells.push(cell.against(move || move || work(planted)).unlisted());
+        }
+    }
+    cells.push(Own::closure(NEIGHBOUR, || burst).unlisted());
+    cells
+}
+
+fn work_of(kind: &str) -> fn(u64) {
+    match kind {
+        "cpu" => |count| {
+            for seed in 0..count {
+                black_box(compute(seed, 2_500));
+            }
+        },
+        "two threads" => |count| {
+            for seed in 0..count {
+                both(|| {
+                    black_box(compute(seed, 2_500));
+                });
+            }
+        },
+        "atomic" => |count| {
+            let shared = AtomicU64::new(0);
+            both(|| {
+                for _ in 0..count * 1_000 {
+                    shared.fetch_add(1, Relaxed);
+                }
+            });
+        },
+        "spawn" => |count| {
+            for _ in 0..count {
+                thread::scope(|scope| drop(scope.spawn(|| black_box(1))));
+            }
+        },
+        "memory" => walk,
+        "mutex" => |count| {
+            let shared = Mutex::new(0_u64);
+            both(|| {
+                for _ in 0..count * 500 {
+                    *shared.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                }
+            });
+        },
+        "ping-pong" => ping_pong,
+        _ => allocate,
+    }
+}
+
+/// Two threads that do the same at once.
+fn both(work: impl Fn() + Sync) {
+    thread::scope(|scope| {
+        scope.spawn(&work);
+        scope.spawn(&work);
+    });
+}
+
+/// Reads that each depend on the one before, all over 16 MiB.
+fn walk(count: u64) {
+    const WORDS: usize = 2 << 20;
+    static BLOCK: std::sync::OnceLock<Vec<u64>> = std::sync::OnceLock::new();
+    let block = BLOCK.get_or_init(|| (0..WORDS as u64).map(mix).collect());
+    let mut at = 0;
+    for _ in 0..count * 200 {
+        at = block[at % WORDS] as usize;
+    }
+    black_box(at);
+}
+
+/// A message to another thread and back.
+fn ping_pong(count: u64) {
+    let (give, take) = sync_channel::<u64>(1);
+    let (answer, answers) = sync_channel::<u64>(1);
+    thread::scope(|scope| {
+        scope.spawn(move || take.iter().take_while(|number| answer.send(*number).is_ok()).count());
+        for number in 0..count {
+            if give.send(number).is_err() || answers.recv().is_err() {
+                break;
+            }
+        }
+        drop(give);
+    });
+}
+
+/// Blocks of many sizes, some of which live for a while.
+fn allocate(count: u64) {
+    let mut kept: Vec<Vec<u8>> = (0..64).map(|_| Vec::new()).collect();
+    for index in 0..count * 50 {
+        let random = mix(index);
+        kept[(random % 64) as usize] = Vec::with_capacity(16 + (random >> 8) as usize % 2_000);
+    }
+    black_box(kept);
+}
+
+/// A burst of computing, and a rest: 0.1 to 0.4 seconds each.
+fn burst() {
+    static TURN: AtomicU64 = AtomicU64::new(1);
+    let turn = mix(TURN.fetch_add(1, Relaxed));
+    let rounds = 25_000_000 + turn % 75_000_000;
+    black_box(compute(turn, rounds));
+    thread::sleep(Duration::from_millis(100 + (turn >> 32) % 300));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_percentage_is_a_whole_number_of_operations() {
+        for percent in PLANTED {
+            assert_eq!(OPERATIONS * u64::from(100 + percent) % 100, 0);
+        }
+    }
+
+    #[test]
+    fn every_kind_does_what_it_is_told_and_ends() {
+        for kind in KINDS {
+            work_of(kind)(4);
+        }
+        assert_eq!(own_cells().len(), KINDS.len() * PLANTED.len() + 1);
+        assert!(own_cells().iter().all(|cell| cell.name == NEIGHBOUR || cell.has_head()));
+    }
+}

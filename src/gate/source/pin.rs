@@ -1,0 +1,185 @@
+//! Dependencies at versions: `tokio@1.50.0,mio@1.0.2`, and the lock file that they are set in.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::super::build::BuildError;
+use crate::job::did_you_mean;
+
+/// A dependency at a version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::gate) struct Pin {
+    pub name: String,
+    pub version: String,
+}
+
+impl Pin {
+    /// `NAME@VERSION`, several separated by commas; `None` where no part of the text looks like one.
+    pub(in crate::gate) fn parse_all(text: &str) -> Option<Result<Vec<Pin>, BuildError>> {
+        let parts: Vec<_> = text.split(',').map(|part| (part.trim(), Pin::parse(part))).collect();
+        if parts.iter().all(|(_, pin)| pin.is_none()) {
+            return None;
+        }
+        let mut pins: Vec<Pin> = Vec::new();
+        for (part, pin) in parts {
+            let Some(pin) = pin else {
+                let message =
+                    format!("`{part}` is no NAME@VERSION, as in `tokio@1.50.0,mio@1.0.2`");
+                return Some(Err(BuildError::usage(message)));
+            };
+            let Pin { name, version } = &pin;
+            if !whole(version) {
+                let message = format!(
+                    "`{version}` is not a whole version of {name}; give all its parts, as in {name}@1.50.0"
+                );
+                return Some(Err(BuildError::usage(message)));
+            }
+            if pins.iter().any(|other| other.name == *name) {
+                let message = format!("{name} is set to two versions; give it once");
+                return Some(Err(BuildError::usage(message)));
+            }
+            pins.push(pin);
+        }
+        Some(Ok(pins))
+    }
+
+    fn parse(text: &str) -> Option<Pin> {
+        let (name, version) = text.trim().split_once('@')?;
+        let version = version.strip_prefix('=').unwrap_or(version);
+        let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let versioned = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
+        let fits = !name.is_empty()
+            && name.chars().all(named)
+            && version.starts_with(|c: char| c.is_ascii_digit())
+            && version.chars().all(versioned);
+        fits.then(|| Pin { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
+/// Whether a version has its three numbers, with or without what may follow them.
+fn whole(version: &str) -> bool {
+    let numbers = version.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<_> = numbers.split('.').collect();
+    parts.len() == 3 && parts.iter().all(|part| part.parse::<u64>().is_ok())
+}
+
+/// What a lock file holds.
+#[derive(Debug, Deserialize)]
+pub(in crate::gate) struct Lock {
+    #[serde(default)]
+    package: Vec<Locked>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Locked {
+    name: String,
+    version: String,
+    source: Option<String>,
+}
+
+impl Lock {
+    /// The lock file of a workspace, where it has one.
+    pub(in crate::gate) fn read(workspace: &Path) -> Result<Option<Lock>, BuildError> {
+        let path = workspace.join("Cargo.lock");
+        let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+        toml::from_str(&text).map(Some).map_err(|_| {
+            BuildError::usage(format!(
+                "{} cannot be read; `cargo generate-lockfile` makes a new one",
+                path.display()
+            ))
+        })
+    }
+
+    /// Whether a dependency is there to be set.
+    pub(in crate::gate) fn check(&self, pin: &Pin) -> Result<(), BuildError> {
+        let name = &pin.name;
+        let mut found = self.package.iter().filter(|package| package.name == *name).peekable();
+        if found.peek().is_none() {
+            let hint = did_you_mean(name, self.package.iter().map(|package| package.name.as_str()));
+            return Err(BuildError::usage(format!(
+                "`{name}` is neither a revision nor a dependency in Cargo.lock: {hint}give one that `cargo tree` shows"
+            )));
+        }
+        if found.all(|package| package.source.is_none()) {
+            return Err(BuildError::usage(format!(
+                "`{name}` comes from a folder, so it cannot be set to a version; compare revisions instead"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What `cargo update` must be told to change: the one that the version could replace, where there are several.
+    pub(in crate::gate) fn spec(&self, pin: &Pin) -> String {
+        let mut same: Vec<_> = self.package.iter().filter(|other| other.name == pin.name).collect();
+        if same.len() > 1 {
+            same.retain(|other| compatible(&other.version) == compatible(&pin.version));
+            if let [one] = same.as_slice() {
+                return format!("{}@{}", one.name, one.version);
+            }
+        }
+        pin.name.clone()
+    }
+
+    /// Whether a dependency is at a version.
+    pub(in crate::gate) fn holds(&self, pin: &Pin) -> bool {
+        // cargo may be given a version without what follows its `+`.
+        let bare = |version: &str| version.split('+').next().unwrap_or_default().to_owned();
+        let same =
+            |other: &Locked| other.name == pin.name && bare(&other.version) == bare(&pin.version);
+        self.package.iter().any(same)
+    }
+}
+
+/// The part of a version that must be the same for cargo to replace one by the other.
+fn compatible(version: &str) -> Vec<&str> {
+    let parts: Vec<_> = version.split(['.', '-', '+']).collect();
+    let first = parts.iter().take(2).position(|part| *part != "0").unwrap_or(2);
+    parts.into_iter().take(first + 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pins(text: &str) -> Vec<(String, String)> {
+        let pins = Pin::parse_all(text).unwrap().unwrap();
+        pins.into_iter().map(|pin| (pin.name, pin.version)).collect()
+    }
+
+    fn pair(name: &str, version: &str) -> (String, String) {
+        (name.into(), version.into())
+    }
+
+    #[test]
+    fn dependencies_are_told_from_what_git_names_so() {
+        assert_eq!(pins("tokio@1.50.0"), [pair("tokio", "1.50.0")]);
+        assert_eq!(
+            pins("a-b@0.1.0-rc.1, c_d@=2.0.0+x"),
+            [pair("a-b", "0.1.0-rc.1"), pair("c_d", "2.0.0+x")]
+        );
+        for text in
+            ["HEAD@{1}", "main@{upstream}", "a@b", "@", "@{-1}", "v1.0.0", "x@", "a/b@1.0.0"]
+        {
+            assert!(Pin::parse_all(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_list_and_half_a_version_have_a_sentence_each() {
+        let said = |text| Pin::parse_all(text).unwrap().unwrap_err().message;
+        assert!(said("tokio@1.50.0,mio").starts_with("`mio` is no NAME@VERSION"));
+        assert!(said("tokio@1.50").starts_with("`1.50` is not a whole version of tokio"));
+        assert!(said("tokio@1.50.0,tokio@1.51.0").starts_with("tokio is set to two versions"));
+    }
+
+    #[test]
+    fn of_several_versions_the_one_that_can_be_replaced_is_updated() {
+        let lock = "[[package]]\nname = \"a\"\nversion = \"0.2.5\"\n[[package]]\nname = \"a\"\nversion = \"1.4.0\"\n";
+        let lock: Lock = toml::from_str(lock).unwrap();
+        let spec = |version: &str| lock.spec(&Pin { name: "a".into(), version: version.into() });
+        assert_eq!(spec("1.0.3"), "a@1.4.0");
+        assert_eq!(spec("0.2.0"), "a@0.2.5");
+        assert_eq!(spec("0.3.0"), "a");
+    }
+}

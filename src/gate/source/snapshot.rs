@@ -1,0 +1,124 @@
+//! The working tree as a commit: what is not committed is put into one that no branch has, by an index of our own.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process,
+};
+
+use super::{
+    super::build::{BuildError, Said, Tool},
+    Layout, describe,
+};
+
+/// The working tree at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    /// What to check out.
+    pub checkout: String,
+    /// The commit that the working tree stands on.
+    pub commit: String,
+    /// Whether the two differ.
+    pub uncommitted: bool,
+    /// In words.
+    pub about: String,
+}
+
+impl Snapshot {
+    /// Takes it. The user's index stays as it is.
+    pub(super) fn take(layout: &Layout, head: &str) -> Result<Snapshot, BuildError> {
+        let index = Index::copy(layout)?;
+        let mut add = index.git().args(["add", "-A", "--", "."]);
+        // A target folder that nobody ignores would be thousands of files, ours among them.
+        if let Some(target) = target_in_repository(layout)? {
+            add = add.args([format!(":(exclude){}", target.display())]);
+        }
+        index.succeeded(add.run()?)?;
+        let tree = index.succeeded(index.git().args(["write-tree"]).run()?)?;
+        let changed = index.git().args(["diff-tree", "-r", "--name-only", head, &tree]).run()?.out;
+        let about = describe(layout, head)?;
+        let commit = head.to_owned();
+        let Some(first) = changed.first() else {
+            let about = format!("the working tree, which is {about}");
+            return Ok(Snapshot { checkout: commit.clone(), commit, uncommitted: false, about });
+        };
+        let files = match changed.len() {
+            1 => first.clone(),
+            more => format!("{more} files, {first} among them"),
+        };
+        // The same tree gives the same commit, so that repeated gates leave one object behind and not many.
+        let mut git = index.git();
+        for who in ["AUTHOR", "COMMITTER"] {
+            git = git.env(&format!("GIT_{who}_NAME"), "paceline");
+            git = git.env(&format!("GIT_{who}_EMAIL"), "paceline@localhost");
+            git = git.env(&format!("GIT_{who}_DATE"), "1000000000 +0000");
+        }
+        let message = "The working tree, as paceline gate found it";
+        let git = git.args(["commit-tree", &tree, "-p", head, "-m", message]);
+        let checkout = index.succeeded(git.run()?)?;
+        let about =
+            format!("the working tree, which is {about} and changes not committed to {files}");
+        Ok(Snapshot { checkout, commit, uncommitted: true, about })
+    }
+}
+
+/// A copy of the user's index, which knows what has not changed since, so that few files are read.
+struct Index<'l> {
+    repository: &'l Path,
+    path: PathBuf,
+}
+
+impl<'l> Index<'l> {
+    fn copy(layout: &'l Layout) -> Result<Self, BuildError> {
+        let gate = layout.gate();
+        fs::create_dir_all(&gate).map_err(|error| BuildError::writing(&gate, &error))?;
+        let index = Index {
+            repository: &layout.repository,
+            path: gate.join(format!("index-{}", process::id())),
+        };
+        let git = Tool::git(&layout.repository).args(["rev-parse", "--git-path", "index"]);
+        let users = layout.repository.join(git.run()?.line());
+        if users.exists() {
+            index.copied(&users).map_err(|error| BuildError::writing(&index.path, &error))?;
+        }
+        Ok(index)
+    }
+
+    fn copied(&self, users: &Path) -> io::Result<()> {
+        fs::copy(users, &self.path)?;
+        // A file that changed within the second in which the index was written seems to be as it was; git looks closer
+        // at files that are not older than the index. A copy that looked younger would hide them.
+        let written = fs::metadata(users)?.modified()?;
+        File::options().write(true).open(&self.path)?.set_modified(written)
+    }
+
+    fn git(&self) -> Tool {
+        Tool::git(self.repository).env("GIT_INDEX_FILE", &self.path)
+    }
+
+    fn succeeded(&self, said: Said) -> Result<String, BuildError> {
+        if said.ok {
+            return Ok(said.out.into_iter().next().unwrap_or_default());
+        }
+        let message = format!("git cannot read the working tree: {}", said.reason());
+        Err(BuildError::of_tool(&said.err, self.repository, BuildError::internal(message)))
+    }
+}
+
+impl Drop for Index<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(self.path.with_extension("lock"));
+    }
+}
+
+/// The target folder within the repository, where git does not ignore it.
+fn target_in_repository(layout: &Layout) -> Result<Option<PathBuf>, BuildError> {
+    let target = layout.target.canonicalize().unwrap_or_else(|_| layout.target.clone());
+    let Ok(within) = target.strip_prefix(&layout.repository) else { return Ok(None) };
+    // git add would not take an ignored path, not even to leave it out.
+    let git = Tool::git(&layout.repository).args(["check-ignore", "--quiet"]);
+    let ignored = git.args([within]).run()?.ok;
+    Ok((!ignored && !within.as_os_str().is_empty()).then(|| within.to_path_buf()))
+}

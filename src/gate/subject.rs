@@ -1,0 +1,139 @@
+//! What is gated: jobs on a model, or a cell of a program's own; and one side of it, in a fresh process.
+
+use std::time::Duration;
+
+use crate::{
+    job::Workload,
+    measure::{Attest, Half, Host, HostError, Program},
+    models::Entry,
+    perform::Placement,
+    plan::Planned,
+    session::Session,
+};
+
+/// A cell of the gate.
+pub enum Subject<'a> {
+    /// Batches of jobs.
+    Jobs(Planned<'a>),
+    /// Calls of what the programs brought.
+    Own(String),
+}
+
+/// One side: a program, and which half of its own cells.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// The program.
+    pub program: Program,
+    /// The half, where cells are the program's own.
+    pub half: Half,
+}
+
+impl Subject<'_> {
+    /// Its name in tables and records.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Subject::Jobs(planned) => planned.name(),
+            Subject::Own(name) => name.clone(),
+        }
+    }
+
+    /// Jobs of a batch.
+    pub(super) fn jobs(&self) -> u64 {
+        match self {
+            Subject::Jobs(planned) => planned.scale as u64,
+            Subject::Own(_) => 1,
+        }
+    }
+
+    /// Why it cannot be run here, if so.
+    pub(super) fn refusal(&self, session: &Session) -> Option<String> {
+        match self {
+            Subject::Jobs(planned) => planned.cannot_honour().or_else(|| session.refusal(planned)),
+            Subject::Own(_) => None,
+        }
+    }
+
+    /// Whether its jobs open connections.
+    pub(super) fn connects(&self) -> bool {
+        match self {
+            Subject::Jobs(planned) => planned.workload.demand().connects > 0,
+            Subject::Own(_) => false,
+        }
+    }
+
+    /// A fresh process of `arm` that has it prepared, and has not run it yet.
+    pub(super) fn start(
+        &self,
+        arm: &Arm,
+        session: &Session,
+        patience: Duration,
+    ) -> Result<Host, HostError> {
+        match self {
+            Subject::Jobs(planned) => {
+                let mut host = session.host_of(&arm.program, planned)?;
+                session.prepare(&mut host, planned, patience)?;
+                Ok(host)
+            }
+            Subject::Own(name) => {
+                let mut host = arm.program.host_of_own().map_err(HostError::unstarted)?;
+                host.prepare_own(name, arm.half, patience)?;
+                Ok(host)
+            }
+        }
+    }
+}
+
+/// What the first batch of a fresh process added to resident memory.
+pub(super) fn memory(attest: &Attest) -> Option<u64> {
+    Some(attest.rss_bytes_max?.saturating_sub(attest.rss_bytes?))
+}
+
+/// The default cells of a project that has none of its own: small batches, in which what a runtime does itself is a
+/// great part of the time, on all models. A batch takes about a millisecond, so that a slice holds several.
+pub fn default_cells<'a>(workloads: &'a [Workload], models: &[&'static Entry]) -> Vec<Planned<'a>> {
+    let mut cells = Vec::new();
+    for (name, scale, chosen) in DEFAULT {
+        let Some(workload) = workloads.iter().find(|workload| workload.name == *name) else {
+            continue;
+        };
+        for entry in models {
+            let about = &entry.about;
+            if chosen.has(about.name) && about.lacks_for(workload).is_none() {
+                let workers = *about.workers(&[crate::machine::cores()]).first().unwrap_or(&None);
+                let placement: Placement = about.placements[0];
+                cells.push(Planned { workload, entry, workers, placement, scale: *scale });
+            }
+        }
+    }
+    cells
+}
+
+/// Workload, scale, and the models it is for. Pure computing differs little between models: one of each kind stands for
+/// it. The connections of may fail now and then, and a gate that fails for that would say nothing of a change.
+const DEFAULT: &[(&str, usize, Chosen)] = &[
+    ("empty", 1_000, Chosen::All),
+    ("echo", 10, Chosen::AllBut("may")),
+    ("switch", 10, Chosen::All),
+    (
+        "cpu",
+        4,
+        Chosen::Only(&["sequential", "threads", "pool", "rayon", "tokio", "smol", "compio"]),
+    ),
+];
+
+enum Chosen {
+    All,
+    AllBut(&'static str),
+    Only(&'static [&'static str]),
+}
+
+impl Chosen {
+    fn has(&self, model: &str) -> bool {
+        match self {
+            Chosen::All => true,
+            Chosen::AllBut(one) => *one != model,
+            Chosen::Only(some) => some.contains(&model),
+        }
+    }
+}

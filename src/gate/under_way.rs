@@ -1,0 +1,350 @@
+//! A gate under way: all cells calibrated and piloted, their rounds planned and run, and what follows from them.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    NoGate,
+    going::{Going, Surroundings},
+    margins::Margins,
+    pace,
+    round::{BASE, COPY, HEAD},
+};
+use crate::{
+    compare::{Judged, Sample, judge},
+    measure::{interrupt::interrupted, now},
+    record::{GateCell, Metric, Presence, State, Verdict},
+    report::{Progress, long},
+    run::shuffled,
+    stats::median_and_range,
+};
+
+/// The share of false discoveries among those found.
+pub(super) const RATE: f64 = 0.05;
+/// The same at each of two looks (Pocock).
+const RATE_OF_TWO: f64 = 0.030;
+/// The share of the time left that is planned with: rounds differ, and the last must end in time.
+const PLANNED: f64 = 0.93;
+
+/// What was declared beforehand.
+pub(super) struct Plan {
+    pub(super) metrics: Vec<Metric>,
+    pub(super) margins: Margins,
+    pub(super) budget: Duration,
+    pub(super) rounds: Option<u32>,
+    pub(super) slices: Option<u32>,
+    pub(super) top_up: bool,
+}
+
+impl Plan {
+    /// The share of false discoveries at a look.
+    pub(super) fn rate(&self) -> f64 {
+        if self.top_up { RATE_OF_TWO } else { RATE }
+    }
+}
+
+/// A gate under way.
+pub(super) struct UnderWay<'a, 's> {
+    pub(super) start: Instant,
+    pub(super) plan: Plan,
+    pub(super) cells: Vec<Going<'a>>,
+    pub(super) around: Surroundings<'s>,
+}
+
+impl UnderWay<'_, '_> {
+    /// Runs it to its end, or until it is interrupted.
+    pub(super) fn run(&mut self) -> Result<Vec<GateCell>, NoGate> {
+        self.calibrate()?;
+        if self.plan.slices.is_none() || self.plan.rounds.is_none() {
+            self.pilot()?;
+        }
+        for cell in self.cells.iter_mut().filter(|cell| cell.is_gated()) {
+            let slices = || cell.spread(&self.plan.metrics).slices(cell.cost);
+            cell.pace.slices = self.plan.slices.unwrap_or_else(slices);
+        }
+        let budget = self.left().mul_f64(PLANNED);
+        let wanted = self.planned(if self.plan.top_up { budget / 2 } else { budget })?;
+        self.rounds(&wanted)?;
+        let cells = self.judged();
+        if !self.plan.top_up || interrupted() {
+            return Ok(cells);
+        }
+        let open = |going: &Going<'_>| {
+            let of = cells.iter().filter(|cell| cell.cell == going.name);
+            of.into_iter().any(|cell| cell.verdict == Some(Verdict::Inconclusive))
+        };
+        let again = self.topped_up(&open);
+        self.rounds(&again)?;
+        Ok(self.judged())
+    }
+
+    fn left(&self) -> Duration {
+        self.plan.budget.saturating_sub(now() - self.start)
+    }
+
+    fn too_short(&self, needed: Duration) -> NoGate {
+        let budget = long(self.plan.budget);
+        let (count, needed) = (self.cells.len(), humantime::format_duration(whole_seconds(needed)));
+        NoGate::TooShort(format!(
+            "the budget of {budget} is too small for a verdict on {count} cells: give --budget {needed}, or name fewer cells"
+        ))
+    }
+
+    fn calibrate(&mut self) -> Result<(), NoGate> {
+        let progress = Progress::start(self.cells.len() as u64);
+        for index in 0..self.cells.len() {
+            if interrupted() {
+                break;
+            }
+            let left = self.left();
+            if left.is_zero() {
+                progress.end();
+                // A cell's rounds take longer than its calibration, by far.
+                let each = self.plan.budget / u32::try_from(index.max(1)).unwrap_or(u32::MAX);
+                return Err(self.too_short(each * 10 * self.cells.len() as u32));
+            }
+            let cell = &mut self.cells[index];
+            if cell.is_gated() {
+                progress.show(&format!("calibrating {}", cell.name), left);
+                cell.calibrate(&self.around);
+            }
+            progress.done();
+        }
+        progress.end();
+        Ok(())
+    }
+
+    fn pilot(&mut self) -> Result<(), NoGate> {
+        let count = self.cells.len();
+        let mut progress = Progress::start(u64::from(pace::PILOT) * count as u64);
+        for round in 0..pace::PILOT {
+            for (done, index) in
+                shuffled(count, self.around.seed ^ u64::from(round)).into_iter().enumerate()
+            {
+                if interrupted() {
+                    break;
+                }
+                let left = self.left();
+                let rounds = round as usize * count + done;
+                if left.is_zero() {
+                    progress.end();
+                    let each = self.plan.budget.div_f64(rounds.max(1) as f64);
+                    let all = each * (pace::PILOT + pace::FEWEST) * count as u32;
+                    return Err(self.too_short(all));
+                }
+                let cell = &mut self.cells[index];
+                if cell.is_gated() {
+                    progress.show(&format!("a first look at {}", cell.name), left);
+                    cell.pilot(&mut self.around)?;
+                }
+                progress.left((pace::PILOT as usize * count - rounds - 1) as u64);
+            }
+        }
+        progress.end();
+        Ok(())
+    }
+
+    /// Rounds of each cell, fixed before any difference is looked at.
+    fn planned(&self, left: Duration) -> Result<Vec<u32>, NoGate> {
+        if let Some(rounds) = self.plan.rounds {
+            return Ok(vec![rounds; self.cells.len()]);
+        }
+        let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
+        let alpha = self.alpha();
+        let wishes: Vec<(u32, Duration)> = self
+            .cells
+            .iter()
+            .map(|cell| {
+                if !cell.is_gated() {
+                    return (0, Duration::ZERO);
+                }
+                let margin = self.plan.margins.of(&cell.name);
+                let sd = cell.spread(&self.plan.metrics).sd(cell.pace.slices);
+                (pace::wish(sd, margin, alpha), cell.round_time())
+            })
+            .collect();
+        let rounds = pace::rounds(&wishes, left);
+        if rounds.is_empty() && gated > 0 && !interrupted() {
+            let fewest = wishes.iter().map(|(_, cost)| *cost * pace::FEWEST).sum::<Duration>();
+            let looks = if self.plan.top_up { 2 } else { 1 };
+            let begun = self.plan.budget.saturating_sub(self.left());
+            return Err(self.too_short(begun + (fewest * looks).div_f64(PLANNED)));
+        }
+        Ok(rounds)
+    }
+
+    /// What a single discovery among all must pass.
+    fn alpha(&self) -> f64 {
+        let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
+        self.plan.rate() / (gated * self.plan.metrics.len()).max(1) as f64
+    }
+
+    /// The rounds after which the second look comes: the rest of the time for the cells that are open.
+    fn topped_up(&self, open: &dyn Fn(&Going<'_>) -> bool) -> Vec<u32> {
+        let left = self.left().mul_f64(PLANNED);
+        let wishes: Vec<(u32, Duration)> = self
+            .cells
+            .iter()
+            .map(|cell| match cell.is_gated() && open(cell) {
+                true => (pace::MOST, cell.round_time()),
+                false => (0, Duration::ZERO),
+            })
+            .collect();
+        let more = pace::rounds(&wishes, left);
+        let have = self.cells.iter().map(|cell| cell.rounds.len() as u32);
+        have.enumerate().map(|(index, have)| have + more.get(index).unwrap_or(&0)).collect()
+    }
+
+    /// Runs the rounds that are wanted of each cell, in an order that each pass over them shuffles anew.
+    fn rounds(&mut self, wanted: &[u32]) -> Result<(), NoGate> {
+        let todo = |cells: &[Going<'_>]| -> u64 {
+            let left = cells.iter().zip(wanted).map(|(cell, wanted)| {
+                if cell.needs(*wanted) { u64::from(*wanted) - cell.rounds.len() as u64 } else { 0 }
+            });
+            left.sum()
+        };
+        let mut progress = Progress::start(todo(&self.cells));
+        for pass in 0_u64.. {
+            let order = shuffled(self.cells.len(), self.around.seed.wrapping_add(1 + pass));
+            let needy: Vec<usize> =
+                order.into_iter().filter(|at| self.cells[*at].needs(wanted[*at])).collect();
+            if needy.is_empty() {
+                break;
+            }
+            for index in needy {
+                let left = self.left();
+                // With a fixed number of rounds that number counts, and not the time.
+                if interrupted() || (left.is_zero() && self.plan.rounds.is_none()) {
+                    progress.end();
+                    return Ok(());
+                }
+                let cell = &mut self.cells[index];
+                progress.show(&cell.label(), left);
+                cell.step(&mut self.around)?;
+                progress.left(todo(&self.cells));
+            }
+        }
+        progress.end();
+        Ok(())
+    }
+
+    /// Whether more rounds count than were dropped.
+    pub(super) fn is_enough(&self) -> bool {
+        let kept: usize = self.cells.iter().map(|cell| cell.rounds.len()).sum();
+        let dropped: usize = self.cells.iter().map(|cell| cell.dropped.len()).sum();
+        dropped <= kept
+    }
+
+    /// Every cell and metric, judged together.
+    fn judged(&self) -> Vec<GateCell> {
+        let mut cells: Vec<GateCell> = self
+            .cells
+            .iter()
+            .flat_map(|going| self.plan.metrics.iter().map(|metric| self.cell(going, *metric)))
+            .collect();
+        let gated: Vec<usize> = (0..cells.len())
+            .filter(|at| cells[*at].state == State::Ok && cells[*at].presence == Presence::Both)
+            .collect();
+        let samples: Vec<Sample<'_>> = gated
+            .iter()
+            .map(|at| {
+                let GateCell {
+                    log_ratios, null_log_ratios, margin, clear_margin, layout_sd, ..
+                } = &cells[*at];
+                Sample {
+                    log_ratios,
+                    null: null_log_ratios,
+                    margin: *margin,
+                    clear_margin: *clear_margin,
+                    layout_sd: *layout_sd,
+                }
+            })
+            .collect();
+        let judged = judge(&samples, self.plan.rate());
+        for (at, judged) in gated.into_iter().zip(judged) {
+            let Judged { verdict, change, detectable, rounds_needed, null, null_fired } = judged;
+            let cell = &mut cells[at];
+            cell.verdict = verdict;
+            cell.change = change;
+            cell.detectable = detectable;
+            cell.rounds_needed = rounds_needed;
+            cell.null = null;
+            cell.null_fired = null_fired;
+        }
+        cells
+    }
+
+    /// A cell and metric, not judged yet.
+    fn cell(&self, going: &Going<'_>, metric: Metric) -> GateCell {
+        let middle = |side| {
+            let figures = going.figures(metric, side);
+            (!figures.is_empty()).then(|| median_and_range(&figures).0)
+        };
+        let alone = || going.alone.filter(|_| metric == Metric::Throughput);
+        let (log_ratios, null_log_ratios) =
+            (going.log_ratios(metric, HEAD), going.log_ratios(metric, COPY));
+        let (state, reason) = match &going.ended {
+            Some((state, why)) => (*state, Some(why.clone())),
+            None if going.presence == Presence::Base => {
+                (State::Ok, Some("the head does not have it".into()))
+            }
+            None if going.presence == Presence::Head => {
+                (State::Ok, Some("new: the base does not have it, so it is not gated".into()))
+            }
+            None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
+            None => too_few(going, metric, log_ratios.len()),
+        };
+        let margin = self.plan.margins.of(&going.name);
+        GateCell {
+            cell: going.name.clone(),
+            metric,
+            presence: going.presence,
+            state,
+            reason,
+            verdict: None,
+            margin: margin.margin,
+            clear_margin: margin.clear,
+            layout_sd: margin.layout_sd,
+            base: middle(BASE),
+            head: if going.presence == Presence::Head { alone() } else { middle(HEAD) },
+            change: None,
+            detectable: None,
+            rounds: log_ratios.len() as u32,
+            dropped: going.dropped.len() as u32,
+            rounds_needed: None,
+            slices: going.pace.slices,
+            iterations: going.pace.iterations,
+            null: None,
+            null_fired: false,
+            log_ratios,
+            null_log_ratios,
+        }
+    }
+}
+
+/// Why there are too few rounds for a verdict.
+fn too_few(going: &Going<'_>, metric: Metric, have: usize) -> (State, Option<String>) {
+    let fewest = pace::FEWEST;
+    if let Some(why) = going.dropped.first().filter(|_| going.dropped.len() > have) {
+        let dropped = going.dropped.len();
+        return (
+            State::Invalid,
+            Some(format!("{dropped} rounds were dropped, the first because {why}")),
+        );
+    }
+    if going.rounds.len() > have {
+        let what = if metric == Metric::Memory { "memory" } else { metric.name() };
+        let why = format!(
+            "adds too little {what} to be told: choose a larger scale, or leave the metric out"
+        );
+        return (State::Refused, Some(why));
+    }
+    (
+        State::Skipped,
+        Some(format!("{have} rounds before the time was up; a verdict needs {fewest}")),
+    )
+}
+
+/// Rounded up, and to at least a second.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + 1)
+}

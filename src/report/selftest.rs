@@ -1,0 +1,94 @@
+//! What `paceline selftest` found, as tables.
+
+use super::table::figures_table;
+use crate::record::{Equal, Planted, SelfTest, Share};
+
+/// All of it, with the number of cases behind each share.
+#[must_use]
+pub fn selftest_text(done: &SelfTest) -> String {
+    let seconds = done.gate_seconds;
+    let mut parts = vec![
+        format!("Planted slowdowns, a gate of one cell and {seconds:.0} s each:"),
+        planted_table(&done.planted),
+        "Equal programs:".into(),
+        equal_table(&[
+            ("alone", &done.equal),
+            ("beside a neighbour", &done.equal_beside_neighbour),
+        ]),
+    ];
+    if !done.planted_beside_neighbour.is_empty() {
+        parts.push("Planted slowdowns beside a neighbour that computes in bursts:".into());
+        parts.push(planted_table(&done.planted_beside_neighbour));
+    }
+    parts.push("The step detector of history, on made series:".into());
+    parts.push(steps_table(done));
+    parts.push(format!(
+        "200 cells of 200 rounds are judged in {:.1} ms. All of it took {:.0} s.",
+        done.judged_ms, done.seconds
+    ));
+    parts.join("\n\n")
+}
+
+/// `3 of 20, at most 37.9 %`: hits, cases, and the interval of 95 %.
+fn share(share: Share) -> String {
+    if share.of == 0 {
+        return "not measured".into();
+    }
+    let (lower, upper) = (100.0 * share.lower, 100.0 * share.upper);
+    format!("{}/{} [{lower:.1}, {upper:.1} %]", share.hits, share.of)
+}
+
+fn planted_table(rows: &[Planted]) -> String {
+    let head = [
+        "kind",
+        "planted",
+        "found",
+        "said",
+        "rounds",
+        "detectable",
+        "found of drawn",
+        "as one of 48",
+        "truth in interval",
+    ];
+    let row = |row: &Planted| {
+        vec![
+            row.kind.clone(),
+            format!("{} %", row.percent),
+            share(row.found),
+            format!("{:+.1} %", row.said_percent),
+            row.rounds.to_string(),
+            format!("{:.1} %", row.detectable_percent),
+            share(row.drawn_found),
+            share(row.drawn_found_of_48),
+            share(row.covered),
+        ]
+    };
+    figures_table(&head, &rows.iter().map(row).collect::<Vec<_>>())
+}
+
+fn equal_table(columns: &[(&str, &Equal)]) -> String {
+    let mut head = vec!["figure"];
+    head.extend(columns.iter().map(|(name, _)| *name));
+    let line = |name: &str, of: &dyn Fn(&Equal) -> String| {
+        let mut line = vec![name.to_owned()];
+        line.extend(columns.iter().map(|(_, equal)| of(equal)));
+        line
+    };
+    let rows = [
+        line("cells judged in a suite", &|equal| equal.cells.to_string()),
+        line("rounds of a cell", &|equal| equal.rounds.to_string()),
+        line("seconds of a suite", &|equal| format!("{:.0}", equal.seconds)),
+        line("suites falsely regressed", &|equal| share(equal.false_regressed)),
+        line("suites with an invalid environment", &|equal| share(equal.environment)),
+        line("drawn suites falsely regressed", &|equal| share(equal.drawn_false_regressed)),
+        line("cells not regressed", &|equal| share(equal.not_regressed)),
+        line("no change in the interval", &|equal| share(equal.covered)),
+        line("rounds dropped", &|equal| share(equal.dropped)),
+    ];
+    figures_table(&head, &rows)
+}
+
+fn steps_table(done: &SelfTest) -> String {
+    let _ = done;
+    String::new()
+}

@@ -1,0 +1,85 @@
+//! What scipy says of the same values: `tests/golden/stats.py` asked it.
+
+use serde_json::Value;
+
+use super::{Trimmed, clopper_pearson, difference, discoveries, t::t_quantile};
+
+/// The vectors of one kind.
+fn vectors(kind: &str) -> Vec<Value> {
+    let text = include_str!("../../tests/golden/stats.json");
+    let mut all: Value = serde_json::from_str(text).unwrap();
+    let Value::Array(vectors) = all[kind].take() else { panic!("no {kind}") };
+    assert!(vectors.len() >= 3);
+    vectors
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(number).collect()
+}
+
+#[track_caller]
+fn same(ours: f64, theirs: &Value) {
+    let theirs = number(theirs);
+    assert!((ours - theirs).abs() <= 1e-9 * theirs.abs().max(1e-3), "{ours}, scipy {theirs}");
+}
+
+#[test]
+fn a_trimmed_mean_and_all_that_follows_from_it_are_those_of_scipy() {
+    for vector in vectors("one") {
+        let found = Trimmed::of(&numbers(&vector["values"])).unwrap();
+        same(found.mean, &vector["mean"]);
+        same(found.se, &vector["se"]);
+        same(found.df, &vector["df"]);
+        same(found.p_above(), &vector["p_above"]);
+        same(found.p_below(), &vector["p_below"]);
+        let (lower, upper) = found.interval(0.95);
+        same(lower, &vector["interval_95"][0]);
+        same(upper, &vector["interval_95"][1]);
+        same(found.upper(0.95), &vector["upper_95"]);
+    }
+}
+
+#[test]
+fn the_difference_of_two_trimmed_means_is_that_of_scipy() {
+    for vector in vectors("two") {
+        let found = difference(&numbers(&vector["base"]), &numbers(&vector["head"])).unwrap();
+        same(found.mean, &vector["mean"]);
+        same(found.se, &vector["se"]);
+        same(found.df, &vector["df"]);
+        same(found.p_above(), &vector["p_above"]);
+    }
+}
+
+#[test]
+fn discoveries_are_those_of_scipy() {
+    for vector in vectors("discoveries") {
+        let found = discoveries(&numbers(&vector["p"]), number(&vector["rate"]));
+        let theirs = vector["found"].as_array().unwrap();
+        assert!(theirs.iter().any(|found| found == true) && theirs.iter().any(|f| f == false));
+        assert!(found.iter().zip(theirs).all(|(ours, theirs)| theirs == ours), "{found:?}");
+    }
+}
+
+#[test]
+fn the_interval_of_a_share_is_that_of_scipy() {
+    for vector in vectors("exact") {
+        let [hits, trials] = ["hits", "trials"].map(|of| vector[of].as_u64().unwrap());
+        let (low, high) = clopper_pearson(hits, trials, number(&vector["level"]));
+        same(low, &vector["low"]);
+        same(high, &vector["high"]);
+    }
+}
+
+#[test]
+fn the_quantiles_of_t_are_those_of_scipy() {
+    for vector in vectors("quantiles") {
+        // statrs inverts by steps, and ends them at 8 digits.
+        let (ours, theirs) =
+            (t_quantile(number(&vector["p"]), number(&vector["df"])), number(&vector["t"]));
+        assert!((ours / theirs - 1.0).abs() < 1e-8, "{ours}, scipy {theirs}");
+    }
+}

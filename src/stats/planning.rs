@@ -1,0 +1,119 @@
+//! What a number of rounds can find, how many are needed for it, and how many slices are worth their time in each.
+
+use super::t::t_quantile;
+
+/// More rounds than these are not asked for: whoever needs more should make the machine quieter.
+pub const MOST_ROUNDS: u32 = 10_000;
+/// The least number of rounds that have a trimmed mean.
+const FEWEST_ROUNDS: u32 = 5;
+
+/// What an effect must pass to be found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bar {
+    /// The one-sided chance that a test must stay under.
+    pub alpha: f64,
+    /// The share of such runs in which the effect is to be found.
+    pub power: f64,
+    /// A mean below this is not called an effect, whatever its chance; in the unit of the values.
+    pub margin: f64,
+}
+
+impl Bar {
+    /// The least effect that is found with a mean whose standard error is `se`, with `df` degrees of freedom.
+    ///
+    /// The mean must pass t(1 − alpha) · se and the margin, and in `power` of all runs it is at least the effect less
+    /// t(power) · se. That takes the place of the non-central t distribution, and asks for little more than it does.
+    ///
+    /// # Panics
+    ///
+    /// Panics where `alpha` or `power` is not between 0 and 1.
+    #[must_use]
+    pub fn detectable(self, se: f64, df: f64) -> f64 {
+        let critical = (t_quantile(1.0 - self.alpha, df) * se).max(self.margin);
+        critical + t_quantile(self.power, df) * se
+    }
+
+    /// Rounds in which `effect` is found, where one round has the spread `sd` (the standard error is `sd` / √n) and the
+    /// layout of code adds `layout_sd`, which no number of rounds lessens. See [`rounds_until`].
+    #[must_use]
+    pub fn rounds_needed(self, effect: f64, sd: f64, layout_sd: f64) -> Option<u32> {
+        rounds_until(sd, layout_sd, |se, df| self.detectable(se, df) <= effect)
+    }
+}
+
+/// Rounds from which on the standard error and the degrees of freedom are `enough`, where one round has the spread `sd`
+/// and the layout of code adds `layout_sd`. One round less is not enough. `None` where [`MOST_ROUNDS`] are not enough.
+#[must_use]
+pub fn rounds_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) -> Option<u32> {
+    let enough = |rounds: u32| {
+        let kept = rounds - 2 * (rounds / 5);
+        enough((sd / f64::from(rounds).sqrt()).hypot(layout_sd), f64::from(kept - 1))
+    };
+    if enough(FEWEST_ROUNDS) {
+        return Some(FEWEST_ROUNDS);
+    }
+    let (mut few, mut many) = (FEWEST_ROUNDS, FEWEST_ROUNDS);
+    while !enough(many) {
+        if many == MOST_ROUNDS {
+            return None;
+        }
+        (few, many) = (many, (many * 2).min(MOST_ROUNDS));
+    }
+    while many - few > 1 {
+        let middle = few.midpoint(many);
+        *(if enough(middle) { &mut many } else { &mut few }) = middle;
+    }
+    Some(many)
+}
+
+/// How many pairs of slices a round is to have, from 1 to `most`, so that a given time finds the least effect (Kalibera
+/// and Jones, "Rigorous benchmarking in reasonable time", 2013): √(`cost_round` / `cost_slice` · `var_slice` /
+/// `var_round`), rounded up. `cost_round` is what a round takes whatever its slices, both in the same unit.
+///
+/// Estimates of variances may be 0 or less. A round has `most` slices where rounds do not differ but slices do, or where
+/// a slice costs nothing; 1 where slices do not differ, or a round costs nothing, or one of the four is not a number:
+/// then nothing speaks for more.
+#[must_use]
+pub fn slices(cost_round: f64, cost_slice: f64, var_slice: f64, var_round: f64, most: u32) -> u32 {
+    let known = [cost_round, cost_slice, var_slice, var_round].iter().all(|of| !of.is_nan());
+    if !known || var_slice <= 0.0 || cost_round <= 0.0 {
+        return 1;
+    }
+    if var_round <= 0.0 || cost_slice <= 0.0 {
+        return most.max(1);
+    }
+    let best = (cost_round / cost_slice * var_slice / var_round).sqrt().ceil();
+    best.clamp(1.0, f64::from(most.max(1))) as u32
+}
+
+/// The variance of slices within a round, and that which rounds add to it, from pilot rounds of several slices each (the
+/// one-way analysis of variance with random effects; rounds may have different numbers of slices).
+///
+/// The second is an estimate without bias, and so below 0 now and then. The first is not a number where no round has two
+/// slices, the second where there are not two rounds, either.
+#[must_use]
+pub fn variance_parts(rounds: &[Vec<f64>]) -> (f64, f64) {
+    let rounds: Vec<&Vec<f64>> = rounds.iter().filter(|round| !round.is_empty()).collect();
+    let sizes: Vec<f64> = rounds.iter().map(|round| round.len() as f64).collect();
+    let all: f64 = sizes.iter().sum();
+    let free = all - sizes.len() as f64;
+    if free <= 0.0 {
+        return (f64::NAN, f64::NAN);
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let within: f64 = rounds
+        .iter()
+        .map(|round| round.iter().map(|value| (value - mean(round)).powi(2)).sum::<f64>())
+        .sum();
+    let var_slice = within / free;
+    if rounds.len() < 2 {
+        return (var_slice, f64::NAN);
+    }
+    let middle = rounds.iter().copied().flatten().sum::<f64>() / all;
+    let between: f64 =
+        rounds.iter().map(|round| round.len() as f64 * (mean(round) - middle).powi(2)).sum::<f64>()
+            / (sizes.len() as f64 - 1.0);
+    let typical = (all - sizes.iter().map(|size| size * size).sum::<f64>() / all)
+        / (sizes.len() as f64 - 1.0);
+    (var_slice, (between - var_slice) / typical)
+}

@@ -1,0 +1,21 @@
+//! Student's t distribution, as the tests of the gate need it.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// The chance that Student's t with `df` degrees of freedom is above `t`.
+pub(super) fn t_above(t: f64, df: f64) -> f64 {
+    student(df).sf(t)
+}
+
+/// What Student's t with `df` degrees of freedom is below with the chance `p`.
+///
+/// # Panics
+///
+/// Panics where `p` is not between 0 and 1.
+pub(super) fn t_quantile(p: f64, df: f64) -> f64 {
+    student(df).inverse_cdf(p)
+}
+
+fn student(df: f64) -> StudentsT {
+    StudentsT::new(0.0, 1.0, df).expect("degrees of freedom are positive, for 5 values have 2")
+}

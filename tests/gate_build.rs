@@ -1,0 +1,601 @@
+//! The gate's two sides, from what a user types to built programs: with real git and cargo, on tiny projects.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking; a test in a process of its own prints what it found"
+)]
+
+use std::{
+    cell::RefCell,
+    env, fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use paceline::{
+    gate::{
+        build::{BuildError, Built, Exit, note_same_program},
+        source::{Project, WORKING_TREE},
+    },
+    measure::interrupt,
+};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+const MANIFEST: &str = "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[[bench]]\nname = \"gate\"\nharness = false\n";
+
+/// A git repository with a cargo project in a folder of it.
+struct Tiny {
+    top: TempDir,
+    folder: PathBuf,
+}
+
+impl Tiny {
+    /// One that is committed and says `one`, at `inside`.
+    fn at(inside: &str) -> Tiny {
+        let tiny = Tiny::without_commit(inside);
+        tiny.commit("one");
+        tiny
+    }
+
+    fn new() -> Tiny {
+        Tiny::at("")
+    }
+
+    fn without_commit(inside: &str) -> Tiny {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().canonicalize().unwrap().join(inside);
+        let tiny = Tiny { top, folder };
+        tiny.git(&["init", "-q", "-b", "main"]);
+        tiny.write("Cargo.toml", MANIFEST);
+        tiny.write(".gitignore", "/target\n");
+        tiny.write("src/lib.rs", "pub fn said() -> &'static str { \"one\" }\n");
+        tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", tiny::said()); }\n");
+        tiny.write(".cargo/config.toml", "[net]\noffline = true\n");
+        tiny
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn says(&self, word: &str) {
+        self.write("src/lib.rs", &format!("pub fn said() -> &'static str {{ \"{word}\" }}\n"));
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        git(self.top.path(), args)
+    }
+
+    fn commit(&self, message: &str) -> String {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn project(&self) -> Project {
+        Project::here(&self.folder, None, None).unwrap()
+    }
+
+    fn build(&self, text: &str) -> Result<Built, BuildError> {
+        let project = self.project();
+        project.build(&project.resolve(text)?, false, &|_| ())
+    }
+
+    fn build_working_tree(&self) -> Result<Built, BuildError> {
+        let project = self.project();
+        project.build(&project.working_tree()?, false, &|_| ())
+    }
+
+    fn no_worktree_is_left(&self) {
+        let left = self.git(&["worktree", "list", "--porcelain"]);
+        assert_eq!(left.matches("worktree ").count(), 1, "{left}");
+        let folder = self.folder.join("target/gate/worktrees");
+        assert!(fs::read_dir(folder).is_ok_and(|mut folder| folder.next().is_none()));
+    }
+}
+
+fn git(folder: &Path, args: &[&str]) -> String {
+    let mut git = Command::new("git");
+    git.current_dir(folder).args(["-c", "user.name=t", "-c", "user.email=t@localhost"]);
+    let output = git.args(args).output().unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn said_by(built: &Built) -> String {
+    let output = Command::new(&built.program).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The sentence of what the user has to mend.
+fn usage(result: Result<Built, BuildError>) -> String {
+    let error = result.unwrap_err();
+    assert_eq!(error.exit, Exit::Usage, "{error}");
+    assert!(!error.message.starts_with(char::is_uppercase), "{error}");
+    error.message
+}
+
+#[test]
+fn a_revision_is_built_once_in_a_worktree_that_does_not_stay() {
+    let tiny = Tiny::new();
+    let first = tiny.git(&["rev-parse", "HEAD"]);
+    tiny.says("two");
+    tiny.commit("two");
+    let base = tiny.build("HEAD~1").unwrap();
+    let head = tiny.build("main").unwrap();
+    assert_eq!((said_by(&base), said_by(&head)), ("one".into(), "two".into()));
+    assert_eq!(base.side.name, "HEAD~1");
+    assert_eq!(base.side.commit.as_deref(), Some(first.as_str()));
+    assert_eq!(base.side.about, format!("commit {} (one)", &first[..7]));
+    assert!(!base.cached && !head.cached && !base.side.uncommitted);
+    tiny.no_worktree_is_left();
+    let again = tiny.build("HEAD~1").unwrap();
+    assert!(again.cached);
+    assert_eq!(again.side, base.side);
+    // A file that was torn is made anew.
+    fs::write(&base.program, "torn").unwrap();
+    let anew = tiny.build("HEAD~1").unwrap();
+    assert_eq!((anew.cached, said_by(&anew)), (false, "one".into()));
+}
+
+#[test]
+fn the_copy_is_compiled_anew_at_another_path() {
+    let tiny = Tiny::new();
+    // The program says where it was compiled.
+    tiny.write(
+        "benches/gate.rs",
+        "fn main() { println!(\"{}\", env!(\"CARGO_MANIFEST_DIR\")); }\n",
+    );
+    tiny.commit("where");
+    let project = tiny.project();
+    let source = project.resolve("HEAD").unwrap();
+    let base = project.build(&source, false, &|_| ()).unwrap();
+    let lines = RefCell::new(Vec::new());
+    let copy =
+        project.build(&source, true, &|line| lines.borrow_mut().push(line.to_owned())).unwrap();
+    assert!(!copy.cached);
+    assert!(lines.borrow().iter().any(|line| line.starts_with("Compiling tiny")), "{lines:?}");
+    assert_ne!(said_by(&base), said_by(&copy), "two paths");
+    assert_ne!(base.program, copy.program);
+    assert!(copy.side.about.ends_with(", built once more"), "{}", copy.side.about);
+    assert!(project.build(&source, true, &|_| ()).unwrap().cached);
+}
+
+#[test]
+fn what_cargo_takes_for_compiled_is_compiled_all_the_same() {
+    let tiny = Tiny::new();
+    tiny.build("HEAD").unwrap();
+    tiny.says("two");
+    tiny.commit("two");
+    // A clock that was set back: what was compiled seems to be younger than any checkout.
+    let future = "2099-01-01T00:00:00";
+    let find = format!("find target/gate/build -exec touch -d {future} {{}} +");
+    let touched =
+        Command::new("sh").args(["-c", &find]).current_dir(&tiny.folder).status().unwrap();
+    assert!(touched.success());
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "two");
+}
+
+#[test]
+fn a_clean_working_tree_is_its_commit() {
+    let tiny = Tiny::new();
+    let built = tiny.build_working_tree().unwrap();
+    assert_eq!(built.side.name, WORKING_TREE);
+    assert!(built.side.about.starts_with("the working tree, which is commit "));
+    assert!(!built.side.uncommitted);
+    let mut head = tiny.build("HEAD").unwrap();
+    assert!(head.cached, "the same content is built once");
+    note_same_program(&built, &mut head);
+    assert!(head.side.about.ends_with(", the same program as the base"), "{}", head.side.about);
+}
+
+#[test]
+fn a_dirty_tree_is_used_with_all_that_is_not_ignored_and_the_users_index_stays() {
+    let tiny = Tiny::new();
+    tiny.write("src/lib.rs", "mod new;\npub use new::said;\n");
+    tiny.git(&["add", "src/lib.rs"]);
+    tiny.write("src/new.rs", "pub fn said() -> &'static str { \"dirty\" }\n");
+    let before = tiny.git(&["status", "--porcelain"]);
+    let built = tiny.build_working_tree().unwrap();
+    assert_eq!(said_by(&built), "dirty");
+    assert!(built.side.uncommitted);
+    assert_eq!(built.side.commit.as_deref(), Some(tiny.git(&["rev-parse", "HEAD"]).as_str()));
+    let about = &built.side.about;
+    assert!(
+        about.contains("and changes not committed to 2 files, src/lib.rs among them"),
+        "{about}"
+    );
+    assert!(before.contains("M  src/lib.rs") && before.contains("?? src/new.rs"), "{before}");
+    assert_eq!(tiny.git(&["status", "--porcelain"]), before);
+    assert!(tiny.build_working_tree().unwrap().cached);
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "one");
+}
+
+#[test]
+fn a_change_of_the_same_length_within_the_second_of_the_commit_is_seen() {
+    let tiny = Tiny::new();
+    for word in ('a'..='p').map(String::from) {
+        tiny.says(&word);
+        tiny.commit(&word);
+        tiny.says(&word.to_uppercase());
+        let about = tiny.project().working_tree().unwrap().about;
+        assert!(about.ends_with("changes not committed to src/lib.rs"), "{about}");
+    }
+}
+
+#[test]
+fn a_target_folder_that_nobody_ignores_is_no_part_of_the_working_tree() {
+    let tiny = Tiny::new();
+    fs::remove_file(tiny.folder.join(".gitignore")).unwrap();
+    tiny.commit("ignores nothing");
+    tiny.write("target/large", "large");
+    let built = tiny.build_working_tree().unwrap();
+    assert!(!built.side.about.contains("large"), "{}", built.side.about);
+    assert!(tiny.build_working_tree().unwrap().cached, "what was built is not in it either");
+}
+
+#[test]
+fn a_project_in_a_subfolder_is_built_from_there() {
+    let tiny = Tiny::at("rust/tiny");
+    tiny.says("two");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "one");
+    assert_eq!(said_by(&tiny.build_working_tree().unwrap()), "two");
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_package_of_a_workspace_is_chosen() {
+    let tiny = Tiny::without_commit("");
+    let members = MANIFEST.replace("tiny", "small");
+    tiny.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"small\", \"other\"]\n");
+    tiny.write("small/Cargo.toml", &members);
+    tiny.write("small/src/lib.rs", "");
+    tiny.write("small/benches/gate.rs", "fn main() { println!(\"small\"); }\n");
+    tiny.write("other/Cargo.toml", "[package]\nname = \"other\"\nversion = \"0.1.0\"\n");
+    tiny.write("other/src/lib.rs", "");
+    tiny.commit("workspace");
+    let said = usage(tiny.build("HEAD"));
+    assert!(said.starts_with("this workspace has several packages; choose one with --package: "));
+    let with = |package| {
+        let project = Project::here(&tiny.folder, Some(package), None).unwrap();
+        project.build(&project.resolve("HEAD")?, false, &|_| ())
+    };
+    assert_eq!(said_by(&with("small").unwrap()), "small");
+    assert!(usage(with("smal")).contains("did you mean `small`?"));
+    assert!(usage(with("other")).starts_with("the package other has no bench for the gate; add "));
+    let inside = Project::here(&tiny.folder.join("small/src"), None, None).unwrap();
+    assert!(inside.build(&inside.resolve("HEAD").unwrap(), false, &|_| ()).unwrap().cached);
+}
+
+#[test]
+fn a_bench_that_was_named_is_built_and_one_that_is_not_there_has_its_sentence() {
+    let tiny = Tiny::new();
+    tiny.write("benches/second.rs", "fn main() {}\n");
+    tiny.commit("second");
+    let named = |name| Project::here(&tiny.folder, None, Some(name)).unwrap().resolve("HEAD");
+    named("second").unwrap();
+    let said = named("secnd").unwrap_err().message;
+    assert!(said.starts_with("there is no bench `secnd` in the package tiny: did you mean"));
+    // It is not in every revision.
+    let project = Project::here(&tiny.folder, None, Some("second")).unwrap();
+    let said = usage(project.build(&project.resolve("HEAD~1").unwrap(), false, &|_| ()));
+    assert!(
+        said.starts_with("the revision `HEAD~1` does not build; cargo says\nerror: "),
+        "{said}"
+    );
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn what_git_calls_a_revision_is_never_taken_for_dependencies() {
+    let tiny = Tiny::new();
+    let first = tiny.git(&["rev-parse", "HEAD"]);
+    for name in ["a@b", "tiny@1.0.0", "x@1.0.0,y@1.0.0", "feature/x"] {
+        tiny.git(&["branch", name]);
+    }
+    tiny.git(&["tag", "-a", "v1", "-m", "one"]);
+    let second = {
+        tiny.says("two");
+        tiny.commit("two")
+    };
+    for (text, commit) in [
+        ("a@b", &first),
+        ("tiny@1.0.0", &first),
+        ("x@1.0.0,y@1.0.0", &first),
+        ("feature/x", &first),
+        ("v1", &first),
+        ("HEAD@{1}", &first),
+        ("@", &second),
+        (&second[..9], &second),
+    ] {
+        let built = tiny.build(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(built.side.commit.as_ref(), Some(commit), "{text}");
+        assert!(built.side.dependencies.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_revision_that_does_not_exist_has_a_suggestion() {
+    let tiny = Tiny::new();
+    tiny.git(&["tag", "release-7"]);
+    let said = usage(tiny.build("relaese-7"));
+    assert!(said.starts_with("there is no revision `relaese-7`: did you mean `release-7`? "));
+    // As in CI, where only the remote's branches are there.
+    tiny.git(&["update-ref", "refs/remotes/origin/stable", "HEAD"]);
+    assert!(usage(tiny.build("stable")).contains("did you mean `origin/stable`?"));
+    let shallow = tempfile::tempdir().unwrap();
+    tiny.says("two");
+    tiny.commit("two");
+    let from = format!("file://{}", tiny.folder.display());
+    git(shallow.path(), &["clone", "-q", "--depth", "1", &from, "."]);
+    let said = Project::here(shallow.path(), None, None).unwrap().resolve("HEAD~1").unwrap_err();
+    assert!(said.message.contains("`git fetch --unshallow`"), "{said}");
+    assert!(usage(tiny.build("--help")).starts_with("there is no revision `--help`"));
+    assert!(usage(tiny.build(" ")).starts_with("nothing was named"));
+}
+
+#[test]
+fn a_revision_that_does_not_build_shows_the_compilers_first_error_and_which_side_it_is() {
+    let tiny = Tiny::new();
+    tiny.write("src/lib.rs", "pub fn said() -> &'static str { 1 }\npub fn more() { none() }\n");
+    let said = usage(tiny.build_working_tree());
+    assert!(
+        said.starts_with("the working tree does not build; the compiler's first error is\nerror")
+    );
+    assert_eq!(said.matches("\nerror").count(), 1, "{said}");
+    assert!(said.contains("src/lib.rs:"), "{said}");
+    tiny.commit("broken");
+    assert!(usage(tiny.build("main")).starts_with("the revision `main` does not build; "));
+    tiny.no_worktree_is_left();
+    // Not the compiler but cargo has the error.
+    tiny.write("Cargo.toml", &MANIFEST.replace("2024", "1066"));
+    tiny.commit("no edition");
+    tiny.write("Cargo.toml", MANIFEST);
+    let said = usage(tiny.build("HEAD"));
+    assert!(said.starts_with("the revision `HEAD` does not build; cargo says\nerror: "), "{said}");
+    assert!(said.contains("1066"), "{said}");
+    tiny.write("Cargo.toml", "[package\n");
+    assert!(usage(tiny.build("HEAD")).starts_with("cargo cannot read this project; correct it:\n"));
+}
+
+#[test]
+fn a_revision_without_the_project_says_so() {
+    let tiny = Tiny::at("new");
+    tiny.git(&["mv", "new", "newer"]);
+    tiny.commit("moved");
+    let project = Project::here(&tiny.top.path().join("newer"), None, None).unwrap();
+    let said = usage(project.build(&project.resolve("HEAD~1").unwrap(), false, &|_| ()));
+    assert_eq!(
+        said,
+        "the revision `HEAD~1` has no newer/Cargo.toml; name one that has the project"
+    );
+}
+
+/// One that depends on bitflags, of which this project's own lock file has two versions, so both are on this machine.
+fn with_dependency() -> Tiny {
+    let tiny = Tiny::without_commit("");
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nbitflags = \">=1.3, <3\"\n"));
+    // Each version has what the other has not.
+    tiny.write("build.rs", "fn main() { let lock = std::fs::read_to_string(\"Cargo.lock\").unwrap(); println!(\"cargo::rustc-env=AT={}\", lock.split(\"name = \\\"bitflags\\\"\\nversion = \\\"\").nth(1).unwrap().split('\"').next().unwrap()); }\n");
+    tiny.write("src/lib.rs", "pub fn said() -> &'static str { env!(\"AT\") }\n");
+    tiny.commit("depends");
+    tiny
+}
+
+/// The version of bitflags 2 in our own lock file.
+fn newest_bitflags() -> String {
+    let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let versions = lock.split("name = \"bitflags\"\nversion = \"").skip(1);
+    versions.map(|rest| rest.split('"').next().unwrap().to_owned()).max().unwrap()
+}
+
+#[test]
+fn dependencies_are_set_to_versions_in_a_lock_file_of_their_own() {
+    let (tiny, newest) = (with_dependency(), newest_bitflags());
+    let old = tiny.build("bitflags@1.3.2").unwrap();
+    let new = tiny.build(&format!("bitflags@{newest}")).unwrap();
+    assert_eq!((said_by(&old), said_by(&new)), ("1.3.2".into(), newest.clone()));
+    assert_eq!(old.side.name, "bitflags@1.3.2");
+    assert_eq!(old.side.dependencies, ["bitflags@1.3.2"]);
+    assert!(old.side.about.ends_with(", with bitflags 1.3.2"), "{}", old.side.about);
+    assert!(!old.side.uncommitted);
+    assert!(!tiny.folder.join("Cargo.lock").exists(), "the user's own stays as it is");
+    assert!(tiny.build("bitflags@=1.3.2").unwrap().cached);
+    tiny.no_worktree_is_left();
+    // From a lock file that lies here and is not committed.
+    tiny.write(".gitignore", "/target\nCargo.lock\n");
+    let made = Command::new("cargo").arg("generate-lockfile").current_dir(&tiny.folder).output();
+    assert!(made.unwrap().status.success());
+    let lock = fs::read(tiny.folder.join("Cargo.lock")).unwrap();
+    assert_eq!(said_by(&tiny.build("bitflags@1.3.2").unwrap()), "1.3.2");
+    assert_eq!(fs::read(tiny.folder.join("Cargo.lock")).unwrap(), lock);
+    let plain = tiny.build("HEAD").unwrap();
+    assert!(plain.side.about.ends_with("was built with the one here"), "{}", plain.side.about);
+}
+
+#[test]
+fn a_version_that_does_not_resolve_shows_cargos_reason() {
+    let tiny = with_dependency();
+    let said = usage(tiny.build("bitflags@9.9.9"));
+    assert!(said.starts_with("bitflags cannot be set to 9.9.9 here; "), "{said}");
+    assert!(said.contains("cargo says:\nerror: "), "{said}");
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_dependency_that_is_not_in_the_lock_file_has_a_suggestion() {
+    let tiny = with_dependency();
+    let hint =
+        "`bitflag` is neither a revision nor a dependency in Cargo.lock: did you mean `bitflags`? ";
+    assert!(
+        usage(tiny.build("bitflag@1.3.2")).starts_with(hint),
+        "from the lock file of the build"
+    );
+    let made = Command::new("cargo").arg("generate-lockfile").current_dir(&tiny.folder).output();
+    assert!(made.unwrap().status.success());
+    let said = tiny.project().resolve("bitflag@1.3.2").unwrap_err().message;
+    assert!(said.starts_with(hint), "before anything is built: {said}");
+    let said = tiny.project().resolve("tiny@1.3.2").unwrap_err().message;
+    assert!(said.starts_with("`tiny` comes from a folder"), "{said}");
+}
+
+#[test]
+fn a_program_is_used_as_it_is_and_its_copy_is_another_file() {
+    let tiny = Tiny::new();
+    tiny.write("run", "#!/bin/sh\necho run\n");
+    let path = tiny.folder.join("run");
+    let said = usage(tiny.build("./run"));
+    assert!(said.starts_with("./run cannot be executed; `chmod +x ./run` makes it so"), "{said}");
+    assert!(usage(tiny.build("run")).starts_with("run cannot be executed"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let project = tiny.project();
+    for text in ["run", "./run", path.to_str().unwrap()] {
+        let source = project.resolve(text).unwrap();
+        let built = project.build(&source, false, &|_| ()).unwrap();
+        assert_eq!((&built.program, said_by(&built)), (&path, "run".into()), "{text}");
+        assert_eq!((built.side.name.as_str(), built.side.commit.as_ref()), (text, None));
+        let copy = project.build(&source, true, &|_| ()).unwrap();
+        assert_ne!(copy.program, path);
+        assert_eq!(copy.side.program_sha256, built.side.program_sha256);
+        assert!(copy.side.about.starts_with("a copy of the program /"), "{}", copy.side.about);
+    }
+    assert!(usage(tiny.build("./walk")).starts_with("there is no program at ./walk"));
+    assert!(usage(tiny.build("./src")).starts_with("./src is a folder"));
+}
+
+#[test]
+fn two_programs_need_no_project() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let project = Project::here(Path::new(&folder), None, None).unwrap();
+        let copy = project.build(&project.resolve("/bin/sh").unwrap(), true, &|_| ()).unwrap();
+        println!("\ncopy: {}", copy.program.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = again("two_programs_need_no_project", folder.path());
+    let said = child.env("XDG_CACHE_HOME", folder.path()).output().unwrap();
+    let place = format!("copy: {}/paceline/gate/programs/", folder.path().display());
+    assert!(String::from_utf8(said.stdout).unwrap().contains(&place), "in the user's cache");
+    let project = Project::here(folder.path(), None, None).unwrap();
+    let source = project.resolve("/bin/sh").unwrap();
+    assert_eq!(project.build(&source, false, &|_| ()).unwrap().side.name, "/bin/sh");
+    let said = project.working_tree().unwrap_err().message;
+    assert!(said.starts_with("there is no cargo project here; go to "), "{said}");
+    let said = Project::here(&folder.path().join("none"), None, None).unwrap_err().message;
+    assert!(said.starts_with("cannot enter the folder "), "{said}");
+}
+
+#[test]
+fn no_repository_and_one_without_a_commit_have_a_sentence_each() {
+    let tiny = Tiny::without_commit("");
+    let said = tiny.project().working_tree().unwrap_err().message;
+    assert!(said.starts_with("this repository has no commit yet; "), "{said}");
+    assert!(usage(tiny.build("HEAD")).starts_with("this repository has no commit yet; "));
+    fs::remove_dir_all(tiny.folder.join(".git")).unwrap();
+    let said = usage(tiny.build("HEAD"));
+    assert!(said.starts_with("this project is in no git repository"), "{said}");
+    assert!(said.contains("not a git repository") && said.contains("`git init`"), "{said}");
+}
+
+#[test]
+fn a_target_folder_that_cannot_be_written_is_named() {
+    let tiny = Tiny::new();
+    tiny.write(".cargo/config.toml", "[build]\ntarget-dir = \"/proc/none\"\n");
+    tiny.commit("nowhere");
+    let error = tiny.build("HEAD").unwrap_err();
+    assert_eq!(error.exit, Exit::Internal);
+    assert!(error.message.starts_with("cannot write to /proc/none/gate: "), "{error}");
+    assert!(error.message.contains("CARGO_TARGET_DIR"), "{error}");
+}
+
+#[test]
+fn what_a_killed_run_left_is_cleared_away() {
+    let tiny = Tiny::new();
+    let stale = tiny.folder.join("target/gate/worktrees/stale");
+    tiny.git(&["worktree", "add", "-q", "--detach", stale.to_str().unwrap()]);
+    let gone = tiny.folder.join("target/gate/worktrees/gone");
+    tiny.git(&["worktree", "add", "-q", "--detach", gone.to_str().unwrap()]);
+    fs::remove_dir_all(gone).unwrap();
+    tiny.write("target/gate/worktrees/torn/file", "");
+    let users = tempfile::tempdir().unwrap();
+    let users = users.path().join("own");
+    tiny.git(&["worktree", "add", "-q", "--detach", users.to_str().unwrap()]);
+    fs::remove_dir_all(&users).unwrap();
+    tiny.build("HEAD").unwrap();
+    let left = tiny.git(&["worktree", "list", "--porcelain"]);
+    assert!(left.contains(users.to_str().unwrap()), "the user's own is not ours to forget: {left}");
+    tiny.git(&["worktree", "remove", "--force", users.to_str().unwrap()]);
+    tiny.no_worktree_is_left();
+}
+
+/// This very test in a process of its own, in which a signal or another environment does no harm.
+fn again(test: &str, folder: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env("PACELINE_TEST_FOLDER", folder);
+    command
+}
+
+#[test]
+fn without_git_it_is_said_what_to_install() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let error = Project::here(Path::new(&folder), None, None).unwrap().resolve("HEAD");
+        println!("said: {}", error.unwrap_err());
+        return;
+    }
+    let (tiny, path) = (Tiny::new(), tempfile::tempdir().unwrap());
+    for tool in ["cargo", "rustc"] {
+        let found =
+            Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
+        let found = String::from_utf8(found.stdout).unwrap();
+        std::os::unix::fs::symlink(found.trim(), path.path().join(tool)).unwrap();
+    }
+    let mut child = again("without_git_it_is_said_what_to_install", &tiny.folder);
+    let said = child.env("PATH", path.path()).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("said: `git` was not found; install it"), "{said}");
+}
+
+#[test]
+fn ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        interrupt::watch().unwrap();
+        let project = Project::here(Path::new(&folder), None, None).unwrap();
+        let source = project.resolve("HEAD").unwrap();
+        let error = project.build(&source, false, &|line| println!("cargo: {line}")).unwrap_err();
+        println!("\nended: {:?} {}", error.exit, error.exit.code());
+        return;
+    }
+    let tiny = Tiny::new();
+    let pid = tiny.folder.join("target/pid");
+    let write = format!("std::fs::write({pid:?}, std::process::id().to_string()).unwrap();");
+    let sleep = "std::thread::sleep(std::time::Duration::from_secs(60));";
+    tiny.write(
+        "build.rs",
+        &format!("fn main() {{ {write} println!(\"cargo::warning=x\"); {sleep} }}"),
+    );
+    tiny.commit("slow");
+    let test = "ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree";
+    let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
+    let slow = loop {
+        if let Some(id) = fs::read_to_string(&pid).ok().and_then(|text| text.parse().ok()) {
+            break Pid::from_raw(id).unwrap();
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let said: Vec<_> = lines.collect();
+    child.wait().unwrap();
+    assert!(said.iter().any(|line| line == "ended: Interrupted 130"), "{said:?}");
+    // It is dead, though perhaps not yet waited for by whoever adopted it.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", slow.as_raw_nonzero()));
+    let dead = test_kill_process(slow).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "));
+    assert!(dead, "the build script still runs");
+    tiny.no_worktree_is_left();
+}

@@ -1,0 +1,76 @@
+"""Makes stats.json: what scipy says of the values that src/stats is tested on. `python stats.py > stats.json`."""
+
+import json
+
+import numpy as np
+import scipy
+from scipy import stats
+
+RANDOM = np.random.default_rng(20260101)
+
+
+def one(values):
+    """The 20 % trimmed mean, by Tukey and McLaughlin, against zero."""
+    values = np.asarray(values)
+    n = len(values)
+    cut = int(0.2 * n)
+    winsorised = np.asarray(stats.mstats.winsorize(values, limits=(cut / n, cut / n)))
+    se = winsorised.std(ddof=1) / (0.6 * np.sqrt(n))
+    mean = stats.trim_mean(values, 0.2)
+    df = n - 2 * cut - 1
+    half = stats.t.ppf(0.975, df) * se
+    return {
+        "values": values.tolist(), "mean": mean, "se": se, "df": df,
+        "p_above": stats.t.sf(mean / se, df), "p_below": stats.t.cdf(mean / se, df),
+        "interval_95": [mean - half, mean + half], "upper_95": mean + stats.t.ppf(0.95, df) * se,
+    }
+
+
+def two(base, head):
+    """Yuen and Welch, the head less the base."""
+    found = stats.ttest_ind(head, base, equal_var=False, trim=0.2, alternative="greater")
+    # scipy gives no interval of a trimmed test; what it needs is in the result.
+    mean = stats.trim_mean(head, 0.2) - stats.trim_mean(base, 0.2)
+    return {
+        "base": list(base), "head": list(head), "mean": mean, "se": mean / found.statistic,
+        "df": found.df, "p_above": found.pvalue,
+    }
+
+
+def draws():
+    for n in [5, 9, 10, 17, 40]:
+        yield RANDOM.normal(0.02, 0.05, n)
+        yield 0.01 + 0.03 * RANDOM.standard_t(2, n)
+
+
+def discoveries():
+    for n, rate in [(5, 0.05), (40, 0.05), (40, 0.2)]:
+        p = RANDOM.uniform(0, 1, n) ** 3
+        yield {"p": p.tolist(), "rate": rate, "found": (stats.false_discovery_control(p) <= rate).tolist()}
+
+
+def exact():
+    for hits, trials in [(0, 200), (1, 20), (3, 20), (113, 200), (20, 20), (0, 20), (19, 2000)]:
+        for level in [0.95, 0.9]:
+            found = stats.binomtest(hits, trials).proportion_ci(level, "exact")
+            yield {"hits": hits, "trials": trials, "level": level, "low": found.low, "high": found.high}
+
+
+def quantiles():
+    for df in [2, 3, 5, 23, 39, 119.5, 2000]:
+        for p in [0.8, 0.95, 0.975, 0.999, 1 - 0.05 / 200]:
+            yield {"df": df, "p": p, "t": stats.t.ppf(p, df)}
+
+
+FOUND = {
+    "scipy": scipy.__version__,
+    "one": [one(values) for values in draws()],
+    "two": [
+        two(RANDOM.normal(13, 0.03, a).tolist(), RANDOM.normal(13.02, 0.1, b).tolist())
+        for a, b in [(5, 5), (5, 12), (30, 20)]
+    ],
+    "discoveries": list(discoveries()),
+    "exact": list(exact()),
+    "quantiles": list(quantiles()),
+}
+print(json.dumps(FOUND, default=float))
