@@ -1,8 +1,8 @@
 //! The command line.
 
 mod advise;
-mod gate;
 mod compare;
+mod gate;
 mod history;
 mod load;
 mod selftest;

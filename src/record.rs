@@ -9,7 +9,9 @@ mod ranking;
 mod selftest;
 
 pub use criterion::{Criterion, criterion_home, read_criterion};
-pub use files::{GateRounds, Record, Writer, read, read_gate, read_gate_rounds, write_gate, write_json};
+pub use files::{
+    GateRounds, Record, Writer, read, read_gate, read_gate_rounds, write_gate, write_json,
+};
 pub use gate::{
     Change, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence, Shown, Side, Verdict,
 };

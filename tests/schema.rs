@@ -9,9 +9,9 @@ use paceline::{
     advice::Advice,
     compare::Comparison,
     doctor::Diagnosis,
+    history::History,
     record::{Cell, Gate, ModelInfo},
     report::Export,
-    history::History,
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! What `paceline selftest` found of the gate.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     machine::Fingerprint,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A share of cases, with its Clopper–Pearson interval of 95 %.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Share {
     /// Cases in which it was so.
     pub hits: u64,
@@ -31,7 +31,7 @@ impl Share {
 }
 
 /// Suites of equal programs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Equal {
     /// Cells of a suite, at most: those that were judged.
     pub cells: usize,
@@ -54,7 +54,7 @@ pub struct Equal {
 }
 
 /// A planted slowdown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Planted {
     /// What does it.
     pub kind: String,
@@ -77,7 +77,7 @@ pub struct Planted {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct SelfTest {
     /// When it began, in UTC.
     pub started: String,

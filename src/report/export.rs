@@ -9,7 +9,7 @@ mod markdown;
 mod openmetrics;
 mod otava;
 
-pub use otava::{otava_rows, otava_values};
+pub use otava::{OtavaRow, otava_rows, otava_values};
 
 use std::{fmt, str::FromStr};
 

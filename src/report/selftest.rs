@@ -89,6 +89,17 @@ fn equal_table(columns: &[(&str, &Equal)]) -> String {
 }
 
 fn steps_table(done: &SelfTest) -> String {
-    let _ = done;
-    String::new()
+    let rows: Vec<Vec<String>> = done
+        .steps
+        .iter()
+        .map(|rates| {
+            let of = rates.series as u64;
+            let (what, hits) = match rates.found {
+                Some(found) => ("step found", found),
+                None => ("false step", rates.with_false_steps),
+            };
+            vec![rates.kind.clone(), what.into(), share(Share::new(hits as u64, of))]
+        })
+        .collect();
+    figures_table(&["series", "figure", "share"], &rows)
 }

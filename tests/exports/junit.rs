@@ -1,4 +1,4 @@
-//! The JUnit report against the schema of Jenkins' xUnit plugin, `junit-10.xsd`, as a table of what it allows.
+//! The report for CI against the schema of Jenkins' xUnit plugin, `junit-10.xsd`, as a table of what it allows.
 
 use paceline::{record::Gate, report::Export};
 use roxmltree::{Document, Node};

@@ -1,4 +1,4 @@
-//! The OpenMetrics text against the rules of the standard, version 1.0, by a small strict reader.
+//! The `OpenMetrics` text against the rules of the standard, version 1.0, by a small strict reader.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -9,9 +9,9 @@ use paceline::{
 };
 
 /// A name that breaks what does not escape.
-pub const HOSTILE: &str = "<script>alert(1)</script>|a\nb\r\t\u{202e}rtl\u{7}\u{1b}[31m `x` *y* @user \"q\" \\| ]]> &amp; {}, =1+1";
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>|a\nb\r\t\u{202e}rtl\u{7}\u{1b}[31m `x` *y* @user \"q\" \\| ]]> &amp; {}, =1+1 www.example.com";
 
-pub fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: f64) -> GateCell {
+pub(crate) fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: f64) -> GateCell {
     let change =
         Change { share, lower: share - 0.01, upper: share + 0.02, p_slower: 0.25, p_faster: 0.75 };
     GateCell {
@@ -41,7 +41,7 @@ pub fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: f64) ->
 }
 
 /// A cell that has no figures of both sides.
-pub fn lone(name: &str, presence: Presence, state: State, reason: Option<&str>) -> GateCell {
+pub(crate) fn lone(name: &str, presence: Presence, state: State, reason: Option<&str>) -> GateCell {
     let figure = (state == State::Ok).then_some(1234.5);
     GateCell {
         presence,
@@ -70,7 +70,7 @@ fn side(name: &str, commit: &str) -> Side {
 }
 
 /// A gate whose null arm did not fire, and which found something.
-pub fn sample() -> Gate {
+pub(crate) fn sample() -> Gate {
     use Verdict::{Improved, Inconclusive, NotRegressed, Regressed};
     let failed = Some("the head ended in mid-round: <b>killed</b> | by signal 9\nand more");
     let mut needs = cell("echo/smol/10", Metric::P99, Some(Inconclusive), 0.02);
@@ -110,7 +110,7 @@ pub fn sample() -> Gate {
 }
 
 /// The same with a null arm that fired: the run says nothing of the change.
-pub fn unfit() -> Gate {
+pub(crate) fn unfit() -> Gate {
     let mut gate = sample();
     gate.cells[0].null_fired = true;
     gate.cells[0].null = Some(Change { share: 0.044, ..gate.cells[0].change.unwrap() });
@@ -120,7 +120,7 @@ pub fn unfit() -> Gate {
 }
 
 /// A gate of `count` cells with hostile names, all regressed.
-pub fn large(count: usize) -> Gate {
+pub(crate) fn large(count: usize) -> Gate {
     let mut gate = sample();
     let name = |i: usize| format!("{HOSTILE}{i}");
     gate.cells = (0..count)

@@ -122,9 +122,13 @@ fn side(side: &Side) -> String {
 /// mention, is a numeric reference. Such a reference cannot begin or end anything.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
+    // A bare `www.` makes a link; figures keep their points.
+    let mut before = ' ';
     for c in text.chars() {
         let harmless = matches!(c, ' ' | '/' | '-' | '+' | '%' | ',' | '(' | ')' | ';');
-        if c.is_ascii_alphanumeric() || !c.is_ascii() || harmless {
+        let point = c == '.' && !before.eq_ignore_ascii_case(&'w');
+        before = c;
+        if point || c.is_ascii_alphanumeric() || !c.is_ascii() || harmless {
             safe.push(c);
         } else {
             let _ = write!(safe, "&#{};", u32::from(c));

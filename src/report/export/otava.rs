@@ -3,6 +3,9 @@
 use super::{csv::written, finite, series};
 use crate::record::Gate;
 
+/// A row: its time by RFC 3339, its commit, and its figures by the names of their columns.
+pub type OtavaRow = (String, String, Vec<(String, f64)>);
+
 /// The longest name of a column, in characters.
 const NAME: usize = 1024;
 
@@ -19,11 +22,11 @@ pub fn otava_values(gate: &Gate) -> Vec<(String, f64)> {
     of.filter_map(|cell| Some((series(cell, NAME), finite(cell.head)?))).collect()
 }
 
-/// The rows of several gates or runs, each `(time, commit, figures)`, as one table. There is a column for each name that
+/// The rows of several gates or runs as one table. There is a column for each name that
 /// any row has, in the order of their first appearance. A field is empty where a row has no such figure, or one that is
 /// not finite; Otava refuses such a column if asked for it, so ask it for columns that are full.
 #[must_use]
-pub fn otava_rows(rows: &[(String, String, Vec<(String, f64)>)]) -> String {
+pub fn otava_rows(rows: &[OtavaRow]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let mut known = std::collections::HashSet::new();
     for (name, _) in rows.iter().flat_map(|(_, _, values)| values) {

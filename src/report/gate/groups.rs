@@ -53,7 +53,7 @@ impl<'a> Groups<'a> {
         if !shown && !self.not_regressed.is_empty() {
             let count = self.not_regressed.len();
             lines.push(format!(
-                "not regressed: {count}, the margin that must be visible was in each"
+                "not regressed: {count}; in each, its clear margin would have been seen"
             ));
         }
         lines.push(null_arm(gate));
