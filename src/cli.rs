@@ -3,12 +3,13 @@
 mod advise;
 mod compare;
 mod gate;
+mod gated;
 mod history;
 mod load;
 mod selftest;
 mod serve;
 
-pub use gate::Gated;
+pub use gated::Gated;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -58,6 +58,8 @@ pub struct Order<'a> {
     pub top_up: bool,
     /// What shuffles cells, processes and slices.
     pub seed: u64,
+    /// How long a process may take for one answer.
+    pub patience: Duration,
     /// Where records go.
     pub results: PathBuf,
 }
@@ -104,10 +106,11 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let folder = writer.folder().to_owned();
     let mut session = Session::start(order.program.clone(), &run.models)?;
     let mut rounds = GateRounds::create(&folder)?;
-    let Order { subjects, metrics, margins, budget, top_up, seed, arms, .. } = order;
+    let Order { subjects, metrics, margins, budget, top_up, seed, arms, patience, .. } = order;
     let cells =
         subjects.into_iter().map(|subject| Going::new(subject, &metrics, &session)).collect();
-    let around = Surroundings { arms: &arms, session: &mut session, rounds: &mut rounds, seed };
+    let around =
+        Surroundings { arms: &arms, session: &mut session, rounds: &mut rounds, seed, patience };
     let plan =
         Plan { metrics, margins, budget, rounds: order.rounds, slices: order.slices, top_up };
     let mut under_way = UnderWay { start, plan, cells, around };

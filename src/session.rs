@@ -92,7 +92,8 @@ impl Session {
     ///
     /// Returns a fault where the process cannot be started.
     pub fn host_of(&self, program: &Program, cell: &Planned<'_>) -> Result<Host, HostError> {
-        let host = program.host(cell.entry, cell.workers).map_err(HostError::unstarted)?;
+        let host =
+            program.host(cell.entry, cell.workers).map_err(|error| HostError::unstarted(&error))?;
         if !self.cpus.is_empty() {
             let (own, others) = self.split(cell.workers);
             pin(host.id(), own).and_then(|()| pin(self.echo.id(), others)).map_err(|error| {

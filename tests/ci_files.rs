@@ -56,7 +56,6 @@ fn every_format_that_is_named_exists_and_the_script_writes_all() {
 }
 
 #[test]
-#[ignore = "the command line of the gate is not merged yet"]
 fn every_flag_that_is_named_is_one_of_the_gate() {
     let help = Command::new(env!("CARGO_BIN_EXE_paceline")).args(["gate", "--help"]).output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();

@@ -1,18 +1,17 @@
-//! `paceline gate`, and the same for programs that bring cells of their own.
+//! `paceline gate`.
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
     time::Duration,
 };
 
-use clap::{Args, Parser};
+use clap::Args;
 use regex::Regex;
 
 use super::{
-    CELLS, ENVIRONMENT, Format, Output, Selection, USAGE, Wrong, budget, chosen, internal, ready,
-    say, say_json, sorted, usage,
+    CELLS, ENVIRONMENT, Format, Output, Selection, Wrong, budget, chosen, internal, ready, say,
+    say_json, sorted, usage,
 };
 use crate::{
     gate::{
@@ -20,10 +19,11 @@ use crate::{
         default_cells, gate, note_same_program,
     },
     job::Workload,
-    measure::{Half, HostError, Own, Program, interrupt, spawned_with},
+    measure::{Half, HostError, Program, interrupt},
+    models::Entry,
     plan::{Choice, Planned, cells},
     record::{Gate, GateCell, Metric, Overall, Side, State},
-    report::{Building, Export, gate_table, print_error},
+    report::{Building, Export, gate_table},
     start::refuse_debug_build,
     workloads,
 };
@@ -33,10 +33,10 @@ use crate::{
 pub(super) struct GateArguments {
     /// Built-in workloads, or files that end in .toml, instead of the usual cells.
     #[arg(value_name = "WORKLOAD|FILE.toml")]
-    workloads: Vec<String>,
+    pub(super) workloads: Vec<String>,
     /// What it is compared with: a revision, a built program, or dependencies at versions, such as tokio@1.50.0.
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
-    base: Option<String>,
+    pub(super) base: Option<String>,
     /// What is judged; the working tree where it is not said.
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
     head: Option<String>,
@@ -81,6 +81,9 @@ pub(super) struct GateArguments {
     /// The package of the workspace that is gated.
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
+    /// How long a process may take for one answer: one that hangs is ended then.
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    patience: Duration,
     /// What shuffles cells and slices; recorded.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -107,9 +110,9 @@ const REGRESSED: u8 = 4;
 const INCONCLUSIVE: u8 = 5;
 
 /// What is gated: the three programs, and what they are.
-struct Sides {
-    arms: [Arm; 3],
-    sides: [Side; 2],
+pub(super) struct Sides {
+    pub(super) arms: [Arm; 3],
+    pub(super) sides: [Side; 2],
 }
 
 /// `paceline gate` of the programs that the arguments name.
@@ -124,27 +127,37 @@ pub(super) fn run(asked: &GateArguments) -> Result<u8, Wrong> {
     let program = ready()?;
     let sides = built(asked, base)?;
     let own = own_cells(&sides.arms)?;
-    let metrics = metrics(asked);
-    let subjects = subjects(asked, &workloads, &jobs, own)?;
-    finish(
-        asked,
-        Order {
-            subjects,
-            workloads: &workloads,
-            models: chosen(&asked.of.model)?,
-            arms: sides.arms,
-            sides: sides.sides,
-            program,
-            metrics,
-            margins,
-            budget: asked.budget,
-            rounds: asked.rounds,
-            slices: None,
-            top_up: asked.top_up,
-            seed: asked.seed,
-            results: asked.output.out.clone(),
-        },
-    )
+    let subjects = subjects(asked, &workloads, jobs, own)?;
+    let models = chosen(&asked.of.model)?;
+    finish(asked, order(asked, subjects, sides, program, margins, (&workloads, models)))
+}
+
+/// The order for the instrument. The last argument is what the record says of jobs: the workloads and the models.
+pub(super) fn order<'a>(
+    asked: &GateArguments,
+    subjects: Vec<Subject<'a>>,
+    sides: Sides,
+    program: Program,
+    margins: Margins,
+    (workloads, models): (&'a [Workload], Vec<&'static Entry>),
+) -> Order<'a> {
+    Order {
+        subjects,
+        workloads,
+        models,
+        arms: sides.arms,
+        sides: sides.sides,
+        program,
+        metrics: metrics(asked),
+        margins,
+        budget: asked.budget,
+        rounds: asked.rounds,
+        slices: None,
+        top_up: asked.top_up,
+        seed: asked.seed,
+        patience: asked.patience,
+        results: asked.output.out.clone(),
+    }
 }
 
 fn metrics(asked: &GateArguments) -> Vec<Metric> {
@@ -154,7 +167,7 @@ fn metrics(asked: &GateArguments) -> Vec<Metric> {
     metrics
 }
 
-fn margins(asked: &GateArguments) -> Result<Margins, Wrong> {
+pub(super) fn margins(asked: &GateArguments) -> Result<Margins, Wrong> {
     let usual = Path::new("gate.toml");
     let file = asked.config.as_deref().or_else(|| usual.exists().then_some(usual));
     let given = Given {
@@ -181,17 +194,17 @@ fn built(asked: &GateArguments, base: &str) -> Result<Sides, Wrong> {
         line.show(&format!("building {what}: {}", source.about));
         project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
     };
-    let mut built = [
+    let mut programs = [
         build("the base", &base, false)?,
         build("the head", &head, false)?,
         build("a copy of the base", &base, true)?,
     ];
-    let base = built[BASE].clone();
-    note_same_program(&base, &mut built[HEAD]);
-    let arms = built
+    let base = programs[BASE].clone();
+    note_same_program(&base, &mut programs[HEAD]);
+    let arms = programs
         .each_ref()
         .map(|built| Arm { program: Program::at(&built.program), half: Half::Base });
-    let [base, head, _] = built;
+    let [base, head, _] = programs;
     Ok(Sides { arms, sides: [base.side, head.side] })
 }
 
@@ -244,15 +257,15 @@ fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), Wrong> {
 }
 
 /// The cells that are gated.
-fn subjects<'a>(
+pub(super) fn subjects<'a>(
     asked: &GateArguments,
     workloads: &'a [Workload],
-    named: &bool,
+    named: bool,
     own: Vec<String>,
 ) -> Result<Vec<Subject<'a>>, Wrong> {
     let models = chosen(&asked.of.model)?;
     let mut subjects: Vec<Subject<'a>> = Vec::new();
-    if *named {
+    if named {
         let choice = Choice {
             scales: sorted(&asked.of.scale),
             workers: sorted(&asked.of.workers),
@@ -281,7 +294,7 @@ fn subjects<'a>(
 }
 
 /// Runs the gate, shows it, writes the exports, and says how to leave.
-fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wrong> {
+pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wrong> {
     let Outcome { gate, folder } = gate(order).map_err(|error| match error {
         NoGate::TooShort(message) => usage(message),
         NoGate::Internal(message) => internal(message),
@@ -315,149 +328,7 @@ fn exit_code(gate: &Gate, strict: bool) -> u8 {
         Overall::EnvironmentInvalid => ENVIRONMENT,
         Overall::Regressed => REGRESSED,
         _ if gate.cells.iter().any(wrong) => CELLS,
-        Overall::Inconclusive if strict => INCONCLUSIVE,
-        Overall::Nothing if strict => INCONCLUSIVE,
+        Overall::Inconclusive | Overall::Nothing if strict => INCONCLUSIVE,
         Overall::Inconclusive | Overall::Passed | Overall::Nothing => 0,
     }
-}
-
-/// Cells of a program of your own, for the gate: what `main` of a bench is.
-///
-/// ```no_run
-/// use paceline::Gated;
-///
-/// fn main() -> std::process::ExitCode {
-///     Gated::new()
-///         .closure("parse/small", || || "17".parse::<u32>())
-///         .main()
-/// }
-/// ```
-///
-/// In a bench called `gate` (`harness = false`), `paceline gate --base main` then builds it at `main` and in the working
-/// tree, and compares the cells. Cells that have both halves, by [`Own::against`], are compared by the program alone:
-/// `cargo bench --bench gate`.
-#[derive(Debug, Default)]
-#[must_use = "a list of cells does nothing without `main`"]
-pub struct Gated {
-    cells: Vec<Own>,
-}
-
-impl Gated {
-    /// Without cells.
-    pub fn new() -> Self {
-        Gated::default()
-    }
-
-    /// Adds a closure: `ready` makes what it works on, and returns what is timed.
-    pub fn closure<W, T>(self, name: impl Into<String>, ready: impl Fn() -> W + 'static) -> Self
-    where
-        W: FnMut() -> T + 'static,
-    {
-        self.cell(Own::closure(name, ready))
-    }
-
-    /// Adds a command: a call is a process from its start to its end.
-    pub fn command<S: Into<std::ffi::OsString>>(
-        self,
-        name: impl Into<String>,
-        command: impl IntoIterator<Item = S>,
-    ) -> Self {
-        self.cell(Own::command(name, command))
-    }
-
-    /// Adds a cell, such as one with both halves.
-    ///
-    /// # Panics
-    ///
-    /// Panics where there is one of this name already.
-    pub fn cell(mut self, cell: Own) -> Self {
-        let twice = self.cells.iter().any(|other| other.name == cell.name);
-        assert!(!twice, "two cells are called `{}`: give one another name", cell.name);
-        self.cells.push(cell);
-        self
-    }
-
-    /// What `main` of the program is. With `--base` it is `paceline gate` of this project; without, it compares the
-    /// halves of the cells that have two.
-    #[must_use]
-    pub fn main(self) -> ExitCode {
-        spawned_with(&self.cells);
-        // cargo adds it to the arguments of a bench.
-        let words =
-            std::env::args_os().enumerate().filter(|(at, word)| *at == 0 || word != "--bench");
-        let asked = match Alone::try_parse_from(words.map(|(_, word)| word)) {
-            Ok(asked) => asked.gate,
-            Err(error) => {
-                let code = if error.use_stderr() { USAGE } else { 0 };
-                let _ = error.print();
-                return ExitCode::from(code);
-            }
-        };
-        let done = if asked.base.is_some() { run(&asked) } else { self.halves(&asked) };
-        match done {
-            Ok(code) => ExitCode::from(code),
-            Err(Wrong(code, message)) => {
-                print_error(&message);
-                ExitCode::from(code)
-            }
-        }
-    }
-
-    /// Compares the halves of the cells that have two.
-    fn halves(&self, asked: &GateArguments) -> Result<u8, Wrong> {
-        refuse_debug_build().map_err(usage)?;
-        if !asked.workloads.is_empty() {
-            return Err(usage("workloads go with --base".into()));
-        }
-        let own: Vec<String> =
-            self.cells.iter().filter(|own| own.has_head()).map(|own| own.name.clone()).collect();
-        if own.is_empty() {
-            return Err(usage("no cell has a half to be compared with: say --base REV to compare revisions, or give cells a head by `against`".into()));
-        }
-        let margins = margins(asked)?;
-        let program = ready()?;
-        let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
-        let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
-        let source = project.resolve(&this.to_string_lossy()).map_err(unbuilt)?;
-        let base = project.build(&source, false, &|_| {}).map_err(unbuilt)?;
-        let copy = project.build(&source, true, &|_| {}).map_err(unbuilt)?;
-        let side = |name: &str| Side {
-            name: name.into(),
-            about: format!("the {name} of each cell, in {}", this.display()),
-            ..base.side.clone()
-        };
-        let arm = |program: Program, half| Arm { program, half };
-        let subjects = subjects(asked, &[], &false, own)?;
-        finish(
-            asked,
-            Order {
-                subjects,
-                workloads: &[],
-                models: vec![],
-                arms: [
-                    arm(program.clone(), Half::Base),
-                    arm(program.clone(), Half::Head),
-                    arm(Program::at(&copy.program), Half::Base),
-                ],
-                sides: [side("base"), side("head")],
-                program,
-                metrics: metrics(asked),
-                margins,
-                budget: asked.budget,
-                rounds: asked.rounds,
-                slices: None,
-                top_up: asked.top_up,
-                seed: asked.seed,
-                results: asked.output.out.clone(),
-            },
-        )
-    }
-}
-
-/// The arguments of a program of its own.
-#[derive(Parser)]
-#[command(version, about = "Gates the cells of this program: base against head, interleaved.")]
-struct Alone {
-    #[command(flatten)]
-    gate: GateArguments,
 }

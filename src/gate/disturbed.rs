@@ -53,6 +53,9 @@ impl Moment {
             let way = if wall > expected { "forward" } else { "back" };
             return Some(format!("the wall clock was set {way} by {}", long(set)));
         }
+        if load_is_allowed() {
+            return None;
+        }
         let cpus = self.cpus.since(before.cpus);
         let all = (cpus.busy + cpus.stolen + cpus.idle) as f64;
         let stolen = cpus.stolen as f64;
@@ -69,6 +72,11 @@ impl Moment {
         }
         None
     }
+}
+
+/// Tests run beside each other, and none of them asks how fast something is: they set this.
+fn load_is_allowed() -> bool {
+    std::env::var_os("PACELINE_ALLOW_LOAD").is_some_and(|value| value == "1")
 }
 
 #[cfg(test)]
@@ -109,8 +117,8 @@ mod tests {
     #[test]
     fn a_machine_that_was_suspended_or_whose_clock_was_set_disturbs_a_round() {
         let mut after = later();
-        after.clocks.boot += Duration::from_secs(3600);
-        after.clocks.wall += Duration::from_secs(3600);
+        after.clocks.boot += Duration::from_hours(1);
+        after.clocks.wall += Duration::from_hours(1);
         let why = after.disturbed_since(&calm()).unwrap();
         assert!(why.contains("suspended for 60.0 min"), "{why}");
         let mut after = later();

@@ -16,8 +16,6 @@ use crate::{
     session::Session,
 };
 
-/// How long a host may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Processes that die or hang one after another, until a cell is given up.
 const DEATHS: u32 = 3;
 
@@ -27,6 +25,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) session: &'a mut Session,
     pub(super) rounds: &'a mut GateRounds,
     pub(super) seed: u64,
+    /// How long a process may take for one answer.
+    pub(super) patience: Duration,
 }
 
 /// A cell under way.
@@ -80,7 +80,8 @@ impl<'a> Going<'a> {
 
     /// Finds out which sides have it, and how many batches a slice holds: as many on all sides.
     pub(super) fn calibrate(&mut self, around: &Surroundings<'_>) {
-        let begin = |side: usize| self.subject.start(&around.arms[side], around.session, PATIENCE);
+        let begin =
+            |side: usize| self.subject.start(&around.arms[side], around.session, around.patience);
         match (begin(BASE), begin(HEAD)) {
             (Err(HostError::Interrupted), _) | (_, Err(HostError::Interrupted)) => {}
             (Err(base), Err(head)) if base.to_string() == head.to_string() => {
@@ -93,10 +94,10 @@ impl<'a> Going<'a> {
             (Ok(_), Err(head)) => self.end(State::Failed, format!("head: {head}")),
             (Err(base), Ok(head)) if is_unknown(&base) => {
                 self.presence = Presence::Head;
-                self.count(head, HEAD);
+                self.count(head, HEAD, around.patience);
             }
             (Err(base), Ok(_)) => self.end(State::Failed, format!("base: {base}")),
-            (Ok(base), Ok(_)) => self.count(base, BASE),
+            (Ok(base), Ok(_)) => self.count(base, BASE, around.patience),
         }
     }
 
@@ -105,12 +106,12 @@ impl<'a> Going<'a> {
     }
 
     /// How many batches fit into a slice.
-    fn count(&mut self, mut host: Host, side: usize) {
+    fn count(&mut self, mut host: Host, side: usize, patience: Duration) {
         let jobs = self.subject.jobs();
         let mut batches = 1_u64;
-        let counted = host.attest(PATIENCE).and_then(|_| {
+        let counted = host.attest(patience).and_then(|_| {
             loop {
-                let (times, _) = host.rounds(batches, PATIENCE)?;
+                let (times, _) = host.rounds(batches, patience)?;
                 let took: Duration = times.iter().sum();
                 let each = took.as_secs_f64() / batches as f64;
                 if took * 4 >= pace::SLICE || batches >= pace::MOST_ITERATIONS {
@@ -174,7 +175,8 @@ impl<'a> Going<'a> {
         let gone = |error: HostError| format!("the echo server: {error}");
         let before = around.session.mark(self.subject.connects()).map_err(gone)?;
         let start = Moment::now(before.server_cpu);
-        let outcome = round(&self.subject, around.arms, around.session, self.pace, seed, PATIENCE);
+        let Surroundings { arms, session, patience, .. } = around;
+        let outcome = round(&self.subject, arms, session, self.pace, seed, *patience);
         if interrupted() {
             return Ok(None);
         }

@@ -156,13 +156,14 @@ mod tests {
             margins.of("echo/may/10"),
             Margin { margin: 0.04, clear: 0.08, layout_sd: 0.01 }
         );
-        assert_eq!(margins.of("my-echo/x").margin, 0.02, "a name is matched as a whole");
+        assert_eq!(margins.of("my-echo/x"), margins.of("x"), "a name is matched as a whole");
     }
 
     #[test]
     fn the_command_line_counts_over_what_the_file_says_of_all() {
         let given = Given { margin: Some("1%".into()), ..Given::default() };
-        assert_eq!(read("margin = \"2%\"", &given).unwrap().of("x").margin, 0.01);
+        let margin = read("margin = \"2%\"", &given).unwrap().of("x");
+        assert_eq!(margin, Margin { margin: 0.01, ..Margin::default() });
     }
 
     #[test]

@@ -76,7 +76,8 @@ impl Subject<'_> {
                 Ok(host)
             }
             Subject::Own(name) => {
-                let mut host = arm.program.host_of_own().map_err(HostError::unstarted)?;
+                let mut host =
+                    arm.program.host_of_own().map_err(|error| HostError::unstarted(&error))?;
                 host.prepare_own(name, arm.half, patience)?;
                 Ok(host)
             }
@@ -91,6 +92,7 @@ pub(super) fn memory(attest: &Attest) -> Option<u64> {
 
 /// The default cells of a project that has none of its own: small batches, in which what a runtime does itself is a
 /// great part of the time, on all models. A batch takes about a millisecond, so that a slice holds several.
+#[must_use]
 pub fn default_cells<'a>(workloads: &'a [Workload], models: &[&'static Entry]) -> Vec<Planned<'a>> {
     let mut cells = Vec::new();
     for (name, scale, chosen) in DEFAULT {

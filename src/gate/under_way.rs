@@ -184,9 +184,9 @@ impl UnderWay<'_, '_> {
         let wishes: Vec<(u32, Duration)> = self
             .cells
             .iter()
-            .map(|cell| match cell.is_gated() && open(cell) {
-                true => (pace::MOST, cell.round_time()),
-                false => (0, Duration::ZERO),
+            .map(|cell| {
+                let wish = if cell.is_gated() && open(cell) { pace::MOST } else { 0 };
+                (wish, cell.round_time())
             })
             .collect();
         let more = pace::rounds(&wishes, left);

@@ -43,14 +43,13 @@ impl Clocks {
             let time = rustix::time::clock_gettime(clock);
             Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
         };
-        use rustix::time::ClockId;
         Clocks {
-            steady: read(ClockId::Monotonic),
+            steady: read(rustix::time::ClockId::Monotonic),
             #[cfg(target_os = "linux")]
-            boot: read(ClockId::Boottime),
+            boot: read(rustix::time::ClockId::Boottime),
             #[cfg(not(target_os = "linux"))]
-            boot: read(ClockId::Monotonic),
-            wall: read(ClockId::Realtime),
+            boot: read(rustix::time::ClockId::Monotonic),
+            wall: read(rustix::time::ClockId::Realtime),
         }
     }
 }

@@ -246,13 +246,12 @@ impl Host<'_> {
             .map(Reply::Attested),
             Request::Rounds { count } => {
                 let before = Usage::now();
-                let round_ns = match &mut self.prepared {
-                    Some(Task::Calls(calls)) => vec![nanoseconds(calls.slice(count)?)],
-                    _ => {
-                        let (prepared, arm) = self.ready()?;
-                        let times = (0..count).map(|_| Ok(nanoseconds(prepared.round(arm)?)));
-                        times.collect::<Result<_, Fault>>()?
-                    }
+                let round_ns = if let Some(Task::Calls(calls)) = &mut self.prepared {
+                    vec![nanoseconds(calls.slice(count)?)]
+                } else {
+                    let (prepared, arm) = self.ready()?;
+                    let times = (0..count).map(|_| Ok(nanoseconds(prepared.round(arm)?)));
+                    times.collect::<Result<_, Fault>>()?
                 };
                 Ok(Reply::Rounds { round_ns, used: Usage::now().since(before) })
             }

@@ -190,9 +190,10 @@ impl Calls {
             rings: None,
             completions: None,
             rss_bytes,
-            rss_bytes_max: match self.spawns {
-                true => memory_of_children(),
-                false => rss_bytes.and_then(|_| memory_peak()),
+            rss_bytes_max: if self.spawns {
+                memory_of_children()
+            } else {
+                rss_bytes.and_then(|_| memory_peak())
             },
         })
     }

@@ -123,7 +123,7 @@ pub enum HostError {
 
 impl HostError {
     /// A process that could not be started.
-    pub(crate) fn unstarted(error: io::Error) -> Self {
+    pub(crate) fn unstarted(error: &io::Error) -> Self {
         HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
     }
 }

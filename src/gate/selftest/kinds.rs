@@ -25,7 +25,7 @@ pub(crate) const KINDS: [&str; 8] =
 /// The planted slowdowns, in percent.
 pub(crate) const PLANTED: [u32; 7] = [0, 1, 2, 3, 5, 10, 20];
 /// Operations of a call without any: a percent of it is a whole number.
-const OPERATIONS: u64 = 200;
+const OPERATIONS: u64 = 100;
 /// The work that is a neighbour.
 pub(crate) const NEIGHBOUR: &str = "neighbour";
 
@@ -81,7 +81,7 @@ fn work_of(kind: &str) -> fn(u64) {
         "mutex" => |count| {
             let shared = Mutex::new(0_u64);
             both(|| {
-                for _ in 0..count * 500 {
+                for _ in 0..count * 250 {
                     *shared.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                 }
             });

@@ -1,0 +1,336 @@
+//! `paceline gate` as its users meet it, on programs that are built already: verdicts, exit codes, faults, and what is
+//! kept. What it builds is tested in `tests/gate_build.rs`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::Once,
+    thread,
+    time::Duration,
+};
+
+use paceline::{
+    compare::{Sample, judge},
+    record::{Gate, Overall, Presence, State, Verdict, read_gate, read_gate_rounds},
+};
+
+const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
+/// Figures of debug builds on a busy machine: only a gross change is to be found, and nothing else.
+const GROSS: [&str; 6] = ["--rounds", "10", "--margin", "40%", "--clear-margin", "70%"];
+
+/// An example of this crate. A plain `cargo test` has built it beside the command, `cargo test --test gate` has not.
+fn example(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--examples"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cargo.status().unwrap().success());
+    });
+    Path::new(PACELINE).parent().unwrap().join("examples").join(name)
+}
+
+fn command(program: &Path, arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .env("PACELINE_ALLOW_LOAD", "1")
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("FAULTY_COUNT", folder.join("count"));
+    command
+}
+
+fn ran(program: &Path, arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command(program, arguments, folder).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// Runs the cells of the faulty program that match `filter`, its halves against each other.
+fn halves(filter: &str, more: &[&str], folder: &Path) -> (Option<i32>, Gate, String) {
+    let mut arguments = vec!["--filter", filter, "--format", "json"];
+    arguments.extend(GROSS);
+    arguments.extend(more);
+    let (code, out, said) = ran(&example("faulty"), &arguments, folder);
+    let gate = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{said}"));
+    (code, gate, said)
+}
+
+fn wrong(arguments: &[&str], folder: &Path) -> String {
+    let mut all = vec!["gate"];
+    all.extend(arguments);
+    let (code, _, said) = ran(Path::new(PACELINE), &all, folder);
+    assert_eq!(code, Some(2), "{arguments:?}: {said}");
+    assert!(said.starts_with("error: ") && !said.contains("panicked"), "{said}");
+    said
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The folder of the only record.
+fn record(folder: &Path) -> PathBuf {
+    let mut found = fs::read_dir(folder.join("results")).unwrap();
+    let record = found.next().unwrap().unwrap().path();
+    assert!(found.next().is_none());
+    record
+}
+
+#[test]
+fn a_planted_slowdown_is_regressed_a_speed_up_improved_and_the_same_neither() {
+    let folder = folder();
+    let (code, gate, said) = halves("^(same|slower|faster)$", &[], folder.path());
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    assert_eq!(of("slower").verdict, Some(Verdict::Regressed), "{said}");
+    assert_eq!(of("faster").verdict, Some(Verdict::Improved));
+    assert_ne!(of("same").verdict, Some(Verdict::Regressed));
+    assert_ne!(of("same").verdict, Some(Verdict::Improved));
+    let slower = of("slower").change.unwrap().share;
+    assert!(slower > 1.0 && slower < 3.5, "three times the work: {slower}");
+    assert!(gate.cells.iter().all(|cell| !cell.null_fired && cell.null.is_some()));
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed));
+    assert!(gate.summary.contains("slower"), "{}", gate.summary);
+}
+
+#[test]
+fn every_verdict_can_be_computed_again_from_the_record() {
+    let folder = folder();
+    halves("^(same|slower)$", &["--metric", "throughput,p50,p99,cpu"], folder.path());
+    let record = record(folder.path());
+    let gate = read_gate(&record).unwrap().unwrap();
+    assert_eq!(gate.cells.len(), 8);
+    let samples: Vec<Sample<'_>> = gate
+        .cells
+        .iter()
+        .map(|cell| Sample {
+            log_ratios: &cell.log_ratios,
+            null: &cell.null_log_ratios,
+            margin: cell.margin,
+            clear_margin: cell.clear_margin,
+            layout_sd: cell.layout_sd,
+        })
+        .collect();
+    for (cell, again) in gate.cells.iter().zip(judge(&samples, gate.false_discovery_rate)) {
+        assert_eq!((cell.verdict, cell.change), (again.verdict, again.change));
+    }
+    // And the ratios from the rounds: of CPU time, which is one figure for each side.
+    let rounds = read_gate_rounds(&record).unwrap();
+    let of_cell = rounds.iter().filter(|round| round.cell == "slower" && !round.pilot);
+    let ratios: Vec<f64> = of_cell
+        .filter(|round| round.dropped.is_none())
+        .map(|round| (round.sides[1].cpu_ns as f64).ln() - (round.sides[0].cpu_ns as f64).ln())
+        .collect();
+    let cpu = gate.cells.iter().find(|c| c.cell == "slower" && c.metric.name() == "cpu").unwrap();
+    assert_eq!(cpu.log_ratios.len(), ratios.len());
+    assert!(cpu.log_ratios.iter().zip(&ratios).all(|(a, b)| (a - b).abs() < 1e-12));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_order_of_rounds() {
+    let order = |seed: &str| {
+        let folder = folder();
+        halves("^(same|slower|faster)$", &["--seed", seed], folder.path());
+        let rounds = read_gate_rounds(&record(folder.path())).unwrap();
+        // Rounds that were dropped are made up for, and no seed foretells those.
+        let pilot = rounds.into_iter().filter(|round| round.pilot);
+        pilot.map(|round| round.cell).collect::<Vec<_>>()
+    };
+    let first = order("7");
+    assert_eq!(first.len(), 18);
+    assert_eq!(first, order("7"));
+    assert_ne!(first, order("8"));
+}
+
+#[test]
+fn a_process_that_dies_in_mid_round_costs_the_round_and_is_counted() {
+    let folder = folder();
+    let (_, gate, said) = halves("^dies now and then$", &[], folder.path());
+    let cell = &gate.cells[0];
+    assert!(cell.dropped > 0 && cell.rounds >= 5, "{cell:?} {said}");
+    assert!(cell.verdict.is_some());
+    let rounds = read_gate_rounds(&record(folder.path())).unwrap();
+    let dropped = rounds.iter().filter_map(|round| round.dropped.as_ref());
+    assert!(dropped.into_iter().any(|why| why.contains("head: the process of the cell ended")));
+}
+
+#[test]
+fn a_side_that_never_works_fails_its_cell_with_its_own_words_and_the_others_go_on() {
+    let folder = folder();
+    let (code, gate, _) =
+        halves("^(same|dies|panics|command fails|no command)$", &[], folder.path());
+    let why = |name: &str| {
+        let cell = gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+        assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{name}");
+        cell.reason.clone().unwrap()
+    };
+    assert!(why("dies").contains("head: ") && why("dies").contains("a fault was planted"));
+    assert!(why("panics").contains("planted"));
+    assert!(why("command fails").contains("false: exit status: 1"));
+    assert!(why("no command").contains("there is no program there-is-no-such-program"));
+    let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
+    assert!(same.verdict.is_some());
+    assert_eq!(code, Some(3));
+}
+
+#[test]
+fn a_cell_that_one_side_lacks_is_shown_and_not_gated() {
+    let folder = folder();
+    let (base, head) = (example("gated"), example("faulty"));
+    let arguments = [
+        "gate",
+        "--base",
+        base.to_str().unwrap(),
+        "--head",
+        head.to_str().unwrap(),
+        "--filter",
+        "^(one half|command)$",
+        "--rounds",
+        "5",
+        "--format",
+        "json",
+    ];
+    let (code, out, said) = ran(Path::new(PACELINE), &arguments, folder.path());
+    let gate: Gate = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    assert_eq!(of("one half").presence, Presence::Head);
+    assert!(of("one half").head.is_some() && of("one half").base.is_none());
+    assert_eq!(of("command").presence, Presence::Base);
+    assert!(gate.cells.iter().all(|cell| cell.verdict.is_none()));
+    assert_eq!((code, gate.verdict), (Some(0), Overall::Nothing));
+    let (code, ..) =
+        ran(Path::new(PACELINE), &[&arguments[..], &["--strict"]].concat(), folder.path());
+    assert_eq!(code, Some(5), "nothing was gated");
+}
+
+#[test]
+fn models_are_gated_by_any_two_programs_that_have_them_and_every_metric_has_figures() {
+    let folder = folder();
+    let mut arguments = vec!["gate", "--base", PACELINE, "--head", PACELINE, "switch", "--model"];
+    arguments.extend(["tokio,rayon", "--scale", "100", "--format", "json"]);
+    arguments.extend(["--metric", "throughput,p50,p99,cpu,memory"]);
+    arguments.extend(GROSS);
+    let (code, out, said) = ran(Path::new(PACELINE), &arguments, folder.path());
+    let gate: Gate = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert!(matches!(code, Some(0 | 6)), "{code:?} {said}");
+    for cell in &gate.cells {
+        if cell.cell.contains("rayon") {
+            assert_eq!(cell.state, State::Refused, "rayon has no hop");
+        } else {
+            assert_eq!(cell.state, State::Ok, "{cell:?}");
+            assert!(cell.base.unwrap() > 0.0 && cell.head.unwrap() > 0.0, "{cell:?}");
+        }
+    }
+    assert_eq!(gate.cells.len(), 10);
+    assert!(gate.head.about.contains("the same program as the base"), "{}", gate.head.about);
+}
+
+#[test]
+fn exports_are_written_and_one_that_cannot_be_does_not_cost_the_record() {
+    let folder = folder();
+    let exports = ["--export", "markdown=a.md", "--export", "junit=b.xml"];
+    let (code, ..) = halves("^same$", &exports, folder.path());
+    assert!(matches!(code, Some(0 | 6)));
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(read("a.md").contains("same") && read("b.xml").contains("<testsuite"));
+    let other = tempfile::tempdir().unwrap();
+    let arguments = [&["--filter", "^same$", "--export", "csv=nowhere/c.csv"], &GROSS[..]].concat();
+    let (code, _, said) = ran(&example("faulty"), &arguments, other.path());
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("cannot write nowhere/c.csv") && said.contains("the record is in"),
+        "{said}"
+    );
+    assert!(read_gate(&record(other.path())).unwrap().is_some());
+}
+
+#[test]
+fn ctrl_c_keeps_the_rounds_until_then() {
+    let folder = folder();
+    let arguments = ["--filter", "^(same|slower)$", "--rounds", "1000"];
+    let mut child = command(&example("faulty"), &arguments, folder.path());
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let enough = || {
+        let rounds = fs::read_dir(folder.path().join("results")).ok()?.next()?.ok()?.path();
+        let text = fs::read_to_string(rounds.join("gate_rounds.jsonl")).ok()?;
+        (text.lines().filter(|line| line.contains("\"pilot\":false")).count() > 20).then_some(())
+    };
+    for _ in 0..600 {
+        if enough().is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
+    let gate = read_gate(&record(folder.path())).unwrap().unwrap();
+    assert!(gate.interrupted);
+    assert!(gate.cells.iter().any(|cell| cell.rounds >= 5));
+}
+
+#[test]
+fn a_budget_that_holds_no_verdict_is_refused_with_what_it_needs() {
+    let folder = folder();
+    let said = wrong(
+        &[
+            "--base",
+            PACELINE,
+            "--head",
+            PACELINE,
+            "cpu",
+            "--model",
+            "sequential",
+            "--scale",
+            "300",
+            "--budget",
+            "1s",
+        ],
+        folder.path(),
+    );
+    assert!(said.contains("the budget of 1.00 s is too small"), "{said}");
+    assert!(said.contains("give --budget "), "{said}");
+}
+
+#[test]
+fn wrong_input_has_one_sentence_that_says_what_to_do() {
+    let folder = folder();
+    let place = folder.path();
+    let both = ["--base", PACELINE, "--head", PACELINE];
+    let with = |more: &[&str]| wrong(&[&both[..], more].concat(), place);
+    assert!(wrong(&[], place).contains("say what to compare with: --base REV"));
+    assert!(with(&["--metric", "speed"]).contains("throughput, p50, p99, cpu, memory"));
+    assert!(with(&["--export", "pdf=x"]).contains("markdown"));
+    assert!(with(&["--export", "markdown"]).contains("FORMAT=FILE"));
+    assert!(with(&["--rounds", "4"]).contains("5..=1000"));
+    assert!(with(&["--filter", "("]).contains("regex"));
+    assert!(with(&["--filter", "nothing"]).contains("no cell matches `nothing`: the cells are "));
+    assert!(with(&["--margin", "3"]).contains("such as 3%"));
+    assert!(with(&["--margin", "9%"]).contains("at most the clear margin"));
+    assert!(with(&["--config", "none.toml"]).contains("cannot read none.toml"));
+    assert!(with(&["--budget", "soon"]).contains("such as 90s"));
+    assert!(with(&["--scale", "10"]).contains("go with a workload"));
+    assert!(with(&["nosuch"]).contains("no workload is called `nosuch`"));
+    assert!(with(&["cpu", "--model", "sequential", "--workers", "2"]).contains("has one worker"));
+    fs::write(place.join("gate.toml"), "margin = \"3%\"\n[[cell]\n").unwrap();
+    assert!(with(&[]).contains("gate.toml: line 2"), "{}", with(&[]));
+    fs::remove_file(place.join("gate.toml")).unwrap();
+    let said = wrong(&["--base", "/bin/true", "--head", PACELINE], place);
+    assert!(said.contains("no program that can be gated"), "{said}");
+    let (code, _, said) = ran(&example("faulty"), &["--filter", "^one half$"], place);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no cell matches"), "{said}");
+}
+
+#[test]
+fn a_process_that_hangs_is_ended_and_its_cell_fails() {
+    let folder = folder();
+    let (code, gate, _) = halves("^hangs$", &["--patience", "500ms"], folder.path());
+    assert_eq!(gate.cells[0].state, State::Failed);
+    assert!(gate.cells[0].reason.as_ref().unwrap().contains("no answer within 500ms"));
+    assert_eq!(code, Some(3));
+}
