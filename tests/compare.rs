@@ -29,6 +29,7 @@ fn run(id: &str) -> Run {
         models: vec![],
         workloads: vec![Definition { name: "echo".into(), source: "word for word".into() }],
         timer_floor: None,
+        commit: None,
     }
 }
 
