@@ -3,6 +3,8 @@
 //! Each cell has two halves, the base and the head, so that one program compares them. A bench called `gate` in your
 //! crate, with one half for each cell, is compared across revisions instead: see docs/gate.md.
 
+#![expect(clippy::stable_sort_primitive, reason = "the stable sort is what is compared with")]
+
 use std::{collections::HashMap, hint::black_box, process::ExitCode};
 
 use paceline::{Gated, measure::Own};

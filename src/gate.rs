@@ -8,6 +8,7 @@ mod pace;
 mod round;
 pub mod selftest;
 pub mod source;
+mod stage;
 mod subject;
 mod under_way;
 
@@ -28,6 +29,7 @@ use crate::{
     start::{Settings, begin},
 };
 use going::{Going, Surroundings};
+use stage::Stage;
 use under_way::{Plan, UnderWay};
 
 /// What to gate.
@@ -109,8 +111,15 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let Order { subjects, metrics, margins, budget, top_up, seed, arms, patience, .. } = order;
     let cells =
         subjects.into_iter().map(|subject| Going::new(subject, &metrics, &session)).collect();
-    let around =
-        Surroundings { arms: &arms, session: &mut session, rounds: &mut rounds, seed, patience };
+    let stage = Stage::new(&arms);
+    let around = Surroundings {
+        arms: stage.arms(),
+        stage,
+        session: &mut session,
+        rounds: &mut rounds,
+        seed,
+        patience,
+    };
     let plan =
         Plan { metrics, margins, budget, rounds: order.rounds, slices: order.slices, top_up };
     let mut under_way = UnderWay { start, plan, cells, around };

@@ -148,13 +148,23 @@ fn the_same_seed_gives_the_same_order_of_rounds() {
 #[test]
 fn a_process_that_dies_in_mid_round_costs_the_round_and_is_counted() {
     let folder = folder();
-    let (_, gate, said) = halves("^dies now and then$", &[], folder.path());
+    let (_, gate, said) = halves("^dies seldom$", &[], folder.path());
     let cell = &gate.cells[0];
-    assert!(cell.dropped > 0 && cell.rounds >= 5, "{cell:?} {said}");
+    assert!(cell.dropped == 1 && cell.rounds == 10, "{cell:?} {said}");
     assert!(cell.verdict.is_some());
     let rounds = read_gate_rounds(&record(folder.path())).unwrap();
     let dropped = rounds.iter().filter_map(|round| round.dropped.as_ref());
     assert!(dropped.into_iter().any(|why| why.contains("head: the process of the cell ended")));
+}
+
+#[test]
+fn a_head_that_dies_again_and_again_does_not_pass_by_the_rounds_that_it_survived() {
+    let folder = folder();
+    let (code, gate, said) = halves("^dies often$", &[], folder.path());
+    let cell = &gate.cells[0];
+    assert_eq!((cell.state, cell.verdict, code), (State::Failed, None, Some(3)), "{said}");
+    let why = cell.reason.as_ref().unwrap();
+    assert!(why.contains("because of the head and none because of the base"), "{why}");
 }
 
 #[test]

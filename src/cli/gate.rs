@@ -49,7 +49,7 @@ pub(super) struct GateArguments {
     #[arg(long, value_delimiter = ',', default_value = "throughput", value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
     /// The time for all, building excluded, such as 90s or 5m.
-    #[arg(long, default_value = "8m", value_name = "TIME", value_parser = budget)]
+    #[arg(long, default_value = "9m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
     /// So many rounds of each cell, instead of as many as follow from budget and noise.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(5..=1000))]

@@ -6,6 +6,7 @@ use super::{
     disturbed::Moment,
     pace::{self, Cost},
     round::{BASE, HEAD, Lost, Pace, figure, log_ratio, round},
+    stage::Stage,
     subject::{Arm, Subject},
 };
 use crate::{
@@ -16,12 +17,14 @@ use crate::{
     session::Session,
 };
 
-/// Processes that die or hang one after another, until a cell is given up.
+/// Rounds that are lost one after another until a cell is given up; and those of the head alone until it is called
+/// failed whatever the others show.
 const DEATHS: u32 = 3;
 
 /// What a round needs besides the cell.
 pub(super) struct Surroundings<'a> {
-    pub(super) arms: &'a [Arm],
+    pub(super) stage: Stage,
+    pub(super) arms: Vec<Arm>,
     pub(super) session: &'a mut Session,
     pub(super) rounds: &'a mut GateRounds,
     pub(super) seed: u64,
@@ -49,6 +52,9 @@ pub(super) struct Going<'a> {
     pub(super) cost: Cost,
     /// A new cell's figure: time of a job, in nanoseconds.
     pub(super) alone: Option<f64>,
+    /// Rounds that were lost because of a side, and why the first was.
+    lost: [u32; 3],
+    first_lost: Option<String>,
     deaths: u32,
     tried: u32,
 }
@@ -67,6 +73,8 @@ impl<'a> Going<'a> {
             dropped: vec![],
             cost: Cost::default(),
             alone: None,
+            lost: [0; 3],
+            first_lost: None,
             deaths: 0,
             tried: 0,
             subject,
@@ -217,11 +225,23 @@ impl<'a> Going<'a> {
     /// were not what their definition says.
     fn lose(&mut self, lost: &Lost) {
         self.deaths += 1;
+        self.lost[lost.side] += 1;
+        self.first_lost.get_or_insert_with(|| lost.to_string());
         if lost.is_invalid() {
             self.end(State::Invalid, lost.to_string());
         } else if self.deaths >= DEATHS {
             self.end(State::Failed, format!("{DEATHS} rounds in a row: {lost}"));
         }
+    }
+
+    /// Why the head cannot be judged by the rounds that it survived, if so: it was lost several times, and the same
+    /// number of processes of the base and of its copy never.
+    pub(super) fn head_is_shaky(&self) -> Option<String> {
+        let [base, head, copy] = self.lost;
+        let why = self.first_lost.as_ref().filter(|_| head >= DEATHS && base + copy == 0)?;
+        Some(format!(
+            "{head} rounds were lost because of the head and none because of the base; {why}"
+        ))
     }
 
     /// How much its figures vary, between the rounds and the slices of the pilot: of all metrics the worst. Neither

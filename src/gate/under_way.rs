@@ -117,6 +117,7 @@ impl UnderWay<'_, '_> {
         let count = self.cells.len();
         let mut progress = Progress::start(u64::from(pace::PILOT) * count as u64);
         for round in 0..pace::PILOT {
+            self.around.stage.refresh();
             for (done, index) in
                 shuffled(count, self.around.seed ^ u64::from(round)).into_iter().enumerate()
             {
@@ -210,6 +211,7 @@ impl UnderWay<'_, '_> {
             if needy.is_empty() {
                 break;
             }
+            self.around.stage.refresh();
             for index in needy {
                 let left = self.left();
                 // With a fixed number of rounds that number counts, and not the time.
@@ -290,6 +292,7 @@ impl UnderWay<'_, '_> {
             None if going.presence == Presence::Head => {
                 (State::Ok, Some("new: the base does not have it, so it is not gated".into()))
             }
+            None if going.head_is_shaky().is_some() => (State::Failed, going.head_is_shaky()),
             None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
             None => too_few(going, metric, log_ratios.len()),
         };

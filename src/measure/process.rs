@@ -5,7 +5,7 @@ use std::{
     fmt,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -66,6 +66,12 @@ impl Program {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Program(path.into())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
