@@ -5,7 +5,7 @@
 #
 #   scripts/gate.sh BASE [HEAD] [more flags of `paceline gate`]
 #
-# GATE_OUT is the folder (target/gate), GATE_BUDGET the time to measure (8m), GATE_ARGS more flags, split at spaces.
+# GATE_OUT is the folder (target/gate), GATE_BUDGET the time to measure (9m), GATE_ARGS more flags, split at spaces.
 set -eu
 
 usage() {
@@ -46,7 +46,7 @@ fi
 
 code=0
 "${CARGO_TARGET_DIR:-target}/release/paceline" gate "$@" \
-    --budget "${GATE_BUDGET:-8m}" \
+    --budget "${GATE_BUDGET:-9m}" \
     --out "$out/record" \
     --export "markdown=$out/gate.md" \
     --export "junit=$out/gate.xml" \

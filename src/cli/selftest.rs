@@ -11,7 +11,7 @@ use super::{Format, Output, Wrong, budget, gate::unbuilt, internal, ready, say, 
 use crate::{
     gate::{
         Project,
-        selftest::{Trial, selftest},
+        selftest::{KINDS, Trial, selftest},
     },
     measure::{Program, interrupt, utc},
     record::write_json,
@@ -24,8 +24,11 @@ pub(super) struct SelftestArguments {
     /// The time for all. An hour is enough for every figure.
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = budget)]
     budget: Duration,
-    /// Suites of equal programs, at most.
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Kinds of work in which slowdowns are planted, separated by commas; all where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "KIND", value_parser = KINDS)]
+    kind: Vec<String>,
+    /// Suites of equal programs, at most; with 0, only slowdowns are planted.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
     suites: u32,
     /// What shuffles and resamples.
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -47,6 +50,10 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, Wrong> {
     let trial = Trial {
         budget: asked.budget,
         suites: asked.suites,
+        kinds: KINDS
+            .into_iter()
+            .filter(|kind| asked.kind.is_empty() || asked.kind.iter().any(|k| k == kind))
+            .collect(),
         seed: asked.seed,
         programs: [program.clone(), program, Program::at(copy.program)],
         results: folder.clone(),

@@ -56,6 +56,30 @@ fn what_is_a_discovery_alone_may_be_none_among_many() {
 }
 
 #[test]
+fn a_change_against_the_base_alone_and_not_against_its_copy_is_none() {
+    let slower = around(0.06, 0.05, 40);
+    let judged = |copy: f64| {
+        let copy = around(copy, 0.05, 40);
+        judge(&[sample(&slower, &copy)], 0.05)[0]
+    };
+    assert_eq!(judged(0.0).verdict, Some(Verdict::Regressed));
+    // The base was fast by chance: its copy is so near to the head that less than the margin lies between.
+    let odd = judged(0.0294);
+    assert!(!odd.null_fired);
+    assert_eq!(odd.verdict, Some(Verdict::Regressed), "0.0306 is over the margin, 0.0296");
+    let slower = around(0.055, 0.05, 40);
+    let copy = around(0.0294, 0.05, 40);
+    let odd = judge(&[sample(&slower, &copy)], 0.05)[0];
+    assert!(!odd.null_fired);
+    assert_ne!(odd.verdict, Some(Verdict::Regressed));
+    let faster = around(-0.06, 0.05, 40);
+    let copy = around(-0.04, 0.2, 40);
+    let judged = judge(&[sample(&faster, &copy)], 0.001)[0];
+    assert!(!judged.null_fired);
+    assert_ne!(judged.verdict, Some(Verdict::Improved));
+}
+
+#[test]
 fn the_null_arm_fires_by_the_same_rule_in_either_direction() {
     let quiet = around(0.0, 0.05, 40);
     for (mean, fires) in [(0.06, true), (-0.06, true), (0.02, false), (0.0, false)] {

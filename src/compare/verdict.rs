@@ -52,12 +52,19 @@ pub struct Judged {
 /// * **not regressed** is any other whose one-sided upper 95 % bound is below the clear margin;
 /// * **inconclusive** is the rest.
 ///
+/// What is rejected must be changed by the margin against the base's copy too, where there is one: it is the same program,
+/// and a base process that was fast by chance is no reason. That is more than the gate was first designed to ask. Suites of
+/// equal programs, drawn from recorded rounds, were falsely regressed in 2.0 % without it and in 0.7 % with it.
+///
 /// The null arms are held to the same rule among themselves, in either direction.
 #[must_use]
 pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
     let heads: Vec<Arm> = samples.iter().map(|sample| Arm::of(sample.log_ratios, sample)).collect();
     let nulls: Vec<Arm> = samples.iter().map(|sample| Arm::of(sample.null, sample)).collect();
-    let found = directions(&heads, rate);
+    let mut found = directions(&heads, rate);
+    for (found, sample) in found.iter_mut().zip(samples) {
+        *found = found.filter(|direction| is_so_of_the_copy(sample, *direction));
+    }
     let fired = directions(&nulls, rate);
     let alpha = rate / samples.len() as f64;
     let each = samples.iter().zip(heads.iter().zip(&nulls)).zip(found.into_iter().zip(fired));
@@ -67,6 +74,19 @@ pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
         ..judged(sample, head.0, direction, alpha)
     })
     .collect()
+}
+
+/// Whether the head is changed in this direction, by the margin, against the copy too.
+fn is_so_of_the_copy(sample: &Sample, direction: Verdict) -> bool {
+    if sample.null.len() != sample.log_ratios.len() {
+        return true;
+    }
+    let pairs = sample.log_ratios.iter().zip(sample.null);
+    let against_copy: Vec<f64> = pairs.map(|(head, copy)| head - copy).collect();
+    Trimmed::of(&against_copy).is_none_or(|of| match direction {
+        Verdict::Regressed => of.mean >= sample.margin.ln_1p(),
+        _ => of.mean <= -sample.margin.ln_1p(),
+    })
 }
 
 /// What is tested; `None` where it could not be.

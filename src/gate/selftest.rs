@@ -4,7 +4,7 @@
 mod draw;
 mod kinds;
 
-pub use kinds::own_cells;
+pub use kinds::{KINDS, own_cells};
 
 use std::{
     path::PathBuf,
@@ -25,14 +25,16 @@ use crate::{
     workloads,
 };
 use draw::Draw;
-use kinds::{KINDS, NEIGHBOUR, PLANTED, name};
+use kinds::{NEIGHBOUR, PLANTED, name};
 
 /// What to test with.
 pub struct Trial {
     /// The time for all.
     pub budget: Duration,
-    /// Suites of equal programs, at most.
+    /// Suites of equal programs, at most; with none, a neighbour is not tried either.
     pub suites: u32,
+    /// The kinds of planted slowdowns.
+    pub kinds: Vec<&'static str>,
     /// What shuffles and resamples.
     pub seed: u64,
     /// This program twice, and a copy of it.
@@ -66,9 +68,10 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
     let until = |share: f64| start + trial.budget.mul_f64(share);
     // What matters most comes first.
     let wanted = [(5, 4), (10, 1), (2, 1), (3, 1), (1, 1), (20, 1), (0, 1)];
-    done.planted = planted(trial, &wanted, until(SHARES[0]))?;
+    let share = if trial.suites > 0 { SHARES[0] } else { 1.0 };
+    done.planted = planted(trial, &wanted, until(share))?;
     done.equal = equal(trial, trial.suites, until(SHARES[0] + SHARES[1]))?;
-    if !interrupted() {
+    if trial.suites > 0 && !interrupted() {
         let _neighbour = Neighbour::start(&trial.programs[0])?;
         done.equal_beside_neighbour = equal(trial, 1, until(1.0))?;
         done.planted_beside_neighbour = planted(trial, &[(5, 1), (10, 1)], until(1.0))?;
@@ -115,7 +118,7 @@ fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<P
     let mut gates: Vec<(u32, &str, Gate)> = Vec::new();
     for (percent, times) in wanted {
         for turn in 0..*times {
-            for kind in KINDS {
+            for kind in &trial.kinds {
                 if interrupted() || now() + GATE > until {
                     continue;
                 }

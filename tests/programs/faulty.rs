@@ -1,5 +1,7 @@
 //! A program with cells that do what a gate must cope with, for `tests/gate.rs`.
 
+#![expect(clippy::print_stderr, reason = "its last words are what a test looks for")]
+
 use std::{fs, hint::black_box, path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use paceline::{Gated, job::compute, measure::Own};
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         .cell(Own::closure("panics", work(20_000)).against(panics))
         .cell(
             Own::closure("hangs", work(20_000))
-                .against(|| || thread::sleep(Duration::from_secs(3600))),
+                .against(|| || thread::sleep(Duration::from_hours(1))),
         )
         .cell(Own::command("command fails", ["true"]).against_command(["false"]))
         .cell(Own::command("no command", ["true"]).against_command(["there-is-no-such-program"]))

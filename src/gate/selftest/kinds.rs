@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The kinds, in the order of tables. By the share of their noise that lies between processes they are of all sorts.
-pub(crate) const KINDS: [&str; 8] =
+pub const KINDS: [&str; 8] =
     ["cpu", "two threads", "atomic", "spawn", "memory", "mutex", "ping-pong", "allocation"];
 /// The planted slowdowns, in percent.
 pub(crate) const PLANTED: [u32; 7] = [0, 1, 2, 3, 5, 10, 20];
@@ -104,9 +104,10 @@ fn walk(count: u64) {
     const WORDS: usize = 2 << 20;
     static BLOCK: std::sync::OnceLock<Vec<u64>> = std::sync::OnceLock::new();
     let block = BLOCK.get_or_init(|| (0..WORDS as u64).map(mix).collect());
-    let mut at = 0;
-    for _ in 0..count * 200 {
-        at = block[at % WORDS] as usize;
+    let mut at = 0_usize;
+    for step in 0..count as usize * 200 {
+        // Without the step, a walk over random numbers soon goes round in a circle that fits into the cache.
+        at = block[at.wrapping_add(step) % WORDS] as usize;
     }
     black_box(at);
 }
