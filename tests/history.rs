@@ -7,6 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
+mod sample_gate;
+
+use paceline::record::{Metric, Verdict, read_gate, write_gate};
 use serde_json::{Value, json};
 
 fn history(folder: &Path, more: &[&str]) -> Output {
@@ -80,6 +83,58 @@ fn a_planted_step_is_marked_at_its_run_and_two_machines_are_not_mixed() {
     let csv = text(&history(folder.path(), &["--format", "otava"]).stdout);
     assert!(csv.starts_with("time,commit,echo/tokio@2/10 time_per_job_ns rounds one,"), "{csv}");
     assert_eq!(csv.lines().count(), 41, "{csv}");
+}
+
+/// The record of a gate of `echo/tokio/10`, whose head takes `share` more than the base with this hash.
+fn gate(results: &Path, day: usize, base: &str, share: f64) {
+    record(results, "other", day, "one", 1000.0);
+    let mut gate = sample_gate::sample();
+    gate.id = format!("run-{day:02}-one");
+    gate.started = format!("2026-01-{day:02}T00:00:00Z");
+    gate.base.program_sha256 = base.into();
+    let verdict = Some(Verdict::NotRegressed);
+    gate.cells = vec![sample_gate::cell("echo/tokio/10", Metric::P99, verdict, share)];
+    let folder = results.join(&gate.id);
+    write_gate(&folder, &gate).unwrap();
+    assert_eq!(read_gate(&folder).unwrap(), Some(gate), "what is written can be read");
+}
+
+#[test]
+fn gates_are_kept_as_figures_and_as_ratios_to_each_base() {
+    let folder = tempfile::tempdir().unwrap();
+    for day in 1..=12 {
+        let wobble = (day * 7 % 5) as f64 / 500.0;
+        let share = if day >= 7 { 0.2 } else { 0.0 } + wobble;
+        gate(folder.path(), day, "pinned", share);
+    }
+    gate(folder.path(), 13, "another", 0.0);
+    let shown = shown(folder.path());
+    let series = shown["series"].as_array().unwrap();
+    let of = |anchor: &Value| {
+        let is = |one: &&Value| one["cell"] == "echo/tokio/10" && one["anchor"] == *anchor;
+        series.iter().find(is).unwrap()
+    };
+    let pinned = of(&"pinned".into());
+    assert_eq!(pinned["points"].as_array().unwrap().len(), 12);
+    let steps = pinned["steps"].as_array().unwrap();
+    assert_eq!((steps.len(), &steps[0]["run"]), (1, &"run-07-one".into()), "{steps:?}");
+    assert!((steps[0]["ratio"].as_f64().unwrap() - 1.2).abs() < 0.01);
+    assert_eq!(of(&"another".into())["points"].as_array().unwrap().len(), 1);
+    assert_eq!(of(&Value::Null)["points"].as_array().unwrap().len(), 13, "the figures of all");
+}
+
+#[test]
+fn a_gate_of_a_newer_paceline_is_named_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    gate(folder.path(), 1, "pinned", 0.0);
+    let file = folder.path().join("run-01-one/gate.json");
+    let newer = fs::read_to_string(&file).unwrap().replacen("\"schema\": 1", "\"schema\": 99", 1);
+    fs::write(&file, newer).unwrap();
+    let shown = shown(folder.path());
+    let left = shown["left_out"].as_array().unwrap();
+    assert!(left.len() == 1 && left[0].as_str().unwrap().contains("99"), "{shown}");
+    let has = |cell: &str| shown["series"].as_array().unwrap().iter().any(|s| s["cell"] == cell);
+    assert!(!has("echo/tokio/10"), "{shown}");
 }
 
 #[test]
