@@ -45,14 +45,12 @@ pub fn gate_table(gate: &Gate, all: bool) -> String {
     text
 }
 
+/// What a side is. That changes are not committed is among the words of `about`.
 fn side(side: &Side) -> String {
     let commit = side.commit.as_deref().map(|commit| commit.chars().take(12).collect::<String>());
     let mut text = cut(&side.name, 100);
     for part in commit.iter().chain([&side.about]).filter(|part| !part.is_empty()) {
         let _ = write!(text, ", {}", cut(part, 200));
-    }
-    if side.uncommitted {
-        text.push_str(", with changes that are not committed");
     }
     text
 }
