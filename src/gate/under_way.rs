@@ -69,8 +69,8 @@ impl UnderWay<'_, '_> {
             return Ok(cells);
         }
         let open = |going: &Going<'_>| {
-            let of = cells.iter().filter(|cell| cell.cell == going.name);
-            of.into_iter().any(|cell| cell.verdict == Some(Verdict::Inconclusive))
+            let mut of = cells.iter().filter(|cell| cell.cell == going.name);
+            of.any(|cell| cell.verdict == Some(Verdict::Inconclusive))
         };
         let again = self.topped_up(&open);
         self.rounds(&again)?;
@@ -335,7 +335,7 @@ fn too_few(going: &Going<'_>, metric: Metric, have: usize) -> (State, Option<Str
         );
     }
     if going.rounds.len() > have {
-        let what = if metric == Metric::Memory { "memory" } else { metric.name() };
+        let what = metric.name();
         let why = format!(
             "adds too little {what} to be told: choose a larger scale, or leave the metric out"
         );
