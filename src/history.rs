@@ -166,7 +166,7 @@ fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
 }
 
 /// `echo/tokio@2/10`; the placement stands behind it where it is not the model's own.
-fn cell_name(cell: &Cell) -> String {
+pub(crate) fn cell_name(cell: &Cell) -> String {
     let workers = cell.workers.map_or_else(String::new, |workers| format!("@{workers}"));
     let own = models::find(&cell.model).ok().map(|entry| entry.about.placements[0]);
     let placement = match own {
@@ -174,8 +174,14 @@ fn cell_name(cell: &Cell) -> String {
         _ => String::new(),
     };
     // What else makes a load another one than that of the same name.
-    let rate = cell.load.as_ref().and_then(|load| load.rate);
-    let rate = rate.map_or_else(String::new, |rate| format!("/{rate} per second"));
+    let rate = match &cell.load {
+        // The rate of a knee was found, and differs from run to run.
+        Some(load) if load.knee.is_some() => "/knee".into(),
+        load => load
+            .as_ref()
+            .and_then(|load| load.rate)
+            .map_or_else(String::new, |rate| format!("/{rate} per second")),
+    };
     format!("{}/{}{workers}/{}{placement}{rate}", cell.workload, cell.model, cell.scale)
 }
 

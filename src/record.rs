@@ -33,7 +33,7 @@ use crate::{
 pub const SCHEMA: u32 = 1;
 
 /// What holds for a whole run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -88,7 +88,7 @@ pub struct ModelInfo {
 }
 
 /// A workload's definition.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Definition {
     /// Its name.
     pub name: String,

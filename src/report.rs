@@ -17,7 +17,7 @@ mod table;
 pub use advice::{advice_in_short, advice_text};
 pub use compare::comparison_table;
 pub use details::floor_line;
-pub use export::{Export, OtavaRow, otava_rows, otava_values};
+pub use export::{Export, OtavaRow, RunDocument, RunExport, otava_rows, otava_values, run_schema};
 pub use figures::{count, long, rate};
 pub use gate::gate_table;
 pub use history::history_table;

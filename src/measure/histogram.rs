@@ -42,6 +42,32 @@ impl Histogram {
         self.0.value_at_quantile(share).min(self.0.max())
     }
 
+    /// For the percentile text of `HdrHistogram`: times, the share of all that do not exceed each, and how many these
+    /// are, in `ticks` steps for every half of the way that is left to 100 %. The last is of all.
+    #[must_use]
+    pub fn percentiles(&self, ticks: u32) -> Vec<(u64, f64, u64)> {
+        let mut sum = 0;
+        let step = |value: hdrhistogram::iterators::IterationValue<u64>| {
+            sum += value.count_since_last_iteration();
+            (value.value_iterated_to().min(self.0.max()), value.quantile_iterated_to(), sum)
+        };
+        self.0.iter_quantiles(ticks).map(step).collect()
+    }
+
+    /// The mean, the standard deviation and the greatest, in nanoseconds.
+    #[must_use]
+    pub fn moments(&self) -> (f64, f64, u64) {
+        (self.0.mean(), self.0.stdev(), self.0.max())
+    }
+
+    /// How many ranges it counts in, each twice as wide as the one before, and parts of a range.
+    #[must_use]
+    pub fn buckets(&self) -> (usize, usize) {
+        // So many parts that two of them are never more than the last kept digit apart.
+        let parts = (2 * 10_usize.pow(u32::from(self.0.sigfig()))).next_power_of_two();
+        (usize::from(self.0.buckets()), parts)
+    }
+
     /// Adds the counts of `other`.
     ///
     /// # Panics

@@ -3,13 +3,17 @@
 mod action;
 mod bmf;
 mod csv;
+mod exposition;
 mod json;
 mod junit;
 mod markdown;
 mod openmetrics;
 mod otava;
+mod run;
+mod suite;
 
 pub use otava::{OtavaRow, otava_rows, otava_values};
+pub use run::{RunDocument, RunExport, run_schema};
 
 use std::{fmt, str::FromStr};
 

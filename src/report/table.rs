@@ -104,9 +104,14 @@ pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
 /// How many cells ended how.
 #[must_use]
 pub fn summary(cells: &[Cell]) -> String {
+    counted(cells.iter())
+}
+
+/// The same of any cells.
+pub(super) fn counted<'c>(cells: impl ExactSizeIterator<Item = &'c Cell> + Clone) -> String {
     let states = [State::Ok, State::Invalid, State::Refused, State::Skipped, State::Failed];
     let counted = states.map(|state| {
-        let count = cells.iter().filter(|cell| cell.state == state).count();
+        let count = cells.clone().filter(|cell| cell.state == state).count();
         (count > 0).then(|| format!("{count} {}", word(state)))
     });
     let counted = counted.into_iter().flatten().collect::<Vec<_>>().join(", ");
@@ -124,7 +129,7 @@ pub(super) fn word(state: State) -> &'static str {
 }
 
 /// The name of a series: the model's, with its workers where a workload is run with several numbers of them.
-fn series(cell: &Cell, several: bool) -> String {
+pub(super) fn series(cell: &Cell, several: bool) -> String {
     match cell.workers {
         Some(_) if several => series_name(&cell.model, cell.workers),
         _ => cell.model.clone(),
@@ -176,7 +181,7 @@ fn blocks(cells: &[&Cell]) -> Vec<String> {
     blocks.iter().map(|(_, names)| block(names)).collect()
 }
 
-fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
+pub(super) fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
     match cell.jobs_per_second {
         Some(jobs) if cell.state == State::Ok => {
             // Waits under 5 ms are at the mercy of each timer's resolution: they are shown, and not ranked.

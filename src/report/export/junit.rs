@@ -1,33 +1,18 @@
-//! A test report for CI, by the schema of Jenkins' xUnit plugin (`junit-10.xsd`), which GitLab reads as well.
+//! The gate as a test report for CI.
 
-use std::{fmt::Write as _, io};
+use std::fmt::Write as _;
 
-use quick_xml::{
-    Writer,
-    events::{BytesDecl, BytesText, Event},
-};
-
-use super::super::{
-    gate::{cut, detectable, figure, interval, label, needed, overall, plain, share, verdict, why},
-    table::word,
+use super::{
+    super::{
+        gate::{cut, detectable, figure, interval, label, needed, overall, share, verdict, why},
+        table::word,
+    },
+    suite::{End, Suite, Test},
 };
 use crate::record::{Gate, GateCell, Overall, Presence, State, Verdict};
 
 /// The longest name and reason, in characters.
 const NAME: usize = 300;
-
-/// How a test ended.
-enum End {
-    Passed,
-    /// `failure`, `error` or `skipped`; its type, and its message in a line.
-    Not(&'static str, &'static str, String),
-}
-
-struct Test {
-    name: String,
-    end: End,
-    body: String,
-}
 
 /// A suite with a test for each cell and metric, and one for the null arm. What regressed is a failure. What is
 /// inconclusive, new, removed, refused or skipped is skipped. What could not be measured is an error. Where the
@@ -35,52 +20,13 @@ struct Test {
 pub(super) fn junit(gate: &Gate) -> String {
     let mut tests = vec![null_arm(gate)];
     tests.extend(gate.cells.iter().map(|cell| test(gate, cell)));
-    let bytes = write(gate, &tests).expect("memory takes it");
-    String::from_utf8(bytes).expect("it is text")
-}
-
-fn write(gate: &Gate, tests: &[Test]) -> io::Result<Vec<u8>> {
-    let count = |kind: &str| {
-        let of = tests.iter().filter(|test| matches!(test.end, End::Not(of, ..) if of == kind));
-        of.count().to_string()
+    let suite = Suite {
+        name: "paceline gate",
+        class: "paceline.gate",
+        started: &gate.started,
+        seconds: Some(gate.seconds),
     };
-    let (all, failures) = (tests.len().to_string(), count("failure"));
-    let (errors, skipped) = (count("error"), count("skipped"));
-    let seconds = if gate.seconds.is_finite() { gate.seconds.max(0.0) } else { 0.0 };
-    let (time, started) = (format!("{seconds:.3}"), plain(&gate.started));
-    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let counts =
-        [("tests", all.as_str()), ("failures", failures.as_str()), ("errors", errors.as_str())];
-    let suites = writer.create_element("testsuites").with_attributes(counts);
-    suites.with_attribute(("name", "paceline gate")).write_inner_content(|writer| {
-        let suite = writer.create_element("testsuite").with_attribute(("name", "paceline gate"));
-        let suite = suite.with_attributes(counts).with_attribute(("skipped", skipped.as_str()));
-        let suite = suite.with_attribute(("time", time.as_str()));
-        suite.with_attribute(("timestamp", started.as_str())).write_inner_content(|writer| {
-            tests.iter().try_for_each(|test| write_test(writer, test))
-        })?;
-        Ok(())
-    })?;
-    let mut bytes = writer.into_inner();
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
-fn write_test(writer: &mut Writer<Vec<u8>>, test: &Test) -> io::Result<()> {
-    let of = writer.create_element("testcase").with_attribute(("name", test.name.as_str()));
-    of.with_attribute(("classname", "paceline.gate")).write_inner_content(|writer| {
-        let body = BytesText::new(&test.body);
-        match &test.end {
-            End::Passed => writer.create_element("system-out").write_text_content(body)?,
-            End::Not(kind, of, message) => {
-                let element = writer.create_element(*kind).with_attribute(("type", *of));
-                element.with_attribute(("message", message.as_str())).write_text_content(body)?
-            }
-        };
-        Ok(())
-    })?;
-    Ok(())
+    suite.written(&tests)
 }
 
 fn null_arm(gate: &Gate) -> Test {

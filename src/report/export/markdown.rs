@@ -120,7 +120,7 @@ fn side(side: &Side) -> String {
 
 /// Text that is nothing but text: every character that means something to Markdown or HTML, or that makes a link or a
 /// mention, is a numeric reference. Such a reference cannot begin or end anything.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     // A bare `www.` makes a link; figures keep their points.
     let mut before = ' ';

@@ -1,12 +1,11 @@
-//! `OpenMetrics` text 1.0 for Prometheus and for GitLab's metrics report: times in seconds, as the standard asks for.
+//! The gate as `OpenMetrics` text.
 
-use std::fmt::Write;
-
-use super::{super::gate::cut, finite};
+use super::{
+    exposition::{self, is, label},
+    finite,
+};
 use crate::record::{Gate, GateCell, Metric, Overall, Verdict};
 
-/// The longest value of a label, in characters.
-const LABEL: usize = 1024;
 const VERDICTS: [(Verdict, &str); 4] = [
     (Verdict::Regressed, "regressed"),
     (Verdict::Improved, "improved"),
@@ -107,27 +106,14 @@ fn ratio(
     }
 }
 
-/// What a family is. Its unit, where it has one, is the end of its name.
 fn family(text: &mut String, name: &str, kind: &str, unit: &str, help: &str) {
-    let _ = writeln!(text, "# TYPE paceline_gate_{name} {kind}");
-    if !unit.is_empty() {
-        let _ = writeln!(text, "# UNIT paceline_gate_{name} {unit}");
-    }
-    let _ = writeln!(text, "# HELP paceline_gate_{name} {help}");
+    exposition::family(text, &format!("paceline_gate_{name}"), kind, unit, help);
 }
 
 fn sample(text: &mut String, name: &str, labels: &str, value: f64) {
-    let _ = writeln!(text, "paceline_gate_{name}{{{labels}}} {value}");
+    exposition::sample(text, &format!("paceline_gate_{name}"), labels, value);
 }
 
 fn of(cell: &GateCell) -> String {
     format!("cell=\"{}\",metric=\"{}\"", label(&cell.cell), cell.metric.name())
-}
-
-fn label(value: &str) -> String {
-    cut(value, LABEL).replace('\\', "\\\\").replace('"', "\\\"")
-}
-
-fn is(yes: bool) -> f64 {
-    f64::from(u8::from(yes))
 }

@@ -1,0 +1,169 @@
+//! All that a cell holds, flat: a name with its unit for each figure, the same for every cell.
+
+use super::{
+    super::{
+        super::{gate::cut, table::word},
+        finite,
+    },
+    figures::bytes_per_job,
+};
+use crate::{
+    measure::Distribution,
+    record::{Cell, Criterion, Estimate, LoadFigures, Loop},
+};
+
+/// The columns of a cell, in their order.
+#[derive(Default)]
+pub(super) struct Columns {
+    pub(super) names: Vec<String>,
+    pub(super) fields: Vec<String>,
+}
+
+impl Columns {
+    /// All figures of `cell`. Histograms are left to `hdr-log`, the samples of criterion to `json`.
+    pub(super) fn of(name: &str, cell: &Cell) -> Self {
+        let mut columns = Columns::default();
+        columns.identity(name, cell);
+        columns.throughput(cell);
+        columns.criterion(cell.criterion.as_ref());
+        columns.attested(cell);
+        columns.distribution("latency", cell.latency.as_ref());
+        columns.estimate("latency_ns_p99_of_processes", cell.latency_ns_p99);
+        columns.distribution("service_time", cell.service_time.as_ref());
+        columns.distribution("timer_lateness", cell.timer_lateness.as_ref());
+        columns.resources(cell);
+        columns.load(cell.load.as_ref());
+        columns
+    }
+
+    fn identity(&mut self, name: &str, cell: &Cell) {
+        self.text("cell", Some(name));
+        self.text("workload", Some(&cell.workload));
+        self.text("model", Some(&cell.model));
+        self.count("scale", Some(cell.scale as u64));
+        self.count("workers", cell.workers.map(|workers| workers as u64));
+        self.text("placement", Some(&cell.placement.to_string()));
+        self.text("state", Some(word(cell.state)));
+        self.text("reason", cell.reason.as_deref());
+    }
+
+    fn throughput(&mut self, cell: &Cell) {
+        self.estimate("jobs_per_second", cell.jobs_per_second);
+        self.estimate("round_ns", cell.round_ns);
+        self.text("interval", cell.interval.as_deref());
+        self.count("floor_ns", Some(cell.floor_ns));
+        self.number("bound_jobs_per_second", cell.bound_jobs_per_second);
+        let rounds: Vec<String> = cell.rounds_ns.iter().map(u64::to_string).collect();
+        self.text("rounds_ns", (!rounds.is_empty()).then(|| rounds.join(" ")).as_deref());
+        for (index, names) in
+            [["mode_1_ns", "mode_1_share"], ["mode_2_ns", "mode_2_share"]].iter().enumerate()
+        {
+            let mode = cell.modes.map(|modes| modes[index]);
+            self.number(names[0], mode.map(|mode| mode.ns));
+            self.number(names[1], mode.map(|mode| mode.share));
+        }
+    }
+
+    fn criterion(&mut self, found: Option<&Criterion>) {
+        self.text("criterion_id", found.map(|found| found.id.as_str()));
+        self.estimate("criterion_mean_ns", found.map(|found| found.mean_ns));
+        self.estimate("criterion_median_ns", found.map(|found| found.median_ns));
+        self.estimate("criterion_slope_ns", found.and_then(|found| found.slope_ns));
+        self.number("criterion_std_dev_ns", found.map(|found| found.std_dev_ns));
+        self.text("criterion_sampling_mode", found.map(|found| found.sampling_mode.as_str()));
+        self.count("criterion_samples", found.map(|found| found.times_ns.len() as u64));
+    }
+
+    fn attested(&mut self, cell: &Cell) {
+        let seen = cell.attest.as_ref();
+        self.count("warm_up_ns", seen.map(|seen| seen.elapsed_ns));
+        self.count("peak_in_flight", seen.map(|seen| u64::from(seen.peak_in_flight)));
+        self.count("job_threads", seen.map(|seen| u64::from(seen.job_threads)));
+        self.count("process_threads", seen.and_then(|seen| seen.process_threads));
+        self.count("epolls", seen.and_then(|seen| seen.epolls));
+        self.count("rings", seen.and_then(|seen| seen.rings));
+        self.count("completions", seen.and_then(|seen| seen.completions));
+        self.count("warm_up_rss_bytes", seen.and_then(|seen| seen.rss_bytes));
+        self.count("warm_up_rss_bytes_max", seen.and_then(|seen| seen.rss_bytes_max));
+    }
+
+    fn resources(&mut self, cell: &Cell) {
+        self.number("cpu_ns_per_job", cell.cpu_ns_per_job);
+        self.number("server_cpu_ns_per_job", cell.server_cpu_ns_per_job);
+        let used = cell.resources;
+        self.number("user_cpu_ns_per_job", used.map(|used| used.user_cpu_ns_per_job));
+        self.number("system_cpu_ns_per_job", used.map(|used| used.system_cpu_ns_per_job));
+        self.number("idle_cpu_share", used.and_then(|used| used.idle_cpu_share));
+        self.count("rss_bytes", used.and_then(|used| used.rss_bytes));
+        self.count("rss_bytes_added", used.and_then(|used| used.rss_bytes_added));
+        self.number("rss_bytes_added_per_job", bytes_per_job(cell));
+        self.estimate("rss_bytes_max", used.and_then(|used| used.rss_bytes_max));
+        self.number("voluntary_switches_per_job", used.map(|used| used.voluntary_switches_per_job));
+        let involuntary = used.map(|used| used.involuntary_switches_per_job);
+        self.number("involuntary_switches_per_job", involuntary);
+        self.number("minor_faults_per_job", used.map(|used| used.minor_faults_per_job));
+        self.number("major_faults_per_job", used.map(|used| used.major_faults_per_job));
+        self.count("threads", used.and_then(|used| used.threads));
+        self.number("steal_share", used.and_then(|used| used.steal_share));
+        self.number("cpu_pressure_share", used.and_then(|used| used.cpu_pressure_share));
+    }
+
+    fn load(&mut self, load: Option<&LoadFigures>) {
+        let looped = load.map(|load| match load.looped {
+            Loop::Open => "open",
+            Loop::Closed => "closed",
+        });
+        self.text("loop", looped);
+        self.number("offered_per_second", load.and_then(|load| load.rate));
+        let spread = load.and_then(|load| load.arrivals);
+        self.text("arrivals", spread.map(|spread| format!("{spread:?}").to_lowercase()).as_deref());
+        self.count("connections", load.map(|load| load.connections));
+        self.number("warm_up_seconds", load.map(|load| load.warm_up_seconds));
+        self.number("duration_seconds", load.map(|load| load.duration_seconds));
+        self.count("requests_offered", load.map(|load| load.offered));
+        self.count("requests_completed", load.map(|load| load.completed));
+        self.count("late_starts", load.map(|load| load.late_starts));
+        self.count("reconnects", load.map(|load| load.reconnects));
+        let late = load.and_then(|load| load.schedule_error.as_ref());
+        self.distribution("schedule_error", late);
+        let generator = load.and_then(|load| load.generator_cpu_share_max);
+        self.number("generator_cpu_share_max", generator);
+        self.number("little_error_max", load.and_then(|load| load.little_error_max));
+        let knee = load.and_then(|load| load.knee.as_ref());
+        self.count("knee_limit_ns", knee.map(|knee| knee.limit_ns));
+        self.count("knee_rates_tried", knee.map(|knee| knee.steps.len() as u64));
+        self.text("knee_gave_way", knee.and_then(|knee| knee.gave_way.as_deref()));
+    }
+
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        self.names.push(name.into());
+        let line = text.filter(|text| !text.is_empty()).map(|text| cut(text, usize::MAX));
+        self.fields.push(line.unwrap_or_default());
+    }
+
+    fn count(&mut self, name: &str, count: Option<u64>) {
+        self.names.push(name.into());
+        self.fields.push(count.map_or_else(String::new, |count| count.to_string()));
+    }
+
+    fn number(&mut self, name: &str, number: Option<f64>) {
+        self.names.push(name.into());
+        self.fields.push(finite(number).map_or_else(String::new, |number| number.to_string()));
+    }
+
+    fn estimate(&mut self, name: &str, estimate: Option<Estimate>) {
+        self.number(name, estimate.map(|estimate| estimate.value));
+        self.number(&format!("{name}_lower"), estimate.map(|estimate| estimate.lower));
+        self.number(&format!("{name}_upper"), estimate.map(|estimate| estimate.upper));
+    }
+
+    fn distribution(&mut self, name: &str, times: Option<&Distribution>) {
+        self.count(&format!("{name}_count"), times.map(|times| times.count));
+        self.number(&format!("{name}_ns_mean"), times.map(|times| times.ns_mean));
+        self.count(&format!("{name}_ns_p50"), times.map(|times| times.ns_p50));
+        self.count(&format!("{name}_ns_p90"), times.map(|times| times.ns_p90));
+        self.count(&format!("{name}_ns_p99"), times.map(|times| times.ns_p99));
+        self.count(&format!("{name}_ns_p999"), times.map(|times| times.ns_p999));
+        self.count(&format!("{name}_ns_max"), times.map(|times| times.ns_max));
+    }
+}

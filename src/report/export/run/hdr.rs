@@ -1,0 +1,121 @@
+//! Latencies as tools of `HdrHistogram` read them: <https://hdrhistogram.github.io/HdrHistogram/>.
+
+use std::{
+    fmt::Write,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use super::{
+    super::super::{gate::cut, table::word},
+    figures::{named, named_as},
+};
+use crate::{
+    measure::{Distribution, Histogram},
+    record::{Cell, Record},
+};
+
+/// The longest name, in characters.
+const NAME: usize = 200;
+/// Steps for each half of the way that is left to 100 %, as `HdrHistogram` has them unless told otherwise.
+const TICKS: u32 = 5;
+/// Values are shown in milliseconds.
+const NS_PER_MS: f64 = 1e6;
+
+/// An interval log, version 1.3: an interval for each cell, which is its tag; values in nanoseconds, but for the
+/// greatest, which readers only show, in milliseconds. A cell does not know when it was measured, so every interval
+/// begins with the run, and is as long as what was recorded in it. Cells without latencies are comments.
+pub(super) fn log(record: &Record) -> String {
+    let started = humantime::parse_rfc3339(&record.run.started).ok();
+    let started = started.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let seconds = started.unwrap_or(Duration::ZERO).as_secs_f64();
+    let mut text = format!(
+        "#[Latencies in nanoseconds, recorded by paceline in {}]\n#[Histogram log format version 1.3]\n\
+         #[StartTime: {seconds:.3} (seconds since epoch), {}]\n#[BaseTime: {seconds:.3} (seconds since epoch)]\n\
+         \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
+        cut(&record.run.id, NAME),
+        cut(&record.run.started, NAME),
+    );
+    let tag = |name: &str| cut(name, NAME).replace([' ', ','], "_");
+    for (name, cell) in named_as(record, tag) {
+        match latency(cell) {
+            Ok((latency, _)) => {
+                let (length, most) =
+                    (recorded_seconds(cell, latency), latency.ns_max as f64 / NS_PER_MS);
+                let _ = writeln!(text, "Tag={name},0.000,{length:.3},{most:.3},{}", latency.hdr_v2);
+            }
+            Err(why) => {
+                let _ = writeln!(text, "#{name}: {why}");
+            }
+        }
+    }
+    text
+}
+
+/// The percentile text of each cell in a block that begins with `#[Cell`; values in milliseconds. A plotter takes a
+/// file for each: `csplit -z FILE '/^#\[Cell/' '{*}'` makes them.
+pub(super) fn percentiles(record: &Record) -> String {
+    let mut text = String::new();
+    for (name, cell) in named(record, NAME) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        match latency(cell) {
+            Ok((_, histogram)) => {
+                let _ = writeln!(text, "#[Cell: {name}, latency in milliseconds]");
+                block(&mut text, &histogram);
+            }
+            Err(why) => {
+                let _ = writeln!(text, "#[Cell: {name}, no latency: {why}]");
+            }
+        }
+    }
+    if text.is_empty() {
+        text.push_str("#[no cells]\n");
+    }
+    text
+}
+
+/// Nanoseconds keep all their digits: six decimals of a millisecond.
+fn block(text: &mut String, histogram: &Histogram) {
+    let ms = |ns: f64| ns / NS_PER_MS;
+    let _ = writeln!(text, "       Value     Percentile TotalCount 1/(1-Percentile)\n");
+    for (value, share, count) in histogram.percentiles(TICKS) {
+        let value = ms(value as f64);
+        let _ = write!(text, "{value:12.6} {share:.12} {count:10}");
+        // The last has none: it would be infinite.
+        let _ = match share {
+            share if share < 1.0 => writeln!(text, " {:14.2}", 1.0 / (1.0 - share)),
+            _ => writeln!(text),
+        };
+    }
+    let (mean, deviation, most) = histogram.moments();
+    let (mean, deviation, most) = (ms(mean), ms(deviation), ms(most as f64));
+    let count = histogram.count();
+    let (buckets, parts) = histogram.buckets();
+    let _ = writeln!(text, "#[Mean    = {mean:12.6}, StdDeviation   = {deviation:12.6}]");
+    let _ = writeln!(text, "#[Max     = {most:12.6}, Total count    = {count:12}]");
+    let _ = writeln!(text, "#[Buckets = {buckets:12}, SubBuckets     = {parts:12}]");
+}
+
+/// The latencies of a cell, or why there are none.
+fn latency(cell: &Cell) -> Result<(&Distribution, Histogram), String> {
+    if let Some(latency) = &cell.latency
+        && cell.state == crate::record::State::Ok
+    {
+        return latency
+            .histogram()
+            .map(|histogram| (latency, histogram))
+            .map_err(|why| cut(&why, NAME));
+    }
+    let reason = cell.reason.as_deref().map(|reason| format!(": {}", cut(reason, NAME)));
+    let reason = reason.unwrap_or_else(|| ", without recorded latencies".into());
+    Ok(format!("{}{reason}", word(cell.state))).and_then(Err)
+}
+
+/// How long the recorded batches took together, or the load lasted.
+fn recorded_seconds(cell: &Cell, latency: &Distribution) -> f64 {
+    let batches = latency.count as f64 / cell.scale.max(1) as f64;
+    let recorded = cell.round_ns.map(|round| round.value * batches / 1e9);
+    let lasted = cell.load.as_ref().map(|load| load.duration_seconds);
+    lasted.or(recorded).filter(|seconds| seconds.is_finite() && *seconds >= 0.0).unwrap_or(0.0)
+}
