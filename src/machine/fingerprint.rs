@@ -31,7 +31,7 @@ pub struct Fingerprint {
 }
 
 /// How this program was built.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Build {
     /// This crate's version.
     pub paceline: String,
