@@ -8,6 +8,8 @@ use crate::{machine::cores, record::ClaimVerdict};
 const INLINE: &str = "speed-up";
 const OFFLOADED: &str = "speed-up through the bridge";
 const JOBS: usize = 8;
+/// Many short ones: one of them finds the machine quiet.
+const ROUNDS: u64 = 6;
 /// What a machine that is not quite quiet makes of no speed-up.
 const NONE: f64 = 1.25;
 
@@ -15,8 +17,8 @@ pub(super) const CPU: Experiment = Experiment {
     name: "cpu",
     sentence: "An event loop gives CPU-bound jobs no speed-up; a process pool, threads without a global lock, and \
                rayon do.",
-    method: "8 jobs that compute for about 5 ms each: the time of the same language's sequential program over the \
-             model's, inline and through its bridge, of three rounds the shortest; ideal is the number of its \
+    method: "8 jobs that compute for about 2 ms each: the time of the same language's sequential program over the \
+             model's, inline and through its bridge, of 6 rounds the shortest; ideal is the number of its \
              workers, or of CPUs where that is less.",
     workers: &[Some(1), None],
     measure: |lab| {
@@ -26,14 +28,14 @@ pub(super) const CPU: Experiment = Experiment {
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         let (sequential, workers) = lab.sequential();
-        let n = lab.rounds_of_compute_on(sequential, workers, Duration::from_millis(5))?;
+        let n = lab.rounds_of_compute_on(sequential, workers, Duration::from_millis(2))?;
         let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
-        let base = lab.base(sequential, workers, &inline, JOBS, 3)?.as_secs_f64();
-        let speed_up = base / lab.time(&inline, JOBS, 3)?.as_secs_f64();
+        let base = lab.base(sequential, workers, &inline, JOBS, ROUNDS)?.as_secs_f64();
+        let speed_up = base / lab.time(&inline, JOBS, ROUNDS)?.as_secs_f64();
         let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(lab.workers()))];
         if lab.kind() == Kind::Loop {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
-            let speed_up = base / lab.time(&through, JOBS, 3)?.as_secs_f64();
+            let speed_up = base / lab.time(&through, JOBS, ROUNDS)?.as_secs_f64();
             samples.push(Sample::new(OFFLOADED, "×", speed_up));
         }
         Ok(samples)
@@ -53,7 +55,7 @@ fn judge(figures: &Figures<'_>) -> Judged {
     match figures.kind {
         Kind::InTurn => none("it is what the others are compared with"),
         Kind::Loop => all(
-            &[figures.at_most(INLINE, NONE.min(half_way))],
+            &[figures.at_most(INLINE, NONE)],
             "its workers are as many loops, each with a CPU: one loop alone gives no speed-up",
         ),
         _ if ideal <= 1.0 => none("with one worker there is one CPU for it"),
@@ -75,7 +77,7 @@ mod tests {
             let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
             judge(&Figures { kind, workers: None, figures: &figures }).0
         };
-        assert_eq!(judge(Kind::Loop, 1.0, [0.95, 0.98, 1.0]), Holds);
+        assert_eq!(judge(Kind::Loop, 1.0, [0.95, 0.98, 1.1]), Holds);
         assert_eq!(judge(Kind::Loop, 2.0, [0.95, 0.98, 1.0]), Holds);
         assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), Contradicted);
         assert_eq!(judge(Kind::Queue, 2.0, [1.7, 1.8, 1.9]), Holds);

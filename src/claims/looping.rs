@@ -15,14 +15,14 @@ const JOBS: usize = 4;
 pub(super) const COOPERATIVE: Experiment = Experiment {
     name: "cooperative",
     sentence: "Jobs are cooperative: between two awaits nothing else runs on the same loop.",
-    method: "4 jobs at once that compute for about 2 ms, and 4 that do so twice with a yield between, in watched \
+    method: "4 jobs at once that compute for about 2 ms, and 4 that do so twice with a sleep of 1 ms between, in watched \
              rounds: how many had begun and not ended at once.",
     workers: &[Some(1), Some(2)],
     measure: |lab| {
         let n = lab.rounds_of_compute(Duration::from_millis(2))?;
         let without = lab.attest(&format!("name = \"c\"\njob = [{{ compute = {n} }}]"), JOBS)?;
         let with = format!(
-            "name = \"c\"\njob = [{{ compute = {n} }}, {{ yield = 1 }}, {{ compute = {n} }}]"
+            "name = \"c\"\njob = [{{ compute = {n} }}, {{ sleep = \"1ms\" }}, {{ compute = {n} }}]"
         );
         let with = lab.attest(&with, JOBS)?;
         Ok(vec![
@@ -66,7 +66,19 @@ pub(super) const FREEZES: Experiment = Experiment {
     judge: |figures| {
         let why = "another worker goes on with the beats: with one worker they stop";
         applies_to_loops(figures).unwrap_or_else(|| {
-            all(&[figures.at_least(BEAT, 15.0), figures.at_most(QUIET, KEPT)], why)
+            let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
+            let more = match (judged.0, figures.kind, figures.workers) {
+                (ClaimVerdict::Holds, Kind::Coroutines, _) => {
+                    "a job that slept goes on on the thread of the timer, which the call then blocks"
+                }
+                (ClaimVerdict::Holds, _, Some(2..)) => "each worker is a loop of its own",
+                (ClaimVerdict::Inconclusive, _, Some(2..)) => {
+                    "now and then: the other worker goes on with the beats where it has them, and cannot take \
+                     them over where the blocked one has them, or the timers"
+                }
+                _ => return judged,
+            };
+            (judged.0, Some(more.into()))
         })
     },
 };
@@ -85,11 +97,8 @@ pub(super) const BRIDGE: Experiment = Experiment {
     },
     judge: |figures| {
         let why = "it has no bridge: what is offloaded runs where it is";
-        applies_to_loops(figures).unwrap_or_else(|| {
-            // What delays the beats also without the call says nothing of the bridge.
-            let quiet = figures.at_most(QUIET, KEPT).filter(|kept| *kept);
-            all(&[figures.at_most(BEAT, KEPT), quiet], why)
-        })
+        applies_to_loops(figures)
+            .unwrap_or_else(|| all(&[figures.at_most(BEAT, KEPT), quiet(figures)], why))
     },
 };
 
@@ -102,6 +111,11 @@ fn latest_beat(lab: &mut Lab<'_>, call: &str) -> Result<f64, Ended> {
     );
     let late = noted(lab.record(&text, JOBS)?.timer_lateness)?;
     Ok(late.ns_max as f64 / 1e6)
+}
+
+/// Whether the beats are in time without the call. Where they are not, nothing is said of the call.
+fn quiet(figures: &Figures<'_>) -> Option<bool> {
+    figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }
 
 fn applies_to_loops(figures: &Figures<'_>) -> Option<Judged> {

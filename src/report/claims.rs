@@ -41,12 +41,13 @@ fn block(claim: &Claim) -> String {
 /// Its figures by model, as many side by side as there is room for.
 fn tables(claim: &Claim) -> Vec<String> {
     let figures = claim.results.iter().flat_map(|result| &result.figures);
-    let heads = in_order(figures.map(|figure| (figure.name.clone(), figure.unit.clone())));
+    let head = |figure: &ClaimFigure| (figure.name.clone(), figure.unit.clone());
+    let heads = in_order(figures.map(head));
     let column = |(name, unit): &(String, String)| {
-        let mut column = vec![format!("{name}, {unit}")];
+        let mut column = vec![format!("{name}, {unit}{}", ideal(claim, name))];
         column.extend(claim.results.iter().map(|result| {
             let figure = result.figures.iter().find(|figure| figure.name == *name);
-            figure.map_or_else(String::new, shown)
+            figure.map_or_else(String::new, |figure| shown(figure, ideal(claim, name).is_empty()))
         }));
         column
     };
@@ -89,17 +90,32 @@ fn name(claim: &Claim, result: &ClaimResult) -> String {
     if of.count() > 1 { series_name(&result.model, result.workers) } else { result.model.clone() }
 }
 
-/// `2.00 [1.98, 2.10] (1)`: the figure, its interval where that is wider than what is shown, and the ideal.
-fn shown(figure: &ClaimFigure) -> String {
-    let [value, lower, upper] = [figure.value, figure.lower, figure.upper].map(number);
+/// ` (1)`: the ideal of a figure, where it is the same for all models.
+fn ideal(claim: &Claim, name: &str) -> String {
+    let figures = claim.results.iter().flat_map(|result| &result.figures);
+    let ideals = in_order(figures.filter(|f| f.name == name).map(|figure| figure.ideal));
+    match ideals[..] {
+        [Some(ideal)] => format!(" ({})", number(ideal, "")),
+        _ => String::new(),
+    }
+}
+
+/// `2.00 [1.98, 2.10] (1)`: the figure, its interval where that is wider than what is shown, and its ideal where models
+/// have different ones.
+fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
+    let in_unit = |value| number(value, &figure.unit);
+    let [value, lower, upper] = [figure.value, figure.lower, figure.upper].map(in_unit);
     let interval = if lower == upper { String::new() } else { format!(" [{lower}, {upper}]") };
-    let ideal = figure.ideal.map(|ideal| format!(" ({})", number(ideal))).unwrap_or_default();
+    let ideal = figure.ideal.filter(|_| with_ideal).map(|ideal| format!(" ({})", in_unit(ideal)));
+    let ideal = ideal.unwrap_or_default();
     format!("{value}{interval}{ideal}")
 }
 
-fn number(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e9 {
-        return count(value.abs() as usize);
+fn number(value: f64, unit: &str) -> String {
+    // What is counted is shown whole, what is measured to three digits.
+    let counted = value.fract() == 0.0 && (0.0..1e9).contains(&value);
+    if counted && !["bytes", "ms", "×"].contains(&unit) {
+        return count(value as usize);
     }
     rate(value)
 }
@@ -182,11 +198,12 @@ mod tests {
             result("tokio", 2, ClaimVerdict::Holds, None, &[1.0, 1.0, 1.25]),
             result("may", 2, ClaimVerdict::Failed, Some("signal 11"), &[]),
         ]);
-        assert!(shown.contains("2.25 [2, 2.50] (1)"), "{shown}");
+        assert!(shown.contains("2.25 [2.00, 2.50]"), "{shown}");
         assert!(shown.contains("contradicted pool, rayon: a sleep holds its worker"), "{shown}");
+        assert!(shown.contains("three at once, × (1)"), "{shown}");
         assert_eq!(shown.matches("a sleep holds its worker").count(), 1, "{shown}");
         assert!(shown.contains("failed may: signal 11"), "{shown}");
-        let summary = shown.lines().find(|line| line.starts_with("sleeps ")).unwrap();
+        let summary = shown.lines().find(|line| line.trim_start().starts_with("sleeps  ")).unwrap();
         assert_eq!(summary.split_whitespace().collect::<Vec<_>>(), ["sleeps", "1", "2", "1"]);
     }
 
