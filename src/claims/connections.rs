@@ -1,10 +1,10 @@
 //! What a connection costs in threads and memory, with few of them and with many.
 
 use super::{
-    experiment::{Ended, Experiment, Figures, Judged, Kind, Sample, all},
+    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
     lab::Lab,
 };
-use crate::record::ClaimVerdict;
+use crate::{record::ClaimVerdict, report::count};
 
 /// How many connections, how long each is held so that all are open at once, and what their figures are called.
 const SCALES: [(usize, &str, [&str; 3]); 3] = [
@@ -30,11 +30,15 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
             }
             match connections(lab, index) {
                 Ok(more) => samples.extend(more),
-                // What is refused or skipped at a greater scale does not undo what was seen at a lesser one.
+                // What is refused or skipped at the greatest scale does not undo what was seen at the others.
                 Err(Ended::As(verdict @ (ClaimVerdict::Refused | ClaimVerdict::Skipped), why))
-                    if index > 0 =>
+                    if index + 1 == SCALES.len() =>
                 {
-                    lab.note(format!("{scale} connections {}: {why}", verdict.word()));
+                    lab.note(format!(
+                        "{} connections are {}: {why}",
+                        count(*scale),
+                        verdict.word()
+                    ));
                     break;
                 }
                 Err(ended) => return Err(ended),
@@ -70,7 +74,7 @@ fn connections(lab: &mut Lab<'_>, index: usize) -> Result<Vec<Sample>, Ended> {
     Ok(samples)
 }
 
-fn judge(figures: &Figures<'_>) -> Judged {
+fn judge(figures: &Seen<'_>) -> Judged {
     let [(few, _, [open, ..]), (_, _, [_, many, _]), (_, _, [_, most, _])] = SCALES;
     if figures.at_most(open, few as f64 - 1.0) == Some(true) {
         let why = format!("it does not have them open at once: {}", figures.kind.clause());

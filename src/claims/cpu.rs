@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::experiment::{Ended, Experiment, Figures, Judged, Kind, Sample, all};
+use super::{
+    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
+    lab::SEQUENTIAL,
+};
 use crate::{machine::cores, record::ClaimVerdict};
 
 const INLINE: &str = "speed-up";
@@ -27,7 +30,7 @@ pub(super) const CPU: Experiment = Experiment {
                 "this machine has one CPU for it: nothing can be faster than one after another";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
-        let (sequential, workers) = lab.sequential();
+        let (sequential, workers) = (SEQUENTIAL, Some(1));
         let n = lab.rounds_of_compute_on(sequential, workers, Duration::from_millis(2))?;
         let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
         let base = lab.base(sequential, workers, &inline, JOBS, ROUNDS)?.as_secs_f64();
@@ -47,7 +50,7 @@ fn ideal(workers: Option<usize>) -> f64 {
     workers.unwrap_or(JOBS).min(cores()).min(JOBS) as f64
 }
 
-fn judge(figures: &Figures<'_>) -> Judged {
+fn judge(figures: &Seen<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == INLINE);
     let ideal = figure.and_then(|figure| figure.ideal).unwrap_or(1.0);
     let half_way = f64::midpoint(1.0, ideal);
@@ -67,7 +70,7 @@ fn judge(figures: &Figures<'_>) -> Judged {
 mod tests {
     use super::*;
     use crate::{
-        claims::experiment::Figures,
+        claims::experiment::Seen,
         record::{ClaimFigure, ClaimVerdict::*},
     };
 
@@ -75,7 +78,7 @@ mod tests {
     fn a_loop_must_not_speed_up_and_a_pool_must() {
         let judge = |kind, ideal: f64, values: [f64; 3]| {
             let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
-            judge(&Figures { kind, workers: None, figures: &figures }).0
+            judge(&Seen { kind, workers: None, figures: &figures }).0
         };
         assert_eq!(judge(Kind::Loop, 1.0, [0.95, 0.98, 1.1]), Holds);
         assert_eq!(judge(Kind::Loop, 2.0, [0.95, 0.98, 1.0]), Holds);

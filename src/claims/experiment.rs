@@ -6,7 +6,7 @@ use crate::{
     job::did_you_mean,
     machine::cores,
     measure::{Distribution, HostError},
-    models::{About, Driver, Family, Width},
+    models::{About, Driver, Task, Width},
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
 };
@@ -39,7 +39,7 @@ pub struct Experiment {
     /// Measures it once. What does not apply to a model ends early.
     pub(super) measure: fn(&mut Lab<'_>) -> Result<Vec<Sample>, Ended>,
     /// The verdict that the figures of all repetitions give.
-    pub(super) judge: fn(&Figures<'_>) -> Judged,
+    pub(super) judge: fn(&Seen<'_>) -> Judged,
 }
 
 impl Experiment {
@@ -108,13 +108,13 @@ impl From<HostError> for Ended {
 pub(super) type Judged = (ClaimVerdict, Option<String>);
 
 /// What a model is judged by.
-pub(super) struct Figures<'a> {
+pub(super) struct Seen<'a> {
     pub(super) kind: Kind,
     pub(super) workers: Option<usize>,
     pub(super) figures: &'a [ClaimFigure],
 }
 
-impl Figures<'_> {
+impl Seen<'_> {
     /// Whether the figure called `name` lies between `least` and `most`, with its whole interval; `None` where only a
     /// part of that does, or there is no such figure.
     pub(super) fn within(&self, name: &str, least: f64, most: f64) -> Option<bool> {
@@ -174,11 +174,11 @@ impl Kind {
     /// That of a model.
     #[must_use]
     pub fn of(about: &About) -> Self {
-        match (about.family, about.width, about.driver) {
-            (Family::Coroutines, ..) => Kind::Coroutines,
-            (Family::Threads, Width::One, _) => Kind::InTurn,
-            (Family::Threads, Width::PerTask, _) => Kind::Threads,
-            (Family::Threads, ..) | (_, _, Driver::None) => Kind::Queue,
+        match (about.task, about.width, about.driver) {
+            (Task::Stack, ..) => Kind::Coroutines,
+            (Task::Thread, ..) => Kind::Threads,
+            (_, Width::One, Driver::None) => Kind::InTurn,
+            (_, _, Driver::None) => Kind::Queue,
             _ => Kind::Loop,
         }
     }
@@ -229,7 +229,7 @@ pub(super) struct Judging {
 impl Judging {
     pub(super) fn by(&self, experiment: &Experiment) -> ClaimVerdict {
         let Judging { kind, workers, figures } = self;
-        (experiment.judge)(&Figures { kind: *kind, workers: *workers, figures }).0
+        (experiment.judge)(&Seen { kind: *kind, workers: *workers, figures }).0
     }
 }
 
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
         let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
-        let figures = Figures { kind: Kind::Loop, workers: None, figures: &figures.figures };
+        let figures = Seen { kind: Kind::Loop, workers: None, figures: &figures.figures };
         assert_eq!(figures.at_most("a", 1.5), None);
         assert_eq!(figures.at_most("a", 1.6), Some(true));
         assert_eq!(figures.at_most("a", 0.9), Some(false));

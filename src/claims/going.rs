@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     REPETITIONS,
-    experiment::{Ended, Experiment, Figures, Kind, Sample},
+    experiment::{Ended, Experiment, Kind, Sample, Seen},
     lab::{Lab, Subject},
 };
 use crate::{
@@ -89,7 +89,7 @@ impl Going {
         let kind = Kind::of(&self.entry.about);
         let repetitions = tries.samples.len() as u32;
         let (verdict, why) = tries.ended.clone().map_or_else(
-            || tries.judge(&Figures { kind, workers: self.workers, figures: &figures }),
+            || tries.judge(&Seen { kind, workers: self.workers, figures: &figures }),
             |(verdict, why)| (verdict, Some(why)),
         );
         let more = (!tries.notes.is_empty()).then(|| tries.notes.join("; "));
@@ -144,7 +144,7 @@ impl Tries {
         names.iter().map(figure).collect()
     }
 
-    fn judge(&self, figures: &Figures<'_>) -> (ClaimVerdict, Option<String>) {
+    fn judge(&self, figures: &Seen<'_>) -> (ClaimVerdict, Option<String>) {
         let done = self.samples.len() as u32;
         let why = if interrupted() { "it was interrupted" } else { "the budget was used up" };
         if done == 0 {

@@ -17,6 +17,11 @@ use crate::{
 /// A model with a number of workers.
 pub(super) type Subject = (&'static Entry, Option<usize>);
 
+/// The sequential program that models are compared with.
+pub(super) const SEQUENTIAL: &str = "sequential";
+/// The pool.
+pub(super) const POOL: &str = "pool";
+
 /// How long a host may take for an answer that should take far less than a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -89,16 +94,6 @@ impl<'a> Lab<'a> {
     /// The sentences since the last call.
     pub(super) fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
-    }
-
-    /// The sequential program that this model is compared with, and its workers.
-    pub(super) fn sequential(&self) -> (&'static str, Option<usize>) {
-        ("sequential", Some(1))
-    }
-
-    /// The same, of a pool of `threads` threads.
-    pub(super) fn pool(&self, threads: usize) -> (&'static str, Option<usize>) {
-        ("pool", Some(threads))
     }
 
     /// How many rounds of `compute` take about `time` on this model.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    experiment::{Ended, Experiment, Figures, Judged, Kind, Sample, all, noted},
+    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all, noted},
     lab::Lab,
 };
 use crate::record::ClaimVerdict;
@@ -114,11 +114,11 @@ fn latest_beat(lab: &mut Lab<'_>, call: &str) -> Result<f64, Ended> {
 }
 
 /// Whether the beats are in time without the call. Where they are not, nothing is said of the call.
-fn quiet(figures: &Figures<'_>) -> Option<bool> {
+fn quiet(figures: &Seen<'_>) -> Option<bool> {
     figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }
 
-fn applies_to_loops(figures: &Figures<'_>) -> Option<Judged> {
+fn applies_to_loops(figures: &Seen<'_>) -> Option<Judged> {
     let why = format!("it has no loop that could stand still: {}", figures.kind.clause());
     (!figures.kind.gives_way()).then_some((ClaimVerdict::DoesNotApply, Some(why)))
 }

@@ -1,6 +1,6 @@
 //! What becomes of a job that was made and is not driven, and of a task that was created and is not awaited.
 
-use super::experiment::{Ended, Experiment, Figures, Judged, Kind, Sample, all};
+use super::experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all};
 use crate::{
     perform::{PAUSE, Probe, Probed},
     record::ClaimVerdict,
@@ -60,7 +60,7 @@ pub(super) const CREATED: Experiment = Experiment {
     judge: judge_created,
 };
 
-fn judge_created(figures: &Figures<'_>) -> Judged {
+fn judge_created(figures: &Seen<'_>) -> Judged {
     let why = match figures.kind {
         Kind::Queue => {
             "the job that is awaited first holds the only worker, and the other waits in the queue"

@@ -1,6 +1,9 @@
 //! Up to which scale the simple program is as good.
 
-use super::experiment::{Ended, Experiment, Figures, Judged, Sample, all};
+use super::{
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
+    lab::{POOL, SEQUENTIAL},
+};
 use crate::record::ClaimVerdict;
 
 const JOB: &str = "name = \"simple\"\njob = [{ sleep = \"5ms\" }, { compute = 1_000 }]";
@@ -26,7 +29,7 @@ pub(super) const SIMPLE: Experiment = Experiment {
              scale at which it takes at most 1.25 × as long.",
     workers: &[Some(2)],
     measure: |lab| {
-        let (sequential, pool) = (lab.sequential(), lab.pool(HANDFUL));
+        let (sequential, pool) = ((SEQUENTIAL, Some(1)), (POOL, Some(HANDFUL)));
         if [sequential.0, pool.0].contains(&lab.entry().about.name) {
             let why = "it is the simple program";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
@@ -49,7 +52,7 @@ pub(super) const SIMPLE: Experiment = Experiment {
     judge,
 };
 
-fn judge(figures: &Figures<'_>) -> Judged {
+fn judge(figures: &Seen<'_>) -> Judged {
     all(
         &[figures.at_most(SCALES[0].2, AS_GOOD), figures.at_most(SCALES[1].2, AS_GOOD)],
         "it is faster already where a handful of jobs wait",

@@ -74,3 +74,20 @@ pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, Wrong> {
     }
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_claim() {
+        let mut command = crate::cli::Arguments::command();
+        let claims = command.find_subcommand_mut("claims").unwrap();
+        let help = claims.render_long_help().to_string().replace('\n', " ");
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = EXPERIMENTS.iter().map(|experiment| experiment.name).collect::<Vec<_>>();
+        assert!(help.contains(&format!("Claims: {};", all.join(", "))), "{help}");
+    }
+}
