@@ -1,6 +1,7 @@
 //! The command line.
 
 mod advise;
+mod claims;
 mod compare;
 mod gate;
 mod gated;
@@ -59,6 +60,8 @@ enum Command {
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
+    /// Put each claim of the concurrency tutorial to the test, on each model.
+    Claims(claims::ClaimsArguments),
     /// Put two recorded runs side by side. Small changes need `gate`.
     Compare(compare::CompareArguments),
     /// Recorded runs over time, and the first run after each step.
@@ -187,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Gate(arguments) => gate::run(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
+        Command::Claims(arguments) => claims::put_to_the_test(arguments),
         Command::Compare(arguments) => compare::compare(arguments),
         Command::History(arguments) => history::show(arguments),
     };

@@ -20,6 +20,7 @@
 //! * [`report`]: tables and sentences for people;
 //! * [`run`]: the instrument of rounds, a fresh process each;
 //! * [`load`]: the instrument of load, on servers;
+//! * [`claims`]: each claim of the concurrency tutorial as an experiment;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
 //! * [`gate`]: the instrument that says whether a change made something slower;
 //! * [`doctor`]: whether this machine is fit to measure;
@@ -62,6 +63,8 @@ pub mod report;
 pub mod run;
 
 pub mod load;
+
+pub mod claims;
 
 pub mod bench;
 

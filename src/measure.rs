@@ -9,6 +9,7 @@ pub mod host;
 pub mod interrupt;
 pub mod load;
 mod own;
+mod probe;
 mod process;
 mod raise;
 mod round;

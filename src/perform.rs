@@ -2,6 +2,7 @@
 
 mod batch;
 mod place;
+mod probe;
 mod request;
 mod serve;
 mod tape;
@@ -9,6 +10,7 @@ mod watch;
 
 pub use batch::{Arm, Batch, Placement, start};
 pub use place::{Kind, Mixed, Partners, Sockets, Timers};
+pub use probe::{PAUSE, Probe, Probed};
 #[cfg(test)]
 pub(crate) use serve::connection;
 pub use tape::{Noted, Tape, Ticks};

@@ -1,6 +1,7 @@
 //! The record of a run: `results/<run-id>/run.json`, a line of `cells.jsonl` for every cell as soon as it ends, and a
 //! line of `rounds.jsonl` for every round that had a process of its own.
 
+mod claims;
 mod criterion;
 mod files;
 mod gate;
@@ -8,9 +9,11 @@ mod load;
 mod ranking;
 mod selftest;
 
+pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{
-    GateRounds, Record, Writer, read, read_gate, read_gate_rounds, write_gate, write_json,
+    GateRounds, Record, Writer, read, read_claims, read_gate, read_gate_rounds, write_claims,
+    write_gate, write_json,
 };
 pub use gate::{
     Change, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence, Shown, Side, Verdict,

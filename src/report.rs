@@ -1,6 +1,7 @@
 //! What people are shown: tables, per workload with scale down and model across, and the two places to print.
 
 mod advice;
+mod claims;
 mod compare;
 mod details;
 mod export;
@@ -15,6 +16,7 @@ mod selftest;
 mod table;
 
 pub use advice::{advice_in_short, advice_text};
+pub use claims::claims_table;
 pub use compare::comparison_table;
 pub use details::floor_line;
 pub use export::{Export, OtavaRow, RunDocument, RunExport, otava_rows, otava_values, run_schema};

@@ -1,6 +1,7 @@
 //! What `--format json` prints is what the published JSON Schemas in `docs/schema` say, and they are what the code says.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod sample_claims;
 mod sample_gate;
 
 use std::{fs, path::Path, process::Command};
@@ -10,18 +11,19 @@ use paceline::{
     compare::Comparison,
     doctor::Diagnosis,
     history::History,
-    record::{Cell, Gate, ModelInfo},
+    record::{Cell, Claims, Gate, ModelInfo, read_claims, write_claims},
     report::Export,
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 7] {
+fn published() -> [(&'static str, Schema); 8] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
+        ("claims", schema_for!(Claims)),
         ("gate", schema_for!(Gate)),
         ("compare", schema_for!(Comparison)),
         ("history", schema_for!(History)),
@@ -113,4 +115,23 @@ fn the_record_of_a_gate_is_valid_by_its_schema() {
             assert!(!validator.is_valid(&torn), "{lost}: the schema takes anything");
         }
     }
+}
+
+#[test]
+fn the_record_of_claims_is_valid_by_its_schema_and_reads_back() {
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path("claims")).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let written = serde_json::to_value(sample_claims::sample()).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&written).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    for lost in ["claims", "build", "repetitions"] {
+        let mut torn = written.clone();
+        torn.as_object_mut().unwrap().remove(lost);
+        assert!(!validator.is_valid(&torn), "{lost}: the schema takes anything");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(read_claims(folder.path()).unwrap().is_none());
+    write_claims(folder.path(), &sample_claims::sample()).unwrap();
+    let read = read_claims(folder.path()).unwrap().unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), written);
 }

@@ -25,7 +25,7 @@ use crate::{
     job::{Jobs, Workload},
     model::{Settings, set_echo_servers},
     models::{self, Entry},
-    perform::{Arm, Placement},
+    perform::{Arm, Placement, Probe, Probed},
 };
 
 /// What a host is asked.
@@ -61,6 +61,11 @@ pub enum Request {
     Idle {
         /// How long.
         ns: u64,
+    },
+    /// Looks at what no job can say of the model.
+    Probe {
+        /// At what.
+        what: Probe,
     },
     /// Stops the model and ends.
     Stop,
@@ -113,6 +118,8 @@ pub enum Reply {
     Recorded(Recorded),
     /// What this process used while it was idle.
     Idled(Usage),
+    /// What a probe saw.
+    Probed(Probed),
     /// The model has stopped. The host ends.
     Stopped {
         /// The names of the threads that are left and are not the host's own.
@@ -266,6 +273,9 @@ impl Host<'_> {
                 let before = Usage::now();
                 thread::sleep(Duration::from_nanos(ns));
                 Ok(Reply::Idled(Usage::now().since(before)))
+            }
+            Request::Probe { what } => {
+                self.ready().map(|(_, arm)| Reply::Probed(arm.probe(what, now)))
             }
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
             Request::Usage => Ok(serve::usage()),

@@ -4,7 +4,9 @@ use std::{convert::Infallible, fmt, io, net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{All, Kind, Mixed, Partners, Sockets, Timers, WATCH, perform, plain, serve};
+use super::{
+    All, Kind, Mixed, Partners, Probe, Probed, Sockets, Timers, WATCH, perform, plain, probe, serve,
+};
 use crate::{
     job::{Jobs, Receipt, Steps, Waits},
     model::{Clock, Model, Runtime, Settings},
@@ -46,6 +48,9 @@ pub trait Arm {
     /// Offers `count` of `jobs` at once and waits for all.
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch;
 
+    /// Looks at what no job can say of the model.
+    fn probe(&self, what: Probe, clock: Clock) -> Probed;
+
     /// Is an HTTP/1.1 server on a loopback address, which it says to `bound` once it accepts connections. A request
     /// for `/<index>` does job `index` of `jobs`; the body of the response is [`Receipt::body`].
     ///
@@ -83,6 +88,10 @@ impl<R: Runtime> Arm for Started<R> {
             Waits::Partners => offer.kind::<Partners>(),
             Waits::Mixed => offer.kind::<Mixed>(),
         }
+    }
+
+    fn probe(&self, what: Probe, clock: Clock) -> Probed {
+        probe::probe(&self.0, what, clock)
     }
 
     fn serve(

@@ -8,11 +8,12 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Cell, GATE_SCHEMA, Gate, GateRound, Round, Run, SCHEMA};
+use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateRound, Round, Run, SCHEMA};
 
 const RUN: &str = "run.json";
 const CELLS: &str = "cells.jsonl";
 const ROUNDS: &str = "rounds.jsonl";
+const CLAIMS: &str = "claims.json";
 const GATE: &str = "gate.json";
 const GATE_ROUNDS: &str = "gate_rounds.jsonl";
 
@@ -132,6 +133,15 @@ pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
     write_json(&folder.join(GATE), gate)
 }
 
+/// Writes what `paceline claims` has found so far, in `folder`: all of it in one file, `claims.json`.
+///
+/// # Errors
+///
+/// Returns a sentence where it cannot be written.
+pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
+    write_json(&folder.join(CLAIMS), claims)
+}
+
 /// The rounds of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
 ///
 /// # Errors
@@ -231,6 +241,19 @@ pub fn read(folder: &Path) -> Result<Record, String> {
 /// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
 pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
     if folder.join(GATE).exists() { whole(folder, GATE, GATE_SCHEMA).map(Some) } else { Ok(None) }
+}
+
+/// Reads what `paceline claims` found, from `claims.json` in `folder`; `None` where there is no such file.
+///
+/// # Errors
+///
+/// Returns a sentence where it is not such a record, or is one of a newer paceline.
+pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
+    if folder.join(CLAIMS).exists() {
+        whole(folder, CLAIMS, CLAIMS_SCHEMA).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// The file `name` in `folder`, if its schema is `newest` at most.

@@ -267,7 +267,7 @@ pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> 
     seen
 }
 
-fn width() -> usize {
+pub(super) fn width() -> usize {
     let terminal = Table::new().width().map(usize::from);
     terminal.unwrap_or(WIDTH).clamp(60, 400)
 }

@@ -1,0 +1,118 @@
+//! The instrument of claims: each claim of the concurrency tutorial as an experiment, on every model.
+//!
+//! A model's experiments share a host, which is fresh for every repetition. Figures of several processes make the
+//! interval; pure functions beside each experiment judge it.
+
+mod connections;
+mod cpu;
+mod experiment;
+mod going;
+mod lab;
+mod looping;
+mod making;
+mod simple;
+mod waiting;
+
+pub use experiment::{EXPERIMENTS, Experiment, Kind, find};
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    measure::{Program, interrupt::interrupted, now},
+    models::Entry,
+    record::{CLAIMS_SCHEMA, Claims, Estimate, Run, write_claims},
+    report::Progress,
+    run::shuffled,
+    session::Session,
+    start::{Settings, begin},
+};
+use going::{Going, subjects};
+use lab::{Bases, Lab};
+
+/// Processes of each experiment on each model: the least and the greatest of 5 are an interval of 93.75 % for the
+/// median, by the binomial distribution.
+pub const REPETITIONS: u32 = 5;
+
+/// What is asked for.
+pub struct Order {
+    /// The claims.
+    pub experiments: Vec<&'static Experiment>,
+    /// The models.
+    pub models: Vec<&'static Entry>,
+    /// The time for all.
+    pub budget: Duration,
+    /// Where records go.
+    pub results: PathBuf,
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// The record.
+    pub claims: Claims,
+    /// Where it is.
+    pub folder: PathBuf,
+}
+
+/// Runs every experiment on every model, repetition after repetition, so that what a budget cuts off is the last
+/// repetitions of all. The record is written whole after each.
+///
+/// # Errors
+///
+/// Returns a sentence where nothing could be measured or recorded at all.
+pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
+    let start = now();
+    let head = head(order);
+    let folder = order.results.join(&head.id);
+    let session = Session::start(program, &head.models)?;
+    let mut bases = Bases::default();
+    let subjects = subjects(&order.experiments, &order.models);
+    let mut going: Vec<Going> =
+        subjects.iter().map(|of| Going::new(of, &order.experiments)).collect();
+    let left = || order.budget.saturating_sub(now() - start);
+    let mut progress = Progress::start(going.iter().map(Going::todo).sum());
+    for repetition in 0..REPETITIONS {
+        for index in shuffled(going.len(), u64::from(repetition)) {
+            let mut lab = Lab::new(&session, &mut bases, &left, subjects[index], repetition);
+            going[index].repeat(&mut lab, &mut |what| progress.show(what, left()));
+            progress.left(going.iter().map(Going::todo).sum());
+        }
+        if interrupted() {
+            break;
+        }
+        let so_far = claims(order, &head, &going, (now() - start).as_secs_f64());
+        write_claims(&folder, &so_far)?;
+    }
+    progress.end();
+    let claims = claims(order, &head, &going, (now() - start).as_secs_f64());
+    write_claims(&folder, &claims)?;
+    Ok(Outcome { claims, folder })
+}
+
+fn head(order: &Order) -> Run {
+    let names: Vec<_> = order.experiments.iter().map(|experiment| experiment.name).collect();
+    let settings = Settings {
+        instrument: "claims",
+        budget: order.budget,
+        seed: None,
+        more: vec![("claims", names.into())],
+    };
+    begin(&settings, &order.models, &[])
+}
+
+fn claims(order: &Order, head: &Run, going: &[Going], seconds: f64) -> Claims {
+    Claims {
+        schema: CLAIMS_SCHEMA,
+        id: head.id.clone(),
+        started: head.started.clone(),
+        command: head.command.clone(),
+        budget_seconds: head.budget_seconds,
+        seconds,
+        repetitions: REPETITIONS,
+        interval: Estimate::interval_of(REPETITIONS as usize),
+        fingerprint: head.fingerprint.clone(),
+        build: head.build.clone(),
+        models: head.models.clone(),
+        interrupted: interrupted(),
+        claims: going::judged(&order.experiments, going),
+    }
+}

@@ -1,0 +1,112 @@
+//! What a connection costs in threads and memory, with few of them and with many.
+
+use super::{
+    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
+    lab::Lab,
+};
+use crate::{record::ClaimVerdict, report::count};
+
+/// How many connections, how long each is held so that all are open at once, and what their figures are called.
+const SCALES: [(usize, &str, [&str; 3]); 3] = [
+    (10, "20ms", ["open at once of 10", "threads for 10", "memory each of 10"]),
+    (1_000, "200ms", ["open at once of 1 000", "threads for 1 000", "memory each of 1 000"]),
+    (10_000, "800ms", ["open at once of 10 000", "threads for 10 000", "memory each of 10 000"]),
+];
+/// More threads than any runtime has by itself, and far fewer than connections.
+const FEW: f64 = 100.0;
+
+pub(super) const CONNECTIONS: Experiment = Experiment {
+    name: "connections",
+    sentence: "Thousands of connections need no thread each.",
+    method: "10, 1 000 and 10 000 jobs that connect to an echo server, exchange 8 bytes, hold the connection while \
+             the others come, and exchange 8 more, in a fresh process each, 10 000 of them in the first repetition \
+             only: jobs under way at once, threads, and resident memory added for each.",
+    workers: &[Some(2)],
+    measure: |lab| {
+        let mut samples = Vec::new();
+        for (index, (scale, ..)) in SCALES.iter().enumerate() {
+            if *scale > 1_000 && !lab.is_first() {
+                break;
+            }
+            match connections(lab, index) {
+                Ok(more) => samples.extend(more),
+                // What is refused or skipped at the greatest scale does not undo what was seen at the others.
+                Err(Ended::As(verdict @ (ClaimVerdict::Refused | ClaimVerdict::Skipped), why))
+                    if index + 1 == SCALES.len() =>
+                {
+                    lab.note(format!(
+                        "{} connections are {}: {why}",
+                        count(*scale),
+                        verdict.word()
+                    ));
+                    break;
+                }
+                Err(ended) => return Err(ended),
+            }
+            // Where few are not open at once, many would only take their turns.
+            if samples[0].value < SCALES[0].0 as f64 {
+                break;
+            }
+        }
+        Ok(samples)
+    },
+    judge,
+};
+
+fn connections(lab: &mut Lab<'_>, index: usize) -> Result<Vec<Sample>, Ended> {
+    let (scale, hold, [open, threads, memory]) = SCALES[index];
+    lab.fresh();
+    let text = format!(
+        "name = \"connections\"\njob = [{{ connect = \"echo\" }}, {{ exchange = {{ bytes = 8, times = 1 }} }}, \
+         {{ sleep = \"{hold}\" }}, {{ exchange = {{ bytes = 8, times = 1 }} }}]"
+    );
+    let seen = lab.attest(&text, scale)?;
+    lab.fresh();
+    let all_threads = u64::from(seen.job_threads).max(seen.process_threads.unwrap_or(0));
+    let mut samples = vec![
+        Sample::new(open, "jobs", f64::from(seen.peak_in_flight)).ideally(scale as f64),
+        Sample::new(threads, "threads", all_threads as f64),
+    ];
+    if let (Some(before), Some(most)) = (seen.rss_bytes, seen.rss_bytes_max) {
+        let each = most.saturating_sub(before) as f64 / scale as f64;
+        samples.push(Sample::new(memory, "bytes", each));
+    }
+    Ok(samples)
+}
+
+fn judge(figures: &Seen<'_>) -> Judged {
+    let [(few, _, [open, ..]), (_, _, [_, many, _]), (_, _, [_, most, _])] = SCALES;
+    if figures.at_most(open, few as f64 - 1.0) == Some(true) {
+        let why = format!("it does not have them open at once: {}", figures.kind.clause());
+        return (ClaimVerdict::DoesNotApply, Some(why));
+    }
+    let measured = |name: &str| figures.figures.iter().any(|figure| figure.name == name);
+    let mut parts = vec![figures.at_most(many, FEW)];
+    if measured(most) {
+        parts.push(figures.at_most(most, FEW));
+    }
+    let why = match figures.kind {
+        Kind::Threads => "each connection has a thread of its own",
+        kind => kind.clause(),
+    };
+    all(&parts, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::experiment::made;
+
+    #[test]
+    fn a_thread_for_each_contradicts_and_turns_do_not_apply() {
+        let [(_, _, [open, ..]), (_, _, [_, many, _]), (_, _, [_, most, _])] = SCALES;
+        let judge = |at_once: f64, threads: f64, of_most: f64| {
+            let figures = [(open, [at_once; 3]), (many, [threads; 3]), (most, [of_most; 3])];
+            made(Kind::Loop, 2, &figures).by(&CONNECTIONS)
+        };
+        assert_eq!(judge(10.0, 4.0, 4.0), ClaimVerdict::Holds);
+        assert_eq!(judge(10.0, 1001.0, 10_001.0), ClaimVerdict::Contradicted);
+        assert_eq!(judge(10.0, 4.0, 10_001.0), ClaimVerdict::Contradicted);
+        assert_eq!(judge(2.0, 4.0, 4.0), ClaimVerdict::DoesNotApply);
+    }
+}

@@ -1,0 +1,92 @@
+//! What concurrency does for jobs that only compute.
+
+use std::time::Duration;
+
+use super::{
+    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
+    lab::SEQUENTIAL,
+};
+use crate::{machine::cores, record::ClaimVerdict};
+
+const INLINE: &str = "speed-up";
+const OFFLOADED: &str = "speed-up through the bridge";
+const JOBS: usize = 8;
+/// Many short ones: one of them finds the machine quiet.
+const ROUNDS: u64 = 6;
+/// What a machine that is not quite quiet makes of no speed-up.
+const NONE: f64 = 1.25;
+
+pub(super) const CPU: Experiment = Experiment {
+    name: "cpu",
+    sentence: "An event loop gives CPU-bound jobs no speed-up; a process pool, threads without a global lock, and \
+               rayon do.",
+    method: "8 jobs that compute for about 2 ms each: the time of the same language's sequential program over the \
+             model's, inline and through its bridge, of 6 rounds the shortest; ideal is the number of its \
+             workers, or of CPUs where that is less.",
+    workers: &[Some(1), None],
+    measure: |lab| {
+        if cores() == 1 {
+            let why =
+                "this machine has one CPU for it: nothing can be faster than one after another";
+            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+        }
+        let (sequential, workers) = (SEQUENTIAL, Some(1));
+        let n = lab.rounds_of_compute_on(sequential, workers, Duration::from_millis(2))?;
+        let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
+        let base = lab.base(sequential, workers, &inline, JOBS, ROUNDS)?.as_secs_f64();
+        let speed_up = base / lab.time(&inline, JOBS, ROUNDS)?.as_secs_f64();
+        let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(lab.workers()))];
+        if lab.kind() == Kind::Loop {
+            let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
+            let speed_up = base / lab.time(&through, JOBS, ROUNDS)?.as_secs_f64();
+            samples.push(Sample::new(OFFLOADED, "×", speed_up));
+        }
+        Ok(samples)
+    },
+    judge,
+};
+
+fn ideal(workers: Option<usize>) -> f64 {
+    workers.unwrap_or(JOBS).min(cores()).min(JOBS) as f64
+}
+
+fn judge(figures: &Seen<'_>) -> Judged {
+    let figure = figures.figures.iter().find(|figure| figure.name == INLINE);
+    let ideal = figure.and_then(|figure| figure.ideal).unwrap_or(1.0);
+    let half_way = f64::midpoint(1.0, ideal);
+    let none = |why| (ClaimVerdict::DoesNotApply, Some(String::from(why)));
+    match figures.kind {
+        Kind::InTurn => none("it is what the others are compared with"),
+        Kind::Loop => all(
+            &[figures.at_most(INLINE, NONE)],
+            "its workers are as many loops, each with a CPU: one loop alone gives no speed-up",
+        ),
+        _ if ideal <= 1.0 => none("with one worker there is one CPU for it"),
+        _ => all(&[figures.at_least(INLINE, half_way)], "its workers do not compute side by side"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        claims::experiment::Seen,
+        record::{ClaimFigure, ClaimVerdict::*},
+    };
+
+    #[test]
+    fn a_loop_must_not_speed_up_and_a_pool_must() {
+        let judge = |kind, ideal: f64, values: [f64; 3]| {
+            let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
+            judge(&Seen { kind, workers: None, figures: &figures }).0
+        };
+        assert_eq!(judge(Kind::Loop, 1.0, [0.95, 0.98, 1.1]), Holds);
+        assert_eq!(judge(Kind::Loop, 2.0, [0.95, 0.98, 1.0]), Holds);
+        assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), Contradicted);
+        assert_eq!(judge(Kind::Queue, 2.0, [1.7, 1.8, 1.9]), Holds);
+        assert_eq!(judge(Kind::Threads, 2.0, [0.9, 1.0, 1.1]), Contradicted);
+        assert_eq!(judge(Kind::Threads, 2.0, [1.2, 1.8, 1.9]), Inconclusive);
+        assert_eq!(judge(Kind::Queue, 1.0, [1.0; 3]), DoesNotApply);
+        assert_eq!(judge(Kind::InTurn, 1.0, [1.0; 3]), DoesNotApply);
+    }
+}

@@ -1,0 +1,279 @@
+//! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
+//! here.
+
+use super::{connections, cpu, lab::Lab, looping, making, simple, waiting};
+use crate::{
+    job::did_you_mean,
+    machine::cores,
+    measure::{Distribution, HostError},
+    models::{About, Driver, Task, Width},
+    record::{ClaimFigure, ClaimVerdict},
+    session::state_of,
+};
+
+/// Every claim, in the order of the tutorial.
+pub static EXPERIMENTS: &[Experiment] = &[
+    making::INERT,
+    waiting::SUSPENDS,
+    waiting::SLEEPS,
+    waiting::ORDER,
+    making::CREATED,
+    looping::COOPERATIVE,
+    looping::FREEZES,
+    looping::BRIDGE,
+    cpu::CPU,
+    connections::CONNECTIONS,
+    simple::SIMPLE,
+];
+
+/// A claim, and how it is put to the test.
+pub struct Experiment {
+    /// Its name.
+    pub name: &'static str,
+    /// What is claimed, in one sentence.
+    pub sentence: &'static str,
+    /// How that is measured, in one sentence.
+    pub method: &'static str,
+    /// The numbers of workers of models that can have any; `None` is one for each of this machine's cores.
+    pub(super) workers: &'static [Option<usize>],
+    /// Measures it once. What does not apply to a model ends early.
+    pub(super) measure: fn(&mut Lab<'_>) -> Result<Vec<Sample>, Ended>,
+    /// The verdict that the figures of all repetitions give.
+    pub(super) judge: fn(&Seen<'_>) -> Judged,
+}
+
+impl Experiment {
+    /// The numbers of workers that a model is put to it with.
+    pub(super) fn workers_of(&self, about: &About) -> Vec<Option<usize>> {
+        let mut wanted: Vec<usize> = self.workers.iter().map(|n| n.unwrap_or_else(cores)).collect();
+        wanted.dedup();
+        about.workers(&wanted)
+    }
+}
+
+/// The claim called `name`.
+///
+/// # Errors
+///
+/// Returns a sentence that suggests a close name or lists all.
+pub fn find(name: &str) -> Result<&'static Experiment, String> {
+    let names = || EXPERIMENTS.iter().map(|experiment| experiment.name);
+    EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
+        let (hint, all) = (did_you_mean(name, names()), names().collect::<Vec<_>>().join(", "));
+        format!("no claim is called `{name}`: {hint}the claims are {all}")
+    })
+}
+
+/// A figure of one process.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sample {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) ideal: Option<f64>,
+    pub(super) value: f64,
+}
+
+impl Sample {
+    pub(super) fn new(name: &'static str, unit: &'static str, value: f64) -> Self {
+        Sample { name, unit, ideal: None, value }
+    }
+
+    /// What it would be if the claim were true to the letter.
+    pub(super) fn ideally(self, ideal: f64) -> Self {
+        Sample { ideal: Some(ideal), ..self }
+    }
+}
+
+/// Why an experiment gave no figures.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// This is said instead, and why.
+    As(ClaimVerdict, String),
+    /// Nobody waits for it any more.
+    Interrupted,
+}
+
+impl From<HostError> for Ended {
+    fn from(error: HostError) -> Self {
+        use crate::record::State;
+        match (&error, state_of(&error)) {
+            (HostError::Interrupted, _) => Ended::Interrupted,
+            (_, State::Invalid) => Ended::As(ClaimVerdict::Invalid, error.to_string()),
+            _ => Ended::As(ClaimVerdict::Failed, error.to_string()),
+        }
+    }
+}
+
+/// A verdict and why.
+pub(super) type Judged = (ClaimVerdict, Option<String>);
+
+/// What a model is judged by.
+pub(super) struct Seen<'a> {
+    pub(super) kind: Kind,
+    pub(super) workers: Option<usize>,
+    pub(super) figures: &'a [ClaimFigure],
+}
+
+impl Seen<'_> {
+    /// Whether the figure called `name` lies between `least` and `most`, with its whole interval; `None` where only a
+    /// part of that does, or there is no such figure.
+    pub(super) fn within(&self, name: &str, least: f64, most: f64) -> Option<bool> {
+        let figure = self.figures.iter().find(|figure| figure.name == name)?;
+        if figure.lower >= least && figure.upper <= most {
+            return Some(true);
+        }
+        (figure.upper < least || figure.lower > most).then_some(false)
+    }
+
+    /// Whether it is at most `most`.
+    pub(super) fn at_most(&self, name: &str, most: f64) -> Option<bool> {
+        self.within(name, f64::NEG_INFINITY, most)
+    }
+
+    /// Whether it is at least `least`.
+    pub(super) fn at_least(&self, name: &str, least: f64) -> Option<bool> {
+        self.within(name, least, f64::INFINITY)
+    }
+}
+
+/// The verdict where each of `parts` must be so: one that is not contradicts the claim, one that cannot be told leaves
+/// it open. `why` says what a contradicting model does instead.
+pub(super) fn all(parts: &[Option<bool>], why: &str) -> Judged {
+    if parts.contains(&Some(false)) {
+        (ClaimVerdict::Contradicted, Some(why.into()))
+    } else if parts.contains(&None) {
+        let open = "the interval contains both answers: repeat it on a quiet machine";
+        (ClaimVerdict::Inconclusive, Some(open.into()))
+    } else {
+        (ClaimVerdict::Holds, None)
+    }
+}
+
+/// A distribution that a recorded round must have.
+pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, Ended> {
+    let missing = || Ended::As(ClaimVerdict::Failed, "the host noted no times of jobs".into());
+    distribution.ok_or_else(missing)
+}
+
+/// How a model runs jobs, as far as claims depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One after another, on the caller.
+    InTurn,
+    /// Each on a thread of its own.
+    Threads,
+    /// On workers that each hold a job from its beginning to its end.
+    Queue,
+    /// As futures on event loops.
+    Loop,
+    /// On stacks of their own, which workers switch between.
+    Coroutines,
+}
+
+impl Kind {
+    /// That of a model.
+    #[must_use]
+    pub fn of(about: &About) -> Self {
+        match (about.task, about.width, about.driver) {
+            (Task::Stack, ..) => Kind::Coroutines,
+            (Task::Thread, ..) => Kind::Threads,
+            (_, Width::One, Driver::None) => Kind::InTurn,
+            (_, _, Driver::None) => Kind::Queue,
+            _ => Kind::Loop,
+        }
+    }
+
+    /// Whether a job that waits gives its worker to others.
+    #[must_use]
+    pub fn gives_way(self) -> bool {
+        matches!(self, Kind::Loop | Kind::Coroutines)
+    }
+
+    /// A clause on it, for verdicts.
+    pub(super) fn clause(self) -> &'static str {
+        match self {
+            Kind::InTurn => "it does one job after another on the caller's thread",
+            Kind::Threads => "each job has a thread of its own",
+            Kind::Queue => {
+                "a job holds its worker from beginning to end, and others wait in a queue"
+            }
+            Kind::Loop => "jobs are futures on event loops",
+            Kind::Coroutines => "jobs have stacks of their own, between which the workers switch",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) fn made(kind: Kind, workers: usize, figures: &[(&str, [f64; 3])]) -> Judging {
+    let made = |(name, [lower, value, upper]): &(&str, [f64; 3])| ClaimFigure {
+        name: (*name).into(),
+        unit: String::new(),
+        value: *value,
+        lower: *lower,
+        upper: *upper,
+        ideal: None,
+        values: vec![],
+    };
+    Judging { kind, workers: Some(workers), figures: figures.iter().map(made).collect() }
+}
+
+/// Made-up figures, for the tests of judges.
+#[cfg(test)]
+pub(super) struct Judging {
+    kind: Kind,
+    workers: Option<usize>,
+    figures: Vec<ClaimFigure>,
+}
+
+#[cfg(test)]
+impl Judging {
+    pub(super) fn by(&self, experiment: &Experiment) -> ClaimVerdict {
+        let Judging { kind, workers, figures } = self;
+        (experiment.judge)(&Seen { kind: *kind, workers: *workers, figures }).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    #[test]
+    fn every_model_is_of_the_kind_that_its_note_says() {
+        let kind = |name| Kind::of(&models::find(name).unwrap().about);
+        assert_eq!(kind("sequential"), Kind::InTurn);
+        assert_eq!(kind("threads"), Kind::Threads);
+        assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
+        assert_eq!(["tokio", "smol", "async-std", "tokio-per-core"].map(kind), [Kind::Loop; 4]);
+        assert_eq!(kind("may"), Kind::Coroutines);
+    }
+
+    #[test]
+    fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
+        let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
+        let figures = Seen { kind: Kind::Loop, workers: None, figures: &figures.figures };
+        assert_eq!(figures.at_most("a", 1.5), None);
+        assert_eq!(figures.at_most("a", 1.6), Some(true));
+        assert_eq!(figures.at_most("a", 0.9), Some(false));
+        assert_eq!(figures.at_least("a", 1.7), Some(false));
+        assert_eq!(figures.at_least("b", 0.0), None);
+        let verdict = |parts: &[Option<bool>]| all(parts, "so").0;
+        assert_eq!(verdict(&[Some(true), Some(true)]), ClaimVerdict::Holds);
+        assert_eq!(verdict(&[Some(true), None]), ClaimVerdict::Inconclusive);
+        assert_eq!(verdict(&[None, Some(false)]), ClaimVerdict::Contradicted);
+    }
+
+    #[test]
+    fn a_close_name_is_suggested_and_every_claim_says_what_and_how_in_a_sentence() {
+        assert!(find("slepes").err().unwrap().contains("did you mean `sleeps`?"));
+        for experiment in EXPERIMENTS {
+            assert!(find(experiment.name).is_ok());
+            for text in [experiment.sentence, experiment.method] {
+                assert!(
+                    text.ends_with('.') && !text.trim_end_matches('.').contains(". "),
+                    "{text}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Experiments under way on one model: their samples so far, and the verdicts that follow.
+
+use std::time::Duration;
+
+use super::{
+    REPETITIONS,
+    experiment::{Ended, Experiment, Kind, Sample, Seen},
+    lab::{Lab, Subject},
+};
+use crate::{
+    measure::{interrupt::interrupted, now},
+    models::Entry,
+    record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict},
+    report::long,
+};
+
+/// Fewer repetitions have no interval that a verdict could stand on.
+const FEWEST: u32 = 3;
+
+/// Every model with each number of workers that any of `experiments` asks for.
+pub(super) fn subjects(
+    experiments: &[&'static Experiment],
+    models: &[&'static Entry],
+) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for entry in models {
+        let asked = experiments.iter().flat_map(|experiment| experiment.workers_of(&entry.about));
+        let mut workers: Vec<Option<usize>> = asked.collect();
+        workers.sort_unstable();
+        workers.dedup();
+        subjects.extend(workers.into_iter().map(|workers| (*entry, workers)));
+    }
+    subjects
+}
+
+/// The experiments on one subject.
+pub(super) struct Going {
+    entry: &'static Entry,
+    workers: Option<usize>,
+    tries: Vec<Tries>,
+}
+
+/// The repetitions of one experiment.
+struct Tries {
+    experiment: &'static Experiment,
+    samples: Vec<Vec<Sample>>,
+    /// What is said instead of a verdict on figures.
+    ended: Option<(ClaimVerdict, String)>,
+    /// Whether the budget had no room for another repetition.
+    cut: bool,
+    took: Duration,
+    /// What is to be added to the verdict.
+    notes: Vec<String>,
+}
+
+impl Going {
+    pub(super) fn new(subject: &Subject, experiments: &[&'static Experiment]) -> Self {
+        let (entry, workers) = *subject;
+        let of = experiments.iter().filter(|e| e.workers_of(&entry.about).contains(&workers));
+        let tries = |experiment: &&'static Experiment| Tries {
+            experiment,
+            samples: vec![],
+            ended: None,
+            cut: false,
+            took: Duration::ZERO,
+            notes: vec![],
+        };
+        Going { entry, workers, tries: of.map(tries).collect() }
+    }
+
+    /// How many repetitions are to be run.
+    pub(super) fn todo(&self) -> u64 {
+        self.tries.iter().map(|tries| u64::from(tries.todo())).sum()
+    }
+
+    /// Repeats each experiment once in `lab`.
+    pub(super) fn repeat(&mut self, lab: &mut Lab<'_>, show: &mut dyn FnMut(&str)) {
+        for tries in self.tries.iter_mut().filter(|tries| tries.todo() > 0) {
+            if interrupted() {
+                return;
+            }
+            show(&format!("{} on {}", tries.experiment.name, self.entry.about.name));
+            tries.repeat(lab);
+        }
+    }
+
+    fn result(&self, tries: &Tries) -> ClaimResult {
+        let figures = tries.figures();
+        let kind = Kind::of(&self.entry.about);
+        let repetitions = tries.samples.len() as u32;
+        let (verdict, why) = tries.ended.clone().map_or_else(
+            || tries.judge(&Seen { kind, workers: self.workers, figures: &figures }),
+            |(verdict, why)| (verdict, Some(why)),
+        );
+        let more = (!tries.notes.is_empty()).then(|| tries.notes.join("; "));
+        let why = why.into_iter().chain(more).reduce(|why, more| format!("{why}; {more}"));
+        let model = self.entry.about.name.into();
+        ClaimResult { model, workers: self.workers, verdict, why, figures, repetitions }
+    }
+}
+
+impl Tries {
+    fn todo(&self) -> u32 {
+        if self.ended.is_some() || self.cut {
+            return 0;
+        }
+        REPETITIONS.saturating_sub(self.samples.len() as u32)
+    }
+
+    fn repeat(&mut self, lab: &mut Lab<'_>) {
+        let (start, left) = (now(), lab.left());
+        if left <= self.took {
+            self.cut = true;
+            return;
+        }
+        match (self.experiment.measure)(lab) {
+            Ok(samples) => self.samples.push(samples),
+            Err(Ended::Interrupted) => {}
+            // The last repetitions of something that went well before are left out, and not held against it.
+            Err(Ended::As(ClaimVerdict::Skipped, _)) if !self.samples.is_empty() => self.cut = true,
+            Err(Ended::As(verdict, why)) => {
+                lab.fresh();
+                self.ended = Some((verdict, why));
+            }
+        }
+        self.took = now() - start;
+        self.notes.extend(lab.notes());
+    }
+
+    /// What the samples make, by name, in the order of their first appearance.
+    fn figures(&self) -> Vec<ClaimFigure> {
+        let mut names: Vec<&Sample> = Vec::new();
+        let all = || self.samples.iter().flatten();
+        for sample in all() {
+            if !names.iter().any(|known| known.name == sample.name) {
+                names.push(sample);
+            }
+        }
+        let figure = |first: &&Sample| {
+            let values = all().filter(|sample| sample.name == first.name);
+            let values = values.map(|sample| sample.value).collect();
+            ClaimFigure::new(first.name, first.unit, first.ideal, values)
+        };
+        names.iter().map(figure).collect()
+    }
+
+    fn judge(&self, figures: &Seen<'_>) -> (ClaimVerdict, Option<String>) {
+        let done = self.samples.len() as u32;
+        let why = if interrupted() { "it was interrupted" } else { "the budget was used up" };
+        if done == 0 {
+            return (ClaimVerdict::Skipped, Some(format!("{why} before it")));
+        }
+        if done < FEWEST {
+            let took = long(self.took);
+            return (
+                ClaimVerdict::Inconclusive,
+                Some(format!(
+                    "{why} after {done} of {REPETITIONS} repetitions of {took}, and {FEWEST} are the fewest for an \
+                     interval"
+                )),
+            );
+        }
+        let (verdict, judged) = (self.experiment.judge)(figures);
+        if done == REPETITIONS {
+            return (verdict, judged);
+        }
+        let cut = format!("{why} after {done} of {REPETITIONS} repetitions");
+        (verdict, Some(judged.map_or(cut.clone(), |judged| format!("{judged}; {cut}"))))
+    }
+}
+
+/// The claims with what was found of each.
+pub(super) fn judged(experiments: &[&'static Experiment], going: &[Going]) -> Vec<Claim> {
+    let claim = |experiment: &&'static Experiment| Claim {
+        name: experiment.name.into(),
+        sentence: experiment.sentence.into(),
+        method: experiment.method.into(),
+        results: going
+            .iter()
+            .flat_map(|going| going.tries.iter().map(move |tries| (going, tries)))
+            .filter(|(_, tries)| tries.experiment.name == experiment.name)
+            .map(|(going, tries)| going.result(tries))
+            .collect(),
+    };
+    experiments.iter().map(claim).collect()
+}

@@ -1,0 +1,228 @@
+//! What experiments measure with: a model's host, which is started anew after a fault and where an experiment asks for it.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::experiment::{Ended, Kind};
+use crate::{
+    job::{Workload, bounds},
+    measure::{Attest, Host, Recorded},
+    models::{self, Entry},
+    perform::{Probe, Probed},
+    plan::Planned,
+    record::ClaimVerdict,
+    report::long,
+    session::Session,
+};
+
+/// A model with a number of workers.
+pub(super) type Subject = (&'static Entry, Option<usize>);
+
+/// The sequential program that models are compared with.
+pub(super) const SEQUENTIAL: &str = "sequential";
+/// The pool.
+pub(super) const POOL: &str = "pool";
+
+/// How long a host may take for an answer that should take far less than a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The times of the programs that models are compared with, by model, workers, text and scale: each is measured once
+/// in a repetition.
+#[derive(Default)]
+pub(super) struct Bases {
+    repetition: u32,
+    times: HashMap<(&'static str, Option<usize>, String, usize), Duration>,
+}
+
+/// A model in one repetition.
+pub(super) struct Lab<'a> {
+    session: &'a Session,
+    bases: &'a mut Bases,
+    left: &'a dyn Fn() -> Duration,
+    subject: Subject,
+    repetition: u32,
+    host: Option<Host>,
+    /// The jobs and sleeps of the largest round that this host's recorder has room for.
+    recorder: Option<(usize, u64)>,
+    notes: Vec<String>,
+}
+
+impl<'a> Lab<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        bases: &'a mut Bases,
+        left: &'a dyn Fn() -> Duration,
+        subject: Subject,
+        repetition: u32,
+    ) -> Self {
+        if bases.repetition != repetition {
+            *bases = Bases { repetition, times: HashMap::new() };
+        }
+        Lab { session, bases, left, subject, repetition, host: None, recorder: None, notes: vec![] }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        Kind::of(&self.subject.0.about)
+    }
+
+    pub(super) fn entry(&self) -> &'static Entry {
+        self.subject.0
+    }
+
+    pub(super) fn workers(&self) -> Option<usize> {
+        self.subject.1
+    }
+
+    /// Whether this is the first repetition, in which what takes long is measured too.
+    pub(super) fn is_first(&self) -> bool {
+        self.repetition == 0
+    }
+
+    pub(super) fn left(&self) -> Duration {
+        (self.left)()
+    }
+
+    /// Ends the host: what comes next has a fresh process, as everything has that comes after a fault.
+    pub(super) fn fresh(&mut self) {
+        (self.host, self.recorder) = (None, None);
+    }
+
+    /// Adds a sentence to the verdict.
+    pub(super) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// The sentences since the last call.
+    pub(super) fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// How many rounds of `compute` take about `time` on this model.
+    pub(super) fn rounds_of_compute(&mut self, time: Duration) -> Result<u64, Ended> {
+        let took = self.time(SOME_COMPUTE, 1, 3)?;
+        Ok(rounds_within(time, took))
+    }
+
+    /// How many take about `time` on another one, which it is compared with.
+    pub(super) fn rounds_of_compute_on(
+        &mut self,
+        model: &'static str,
+        workers: Option<usize>,
+        time: Duration,
+    ) -> Result<u64, Ended> {
+        let took = self.base(model, workers, SOME_COMPUTE, 1, 3)?;
+        Ok(rounds_within(time, took))
+    }
+
+    /// The least time of `rounds` rounds of `text` at `scale`: whatever disturbs a round makes it longer.
+    pub(super) fn time(
+        &mut self,
+        text: &str,
+        scale: usize,
+        rounds: u64,
+    ) -> Result<Duration, Ended> {
+        let (host, patience) = self.prepared(text, scale, rounds as u32)?;
+        let (times, _) = host.rounds(rounds, patience)?;
+        Ok(times.into_iter().min().unwrap_or_default())
+    }
+
+    /// What a watched round was seen to be.
+    pub(super) fn attest(&mut self, text: &str, scale: usize) -> Result<Attest, Ended> {
+        let (host, patience) = self.prepared(text, scale, 1)?;
+        Ok(host.attest(patience)?)
+    }
+
+    /// The times of the jobs of one round.
+    pub(super) fn record(&mut self, text: &str, scale: usize) -> Result<Recorded, Ended> {
+        let sleeps = workload(text).demand().sleeps * scale as u64;
+        let fits = |(jobs, room): (usize, u64)| scale <= jobs && sleeps <= room;
+        if !self.recorder.is_some_and(fits) {
+            self.fresh();
+            self.recorder = Some((scale, sleeps));
+        }
+        let (host, patience) = self.prepared(text, scale, 1)?;
+        Ok(host.record(1, patience)?)
+    }
+
+    /// What a probe of the model saw.
+    pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Ended> {
+        const NOTHING: &str = "name = \"nothing\"\njob = []";
+        let (host, patience) = self.prepared(NOTHING, 1, 1)?;
+        Ok(host.probe(what, patience)?)
+    }
+
+    /// The same as [`time`](Self::time), of another model, which this one is compared with; in a host of its own.
+    pub(super) fn base(
+        &mut self,
+        model: &'static str,
+        workers: Option<usize>,
+        text: &str,
+        scale: usize,
+        rounds: u64,
+    ) -> Result<Duration, Ended> {
+        let key = (model, workers, text.to_owned(), scale);
+        if let Some(time) = self.bases.times.get(&key) {
+            return Ok(*time);
+        }
+        let failed = |why: String| Ended::As(ClaimVerdict::Failed, why);
+        let entry = models::find(model).map_err(failed)?;
+        let Lab { session, bases, left, repetition, .. } = self;
+        let mut lab = Lab::new(session, bases, left, (entry, workers), *repetition);
+        let time = lab.time(text, scale, rounds).map_err(|ended| match ended {
+            Ended::As(verdict, why) => {
+                Ended::As(verdict, format!("{model}, which it is compared with: {why}"))
+            }
+            Ended::Interrupted => Ended::Interrupted,
+        })?;
+        self.bases.times.insert(key, time);
+        Ok(time)
+    }
+
+    /// The host with `text` prepared, and how long to wait for it. Refused and skipped before anything starts.
+    fn prepared(
+        &mut self,
+        text: &str,
+        scale: usize,
+        rounds: u32,
+    ) -> Result<(&mut Host, Duration), Ended> {
+        let workload = workload(text);
+        let (entry, workers) = self.subject;
+        let placement = entry.about.placements[0];
+        let cell = Planned { workload: &workload, entry, workers, placement, scale };
+        if let Some(why) = self.session.refusal(&cell) {
+            return Err(Ended::As(ClaimVerdict::Refused, why));
+        }
+        let (left, bound) =
+            (self.left(), cell.bound(self.session.compute_ns).saturating_mul(rounds));
+        if left <= bound {
+            let why = format!(
+                "it takes at least {}, and {} of the budget were left",
+                long(bound),
+                long(left)
+            );
+            return Err(Ended::As(ClaimVerdict::Skipped, why));
+        }
+        let host = match &mut self.host {
+            Some(host) => host,
+            none => none.insert(self.session.host(&cell)?),
+        };
+        self.session.prepare(host, &cell, PATIENCE)?;
+        Ok((host, PATIENCE))
+    }
+}
+
+/// What compute is timed by.
+const SOME_COMPUTE: &str = "name = \"compute\"\njob = [{ compute = 20_000 }]";
+
+fn rounds_within(time: Duration, took: Duration) -> u64 {
+    let rounds = 20_000.0 * time.as_secs_f64() / took.as_secs_f64().max(1e-9);
+    (rounds as u64).clamp(1, bounds::ROUNDS.most)
+}
+
+/// The workload of an experiment.
+///
+/// # Panics
+///
+/// Panics where it does not parse: it is written beside the experiment, and every experiment is run by tests.
+fn workload(text: &str) -> Workload {
+    Workload::parse("claim.toml", text).unwrap_or_else(|error| panic!("{error}"))
+}

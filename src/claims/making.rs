@@ -1,0 +1,111 @@
+//! What becomes of a job that was made and is not driven, and of a task that was created and is not awaited.
+
+use super::experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all};
+use crate::{
+    perform::{PAUSE, Probe, Probed},
+    record::ClaimVerdict,
+};
+
+const BEGUN: &str = "begun before it was driven";
+const SLEPT: &str = "a late sleep of 20 ms lasts";
+
+pub(super) const INERT: Experiment = Experiment {
+    name: "inert",
+    sentence: "A coroutine is inert until it is driven: making one does nothing.",
+    method: "A job and a sleep of 20 ms are made and left alone for 20 ms, in which the loop turns, and only then \
+             driven: whether the job had begun, and how long the sleep still lasts.",
+    workers: &[Some(2)],
+    measure: |lab| match lab.probe(Probe::Inert)? {
+        Probed::Inert { begun, slept_ns } => Ok(vec![
+            Sample::new(BEGUN, "of 1", f64::from(u8::from(begun))).ideally(0.0),
+            Sample::new(SLEPT, "ms", slept_ns as f64 / 1e6).ideally(PAUSE.as_secs_f64() * 1e3),
+        ]),
+        other @ Probed::Created { .. } => Err(unexpected(other)),
+    },
+    judge: |figures| {
+        let code = figures.at_most(BEGUN, 0.0);
+        let why = match figures.kind {
+            _ if code == Some(true) => {
+                "its code is inert, but its sleep is not: the deadline is set when the sleep is made, so that one \
+                 driven late ends early"
+            }
+            Kind::Coroutines => {
+                "a call is the work: it runs at once, on the stack of the coroutine that calls"
+            }
+            _ => "a call is the work: nothing is left that could wait to be driven",
+        };
+        all(&[code, figures.at_least(SLEPT, 15.0)], why)
+    },
+};
+
+const FIRST: &str = "begun before it was awaited";
+const AT_ONCE: &str = "begun while its creator ran on";
+
+pub(super) const CREATED: Experiment = Experiment {
+    name: "created",
+    sentence: "A created task starts before it is awaited.",
+    method: "A job creates a task, holds its thread for 20 ms and then sleeps for 20 ms: whether the task had begun \
+             after each, although nobody awaited it; where creating and awaiting is one call, whether the second of \
+             two jobs begins while the first sleeps.",
+    workers: &[Some(1), Some(2)],
+    measure: |lab| match lab.probe(Probe::Created)? {
+        Probed::Created { at_once, before_awaited } => {
+            let share = |seen| f64::from(u8::from(seen));
+            let first = Sample::new(FIRST, "of 1", share(before_awaited)).ideally(1.0);
+            let at_once = at_once.map(|seen| Sample::new(AT_ONCE, "of 1", share(seen)));
+            Ok([Some(first), at_once].into_iter().flatten().collect())
+        }
+        other @ Probed::Inert { .. } => Err(unexpected(other)),
+    },
+    judge: judge_created,
+};
+
+fn judge_created(figures: &Seen<'_>) -> Judged {
+    let why = match figures.kind {
+        Kind::Queue => {
+            "the job that is awaited first holds the only worker, and the other waits in the queue"
+        }
+        kind => kind.clause(),
+    };
+    match all(&[figures.at_least(FIRST, 1.0)], why) {
+        (ClaimVerdict::Holds, None) if figures.at_least(AT_ONCE, 1.0) == Some(true) => {
+            let more = match figures.workers {
+                Some(1) => {
+                    "it even starts while its creator runs: a task is polled once when it is created"
+                }
+                _ => "it even starts while its creator runs: at once, or on another worker",
+            };
+            (ClaimVerdict::Holds, Some(more.into()))
+        }
+        judged => judged,
+    }
+}
+
+fn unexpected(seen: Probed) -> Ended {
+    Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::experiment::made;
+
+    #[test]
+    fn inert_is_what_neither_began_nor_let_its_deadline_run() {
+        let judge = |begun: f64, slept: [f64; 3]| {
+            made(Kind::Loop, 2, &[(BEGUN, [begun; 3]), (SLEPT, slept)]).by(&INERT)
+        };
+        assert_eq!(judge(0.0, [20.0, 20.1, 24.0]), ClaimVerdict::Holds);
+        assert_eq!(judge(0.0, [0.0, 0.1, 0.3]), ClaimVerdict::Contradicted);
+        assert_eq!(judge(1.0, [20.0, 20.1, 24.0]), ClaimVerdict::Contradicted);
+        assert_eq!(judge(0.0, [1.0, 20.1, 24.0]), ClaimVerdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_task_that_waited_to_be_awaited_contradicts() {
+        let judge = |first: [f64; 3]| made(Kind::Queue, 1, &[(FIRST, first)]).by(&CREATED);
+        assert_eq!(judge([1.0; 3]), ClaimVerdict::Holds);
+        assert_eq!(judge([0.0; 3]), ClaimVerdict::Contradicted);
+        assert_eq!(judge([0.0, 1.0, 1.0]), ClaimVerdict::Inconclusive);
+    }
+}

@@ -1,0 +1,93 @@
+//! `paceline claims`: each claim of the concurrency tutorial, measured on each model.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CELLS, Format, Output, Wrong, budget, chosen, internal, ready, say, say_json, usage};
+use crate::{
+    claims::{EXPERIMENTS, Experiment, Order, find, run},
+    measure::interrupt,
+    report::{claims_table, print_error},
+    start::refuse_debug_build,
+};
+
+#[derive(Args)]
+pub(super) struct ClaimsArguments {
+    /// Claims: inert, suspends, sleeps, order, created, cooperative, freezes, bridge, cpu, connections, simple; all
+    /// where none is named.
+    #[arg(value_name = "CLAIM")]
+    claims: Vec<String>,
+    /// Models, separated by commas; all where none is named.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    model: Vec<String>,
+    /// The time for all, such as 90s or 3m.
+    #[arg(long, default_value = "3m", value_name = "TIME", value_parser = budget)]
+    budget: Duration,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, Wrong> {
+    refuse_debug_build().map_err(usage)?;
+    let named = asked.claims.iter().map(|name| find(name));
+    let named = named.collect::<Result<Vec<_>, _>>().map_err(usage)?;
+    // In the order of the tutorial, and each once.
+    let is_asked = |experiment: &&Experiment| {
+        named.is_empty() || named.iter().any(|named| named.name == experiment.name)
+    };
+    let mut models = chosen(&asked.model)?;
+    let mut seen = Vec::new();
+    models.retain(|entry| {
+        let new = !seen.contains(&entry.about.name);
+        seen.push(entry.about.name);
+        new
+    });
+    let order = Order {
+        experiments: EXPERIMENTS.iter().filter(is_asked).collect(),
+        models,
+        budget: asked.budget,
+        results: asked.output.out.clone(),
+    };
+    let program = ready()?;
+    let done = run(&order, program).map_err(internal)?;
+    match asked.output.format {
+        Format::Json => say_json(&done.claims)?,
+        Format::Table => {
+            say(&claims_table(&done.claims))?;
+            say(&format!("record: {}", done.folder.display()))?
+        }
+    };
+    if done.claims.interrupted {
+        let message =
+            "interrupted; the claims are judged by what had ended, and the record keeps it";
+        return Err(Wrong(interrupt::EXIT_CODE, message.into()));
+    }
+    let results = || done.claims.claims.iter().flat_map(|claim| &claim.results);
+    let wrong = results().filter(|result| result.verdict.is_wrong()).count();
+    if wrong > 0 {
+        let all = results().count();
+        print_error(&format!(
+            "{wrong} of {all} experiments failed or came out invalid; the table says which and why"
+        ));
+        return Ok(CELLS);
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_claim() {
+        let mut command = crate::cli::Arguments::command();
+        let claims = command.find_subcommand_mut("claims").unwrap();
+        let help = claims.render_long_help().to_string().replace('\n', " ");
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = EXPERIMENTS.iter().map(|experiment| experiment.name).collect::<Vec<_>>();
+        assert!(help.contains(&format!("Claims: {};", all.join(", "))), "{help}");
+    }
+}

@@ -1,0 +1,260 @@
+//! `paceline claims`: what must come out of an experiment on any machine, and what becomes of those that come to nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_wrap,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and what is counted is whole"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use paceline::{
+    claims::EXPERIMENTS,
+    record::{Claim, ClaimResult, ClaimVerdict, Claims, read_claims},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One at a time: beside others every beat is late.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_paceline").into()
+}
+
+fn example(name: &str) -> PathBuf {
+    program().parent().unwrap().join("examples").join(name)
+}
+
+fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.arg("claims").args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.env("PACELINE_ALLOW_DEBUG", "1");
+    command
+}
+
+fn ran(program: &Path, arguments: &[&str]) -> (Claims, Output, tempfile::TempDir) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(program, folder.path(), arguments).args(["--format", "json"]).output();
+    let output = output.unwrap();
+    let claims = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
+    (claims, output, folder)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn claim<'c>(claims: &'c Claims, name: &str) -> &'c Claim {
+    claims.claims.iter().find(|claim| claim.name == name).unwrap()
+}
+
+fn of<'c>(claim: &'c Claim, model: &str) -> &'c ClaimResult {
+    claim.results.iter().find(|result| result.model == model).unwrap()
+}
+
+fn median(result: &ClaimResult, figure: &str) -> f64 {
+    let found = result.figures.iter().find(|of| of.name == figure);
+    let found = found.unwrap_or_else(|| panic!("{figure} is not in {result:?}"));
+    assert!(found.lower <= found.value && found.value <= found.upper);
+    found.value
+}
+
+#[test]
+fn sleeps_overlap_on_tokio_queue_on_a_pool_and_add_up_in_sequence() {
+    let models = "sequential,threads,pool,tokio";
+    let (claims, output, _) = ran(&program(), &["sleeps", "--model", models]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let sleeps = claim(&claims, "sleeps");
+    for result in &sleeps.results {
+        assert_eq!(result.repetitions, 5);
+        let (at_once, in_turn) =
+            (median(result, "three at once"), median(result, "three in sequence"));
+        assert!(in_turn > 2.3, "{result:?}");
+        let at_once_is = match result.model.as_str() {
+            "sequential" => 2.3..4.0,
+            "pool" => 1.6..3.0,
+            _ => 0.5..1.8,
+        };
+        assert!(at_once_is.contains(&at_once), "{result:?}");
+    }
+    let contradicts = |model| of(sleeps, model).verdict == ClaimVerdict::Contradicted;
+    // A busy machine may leave either open, and turn neither into its opposite.
+    assert!(!contradicts("tokio") && !contradicts("threads"));
+    assert!(of(sleeps, "sequential").verdict != ClaimVerdict::Holds);
+}
+
+#[test]
+fn a_blocking_call_stops_the_heartbeat_for_its_length_and_the_bridge_keeps_it() {
+    let arguments = ["freezes", "bridge", "--model", "tokio-current-thread,may,threads"];
+    let (claims, output, _) = ran(&program(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let beat = |name: &str, model: &str| median(of(claim(&claims, name), model), "latest beat");
+    let stopped = beat("freezes", "tokio-current-thread");
+    let kept = beat("bridge", "tokio-current-thread");
+    // The call takes 20 ms, and comes up to a beat after one has begun.
+    assert!(stopped >= 17.0, "{stopped}");
+    assert!(kept < 17.0, "{kept}");
+    assert!(beat("bridge", "may") >= 17.0, "may has no bridge");
+    let threads = of(claim(&claims, "freezes"), "threads");
+    assert_eq!(threads.verdict, ClaimVerdict::DoesNotApply);
+    assert!(threads.why.as_ref().unwrap().contains("no loop"), "{threads:?}");
+}
+
+#[test]
+fn probes_tell_a_future_from_a_call_a_timer_from_its_driver_and_a_task_from_both() {
+    let models = "sequential,pool,tokio,async-std";
+    let (claims, _, _) = ran(&program(), &["inert", "created", "--model", models]);
+    let inert = claim(&claims, "inert");
+    let begun = |model| median(of(inert, model), "begun before it was driven");
+    assert_eq!([begun("tokio"), begun("async-std")], [0.0; 2]);
+    assert_eq!([begun("sequential"), begun("pool")], [1.0; 2]);
+    let slept = |model| median(of(inert, model), "a late sleep of 20 ms lasts");
+    assert!(slept("async-std") >= 20.0 && slept("tokio") < 15.0);
+    let tokio = of(inert, "tokio");
+    assert_eq!(tokio.verdict, ClaimVerdict::Contradicted);
+    assert!(tokio.why.as_ref().unwrap().contains("deadline is set when the sleep is made"));
+    let created = claim(&claims, "created");
+    let workers = |model: &str, workers| {
+        let is = |r: &&ClaimResult| r.model == model && r.workers == Some(workers);
+        created.results.iter().find(is).unwrap().verdict
+    };
+    assert_eq!(workers("tokio", 1), ClaimVerdict::Holds);
+    assert_eq!(workers("pool", 1), ClaimVerdict::Contradicted);
+    assert_eq!(of(created, "sequential").verdict, ClaimVerdict::Contradicted);
+}
+
+#[test]
+fn what_is_counted_is_the_same_on_every_machine() {
+    let models = "sequential,threads,rayon,tokio-current-thread,may";
+    let (claims, output, folder) =
+        ran(&program(), &["suspends", "order", "cooperative", "--model", models]);
+    let suspends = claim(&claims, "suspends");
+    let verdict = |claim: &Claim, model| of(claim, model).verdict;
+    assert_eq!(verdict(suspends, "tokio-current-thread"), ClaimVerdict::Holds);
+    assert_eq!(verdict(suspends, "may"), ClaimVerdict::Holds);
+    assert_eq!(median(of(suspends, "threads"), "threads that ran them"), 10.0);
+    assert_eq!(median(of(suspends, "rayon"), "waiting at once"), 1.0);
+    assert_eq!(verdict(claim(&claims, "order"), "sequential"), ClaimVerdict::DoesNotApply);
+    let cooperative = of(claim(&claims, "cooperative"), "tokio-current-thread");
+    assert_eq!(cooperative.verdict, ClaimVerdict::Holds, "{cooperative:?}");
+    // The record is what was printed, and both are what the schema says.
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/claims.json");
+    let schema = serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap();
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&printed).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let written = folder.path().join("results").join(&claims.id);
+    let written = read_claims(&written).unwrap().unwrap();
+    assert_eq!(serde_json::to_value(written).unwrap(), printed);
+}
+
+#[test]
+fn a_model_that_dies_or_lies_is_said_to_and_the_rest_goes_on() {
+    let arguments = ["sleeps", "cooperative", "cpu", "--model", "dies,early,tokio-current-thread"];
+    let (claims, output, _) = ran(&example("frail"), &arguments);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("of 9 experiments failed or came out invalid"));
+    let sleeps = claim(&claims, "sleeps");
+    let (dies, early) = (of(sleeps, "dies"), of(sleeps, "early"));
+    assert_eq!(dies.verdict, ClaimVerdict::Failed);
+    assert!(dies.why.as_ref().unwrap().contains("signal 6"), "{dies:?}");
+    assert_eq!(early.verdict, ClaimVerdict::Invalid);
+    assert!(early.why.as_ref().unwrap().contains("they cannot have waited"), "{early:?}");
+    assert!(median(of(sleeps, "tokio-current-thread"), "three in sequence") > 2.3);
+    // What does not sleep is measured on it all the same.
+    let cpu = of(claim(&claims, "cpu"), "dies");
+    assert_eq!((cpu.repetitions, cpu.verdict.is_wrong()), (5, false), "{cpu:?}");
+}
+
+#[test]
+fn what_the_limits_forbid_is_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "claims connections --model tokio-current-thread --budget 60s --format json";
+    let script = format!("ulimit -n 500 && exec {} {arguments}", program().display());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
+    let output = shell.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let claims: Claims = serde_json::from_slice(&output.stdout).unwrap();
+    let refused = &claim(&claims, "connections").results[0];
+    assert_eq!(refused.verdict, ClaimVerdict::Refused, "{refused:?}");
+    assert!(refused.why.as_ref().unwrap().contains("ulimit -n"), "{refused:?}");
+}
+
+#[test]
+fn what_a_budget_has_no_room_for_is_said_and_no_verdict_stands_on_one_process() {
+    let (claims, output, _) = ran(
+        &program(),
+        &["sleeps", "--model", "sequential,threads,tokio,smol,may", "--budget", "1s"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let results = &claim(&claims, "sleeps").results;
+    assert!(results.iter().any(|result| result.repetitions < 5), "{results:?}");
+    for result in results.iter().filter(|result| result.repetitions < 5) {
+        assert!(result.why.as_ref().unwrap().contains("the budget"), "{result:?}");
+        let judged = matches!(result.verdict, ClaimVerdict::Holds | ClaimVerdict::Contradicted);
+        assert!(!judged || result.repetitions >= 3, "{result:?}");
+    }
+}
+
+#[test]
+fn bad_input_gets_one_sentence_with_a_close_name_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = |arguments: &[&str], expected: &str| {
+        let output = command(&program(), folder.path(), arguments).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(expected), "{said}");
+        assert!(!folder.path().join("results").exists(), "nothing was begun");
+    };
+    wrong(&["slepes"], "no claim is called `slepes`: did you mean `sleeps`?");
+    wrong(&["sleeps", "--model", "tokoi"], "did you mean `tokio`?");
+    wrong(&["--budget", "soon"], "the budget is a duration such as 90s or 30m");
+}
+
+#[test]
+fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["connections", "--model", "tokio,smol"];
+    let mut child = command(&program(), folder.path(), &arguments);
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
+    let record = fs::read_dir(folder.path().join("results")).unwrap().next().unwrap().unwrap();
+    let claims = read_claims(&record.path()).unwrap().unwrap();
+    assert!(claims.interrupted);
+    for result in &claims.claims[0].results {
+        assert!(!result.verdict.is_wrong(), "an interrupt is no fault of a model: {result:?}");
+    }
+}
+
+#[test]
+fn every_claim_runs_on_a_model_and_each_is_in_the_table_with_its_method() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(&program(), folder.path(), &["--model", "tokio-current-thread"]).output();
+    let output = output.unwrap();
+    let (table, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{table}{said}");
+    for experiment in EXPERIMENTS {
+        let head =
+            format!("\n{}: {}\n  {}\n", experiment.name, experiment.sentence, experiment.method);
+        assert!(table.contains(&head), "{head} is not in {table}");
+    }
+    assert!(!table.contains("failed") && table.contains("record: results/"), "{table}");
+}
