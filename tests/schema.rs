@@ -11,12 +11,12 @@ use paceline::{
     doctor::Diagnosis,
     history::History,
     record::{Cell, Gate, ModelInfo},
-    report::Export,
+    report::{Export, run_schema},
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 7] {
+fn published() -> [(&'static str, Schema); 8] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),
@@ -25,6 +25,7 @@ fn published() -> [(&'static str, Schema); 7] {
         ("gate", schema_for!(Gate)),
         ("compare", schema_for!(Comparison)),
         ("history", schema_for!(History)),
+        ("report", run_schema()),
     ]
 }
 
