@@ -78,6 +78,7 @@ fn a_family_without_a_figure_is_left_out_of_openmetrics() {
     let families = read(&RunExport::OpenMetrics.render(&only_refused())).unwrap();
     assert_eq!(families.keys().collect::<Vec<_>>(), ["paceline_run_cell_state"]);
     let families = read(&RunExport::OpenMetrics.render(&not_finite())).unwrap();
-    assert!(!families.contains_key("paceline_run_throughput_jobs_per_second"));
+    assert!(!families.contains_key("paceline_run_throughput_lower_jobs_per_second"));
+    assert!(families.contains_key("paceline_run_throughput_jobs_per_second"));
     assert!(families.contains_key("paceline_run_latency_p99_seconds"));
 }
