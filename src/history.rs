@@ -174,13 +174,11 @@ pub(crate) fn cell_name(cell: &Cell) -> String {
         _ => String::new(),
     };
     // What else makes a load another one than that of the same name.
+    let rate = |rate: f64| rate.is_finite().then(|| format!("/{rate} per second"));
     let rate = match &cell.load {
         // The rate of a knee was found, and differs from run to run.
         Some(load) if load.knee.is_some() => "/knee".into(),
-        load => load
-            .as_ref()
-            .and_then(|load| load.rate)
-            .map_or_else(String::new, |rate| format!("/{rate} per second")),
+        load => load.as_ref().and_then(|load| load.rate).and_then(rate).unwrap_or_default(),
     };
     format!("{}/{}{workers}/{}{placement}{rate}", cell.workload, cell.model, cell.scale)
 }

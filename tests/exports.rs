@@ -8,6 +8,7 @@ mod markdown;
 #[path = "exports/openmetrics.rs"]
 mod openmetrics;
 mod sample_gate;
+mod shapes;
 
 use std::collections::HashSet;
 

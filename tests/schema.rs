@@ -12,7 +12,7 @@ use paceline::{
     doctor::Diagnosis,
     history::History,
     record::{Cell, Claims, Gate, ModelInfo, read_claims, write_claims},
-    report::Export,
+    report::{Export, run_schema},
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
@@ -27,6 +27,7 @@ fn published() -> [(&'static str, Schema); 8] {
         ("gate", schema_for!(Gate)),
         ("compare", schema_for!(Comparison)),
         ("history", schema_for!(History)),
+        ("report", run_schema()),
     ]
 }
 

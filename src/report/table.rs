@@ -104,11 +104,11 @@ pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
 /// How many cells ended how.
 #[must_use]
 pub fn summary(cells: &[Cell]) -> String {
-    counted(cells.iter())
+    counted(&cells.iter())
 }
 
 /// The same of any cells.
-pub(super) fn counted<'c>(cells: impl ExactSizeIterator<Item = &'c Cell> + Clone) -> String {
+pub(super) fn counted<'c>(cells: &(impl ExactSizeIterator<Item = &'c Cell> + Clone)) -> String {
     let states = [State::Ok, State::Invalid, State::Refused, State::Skipped, State::Failed];
     let counted = states.map(|state| {
         let count = cells.clone().filter(|cell| cell.state == state).count();

@@ -89,12 +89,12 @@ fn chance(of: &[u64]) -> f64 {
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Times around `middle` with a tail to five times of it.
+/// Times around `middle` with a tail to two and a half times of it.
 fn times(count: u64, middle: f64, seed: u64) -> Histogram {
     let mut histogram = Histogram::default();
     for n in 0..count {
         let (near, tail) = (chance(&[seed, n, 1]), chance(&[seed, n, 2]));
-        histogram.record((middle * (0.97 + near * 0.06 + 4.0 * tail.powi(40))) as u64);
+        histogram.record((middle * (0.97 + near * 0.06 + 1.5 * tail.powi(40))) as u64);
     }
     histogram
 }

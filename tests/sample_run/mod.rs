@@ -118,13 +118,14 @@ pub(crate) fn without_intervals() -> Record {
     record
 }
 
-/// The same with figures that are no numbers, in turns; and one histogram that is none.
+/// The same with figures that are no numbers, in turns, or whose intervals are none; and some histograms that are none.
 pub(crate) fn not_finite() -> Record {
     let mut record = record();
     let bad = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     for (index, cell) in record.cells.iter_mut().enumerate() {
         let value = bad[index % 3];
-        let estimate = Estimate { value, lower: bad[(index + 1) % 3], upper: value };
+        let figure = if index % 4 == 0 { 1234.5 } else { value };
+        let estimate = Estimate { value: figure, lower: bad[(index + 1) % 3], upper: value };
         for of in [&mut cell.jobs_per_second, &mut cell.round_ns, &mut cell.latency_ns_p99] {
             *of = of.map(|_| estimate);
         }

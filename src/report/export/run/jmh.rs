@@ -16,30 +16,31 @@ const NAME: usize = 100;
 const PERCENTILES: [&str; 10] =
     ["0.0", "50.0", "90.0", "95.0", "99.0", "99.9", "99.99", "99.999", "99.9999", "100.0"];
 
+/// What may make cells of one model and scale differ, and its value in a cell.
+type Axis = (&'static str, fn(&Cell) -> String);
+
+const AXES: [Axis; 3] = [("workers", workers), ("placement", placement), ("load", load)];
+
 /// Jobs a second, in the mode `thrpt`. The workload is the class and the model the method, which is how visualisers
 /// group them. The scale is a parameter; workers, placement and load are where a model has several in its workload.
 pub(super) fn jmh(record: &Record) -> String {
-    let workers = |cell: &Cell| cell.workers.map_or_else(|| "-".into(), |n| n.to_string());
-    let placement = |cell: &Cell| cell.placement.to_string();
-    let axes: [(&str, &dyn Fn(&Cell) -> String); 3] =
-        [("workers", &workers), ("placement", &placement), ("load", &load)];
-    let several = axes.map(|(_, of)| several(record, of));
+    let several = AXES.map(|(_, of)| several(record, of));
     let results = record.cells.iter().filter_map(|cell| {
         let figure = throughput(cell)?;
         let mut params = Map::new();
         params.insert("scale".into(), cell.scale.to_string().into());
-        for ((name, of), several) in axes.iter().zip(&several) {
+        for ((name, of), several) in AXES.iter().zip(&several) {
             if several.contains(cell.workload.as_str()) {
                 params.insert((*name).into(), of(cell).into());
             }
         }
-        Some(result(cell, &figure, params))
+        Some(result(cell, &figure, &params))
     });
     format!("{:#}\n", results.collect::<Value>())
 }
 
 /// The workloads in which a model has cells of more than one `axis`.
-fn several<'r>(record: &'r Record, axis: &dyn Fn(&Cell) -> String) -> HashSet<&'r str> {
+fn several(record: &Record, axis: fn(&Cell) -> String) -> HashSet<&str> {
     let mut seen: HashMap<(&str, &str), String> = HashMap::new();
     let mut found = HashSet::new();
     for cell in &record.cells {
@@ -50,6 +51,14 @@ fn several<'r>(record: &'r Record, axis: &dyn Fn(&Cell) -> String) -> HashSet<&'
         }
     }
     found
+}
+
+fn workers(cell: &Cell) -> String {
+    cell.workers.map_or_else(|| "-".into(), |workers| workers.to_string())
+}
+
+fn placement(cell: &Cell) -> String {
+    cell.placement.to_string()
 }
 
 fn load(cell: &Cell) -> String {
@@ -64,18 +73,15 @@ fn load(cell: &Cell) -> String {
     }
 }
 
-fn result(cell: &Cell, figure: &Figure, params: Map<String, Value>) -> Value {
+fn result(cell: &Cell, figure: &Figure, params: &Map<String, Value>) -> Value {
     let jobs = cell.scale as f64 * 1e9;
     // A list for each process, which is what JMH calls a fork.
-    let raw: Vec<Vec<f64>> = match &cell.criterion {
-        Some(found) => {
-            let samples = found.times_ns.iter().zip(&found.iterations);
-            vec![samples.map(|(ns, rounds)| jobs * rounds / ns).filter(|r| r.is_finite()).collect()]
-        }
-        None => {
-            let rounds = cell.rounds_ns.iter().filter(|ns| **ns > 0);
-            rounds.map(|ns| vec![jobs / *ns as f64]).collect()
-        }
+    let raw: Vec<Vec<f64>> = if let Some(found) = &cell.criterion {
+        let samples = found.times_ns.iter().zip(&found.iterations);
+        vec![samples.map(|(ns, rounds)| jobs * rounds / ns).filter(|r| r.is_finite()).collect()]
+    } else {
+        let rounds = cell.rounds_ns.iter().filter(|ns| **ns > 0);
+        rounds.map(|ns| vec![jobs / *ns as f64]).collect()
     };
     let secondary: Map<String, Value> = costs(cell)
         .into_iter()
@@ -99,7 +105,8 @@ fn result(cell: &Cell, figure: &Figure, params: Map<String, Value>) -> Value {
     })
 }
 
-/// A score. Where there is no interval, JMH writes `"NaN"` as text.
+/// A score. Its confidence is the cell's interval, whatever that is of, and its error half of it. Where there is none,
+/// JMH writes `"NaN"` as text.
 fn metric(figure: &Figure, unit: &str, raw: &[Vec<f64>]) -> Value {
     let (error, confidence) = figure.interval.map_or_else(
         || (json!("NaN"), json!(["NaN", "NaN"])),

@@ -93,7 +93,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     let head = format!(
         "\n<details><summary>{}: {}</summary>\n",
         escaped(&cut(workload, NAME)),
-        counted(cells.iter().copied())
+        counted(&cells.iter().copied())
     );
     if !page.line_before(&head, END.len()) {
         return cells.len();

@@ -17,6 +17,15 @@ const STATES: [State; 5] =
 
 /// A figure of a cell in nanoseconds.
 type Time = fn(&Cell) -> Option<f64>;
+/// The figure itself, or an end of its interval.
+type End = fn(Estimate) -> f64;
+
+/// Ends of the interval of jobs a second.
+const RATES: [(&str, End); 3] = [
+    ("throughput", |rate| rate.value),
+    ("throughput_lower", |rate| rate.lower),
+    ("throughput_upper", |rate| rate.upper),
+];
 
 /// Times, of which each is a family in seconds.
 const TIMES: [(&str, &str, Time); 8] = [
@@ -37,12 +46,7 @@ pub(super) fn openmetrics(record: &Record) -> String {
     let cells: Vec<(String, &Cell)> =
         named(record, NAME).into_iter().map(|(name, cell)| (labels(&name, cell), cell)).collect();
     let mut text = String::new();
-    let ends: [(&str, fn(Estimate) -> f64); 3] = [
-        ("throughput", |rate| rate.value),
-        ("throughput_lower", |rate| rate.lower),
-        ("throughput_upper", |rate| rate.upper),
-    ];
-    for (name, of) in ends {
+    for (name, of) in RATES {
         let name = format!("{name}_jobs_per_second");
         let figure = |cell: &Cell| cell.jobs_per_second.map(of);
         gauge(
