@@ -12,7 +12,7 @@ use crate::{
     measure::{Program, spawned},
     models::MODELS,
     record::Cell,
-    report::{cells_table, print, print_error, summary},
+    report::{closing_table, print, print_error, summary, write_page},
     start::refuse_debug_build,
     workloads,
 };
@@ -58,9 +58,13 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let program = Program::this().map_err(|error| (1, error.to_string()))?;
     let outcome =
         suite::measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;
-    show(cells_table(&outcome.cells))?;
+    show(closing_table(&outcome.cells))?;
     show(summary(&outcome.cells))?;
     show(format!("record: {}", outcome.folder.display()))?;
+    match write_page(&outcome.folder) {
+        Ok(page) => show(format!("report: {}", page.display()))?,
+        Err(why) => print_error(&format!("there is no report: {why}")),
+    }
     show(format!("criterion's report: {}", outcome.report.display()))?;
     Ok(ExitCode::from(if outcome.cells.iter().any(Cell::is_wrong) { 3 } else { 0 }))
 }

@@ -6,29 +6,31 @@ mod compare;
 mod gate;
 mod gated;
 mod history;
+mod list;
 mod load;
+mod report;
 mod selftest;
 mod serve;
 
 pub use gated::Gated;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    doctor::{self, examine},
     job::{Bound, bounds},
     measure::{Program, interrupt},
     models::{self, Entry, MODELS},
     perform::Placement,
     plan::{Choice, Planned, cells},
-    record::{Cell, ModelInfo, Record},
-    report::{
-        cells_table, count, floor_line, limits_table, list_table, print, print_error, summary,
-    },
+    record::{Cell, Record},
+    report::{closing_table, floor_line, limits_table, print, print_error, summary, write_page},
     run::{Order, Unfit, run, unfinished},
-    start::{model_info, parse_budget, refuse_debug_build},
+    start::{parse_budget, refuse_debug_build},
     workloads,
 };
 
@@ -66,6 +68,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Recorded runs over time, and the first run after each step.
     History(history::HistoryArguments),
+    /// One page of charts, tables and sentences from recorded runs; or an export for other programs.
+    Report(report::ReportArguments),
 }
 
 #[derive(Args)]
@@ -181,18 +185,19 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match &arguments.command {
-        Command::Models(listing) => list_models(listing.format),
-        Command::Workloads(listing) => list_workloads(listing.format),
+        Command::Models(listing) => list::list_models(listing.format),
+        Command::Workloads(listing) => list::list_workloads(listing.format),
         Command::Run(arguments) => measure(arguments),
         Command::Load(arguments) => load::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
-        Command::Doctor(listing) => diagnose(listing.format),
+        Command::Doctor(listing) => list::diagnose(listing.format),
         Command::Gate(arguments) => gate::run(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
         Command::Claims(arguments) => claims::put_to_the_test(arguments),
         Command::Compare(arguments) => compare::compare(arguments),
         Command::History(arguments) => history::show(arguments),
+        Command::Report(arguments) => report::report(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -201,55 +206,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
-}
-
-fn list_models(format: Format) -> Result<u8, Wrong> {
-    let models: Vec<ModelInfo> = MODELS.iter().map(model_info).collect();
-    if format == Format::Json {
-        return say_json(&models);
-    }
-    let rows: Vec<Vec<String>> = models
-        .into_iter()
-        .map(|model| {
-            let here = model.reason.map_or_else(|| "yes".into(), |why| format!("no: {why}"));
-            vec![model.name, model.family, model.version, model.tag, here, model.note]
-        })
-        .collect();
-    say(&list_table(&["model", "family", "version", "tag", "runs here", "what it is"], &rows))
-}
-
-fn list_workloads(format: Format) -> Result<u8, Wrong> {
-    let workloads = workloads::built_in();
-    if format == Format::Json {
-        let shown: Vec<serde_json::Value> = workloads
-            .iter()
-            .map(|w| {
-                serde_json::json!({
-                    "name": w.name, "about": w.about, "scale": w.scales,
-                    "core": workloads::CORE.contains(&w.name.as_str()), "source": w.source,
-                })
-            })
-            .collect();
-        return say_json(&shown);
-    }
-    let row = |w: &crate::job::Workload| {
-        let scales = w.scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(", ");
-        vec![w.name.clone(), scales, w.about.clone()]
-    };
-    say(&list_table(
-        &["workload", "scales", "what it shows"],
-        &workloads.iter().map(row).collect::<Vec<_>>(),
-    ))
-}
-
-fn diagnose(format: Format) -> Result<u8, Wrong> {
-    let program = Program::this().map_err(|error| internal(error.to_string()))?;
-    let diagnosis = examine(&program);
-    match format {
-        Format::Json => say_json(&diagnosis)?,
-        Format::Table => say(&doctor::table(&diagnosis))?,
-    };
-    Ok(if diagnosis.verdict.fit { 0 } else { ENVIRONMENT })
 }
 
 fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
@@ -269,7 +225,7 @@ fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
     match asked.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
-            say(&cells_table(&done.cells))?;
+            say(&closing_table(&done.cells))?;
             if order.to_the_limit {
                 say(&limits_table(&done.cells))?;
             }
@@ -277,11 +233,23 @@ fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
             if let Some(floor) = &done.run.timer_floor {
                 say(&floor_line(floor))?;
             }
-            say(&format!("record: {}", done.folder.display()))?
+            say(&format!("record: {}", done.folder.display()))?;
+            leave_page(&done.folder)?
         }
     };
     let kept = "interrupted; what had ended is kept, and --resume goes on with the rest";
     finish(&done.cells, done.interrupted.then_some(kept))
+}
+
+/// Leaves the page of a run in its folder, and says where. That it cannot be written takes nothing from the record.
+fn leave_page(folder: &Path) -> Result<u8, Wrong> {
+    match write_page(folder) {
+        Ok(page) => say(&format!("report: {}", page.display())),
+        Err(why) => {
+            print_error(&format!("there is no report: {why}"));
+            Ok(0)
+        }
+    }
 }
 
 /// The exit code of a measurement: of an interrupt, if there was one, or that of cells where one failed or is invalid.

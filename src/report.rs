@@ -1,31 +1,39 @@
 //! What people are shown: tables, per workload with scale down and model across, and the two places to print.
 
 mod advice;
+pub mod chart;
 mod claims;
+mod compact;
 mod compare;
 mod details;
 mod export;
 mod figures;
+mod file;
 mod gate;
 mod history;
 mod history_csv;
 mod load;
+mod page;
 mod print;
 mod progress;
 mod selftest;
+mod spark;
 mod table;
 
 pub use advice::{advice_in_short, advice_text};
 pub use claims::claims_table;
+pub use compact::{closing_table, compact_table};
 pub use compare::comparison_table;
 pub use details::floor_line;
 pub use export::{Export, OtavaRow, RunDocument, RunExport, otava_rows, otava_values, run_schema};
 pub use figures::{count, long, rate};
+pub use file::{PAGE, write_page};
 pub use gate::gate_table;
 pub use history::history_table;
 pub use history_csv::history_csv;
 pub use load::load_table;
-pub use print::{print, print_error};
+pub use page::{Charts, Sources, page};
+pub use print::{print, print_bytes, print_error};
 pub use progress::{Building, Progress};
 pub use selftest::selftest_text;
 pub(crate) use table::rounds_of;

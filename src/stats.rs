@@ -8,10 +8,12 @@ mod planning;
 mod properties;
 mod t;
 mod trimmed;
+mod usl;
 
 pub use discoveries::{clopper_pearson, discoveries};
 pub use planning::{Bar, MOST_ROUNDS, rounds_until, slices, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
+pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl};
 mod series;
 mod steps;
 

@@ -17,7 +17,7 @@ use paceline::{
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 8] {
+fn published() -> [(&'static str, Schema); 9] {
     [
         ("models", schema_for!(Vec<ModelInfo>)),
         ("cells", schema_for!(Vec<Cell>)),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CELLS, Format, Output, Wrong, budget, chosen, internal, ready, say, say_json, usage};
+use super::{
+    CELLS, Format, Output, Wrong, budget, chosen, internal, leave_page, ready, say, say_json, usage,
+};
 use crate::{
     claims::{EXPERIMENTS, Experiment, Order, find, run},
     measure::interrupt,
@@ -55,7 +57,8 @@ pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, Wrong> {
         Format::Json => say_json(&done.claims)?,
         Format::Table => {
             say(&claims_table(&done.claims))?;
-            say(&format!("record: {}", done.folder.display()))?
+            say(&format!("record: {}", done.folder.display()))?;
+            leave_page(&done.folder)?
         }
     };
     if done.claims.interrupted {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Format, Output, Wrong, chosen, finish, internal, number, ready, say, say_json, usage};
+use super::{
+    Format, Output, Wrong, chosen, finish, internal, leave_page, number, ready, say, say_json,
+    usage,
+};
 use crate::{
     job::bounds,
     load::{MOST_RATE, Order, Target, Url, load},
@@ -162,7 +165,8 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, Wrong> {
         Format::Table => {
             say(&load_table(&done.cells))?;
             say(&summary(&done.cells))?;
-            say(&format!("record: {}", done.folder.display()))?
+            say(&format!("record: {}", done.folder.display()))?;
+            leave_page(&done.folder)?
         }
     };
     let kept = "interrupted; the models that had ended are kept";

@@ -41,9 +41,10 @@ pub fn read(results: &Path) -> Result<Recorded, String> {
             Ok(gate) => found.gates.extend(gate),
             Err(why) => found.left_out.push(why),
         }
-        // A gate has the head of a run only where it keeps one; any other folder must.
-        if !is_gate || folder.join("run.json").exists() {
-            match record::read(&folder) {
+        // A gate has the head of a run only where it keeps one, and claims have none; any other folder must.
+        let has_none = is_gate || folder.join("claims.json").exists();
+        if !has_none || folder.join("run.json").exists() {
+            match record::read_cells(&folder) {
                 Ok(record) => found.records.push(record),
                 Err(why) => found.left_out.push(why),
             }

@@ -39,7 +39,7 @@ impl Writer {
         let mut text = serde_json::to_string_pretty(run).expect("a run is plain data");
         text.push('\n');
         fs::create_dir_all(&folder)
-            .and_then(|()| write_whole(&folder.join(RUN), &text))
+            .and_then(|()| write_whole(&folder.join(RUN), text.as_bytes()))
             .map_err(|error| unwritable(&folder, &error))?;
         Self::open(folder)
     }
@@ -171,12 +171,28 @@ fn unwritable(folder: &Path, error: &io::Error) -> String {
 }
 
 /// Writes a whole file aside and renames it.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = File::create(&aside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(aside, path)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
+        // What has no room is not left lying there half.
+        let _ = fs::remove_file(&aside);
+    })
+}
+
+/// Writes `bytes` to a file, whole or not at all; what was there before stays where they cannot be written.
+///
+/// # Errors
+///
+/// Returns a sentence where they cannot be written.
+pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    // What is no file, such as /dev/stdout, cannot be renamed to.
+    let plain = fs::metadata(path).map_or(true, |there| there.is_file());
+    let written = if plain { write_whole(path, bytes) } else { fs::write(path, bytes) };
+    written.map_err(|error| {
+        format!("cannot write {}: {error}; choose another place with -o", path.display())
+    })
 }
 
 /// Writes `value` to a file, whole or not at all.
@@ -192,7 +208,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
     let mut text = serde_json::to_string_pretty(value).expect("it is plain data");
     text.push('\n');
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, &text));
+    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, text.as_bytes()));
     written.map_err(|error| unwritable(folder, &error))
 }
 
@@ -224,14 +240,22 @@ pub struct Record {
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
-    let run = whole(folder, RUN, SCHEMA)?;
-    Ok(Record {
-        folder: folder.to_owned(),
-        run,
-        cells: lines(&folder.join(CELLS))?,
-        // Runs of criterion have none.
-        rounds: if folder.join(ROUNDS).exists() { lines(&folder.join(ROUNDS))? } else { vec![] },
-    })
+    let mut record = read_cells(folder)?;
+    // Runs of criterion have none.
+    if folder.join(ROUNDS).exists() {
+        record.rounds = lines(&folder.join(ROUNDS))?;
+    }
+    Ok(record)
+}
+
+/// The same without its rounds, which are most of it: what shows cells needs no more.
+///
+/// # Errors
+///
+/// Returns a sentence where it is not a record, or is one of a newer paceline.
+pub fn read_cells(folder: &Path) -> Result<Record, String> {
+    let (run, cells) = (whole(folder, RUN, SCHEMA)?, lines(&folder.join(CELLS))?);
+    Ok(Record { folder: folder.to_owned(), run, cells, rounds: vec![] })
 }
 
 /// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.

@@ -85,13 +85,13 @@ fn tables(claim: &Claim) -> Vec<String> {
 const LABELS: usize = 42;
 
 /// The model's name, with its workers where the claim was put to it with several numbers of them.
-fn name(claim: &Claim, result: &ClaimResult) -> String {
+pub(super) fn name(claim: &Claim, result: &ClaimResult) -> String {
     let of = claim.results.iter().filter(|other| other.model == result.model);
     if of.count() > 1 { series_name(&result.model, result.workers) } else { result.model.clone() }
 }
 
 /// ` (1)`: the ideal of a figure, where it is the same for all models.
-fn ideal(claim: &Claim, name: &str) -> String {
+pub(super) fn ideal(claim: &Claim, name: &str) -> String {
     let figures = claim.results.iter().flat_map(|result| &result.figures);
     let ideals = in_order(figures.filter(|f| f.name == name).map(|figure| figure.ideal));
     match ideals[..] {
@@ -102,7 +102,7 @@ fn ideal(claim: &Claim, name: &str) -> String {
 
 /// `2.00 [1.98, 2.10] (1)`: the figure, its interval where that is wider than what is shown, and its ideal where models
 /// have different ones.
-fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
+pub(super) fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
     let in_unit = |value| number(value, &figure.unit);
     let [value, lower, upper] = [figure.value, figure.lower, figure.upper].map(in_unit);
     let interval = if lower == upper { String::new() } else { format!(" [{lower}, {upper}]") };

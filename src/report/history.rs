@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{figures::long, table::figures_table};
+use super::{figures::long, spark::sparks, table::figures_table};
 use crate::{
     history::{Point, Series},
     record::Metric,
@@ -22,7 +22,7 @@ pub fn history_table(all: &[Series]) -> String {
             plain(&series.instrument),
             series.fingerprint.chars().filter(|c| !c.is_control()).take(6).collect(),
             series.points.len().to_string(),
-            sparks(&series.points),
+            bars(&series.points),
             figure(series, last),
             series.steps.len().to_string(),
         ]
@@ -52,17 +52,9 @@ fn figure(series: &Series, value: f64) -> String {
 }
 
 /// The last figures as heights, of the least and the greatest of them.
-fn sparks(points: &[Point]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+fn bars(points: &[Point]) -> String {
     let shown = &points[points.len().saturating_sub(SPARKS)..];
-    let logs: Vec<f64> = shown.iter().map(|point| point.value.ln()).collect();
-    let least = logs.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let bar = |log: &f64| match most - least {
-        range if range > 0.0 => BARS[((log - least) / range * 7.0).round() as usize],
-        _ => BARS[0],
-    };
-    logs.iter().map(bar).collect()
+    sparks(&shown.iter().map(|point| Some(point.value)).collect::<Vec<_>>())
 }
 
 /// A name out of a file, without what would move a terminal's cursor.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Trimmed, clopper_pearson, difference, discoveries, t::t_quantile};
+use super::{Trimmed, clopper_pearson, difference, discoveries, t::t_quantile, usl};
 
 /// The vectors of one kind.
 fn vectors(kind: &str) -> Vec<Value> {
@@ -81,5 +81,21 @@ fn the_quantiles_of_t_are_those_of_scipy() {
         let (ours, theirs) =
             (t_quantile(number(&vector["p"]), number(&vector["df"])), number(&vector["t"]));
         assert!((ours / theirs - 1.0).abs() < 1e-8, "{ours}, scipy {theirs}");
+    }
+}
+
+#[test]
+fn the_scalability_law_is_that_of_scipy() {
+    for vector in vectors("usl") {
+        let points = vector["points"].as_array().unwrap().iter().map(numbers);
+        let found = usl(&points.map(|point| (point[0], point[1])).collect::<Vec<_>>()).unwrap();
+        // Two iterations that end at one minimum agree to the root of what their squares are compared by.
+        let near = |ours: f64, of: &str, least: f64| {
+            let theirs = number(&vector[of]);
+            assert!((ours - theirs).abs() <= 1e-4 * theirs.max(least), "{ours}, scipy {theirs}");
+        };
+        near(found.lambda.value, "lambda", 0.0);
+        near(found.sigma.value, "sigma", 0.01);
+        near(found.kappa.value, "kappa", 1e-5);
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn sample() -> Gate {
 pub(crate) fn unfit() -> Gate {
     let mut gate = sample();
     gate.cells[0].null_fired = true;
-    gate.cells[0].null = Some(Change { share: 0.044, ..gate.cells[0].change.unwrap() });
+    gate.cells[0].null = Some(Change { share: 0.044, ..gate.cells[0].change.expect("it has one") });
     gate.verdict = Overall::EnvironmentInvalid;
     gate.summary = "the base differs from its own copy in 1 cell".into();
     gate

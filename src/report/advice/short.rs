@@ -1,6 +1,6 @@
 //! What advice comes to: a few sentences.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use super::{
     phrases::{Names, at, capital, enough, jobs, why_unranked},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    report::{count, table::word},
+    report::{count, long, rate, table::word},
 };
 
 /// The advice in sentences: what to take up to which scale and from where on another, where the best changes hands,
@@ -59,7 +59,7 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
         .enumerate()
         .map(|(place, stretch)| {
             let range = range(stretch, place == 0, place + 1 == count_of);
-            format!("{}: {}.", capital(&range), take(stretch, names))
+            format!("{}: {}{}.", capital(&range), take(stretch, names), figures(stretch))
         })
         .collect();
     let several = stretches.iter().filter(|stretch| stretch[0].unranked.is_none()).count() > 1;
@@ -109,6 +109,23 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
             format!("no model keeps up in both: {}", of.collect::<Vec<_>>().join("; "))
         }
     }
+}
+
+/// "; at 1 000 it does 48.2k jobs a second with a p99 latency of 12.1 ms": what is recommended at the greatest of these
+/// scales, if that is one.
+fn figures(stretch: &[AtScale]) -> String {
+    let at = &stretch[stretch.len() - 1];
+    let [one] = &at.recommended[..] else { return String::new() };
+    let of = |by: Measure| {
+        let figure = at.figures(by).iter().find(|figure| figure.series == one.series)?;
+        Some(figure.estimate.value).filter(|value| value.is_finite())
+    };
+    let Some(jobs) = of(Measure::Throughput) else { return String::new() };
+    let p99 = of(Measure::P99).map(|ns| Duration::from_nanos(ns as u64));
+    let p99 = p99.map_or_else(String::new, |p99| format!(" with a p99 latency of {}", long(p99)));
+    let unit = if jobs < 1.5 { "" } else { "s" };
+    let place = if stretch.len() == 1 { String::new() } else { format!("at {} ", count(at.scale)) };
+    format!("; {place}it does {} job{unit} a second{p99}", rate(jobs))
 }
 
 /// "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on."

@@ -56,9 +56,9 @@ fn crossing_cells() -> Vec<Cell> {
 fn each_stretch_of_scales_has_its_answer_and_the_crossing_its_place() {
     let text = shown(&crossing_cells());
     for sentence in [
-        "At 1 job at once: a plain sequential program is enough.",
-        "At 20 jobs at once: a handful of threads is enough, one for each job.",
-        "At 1 000 jobs at once: take tokio.",
+        "At 1 job at once: a plain sequential program is enough; it does 100 jobs a second with a p99 latency of 10.0 ms.",
+        "At 20 jobs at once: a handful of threads is enough, one for each job; it does 2.00k jobs a second with a p99",
+        "At 1 000 jobs at once: take tokio; it does 90.0k jobs a second with a p99 latency of 11.1 ms.",
         "No model keeps up at every scale that is ranked.",
         "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on.",
         "By p99 latency sequential is ahead",

@@ -1,0 +1,73 @@
+//! What the report takes: time, memory and size of the page, for records of 200, 1 000 and 10 000 cells.
+//! `cargo bench --bench report [-- FOLDER]`; the pages stay in the folder, or in none.
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program, not a library"
+)]
+
+#[path = "../tests/sample_run/mod.rs"]
+mod sample_run;
+
+use std::{env, fs, path::Path, process::Command};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use paceline::{
+    measure::now,
+    record::{Cell, Record, Writer},
+};
+
+/// How often each page is made; the median counts.
+const TIMES: usize = 5;
+
+fn main() {
+    let kept = env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = kept.as_deref().map_or(folder.path(), Path::new);
+    println!("{:>7} {:>10} {:>10} {:>14}", "cells", "seconds", "MiB", "page KB");
+    // In this order, for the memory of children is the most that any of them had.
+    for count in [200, 1_000, 10_000] {
+        let results = folder.join(count.to_string());
+        let record = record(count);
+        write(&results, &record);
+        let mut seconds: Vec<f64> = (0..TIMES).map(|_| make(&results, &record)).collect();
+        seconds.sort_by(f64::total_cmp);
+        let memory = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss() as f64 / 1024.0;
+        let page = fs::metadata(results.join(&record.run.id).join("report.html")).unwrap().len();
+        let (median, size) = (seconds[TIMES / 2], page as f64 / 1000.0);
+        println!("{:>7} {median:>10.3} {memory:>10.1} {size:>14.1}", record.cells.len());
+    }
+}
+
+/// The sample's workloads again and again under other names, until there are so many cells.
+fn record(count: usize) -> Record {
+    let mut record = sample_run::record();
+    let sample = record.cells.clone();
+    record.rounds.clear();
+    let copy = |(index, cell): (usize, &Cell)| Cell {
+        workload: format!("{}-{}", cell.workload, index / sample.len()),
+        ..cell.clone()
+    };
+    record.cells = sample.iter().cycle().enumerate().map(copy).take(count).collect();
+    record
+}
+
+fn write(results: &Path, record: &Record) {
+    let mut writer = Writer::create(results, &record.run).unwrap();
+    for cell in &record.cells {
+        writer.write(cell).unwrap();
+    }
+}
+
+/// Makes the page as a user would, and returns how many seconds it took, the start of the program included.
+fn make(results: &Path, record: &Record) -> f64 {
+    let start = now();
+    let done = Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(["report", &record.run.id, "--out"])
+        .arg(results)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    (now() - start).as_secs_f64()
+}

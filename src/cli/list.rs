@@ -1,0 +1,61 @@
+//! What there is, and whether this machine is fit: `paceline models`, `workloads` and `doctor`.
+
+use super::{ENVIRONMENT, Format, Wrong, internal, say, say_json};
+use crate::{
+    doctor::{self, examine},
+    measure::Program,
+    models::MODELS,
+    record::ModelInfo,
+    report::{count, list_table},
+    start::model_info,
+    workloads,
+};
+
+pub(super) fn list_models(format: Format) -> Result<u8, Wrong> {
+    let models: Vec<ModelInfo> = MODELS.iter().map(model_info).collect();
+    if format == Format::Json {
+        return say_json(&models);
+    }
+    let rows: Vec<Vec<String>> = models
+        .into_iter()
+        .map(|model| {
+            let here = model.reason.map_or_else(|| "yes".into(), |why| format!("no: {why}"));
+            vec![model.name, model.family, model.version, model.tag, here, model.note]
+        })
+        .collect();
+    say(&list_table(&["model", "family", "version", "tag", "runs here", "what it is"], &rows))
+}
+
+pub(super) fn list_workloads(format: Format) -> Result<u8, Wrong> {
+    let workloads = workloads::built_in();
+    if format == Format::Json {
+        let shown: Vec<serde_json::Value> = workloads
+            .iter()
+            .map(|w| {
+                serde_json::json!({
+                    "name": w.name, "about": w.about, "scale": w.scales,
+                    "core": workloads::CORE.contains(&w.name.as_str()), "source": w.source,
+                })
+            })
+            .collect();
+        return say_json(&shown);
+    }
+    let row = |w: &crate::job::Workload| {
+        let scales = w.scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(", ");
+        vec![w.name.clone(), scales, w.about.clone()]
+    };
+    say(&list_table(
+        &["workload", "scales", "what it shows"],
+        &workloads.iter().map(row).collect::<Vec<_>>(),
+    ))
+}
+
+pub(super) fn diagnose(format: Format) -> Result<u8, Wrong> {
+    let program = Program::this().map_err(|error| internal(error.to_string()))?;
+    let diagnosis = examine(&program);
+    match format {
+        Format::Json => say_json(&diagnosis)?,
+        Format::Table => say(&doctor::table(&diagnosis))?,
+    };
+    Ok(if diagnosis.verdict.fit { 0 } else { ENVIRONMENT })
+}

@@ -1,0 +1,237 @@
+//! `paceline report`: recorded runs and gates as one page, or in the formats that other programs read.
+
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use clap::Args;
+
+use super::{Wrong, internal, say, usage};
+use crate::{
+    history::{self, series},
+    record::{Claims, Gate, Record, read_cells, read_claims, read_gate, write_text},
+    report::{Charts, Export, PAGE, RunExport, Sources, page, print_error},
+};
+
+#[derive(Args)]
+pub(super) struct ReportArguments {
+    /// Runs and gates: their folders, or their names in the folder for records. With several runs, the others are
+    /// compared with the first. Without any, the newest run, with the history of all.
+    #[arg(value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// What to make: html, svg and png, or one of the formats for other programs, which README.md lists.
+    #[arg(long, default_value = "html", value_name = "FORMAT")]
+    format: Shape,
+    /// Where it goes; - is standard output. Without it, a page goes to report.html in the run's folder, or in the folder
+    /// for records where it is of several, a picture to the working folder, and the rest to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The chart that svg and png show, such as echo/throughput; without it, the charts that there are are listed.
+    #[arg(long, value_name = "CHART")]
+    chart: Option<String>,
+    /// The width of a png in pixels.
+    #[arg(long, default_value_t = 1440, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(100..=8000))]
+    width: u32,
+    /// The folder for records.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// What to make of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Html,
+    Svg,
+    Png,
+    /// One of the formats for other programs, by its name: runs and gates have their own each.
+    Export(&'static str),
+}
+
+impl FromStr for Shape {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let short = if name == "md" { "markdown" } else { name };
+        match short {
+            "html" => return Ok(Shape::Html),
+            "svg" => return Ok(Shape::Svg),
+            "png" => return Ok(Shape::Png),
+            _ => {}
+        }
+        RunExport::ALL
+            .iter()
+            .map(|export| export.name())
+            .find(|export| *export == short)
+            .map(Shape::Export)
+            .ok_or_else(|| {
+                let names: Vec<&str> = RunExport::ALL.iter().map(|export| export.name()).collect();
+                format!(
+                    "there is no format {name:?}: choose one of html, svg, png, {}",
+                    names.join(", ")
+                )
+            })
+    }
+}
+
+/// The files that tell what a folder records.
+const KINDS: [&str; 3] = ["run.json", "gate.json", "claims.json"];
+
+/// What was asked for, read.
+#[derive(Default)]
+struct Found {
+    records: Vec<Record>,
+    gates: Vec<Gate>,
+    claims: Vec<Claims>,
+    history: Vec<history::Series>,
+    left_out: Vec<String>,
+    /// Where a page of it goes.
+    folder: PathBuf,
+}
+
+pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
+    if asked.chart.is_some() && !matches!(asked.format, Shape::Svg | Shape::Png) {
+        return Err(usage("--chart goes with --format svg or --format png".into()));
+    }
+    let found =
+        if asked.runs.is_empty() { newest(&asked.out)? } else { named(&asked.runs, &asked.out)? };
+    match asked.format {
+        Shape::Html => {
+            let sources = Sources {
+                records: &found.records,
+                gates: &found.gates,
+                claims: &found.claims,
+                history: &found.history,
+                left_out: &found.left_out,
+            };
+            let file = asked.output.clone().unwrap_or_else(|| found.folder.join(PAGE));
+            written(&file, page(&sources).as_bytes(), "report")?;
+        }
+        Shape::Svg | Shape::Png => picture(asked, &found)?,
+        Shape::Export(name) => {
+            let text = export(name, &found)?;
+            match &asked.output {
+                Some(file) => written(file, text.as_bytes(), "written")?,
+                None => {
+                    say(text.trim_end_matches('\n'))?;
+                }
+            }
+        }
+    }
+    for why in &found.left_out {
+        print_error(&format!("left out: {why}"));
+    }
+    Ok(0)
+}
+
+/// The newest run in `results`, and the history of all.
+fn newest(results: &Path) -> Result<Found, Wrong> {
+    let mut read = history::read(results).map_err(usage)?;
+    let history = series(&read.records, &read.gates);
+    let newest_gate = read.gates.iter().map(|gate| gate.started.clone()).max();
+    read.records.retain(|record| !record.cells.is_empty());
+    let newest = read
+        .records
+        .into_iter()
+        .max_by(|a, b| (&a.run.started, &a.run.id).cmp(&(&b.run.started, &b.run.id)));
+    let left_out = read.left_out;
+    match newest {
+        Some(record) => {
+            let folder = record.folder.clone();
+            // The history has all runs, this page one of them.
+            Ok(Found { records: vec![record], history, left_out, folder, ..Found::default() })
+        }
+        None if newest_gate.is_some() => {
+            let gates =
+                read.gates.into_iter().filter(|gate| Some(&gate.started) == newest_gate.as_ref());
+            let gates: Vec<Gate> = gates.collect();
+            let folder = results.join(&gates[0].id);
+            Ok(Found { gates, history, left_out, folder, ..Found::default() })
+        }
+        None => {
+            let place = results.display();
+            let why = left_out.first().map_or_else(String::new, |why| format!(" ({why})"));
+            Err(usage(format!(
+                "there is no run in {place}{why}: make one with paceline run, or name another folder with --out"
+            )))
+        }
+    }
+}
+
+/// The runs and gates that were named.
+fn named(names: &[PathBuf], results: &Path) -> Result<Found, Wrong> {
+    let mut found = Found { folder: results.to_owned(), ..Found::default() };
+    for name in names {
+        let places = [name.clone(), results.join(name)];
+        let is_one =
+            |place: &&PathBuf| place.join("run.json").exists() || place.join("gate.json").exists();
+        let Some(folder) = places.iter().find(is_one) else {
+            let [one, other] = places.each_ref().map(|place| place.display());
+            return Err(usage(format!(
+                "there is no record in {one} or {other}: name a folder that has one of {}",
+                KINDS.join(", ")
+            )));
+        };
+        let gate = read_gate(folder).map_err(usage)?;
+        if folder.join("run.json").exists() {
+            let record = read_cells(folder).map_err(usage)?;
+            // A gate has the head of a run, and no cells.
+            if gate.is_none() || !record.cells.is_empty() {
+                found.records.push(record);
+            }
+        }
+        found.gates.extend(gate);
+        found.claims.extend(read_claims(folder).map_err(usage)?);
+        if names.len() == 1 {
+            found.folder.clone_from(folder);
+        }
+    }
+    if found.records.len() > 1 {
+        found.history = series(&found.records, &found.gates);
+    }
+    Ok(found)
+}
+
+fn export(name: &str, found: &Found) -> Result<String, Wrong> {
+    match (&found.records[..], &found.gates[..]) {
+        ([record], []) => Ok(RunExport::from_str(name).map_err(usage)?.render(record)),
+        ([], [gate]) => {
+            let export = Export::from_str(name)
+                .map_err(|why| usage(format!("this is a gate, and {why}")))?;
+            Ok(export.render(gate))
+        }
+        _ => Err(usage(format!("--format {name} is of one run or one gate: name one"))),
+    }
+}
+
+fn picture(asked: &ReportArguments, found: &Found) -> Result<(), Wrong> {
+    let [record] = &found.records[..] else {
+        return Err(usage("a chart is of one run: name one".into()));
+    };
+    let charts = Charts::of(record);
+    let listed = charts.names().join(", ");
+    let Some(name) = &asked.chart else {
+        return Err(usage(format!("name a chart with --chart: this run has {listed}")));
+    };
+    let unknown = || usage(format!("this run has no chart {name:?}: its charts are {listed}"));
+    let (bytes, ending) = match asked.format {
+        Shape::Png => {
+            (charts.png(name, asked.width).ok_or_else(unknown)?.map_err(internal)?, "png")
+        }
+        _ => (charts.svg(name).ok_or_else(unknown)?.into_bytes(), "svg"),
+    };
+    let file = asked
+        .output
+        .clone()
+        .unwrap_or_else(|| format!("{}.{ending}", name.replace('/', "-")).into());
+    written(&file, &bytes, "chart")
+}
+
+/// Writes a file whole, and says where it is; `-` is standard output.
+fn written(file: &Path, bytes: &[u8], what: &str) -> Result<(), Wrong> {
+    if file == Path::new("-") {
+        return crate::report::print_bytes(bytes).map_err(internal);
+    }
+    write_text(file, bytes).map_err(internal)?;
+    say(&format!("{what}: {}", file.display())).map(drop)
+}

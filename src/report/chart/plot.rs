@@ -1,0 +1,328 @@
+//! Lines over an axis.
+
+use std::fmt::Write;
+
+use super::{
+    Axis, Curve, Mark, Plot, Point, Series,
+    look::{classes, marker},
+    place::Along,
+    words::{figure, place, text},
+};
+
+const WIDTH: f64 = 760.0;
+const LEFT: f64 = 66.0;
+const RIGHT: f64 = 150.0;
+const TOP: f64 = 26.0;
+const BOTTOM: f64 = 46.0;
+/// The height of a picture, and what each name more than have room adds to it.
+const HEIGHT: f64 = 400.0;
+/// Names stand so far apart at least.
+const LINE: f64 = 14.0;
+/// The longest name at the end of a line, in characters.
+const NAME: usize = 19;
+/// Series of more points than these have no markers: they would be one.
+const MARKED: usize = 60;
+/// A point is left out where it lies nearer than this to the one before, in the picture's units: it cannot be seen.
+const NEAR: f64 = 0.7;
+
+/// The plot as an `svg` element, with its title, its description and a title for each point.
+#[must_use]
+pub fn plot(plot: &Plot) -> String {
+    let xs = plot.series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
+    let marks =
+        plot.marks.iter().flat_map(|mark| mark.within.map_or([mark.at; 2], |(a, b)| [a, b]));
+    let ys = || {
+        plot.series
+            .iter()
+            .flat_map(|series| &series.points)
+            .flat_map(|point| [Some(point.y), point.lower, point.upper].into_iter().flatten())
+    };
+    let curves = || {
+        plot.bound.iter().chain(&plot.ideal).flat_map(|curve| curve.points.iter().map(|(_, y)| *y))
+    };
+    // A bound far above everything would press the lines to the floor: it is cut off then.
+    let highest = ys().filter(|y| y.is_finite()).fold(f64::NEG_INFINITY, f64::max);
+    let curves = curves().filter(|y| *y <= highest * 4.0);
+    let (Some(x), Some(y)) =
+        (Along::over(&plot.x, xs.chain(marks)), Along::over(&plot.y, ys().chain(curves)))
+    else {
+        return nothing(plot);
+    };
+    let names = plot.series.iter().filter(|series| !series.name.is_empty()).count();
+    let height = HEIGHT.max(names as f64 * LINE + TOP + BOTTOM);
+    let right = if names == 0 { 16.0 } else { RIGHT };
+    let frame = Frame { x, y, width: WIDTH - LEFT - right, height: height - TOP - BOTTOM };
+    let mut svg = open(&plot.title, &plot.desc, height);
+    frame.axes(&mut svg, &plot.x, &plot.y);
+    for (index, mark) in plot.marks.iter().enumerate() {
+        frame.mark(&mut svg, mark, index);
+    }
+    for (curve, class) in [(&plot.bound, "bound"), (&plot.ideal, "ideal")] {
+        if let Some(curve) = curve {
+            frame.curve(&mut svg, curve, class);
+        }
+    }
+    let ends = frame.ends(&plot.series);
+    for (series, end) in plot.series.iter().zip(ends) {
+        frame.series(&mut svg, series, end, plot);
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// The beginning of every picture.
+pub(super) fn open(title: &str, desc: &str, height: f64) -> String {
+    format!(
+        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{0}. {1}\" xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title><desc>{1}</desc>",
+        text(title, 120),
+        text(desc, 400)
+    )
+}
+
+fn nothing(plot: &Plot) -> String {
+    let mut svg = open(&plot.title, &plot.desc, 80.0);
+    let _ = write!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"44\">nothing was measured that could be drawn</text></svg>"
+    );
+    svg
+}
+
+/// Where a plot lies in its picture.
+struct Frame {
+    x: Along,
+    y: Along,
+    width: f64,
+    height: f64,
+}
+
+impl Frame {
+    fn left(&self, x: f64) -> Option<f64> {
+        self.x.within(x).map(|share| LEFT + share * self.width)
+    }
+
+    fn top(&self, y: f64) -> Option<f64> {
+        self.y.within(y).map(|share| TOP + (1.0 - share) * self.height)
+    }
+
+    fn axes(&self, svg: &mut String, x: &Axis, y: &Axis) {
+        let (right, bottom) = (LEFT + self.width, TOP + self.height);
+        svg.push_str("<g class=\"grid\">");
+        for (share, label) in self.y.ticks() {
+            let at = TOP + (1.0 - share) * self.height;
+            let _ = write!(
+                svg,
+                "<path d=\"M{LEFT},{at:.1}H{right:.1}\"/><text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                LEFT - 7.0,
+                at + 4.0,
+                text(&label, 24)
+            );
+        }
+        let mut free = f64::NEG_INFINITY;
+        for (share, label) in self.x.ticks() {
+            let at = LEFT + share * self.width;
+            let _ = write!(svg, "<path d=\"M{at:.1},{TOP}V{bottom:.1}\"/>");
+            // About 6.5 units for a character: what would run into the one before is left out.
+            let half = label.chars().count() as f64 * 3.4 + 3.0;
+            if at - half > free {
+                let _ = write!(
+                    svg,
+                    "<text class=\"x\" x=\"{at:.1}\" y=\"{:.1}\">{}</text>",
+                    bottom + 17.0,
+                    text(&label, 24)
+                );
+                free = at + half;
+            }
+        }
+        svg.push_str("</g>");
+        let _ = write!(
+            svg,
+            "<text class=\"x axis\" x=\"{:.1}\" y=\"{:.1}\">{}</text><text class=\"axis\" x=\"2\" y=\"13\">{}</text>",
+            LEFT + self.width / 2.0,
+            bottom + 37.0,
+            text(&x.label, 60),
+            text(&y.label, 60)
+        );
+    }
+
+    fn mark(&self, svg: &mut String, mark: &Mark, index: usize) {
+        let Some(at) = self.left(mark.at) else { return };
+        let bottom = TOP + self.height;
+        let _ = write!(svg, "<g class=\"mark\"><title>{}</title>", text(&mark.note, 300));
+        match mark.within.and_then(|(from, to)| self.left(from).zip(self.left(to))) {
+            Some((from, to)) => {
+                let _ = write!(
+                    svg,
+                    "<rect x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+                    to - from,
+                    self.height
+                );
+            }
+            None => {
+                let _ = write!(svg, "<path d=\"M{at:.1},{TOP}V{bottom:.1}\"/>");
+            }
+        }
+        // Neighbours stand on lines of their own.
+        let line = TOP + 12.0 + (index % 3) as f64 * 13.0;
+        let _ = write!(
+            svg,
+            "<text class=\"x\" x=\"{at:.1}\" y=\"{line:.1}\">{}</text></g>",
+            text(&mark.label, 24)
+        );
+    }
+
+    fn curve(&self, svg: &mut String, curve: &Curve, class: &str) {
+        let mut d = String::new();
+        let mut last = None;
+        for (x, y) in &curve.points {
+            // Past the top a curve is not drawn along it, as if it were level there.
+            let Some((left, top)) = self.left(*x).zip(self.y.at(*y)) else { continue };
+            let top = TOP + (1.0 - top.clamp(-0.2, 1.2)) * self.height;
+            d.push(if d.is_empty() { 'M' } else { 'L' });
+            place(&mut d, left);
+            d.push(',');
+            place(&mut d, top.max(4.0));
+            if top >= TOP {
+                last = Some((left, top));
+            }
+        }
+        if d.is_empty() {
+            return;
+        }
+        let name = text(&curve.name, 40);
+        let _ = write!(svg, "<g class=\"{class}\"><path d=\"{d}\"><title>{name}</title></path>");
+        if let Some((left, top)) = last {
+            let (left, top) = (left.min(LEFT + self.width) - 4.0, (top - 6.0).max(TOP + 8.0));
+            let _ = write!(svg, "<text class=\"y\" x=\"{left:.1}\" y=\"{top:.1}\">{name}</text>");
+        }
+        svg.push_str("</g>");
+    }
+
+    /// Where the name of each series stands: beside its last point, or as near as the others let it.
+    fn ends(&self, all: &[Series]) -> Vec<Option<f64>> {
+        let last = |series: &Series| series.points.iter().rev().find_map(|point| self.top(point.y));
+        let mut order: Vec<(usize, f64)> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, series)| !series.name.is_empty())
+            .filter_map(|(index, series)| Some((index, last(series)?)))
+            .collect();
+        order.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mut ends = vec![None; all.len()];
+        let mut free = TOP;
+        let mut placed: Vec<f64> = Vec::new();
+        for (_, wanted) in &order {
+            let at = wanted.max(free);
+            placed.push(at);
+            free = at + LINE;
+        }
+        // What has no room below moves up.
+        let mut limit = TOP + self.height;
+        for at in placed.iter_mut().rev() {
+            *at = at.min(limit);
+            limit = *at - LINE;
+        }
+        for ((index, _), at) in order.iter().zip(placed) {
+            ends[*index] = Some(at);
+        }
+        ends
+    }
+
+    fn series(&self, svg: &mut String, series: &Series, end: Option<f64>, plot: &Plot) {
+        let points: Vec<(f64, f64, &Point)> = series
+            .points
+            .iter()
+            .filter_map(|point| Some((self.left(point.x)?, self.top(point.y)?, point)))
+            .collect();
+        let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
+        let _ = write!(svg, "<g class=\"{}\" data-s=\"{}\">", classes(series.index), series.index);
+        let mut fit = String::new();
+        for (x, y) in &series.fit {
+            let Some((left, top)) = self.left(*x).zip(self.top(*y)) else { continue };
+            fit.push(if fit.is_empty() { 'M' } else { 'L' });
+            place(&mut fit, left);
+            fit.push(',');
+            place(&mut fit, top);
+        }
+        if !fit.is_empty() {
+            let _ = write!(svg, "<path class=\"fit\" d=\"{fit}\"/>");
+        }
+        let mut line = String::new();
+        let mut bars = String::new();
+        let mut before = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for (index, (left, top, point)) in points.iter().enumerate() {
+            let ends = index == 0 || index + 1 == points.len();
+            let near = (left - before.0).abs() < NEAR && (top - before.1).abs() < NEAR;
+            if ends || !near {
+                line.push(if line.is_empty() { 'M' } else { 'L' });
+                place(&mut line, *left);
+                line.push(',');
+                place(&mut line, *top);
+                before = (*left, *top);
+            }
+            let interval =
+                point.lower.zip(point.upper).and_then(|(a, b)| self.top(a).zip(self.top(b)));
+            if let Some((lower, upper)) = interval.filter(|(lower, upper)| lower - upper > 1.0) {
+                bars.push('M');
+                place(&mut bars, *left);
+                bars.push(',');
+                place(&mut bars, lower);
+                bars.push('V');
+                place(&mut bars, upper);
+            }
+        }
+        if points.len() > 1 {
+            let _ = write!(svg, "<path class=\"l\" d=\"{line}\"/>");
+        }
+        if !bars.is_empty() {
+            let _ = write!(svg, "<path class=\"e\" d=\"{bars}\"/>");
+        }
+        let name = text(&series.name, 60);
+        if points.len() <= MARKED {
+            for (left, top, point) in &points {
+                svg.push_str("<path class=\"m\" d=\"");
+                svg.push_str(marker(series.index));
+                svg.push_str("\" transform=\"translate(");
+                place(svg, *left);
+                svg.push(',');
+                place(svg, *top);
+                let _ = write!(svg, ")\"><title>{name}\n{}</title></path>", said(plot, point));
+            }
+        }
+        if let Some(end) = end {
+            let right = LEFT + self.width;
+            let from =
+                if (last.0 - first.0).abs() < f64::EPSILON { last.0 + 6.0 } else { last.0 + 5.0 };
+            let _ = write!(
+                svg,
+                "<path class=\"lead\" d=\"M{from:.1},{:.1}L{:.1},{end:.1}\"/><path class=\"m\" d=\"{}\" transform=\"translate({:.1},{end:.1})\"/><text class=\"n\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                last.1,
+                right + 12.0,
+                marker(series.index),
+                right + 18.0,
+                right + 26.0,
+                end + 4.0,
+                text(&series.name, NAME)
+            );
+        }
+        svg.push_str("</g>");
+    }
+}
+
+/// What is said of a point where it is pointed at.
+fn said(plot: &Plot, point: &Point) -> String {
+    let own = plot
+        .x
+        .ticks
+        .iter()
+        .find(|(at, _)| (*at - point.x).abs() < 1e-9)
+        .map(|(_, label)| label.clone());
+    let x = own.unwrap_or_else(|| figure(plot.x.unit, point.x));
+    let interval = match point.lower.zip(point.upper) {
+        Some((lower, upper)) => {
+            format!(" ({} to {})", figure(plot.y.unit, lower), figure(plot.y.unit, upper))
+        }
+        None => String::new(),
+    };
+    text(&format!("{x} {}: {}{interval}", plot.x.label, figure(plot.y.unit, point.y)), 200)
+}

@@ -1,0 +1,102 @@
+//! The table at the end of a run on a terminal: a line for each model, its throughput over the scales as bars.
+//!
+//! Who reads a pipe or a file gets every cell instead, in [`cells_table`](super::cells_table); so does who sets
+//! `TERM=dumb` or has no UTF-8.
+
+use std::{fmt::Write, time::Duration};
+
+use super::{
+    figures::{count, long, rate},
+    print::draws_bars,
+    spark::sparks,
+    table::{cells_table, figures_table, in_order, notes, series_name, several_workers},
+};
+use crate::record::{Cell, Estimate, State, bytes_per_job};
+
+/// What is shown of cells at the end of a run: in short on a terminal, every cell where there is none.
+#[must_use]
+pub fn closing_table(cells: &[Cell]) -> String {
+    if draws_bars() { compact_table(cells) } else { cells_table(cells) }
+}
+
+/// A block for each workload, with a line for each model and number of workers.
+#[must_use]
+pub fn compact_table(cells: &[Cell]) -> String {
+    let mut text = String::new();
+    for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
+        let of: Vec<&Cell> = cells.iter().filter(|cell| cell.workload == workload).collect();
+        let mut scales = in_order(of.iter().map(|cell| cell.scale));
+        scales.sort_unstable();
+        let (Some(first), Some(last)) = (scales.first(), scales.last()) else { continue };
+        let range = if first == last {
+            count(*first)
+        } else {
+            format!("{} to {}", count(*first), count(*last))
+        };
+        let _ = writeln!(text, "\n{workload}: jobs per second at {range} at once");
+        text.push_str(&block(&of, &scales));
+        text.push('\n');
+        text.push_str(&notes(&of));
+    }
+    text.push_str("\nbars: throughput over the scales, logarithmic, of one model each; a dot is a cell without a figure\n");
+    text
+}
+
+fn block(cells: &[&Cell], scales: &[usize]) -> String {
+    let several = several_workers(cells);
+    let rows = in_order(cells.iter().map(|cell| (cell.model.clone(), cell.workers)))
+        .into_iter()
+        .map(|(model, workers)| {
+            let of: Vec<&Cell> = cells
+                .iter()
+                .copied()
+                .filter(|cell| cell.model == model && cell.workers == workers)
+                .collect();
+            let measured: Vec<&Cell> =
+                of.iter().copied().filter(|cell| cell.state == State::Ok).collect();
+            let rate_at = |scale: &usize| {
+                measured
+                    .iter()
+                    .find(|cell| cell.scale == *scale)
+                    .and_then(|cell| cell.jobs_per_second)
+            };
+            let bars: Vec<Option<f64>> =
+                scales.iter().map(|scale| rate_at(scale).map(|of| of.value)).collect();
+            let best = measured
+                .iter()
+                .copied()
+                .filter(|cell| cell.jobs_per_second.is_some())
+                .max_by(|a, b| {
+                    let value = |cell: &Cell| cell.jobs_per_second.map_or(f64::NAN, |of| of.value);
+                    value(a).total_cmp(&value(b))
+                });
+            let last = measured.iter().max_by_key(|cell| cell.scale);
+            let p99 = last.and_then(|cell| cell.latency.as_ref());
+            let cpu = last.and_then(|cell| cell.cpu_ns_per_job);
+            let ns = |ns: f64| long(Duration::from_nanos(ns.max(0.0) as u64));
+            vec![
+                if several { series_name(&model, workers) } else { model },
+                sparks(&bars),
+                best.and_then(|cell| cell.jobs_per_second).map_or_else(String::new, shown),
+                best.map_or_else(String::new, |cell| count(cell.scale)),
+                last.map_or_else(String::new, |cell| count(cell.scale)),
+                p99.map_or_else(String::new, |of| ns(of.ns_p99 as f64)),
+                cpu.map_or_else(String::new, ns),
+                bytes_per_job(&measured).map_or_else(String::new, |bytes| count(bytes as usize)),
+            ]
+        });
+    figures_table(
+        &["model", "scales", "most", "at", "greatest", "its p99", "its CPU/job", "bytes/job"],
+        &rows.collect::<Vec<_>>(),
+    )
+}
+
+fn shown(jobs: Estimate) -> String {
+    let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
+    if half > 0.0 {
+        let digits = usize::from(half < 9.95);
+        format!("{} ±{half:.digits$}%", rate(jobs.value))
+    } else {
+        rate(jobs.value)
+    }
+}

@@ -1,0 +1,315 @@
+//! The report: one page in one file that needs nothing else, made of recorded runs, gates and their history.
+//!
+//! It has everything in it as text and as pictures that are text, so that it can be read offline, printed, searched and
+//! heard. A short script adds what paper cannot have: tooltips, boxes, filters. No word of a record reaches the page
+//! but through the templates, which escape it, and the page forbids every script but its own.
+
+mod cells;
+mod changes;
+mod charts;
+mod charts_of;
+mod claims;
+mod comparison;
+mod gates;
+mod head;
+mod lines;
+mod load;
+mod machine;
+mod models;
+mod overview;
+mod parts;
+mod past;
+mod scaling;
+mod speed;
+mod workload;
+
+use askama::Template;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
+
+use super::table::in_order;
+use crate::{
+    history::Series,
+    record::{Cell, Claims, Gate, Record},
+};
+pub use charts_of::Charts;
+use overview::Take;
+use parts::{Table, listed, name};
+
+/// What a page is made of.
+#[derive(Default)]
+pub struct Sources<'a> {
+    /// The runs, the one that others are compared with first.
+    pub records: &'a [Record],
+    /// The gates.
+    pub gates: &'a [Gate],
+    /// What `paceline claims` found.
+    pub claims: &'a [Claims],
+    /// Runs over time.
+    pub history: &'a [Series],
+    /// A sentence for each record that was asked for and is left out.
+    pub left_out: &'a [String],
+}
+
+const STYLE: &str = include_str!("page/style.css");
+const SCRIPT: &str = include_str!("page/script.js");
+/// A definition longer than this is cut, in characters.
+const DEFINITION: usize = 4000;
+
+/// The page as HTML. It is the same for the same sources.
+///
+/// # Panics
+///
+/// Never: templates are checked when they are compiled, and memory takes the text.
+#[must_use]
+pub fn page(sources: &Sources<'_>) -> String {
+    let sections = sections(sources);
+
+    let page = Page {
+        title: head::title(sources),
+        lead: head::lead(sources),
+        facts: head::facts(sources),
+        warnings: head::warnings(sources),
+        style: STYLE,
+        style_hash: source_hash(STYLE),
+        script_hash: source_hash(SCRIPT),
+        script: SCRIPT,
+        sections,
+        version: env!("CARGO_PKG_VERSION"),
+        sources: head::counted(sources),
+    };
+    page.render().expect("memory takes it")
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page {
+    title: String,
+    lead: String,
+    facts: Vec<String>,
+    warnings: Vec<String>,
+    style: &'static str,
+    style_hash: String,
+    script: &'static str,
+    script_hash: String,
+    sections: Vec<Section>,
+    version: &'static str,
+    sources: String,
+}
+
+/// A section of the page.
+struct Section {
+    id: String,
+    /// What the navigation calls it.
+    short: String,
+    title: String,
+    body: String,
+    /// Whether it has charts of its own.
+    charts: bool,
+}
+
+impl Section {
+    fn new(
+        id: impl Into<String>,
+        short: impl Into<String>,
+        title: impl Into<String>,
+        body: String,
+    ) -> Self {
+        Section { id: id.into(), short: short.into(), title: title.into(), body, charts: false }
+    }
+}
+
+/// What a page permits itself to run: nothing but this very text.
+fn source_hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
+}
+
+fn sections(sources: &Sources<'_>) -> Vec<Section> {
+    let mut sections = Vec::new();
+    for (index, gate) in sources.gates.iter().enumerate() {
+        sections.push(changes::of_gate(gate, index, sources.gates.len()));
+    }
+    if let [base, heads @ ..] = sources.records {
+        for (index, head) in heads.iter().enumerate() {
+            sections.push(changes::of_comparison(base, head, index));
+        }
+    }
+    for (index, claims) in sources.claims.iter().enumerate() {
+        let of = if sources.claims.len() > 1 {
+            format!(" ({})", name(&claims.id))
+        } else {
+            String::new()
+        };
+        let id = format!("t{index}");
+        let body = rendered(&claims::Section::of(claims, &id));
+        sections.push(Section::new(
+            id,
+            format!("Claims{of}"),
+            format!("The claims of the tutorial{of}"),
+            body,
+        ));
+    }
+    let several = sources.records.len() > 1;
+    for (index, record) in sources.records.iter().enumerate() {
+        of_record(record, index, several, &mut sections);
+    }
+    if !sources.history.is_empty() {
+        sections.push(of_history(sources.history));
+    }
+    sections.push(Section::new("method", "Method", "How to read this", METHOD.into()));
+    sections
+}
+
+/// What holds for every page. results/README.md says more.
+const METHOD: &str = include_str!("page/method.html");
+
+fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Section>) {
+    let run = &record.run;
+    let prefix = format!("r{index}");
+    let of = if several { format!(" ({})", name(&run.id)) } else { String::new() };
+    let all: Vec<&Cell> = record.cells.iter().collect();
+    let workloads = in_order(record.cells.iter().map(|cell| cell.workload.as_str()));
+    let mut takes = Vec::new();
+    let mut charts = Vec::new();
+    for (place, workload) in workloads.iter().enumerate() {
+        let cells: Vec<&Cell> =
+            all.iter().copied().filter(|cell| cell.workload == *workload).collect();
+        let id = format!("{prefix}-w{place}");
+        let take = Take::of(workload, id.clone(), &cells);
+        let source =
+            run.workloads.iter().find(|of| of.name == *workload).map(|of| of.source.as_str());
+        let body = workload::Section::of(workload, source, &id, &cells, &take.advice);
+        charts.push(Section {
+            charts: true,
+            ..Section::new(
+                &id,
+                format!("{}{of}", name(workload)),
+                format!("{}{of}", name(workload)),
+                rendered(&body),
+            )
+        });
+        takes.push(take);
+    }
+    sections.push(Section::new(
+        format!("{prefix}-when"),
+        format!("Which model{of}"),
+        format!("Which model, when{of}"),
+        overview(record, &takes),
+    ));
+    sections.extend(charts);
+    let without = cells::without_figure(&all);
+    if !without.rows.is_empty() {
+        let count = without.rows.len();
+        let text = format!(
+            "{count} of {} cells have no figure. Each is here with its reason; none was dropped.",
+            all.len()
+        );
+        sections.push(Section::new(
+            format!("{prefix}-without"),
+            format!("Without a figure{of}"),
+            format!("What could not be measured, and why{of}"),
+            format!("<p>{text}</p>{}", rendered(&without)),
+        ));
+    }
+    sections.push(Section::new(
+        format!("{prefix}-cells"),
+        format!("All cells{of}"),
+        format!("All cells{of}"),
+        rendered(&Filtered::of(cells::all(run, &all), &format!("{prefix}-all"))),
+    ));
+    sections.push(Section::new(
+        format!("{prefix}-models"),
+        format!("Models{of}"),
+        format!("Models{of}"),
+        rendered(&models::table(&run.models, &all)),
+    ));
+    let versions = dependencies(record);
+    sections.push(Section::new(
+        format!("{prefix}-machine"),
+        format!("Machine{of}"),
+        format!("Machine, build and settings{of}"),
+        rendered(&machine::table(run)) + &versions,
+    ));
+}
+
+fn overview(record: &Record, takes: &[Take]) -> String {
+    if takes.is_empty() {
+        return "<p>No cell had ended when this was made: there is nothing to say yet.</p>".into();
+    }
+    let intro = if record.run.instrument == "criterion" {
+        "The sentences follow from the figures of this run by fixed rules. Its intervals are of one process each: between \
+         processes figures vary more, and paceline run measures that."
+    } else {
+        "The sentences follow from the figures of this run by fixed rules: models whose intervals overlap, or whose medians \
+         are within 5 %, are called as good, and of those the simplest program is named."
+    };
+    let takes: Vec<String> = takes.iter().map(rendered).collect();
+    format!("<p>{intro}</p>{}", takes.concat())
+}
+
+/// Every crate's version, folded.
+fn dependencies(record: &Record) -> String {
+    let mut table = Table::new("Versions of every crate, by the lock file", &["crate", "version"]);
+    for (krate, version) in &record.run.build.dependencies {
+        table.rows.push(vec![name(krate).into(), name(version).into()]);
+    }
+    if table.rows.is_empty() {
+        return String::new();
+    }
+    format!("<details><summary>Versions of every crate</summary>{}</details>", rendered(&table))
+}
+
+fn of_history(history: &[Series]) -> Section {
+    let figures: Vec<String> = past::figures(history).iter().map(rendered).collect();
+    let steps: usize = history.iter().map(|series| series.steps.len()).sum();
+    let text = format!(
+        "{} series of recorded runs, {steps} step{}. Runs of different machines or instruments are never in one series.",
+        history.len(),
+        if steps == 1 { "" } else { "s" }
+    );
+    let table = rendered(&Filtered::of(past::table(history), "history-all"));
+    Section::new(
+        "history",
+        "History",
+        "Recorded runs over time",
+        format!("<p>{text}</p>{}{table}", figures.concat()),
+    )
+}
+
+/// A long table with a filter.
+#[derive(Template)]
+#[template(path = "filtered.html")]
+struct Filtered {
+    id: String,
+    table: Table,
+    /// Columns of few words: their place, name, and words.
+    columns: Vec<(usize, String, Vec<String>)>,
+}
+
+impl Filtered {
+    /// Columns with at most this many words can be chosen by.
+    const WORDS: usize = 40;
+
+    fn of(table: Table, id: &str) -> Self {
+        let column = |(place, head): (usize, &String)| {
+            let words = in_order(table.rows.iter().map(|row| row[place].text.clone()));
+            let few = (2..=Self::WORDS).contains(&words.len())
+                && words.iter().all(|word| !word.is_empty());
+            let worded =
+                ["workload", "model", "state", "metric", "by", "scale"].contains(&head.as_str());
+            (few && worded).then(|| (place, head.clone(), words))
+        };
+        let columns = table.head.iter().enumerate().filter_map(column).collect();
+        Filtered { id: id.into(), columns, table }
+    }
+}
+
+/// A definition, line by line, without what moves a cursor or turns the direction of writing.
+fn definition(source: &str) -> String {
+    let lines: Vec<String> = source.lines().map(super::gate::plain).collect();
+    lines.join("\n").chars().take(DEFINITION).collect()
+}
+
+fn rendered(part: &impl Template) -> String {
+    part.render().expect("memory takes it")
+}

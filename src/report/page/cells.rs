@@ -1,0 +1,127 @@
+//! Every cell with its state and the command that measures it again, and those without a figure with their reasons.
+
+use super::{
+    overview::{bytes, nanoseconds, with_interval},
+    parts::{Data, Table, name, reason},
+};
+use crate::{
+    models,
+    record::{Cell, Loop, Run, State},
+    report::{
+        count, rate,
+        table::{series_name, word},
+    },
+    workloads,
+};
+
+/// Every cell that has no figure, with its reason in full: grouped by nothing, for each may matter to somebody.
+pub(super) fn without_figure(cells: &[&Cell]) -> Table {
+    let mut table = Table::new(
+        "Every cell without a figure, and why",
+        &["workload", "model", "scale", "state", "why"],
+    )
+    .with_prose(&[4]);
+    for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
+        table.rows.push(vec![
+            name(&cell.workload).into(),
+            Data::of(series(cell)).class("l"),
+            count(cell.scale).into(),
+            Data::of(word(cell.state)).class(format!("l {}", word(cell.state))),
+            reason(cell.reason.as_deref()).into(),
+        ]);
+    }
+    table
+}
+
+/// Every cell, a row each.
+pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
+    let mut table = Table::new(
+        "Every cell, and the command that measures it again",
+        &[
+            "workload",
+            "model",
+            "scale",
+            "state",
+            "jobs per second",
+            "p99 latency",
+            "CPU per job",
+            "memory added",
+            "command",
+        ],
+    );
+    for cell in cells {
+        let ok = cell.state == State::Ok;
+        let cpu = cell.cpu_ns_per_job.filter(|ns| ok && ns.is_finite());
+        let added = cell.resources.and_then(|used| used.rss_bytes_added).filter(|_| ok);
+        table.rows.push(vec![
+            name(&cell.workload).into(),
+            Data::of(series(cell)).class("l"),
+            count(cell.scale).into(),
+            Data::of(word(cell.state)).class(format!("l {}", word(cell.state))),
+            with_interval(cell.jobs_per_second.filter(|_| ok), &rate),
+            with_interval(cell.latency_ns_p99.filter(|_| ok), &nanoseconds),
+            cpu.map_or_else(String::new, nanoseconds).into(),
+            added.map_or_else(String::new, |added| bytes(added as f64)).into(),
+            Data::of(command(run, cell)).class("l cmd"),
+        ]);
+    }
+    table
+}
+
+fn series(cell: &Cell) -> String {
+    name(&series_name(&cell.model, cell.workers))
+}
+
+/// The command that measures this cell again, alone.
+pub(super) fn command(run: &Run, cell: &Cell) -> String {
+    let workload = shell(&cell.workload);
+    let workload =
+        if workloads::find(&cell.workload).is_ok() { workload } else { format!("{workload}.toml") };
+    let entry = models::find(&cell.model).ok();
+    // Models whose width is fixed take no number of workers.
+    let workers =
+        cell.workers.filter(|_| entry.is_none_or(|entry| entry.about.width == models::Width::Any));
+    let workers = workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
+    let model = shell(&cell.model);
+    if let Some(load) = &cell.load {
+        let rate = load.rate.map_or_else(String::new, |rate| format!(" --rate {rate}"));
+        let connections = if load.looped == Loop::Closed {
+            format!(" --connections {}", cell.scale)
+        } else {
+            rate
+        };
+        let seconds = load.duration_seconds;
+        return format!(
+            "paceline load {workload} --model {model}{workers}{connections} --duration {seconds}s"
+        );
+    }
+    if run.instrument == "criterion" {
+        let escaped = regex::escape(&format!("{}/{}", cell.workload, cell.model));
+        let at = cell.workers.map_or_else(String::new, |workers| format!("(@{workers})?"));
+        return format!("cargo bench -- {}", shell(&format!("^{escaped}{at}/{}$", cell.scale)));
+    }
+    let placed = entry.is_none_or(|entry| entry.about.placements[0] != cell.placement);
+    let placement = if placed { format!(" --placement {}", cell.placement) } else { String::new() };
+    let rounds = run.settings.get("rounds").and_then(serde_json::Value::as_u64).unwrap_or(5);
+    let pin = run.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let pin = if pin { " --pin" } else { "" };
+    let seed = run
+        .seed
+        .filter(|seed| *seed != 1)
+        .map_or_else(String::new, |seed| format!(" --seed {seed}"));
+    format!(
+        "paceline run {workload} --model {model} --scale {}{workers}{placement} --rounds {rounds}{pin}{seed}",
+        cell.scale
+    )
+}
+
+/// A word as a shell takes it.
+pub(super) fn shell(word: &str) -> String {
+    let word = name(word);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@,:".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,104 @@
+//! The sections of what compares: a gate, and two runs side by side.
+
+use askama::Template;
+
+use super::{Section, comparison, gates, listed, name, parts, rendered};
+use crate::{
+    compare::{Refusal, compare_records},
+    record::{Gate, Record},
+    report::gate::{cut, overall},
+};
+
+pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {
+    let id = if of > 1 { format!(" ({})", name(&gate.id)) } else { String::new() };
+    let verdict = overall(gate.verdict);
+    let head = GateHead {
+        verdict,
+        summary: cut(&gate.summary, 600),
+        base: side(&gate.base),
+        head: side(&gate.head),
+        closing: gates::closing(gate).iter().map(|line| cut(line, 600)).collect(),
+        interrupted: gate.interrupted,
+        figure: gates::figure_of(gate, &format!("g{index}-changes")),
+    };
+    Section::new(
+        format!("g{index}"),
+        format!("Gate{id}"),
+        format!("The gate: {verdict}{id}"),
+        rendered(&head),
+    )
+}
+
+#[derive(Template)]
+#[template(path = "gate.html")]
+struct GateHead {
+    verdict: &'static str,
+    summary: String,
+    base: String,
+    head: String,
+    closing: Vec<String>,
+    interrupted: bool,
+    figure: parts::Figure,
+}
+
+fn side(side: &crate::record::Side) -> String {
+    let commit = side
+        .commit
+        .as_deref()
+        .map_or_else(String::new, |commit| format!(", commit {}", cut(commit, 12)));
+    let about =
+        if side.about.is_empty() { String::new() } else { format!(", {}", cut(&side.about, 200)) };
+    format!("{}{commit}{about}", cut(&side.name, 100))
+}
+
+pub(super) fn of_comparison(base: &Record, head: &Record, index: usize) -> Section {
+    let title = format!("{} against {}", name(&head.run.id), name(&base.run.id));
+    let id = format!("c{index}");
+    let body = match compare_records(base, head, true) {
+        Ok(comparison) => {
+            let without = comparison::without(&comparison);
+            rendered(&ComparisonHead {
+                plainly: comparison::PLAINLY,
+                machines: listed(
+                    &comparison
+                        .machine_differences
+                        .iter()
+                        .map(|one| cut(one, 200))
+                        .collect::<Vec<_>>(),
+                    20,
+                ),
+                versions: listed(
+                    &comparison
+                        .version_differences
+                        .iter()
+                        .map(|one| cut(one, 100))
+                        .collect::<Vec<_>>(),
+                    40,
+                ),
+                figure: comparison::figure_of(&comparison, &format!("{id}-changes")),
+                without: if without.rows.is_empty() { String::new() } else { rendered(&without) },
+            })
+        }
+        Err(compare_refusal) => {
+            let (Refusal::Machine(why) | Refusal::Instrument(why)) = compare_refusal;
+            rendered(&Sentence { text: cut(&format!("Not compared: {why}."), 600) })
+        }
+    };
+    Section::new(&id, format!("Comparison {}", index + 1), title, body)
+}
+
+#[derive(Template)]
+#[template(path = "comparison.html")]
+struct ComparisonHead {
+    plainly: &'static str,
+    machines: String,
+    versions: String,
+    figure: parts::Figure,
+    without: String,
+}
+
+#[derive(Template)]
+#[template(source = "<div class=\"note\" role=\"note\"><p>{{ text }}</p></div>", ext = "html")]
+struct Sentence {
+    text: String,
+}

@@ -1,0 +1,332 @@
+//! Which chart shows what of a record: from cells to the plots that `chart` draws.
+
+use super::lines::Line;
+use crate::{
+    advice::{Advice, Measure},
+    history,
+    measure::Distribution,
+    record::{Cell, Estimate, Metric},
+    report::{
+        chart::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit},
+        count,
+        gate::share,
+        table::series_name,
+    },
+};
+
+pub(super) use crate::report::chart::swatch;
+
+/// A change from base to head.
+pub(super) struct Change {
+    pub(super) name: String,
+    pub(super) share: f64,
+    pub(super) interval: Option<(f64, f64)>,
+    /// The verdict, where there is one.
+    pub(super) verdict: &'static str,
+}
+
+/// What one model gains by more workers.
+pub(super) struct SpeedUp {
+    pub(super) name: String,
+    pub(super) style: usize,
+    pub(super) points: Vec<(usize, Estimate)>,
+}
+
+/// A server at several rates.
+pub(super) struct Loaded {
+    pub(super) name: String,
+    pub(super) style: usize,
+    /// Requests a second, and the 99th percentile of latency in nanoseconds.
+    pub(super) points: Vec<(f64, Estimate)>,
+    /// The highest rate that was kept.
+    pub(super) knee: Option<f64>,
+    pub(super) limit_ns: Option<f64>,
+}
+
+fn axis(label: &str, scale: Scale, unit: Unit) -> Axis {
+    Axis { label: label.into(), scale, unit, ticks: vec![] }
+}
+
+fn point(x: f64, of: Estimate) -> Point {
+    let known = of.lower < of.upper;
+    Point { x, y: of.value, lower: known.then_some(of.lower), upper: known.then_some(of.upper) }
+}
+
+fn over_scale(lines: &[&Line], of: impl Fn(&Cell) -> Option<Estimate>) -> Vec<Series> {
+    let series = |line: &&Line| Series {
+        name: line.name.clone(),
+        index: line.style,
+        points: line
+            .measured()
+            .filter_map(|cell| Some(point(cell.scale as f64, of(cell)?)))
+            .collect(),
+        fit: vec![],
+    };
+    lines.iter().map(series).filter(|series| !series.points.is_empty()).collect()
+}
+
+/// Whether a bound is known of any of these cells.
+pub(super) fn has_bound(lines: &[&Line]) -> bool {
+    !bound(lines).is_empty()
+}
+
+/// The most that any of these models can do at each scale.
+fn bound(lines: &[&Line]) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for cell in lines.iter().flat_map(|line| line.measured()) {
+        let Some(bound) = cell.bound_jobs_per_second.filter(|bound| bound.is_finite()) else {
+            continue;
+        };
+        let x = cell.scale as f64;
+        match points.iter_mut().find(|(scale, _)| (*scale - x).abs() < 0.5) {
+            Some((_, most)) => *most = most.max(bound),
+            None => points.push((x, bound)),
+        }
+    }
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
+/// Jobs a second over the scale, with the bound and the crossings.
+pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice) -> Plot {
+    let bound = bound(lines);
+    let workload = &advice.workload;
+    Plot {
+        title: format!("{}: {unit} over {at}", super::name(workload)),
+        desc: format!(
+            "{unit} of {} models over {at}, both axes logarithmic; the table below has every figure.",
+            lines.len()
+        ),
+        x: axis(at, Scale::Log, Unit::Count),
+        y: axis(unit, Scale::Log, Unit::PerSecond),
+        series: over_scale(lines, |cell| cell.jobs_per_second),
+        bound: (!bound.is_empty()).then(|| Curve { name: "bound".into(), points: bound }),
+        ideal: None,
+        marks: crossings(advice),
+    }
+}
+
+/// A band for each change of hands by throughput.
+fn crossings(advice: &Advice) -> Vec<Mark> {
+    let named = |series: &[crate::advice::Series]| {
+        let names: Vec<String> =
+            series.iter().map(|one| super::name(&series_name(&one.model, one.workers))).collect();
+        super::listed(&names, 2)
+    };
+    let crossing = |crossing: &crate::advice::Crossing| {
+        let (from, to) = (crossing.up_to as f64, crossing.from as f64);
+        Mark {
+            at: (from * to).sqrt(),
+            within: Some((from, to)),
+            label: format!("→ {}", named(&crossing.then)),
+            note: format!(
+                "{} ahead up to {}, {} from {} on",
+                named(&crossing.ahead),
+                count(crossing.up_to),
+                named(&crossing.then),
+                count(crossing.from)
+            ),
+        }
+    };
+    advice.crossings.iter().filter(|of| of.by == Measure::Throughput).map(crossing).collect()
+}
+
+/// CPU time of a job over the scale.
+pub(super) fn cpu(lines: &[&Line]) -> Plot {
+    let alone = |value: f64| Estimate { value, lower: value, upper: value };
+    Plot {
+        title: "CPU time per job".into(),
+        desc:
+            "CPU time of the model's process for each job, over the scale, both axes logarithmic."
+                .into(),
+        x: axis("jobs at once", Scale::Log, Unit::Count),
+        y: axis("CPU time per job", Scale::Log, Unit::Nanoseconds),
+        series: over_scale(lines, |cell| cell.cpu_ns_per_job.map(alone)),
+        ..Plot::default()
+    }
+}
+
+/// Speed-up over workers, with the ideal.
+pub(super) fn speed_up(all: &[SpeedUp]) -> Plot {
+    let series = |of: &SpeedUp| Series {
+        name: of.name.clone(),
+        index: of.style,
+        points: of.points.iter().map(|(workers, ratio)| point(*workers as f64, *ratio)).collect(),
+        fit: vec![],
+    };
+    let workers = || all.iter().flat_map(|of| &of.points).map(|(workers, _)| *workers);
+    let (least, most) = (workers().min().unwrap_or(1), workers().max().unwrap_or(1));
+    let mut numbers: Vec<usize> = workers().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let ticks = numbers.iter().map(|number| (*number as f64, number.to_string())).collect();
+    Plot {
+        title: "Speed-up over workers".into(),
+        desc: "Throughput with more workers over that with the fewest, beside the ideal.".into(),
+        x: Axis { ticks, ..axis("workers", Scale::Linear, Unit::Count) },
+        y: axis("speed-up", Scale::Linear, Unit::Ratio),
+        series: all.iter().map(series).collect(),
+        ideal: Some(Curve {
+            name: "ideal".into(),
+            points: vec![(least as f64, 1.0), (most as f64, most as f64 / least as f64)],
+        }),
+        ..Plot::default()
+    }
+}
+
+/// Where the axis of percentiles is read.
+const SHARES: [f64; 22] = [
+    0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.98, 0.99,
+    0.995, 0.998, 0.999, 0.9995, 0.9998,
+];
+
+/// Latency by percentile.
+pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
+    let series = |(line, latency): &(&Line, &Distribution)| {
+        let histogram = latency.histogram().ok();
+        let most = 1.0 - 1.0 / latency.count.max(1) as f64;
+        // Past 1 − 1/n there is one value, the greatest, and no share for it to stand at.
+        let further =
+            (4..8).flat_map(|digits| [1.0, 0.5, 0.2].map(|part| 1.0 - part * 10_f64.powi(-digits)));
+        let shares = SHARES.into_iter().chain(further).filter(|share| *share <= most);
+        let at = |share: f64| {
+            let ns = histogram.as_ref().map(|histogram| histogram.quantile(share))?;
+            Some(Point { x: share, y: ns as f64, lower: None, upper: None })
+        };
+        Series {
+            name: line.name.clone(),
+            index: line.style,
+            points: shares.filter_map(at).collect(),
+            fit: vec![],
+        }
+    };
+    Plot {
+        title: "Latency by percentile".into(),
+        desc: "Latency that so many percent of all jobs do not exceed, one line for each model; the axis stretches towards \
+               100 percent."
+            .into(),
+        x: axis("percent of jobs that are no slower", Scale::Percentile, Unit::Share),
+        y: axis("latency", Scale::Log, Unit::Nanoseconds),
+        series: all.iter().map(series).collect(),
+        ..Plot::default()
+    }
+}
+
+/// p99 over the offered rate.
+pub(super) fn under_load(all: &[Loaded]) -> Plot {
+    let series = |of: &Loaded| Series {
+        name: of.name.clone(),
+        index: of.style,
+        points: of.points.iter().map(|(rate, p99)| point(*rate, *p99)).collect(),
+        fit: vec![],
+    };
+    let limit = all.iter().find_map(|of| of.limit_ns);
+    let rates = || all.iter().flat_map(|of| &of.points).map(|(rate, _)| *rate);
+    let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
+    let knee = |of: &Loaded| {
+        let at = of.knee?;
+        let text = format!("{}: {} per second", of.name, crate::report::rate(at));
+        Some(Mark {
+            at,
+            within: None,
+            label: of.name.clone(),
+            note: format!("the highest rate kept, {text}"),
+        })
+    };
+    Plot {
+        title: "p99 latency over the offered rate".into(),
+        desc: "The 99th percentile of latency at each rate of requests that was offered; marks are the highest rates kept.".into(),
+        x: axis("requests per second, offered", Scale::Log, Unit::PerSecond),
+        y: axis("p99 latency", Scale::Log, Unit::Nanoseconds),
+        series: all.iter().map(series).collect(),
+        ideal: limit.map(|limit| Curve { name: "limit".into(), points: vec![(least, limit), (most, limit)] }),
+        marks: all.iter().filter_map(knee).collect(),
+        ..Plot::default()
+    }
+}
+
+/// Bytes of a job, the least first.
+pub(super) fn memory(all: &[(String, usize, f64)]) -> Bars {
+    let row = |(name, index, bytes): &(String, usize, f64)| Bar {
+        name: name.clone(),
+        index: *index,
+        value: Some(*bytes),
+        interval: None,
+        note: super::overview::bytes(*bytes),
+    };
+    Bars {
+        title: "Memory per job".into(),
+        desc: "How much more is resident for each job in flight, the least first, on a logarithmic axis.".into(),
+        x: axis("bytes per job", Scale::Log, Unit::Bytes),
+        rows: all.iter().map(row).collect(),
+        ..Bars::default()
+    }
+}
+
+/// Changes with their intervals, and the band of the margin.
+pub(super) fn changes(title: &str, all: &[Change], margin: Option<f64>) -> Bars {
+    let row = |of: &Change| Bar {
+        name: of.name.clone(),
+        index: match of.verdict {
+            "regressed" => 6,
+            "improved" => 2,
+            "inconclusive" => 4,
+            _ => 0,
+        },
+        value: Some(1.0 + of.share),
+        interval: of.interval.map(|(lower, upper)| (1.0 + lower, 1.0 + upper)),
+        note: format!("{} {}", share(of.share), of.verdict).trim_end().to_owned(),
+    };
+    Bars {
+        title: title.into(),
+        desc: "What the head takes, as a multiple of what the base takes: right of 1 is worse, left of it better.".into(),
+        x: axis("head over base", Scale::Log, Unit::Ratio),
+        rows: all.iter().map(row).collect(),
+        band: margin.map(|margin| (1.0 / (1.0 + margin), 1.0 + margin)),
+        line: Some(1.0),
+    }
+}
+
+/// One figure, run after run, with its steps.
+pub(super) fn over_time(title: &str, series: &history::Series) -> Plot {
+    let points: Vec<Point> = series
+        .points
+        .iter()
+        .enumerate()
+        .map(|(index, of)| {
+            point(
+                (index + 1) as f64,
+                Estimate { value: of.value, lower: of.lower, upper: of.upper },
+            )
+        })
+        .collect();
+    let every = series.points.len().div_ceil(6).max(1);
+    let ticks = series.points.iter().enumerate().step_by(every).map(|(index, of)| {
+        // The day of the run: its time stands in the table.
+        ((index + 1) as f64, super::name(&of.started).chars().take(10).collect())
+    });
+    let unit = match series.metric {
+        _ if series.anchor.is_some() => Unit::Ratio,
+        Metric::Memory => Unit::Bytes,
+        _ => Unit::Nanoseconds,
+    };
+    let step = |step: &history::Step| Mark {
+        at: step.index as f64 + 0.5,
+        within: None,
+        label: share(step.ratio - 1.0),
+        note: format!("step of {} from run {} on", share(step.ratio - 1.0), super::name(&step.run)),
+    };
+    Plot {
+        title: title.into(),
+        desc: format!(
+            "{} runs, the oldest first, with {} steps marked.",
+            series.points.len(),
+            series.steps.len()
+        ),
+        x: Axis { ticks: ticks.collect(), ..axis("run", Scale::Linear, Unit::Count) },
+        y: axis(super::past::axis(series), Scale::Linear, unit),
+        series: vec![Series { name: String::new(), index: 0, points, fit: vec![] }],
+        marks: series.steps.iter().map(step).collect(),
+        ..Plot::default()
+    }
+}

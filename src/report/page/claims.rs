@@ -1,0 +1,136 @@
+//! The claims of the tutorial: what is claimed, how it was measured, and a verdict on every model.
+
+use askama::Template;
+
+use super::parts::{Data, Table, name, reason};
+use crate::{
+    record::{Claim, ClaimResult, ClaimVerdict, Claims},
+    report::{
+        claims::{self, ideal, shown},
+        gate::cut,
+        table::in_order,
+    },
+};
+
+/// All claims.
+#[derive(Template)]
+#[template(path = "claims.html")]
+pub(super) struct Section {
+    interval: String,
+    overview: Table,
+    claims: Vec<One>,
+}
+
+/// One claim.
+struct One {
+    id: String,
+    name: String,
+    sentence: String,
+    method: String,
+    verdicts: String,
+    table: Table,
+}
+
+impl Section {
+    pub(super) fn of(claims: &Claims, id: &str) -> Self {
+        let one = |(index, claim): (usize, &Claim)| One {
+            id: format!("{id}-{index}"),
+            name: name(&claim.name),
+            sentence: cut(&claim.sentence, 400),
+            method: cut(&claim.method, 600),
+            verdicts: counted(&claim.results),
+            table: table(claim),
+        };
+        Section {
+            interval: cut(&claims.interval, 200),
+            overview: overview(&claims.claims),
+            claims: claims.claims.iter().enumerate().map(one).collect(),
+        }
+    }
+}
+
+/// `12 hold, 2 contradict`, in words of the verdicts.
+fn counted(results: &[ClaimResult]) -> String {
+    let counted = ClaimVerdict::ALL.into_iter().filter_map(|verdict| {
+        let count = results.iter().filter(|result| result.verdict == verdict).count();
+        (count > 0).then(|| format!("{}: {count}", verdict.word()))
+    });
+    counted.collect::<Vec<_>>().join(", ")
+}
+
+/// Models by claims.
+fn overview(claims: &[Claim]) -> Table {
+    let names: Vec<String> = claims.iter().map(|claim| name(&claim.name)).collect();
+    let head: Vec<&str> =
+        std::iter::once("model").chain(names.iter().map(String::as_str)).collect();
+    let mut table = Table::new("Every claim on every model", &head);
+    let results = || claims.iter().flat_map(|claim| &claim.results);
+    for model in in_order(results().map(|result| result.model.as_str())) {
+        let field = |claim: &Claim| {
+            let of: Vec<ClaimVerdict> = in_order(
+                claim
+                    .results
+                    .iter()
+                    .filter(|result| result.model == model)
+                    .map(|result| result.verdict),
+            );
+            let words: Vec<&str> = of.iter().map(|verdict| verdict.word()).collect();
+            let class = match &of[..] {
+                [one] => class(*one),
+                _ => "",
+            };
+            // Several numbers of workers may answer differently: the table of the claim says which.
+            Data::of(words.join(" / ")).class(format!("l {class}"))
+        };
+        let fields = claims.iter().map(field);
+        table.rows.push(std::iter::once(name(model).into()).chain(fields).collect());
+    }
+    table
+}
+
+fn class(verdict: ClaimVerdict) -> &'static str {
+    match verdict {
+        ClaimVerdict::Holds => "improved",
+        ClaimVerdict::Contradicted => "regressed",
+        ClaimVerdict::Invalid | ClaimVerdict::Failed => "failed",
+        ClaimVerdict::Refused | ClaimVerdict::Skipped => "refused",
+        ClaimVerdict::DoesNotApply | ClaimVerdict::Inconclusive => "",
+    }
+}
+
+fn table(claim: &Claim) -> Table {
+    let figures = in_order(
+        claim
+            .results
+            .iter()
+            .flat_map(|result| &result.figures)
+            .map(|figure| (figure.name.as_str(), figure.unit.as_str())),
+    );
+    let titles: Vec<String> = figures
+        .iter()
+        .map(|(figure, unit)| format!("{}, {}{}", name(figure), name(unit), ideal(claim, figure)))
+        .collect();
+    let mut head = vec!["model", "verdict"];
+    head.extend(titles.iter().map(String::as_str));
+    head.push("why");
+    let last = head.len() - 1;
+    let mut table =
+        Table::new(format!("{}: figures and verdict by model", name(&claim.name)), &head)
+            .with_prose(&[last]);
+    for result in &claim.results {
+        let field = |(of, _): &(&str, &str)| -> Data {
+            let figure = result.figures.iter().find(|figure| figure.name == *of);
+            figure
+                .map_or_else(String::new, |figure| shown(figure, ideal(claim, of).is_empty()))
+                .into()
+        };
+        let mut row = vec![
+            name(&claims::name(claim, result)).into(),
+            Data::of(result.verdict.word()).class(format!("l {}", class(result.verdict))),
+        ];
+        row.extend(figures.iter().map(field));
+        row.push(reason(result.why.as_deref()).into());
+        table.rows.push(row);
+    }
+    table
+}

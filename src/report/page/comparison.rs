@@ -1,0 +1,115 @@
+//! Two runs side by side: every change with what its interval follows from.
+
+use super::{
+    charts,
+    parts::{Data, Figure, Picture, Table, name, reason},
+};
+use crate::{
+    compare::{Basis, Comparison, Pair, Shift},
+    record::{Presence, State},
+    report::{
+        count,
+        gate::{figure, label, share},
+        table::{series_name, word},
+    },
+};
+
+/// Why no small change is to be read off the page.
+pub(super) const PLAINLY: &str = "Separate runs cannot show small changes: measured one after the other instead of \
+     interleaved, the same program varies about 15 times as much (variance, measured on shared virtual machines of 2 \
+     CPUs). paceline gate interleaves both, and gives verdicts.";
+
+/// The greatest changes that the chart has room for.
+const SHOWN: usize = 30;
+
+/// The greatest changes as a chart, and all as a table.
+pub(super) fn figure_of(comparison: &Comparison, id: &str) -> Figure {
+    let mut rows: Vec<(&Pair, &Shift)> = comparison
+        .cells
+        .iter()
+        .flat_map(|pair| pair.shifts.iter().map(move |shift| (pair, shift)))
+        .collect();
+    rows.sort_by(|(_, a), (_, b)| b.share.abs().total_cmp(&a.share.abs()));
+    let bars: Vec<charts::Change> = rows
+        .iter()
+        .take(SHOWN)
+        .map(|(pair, shift)| charts::Change {
+            name: format!("{} {}", called(pair), label(shift.metric)),
+            share: shift.share,
+            interval: shift.lower.zip(shift.upper),
+            verdict: "",
+        })
+        .collect();
+    let mut table = Table::new(
+        "Every figure that both runs have, the greatest change first",
+        &["cell", "metric", "base", "head", "change", "interval", "it follows from"],
+    );
+    for (pair, shift) in rows {
+        let interval = match (shift.lower, shift.upper) {
+            (Some(lower), Some(upper)) => format!("{} to {}", share(lower), share(upper)),
+            _ => String::new(),
+        };
+        let basis = match shift.basis {
+            Basis::Processes => "processes of both, 95 %",
+            Basis::Intervals => "as far as both intervals allow",
+            Basis::Figures => "one figure each",
+        };
+        table.rows.push(vec![
+            called(pair).into(),
+            Data::of(label(shift.metric)).class("l"),
+            figure(shift.metric, Some(shift.base)).into(),
+            figure(shift.metric, Some(shift.head)).into(),
+            share(shift.share).into(),
+            interval.into(),
+            Data::of(basis).class("l"),
+        ]);
+    }
+    let shown = bars.len();
+    let caption = format!(
+        "How much more the head takes than the base, of each figure: + is worse, − is better. Lines are intervals. {}",
+        if table.rows.len() > shown {
+            format!("The {shown} greatest of {} changes.", table.rows.len())
+        } else {
+            String::new()
+        }
+    );
+    Figure {
+        id: id.into(),
+        title: "What changed".into(),
+        kind: "changes",
+        picture: Some(Picture::Bars(charts::changes("Changes from base to head", &bars, None))),
+        caption,
+        table,
+        open: false,
+    }
+}
+
+/// What has no change, and why.
+pub(super) fn without(comparison: &Comparison) -> Table {
+    let mut table =
+        Table::new("Cells without a change", &["cell", "base", "head", "why"]).with_prose(&[3]);
+    for pair in comparison.cells.iter().filter(|pair| pair.shifts.is_empty()) {
+        let of = |state: Option<State>| Data::of(state.map_or("absent", word)).class("l");
+        let why = match pair.presence {
+            Presence::Base => "the head does not have it".to_owned(),
+            Presence::Head => "the base does not have it".to_owned(),
+            Presence::Both => reason(pair.reason.as_deref()),
+        };
+        table.rows.push(vec![
+            called(pair).into(),
+            of(pair.base_state),
+            of(pair.head_state),
+            why.into(),
+        ]);
+    }
+    table
+}
+
+fn called(pair: &Pair) -> String {
+    name(&format!(
+        "{}/{}/{}",
+        pair.workload,
+        series_name(&pair.model, pair.workers),
+        count(pair.scale)
+    ))
+}

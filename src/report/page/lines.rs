@@ -1,0 +1,86 @@
+//! The cells of a workload as the lines of its charts: one for each model and number of workers.
+
+use std::collections::BTreeMap;
+
+use super::parts::name;
+use crate::{
+    models::MODELS,
+    record::{Cell, State},
+    report::table::{in_order, series_name},
+};
+
+/// One model with so many workers, over the scales.
+pub(super) struct Line<'a> {
+    /// What it is called: with its workers only where a model has several numbers of them here.
+    pub(super) name: String,
+    pub(super) model: &'a str,
+    pub(super) workers: Option<usize>,
+    /// Which colour, dash and marker it has: those of its model, in every chart.
+    pub(super) style: usize,
+    /// Its cells, by scale.
+    pub(super) cells: Vec<&'a Cell>,
+}
+
+impl<'a> Line<'a> {
+    /// Its cells that have figures.
+    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Cell> {
+        self.cells.iter().copied().filter(|cell| cell.state == State::Ok)
+    }
+
+    pub(super) fn at(&self, scale: usize) -> Option<&'a Cell> {
+        self.cells.iter().copied().find(|cell| cell.scale == scale)
+    }
+}
+
+/// The lines of `cells`, in the order of the registry of models; others behind, as they come.
+pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
+    let mut by_series: BTreeMap<(usize, &str, Option<usize>), Vec<&'a Cell>> = BTreeMap::new();
+    let mut others: Vec<&str> = Vec::new();
+    for cell in cells {
+        let style = style(&cell.model, &mut others);
+        by_series.entry((style, &cell.model, cell.workers)).or_default().push(cell);
+    }
+    let several =
+        |model: &str| by_series.keys().filter(|(_, other, _)| *other == model).count() > 1;
+    let line =
+        |((style, model, workers), cells): (&(usize, &'a str, Option<usize>), &Vec<&'a Cell>)| {
+            let mut cells = cells.clone();
+            cells.sort_by_key(|cell| cell.scale);
+            let shown = if several(model) { *workers } else { None };
+            Line {
+                name: name(&series_name(model, shown)),
+                model,
+                workers: *workers,
+                style: *style,
+                cells,
+            }
+        };
+    by_series.iter().map(line).collect()
+}
+
+/// The place of a model in the registry: its colour stays the same in every chart and report.
+pub(super) fn style<'a>(model: &'a str, others: &mut Vec<&'a str>) -> usize {
+    let known = MODELS.iter().position(|entry| entry.about.name == model);
+    known.unwrap_or_else(|| {
+        let place = others.iter().position(|other| *other == model).unwrap_or_else(|| {
+            others.push(model);
+            others.len() - 1
+        });
+        MODELS.len() + place
+    })
+}
+
+/// Of each model the line with the most workers: what charts over scales show.
+pub(super) fn widest<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<&'l Line<'a>> {
+    let most = |line: &&Line| {
+        lines.iter().filter(|other| other.model == line.model).all(|o| o.workers <= line.workers)
+    };
+    lines.iter().filter(most).collect()
+}
+
+/// Every scale, ascending.
+pub(super) fn scales(cells: &[&Cell]) -> Vec<usize> {
+    let mut all = in_order(cells.iter().map(|cell| cell.scale));
+    all.sort_unstable();
+    all
+}

@@ -1,0 +1,111 @@
+//! Which model, when: sentences on each workload with the figures that they follow from.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::parts::{Data, Table, name};
+use crate::{
+    advice::{Advice, AtScale, Figure, Series, advise},
+    record::{Cell, Estimate, Metric},
+    report::{
+        advice_in_short, count,
+        gate::{cut, figure},
+        long, rate,
+        table::series_name,
+    },
+};
+
+/// What to take for one workload.
+#[derive(Template)]
+#[template(path = "take.html")]
+pub(super) struct Take {
+    pub(super) workload: String,
+    /// The section with its charts.
+    pub(super) id: String,
+    pub(super) sentences: Vec<String>,
+    pub(super) table: Table,
+    /// What the sentences follow from; the charts mark its crossings.
+    pub(super) advice: Advice,
+}
+
+impl Take {
+    /// Of the cells of one workload.
+    pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
+        let owned: Vec<Cell> = cells.iter().map(|cell| (*cell).clone()).collect();
+        let advice = advise(&owned);
+        let sentences = advice_in_short(&advice, false).iter().map(|text| cut(text, 600)).collect();
+        Take { workload: name(workload), id, sentences, table: table(&advice), advice }
+    }
+}
+
+/// At each scale what is recommended, with its figures, and the best of each measure.
+fn table(advice: &Advice) -> Table {
+    let mut table = Table::new(
+        format!("{}: what to take at each scale, and its figures", name(&advice.workload)),
+        &[
+            "jobs at once",
+            "take",
+            "jobs per second",
+            "p99 latency",
+            "most memory",
+            "as good within the intervals or 5 %",
+        ],
+    )
+    .with_prose(&[5]);
+    for at in &advice.scales {
+        table.rows.push(row(at));
+    }
+    table
+}
+
+fn row(at: &AtScale) -> Vec<Data> {
+    let scale = Data::of(count(at.scale));
+    let Some(take) = at.recommended.first() else {
+        let why = if at.throughput.is_empty() { "no figure" } else { "not ranked" };
+        let best =
+            at.throughput.iter().map(|figure| figure.estimate.value).fold(f64::NAN, f64::max);
+        let best = if best.is_finite() { format!("up to {}", rate(best)) } else { String::new() };
+        return vec![scale, why.into(), best.into(), "".into(), "".into(), "".into()];
+    };
+    let of = |figures: &[Figure]| -> Option<Estimate> {
+        figures.iter().find(|figure| figure.series == take.series).map(|figure| figure.estimate)
+    };
+    let kept: Vec<String> =
+        at.keeping_up.iter().filter(|one| **one != take.series).map(called).collect();
+    let all = at.recommended.iter().map(|one| called(&one.series)).collect::<Vec<_>>();
+    vec![
+        scale,
+        Data::of(all.join(" or ")).class("best l"),
+        with_interval(of(&at.throughput), &rate),
+        with_interval(of(&at.p99), &nanoseconds),
+        with_interval(of(&at.memory), &bytes),
+        kept.join(", ").into(),
+    ]
+}
+
+fn called(series: &Series) -> String {
+    name(&series_name(&series.model, series.workers))
+}
+
+/// A figure with its interval behind it.
+pub(super) fn with_interval(of: Option<Estimate>, show: &dyn Fn(f64) -> String) -> Data {
+    match of {
+        Some(Estimate { value, lower, upper }) if value.is_finite() => {
+            let known = lower.is_finite() && upper.is_finite() && lower < upper;
+            let more =
+                if known { format!("{} to {}", show(lower), show(upper)) } else { String::new() };
+            Data { text: show(value), more, ..Data::default() }
+        }
+        _ => Data::default(),
+    }
+}
+
+pub(super) fn nanoseconds(ns: f64) -> String {
+    long(Duration::from_nanos(ns.clamp(0.0, 1e18) as u64))
+}
+
+/// `1.50 MiB`
+pub(super) fn bytes(bytes: f64) -> String {
+    figure(Metric::Memory, Some(bytes))
+}

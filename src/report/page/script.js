@@ -1,0 +1,123 @@
+"use strict";
+(() => {
+const page = document, root = page.documentElement;
+const all = (selector, within = page) => [...within.querySelectorAll(selector)];
+root.classList.add("js");
+
+// What is chosen, as it stands behind # in the address: only what differs from how the page opens.
+const state = new Map();
+const save = () => {
+  const text = [...state].filter(([, value]) => value !== "").map(([key, value]) =>
+    encodeURIComponent(key) + "=" + encodeURIComponent(value)).join("&");
+  history.replaceState(null, "", text ? "#?" + text : location.pathname + location.search);
+};
+const keep = (key, value) => { if (value) state.set(key, value); else state.delete(key); save(); };
+
+// Series: a box for each, which hides it in every chart of its section.
+for (const legend of all(".legend")) {
+  const section = legend.closest("section"), boxes = all("input[type=checkbox]", legend);
+  const show = () => {
+    const off = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
+    for (const series of all("[data-s]", section)) series.classList.toggle("off", off.has(series.dataset.s));
+    return [...off].join(",");
+  };
+  const changed = () => keep(section.id + ".off", show());
+  legend.addEventListener("change", changed);
+  legend.addEventListener("click", (event) => {
+    const set = event.target.dataset.set;
+    if (!set) return;
+    for (const box of boxes) box.checked = set === "all";
+    changed();
+  });
+  legend.restore = (value) => {
+    const off = new Set(value.split(","));
+    for (const box of boxes) box.checked = !off.has(box.value);
+    show();
+  };
+}
+
+// Axes: a chart that has a linear twin below it shows one or the other, by a button. Without a script the twin unfolds.
+for (const twin of all(".axes")) {
+  const chart = twin.previousElementSibling, linear = twin.querySelector(".chart");
+  const button = page.createElement("button");
+  const show = (isLinear) => {
+    chart.hidden = isLinear; linear.hidden = !isLinear;
+    button.textContent = isLinear ? "logarithmic axis" : "linear axis";
+    button.setAttribute("aria-pressed", String(isLinear));
+  };
+  button.type = "button"; button.className = "axis";
+  button.addEventListener("click", () => { show(linear.hidden); keep(twin.dataset.of, linear.hidden ? "" : "linear"); });
+  chart.after(linear, button);
+  twin.hidden = true;
+  button.dataset.of = twin.dataset.of;
+  button.restore = (value) => show(value === "linear");
+  show(false);
+}
+
+// Filters of long tables: every word must be found in the row.
+for (const filter of all(".filter")) {
+  const table = page.getElementById(filter.dataset.of), key = filter.dataset.of;
+  const rows = all("tbody tr", table), fields = all("[data-column]", filter), words = filter.querySelector("[type=search]");
+  const count = filter.querySelector("output");
+  let texts = null;
+  const show = () => {
+    texts ??= rows.map((row) => row.textContent.toLowerCase());
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const chosen = fields.filter((field) => field.value).map((field) => [Number(field.dataset.column), field.value]);
+    let shown = 0;
+    rows.forEach((row, index) => {
+      const fits = wanted.every((word) => texts[index].includes(word)) &&
+        chosen.every(([column, value]) => row.cells[column].textContent === value);
+      if (row.hidden === fits) row.hidden = !fits;
+      shown += fits;
+    });
+    count.textContent = shown + " of " + rows.length + " rows";
+  };
+  const changed = () => {
+    show();
+    keep(key, [words.value, ...fields.map((field) => field.value)].join("|").replace(/\|+$/, ""));
+  };
+  filter.addEventListener("input", changed);
+  filter.addEventListener("reset", () => setTimeout(changed));
+  filter.addEventListener("submit", (event) => event.preventDefault());
+  filter.restore = (value) => {
+    const values = value.split("|");
+    [words, ...fields].forEach((field, index) => { field.value = values[index] ?? ""; });
+    show();
+  };
+}
+
+// Tooltips: what a mark's title says, at the pointer, at once. The browser's own come late and not to touch.
+const tip = page.createElement("div");
+tip.id = "tip"; tip.hidden = true; tip.setAttribute("aria-hidden", "true");
+page.body.append(tip);
+const titled = (target) => {
+  const mark = target.closest?.("figure svg *");
+  const title = mark && [...mark.children].find((child) => child.tagName === "title");
+  return title ? title : mark?.dataset?.tip ? { textContent: mark.dataset.tip } : null;
+};
+const hint = (event) => {
+  const title = titled(event.target);
+  tip.hidden = !title;
+  if (!title) return;
+  tip.textContent = title.textContent;
+  const room = tip.getBoundingClientRect();
+  const x = Math.min(event.clientX + 14, innerWidth - room.width - 8);
+  const below = event.clientY + 18, y = below + room.height > innerHeight ? event.clientY - room.height - 10 : below;
+  tip.style.left = Math.max(8, x) + "px"; tip.style.top = Math.max(8, y) + "px";
+};
+page.addEventListener("pointermove", hint);
+page.addEventListener("pointerdown", hint);
+page.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+page.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
+
+// What the address says.
+if (location.hash.startsWith("#?")) {
+  for (const part of location.hash.slice(2).split("&")) {
+    const [key, value] = part.split("=").map((text) => { try { return decodeURIComponent(text); } catch { return ""; } });
+    const section = key.endsWith(".off") && page.getElementById(key.slice(0, -4));
+    const control = section ? section.querySelector(".legend") : all(".filter, button.axis").find((one) => one.dataset.of === key);
+    if (control?.restore && value) { state.set(key, value); control.restore(value); }
+  }
+}
+})();

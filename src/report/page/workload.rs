@@ -1,0 +1,340 @@
+//! The charts of one workload: throughput, latency, memory, CPU, speed-up, and where it stops to scale.
+
+use askama::Template;
+
+use super::{
+    charts,
+    lines::{Line, lines, scales, widest},
+    load,
+    overview::{bytes, nanoseconds},
+    parts::{Data, Figure, Picture, Table, name},
+    scaling, speed,
+};
+use crate::{
+    advice::{Advice, MARGIN, Measure},
+    job::Workload,
+    measure::Distribution,
+    record::{Cell, Estimate, State, bytes_per_job},
+    report::{count, rate, table::word},
+};
+
+/// The section of one workload.
+#[derive(Template)]
+#[template(path = "workload.html")]
+pub(super) struct Section {
+    about: String,
+    definition: String,
+    /// The lines' names and styles, for the boxes that switch them.
+    legend: Vec<Key>,
+    figures: Vec<Figure>,
+    /// Tables without a chart.
+    tables: Vec<Table>,
+}
+
+/// How a line is drawn.
+struct Key {
+    style: usize,
+    name: String,
+    swatch: String,
+}
+
+impl Section {
+    /// Of the cells of one workload, whose definition is `source`.
+    pub(super) fn of(
+        workload: &str,
+        source: Option<&str>,
+        id: &str,
+        cells: &[&Cell],
+        advice: &Advice,
+    ) -> Self {
+        let lines = lines(cells);
+        let widest = widest(&lines);
+        let about =
+            source.and_then(|source| Workload::parse(workload, source).ok()).map(|of| of.about);
+        let key = |line: &&Line| Key {
+            style: line.style,
+            name: name(line.model),
+            swatch: charts::swatch(line.style),
+        };
+        let mut figures = figures(cells, advice);
+        for figure in &mut figures {
+            figure.id = format!("{id}-{}", figure.kind);
+        }
+        let tables = [scaling::table(workload, &lines), crossings(advice)];
+        Section {
+            about: about.map_or_else(String::new, |about| crate::report::gate::cut(&about, 400)),
+            definition: source.map(super::definition).unwrap_or_default(),
+            legend: widest.iter().map(key).collect(),
+            figures,
+            tables: tables.into_iter().flatten().collect(),
+        }
+    }
+}
+
+/// Every chart that there is something for.
+pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
+    let lines = lines(cells);
+    let (widest, scales) = (widest(&lines), scales(cells));
+    let figures = [
+        Some(throughput(&lines, &widest, &scales, advice)),
+        speed::speed_up(&lines),
+        percentiles(&widest, &scales),
+        load::under_load(&widest),
+        cpu(&widest, &scales),
+        memory(&widest),
+    ];
+    figures.into_iter().flatten().collect()
+}
+
+/// Jobs a second over the scale. The table under it is the heat map: every cell with its state.
+fn throughput(lines: &[Line], widest: &[&Line], scales: &[usize], advice: &Advice) -> Figure {
+    let loaded = lines.iter().any(|line| line.cells.iter().any(|cell| cell.load.is_some()));
+    let unit = if loaded { "requests per second" } else { "jobs per second" };
+    let at = if loaded { "connections" } else { "jobs at once" };
+    let head: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
+    let head: Vec<&str> = std::iter::once("model").chain(head.iter().map(String::as_str)).collect();
+    let caption =
+        format!("{} for each model and number of {at}, and how each cell ended", capital(unit));
+    let mut table = Table::new(caption, &head);
+    let best = |scale: usize| {
+        let rates = lines.iter().filter_map(|line| figure(line.at(scale)?));
+        rates.map(|rate| rate.value).filter(|rate| rate.is_finite()).fold(0.0, f64::max)
+    };
+    let best: Vec<f64> = scales.iter().map(|scale| best(*scale)).collect();
+    for line in lines {
+        let fields = scales.iter().zip(&best).map(|(scale, best)| heat(line.at(*scale), *best));
+        table.rows.push(std::iter::once(line.name.clone().into()).chain(fields).collect());
+    }
+    let several = lines.len() > widest.len();
+    let only = if several { " Of each model the most workers; the table has all." } else { "" };
+    let bound = if charts::has_bound(widest) {
+        " The dotted line is what no model can exceed, by the definition's waits and this machine's cores."
+    } else {
+        ""
+    };
+    let crossings = advice.crossings.iter().any(|crossing| crossing.by == Measure::Throughput);
+    let crossed = if crossings {
+        " Shaded bands are where the best changes hands: somewhere between the two scales."
+    } else {
+        ""
+    };
+    let caption = format!(
+        "Higher is better. Bars are intervals.{bound}{crossed}{only} In the table shades follow the share of the best in a column."
+    );
+    Figure {
+        id: String::new(),
+        title: format!("{} over {at}", capital(unit)),
+        kind: "throughput",
+        picture: Some(Picture::Plot(charts::throughput(unit, at, widest, advice))),
+        caption,
+        table,
+        open: true,
+    }
+}
+
+pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
+    cell.jobs_per_second.filter(|_| cell.state == State::Ok)
+}
+
+/// A cell of the heat map: its figure, shaded by its share of the best of its column, or how it ended.
+fn heat(cell: Option<&Cell>, best: f64) -> Data {
+    let Some(cell) = cell else { return Data::default() };
+    let Some(jobs) = figure(cell) else {
+        let why = super::parts::reason(cell.reason.as_deref());
+        return Data {
+            text: word(cell.state).into(),
+            title: why,
+            class: word(cell.state).into(),
+            ..Data::default()
+        };
+    };
+    let share = if best > 0.0 { jobs.value / best } else { 0.0 };
+    let step = match share {
+        of if of >= 1.0 - MARGIN => 5,
+        of if of >= 0.8 => 4,
+        of if of >= 0.6 => 3,
+        of if of >= 0.4 => 2,
+        of if of >= 0.2 => 1,
+        _ => 0,
+    };
+    let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
+    let more = match half {
+        _ if cell.is_of_one_process() => "n=1".into(),
+        half if half.is_finite() => format!("±{half:.*}%", usize::from(half < 9.95)),
+        _ => String::new(),
+    };
+    let modes = if cell.modes.is_some() { " two modes" } else { "" };
+    let bound = cell.bound_jobs_per_second.filter(|bound| *bound > 0.0);
+    let title = bound.map_or_else(String::new, |bound| {
+        format!("{:.0} % of the bound", jobs.value / bound * 100.0)
+    });
+    Data { text: rate(jobs.value), more: more + modes, class: format!("heat h{step}"), title }
+}
+
+/// Latency by percentile, at the greatest scale that most models have.
+fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figure> {
+    let at = |scale: usize| -> Vec<(&Line, &Distribution)> {
+        let latency = |line: &'l Line<'a>| -> Option<(&Line, &Distribution)> {
+            let cell = line.at(scale).filter(|cell| cell.state == State::Ok)?;
+            Some((line, cell.latency.as_ref()?))
+        };
+        lines.iter().filter_map(|line| latency(line)).collect()
+    };
+    let most = scales.iter().map(|scale| at(*scale).len()).max().filter(|most| *most > 0)?;
+    let scale = scales.iter().copied().rev().find(|scale| at(*scale).len() * 2 >= most)?;
+    let of = at(scale);
+    let mut table = Table::new(
+        format!("Latency at {} at once", count(scale)),
+        &[
+            "model",
+            "jobs",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "service time p99",
+            "sleep late p50",
+        ],
+    );
+    for (line, latency) in &of {
+        let ns = |ns: u64| Data::of(nanoseconds(ns as f64));
+        let cell = line.at(scale);
+        let service = cell.and_then(|cell| cell.service_time.as_ref());
+        let late = cell.and_then(|cell| cell.timer_lateness.as_ref());
+        table.rows.push(vec![
+            line.name.clone().into(),
+            count(latency.count as usize).into(),
+            ns(latency.ns_p50),
+            ns(latency.ns_p90),
+            ns(latency.ns_p99),
+            ns(latency.ns_p999),
+            ns(latency.ns_max),
+            service.map_or_else(Data::default, |of| ns(of.ns_p99)),
+            late.map_or_else(Data::default, |of| ns(of.ns_p50)),
+        ]);
+    }
+    Some(Figure {
+        id: String::new(),
+        title: format!("Latency by percentile, {} at once", count(scale)),
+        kind: "latency",
+        picture: Some(Picture::Plot(charts::percentiles(&of))),
+        caption: "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in \
+                  a queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen."
+            .into(),
+        table,
+        open: false,
+    })
+}
+
+/// CPU time of a job over the scale.
+fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
+    let of = |cell: &Cell| cell.cpu_ns_per_job.filter(|ns| ns.is_finite() && *ns > 0.0);
+    if !lines.iter().any(|line| line.measured().any(|cell| of(cell).is_some())) {
+        return None;
+    }
+    let head: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
+    let head: Vec<&str> = std::iter::once("model").chain(head.iter().map(String::as_str)).collect();
+    let mut table = Table::new("CPU time per job", &head);
+    for line in lines {
+        let fields = scales.iter().map(|scale| {
+            let cell = line.at(*scale).filter(|cell| cell.state == State::Ok);
+            cell.and_then(of).map_or_else(Data::default, |ns| Data::of(nanoseconds(ns)))
+        });
+        table.rows.push(std::iter::once(line.name.clone().into()).chain(fields).collect());
+    }
+    Some(Figure {
+        id: String::new(),
+        title: "CPU time per job".into(),
+        kind: "cpu",
+        picture: Some(Picture::Plot(charts::cpu(lines))),
+        caption: "Lower is better: user and system time of the model's process, all its threads, for each job. Starting and \
+                  joining many jobs is shared among them, so that lines fall; where they rise, contention begins."
+            .into(),
+        table,
+        open: false,
+    })
+}
+
+/// What a job adds to memory: the slope over the scales.
+fn memory(lines: &[&Line]) -> Option<Figure> {
+    let mut table = Table::new(
+        "Memory",
+        &["model", "per job", "before the first batch", "added by the greatest", "greatest scale"],
+    );
+    let mut bars: Vec<(String, usize, f64)> = Vec::new();
+    for line in lines {
+        let of: Vec<&Cell> = line.measured().collect();
+        let Some(last) = of
+            .iter()
+            .rev()
+            .find(|cell| cell.resources.is_some_and(|used| used.rss_bytes.is_some()))
+        else {
+            continue;
+        };
+        let used = last.resources.unwrap_or_default();
+        let slope = bytes_per_job(&of);
+        bars.extend(slope.map(|slope| (line.name.clone(), line.style, slope)));
+        let shown =
+            |value: Option<u64>| value.map_or_else(String::new, |value| bytes(value as f64));
+        table.rows.push(vec![
+            line.name.clone().into(),
+            slope.map_or_else(|| "too little to tell".into(), bytes).into(),
+            shown(used.rss_bytes).into(),
+            shown(used.rss_bytes_added).into(),
+            count(last.scale).into(),
+        ]);
+    }
+    if table.rows.is_empty() {
+        return None;
+    }
+    bars.sort_by(|a, b| a.2.total_cmp(&b.2));
+    Some(Figure {
+        id: String::new(),
+        title: "Memory per job".into(),
+        kind: "memory",
+        picture: (!bars.is_empty()).then(|| Picture::Bars(charts::memory(&bars))),
+        caption: "Lower is better: how much more is resident in the model's process for each job in flight, as the slope over \
+                  the scales. Memory of the kernel, such as socket buffers, is not in it."
+            .into(),
+        table,
+        open: bars.is_empty(),
+    })
+}
+
+/// Where the best changes hands, in words.
+fn crossings(advice: &Advice) -> Option<Table> {
+    let mut table = Table::new(
+        "Where the best changes hands",
+        &["by", "ahead up to", "scale", "ahead from", "scale", "how it is known"],
+    );
+    let all = |series: &[crate::advice::Series]| {
+        let names: Vec<String> = series
+            .iter()
+            .map(|one| name(&crate::report::table::series_name(&one.model, one.workers)))
+            .collect();
+        Data::of(super::parts::listed(&names, 6)).class("l w")
+    };
+    for crossing in &advice.crossings {
+        let by = if crossing.by == Measure::P99 { "p99 latency" } else { "throughput" };
+        let how = if crossing.overtaken {
+            "the intervals tell them apart"
+        } else {
+            "those before have no figure there"
+        };
+        table.rows.push(vec![
+            by.into(),
+            all(&crossing.ahead),
+            count(crossing.up_to).into(),
+            all(&crossing.then),
+            count(crossing.from).into(),
+            Data::of(how).class("l"),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,197 @@
+//! The Universal Scalability Law: what contention and coherency cost, fitted to throughput over scale or workers.
+
+mod fit;
+#[cfg(test)]
+mod tests;
+
+use std::iter;
+
+use fit::Law;
+
+use super::sorted;
+use crate::job::mix;
+
+/// Fewer distinct loads than these are not fitted: three parameters go through few points whatever they are.
+pub const USL_POINTS: usize = 6;
+/// A law that explains less of how throughput varies than this share is refused.
+const LEAST_R_SQUARED: f64 = 0.9;
+/// How many samples the intervals are drawn from.
+const SAMPLES: usize = 400;
+/// The share of all cases in which an interval is to cover the truth.
+const LEVEL: f64 = 0.95;
+
+/// A law that fits: X(N) = λN / (1 + σ(N − 1) + κN(N − 1)) (Gunther, "A Simple Capacity Model of Massively Parallel
+/// Transaction Systems", 1993, and "Guerrilla Capacity Planning", 2007).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usl {
+    /// λ: throughput of one job, or one worker, on its own. In the unit of the throughput.
+    pub lambda: Fitted,
+    /// σ: contention, the share of the work that goes one at a time. From 0 to 1.
+    pub sigma: Fitted,
+    /// κ: coherency, what each pair costs that must agree. 0 or more.
+    pub kappa: Fitted,
+    /// Where throughput is greatest; none where it never falls, or falls from the beginning.
+    pub peak: Option<Peak>,
+    /// The share of the variance of throughput that the law explains, from 0.9 to 1.
+    pub r_squared: f64,
+    /// The greatest load that was measured: what is said of more is a prediction.
+    pub measured_to: f64,
+}
+
+/// A parameter and its interval of 95 %.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fitted {
+    /// Its value.
+    pub value: f64,
+    /// The lower end.
+    pub lower: f64,
+    /// The upper end.
+    pub upper: f64,
+}
+
+/// Where throughput is greatest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// The load, √((1 − σ) / κ). The upper end of its interval is infinite where the data cannot rule out that there is no
+    /// peak.
+    pub at: Fitted,
+    /// The throughput there.
+    pub throughput: Fitted,
+}
+
+impl Usl {
+    /// The throughput that the law foretells at load `n`.
+    #[must_use]
+    pub fn throughput(&self, n: f64) -> f64 {
+        let law =
+            Law { lambda: self.lambda.value, sigma: self.sigma.value, kappa: self.kappa.value };
+        law.throughput(n)
+    }
+}
+
+/// Fits the law to `points` of load and throughput, by least squares with 0 ≤ σ ≤ 1, κ ≥ 0 and λ > 0.
+///
+/// The squares are those of throughput itself, as in the published fits, so that points of much throughput weigh most.
+///
+/// Intervals come from a wild bootstrap: each residual stays with its point and changes its sign by chance (Wu, 1986),
+/// after it was divided by 1 − leverage, as in HC3 of `MacKinnon` and White (1985). Points drawn with replacement would
+/// often leave too few distinct loads for three parameters, and residuals that are dealt to other points would take
+/// noise at 10 000 jobs for noise at 1. The ends are where the middle 95 % of the samples end, moved apart by the ratio of
+/// Student's t to the normal distribution, for samples of few points spread too little. The same points give the same
+/// intervals.
+///
+/// # Errors
+///
+/// A sentence on why there is no law to be had: fewer than 6 distinct loads, a load or a throughput that is not a
+/// positive number, throughput that falls from the first load on, or a law that explains less than 90 % of the variance.
+pub fn usl(points: &[(f64, f64)]) -> Result<Usl, String> {
+    check(points)?;
+    let law =
+        fit::best(points, None).ok_or("no law comes near these points: measure more scales")?;
+    let r_squared = r_squared(points, law);
+    // Compared so that what is not a number is refused too.
+    if r_squared.is_nan() || r_squared < LEAST_R_SQUARED {
+        let share = (100.0 * r_squared.max(0.0)).floor();
+        return Err(format!(
+            "the law explains {share} % of how throughput varies, and at least 90 % are asked for: do not predict by it"
+        ));
+    }
+    if law.sigma >= 1.0 {
+        return Err(
+            "throughput does not rise from the first load on: there is no scaling to fit a law to"
+                .into(),
+        );
+    }
+    let samples = samples(points, law);
+    if samples.len() < SAMPLES * 9 / 10 {
+        return Err("the points do not settle the law: measure more scales, or more rounds".into());
+    }
+    let spread = spread(points.len());
+    let fitted = |of: fn(&Law) -> f64, least: f64, most: f64| {
+        interval(of(&law), &samples.iter().map(of).collect::<Vec<_>>(), spread, least, most)
+    };
+    let peak = law.peak().map(|at| Peak {
+        at: interval(
+            at,
+            &samples.iter().map(|law| law.peak().unwrap_or(f64::INFINITY)).collect::<Vec<_>>(),
+            spread,
+            0.0,
+            f64::INFINITY,
+        ),
+        throughput: interval(
+            law.throughput(at),
+            &samples.iter().map(Law::most).collect::<Vec<_>>(),
+            spread,
+            0.0,
+            f64::INFINITY,
+        ),
+    });
+    Ok(Usl {
+        lambda: fitted(|law| law.lambda, 0.0, f64::INFINITY),
+        sigma: fitted(|law| law.sigma, 0.0, 1.0),
+        kappa: fitted(|law| law.kappa, 0.0, f64::INFINITY),
+        peak,
+        r_squared,
+        measured_to: points.iter().map(|(n, _)| *n).fold(0.0, f64::max),
+    })
+}
+
+fn check(points: &[(f64, f64)]) -> Result<(), String> {
+    let positive = |value: f64| value.is_finite() && value > 0.0;
+    if let Some((n, x)) = points.iter().find(|(n, x)| !positive(*n) || !positive(*x)) {
+        return Err(format!(
+            "a throughput of {x} at a load of {n} is in no law: both must be positive numbers"
+        ));
+    }
+    let mut loads = sorted(&points.iter().map(|(n, _)| *n).collect::<Vec<_>>());
+    loads.dedup();
+    if loads.len() < USL_POINTS {
+        return Err(format!(
+            "{} distinct loads are too few for three parameters: measure at least {USL_POINTS}",
+            loads.len()
+        ));
+    }
+    Ok(())
+}
+
+/// 1 less the share of the variance that is left.
+fn r_squared(points: &[(f64, f64)], law: Law) -> f64 {
+    let mean = points.iter().map(|(_, x)| x).sum::<f64>() / points.len() as f64;
+    let all: f64 = points.iter().map(|(_, x)| (x - mean).powi(2)).sum();
+    1.0 - law.squares(points) / all
+}
+
+/// Laws of points that chance might have given instead.
+fn samples(points: &[(f64, f64)], law: Law) -> Vec<Law> {
+    let leverages = law.leverages(points);
+    let residual = |(&(n, x), leverage): (&(f64, f64), f64)| {
+        // A point that alone decides a parameter has no residual to speak of.
+        (x - law.throughput(n)) / (1.0 - leverage).max(0.1)
+    };
+    let residuals: Vec<f64> = points.iter().zip(leverages).map(residual).collect();
+    let mut signs = iter::successors(Some(mix(points.len() as u64)), |state| Some(mix(*state)));
+    let drawn = (0..SAMPLES).filter_map(|_| {
+        let moved = |(&(n, _), residual): (&(f64, f64), &f64)| {
+            let up = signs.next().is_some_and(|state| state >> 63 == 0);
+            (n, law.throughput(n) + if up { *residual } else { -residual })
+        };
+        let points: Vec<(f64, f64)> = points.iter().zip(&residuals).map(moved).collect();
+        fit::best(&points, Some(law))
+    });
+    drawn.collect()
+}
+
+/// By how much Student's t of `count` points and three parameters spreads wider than the normal distribution.
+fn spread(count: usize) -> f64 {
+    let both = f64::midpoint(1.0, LEVEL);
+    super::t::t_quantile(both, count as f64 - 3.0) / super::t::t_quantile(both, 1e6)
+}
+
+/// Where the middle of `samples` ends, moved away from `value` by `spread`, within what is possible.
+fn interval(value: f64, samples: &[f64], spread: f64, least: f64, most: f64) -> Fitted {
+    let samples = sorted(samples);
+    let at = |share: f64| samples[(share * (samples.len() - 1) as f64).round() as usize];
+    let tail = (1.0 - LEVEL) / 2.0;
+    let moved = |end: f64| (value + spread * (end - value)).clamp(least, most);
+    Fitted { value, lower: moved(at(tail).min(value)), upper: moved(at(1.0 - tail).max(value)) }
+}

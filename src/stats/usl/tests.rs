@@ -1,0 +1,195 @@
+//! Published fits, laws that were planted, and points without a law.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// SPEC SDM91 on a Sun `SPARCcenter` 2000: scripts an hour over simulated users (Gunther, "Guerrilla Capacity Planning",
+/// 2007, from results that SPEC published in 1994).
+const SDM91: [(f64, f64); 7] = [
+    (1.0, 64.9),
+    (18.0, 995.9),
+    (36.0, 1652.4),
+    (72.0, 1853.2),
+    (108.0, 1828.9),
+    (144.0, 1775.0),
+    (216.0, 1702.2),
+];
+
+/// Ray tracing on an SGI Origin 2000: intersections a second over processors (the same book, from BRL-CAD).
+const RAYTRACER: [(f64, f64); 11] = [
+    (1.0, 20.0),
+    (4.0, 78.0),
+    (8.0, 130.0),
+    (12.0, 170.0),
+    (16.0, 190.0),
+    (20.0, 200.0),
+    (24.0, 210.0),
+    (28.0, 230.0),
+    (32.0, 260.0),
+    (48.0, 280.0),
+    (64.0, 310.0),
+];
+
+/// Throughput of 1 to 32 clients of a Cisco benchmark (Schwartz, "Practical Scalability Analysis with the Universal
+/// Scalability Law", 2015).
+const CISCO: [f64; 32] = [
+    955.16, 1878.91, 2688.01, 3548.68, 4315.54, 5130.43, 5931.37, 6531.08, 7219.8, 7867.61,
+    8278.71, 8646.7, 9047.84, 9426.55, 9645.37, 9897.24, 10097.6, 10240.5, 10532.39, 10798.52,
+    11151.43, 11518.63, 11806.0, 12089.37, 12075.41, 12177.29, 12211.41, 12158.93, 12155.27,
+    12118.04, 12140.4, 12074.39,
+];
+
+#[track_caller]
+fn near(found: f64, published: f64, digits: f64) {
+    assert!((found / published - 1.0).abs() < digits, "{found}, published {published}");
+}
+
+/// Figures: README of the R package `usl` 3.0.4 (S. Möding), and its test `peak-scalability.R`.
+#[test]
+fn the_fit_of_sdm91_is_the_published_one() {
+    let law = usl(&SDM91).unwrap();
+    near(law.lambda.value, 89.995_233_0, 1e-6);
+    near(law.sigma.value, 0.027_728_5, 1e-5);
+    near(law.kappa.value, 0.000_104_4, 1e-3);
+    let peak = law.peak.unwrap();
+    near(peak.at.value, 96.51956, 1e-6);
+    near(peak.throughput.value, 1884.0, 5e-4);
+    near(law.lambda.value / law.sigma.value, 3246.0, 5e-4);
+}
+
+/// Figures: `confint.R` of the same package, on the first six rows.
+#[test]
+fn the_fit_of_the_ray_tracer_is_the_published_one() {
+    let law = usl(&RAYTRACER[..6]).unwrap();
+    near(law.lambda.value, 20.85605, 1e-6);
+    near(law.sigma.value, 0.02444, 5e-4);
+    near(law.kappa.value, 0.00163, 5e-3);
+}
+
+/// The vignette of the same package says that there is no coherency in all rows, and no peak.
+#[test]
+fn a_law_at_the_bound_of_coherency_has_no_peak() {
+    let law = usl(&RAYTRACER).unwrap();
+    assert!(law.kappa.value.abs() < 1e-12 && law.peak.is_none(), "{law:?}");
+    assert!(law.kappa.upper > 0.0, "and the true one might be above 0");
+}
+
+/// Figures: the tests of `usl4j` and of the crate `usl` (C. Hale).
+#[test]
+fn the_fit_of_the_cisco_benchmark_is_the_published_one() {
+    let points: Vec<(f64, f64)> = (1..=32).map(f64::from).zip(CISCO).collect();
+    let law = usl(&points).unwrap();
+    near(law.lambda.value, 995.6486, 1e-5);
+    near(law.sigma.value, 0.026_715_91, 1e-5);
+    near(law.kappa.value, 7.690_945e-4, 1e-5);
+    near(law.throughput(20.0), 11_063.633_101_824_058, 1e-5);
+}
+
+#[test]
+fn the_same_points_give_the_same_intervals_in_any_unit() {
+    let found = usl(&SDM91).unwrap();
+    assert_eq!(found, usl(&SDM91).unwrap());
+    let faster = usl(&SDM91.map(|(n, x)| (n, 1024.0 * x))).unwrap();
+    near(faster.sigma.upper, found.sigma.upper, 1e-6);
+    near(faster.peak.unwrap().at.upper, found.peak.unwrap().at.upper, 1e-6);
+    near(faster.lambda.upper, 1024.0 * found.lambda.upper, 1e-6);
+}
+
+/// A law of 8 loads with noise, of equal size or in proportion.
+fn noisy(seed: u64, in_proportion: bool) -> Vec<(f64, f64)> {
+    let truth = Law { lambda: 100.0, sigma: 0.05, kappa: 0.001 };
+    let noise = super::super::series(super::super::Kind::White, 8, seed);
+    let loads = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+    let point = |(n, noise): (f64, f64)| {
+        let x = truth.throughput(n);
+        (n, x + noise * if in_proportion { 0.03 * x } else { 20.0 })
+    };
+    loads.into_iter().zip(noise).map(point).collect()
+}
+
+#[test]
+fn intervals_cover_the_truth_about_as_often_as_they_say() {
+    for in_proportion in [false, true] {
+        let mut covered = [0; 4];
+        let mut fitted = 0;
+        for seed in 0..100 {
+            let Ok(law) = usl(&noisy(seed, in_proportion)) else { continue };
+            fitted += 1;
+            let peak = law.peak.unwrap().at;
+            let truths = [
+                (law.lambda, 100.0),
+                (law.sigma, 0.05),
+                (law.kappa, 0.001),
+                (peak, 0.95_f64.sqrt() / 0.001_f64.sqrt()),
+            ];
+            for (covered, (of, truth)) in covered.iter_mut().zip(truths) {
+                *covered += u32::from(of.lower <= truth && truth <= of.upper);
+            }
+        }
+        // Of 300: 292, 295, 281 and 285 with noise of equal size; 299, 294, 288 and 289 with noise in proportion.
+        assert!(fitted >= 95, "{fitted}");
+        assert!(
+            covered.iter().all(|covered| *covered * 100 >= 88 * fitted),
+            "{covered:?} of {fitted}"
+        );
+        assert!(
+            covered.iter().any(|covered| *covered < fitted),
+            "intervals that always cover say nothing"
+        );
+    }
+}
+
+#[test]
+fn what_has_no_law_is_refused_with_the_reason() {
+    let refused = |points: &[(f64, f64)]| usl(points).unwrap_err();
+    assert!(refused(&SDM91[..5]).starts_with("5 distinct loads are too few"));
+    let twice: Vec<(f64, f64)> = SDM91[..4].iter().chain(&SDM91[..4]).copied().collect();
+    assert!(
+        refused(&twice).starts_with("4 distinct loads are too few"),
+        "the same load twice is one"
+    );
+    for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+        let mut points = SDM91;
+        points[3].1 = bad;
+        assert!(refused(&points).contains("must be positive numbers"));
+        points[3] = (bad, 1.0);
+        assert!(refused(&points).contains("must be positive numbers"));
+    }
+    let zigzag: Vec<(f64, f64)> =
+        (1..12).map(|n| (f64::from(n), if n % 2 == 0 { 900.0 } else { 100.0 })).collect();
+    assert!(refused(&zigzag).contains("% of how throughput varies"));
+    let falling: Vec<(f64, f64)> = (1..10).map(|n| (f64::from(n), 100.0 / f64::from(n))).collect();
+    assert!(refused(&falling).starts_with("throughput does not rise"), "{}", refused(&falling));
+    let flat: Vec<(f64, f64)> = (1..10).map(|n| (f64::from(n), 100.0)).collect();
+    assert!(usl(&flat).is_err());
+    let huge: Vec<(f64, f64)> = SDM91.iter().map(|(n, x)| (*n, x * 1e305)).collect();
+    assert!(usl(&huge).is_err(), "squares past what floats hold");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_planted_law_is_found(lambda in 1e-3..1e7_f64, sigma in 0.0..0.6_f64, kappa in 1e-6..0.05_f64) {
+        let truth = Law { lambda, sigma, kappa };
+        let points: Vec<(f64, f64)> =
+            (0..10).map(|power| 2_f64.powi(power)).map(|n| (n, truth.throughput(n))).collect();
+        let law = fit::best(&points, None).unwrap();
+        prop_assert!((law.lambda / lambda - 1.0).abs() < 1e-4, "{law:?}");
+        prop_assert!((law.sigma - sigma).abs() < 1e-4 && (law.kappa / kappa - 1.0).abs() < 1e-2, "{law:?}");
+    }
+
+    #[test]
+    fn whatever_the_points_a_law_is_within_its_bounds_or_refused(
+        points in proptest::collection::vec((1.0..1e4_f64, 1e-3..1e9_f64), 0..14)
+    ) {
+        if let Ok(law) = usl(&points) {
+            for of in [law.lambda, law.sigma, law.kappa] {
+                prop_assert!(of.lower <= of.value && of.value <= of.upper && of.value.is_finite(), "{law:?}");
+            }
+            prop_assert!(law.lambda.value > 0.0 && law.sigma.lower >= 0.0 && law.sigma.upper <= 1.0);
+            prop_assert!(law.kappa.lower >= 0.0 && law.r_squared >= 0.9 && law.r_squared <= 1.0);
+        }
+    }
+}

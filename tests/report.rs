@@ -1,0 +1,276 @@
+//! The report as its readers get it: one file that needs nothing else, whatever is in the record.
+
+mod sample_claims;
+mod sample_gate;
+mod sample_run;
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::Path,
+    process::{Command, Output},
+    slice,
+};
+
+use paceline::{
+    history::series,
+    record::{Gate, Record, State},
+    report::{Charts, Sources, page},
+};
+use regex::Regex;
+
+fn page_of(record: &Record) -> String {
+    page(&Sources { records: slice::from_ref(record), ..Sources::default() })
+}
+
+/// Every page that is looked at, with what it is of.
+fn pages() -> Vec<(&'static str, String)> {
+    let record = sample_run::record();
+    let mut one_scale = record.clone();
+    one_scale.cells.retain(|cell| cell.scale == 10);
+    let mut one_model = record.clone();
+    one_model.cells.retain(|cell| cell.model == "tokio");
+    let mut empty = record.clone();
+    empty.cells.clear();
+    let gate: Gate = sample_gate::sample();
+    let claims = sample_claims::sample();
+    let two = [record.clone(), elsewhere()];
+    let past = series(&two, slice::from_ref(&gate));
+    let several = Sources {
+        records: &two,
+        gates: slice::from_ref(&gate),
+        claims: slice::from_ref(&claims),
+        history: &past,
+        left_out: &["results/<b>old</b> has schema 9".to_owned()],
+    };
+    vec![
+        ("a run", page_of(&record)),
+        ("hostile texts", page_of(&sample_run::hostile())),
+        ("refusals only", page_of(&sample_run::only_refused())),
+        ("no intervals", page_of(&sample_run::without_intervals())),
+        ("no numbers", page_of(&sample_run::not_finite())),
+        ("one scale", page_of(&one_scale)),
+        ("one model", page_of(&one_model)),
+        ("no cell", page_of(&empty)),
+        ("everything", page(&several)),
+    ]
+}
+
+/// The sample, as if another machine had run it a day later, and slower.
+fn elsewhere() -> Record {
+    let mut other = sample_run::record();
+    other.run.id.push_str("-elsewhere");
+    other.run.started = other.run.started.replace("11-25", "11-26");
+    other.run.fingerprint.hash = "0123456789abcdef".into();
+    other.run.fingerprint.kernel = "Linux 7.0".into();
+    for cell in &mut other.cells {
+        for ns in &mut cell.rounds_ns {
+            *ns += *ns / 10;
+        }
+    }
+    other
+}
+
+fn found<'t>(pattern: &str, text: &'t str) -> Vec<&'t str> {
+    let pattern = Regex::new(pattern).expect("it is one");
+    pattern.captures_iter(text).map(|found| found.get(1).expect("it is found").as_str()).collect()
+}
+
+#[test]
+fn a_page_refers_to_nothing_but_itself() {
+    for (what, page) in pages() {
+        let ids = found(r#" id="([^"]*)""#, &page);
+        let unique: HashSet<&str> = ids.iter().copied().collect();
+        assert_eq!(ids.len(), unique.len(), "{what}: ids are unique");
+        for target in found(r##"href="#([^"]*)""##, &page) {
+            assert!(unique.contains(target), "{what}: #{target} is there");
+        }
+        let others = found(r#"(?:src|href|action)\s*=\s*"([^#"][^"]*)""#, &page);
+        assert_eq!(others, ["data:,"], "{what}: nothing is loaded");
+        assert!(!page.contains("url("), "{what}");
+        assert!(!page.contains("@import"), "{what}");
+    }
+}
+
+#[test]
+fn no_word_of_a_record_becomes_a_tag_or_turns_the_text() {
+    for (what, page) in pages() {
+        assert_eq!(page.matches("<script").count(), 1, "{what}: the page's own script");
+        assert!(!page.contains("<b>"), "{what}");
+        let turns = |c: &char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{7}' | '\u{1b}');
+        assert_eq!(page.chars().find(turns), None, "{what}");
+        let longest = page.split(['<', '>', ' ', '\n', '"']).map(str::len).max();
+        assert!(longest < Some(2_000), "{what}: a word of {longest:?} bytes");
+    }
+}
+
+#[test]
+fn pictures_are_well_formed_and_named() {
+    for (what, page) in pages() {
+        let pictures = found(r"(?s)(<svg .*?</svg>)", &page);
+        assert!(!pictures.is_empty() || what == "no cell" || what == "refusals only", "{what}");
+        for svg in pictures {
+            assert!(!svg.contains("NaN") && !svg.contains("inf,"), "{what}: {svg}");
+            let parsed = roxmltree::Document::parse(svg);
+            let parsed = parsed.unwrap_or_else(|error| panic!("{what}: {error} in {svg}"));
+            let root = parsed.root_element();
+            let has = |name: &str| root.children().any(|child| child.tag_name().name() == name);
+            let decorative = root.attribute("aria-hidden") == Some("true");
+            assert!(decorative || (has("title") && has("desc")), "{what}: {svg}");
+        }
+    }
+}
+
+#[test]
+fn every_cell_without_a_figure_is_there_with_its_reason() {
+    let record = sample_run::record();
+    let page = page_of(&record);
+    let escape =
+        |text: &str| text.replace('&', "&#38;").replace('<', "&#60;").replace('\'', "&#39;");
+    let without: Vec<_> = record.cells.iter().filter(|cell| cell.state != State::Ok).collect();
+    assert!(without.len() > 8);
+    for cell in &without {
+        let reason = escape(cell.reason.as_deref().unwrap());
+        assert!(page.contains(&reason), "{reason}");
+    }
+    let table = page.split("Every cell without a figure, and why").nth(2).unwrap();
+    let rows = table.split("</table>").next().unwrap().matches("<tr>").count();
+    assert_eq!(rows, without.len() + 1);
+    assert!(page_of(&sample_run::only_refused()).contains("No cell has a figure"));
+}
+
+#[test]
+fn runs_of_two_machines_are_compared_under_a_warning() {
+    let two = [sample_run::record(), elsewhere()];
+    let page = page(&Sources { records: &two, ..Sources::default() });
+    assert!(page.contains("These runs are of different machines or builds"));
+    assert!(page.contains("The machines differ in kernel (Linux 6.12, Linux 7.0)"));
+    assert!(page.contains("What changed"));
+}
+
+#[test]
+fn a_page_is_the_same_for_the_same_record_and_small() {
+    let record = sample_run::record();
+    let page = page_of(&record);
+    assert!(page == page_of(&record));
+    // 200 cells are to fit into 600 KB, and this has 119.
+    assert!(page.len() < 360_000, "{} bytes", page.len());
+    let script = page.split("<script>").nth(1).and_then(|rest| rest.split("</script>").next());
+    assert!(script.is_some_and(|script| script.len() < 20_000));
+}
+
+#[test]
+fn what_a_page_says_follows_from_the_record() {
+    let page = page_of(&sample_run::record());
+    for said in [
+        "Which model, when",
+        "At 10 jobs at once: a handful of threads is enough",
+        "the Universal Scalability Law",
+        "Speed-up over workers",
+        "p99 latency over the offered rate",
+        "Latency by percentile",
+        "Memory per job",
+        "paceline run sleep --model tokio --scale 1000 --workers 8 --rounds 3 --seed 42",
+        "seed 42",
+        "5a3c1e0f9b7d2468",
+    ] {
+        assert!(page.contains(said), "no {said:?}");
+    }
+}
+
+#[test]
+fn each_chart_is_a_picture_of_its_own() {
+    let charts = Charts::of(&sample_run::record());
+    assert!(charts.names().contains(&"sleep/throughput"), "{:?}", charts.names());
+    for name in charts.names() {
+        let svg = charts.svg(name).unwrap();
+        let parsed = roxmltree::Document::parse(&svg).unwrap();
+        assert_eq!(parsed.root_element().tag_name().name(), "svg");
+    }
+    assert!(charts.svg("sleep/nothing").is_none());
+    match charts.png("sleep/throughput", 600).unwrap() {
+        Ok(png) => assert_eq!(&png[1..4], b"PNG"),
+        Err(why) => assert!(why.contains("install one"), "{why}"),
+    }
+}
+
+fn report(results: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.arg("report").args(arguments).arg("--out").arg(results).current_dir(results);
+    command.output().expect("it starts")
+}
+
+/// What is said on standard error, if the exit code is this.
+fn said(output: &Output, code: i32) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert_eq!(text.lines().count(), usize::from(code != 0), "one sentence: {text}");
+    text
+}
+
+#[test]
+fn the_newest_run_is_reported_where_none_is_named() {
+    let results = tempfile::tempdir().unwrap();
+    let folder = sample_run::write(&sample_run::record(), results.path());
+    let output = report(results.path(), &[]);
+    said(&output, 0);
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("report.html"));
+    let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let output = report(results.path(), &[&name, "-o", "-"]);
+    assert!(output.stdout.starts_with(b"<!doctype html>"));
+    let output = report(results.path(), &[&name, "--format", "md"]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("###"));
+    let output = report(results.path(), &[&name, "--format", "svg", "--chart", "cpu/speed-up"]);
+    said(&output, 0);
+    assert!(results.path().join("cpu-speed-up.svg").exists());
+}
+
+#[test]
+fn a_wrong_request_gets_one_sentence_and_leaves_nothing_behind() {
+    let results = tempfile::tempdir().unwrap();
+    assert!(said(&report(results.path(), &[]), 2).contains("there is no run in"));
+    let folder = sample_run::write(&sample_run::record(), results.path());
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    for (arguments, code, sentence) in [
+        (vec!["nowhere"], 2, "name a folder that has one of run.json"),
+        (vec![name, name, "--format", "csv"], 2, "name one"),
+        (vec![name, "--format", "svg"], 2, "name a chart with --chart"),
+        (
+            vec![name, "--format", "svg", "--chart", "sleep/hat"],
+            2,
+            "its charts are sleep/throughput",
+        ),
+        (vec![name, "--chart", "sleep/throughput"], 2, "--chart goes with"),
+        (vec![name, "-o", "missing/folder/page.html"], 1, "choose another place with -o"),
+        (vec![name, "-o", "/dev/full"], 1, "cannot write"),
+    ] {
+        let text = said(&report(results.path(), &arguments), code);
+        assert!(text.contains(sentence), "{arguments:?}: {text}");
+    }
+    let output = report(results.path(), &[name, "--format", "pdf"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("choose one of html, svg, png"));
+    let left: Vec<_> = fs::read_dir(results.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
+    let results = tempfile::tempdir().unwrap();
+    let folder = sample_run::write(&sample_run::record(), results.path());
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let cells = folder.join("cells.jsonl");
+    let text = fs::read_to_string(&cells).unwrap();
+    fs::write(&cells, &text[..text.len() - 40]).unwrap();
+    said(&report(results.path(), &[name]), 0);
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("118 cells"), "the torn one is missing");
+    fs::write(&cells, text.replacen("{\"workload\"", "{workload", 1)).unwrap();
+    assert!(said(&report(results.path(), &[name]), 2).contains("cells.jsonl:1:"));
+    fs::write(&cells, &text).unwrap();
+    let run = fs::read_to_string(folder.join("run.json")).unwrap();
+    fs::write(folder.join("run.json"), run.replacen("\"schema\": 1", "\"schema\": 9", 1)).unwrap();
+    assert!(said(&report(results.path(), &[name]), 2).contains("use a newer paceline"));
+}
