@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
+    Kind,
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
     lab::SEQUENTIAL,
 };
 use crate::{machine::cores, record::ClaimVerdict};

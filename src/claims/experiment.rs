@@ -1,12 +1,12 @@
 //! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
 //! here.
 
-use super::{connections, cpu, lab::Lab, looping, making, simple, waiting};
+use super::{Kind, connections, cpu, lab::Lab, looping, making, simple, waiting};
 use crate::{
     job::did_you_mean,
     machine::cores,
     measure::{Distribution, HostError},
-    models::{About, Driver, Task, Width},
+    models::About,
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
 };
@@ -155,54 +155,6 @@ pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, 
     distribution.ok_or_else(missing)
 }
 
-/// How a model runs jobs, as far as claims depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// One after another, on the caller.
-    InTurn,
-    /// Each on a thread of its own.
-    Threads,
-    /// On workers that each hold a job from its beginning to its end.
-    Queue,
-    /// As futures on event loops.
-    Loop,
-    /// On stacks of their own, which workers switch between.
-    Coroutines,
-}
-
-impl Kind {
-    /// That of a model.
-    #[must_use]
-    pub fn of(about: &About) -> Self {
-        match (about.task, about.width, about.driver) {
-            (Task::Stack, ..) => Kind::Coroutines,
-            (Task::Thread, ..) => Kind::Threads,
-            (_, Width::One, Driver::None) => Kind::InTurn,
-            (_, _, Driver::None) => Kind::Queue,
-            _ => Kind::Loop,
-        }
-    }
-
-    /// Whether a job that waits gives its worker to others.
-    #[must_use]
-    pub fn gives_way(self) -> bool {
-        matches!(self, Kind::Loop | Kind::Coroutines)
-    }
-
-    /// A clause on it, for verdicts.
-    pub(super) fn clause(self) -> &'static str {
-        match self {
-            Kind::InTurn => "it does one job after another on the caller's thread",
-            Kind::Threads => "each job has a thread of its own",
-            Kind::Queue => {
-                "a job holds its worker from beginning to end, and others wait in a queue"
-            }
-            Kind::Loop => "jobs are futures on event loops",
-            Kind::Coroutines => "jobs have stacks of their own, between which the workers switch",
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) fn made(kind: Kind, workers: usize, figures: &[(&str, [f64; 3])]) -> Judging {
     let made = |(name, [lower, value, upper]): &(&str, [f64; 3])| ClaimFigure {
@@ -236,17 +188,6 @@ impl Judging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models;
-
-    #[test]
-    fn every_model_is_of_the_kind_that_its_note_says() {
-        let kind = |name| Kind::of(&models::find(name).unwrap().about);
-        assert_eq!(kind("sequential"), Kind::InTurn);
-        assert_eq!(kind("threads"), Kind::Threads);
-        assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
-        assert_eq!(["tokio", "smol", "async-std", "tokio-per-core"].map(kind), [Kind::Loop; 4]);
-        assert_eq!(kind("may"), Kind::Coroutines);
-    }
 
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    REPETITIONS,
-    experiment::{Ended, Experiment, Kind, Sample, Seen},
+    Kind, REPETITIONS,
+    experiment::{Ended, Experiment, Sample, Seen},
     lab::{Lab, Subject},
 };
 use crate::{

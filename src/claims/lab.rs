@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::experiment::{Ended, Kind};
+use super::{Kind, experiment::Ended};
 use crate::{
     job::{Workload, bounds},
     measure::{Attest, Host, Recorded},

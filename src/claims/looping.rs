@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all, noted},
+    Kind,
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all, noted},
     lab::Lab,
 };
 use crate::record::ClaimVerdict;

@@ -1,6 +1,9 @@
 //! What becomes of a job that was made and is not driven, and of a task that was created and is not awaited.
 
-use super::experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all};
+use super::{
+    Kind,
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
+};
 use crate::{
     perform::{PAUSE, Probe, Probed},
     record::ClaimVerdict,

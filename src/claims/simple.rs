@@ -62,7 +62,7 @@ fn judge(figures: &Seen<'_>) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::experiment::{Kind, made};
+    use crate::claims::{Kind, experiment::made};
 
     #[test]
     fn the_simple_program_wins_where_it_is_as_fast_with_one_job_and_with_a_handful() {

@@ -1,0 +1,67 @@
+//! How models run jobs, as far as claims depend on it.
+
+use crate::models::{About, Driver, Task, Width};
+
+/// How a model runs jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One after another, on the caller.
+    InTurn,
+    /// Each on a thread of its own.
+    Threads,
+    /// On workers that each hold a job from its beginning to its end.
+    Queue,
+    /// As futures on event loops.
+    Loop,
+    /// On stacks of their own, which workers switch between.
+    Coroutines,
+}
+
+impl Kind {
+    /// That of a model.
+    #[must_use]
+    pub fn of(about: &About) -> Self {
+        match (about.task, about.width, about.driver) {
+            (Task::Stack, ..) => Kind::Coroutines,
+            (Task::Thread, ..) => Kind::Threads,
+            (_, Width::One, Driver::None) => Kind::InTurn,
+            (_, _, Driver::None) => Kind::Queue,
+            _ => Kind::Loop,
+        }
+    }
+
+    /// Whether a job that waits gives its worker to others.
+    #[must_use]
+    pub fn gives_way(self) -> bool {
+        matches!(self, Kind::Loop | Kind::Coroutines)
+    }
+
+    /// A clause on it, for verdicts.
+    pub(super) fn clause(self) -> &'static str {
+        match self {
+            Kind::InTurn => "it does one job after another on the caller's thread",
+            Kind::Threads => "each job has a thread of its own",
+            Kind::Queue => {
+                "a job holds its worker from beginning to end, and others wait in a queue"
+            }
+            Kind::Loop => "jobs are futures on event loops",
+            Kind::Coroutines => "jobs have stacks of their own, between which the workers switch",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    #[test]
+    fn every_model_is_of_the_kind_that_its_note_says() {
+        let kind = |name| Kind::of(&models::find(name).unwrap().about);
+        assert_eq!(kind("sequential"), Kind::InTurn);
+        assert_eq!(kind("threads"), Kind::Threads);
+        assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
+        assert_eq!(["tokio", "smol", "async-std", "tokio-per-core"].map(kind), [Kind::Loop; 4]);
+        assert_eq!(kind("may"), Kind::Coroutines);
+    }
+}
