@@ -110,7 +110,10 @@ pub(super) type Judged = (ClaimVerdict, Option<String>);
 /// What a model is judged by.
 pub(super) struct Seen<'a> {
     pub(super) kind: Kind,
-    pub(super) workers: Option<usize>,
+    /// How many workers run jobs; `None` for a thread for each.
+    pub(super) runners: Option<usize>,
+    /// Whether its threads share a lock that lets one of them compute at a time.
+    pub(super) one_lock: bool,
     pub(super) figures: &'a [ClaimFigure],
 }
 
@@ -181,7 +184,7 @@ pub(super) struct Judging {
 impl Judging {
     pub(super) fn by(&self, experiment: &Experiment) -> ClaimVerdict {
         let Judging { kind, workers, figures } = self;
-        (experiment.judge)(&Seen { kind: *kind, workers: *workers, figures }).0
+        (experiment.judge)(&Seen { kind: *kind, runners: *workers, one_lock: false, figures }).0
     }
 }
 
@@ -192,7 +195,8 @@ mod tests {
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
         let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
-        let figures = Seen { kind: Kind::Loop, workers: None, figures: &figures.figures };
+        let figures =
+            Seen { kind: Kind::Loop, runners: None, one_lock: false, figures: &figures.figures };
         assert_eq!(figures.at_most("a", 1.5), None);
         assert_eq!(figures.at_most("a", 1.6), Some(true));
         assert_eq!(figures.at_most("a", 0.9), Some(false));

@@ -30,6 +30,12 @@ impl Kind {
         }
     }
 
+    /// How many of `workers` run jobs themselves: those of an event loop in another language are for what it offloads.
+    #[must_use]
+    pub fn runners(self, about: &About, workers: Option<usize>) -> Option<usize> {
+        if self == Kind::Loop && about.foreign.is_some() { Some(1) } else { workers }
+    }
+
     /// Whether a job that waits gives its worker to others.
     #[must_use]
     pub fn gives_way(self) -> bool {
@@ -63,5 +69,20 @@ mod tests {
         assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
         assert_eq!(["tokio", "smol", "async-std", "tokio-per-core"].map(kind), [Kind::Loop; 4]);
         assert_eq!(kind("may"), Kind::Coroutines);
+        assert_eq!(["asyncio", "asyncio+processes"].map(kind), [Kind::Loop; 2]);
+        assert_eq!(["python-threads", "python-processes"].map(kind), [Kind::Queue; 2]);
+        assert_eq!(kind("python-sequential"), Kind::InTurn);
+    }
+
+    #[test]
+    fn a_loop_of_another_language_is_one_however_many_workers_it_offloads_to() {
+        let runners = |name| {
+            let about = &models::find(name).unwrap().about;
+            Kind::of(about).runners(about, Some(2))
+        };
+        assert_eq!(
+            ["asyncio+processes", "python-threads", "tokio"].map(runners),
+            [Some(1), Some(2), Some(2)]
+        );
     }
 }

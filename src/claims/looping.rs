@@ -28,12 +28,12 @@ pub(super) const COOPERATIVE: Experiment = Experiment {
         let with = lab.attest(&with, JOBS)?;
         Ok(vec![
             Sample::new(WITHOUT, "jobs", f64::from(without.peak_in_flight))
-                .ideally(lab.workers().unwrap_or(1) as f64),
+                .ideally(lab.runners().unwrap_or(1) as f64),
             Sample::new(WITH, "jobs", f64::from(with.peak_in_flight)).ideally(JOBS as f64),
         ])
     },
     judge: |figures| {
-        let loops = figures.workers.unwrap_or(1) as f64;
+        let loops = figures.runners.unwrap_or(1) as f64;
         let alone = figures.at_most(WITHOUT, loops);
         if alone == Some(true) && figures.at_most(WITH, loops) == Some(true) {
             let why = "a job never gives way, not even where it awaits";
@@ -68,7 +68,7 @@ pub(super) const FREEZES: Experiment = Experiment {
         let why = "another worker goes on with the beats: with one worker they stop";
         applies_to_loops(figures).unwrap_or_else(|| {
             let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
-            let more = match (judged.0, figures.kind, figures.workers) {
+            let more = match (judged.0, figures.kind, figures.runners) {
                 (ClaimVerdict::Holds, Kind::Coroutines, _) => {
                     "a job that slept goes on on the thread of the timer, which the call then blocks"
                 }

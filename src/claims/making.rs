@@ -72,7 +72,7 @@ fn judge_created(figures: &Seen<'_>) -> Judged {
     };
     match all(&[figures.at_least(FIRST, 1.0)], why) {
         (ClaimVerdict::Holds, None) if figures.at_least(AT_ONCE, 1.0) == Some(true) => {
-            let more = match figures.workers {
+            let more = match figures.runners {
                 Some(1) => {
                     "it even starts while its creator runs: a task is polled once when it is created"
                 }

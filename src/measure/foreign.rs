@@ -23,6 +23,7 @@ use crate::{
         Entry,
         foreign::{Link, Reply, Request, Round, Watched},
     },
+    perform::{Probe, Probed},
 };
 
 /// How long what was told to end may take.
@@ -207,6 +208,14 @@ impl Interpreter {
     /// What the processes have used so far.
     pub(super) fn usage(&mut self) -> Result<Usage, String> {
         self.link.ended().map_or_else(|| Ok(Family::of_this_process().usage()), Err)
+    }
+
+    /// Probes the model.
+    pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Fault> {
+        match self.ask(&Request::Probe { what })? {
+            Reply::Probed(seen) => Ok(seen),
+            other => Err(self.unexpected(&other)),
+        }
     }
 
     /// Makes it a server of the cell's jobs.

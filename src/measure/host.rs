@@ -308,9 +308,11 @@ impl Host<'_> {
                 thread::sleep(Duration::from_nanos(ns));
                 Ok(Reply::Idled(self.used().map_err(Fault::Failed)?.since(before)))
             }
-            Request::Probe { what } => {
-                self.ready().map(|(_, arm)| Reply::Probed(arm.probe(what, now)))
+            Request::Probe { what } => match self.ready()? {
+                (_, Engine::Here(arm)) => Ok(arm.probe(what, now)),
+                (_, Engine::Foreign(interpreter)) => interpreter.probe(what),
             }
+            .map(Reply::Probed),
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
             Request::Usage => Ok(serve::usage()),
             Request::Serve(_) => unreachable!("it is answered by whoever can give up the requests"),

@@ -23,6 +23,17 @@ pub enum Probe {
     Created,
 }
 
+impl Probe {
+    /// Its name, as interpreters of other languages are asked.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Probe::Inert => "inert",
+            Probe::Created => "created",
+        }
+    }
+}
+
 /// What a probe saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::perform::Placement;
+use crate::perform::{Placement, Probe, Probed};
 
 /// What an interpreter is asked.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +31,11 @@ pub enum Request {
         count: u64,
         /// Whether the times of single jobs are noted.
         times: bool,
+    },
+    /// Looks at what no job can say of the model.
+    Probe {
+        /// At what.
+        what: Probe,
     },
     /// Becomes a server of the jobs.
     Serve {
@@ -64,6 +69,8 @@ pub enum Reply {
     Round(Round),
     /// A round that was watched.
     Watched(Watched),
+    /// What a probe saw.
+    Probed(Probed),
     /// It serves.
     Serving {
         /// Where.
@@ -98,6 +105,9 @@ pub struct Hello {
     pub compute_ns: f64,
     /// Whether two jobs can ever compute at once.
     pub parallel: bool,
+    /// The probes that it answers.
+    #[serde(default)]
+    pub probes: Vec<String>,
 }
 
 /// A round, as an interpreter tells it.

@@ -18,10 +18,11 @@ static PYTHON: Foreign = Foreign {
 };
 
 /// Modules, each before those that import it. They travel on the command line: no file is written, on any disk.
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 6] = [
     ("receipts", include_str!("python/receipts.py")),
     ("blocking", include_str!("python/blocking.py")),
     ("looping", include_str!("python/looping.py")),
+    ("probing", include_str!("python/probing.py")),
     ("serving", include_str!("python/serving.py")),
     ("interpreter", include_str!("python/interpreter.py")),
 ];

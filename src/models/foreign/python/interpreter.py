@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import blocking
+import probing
 import serving
 from looping import Looping
 from receipts import Jobs, compute_ns, join
@@ -53,6 +54,9 @@ class Loop:
     def batch(self, scale, noted):
         return self.runner.run(self.looping.batch(scale, noted))
 
+    def probe(self, what):
+        return self.runner.run(probing.of_loop(what))
+
     def serve(self, bound):
         async def job(index):
             return await self.looping.perform(*self.looping.jobs.of(index))
@@ -92,6 +96,13 @@ class Pool:
         outputs = [outcome(future.result) for future in futures]
         return start, perf_counter_ns(), outputs
 
+    def probe(self, what):
+        def both(call):
+            futures = [self.pool.submit(call, index) for index in range(2)]
+            return [future.result() for future in futures]
+
+        return probing.of_calls(what, both)
+
     def serve(self, bound):
         listening = serving.listener()
         if not self.processes:
@@ -126,6 +137,9 @@ class Caller:
         start = perf_counter_ns()
         outputs = [outcome(job, index) for index in range(scale)]
         return start, perf_counter_ns(), outputs
+
+    def probe(self, what):
+        return probing.of_calls(what, lambda call: [call(index) for index in range(2)])
 
     def serve(self, bound):
         listening = serving.listener()
@@ -207,6 +221,8 @@ class Interpreter:
                     del round[times]
                 threads = len({output[4] for output in outputs})
                 self.say("watched", **round, peak_in_flight=peak(outputs), job_threads=threads)
+            case "probe":
+                self.say("probed", **self.model.probe(fields["what"]))
             case "serve":
                 self.prepare(fields)
                 self.serve()
@@ -282,7 +298,7 @@ def main(name):
     interpreter = Interpreter(model, output)
     interpreter.say(
         "hello", protocol=1, model=name, language="Python", version=version, steps=model.steps,
-        compute_ns=compute_ns(), parallel=model.parallel,
+        compute_ns=compute_ns(), parallel=model.parallel, probes=["inert", "created"],
     )
     while line := sys.stdin.buffer.readline():
         try:
