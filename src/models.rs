@@ -62,6 +62,8 @@ pub static MODELS: &[Entry] = &[
     foreign::python::THREADS,
     foreign::python::PROCESSES,
     foreign::python::SEQUENTIAL,
+    foreign::node::ENTRY,
+    foreign::go::ENTRY,
 ];
 
 /// Models that the program which uses this library brings.

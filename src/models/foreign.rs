@@ -1,8 +1,10 @@
 //! Models of other languages: programs that `docs/protocol.md` describes. What there is of each, where its program is
 //! found, and whether it runs here. Rounds of them are in `measure`.
 
+pub(super) mod go;
 mod link;
 mod message;
+pub(super) mod node;
 pub(super) mod python;
 
 pub use link::Link;

@@ -25,6 +25,8 @@ macro_rules! each_model {
             python_threads = "python-threads"
             python_processes = "python-processes"
             python_sequential = "python-sequential"
+            node = "node"
+            go = "go"
         }
     };
 }

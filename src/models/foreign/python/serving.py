@@ -132,38 +132,61 @@ def end(error):
     os._exit(1)
 
 
-async def connection(reader, writer, job):
-    """Answers the requests of a connection of an event loop. `job` performs the job of an index."""
+RECEIVE, SEND, PERFORM = range(3)
+
+
+def conversation():
+    """A connection, without its socket: yields what is to be done next, and is sent what came of it."""
+    pending = b""
     try:
         while True:
-            try:
-                head = await reader.readuntil(b"\r\n\r\n")
-                request = Request(head[:-4])
-            except asyncio.LimitOverrunError:
-                writer.write(LARGE.answer())
-                return
-            except Refusal as refusal:
-                writer.write(refusal.answer())
-                return
-            if request.body and request.expects:
-                writer.write(CONTINUE)
-            left = request.body
-            while left:
-                dropped = len(await reader.read(min(left, HEAD)))
-                if not dropped:
+            while (whole := pending.find(b"\r\n\r\n")) < 0:
+                if len(pending) >= HEAD:
+                    raise LARGE
+                more = yield RECEIVE, None
+                if not more:
                     return
-                left -= dropped
+                pending += more
+            if whole + 4 > HEAD:
+                raise LARGE
+            request, pending = Request(pending[:whole]), pending[whole + 4 :]
+            if len(pending) < request.body and request.expects:
+                yield SEND, CONTINUE
+            left = request.body
+            while left > len(pending):
+                left -= len(pending)
+                pending = yield RECEIVE, None
+                if not pending:
+                    return
+            pending = pending[left:]
             answer = request.refused()
             if answer is None:
-                try:
-                    answer = request.done(await job(request.index))
-                except OSError as error:
-                    answer = request.failed(error)
-            writer.write(answer)
-            await writer.drain()
+                done = yield PERFORM, request.index
+                answer = request.failed(done) if isinstance(done, OSError) else request.done(done)
+            yield SEND, answer
             if request.closes:
                 return
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except Refusal as refusal:
+        yield SEND, refusal.answer()
+
+
+async def connection(reader, writer, job):
+    """Holds the conversation of a connection of an event loop. `job` performs the job of an index."""
+    steps, came = conversation(), None
+    try:
+        while True:
+            todo, what = steps.send(came)
+            if todo == RECEIVE:
+                came = await reader.read(HEAD)
+            elif todo == SEND:
+                writer.write(what)
+                came = await writer.drain()
+            else:
+                try:
+                    came = await job(what)
+                except OSError as error:
+                    came = error
+    except (StopIteration, ConnectionError):
         pass
     finally:
         writer.close()
@@ -180,7 +203,7 @@ async def serve_loop(bound, job):
 
     asyncio.get_running_loop().set_exception_handler(on_fault)
     server = await asyncio.start_server(
-        lambda reader, writer: connection(reader, writer, job), "127.0.0.1", 0, limit=HEAD, backlog=BACKLOG
+        lambda reader, writer: connection(reader, writer, job), "127.0.0.1", 0, backlog=BACKLOG
     )
     bound(server.sockets[0].getsockname())
     await server.serve_forever()
@@ -206,41 +229,21 @@ def accept_each(listening, take):
 
 
 def hold(stream, job):
-    """Answers the requests of a connection on this thread, until it closes."""
-    pending = b""
+    """Holds the conversation of a connection on this thread, until it closes."""
+    steps, came = conversation(), None
     with stream:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             while True:
-                while (whole := pending.find(b"\r\n\r\n")) < 0:
-                    if len(pending) >= HEAD:
-                        raise LARGE
-                    more = stream.recv(HEAD)
-                    if not more:
-                        return
-                    pending += more
-                if whole + 4 > HEAD:
-                    raise LARGE
-                request, pending = Request(pending[:whole]), pending[whole + 4 :]
-                if len(pending) < request.body and request.expects:
-                    stream.sendall(CONTINUE)
-                left = request.body
-                while left > len(pending):
-                    left -= len(pending)
-                    pending = stream.recv(HEAD)
-                    if not pending:
-                        return
-                pending = pending[left:]
-                answer = request.refused()
-                if answer is None:
+                todo, what = steps.send(came)
+                if todo == RECEIVE:
+                    came = stream.recv(HEAD)
+                elif todo == SEND:
+                    came = stream.sendall(what)
+                else:
                     try:
-                        answer = request.done(job(request.index))
+                        came = job(what)
                     except OSError as error:
-                        answer = request.failed(error)
-                stream.sendall(answer)
-                if request.closes:
-                    return
-        except Refusal as refusal:
-            stream.sendall(refusal.answer())
-        except ConnectionError:
+                        came = error
+        except (StopIteration, ConnectionError):
             pass
