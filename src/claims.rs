@@ -5,6 +5,7 @@
 
 mod connections;
 mod cpu;
+mod ending;
 mod experiment;
 mod going;
 mod kind;

@@ -30,6 +30,10 @@ pub(super) const CPU: Experiment = Experiment {
                 "this machine has one CPU for it: nothing can be faster than one after another";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
+        if lab.kind() == Kind::InTurn {
+            let why = "it is what the others are compared with";
+            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+        }
         let alone = lab.alone();
         let n = lab.rounds_of_compute_on(alone, Duration::from_millis(2))?;
         let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
@@ -82,7 +86,7 @@ mod tests {
     fn a_loop_must_not_speed_up_and_a_pool_must() {
         let judge_with = |one_lock, kind, ideal: f64, values: [f64; 3]| {
             let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
-            judge(&Seen { kind, runners: None, one_lock, figures: &figures }).0
+            judge(&Seen { model: "made", kind, runners: None, one_lock, figures: &figures }).0
         };
         let judge = |kind, ideal, values| judge_with(false, kind, ideal, values);
         assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.9, 1.0, 1.1]), Holds);

@@ -1,12 +1,13 @@
 //! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
 //! here.
 
-use super::{Kind, connections, cpu, lab::Lab, looping, making, simple, waiting};
+use super::{Kind, connections, cpu, ending, lab::Lab, looping, making, simple, waiting};
 use crate::{
     job::did_you_mean,
     machine::cores,
     measure::{Distribution, HostError},
     models::About,
+    perform::Probed,
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
 };
@@ -21,6 +22,7 @@ pub static EXPERIMENTS: &[Experiment] = &[
     looping::COOPERATIVE,
     looping::FREEZES,
     looping::BRIDGE,
+    ending::CANCEL,
     cpu::CPU,
     connections::CONNECTIONS,
     simple::SIMPLE,
@@ -104,11 +106,18 @@ impl From<HostError> for Ended {
     }
 }
 
+/// A probe that was answered by what another one sees.
+pub(super) fn unexpected(seen: Probed) -> Ended {
+    Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
+}
+
 /// A verdict and why.
 pub(super) type Judged = (ClaimVerdict, Option<String>);
 
 /// What a model is judged by.
 pub(super) struct Seen<'a> {
+    /// The model's name.
+    pub(super) model: &'a str,
     pub(super) kind: Kind,
     /// How many workers run jobs; `None` for a thread for each.
     pub(super) runners: Option<usize>,
@@ -184,7 +193,14 @@ pub(super) struct Judging {
 impl Judging {
     pub(super) fn by(&self, experiment: &Experiment) -> ClaimVerdict {
         let Judging { kind, workers, figures } = self;
-        (experiment.judge)(&Seen { kind: *kind, runners: *workers, one_lock: false, figures }).0
+        (experiment.judge)(&Seen {
+            model: "made",
+            kind: *kind,
+            runners: *workers,
+            one_lock: false,
+            figures,
+        })
+        .0
     }
 }
 
@@ -195,8 +211,13 @@ mod tests {
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
         let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
-        let figures =
-            Seen { kind: Kind::Loop, runners: None, one_lock: false, figures: &figures.figures };
+        let figures = Seen {
+            model: "made",
+            kind: Kind::Loop,
+            runners: None,
+            one_lock: false,
+            figures: &figures.figures,
+        };
         assert_eq!(figures.at_most("a", 1.5), None);
         assert_eq!(figures.at_most("a", 1.6), Some(true));
         assert_eq!(figures.at_most("a", 0.9), Some(false));

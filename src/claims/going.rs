@@ -91,6 +91,7 @@ impl Going {
         let about = &self.entry.about;
         let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
         let seen = Seen {
+            model: about.name,
             kind,
             runners: kind.runners(about, self.workers),
             one_lock: hello.is_some_and(|hello| !hello.parallel),

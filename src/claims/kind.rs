@@ -21,6 +21,10 @@ impl Kind {
     /// That of a model.
     #[must_use]
     pub fn of(about: &About) -> Self {
+        // A goroutine has a stack of its own, in a process that is not ours.
+        if about.foreign.is_some_and(|foreign| foreign.language == "Go") {
+            return Kind::Coroutines;
+        }
         match (about.task, about.width, about.driver) {
             (Task::Stack, ..) => Kind::Coroutines,
             (Task::Thread, ..) => Kind::Threads,
@@ -72,6 +76,7 @@ mod tests {
         assert_eq!(["asyncio", "asyncio+processes"].map(kind), [Kind::Loop; 2]);
         assert_eq!(["python-threads", "python-processes"].map(kind), [Kind::Queue; 2]);
         assert_eq!(kind("python-sequential"), Kind::InTurn);
+        assert_eq!([kind("node"), kind("go")], [Kind::Loop, Kind::Coroutines]);
     }
 
     #[test]

@@ -68,8 +68,8 @@ pub(super) const FREEZES: Experiment = Experiment {
         let why = "another worker goes on with the beats: with one worker they stop";
         applies_to_loops(figures).unwrap_or_else(|| {
             let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
-            let more = match (judged.0, figures.kind, figures.runners) {
-                (ClaimVerdict::Holds, Kind::Coroutines, _) => {
+            let more = match (judged.0, figures.model, figures.runners) {
+                (ClaimVerdict::Holds, "may", _) => {
                     "a job that slept goes on on the thread of the timer, which the call then blocks"
                 }
                 (ClaimVerdict::Holds, _, Some(2..)) => "each worker is a loop of its own",
@@ -105,6 +105,9 @@ pub(super) const BRIDGE: Experiment = Experiment {
 
 /// How late the latest sleep of the heartbeat ends, in milliseconds. The call comes in the midst of it.
 fn latest_beat(lab: &mut Lab<'_>, call: &str) -> Result<f64, Ended> {
+    if let Kind::InTurn | Kind::Queue = lab.kind() {
+        return Err(Ended::As(ClaimVerdict::DoesNotApply, no_loop(lab.kind())));
+    }
     let beats = vec!["{ sleep = \"1ms\" }"; 15].join(", ");
     let separator = if call.is_empty() { "" } else { ", " };
     let text = format!(
@@ -119,8 +122,12 @@ fn quiet(figures: &Seen<'_>) -> Option<bool> {
     figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }
 
+fn no_loop(kind: Kind) -> String {
+    format!("it has no loop that could stand still: {}", kind.clause())
+}
+
 fn applies_to_loops(figures: &Seen<'_>) -> Option<Judged> {
-    let why = format!("it has no loop that could stand still: {}", figures.kind.clause());
+    let why = no_loop(figures.kind);
     (!figures.kind.gives_way()).then_some((ClaimVerdict::DoesNotApply, Some(why)))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
+    experiment::{Experiment, Judged, Sample, Seen, all, unexpected},
 };
 use crate::{
     perform::{PAUSE, Probe, Probed},
@@ -23,7 +23,7 @@ pub(super) const INERT: Experiment = Experiment {
             Sample::new(BEGUN, "of 1", f64::from(u8::from(begun))).ideally(0.0),
             Sample::new(SLEPT, "ms", slept_ns as f64 / 1e6).ideally(PAUSE.as_secs_f64() * 1e3),
         ]),
-        other @ Probed::Created { .. } => Err(unexpected(other)),
+        other => Err(unexpected(other)),
     },
     judge: |figures| {
         let code = figures.at_most(BEGUN, 0.0);
@@ -58,7 +58,7 @@ pub(super) const CREATED: Experiment = Experiment {
             let at_once = at_once.map(|seen| Sample::new(AT_ONCE, "of 1", share(seen)));
             Ok([Some(first), at_once].into_iter().flatten().collect())
         }
-        other @ Probed::Inert { .. } => Err(unexpected(other)),
+        other => Err(unexpected(other)),
     },
     judge: judge_created,
 };
@@ -82,10 +82,6 @@ fn judge_created(figures: &Seen<'_>) -> Judged {
         }
         judged => judged,
     }
-}
-
-fn unexpected(seen: Probed) -> Ended {
-    Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
 }
 
 #[cfg(test)]

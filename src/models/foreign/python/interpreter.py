@@ -20,6 +20,7 @@ from time import perf_counter_ns
 LOOP_STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"]
 POOL_STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "yield"]
 CALLER_STEPS = [*POOL_STEPS, "gather"]
+CALL_PROBES = ["inert", "created"]
 LATENESS = 4_000_000
 
 
@@ -38,6 +39,7 @@ class Loop:
     """asyncio's event loop or another; what is offloaded goes to threads, or to processes."""
 
     steps = LOOP_STEPS
+    probes = [*CALL_PROBES, "cancelled"]
 
     def __init__(self, new_loop=None, processes=False):
         self.new_loop, self.processes = new_loop, processes
@@ -74,6 +76,7 @@ class Pool:
     """A pool of threads or of processes, as `concurrent.futures` has them. A job is a call."""
 
     steps = POOL_STEPS
+    probes = CALL_PROBES
 
     def __init__(self, processes):
         self.processes, self.pool = processes, None
@@ -127,6 +130,7 @@ class Caller:
     """One job after another."""
 
     steps = CALLER_STEPS
+    probes = CALL_PROBES
     parallel = False
 
     def prepare(self, jobs, servers, workers):
@@ -298,7 +302,7 @@ def main(name):
     interpreter = Interpreter(model, output)
     interpreter.say(
         "hello", protocol=1, model=name, language="Python", version=version, steps=model.steps,
-        compute_ns=compute_ns(), parallel=model.parallel, probes=["inert", "created"],
+        compute_ns=compute_ns(), parallel=model.parallel, probes=model.probes,
     )
     while line := sys.stdin.buffer.readline():
         try:

@@ -15,8 +15,12 @@ def created(at_once, before_awaited):
     return {"created": {"at_once": at_once, "before_awaited": before_awaited}}
 
 
+def cancelled(begun, ended):
+    return {"cancelled": {"begun": begun, "ended": ended}}
+
+
 async def of_loop(what):
-    return await {"inert": inert_of_loop, "created": created_of_loop}[what]()
+    return await {"inert": inert_of_loop, "created": created_of_loop, "cancelled": cancelled_of_loop}[what]()
 
 
 async def inert_of_loop():
@@ -50,6 +54,26 @@ async def created_of_loop():
     before_awaited = begun
     await task
     return created(at_once, before_awaited)
+
+
+async def cancelled_of_loop():
+    begun = ended = 0
+
+    async def child():
+        nonlocal begun, ended
+        begun += 1
+        await asyncio.sleep(2 * PAUSE)
+        ended += 1
+
+    async def parent():
+        await asyncio.gather(*[child() for _ in range(3)])
+
+    task = asyncio.create_task(parent())
+    await asyncio.sleep(PAUSE)
+    seen = begun
+    task.cancel()
+    await asyncio.sleep(4 * PAUSE)
+    return cancelled(seen, ended)
 
 
 def of_calls(what, both):
