@@ -1,6 +1,6 @@
 //! The messages of `docs/protocol.md`, version 1, as they are sent and read.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,8 @@ pub struct Hello {
     pub compute_ns: f64,
     /// Whether two jobs can ever compute at once.
     pub parallel: bool,
+    /// The program that runs, where it may have been started by a wrapper, which hosts then leave out.
+    pub program: Option<PathBuf>,
 }
 
 /// A round, as an interpreter tells it.
