@@ -65,7 +65,12 @@ pub(super) const FREEZES: Experiment = Experiment {
         ])
     },
     judge: |figures| {
-        let why = "another worker goes on with the beats: with one worker they stop";
+        let why = match figures.kind {
+            Kind::Coroutines => {
+                "a thread that blocks is replaced by another, which goes on with the beats"
+            }
+            _ => "another worker goes on with the beats: with one worker they stop",
+        };
         applies_to_loops(figures).unwrap_or_else(|| {
             let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
             let more = match (judged.0, figures.model, figures.runners) {

@@ -32,6 +32,7 @@ pub(super) const INERT: Experiment = Experiment {
                 "its code is inert, but its sleep is not: the deadline is set when the sleep is made, so that one \
                  driven late ends early"
             }
+            Kind::Loop => "a call runs at once, up to where it first awaits",
             Kind::Coroutines => {
                 "a call is the work: it runs at once, on the stack of the coroutine that calls"
             }
@@ -74,7 +75,7 @@ fn judge_created(figures: &Seen<'_>) -> Judged {
         (ClaimVerdict::Holds, None) if figures.at_least(AT_ONCE, 1.0) == Some(true) => {
             let more = match figures.runners {
                 Some(1) => {
-                    "it even starts while its creator runs: a task is polled once when it is created"
+                    "it even starts while its creator runs: it is run up to where it first awaits when it is created"
                 }
                 _ => "it even starts while its creator runs: at once, or on another worker",
             };

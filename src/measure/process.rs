@@ -103,6 +103,11 @@ impl Program {
         if let (Some(variable), Some(workers)) = (entry.about.environment, workers) {
             command.env(variable, workers.to_string());
         }
+        if let Some((variable, program)) =
+            entry.about.foreign.and_then(|foreign| foreign.program(entry.about.name))
+        {
+            command.env(variable, program);
+        }
         Host::start(command)
     }
 

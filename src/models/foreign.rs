@@ -14,6 +14,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
+    path::PathBuf,
     process::Command,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -58,6 +59,15 @@ impl Foreign {
     pub fn found(&self, model: &str) -> Found {
         let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
         found.entry(model.to_owned()).or_insert_with(|| self.look(model)).clone()
+    }
+
+    /// The environment variable and the program by which a host finds the interpreter of `model` without a wrapper in
+    /// between, if it was found already and says so.
+    #[must_use]
+    pub fn program(&self, model: &str) -> Option<(&'static str, PathBuf)> {
+        let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let hello = found.get(model)?.hello.as_ref().ok()?;
+        Some((self.variable, hello.program.clone()?))
     }
 
     /// Whether `model` can run here: what `About::available` is for a model of this language.

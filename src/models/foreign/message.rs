@@ -1,6 +1,6 @@
 //! The messages of `docs/protocol.md`, version 1, as they are sent and read.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +108,8 @@ pub struct Hello {
     /// The probes that it answers.
     #[serde(default)]
     pub probes: Vec<String>,
+    /// The program that runs, where it may have been started by a wrapper, which hosts then leave out.
+    pub program: Option<PathBuf>,
 }
 
 /// A round, as an interpreter tells it.

@@ -612,7 +612,40 @@ func hello() {
 		"steps":      []string{"sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"},
 		"compute_ns": best,
 		"parallel":   true,
+		"probes":     []string{"inert", "created"},
 	})
+}
+
+// What the probes wait for.
+const pause = 20 * time.Millisecond
+
+// What no job can say of goroutines.
+func probe(what string) (map[string]any, error) {
+	var begun atomic.Bool
+	switch what {
+	case "inert":
+		// A call is the work: when it has returned, nothing is left to drive.
+		begun.Store(true)
+		time.Sleep(pause)
+		time.Sleep(pause)
+		seen, start := begun.Load(), time.Now()
+		return map[string]any{"begun": seen, "slept_ns": time.Since(start).Nanoseconds()}, nil
+	case "created":
+		done := make(chan struct{})
+		go func() {
+			begun.Store(true)
+			close(done)
+		}()
+		if err := block(uint64(pause.Nanoseconds())); err != nil {
+			return nil, err
+		}
+		atOnce := begun.Load()
+		time.Sleep(pause)
+		beforeAwaited := begun.Load()
+		<-done
+		return map[string]any{"at_once": atOnce, "before_awaited": beforeAwaited}, nil
+	}
+	return nil, fmt.Errorf("no probe is called %s", what)
 }
 
 // What the process is.
@@ -676,6 +709,18 @@ func (state *state) answer(name string, of json.RawMessage) error {
 			return err
 		}
 		say("watched", done)
+	case "probe":
+		var told struct {
+			What string `json:"what"`
+		}
+		if err := json.Unmarshal(of, &told); err != nil {
+			return err
+		}
+		seen, err := probe(told.What)
+		if err != nil {
+			return err
+		}
+		say("probed", map[string]any{told.What: seen})
 	case "stop":
 		say("stopped", struct{}{})
 		os.Exit(0)

@@ -571,6 +571,49 @@ function say(message) {
     process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
+const PROBES = { inert, created, cancelled };
+/** What the probes wait for, in milliseconds. */
+const PAUSE = 20;
+
+async function inert() {
+    let begun = false;
+    const job = (async () => { begun = true; })();
+    const timer = sleep(PAUSE);
+    await sleep(PAUSE);
+    const seen = begun;
+    const start = performance.now();
+    await timer;
+    const slept_ns = nanoseconds(performance.now() - start);
+    await job;
+    return { inert: { begun: seen, slept_ns } };
+}
+
+async function created() {
+    let begun = false;
+    const task = (async () => { begun = true; })();
+    block(PAUSE);
+    const at_once = begun;
+    await sleep(PAUSE);
+    const before_awaited = begun;
+    await task;
+    return { created: { at_once, before_awaited } };
+}
+
+async function cancelled() {
+    let begun = 0;
+    let ended = 0;
+    const child = async () => {
+        begun += 1;
+        await sleep(2 * PAUSE);
+        ended += 1;
+    };
+    // No promise can be cancelled. One that lost a race is one that nobody waits for any more.
+    await Promise.race([Promise.all([child(), child(), child()]), sleep(PAUSE)]);
+    const seen = begun;
+    await sleep(4 * PAUSE);
+    return { cancelled: { begun: seen, ended } };
+}
+
 function hello() {
     const version = process.versions.node;
     if (Number.parseInt(version, 10) < OLDEST) {
@@ -589,6 +632,7 @@ function hello() {
     say({
         hello: {
             protocol: 1, model: MODEL, language: "JavaScript", version, steps: STEPS, compute_ns: best, parallel: true,
+            probes: Object.keys(PROBES),
         },
     });
 }
@@ -629,6 +673,9 @@ async function answer(request) {
             say({ watched: { ...done, peak_in_flight: watch.peak, job_threads: 1 } });
             break;
         }
+        case "probe":
+            say({ probed: await PROBES[told.what]() });
+            break;
         case "serve":
             await serve(told);
             serving = true;

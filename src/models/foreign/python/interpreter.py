@@ -302,7 +302,7 @@ def main(name):
     interpreter = Interpreter(model, output)
     interpreter.say(
         "hello", protocol=1, model=name, language="Python", version=version, steps=model.steps,
-        compute_ns=compute_ns(), parallel=model.parallel, probes=model.probes,
+        compute_ns=compute_ns(), parallel=model.parallel, probes=model.probes, program=sys.executable or None,
     )
     while line := sys.stdin.buffer.readline():
         try:
