@@ -5,15 +5,18 @@
 
 mod connections;
 mod cpu;
+mod ending;
 mod experiment;
 mod going;
+mod kind;
 mod lab;
 mod looping;
 mod making;
 mod simple;
 mod waiting;
 
-pub use experiment::{EXPERIMENTS, Experiment, Kind, find};
+pub use experiment::{EXPERIMENTS, Experiment, find};
+pub use kind::Kind;
 
 use std::{path::PathBuf, time::Duration};
 

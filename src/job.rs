@@ -8,6 +8,7 @@ mod demand;
 mod read;
 mod receipt;
 mod text;
+mod wire;
 
 pub use bounds::Bound;
 pub use demand::Demand;

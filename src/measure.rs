@@ -3,7 +3,9 @@
 
 mod clock;
 pub mod echo;
+mod family;
 mod fitness;
+mod foreign;
 mod histogram;
 pub mod host;
 pub mod interrupt;

@@ -1,8 +1,10 @@
 //! The models, one to a file, and their registry. A new one is a file, its `mod` line and its line in [`MODELS`].
+//! Those of other languages are in `foreign`.
 
 mod async_std;
 #[cfg(target_os = "linux")]
 mod compio;
+pub mod foreign;
 #[cfg(target_os = "linux")]
 mod glommio;
 mod may;
@@ -32,8 +34,9 @@ use crate::{
     model::{Runtime, Settings},
     perform::{Arm, Placement, start},
 };
+use foreign::Foreign;
 
-/// Every in-process model, in the order of tables.
+/// Every model, in the order of tables: first those in Rust, then those out of process.
 pub static MODELS: &[Entry] = &[
     sequential::ENTRY,
     threads::ENTRY,
@@ -53,6 +56,14 @@ pub static MODELS: &[Entry] = &[
     #[cfg(target_os = "linux")]
     glommio::ENTRY,
     may::ENTRY,
+    foreign::python::ASYNCIO,
+    foreign::python::UVLOOP,
+    foreign::python::WITH_PROCESSES,
+    foreign::python::THREADS,
+    foreign::python::PROCESSES,
+    foreign::python::SEQUENTIAL,
+    foreign::node::ENTRY,
+    foreign::go::ENTRY,
 ];
 
 /// Models that the program which uses this library brings.
@@ -92,6 +103,8 @@ pub struct About {
     pub name: &'static str,
     /// What it is of.
     pub family: Family,
+    /// Its language, for a model out of process; `None` for one in Rust.
+    pub foreign: Option<&'static Foreign>,
     /// The crate that makes it; `None` for the standard library.
     pub package: Option<&'static str>,
     /// How it is set up.
@@ -126,6 +139,7 @@ impl About {
     pub const DEFAULT: About = About {
         name: "",
         family: Family::Threads,
+        foreign: None,
         package: None,
         tag: Tag::Idiomatic,
         note: "",
@@ -144,8 +158,15 @@ impl About {
     /// Why this model cannot do `workload`, if so.
     #[must_use]
     pub fn lacks_for(&self, workload: &Workload) -> Option<String> {
-        let lack = self.lacks.iter().find(|lack| workload.has(lack.step))?;
-        Some(format!("{} does not support `{}`: {}", self.name, lack.step, lack.why))
+        let lack = self.lacks.iter().find(|lack| workload.has(lack.step));
+        if let Some(Lacks { step, why }) = lack {
+            return Some(format!("{} does not support `{step}`: {why}", self.name));
+        }
+        // Where it is not to be had, that is said before this.
+        let hello = self.foreign?.found(self.name).hello.ok()?;
+        let knows = |step: &&str| hello.steps.iter().any(|known| known == step);
+        let step = workload.step_names().into_iter().find(|step| !knows(step))?;
+        Some(format!("{} does not support `{step}`: its interpreter does not know it", self.name))
     }
 
     /// Why this model cannot be a server of `workload`, if so.
@@ -162,11 +183,18 @@ impl About {
     /// machine bounds them. More of them wait until others close.
     #[must_use]
     pub fn connections(&self, workers: usize) -> Option<usize> {
-        match (self.family, self.width) {
-            (Family::Threads, Width::One) => Some(1),
-            (Family::Threads, Width::Any) => Some(workers),
-            _ => None,
+        match self.width {
+            _ if !self.holds_worker() => None,
+            Width::One => Some(1),
+            Width::Any => Some(workers),
+            Width::PerTask => None,
         }
+    }
+
+    /// Whether a job of this model holds a worker while it waits.
+    #[must_use]
+    pub fn holds_worker(&self) -> bool {
+        self.driver == Driver::None && self.task == Task::Heap
     }
 
     /// The numbers of workers, out of `wanted`, that it can have.
@@ -185,6 +213,13 @@ impl Entry {
     #[must_use]
     pub const fn new<R: Runtime + 'static>(about: About) -> Self {
         Entry { about, start: start::<R> }
+    }
+
+    /// A model that `about.foreign` runs, out of process.
+    #[must_use]
+    pub const fn out_of_process(about: About) -> Self {
+        let start = |_: &Settings| Err(io::Error::other("it runs out of process"));
+        Entry { about, start }
     }
 
     /// Starts the model in this process.
@@ -209,6 +244,8 @@ pub enum Family {
     IoUring,
     /// Coroutines with stacks of their own.
     Coroutines,
+    /// Other languages, whose interpreters are processes of their own.
+    OutOfProcess,
 }
 
 /// How a model is set up.

@@ -10,7 +10,7 @@ mod watch;
 
 pub use batch::{Arm, Batch, Placement, start};
 pub use place::{Kind, Mixed, Partners, Sockets, Timers};
-pub use probe::{PAUSE, Probe, Probed};
+pub use probe::{CHILDREN, PAUSE, Probe, Probed};
 #[cfg(test)]
 pub(crate) use serve::connection;
 pub use tape::{Noted, Tape, Ticks};

@@ -6,7 +6,7 @@ use crate::{
     job::{Demand, Workload},
     machine::{Limits, cores, refusal},
     measure::{host, nanoseconds},
-    models::{About, Driver, Entry, Task, Width},
+    models::{Entry, Width},
     perform::Placement,
     record::{Cell, Estimate, Round, State},
 };
@@ -140,14 +140,17 @@ impl Planned<'_> {
     /// How many of its jobs can be under way at once.
     fn lanes(&self) -> usize {
         let workers = self.workers.unwrap_or(self.scale).max(1);
-        if holds_worker(&self.entry.about) { workers.min(self.scale) } else { self.scale }
+        if self.entry.about.holds_worker() { workers.min(self.scale) } else { self.scale }
     }
 
     /// The least time that a round can take, by the definition, the model's lanes and this machine's cores, where a
-    /// round of `compute` takes `compute_ns`.
+    /// round of `compute` takes `compute_ns` in Rust. In another language it takes what its interpreter has measured.
     #[must_use]
     pub fn bound(&self, compute_ns: f64) -> Duration {
         let (workload, scale) = (self.workload, self.scale);
+        let about = &self.entry.about;
+        let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
+        let compute_ns = hello.as_ref().map_or(compute_ns, |hello| hello.compute_ns);
         let workers = self.workers.unwrap_or(scale).max(1);
         let lanes = self.lanes();
         let waits = if lanes == scale {
@@ -159,6 +162,7 @@ impl Planned<'_> {
             workload.over_all(scale, |demand| Duration::from_nanos(demand.compute)).as_nanos();
         // What is offloaded may use every core; the rest only as many as there are workers.
         let width = if workload.has("offload") && lanes == scale { usize::MAX } else { workers };
+        let width = if hello.is_some_and(|hello| !hello.parallel) { 1 } else { width };
         let cpus = cores().min(width).min(scale.saturating_mul(tasks(workload)));
         let work = Duration::from_nanos((rounds as f64 * compute_ns / cpus as f64) as u64);
         if lanes == 1 { waits + work } else { waits.max(work) }
@@ -208,11 +212,6 @@ impl Planned<'_> {
             ..Cell::new(&workload.name, entry.about.name, scale, workers, placement, state)
         }
     }
-}
-
-/// Whether a job of this model holds a worker while it waits.
-fn holds_worker(about: &About) -> bool {
-    about.driver == Driver::None && about.task == Task::Heap
 }
 
 /// How many cores one job can use at once.

@@ -76,7 +76,12 @@ pub fn model_info(entry: &Entry) -> ModelInfo {
     ModelInfo {
         name: about.name.into(),
         family: word(serde_json::to_value(about.family)),
-        version: version_of(about.package),
+        version: match about.foreign {
+            Some(language) => {
+                language.found(about.name).version.unwrap_or_else(|| "unknown".into())
+            }
+            None => version_of(about.package),
+        },
         tag: word(serde_json::to_value(about.tag)),
         available: reason.is_none(),
         reason,

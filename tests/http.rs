@@ -11,12 +11,13 @@ use std::{process::Command, thread, time::Duration};
 
 use server::{At, SERVICE, Server, available, program, workload};
 
-/// The edges of HTTP, on a model that waits for readiness and on one that waits for completion.
-macro_rules! on_both {
+/// The edges of HTTP, on a model that waits for readiness, on one that waits for completion, and on those of another
+/// language.
+macro_rules! on_each {
     ($($test:ident)*) => {$(
         #[test]
         fn $test() {
-            for model in ["tokio", "compio"] {
+            for model in ["tokio", "compio", "asyncio", "python-threads"] {
                 if available(model).is_some() {
                     let server = Server::of(model, SERVICE);
                     edges::$test(server.at);
@@ -26,7 +27,7 @@ macro_rules! on_both {
     )*};
 }
 
-on_both! {
+on_each! {
     pipelined_requests_are_answered_in_order
     a_request_may_come_byte_by_byte
     http_1_0_closes_unless_it_is_told_to_keep
@@ -150,7 +151,7 @@ mod edges {
 #[test]
 fn a_job_that_fails_is_500_with_its_error_and_the_connection_stays() {
     let job = workload("name = \"lost\"\njob = [{ connect = \"echo\" }]");
-    for name in ["threads", "tokio", "compio"] {
+    for name in ["threads", "tokio", "compio", "asyncio", "python-threads"] {
         let Some(entry) = available(name) else { continue };
         let server = Server::start(&program(), entry, &job, None);
         let mut client = server.connect();

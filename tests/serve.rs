@@ -27,7 +27,8 @@ const REQUESTS: usize = 20;
 fn serves(name: &str, job: &Workload) {
     let Some(entry) = available(name) else { return };
     if let Some(lack) = entry.about.lacks_to_serve(job) {
-        assert!(job.has("gather") && ["pool", "rayon"].contains(&name), "{lack}");
+        let pools = ["pool", "rayon", "python-threads", "python-processes"];
+        assert!(job.has("gather") && pools.contains(&name), "{lack}");
         let workers = entry.about.workers(&[2])[0];
         let mut host = program().host(entry, workers).unwrap();
         let refused = host.serve(cell(entry, workers, job, vec![]), PATIENCE).unwrap_err();
@@ -95,8 +96,8 @@ each_model!(tests_of);
 /// Spinning on an accept that fails would look like load.
 fn ends_without_descriptors(name: &str) {
     let Some(entry) = available(name) else { return };
-    if name == "sequential" {
-        return; // One connection at once: it cannot run out.
+    if ["sequential", "python-sequential", "python-processes"].contains(&name) {
+        return; // One connection at once in each process: it cannot run out.
     }
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("few-descriptors");
@@ -120,7 +121,8 @@ fn ends_without_descriptors(name: &str) {
 
 #[test]
 fn a_pool_serves_as_many_connections_as_it_has_workers_and_the_next_when_one_closes() {
-    for name in ["pool", "rayon"] {
+    for name in ["pool", "rayon", "python-threads", "python-processes"] {
+        let Some(_) = available(name) else { continue };
         let server = Server::of(name, SERVICE);
         let (mut first, mut second) = (server.connect(), server.connect());
         assert_eq!(first.get(1).body, server.body(1));
@@ -170,6 +172,10 @@ fn how_many_connections_a_model_serves_at_once_is_known() {
         ("rayon", Some(3)),
         ("threads", None),
         ("tokio", None),
+        ("may", None),
+        ("asyncio", None),
+        ("python-processes", Some(3)),
+        ("python-sequential", Some(1)),
     ] {
         assert_eq!(models::find(name).unwrap().about.connections(3), at_once, "{name}");
     }

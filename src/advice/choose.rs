@@ -20,7 +20,8 @@ pub struct Simplicity(u8, usize);
 /// 5. a runtime for each core (`tokio-per-core`): the program itself has to spread its jobs over the cores;
 /// 6. `io_uring`: that, and buffers given away to the kernel, a system that permits it, and few libraries that fit;
 /// 7. stackful coroutines (`may`): stacks of a fixed size, and thread locals that change under the code;
-/// 8. what is discontinued (`async-std`).
+/// 8. what is discontinued (`async-std`);
+/// 9. another language.
 ///
 /// It is a judgement, not a measurement. It only decides among models whose figures do not.
 #[must_use]
@@ -42,6 +43,7 @@ fn kind(entry: &Entry) -> u8 {
         Family::Async => 3,
         Family::IoUring => 6,
         Family::Coroutines => 7,
+        Family::OutOfProcess => 9,
     }
 }
 
@@ -62,7 +64,7 @@ pub fn caveat(model: &str) -> Option<&'static str> {
         Family::IoUring => {
             Some("it needs a Linux that permits io_uring, which many containers do not")
         }
-        Family::Threads | Family::Async => None,
+        Family::Threads | Family::Async | Family::OutOfProcess => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a connection costs in threads and memory, with few of them and with many.
 
 use super::{
-    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
+    Kind,
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
     lab::Lab,
 };
 use crate::{record::ClaimVerdict, report::count};

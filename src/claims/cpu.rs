@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all},
-    lab::SEQUENTIAL,
+    Kind,
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
 };
 use crate::{machine::cores, record::ClaimVerdict};
 
@@ -30,12 +30,16 @@ pub(super) const CPU: Experiment = Experiment {
                 "this machine has one CPU for it: nothing can be faster than one after another";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
-        let (sequential, workers) = (SEQUENTIAL, Some(1));
-        let n = lab.rounds_of_compute_on(sequential, workers, Duration::from_millis(2))?;
+        if lab.kind() == Kind::InTurn {
+            let why = "it is what the others are compared with";
+            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+        }
+        let alone = lab.alone();
+        let n = lab.rounds_of_compute_on(alone, Duration::from_millis(2))?;
         let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
-        let base = lab.base(sequential, workers, &inline, JOBS, ROUNDS)?.as_secs_f64();
+        let base = lab.base(alone, &inline, JOBS, ROUNDS)?.as_secs_f64();
         let speed_up = base / lab.time(&inline, JOBS, ROUNDS)?.as_secs_f64();
-        let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(lab.workers()))];
+        let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(lab.runners()))];
         if lab.kind() == Kind::Loop {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
             let speed_up = base / lab.time(&through, JOBS, ROUNDS)?.as_secs_f64();
@@ -46,8 +50,8 @@ pub(super) const CPU: Experiment = Experiment {
     judge,
 };
 
-fn ideal(workers: Option<usize>) -> f64 {
-    workers.unwrap_or(JOBS).min(cores()).min(JOBS) as f64
+fn ideal(runners: Option<usize>) -> f64 {
+    runners.unwrap_or(JOBS).min(cores()).min(JOBS) as f64
 }
 
 fn judge(figures: &Seen<'_>) -> Judged {
@@ -61,6 +65,10 @@ fn judge(figures: &Seen<'_>) -> Judged {
             &[figures.at_most(INLINE, NONE)],
             "its workers are as many loops, each with a CPU: one loop alone gives no speed-up",
         ),
+        _ if figures.one_lock && figures.at_most(INLINE, NONE) == Some(true) => {
+            let why = "its threads have a global lock, which one at a time computes under";
+            (ClaimVerdict::Holds, Some(why.into()))
+        }
         _ if ideal <= 1.0 => none("with one worker there is one CPU for it"),
         _ => all(&[figures.at_least(INLINE, half_way)], "its workers do not compute side by side"),
     }
@@ -76,10 +84,13 @@ mod tests {
 
     #[test]
     fn a_loop_must_not_speed_up_and_a_pool_must() {
-        let judge = |kind, ideal: f64, values: [f64; 3]| {
+        let judge_with = |one_lock, kind, ideal: f64, values: [f64; 3]| {
             let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
-            judge(&Seen { kind, workers: None, figures: &figures }).0
+            judge(&Seen { model: "made", kind, runners: None, one_lock, figures: &figures }).0
         };
+        let judge = |kind, ideal, values| judge_with(false, kind, ideal, values);
+        assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.9, 1.0, 1.1]), Holds);
+        assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.9, 1.0, 1.9]), Inconclusive);
         assert_eq!(judge(Kind::Loop, 1.0, [0.95, 0.98, 1.1]), Holds);
         assert_eq!(judge(Kind::Loop, 2.0, [0.95, 0.98, 1.0]), Holds);
         assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), Contradicted);

@@ -1,12 +1,13 @@
 //! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
 //! here.
 
-use super::{connections, cpu, lab::Lab, looping, making, simple, waiting};
+use super::{Kind, connections, cpu, ending, lab::Lab, looping, making, simple, waiting};
 use crate::{
     job::did_you_mean,
     machine::cores,
     measure::{Distribution, HostError},
-    models::{About, Driver, Task, Width},
+    models::About,
+    perform::Probed,
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
 };
@@ -21,6 +22,7 @@ pub static EXPERIMENTS: &[Experiment] = &[
     looping::COOPERATIVE,
     looping::FREEZES,
     looping::BRIDGE,
+    ending::CANCEL,
     cpu::CPU,
     connections::CONNECTIONS,
     simple::SIMPLE,
@@ -104,13 +106,23 @@ impl From<HostError> for Ended {
     }
 }
 
+/// A probe that was answered by what another one sees.
+pub(super) fn unexpected(seen: Probed) -> Ended {
+    Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
+}
+
 /// A verdict and why.
 pub(super) type Judged = (ClaimVerdict, Option<String>);
 
 /// What a model is judged by.
 pub(super) struct Seen<'a> {
+    /// The model's name.
+    pub(super) model: &'a str,
     pub(super) kind: Kind,
-    pub(super) workers: Option<usize>,
+    /// How many workers run jobs; `None` for a thread for each.
+    pub(super) runners: Option<usize>,
+    /// Whether its threads share a lock that lets one of them compute at a time.
+    pub(super) one_lock: bool,
     pub(super) figures: &'a [ClaimFigure],
 }
 
@@ -155,54 +167,6 @@ pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, 
     distribution.ok_or_else(missing)
 }
 
-/// How a model runs jobs, as far as claims depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// One after another, on the caller.
-    InTurn,
-    /// Each on a thread of its own.
-    Threads,
-    /// On workers that each hold a job from its beginning to its end.
-    Queue,
-    /// As futures on event loops.
-    Loop,
-    /// On stacks of their own, which workers switch between.
-    Coroutines,
-}
-
-impl Kind {
-    /// That of a model.
-    #[must_use]
-    pub fn of(about: &About) -> Self {
-        match (about.task, about.width, about.driver) {
-            (Task::Stack, ..) => Kind::Coroutines,
-            (Task::Thread, ..) => Kind::Threads,
-            (_, Width::One, Driver::None) => Kind::InTurn,
-            (_, _, Driver::None) => Kind::Queue,
-            _ => Kind::Loop,
-        }
-    }
-
-    /// Whether a job that waits gives its worker to others.
-    #[must_use]
-    pub fn gives_way(self) -> bool {
-        matches!(self, Kind::Loop | Kind::Coroutines)
-    }
-
-    /// A clause on it, for verdicts.
-    pub(super) fn clause(self) -> &'static str {
-        match self {
-            Kind::InTurn => "it does one job after another on the caller's thread",
-            Kind::Threads => "each job has a thread of its own",
-            Kind::Queue => {
-                "a job holds its worker from beginning to end, and others wait in a queue"
-            }
-            Kind::Loop => "jobs are futures on event loops",
-            Kind::Coroutines => "jobs have stacks of their own, between which the workers switch",
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) fn made(kind: Kind, workers: usize, figures: &[(&str, [f64; 3])]) -> Judging {
     let made = |(name, [lower, value, upper]): &(&str, [f64; 3])| ClaimFigure {
@@ -229,29 +193,31 @@ pub(super) struct Judging {
 impl Judging {
     pub(super) fn by(&self, experiment: &Experiment) -> ClaimVerdict {
         let Judging { kind, workers, figures } = self;
-        (experiment.judge)(&Seen { kind: *kind, workers: *workers, figures }).0
+        (experiment.judge)(&Seen {
+            model: "made",
+            kind: *kind,
+            runners: *workers,
+            one_lock: false,
+            figures,
+        })
+        .0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models;
-
-    #[test]
-    fn every_model_is_of_the_kind_that_its_note_says() {
-        let kind = |name| Kind::of(&models::find(name).unwrap().about);
-        assert_eq!(kind("sequential"), Kind::InTurn);
-        assert_eq!(kind("threads"), Kind::Threads);
-        assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
-        assert_eq!(["tokio", "smol", "async-std", "tokio-per-core"].map(kind), [Kind::Loop; 4]);
-        assert_eq!(kind("may"), Kind::Coroutines);
-    }
 
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
         let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
-        let figures = Seen { kind: Kind::Loop, workers: None, figures: &figures.figures };
+        let figures = Seen {
+            model: "made",
+            kind: Kind::Loop,
+            runners: None,
+            one_lock: false,
+            figures: &figures.figures,
+        };
         assert_eq!(figures.at_most("a", 1.5), None);
         assert_eq!(figures.at_most("a", 1.6), Some(true));
         assert_eq!(figures.at_most("a", 0.9), Some(false));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    REPETITIONS,
-    experiment::{Ended, Experiment, Kind, Sample, Seen},
+    Kind, REPETITIONS,
+    experiment::{Ended, Experiment, Sample, Seen},
     lab::{Lab, Subject},
 };
 use crate::{
@@ -88,10 +88,19 @@ impl Going {
         let figures = tries.figures();
         let kind = Kind::of(&self.entry.about);
         let repetitions = tries.samples.len() as u32;
-        let (verdict, why) = tries.ended.clone().map_or_else(
-            || tries.judge(&Seen { kind, workers: self.workers, figures: &figures }),
-            |(verdict, why)| (verdict, Some(why)),
-        );
+        let about = &self.entry.about;
+        let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
+        let seen = Seen {
+            model: about.name,
+            kind,
+            runners: kind.runners(about, self.workers),
+            one_lock: hello.is_some_and(|hello| !hello.parallel),
+            figures: &figures,
+        };
+        let (verdict, why) = tries
+            .ended
+            .clone()
+            .map_or_else(|| tries.judge(&seen), |(verdict, why)| (verdict, Some(why)));
         let more = (!tries.notes.is_empty()).then(|| tries.notes.join("; "));
         let why = why.into_iter().chain(more).reduce(|why, more| format!("{why}; {more}"));
         let model = self.entry.about.name.into();

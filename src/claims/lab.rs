@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::experiment::{Ended, Kind};
+use super::{Kind, experiment::Ended};
 use crate::{
     job::{Workload, bounds},
     measure::{Attest, Host, Recorded},
-    models::{self, Entry},
+    models::{self, About, Entry},
     perform::{Probe, Probed},
     plan::Planned,
     record::ClaimVerdict,
@@ -17,10 +17,32 @@ use crate::{
 /// A model with a number of workers.
 pub(super) type Subject = (&'static Entry, Option<usize>);
 
-/// The sequential program that models are compared with.
-pub(super) const SEQUENTIAL: &str = "sequential";
-/// The pool.
-pub(super) const POOL: &str = "pool";
+/// A model that others are compared with, and its workers.
+type Base = (&'static str, Option<usize>);
+
+/// The simple programs of a language.
+#[derive(Clone, Copy)]
+pub(super) struct Simple {
+    /// One job after another.
+    pub(super) sequential: Base,
+    /// A pool of a handful of threads.
+    pub(super) pool: Base,
+}
+
+/// Threads of a simple program, a handful.
+const HANDFUL: usize = 8;
+
+impl Simple {
+    /// Those of the language of a model; `None` where it has none among the models.
+    fn of(about: &About) -> Option<Self> {
+        let (sequential, pool) = match about.foreign.map(|foreign| foreign.language) {
+            None => ("sequential", "pool"),
+            Some("Python") => ("python-sequential", "python-threads"),
+            Some(_) => return None,
+        };
+        Some(Simple { sequential: (sequential, Some(1)), pool: (pool, Some(HANDFUL)) })
+    }
+}
 
 /// How long a host may take for an answer that should take far less than a second.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,8 +90,21 @@ impl<'a> Lab<'a> {
         self.subject.0
     }
 
-    pub(super) fn workers(&self) -> Option<usize> {
-        self.subject.1
+    /// How many workers run its jobs; `None` for a thread for each.
+    pub(super) fn runners(&self) -> Option<usize> {
+        self.kind().runners(&self.subject.0.about, self.subject.1)
+    }
+
+    /// The simple programs of its language.
+    pub(super) fn simple(&self) -> Option<Simple> {
+        Simple::of(&self.subject.0.about)
+    }
+
+    /// What its speed-up is a multiple of: the sequential program of its language, or itself with one worker.
+    pub(super) fn alone(&self) -> Base {
+        let about = &self.subject.0.about;
+        self.simple()
+            .map_or_else(|| (about.name, about.workers(&[1])[0]), |simple| simple.sequential)
     }
 
     /// Whether this is the first repetition, in which what takes long is measured too.
@@ -105,11 +140,10 @@ impl<'a> Lab<'a> {
     /// How many take about `time` on another one, which it is compared with.
     pub(super) fn rounds_of_compute_on(
         &mut self,
-        model: &'static str,
-        workers: Option<usize>,
+        base: Base,
         time: Duration,
     ) -> Result<u64, Ended> {
-        let took = self.base(model, workers, SOME_COMPUTE, 1, 3)?;
+        let took = self.base(base, SOME_COMPUTE, 1, 3)?;
         Ok(rounds_within(time, took))
     }
 
@@ -145,6 +179,13 @@ impl<'a> Lab<'a> {
 
     /// What a probe of the model saw.
     pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Ended> {
+        let about = &self.subject.0.about;
+        // Where its interpreter is not to be had, that is said below.
+        let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
+        if hello.is_some_and(|hello| !hello.probes.iter().any(|known| known == what.name())) {
+            let why = format!("the interpreter of {} does not answer this probe", about.name);
+            return Err(Ended::As(ClaimVerdict::Refused, why));
+        }
         const NOTHING: &str = "name = \"nothing\"\njob = []";
         let (host, patience) = self.prepared(NOTHING, 1, 1)?;
         Ok(host.probe(what, patience)?)
@@ -153,8 +194,7 @@ impl<'a> Lab<'a> {
     /// The same as [`time`](Self::time), of another model, which this one is compared with; in a host of its own.
     pub(super) fn base(
         &mut self,
-        model: &'static str,
-        workers: Option<usize>,
+        (model, workers): Base,
         text: &str,
         scale: usize,
         rounds: u64,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all, noted},
+    Kind,
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all, noted},
     lab::Lab,
 };
 use crate::record::ClaimVerdict;
@@ -27,12 +28,12 @@ pub(super) const COOPERATIVE: Experiment = Experiment {
         let with = lab.attest(&with, JOBS)?;
         Ok(vec![
             Sample::new(WITHOUT, "jobs", f64::from(without.peak_in_flight))
-                .ideally(lab.workers().unwrap_or(1) as f64),
+                .ideally(lab.runners().unwrap_or(1) as f64),
             Sample::new(WITH, "jobs", f64::from(with.peak_in_flight)).ideally(JOBS as f64),
         ])
     },
     judge: |figures| {
-        let loops = figures.workers.unwrap_or(1) as f64;
+        let loops = figures.runners.unwrap_or(1) as f64;
         let alone = figures.at_most(WITHOUT, loops);
         if alone == Some(true) && figures.at_most(WITH, loops) == Some(true) {
             let why = "a job never gives way, not even where it awaits";
@@ -64,11 +65,16 @@ pub(super) const FREEZES: Experiment = Experiment {
         ])
     },
     judge: |figures| {
-        let why = "another worker goes on with the beats: with one worker they stop";
+        let why = match figures.kind {
+            Kind::Coroutines => {
+                "a thread that blocks is replaced by another, which goes on with the beats"
+            }
+            _ => "another worker goes on with the beats: with one worker they stop",
+        };
         applies_to_loops(figures).unwrap_or_else(|| {
             let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
-            let more = match (judged.0, figures.kind, figures.workers) {
-                (ClaimVerdict::Holds, Kind::Coroutines, _) => {
+            let more = match (judged.0, figures.model, figures.runners) {
+                (ClaimVerdict::Holds, "may", _) => {
                     "a job that slept goes on on the thread of the timer, which the call then blocks"
                 }
                 (ClaimVerdict::Holds, _, Some(2..)) => "each worker is a loop of its own",
@@ -104,6 +110,9 @@ pub(super) const BRIDGE: Experiment = Experiment {
 
 /// How late the latest sleep of the heartbeat ends, in milliseconds. The call comes in the midst of it.
 fn latest_beat(lab: &mut Lab<'_>, call: &str) -> Result<f64, Ended> {
+    if let Kind::InTurn | Kind::Queue = lab.kind() {
+        return Err(Ended::As(ClaimVerdict::DoesNotApply, no_loop(lab.kind())));
+    }
     let beats = vec!["{ sleep = \"1ms\" }"; 15].join(", ");
     let separator = if call.is_empty() { "" } else { ", " };
     let text = format!(
@@ -118,8 +127,12 @@ fn quiet(figures: &Seen<'_>) -> Option<bool> {
     figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }
 
+fn no_loop(kind: Kind) -> String {
+    format!("it has no loop that could stand still: {}", kind.clause())
+}
+
 fn applies_to_loops(figures: &Seen<'_>) -> Option<Judged> {
-    let why = format!("it has no loop that could stand still: {}", figures.kind.clause());
+    let why = no_loop(figures.kind);
     (!figures.kind.gives_way()).then_some((ClaimVerdict::DoesNotApply, Some(why)))
 }
 

@@ -1,6 +1,9 @@
 //! What becomes of a job that was made and is not driven, and of a task that was created and is not awaited.
 
-use super::experiment::{Ended, Experiment, Judged, Kind, Sample, Seen, all};
+use super::{
+    Kind,
+    experiment::{Experiment, Judged, Sample, Seen, all, unexpected},
+};
 use crate::{
     perform::{PAUSE, Probe, Probed},
     record::ClaimVerdict,
@@ -20,7 +23,7 @@ pub(super) const INERT: Experiment = Experiment {
             Sample::new(BEGUN, "of 1", f64::from(u8::from(begun))).ideally(0.0),
             Sample::new(SLEPT, "ms", slept_ns as f64 / 1e6).ideally(PAUSE.as_secs_f64() * 1e3),
         ]),
-        other @ Probed::Created { .. } => Err(unexpected(other)),
+        other => Err(unexpected(other)),
     },
     judge: |figures| {
         let code = figures.at_most(BEGUN, 0.0);
@@ -29,6 +32,7 @@ pub(super) const INERT: Experiment = Experiment {
                 "its code is inert, but its sleep is not: the deadline is set when the sleep is made, so that one \
                  driven late ends early"
             }
+            Kind::Loop => "a call runs at once, up to where it first awaits",
             Kind::Coroutines => {
                 "a call is the work: it runs at once, on the stack of the coroutine that calls"
             }
@@ -55,7 +59,7 @@ pub(super) const CREATED: Experiment = Experiment {
             let at_once = at_once.map(|seen| Sample::new(AT_ONCE, "of 1", share(seen)));
             Ok([Some(first), at_once].into_iter().flatten().collect())
         }
-        other @ Probed::Inert { .. } => Err(unexpected(other)),
+        other => Err(unexpected(other)),
     },
     judge: judge_created,
 };
@@ -69,9 +73,9 @@ fn judge_created(figures: &Seen<'_>) -> Judged {
     };
     match all(&[figures.at_least(FIRST, 1.0)], why) {
         (ClaimVerdict::Holds, None) if figures.at_least(AT_ONCE, 1.0) == Some(true) => {
-            let more = match figures.workers {
+            let more = match figures.runners {
                 Some(1) => {
-                    "it even starts while its creator runs: a task is polled once when it is created"
+                    "it even starts while its creator runs: it is run up to where it first awaits when it is created"
                 }
                 _ => "it even starts while its creator runs: at once, or on another worker",
             };
@@ -79,10 +83,6 @@ fn judge_created(figures: &Seen<'_>) -> Judged {
         }
         judged => judged,
     }
-}
-
-fn unexpected(seen: Probed) -> Ended {
-    Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
 }
 
 #[cfg(test)]

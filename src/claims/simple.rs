@@ -2,13 +2,11 @@
 
 use super::{
     experiment::{Ended, Experiment, Judged, Sample, Seen, all},
-    lab::{POOL, SEQUENTIAL},
+    lab::Simple,
 };
 use crate::record::ClaimVerdict;
 
 const JOB: &str = "name = \"simple\"\njob = [{ sleep = \"5ms\" }, { compute = 1_000 }]";
-/// Threads of the simple program, a handful.
-const HANDFUL: usize = 8;
 /// A little more than the resolution of timers, a millisecond, is of the wait.
 const AS_GOOD: f64 = 1.25;
 /// Scales, and rounds of each: those that take long are disturbed less.
@@ -29,17 +27,20 @@ pub(super) const SIMPLE: Experiment = Experiment {
              scale at which it takes at most 1.25 × as long.",
     workers: &[Some(2)],
     measure: |lab| {
-        let (sequential, pool) = ((SEQUENTIAL, Some(1)), (POOL, Some(HANDFUL)));
+        let Some(Simple { sequential, pool }) = lab.simple() else {
+            let why = "there is no simple program of its language among the models";
+            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+        };
         if [sequential.0, pool.0].contains(&lab.entry().about.name) {
             let why = "it is the simple program";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         let (mut samples, mut up_to, mut still) = (Vec::new(), 0, true);
         for (scale, rounds, name) in SCALES {
-            let mut simple = lab.base(pool.0, pool.1, JOB, scale, rounds)?;
+            let mut simple = lab.base(pool, JOB, scale, rounds)?;
             // One after another, more than a few take longer than any pool.
             if scale == 1 {
-                simple = simple.min(lab.base(sequential.0, sequential.1, JOB, scale, rounds)?);
+                simple = simple.min(lab.base(sequential, JOB, scale, rounds)?);
             }
             let ratio = simple.as_secs_f64() / lab.time(JOB, scale, rounds)?.as_secs_f64();
             still &= ratio <= AS_GOOD;
@@ -62,7 +63,7 @@ fn judge(figures: &Seen<'_>) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::experiment::{Kind, made};
+    use crate::claims::{Kind, experiment::made};
 
     #[test]
     fn the_simple_program_wins_where_it_is_as_fast_with_one_job_and_with_a_handful() {

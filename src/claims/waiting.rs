@@ -1,6 +1,9 @@
 //! What jobs do to each other while they wait, and in which order their results come.
 
-use super::experiment::{Experiment, Kind, Sample, all, noted};
+use super::{
+    Kind,
+    experiment::{Experiment, Sample, all, noted},
+};
 use crate::record::ClaimVerdict;
 
 const WAITING: &str = "waiting at once";

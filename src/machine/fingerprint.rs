@@ -151,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn every_model_has_a_version() {
-        for entry in crate::models::MODELS {
+    fn every_model_in_rust_has_a_version() {
+        for entry in crate::models::MODELS.iter().filter(|entry| entry.about.foreign.is_none()) {
             let version = version_of(entry.about.package);
             assert!(
                 version.starts_with(|c: char| c.is_ascii_digit()),

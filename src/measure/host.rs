@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Attest, Fault, Half, Own, Prepared, Recorded, Usage,
     clock::{nanoseconds, now},
+    foreign::{self, Interpreter},
     own::Calls,
     round::{thread_name, thread_names},
     serve,
@@ -159,6 +160,7 @@ pub fn serve(own: &[Own]) -> io::Result<()> {
                 break;
             }
         }
+        foreign::end_all();
         std::process::exit(0);
     })?;
     keep_panics();
@@ -169,7 +171,11 @@ pub fn serve(own: &[Own]) -> io::Result<()> {
                 match catch_unwind(AssertUnwindSafe(|| host.prepare_to_serve(cell)))
                     .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
                 {
-                    Ok((arm, jobs)) => serve::serve(arm, jobs, requests),
+                    Ok(Server::Here(arm, jobs)) => serve::serve(arm, jobs, requests),
+                    Ok(Server::Foreign(interpreter, serving)) => {
+                        say(&serving)?;
+                        serve::answer(interpreter, requests);
+                    }
                     Err(fault) => Reply::Fault(fault),
                 }
             }
@@ -226,7 +232,23 @@ enum Task {
 struct Started {
     entry: &'static Entry,
     workers: Option<usize>,
-    arm: Box<dyn Arm>,
+    engine: Engine,
+}
+
+/// What runs batches.
+enum Engine {
+    /// The model, in this process.
+    Here(Box<dyn Arm>),
+    /// The interpreter of a model out of process.
+    Foreign(Interpreter),
+}
+
+/// What serves.
+enum Server<'a> {
+    /// The model, once it is called.
+    Here(&'a dyn Arm, Jobs),
+    /// An interpreter, already, and what it said.
+    Foreign(&'a mut Interpreter, Reply),
 }
 
 impl Host<'_> {
@@ -248,7 +270,10 @@ impl Host<'_> {
             }
             Request::Attest => match &mut self.prepared {
                 Some(Task::Calls(calls)) => calls.attest(),
-                _ => self.ready().and_then(|(prepared, arm)| prepared.attest(arm)),
+                _ => match self.ready()? {
+                    (prepared, Engine::Here(arm)) => prepared.attest(&**arm),
+                    (prepared, Engine::Foreign(interpreter)) => interpreter.attest(prepared),
+                },
             }
             .map(Reply::Attested),
             Request::Rounds { count } => {
@@ -256,58 +281,82 @@ impl Host<'_> {
                 let round_ns = if let Some(Task::Calls(calls)) = &mut self.prepared {
                     vec![nanoseconds(calls.slice(count)?)]
                 } else {
-                    let (prepared, arm) = self.ready()?;
-                    let times = (0..count).map(|_| Ok(nanoseconds(prepared.round(arm)?)));
-                    times.collect::<Result<_, Fault>>()?
+                    match self.ready()? {
+                        (prepared, Engine::Here(arm)) => {
+                            let times =
+                                (0..count).map(|_| Ok(nanoseconds(prepared.round(&**arm)?)));
+                            times.collect::<Result<_, Fault>>()?
+                        }
+                        (prepared, Engine::Foreign(interpreter)) => {
+                            let (round_ns, used) = interpreter.rounds(prepared, count)?;
+                            return Ok(Reply::Rounds { round_ns, used });
+                        }
+                    }
                 };
                 Ok(Reply::Rounds { round_ns, used: Usage::now().since(before) })
             }
             Request::Record { count, ticks_per_ns } => match &mut self.prepared {
                 Some(Task::Calls(calls)) => calls.record(count),
-                _ => self
-                    .ready()
-                    .and_then(|(prepared, arm)| prepared.record(arm, count, ticks_per_ns)),
+                _ => match self.ready()? {
+                    (prepared, Engine::Here(arm)) => prepared.record(&**arm, count, ticks_per_ns),
+                    (prepared, Engine::Foreign(interpreter)) => interpreter.record(prepared, count),
+                },
             }
             .map(Reply::Recorded),
             Request::Idle { ns } => {
-                let before = Usage::now();
+                let before = self.used().map_err(Fault::Failed)?;
                 thread::sleep(Duration::from_nanos(ns));
-                Ok(Reply::Idled(Usage::now().since(before)))
+                Ok(Reply::Idled(self.used().map_err(Fault::Failed)?.since(before)))
             }
-            Request::Probe { what } => {
-                self.ready().map(|(_, arm)| Reply::Probed(arm.probe(what, now)))
+            Request::Probe { what } => match self.ready()? {
+                (_, Engine::Here(arm)) => Ok(arm.probe(what, now)),
+                (_, Engine::Foreign(interpreter)) => interpreter.probe(what),
             }
+            .map(Reply::Probed),
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
             Request::Usage => Ok(serve::usage()),
             Request::Serve(_) => unreachable!("it is answered by whoever can give up the requests"),
         }
     }
 
-    fn prepare_to_serve(&mut self, cell: Cell) -> Result<(&dyn Arm, Jobs), Fault> {
-        serve::check(&cell).map_err(Fault::Failed)?;
-        // Receipts are the client's to check: none need be computed here.
-        self.prepare(Cell { scale: 0, ..cell }).map_err(Fault::Failed)?;
-        self.ready().map(|(prepared, arm)| (arm, prepared.jobs()))
+    /// What runs the jobs has used so much so far.
+    fn used(&mut self) -> Result<Usage, String> {
+        match self.started.as_mut().map(|started| &mut started.engine) {
+            Some(Engine::Foreign(interpreter)) => interpreter.usage(),
+            _ => Ok(Usage::now()),
+        }
     }
 
-    fn ready(&self) -> Result<(&Prepared, &dyn Arm), Fault> {
-        match (&self.prepared, &self.started) {
-            (Some(Task::Batches(prepared)), Some(started)) => Ok((prepared, &*started.arm)),
+    fn prepare_to_serve(&mut self, cell: Cell) -> Result<Server<'_>, Fault> {
+        serve::check(&cell).map_err(Fault::Failed)?;
+        // Receipts are the client's to check: none need be computed here.
+        self.prepare(Cell { scale: 0, ..cell.clone() }).map_err(Fault::Failed)?;
+        match self.ready()? {
+            (prepared, Engine::Here(arm)) => Ok(Server::Here(&**arm, prepared.jobs())),
+            (_, Engine::Foreign(interpreter)) => {
+                let workload = parse(&cell).map_err(Fault::Failed)?;
+                let serving = interpreter.serve(&cell, &workload)?;
+                Ok(Server::Foreign(interpreter, serving))
+            }
+        }
+    }
+
+    fn ready(&mut self) -> Result<(&Prepared, &mut Engine), Fault> {
+        match (&self.prepared, &mut self.started) {
+            (Some(Task::Batches(prepared)), Some(started)) => Ok((prepared, &mut started.engine)),
             _ => Err(Fault::Failed("no cell is prepared".into())),
         }
     }
 
     fn prepare(&mut self, cell: Cell) -> Result<(), String> {
         self.prepared = None;
-        let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
-        set_echo_servers(cell.servers);
+        let workload = parse(&cell)?;
         if self.started.is_none() {
             let entry = models::find(&cell.model)?;
-            let settings = Settings { workers: cell.workers.unwrap_or(1) };
-            let arm = entry.start(&settings).map_err(|error| format!("cannot start: {error}"))?;
-            self.started = Some(Started { entry, workers: cell.workers, arm });
+            let engine = start(entry, cell.workers)?;
+            self.started = Some(Started { entry, workers: cell.workers, engine });
         }
-        let started = self.started.as_ref().expect("it was just started");
+        let started = self.started.as_mut().expect("it was just started");
         let about = &started.entry.about;
         if about.name != cell.model || started.workers != cell.workers {
             return Err(format!("this process runs {} already", about.name));
@@ -319,6 +368,14 @@ impl Host<'_> {
         if !about.workers(&[workers.unwrap_or(1)]).contains(&workers) {
             return Err(format!("{} cannot have {workers:?} workers", about.name));
         }
+        match &mut started.engine {
+            Engine::Here(_) => set_echo_servers(cell.servers),
+            // A server has no scale, and is made ready as one.
+            Engine::Foreign(_) if scale == 0 => {}
+            Engine::Foreign(interpreter) => {
+                interpreter.prepare(&cell, &workload).map_err(|fault| fault.to_string())?;
+            }
+        }
         let prepared = Prepared::new(about, &workload, scale, workers, placement);
         self.prepared = Some(Task::Batches(prepared));
         Ok(())
@@ -328,8 +385,11 @@ impl Host<'_> {
     /// end, and blocking pools keep idle threads for some seconds.
     fn stop(&mut self) -> Vec<String> {
         self.prepared = None;
-        let Some(Started { entry, arm, .. }) = self.started.take() else { return vec![] };
-        drop(arm);
+        let Some(Started { entry, engine, .. }) = self.started.take() else { return vec![] };
+        match engine {
+            Engine::Here(arm) => drop(arm),
+            Engine::Foreign(interpreter) => return interpreter.stop(),
+        }
         let Some(known) = entry.about.leaves else { return vec![] };
         let own = thread_name();
         let deadline = now() + PATIENCE;
@@ -347,4 +407,16 @@ impl Host<'_> {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn parse(cell: &Cell) -> Result<Workload, String> {
+    Workload::parse(&cell.workload, &cell.source).map_err(|error| error.to_string())
+}
+
+fn start(entry: &Entry, workers: Option<usize>) -> Result<Engine, String> {
+    if entry.about.foreign.is_some() {
+        return Interpreter::start(entry).map(Engine::Foreign);
+    }
+    let settings = Settings { workers: workers.unwrap_or(1) };
+    entry.start(&settings).map(Engine::Here).map_err(|error| format!("cannot start: {error}"))
 }

@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
 use super::{
     clock::{nanoseconds, now, ticks_per_ns},
     echo::{self, EchoServer},
@@ -101,6 +103,11 @@ impl Program {
         if let (Some(variable), Some(workers)) = (entry.about.environment, workers) {
             command.env(variable, workers.to_string());
         }
+        if let Some((variable, program)) =
+            entry.about.foreign.and_then(|foreign| foreign.program(entry.about.name))
+        {
+            command.env(variable, program);
+        }
         Host::start(command)
     }
 
@@ -155,6 +162,8 @@ pub struct Host {
     errors: Arc<Mutex<VecDeque<String>>>,
     /// What keeps them, until the process ends.
     keeper: Option<JoinHandle<()>>,
+    /// Whether the process has ended and its number may be another's.
+    waited_for: bool,
 }
 
 impl Host {
@@ -180,7 +189,7 @@ impl Host {
                 true
             });
         })?;
-        Ok(Host { child, requests, replies, errors, keeper: Some(keeper) })
+        Ok(Host { child, requests, replies, errors, keeper: Some(keeper), waited_for: false })
     }
 
     /// The process's number.
@@ -340,13 +349,30 @@ impl Host {
         }
     }
 
+    /// Ends the process and all that it started, which are of its group.
     fn kill(&mut self) {
-        let _ = self.child.kill();
+        self.end_group();
         let _ = self.child.wait();
+        self.waited_for = true;
+    }
+
+    /// Only before the process was waited for: until then its number is nobody else's.
+    fn end_group(&self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = group.filter(|_| !self.waited_for) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     fn died(&mut self) -> HostError {
+        if !self.waited_for {
+            let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _ = id.map(|id| waitid(WaitId::Pid(id), ended));
+            self.end_group();
+        }
         let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
+        self.waited_for = true;
         // Its last words may still be on their way.
         let _ = self.keeper.take().map(JoinHandle::join);
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);

@@ -201,6 +201,11 @@ impl Prepared {
         Ok(attest)
     }
 
+    /// How many jobs there are, and what their receipts join to.
+    pub(super) fn foretold(&self) -> (usize, Receipt) {
+        (self.expected.len(), Receipt::new(0).join(self.expected.iter().copied()))
+    }
+
     fn check(&self, batch: &Batch) -> Result<(), Fault> {
         let (count, expected) = (batch.receipts.len(), self.expected.len());
         if count != expected {
@@ -223,16 +228,22 @@ impl Prepared {
                 Ok(_) => {}
             }
         }
-        if batch.elapsed < self.floor {
+        self.check_floor(batch.elapsed)
+    }
+
+    /// Whether a round was as long as its jobs wait for.
+    pub(super) fn check_floor(&self, elapsed: Duration) -> Result<(), Fault> {
+        if elapsed < self.floor {
             return Err(Fault::Invalid(format!(
-                "the round took {:?}, and its jobs wait for {:?}: they cannot have waited",
-                batch.elapsed, self.floor
+                "the round took {elapsed:?}, and its jobs wait for {:?}: they cannot have waited",
+                self.floor
             )));
         }
         Ok(())
     }
 
-    fn check_attest(&self, attest: &Attest, elapsed: Duration) -> Result<(), Fault> {
+    /// Whether what a round was seen to be fits its label.
+    pub(super) fn check_attest(&self, attest: &Attest, elapsed: Duration) -> Result<(), Fault> {
         let invalid = |message| Err(Fault::Invalid(message));
         let (name, threads) = (self.about.name, attest.job_threads);
         if self.expected.is_empty() {
@@ -286,17 +297,23 @@ fn explain(error: &io::Error) -> String {
 /// epoll instances, rings, and completions of those rings, of this process.
 #[cfg(target_os = "linux")]
 fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
-    use procfs::process::{FDTarget, Process};
-    let Some(open) = Process::myself().ok().and_then(|me| me.fd().ok()) else {
-        return (None, None, None);
-    };
+    procfs::process::Process::myself().map_or((None, None, None), |me| drivers_of(&me))
+}
+
+/// The same of another process.
+#[cfg(target_os = "linux")]
+pub(super) fn drivers_of(
+    process: &procfs::process::Process,
+) -> (Option<u64>, Option<u64>, Option<u64>) {
+    use procfs::process::FDTarget;
+    let Ok(open) = process.fd() else { return (None, None, None) };
     let (mut epolls, mut rings, mut completions) = (0, 0, 0);
     for descriptor in open.flatten() {
         match descriptor.target {
             FDTarget::AnonInode(name) if name.contains("eventpoll") => epolls += 1,
             FDTarget::AnonInode(name) if name.contains("io_uring") => {
                 rings += 1;
-                let path = format!("/proc/self/fdinfo/{}", descriptor.fd);
+                let path = format!("/proc/{}/fdinfo/{}", process.pid, descriptor.fd);
                 let info = std::fs::read_to_string(path).unwrap_or_default();
                 let tail = info.lines().find_map(|line| line.strip_prefix("CqTail:"));
                 completions += tail.and_then(|tail| tail.trim().parse::<u64>().ok()).unwrap_or(0);

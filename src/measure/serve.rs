@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    foreign::Interpreter,
     host::{Cell, Reply, Request, Requests, say},
     process::{Host, HostError, unexpected},
     round::Fault,
@@ -60,6 +61,22 @@ pub(super) fn check(cell: &Cell) -> Result<(), String> {
 /// What a host is asked at any time.
 pub(super) fn usage() -> Reply {
     Reply::Usage(Usage::now())
+}
+
+/// Answers `requests` as long as there are some, and ends with the interpreter that serves.
+pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
+    for line in requests {
+        let used = interpreter.usage().unwrap_or_else(|why| end(format_args!("{why}")));
+        let said = say(&match serde_json::from_str(&line) {
+            Ok(Request::Usage) => Reply::Usage(used),
+            Ok(_) => Reply::Fault(Fault::Failed("this process is a server".into())),
+            Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
+        });
+        if let Err(error) = said {
+            end(format_args!("cannot answer: {error}"));
+        }
+    }
+    process::exit(0)
 }
 
 /// Serves until the process ends, and answers `requests` meanwhile.

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     task::Poll,
     thread,
     time::Duration,
@@ -21,6 +21,20 @@ pub enum Probe {
     Inert,
     /// When a task begins that was created and is not yet awaited.
     Created,
+    /// What becomes of children whose parent is cancelled while it waits for them.
+    Cancelled,
+}
+
+impl Probe {
+    /// Its name, as interpreters of other languages are asked.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Probe::Inert => "inert",
+            Probe::Created => "created",
+            Probe::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// What a probe saw.
@@ -43,7 +57,17 @@ pub enum Probed {
         /// Whether it had begun before it was awaited.
         before_awaited: bool,
     },
+    /// Of [`Probe::Cancelled`].
+    Cancelled {
+        /// Children that had begun when their parent was cancelled.
+        begun: u32,
+        /// Children that ran to their end all the same.
+        ended: u32,
+    },
 }
+
+/// Children of a parent that is cancelled.
+pub const CHILDREN: u32 = 3;
 
 /// How long a probe waits for what may happen meanwhile.
 pub const PAUSE: Duration = Duration::from_millis(20);
@@ -60,6 +84,7 @@ pub(super) fn probe<R: Runtime>(runtime: &R, what: Probe, clock: Clock) -> Probe
         Probe::Inert => runtime.root(inert(model, clock)),
         Probe::Created if R::Model::BLOCKS => created_in_a_batch(runtime),
         Probe::Created => runtime.root(created(model)),
+        Probe::Cancelled => runtime.root(cancelled(model)),
     }
 }
 
@@ -108,6 +133,23 @@ async fn created<M: Model>(model: M) -> Probed {
     Probed::Created { at_once: Some(at_once), before_awaited }
 }
 
+/// Children that sleep, and whose parent stops to wait for them: its `gather` is dropped, as it is where the parent is.
+async fn cancelled<M: Model>(model: M) -> Probed {
+    let counts: &'static [AtomicU32; 2] = Box::leak(Box::default());
+    let [begun, ended] = counts;
+    let mut children = Box::pin(model.gather(CHILDREN as usize, move |_| async move {
+        begun.fetch_add(1, SeqCst);
+        let _ = model.sleep(2 * PAUSE).await;
+        ended.fetch_add(1, SeqCst);
+    }));
+    poll_fn(|context| Poll::Ready(children.as_mut().poll(context).is_ready())).await;
+    let _ = model.sleep(PAUSE).await;
+    let seen = begun.load(SeqCst);
+    drop(children);
+    let _ = model.sleep(4 * PAUSE).await;
+    Probed::Cancelled { begun: seen, ended: ended.load(SeqCst) }
+}
+
 /// Two jobs, of which the first sleeps: it is the first to be awaited, so the second has begun before it was awaited if
 /// it had when the first ended.
 fn created_in_a_batch<R: Runtime>(runtime: &R) -> Probed {
@@ -128,6 +170,13 @@ fn created_in_a_batch<R: Runtime>(runtime: &R) -> Probed {
 mod tests {
     use super::*;
     use crate::{measure, model::Settings, models, perform::Arm};
+
+    #[test]
+    fn children_run_on_without_their_parent_on_tokio_and_end_with_it_on_smol() {
+        let probe = |name| started(name, 1).probe(Probe::Cancelled, measure::now);
+        assert_eq!(probe("tokio"), Probed::Cancelled { begun: CHILDREN, ended: CHILDREN });
+        assert_eq!(probe("smol"), Probed::Cancelled { begun: CHILDREN, ended: 0 });
+    }
 
     fn started(name: &str, workers: usize) -> Box<dyn Arm> {
         models::find(name).unwrap().start(&Settings { workers }).unwrap()

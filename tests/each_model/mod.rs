@@ -19,6 +19,14 @@ macro_rules! each_model {
             monoio = "monoio"
             glommio = "glommio"
             may = "may"
+            asyncio = "asyncio"
+            uvloop = "uvloop"
+            asyncio_processes = "asyncio+processes"
+            python_threads = "python-threads"
+            python_processes = "python-processes"
+            python_sequential = "python-sequential"
+            node = "node"
+            go = "go"
         }
     };
 }

@@ -148,7 +148,11 @@ impl Client {
             self.0.read_line(&mut line).unwrap();
             match line.strip_suffix("\r\n") {
                 Some("") => break,
-                Some(line) => lines.push(line.to_owned()),
+                // The case of a header's name says nothing: servers of other languages write it as they like.
+                Some(line) => lines.push(match line.split_once(": ") {
+                    Some((name, value)) => format!("{}: {value}", name.to_ascii_lowercase()),
+                    None => line.to_owned(),
+                }),
                 None => panic!("the connection ended after {lines:?} and {line:?}"),
             }
         }
@@ -175,7 +179,8 @@ pub fn available(name: &str) -> Option<&'static Entry> {
         return None;
     };
     if let Err(why) = (entry.about.available)() {
-        assert!(why.contains("io_uring"), "{name} cannot run here: {why}");
+        let foreign = entry.about.foreign.is_some() && why.contains("install");
+        assert!(foreign || why.contains("io_uring"), "{name} cannot run here: {why}");
         return None;
     }
     Some(entry)

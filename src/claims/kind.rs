@@ -1,0 +1,93 @@
+//! How models run jobs, as far as claims depend on it.
+
+use crate::models::{About, Driver, Task, Width};
+
+/// How a model runs jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One after another, on the caller.
+    InTurn,
+    /// Each on a thread of its own.
+    Threads,
+    /// On workers that each hold a job from its beginning to its end.
+    Queue,
+    /// As futures on event loops.
+    Loop,
+    /// On stacks of their own, which workers switch between.
+    Coroutines,
+}
+
+impl Kind {
+    /// That of a model.
+    #[must_use]
+    pub fn of(about: &About) -> Self {
+        // A goroutine has a stack of its own, in a process that is not ours.
+        if about.foreign.is_some_and(|foreign| foreign.language == "Go") {
+            return Kind::Coroutines;
+        }
+        match (about.task, about.width, about.driver) {
+            (Task::Stack, ..) => Kind::Coroutines,
+            (Task::Thread, ..) => Kind::Threads,
+            (_, Width::One, Driver::None) => Kind::InTurn,
+            (_, _, Driver::None) => Kind::Queue,
+            _ => Kind::Loop,
+        }
+    }
+
+    /// How many of `workers` run jobs themselves: those of an event loop in another language are for what it offloads.
+    #[must_use]
+    pub fn runners(self, about: &About, workers: Option<usize>) -> Option<usize> {
+        if self == Kind::Loop && about.foreign.is_some() { Some(1) } else { workers }
+    }
+
+    /// Whether a job that waits gives its worker to others.
+    #[must_use]
+    pub fn gives_way(self) -> bool {
+        matches!(self, Kind::Loop | Kind::Coroutines)
+    }
+
+    /// A clause on it, for verdicts.
+    pub(super) fn clause(self) -> &'static str {
+        match self {
+            Kind::InTurn => "it does one job after another on the caller's thread",
+            Kind::Threads => "each job has a thread of its own",
+            Kind::Queue => {
+                "a job holds its worker from beginning to end, and others wait in a queue"
+            }
+            Kind::Loop => "jobs are futures on event loops",
+            Kind::Coroutines => "jobs have stacks of their own, between which the workers switch",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    #[test]
+    fn every_model_is_of_the_kind_that_its_note_says() {
+        let kind = |name| Kind::of(&models::find(name).unwrap().about);
+        assert_eq!(kind("sequential"), Kind::InTurn);
+        assert_eq!(kind("threads"), Kind::Threads);
+        assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
+        assert_eq!(["tokio", "smol", "async-std", "tokio-per-core"].map(kind), [Kind::Loop; 4]);
+        assert_eq!(kind("may"), Kind::Coroutines);
+        assert_eq!(["asyncio", "asyncio+processes"].map(kind), [Kind::Loop; 2]);
+        assert_eq!(["python-threads", "python-processes"].map(kind), [Kind::Queue; 2]);
+        assert_eq!(kind("python-sequential"), Kind::InTurn);
+        assert_eq!([kind("node"), kind("go")], [Kind::Loop, Kind::Coroutines]);
+    }
+
+    #[test]
+    fn a_loop_of_another_language_is_one_however_many_workers_it_offloads_to() {
+        let runners = |name| {
+            let about = &models::find(name).unwrap().about;
+            Kind::of(about).runners(about, Some(2))
+        };
+        assert_eq!(
+            ["asyncio+processes", "python-threads", "tokio"].map(runners),
+            [Some(1), Some(2), Some(2)]
+        );
+    }
+}

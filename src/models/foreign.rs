@@ -1,0 +1,154 @@
+//! Models of other languages: programs that `docs/protocol.md` describes. What there is of each, where its program is
+//! found, and whether it runs here. Rounds of them are in `measure`.
+
+pub(super) mod go;
+mod link;
+mod message;
+pub(super) mod node;
+pub(super) mod python;
+
+pub use link::Link;
+pub use message::{Hello, Reply, Request, Round, Watched};
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io,
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// The version of the protocol.
+pub const PROTOCOL: u32 = 1;
+/// How long an interpreter may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A language whose models run out of process.
+#[derive(Debug)]
+pub struct Foreign {
+    /// Its name, for errors.
+    pub language: &'static str,
+    /// The environment variable that can name the program to start.
+    pub variable: &'static str,
+    /// The programs to try where it does not, in this order.
+    pub programs: &'static [&'static str],
+    /// What to do where there is none: a part of a sentence.
+    pub install: &'static str,
+    /// How `program` is started to interpret jobs on the model of this name.
+    pub command: fn(program: &OsStr, model: &str) -> io::Result<Command>,
+}
+
+/// What an interpreter said of itself, or why there is none.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The version of its language, where that much is known.
+    pub version: Option<String>,
+    /// What it can do, or why it cannot run here.
+    pub hello: Result<Hello, String>,
+}
+
+/// By the names of models. An interpreter is asked once in a process.
+static FOUND: Mutex<BTreeMap<String, Found>> = Mutex::new(BTreeMap::new());
+
+impl Foreign {
+    /// What is known of `model` here. The first call for a model starts its interpreter, which takes as long as that
+    /// takes, and 10 s at most.
+    #[must_use]
+    pub fn found(&self, model: &str) -> Found {
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        found.entry(model.to_owned()).or_insert_with(|| self.look(model)).clone()
+    }
+
+    /// The environment variable and the program by which a host finds the interpreter of `model` without a wrapper in
+    /// between, if it was found already and says so.
+    #[must_use]
+    pub fn program(&self, model: &str) -> Option<(&'static str, PathBuf)> {
+        let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let hello = found.get(model)?.hello.as_ref().ok()?;
+        Some((self.variable, hello.program.clone()?))
+    }
+
+    /// Whether `model` can run here: what `About::available` is for a model of this language.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that says why not, and what to install.
+    pub fn available(&self, model: &str) -> Result<(), String> {
+        self.found(model).hello.map(drop)
+    }
+
+    /// Starts the interpreter of `model`, and hears what it says of itself. With `own_group` its process group is its
+    /// own, and ends with the link; otherwise it is that of this process.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it cannot run here, and the version of the language where it says one.
+    pub fn start(
+        &self,
+        model: &str,
+        own_group: bool,
+        patience: Option<Duration>,
+    ) -> Result<(Link, Hello), (Option<String>, String)> {
+        let mut link = self.open(model, own_group).map_err(|why| (None, why))?;
+        let said = link.receive(patience);
+        match said.map_err(|why| (None, format!("{model}: {why}")))? {
+            Reply::Unavailable { reason, version } => Err((version, reason)),
+            Reply::Hello(hello) if hello.protocol != PROTOCOL => Err((
+                Some(hello.version),
+                format!(
+                    "the interpreter of {model} speaks version {} of the protocol, and this is {PROTOCOL}: take one \
+                     of the same release",
+                    hello.protocol
+                ),
+            )),
+            Reply::Hello(hello) if hello.model != model => Err((
+                Some(hello.version),
+                format!("the interpreter was asked to be {model}, and says it is {}", hello.model),
+            )),
+            Reply::Hello(hello) if !(hello.compute_ns > 0.0 && hello.compute_ns < 1e9) => Err((
+                Some(hello.version),
+                format!(
+                    "the interpreter of {model} says a round of compute takes {} ns",
+                    hello.compute_ns
+                ),
+            )),
+            Reply::Hello(hello) => Ok((link, hello)),
+            other => Err((None, format!("{model} began with {other:?} in place of hello"))),
+        }
+    }
+
+    fn look(&self, model: &str) -> Found {
+        match self.start(model, true, Some(PATIENCE)) {
+            Ok((_, hello)) => Found { version: Some(hello.version.clone()), hello: Ok(hello) },
+            Err((version, why)) => Found { version, hello: Err(why) },
+        }
+    }
+
+    fn open(&self, model: &str, own_group: bool) -> Result<Link, String> {
+        let Foreign { language, variable, programs, install, .. } = self;
+        let try_one = |program: &OsStr| Link::open((self.command)(program, model)?, own_group);
+        if let Some(program) = named(variable) {
+            return try_one(&program).map_err(|error| {
+                let program = program.display();
+                format!("{variable} names {program}, which cannot be started: {error}")
+            });
+        }
+        for program in *programs {
+            match try_one(OsStr::new(program)) {
+                Ok(link) => return Ok(link),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("cannot start {program}: {error}")),
+            }
+        }
+        let programs = programs.join(" or ");
+        Err(format!(
+            "there is no {language} here ({programs}): {install}, or name one by {variable}"
+        ))
+    }
+}
+
+fn named(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable).filter(|program| !program.is_empty())
+}

@@ -1,0 +1,46 @@
+//! Go's model: goroutines.
+
+mod build;
+
+use std::{ffi::OsStr, io, process::Command};
+
+use super::Foreign;
+use crate::{
+    models::{About, Driver, Entry, Family},
+    perform::Placement,
+};
+
+static GO: Foreign = Foreign {
+    language: "Go",
+    variable: "PACELINE_GO",
+    programs: &["go"],
+    install: "install Go 1.19 or newer (apt-get install golang-go)",
+    command,
+};
+
+/// What changes how Go's runtime works: what is measured is what it does by default.
+const SETTINGS: [&str; 4] = ["GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"];
+
+/// `program` is the tool chain: it builds the interpreter, once.
+fn command(program: &OsStr, model: &str) -> io::Result<Command> {
+    let mut command = Command::new(build::built(program)?);
+    command.arg(model);
+    for setting in SETTINGS {
+        command.env_remove(setting);
+    }
+    Ok(command)
+}
+
+pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(About {
+    name: "go",
+    family: Family::OutOfProcess,
+    foreign: Some(&GO),
+    note: "a goroutine for each job, GOMAXPROCS is `workers`; offload is a plain call, as a goroutine that blocks or \
+           computes holds up no other; as a server, net/http",
+    placements: &[Placement::Inside],
+    // A thread that blocks is replaced by another: Go's own limit of threads.
+    more_threads: 10_000,
+    driver: Driver::Readiness,
+    available: || GO.available("go"),
+    ..About::DEFAULT
+});

@@ -1,0 +1,251 @@
+//! Builds Go's interpreter with the local tool chain, once for each of its versions, and keeps the program.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    process::{self, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+
+const SOURCE: &str = include_str!("interpreter.go");
+/// The first version, after the 1, whose standard library has all that the interpreter uses.
+const OLDEST: u32 = 19;
+/// How often it is looked whether the tool chain is done.
+const GLANCE: Duration = Duration::from_millis(10);
+/// How many times, where it is to say its version: 10 s.
+const TO_ANSWER: u32 = 1_000;
+/// How many times, where it builds: 5 minutes. The first build may compile Go's standard library.
+const TO_BUILD: u32 = 30_000;
+
+/// Where the interpreter is that the tool chain `go` builds: in the user's folder of caches or, where none can be
+/// written to, below that of temporary files. The first call for a version builds it.
+///
+/// # Errors
+///
+/// Returns an error of kind `NotFound` where there is no such tool chain, and others where it is too old, where it
+/// cannot build, and where there is no place to write to.
+pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
+    let version = version(go)?;
+    let name = format!("go-{}", key(SOURCE, &version));
+    let places = places();
+    let mut kept = places.iter().filter(|place| is_ours(&place.folder));
+    if let Some(place) = kept.find(|place| place.folder.join(&name).is_file()) {
+        return Ok(place.folder.join(name));
+    }
+    let mut why = io::Error::other("no folder for caches is known");
+    for place in places {
+        match Room::below(&place.folder, &name) {
+            Ok(room) => return room.build(go, &place, &name),
+            Err(error) => why = error,
+        }
+    }
+    Err(io::Error::other(format!("its program cannot be kept, set XDG_CACHE_HOME: {why}")))
+}
+
+/// What the tool chain says of itself: `go version go1.19.8 linux/amd64`.
+fn version(go: &OsStr) -> io::Result<String> {
+    let output = ended(tool(go).arg("version"), TO_ANSWER)?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match minor(&version) {
+        _ if !output.status.success() => Err(io::Error::other(first_line(&output))),
+        Some(minor) if minor < OLDEST => Err(io::Error::other(format!(
+            "version 1.{minor} is too old: install Go 1.{OLDEST} or newer"
+        ))),
+        Some(_) => Ok(version),
+        None => Err(io::Error::other(format!("it says {version:?}, which is no version of Go"))),
+    }
+}
+
+/// The number after the 1 of a version.
+fn minor(version: &str) -> Option<u32> {
+    let number = version.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
+    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// What another source or another tool chain has another of.
+fn key(source: &str, version: &str) -> String {
+    let hash =
+        Sha256::new().chain_update(source).chain_update([0]).chain_update(version).finalize();
+    hash.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The tool chain, whatever the user has set for work of their own: no modules, no network, no C compiler.
+fn tool(go: &OsStr) -> Command {
+    let mut command = Command::new(go);
+    for (name, value) in [
+        ("GOENV", "off"),
+        ("GO111MODULE", "off"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOPROXY", "off"),
+        ("CGO_ENABLED", "0"),
+    ] {
+        command.env(name, value);
+    }
+    for name in ["GOFLAGS", "GOOS", "GOARCH"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs `command` to its end, which comes within so many glances or is brought about. Neither of what it is for says
+/// more than a pipe holds.
+fn ended(command: &mut Command, glances: u32) -> io::Result<Output> {
+    let mut child = command.spawn()?;
+    for _ in 0..glances {
+        if child.try_wait()?.is_some() {
+            return child.wait_with_output();
+        }
+        thread::sleep(GLANCE);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    let limit = humantime::format_duration(GLANCE * glances);
+    Err(io::Error::new(io::ErrorKind::TimedOut, format!("it was not done within {limit}")))
+}
+
+fn first_line(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The first line of a failed build is the package's name.
+    let line = said.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    line.map_or_else(|| output.status.to_string(), str::to_owned)
+}
+
+/// A folder where programs are kept.
+struct Place {
+    folder: PathBuf,
+    /// Whether the home folder cannot be relied upon: then Go's own cache is to be here too.
+    alone: bool,
+}
+
+/// Where programs can be kept, the best first.
+fn places() -> Vec<Place> {
+    let named = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = named("XDG_CACHE_HOME");
+    let home = named("HOME").map(|home| home.join(".cache"));
+    let mut places: Vec<_> = [caches, home]
+        .into_iter()
+        .flatten()
+        .map(|caches| Place { folder: caches.join("paceline"), alone: false })
+        .collect();
+    let user = rustix::process::getuid().as_raw();
+    places.push(Place { folder: env::temp_dir().join(format!("paceline-{user}")), alone: true });
+    places
+}
+
+/// Whether nobody else can have put a program there: others may write to the folder of temporary files too.
+fn is_ours(folder: &Path) -> bool {
+    // Not what a link leads to.
+    fs::symlink_metadata(folder).is_ok_and(|is| {
+        is.is_dir() && is.uid() == rustix::process::getuid().as_raw() && is.mode() & 0o022 == 0
+    })
+}
+
+/// A folder of one build: two at once have two. Dropping it removes it.
+struct Room(PathBuf);
+
+impl Room {
+    fn below(folder: &Path, name: &str) -> io::Result<Room> {
+        static ROOMS: AtomicU32 = AtomicU32::new(0);
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        if !is_ours(folder) {
+            let folder = folder.display();
+            return Err(io::Error::other(format!("{folder} can be written to by others")));
+        }
+        let number = ROOMS.fetch_add(1, Relaxed);
+        let room = folder.join(format!("{name}.{}.{number}", process::id()));
+        DirBuilder::new().mode(0o700).create(&room)?;
+        Ok(Room(room))
+    }
+
+    /// Builds the interpreter, and puts it in its place whole.
+    fn build(&self, go: &OsStr, place: &Place, name: &str) -> io::Result<PathBuf> {
+        let program = self.0.join("interpreter");
+        fs::write(self.0.join("interpreter.go"), SOURCE)?;
+        let mut command = tool(go);
+        command.current_dir(&self.0).env("GOPATH", self.0.join("path"));
+        if place.alone && env::var_os("GOCACHE").is_none() {
+            command.env("GOCACHE", place.folder.join("go-build"));
+        }
+        let output =
+            ended(command.args(["build", "-o"]).arg(&program).arg("interpreter.go"), TO_BUILD)?;
+        if !output.status.success() {
+            let why = first_line(&output);
+            return Err(io::Error::other(format!("it cannot build the interpreter: {why}")));
+        }
+        let kept = place.folder.join(name);
+        fs::rename(program, &kept)?;
+        Ok(kept)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_wherever_it_stands() {
+        assert_eq!(minor("go version go1.19.8 linux/amd64"), Some(19));
+        assert_eq!(minor("go version devel go1.26-abcdef Mon linux/amd64"), Some(26));
+        assert_eq!(minor("go version go2.0 linux/amd64"), None);
+        assert_eq!(minor("gopher 1.19"), None);
+    }
+
+    #[test]
+    fn another_source_or_tool_chain_has_another_program() {
+        let one = key("a", "b");
+        assert!(one != key("a", "c") && one != key("c", "b") && one != key("ab", ""));
+        assert_eq!(one.len(), 16);
+    }
+
+    #[test]
+    fn programs_are_taken_from_no_folder_that_others_can_write_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own");
+        let room = Room::below(&own, "go").unwrap();
+        assert!(is_ours(&own) && room.0.is_dir());
+        let gone = room.0.clone();
+        drop(room);
+        assert!(!gone.exists());
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(!is_ours(&own) && Room::below(&own, "go").is_err());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert!(!is_ours(&link));
+    }
+
+    #[test]
+    fn a_tool_chain_that_hangs_or_is_too_old_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = |text: &str| {
+            let path = folder.path().join("go");
+            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            path.into_os_string()
+        };
+        let error = version(&fake("echo go version go1.18.1 linux/amd64")).unwrap_err();
+        assert!(error.to_string().contains("1.18 is too old: install"), "{error}");
+        let error = version(&fake("echo '# heading' >&2; echo broken >&2; exit 1")).unwrap_err();
+        assert_eq!(error.to_string(), "broken");
+        let error = ended(&mut tool(&fake("exec sleep 60")), 3).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let missing = built(OsStr::new("/nowhere/go")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,763 @@
+// Interprets paceline's jobs on goroutines, as docs/protocol.md describes it. The standard library alone.
+//
+// A job is a function on a goroutine of its own; a round waits for all by a WaitGroup.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Sleeps of a round whose lateness is kept.
+const room = 4_000_000
+
+// ---- Receipts ----
+
+// One step of SplitMix64.
+func mix(value uint64) uint64 {
+	value += 0x9E3779B97F4A7C15
+	value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9
+	value = (value ^ (value >> 27)) * 0x94D049BB133111EB
+	return value ^ (value >> 31)
+}
+
+func compute(value, rounds uint64) uint64 {
+	for ; rounds > 0; rounds-- {
+		value = mix(value)
+	}
+	return value
+}
+
+// What a job has done so far.
+type receipt struct {
+	units, checksum uint64
+}
+
+// The receipt of a child that has yet to do anything; of the job of an index, as a child of 0.
+func (parent receipt) child(index int) receipt {
+	return receipt{0, mix(parent.checksum + uint64(index))}
+}
+
+func (parent *receipt) join(child receipt) {
+	parent.units += child.units
+	parent.checksum = mix(parent.checksum ^ child.checksum)
+}
+
+// ---- Jobs ----
+
+type act int
+
+const (
+	sleeps act = iota
+	blocks
+	computes
+	offloads
+	connects
+	exchanges
+	hops
+	yields
+	gathers
+)
+
+// The acts' names in a job's definition.
+var acts = map[string]act{
+	"sleep_ns": sleeps, "block_ns": blocks, "compute": computes, "offload": offloads, "connect": connects,
+	"exchange": exchanges, "hop": hops, "yield": yields, "gather": gathers,
+}
+
+type step struct {
+	act   act
+	count uint64
+	bytes int
+	of    []step
+}
+
+// Where the echo server listens.
+var servers []string
+
+// Does steps for a job, or a child, whose receipt has yet to do anything.
+func perform(steps []step, done receipt) (receipt, error) {
+	var connection net.Conn
+	defer func() {
+		if connection != nil {
+			connection.Close()
+		}
+	}()
+	for at := range steps {
+		step := &steps[at]
+		switch step.act {
+		case sleeps:
+			sleep(time.Duration(step.count))
+			done.units++
+		case blocks:
+			if err := block(step.count); err != nil {
+				return done, err
+			}
+			done.units++
+		case computes:
+			done.checksum = compute(done.checksum, step.count)
+			done.units++
+		case yields:
+			for time := uint64(0); time < step.count; time++ {
+				runtime.Gosched()
+			}
+			done.units += step.count
+		case connects:
+			if connection != nil {
+				connection.Close()
+			}
+			var err error
+			// TCP_NODELAY is set by default.
+			connection, err = net.Dial("tcp", servers[done.checksum%uint64(len(servers))])
+			if err != nil {
+				return done, err
+			}
+			done.units++
+		case exchanges:
+			if connection == nil {
+				return done, errors.New("there is no connection to exchange on")
+			}
+			if err := exchange(connection, step.bytes, step.count, &done); err != nil {
+				return done, err
+			}
+		case hops:
+			done.checksum = hop(step.count, done.checksum)
+			done.units += step.count
+		case offloads:
+			// Inline: the scheduler takes other goroutines off a thread that blocks, and preempts what computes long.
+			child, err := perform(step.of, done.child(0))
+			if err != nil {
+				return done, err
+			}
+			done.join(child)
+		case gathers:
+			children, err := gather(int(step.count), step.of, done)
+			if err != nil {
+				return done, err
+			}
+			for _, child := range children {
+				done.join(child)
+			}
+		}
+	}
+	return done, nil
+}
+
+func sleep(duration time.Duration) {
+	tape := noting
+	if tape == nil {
+		time.Sleep(duration)
+		return
+	}
+	begin := time.Now()
+	time.Sleep(duration)
+	tape.late(time.Since(begin) - duration)
+}
+
+// Holds the thread: time.Sleep would give it to another goroutine.
+func block(ns uint64) error {
+	left := syscall.NsecToTimespec(int64(ns))
+	for {
+		// The scheduler's signals interrupt it.
+		err := syscall.Nanosleep(&left, &left)
+		if err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+func exchange(connection net.Conn, size int, times uint64, done *receipt) error {
+	message, reply := bytes.Repeat([]byte{0xA5}, size), make([]byte, size)
+	for time := uint64(0); time < times; time++ {
+		binary.LittleEndian.PutUint64(message, done.checksum)
+		if _, err := connection.Write(message); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(connection, reply); err != nil {
+			return err
+		}
+		if !bytes.Equal(reply, message) {
+			return errors.New("the echo server returned other bytes than it was sent")
+		}
+		done.checksum = mix(binary.LittleEndian.Uint64(reply))
+	}
+	done.units += times
+	return nil
+}
+
+func hop(times, message uint64) uint64 {
+	to, back, over := make(chan uint64, 1), make(chan uint64, 1), make(chan struct{})
+	go func() {
+		for message := range to {
+			back <- mix(message)
+		}
+		close(over)
+	}()
+	for ; times > 0; times-- {
+		to <- message
+		message = <-back
+	}
+	close(to)
+	<-over
+	return message
+}
+
+func gather(width int, steps []step, parent receipt) ([]receipt, error) {
+	children, failures := make([]receipt, width), make([]error, width)
+	var all sync.WaitGroup
+	all.Add(width)
+	for index := 0; index < width; index++ {
+		go func(index int) {
+			children[index], failures[index] = perform(steps, parent.child(index))
+			all.Done()
+		}(index)
+	}
+	all.Wait()
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return children, nil
+}
+
+// ---- Definitions ----
+
+func readSteps(list []map[string]json.RawMessage) ([]step, error) {
+	steps := make([]step, 0, len(list))
+	for _, one := range list {
+		for name, of := range one {
+			step, err := readStep(name, of)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, step)
+		}
+	}
+	return steps, nil
+}
+
+func readStep(name string, of json.RawMessage) (step, error) {
+	act, known := acts[name]
+	if !known {
+		return step{}, fmt.Errorf("this interpreter knows no step `%s`", name)
+	}
+	read := step{act: act}
+	var err error
+	switch act {
+	case connects:
+	case exchanges:
+		var told struct {
+			Bytes int    `json:"bytes"`
+			Times uint64 `json:"times"`
+		}
+		err = strictly(name, of, &told)
+		read.bytes, read.count = told.Bytes, told.Times
+	case offloads:
+		var told []map[string]json.RawMessage
+		if err = strictly(name, of, &told); err == nil {
+			read.of, err = readSteps(told)
+		}
+	case gathers:
+		var told struct {
+			Width uint64                       `json:"width"`
+			Of    []map[string]json.RawMessage `json:"of"`
+		}
+		if err = strictly(name, of, &told); err == nil {
+			read.count = told.Width
+			read.of, err = readSteps(told.Of)
+		}
+	default:
+		err = strictly(name, of, &read.count)
+	}
+	return read, err
+}
+
+// Reads what must have no key that is not known here: left out, it would be another job.
+func strictly(name string, text json.RawMessage, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("this interpreter cannot read `%s`: %w", name, err)
+	}
+	return nil
+}
+
+// What requests tell of jobs. Fields that are not known here are ignored.
+type told struct {
+	Jobs struct {
+		Usual []map[string]json.RawMessage `json:"usual"`
+		Every *struct {
+			Nth int                          `json:"nth"`
+			Job []map[string]json.RawMessage `json:"job"`
+		} `json:"every"`
+	} `json:"jobs"`
+	Scale   int      `json:"scale"`
+	Workers int      `json:"workers"`
+	Servers []string `json:"servers"`
+}
+
+// What is prepared.
+type cell struct {
+	scale, nth   int
+	usual, other []step
+	sleeps       int
+}
+
+func (cell *cell) steps(index int) []step {
+	if cell.nth > 0 && index%cell.nth == 0 {
+		return cell.other
+	}
+	return cell.usual
+}
+
+// Does job index.
+func (cell *cell) job(index int) (receipt, error) {
+	return perform(cell.steps(index), receipt{}.child(index))
+}
+
+func readCell(told told) (*cell, error) {
+	if told.Workers > 0 {
+		runtime.GOMAXPROCS(told.Workers)
+	}
+	servers = told.Servers
+	read := cell{scale: told.Scale}
+	var err error
+	if read.usual, err = readSteps(told.Jobs.Usual); err != nil {
+		return nil, err
+	}
+	if every := told.Jobs.Every; every != nil {
+		read.nth = every.Nth
+		if read.other, err = readSteps(every.Job); err != nil {
+			return nil, err
+		}
+	}
+	each := math.Max(countSleeps(read.usual), countSleeps(read.other))
+	read.sleeps = int(math.Min(room, each*float64(read.scale)))
+	return &read, nil
+}
+
+func countSleeps(steps []step) float64 {
+	count := 0.0
+	for _, step := range steps {
+		switch step.act {
+		case sleeps:
+			count++
+		case gathers:
+			count += float64(step.count) * countSleeps(step.of)
+		}
+	}
+	return count
+}
+
+// ---- Rounds ----
+
+// What a round watches, or notes; nil in those that are timed.
+var (
+	watching *watch
+	noting   *tape
+)
+
+type watch struct {
+	inFlight, peak atomic.Int64
+	threads        sync.Map
+}
+
+func (watch *watch) begun() {
+	now := watch.inFlight.Add(1)
+	for {
+		peak := watch.peak.Load()
+		if now <= peak || watch.peak.CompareAndSwap(peak, now) {
+			break
+		}
+	}
+	watch.threads.Store(syscall.Gettid(), nil)
+}
+
+func (watch *watch) ended() {
+	watch.inFlight.Add(-1)
+	watch.threads.Store(syscall.Gettid(), nil)
+}
+
+// Times of single jobs, in nanoseconds. All of it is allocated beforehand.
+type tape struct {
+	begin                      time.Time
+	latency, service, lateness []int64
+	woken                      atomic.Int64
+}
+
+func (tape *tape) late(by time.Duration) {
+	if at := tape.woken.Add(1) - 1; at < int64(len(tape.lateness)) {
+		tape.lateness[at] = by.Nanoseconds()
+	}
+}
+
+// A round, as it is told.
+type round struct {
+	Ns       int64   `json:"ns"`
+	Jobs     int     `json:"jobs"`
+	Units    uint64  `json:"units"`
+	Digest   string  `json:"digest"`
+	Latency  []int64 `json:"latency_ns,omitempty"`
+	Service  []int64 `json:"service_ns,omitempty"`
+	Lateness []int64 `json:"lateness_ns,omitempty"`
+	Lost     int64   `json:"sleeps_lost,omitempty"`
+	Peak     int64   `json:"peak_in_flight,omitempty"`
+	Threads  int     `json:"job_threads,omitempty"`
+}
+
+// A job that failed.
+type failure struct {
+	job int
+	error
+}
+
+// Runs all jobs at once by one.
+func run(cell *cell, one func(int) (receipt, error)) (round, error) {
+	receipts, failures := make([]receipt, cell.scale), make([]error, cell.scale)
+	var all sync.WaitGroup
+	begin := time.Now()
+	if noting != nil {
+		noting.begin = begin
+	}
+	all.Add(cell.scale)
+	for index := 0; index < cell.scale; index++ {
+		go func(index int) {
+			receipts[index], failures[index] = one(index)
+			all.Done()
+		}(index)
+	}
+	all.Wait()
+	elapsed := time.Since(begin)
+	for job, err := range failures {
+		if err != nil {
+			return round{}, failure{job, err}
+		}
+	}
+	var sum receipt
+	for _, one := range receipts {
+		sum.join(one)
+	}
+	digest := fmt.Sprintf("%016x", sum.checksum)
+	return round{Ns: elapsed.Nanoseconds(), Jobs: len(receipts), Units: sum.units, Digest: digest}, nil
+}
+
+func runWatched(cell *cell) (round, error) {
+	watching = &watch{}
+	defer func() { watching = nil }()
+	done, err := run(cell, func(index int) (receipt, error) {
+		watching.begun()
+		defer watching.ended()
+		return cell.job(index)
+	})
+	done.Peak = watching.peak.Load()
+	watching.threads.Range(func(any, any) bool {
+		done.Threads++
+		return true
+	})
+	return done, err
+}
+
+func runNoted(cell *cell) (round, error) {
+	tape := &tape{
+		latency: make([]int64, cell.scale), service: make([]int64, cell.scale), lateness: make([]int64, cell.sleeps),
+	}
+	noting = tape
+	defer func() { noting = nil }()
+	done, err := run(cell, func(index int) (receipt, error) {
+		began := time.Now()
+		receipt, err := cell.job(index)
+		ended := time.Now()
+		tape.latency[index] = ended.Sub(tape.begin).Nanoseconds()
+		tape.service[index] = ended.Sub(began).Nanoseconds()
+		return receipt, err
+	})
+	done.Latency, done.Service = tape.latency, tape.service
+	woken, kept := tape.woken.Load(), int64(len(tape.lateness))
+	if woken < kept {
+		kept = woken
+	}
+	done.Lateness, done.Lost = tape.lateness[:kept], woken-kept
+	return done, err
+}
+
+// ---- A server ----
+
+// Accepts, and ends the process where net/http would try again: without descriptors.
+type listener struct{ net.Listener }
+
+func (listener listener) Accept() (net.Conn, error) {
+	for {
+		connection, err := listener.Listener.Accept()
+		// A client that has left already is no error of the server.
+		if err == nil || !errors.Is(err, syscall.ECONNABORTED) {
+			if err != nil {
+				end(err)
+			}
+			return connection, err
+		}
+	}
+}
+
+func end(err error) {
+	fmt.Fprintf(os.Stderr, "the server ended: %v\n", err)
+	os.Exit(1)
+}
+
+func serve(cell *cell) (net.Addr, error) {
+	bound, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	server := http.Server{
+		Handler: http.HandlerFunc(cell.handle),
+		// net/http adds 4 KiB.
+		MaxHeaderBytes: 12 << 10,
+		ErrorLog:       log.New(io.Discard, "", 0),
+	}
+	go func() { end(server.Serve(listener{bound})) }()
+	return bound.Addr(), nil
+}
+
+func (cell *cell) handle(response http.ResponseWriter, request *http.Request) {
+	respond := func(status int, body string) {
+		text := body + "\n"
+		response.Header().Set("Content-Type", "text/plain")
+		response.Header().Set("Content-Length", strconv.Itoa(len(text)))
+		response.WriteHeader(status)
+		io.WriteString(response, text)
+	}
+	if len(request.TransferEncoding) > 0 {
+		response.Header().Set("Connection", "close")
+		respond(http.StatusNotImplemented, "bodies are read by their content-length only, not in chunks")
+		return
+	}
+	if request.ContentLength > 0 {
+		io.Copy(io.Discard, request.Body)
+	}
+	switch request.Method {
+	case "GET", "HEAD", "POST", "PUT":
+	default:
+		response.Header().Set("Allow", "GET, HEAD, POST, PUT")
+		respond(http.StatusMethodNotAllowed, "the methods are GET, HEAD, POST and PUT")
+		return
+	}
+	index := uint64(0)
+	if path := request.URL.Path; path != "/" && path != "" {
+		var err error
+		if index, err = strconv.ParseUint(strings.TrimPrefix(path, "/"), 10, 32); err != nil {
+			respond(http.StatusNotFound, "a path is / or the index of a job, such as /7")
+			return
+		}
+	}
+	done, err := cell.job(int(index))
+	if err != nil {
+		respond(http.StatusInternalServerError, err.Error())
+		return
+	}
+	respond(http.StatusOK, fmt.Sprintf("%d %016x", done.units, done.checksum))
+}
+
+// ---- The protocol ----
+
+var output = bufio.NewWriterSize(os.Stdout, 1<<16)
+
+// Says a message of one key.
+func say(name string, of any) {
+	encoded, err := json.Marshal(map[string]any{name: of})
+	if err != nil {
+		panic(err)
+	}
+	output.Write(append(encoded, '\n'))
+	if output.Flush() != nil {
+		os.Exit(1)
+	}
+}
+
+func hello() {
+	best, rounds, sum := math.Inf(1), 100_000, uint64(0)
+	for try := 0; try < 5; try++ {
+		begin := time.Now()
+		sum = compute(sum, uint64(rounds))
+		each := float64(time.Since(begin).Nanoseconds()) / float64(rounds)
+		best = math.Min(best, each)
+		rounds = int(math.Max(1e5, 1e6/best))
+	}
+	// So that the compiler keeps what is timed.
+	if sum == 0 {
+		best += 1e-9
+	}
+	say("hello", map[string]any{
+		"protocol":   1,
+		"model":      os.Args[len(os.Args)-1],
+		"language":   "Go",
+		"version":    strings.TrimPrefix(runtime.Version(), "go"),
+		"steps":      []string{"sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"},
+		"compute_ns": best,
+		"parallel":   true,
+		"probes":     []string{"inert", "created"},
+	})
+}
+
+// What the probes wait for.
+const pause = 20 * time.Millisecond
+
+// What no job can say of goroutines.
+func probe(what string) (map[string]any, error) {
+	var begun atomic.Bool
+	switch what {
+	case "inert":
+		// A call is the work: when it has returned, nothing is left to drive.
+		begun.Store(true)
+		time.Sleep(pause)
+		time.Sleep(pause)
+		seen, start := begun.Load(), time.Now()
+		return map[string]any{"begun": seen, "slept_ns": time.Since(start).Nanoseconds()}, nil
+	case "created":
+		done := make(chan struct{})
+		go func() {
+			begun.Store(true)
+			close(done)
+		}()
+		if err := block(uint64(pause.Nanoseconds())); err != nil {
+			return nil, err
+		}
+		atOnce := begun.Load()
+		time.Sleep(pause)
+		beforeAwaited := begun.Load()
+		<-done
+		return map[string]any{"at_once": atOnce, "before_awaited": beforeAwaited}, nil
+	}
+	return nil, fmt.Errorf("no probe is called %s", what)
+}
+
+// What the process is.
+type state struct {
+	cell    *cell
+	serving bool
+}
+
+func (state *state) answer(name string, of json.RawMessage) error {
+	if state.serving {
+		return errors.New("this process is a server")
+	}
+	if (name == "rounds" || name == "watch") && state.cell == nil {
+		return errors.New("no cell is prepared")
+	}
+	switch name {
+	case "prepare", "serve":
+		var told told
+		if err := json.Unmarshal(of, &told); err != nil {
+			return err
+		}
+		cell, err := readCell(told)
+		if err != nil {
+			return err
+		}
+		state.cell = cell
+		if name == "prepare" {
+			say("prepared", struct{}{})
+			return nil
+		}
+		address, err := serve(cell)
+		if err != nil {
+			return err
+		}
+		state.serving = true
+		say("serving", map[string]string{"address": address.String()})
+	case "rounds":
+		var told struct {
+			Count uint64 `json:"count"`
+			Times bool   `json:"times"`
+		}
+		if err := json.Unmarshal(of, &told); err != nil {
+			return err
+		}
+		for ; told.Count > 0; told.Count-- {
+			var done round
+			var err error
+			if told.Times {
+				done, err = runNoted(state.cell)
+			} else {
+				done, err = run(state.cell, state.cell.job)
+			}
+			if err != nil {
+				return err
+			}
+			say("round", done)
+		}
+	case "watch":
+		done, err := runWatched(state.cell)
+		if err != nil {
+			return err
+		}
+		say("watched", done)
+	case "probe":
+		var told struct {
+			What string `json:"what"`
+		}
+		if err := json.Unmarshal(of, &told); err != nil {
+			return err
+		}
+		seen, err := probe(told.What)
+		if err != nil {
+			return err
+		}
+		say("probed", map[string]any{told.What: seen})
+	case "stop":
+		say("stopped", struct{}{})
+		os.Exit(0)
+	default:
+		return fmt.Errorf("no request is called %s", name)
+	}
+	return nil
+}
+
+func main() {
+	hello()
+	// A goroutine of its own, so that the process ends with its input even in the middle of a round.
+	requests := make(chan []byte)
+	go func() {
+		input := bufio.NewReaderSize(os.Stdin, 1<<16)
+		for {
+			line, err := input.ReadBytes('\n')
+			if err != nil {
+				os.Exit(0)
+			}
+			requests <- line
+		}
+	}()
+	var state state
+	for line := range requests {
+		var request map[string]json.RawMessage
+		err := json.Unmarshal(line, &request)
+		for name, of := range request {
+			err = state.answer(name, of)
+		}
+		if err != nil {
+			failed := map[string]any{"job": nil, "error": err.Error()}
+			var of failure
+			if errors.As(err, &of) {
+				failed["job"] = of.job
+			}
+			say("failed", failed)
+		}
+	}
+}

@@ -1,0 +1,333 @@
+//! The pipe to an interpreter: lines of a bounded length and number, its last words, and its end.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::{Reply, Request};
+
+/// The longest line of one that carries no times, in bytes.
+const LINE: usize = 64 << 10;
+/// How much longer it may be for each time that it carries.
+const EACH: usize = 24;
+/// The longest line of standard error that is kept.
+const WORDS: usize = 1000;
+/// How often it is looked whether a process that closed its output has ended.
+const GLANCE: Duration = Duration::from_millis(5);
+/// How long a line is waited for before it is looked whether the process still runs.
+const SLICE: Duration = Duration::from_millis(100);
+/// How many times it is looked, before it is ended.
+const GLANCES: usize = 400;
+
+/// A running interpreter. Dropping it kills it.
+pub struct Link {
+    child: Child,
+    /// `None` once it is told that nothing more comes.
+    requests: Option<ChildStdin>,
+    lines: mpsc::Receiver<Said>,
+    longest: Arc<AtomicUsize>,
+    words: Arc<Mutex<Words>>,
+    keeper: JoinHandle<()>,
+    own_group: bool,
+}
+
+/// What came out of it.
+enum Said {
+    Line(Vec<u8>),
+    TooLong,
+}
+
+impl Link {
+    /// Starts `command`, in a process group of its own or in that of this process.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub(super) fn open(mut command: Command, own_group: bool) -> io::Result<Self> {
+        if own_group {
+            command.process_group(0);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let requests = child.stdin.take();
+        let output = child.stdout.take().expect("it is piped");
+        let errors = child.stderr.take().expect("it is piped");
+        // A channel of one place: whoever floods it waits on its own pipe.
+        let (give, lines) = mpsc::sync_channel(1);
+        let longest = Arc::new(AtomicUsize::new(LINE));
+        let most = longest.clone();
+        thread::Builder::new().spawn(move || {
+            let mut output = BufReader::new(output);
+            while let Some(said) = line(&mut output, &most) {
+                let last = matches!(said, Said::TooLong);
+                if give.send(said).is_err() || last {
+                    break;
+                }
+            }
+        })?;
+        let words = Arc::new(Mutex::new(Words::default()));
+        let kept = words.clone();
+        let keeper = thread::Builder::new().spawn(move || {
+            let mut errors = BufReader::new(errors);
+            listen(&mut errors, |line| {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).take(line);
+            });
+        })?;
+        Ok(Link { child, requests, lines, longest, words, keeper, own_group })
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets a line carry so many times.
+    pub fn expect_times(&self, times: usize) {
+        self.longest.store(LINE + EACH.saturating_mul(times), Relaxed);
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it is gone, or said something without being asked.
+    pub fn send(&mut self, request: &Request) -> Result<(), String> {
+        if let Ok(said) = self.lines.try_recv() {
+            return Err(match said {
+                Said::Line(line) => {
+                    self.complain(&format!("it said {} without being asked", shown(&line)))
+                }
+                Said::TooLong => self.too_long(),
+            });
+        }
+        let mut line = serde_json::to_string(request).map_err(|error| error.to_string())?;
+        line.push('\n');
+        let sent = self.requests.as_mut().map(|input| input.write_all(line.as_bytes()));
+        if sent.is_some_and(|sent| sent.is_ok()) { Ok(()) } else { Err(self.died()) }
+    }
+
+    /// Waits for the next reply, for as long as `patience` lasts where there is one.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it ended, or said what is no reply, or nothing.
+    pub fn receive(&mut self, patience: Option<Duration>) -> Result<Reply, String> {
+        let said = self.await_line(patience);
+        match said {
+            Ok(Said::Line(line)) => serde_json::from_slice(&line).map_err(|error| {
+                self.complain(&format!("it said {}, which is no reply: {error}", shown(&line)))
+            }),
+            Ok(Said::TooLong) => Err(self.too_long()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.died()),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let patience = humantime::format_duration(patience.unwrap_or_default());
+                Err(self.complain(&format!("it said nothing within {patience}")))
+            }
+        }
+    }
+
+    /// A child of the process may hold its output open when it has ended: so it is looked at, too.
+    fn await_line(&mut self, patience: Option<Duration>) -> Result<Said, mpsc::RecvTimeoutError> {
+        let mut left = patience.unwrap_or(Duration::MAX);
+        let mut over = false;
+        loop {
+            match self.lines.recv_timeout(SLICE.min(left)) {
+                Err(mpsc::RecvTimeoutError::Timeout) if over => {
+                    return Err(mpsc::RecvTimeoutError::Disconnected);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if left > SLICE => left -= SLICE,
+                other => return other,
+            }
+            // Its last lines may still be on their way.
+            over = matches!(self.child.try_wait(), Ok(Some(_)));
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<String> {
+        matches!(self.child.try_wait(), Ok(Some(_))).then(|| self.died())
+    }
+
+    /// Says that nothing more comes, and waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it ends with another code than 0, or does not end.
+    pub fn close(&mut self) -> Result<(), String> {
+        self.requests = None;
+        match self.wait() {
+            Some(status) if status.success() => Ok(()),
+            _ => Err(self.died()),
+        }
+    }
+
+    fn wait(&mut self) -> Option<std::process::ExitStatus> {
+        for _ in 0..GLANCES {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(GLANCE);
+        }
+        None
+    }
+
+    fn died(&mut self) -> String {
+        let how = match self.wait() {
+            Some(status) => match status.signal() {
+                Some(signal) => format!("it was ended by signal {signal}"),
+                None => format!("it ended with {status}"),
+            },
+            None => {
+                let _ = self.child.kill();
+                "it closed its output and did not end".into()
+            }
+        };
+        // Its last words may still be on their way; a child of its own may keep the pipe open.
+        for _ in 0..GLANCES / 4 {
+            if self.keeper.is_finished() {
+                break;
+            }
+            thread::sleep(GLANCE);
+        }
+        self.complain(&how)
+    }
+
+    fn too_long(&self) -> String {
+        let most = self.longest.load(Relaxed);
+        self.complain(&format!("it wrote a line of more than {most} bytes"))
+    }
+
+    /// What went wrong, with the first useful line of standard error.
+    fn complain(&self, what: &str) -> String {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = words.best().map(|line| format!("; it said: {line}")).unwrap_or_default();
+        format!("the interpreter failed: {what}{said}")
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Before the process is waited for: until then its number is nobody else's.
+        if let (true, Some(group)) = (self.own_group, group) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The next line, without its end; `None` at the end of all.
+fn line(output: &mut impl BufRead, longest: &AtomicUsize) -> Option<Said> {
+    let mut line = Vec::new();
+    loop {
+        let read = output.fill_buf().ok().filter(|read| !read.is_empty())?;
+        let end = read.iter().position(|byte| *byte == b'\n');
+        let part = end.unwrap_or(read.len());
+        if line.len() + part > longest.load(Relaxed) {
+            return Some(Said::TooLong);
+        }
+        line.extend_from_slice(&read[..part]);
+        output.consume(part + usize::from(end.is_some()));
+        if end.is_some() {
+            return Some(Said::Line(line));
+        }
+    }
+}
+
+/// Hands over the beginning of each line, and drops what is too long of it.
+fn listen(errors: &mut impl BufRead, mut take: impl FnMut(&str)) {
+    let mut line = Vec::new();
+    while let Ok(read) = errors.fill_buf()
+        && !read.is_empty()
+    {
+        let end = read.iter().position(|byte| *byte == b'\n');
+        let part = end.unwrap_or(read.len());
+        line.extend_from_slice(&read[..part.min(WORDS.saturating_sub(line.len()))]);
+        errors.consume(part + usize::from(end.is_some()));
+        if end.is_some() {
+            take(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+    take(&String::from_utf8_lossy(&line));
+}
+
+/// What is kept of standard error.
+#[derive(Debug, Default)]
+struct Words {
+    first: Option<String>,
+    error: Option<String>,
+}
+
+impl Words {
+    fn take(&mut self, line: &str) {
+        // The frames of a traceback are indented, in Python and in JavaScript.
+        let passed = line.trim().is_empty()
+            || line.starts_with(char::is_whitespace)
+            || line.starts_with("Traceback (most recent call last)");
+        if passed {
+            return;
+        }
+        let lower = line.to_lowercase();
+        let signs = ["error", "exception", "panic", "fatal", "cannot", "the server ended"];
+        if self.error.is_none() && signs.iter().any(|sign| lower.contains(sign)) {
+            self.error = Some(line.trim().to_owned());
+        }
+        self.first.get_or_insert_with(|| line.trim().to_owned());
+    }
+
+    fn best(&self) -> Option<&String> {
+        self.error.as_ref().or(self.first.as_ref())
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    const MOST: usize = 120;
+    let text = String::from_utf8_lossy(&line[..line.len().min(MOST)]);
+    if line.len() > MOST { format!("{text:?}…") } else { format!("{text:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Option<String> {
+        let mut words = Words::default();
+        listen(&mut text.as_bytes(), |line| words.take(line));
+        words.best().cloned()
+    }
+
+    #[test]
+    fn the_first_line_that_looks_like_an_error_is_the_useful_one() {
+        let python = "note: warming up\nTraceback (most recent call last):\n  File \"x\", line 1\nValueError: no\nKeyError: later\n";
+        assert_eq!(words(python).unwrap(), "ValueError: no");
+        let node = "/x.js:1\nthrow new Error('no')\n^\n\nError: no\n    at x.js:1\n";
+        assert_eq!(words(node).unwrap(), "throw new Error('no')");
+        assert_eq!(words("goroutine 1\npanic: no").unwrap(), "panic: no");
+        assert_eq!(words("\n  indented\njust chatter\nmore").unwrap(), "just chatter");
+        assert_eq!(words("\n\n"), None);
+        assert_eq!(words(&"x".repeat(1 << 20)).unwrap().len(), WORDS);
+    }
+
+    #[test]
+    fn a_line_over_its_bound_is_never_held_whole() {
+        let longest = AtomicUsize::new(10);
+        let mut output = BufReader::with_capacity(4, &b"0123456789\nno\n01234567890\n"[..]);
+        assert!(matches!(line(&mut output, &longest), Some(Said::Line(l)) if l == b"0123456789"));
+        assert!(matches!(line(&mut output, &longest), Some(Said::Line(l)) if l == b"no"));
+        assert!(matches!(line(&mut output, &longest), Some(Said::TooLong)));
+    }
+}

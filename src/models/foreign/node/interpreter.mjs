@@ -1,0 +1,703 @@
+// Interprets paceline's jobs on node's event loop, as docs/protocol.md describes it. The standard library alone.
+//
+// A job is an async function; all of a round are called, then awaited by Promise.all. Numbers of 64 bits are pairs of
+// 32-bit integers, for the same with BigInt takes many times as long.
+
+import fs from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import readline from "node:readline";
+import util from "node:util";
+import { Worker } from "node:worker_threads";
+
+const OLDEST = 18;
+const MODEL = process.argv[process.argv.length - 1];
+const STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"];
+/** Sleeps of a round whose lateness is kept. */
+const ROOM = 4_000_000;
+
+// ---- Receipts ----
+
+/** The high 32 bits of the product of two unsigned 32-bit integers. */
+function multiplyHigh(a, b) {
+    const a0 = a & 0xffff, a1 = a >>> 16, b0 = b & 0xffff, b1 = b >>> 16;
+    // None of these sums has more than 32 bits; `| 0` keeps them integers to the compiler too.
+    const middle = (Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16)) | 0;
+    const cross = (Math.imul(a0, b1) + (middle & 0xffff)) | 0;
+    return (Math.imul(a1, b1) + (middle >>> 16) + (cross >>> 16)) | 0;
+}
+
+/** A number of 64 bits after some rounds of SplitMix64. Returned in `mixed`, so that no round allocates. */
+const mixed = { high: 0, low: 0 };
+function compute(high, low, rounds) {
+    for (let round = 0; round < rounds; round++) {
+        // + 0x9e3779b97f4a7c15
+        low = (low + 0x7f4a7c15) | 0;
+        const carry = (low >>> 0) < 0x7f4a7c15 ? 1 : 0;
+        high = (high + (0x9e3779b9 | 0) + carry) | 0;
+        // ^ >> 30, * 0xbf58476d1ce4e5b9
+        low ^= (low >>> 30) | (high << 2);
+        high ^= high >>> 30;
+        high = (((multiplyHigh(low, 0x1ce4e5b9) + Math.imul(high, 0x1ce4e5b9)) | 0) + Math.imul(low, 0xbf58476d)) | 0;
+        low = Math.imul(low, 0x1ce4e5b9);
+        // ^ >> 27, * 0x94d049bb133111eb
+        low ^= (low >>> 27) | (high << 5);
+        high ^= high >>> 27;
+        high = (((multiplyHigh(low, 0x133111eb) + Math.imul(high, 0x133111eb)) | 0) + Math.imul(low, 0x94d049bb)) | 0;
+        low = Math.imul(low, 0x133111eb);
+        // ^ >> 31
+        low ^= (low >>> 31) | (high << 1);
+        high ^= high >>> 31;
+    }
+    mixed.high = high;
+    mixed.low = low;
+}
+
+/** What a job has done so far: its units, and its checksum in two halves. */
+class Receipt {
+    constructor(high, low) {
+        this.units = 0;
+        this.high = high;
+        this.low = low;
+    }
+
+    /** The receipt of a child that has yet to do anything; of the job of an index, as a child of 0. */
+    child(index) {
+        // An index may have more than 32 bits in principle, and never does: scales are bounded.
+        const sum = (this.low >>> 0) + index;
+        compute((this.high + (sum > 0xffffffff ? 1 : 0)) | 0, sum | 0, 1);
+        return new Receipt(mixed.high, mixed.low);
+    }
+
+    mix(rounds) {
+        compute(this.high, this.low, rounds);
+        this.high = mixed.high;
+        this.low = mixed.low;
+    }
+
+    join(units, high, low) {
+        this.units += units;
+        compute(this.high ^ high, this.low ^ low, 1);
+        this.high = mixed.high;
+        this.low = mixed.low;
+    }
+
+    /** The remainder of the checksum, an unsigned number of 64 bits. */
+    modulo(count) {
+        return (((this.high >>> 0) % count) * (0x100000000 % count) + ((this.low >>> 0) % count)) % count;
+    }
+
+    hex() {
+        const half = (value) => (value >>> 0).toString(16).padStart(8, "0");
+        return half(this.high) + half(this.low);
+    }
+}
+
+// ---- Jobs ----
+
+/** What a round watches, or notes: `null` in rounds that are timed. */
+let watch = null;
+let tape = null;
+
+let servers = [];
+
+/** Does `steps` for a job, or a child, whose receipt has yet to do anything. */
+async function perform(steps, receipt) {
+    let connection = null;
+    try {
+        for (let at = 0; at < steps.length; at++) {
+            const step = steps[at];
+            switch (step.does) {
+                case "sleep_ns":
+                    await sleep(step.ms);
+                    receipt.units += 1;
+                    break;
+                case "compute":
+                    receipt.mix(step.count);
+                    receipt.units += 1;
+                    break;
+                case "block_ns":
+                    block(step.ms);
+                    receipt.units += 1;
+                    break;
+                case "yield":
+                    for (let time = 0; time < step.count; time++) {
+                        await new Promise(setImmediate);
+                    }
+                    receipt.units += step.count;
+                    break;
+                case "connect":
+                    connection?.close();
+                    connection = new Connection(servers[receipt.modulo(servers.length)]);
+                    await connection.opened();
+                    receipt.units += 1;
+                    break;
+                case "exchange":
+                    await connection.exchange(step.bytes, step.count, receipt);
+                    break;
+                case "hop":
+                    await hop(step.count, receipt);
+                    break;
+                case "offload": {
+                    const done = await offload(step.of, receipt.child(0));
+                    receipt.join(done.units, done.high, done.low);
+                    break;
+                }
+                case "gather": {
+                    const children = new Array(step.count);
+                    for (let index = 0; index < step.count; index++) {
+                        children[index] = perform(step.of, receipt.child(index));
+                    }
+                    for (const child of await Promise.all(children)) {
+                        receipt.join(child.units, child.high, child.low);
+                    }
+                    break;
+                }
+            }
+        }
+    } finally {
+        connection?.close();
+    }
+    return receipt;
+}
+
+/** Waits for `ms` milliseconds at least. `setTimeout` counts in whole ones and may be up to one early. */
+async function sleep(ms) {
+    const start = performance.now();
+    let left = ms;
+    do {
+        await new Promise((resolve) => setTimeout(resolve, left));
+        left = ms - (performance.now() - start);
+    } while (left > 0);
+    tape?.late(-left);
+}
+
+/** Holds the thread. */
+function block(ms) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** A connection to the echo server: one message at a time is on its way. */
+class Connection {
+    constructor({ host, port }) {
+        this.error = null;
+        this.wake = null;
+        this.fail = null;
+        this.chunks = [];
+        this.missing = 0;
+        this.socket = net.connect({ host, port, noDelay: true });
+        this.socket.on("data", (chunk) => this.take(chunk));
+        this.socket.on("error", (error) => this.end(error));
+        this.socket.on("end", () => this.end(new Error("the echo server closed the connection")));
+    }
+
+    opened() {
+        return new Promise((resolve, reject) => {
+            this.fail = reject;
+            this.socket.once("connect", resolve);
+        });
+    }
+
+    end(error) {
+        this.error = error;
+        this.fail?.(error);
+    }
+
+    take(chunk) {
+        this.chunks.push(chunk);
+        this.missing -= chunk.length;
+        if (this.missing <= 0) {
+            this.wake?.();
+        }
+    }
+
+    /** Sends a message, and returns as many bytes. */
+    async trip(message) {
+        if (this.error) {
+            throw this.error;
+        }
+        this.missing = message.length;
+        await new Promise((resolve, reject) => {
+            this.wake = resolve;
+            this.fail = reject;
+            this.socket.write(message);
+        });
+        const chunks = this.chunks;
+        this.chunks = [];
+        return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+    }
+
+    async exchange(bytes, times, receipt) {
+        const message = Buffer.alloc(bytes, 0xa5);
+        for (let time = 0; time < times; time++) {
+            message.writeInt32LE(receipt.low, 0);
+            message.writeInt32LE(receipt.high, 4);
+            const reply = await this.trip(message);
+            if (!reply.equals(message)) {
+                throw new Error("the echo server returned other bytes than it was sent");
+            }
+            receipt.low = reply.readInt32LE(0);
+            receipt.high = reply.readInt32LE(4);
+            receipt.mix(1);
+        }
+        receipt.units += times;
+    }
+
+    close() {
+        this.socket.destroy();
+    }
+}
+
+/** A channel of one place. `send` and `receive` wait where it is full, and where it is empty. */
+class Channel {
+    constructor() {
+        this.held = null;
+        this.receiver = null;
+        this.sender = null;
+    }
+
+    async send(message) {
+        while (this.held !== null) {
+            await new Promise((resolve) => (this.sender = resolve));
+        }
+        this.held = message;
+        this.receiver?.();
+        this.receiver = null;
+    }
+
+    async receive() {
+        while (this.held === null) {
+            await new Promise((resolve) => (this.receiver = resolve));
+        }
+        const message = this.held;
+        this.held = null;
+        this.sender?.();
+        this.sender = null;
+        return message;
+    }
+}
+
+async function hop(times, receipt) {
+    const to = new Channel(), back = new Channel();
+    const partner = (async () => {
+        for (;;) {
+            const message = await to.receive();
+            if (message === "over") {
+                return;
+            }
+            message.mix(1);
+            await back.send(message);
+        }
+    })();
+    let message = new Receipt(receipt.high, receipt.low);
+    for (let time = 0; time < times; time++) {
+        await to.send(message);
+        message = await back.receive();
+    }
+    await to.send("over");
+    await partner;
+    receipt.units += times;
+    receipt.high = message.high;
+    receipt.low = message.low;
+}
+
+// ---- Worker threads, for what is offloaded ----
+
+/** What a worker thread does with each message. It is given this as text, with what it uses. */
+function serveWork() {
+    const { parentPort } = require("node:worker_threads");
+    parentPort.on("message", ({ steps, high, low }) => {
+        let units = 0;
+        for (const step of steps) {
+            units += 1;
+            if (step.does === "block_ns") {
+                block(step.ms);
+            } else {
+                compute(high, low, step.count);
+                ({ high, low } = mixed);
+            }
+        }
+        parentPort.postMessage({ units, high, low });
+    });
+}
+
+/** Threads, and work that waits for one. */
+const pool = { idle: [], waiting: [], all: [] };
+
+async function startPool(workers) {
+    const source = `const mixed = { high: 0, low: 0 };
+        ${[multiplyHigh, compute, block, serveWork].join("\n")}
+        serveWork();`;
+    while (pool.all.length < workers) {
+        const worker = new Worker(source, { eval: true, execArgv: [] });
+        worker.on("message", (done) => {
+            const { resolve } = worker.task;
+            next(worker);
+            resolve(done);
+        });
+        worker.on("error", (error) => worker.task?.reject(error));
+        worker.task = null;
+        pool.all.push(worker);
+        // A first task, so that it has started when a round begins.
+        await new Promise((resolve, reject) => {
+            worker.task = { resolve, reject };
+            worker.postMessage({ steps: [], high: 0, low: 0 });
+        });
+    }
+}
+
+function next(worker) {
+    worker.task = pool.waiting.shift() ?? null;
+    if (worker.task) {
+        worker.postMessage(worker.task.work);
+    } else {
+        pool.idle.push(worker);
+    }
+}
+
+function offload(steps, { high, low }) {
+    return new Promise((resolve, reject) => {
+        pool.waiting.push({ work: { steps, high, low }, resolve, reject });
+        const worker = pool.idle.pop();
+        if (worker) {
+            next(worker);
+        }
+    });
+}
+
+// ---- Definitions ----
+
+/** Thrown where there is no single job's fault. */
+class Refused extends Error {}
+
+/** Reads steps as paceline sends them. All have the same fields, so that the interpreter's loop sees one shape. */
+function readSteps(list) {
+    return list.map((step) => {
+        const [does] = Object.keys(step);
+        const of = step[does];
+        const read = { does, count: 0, bytes: 0, ms: 0, of: null };
+        const known = (...keys) => {
+            const unknown = Object.keys(of).find((key) => !keys.includes(key));
+            if (unknown !== undefined) {
+                throw new Refused(`this interpreter knows no ${does} with \`${unknown}\``);
+            }
+        };
+        switch (does) {
+            case "sleep_ns":
+            case "block_ns":
+                return { ...read, ms: of / 1e6 };
+            case "compute":
+            case "hop":
+            case "yield":
+                return { ...read, count: of };
+            case "connect":
+                return read;
+            case "exchange":
+                known("bytes", "times");
+                return { ...read, count: of.times, bytes: of.bytes };
+            case "offload":
+                return { ...read, of: readSteps(of) };
+            case "gather":
+                known("width", "of");
+                return { ...read, count: of.width, of: readSteps(of.of) };
+            default:
+                throw new Refused(`this interpreter knows no step \`${does}\``);
+        }
+    });
+}
+
+const offloads = (steps) => steps.some((step) => step.does === "offload" || (step.of && offloads(step.of)));
+
+/** What is prepared: for each index, the steps of its job. */
+async function readCell(cell) {
+    servers = cell.servers.map((address) => {
+        const colon = address.lastIndexOf(":");
+        return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
+    });
+    const usual = readSteps(cell.jobs.usual);
+    const { nth, job } = cell.jobs.every ?? { nth: 0, job: [] };
+    const other = readSteps(job);
+    if (offloads(usual) || offloads(other)) {
+        await startPool(cell.workers ?? 1);
+    }
+    return { scale: cell.scale, steps: (index) => (nth > 0 && index % nth === 0 ? other : usual) };
+}
+
+// ---- Rounds ----
+
+const NONE = new Receipt(0, 0);
+const start = (cell, index) => perform(cell.steps(index), NONE.child(index));
+
+async function watched(cell, index) {
+    watch.inFlight += 1;
+    watch.peak = Math.max(watch.peak, watch.inFlight);
+    try {
+        return await start(cell, index);
+    } finally {
+        watch.inFlight -= 1;
+    }
+}
+
+async function noted(cell, index) {
+    const began = performance.now();
+    const receipt = await start(cell, index);
+    tape.job(index, began, performance.now());
+    return receipt;
+}
+
+/** Times of single jobs, all in nanoseconds. */
+class Tape {
+    constructor(jobs) {
+        this.begin = 0;
+        this.latency = new Array(jobs).fill(0);
+        this.service = new Array(jobs).fill(0);
+        this.lateness = [];
+        this.lost = 0;
+    }
+
+    job(index, began, ended) {
+        this.latency[index] = nanoseconds(ended - this.begin);
+        this.service[index] = nanoseconds(ended - began);
+    }
+
+    late(ms) {
+        if (this.lateness.length < ROOM) {
+            this.lateness.push(nanoseconds(ms));
+        } else {
+            this.lost += 1;
+        }
+    }
+}
+
+const nanoseconds = (ms) => Math.max(0, Math.round(ms * 1e6));
+
+/** Runs all jobs at once by `one`, and returns the round as it is told. */
+async function round(cell, one) {
+    const begin = performance.now();
+    if (tape) {
+        tape.begin = begin;
+    }
+    const jobs = new Array(cell.scale);
+    for (let index = 0; index < cell.scale; index++) {
+        jobs[index] = one(cell, index);
+    }
+    let receipts;
+    try {
+        receipts = await Promise.all(jobs);
+    } catch {
+        // The first job that failed counts, and all have ended before it is said.
+        const ended = await Promise.allSettled(jobs);
+        const job = ended.findIndex((end) => end.status === "rejected");
+        throw Object.assign(new Error(explain(ended[job].reason)), { job });
+    }
+    const ns = nanoseconds(performance.now() - begin);
+    const all = new Receipt(0, 0);
+    for (const receipt of receipts) {
+        all.join(receipt.units, receipt.high, receipt.low);
+    }
+    return { ns, jobs: receipts.length, units: all.units, digest: all.hex() };
+}
+
+/** An error in words: libuv's codes are for programs. */
+function explain(error) {
+    const [code, words] = util.getSystemErrorMap().get(error.errno) ?? [];
+    return code ? `${words} (${code}, ${error.syscall ?? "system call"})` : String(error.message ?? error);
+}
+
+// ---- A server ----
+
+const TEXT = { "content-type": "text/plain" };
+/** What follows a `?` does not count; clients of proxies send the host too. */
+const PATH = /^(?:http:\/\/[^/?]*)?(?:\/(\d*))?(?:\?.*)?$/;
+
+async function serve(told) {
+    const cell = await readCell({ ...told, scale: 0 });
+    const methods = new Set(["GET", "HEAD", "POST", "PUT"]);
+    const respond = (response, status, body, headers = TEXT) => {
+        const text = `${body}\n`;
+        response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(text) });
+        response.end(text);
+    };
+    const server = http.createServer({ requireHostHeader: false }, (request, response) => {
+        if (request.headers["transfer-encoding"] !== undefined) {
+            const headers = { ...TEXT, connection: "close" };
+            respond(response, 501, "bodies are read by their content-length only, not in chunks", headers);
+            return;
+        }
+        request.resume();
+        const path = PATH.exec(request.url);
+        const index = Number(path?.[1] || 0);
+        if (!methods.has(request.method)) {
+            respond(response, 405, "the methods are GET, HEAD, POST and PUT", { ...TEXT, allow: "GET, HEAD, POST, PUT" });
+        } else if (!path || index > 0xffffffff) {
+            respond(response, 404, "a path is / or the index of a job, such as /7");
+        } else {
+            start(cell, index).then(
+                (receipt) => respond(response, 200, `${receipt.units} ${receipt.hex()}`),
+                (error) => respond(response, 500, explain(error)),
+            );
+        }
+    });
+    // A timer for each connection would be a cost of ours, and connections stay open.
+    server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = server.timeout = 0;
+    const end = (why) => {
+        fs.writeSync(2, `the server ended: ${why}\n`);
+        process.exit(1);
+    };
+    server.on("error", (error) => end(explain(error)));
+    // libuv closes what it has no descriptor for, and tells nobody. So it is counted.
+    const room = descriptors();
+    if (room !== null) {
+        server.maxConnections = room;
+        server.on("drop", () => end("too many open files"));
+    }
+    await new Promise((resolve) => server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, resolve));
+    say({ serving: { address: `127.0.0.1:${server.address().port}` } });
+}
+
+/** How many more files can be opened, but for a few; `null` where the system does not say. */
+function descriptors() {
+    try {
+        const [, most] = /^Max open files\s+(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "utf8"));
+        return Math.max(1, Number(most) - fs.readdirSync("/proc/self/fd").length - 4);
+    } catch {
+        return null;
+    }
+}
+
+// ---- The protocol ----
+
+function say(message) {
+    process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+const PROBES = { inert, created, cancelled };
+/** What the probes wait for, in milliseconds. */
+const PAUSE = 20;
+
+async function inert() {
+    let begun = false;
+    const job = (async () => { begun = true; })();
+    const timer = sleep(PAUSE);
+    await sleep(PAUSE);
+    const seen = begun;
+    const start = performance.now();
+    await timer;
+    const slept_ns = nanoseconds(performance.now() - start);
+    await job;
+    return { inert: { begun: seen, slept_ns } };
+}
+
+async function created() {
+    let begun = false;
+    const task = (async () => { begun = true; })();
+    block(PAUSE);
+    const at_once = begun;
+    await sleep(PAUSE);
+    const before_awaited = begun;
+    await task;
+    return { created: { at_once, before_awaited } };
+}
+
+async function cancelled() {
+    let begun = 0;
+    let ended = 0;
+    const child = async () => {
+        begun += 1;
+        await sleep(2 * PAUSE);
+        ended += 1;
+    };
+    // No promise can be cancelled. One that lost a race is one that nobody waits for any more.
+    await Promise.race([Promise.all([child(), child(), child()]), sleep(PAUSE)]);
+    const seen = begun;
+    await sleep(4 * PAUSE);
+    return { cancelled: { begun: seen, ended } };
+}
+
+function hello() {
+    const version = process.versions.node;
+    if (Number.parseInt(version, 10) < OLDEST) {
+        say({ unavailable: { reason: `node ${version} is too old: install Node.js ${OLDEST} or newer`, version } });
+        process.exit(0);
+    }
+    let best = Infinity;
+    // The first tries are before the compiler has seen to it.
+    for (let time = 0, rounds = 20_000; time < 20; time++) {
+        const begin = performance.now();
+        compute(0, time, rounds);
+        const each = ((performance.now() - begin) * 1e6) / rounds;
+        best = Math.min(best, each);
+        rounds = Math.max(1_000, Math.round(1e6 / best));
+    }
+    say({
+        hello: {
+            protocol: 1, model: MODEL, language: "JavaScript", version, steps: STEPS, compute_ns: best, parallel: true,
+            probes: Object.keys(PROBES),
+        },
+    });
+}
+
+let cell = null;
+let serving = false;
+
+async function answer(request) {
+    const [[name, told]] = Object.entries(request);
+    if (serving) {
+        throw new Refused("this process is a server");
+    }
+    if (cell === null && (name === "rounds" || name === "watch")) {
+        throw new Refused("no cell is prepared");
+    }
+    switch (name) {
+        case "prepare":
+            cell = await readCell(told);
+            say({ prepared: {} });
+            break;
+        case "rounds":
+            for (let count = 0; count < told.count; count++) {
+                tape = told.times ? new Tape(cell.scale) : null;
+                const done = await round(cell, tape ? noted : start);
+                if (tape) {
+                    done.latency_ns = tape.latency;
+                    done.service_ns = tape.service;
+                    done.lateness_ns = tape.lateness;
+                    done.sleeps_lost = tape.lost;
+                }
+                say({ round: done });
+            }
+            break;
+        case "watch": {
+            watch = { inFlight: 0, peak: 0 };
+            const done = await round(cell, watched);
+            // Jobs run on the thread of the event loop, whatever they offload.
+            say({ watched: { ...done, peak_in_flight: watch.peak, job_threads: 1 } });
+            break;
+        }
+        case "probe":
+            say({ probed: await PROBES[told.what]() });
+            break;
+        case "serve":
+            await serve(told);
+            serving = true;
+            break;
+        case "stop":
+            await Promise.all(pool.all.map((worker) => worker.terminate()));
+            say({ stopped: {} });
+            process.exit(0);
+            break;
+        default:
+            throw new Refused(`no request is called ${name}`);
+    }
+}
+
+hello();
+// One request after another: a line that comes early waits.
+let last = Promise.resolve();
+const lines = readline.createInterface({ input: process.stdin, crlfDelay: Infinity });
+lines.on("line", (line) => {
+    last = last
+        .then(() => answer(JSON.parse(line)))
+        .catch((error) => say({ failed: { job: error.job ?? null, error: explain(error) } }))
+        .finally(() => (tape = watch = null));
+});
+lines.on("close", () => process.exit(0));

@@ -1,0 +1,126 @@
+//! Python's models: its event loop with and without a pool of processes, its pools, and the caller alone.
+
+use std::{ffi::OsStr, io, process::Command};
+
+use super::Foreign;
+use crate::{
+    models::{About, Driver, Entry, Family, Lacks, Width},
+    perform::Placement,
+};
+
+/// The language. `-B` writes no compiled files, `-E` keeps the environment out.
+static PYTHON: Foreign = Foreign {
+    language: "Python",
+    variable: "PACELINE_PYTHON",
+    programs: &["python3", "python"],
+    install: "install Python 3.11 or newer (apt-get install python3)",
+    command,
+};
+
+/// Modules, each before those that import it. They travel on the command line: no file is written, on any disk.
+const SOURCES: [(&str, &str); 6] = [
+    ("receipts", include_str!("python/receipts.py")),
+    ("blocking", include_str!("python/blocking.py")),
+    ("looping", include_str!("python/looping.py")),
+    ("probing", include_str!("python/probing.py")),
+    ("serving", include_str!("python/serving.py")),
+    ("interpreter", include_str!("python/interpreter.py")),
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "other languages build a program first")]
+fn command(program: &OsStr, model: &str) -> io::Result<Command> {
+    let mut command = Command::new(program);
+    command.args(["-B", "-E", "-c", include_str!("python/boot.py")]);
+    command.args(SOURCES.iter().flat_map(|(name, text)| [name, text])).arg(model);
+    Ok(command)
+}
+
+/// What a model of an event loop is.
+const LOOP: About = About {
+    family: Family::OutOfProcess,
+    foreign: Some(&PYTHON),
+    placements: &[Placement::Inside],
+    width: Width::One,
+    driver: Driver::Readiness,
+    ..About::DEFAULT
+};
+
+/// What a model of calls is.
+const CALLS: About =
+    About { placements: &[Placement::Outside], width: Width::Any, driver: Driver::None, ..LOOP };
+
+const POOL_LACKS: &[Lacks] = &[
+    Lacks {
+        step: "gather",
+        why: "a job that waits for children in the queue holds the worker that they need, and enough such jobs deadlock",
+    },
+    Lacks {
+        step: "hop",
+        why: "a job that waits for a partner in the queue holds the worker that it needs, and enough such jobs deadlock",
+    },
+];
+
+pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(About {
+    name: "asyncio",
+    note: "an event loop on one thread, a task for each job; offload by to_thread; streams by open_connection; garbage \
+           collection as Python has it",
+    available: || PYTHON.available("asyncio"),
+    ..LOOP
+});
+
+pub(in crate::models) const UVLOOP: Entry = Entry::out_of_process(About {
+    name: "uvloop",
+    note: "asyncio on uvloop's event loop, whose timers are of whole milliseconds",
+    available: || PYTHON.available("uvloop"),
+    ..LOOP
+});
+
+pub(in crate::models) const WITH_PROCESSES: Entry = Entry::out_of_process(About {
+    name: "asyncio+processes",
+    note: "asyncio whose offload goes to a ProcessPoolExecutor of `workers` forked processes, by run_in_executor",
+    available: || PYTHON.available("asyncio+processes"),
+    width: Width::Any,
+    ..LOOP
+});
+
+pub(in crate::models) const THREADS: Entry = Entry::out_of_process(About {
+    name: "python-threads",
+    note: "a ThreadPoolExecutor of `workers` threads, a submit for each job; as a server, a worker holds a connection \
+           until it closes",
+    available: || PYTHON.available("python-threads"),
+    lacks: POOL_LACKS,
+    ..CALLS
+});
+
+pub(in crate::models) const PROCESSES: Entry = Entry::out_of_process(About {
+    name: "python-processes",
+    note: "a ProcessPoolExecutor of `workers` forked processes, a submit for each job, which is a message each way; as a \
+           server, `workers` forked processes that accept beside each other, each of which holds a connection until it \
+           closes",
+    available: || PYTHON.available("python-processes"),
+    lacks: POOL_LACKS,
+    ..CALLS
+});
+
+pub(in crate::models) const SEQUENTIAL: Entry = Entry::out_of_process(About {
+    name: "python-sequential",
+    note: "one job after another on the main thread; as a server, one connection after another",
+    available: || PYTHON.available("python-sequential"),
+    width: Width::One,
+    lacks: &[Lacks {
+        step: "hop",
+        why: "a sequential program has no partner to pass a message to",
+    }],
+    ..CALLS
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_source_is_longer_than_an_argument_may_be() {
+        // Linux: 32 pages, the 0 at the end included.
+        assert!(SOURCES.iter().all(|(_, text)| text.len() < 32 * 4096));
+    }
+}

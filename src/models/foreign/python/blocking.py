@@ -1,0 +1,118 @@
+"""The interpreter of jobs that hold their thread while they wait: for threads, processes and the caller alone."""
+
+import os
+import socket
+import threading
+import time
+from time import perf_counter_ns
+
+from receipts import (
+    BLOCK, COMPUTE, CONNECT, EXCHANGE, GATHER, OFFLOAD, SLEEP, YIELD,
+    child_seed, compute, join, mix,
+)
+
+
+def plain(steps, seed):
+    """Steps that wait on nothing but the thread itself: what is offloaded."""
+    units, checksum = 0, seed
+    for code, argument in steps:
+        if code == COMPUTE:
+            checksum = compute(checksum, argument)
+        elif code == BLOCK:
+            time.sleep(argument)
+        else:
+            raise ValueError("only compute and block can be offloaded")
+        units += 1
+    return units, checksum
+
+
+def perform(steps, seed, servers, lateness=None):
+    """A job, or a child: its units and its checksum. Notes how late sleeps end where there is a list for it."""
+    units, checksum = 0, seed
+    stream = None
+    try:
+        for code, argument in steps:
+            if code == SLEEP:
+                begun = perf_counter_ns()
+                time.sleep(argument)
+                if lateness is not None:
+                    lateness.append(max(0, perf_counter_ns() - begun - round(argument * 1e9)))
+                units += 1
+            elif code == COMPUTE:
+                checksum = compute(checksum, argument)
+                units += 1
+            elif code == EXCHANGE:
+                if stream is None:
+                    raise OSError("there is no connection to exchange on")
+                checksum = exchange(stream, argument, checksum)
+                units += argument[1]
+            elif code == CONNECT:
+                if stream is not None:
+                    stream.close()
+                stream = socket.create_connection(servers[checksum % len(servers)])
+                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                units += 1
+            elif code == BLOCK:
+                time.sleep(argument)
+                units += 1
+            elif code == OFFLOAD:
+                more, checksum = join(checksum, [plain(argument, child_seed(checksum, 0))])
+                units += more
+            elif code == YIELD:
+                for _ in range(argument):
+                    # What gives up the thread's turn: the interpreter's lock is let go, too.
+                    time.sleep(0)
+                units += argument
+            elif code == GATHER:
+                width, of = argument
+                children = [
+                    perform(of, child_seed(checksum, index), servers, lateness) for index in range(width)
+                ]
+                more, checksum = join(checksum, children)
+                units += more
+            else:
+                raise ValueError("a job that waits for a partner would hold the thread that it needs")
+    finally:
+        if stream is not None:
+            stream.close()
+    return units, checksum
+
+
+def exchange(stream, argument, checksum):
+    size, times, filling = argument
+    reply = bytearray(size)
+    for _ in range(times):
+        stream.sendall(checksum.to_bytes(8, "little") + filling)
+        view, missing = memoryview(reply), size
+        while missing:
+            count = stream.recv_into(view[size - missing :])
+            if count == 0:
+                raise ConnectionError("the echo server closed the connection")
+            missing -= count
+        if reply[8:] != filling:
+            raise OSError("the echo server returned other bytes than it was sent")
+        checksum = mix(int.from_bytes(reply[:8], "little"))
+    return checksum
+
+
+# Of the process: workers that are forked after it was set have it too.
+_cell = None
+
+
+def ready(jobs, servers):
+    global _cell
+    _cell = jobs, servers
+
+
+def job(index):
+    jobs, servers = _cell
+    return perform(*jobs.of(index), servers)
+
+
+def noted_job(index):
+    """The same with its times: units, checksum, when it began and ended, who did it, and how late its sleeps were."""
+    jobs, servers = _cell
+    lateness = []
+    begun = perf_counter_ns()
+    units, checksum = perform(*jobs.of(index), servers, lateness)
+    return units, checksum, begun, perf_counter_ns(), (os.getpid(), threading.get_ident()), lateness

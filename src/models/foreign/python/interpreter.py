@@ -1,0 +1,318 @@
+"""The models of Python, and the protocol by which paceline drives them: docs/protocol.md."""
+
+import asyncio
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import platform
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import blocking
+import probing
+import serving
+from looping import Looping
+from receipts import Jobs, compute_ns, join
+from time import perf_counter_ns
+
+LOOP_STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"]
+POOL_STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "yield"]
+CALLER_STEPS = [*POOL_STEPS, "gather"]
+CALL_PROBES = ["inert", "created"]
+LATENESS = 4_000_000
+
+
+def free_threaded():
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def process_pool(workers):
+    """A pool whose processes have started: forked now, while this process has no other thread."""
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    pool.submit(int).result()
+    return pool
+
+
+class Loop:
+    """asyncio's event loop or another; what is offloaded goes to threads, or to processes."""
+
+    steps = LOOP_STEPS
+    probes = [*CALL_PROBES, "cancelled"]
+
+    def __init__(self, new_loop=None, processes=False):
+        self.new_loop, self.processes = new_loop, processes
+        self.parallel = processes or free_threaded()
+        self.pool = self.runner = None
+
+    def prepare(self, jobs, servers, workers):
+        if self.processes and self.pool is None:
+            self.pool = process_pool(workers)
+        if self.runner is None:
+            self.runner = asyncio.Runner(loop_factory=self.new_loop)
+        self.looping = Looping(jobs, servers, self.pool)
+
+    def batch(self, scale, noted):
+        return self.runner.run(self.looping.batch(scale, noted))
+
+    def probe(self, what):
+        return self.runner.run(probing.of_loop(what))
+
+    def serve(self, bound):
+        async def job(index):
+            return await self.looping.perform(*self.looping.jobs.of(index))
+
+        self.runner.run(serving.serve_loop(bound, job))
+
+    def stop(self):
+        if self.runner:
+            self.runner.close()
+        if self.pool:
+            self.pool.shutdown()
+
+
+class Pool:
+    """A pool of threads or of processes, as `concurrent.futures` has them. A job is a call."""
+
+    steps = POOL_STEPS
+    probes = CALL_PROBES
+
+    def __init__(self, processes):
+        self.processes, self.pool = processes, None
+        self.parallel = processes or free_threaded()
+
+    def prepare(self, jobs, servers, workers):
+        self.workers = workers
+        blocking.ready(jobs, servers)
+        if self.processes and self.pool:
+            # Its processes were forked before, and know other jobs.
+            self.pool.shutdown()
+            self.pool = None
+        if self.pool is None:
+            self.pool = process_pool(workers) if self.processes else ThreadPoolExecutor(workers)
+
+    def batch(self, scale, noted):
+        submit, job = self.pool.submit, blocking.noted_job if noted else blocking.job
+        start = perf_counter_ns()
+        futures = [submit(job, index) for index in range(scale)]
+        outputs = [outcome(future.result) for future in futures]
+        return start, perf_counter_ns(), outputs
+
+    def probe(self, what):
+        def both(call):
+            futures = [self.pool.submit(call, index) for index in range(2)]
+            return [future.result() for future in futures]
+
+        return probing.of_calls(what, both)
+
+    def serve(self, bound):
+        listening = serving.listener()
+        if not self.processes:
+            bound(listening.getsockname())
+            serving.accept_each(listening, lambda stream: self.pool.submit(serving.hold, stream, blocking.job))
+        # As servers with worker processes do it: each accepts for itself.
+        self.pool.shutdown()
+        context = multiprocessing.get_context("fork")
+        workers = [context.Process(target=serve_alone, args=[listening], daemon=True) for _ in range(self.workers)]
+        for worker in workers:
+            worker.start()
+        bound(listening.getsockname())
+        multiprocessing.connection.wait([worker.sentinel for worker in workers])
+        serving.end(RuntimeError("a worker process ended"))
+
+    def stop(self):
+        if self.pool:
+            self.pool.shutdown()
+
+
+class Caller:
+    """One job after another."""
+
+    steps = CALLER_STEPS
+    probes = CALL_PROBES
+    parallel = False
+
+    def prepare(self, jobs, servers, workers):
+        blocking.ready(jobs, servers)
+
+    def batch(self, scale, noted):
+        job = blocking.noted_job if noted else blocking.job
+        start = perf_counter_ns()
+        outputs = [outcome(job, index) for index in range(scale)]
+        return start, perf_counter_ns(), outputs
+
+    def probe(self, what):
+        return probing.of_calls(what, lambda call: [call(index) for index in range(2)])
+
+    def serve(self, bound):
+        listening = serving.listener()
+        bound(listening.getsockname())
+        serve_alone(listening)
+
+    def stop(self):
+        pass
+
+
+def serve_alone(listening):
+    serving.accept_each(listening, lambda stream: serving.hold(stream, blocking.job))
+
+
+def outcome(call, *arguments):
+    try:
+        return call(*arguments)
+    except Exception as error:
+        return error
+
+
+class Unavailable(Exception):
+    pass
+
+
+def model_of(name):
+    """The model of this name, and the version of what it is made of."""
+    version = platform.python_version() + (" free-threaded" if free_threaded() else "")
+    match name:
+        case "asyncio":
+            return Loop(), version
+        case "uvloop":
+            try:
+                import uvloop
+            except ImportError:
+                how = f"uvloop is not installed; install it with: {sys.executable} -m pip install uvloop"
+                raise Unavailable(how) from None
+            return Loop(uvloop.new_event_loop), f"{version}, uvloop {uvloop.__version__}"
+        case "asyncio+processes":
+            return Loop(processes=True), version
+        case "python-threads":
+            return Pool(processes=False), version
+        case "python-processes":
+            return Pool(processes=True), version
+        case "python-sequential":
+            return Caller(), version
+    raise Unavailable(f"this interpreter knows no model {name}")
+
+
+class Failed(Exception):
+    def __init__(self, job, error):
+        super().__init__(error)
+        self.job = job
+
+
+class Interpreter:
+    """Does what it is asked, one request after another."""
+
+    def __init__(self, model, output):
+        self.model, self.output, self.scale = model, output, None
+
+    def say(self, name, **fields):
+        self.output.write(json.dumps({name: fields}, separators=(",", ":")).encode() + b"\n")
+        self.output.flush()
+
+    def answer(self, line):
+        (name, fields), = json.loads(line).items()
+        match name:
+            case "prepare":
+                self.prepare(fields)
+                self.scale = fields["scale"]
+                self.say("prepared")
+            case "rounds":
+                for _ in range(fields["count"]):
+                    self.say("round", **self.round(fields["times"])[0])
+            case "watch":
+                round, outputs = self.round(True)
+                for times in ("latency_ns", "service_ns", "lateness_ns", "sleeps_lost"):
+                    del round[times]
+                threads = len({output[4] for output in outputs})
+                self.say("watched", **round, peak_in_flight=peak(outputs), job_threads=threads)
+            case "probe":
+                self.say("probed", **self.model.probe(fields["what"]))
+            case "serve":
+                self.prepare(fields)
+                self.serve()
+            case "stop":
+                self.model.stop()
+                self.say("stopped")
+                return False
+            case _:
+                raise ValueError(f"this interpreter does not know the request {name}")
+        return True
+
+    def prepare(self, fields):
+        servers = [(host, int(port)) for host, port in (one.rsplit(":", 1) for one in fields["servers"])]
+        self.model.prepare(Jobs(fields["jobs"]), servers, fields["workers"])
+
+    def round(self, noted):
+        if self.scale is None:
+            raise ValueError("no cell is prepared")
+        start, end, outputs = self.model.batch(self.scale, noted)
+        for index, output in enumerate(outputs):
+            if isinstance(output, Exception):
+                raise Failed(index, serving.said(output))
+        units, digest = join(0, (output[:2] for output in outputs))
+        round = dict(ns=end - start, jobs=len(outputs), units=units, digest=f"{digest:016x}")
+        if noted:
+            late = [late for output in outputs for late in output[5]]
+            round |= dict(
+                latency_ns=[output[3] - start for output in outputs],
+                service_ns=[output[3] - output[2] for output in outputs],
+                lateness_ns=late[:LATENESS],
+                sleeps_lost=max(0, len(late) - LATENESS),
+            )
+        return round, outputs
+
+    def serve(self):
+        def bound(address):
+            # Started only now: a process that forks its workers has no other thread.
+            threading.Thread(target=end_with_input, daemon=True).start()
+            self.say("serving", address=f"{address[0]}:{address[1]}")
+
+        self.model.serve(bound)
+
+
+def end_with_input():
+    while sys.stdin.buffer.read(1 << 16):
+        pass
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    os._exit(0)
+
+
+def peak(outputs):
+    """The greatest number of jobs that had begun and not ended."""
+    moments = [(output[2], 0) for output in outputs] + [(output[3], 1) for output in outputs]
+    most = now = 0
+    for _, ends in sorted(moments):
+        now += -1 if ends else 1
+        most = max(most, now)
+    return most
+
+
+def main(name):
+    # Whatever else writes to standard output must not break a line of the protocol.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        model, version = model_of(name)
+    except Unavailable as why:
+        fields = dict(reason=str(why), version=platform.python_version())
+        output.write(json.dumps({"unavailable": fields}).encode() + b"\n")
+        output.flush()
+        return
+    interpreter = Interpreter(model, output)
+    interpreter.say(
+        "hello", protocol=1, model=name, language="Python", version=version, steps=model.steps,
+        compute_ns=compute_ns(), parallel=model.parallel, probes=model.probes, program=sys.executable or None,
+    )
+    while line := sys.stdin.buffer.readline():
+        try:
+            if not interpreter.answer(line):
+                return
+        except Failed as failed:
+            interpreter.say("failed", job=failed.job, error=str(failed))
+        except Exception as error:
+            interpreter.say("failed", job=None, error=serving.said(error))
+    # The parent is gone, and nobody is to be told: processes of a pool would wait for ever.
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    os._exit(0)

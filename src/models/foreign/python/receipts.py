@@ -1,0 +1,96 @@
+"""What jobs are, and the receipts that doing them yields: docs/protocol.md defines both."""
+
+from time import perf_counter_ns
+
+MASK = (1 << 64) - 1
+
+
+def mix(value):
+    value = (value + 0x9E3779B97F4A7C15) & MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
+    return value ^ (value >> 31)
+
+
+def compute(value, rounds):
+    # `mix`, written out: a call for each round would be most of its time.
+    for _ in range(rounds):
+        value = (value + 0x9E3779B97F4A7C15) & MASK
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
+        value ^= value >> 31
+    return value
+
+
+def compute_ns():
+    """How long a round of `compute` takes here: the best of some tries of about a millisecond."""
+    rounds, best = 3_000, None
+    for seed in range(5):
+        start = perf_counter_ns()
+        compute(seed, rounds)
+        took = (perf_counter_ns() - start) / rounds
+        best = took if best is None else min(best, took)
+    return best
+
+
+def child_seed(checksum, index):
+    return mix((checksum + index) & MASK)
+
+
+def join(checksum, children):
+    """What the receipts of children, in their order, make of the parent's: its new units and its checksum."""
+    units = 0
+    for child_units, child_checksum in children:
+        units += child_units
+        checksum = mix(checksum ^ child_checksum)
+    return units, checksum
+
+
+SLEEP, BLOCK, COMPUTE, OFFLOAD, CONNECT, EXCHANGE, HOP, YIELD, GATHER = range(9)
+FILLING = b"\xa5"
+
+
+def _decode(step):
+    (name, value), *more = step.items()
+    if more:
+        raise ValueError(f"a step has one key, unlike {step}")
+    match name, value:
+        case "sleep_ns", int():
+            return SLEEP, value / 1e9
+        case "block_ns", int():
+            return BLOCK, value / 1e9
+        case "compute", int():
+            return COMPUTE, value
+        case "offload", list():
+            return OFFLOAD, steps_of(value)
+        case "connect", "echo":
+            return CONNECT, None
+        case "exchange", {"bytes": size, "times": times, **rest} if not rest:
+            return EXCHANGE, (size, times, FILLING * (size - 8))
+        case "hop", int():
+            return HOP, value
+        case "yield", int():
+            return YIELD, value
+        case "gather", {"width": width, "of": of, **rest} if not rest:
+            return GATHER, (width, steps_of(of))
+    raise ValueError(f"this interpreter does not know the step {step}")
+
+
+def steps_of(steps):
+    """Steps as tuples of a code and its argument: quick to tell apart, and quick to send to another process."""
+    return tuple(_decode(step) for step in steps)
+
+
+class Jobs:
+    """The jobs of a cell."""
+
+    def __init__(self, definition):
+        self.usual = steps_of(definition["usual"])
+        every = definition["every"]
+        self.nth = every and every["nth"]
+        self.other = every and steps_of(every["job"])
+
+    def of(self, index):
+        """The steps and the seed of a job."""
+        steps = self.other if self.nth and index % self.nth == 0 else self.usual
+        return steps, mix(index)
