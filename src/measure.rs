@@ -11,6 +11,7 @@ pub mod host;
 pub mod interrupt;
 pub mod load;
 mod own;
+mod panics;
 mod probe;
 mod process;
 mod raise;

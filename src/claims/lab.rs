@@ -32,6 +32,9 @@ pub(super) struct Simple {
 /// Threads of a simple program, a handful.
 const HANDFUL: usize = 8;
 
+/// A workload of no steps: probes need a model that is started, and nothing of it.
+const NOTHING: &str = "name = \"nothing\"\njob = []";
+
 impl Simple {
     /// Those of the language of a model; `None` where it has none among the models.
     fn of(about: &About) -> Option<Self> {
@@ -186,7 +189,6 @@ impl<'a> Lab<'a> {
             let why = format!("the interpreter of {} does not answer this probe", about.name);
             return Err(Ended::As(ClaimVerdict::Refused, why));
         }
-        const NOTHING: &str = "name = \"nothing\"\njob = []";
         let (host, patience) = self.prepared(NOTHING, 1, 1)?;
         Ok(host.probe(what, patience)?)
     }

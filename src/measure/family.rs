@@ -30,11 +30,13 @@ impl Family {
     }
 
     /// How many threads they have.
+    #[expect(clippy::unnecessary_wraps, reason = "not every system shows it")]
     pub(super) fn threads(&self) -> Option<u64> {
         Some(self.members.iter().map(|(_, stat)| stat.num_threads.unsigned_abs()).sum())
     }
 
     /// Their epoll instances. A process shares those that it had when it was forked, and has them too.
+    #[expect(clippy::unnecessary_wraps, reason = "not every system shows it")]
     pub(super) fn epolls(&self) -> Option<u64> {
         let each = self.members.iter().map(|(process, _)| super::round::drivers_of(process).0);
         Some(each.flatten().sum())

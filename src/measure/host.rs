@@ -7,7 +7,7 @@ use std::{
     io::{self, BufRead, Write},
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -19,6 +19,7 @@ use super::{
     clock::{nanoseconds, now},
     foreign::{self, Interpreter},
     own::Calls,
+    panics::{keep_panics, last_panic},
     round::{thread_name, thread_names},
     serve,
 };
@@ -199,22 +200,6 @@ pub(super) fn say(reply: &Reply) -> io::Result<()> {
     output.flush()
 }
 
-static PANIC: Mutex<Option<String>> = Mutex::new(None);
-
-/// Keeps the first panic's message: later ones, of those who waited, only say that it happened.
-fn keep_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = panic.payload_as_str().unwrap_or("without a message").replace('\n', " ");
-        first.get_or_insert(format!("panicked: {message}"));
-    }));
-}
-
-fn last_panic() -> String {
-    let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
-    first.take().unwrap_or_else(|| "panicked".into())
-}
-
 struct Host<'a> {
     own: &'a [Own],
     started: Option<Started>,
@@ -248,7 +233,7 @@ enum Server<'a> {
     /// The model, once it is called.
     Here(&'a dyn Arm, Jobs),
     /// An interpreter, already, and what it said.
-    Foreign(&'a mut Interpreter, Reply),
+    Foreign(&'a mut Interpreter, Box<Reply>),
 }
 
 impl Host<'_> {
@@ -327,6 +312,10 @@ impl Host<'_> {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "by value, the closure that calls it is called once and may return what it borrows"
+    )]
     fn prepare_to_serve(&mut self, cell: Cell) -> Result<Server<'_>, Fault> {
         serve::check(&cell).map_err(Fault::Failed)?;
         // Receipts are the client's to check: none need be computed here.
@@ -336,7 +325,7 @@ impl Host<'_> {
             (_, Engine::Foreign(interpreter)) => {
                 let workload = parse(&cell).map_err(Fault::Failed)?;
                 let serving = interpreter.serve(&cell, &workload)?;
-                Ok(Server::Foreign(interpreter, serving))
+                Ok(Server::Foreign(interpreter, Box::new(serving)))
             }
         }
     }

@@ -184,15 +184,14 @@ impl Link {
     }
 
     fn died(&mut self) -> String {
-        let how = match self.wait() {
-            Some(status) => match status.signal() {
+        let how = if let Some(status) = self.wait() {
+            match status.signal() {
                 Some(signal) => format!("it was ended by signal {signal}"),
                 None => format!("it ended with {status}"),
-            },
-            None => {
-                let _ = self.child.kill();
-                "it closed its output and did not end".into()
             }
+        } else {
+            let _ = self.child.kill();
+            "it closed its output and did not end".into()
         };
         // Its last words may still be on their way; a child of its own may keep the pipe open.
         for _ in 0..GLANCES / 4 {
