@@ -74,6 +74,9 @@ fn series(cell: &Cell) -> String {
 
 /// The command that measures this cell again, alone.
 pub(super) fn command(run: &Run, cell: &Cell) -> String {
+    if [&cell.workload, &cell.model].into_iter().any(|of| name(of) != **of) {
+        return "none: a name in it cannot be written in full".into();
+    }
     let workload = shell(&cell.workload);
     let workload =
         if workloads::find(&cell.workload).is_ok() { workload } else { format!("{workload}.toml") };

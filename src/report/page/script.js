@@ -7,11 +7,18 @@ root.classList.add("js");
 // What is chosen, as it stands behind # in the address: only what differs from how the page opens.
 const state = new Map();
 const save = () => {
-  const text = [...state].filter(([, value]) => value !== "").map(([key, value]) =>
-    encodeURIComponent(key) + "=" + encodeURIComponent(value)).join("&");
+  const text = [...state].map(([key, value]) => encodeURIComponent(key) + "=" + encodeURIComponent(value)).join("&");
   history.replaceState(null, "", text ? "#?" + text : location.pathname + location.search);
 };
 const keep = (key, value) => { if (value) state.set(key, value); else state.delete(key); save(); };
+// Several values in one: none of them can hold the bar once it is encoded.
+const join = (values) => values.map(encodeURIComponent).join("|").replace(/\|+$/, "");
+const decode = (text) => { try { return decodeURIComponent(text); } catch { return ""; } };
+const split = (text) => text.split("|").map(decode);
+// A link within the page would replace what is chosen: the place becomes a part of it.
+addEventListener("hashchange", () => {
+  if (state.size && location.hash && !location.hash.startsWith("#?")) keep("at", location.hash.slice(1));
+});
 
 // Series: a box for each, which hides it in every chart of its section.
 for (const legend of all(".legend")) {
@@ -75,13 +82,13 @@ for (const filter of all(".filter")) {
   };
   const changed = () => {
     show();
-    keep(key, [words.value, ...fields.map((field) => field.value)].join("|").replace(/\|+$/, ""));
+    keep(key, join([words.value, ...fields.map((field) => field.value)]));
   };
   filter.addEventListener("input", changed);
   filter.addEventListener("reset", () => setTimeout(changed));
   filter.addEventListener("submit", (event) => event.preventDefault());
   filter.restore = (value) => {
-    const values = value.split("|");
+    const values = split(value);
     [words, ...fields].forEach((field, index) => { field.value = values[index] ?? ""; });
     show();
   };
@@ -114,7 +121,8 @@ page.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hi
 // What the address says.
 if (location.hash.startsWith("#?")) {
   for (const part of location.hash.slice(2).split("&")) {
-    const [key, value] = part.split("=").map((text) => { try { return decodeURIComponent(text); } catch { return ""; } });
+    const [key, value = ""] = part.split("=").map(decode);
+    if (key === "at") { state.set(key, value); page.getElementById(value)?.scrollIntoView(); continue; }
     const section = key.endsWith(".off") && page.getElementById(key.slice(0, -4));
     const control = section ? section.querySelector(".legend") : all(".filter, button.axis").find((one) => one.dataset.of === key);
     if (control?.restore && value) { state.set(key, value); control.restore(value); }
