@@ -35,7 +35,9 @@ fn pages() -> Vec<(&'static str, String)> {
     let gate: Gate = sample_gate::sample();
     let claims = sample_claims::sample();
     let two = [record.clone(), elsewhere()];
-    let past = series(&two, slice::from_ref(&gate));
+    let mut again = record.clone();
+    again.run.started = again.run.started.replace("11-25", "11-27");
+    let past = series(&[record.clone(), again], slice::from_ref(&gate));
     let several = Sources {
         records: &two,
         gates: slice::from_ref(&gate),

@@ -23,8 +23,10 @@ pub(super) fn figures(all: &[Series]) -> Vec<Figure> {
 
 fn chart(series: &Series, index: usize) -> Figure {
     let title = called(series);
-    let mut table =
-        Table::new(format!("{title}, run by run"), &["run", "commit", "figure", "interval", ""]);
+    let mut table = Table::new(
+        format!("{title}, run by run"),
+        &["run", "commit", "figure", "interval", "step"],
+    );
     for (place, point) in series.points.iter().enumerate() {
         let step = series.steps.iter().find(|step| step.index == place);
         let interval = if point.lower < point.upper {
@@ -43,8 +45,7 @@ fn chart(series: &Series, index: usize) -> Figure {
             .class("l"),
             value(series, point.value).into(),
             interval.into(),
-            step.map_or_else(String::new, |step| format!("step: {}", share(step.ratio - 1.0)))
-                .into(),
+            step.map_or_else(String::new, |step| share(step.ratio - 1.0)).into(),
         ]);
     }
     let steps = match series.steps.len() {
