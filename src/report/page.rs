@@ -167,6 +167,8 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     let run = &record.run;
     let prefix = format!("r{index}");
     let of = if several { format!(" ({})", name(&run.id)) } else { String::new() };
+    // What the navigation has room for.
+    let short = if several { format!(" {}", index + 1) } else { String::new() };
     let all: Vec<&Cell> = record.cells.iter().collect();
     let workloads = in_order(record.cells.iter().map(|cell| cell.workload.as_str()));
     let mut takes = Vec::new();
@@ -183,7 +185,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
             charts: true,
             ..Section::new(
                 &id,
-                format!("{}{of}", name(workload)),
+                format!("{}{short}", name(workload)),
                 format!("{}{of}", name(workload)),
                 rendered(&body),
             )
@@ -192,7 +194,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     }
     sections.push(Section::new(
         format!("{prefix}-when"),
-        format!("Which model{of}"),
+        format!("Which model{short}"),
         format!("Which model, when{of}"),
         overview(record, &takes),
     ));
@@ -206,27 +208,27 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         );
         sections.push(Section::new(
             format!("{prefix}-without"),
-            format!("Without a figure{of}"),
+            format!("Without a figure{short}"),
             format!("What could not be measured, and why{of}"),
             format!("<p>{text}</p>{}", rendered(&without)),
         ));
     }
     sections.push(Section::new(
         format!("{prefix}-cells"),
-        format!("All cells{of}"),
+        format!("All cells{short}"),
         format!("All cells{of}"),
         rendered(&Filtered::of(cells::all(run, &all), &format!("{prefix}-all"))),
     ));
     sections.push(Section::new(
         format!("{prefix}-models"),
-        format!("Models{of}"),
+        format!("Models{short}"),
         format!("Models{of}"),
         rendered(&models::table(&run.models, &all)),
     ));
     let versions = dependencies(record);
     sections.push(Section::new(
         format!("{prefix}-machine"),
-        format!("Machine{of}"),
+        format!("Machine{short}"),
         format!("Machine, build and settings{of}"),
         rendered(&machine::table(run)) + &versions,
     ));

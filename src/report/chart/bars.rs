@@ -11,15 +11,15 @@ use super::{
 };
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 250.0;
-const RIGHT: f64 = 132.0;
+const LEFT: f64 = 246.0;
+const RIGHT: f64 = 152.0;
 const TOP: f64 = 8.0;
 const ROW: f64 = 22.0;
 const BOTTOM: f64 = 44.0;
 /// The longest name of a row, in characters.
-const NAME: usize = 38;
+const NAME: usize = 33;
 /// The longest note at its end.
-const NOTE: usize = 22;
+const NOTE: usize = 24;
 
 /// The rows as an `svg` element.
 #[must_use]

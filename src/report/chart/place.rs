@@ -66,6 +66,10 @@ impl Along {
         match self.scale {
             Scale::Linear => linear(self.least, self.most, self.unit),
             Scale::Log if self.unit == Unit::Bytes => powers(self.least, self.most, 2.0),
+            // So short a stretch is nearly linear, and has no powers of ten in it.
+            Scale::Log if self.most - self.least <= 0.3 => {
+                linear(10_f64.powf(self.least), 10_f64.powf(self.most), self.unit)
+            }
             Scale::Log => decades(self.least, self.most),
             Scale::Percentile => {
                 let mut values = vec![0.0, 0.5];

@@ -191,9 +191,15 @@ impl Frame {
         }
         let name = text(&curve.name, 40);
         let _ = write!(svg, "<g class=\"{class}\"><path d=\"{d}\"><title>{name}</title></path>");
-        if let Some((left, top)) = last {
-            let (left, top) = (left.min(LEFT + self.width) - 4.0, (top - 6.0).max(TOP + 8.0));
-            let _ = write!(svg, "<text class=\"y\" x=\"{left:.1}\" y=\"{top:.1}\">{name}</text>");
+        // A level line has its name at its beginning, where lines are still low.
+        let level = curve.points.first().map(|(_, y)| *y) == curve.points.last().map(|(_, y)| *y);
+        let begin = curve.points.first().and_then(|(x, y)| self.left(*x).zip(self.top(*y)));
+        let named = if level { begin.map(|at| (at, "start")) } else { last.map(|at| (at, "y")) };
+        if let Some(((left, top), class)) = named {
+            let side = if level { 4.0 } else { -4.0 };
+            let (left, top) = (left.min(LEFT + self.width) + side, (top - 6.0).max(TOP + 8.0));
+            let _ =
+                write!(svg, "<text class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\">{name}</text>");
         }
         svg.push_str("</g>");
     }

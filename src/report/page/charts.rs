@@ -268,7 +268,7 @@ pub(super) fn changes(title: &str, all: &[Change], margin: Option<f64>) -> Bars 
     let row = |of: &Change| Bar {
         name: of.name.clone(),
         index: match of.verdict {
-            "regressed" => 6,
+            "regressed" => 1,
             "improved" => 2,
             "inconclusive" => 4,
             _ => 0,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     record::{Cell, Estimate, Knee, State},
-    report::rate,
+    report::{count, rate},
 };
 
 /// Latency over the offered rate, with the knee, of servers.
@@ -20,24 +20,44 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     .with_prose(&[4]);
     let mut drawn: Vec<Loaded> = Vec::new();
     for line in lines {
-        let mut loaded = Loaded {
-            name: line.name.clone(),
+        let begun = |name: String| Loaded {
+            name,
             style: line.style,
             points: vec![],
             knee: None,
             limit_ns: None,
         };
+        // A search goes along one line; cells of a fixed rate are on one of their own for each number of connections.
+        let mut fixed: Vec<(usize, Loaded)> = Vec::new();
         for cell in &line.cells {
-            match cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
-                Some(knee) => searched(knee, &mut loaded, &mut table),
-                None => offered(cell, &mut loaded, &mut table),
+            if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
+                let mut loaded = begun(line.name.clone());
+                searched(knee, &mut loaded, &mut table);
+                drawn.push(loaded);
+            } else if let Some(figures) = offered(cell) {
+                let known = fixed.iter().position(|(scale, _)| *scale == cell.scale);
+                let place = known.unwrap_or_else(|| {
+                    let name = format!("{}, {} open", line.name, count(cell.scale));
+                    fixed.push((cell.scale, begun(name)));
+                    fixed.len() - 1
+                });
+                let loaded = &mut fixed[place].1;
+                table.rows.push(vec![
+                    loaded.name.clone().into(),
+                    rate(figures.0).into(),
+                    with_interval(Some(figures.1), &nanoseconds),
+                    "yes".into(),
+                    "".into(),
+                ]);
+                loaded.points.push(figures);
             }
         }
-        loaded.points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        if !loaded.points.is_empty() {
-            drawn.push(loaded);
-        }
+        drawn.extend(fixed.into_iter().map(|(_, loaded)| loaded));
     }
+    for loaded in &mut drawn {
+        loaded.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    drawn.retain(|loaded| !loaded.points.is_empty());
     (!drawn.is_empty()).then(|| Figure {
         id: String::new(),
         title: "p99 latency over the offered rate".into(),
@@ -71,17 +91,8 @@ fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
     }
 }
 
-/// The one rate of a cell in the open loop.
-fn offered(cell: &Cell, loaded: &mut Loaded, table: &mut Table) {
-    let p99 = cell.latency_ns_p99.filter(|_| cell.state == State::Ok);
-    let offered = cell.load.as_ref().and_then(|load| load.rate);
-    let (Some(offered), Some(p99)) = (offered, p99) else { return };
-    table.rows.push(vec![
-        loaded.name.clone().into(),
-        rate(offered).into(),
-        with_interval(Some(p99), &nanoseconds),
-        "yes".into(),
-        "".into(),
-    ]);
-    loaded.points.push((offered, p99));
+/// The rate of a cell in the open loop that has a figure, and its p99.
+fn offered(cell: &Cell) -> Option<(f64, Estimate)> {
+    let p99 = cell.latency_ns_p99.filter(|_| cell.state == State::Ok)?;
+    Some((cell.load.as_ref()?.rate?, p99))
 }

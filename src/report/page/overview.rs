@@ -76,7 +76,7 @@ fn row(at: &AtScale) -> Vec<Data> {
     let all = at.recommended.iter().map(|one| called(&one.series)).collect::<Vec<_>>();
     vec![
         scale,
-        Data::of(all.join(" or ")).class("best l"),
+        Data::of(all.join(" or ")).class("l best"),
         with_interval(of(&at.throughput), &rate),
         with_interval(of(&at.p99), &nanoseconds),
         with_interval(of(&at.memory), &bytes),

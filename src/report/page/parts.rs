@@ -38,6 +38,20 @@ impl Table {
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass by reference")]
+    fn heading(&self, place: &usize) -> &'static str {
+        // A head stands over what it names: words begin at the left, figures end at the right.
+        let word =
+            |row: &Vec<Data>| row.get(*place).is_some_and(|data| data.class.starts_with('l'));
+        if self.prose.contains(place) {
+            "w"
+        } else if self.rows.first().is_some_and(word) {
+            "l"
+        } else {
+            ""
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass by reference")]
     fn column(&self, place: &usize) -> &'static str {
         if self.prose.contains(place) { "w" } else { "" }
     }
