@@ -81,7 +81,8 @@ impl Along {
     }
 }
 
-fn raw(scale: Scale, value: f64) -> Option<f64> {
+/// The place of a value before the ends of its axis are known.
+pub(super) fn raw(scale: Scale, value: f64) -> Option<f64> {
     let place = match scale {
         Scale::Linear => value,
         Scale::Log if value > 0.0 => value.log10(),

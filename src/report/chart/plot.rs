@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{
     Axis, Curve, Mark, Plot, Point, Series,
     look::{classes, marker},
-    place::Along,
+    place::{Along, raw},
     words::{figure, place, text},
 };
 
@@ -28,13 +28,20 @@ const NEAR: f64 = 0.7;
 /// The plot as an `svg` element, with its title, its description and a title for each point.
 #[must_use]
 pub fn plot(plot: &Plot) -> String {
-    let xs = plot.series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
+    let drawn = |point: &&Point| {
+        raw(plot.x.scale, point.x).is_some() && raw(plot.y.scale, point.y).is_some()
+    };
+    let points: Vec<&Point> =
+        plot.series.iter().flat_map(|series| &series.points).filter(drawn).collect();
+    if points.is_empty() {
+        return nothing(plot);
+    }
+    let xs = points.iter().map(|point| point.x);
     let marks =
         plot.marks.iter().flat_map(|mark| mark.within.map_or([mark.at; 2], |(a, b)| [a, b]));
     let ys = || {
-        plot.series
+        points
             .iter()
-            .flat_map(|series| &series.points)
             .flat_map(|point| [Some(point.y), point.lower, point.upper].into_iter().flatten())
     };
     let curves = || {
