@@ -111,6 +111,7 @@ fn in_rounds(
     for cell in &mut going {
         cell.refuse(session, order.budget, writer)?;
     }
+    leave_out(&mut going, session, left(), writer)?;
     let todo = going.iter().map(|cell| cell.rounds_left(order.rounds)).sum();
     let mut progress = Progress::start(todo);
     for round in 0..order.rounds {
@@ -129,6 +130,34 @@ fn in_rounds(
     }
     progress.end();
     Ok(going.into_iter().filter_map(|cell| cell.ended).collect())
+}
+
+/// A cell may take so many times its equal share of the budget.
+const OVERDRAFT: u32 = 4;
+
+/// Leaves out the cells that would use up the budget of the others, the longest first, where not all have room: a few
+/// slow ones, chosen by the shuffle, would otherwise decide which quick ones are measured.
+fn leave_out(
+    going: &mut [Going<'_>],
+    session: &Session,
+    budget: Duration,
+    writer: &mut Writer,
+) -> Result<(), String> {
+    let costs: Vec<Duration> = going.iter().map(|cell| cell.cost(session)).collect();
+    let mut order: Vec<usize> = (0..going.len()).filter(|index| !costs[*index].is_zero()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(costs[*index]));
+    let mut sum: Duration = costs.iter().sum();
+    let mut ahead = u32::try_from(order.len()).unwrap_or(u32::MAX);
+    for index in order {
+        let share = budget / ahead * OVERDRAFT;
+        if sum <= budget || costs[index] <= share {
+            break;
+        }
+        going[index].leave_out(costs[index], share, writer)?;
+        sum = sum.saturating_sub(costs[index]);
+        ahead -= 1;
+    }
+    Ok(())
 }
 
 /// 0 to `count` − 1 in an order that `seed` decides (Fisher and Yates).

@@ -377,3 +377,36 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
     }
     panic!("still alive: {seen:?}");
 }
+
+#[test]
+fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
+    let folder = folder();
+    let file = folder.path().join("doze.toml");
+    std::fs::write(&file, "name = \"doze\"\nscale = [1, 40]\njob = [{ sleep = \"100ms\" }]\n")
+        .unwrap();
+    let models = "sequential,tokio,tokio-current-thread,smol,async-std";
+    let (code, cells) = cells(
+        &[
+            "run",
+            file.to_str().unwrap(),
+            "--model",
+            models,
+            "--rounds",
+            "1",
+            "--budget",
+            "15s",
+            "--format",
+            "json",
+        ],
+        folder.path(),
+    );
+    // 40 sleeps one after another, three times, would fit into the budget, but not into a share of it.
+    assert_eq!((code, cells.len()), (Some(0), 10));
+    let left_out: Vec<_> = cells.iter().filter(|cell| cell["state"] != "ok").collect();
+    assert_eq!(left_out.len(), 1, "{left_out:?}");
+    assert_eq!((&left_out[0]["model"], &left_out[0]["scale"]), (&"sequential".into(), &40.into()));
+    assert!(
+        left_out[0]["reason"].as_str().unwrap().contains("its share of the budget"),
+        "{left_out:?}"
+    );
+}

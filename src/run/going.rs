@@ -18,6 +18,8 @@ const SLICE: Duration = Duration::from_millis(50);
 const MOST: u128 = 1000;
 /// How long a started model is left without jobs, to see what it uses then.
 const IDLE: Duration = Duration::from_millis(100);
+/// What a round costs besides its batches, about: a process is started and stopped.
+const START: Duration = Duration::from_millis(100);
 /// Batches of one length in a process, at least: to warm up, to time, to record.
 const BATCHES: u32 = 3;
 
@@ -81,6 +83,31 @@ impl<'a> Going<'a> {
             return self.end(self.planned.ended(State::Skipped, why), writer);
         }
         Ok(())
+    }
+
+    /// What the rounds that are left will take at least; nothing where it has ended.
+    pub(super) fn cost(&self, session: &Session) -> Duration {
+        if self.ended.is_some() {
+            return Duration::ZERO;
+        }
+        let left = (0..self.wanted).filter(|round| self.needs(*round)).count() as u32;
+        let bound = self.planned.bound(session.compute_ns).saturating_mul(BATCHES);
+        (START + bound.max(SLICE * 2)).saturating_mul(left)
+    }
+
+    /// Leaves it out: it would take so long, and that is more than its share.
+    pub(super) fn leave_out(
+        &mut self,
+        cost: Duration,
+        share: Duration,
+        writer: &mut Writer,
+    ) -> Result<(), String> {
+        let why = format!(
+            "predicted: its rounds take at least {}, and its share of the budget is {}",
+            long(cost),
+            long(share)
+        );
+        self.end(self.planned.ended(State::Skipped, why), writer)
     }
 
     /// Runs a round in a process of its own, and ends the cell where it is the last, or where it went wrong.
