@@ -382,8 +382,7 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
 fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
     let folder = folder();
     let file = folder.path().join("doze.toml");
-    fs::write(&file, "name = \"doze\"\nscale = [1, 40]\njob = [{ sleep = \"100ms\" }]\n")
-        .unwrap();
+    fs::write(&file, "name = \"doze\"\nscale = [1, 40]\njob = [{ sleep = \"100ms\" }]\n").unwrap();
     let models = "sequential,tokio,tokio-current-thread,smol,async-std";
     let (code, cells) = cells(
         &[

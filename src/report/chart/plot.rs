@@ -11,7 +11,7 @@ use super::{
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 66.0;
-const RIGHT: f64 = 150.0;
+const RIGHT: f64 = 170.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
 /// The height of a picture, and what each name more than have room adds to it.
@@ -19,7 +19,7 @@ const HEIGHT: f64 = 400.0;
 /// Names stand so far apart at least.
 const LINE: f64 = 14.0;
 /// The longest name at the end of a line, in characters.
-const NAME: usize = 19;
+const NAME: usize = 21;
 /// Series of more points than these have no markers: they would be one.
 const MARKED: usize = 60;
 /// A point is left out where it lies nearer than this to the one before, in the picture's units: it cannot be seen.

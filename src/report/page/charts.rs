@@ -32,6 +32,13 @@ pub(super) struct SpeedUp {
     pub(super) points: Vec<(usize, Estimate)>,
 }
 
+/// How many times as fast as something a line is.
+pub(super) struct Times {
+    pub(super) name: String,
+    pub(super) style: usize,
+    pub(super) ratio: Estimate,
+}
+
 /// A server at several rates.
 pub(super) struct Loaded {
     pub(super) name: String,
@@ -171,6 +178,26 @@ pub(super) fn speed_up(all: &[SpeedUp]) -> Plot {
             points: vec![(least as f64, 1.0), (most as f64, most as f64 / least as f64)],
         }),
         ..Plot::default()
+    }
+}
+
+/// Speed-ups over sequential programs, a bar each.
+pub(super) fn over_sequential(all: &[Times]) -> Bars {
+    let row = |of: &Times| Bar {
+        name: of.name.clone(),
+        index: of.style,
+        value: Some(of.ratio.value),
+        interval: (of.ratio.lower < of.ratio.upper).then_some((of.ratio.lower, of.ratio.upper)),
+        note: format!("{:.2}×", of.ratio.value),
+    };
+    Bars {
+        title: "Speed-up over the sequential program of the same language".into(),
+        desc: "Throughput of jobs that compute, as a multiple of that of a sequential program."
+            .into(),
+        x: axis("speed-up", Scale::Linear, Unit::Ratio),
+        rows: all.iter().map(row).collect(),
+        line: Some(1.0),
+        ..Bars::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::parts::name;
 use crate::{
-    models::MODELS,
+    models::{self, MODELS},
     record::{Cell, State},
     report::table::{in_order, series_name},
 };
@@ -14,6 +14,8 @@ pub(super) struct Line<'a> {
     /// What it is called: with its workers only where a model has several numbers of them here.
     pub(super) name: String,
     pub(super) model: &'a str,
+    /// What its model is written in.
+    pub(super) language: &'static str,
     pub(super) workers: Option<usize>,
     /// Which colour, dash and marker it has: those of its model, in every chart.
     pub(super) style: usize,
@@ -48,6 +50,7 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
             cells.sort_by_key(|cell| cell.scale);
             let shown = if several(model) { *workers } else { None };
             Line {
+                language: language(model),
                 name: name(&series_name(model, shown)),
                 model,
                 workers: *workers,
@@ -57,6 +60,15 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
         };
     by_series.iter().map(line).collect()
 }
+
+/// What a model is written in. One that this build does not know is taken for one in Rust.
+fn language(model: &str) -> &'static str {
+    let foreign = models::find(model).ok().and_then(|entry| entry.about.foreign);
+    foreign.map_or(OWN, |foreign| foreign.language)
+}
+
+/// The language of the models in process.
+pub(super) const OWN: &str = "Rust";
 
 /// The place of a model in the registry: its colour stays the same in every chart and report.
 pub(super) fn style<'a>(model: &'a str, others: &mut Vec<&'a str>) -> usize {

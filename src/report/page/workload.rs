@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     charts,
-    lines::{Line, lines, scales, widest},
+    lines::{Line, OWN, lines as lines_of, scales, widest as widest_of},
     load,
     overview::{bytes, nanoseconds},
     parts::{Data, Figure, Picture, Table, name},
@@ -47,8 +47,8 @@ impl Section {
         cells: &[&Cell],
         advice: &Advice,
     ) -> Self {
-        let lines = lines(cells);
-        let widest = widest(&lines);
+        let lines = lines_of(cells);
+        let widest = widest_of(&lines);
         let about =
             source.and_then(|source| Workload::parse(workload, source).ok()).map(|of| of.about);
         let key = |line: &&Line| Key {
@@ -73,17 +73,39 @@ impl Section {
 
 /// Every chart that there is something for.
 pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
-    let lines = lines(cells);
-    let (widest, scales) = (widest(&lines), scales(cells));
-    let figures = [
-        Some(throughput(&lines, &widest, &scales, advice)),
+    let lines = lines_of(cells);
+    let (widest, scales) = (widest_of(&lines), scales(cells));
+    // Absolute speeds of languages stand apart: they say more of the language than of the model.
+    let (own, others): (Vec<Line>, Vec<Line>) =
+        lines_of(cells).into_iter().partition(|line| line.language == OWN);
+    let apart = |of: &[Line], kind: &'static str, of_which: &str| -> Vec<Figure> {
+        if of.is_empty() {
+            return vec![];
+        }
+        let widest = widest_of(of);
+        let mut both = vec![throughput(of, &widest, &scales, advice)];
+        both.extend(cpu(&widest, &scales));
+        for figure in &mut both {
+            figure.title.push_str(of_which);
+            if !kind.is_empty() {
+                figure.kind = if figure.kind == "cpu" { "cpu-others" } else { kind };
+            }
+        }
+        both
+    };
+    let mut figures = apart(&own, "", "");
+    let beside = if own.is_empty() { "" } else { ", other languages" };
+    let others = apart(&others, "throughput-others", beside);
+    figures.extend(others);
+    let more = [
+        speed::over_sequential(&lines),
         speed::speed_up(&lines),
         percentiles(&widest, &scales),
         load::under_load(&widest),
-        cpu(&widest, &scales),
         memory(&widest),
     ];
-    figures.into_iter().flatten().collect()
+    figures.extend(more.into_iter().flatten());
+    figures
 }
 
 /// Jobs a second over the scale. The table under it is the heat map: every cell with its state.
