@@ -192,6 +192,15 @@ pub(super) struct Judging {
 #[cfg(test)]
 impl Judging {
     pub(super) fn by(&self, experiment: &Experiment) -> ClaimVerdict {
+        self.judged(experiment).0
+    }
+
+    /// What the judge adds to its verdict.
+    pub(super) fn remark_by(&self, experiment: &Experiment) -> Option<String> {
+        self.judged(experiment).1
+    }
+
+    fn judged(&self, experiment: &Experiment) -> Judged {
         let Judging { kind, workers, figures } = self;
         (experiment.judge)(&Seen {
             model: "made",
@@ -200,7 +209,6 @@ impl Judging {
             one_lock: false,
             figures,
         })
-        .0
     }
 }
 

@@ -73,9 +73,13 @@ fn judge_created(figures: &Seen<'_>) -> Judged {
     };
     match all(&[figures.at_least(FIRST, 1.0)], why) {
         (ClaimVerdict::Holds, None) if figures.at_least(AT_ONCE, 1.0) == Some(true) => {
-            let more = match figures.runners {
-                Some(1) => {
+            let more = match (figures.kind, figures.runners) {
+                (Kind::Loop, Some(1)) => {
                     "it even starts while its creator runs: it is run up to where it first awaits when it is created"
+                }
+                (Kind::Coroutines, Some(1)) => {
+                    "it even starts while its creator runs: the scheduler takes a coroutine off a thread that it holds \
+                     for long, or has another thread take over"
                 }
                 _ => "it even starts while its creator runs: at once, or on another worker",
             };
@@ -99,6 +103,16 @@ mod tests {
         assert_eq!(judge(0.0, [0.0, 0.1, 0.3]), ClaimVerdict::Contradicted);
         assert_eq!(judge(1.0, [20.0, 20.1, 24.0]), ClaimVerdict::Contradicted);
         assert_eq!(judge(0.0, [1.0, 20.1, 24.0]), ClaimVerdict::Inconclusive);
+    }
+
+    #[test]
+    fn what_begins_while_its_creator_runs_is_said_to_run_in_the_way_of_its_kind() {
+        let remark = |kind| {
+            made(kind, 1, &[(FIRST, [1.0; 3]), (AT_ONCE, [1.0; 3])]).remark_by(&CREATED).unwrap()
+        };
+        assert!(remark(Kind::Loop).contains("first awaits"));
+        assert!(remark(Kind::Coroutines).contains("scheduler"));
+        assert!(remark(Kind::Threads).contains("another worker"));
     }
 
     #[test]

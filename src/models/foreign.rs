@@ -52,6 +52,9 @@ pub struct Found {
 /// By the names of models. An interpreter is asked once in a process.
 static FOUND: Mutex<BTreeMap<String, Found>> = Mutex::new(BTreeMap::new());
 
+/// By the variables of languages: programs behind wrappers, so that only the first model of a language waits for one.
+static KNOWN: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+
 impl Foreign {
     /// What is known of `model` here. The first call for a model starts its interpreter, which takes as long as that
     /// takes, and 10 s at most.
@@ -121,7 +124,15 @@ impl Foreign {
 
     fn look(&self, model: &str) -> Found {
         match self.start(model, true, Some(PATIENCE)) {
-            Ok((_, hello)) => Found { version: Some(hello.version.clone()), hello: Ok(hello) },
+            Ok((_, hello)) => {
+                if let Some(program) = hello.program.clone() {
+                    KNOWN
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(self.variable, program);
+                }
+                Found { version: Some(hello.version.clone()), hello: Ok(hello) }
+            }
             Err((version, why)) => Found { version, hello: Err(why) },
         }
     }
@@ -129,6 +140,11 @@ impl Foreign {
     fn open(&self, model: &str, own_group: bool) -> Result<Link, String> {
         let Foreign { language, variable, programs, install, .. } = self;
         let try_one = |program: &OsStr| Link::open((self.command)(program, model)?, own_group);
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(variable).cloned();
+        // One that has gone meanwhile is looked for again.
+        if let Some(Ok(link)) = known.map(|program| try_one(program.as_os_str())) {
+            return Ok(link);
+        }
         if let Some(program) = named(variable) {
             return try_one(&program).map_err(|error| {
                 let program = program.display();

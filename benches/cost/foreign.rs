@@ -1,0 +1,188 @@
+//! Models of other languages beside plain scripts of the same work, in interleaved fresh processes.
+
+use std::{
+    env,
+    ffi::OsStr,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use crate::{
+    ENOUGH,
+    estimate::{Estimate, median},
+    workers,
+};
+use paceline::{
+    job::Jobs,
+    measure::{Program, host},
+    models::{self, Entry},
+};
+
+/// The most that the suite and a plain script may differ by, either way.
+const LIMIT: f64 = 0.03;
+const PATIENCE: Duration = Duration::from_mins(2);
+const PLAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/plain");
+
+/// Models, and what does the same work without the suite.
+const MODELS: [(&str, &str); 3] =
+    [("asyncio", "plain.py"), ("node", "plain.mjs"), ("go", "plain.go")];
+
+/// The work that a plain script knows by this name, and how much of it.
+pub(crate) struct Work {
+    name: &'static str,
+    job: &'static str,
+    jobs: usize,
+    rounds: usize,
+}
+
+#[rustfmt::skip]
+const WORK: [Work; 3] = [
+    Work { name: "sleep", job: r#"[{ sleep = "10ms" }]"#, jobs: 1_000, rounds: 40 },
+    Work { name: "exchange", job: r#"[{ connect = "echo" }, { exchange = { bytes = 100, times = 20 } }]"#, jobs: 64, rounds: 20 },
+    Work { name: "compute", job: "[{ compute = 20000 }]", jobs: 20, rounds: 10 },
+];
+
+/// Some work, a model with its script, and what the two are called.
+pub(crate) type Asked = (&'static Work, (&'static str, &'static str), String);
+
+/// What `filters` ask for; all, where there are none.
+pub(crate) fn cells(filters: &[String]) -> Vec<Asked> {
+    let all = WORK.iter().flat_map(|work| MODELS.map(|model| (work, model)));
+    let all = all.map(|(work, model)| (work, model, format!("{}/{}", work.name, model.0)));
+    all.filter(|(_, _, id)| filters.is_empty() || filters.iter().any(|f| id.contains(f))).collect()
+}
+
+/// Compares them, and says whether all agree.
+pub(crate) fn compare(
+    program: &Program,
+    servers: &[SocketAddr],
+    cells: &[Asked],
+    count: usize,
+) -> Result<bool, String> {
+    println!("{count} pairs of fresh processes, {} workers; ratio = suite / plain\n", workers());
+    println!("{:24} plain ms/round  ratio  95 % interval", "cell/model");
+    let mut missed = Vec::new();
+    for (work, (model, script), id) in cells {
+        let entry = models::find(model)?;
+        if let Err(reason) = (entry.about.available)() {
+            println!("{id:24} skipped: {reason}");
+            continue;
+        }
+        let plain = Plain::of(entry, script)?;
+        let run = |suite: bool| {
+            let times = if suite {
+                suite_side(program, entry, work, servers)
+            } else {
+                plain.side(work, servers)
+            };
+            // The first round is the warm-up.
+            times.map(|times| median(times[1..].to_vec())).map_err(|why| format!("{id}: {why}"))
+        };
+        let (mut of_plain, mut ratios) = (Vec::new(), Vec::new());
+        for index in 0..count {
+            let suite_first = Jobs::seed(index) & 1 == 1;
+            let (first, second) = (run(suite_first)?, run(!suite_first)?);
+            let (suite, plain) = if suite_first { (first, second) } else { (second, first) };
+            of_plain.push(plain);
+            ratios.push((suite / plain).ln());
+        }
+        let ratio = Estimate::of(ratios);
+        let (mean, interval) = (ratio.mean.exp(), ratio.interval());
+        println!("{id:24} {:>14.3} {mean:>6.3}  {interval}", median(of_plain) / 1e6);
+        if (mean - 1.0).abs() > LIMIT {
+            missed.push(id.as_str());
+        }
+    }
+    println!(
+        "\n{}",
+        match &missed[..] {
+            _ if count < ENOUGH => format!("no verdict: that takes {ENOUGH} pairs"),
+            [] => format!("held: all within {:.0} %", LIMIT * 100.0),
+            ids => format!("missed: not within {:.0} %: {}", LIMIT * 100.0, ids.join(", ")),
+        }
+    );
+    Ok(missed.is_empty() || count < ENOUGH)
+}
+
+/// Nanoseconds of each round, as a fresh host tells them.
+fn suite_side(
+    program: &Program,
+    entry: &'static Entry,
+    work: &Work,
+    servers: &[SocketAddr],
+) -> Result<Vec<f64>, String> {
+    let workers = entry.about.workers(&[workers()])[0];
+    let mut host = program.host(entry, workers).map_err(|error| error.to_string())?;
+    let cell = host::Cell {
+        model: entry.about.name.into(),
+        workers,
+        placement: entry.about.placements[0],
+        workload: work.name.into(),
+        source: format!("name = \"{}\"\njob = {}", work.name, work.job),
+        scale: work.jobs,
+        servers: servers.to_vec(),
+    };
+    host.prepare(cell, PATIENCE).map_err(|error| error.to_string())?;
+    let rounds = work.rounds as u64 + 1;
+    let (times, _) = host.rounds(rounds, PATIENCE).map_err(|error| error.to_string())?;
+    Ok(times.iter().map(|time| time.as_nanos() as f64).collect())
+}
+
+/// A program that does the same without the suite.
+struct Plain {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Plain {
+    /// That of `script`, run by the same program as `entry`; where that compiles, compiled.
+    fn of(entry: &Entry, script: &str) -> Result<Self, String> {
+        let foreign = entry.about.foreign.ok_or("this model is in Rust")?;
+        let named = env::var_os(foreign.variable).filter(|name| !name.is_empty());
+        let named = named.unwrap_or_else(|| foreign.programs[0].into());
+        let found = foreign.program(entry.about.name).map(|(_, program)| program);
+        let (program, path) = (found.unwrap_or_else(|| named.into()), format!("{PLAIN}/{script}"));
+        if !script.ends_with(".go") {
+            let flags: &[&str] = if script.ends_with(".py") { &["-B", "-E"] } else { &[] };
+            let arguments = flags.iter().map(|flag| (*flag).to_owned()).chain([path]).collect();
+            return Ok(Plain { program, arguments });
+        }
+        let this = env::current_exe().map_err(|error| error.to_string())?;
+        let built = this.with_file_name("plain-go");
+        let mut build = Command::new(program);
+        build.args([OsStr::new("build"), OsStr::new("-o"), built.as_os_str(), OsStr::new(&path)]);
+        build.env("GO111MODULE", "off").env("CGO_ENABLED", "0").env_remove("GOFLAGS");
+        said(&mut build)?;
+        Ok(Plain { program: built, arguments: Vec::new() })
+    }
+
+    /// Nanoseconds of each round, as a fresh process tells them.
+    fn side(&self, work: &Work, servers: &[SocketAddr]) -> Result<Vec<f64>, String> {
+        let servers: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(work.name);
+        command.args([work.jobs.to_string(), (work.rounds + 1).to_string(), servers.join(",")]);
+        // What is taken from the interpreters is taken from these, too.
+        for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
+            command.env_remove(name);
+        }
+        let output = said(&mut command)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let times = text.lines().map(str::parse).collect::<Result<Vec<f64>, _>>();
+        times
+            .ok()
+            .filter(|times| times.len() == work.rounds + 1)
+            .ok_or_else(|| format!("the plain script said {text:?}"))
+    }
+}
+
+fn said(command: &mut Command) -> Result<Output, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?} ended with {}: {}", output.status, why.trim()))
+}
