@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import socket
 import sys
 
@@ -202,9 +203,15 @@ async def serve_loop(bound, job):
         print(context.get("message"), repr(error), file=sys.stderr, flush=True)
 
     asyncio.get_running_loop().set_exception_handler(on_fault)
-    server = await asyncio.start_server(
-        lambda reader, writer: connection(reader, writer, job), "127.0.0.1", 0, backlog=BACKLOG
-    )
+    # libuv closes what it has no descriptor for, and tells nobody. So the last ones are never used.
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def accepted(reader, writer):
+        if most != resource.RLIM_INFINITY and writer.get_extra_info("socket").fileno() >= most - 4:
+            end(OSError(errno.EMFILE, ""))
+        return connection(reader, writer, job)
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0, backlog=BACKLOG)
     bound(server.sockets[0].getsockname())
     await server.serve_forever()
 
