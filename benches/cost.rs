@@ -29,7 +29,7 @@ use bare::Plan;
 use paceline::{
     job::{Jobs, Receipt, Workload},
     measure::{Program, nanoseconds, now, spawned},
-    model::{Settings, set_echo_servers},
+    model::{Settings, set_servers},
     models,
 };
 use tables::Bench;
@@ -119,7 +119,7 @@ fn child(arguments: &[String]) -> Result<(), String> {
     let plan = Plan { work: cell.work, workers, jobs, rounds };
     let servers: Vec<SocketAddr> = servers.split(',').filter_map(|at| at.parse().ok()).collect();
     let _ = bare::SERVERS.set(servers.clone());
-    set_echo_servers(servers);
+    set_servers(Addresses { echo: servers, ..Addresses::default() });
     let before = peak_memory();
     let times = if how == "bare" { bare::run(model, plan) } else { suite(cell, model, plan)? };
     let after = peak_memory();
@@ -231,7 +231,8 @@ impl Request {
         let cells = self.cells();
         let program = Program::this().map_err(|error| error.to_string())?;
         let echo = program.echo().map_err(|error| format!("no echo server: {error}"))?;
-        let servers: Vec<String> = echo.addresses().iter().map(SocketAddr::to_string).collect();
+        let servers: Vec<String> =
+            echo.addresses().echo.iter().map(SocketAddr::to_string).collect();
         let bench = Bench { servers: servers.join(",") };
         match self.mode {
             Mode::Time => bench.time(&cells, self.pairs.unwrap_or(ENOUGH)),

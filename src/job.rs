@@ -13,10 +13,13 @@ mod wire;
 pub use bounds::Bound;
 pub use demand::Demand;
 pub use read::{ReadError, Workers, Workload};
+pub(crate) use receipt::said;
 pub use receipt::{Receipt, compute, mix};
 pub(crate) use text::did_you_mean;
 
 use std::{net::SocketAddr, ops::Deref, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 use crate::job::receipt::child_seed;
 
@@ -31,8 +34,8 @@ pub enum Step {
     Compute(u64),
     /// Hands `block` and `compute` steps to where the model puts blocking and CPU-heavy work.
     Offload(Box<Steps>),
-    /// Opens a connection to the suite's echo server, which is what `Exchange` then uses.
-    Connect,
+    /// Opens a connection to the suite's server, which is what `Exchange`, `Say` and `Hear` then use.
+    Connect(Server),
     /// Sends `bytes` and receives as many back, `times` times.
     Exchange {
         /// The size of a message in bytes, at least 8.
@@ -44,13 +47,95 @@ pub enum Step {
     Hop(u64),
     /// Gives way so many times.
     Yield(u64),
+    /// Says something to a room, and waits until it is heard, so many times.
+    Say(Messages),
+    /// Hears what somebody says in a room, so many times.
+    Hear(Messages),
     /// Starts `width` children at once and waits for all.
     Gather {
         /// How many children.
         width: usize,
         /// What each of them does.
         of: Box<Steps>,
+        /// What they are to the model.
+        join: Join,
     },
+    /// Starts children at once, as a task group: whether one fails is its own affair, and not the job's.
+    Group(Box<Group>),
+    /// Ends a child of a group with an error.
+    Fail,
+}
+
+/// What the suite's server is to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// It returns what it is sent.
+    Echo,
+    /// It returns what it is sent, so much later.
+    Slow(Duration),
+    /// It sends on what one says to all jobs of the batch, once all of them are there.
+    Room,
+}
+
+/// Messages in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Messages {
+    /// The size of each in bytes, at least 8.
+    pub bytes: usize,
+    /// How many.
+    pub times: u64,
+}
+
+/// What the children of a gather are to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Tasks of their own, each spawned and then awaited.
+    Tasks,
+    /// Parts of one future, which is part of their parent's task.
+    Future,
+}
+
+/// Children that end together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// How many children.
+    pub width: usize,
+    /// What each of them does.
+    pub of: Steps,
+    /// What children 0, n, 2 n, … do instead.
+    pub every: Option<(usize, Steps)>,
+    /// Whether the first that fails ends the others; else they run to their ends.
+    pub cancels: bool,
+}
+
+impl Group {
+    /// What child `index` does.
+    #[inline]
+    #[must_use]
+    pub fn steps(&self, index: usize) -> &Steps {
+        match &self.every {
+            Some((nth, other)) if index.is_multiple_of(*nth) => other,
+            _ => &self.of,
+        }
+    }
+
+    /// Its sorts of children, and how many of each there are.
+    #[must_use]
+    pub fn sorts(&self) -> Vec<(usize, &Steps)> {
+        match &self.every {
+            None => vec![(self.width, &self.of)],
+            Some((nth, other)) => {
+                let others = self.width.div_ceil(*nth);
+                vec![(others, other), (self.width - others, &self.of)]
+            }
+        }
+    }
+
+    /// Whether some child of it fails.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.sorts().iter().any(|(count, steps)| *count > 0 && steps.fail())
+    }
 }
 
 impl Step {
@@ -62,11 +147,40 @@ impl Step {
             Step::Block(_) => "block",
             Step::Compute(_) => "compute",
             Step::Offload(_) => "offload",
-            Step::Connect => "connect",
+            Step::Connect(_) => "connect",
             Step::Exchange { .. } => "exchange",
             Step::Hop(_) => "hop",
             Step::Yield(_) => "yield",
+            Step::Say(_) => "say",
+            Step::Hear(_) => "hear",
             Step::Gather { .. } => "gather",
+            Step::Group(_) => "group",
+            Step::Fail => "fail",
+        }
+    }
+
+    /// The name of what not every model can do that knows the step, if this is it.
+    #[must_use]
+    pub fn variant(&self) -> Option<&'static str> {
+        match self {
+            Step::Connect(Server::Slow(_)) => Some("connect.slow"),
+            Step::Connect(Server::Room) => Some("connect.room"),
+            Step::Gather { join: Join::Future, .. } => Some("gather.future"),
+            Step::Group(group) if group.cancels => Some("group.cancel"),
+            _ => None,
+        }
+    }
+
+    /// The lists of steps within it.
+    #[must_use]
+    pub fn inner(&self) -> Vec<&Steps> {
+        match self {
+            Step::Offload(of) | Step::Gather { of, .. } => vec![of],
+            Step::Group(group) => {
+                let other = group.every.as_ref().map(|(_, steps)| steps);
+                [&group.of].into_iter().chain(other).collect()
+            }
+            _ => vec![],
         }
     }
 }
@@ -84,6 +198,16 @@ impl Steps {
     #[must_use]
     pub fn is_whole_job(&self) -> bool {
         self.whole
+    }
+
+    /// Whether who does them fails: a group within them keeps its failures to itself.
+    #[must_use]
+    pub fn fail(&self) -> bool {
+        self.list.iter().any(|step| match step {
+            Step::Fail => true,
+            Step::Gather { of, .. } => of.fail(),
+            _ => false,
+        })
     }
 }
 
@@ -122,11 +246,13 @@ impl Waits {
     #[must_use]
     pub fn of(steps: &[Step]) -> Waits {
         let one = |step: &Step| match step {
-            Step::Compute(_) | Step::Block(_) => Waits::Nothing,
+            Step::Compute(_) | Step::Block(_) | Step::Fail => Waits::Nothing,
             Step::Sleep(_) | Step::Yield(_) => Waits::Timers,
-            Step::Connect | Step::Exchange { .. } => Waits::Sockets,
+            Step::Connect(_) | Step::Exchange { .. } | Step::Say(_) | Step::Hear(_) => {
+                Waits::Sockets
+            }
             Step::Hop(_) => Waits::Partners,
-            Step::Offload(_) | Step::Gather { .. } => Waits::Mixed,
+            Step::Offload(_) | Step::Gather { .. } | Step::Group(_) => Waits::Mixed,
         };
         steps.iter().map(one).fold(Waits::Nothing, Waits::and)
     }
@@ -195,5 +321,29 @@ impl Jobs {
     }
 }
 
-/// The echo server's addresses, in every process that runs jobs: jobs are dealt out to them by their seeds.
-pub type Servers = &'static [SocketAddr];
+/// Where the suite's server listens: jobs are dealt out to the addresses by their seeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// As [`Server::Echo`].
+    #[serde(rename = "servers")]
+    pub echo: Vec<SocketAddr>,
+    /// As [`Server::Slow`].
+    #[serde(default)]
+    pub slow: Vec<SocketAddr>,
+    /// As [`Server::Room`].
+    #[serde(default)]
+    pub rooms: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    /// Those of a server of this sort.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, server: Server) -> &[SocketAddr] {
+        match server {
+            Server::Echo => &self.echo,
+            Server::Slow(_) => &self.slow,
+            Server::Room => &self.rooms,
+        }
+    }
+}

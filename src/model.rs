@@ -6,24 +6,26 @@
 //! Blocking models implement [`Blocking`] instead: the same operations as plain functions. They get the same `async`
 //! methods, which never return `Pending`, and [`now`] runs such a future as the plain function it is.
 
+mod blocking;
 mod listen;
 
+pub(crate) use blocking::connect_std;
+pub use blocking::{Blocking, Plain, now};
 pub(crate) use listen::{
     BACKLOG, LOOPBACK, accept_each, client_left, hold_port, listen, listen_beside, serve_std,
 };
 
 use std::{
     convert::Infallible,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    pin::pin,
-    sync::mpsc,
-    task::{Context, Poll, Waker},
-    thread,
+    io,
+    net::SocketAddr,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use crate::job::{Receipt, Servers, mix};
+use futures_util::future::try_join_all;
+
+use crate::job::{Addresses, Receipt};
 
 /// A concurrency model, as its jobs see it.
 pub trait Model: Copy + Send + Sync + 'static {
@@ -32,9 +34,9 @@ pub trait Model: Copy + Send + Sync + 'static {
     /// Whether jobs hold their thread, or their stack, while they wait; their futures are then never stored.
     const BLOCKS: bool = false;
 
-    /// Where the echo server listens.
-    fn servers(self) -> Servers {
-        echo_servers()
+    /// Where the suite's server listens.
+    fn servers(self) -> &'static Addresses {
+        servers()
     }
 
     /// Waits until `duration` has elapsed, from the call on. Returns the timer itself: a wrapper would be larger.
@@ -68,6 +70,47 @@ pub trait Model: Copy + Send + Sync + 'static {
     ) -> impl Future<Output = Vec<F::Output>> + Send
     where
         F: Future<Output: Send> + Send + 'static;
+
+    /// Runs `child(0)` to `child(width - 1)` at once, as a task group, and returns their outputs in that order; or,
+    /// once one has failed, its error. The others are then cancelled, and gone where the model can wait for that.
+    ///
+    /// By default they are parts of one future, which is dropped: what a runtime without cancellable tasks can do.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the first child to fail.
+    fn gather_or_cancel<T, F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> impl Future<Output = io::Result<Vec<T>>> + Send
+    where
+        T: Send + 'static,
+        F: Future<Output = io::Result<T>> + Send + 'static,
+    {
+        try_join_all((0..width).map(child))
+    }
+}
+
+/// Outputs of children, which end in any order.
+pub(crate) struct Outputs<T>(Vec<Option<T>>);
+
+impl<T> Outputs<T> {
+    /// Places for those of `width` children.
+    pub(crate) fn of(width: usize) -> Self {
+        Outputs((0..width).map(|_| None).collect())
+    }
+
+    /// Puts what a child returned in its place, or returns its error.
+    pub(crate) fn put(&mut self, (index, output): (usize, io::Result<T>)) -> io::Result<()> {
+        self.0[index] = Some(output?);
+        Ok(())
+    }
+
+    /// All of them, in order.
+    pub(crate) fn all(self) -> Vec<T> {
+        self.0.into_iter().map(|output| output.expect("every child has ended")).collect()
+    }
 }
 
 /// What owns the threads of a started model. Dropping it stops the model and waits for its threads.
@@ -126,15 +169,16 @@ pub struct Settings {
 /// Reads the clock; only the measuring module has one to give.
 pub type Clock = fn() -> Instant;
 
-static SERVERS: std::sync::OnceLock<Vec<SocketAddr>> = std::sync::OnceLock::new();
+static SERVERS: OnceLock<Addresses> = OnceLock::new();
 
-/// Says where the echo server of this process's jobs listens. The first call decides.
-pub fn set_echo_servers(addresses: Vec<SocketAddr>) {
+/// Says where the suite's server listens, for this process's jobs. The first call decides.
+pub fn set_servers(addresses: Addresses) {
     let _ = SERVERS.set(addresses);
 }
 
-fn echo_servers() -> Servers {
-    SERVERS.get().map_or(&[], Vec::as_slice)
+fn servers() -> &'static Addresses {
+    static NONE: Addresses = Addresses { echo: vec![], slow: vec![], rooms: vec![] };
+    SERVERS.get().unwrap_or(&NONE)
 }
 
 /// A connected byte stream whose buffers are passed by value, the one shape that std, readiness and completion
@@ -229,138 +273,27 @@ macro_rules! volley {
 }
 pub(crate) use volley;
 
-pub(crate) fn partner_left() -> io::Error {
-    io::Error::other("the partner of a hop ended early")
-}
-
-/// A model whose jobs are plain functions that hold their thread, or their stack, while they wait.
-pub trait Blocking: Copy + Send + Sync + 'static {
-    /// A connected TCP stream.
-    type Stream: Read + Write + Send;
-
-    /// See [`Model::sleep`].
-    fn sleep(self, duration: Duration) {
-        thread::sleep(duration);
-    }
-
-    /// See [`Model::yield_now`].
-    fn yield_now(self) {
-        thread::yield_now();
-    }
-
-    /// See [`Model::connect`].
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of connecting.
-    fn connect(self, address: SocketAddr) -> io::Result<Self::Stream>;
-
-    /// See [`Model::hop`]. By default the partner is an OS thread.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error where no partner can be started.
-    fn hop(self, times: u64, message: u64) -> io::Result<u64> {
-        hop_between_threads(times, message)
-    }
-
-    /// See [`Model::gather`].
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T>;
-}
-
-/// `std::net`'s connect, as every thread-based model does it.
-pub(crate) fn connect_std(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn hop_between_threads(times: u64, mut message: u64) -> io::Result<u64> {
-    let ((to, inbox), (back, replies)) = (mpsc::sync_channel(1), mpsc::sync_channel(1));
-    let partner = thread::Builder::new()
-        .spawn(move || inbox.iter().try_for_each(|message| back.send(mix(message))))?;
-    for _ in 0..times {
-        to.send(message).map_err(|_| partner_left())?;
-        message = replies.recv().map_err(|_| partner_left())?;
-    }
-    drop(to);
-    partner.join().map_err(|_| partner_left())?.map_err(|_| partner_left())?;
-    Ok(message)
-}
-
-impl<B: Blocking> Model for B {
-    type Stream = Plain<B::Stream>;
-    const BLOCKS: bool = true;
-
-    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
-        async move { Blocking::sleep(self, duration) }
-    }
-
-    async fn yield_now(self) {
-        Blocking::yield_now(self);
-    }
-
-    async fn connect(self, address: SocketAddr) -> io::Result<Self::Stream> {
-        Blocking::connect(self, address).map(Plain)
-    }
-
-    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        work()
-    }
-
-    async fn hop(self, times: u64, message: u64) -> io::Result<u64> {
-        Blocking::hop(self, times, message)
-    }
-
-    async fn gather<F>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        Blocking::gather(self, width, move |index| now(child(index)))
-    }
-}
-
-/// A stream that blocks.
-pub struct Plain<S>(pub(crate) S);
-
-impl<S: Read + Write + Send> Stream for Plain<S> {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.0.write_all(&buffer)?;
-        Ok(buffer)
-    }
-
-    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.0.read_exact(&mut buffer)?;
-        Ok(buffer)
-    }
-
-    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        loop {
-            match self.0.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read.map(|read| (buffer, read)),
+/// The body of `gather_or_cancel` on a model whose tasks can be cancelled one by one: `$spawn` starts one.
+macro_rules! task_group {
+    ($width:expr, $child:expr, spawn: $spawn:expr) => {{
+        let spawn = |index| {
+            let child = $child(index);
+            $spawn(async move { (index, child.await) })
+        };
+        let mut tasks: futures_util::stream::FuturesUnordered<_> = (0..$width).map(spawn).collect();
+        let mut outputs = $crate::model::Outputs::of($width);
+        while let Some(ended) = futures_util::StreamExt::next(&mut tasks).await {
+            if let Err(error) = outputs.put(ended) {
+                // All are told before any is waited for.
+                futures_util::future::join_all(tasks.into_iter().map(|task| task.cancel())).await;
+                return Err(error);
             }
         }
-    }
+        Ok(outputs.all())
+    }};
 }
+pub(crate) use task_group;
 
-/// Runs a future of a blocking model, which is ready at its first poll.
-///
-/// # Panics
-///
-/// Panics if the future is pending, that is, if a blocking model awaited something asynchronous.
-#[inline]
-pub fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a blocking model's future must be ready at its first poll"),
-    }
+pub(crate) fn partner_left() -> io::Error {
+    io::Error::other("the partner of a hop ended early")
 }

@@ -172,6 +172,9 @@ impl About {
     /// Why this model cannot be a server of `workload`, if so.
     #[must_use]
     pub fn lacks_to_serve(&self, workload: &Workload) -> Option<String> {
+        if workload.has("connect.room") {
+            return Some("a room is of the jobs of a batch, and requests come one by one".into());
+        }
         self.lacks_for(workload).or_else(|| {
             let lack = self.lacks_as_server.iter().find(|lack| workload.has(lack.step))?;
             let Lacks { step, why } = lack;
@@ -301,6 +304,18 @@ pub struct Lacks {
     /// Why.
     pub why: &'static str,
 }
+
+/// Why children that are calls are no parts of a future.
+const NO_FUTURE: Lacks = Lacks {
+    step: "gather.future",
+    why: "its children are calls that each need a stack, and no futures that could be parts of one",
+};
+
+/// Why what has begun there goes on.
+const NO_CANCEL: Lacks = Lacks {
+    step: "group.cancel",
+    why: "a call that has begun goes on to its end: nobody can end it from outside",
+};
 
 /// Whether a runtime on `io_uring` can be started here.
 #[cfg(target_os = "linux")]

@@ -1,10 +1,12 @@
 //! The one interpreter of jobs.
 
 mod batch;
+mod group;
 mod place;
 mod probe;
 mod request;
 mod serve;
+mod talk;
 mod tape;
 mod watch;
 
@@ -14,12 +16,14 @@ pub use probe::{CHILDREN, PAUSE, Probe, Probed};
 #[cfg(test)]
 pub(crate) use serve::connection;
 pub use tape::{Noted, Tape, Ticks};
-pub use watch::{Seen, WATCH};
+pub use watch::{Groups, Seen, WATCH};
 
 use std::{io, pin::Pin, thread};
 
+use futures_util::future::join_all;
+
 use crate::{
-    job::{Receipt, Step, Steps, compute},
+    job::{Join, Receipt, Step, Steps, compute},
     model::{Model, Stream},
 };
 use place::{All, Place};
@@ -69,14 +73,17 @@ pub fn perform<M: Model, K: Kind>(
                     K::Timer::wait(yields).await;
                     receipt.waited(*times);
                 }
-                Step::Connect => {
-                    let servers = model.servers();
-                    // Dealt out by the seed: as evenly as chance does it, and the same in every run.
-                    let address = servers
-                        .get(seed_of(&receipt) % servers.len().max(1))
-                        .ok_or(io::ErrorKind::AddrNotAvailable)?;
-                    stream = Some(K::Socket::hold(K::Socket::wait(model.connect(*address)).await?));
+                Step::Connect(server) => {
+                    let connected = talk::connect(model, *server, receipt.checksum());
+                    stream = Some(K::Socket::hold(K::Socket::wait(connected).await?));
                     receipt.waited(1);
+                }
+                Step::Say(messages) | Step::Hear(messages) => {
+                    let stream: &mut M::Stream =
+                        stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+                    let says = matches!(step, Step::Say(_));
+                    let talked = talk::talk(stream, *messages, says, receipt);
+                    receipt = Box::pin(talked).await?;
                 }
                 Step::Exchange { bytes, times } => {
                     let stream: &mut M::Stream =
@@ -93,10 +100,12 @@ pub fn perform<M: Model, K: Kind>(
                     let work = move || plain(steps, seed);
                     receipt = receipt.join([Box::pin(model.offload(work)).await]);
                 }
-                Step::Gather { width, of } => {
-                    let children = gather::<M, K>(model, *width, of, receipt).await;
+                Step::Gather { width, of, join } => {
+                    let children = gather::<M, K>(model, *width, of, *join, receipt).await;
                     receipt = receipt.join(children.into_iter().collect::<io::Result<Vec<_>>>()?);
                 }
+                Step::Group(of) => receipt = group::group::<M, K>(model, of, receipt).await?,
+                Step::Fail => return Err(group::meant()),
             }
         }
         if steps.is_whole_job() {
@@ -104,11 +113,6 @@ pub fn perform<M: Model, K: Kind>(
         }
         Ok(receipt)
     }
-}
-
-#[inline]
-fn seed_of(receipt: &Receipt) -> usize {
-    receipt.checksum() as usize
 }
 
 /// Performs `steps`, none of which waits on anything but the thread itself, starting from `seed`.
@@ -138,9 +142,12 @@ fn gather<M: Model, K: Kind>(
     model: M,
     width: usize,
     steps: &'static Steps,
+    join: Join,
     parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
-    Box::pin(model.gather(width, move |index| {
-        perform::<M, K>(model, steps, parent.child_seed(index), WATCH.child())
-    }))
+    let child = move |index| perform::<M, K>(model, steps, parent.child_seed(index), WATCH.child());
+    match join {
+        Join::Tasks => Box::pin(model.gather(width, child)),
+        Join::Future => Box::pin(join_all((0..width).map(child))),
+    }
 }

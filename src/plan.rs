@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    job::{Demand, Workload},
+    job::{Addresses, Demand, Workload},
     machine::{Limits, cores, refusal},
     measure::{host, nanoseconds},
     models::{Entry, Width},
@@ -134,7 +134,26 @@ impl Planned<'_> {
         self.cannot_honour()
             .or_else(|| unavailable.cloned())
             .or_else(|| about.lacks_for(self.workload))
+            .or_else(|| self.no_room())
             .or_else(|| refusal(limits, about, self.workload, self.scale, self.lanes()))
+    }
+
+    /// Why its jobs cannot be members of one room, if so.
+    fn no_room(&self) -> Option<String> {
+        if !self.workload.has("connect.room") {
+            return None;
+        }
+        let (scale, lanes) = (self.scale, self.lanes());
+        if lanes < scale {
+            let name = self.entry.about.name;
+            return Some(format!(
+                "a room needs all its {scale} members at once, and {name} has {lanes} under way"
+            ));
+        }
+        let nth = self.workload.every.as_ref().map_or(usize::MAX, |(nth, _)| *nth);
+        (scale > nth).then(|| {
+            format!("a room has one speaker, and of {scale} jobs more than one says something: nth is {nth}")
+        })
     }
 
     /// How many of its jobs can be under way at once.
@@ -182,7 +201,7 @@ impl Planned<'_> {
 
     /// The cell as its host is told it.
     #[must_use]
-    pub fn for_host(&self, servers: &[std::net::SocketAddr]) -> host::Cell {
+    pub fn for_host(&self, servers: &Addresses) -> host::Cell {
         host::Cell {
             model: self.entry.about.name.into(),
             workers: self.workers,
@@ -190,7 +209,7 @@ impl Planned<'_> {
             workload: self.workload.name.clone(),
             source: self.workload.source.clone(),
             scale: self.scale,
-            servers: servers.to_vec(),
+            servers: servers.clone(),
         }
     }
 

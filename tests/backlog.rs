@@ -13,7 +13,7 @@ fn a_burst_of_a_thousand_connections_drops_none() {
     // While it cannot accept, the queue alone must hold them: 128, which std asks for, would not.
     let stopped = Command::new("kill").args(["-STOP", &echo.id().to_string()]).status().unwrap();
     assert!(stopped.success());
-    let connect = |_| TcpStream::connect_timeout(&echo.addresses()[0], Duration::from_secs(1));
+    let connect = |_| TcpStream::connect_timeout(&echo.addresses().echo[0], Duration::from_secs(1));
     let open: Vec<TcpStream> = (0..1000).map_while(|index| connect(index).ok()).collect();
     assert_eq!(open.len(), 1000);
     assert_eq!(dropped_connections().unwrap(), before);

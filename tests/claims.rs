@@ -110,6 +110,27 @@ fn a_blocking_call_stops_the_heartbeat_for_its_length_and_the_bridge_keeps_it() 
 }
 
 #[test]
+fn a_group_ends_with_its_first_failure_and_a_gather_with_its_last_child() {
+    let (claims, output, _) =
+        ran(&program(), &["group", "--model", "sequential,threads,tokio,smol,pool"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let group = claim(&claims, "group");
+    for model in ["tokio", "smol"] {
+        let result = of(group, model);
+        assert_eq!(median(result, "children left behind"), 0.0);
+        let (cancels, waits) =
+            (median(result, "a group is over after"), median(result, "a gather is over after"));
+        // The others sleep on for 55 ms.
+        assert!(cancels < 50.0 && waits >= 50.0, "{result:?}");
+    }
+    for model in ["threads", "pool"] {
+        let result = of(group, model);
+        assert_eq!(result.verdict, ClaimVerdict::Refused);
+        assert!(result.why.as_ref().unwrap().contains("does not support"), "{result:?}");
+    }
+}
+
+#[test]
 fn probes_tell_a_future_from_a_call_a_timer_from_its_driver_and_a_task_from_both() {
     let models = "sequential,pool,tokio,async-std";
     let (claims, _, _) = ran(&program(), &["inert", "created", "--model", models]);

@@ -283,6 +283,44 @@ fn a_broken_file_is_pointed_at_by_line_and_column() {
         "name = \"w\"\njob = [{ sleep = \"1ms\", compute = 2 }]",
         "exactly one key, this one has 2",
     );
+    let job = |steps: &str| format!("name = \"w\"\njob = [{steps}]");
+    says(&job("{ fail = \"error\" }"), "fail needs a group around it");
+    says(&job("{ group = { width = 1, of = [{ fail = \"panic\" }] } }"), "not \"panic\"");
+    says(
+        &job("{ group = { width = 1, of = [{ fail = \"error\" }, { yield = 1 }] } }"),
+        "nothing comes after fail",
+    );
+    says(
+        &job("{ group = { width = 1, of = [], on_failure = \"stop\" } }"),
+        "on_failure is \"cancel\" or \"wait\", not \"stop\"",
+    );
+    says(&job("{ group = { width = 0, of = [] } }"), "the width of a group must be at least 1");
+    says(
+        &job("{ gather = { width = 1, of = [], join = \"thread\" } }"),
+        "join is \"tasks\" or \"future\", not \"thread\"",
+    );
+    says(&job("{ connect = { slow = \"2m\" } }"), "slow must be at most 1m");
+    says(&job("{ connect = { slo = \"2ms\" } }"), "did you mean `slow`?");
+    says(&job("{ hear = { bytes = 8, times = 1 } }"), "put { connect = \"room\" } before it");
+    says(
+        &job("{ connect = \"room\" }, { exchange = { bytes = 8, times = 1 } }"),
+        "put { connect = \"echo\" } before it",
+    );
+    says(
+        &job("{ gather = { width = 2, of = [{ connect = \"room\" }] } }"),
+        "a room is of all jobs",
+    );
+    let hears = job("{ connect = \"room\" }, { hear = { bytes = 8, times = 2 } }");
+    says(&hears, "a room needs a speaker");
+    let says_less = "{ connect = \"room\" }, { say = { bytes = 8, times = 1 } }";
+    says(
+        &format!("{hears}\nevery = {{ nth = 1000, job = [{says_less}] }}"),
+        "the same messages in the same order",
+    );
+    says(
+        &format!("{hears}\nevery = {{ nth = 1000, job = [{{ yield = 1 }}] }}"),
+        "all jobs are members of the room",
+    );
     says("name = \"w\"\nscale = [10, 1]\njob = []", "w.toml:2:9: scale lists");
     says("name = \"w\"\nworkers = [0]\njob = []", "workers must be at least 1, not 0");
     says("name = \"../w\"\njob = []", "a name has 1 to 64");

@@ -16,7 +16,7 @@ use std::{
 };
 
 use paceline::{
-    job::{Jobs, Receipt, Workload},
+    job::{Addresses, Jobs, Receipt, Workload},
     measure::{Host, Program, host::Cell},
     models,
 };
@@ -250,7 +250,7 @@ fn host(model: &str, workers: usize, scale: usize, job: &str) -> Option<Host> {
         workload: "test".into(),
         source: job.into(),
         scale,
-        servers: vec![],
+        servers: Addresses::default(),
     };
     host.prepare(cell, PATIENCE).unwrap();
     Some(host)

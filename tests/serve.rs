@@ -15,7 +15,7 @@ use std::{
 };
 
 use paceline::{
-    job::Workload,
+    job::{Addresses, Workload},
     measure::{Program, host::Request},
     models, workloads,
 };
@@ -31,7 +31,8 @@ fn serves(name: &str, job: &Workload) {
         assert!(job.has("gather") && pools.contains(&name), "{lack}");
         let workers = entry.about.workers(&[2])[0];
         let mut host = program().host(entry, workers).unwrap();
-        let refused = host.serve(cell(entry, workers, job, vec![]), PATIENCE).unwrap_err();
+        let refused =
+            host.serve(cell(entry, workers, job, Addresses::default()), PATIENCE).unwrap_err();
         assert_eq!(refused.to_string(), lack);
         return;
     }
@@ -148,7 +149,7 @@ fn a_server_answers_nothing_but_its_usage() {
 #[test]
 fn a_server_ends_with_its_parents_input() {
     let job = workload("name = \"one-sleep\"\njob = [{ sleep = \"1ms\" }]");
-    let cell = cell(models::find("threads").unwrap(), None, &job, vec![]);
+    let cell = cell(models::find("threads").unwrap(), None, &job, Addresses::default());
     let mut host = Command::new(env!("CARGO_BIN_EXE_paceline"))
         .arg("__host")
         .stdin(Stdio::piped())

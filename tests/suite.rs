@@ -79,7 +79,7 @@ fn cell(
         workload: workload.name.clone(),
         source: workload.source.clone(),
         scale,
-        servers: echo.addresses().to_vec(),
+        servers: echo.addresses().clone(),
     }
 }
 
@@ -142,6 +142,26 @@ macro_rules! tests_of {
             fn waits_as_long_as_it_says() {
                 super::conforms($model, super::ONE_SLEEP, super::ONE_SLEEP, 2);
             }
+
+            #[test]
+            fn groups_keep_failures_to_themselves_and_slow_answers_are_waited_for() {
+                super::conforms($model, super::WAITING_GROUPS, super::SLOW, 2);
+            }
+
+            #[test]
+            fn joins_children_as_one_future() {
+                super::conforms($model, super::ONE_FUTURE, super::ONE_SLEEP, 2);
+            }
+
+            #[test]
+            fn a_group_that_cancels_is_over_at_its_first_failure_and_leaves_nobody_behind() {
+                super::cancels($model);
+            }
+
+            #[test]
+            fn all_members_of_a_room_hear_what_one_says() {
+                super::talks($model);
+            }
         })*
 
         #[test]
@@ -150,6 +170,54 @@ macro_rules! tests_of {
             assert!(super_models().iter().all(|name| tested.contains(name)));
         }
     };
+}
+
+/// Runs a group of children that sleep for 10 s and one that fails; what is left of them is in what was attested.
+fn cancels(name: &str) {
+    let job = workload(CANCELLING_GROUPS);
+    let Some((entry, workers)) = able(name, &job) else { return };
+    let echo = program().echo().unwrap();
+    let mut host = program().host(entry, workers).unwrap();
+    for placement in entry.about.placements {
+        for scale in [1, 20] {
+            host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
+            let attest = host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(attest.children_left, Some(0), "{name} {placement}");
+            assert!(attest.group_ended_ns_max.unwrap() < 5_000_000_000, "{name}: {attest:?}");
+            let (rounds, _) = host.rounds(2, PATIENCE).unwrap();
+            assert!(
+                rounds.iter().all(|round| *round < Duration::from_secs(8)),
+                "{name}: {rounds:?}"
+            );
+        }
+    }
+}
+
+/// Runs a room of 30 members, or of as many as the model has under way at once.
+fn talks(name: &str) {
+    let job = workload(ROOM);
+    let Some((entry, workers)) = able(name, &job) else { return };
+    let scale = if entry.about.holds_worker() { workers.unwrap() } else { 30 };
+    let echo = program().echo().unwrap();
+    let mut host = program().host(entry, workers).unwrap();
+    for placement in entry.about.placements {
+        host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
+        host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+        host.rounds(2, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+    }
+}
+
+/// The model and its workers, where it can run here and knows all steps of `job`.
+fn able(name: &str, job: &Workload) -> Option<(&'static Entry, Option<usize>)> {
+    let entry = models::find(name).ok()?;
+    if let Err(why) = (entry.about.available)() {
+        assert!(missing(entry, &why), "{name} cannot run here: {why}");
+        eprintln!("skipped {name}: {why}");
+        return None;
+    }
+    let lacks = entry.about.lacks_for(job);
+    assert!(lacks.as_ref().is_none_or(|lack| lack.contains("does not support")), "{lacks:?}");
+    lacks.is_none().then(|| (entry, entry.about.workers(&[2])[0]))
 }
 
 fn super_models() -> Vec<&'static str> {
@@ -162,6 +230,52 @@ name = "deep"
 job = [{ gather = { width = 4, of = [
     { gather = { width = 4, of = [{ gather = { width = 4, of = [{ compute = 10 }] } }, { yield = 1 }] } },
 ] } }]"#;
+
+/// Failures of children that nobody but their group is to hear of; with children that none cancels.
+const WAITING_GROUPS: &str = r#"
+name = "waiting-groups"
+job = [
+    { group = { width = 5, of = [{ sleep = "2ms" }, { compute = 10 }], on_failure = "wait",
+                every = { nth = 2, job = [{ sleep = "1ms" }, { fail = "error" }] } } },
+    { group = { width = 4, of = [{ yield = 1 }, { compute = 3 }], every = { nth = 3, job = [] }, on_failure = "wait" } },
+    { group = { width = 2, of = [{ gather = { width = 2, of = [{ fail = "error" }] } }], on_failure = "wait" } },
+    { connect = { slow = "3ms" } },
+    { exchange = { bytes = 100, times = 2 } },
+    { compute = 7 },
+]"#;
+
+const SLOW: &str = r#"
+name = "slow"
+job = [
+    { connect = { slow = "3ms" } },
+    { exchange = { bytes = "70KiB", times = 2 } },
+    { connect = "echo" },
+    { exchange = { bytes = 8, times = 2 } },
+]"#;
+
+const CANCELLING_GROUPS: &str = r#"
+name = "cancelling-groups"
+job = [
+    { group = { width = 6, of = [{ connect = "echo" }, { sleep = "10s" }], on_failure = "cancel",
+                every = { nth = 3, job = [{ sleep = "2ms" }, { fail = "error" }] } } },
+    { compute = 7 },
+    { group = { width = 4, of = [{ yield = 1 }, { compute = 3 }], on_failure = "cancel" } },
+    { group = { width = 2, every = { nth = 2, job = [{ group = { width = 2, of = [{ fail = "error" }] } }, { sleep = "1ms" }, { fail = "error" }] },
+                of = [{ group = { width = 3, of = [{ connect = { slow = "10s" } }, { exchange = { bytes = 9, times = 1 } }] } }] } },
+]"#;
+
+const ONE_FUTURE: &str = r#"
+name = "one-future"
+job = [
+    { gather = { width = 50, of = [{ yield = 2 }, { compute = 3 }], join = "future" } },
+    { gather = { width = 3, of = [{ sleep = "2ms" }, { connect = "echo" }, { exchange = { bytes = 9, times = 2 } }], join = "future" } },
+]"#;
+
+const ROOM: &str = r#"
+name = "room"
+job = [{ connect = "room" }, { hear = { bytes = 64, times = 5 } }, { compute = 9 }, { hear = { bytes = 8, times = 1 } }]
+every = { nth = 1_000, job = [{ connect = "room" }, { say = { bytes = 64, times = 5 } }, { say = { bytes = 8, times = 1 } }] }
+"#;
 
 /// Alone, for beside other work a wait that is too short would not show.
 const ONE_SLEEP: &str = r#"
@@ -216,7 +330,7 @@ fn a_job_that_cannot_connect_fails_with_the_job_and_the_reason() {
         let mut cell = cell(entry, &job, workers, entry.about.placements[0], 2, &echo);
         // A port that was bound and is free again: nobody listens there.
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        cell.servers = vec![free];
+        cell.servers.echo = vec![free];
         host.prepare(cell, PATIENCE).unwrap();
         let error = host.attest(PATIENCE).unwrap_err().to_string();
         assert!(
@@ -224,6 +338,33 @@ fn a_job_that_cannot_connect_fails_with_the_job_and_the_reason() {
             "{}: {error}",
             entry.about.name
         );
+    }
+}
+
+#[test]
+fn an_error_that_nobody_meant_is_not_kept_by_a_group() {
+    let echo = program().echo().unwrap();
+    for on_failure in ["cancel", "wait"] {
+        let job = workload(&format!(
+            "name = \"lost\"\njob = [{{ group = {{ width = 3, of = [{{ connect = \"echo\" }}], on_failure = \"{on_failure}\", \
+             every = {{ nth = 3, job = [{{ sleep = \"200ms\" }}, {{ fail = \"error\" }}] }} }} }}]"
+        ));
+        for name in MODELS.iter().map(|entry| entry.about.name) {
+            let Some((entry, workers)) = able(name, &job) else { continue };
+            if entry.about.connections(2) == Some(1) && on_failure == "cancel" {
+                continue; // The child that fails is the only one that begins.
+            }
+            let mut host = program().host(entry, workers).unwrap();
+            let mut cell = cell(entry, &job, workers, entry.about.placements[0], 2, &echo);
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            cell.servers.echo = vec![free];
+            host.prepare(cell, PATIENCE).unwrap();
+            let error = host.attest(PATIENCE).unwrap_err().to_string();
+            assert!(
+                error.starts_with("job ") && error.contains("refused"),
+                "{name} {on_failure}: {error}"
+            );
+        }
     }
 }
 

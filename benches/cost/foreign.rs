@@ -57,7 +57,7 @@ pub(crate) fn cells(filters: &[String]) -> Vec<Asked> {
 /// Compares them, and says whether all agree.
 pub(crate) fn compare(
     program: &Program,
-    servers: &[SocketAddr],
+    servers: &Addresses,
     cells: &[Asked],
     count: usize,
 ) -> Result<bool, String> {
@@ -111,7 +111,7 @@ fn suite_side(
     program: &Program,
     entry: &'static Entry,
     work: &Work,
-    servers: &[SocketAddr],
+    servers: &Addresses,
 ) -> Result<Vec<f64>, String> {
     let workers = entry.about.workers(&[workers()])[0];
     let mut host = program.host(entry, workers).map_err(|error| error.to_string())?;
@@ -122,7 +122,7 @@ fn suite_side(
         workload: work.name.into(),
         source: format!("name = \"{}\"\njob = {}", work.name, work.job),
         scale: work.jobs,
-        servers: servers.to_vec(),
+        servers: servers.clone(),
     };
     host.prepare(cell, PATIENCE).map_err(|error| error.to_string())?;
     let rounds = work.rounds as u64 + 1;
@@ -159,8 +159,8 @@ impl Plain {
     }
 
     /// Nanoseconds of each round, as a fresh process tells them.
-    fn side(&self, work: &Work, servers: &[SocketAddr]) -> Result<Vec<f64>, String> {
-        let servers: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
+    fn side(&self, work: &Work, servers: &Addresses) -> Result<Vec<f64>, String> {
+        let servers: Vec<String> = servers.echo.iter().map(SocketAddr::to_string).collect();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(work.name);
         command.args([work.jobs.to_string(), (work.rounds + 1).to_string(), servers.join(",")]);

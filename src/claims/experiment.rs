@@ -23,6 +23,7 @@ pub static EXPERIMENTS: &[Experiment] = &[
     looping::FREEZES,
     looping::BRIDGE,
     ending::CANCEL,
+    ending::GROUP,
     cpu::CPU,
     connections::CONNECTIONS,
     simple::SIMPLE,

@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct ClaimsArguments {
-    /// Claims: inert, suspends, sleeps, order, created, cooperative, freezes, bridge, cancel, cpu, connections, simple; all
+    /// Claims: inert, suspends, sleeps, order, created, cooperative, freezes, bridge, cancel, group, cpu, connections, simple; all
     /// where none is named.
     #[arg(value_name = "CLAIM")]
     claims: Vec<String>,

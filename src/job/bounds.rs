@@ -51,6 +51,8 @@ pub const HOPS: Bound = Bound::new("hops", 1, 1_000_000);
 pub const YIELDS: Bound = Bound::new("yields", 1, 1_000_000);
 /// Of the width of a gather.
 pub const WIDTH: Bound = Bound::new("the width of a gather", 1, 100_000);
+/// Of the width of a group.
+pub const GROUP: Bound = Bound::new("the width of a group", 1, 100_000);
 /// Of `every.nth`.
 pub const NTH: Bound = Bound::new("every.nth", 2, 1_000_000);
 /// How deep steps may nest.

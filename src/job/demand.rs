@@ -2,7 +2,7 @@
 
 use std::{iter::Sum, time::Duration};
 
-use super::Step;
+use super::{Group, Messages, Server, Step};
 
 /// The demand of one job. All sums saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +45,21 @@ impl Demand {
     pub fn of(steps: &[Step]) -> Demand {
         let mut sum = Demand { depth: 1, ..Demand::default() };
         let (mut widest, mut most_sockets, mut own_socket) = (0, 0, 0);
+        let mut answers_after = Duration::ZERO;
         for step in steps {
-            let one = Demand::of_step(step);
+            let mut one = Demand::of_step(step);
+            match step {
+                Step::Connect(Server::Slow(after)) => answers_after = *after,
+                Step::Connect(_) => answers_after = Duration::ZERO,
+                Step::Exchange { times, .. } => {
+                    one.floor = long(answers_after, *times);
+                    one.serial = one.floor;
+                }
+                _ => {}
+            }
             widest = widest.max(one.tasks);
             most_sockets = most_sockets.max(one.sockets);
-            own_socket = own_socket.max(u64::from(matches!(step, Step::Connect)));
+            own_socket = own_socket.max(u64::from(matches!(step, Step::Connect(_))));
             sum = Demand { depth: sum.depth.max(one.depth), ..[sum, one].into_iter().sum() };
         }
         // Children of later steps start only when those of earlier ones have ended.
@@ -66,7 +76,16 @@ impl Demand {
                 Demand { floor: *wait, serial: *wait, blocked: *wait, units: 1, ..none }
             }
             Step::Compute(rounds) => Demand { compute: *rounds, units: 1, ..none },
-            Step::Connect => Demand { connects: 1, units: 1, ..none },
+            Step::Connect(_) => Demand { connects: 1, units: 1, ..none },
+            Step::Say(Messages { bytes, times }) | Step::Hear(Messages { bytes, times }) => {
+                Demand {
+                    round_trips: *times,
+                    bytes: times.saturating_mul(*bytes as u64),
+                    held: *bytes as u64,
+                    units: *times,
+                    ..none
+                }
+            }
             Step::Exchange { bytes, times } => Demand {
                 round_trips: *times,
                 bytes: times.saturating_mul(*bytes as u64),
@@ -80,18 +99,49 @@ impl Demand {
                 let inner = Demand::of(of);
                 Demand { depth: inner.depth + 1, tasks: 0, ..inner }
             }
-            Step::Gather { width, of } => Demand::of(of).times(*width as u64),
+            Step::Gather { width, of, .. } => Demand::of(of).times(*width as u64),
+            Step::Group(group) => Demand::of_group(group),
+            Step::Fail => none,
+        }
+    }
+
+    fn of_group(group: &Group) -> Demand {
+        let sorts = group.sorts().into_iter().filter(|(count, _)| *count > 0);
+        let sorts: Vec<_> =
+            sorts.map(|(count, steps)| (count, steps.fail(), Demand::of(steps))).collect();
+        let all = sorts.iter().map(|(count, _, one)| one.times(*count as u64));
+        let mut whole = all.fold(Demand::default(), Demand::beside);
+        if group.fails() {
+            whole.units = 1;
+        }
+        // It is over when the first has failed, and what the others have done by then nobody knows.
+        let failing = sorts.iter().filter(|(_, fails, _)| group.cancels && *fails);
+        if let Some((_, _, first)) = failing.min_by_key(|(_, _, one)| one.floor) {
+            let Demand { floor, serial, blocked, compute, .. } = *first;
+            whole = Demand { floor, serial, blocked, compute, ..whole };
+        }
+        whole
+    }
+
+    /// The demand of these and of others at once.
+    fn beside(self, other: Demand) -> Demand {
+        let after = [self, other].into_iter().sum::<Demand>();
+        Demand {
+            floor: self.floor.max(other.floor),
+            held: self.held.saturating_add(other.held),
+            sockets: self.sockets.saturating_add(other.sockets),
+            tasks: self.tasks.saturating_add(other.tasks),
+            ..after
         }
     }
 
     /// The demand of `width` such children at once, seen from their parent.
     fn times(self, width: u64) -> Demand {
         let all = |n: u64| n.saturating_mul(width);
-        let long = |wait: Duration| wait.saturating_mul(u32::try_from(width).unwrap_or(u32::MAX));
         Demand {
             floor: self.floor,
-            serial: long(self.serial),
-            blocked: long(self.blocked),
+            serial: long(self.serial, width),
+            blocked: long(self.blocked, width),
             compute: all(self.compute),
             units: all(self.units),
             round_trips: all(self.round_trips),
@@ -106,6 +156,10 @@ impl Demand {
             depth: self.depth + 1,
         }
     }
+}
+
+fn long(wait: Duration, times: u64) -> Duration {
+    wait.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
 }
 
 /// One after another: what is at once in each is not added up.
@@ -134,16 +188,47 @@ impl Sum for Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Join;
+
+    fn gather(width: usize, of: Vec<Step>) -> Step {
+        Step::Gather { width, of: Box::new(of.into()), join: Join::Tasks }
+    }
+
+    fn group(cancels: bool) -> Step {
+        let ms = Duration::from_millis;
+        let of = vec![Step::Sleep(ms(50)), Step::Compute(3)].into();
+        let fails = vec![Step::Sleep(ms(2)), Step::Fail].into();
+        Step::Group(Box::new(Group { width: 5, of, every: Some((4, fails)), cancels }))
+    }
+
+    #[test]
+    fn a_group_that_cancels_needs_no_longer_than_its_first_failure_and_one_that_waits_its_longest()
+    {
+        let ms = Duration::from_millis;
+        let cancels = Demand::of(&[group(true)]);
+        assert_eq!((cancels.floor, cancels.serial, cancels.compute), (ms(2), ms(2), 0));
+        assert_eq!((cancels.units, cancels.children, cancels.sleeps, cancels.tasks), (1, 5, 5, 6));
+        let waits = Demand::of(&[group(false)]);
+        assert_eq!((waits.floor, waits.serial, waits.compute), (ms(50), ms(2 * 2 + 3 * 50), 9));
+        assert_eq!((waits.units, waits.children, waits.tasks), (1, 5, 6));
+    }
+
+    #[test]
+    fn answers_of_a_slow_server_are_waited_for_and_those_of_a_quick_one_not() {
+        let exchange = Step::Exchange { bytes: 8, times: 3 };
+        let after = Duration::from_millis(20);
+        let slow = Step::Connect(Server::Slow(after));
+        let steps =
+            [slow, exchange.clone(), exchange.clone(), Step::Connect(Server::Echo), exchange];
+        assert_eq!(Demand::of(&steps).floor, after * 6);
+        assert_eq!(Demand::of(&steps).serial, after * 6);
+    }
 
     #[test]
     fn children_wait_side_by_side_and_need_their_tasks_and_sockets_at_once() {
         let wait = Duration::from_millis(2);
-        let child = vec![Step::Connect, Step::Sleep(wait), Step::Compute(5)];
-        let steps = [
-            Step::Sleep(wait),
-            Step::Connect,
-            Step::Gather { width: 3, of: Box::new(child.into()) },
-        ];
+        let child = vec![Step::Connect(Server::Echo), Step::Sleep(wait), Step::Compute(5)];
+        let steps = [Step::Sleep(wait), Step::Connect(Server::Echo), gather(3, child)];
         let demand = Demand::of(&steps);
         assert_eq!(demand.floor, wait * 2);
         assert_eq!(demand.serial, wait * 4);
@@ -156,9 +241,9 @@ mod tests {
     #[test]
     fn messages_of_children_are_held_at_once_and_those_of_steps_one_after_another() {
         let message = |bytes| Step::Exchange { bytes, times: 9 };
-        let child = vec![Step::Connect, message(100), message(40)];
-        let steps =
-            [Step::Connect, message(250), Step::Gather { width: 3, of: Box::new(child.into()) }];
+        let connect = Step::Connect(Server::Echo);
+        let child = vec![connect.clone(), message(100), message(40)];
+        let steps = [connect, message(250), gather(3, child)];
         assert_eq!(Demand::of(&steps).held, 300);
         assert_eq!(Demand::of(&steps[..2]).held, 250);
     }
@@ -167,7 +252,7 @@ mod tests {
     fn absurd_products_saturate() {
         let mut steps = vec![Step::Compute(u64::MAX)];
         for _ in 0..6 {
-            steps = vec![Step::Gather { width: usize::MAX, of: Box::new(steps.into()) }];
+            steps = vec![gather(usize::MAX, steps)];
         }
         assert_eq!(Demand::of(&steps).compute, u64::MAX);
         assert_eq!(Demand::of(&steps).tasks, u64::MAX);

@@ -1,15 +1,18 @@
 //! Workload files: TOML in, a checked [`Workload`] out, or an error that points at the place.
 
+mod steps;
+
 use std::{ops::Range, path::Path, time::Duration};
 
 use toml::de::DeTable;
 
 use super::{
-    Demand, Step, Steps, bounds,
+    Demand, Steps, bounds,
     text::{Text, Value, did_you_mean},
 };
 
 pub use super::text::ReadError;
+use steps::Place;
 
 /// A named job, the scales to run it at, and a sentence on what it shows.
 #[derive(Clone, Debug)]
@@ -56,8 +59,6 @@ impl Workers {
     }
 }
 
-const STEPS: [&str; 9] =
-    ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"];
 const KEYS: [&str; 6] = ["name", "about", "scale", "workers", "job", "every"];
 
 impl Workload {
@@ -150,16 +151,10 @@ impl Workload {
         }
     }
 
-    /// Whether a step of this name occurs, at any depth.
+    /// Whether a step, or a variant, of this name occurs, at any depth.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        fn within(steps: &[Step], name: &str) -> bool {
-            steps.iter().any(|step| {
-                step.name() == name
-                    || matches!(step, Step::Offload(of) | Step::Gather { of, .. } if within(of, name))
-            })
-        }
-        within(&self.job, name) || self.every.as_ref().is_some_and(|(_, steps)| within(steps, name))
+        self.step_names().contains(name)
     }
 }
 
@@ -178,6 +173,9 @@ impl<'a> Reader<'a> {
             Some(value) => self.workers(value)?,
             None => Workers::Cores,
         };
+        let steps = self.job(job)?;
+        let every = table.get("every").map(|of| self.every(of, |job| self.job(job))).transpose()?;
+        self.room(job, &steps, every.as_ref().map(|(_, steps)| &**steps))?;
         Ok(Workload {
             name: self.name(name)?,
             about: match table.get("about") {
@@ -186,8 +184,8 @@ impl<'a> Reader<'a> {
             },
             scales: list("scale")?.unwrap_or_else(|| vec![1, 10, 100]),
             workers,
-            job: self.job(job)?,
-            every: table.get("every").map(|every| self.every(every)).transpose()?,
+            job: steps,
+            every,
             source: self.0.text.to_owned(),
         })
     }
@@ -232,106 +230,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn every(&self, value: &Value<'a>) -> Result<(usize, Steps), ReadError> {
+    fn every(
+        &self,
+        value: &Value<'a>,
+        job: impl Fn(&Value<'a>) -> Result<Steps, ReadError>,
+    ) -> Result<(usize, Steps), ReadError> {
         let table = self.0.table(value, "every is a table { nth = 10, job = [..] }")?;
         self.only(table, &["nth", "job"], "every")?;
         let nth = self.0.number(self.need(table, "nth", value.span(), "every")?, bounds::NTH)?;
-        Ok((nth as usize, self.job(self.need(table, "job", value.span(), "every")?)?))
+        Ok((nth as usize, job(self.need(table, "job", value.span(), "every")?)?))
     }
 
     /// A whole job, within the bounds of its sums.
     fn job(&self, value: &Value<'a>) -> Result<Steps, ReadError> {
-        let steps = self.steps(value, 1)?;
+        let steps = self.steps(value, Place::JOB)?;
         Demand::of(&steps).check().or_else(|message| self.0.wrong(value, message))?;
         Ok(steps)
-    }
-
-    fn steps(&self, value: &Value<'a>, depth: usize) -> Result<Steps, ReadError> {
-        let list =
-            self.0.array(value, "a job is a list of steps such as [{ sleep = \"10ms\" }]")?;
-        if list.len() > bounds::STEPS {
-            let most = bounds::STEPS;
-            return self
-                .0
-                .wrong(value, format!("a list has at most {most} steps, not {}", list.len()));
-        }
-        if depth > bounds::DEPTH {
-            let most = bounds::DEPTH;
-            return self.0.wrong(value, format!("steps nest at most {most} deep"));
-        }
-        let mut steps = Vec::new();
-        for item in list {
-            let step = self.step(item, depth)?;
-            let connected = steps.contains(&Step::Connect);
-            if matches!(step, Step::Exchange { .. }) && !connected {
-                return self.0.wrong(
-                    item,
-                    "exchange needs a connection: put { connect = \"echo\" } before it in the same list",
-                );
-            }
-            steps.push(step);
-        }
-        Ok(steps.into())
-    }
-
-    fn step(&self, value: &Value<'a>, depth: usize) -> Result<Step, ReadError> {
-        let text = self.0;
-        let table = text.table(value, "a step is a table such as { sleep = \"10ms\" }")?;
-        let mut keys = table.iter();
-        let (Some((key, of)), None) = (keys.next(), keys.next()) else {
-            let count = table.len();
-            return text.wrong(value, format!("a step has exactly one key, this one has {count}"));
-        };
-        Ok(match key.get_ref().as_ref() {
-            "sleep" => Step::Sleep(text.duration(of, "sleep", bounds::WAIT)?),
-            "block" => Step::Block(text.duration(of, "block", bounds::WAIT)?),
-            "compute" => Step::Compute(text.number(of, bounds::ROUNDS)?),
-            "hop" => Step::Hop(text.number(of, bounds::HOPS)?),
-            "yield" => Step::Yield(text.number(of, bounds::YIELDS)?),
-            "offload" => Step::Offload(Box::new(self.offload(of, depth)?)),
-            "connect" => match text.string(of, "connect names a server: \"echo\"")? {
-                "echo" => Step::Connect,
-                other => {
-                    let message = format!("no server is called {other:?}: the suite has \"echo\"");
-                    return text.wrong(of, message);
-                }
-            },
-            "exchange" => {
-                let table = text.table(of, "exchange is a table { bytes = 100, times = 1 }")?;
-                self.only(table, &["bytes", "times"], "exchange")?;
-                let need = |key| self.need(table, key, of.span(), "exchange");
-                Step::Exchange {
-                    bytes: text.size(need("bytes")?, bounds::BYTES)?,
-                    times: text.number(need("times")?, bounds::TIMES)?,
-                }
-            }
-            "gather" => {
-                let table = text.table(of, "gather is a table { width = 8, of = [..] }")?;
-                self.only(table, &["width", "of"], "gather")?;
-                let need = |key| self.need(table, key, of.span(), "gather");
-                Step::Gather {
-                    width: text.number(need("width")?, bounds::WIDTH)? as usize,
-                    of: Box::new(self.steps(need("of")?, depth + 1)?),
-                }
-            }
-            unknown => {
-                let hint = did_you_mean(unknown, STEPS);
-                let known = STEPS.join(", ");
-                let message = format!("unknown step `{unknown}`: {hint}a step is one of {known}");
-                return Err(text.error(key.span(), message));
-            }
-        })
-    }
-
-    fn offload(&self, value: &Value<'a>, depth: usize) -> Result<Steps, ReadError> {
-        let steps = self.steps(value, depth + 1)?;
-        match steps.iter().find(|step| !matches!(step, Step::Block(_) | Step::Compute(_))) {
-            None => Ok(steps),
-            Some(step) => {
-                let name = step.name();
-                self.0.wrong(value, format!("offload takes block and compute steps, not {name}"))
-            }
-        }
     }
 
     fn need<'v>(

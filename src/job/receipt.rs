@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU64};
 
-use super::Step;
+use super::{Messages, Step};
 
 /// Units done and a checksum that only doing them, in order, yields.
 ///
@@ -48,6 +48,17 @@ impl Receipt {
         self.checksum = checksum;
     }
 
+    /// Adds a message heard in a room: the listener's receipt is of what it heard, and not of who said it.
+    #[inline]
+    pub fn heard(&mut self, message: u64) {
+        self.did(mix(self.checksum ^ message));
+    }
+
+    /// Adds a group of `width` children that failed, whatever became of the others meanwhile.
+    pub fn contained(&mut self, width: usize) {
+        self.did(mix(self.checksum ^ width as u64));
+    }
+
     /// Adds what children did, whose order counts.
     #[must_use]
     pub fn join(mut self, children: impl IntoIterator<Item = Receipt>) -> Self {
@@ -77,7 +88,10 @@ impl Receipt {
         let mut so_far = Receipt::new(seed);
         for step in steps {
             match step {
-                Step::Connect | Step::Sleep(_) | Step::Block(_) => so_far.waited(1),
+                Step::Connect(_) | Step::Sleep(_) | Step::Block(_) => so_far.waited(1),
+                Step::Say(Messages { times, .. }) | Step::Hear(Messages { times, .. }) => {
+                    said(*times).for_each(|message| so_far.heard(message));
+                }
                 Step::Yield(times) => so_far.waited(*times),
                 Step::Compute(rounds) => so_far.did(compute(so_far.checksum, *rounds)),
                 Step::Exchange { times, .. } | Step::Hop(times) => {
@@ -86,15 +100,29 @@ impl Receipt {
                 Step::Offload(of) => {
                     so_far = so_far.join([Receipt::expected(of, so_far.child_seed(0))]);
                 }
-                Step::Gather { width, of } => {
+                Step::Gather { width, of, .. } => {
                     let parent = so_far;
                     let child = |index| Receipt::expected(of, parent.child_seed(index));
                     so_far = so_far.join((0..*width).map(child));
                 }
+                Step::Group(group) if group.fails() => so_far.contained(group.width),
+                Step::Group(group) => {
+                    let parent = so_far;
+                    let child =
+                        |index| Receipt::expected(group.steps(index), parent.child_seed(index));
+                    so_far = so_far.join((0..group.width).map(child));
+                }
+                // Who fails has no receipt, and nobody asks for it.
+                Step::Fail => {}
             }
         }
         so_far
     }
+}
+
+/// The messages that are said in a room, one after another: the same in all rooms, for listeners must foretell them.
+pub(crate) fn said(times: u64) -> impl Iterator<Item = u64> {
+    std::iter::successors(Some(mix(0)), |message| Some(mix(*message))).take(times as usize)
 }
 
 /// As a server sends it: the units, and the checksum in hexadecimal.

@@ -2,30 +2,27 @@
 //!
 //! `docs/protocol.md` publishes this form. A new step gets its arm in [`step`] and its row there.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Step, Workload};
-use std::time::Duration;
+use super::{Group, Join, Messages, Server, Step, Steps, Workload};
 
 impl Workload {
     /// Its jobs: `{"usual":[..],"every":{"nth":n,"job":[..]}}`, with `null` for no `every`.
     #[must_use]
     pub fn jobs_as_json(&self) -> Value {
-        let every = self.every.as_ref().map(|(nth, job)| json!({ "nth": nth, "job": steps(job) }));
-        json!({ "usual": steps(&self.job), "every": every })
+        json!({ "usual": steps(&self.job), "every": every_as_json(self.every.as_ref()) })
     }
 
-    /// The names of all its steps, at any depth.
+    /// The names of all its steps, at any depth, and of their variants that not every model has.
     #[must_use]
     pub fn step_names(&self) -> BTreeSet<&'static str> {
         fn within(steps: &[Step], names: &mut BTreeSet<&'static str>) {
             for step in steps {
                 names.insert(step.name());
-                if let Step::Offload(of) | Step::Gather { of, .. } = step {
-                    within(of, names);
-                }
+                names.extend(step.variant());
+                step.inner().into_iter().for_each(|of| within(of, names));
             }
         }
         let mut names = BTreeSet::new();
@@ -46,14 +43,40 @@ fn step(step: &Step) -> Value {
         Step::Block(wait) => json!({ "block_ns": nanoseconds(*wait) }),
         Step::Compute(rounds) => json!({ "compute": rounds }),
         Step::Offload(of) => json!({ "offload": steps(of) }),
-        Step::Connect => json!({ "connect": "echo" }),
+        Step::Connect(Server::Echo) => json!({ "connect": "echo" }),
+        Step::Connect(Server::Slow(after)) => {
+            json!({ "connect": { "slow_ns": nanoseconds(*after) } })
+        }
+        Step::Connect(Server::Room) => json!({ "connect": "room" }),
+        Step::Say(messages) => json!({ "say": messages_of(*messages) }),
+        Step::Hear(messages) => json!({ "hear": messages_of(*messages) }),
         Step::Exchange { bytes, times } => {
             json!({ "exchange": { "bytes": bytes, "times": times } })
         }
         Step::Hop(times) => json!({ "hop": times }),
         Step::Yield(times) => json!({ "yield": times }),
-        Step::Gather { width, of } => json!({ "gather": { "width": width, "of": steps(of) } }),
+        Step::Gather { width, of, join: Join::Tasks } => {
+            json!({ "gather": { "width": width, "of": steps(of) } })
+        }
+        Step::Gather { width, of, join: Join::Future } => {
+            json!({ "gather": { "width": width, "of": steps(of), "join": "future" } })
+        }
+        Step::Group(group) => {
+            let Group { width, of, every, cancels } = group.as_ref();
+            json!({ "group": {
+                "width": width, "of": steps(of), "every": every_as_json(every.as_ref()), "cancels": cancels,
+            } })
+        }
+        Step::Fail => json!({ "fail": "error" }),
     }
+}
+
+fn messages_of(Messages { bytes, times }: Messages) -> Value {
+    json!({ "bytes": bytes, "times": times })
+}
+
+fn every_as_json(every: Option<&(usize, Steps)>) -> Value {
+    every.map(|(nth, job)| json!({ "nth": nth, "job": steps(job) })).into()
 }
 
 fn nanoseconds(wait: Duration) -> u64 {
@@ -72,8 +95,12 @@ job = [
     { sleep = "2ms" }, { block = "1us" }, { compute = 3 }, { offload = [{ compute = 4 }] },
     { connect = "echo" }, { exchange = { bytes = 8, times = 5 } }, { hop = 6 }, { yield = 7 },
     { gather = { width = 8, of = [{ sleep = "1ns" }] } },
+    { gather = { width = 2, of = [], join = "future" } },
+    { group = { width = 3, of = [], every = { nth = 2, job = [{ fail = "error" }] }, on_failure = "wait" } },
+    { connect = { slow = "3ms" } }, { connect = "room" },
+    { hear = { bytes = 9, times = 2 } },
 ]
-every = { nth = 9, job = [{ compute = 0 }] }"#;
+every = { nth = 9, job = [{ connect = "room" }, { say = { bytes = 9, times = 2 } }] }"#;
         let workload = Workload::parse("all", text).unwrap();
         let wanted = json!({
             "usual": [
@@ -81,11 +108,20 @@ every = { nth = 9, job = [{ compute = 0 }] }"#;
                 { "offload": [{ "compute": 4 }] }, { "connect": "echo" },
                 { "exchange": { "bytes": 8, "times": 5 } }, { "hop": 6 }, { "yield": 7 },
                 { "gather": { "width": 8, "of": [{ "sleep_ns": 1 }] } },
+                { "gather": { "width": 2, "of": [], "join": "future" } },
+                { "group": {
+                    "width": 3, "of": [], "every": { "nth": 2, "job": [{ "fail": "error" }] }, "cancels": false,
+                } },
+                { "connect": { "slow_ns": 3_000_000 } }, { "connect": "room" },
+                { "hear": { "bytes": 9, "times": 2 } },
             ],
-            "every": { "nth": 9, "job": [{ "compute": 0 }] },
+            "every": { "nth": 9, "job": [{ "connect": "room" }, { "say": { "bytes": 9, "times": 2 } }] },
         });
         assert_eq!(workload.jobs_as_json(), wanted);
-        assert_eq!(workload.step_names().len(), 9);
+        let variants = ["connect.room", "connect.slow", "gather.future"];
+        let names = workload.step_names();
+        assert!(variants.iter().all(|variant| names.contains(variant)), "{names:?}");
+        assert_eq!(names.len(), 13 + variants.len());
     }
 
     #[test]

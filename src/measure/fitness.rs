@@ -8,8 +8,10 @@ use super::{
     clock::{cpu_time, nanoseconds, now},
     host::Cell,
 };
-use crate::job::compute;
-use crate::models;
+use crate::{
+    job::{Addresses, compute},
+    models,
+};
 
 /// How much later than asked `thread::sleep` returns: one time for each of `times` sleeps of `wait`.
 #[must_use]
@@ -70,7 +72,7 @@ pub fn same_work(
             workload: "same-work".into(),
             source: format!("name = \"same-work\"\njob = [{{ compute = {rounds} }}]"),
             scale: 1,
-            servers: vec![],
+            servers: Addresses::default(),
         };
         host.prepare(cell, PATIENCE)?;
         let (mut times, _) = host.rounds(3, PATIENCE)?;

@@ -138,9 +138,11 @@ impl Interpreter {
         let rss_bytes = Family::of_this_process().reset_memory_peak();
         let start = now();
         let reply = self.ask(&Request::Watch {})?;
-        let Reply::Watched(Watched { round, peak_in_flight, job_threads }) = reply else {
+        let Reply::Watched(watched) = reply else {
             return Err(self.unexpected(&reply));
         };
+        let Watched { round, peak_in_flight, job_threads, group_ended_ns_max, children_left } =
+            watched;
         let elapsed = self.check(cell, &round)?;
         self.check_claim(elapsed, start)?;
         let family = Family::of_this_process();
@@ -154,6 +156,8 @@ impl Interpreter {
             completions: None,
             rss_bytes,
             rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
+            group_ended_ns_max,
+            children_left,
         };
         let name = self.name;
         if u64::from(peak_in_flight) > round.jobs || job_threads == 0 {

@@ -24,8 +24,8 @@ use super::{
     serve,
 };
 use crate::{
-    job::{Jobs, Workload},
-    model::{Settings, set_echo_servers},
+    job::{Addresses, Jobs, Workload},
+    model::{Settings, set_servers},
     models::{self, Entry},
     perform::{Arm, Placement, Probe, Probed},
 };
@@ -92,8 +92,9 @@ pub struct Cell {
     pub source: String,
     /// How many jobs at once.
     pub scale: usize,
-    /// Where the echo server listens.
-    pub servers: Vec<SocketAddr>,
+    /// Where the suite's server listens.
+    #[serde(flatten)]
+    pub servers: Addresses,
 }
 
 /// What a host answers.
@@ -358,7 +359,7 @@ impl Host<'_> {
             return Err(format!("{} cannot have {workers:?} workers", about.name));
         }
         match &mut started.engine {
-            Engine::Here(_) => set_echo_servers(cell.servers),
+            Engine::Here(_) => set_servers(cell.servers),
             // A server has no scale, and is made ready as one.
             Engine::Foreign(_) if scale == 0 => {}
             Engine::Foreign(interpreter) => {

@@ -195,6 +195,8 @@ impl Calls {
             } else {
                 rss_bytes.and_then(|_| memory_peak())
             },
+            group_ended_ns_max: None,
+            children_left: None,
         })
     }
 

@@ -56,6 +56,13 @@ pub struct Attest {
     /// The most that was resident in it.
     #[serde(default)]
     pub rss_bytes_max: Option<u64>,
+    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest; `None` where
+    /// none failed.
+    #[serde(default)]
+    pub group_ended_ns_max: Option<u64>,
+    /// Children that were still under way when their group was over, all groups together.
+    #[serde(default)]
+    pub children_left: Option<u32>,
 }
 
 /// The times of single jobs, of all rounds that were recorded.
@@ -180,7 +187,7 @@ impl Prepared {
     /// Returns a fault as [`round`](Self::round) does, or where another model ran than the label says.
     pub fn attest(&self, arm: &dyn Arm) -> Result<Attest, Fault> {
         let rss_bytes = reset_memory_peak();
-        WATCH.start();
+        WATCH.start(now);
         let round = self.round(arm);
         let seen = WATCH.stop();
         let elapsed = round?;
@@ -196,6 +203,8 @@ impl Prepared {
             completions,
             rss_bytes,
             rss_bytes_max,
+            group_ended_ns_max: seen.groups.map(|groups| groups.ended_ns_max),
+            children_left: seen.groups.map(|groups| groups.children_left),
         };
         self.check_attest(&attest, elapsed)?;
         Ok(attest)

@@ -12,7 +12,7 @@ use async_std::{
 };
 
 use super::{About, Driver, Entry, Family, Tag};
-use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, volley};
+use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, task_group, volley};
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
 
@@ -131,6 +131,18 @@ impl Model for AsyncStd {
             outputs.push(task.await);
         }
         outputs
+    }
+
+    async fn gather_or_cancel<T, F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Vec<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = io::Result<T>> + Send + 'static,
+    {
+        task_group!(width, child, spawn: task::spawn)
     }
 }
 

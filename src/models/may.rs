@@ -16,7 +16,7 @@ use may::{
     sync::mpsc,
 };
 
-use super::{About, Driver, Entry, Family, Task, trust::spawn_coroutine};
+use super::{About, Driver, Entry, Family, NO_CANCEL, NO_FUTURE, Task, trust::spawn_coroutine};
 use crate::{
     job::mix,
     model::{
@@ -36,6 +36,7 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(About {
     task: Task::Stack,
     driver: Driver::Readiness,
     leaves: None,
+    lacks: &[NO_FUTURE, NO_CANCEL],
     ..About::DEFAULT
 });
 

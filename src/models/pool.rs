@@ -16,6 +16,9 @@ use crate::{
     perform::Placement,
 };
 
+const DEADLOCK: &str = "a job that waits for others in the queue holds the worker that they need, and enough such jobs \
+                        deadlock";
+
 pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
     name: "pool",
     package: Some("crossbeam-channel"),
@@ -23,16 +26,9 @@ pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
            closes, so that `workers` are served at once and the others wait",
     placements: &[Placement::Outside],
     lacks: &[
-        Lacks {
-            step: "gather",
-            why: "a job that waits for children in the queue holds the worker that they need, and enough such jobs \
-                  deadlock",
-        },
-        Lacks {
-            step: "hop",
-            why: "a job that waits for a partner in the queue holds the worker that it needs, and enough such jobs \
-                  deadlock",
-        },
+        Lacks { step: "gather", why: DEADLOCK },
+        Lacks { step: "group", why: DEADLOCK },
+        Lacks { step: "hop", why: DEADLOCK },
     ],
     ..About::DEFAULT
 });

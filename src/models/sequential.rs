@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
-    models::{About, Entry, Family, Lacks, Tag, Width},
+    models::{About, Entry, Family, Lacks, NO_FUTURE, Tag, Width},
     perform::Placement,
 };
 
@@ -20,10 +20,10 @@ pub(super) const ENTRY: Entry = Entry::new::<Sequential>(About {
     note: "one job after another on the calling thread; as a server, one connection after another",
     placements: &[Placement::Outside],
     width: Width::One,
-    lacks: &[Lacks {
-        step: "hop",
-        why: "a sequential program has no partner to pass a message to",
-    }],
+    lacks: &[
+        Lacks { step: "hop", why: "a sequential program has no partner to pass a message to" },
+        NO_FUTURE,
+    ],
     ..About::DEFAULT
 });
 

@@ -16,7 +16,7 @@ use smol::{
 };
 
 use super::{About, Driver, Entry, Family};
-use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, volley};
+use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, task_group, volley};
 
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
     name: "smol",
@@ -157,6 +157,18 @@ impl Model for Smol {
             outputs.push(task.await);
         }
         outputs
+    }
+
+    async fn gather_or_cancel<T, F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Vec<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = io::Result<T>> + Send + 'static,
+    {
+        task_group!(width, child, spawn: |child| self.executor.spawn(child))
     }
 }
 

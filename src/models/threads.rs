@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{About, Entry, Task, Width};
+use super::{About, Entry, NO_CANCEL, NO_FUTURE, Task, Width};
 use crate::{
     model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
     perform::Placement,
@@ -19,6 +19,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
     placements: &[Placement::Outside, Placement::Inside],
     width: Width::PerTask,
     task: Task::Thread,
+    lacks: &[NO_FUTURE, NO_CANCEL],
     ..About::DEFAULT
 });
 

@@ -7,12 +7,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Builder,
     sync::{mpsc, oneshot},
-    task,
+    task::{self, JoinSet},
 };
 
 use super::{About, Driver, Entry, Family, Width, rayon::Pool};
 use crate::{
-    model::{Model, Runtime, Settings, Stream, accept_each, listen, volley},
+    model::{Model, Outputs, Runtime, Settings, Stream, accept_each, listen, volley},
     perform::Placement,
 };
 
@@ -98,6 +98,30 @@ impl<const RAYON: bool> Model for Tokio<RAYON> {
             outputs.push(task.await.expect("a job panicked"));
         }
         outputs
+    }
+
+    async fn gather_or_cancel<T, F>(
+        self,
+        width: usize,
+        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Vec<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = io::Result<T>> + Send + 'static,
+    {
+        let mut set = JoinSet::new();
+        for index in 0..width {
+            let child = child(index);
+            set.spawn(async move { (index, child.await) });
+        }
+        let mut outputs = Outputs::of(width);
+        while let Some(ended) = set.join_next().await {
+            if let Err(error) = outputs.put(ended.expect("a job panicked")) {
+                set.shutdown().await;
+                return Err(error);
+            }
+        }
+        Ok(outputs.all())
     }
 }
 

@@ -1,6 +1,12 @@
 //! Batches: many jobs offered to a model at once, timed by a clock that the caller brings.
 
-use std::{convert::Infallible, fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +38,14 @@ impl fmt::Display for Placement {
             Placement::Dealt => "dealt",
         })
     }
+}
+
+/// How many jobs the batch under way has; it has one at a time.
+static JOBS: AtomicU64 = AtomicU64::new(0);
+
+/// How many jobs this process runs at once: the members of a room.
+pub(super) fn jobs_of_the_batch() -> u64 {
+    JOBS.load(Relaxed)
 }
 
 /// What became of a batch.
@@ -77,6 +91,7 @@ struct Started<R>(R);
 
 impl<R: Runtime> Arm for Started<R> {
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch {
+        JOBS.store(count as u64, Relaxed);
         let offer = Offer { runtime: &self.0, jobs, count, placement, clock };
         match jobs.waits() {
             Waits::Nothing => {

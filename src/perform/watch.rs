@@ -5,12 +5,13 @@ use std::{
     cell::Cell,
     sync::{
         OnceLock,
-        atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::tape::Tape;
+use super::{group::Children, tape::Tape};
+use crate::model::Clock;
 
 /// The watch of this process, which runs one cell at a time. While it is off it costs a job two reads of a byte that
 /// nobody writes, and two for each sleep.
@@ -21,6 +22,10 @@ pub struct Watch {
     peak: AtomicU32,
     threads: AtomicU32,
     tape: OnceLock<Tape>,
+    clock: OnceLock<Clock>,
+    groups_failed: AtomicU32,
+    group_ns_max: AtomicU64,
+    children_left: AtomicU32,
 }
 
 const OFF: u8 = 0;
@@ -34,6 +39,17 @@ pub struct Seen {
     pub peak_in_flight: u32,
     /// The distinct threads that began or ended a job.
     pub threads: u32,
+    /// Of groups in which a child failed; `None` where none did.
+    pub groups: Option<Groups>,
+}
+
+/// What became of the groups in which a child failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// From the first failure in a group until the group was over, in nanoseconds: the longest.
+    pub ended_ns_max: u64,
+    /// Children that were still under way when their group was over, all groups together.
+    pub children_left: u32,
 }
 
 /// The one watch.
@@ -44,6 +60,10 @@ pub static WATCH: Watch = Watch {
     peak: AtomicU32::new(0),
     threads: AtomicU32::new(0),
     tape: OnceLock::new(),
+    clock: OnceLock::new(),
+    groups_failed: AtomicU32::new(0),
+    group_ns_max: AtomicU64::new(0),
+    children_left: AtomicU32::new(0),
 };
 
 thread_local! {
@@ -51,10 +71,13 @@ thread_local! {
 }
 
 impl Watch {
-    /// Begins to count, from zero. No job may be under way.
-    pub fn start(&self) {
+    /// Begins to count, from zero, and to read `clock` where groups end. No job may be under way.
+    pub fn start(&self, clock: Clock) {
+        let _ = self.clock.set(clock);
         self.epoch.fetch_add(1, Relaxed);
-        for counter in [&self.in_flight, &self.peak, &self.threads] {
+        self.group_ns_max.store(0, Relaxed);
+        let counters = [&self.in_flight, &self.peak, &self.threads];
+        for counter in counters.into_iter().chain([&self.groups_failed, &self.children_left]) {
             counter.store(0, Relaxed);
         }
         self.mode.store(COUNTING, Relaxed);
@@ -63,7 +86,34 @@ impl Watch {
     /// Stops counting.
     pub fn stop(&self) -> Seen {
         self.mode.store(OFF, Relaxed);
-        Seen { peak_in_flight: self.peak.load(Relaxed), threads: self.threads.load(Relaxed) }
+        let groups = Groups {
+            ended_ns_max: self.group_ns_max.load(Relaxed),
+            children_left: self.children_left.load(Relaxed),
+        };
+        Seen {
+            peak_in_flight: self.peak.load(Relaxed),
+            threads: self.threads.load(Relaxed),
+            groups: (self.groups_failed.load(Relaxed) > 0).then_some(groups),
+        }
+    }
+
+    /// A group begins: what counts its children, in a round that is counted. It stays for as long as the process.
+    pub(super) fn group(&self) -> Option<&'static Children> {
+        (self.mode.load(Relaxed) == COUNTING).then(|| &*Box::leak(Box::default()))
+    }
+
+    /// It is over.
+    pub(super) fn group_over(&self, children: &Children) {
+        let Some(failed) = children.failed() else { return };
+        let took = self.now().saturating_duration_since(failed).as_nanos();
+        self.groups_failed.fetch_add(1, Relaxed);
+        self.group_ns_max.fetch_max(u64::try_from(took).unwrap_or(u64::MAX), Relaxed);
+        self.children_left.fetch_add(children.left(), Relaxed);
+    }
+
+    /// The time, in a round that is counted.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.get().expect("it was started with one")()
     }
 
     /// The tape of this process; the first call makes it.

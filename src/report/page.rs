@@ -11,6 +11,7 @@ mod charts_of;
 mod claims;
 mod comparison;
 mod gates;
+mod groups;
 mod head;
 mod lines;
 mod load;

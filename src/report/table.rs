@@ -237,7 +237,20 @@ pub(super) fn notes(cells: &[&Cell]) -> String {
     if !fewer.is_empty() {
         let _ = writeln!(text, "  in flight at once, at most: {}", fewer.join(", "));
     }
+    let groups: Vec<String> = cells.iter().filter_map(|cell| group_over(cell, several)).collect();
+    if !groups.is_empty() {
+        let _ = writeln!(text, "  groups over after their first failure: {}", groups.join(", "));
+    }
     text
+}
+
+/// "tokio at 10: 1.2ms, 3 children left behind", where a child of a group failed.
+fn group_over(cell: &Cell, several: bool) -> Option<String> {
+    let attest = cell.attest.as_ref()?;
+    let took = long(std::time::Duration::from_nanos(attest.group_ended_ns_max?));
+    let left = attest.children_left.filter(|left| *left > 0);
+    let left = left.map_or_else(String::new, |left| format!(", {left} children left behind"));
+    Some(format!("{} at {}: {took}{left}", series(cell, several), count(cell.scale)))
 }
 
 /// "tokio at 100 000: 31 415", where jobs that could all wait at once did not.

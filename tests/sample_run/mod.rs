@@ -221,5 +221,7 @@ fn attest(in_flight: usize, threads: u32, rss_bytes_added: u64) -> Attest {
         completions: None,
         rss_bytes: Some(6 << 20),
         rss_bytes_max: Some((6 << 20) + rss_bytes_added),
+        group_ended_ns_max: None,
+        children_left: None,
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use paceline::{
-    job::{Jobs, Workload},
+    job::{Addresses, Jobs, Workload},
     measure::{Host, Program, echo::EchoServer, host::Cell},
     models::{self, Entry},
 };
@@ -33,12 +33,7 @@ pub fn workload(text: &str) -> Workload {
     Workload::parse("test.toml", text).unwrap()
 }
 
-pub fn cell(
-    entry: &Entry,
-    workers: Option<usize>,
-    job: &Workload,
-    servers: Vec<SocketAddr>,
-) -> Cell {
+pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addresses) -> Cell {
     Cell {
         model: entry.about.name.into(),
         workers,
@@ -82,7 +77,8 @@ impl Server {
         let mut host = program.host(entry, workers).unwrap();
         // A port that was bound and is free again: nobody listens there.
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let servers = echo.as_ref().map_or(vec![dead], |echo| echo.addresses().to_vec());
+        let nowhere = || Addresses { echo: vec![dead], ..Addresses::default() };
+        let servers = echo.as_ref().map_or_else(nowhere, |echo| echo.addresses().clone());
         let address = host.serve(cell(entry, workers, job, servers), PATIENCE).unwrap();
         assert!(address.ip().is_loopback());
         Server { host, at: At { address, jobs: Jobs::load(job) }, _echo: echo }

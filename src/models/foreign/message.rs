@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::perform::{Placement, Probe, Probed};
+use crate::{
+    job::Addresses,
+    perform::{Placement, Probe, Probed},
+};
 
 /// What an interpreter is asked.
 #[derive(Clone, Debug, Serialize)]
@@ -20,8 +23,9 @@ pub enum Request {
         workers: Option<usize>,
         /// Where batches are offered from.
         placement: Placement,
-        /// Where the echo server listens.
-        servers: Vec<SocketAddr>,
+        /// Where the suite's server listens.
+        #[serde(flatten)]
+        servers: Addresses,
     },
     /// Runs a round that is watched.
     Watch {},
@@ -43,8 +47,9 @@ pub enum Request {
         jobs: serde_json::Value,
         /// How many workers.
         workers: Option<usize>,
-        /// Where the echo server listens.
-        servers: Vec<SocketAddr>,
+        /// Where the suite's server listens.
+        #[serde(flatten)]
+        servers: Addresses,
     },
     /// Stops the model and ends.
     Stop {},
@@ -147,4 +152,10 @@ pub struct Watched {
     pub peak_in_flight: u32,
     /// The distinct threads on which jobs began or ended.
     pub job_threads: u32,
+    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest.
+    #[serde(default)]
+    pub group_ended_ns_max: Option<u64>,
+    /// Children that were still under way when their group was over, all groups together.
+    #[serde(default)]
+    pub children_left: Option<u32>,
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{About, Driver, Entry, Family, Lacks, Width},
+    models::{About, Driver, Entry, Family, Lacks, NO_FUTURE, Width},
     perform::Placement,
 };
 
@@ -18,7 +18,8 @@ static PYTHON: Foreign = Foreign {
 };
 
 /// Modules, each before those that import it. They travel on the command line: no file is written, on any disk.
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 7] = [
+    ("grouping", include_str!("python/grouping.py")),
     ("receipts", include_str!("python/receipts.py")),
     ("blocking", include_str!("python/blocking.py")),
     ("looping", include_str!("python/looping.py")),
@@ -42,23 +43,30 @@ const LOOP: About = About {
     placements: &[Placement::Inside],
     width: Width::One,
     driver: Driver::Readiness,
+    lacks: &[TASKS_ALWAYS],
     ..About::DEFAULT
 };
 
 /// What a model of calls is.
-const CALLS: About =
-    About { placements: &[Placement::Outside], width: Width::Any, driver: Driver::None, ..LOOP };
+const CALLS: About = About {
+    placements: &[Placement::Outside],
+    width: Width::Any,
+    driver: Driver::None,
+    lacks: POOL_LACKS,
+    ..LOOP
+};
 
 const POOL_LACKS: &[Lacks] = &[
-    Lacks {
-        step: "gather",
-        why: "a job that waits for children in the queue holds the worker that they need, and enough such jobs deadlock",
-    },
-    Lacks {
-        step: "hop",
-        why: "a job that waits for a partner in the queue holds the worker that it needs, and enough such jobs deadlock",
-    },
+    Lacks { step: "gather", why: DEADLOCK },
+    Lacks { step: "group", why: DEADLOCK },
+    Lacks { step: "hop", why: DEADLOCK },
 ];
+
+const DEADLOCK: &str = "a job that waits for others in the queue holds the worker that they need, and enough such jobs \
+                        deadlock";
+
+const TASKS_ALWAYS: Lacks =
+    Lacks { step: "gather.future", why: "asyncio.gather makes a task of each of its coroutines" };
 
 pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(About {
     name: "asyncio",
@@ -70,7 +78,7 @@ pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(About {
 
 pub(in crate::models) const UVLOOP: Entry = Entry::out_of_process(About {
     name: "uvloop",
-    note: "asyncio on uvloop's event loop, whose timers are of whole milliseconds",
+    note: "asyncio on uvloop's event loop, whose timers are of whole milliseconds; one that is early is set again",
     available: || PYTHON.available("uvloop"),
     ..LOOP
 });
@@ -88,7 +96,6 @@ pub(in crate::models) const THREADS: Entry = Entry::out_of_process(About {
     note: "a ThreadPoolExecutor of `workers` threads, a submit for each job; as a server, a worker holds a connection \
            until it closes",
     available: || PYTHON.available("python-threads"),
-    lacks: POOL_LACKS,
     ..CALLS
 });
 
@@ -98,7 +105,6 @@ pub(in crate::models) const PROCESSES: Entry = Entry::out_of_process(About {
            server, `workers` forked processes that accept beside each other, each of which holds a connection until it \
            closes",
     available: || PYTHON.available("python-processes"),
-    lacks: POOL_LACKS,
     ..CALLS
 });
 
@@ -107,10 +113,10 @@ pub(in crate::models) const SEQUENTIAL: Entry = Entry::out_of_process(About {
     note: "one job after another on the main thread; as a server, one connection after another",
     available: || PYTHON.available("python-sequential"),
     width: Width::One,
-    lacks: &[Lacks {
-        step: "hop",
-        why: "a sequential program has no partner to pass a message to",
-    }],
+    lacks: &[
+        Lacks { step: "hop", why: "a sequential program has no partner to pass a message to" },
+        NO_FUTURE,
+    ],
     ..CALLS
 });
 

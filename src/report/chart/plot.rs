@@ -292,7 +292,10 @@ impl Frame {
         }
         let name = text(&series.name, 60);
         if points.len() <= MARKED {
-            for (left, top, point) in &points {
+            let marked = |x: f64| {
+                plot.marked.is_none_or(|marked| marked.iter().any(|at| (at - x).abs() < 1e-12))
+            };
+            for (left, top, point) in points.iter().filter(|(.., point)| marked(point.x)) {
                 svg.push_str("<path class=\"m\" d=\"");
                 svg.push_str(marker(series.index));
                 svg.push_str("\" transform=\"translate(");

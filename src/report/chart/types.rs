@@ -19,6 +19,8 @@ pub struct Plot {
     pub ideal: Option<Curve>,
     /// Places on the x axis that mean something.
     pub marks: Vec<Mark>,
+    /// Where lines are marked and say their figures, if not at each of their points.
+    pub marked: Option<&'static [f64]>,
 }
 
 /// An axis.

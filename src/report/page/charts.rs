@@ -110,6 +110,7 @@ pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice)
         bound: (!bound.is_empty()).then(|| Curve { name: "bound".into(), points: bound }),
         ideal: None,
         marks: crossings(advice),
+        marked: None,
     }
 }
 
@@ -207,6 +208,9 @@ const SHARES: [f64; 22] = [
     0.995, 0.998, 0.999, 0.9995, 0.9998,
 ];
 
+/// Where its lines are marked, and say their figures: a mark at each place read would be most of the page.
+const MARKED: [f64; 7] = [0.5, 0.9, 0.99, 0.999, 0.999_9, 0.999_99, 0.999_999];
+
 /// Latency by percentile.
 pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
     let series = |(line, latency): &(&Line, &Distribution)| {
@@ -235,6 +239,7 @@ pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
         x: axis("percent of jobs that are no slower", Scale::Percentile, Unit::Share),
         y: axis("latency", Scale::Log, Unit::Nanoseconds),
         series: all.iter().map(series).collect(),
+        marked: Some(&MARKED),
         ..Plot::default()
     }
 }

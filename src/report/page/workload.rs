@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    charts,
+    charts, groups,
     lines::{Line, OWN, lines as lines_of, scales, widest as widest_of},
     load,
     overview::{bytes, nanoseconds},
@@ -60,7 +60,8 @@ impl Section {
         for figure in &mut figures {
             figure.id = format!("{id}-{}", figure.kind);
         }
-        let tables = [scaling::table(workload, &lines), crossings(advice)];
+        let tables =
+            [scaling::table(workload, &lines), groups::table(workload, &lines), crossings(advice)];
         Section {
             about: about.map_or_else(String::new, |about| crate::report::gate::cut(&about, 400)),
             definition: source.map(super::definition).unwrap_or_default(),

@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -74,26 +75,51 @@ const (
 	hops
 	yields
 	gathers
+	groups
+	says
+	hears
+	fails
 )
 
 // The acts' names in a job's definition.
 var acts = map[string]act{
 	"sleep_ns": sleeps, "block_ns": blocks, "compute": computes, "offload": offloads, "connect": connects,
-	"exchange": exchanges, "hop": hops, "yield": yields, "gather": gathers,
+	"exchange": exchanges, "hop": hops, "yield": yields, "gather": gathers, "group": groups, "say": says,
+	"hear": hears, "fail": fails,
 }
 
 type step struct {
-	act   act
-	count uint64
-	bytes int
-	of    []step
+	act     act
+	count   uint64
+	bytes   int
+	of      []step
+	nth     int
+	other   []step
+	cancels bool
+	to      server
 }
 
-// Where the echo server listens.
-var servers []string
+// What the suite's server is to a connection.
+type server int
 
-// Does steps for a job, or a child, whose receipt has yet to do anything.
-func perform(steps []step, done receipt) (receipt, error) {
+const (
+	echo server = iota
+	slow
+	rooms
+)
+
+// Where it listens; and how many members a room has.
+var (
+	servers [3][]string
+	members uint64
+)
+
+// What a fail step returns: it was told to, unlike every other error.
+var errMeant = errors.New("it was told to fail")
+
+// Does steps for a job, or a child, whose receipt has yet to do anything. Within a group that cancels, ctx tells it to
+// end; it is nil elsewhere.
+func perform(ctx context.Context, steps []step, done receipt) (receipt, error) {
 	var connection net.Conn
 	defer func() {
 		if connection != nil {
@@ -104,7 +130,9 @@ func perform(steps []step, done receipt) (receipt, error) {
 		step := &steps[at]
 		switch step.act {
 		case sleeps:
-			sleep(time.Duration(step.count))
+			if err := sleep(ctx, time.Duration(step.count)); err != nil {
+				return done, err
+			}
 			done.units++
 		case blocks:
 			if err := block(step.count); err != nil {
@@ -117,6 +145,9 @@ func perform(steps []step, done receipt) (receipt, error) {
 		case yields:
 			for time := uint64(0); time < step.count; time++ {
 				runtime.Gosched()
+				if ctx != nil && ctx.Err() != nil {
+					return done, ctx.Err()
+				}
 			}
 			done.units += step.count
 		case connects:
@@ -124,12 +155,14 @@ func perform(steps []step, done receipt) (receipt, error) {
 				connection.Close()
 			}
 			var err error
-			// TCP_NODELAY is set by default.
-			connection, err = net.Dial("tcp", servers[done.checksum%uint64(len(servers))])
-			if err != nil {
+			if connection, err = connect(ctx, step, done.checksum); err != nil {
 				return done, err
 			}
 			done.units++
+		case says, hears:
+			if err := talk(connection, step, &done); err != nil {
+				return done, err
+			}
 		case exchanges:
 			if connection == nil {
 				return done, errors.New("there is no connection to exchange on")
@@ -142,33 +175,114 @@ func perform(steps []step, done receipt) (receipt, error) {
 			done.units += step.count
 		case offloads:
 			// Inline: the scheduler takes other goroutines off a thread that blocks, and preempts what computes long.
-			child, err := perform(step.of, done.child(0))
+			child, err := perform(ctx, step.of, done.child(0))
 			if err != nil {
 				return done, err
 			}
 			done.join(child)
 		case gathers:
-			children, err := gather(int(step.count), step.of, done)
-			if err != nil {
-				return done, err
+			children, failures := gather(ctx, int(step.count), step.of, done)
+			for _, err := range failures {
+				if err != nil {
+					return done, err
+				}
 			}
 			for _, child := range children {
 				done.join(child)
 			}
+		case groups:
+			if err := group(ctx, step, &done); err != nil {
+				return done, err
+			}
+		case fails:
+			return done, errMeant
 		}
 	}
 	return done, nil
 }
 
-func sleep(duration time.Duration) {
+func sleep(ctx context.Context, duration time.Duration) error {
 	tape := noting
 	if tape == nil {
-		time.Sleep(duration)
-		return
+		return sleepUnless(ctx, duration)
 	}
 	begin := time.Now()
-	time.Sleep(duration)
-	tape.late(time.Since(begin) - duration)
+	err := sleepUnless(ctx, duration)
+	if err == nil {
+		tape.late(time.Since(begin) - duration)
+	}
+	return err
+}
+
+func sleepUnless(ctx context.Context, duration time.Duration) error {
+	if ctx == nil {
+		time.Sleep(duration)
+		return nil
+	}
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func connect(ctx context.Context, step *step, checksum uint64) (net.Conn, error) {
+	addresses := servers[step.to]
+	address := addresses[checksum%uint64(len(addresses))]
+	var connection net.Conn
+	var err error
+	// TCP_NODELAY is set by default.
+	if ctx == nil {
+		connection, err = net.Dial("tcp", address)
+	} else if connection, err = new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
+		// What waits on it ends with the group, as this goroutine does.
+		go func(connection net.Conn) {
+			<-ctx.Done()
+			connection.SetDeadline(time.Unix(1, 0))
+		}(connection)
+	}
+	if err != nil || step.to == echo {
+		return connection, err
+	}
+	word := binary.LittleEndian.AppendUint64(nil, step.count)
+	if step.to == rooms {
+		binary.LittleEndian.PutUint64(word, members)
+	}
+	if _, err = connection.Write(word); err == nil && step.to == rooms {
+		// Comes once all are there.
+		_, err = io.ReadFull(connection, word)
+	}
+	if err != nil {
+		connection.Close()
+		return nil, err
+	}
+	return connection, nil
+}
+
+// Says messages in a room, each once the last was heard, or hears them.
+func talk(connection net.Conn, step *step, done *receipt) error {
+	wanted, heard := bytes.Repeat([]byte{0xA5}, step.bytes), make([]byte, step.bytes)
+	message := uint64(0)
+	for time := uint64(0); time < step.count; time++ {
+		message = mix(message)
+		binary.LittleEndian.PutUint64(wanted, message)
+		if step.act == says {
+			if _, err := connection.Write(wanted); err != nil {
+				return err
+			}
+		}
+		if _, err := io.ReadFull(connection, heard); err != nil {
+			return err
+		}
+		if !bytes.Equal(heard, wanted) {
+			return errors.New("another message was heard in the room than was said")
+		}
+		done.join(receipt{1, message})
+	}
+	return nil
 }
 
 // Holds the thread: time.Sleep would give it to another goroutine.
@@ -219,23 +333,79 @@ func hop(times, message uint64) uint64 {
 	return message
 }
 
-func gather(width int, steps []step, parent receipt) ([]receipt, error) {
+func gather(ctx context.Context, width int, steps []step, parent receipt) ([]receipt, []error) {
 	children, failures := make([]receipt, width), make([]error, width)
 	var all sync.WaitGroup
 	all.Add(width)
 	for index := 0; index < width; index++ {
 		go func(index int) {
-			children[index], failures[index] = perform(steps, parent.child(index))
+			children[index], failures[index] = perform(ctx, steps, parent.child(index))
 			all.Done()
 		}(index)
 	}
 	all.Wait()
+	return children, failures
+}
+
+// Does the children of a group: what their receipts, or their failure, make of the parent's. Outer ends all of it.
+func group(outer context.Context, step *step, done *receipt) error {
+	ctx, end := outer, func() {}
+	if step.cancels {
+		if outer == nil {
+			outer = context.Background()
+		}
+		ctx, end = context.WithCancel(outer)
+	}
+	defer end()
+	width, parent := int(step.count), *done
+	children, failures := make([]receipt, width), make([]error, width)
+	var watched *childrenSeen
+	if watching != nil {
+		watched = &childrenSeen{}
+	}
+	var first error
+	var once sync.Once
+	var all sync.WaitGroup
+	all.Add(width)
+	for index := 0; index < width; index++ {
+		go func(index int) {
+			defer all.Done()
+			watched.begin()
+			defer watched.end()
+			steps := step.of
+			if step.nth > 0 && index%step.nth == 0 {
+				steps = step.other
+			}
+			var err error
+			if children[index], err = perform(ctx, steps, parent.child(index)); err == nil {
+				return
+			}
+			failures[index] = err
+			once.Do(func() {
+				first = err
+				watched.fail()
+				end()
+			})
+		}(index)
+	}
+	all.Wait()
+	watched.over()
+	if step.cancels && first != nil && !errors.Is(first, errMeant) {
+		return first
+	}
 	for _, err := range failures {
-		if err != nil {
-			return nil, err
+		if !step.cancels && err != nil && !errors.Is(err, errMeant) {
+			return err
 		}
 	}
-	return children, nil
+	if first != nil {
+		done.join(receipt{1, uint64(width)})
+		return nil
+	}
+	for _, child := range children {
+		done.join(child)
+	}
+	return nil
 }
 
 // ---- Definitions ----
@@ -263,7 +433,25 @@ func readStep(name string, of json.RawMessage) (step, error) {
 	var err error
 	switch act {
 	case connects:
-	case exchanges:
+		var told string
+		if json.Unmarshal(of, &told) == nil {
+			switch told {
+			case "echo":
+				read.to = echo
+			case "room":
+				read.to = rooms
+			default:
+				err = fmt.Errorf("this interpreter knows no server `%s`", told)
+			}
+			break
+		}
+		var later struct {
+			Slow uint64 `json:"slow_ns"`
+		}
+		err = strictly(name, of, &later)
+		read.to, read.count = slow, later.Slow
+	case fails:
+	case exchanges, says, hears:
 		var told struct {
 			Bytes int    `json:"bytes"`
 			Times uint64 `json:"times"`
@@ -284,6 +472,21 @@ func readStep(name string, of json.RawMessage) (step, error) {
 			read.count = told.Width
 			read.of, err = readSteps(told.Of)
 		}
+	case groups:
+		var told struct {
+			Width   uint64                       `json:"width"`
+			Of      []map[string]json.RawMessage `json:"of"`
+			Every   *every                       `json:"every"`
+			Cancels bool                         `json:"cancels"`
+		}
+		if err = strictly(name, of, &told); err != nil {
+			break
+		}
+		read.count, read.cancels = told.Width, told.Cancels
+		if read.of, err = readSteps(told.Of); err == nil && told.Every != nil {
+			read.nth = told.Every.Nth
+			read.other, err = readSteps(told.Every.Job)
+		}
 	default:
 		err = strictly(name, of, &read.count)
 	}
@@ -300,18 +503,23 @@ func strictly(name string, text json.RawMessage, into any) error {
 	return nil
 }
 
+// Other steps for jobs, or children, 0, nth, 2 nth, …
+type every struct {
+	Nth int                          `json:"nth"`
+	Job []map[string]json.RawMessage `json:"job"`
+}
+
 // What requests tell of jobs. Fields that are not known here are ignored.
 type told struct {
 	Jobs struct {
 		Usual []map[string]json.RawMessage `json:"usual"`
-		Every *struct {
-			Nth int                          `json:"nth"`
-			Job []map[string]json.RawMessage `json:"job"`
-		} `json:"every"`
+		Every *every                       `json:"every"`
 	} `json:"jobs"`
 	Scale   int      `json:"scale"`
 	Workers int      `json:"workers"`
 	Servers []string `json:"servers"`
+	Slow    []string `json:"slow"`
+	Rooms   []string `json:"rooms"`
 }
 
 // What is prepared.
@@ -330,14 +538,15 @@ func (cell *cell) steps(index int) []step {
 
 // Does job index.
 func (cell *cell) job(index int) (receipt, error) {
-	return perform(cell.steps(index), receipt{}.child(index))
+	return perform(nil, cell.steps(index), receipt{}.child(index))
 }
 
 func readCell(told told) (*cell, error) {
 	if told.Workers > 0 {
 		runtime.GOMAXPROCS(told.Workers)
 	}
-	servers = told.Servers
+	servers = [3][]string{told.Servers, told.Slow, told.Rooms}
+	members = uint64(told.Scale)
 	read := cell{scale: told.Scale}
 	var err error
 	if read.usual, err = readSteps(told.Jobs.Usual); err != nil {
@@ -362,6 +571,8 @@ func countSleeps(steps []step) float64 {
 			count++
 		case gathers:
 			count += float64(step.count) * countSleeps(step.of)
+		case groups:
+			count += float64(step.count) * math.Max(countSleeps(step.of), countSleeps(step.other))
 		}
 	}
 	return count
@@ -378,6 +589,45 @@ var (
 type watch struct {
 	inFlight, peak atomic.Int64
 	threads        sync.Map
+	mutex          sync.Mutex
+	// Of groups in which a child failed: from the first failure until the group was over, and children that were left.
+	over []time.Duration
+	left int64
+}
+
+// The children of a group in a round that is watched, counted; nil in others.
+type childrenSeen struct {
+	begun, gone atomic.Int64
+	failed      time.Time
+}
+
+func (seen *childrenSeen) begin() {
+	if seen != nil {
+		seen.begun.Add(1)
+	}
+}
+
+func (seen *childrenSeen) end() {
+	if seen != nil {
+		seen.gone.Add(1)
+	}
+}
+
+func (seen *childrenSeen) fail() {
+	if seen != nil {
+		seen.failed = time.Now()
+	}
+}
+
+func (seen *childrenSeen) over() {
+	if seen == nil || seen.failed.IsZero() {
+		return
+	}
+	took := time.Since(seen.failed)
+	watching.mutex.Lock()
+	defer watching.mutex.Unlock()
+	watching.over = append(watching.over, took)
+	watching.left += seen.begun.Load() - seen.gone.Load()
 }
 
 func (watch *watch) begun() {
@@ -421,6 +671,8 @@ type round struct {
 	Lost     int64   `json:"sleeps_lost,omitempty"`
 	Peak     int64   `json:"peak_in_flight,omitempty"`
 	Threads  int     `json:"job_threads,omitempty"`
+	Ended    *int64  `json:"group_ended_ns_max,omitempty"`
+	Left     *int64  `json:"children_left,omitempty"`
 }
 
 // A job that failed.
@@ -472,6 +724,11 @@ func runWatched(cell *cell) (round, error) {
 		done.Threads++
 		return true
 	})
+	for _, took := range watching.over {
+		if ns := took.Nanoseconds(); done.Ended == nil || ns > *done.Ended {
+			done.Ended, done.Left = &ns, &watching.left
+		}
+	}
 	return done, err
 }
 
@@ -605,11 +862,14 @@ func hello() {
 		best += 1e-9
 	}
 	say("hello", map[string]any{
-		"protocol":   1,
-		"model":      os.Args[len(os.Args)-1],
-		"language":   "Go",
-		"version":    strings.TrimPrefix(runtime.Version(), "go"),
-		"steps":      []string{"sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"},
+		"protocol": 1,
+		"model":    os.Args[len(os.Args)-1],
+		"language": "Go",
+		"version":  strings.TrimPrefix(runtime.Version(), "go"),
+		"steps": []string{
+			"sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear",
+			"hop", "yield", "gather", "group", "group.cancel", "fail",
+		},
 		"compute_ns": best,
 		"parallel":   true,
 		"probes":     []string{"inert", "created"},

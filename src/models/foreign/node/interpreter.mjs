@@ -3,16 +3,21 @@
 // A job is an async function; all of a round are called, then awaited by Promise.all. Numbers of 64 bits are pairs of
 // 32-bit integers, for the same with BigInt takes many times as long.
 
+import { setMaxListeners } from "node:events";
 import fs from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import readline from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import util from "node:util";
 import { Worker } from "node:worker_threads";
 
 const OLDEST = 18;
 const MODEL = process.argv[process.argv.length - 1];
-const STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"];
+const STEPS = [
+    "sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear", "hop",
+    "yield", "gather", "group", "group.cancel", "fail",
+];
 /** Sleeps of a round whose lateness is kept. */
 const ROOM = 4_000_000;
 
@@ -82,6 +87,11 @@ class Receipt {
         this.low = mixed.low;
     }
 
+    /** Adds a group of so many children that failed. */
+    contain(width) {
+        this.join(1, 0, width);
+    }
+
     /** The remainder of the checksum, an unsigned number of 64 bits. */
     modulo(count) {
         return (((this.high >>> 0) % count) * (0x100000000 % count) + ((this.low >>> 0) % count)) % count;
@@ -99,17 +109,25 @@ class Receipt {
 let watch = null;
 let tape = null;
 
-let servers = [];
+/** Where the suite's server listens, by what it is to a connection; and how many members a room has. */
+let servers = {};
+let members = 0;
 
-/** Does `steps` for a job, or a child, whose receipt has yet to do anything. */
-async function perform(steps, receipt) {
+/** What a `fail` step throws: it was told to, unlike every other error. */
+class Meant extends Error {}
+
+/**
+ * Does `steps` for a job, or a child, whose receipt has yet to do anything. Within a group that cancels, `signal` tells
+ * it to end.
+ */
+async function perform(steps, receipt, signal = null) {
     let connection = null;
     try {
         for (let at = 0; at < steps.length; at++) {
             const step = steps[at];
             switch (step.does) {
                 case "sleep_ns":
-                    await sleep(step.ms);
+                    await sleep(step.ms, signal);
                     receipt.units += 1;
                     break;
                 case "compute":
@@ -123,17 +141,25 @@ async function perform(steps, receipt) {
                 case "yield":
                     for (let time = 0; time < step.count; time++) {
                         await new Promise(setImmediate);
+                        signal?.throwIfAborted();
                     }
                     receipt.units += step.count;
                     break;
                 case "connect":
                     connection?.close();
-                    connection = new Connection(servers[receipt.modulo(servers.length)]);
+                    connection = new Connection(servers[step.to][receipt.modulo(servers[step.to].length)], signal);
                     await connection.opened();
+                    if (step.to !== "servers") {
+                        await connection.greet(step);
+                    }
                     receipt.units += 1;
                     break;
                 case "exchange":
                     await connection.exchange(step.bytes, step.count, receipt);
+                    break;
+                case "say":
+                case "hear":
+                    await connection.talk(step, receipt);
                     break;
                 case "hop":
                     await hop(step.count, receipt);
@@ -146,13 +172,18 @@ async function perform(steps, receipt) {
                 case "gather": {
                     const children = new Array(step.count);
                     for (let index = 0; index < step.count; index++) {
-                        children[index] = perform(step.of, receipt.child(index));
+                        children[index] = perform(step.of, receipt.child(index), signal);
                     }
                     for (const child of await Promise.all(children)) {
                         receipt.join(child.units, child.high, child.low);
                     }
                     break;
                 }
+                case "group":
+                    await group(step, receipt, signal);
+                    break;
+                case "fail":
+                    throw new Meant("it was told to fail");
             }
         }
     } finally {
@@ -161,15 +192,71 @@ async function perform(steps, receipt) {
     return receipt;
 }
 
-/** Waits for `ms` milliseconds at least. `setTimeout` counts in whole ones and may be up to one early. */
-async function sleep(ms) {
+/**
+ * Waits for `ms` milliseconds at least, unless `signal` tells it to end before. `setTimeout` counts in whole ones and may be
+ * up to one early.
+ */
+async function sleep(ms, signal = null) {
     const start = performance.now();
     let left = ms;
     do {
-        await new Promise((resolve) => setTimeout(resolve, left));
+        await (signal ? delay(left, undefined, { signal }) : new Promise((resolve) => setTimeout(resolve, left)));
         left = ms - (performance.now() - start);
     } while (left > 0);
     tape?.late(-left);
+}
+
+/** The children of a group: what their receipts, or their failure, make of the parent's. `outer` ends all of it. */
+async function group(step, receipt, outer) {
+    const controller = new AbortController();
+    setMaxListeners(0, controller.signal);
+    const end = () => controller.abort();
+    outer?.addEventListener("abort", end, { once: true });
+    const children = new Array(step.count);
+    const watched = watch && { begun: 0, gone: 0, failed: null };
+    let first = null;
+    for (let index = 0; index < step.count; index++) {
+        const of = step.nth > 0 && index % step.nth === 0 ? step.other : step.of;
+        const child = perform(of, receipt.child(index), controller.signal);
+        children[index] = (watched ? counted(child, watched) : child).catch((error) => {
+            first ??= error;
+            if (step.cancels) {
+                end();
+            }
+            throw error;
+        });
+    }
+    const ended = await Promise.allSettled(children);
+    outer?.removeEventListener("abort", end);
+    if (watched && watched.failed !== null) {
+        watch.groups.push({ ns: nanoseconds(performance.now() - watched.failed), left: watched.begun - watched.gone });
+    }
+    outer?.throwIfAborted();
+    const unmeant = step.cancels
+        ? first !== null && !(first instanceof Meant) && { reason: first }
+        : ended.find((one) => one.status === "rejected" && !(one.reason instanceof Meant));
+    if (unmeant) {
+        throw unmeant.reason;
+    }
+    if (first !== null) {
+        receipt.contain(step.count);
+        return;
+    }
+    for (const { value } of ended) {
+        receipt.join(value.units, value.high, value.low);
+    }
+}
+
+async function counted(child, watched) {
+    watched.begun += 1;
+    try {
+        return await child;
+    } catch (error) {
+        watched.failed ??= performance.now();
+        throw error;
+    } finally {
+        watched.gone += 1;
+    }
 }
 
 /** Holds the thread. */
@@ -179,7 +266,7 @@ function block(ms) {
 
 /** A connection to the echo server: one message at a time is on its way. */
 class Connection {
-    constructor({ host, port }) {
+    constructor({ host, port }, signal) {
         this.error = null;
         this.wake = null;
         this.fail = null;
@@ -188,7 +275,35 @@ class Connection {
         this.socket = net.connect({ host, port, noDelay: true });
         this.socket.on("data", (chunk) => this.take(chunk));
         this.socket.on("error", (error) => this.end(error));
-        this.socket.on("end", () => this.end(new Error("the echo server closed the connection")));
+        this.socket.on("end", () => this.end(new Error("the server closed the connection")));
+        this.signal = signal;
+        if (signal) {
+            this.aborted = () => this.end(signal.reason);
+            signal.addEventListener("abort", this.aborted, { once: true });
+        }
+    }
+
+    /** Says what is asked of the server, as a number of 8 bytes, and waits in a room until all are there. */
+    async greet({ to, ns }) {
+        const word = Buffer.alloc(8);
+        word.writeBigUInt64LE(BigInt(to === "rooms" ? members : ns));
+        await (to === "rooms" ? this.trip(word) : this.socket.write(word));
+    }
+
+    /** Says messages in a room, each once the last was heard, or hears them. */
+    async talk({ does, bytes, count }, receipt) {
+        const wanted = Buffer.alloc(bytes, 0xa5);
+        const message = new Receipt(0, 0);
+        for (let time = 0; time < count; time++) {
+            message.mix(1);
+            wanted.writeInt32LE(message.low, 0);
+            wanted.writeInt32LE(message.high, 4);
+            const heard = await this.trip(does === "say" ? wanted : null, bytes);
+            if (!heard.equals(wanted)) {
+                throw new Error("another message was heard in the room than was said");
+            }
+            receipt.join(1, message.high, message.low);
+        }
     }
 
     opened() {
@@ -211,20 +326,24 @@ class Connection {
         }
     }
 
-    /** Sends a message, and returns as many bytes. */
-    async trip(message) {
-        if (this.error) {
-            throw this.error;
+    /** Sends a message, if there is one, and returns as many bytes. More of them stay for the next time. */
+    async trip(message, length = message.length) {
+        this.missing += length;
+        if (message !== null || this.missing > 0) {
+            if (this.error) {
+                throw this.error;
+            }
+            await new Promise((resolve, reject) => {
+                this.wake = resolve;
+                this.fail = reject;
+                if (message !== null) {
+                    this.socket.write(message);
+                }
+            });
         }
-        this.missing = message.length;
-        await new Promise((resolve, reject) => {
-            this.wake = resolve;
-            this.fail = reject;
-            this.socket.write(message);
-        });
-        const chunks = this.chunks;
-        this.chunks = [];
-        return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+        const came = this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks);
+        this.chunks = came.length > length ? [came.subarray(length)] : [];
+        return came.length > length ? came.subarray(0, length) : came;
     }
 
     async exchange(bytes, times, receipt) {
@@ -244,6 +363,7 @@ class Connection {
     }
 
     close() {
+        this.signal?.removeEventListener("abort", this.aborted);
         this.socket.destroy();
     }
 }
@@ -375,7 +495,7 @@ function readSteps(list) {
     return list.map((step) => {
         const [does] = Object.keys(step);
         const of = step[does];
-        const read = { does, count: 0, bytes: 0, ms: 0, of: null };
+        const read = { does, count: 0, bytes: 0, ms: 0, ns: 0, to: null, of: null, nth: 0, other: null, cancels: false };
         const known = (...keys) => {
             const unknown = Object.keys(of).find((key) => !keys.includes(key));
             if (unknown !== undefined) {
@@ -391,8 +511,14 @@ function readSteps(list) {
             case "yield":
                 return { ...read, count: of };
             case "connect":
-                return read;
+                if (of === "echo" || of === "room") {
+                    return { ...read, to: of === "echo" ? "servers" : "rooms" };
+                }
+                known("slow_ns");
+                return { ...read, to: "slow", ns: of.slow_ns };
             case "exchange":
+            case "say":
+            case "hear":
                 known("bytes", "times");
                 return { ...read, count: of.times, bytes: of.bytes };
             case "offload":
@@ -400,20 +526,33 @@ function readSteps(list) {
             case "gather":
                 known("width", "of");
                 return { ...read, count: of.width, of: readSteps(of.of) };
+            case "group": {
+                known("width", "of", "every", "cancels");
+                const { nth, job } = of.every ?? { nth: 0, job: [] };
+                const other = readSteps(job);
+                return { ...read, count: of.width, of: readSteps(of.of), nth, other, cancels: of.cancels };
+            }
+            case "fail":
+                return read;
             default:
                 throw new Refused(`this interpreter knows no step \`${does}\``);
         }
     });
 }
 
-const offloads = (steps) => steps.some((step) => step.does === "offload" || (step.of && offloads(step.of)));
+const offloads = (steps) =>
+    steps?.some((step) => step.does === "offload" || offloads(step.of) || offloads(step.other)) ?? false;
 
 /** What is prepared: for each index, the steps of its job. */
 async function readCell(cell) {
-    servers = cell.servers.map((address) => {
+    const place = (address) => {
         const colon = address.lastIndexOf(":");
         return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
-    });
+    };
+    for (const sort of ["servers", "slow", "rooms"]) {
+        servers[sort] = (cell[sort] ?? []).map(place);
+    }
+    members = cell.scale;
     const usual = readSteps(cell.jobs.usual);
     const { nth, job } = cell.jobs.every ?? { nth: 0, job: [] };
     const other = readSteps(job);
@@ -667,9 +806,13 @@ async function answer(request) {
             }
             break;
         case "watch": {
-            watch = { inFlight: 0, peak: 0 };
+            watch = { inFlight: 0, peak: 0, groups: [] };
             const done = await round(cell, watched);
             // Jobs run on the thread of the event loop, whatever they offload.
+            if (watch.groups.length > 0) {
+                done.group_ended_ns_max = Math.max(...watch.groups.map(({ ns }) => ns));
+                done.children_left = watch.groups.reduce((sum, { left }) => sum + left, 0);
+            }
             say({ watched: { ...done, peak_in_flight: watch.peak, job_threads: 1 } });
             break;
         }

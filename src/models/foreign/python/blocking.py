@@ -6,9 +6,10 @@ import threading
 import time
 from time import perf_counter_ns
 
+from grouping import UNWATCHED, Children, Meant, contained
 from receipts import (
-    BLOCK, COMPUTE, CONNECT, EXCHANGE, GATHER, OFFLOAD, SLEEP, YIELD,
-    child_seed, compute, join, mix,
+    BLOCK, COMPUTE, CONNECT, EXCHANGE, FAIL, GATHER, GROUP, HEAR, OFFLOAD, SAY, SLEEP, YIELD,
+    child_seed, compute, contain, heard, join, mix, said,
 )
 
 
@@ -49,9 +50,11 @@ def perform(steps, seed, servers, lateness=None):
             elif code == CONNECT:
                 if stream is not None:
                     stream.close()
-                stream = socket.create_connection(servers[checksum % len(servers)])
-                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                stream = connect(servers, argument, checksum)
                 units += 1
+            elif code == SAY or code == HEAR:
+                checksum = talk(stream, argument, code == SAY, checksum)
+                units += argument[1]
             elif code == BLOCK:
                 time.sleep(argument)
                 units += 1
@@ -70,6 +73,11 @@ def perform(steps, seed, servers, lateness=None):
                 ]
                 more, checksum = join(checksum, children)
                 units += more
+            elif code == GROUP:
+                more, checksum = group(argument, checksum, servers, lateness)
+                units += more
+            elif code == FAIL:
+                raise Meant
             else:
                 raise ValueError("a job that waits for a partner would hold the thread that it needs")
     finally:
@@ -78,17 +86,64 @@ def perform(steps, seed, servers, lateness=None):
     return units, checksum
 
 
+def group(group, checksum, servers, lateness):
+    """The children of a group, one after another: what their receipts, or their failure, make of the parent's."""
+    watched = UNWATCHED if lateness is None else Children()
+    children, errors = [], []
+    for index in range(group.width):
+        try:
+            with watched:
+                child = perform(group.steps(index), child_seed(checksum, index), servers, lateness)
+            children.append(child)
+        except Exception as error:
+            errors.append(error)
+            if group.cancels:
+                break
+    watched.over()
+    return (1, contain(checksum, group.width)) if contained(errors) else join(checksum, children)
+
+
+def connect(servers, to, checksum):
+    address, word = servers.of(to, checksum)
+    stream = socket.create_connection(address)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if word is not None:
+        stream.sendall(word)
+        if to[0] == "rooms":
+            # Comes once all are there.
+            receive(stream, bytearray(8))
+    return stream
+
+
+def receive(stream, into):
+    view, missing = memoryview(into), len(into)
+    while missing:
+        count = stream.recv_into(view[len(into) - missing :])
+        if count == 0:
+            raise ConnectionError("the server closed the connection")
+        missing -= count
+
+
+def talk(stream, argument, says, checksum):
+    size, times, filling = argument
+    buffer = bytearray(size)
+    for message in said(times):
+        wanted = message.to_bytes(8, "little") + filling
+        if says:
+            stream.sendall(wanted)
+        receive(stream, buffer)
+        if buffer != wanted:
+            raise OSError("another message was heard in the room than was said")
+        checksum = heard(checksum, message)
+    return checksum
+
+
 def exchange(stream, argument, checksum):
     size, times, filling = argument
     reply = bytearray(size)
     for _ in range(times):
         stream.sendall(checksum.to_bytes(8, "little") + filling)
-        view, missing = memoryview(reply), size
-        while missing:
-            count = stream.recv_into(view[size - missing :])
-            if count == 0:
-                raise ConnectionError("the echo server closed the connection")
-            missing -= count
+        receive(stream, reply)
         if reply[8:] != filling:
             raise OSError("the echo server returned other bytes than it was sent")
         checksum = mix(int.from_bytes(reply[:8], "little"))

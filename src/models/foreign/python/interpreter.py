@@ -11,15 +11,18 @@ import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import blocking
+import grouping
 import probing
 import serving
-from looping import Looping
-from receipts import Jobs, compute_ns, join
+from looping import Looping, sleep_at_least
+from receipts import Jobs, Servers, compute_ns, join
 from time import perf_counter_ns
 
-LOOP_STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "hop", "yield", "gather"]
-POOL_STEPS = ["sleep", "block", "compute", "offload", "connect", "exchange", "yield"]
-CALLER_STEPS = [*POOL_STEPS, "gather"]
+POOL_STEPS = [
+    "sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear", "yield",
+]
+CALLER_STEPS = [*POOL_STEPS, "gather", "group", "group.cancel", "fail"]
+LOOP_STEPS = [*CALLER_STEPS, "hop"]
 CALL_PROBES = ["inert", "created"]
 LATENESS = 4_000_000
 
@@ -51,7 +54,9 @@ class Loop:
             self.pool = process_pool(workers)
         if self.runner is None:
             self.runner = asyncio.Runner(loop_factory=self.new_loop)
-        self.looping = Looping(jobs, servers, self.pool)
+        # libuv counts in whole milliseconds.
+        sleep = sleep_at_least if self.new_loop else asyncio.sleep
+        self.looping = Looping(jobs, servers, self.pool, sleep)
 
     def batch(self, scale, noted):
         return self.runner.run(self.looping.batch(scale, noted))
@@ -220,11 +225,13 @@ class Interpreter:
                 for _ in range(fields["count"]):
                     self.say("round", **self.round(fields["times"])[0])
             case "watch":
+                grouping.seen()
                 round, outputs = self.round(True)
                 for times in ("latency_ns", "service_ns", "lateness_ns", "sleeps_lost"):
                     del round[times]
                 threads = len({output[4] for output in outputs})
-                self.say("watched", **round, peak_in_flight=peak(outputs), job_threads=threads)
+                seen = grouping.seen()
+                self.say("watched", **round, peak_in_flight=peak(outputs), job_threads=threads, **seen)
             case "probe":
                 self.say("probed", **self.model.probe(fields["what"]))
             case "serve":
@@ -239,8 +246,7 @@ class Interpreter:
         return True
 
     def prepare(self, fields):
-        servers = [(host, int(port)) for host, port in (one.rsplit(":", 1) for one in fields["servers"])]
-        self.model.prepare(Jobs(fields["jobs"]), servers, fields["workers"])
+        self.model.prepare(Jobs(fields["jobs"]), Servers(fields), fields["workers"])
 
     def round(self, noted):
         if self.scale is None:

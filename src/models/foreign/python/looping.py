@@ -7,17 +7,18 @@ import time
 from time import perf_counter_ns
 
 from blocking import plain
+from grouping import UNWATCHED, Children, Meant, contained
 from receipts import (
-    BLOCK, COMPUTE, CONNECT, EXCHANGE, GATHER, HOP, OFFLOAD, SLEEP, YIELD,
-    child_seed, compute, join, mix,
+    BLOCK, COMPUTE, CONNECT, EXCHANGE, FAIL, GATHER, GROUP, HEAR, HOP, OFFLOAD, SAY, SLEEP, YIELD,
+    child_seed, compute, contain, heard, join, mix, said,
 )
 
 
 class Looping:
     """Jobs of one cell. What is offloaded goes to `pool`, or to a thread where there is none."""
 
-    def __init__(self, jobs, servers, pool):
-        self.jobs, self.servers, self.pool = jobs, servers, pool
+    def __init__(self, jobs, servers, pool, sleep):
+        self.jobs, self.servers, self.pool, self.sleep = jobs, servers, pool, sleep
 
     async def perform(self, steps, seed, lateness=None):
         """A job, or a child: its units and its checksum. Notes how late sleeps end where there is a list for it."""
@@ -27,10 +28,10 @@ class Looping:
             for code, argument in steps:
                 if code == SLEEP:
                     if lateness is None:
-                        await asyncio.sleep(argument)
+                        await self.sleep(argument)
                     else:
                         begun = perf_counter_ns()
-                        await asyncio.sleep(argument)
+                        await self.sleep(argument)
                         lateness.append(max(0, perf_counter_ns() - begun - round(argument * 1e9)))
                     units += 1
                 elif code == COMPUTE:
@@ -44,10 +45,15 @@ class Looping:
                 elif code == CONNECT:
                     if writer is not None:
                         writer.close()
-                    address = self.servers[checksum % len(self.servers)]
                     # asyncio sets TCP_NODELAY on every connection.
+                    address, word = self.servers.of(argument, checksum)
                     reader, writer = await asyncio.open_connection(*address)
+                    if word is not None:
+                        await greet(reader, writer, word, argument[0] == "rooms")
                     units += 1
+                elif code == SAY or code == HEAR:
+                    checksum = await talk(reader, writer, argument, code == SAY, checksum)
+                    units += argument[1]
                 elif code == BLOCK:
                     time.sleep(argument)
                     units += 1
@@ -69,10 +75,38 @@ class Looping:
                     )
                     more, checksum = join(checksum, children)
                     units += more
+                elif code == GROUP:
+                    more, checksum = await self.group(argument, checksum, lateness)
+                    units += more
+                elif code == FAIL:
+                    raise Meant
         finally:
             if writer is not None:
                 writer.close()
         return units, checksum
+
+    async def group(self, group, checksum, lateness):
+        """The children of a group: what their receipts, or their failure, make of the parent's."""
+        watched = UNWATCHED if lateness is None else Children()
+
+        async def child(index):
+            with watched:
+                return await self.perform(group.steps(index), child_seed(checksum, index), lateness)
+
+        errors = []
+        if group.cancels:
+            try:
+                async with asyncio.TaskGroup() as together:
+                    tasks = [together.create_task(child(index)) for index in range(group.width)]
+            except BaseExceptionGroup as failures:
+                errors = failures.exceptions
+            outputs = [] if errors else [task.result() for task in tasks]
+        else:
+            tasks = [asyncio.create_task(child(index)) for index in range(group.width)]
+            outputs = [await outcome(task) for task in tasks]
+            errors = [output for output in outputs if isinstance(output, Exception)]
+        watched.over()
+        return (1, contain(checksum, group.width)) if contained(errors) else join(checksum, outputs)
 
     async def offload(self, steps, seed):
         if self.pool is None:
@@ -98,6 +132,15 @@ class Looping:
         return start, perf_counter_ns(), outputs
 
 
+async def sleep_at_least(seconds):
+    """Sleeps on a loop that counts in whole milliseconds, which may be up to one early."""
+    left = seconds * 1e9
+    end = perf_counter_ns() + left
+    while left > 0:
+        await asyncio.sleep(left / 1e9)
+        left = end - perf_counter_ns()
+
+
 async def outcome(task):
     try:
         return await task
@@ -113,6 +156,25 @@ async def all_of(coroutines):
         if isinstance(output, Exception):
             raise output
     return outputs
+
+
+async def greet(reader, writer, word, in_room):
+    writer.write(word)
+    if in_room:
+        # Comes once all are there.
+        await reader.readexactly(len(word))
+
+
+async def talk(reader, writer, argument, says, checksum):
+    size, times, filling = argument
+    for message in said(times):
+        wanted = message.to_bytes(8, "little") + filling
+        if says:
+            writer.write(wanted)
+        if await reader.readexactly(size) != wanted:
+            raise OSError("another message was heard in the room than was said")
+        checksum = heard(checksum, message)
+    return checksum
 
 
 async def exchange(reader, writer, argument, checksum):

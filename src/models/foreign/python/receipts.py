@@ -2,6 +2,8 @@
 
 from time import perf_counter_ns
 
+from grouping import Group
+
 MASK = (1 << 64) - 1
 
 
@@ -46,7 +48,25 @@ def join(checksum, children):
     return units, checksum
 
 
-SLEEP, BLOCK, COMPUTE, OFFLOAD, CONNECT, EXCHANGE, HOP, YIELD, GATHER = range(9)
+def heard(checksum, message):
+    """What a message in a room makes of the checksum."""
+    return mix(checksum ^ message)
+
+
+def said(times):
+    """The messages that are said in a room, one after another."""
+    message = 0
+    for _ in range(times):
+        message = mix(message)
+        yield message
+
+
+def contain(checksum, width):
+    """What a group of so many children that failed makes of the checksum."""
+    return mix(checksum ^ width)
+
+
+SLEEP, BLOCK, COMPUTE, OFFLOAD, CONNECT, EXCHANGE, SAY, HEAR, HOP, YIELD, GATHER, GROUP, FAIL = range(13)
 FILLING = b"\xa5"
 
 
@@ -64,7 +84,13 @@ def _decode(step):
         case "offload", list():
             return OFFLOAD, steps_of(value)
         case "connect", "echo":
-            return CONNECT, None
+            return CONNECT, ("servers", None)
+        case "connect", "room":
+            return CONNECT, ("rooms", None)
+        case "connect", {"slow_ns": after, **rest} if not rest:
+            return CONNECT, ("slow", after)
+        case ("say" | "hear"), {"bytes": size, "times": times, **rest} if not rest:
+            return (SAY if name == "say" else HEAR), (size, times, FILLING * (size - 8))
         case "exchange", {"bytes": size, "times": times, **rest} if not rest:
             return EXCHANGE, (size, times, FILLING * (size - 8))
         case "hop", int():
@@ -73,6 +99,11 @@ def _decode(step):
             return YIELD, value
         case "gather", {"width": width, "of": of, **rest} if not rest:
             return GATHER, (width, steps_of(of))
+        case "group", {"width": width, "of": of, "every": every, "cancels": cancels, **rest} if not rest:
+            other = every and (every["nth"], steps_of(every["job"]))
+            return GROUP, Group(width, steps_of(of), other, cancels)
+        case "fail", "error":
+            return FAIL, None
     raise ValueError(f"this interpreter does not know the step {step}")
 
 
@@ -94,3 +125,22 @@ class Jobs:
         """The steps and the seed of a job."""
         steps = self.other if self.nth and index % self.nth == 0 else self.usual
         return steps, mix(index)
+
+
+class Servers:
+    """Where the suite's server listens, by what it is to a connection."""
+
+    def __init__(self, fields):
+        self.members = fields.get("scale", 0)
+        self.addresses = {
+            sort: [(host, int(port)) for host, port in (one.rsplit(":", 1) for one in fields.get(sort, ()))]
+            for sort in ("servers", "slow", "rooms")
+        }
+
+    def of(self, to, checksum):
+        """The address, and the word that the connection is to begin with, if any."""
+        sort, word = to
+        addresses = self.addresses[sort]
+        if sort == "rooms":
+            word = self.members
+        return addresses[checksum % len(addresses)], word and word.to_bytes(8, "little")

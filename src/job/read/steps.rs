@@ -1,0 +1,252 @@
+//! Steps of workload files.
+
+use toml::de::DeTable;
+
+use super::Reader;
+use crate::job::{
+    Group, Join, Messages, ReadError, Server, Step, Steps, bounds,
+    text::{Value, did_you_mean},
+};
+
+const STEPS: [&str; 13] = [
+    "sleep", "block", "compute", "offload", "connect", "exchange", "say", "hear", "hop", "yield",
+    "gather", "group", "fail",
+];
+
+/// Where a list of steps stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// 1 for those of a job.
+    depth: usize,
+    /// Whether a group is around it.
+    in_group: bool,
+}
+
+impl Place {
+    /// That of the steps of a job.
+    pub(super) const JOB: Place = Place { depth: 1, in_group: false };
+
+    /// The place of a list within a step of this one.
+    fn child(self) -> Place {
+        Place { depth: self.depth + 1, ..self }
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn steps(&self, value: &Value<'a>, place: Place) -> Result<Steps, ReadError> {
+        let list =
+            self.0.array(value, "a job is a list of steps such as [{ sleep = \"10ms\" }]")?;
+        if list.len() > bounds::STEPS {
+            let most = bounds::STEPS;
+            return self
+                .0
+                .wrong(value, format!("a list has at most {most} steps, not {}", list.len()));
+        }
+        if place.depth > bounds::DEPTH {
+            let most = bounds::DEPTH;
+            return self.0.wrong(value, format!("steps nest at most {most} deep"));
+        }
+        let mut steps = Vec::new();
+        let mut server = None;
+        for item in list {
+            let step = self.step(item, place)?;
+            let in_room = server == Some(Server::Room);
+            let wrong = match step {
+                _ if steps.last() == Some(&Step::Fail) => {
+                    Some("nothing comes after fail: put it last")
+                }
+                Step::Exchange { .. } if server.is_none() || in_room => Some(
+                    "exchange needs a connection: put { connect = \"echo\" } before it in the same list",
+                ),
+                Step::Say(_) | Step::Hear(_) if !in_room => Some(
+                    "say and hear need a room: put { connect = \"room\" } before it in the same list",
+                ),
+                _ => None,
+            };
+            if let Some(wrong) = wrong {
+                return self.0.wrong(item, wrong);
+            }
+            if let Step::Connect(to) = step {
+                server = Some(to);
+            }
+            steps.push(step);
+        }
+        Ok(steps.into())
+    }
+
+    fn step(&self, value: &Value<'a>, place: Place) -> Result<Step, ReadError> {
+        let text = self.0;
+        let table = text.table(value, "a step is a table such as { sleep = \"10ms\" }")?;
+        let mut keys = table.iter();
+        let (Some((key, of)), None) = (keys.next(), keys.next()) else {
+            let count = table.len();
+            return text.wrong(value, format!("a step has exactly one key, this one has {count}"));
+        };
+        Ok(match key.get_ref().as_ref() {
+            "sleep" => Step::Sleep(text.duration(of, "sleep", bounds::WAIT)?),
+            "block" => Step::Block(text.duration(of, "block", bounds::WAIT)?),
+            "compute" => Step::Compute(text.number(of, bounds::ROUNDS)?),
+            "hop" => Step::Hop(text.number(of, bounds::HOPS)?),
+            "yield" => Step::Yield(text.number(of, bounds::YIELDS)?),
+            "offload" => Step::Offload(Box::new(self.offload(of, place)?)),
+            "connect" => Step::Connect(self.server(of, place)?),
+            "say" => Step::Say(self.messages(of, "say")?),
+            "hear" => Step::Hear(self.messages(of, "hear")?),
+            "exchange" => {
+                let table = text.table(of, "exchange is a table { bytes = 100, times = 1 }")?;
+                self.only(table, &["bytes", "times"], "exchange")?;
+                let need = |key| self.need(table, key, of.span(), "exchange");
+                Step::Exchange {
+                    bytes: text.size(need("bytes")?, bounds::BYTES)?,
+                    times: text.number(need("times")?, bounds::TIMES)?,
+                }
+            }
+            "gather" => {
+                let table = text.table(of, "gather is a table { width = 8, of = [..] }")?;
+                self.only(table, &["width", "of", "join"], "gather")?;
+                let need = |key| self.need(table, key, of.span(), "gather");
+                let futures = [("tasks", Join::Tasks), ("future", Join::Future)];
+                Step::Gather {
+                    width: text.number(need("width")?, bounds::WIDTH)? as usize,
+                    of: Box::new(self.steps(need("of")?, place.child())?),
+                    join: self.one_of(table, "join", &futures)?.unwrap_or(Join::Tasks),
+                }
+            }
+            "group" => Step::Group(Box::new(self.group(of, place)?)),
+            "fail" => match text.string(of, "fail names how: \"error\"")? {
+                "error" if place.in_group => Step::Fail,
+                "error" => {
+                    return text.wrong(
+                        value,
+                        "fail needs a group around it: a job that fails has no receipt",
+                    );
+                }
+                other => {
+                    return text
+                        .wrong(of, format!("a step fails with an \"error\", not {other:?}"));
+                }
+            },
+            unknown => {
+                let hint = did_you_mean(unknown, STEPS);
+                let known = STEPS.join(", ");
+                let message = format!("unknown step `{unknown}`: {hint}a step is one of {known}");
+                return Err(text.error(key.span(), message));
+            }
+        })
+    }
+
+    fn server(&self, value: &Value<'a>, place: Place) -> Result<Server, ReadError> {
+        let text = self.0;
+        let which = "the suite has \"echo\", \"room\" and { slow = \"20ms\" }";
+        if let Ok(table) = text.table(value, which) {
+            self.only(table, &["slow"], "a server")?;
+            let after = self.need(table, "slow", value.span(), "a server")?;
+            return text.duration(after, "slow", bounds::WAIT).map(Server::Slow);
+        }
+        match text.string(value, which)? {
+            "echo" => Ok(Server::Echo),
+            "room" if place.depth == 1 => Ok(Server::Room),
+            "room" => {
+                text.wrong(value, "a room is of all jobs: its connect is a step of the job itself")
+            }
+            other => text.wrong(value, format!("no server is called {other:?}: {which}")),
+        }
+    }
+
+    /// Whether what is said in the room is what is heard there: else somebody would wait for ever.
+    pub(super) fn room(
+        &self,
+        value: &Value<'a>,
+        job: &[Step],
+        every: Option<&[Step]>,
+    ) -> Result<(), ReadError> {
+        let rooms = |steps: &[Step]| {
+            steps.iter().filter(|step| **step == Step::Connect(Server::Room)).count()
+        };
+        let most = every.map_or(0, rooms).max(rooms(job));
+        if most == 0 {
+            return Ok(());
+        }
+        let wrong = |why| self.0.wrong(value, why);
+        let Some(speaker) = every else {
+            return wrong(
+                "a room needs a speaker: give `every` a job that says what the others hear",
+            );
+        };
+        if most > 1 || rooms(job) != rooms(speaker) {
+            return wrong(
+                "all jobs are members of the room, of one each: connect to it once, in `every` too",
+            );
+        }
+        let heard = job.iter().filter_map(|step| match step {
+            Step::Hear(messages) => Some(*messages),
+            _ => None,
+        });
+        let said = speaker.iter().filter_map(|step| match step {
+            Step::Say(messages) => Some(*messages),
+            _ => None,
+        });
+        let one_way = |step: &Step| !matches!(step, Step::Say(_));
+        let other_way = |step: &Step| !matches!(step, Step::Hear(_));
+        if !heard.eq(said) || !job.iter().all(one_way) || !speaker.iter().all(other_way) {
+            return wrong(
+                "the job in `every` says, and the others hear, the same messages in the same order",
+            );
+        }
+        Ok(())
+    }
+
+    fn messages(&self, value: &Value<'a>, of: &str) -> Result<Messages, ReadError> {
+        let table =
+            self.0.table(value, &format!("{of} is a table {{ bytes = 64, times = 10 }}"))?;
+        self.only(table, &["bytes", "times"], of)?;
+        let need = |key| self.need(table, key, value.span(), of);
+        Ok(Messages {
+            bytes: self.0.size(need("bytes")?, bounds::BYTES)?,
+            times: self.0.number(need("times")?, bounds::TIMES)?,
+        })
+    }
+
+    fn group(&self, value: &Value<'a>, place: Place) -> Result<Group, ReadError> {
+        let table = self.0.table(value, "group is a table { width = 8, of = [..] }")?;
+        self.only(table, &["width", "of", "every", "on_failure"], "group")?;
+        let need = |key| self.need(table, key, value.span(), "group");
+        let inside = Place { in_group: true, ..place.child() };
+        let of = |steps: &Value<'a>| self.steps(steps, inside);
+        let endings = [("cancel", true), ("wait", false)];
+        Ok(Group {
+            width: self.0.number(need("width")?, bounds::GROUP)? as usize,
+            of: of(need("of")?)?,
+            every: table.get("every").map(|every| self.every(every, of)).transpose()?,
+            cancels: self.one_of(table, "on_failure", &endings)?.unwrap_or(true),
+        })
+    }
+
+    /// What the word at `key` stands for; `None` where there is no such key.
+    fn one_of<T: Copy>(
+        &self,
+        table: &DeTable<'a>,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, ReadError> {
+        let Some(value) = table.get(key) else { return Ok(None) };
+        let known: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let known = known.join(" or ");
+        let word = self.0.string(value, &format!("{key} is {known}"))?;
+        match words.iter().find(|(known, _)| *known == word) {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => self.0.wrong(value, format!("{key} is {known}, not {word:?}")),
+        }
+    }
+
+    fn offload(&self, value: &Value<'a>, place: Place) -> Result<Steps, ReadError> {
+        let steps = self.steps(value, place.child())?;
+        match steps.iter().find(|step| !matches!(step, Step::Block(_) | Step::Compute(_))) {
+            None => Ok(steps),
+            Some(step) => {
+                let name = step.name();
+                self.0.wrong(value, format!("offload takes block and compute steps, not {name}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+"""Task groups: what a failure within one is, and what is left of its children when it is over."""
+
+from time import perf_counter_ns
+
+
+class Meant(Exception):
+    """What a `fail` step raises: it was told to, unlike every other error."""
+
+
+class Group:
+    """The definition of a group."""
+
+    __slots__ = ("width", "of", "nth", "other", "cancels")
+
+    def __init__(self, width, of, every, cancels):
+        self.width, self.of, self.cancels = width, of, cancels
+        self.nth, self.other = every or (0, ())
+
+    def steps(self, index):
+        return self.other if self.nth and index % self.nth == 0 else self.of
+
+
+def contained(errors):
+    """Whether children failed, all of them because they were told to; raises any other error."""
+    for error in errors:
+        if not isinstance(error, Meant):
+            raise error
+    return bool(errors)
+
+
+class Children:
+    """The children of a group in a round that is watched, counted."""
+
+    def __init__(self):
+        self.begun = self.gone = 0
+        self.failed = None
+
+    def __enter__(self):
+        self.begun += 1
+
+    def __exit__(self, kind, error, trace):
+        self.gone += 1
+        if isinstance(error, Exception) and self.failed is None:
+            self.failed = perf_counter_ns()
+
+    def over(self):
+        if self.failed is not None:
+            over.append((perf_counter_ns() - self.failed, self.begun - self.gone))
+
+
+class Unwatched:
+    """The same in other rounds: nothing."""
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, trace):
+        pass
+
+    def over(self):
+        pass
+
+
+UNWATCHED = Unwatched()
+
+# Of each group in which a child failed: from its first failure until it was over, in nanoseconds, and the children that
+# were still under way.
+over = []
+
+
+def seen():
+    """What became of them since the last call."""
+    if not over:
+        return {}
+    fields = dict(group_ended_ns_max=max(took for took, _ in over), children_left=sum(left for _, left in over))
+    over.clear()
+    return fields

@@ -1,0 +1,126 @@
+//! Task groups: children whose failure ends with the group, and what is left of them when it is over.
+
+use std::{
+    error::Error,
+    fmt, io,
+    pin::Pin,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+
+use super::{Kind, WATCH, perform};
+use crate::{
+    job::{Group, Receipt, Steps},
+    model::Model,
+};
+
+/// What a `fail` step fails with: it was meant to, unlike every other error.
+#[derive(Debug)]
+struct Meant;
+
+impl fmt::Display for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it was told to fail")
+    }
+}
+
+impl Error for Meant {}
+
+#[cold]
+pub(super) fn meant() -> io::Error {
+    io::Error::other(Meant)
+}
+
+fn is_meant(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Meant>)
+}
+
+/// Performs the children of `group` at once, and what is made of them. Boxed for the reason that `gather` is.
+pub(super) fn group<M: Model, K: Kind>(
+    model: M,
+    group: &'static Group,
+    mut parent: Receipt,
+) -> Pin<Box<dyn Future<Output = io::Result<Receipt>> + Send>> {
+    Box::pin(async move {
+        let watched = WATCH.group();
+        let child = move |index| {
+            let (steps, seed) = (group.steps(index), parent.child_seed(index));
+            member::<M, K>(model, steps, seed, WATCH.child(), watched)
+        };
+        let children = if group.cancels {
+            model.gather_or_cancel(group.width, child).await
+        } else {
+            let mut children = model.gather(group.width, child).await;
+            // An error that nobody meant counts, wherever it stands.
+            match children.iter().position(|child| child.as_ref().is_err_and(|e| !is_meant(e))) {
+                Some(index) => children.swap_remove(index).map(|_| vec![]),
+                None => children.into_iter().collect(),
+            }
+        };
+        if let Some(watched) = watched {
+            WATCH.group_over(watched);
+        }
+        match children {
+            Ok(children) => Ok(parent.join(children)),
+            Err(error) if is_meant(&error) => {
+                parent.contained(group.width);
+                Ok(parent)
+            }
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// A child of a group.
+async fn member<M: Model, K: Kind>(
+    model: M,
+    steps: &'static Steps,
+    seed: u64,
+    place: u32,
+    watched: Option<&'static Children>,
+) -> io::Result<Receipt> {
+    let _under_way = watched.map(Children::begin);
+    let done = perform::<M, K>(model, steps, seed, place).await;
+    if let (Err(_), Some(watched)) = (&done, watched) {
+        watched.failed.get_or_init(|| WATCH.now());
+    }
+    done
+}
+
+/// The children of one group, counted.
+#[derive(Default)]
+pub(super) struct Children {
+    begun: AtomicU32,
+    gone: AtomicU32,
+    /// When the first had failed.
+    failed: OnceLock<Instant>,
+}
+
+impl Children {
+    fn begin(&self) -> UnderWay<'_> {
+        self.begun.fetch_add(1, SeqCst);
+        UnderWay(self)
+    }
+
+    /// How many have begun, and neither ended nor been dropped.
+    pub(super) fn left(&self) -> u32 {
+        let gone = self.gone.load(SeqCst);
+        self.begun.load(SeqCst).saturating_sub(gone)
+    }
+
+    pub(super) fn failed(&self) -> Option<Instant> {
+        self.failed.get().copied()
+    }
+}
+
+/// A child that has begun; dropped with it, whatever way it ends.
+struct UnderWay<'a>(&'a Children);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.gone.fetch_add(1, SeqCst);
+    }
+}
