@@ -27,7 +27,7 @@ use std::{env, io, net::SocketAddr, process::ExitCode, thread, time::Duration};
 
 use bare::Plan;
 use paceline::{
-    job::{Jobs, Receipt, Workload},
+    job::{Addresses, Jobs, Receipt, Workload},
     measure::{Program, nanoseconds, now, spawned},
     model::{Settings, set_servers},
     models,

@@ -200,14 +200,10 @@ impl Steps {
         self.whole
     }
 
-    /// Whether who does them fails: a group within them keeps its failures to itself.
+    /// Whether who does them fails.
     #[must_use]
     pub fn fail(&self) -> bool {
-        self.list.iter().any(|step| match step {
-            Step::Fail => true,
-            Step::Gather { of, .. } => of.fail(),
-            _ => false,
-        })
+        self.list.last() == Some(&Step::Fail)
     }
 }
 

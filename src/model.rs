@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::job::{Addresses, Receipt};
 
@@ -74,7 +74,8 @@ pub trait Model: Copy + Send + Sync + 'static {
     /// Runs `child(0)` to `child(width - 1)` at once, as a task group, and returns their outputs in that order; or,
     /// once one has failed, its error. The others are then cancelled, and gone where the model can wait for that.
     ///
-    /// By default they are parts of one future, which is dropped: what a runtime without cancellable tasks can do.
+    /// By default they are parts of one future, and what is left of them is dropped: what a runtime without cancellable
+    /// tasks can do.
     ///
     /// # Errors
     ///
@@ -88,8 +89,33 @@ pub trait Model: Copy + Send + Sync + 'static {
         T: Send + 'static,
         F: Future<Output = io::Result<T>> + Send + 'static,
     {
-        try_join_all((0..width).map(child))
+        let part = move |index| {
+            let child = child(index);
+            async move { (index, child.await) }
+        };
+        async move {
+            let parts = (0..width).map(part).collect();
+            until_one_fails(parts, width).await.map_err(|(error, _)| error)
+        }
     }
+}
+
+/// Waits for children, which yield their indices too, until all of the `width` have ended, and returns their outputs in
+/// order; or until one has failed: then its error, and what is left of the others.
+pub(crate) async fn until_one_fails<T, F>(
+    mut children: FuturesUnordered<F>,
+    width: usize,
+) -> Result<Vec<T>, (io::Error, FuturesUnordered<F>)>
+where
+    F: Future<Output = (usize, io::Result<T>)>,
+{
+    let mut outputs = Outputs::of(width);
+    while let Some(ended) = children.next().await {
+        if let Err(error) = outputs.put(ended) {
+            return Err((error, children));
+        }
+    }
+    Ok(outputs.all())
 }
 
 /// Outputs of children, which end in any order.
@@ -272,27 +298,6 @@ macro_rules! volley {
     }};
 }
 pub(crate) use volley;
-
-/// The body of `gather_or_cancel` on a model whose tasks can be cancelled one by one: `$spawn` starts one.
-macro_rules! task_group {
-    ($width:expr, $child:expr, spawn: $spawn:expr) => {{
-        let spawn = |index| {
-            let child = $child(index);
-            $spawn(async move { (index, child.await) })
-        };
-        let mut tasks: futures_util::stream::FuturesUnordered<_> = (0..$width).map(spawn).collect();
-        let mut outputs = $crate::model::Outputs::of($width);
-        while let Some(ended) = futures_util::StreamExt::next(&mut tasks).await {
-            if let Err(error) = outputs.put(ended) {
-                // All are told before any is waited for.
-                futures_util::future::join_all(tasks.into_iter().map(|task| task.cancel())).await;
-                return Err(error);
-            }
-        }
-        Ok(outputs.all())
-    }};
-}
-pub(crate) use task_group;
 
 pub(crate) fn partner_left() -> io::Error {
     io::Error::other("the partner of a hop ended early")

@@ -110,7 +110,7 @@ fn a_blocking_call_stops_the_heartbeat_for_its_length_and_the_bridge_keeps_it() 
 }
 
 #[test]
-fn a_group_ends_with_its_first_failure_and_a_gather_with_its_last_child() {
+fn a_group_ends_with_its_first_failure_and_one_that_waits_with_its_last_child() {
     let (claims, output, _) =
         ran(&program(), &["group", "--model", "sequential,threads,tokio,smol,pool"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -118,8 +118,10 @@ fn a_group_ends_with_its_first_failure_and_a_gather_with_its_last_child() {
     for model in ["tokio", "smol"] {
         let result = of(group, model);
         assert_eq!(median(result, "children left behind"), 0.0);
-        let (cancels, waits) =
-            (median(result, "a group is over after"), median(result, "a gather is over after"));
+        let (cancels, waits) = (
+            median(result, "a group is over after"),
+            median(result, "one that waits is over after"),
+        );
         // The others sleep on for 55 ms.
         assert!(cancels < 50.0 && waits >= 50.0, "{result:?}");
     }

@@ -283,8 +283,60 @@ fn a_broken_file_is_pointed_at_by_line_and_column() {
         "name = \"w\"\njob = [{ sleep = \"1ms\", compute = 2 }]",
         "exactly one key, this one has 2",
     );
+    says("name = \"w\"\nscale = [10, 1]\njob = []", "w.toml:2:9: scale lists");
+    says("name = \"w\"\nworkers = [0]\njob = []", "workers must be at least 1, not 0");
+    says("name = \"../w\"\njob = []", "a name has 1 to 64");
+    says("name = \"w\"\njobs = []", "unknown key `jobs`: did you mean `job`?");
+    says("name = \"w\"", "needs the key `job`");
+    says("name = \"w\"\njob = [", "not TOML");
+    says(
+        "name = \"w\"\njob = [{ gather = { width = 1000, of = [{ gather = { width = 1000, of = [] } }] } }]",
+        "at most 100000 tasks alive at once",
+    );
+    let deep = format!(
+        "name = \"w\"\njob = {}{}",
+        "[{ gather = { width = 1, of = ".repeat(9),
+        "[]".to_owned() + &" } }]".repeat(9)
+    );
+    says(&deep, "steps nest at most 8 deep");
+    let deeper = format!("name = \"w\"\njob = {}", "[".repeat(100_000));
+    says(&deeper, "w.toml:");
+}
+
+#[test]
+fn a_group_or_a_room_that_cannot_be_is_pointed_at() {
+    let folder = folder();
+    let says = |text: &str, expected: &str| {
+        fs::write(folder.path().join("w.toml"), text).unwrap();
+        let said = wrong_in(&["run", "w.toml"], 2, folder.path());
+        assert!(said.contains("w.toml:2:") && said.contains(expected), "{said} lacks {expected}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    };
     let job = |steps: &str| format!("name = \"w\"\njob = [{steps}]");
-    says(&job("{ fail = \"error\" }"), "fail needs a group around it");
+    says(&job("{ fail = \"error\" }"), "fail stands in the list of a group's children");
+    says(
+        &job(
+            "{ group = { width = 1, of = [{ gather = { width = 1, of = [{ fail = \"error\" }] } }], on_failure = \"wait\" } }",
+        ),
+        "fail stands in the list of a group's children",
+    );
+    for starts in [
+        "{ gather = { width = 1, of = [] } }",
+        "{ group = { width = 1, of = [] } }",
+        "{ offload = [] }",
+        "{ hop = 1 }",
+    ] {
+        says(
+            &job(&format!("{{ group = {{ width = 1, of = [{starts}] }} }}")),
+            "may outlive a group that cancels",
+        );
+    }
+    says(
+        &job(
+            "{ group = { width = 90_000, of = [{ compute = 100_000_000_000 }], every = { nth = 2, job = [{ fail = \"error\" }] } } }",
+        ),
+        "at most 1000000000000 rounds of compute",
+    );
     says(&job("{ group = { width = 1, of = [{ fail = \"panic\" }] } }"), "not \"panic\"");
     says(
         &job("{ group = { width = 1, of = [{ fail = \"error\" }, { yield = 1 }] } }"),
@@ -321,24 +373,6 @@ fn a_broken_file_is_pointed_at_by_line_and_column() {
         &format!("{hears}\nevery = {{ nth = 1000, job = [{{ yield = 1 }}] }}"),
         "all jobs are members of the room",
     );
-    says("name = \"w\"\nscale = [10, 1]\njob = []", "w.toml:2:9: scale lists");
-    says("name = \"w\"\nworkers = [0]\njob = []", "workers must be at least 1, not 0");
-    says("name = \"../w\"\njob = []", "a name has 1 to 64");
-    says("name = \"w\"\njobs = []", "unknown key `jobs`: did you mean `job`?");
-    says("name = \"w\"", "needs the key `job`");
-    says("name = \"w\"\njob = [", "not TOML");
-    says(
-        "name = \"w\"\njob = [{ gather = { width = 1000, of = [{ gather = { width = 1000, of = [] } }] } }]",
-        "at most 100000 tasks alive at once",
-    );
-    let deep = format!(
-        "name = \"w\"\njob = {}{}",
-        "[{ gather = { width = 1, of = ".repeat(9),
-        "[]".to_owned() + &" } }]".repeat(9)
-    );
-    says(&deep, "steps nest at most 8 deep");
-    let deeper = format!("name = \"w\"\njob = {}", "[".repeat(100_000));
-    says(&deeper, "w.toml:");
 }
 
 #[test]

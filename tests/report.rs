@@ -276,3 +276,18 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
     fs::write(folder.join("run.json"), run.replacen("\"schema\": 1", "\"schema\": 9", 1)).unwrap();
     assert!(said(&report(results.path(), &[name]), 2).contains("use a newer paceline"));
 }
+
+/// The run in the README: real models, real distributions.
+const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
+
+#[test]
+fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {
+    let record = paceline::record::read(Path::new(REFERENCE)).unwrap();
+    assert!(record.cells.len() >= 200);
+    let page = page_of(&record);
+    let most = record.cells.len() * 3000;
+    assert!(page.len() <= most, "{} bytes of {most}", page.len());
+    let charts = Charts::of(&record);
+    let picture = fs::read_to_string("docs/report.svg").unwrap();
+    assert_eq!(charts.svg("service/throughput").unwrap().trim(), picture.trim());
+}

@@ -155,7 +155,15 @@ macro_rules! tests_of {
 
             #[test]
             fn a_group_that_cancels_is_over_at_its_first_failure_and_leaves_nobody_behind() {
-                super::cancels($model);
+                super::cancels($model, super::CANCELLING_GROUPS);
+            }
+
+            #[test]
+            fn a_group_that_cancels_does_not_wait_for_those_before_the_one_that_failed() {
+                // Where one child runs after another, they have ended.
+                if !["sequential", "python-sequential"].contains(&$model) {
+                    super::cancels($model, super::LATE_FAILURE);
+                }
             }
 
             #[test]
@@ -173,8 +181,8 @@ macro_rules! tests_of {
 }
 
 /// Runs a group of children that sleep for 10 s and one that fails; what is left of them is in what was attested.
-fn cancels(name: &str) {
-    let job = workload(CANCELLING_GROUPS);
+fn cancels(name: &str, text: &str) {
+    let job = workload(text);
     let Some((entry, workers)) = able(name, &job) else { return };
     let echo = program().echo().unwrap();
     let mut host = program().host(entry, workers).unwrap();
@@ -238,7 +246,7 @@ job = [
     { group = { width = 5, of = [{ sleep = "2ms" }, { compute = 10 }], on_failure = "wait",
                 every = { nth = 2, job = [{ sleep = "1ms" }, { fail = "error" }] } } },
     { group = { width = 4, of = [{ yield = 1 }, { compute = 3 }], every = { nth = 3, job = [] }, on_failure = "wait" } },
-    { group = { width = 2, of = [{ gather = { width = 2, of = [{ fail = "error" }] } }], on_failure = "wait" } },
+    { gather = { width = 2, of = [{ group = { width = 2, of = [{ fail = "error" }], on_failure = "wait" } }] } },
     { connect = { slow = "3ms" } },
     { exchange = { bytes = 100, times = 2 } },
     { compute = 7 },
@@ -260,9 +268,14 @@ job = [
                 every = { nth = 3, job = [{ sleep = "2ms" }, { fail = "error" }] } } },
     { compute = 7 },
     { group = { width = 4, of = [{ yield = 1 }, { compute = 3 }], on_failure = "cancel" } },
-    { group = { width = 2, every = { nth = 2, job = [{ group = { width = 2, of = [{ fail = "error" }] } }, { sleep = "1ms" }, { fail = "error" }] },
-                of = [{ group = { width = 3, of = [{ connect = { slow = "10s" } }, { exchange = { bytes = 9, times = 1 } }] } }] } },
+    { group = { width = 2, every = { nth = 2, job = [{ sleep = "1ms" }, { fail = "error" }] },
+                of = [{ connect = { slow = "10s" } }, { exchange = { bytes = 9, times = 1 } }] } },
 ]"#;
+
+/// The child that fails is none of the first, and there are more than a handful of others.
+const LATE_FAILURE: &str = r#"
+name = "late-failure"
+job = [{ group = { width = 40, of = [{ sleep = "2ms" }, { fail = "error" }], every = { nth = 40, job = [{ sleep = "10s" }] } } }]"#;
 
 const ONE_FUTURE: &str = r#"
 name = "one-future"

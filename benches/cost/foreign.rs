@@ -15,7 +15,7 @@ use crate::{
     workers,
 };
 use paceline::{
-    job::Jobs,
+    job::{Addresses, Jobs},
     measure::{Program, host},
     models::{self, Entry},
 };

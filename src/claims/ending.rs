@@ -41,7 +41,7 @@ pub(super) const CANCEL: Experiment = Experiment {
 
 const CANCELS: &str = "a group is over after";
 const LEFT: &str = "children left behind";
-const WAITS: &str = "a gather is over after";
+const WAITS: &str = "one that waits is over after";
 
 /// A child that fails after 5 ms, among others that sleep for 60 ms.
 fn failing(on_failure: &str) -> String {
@@ -54,7 +54,7 @@ fn failing(on_failure: &str) -> String {
 
 pub(super) const GROUP: Experiment = Experiment {
     name: "group",
-    sentence: "A task group cancels the rest when one of its children fails, and a gather lets them run on.",
+    sentence: "A task group cancels the rest when one of its children fails, and one that waits lets them run on.",
     method: "A job has 3 children, of which the first fails after 5 ms and the others sleep for 60 ms, in a group that \
              cancels and in one that waits: how long after the failure each was over, and how many children the first \
              left behind.",

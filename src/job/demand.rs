@@ -43,17 +43,30 @@ impl Demand {
     /// The demand of a job of `steps`.
     #[must_use]
     pub fn of(steps: &[Step]) -> Demand {
+        Self::of_steps(steps, false)
+    }
+
+    /// The same where no group is over before its last child: what bounds are held against.
+    #[must_use]
+    pub fn most_of(steps: &[Step]) -> Demand {
+        Self::of_steps(steps, true)
+    }
+
+    fn of_steps(steps: &[Step], all: bool) -> Demand {
         let mut sum = Demand { depth: 1, ..Demand::default() };
         let (mut widest, mut most_sockets, mut own_socket) = (0, 0, 0);
         let mut answers_after = Duration::ZERO;
         for step in steps {
-            let mut one = Demand::of_step(step);
+            let mut one = Demand::of_step(step, all);
             match step {
                 Step::Connect(Server::Slow(after)) => answers_after = *after,
                 Step::Connect(_) => answers_after = Duration::ZERO,
                 Step::Exchange { times, .. } => {
                     one.floor = long(answers_after, *times);
                     one.serial = one.floor;
+                    if !answers_after.is_zero() {
+                        one.held = one.held.saturating_mul(2); // The server keeps it meanwhile.
+                    }
                 }
                 _ => {}
             }
@@ -66,7 +79,7 @@ impl Demand {
         Demand { tasks: widest.saturating_add(1), sockets: most_sockets + own_socket, ..sum }
     }
 
-    fn of_step(step: &Step) -> Demand {
+    fn of_step(step: &Step, all: bool) -> Demand {
         let none = Demand::default();
         match step {
             Step::Sleep(wait) => {
@@ -81,7 +94,8 @@ impl Demand {
                 Demand {
                     round_trips: *times,
                     bytes: times.saturating_mul(*bytes as u64),
-                    held: *bytes as u64,
+                    // The server may have to keep it for each member.
+                    held: 2 * *bytes as u64,
                     units: *times,
                     ..none
                 }
@@ -96,21 +110,25 @@ impl Demand {
             Step::Hop(times) => Demand { hops: *times, units: *times, tasks: 1, ..none },
             Step::Yield(times) => Demand { units: *times, ..none },
             Step::Offload(of) => {
-                let inner = Demand::of(of);
+                let inner = Demand::of_steps(of, all);
                 Demand { depth: inner.depth + 1, tasks: 0, ..inner }
             }
-            Step::Gather { width, of, .. } => Demand::of(of).times(*width as u64),
-            Step::Group(group) => Demand::of_group(group),
+            Step::Gather { width, of, .. } => Demand::of_steps(of, all).times(*width as u64),
+            Step::Group(group) => Demand::of_group(group, all),
             Step::Fail => none,
         }
     }
 
-    fn of_group(group: &Group) -> Demand {
+    fn of_group(group: &Group, all: bool) -> Demand {
         let sorts = group.sorts().into_iter().filter(|(count, _)| *count > 0);
-        let sorts: Vec<_> =
-            sorts.map(|(count, steps)| (count, steps.fail(), Demand::of(steps))).collect();
-        let all = sorts.iter().map(|(count, _, one)| one.times(*count as u64));
-        let mut whole = all.fold(Demand::default(), Demand::beside);
+        let sorts: Vec<_> = sorts
+            .map(|(count, steps)| (count, steps.fail(), Demand::of_steps(steps, all)))
+            .collect();
+        let each = sorts.iter().map(|(count, _, one)| one.times(*count as u64));
+        let mut whole = each.fold(Demand::default(), Demand::beside);
+        if all {
+            return whole;
+        }
         if group.fails() {
             whole.units = 1;
         }
@@ -211,6 +229,13 @@ mod tests {
         let waits = Demand::of(&[group(false)]);
         assert_eq!((waits.floor, waits.serial, waits.compute), (ms(50), ms(2 * 2 + 3 * 50), 9));
         assert_eq!((waits.units, waits.children, waits.tasks), (1, 5, 6));
+    }
+
+    #[test]
+    fn bounds_are_held_against_what_a_group_does_if_nothing_is_cancelled() {
+        let most = Demand::most_of(&[group(true)]);
+        assert_eq!((most.compute, most.serial), (9, Duration::from_millis(2 * 2 + 3 * 50)));
+        assert_eq!(most.units, 8);
     }
 
     #[test]

@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
     /// A whole job, within the bounds of its sums.
     fn job(&self, value: &Value<'a>) -> Result<Steps, ReadError> {
         let steps = self.steps(value, Place::JOB)?;
-        Demand::of(&steps).check().or_else(|message| self.0.wrong(value, message))?;
+        Demand::most_of(&steps).check().or_else(|message| self.0.wrong(value, message))?;
         Ok(steps)
     }
 

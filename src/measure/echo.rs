@@ -158,12 +158,18 @@ impl Server {
         self.poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
         let mut events = Events::with_capacity(1024);
         loop {
-            match self.poll.poll(&mut events, self.delayed.next()) {
+            let next = self.delayed.next().into_iter().chain(self.rooms.patience()).min();
+            match self.poll.poll(&mut events, next) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
             while let Some((peer, bytes)) = self.delayed.due() {
                 self.send(peer, &bytes);
+            }
+            for peer in self.rooms.given_up() {
+                if self.is_open(peer) {
+                    self.close(peer.index);
+                }
             }
             for event in &events {
                 match event.token() {
@@ -266,7 +272,12 @@ impl Server {
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Some(Slot::Open(connection)) = self.connections.get_mut(index) {
             let peer = Peer { index, generation: connection.generation };
-            match connection.flush().and_then(|()| connection.stream.read(&mut buffer)) {
+            // What is not taken yet holds nobody up who writes: else two long messages could wait for each other.
+            let flushed = match connection.flush() {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+                _ => connection.stream.read(&mut buffer),
+            };
+            match flushed {
                 Ok(0) => self.close(index),
                 Ok(read) => self.heard(peer, &buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -316,10 +327,14 @@ impl Server {
     fn say(&mut self, peer: Peer, bytes: &[u8]) {
         let Some(Slot::Open(connection)) = self.connections.get(peer.index) else { return };
         if let (Sort::Room(Word::Said(Some(room))), false) = (&connection.sort, bytes.is_empty()) {
-            for member in self.rooms.members(*room).to_vec() {
+            for member in self.rooms.hear(*room).to_vec() {
                 self.send(member, bytes);
             }
         }
+    }
+
+    fn is_open(&self, peer: Peer) -> bool {
+        matches!(self.connections.get(peer.index), Some(Slot::Open(open)) if open.generation == peer.generation)
     }
 
     /// Sends `bytes` to a connection that is still there; what it does not take now, it is sent when it can.

@@ -8,11 +8,15 @@ use async_std::{
     channel,
     io::{ReadExt, WriteExt},
     net::{TcpListener, TcpStream},
-    task,
+    task::{self, JoinHandle},
 };
 
+use futures_util::future::join_all;
+
 use super::{About, Driver, Entry, Family, Tag};
-use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, task_group, volley};
+use crate::model::{
+    Model, Runtime, Settings, Stream, accept_each, listen, until_one_fails, volley,
+};
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
 
@@ -142,7 +146,18 @@ impl Model for AsyncStd {
         T: Send + 'static,
         F: Future<Output = io::Result<T>> + Send + 'static,
     {
-        task_group!(width, child, spawn: task::spawn)
+        let spawn = |index| {
+            let child = child(index);
+            task::spawn(async move { (index, child.await) })
+        };
+        let tasks = (0..width).map(spawn).collect();
+        let (error, rest) = match until_one_fails(tasks, width).await {
+            Ok(outputs) => return Ok(outputs),
+            Err(failed) => failed,
+        };
+        // All are told before any is waited for.
+        join_all(rest.into_iter().map(JoinHandle::cancel)).await;
+        Err(error)
     }
 }
 

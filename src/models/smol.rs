@@ -10,13 +10,17 @@ use std::{
 };
 
 use smol::{
-    Executor, Timer, channel,
+    Executor, Task, Timer, channel,
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
+use futures_util::future::join_all;
+
 use super::{About, Driver, Entry, Family};
-use crate::model::{Model, Runtime, Settings, Stream, accept_each, listen, task_group, volley};
+use crate::model::{
+    Model, Runtime, Settings, Stream, accept_each, listen, until_one_fails, volley,
+};
 
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
     name: "smol",
@@ -168,7 +172,18 @@ impl Model for Smol {
         T: Send + 'static,
         F: Future<Output = io::Result<T>> + Send + 'static,
     {
-        task_group!(width, child, spawn: |child| self.executor.spawn(child))
+        let spawn = |index| {
+            let child = child(index);
+            self.executor.spawn(async move { (index, child.await) })
+        };
+        let tasks = (0..width).map(spawn).collect();
+        let (error, rest) = match until_one_fails(tasks, width).await {
+            Ok(outputs) => return Ok(outputs),
+            Err(failed) => failed,
+        };
+        // All are told before any is waited for.
+        join_all(rest.into_iter().map(Task::cancel)).await;
+        Err(error)
     }
 }
 

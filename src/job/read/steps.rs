@@ -18,17 +18,17 @@ const STEPS: [&str; 13] = [
 pub(super) struct Place {
     /// 1 for those of a job.
     depth: usize,
-    /// Whether a group is around it.
-    in_group: bool,
+    /// Of a list of a group's children, whether the group cancels.
+    group: Option<bool>,
 }
 
 impl Place {
     /// That of the steps of a job.
-    pub(super) const JOB: Place = Place { depth: 1, in_group: false };
+    pub(super) const JOB: Place = Place { depth: 1, group: None };
 
     /// The place of a list within a step of this one.
     fn child(self) -> Place {
-        Place { depth: self.depth + 1, ..self }
+        Place { depth: self.depth + 1, group: None }
     }
 }
 
@@ -61,6 +61,14 @@ impl<'a> Reader<'a> {
                 Step::Say(_) | Step::Hear(_) if !in_room => Some(
                     "say and hear need a room: put { connect = \"room\" } before it in the same list",
                 ),
+                Step::Gather { .. } | Step::Group(_) | Step::Offload(_) | Step::Hop(_)
+                    if place.group == Some(true) =>
+                {
+                    Some(
+                        "what a gather, a group, an offload or a hop starts may outlive a group that cancels: leave it \
+                         out, or let the group wait: on_failure = \"wait\"",
+                    )
+                }
                 _ => None,
             };
             if let Some(wrong) = wrong {
@@ -114,11 +122,11 @@ impl<'a> Reader<'a> {
             }
             "group" => Step::Group(Box::new(self.group(of, place)?)),
             "fail" => match text.string(of, "fail names how: \"error\"")? {
-                "error" if place.in_group => Step::Fail,
+                "error" if place.group.is_some() => Step::Fail,
                 "error" => {
                     return text.wrong(
                         value,
-                        "fail needs a group around it: a job that fails has no receipt",
+                        "fail stands in the list of a group's children: who else fails has no receipt",
                     );
                 }
                 other => {
@@ -196,13 +204,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Messages of a room, which the server may have to keep for each of its members.
     fn messages(&self, value: &Value<'a>, of: &str) -> Result<Messages, ReadError> {
         let table =
             self.0.table(value, &format!("{of} is a table {{ bytes = 64, times = 10 }}"))?;
         self.only(table, &["bytes", "times"], of)?;
         let need = |key| self.need(table, key, value.span(), of);
         Ok(Messages {
-            bytes: self.0.size(need("bytes")?, bounds::BYTES)?,
+            bytes: self.0.size(need("bytes")?, bounds::SAID)?,
             times: self.0.number(need("times")?, bounds::TIMES)?,
         })
     }
@@ -211,14 +220,15 @@ impl<'a> Reader<'a> {
         let table = self.0.table(value, "group is a table { width = 8, of = [..] }")?;
         self.only(table, &["width", "of", "every", "on_failure"], "group")?;
         let need = |key| self.need(table, key, value.span(), "group");
-        let inside = Place { in_group: true, ..place.child() };
-        let of = |steps: &Value<'a>| self.steps(steps, inside);
         let endings = [("cancel", true), ("wait", false)];
+        let cancels = self.one_of(table, "on_failure", &endings)?.unwrap_or(true);
+        let inside = Place { group: Some(cancels), ..place.child() };
+        let of = |steps: &Value<'a>| self.steps(steps, inside);
         Ok(Group {
             width: self.0.number(need("width")?, bounds::GROUP)? as usize,
             of: of(need("of")?)?,
             every: table.get("every").map(|every| self.every(every, of)).transpose()?,
-            cancels: self.one_of(table, "on_failure", &endings)?.unwrap_or(true),
+            cancels,
         })
     }
 

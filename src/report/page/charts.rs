@@ -121,12 +121,18 @@ fn crossings(advice: &Advice) -> Vec<Mark> {
             series.iter().map(|one| super::name(&series_name(&one.model, one.workers))).collect();
         super::listed(&names, 2)
     };
+    // A mark has room for about one name.
+    let short = |series: &[crate::advice::Series]| match series {
+        [] => String::new(),
+        [one] => format!("→ {}", super::name(&one.model)),
+        [one, others @ ..] => format!("→ {} and {} more", super::name(&one.model), others.len()),
+    };
     let crossing = |crossing: &crate::advice::Crossing| {
         let (from, to) = (crossing.up_to as f64, crossing.from as f64);
         Mark {
             at: (from * to).sqrt(),
             within: Some((from, to)),
-            label: format!("→ {}", named(&crossing.then)),
+            label: short(&crossing.then),
             note: format!(
                 "{} ahead up to {}, {} from {} on",
                 named(&crossing.ahead),

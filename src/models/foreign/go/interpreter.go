@@ -238,11 +238,7 @@ func connect(ctx context.Context, step *step, checksum uint64) (net.Conn, error)
 	if ctx == nil {
 		connection, err = net.Dial("tcp", address)
 	} else if connection, err = new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
-		// What waits on it ends with the group, as this goroutine does.
-		go func(connection net.Conn) {
-			<-ctx.Done()
-			connection.SetDeadline(time.Unix(1, 0))
-		}(connection)
+		connection = endsWith(ctx, connection)
 	}
 	if err != nil || step.to == echo {
 		return connection, err
@@ -260,6 +256,29 @@ func connect(ctx context.Context, step *step, checksum uint64) (net.Conn, error)
 		return nil, err
 	}
 	return connection, nil
+}
+
+// A connection on which nothing waits longer than for the group to be over.
+type guarded struct {
+	net.Conn
+	closed chan struct{}
+}
+
+func endsWith(ctx context.Context, connection net.Conn) guarded {
+	of := guarded{connection, make(chan struct{})}
+	go func() {
+		select {
+		case <-ctx.Done():
+			connection.SetDeadline(time.Unix(1, 0))
+		case <-of.closed:
+		}
+	}()
+	return of
+}
+
+func (of guarded) Close() error {
+	close(of.closed)
+	return of.Conn.Close()
 }
 
 // Says messages in a room, each once the last was heard, or hears them.

@@ -124,6 +124,7 @@ async function perform(steps, receipt, signal = null) {
     let connection = null;
     try {
         for (let at = 0; at < steps.length; at++) {
+            signal?.throwIfAborted();
             const step = steps[at];
             switch (step.does) {
                 case "sleep_ns":

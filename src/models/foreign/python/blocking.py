@@ -6,7 +6,8 @@ import threading
 import time
 from time import perf_counter_ns
 
-from grouping import UNWATCHED, Children, Meant, contained
+import grouping
+from grouping import Meant, contained
 from receipts import (
     BLOCK, COMPUTE, CONNECT, EXCHANGE, FAIL, GATHER, GROUP, HEAR, OFFLOAD, SAY, SLEEP, YIELD,
     child_seed, compute, contain, heard, join, mix, said,
@@ -88,7 +89,7 @@ def perform(steps, seed, servers, lateness=None):
 
 def group(group, checksum, servers, lateness):
     """The children of a group, one after another: what their receipts, or their failure, make of the parent's."""
-    watched = UNWATCHED if lateness is None else Children()
+    watched = grouping.children()
     children, errors = [], []
     for index in range(group.width):
         try:

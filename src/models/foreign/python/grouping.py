@@ -62,6 +62,19 @@ class Unwatched:
 
 
 UNWATCHED = Unwatched()
+_watching = False
+
+
+def children():
+    """What counts the children of a group that begins."""
+    return Children() if _watching else UNWATCHED
+
+
+def watch():
+    """Begins to count."""
+    global _watching
+    _watching = True
+
 
 # Of each group in which a child failed: from its first failure until it was over, in nanoseconds, and the children that
 # were still under way.
@@ -69,7 +82,9 @@ over = []
 
 
 def seen():
-    """What became of them since the last call."""
+    """What became of them meanwhile. Ends to count."""
+    global _watching
+    _watching = False
     if not over:
         return {}
     fields = dict(group_ended_ns_max=max(took for took, _ in over), children_left=sum(left for _, left in over))

@@ -225,7 +225,7 @@ class Interpreter:
                 for _ in range(fields["count"]):
                     self.say("round", **self.round(fields["times"])[0])
             case "watch":
-                grouping.seen()
+                grouping.watch()
                 round, outputs = self.round(True)
                 for times in ("latency_ns", "service_ns", "lateness_ns", "sleeps_lost"):
                     del round[times]

@@ -7,7 +7,8 @@ import time
 from time import perf_counter_ns
 
 from blocking import plain
-from grouping import UNWATCHED, Children, Meant, contained
+import grouping
+from grouping import Meant, contained
 from receipts import (
     BLOCK, COMPUTE, CONNECT, EXCHANGE, FAIL, GATHER, GROUP, HEAR, HOP, OFFLOAD, SAY, SLEEP, YIELD,
     child_seed, compute, contain, heard, join, mix, said,
@@ -87,7 +88,7 @@ class Looping:
 
     async def group(self, group, checksum, lateness):
         """The children of a group: what their receipts, or their failure, make of the parent's."""
-        watched = UNWATCHED if lateness is None else Children()
+        watched = grouping.children()
 
         async def child(index):
             with watched:
@@ -137,7 +138,8 @@ async def sleep_at_least(seconds):
     left = seconds * 1e9
     end = perf_counter_ns() + left
     while left > 0:
-        await asyncio.sleep(left / 1e9)
+        # What is shorter would be a turn of the loop, and many of them a loop that spins.
+        await asyncio.sleep(max(left / 1e9, 0.001))
         left = end - perf_counter_ns()
 
 
