@@ -62,6 +62,7 @@ fn readers_of_every_kind_can_read_and_use_the_page() {
     let kept = env::var_os("PACELINE_BROWSER_PAGES").map(PathBuf::from);
     let temporary = tempfile::tempdir().expect("there is a place for pages");
     let folder = kept.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(folder).expect("there is a place for pages");
     let record = sample_run::record();
     let mut later = record.clone();
     later.run.id.push_str("-later");

@@ -284,6 +284,7 @@ const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
 fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {
     let record = paceline::record::read(Path::new(REFERENCE)).unwrap();
     assert!(record.cells.len() >= 200);
+    assert_eq!(record.workloads(), ["sleep", "echo", "cpu", "service"], "as they were asked for");
     let page = page_of(&record);
     let most = record.cells.len() * 3000;
     assert!(page.len() <= most, "{} bytes of {most}", page.len());

@@ -234,6 +234,22 @@ pub struct Record {
     pub rounds: Vec<Round>,
 }
 
+impl Record {
+    /// The workloads that have cells, in the order in which they were asked for: cells stand in that in which they ended.
+    #[must_use]
+    pub fn workloads(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let defined = self.run.workloads.iter().map(|defined| defined.name.as_str());
+        let of_cells = || self.cells.iter().map(|cell| cell.workload.as_str());
+        for name in defined.filter(|name| of_cells().any(|of| of == *name)).chain(of_cells()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
 /// Reads a record. A last line that was torn by a crash is left out.
 ///
 /// # Errors

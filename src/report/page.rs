@@ -171,7 +171,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     // What the navigation has room for.
     let short = if several { format!(" {}", index + 1) } else { String::new() };
     let all: Vec<&Cell> = record.cells.iter().collect();
-    let workloads = in_order(record.cells.iter().map(|cell| cell.workload.as_str()));
+    let workloads = record.workloads();
     let mut takes = Vec::new();
     let mut charts = Vec::new();
     for (place, workload) in workloads.iter().enumerate() {

@@ -5,10 +5,7 @@ use super::{
     parts::{Picture, name},
     workload,
 };
-use crate::{
-    record::{Cell, Record},
-    report::table::in_order,
-};
+use crate::record::{Cell, Record};
 
 /// The charts of a run.
 pub struct Charts(Vec<(String, Picture)>);
@@ -18,7 +15,7 @@ impl Charts {
     #[must_use]
     pub fn of(record: &Record) -> Self {
         let mut charts = Vec::new();
-        for workload in in_order(record.cells.iter().map(|cell| cell.workload.as_str())) {
+        for workload in record.workloads() {
             let cells: Vec<&Cell> =
                 record.cells.iter().filter(|cell| cell.workload == workload).collect();
             let take = Take::of(workload, String::new(), &cells);

@@ -43,7 +43,7 @@ pub(super) fn markdown(record: &Record) -> String {
         code(&machine.hash),
     ));
     let mut left = 0;
-    for workload in in_order(record.cells.iter().map(|cell| cell.workload.as_str())) {
+    for workload in record.workloads() {
         let cells: Vec<&Cell> =
             record.cells.iter().filter(|cell| cell.workload == workload).collect();
         left += section(&mut page, workload, &cells);
