@@ -1,6 +1,7 @@
 """The models of Python, and the protocol by which paceline drives them: docs/protocol.md."""
 
 import asyncio
+import gc
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -246,7 +247,10 @@ class Interpreter:
         return True
 
     def prepare(self, fields):
-        self.model.prepare(Jobs(fields["jobs"]), Servers(fields), fields["workers"])
+        self.model.prepare(Jobs(fields["jobs"], fields.get("scale", 0)), Servers(fields), fields["workers"])
+        # This interpreter's own objects are not looked through again and again: a program without it has none of them.
+        gc.collect()
+        gc.freeze()
 
     def round(self, noted):
         if self.scale is None:

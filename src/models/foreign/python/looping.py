@@ -104,7 +104,7 @@ class Looping:
             outputs = [] if errors else [task.result() for task in tasks]
         else:
             tasks = [asyncio.create_task(child(index)) for index in range(group.width)]
-            outputs = [await outcome(task) for task in tasks]
+            outputs = await outcomes(tasks)
             errors = [output for output in outputs if isinstance(output, Exception)]
         watched.over()
         return (1, contain(checksum, group.width)) if contained(errors) else join(checksum, outputs)
@@ -118,18 +118,18 @@ class Looping:
         """A job with its times: units, checksum, when it began and ended, who did it, and how late its sleeps were."""
         lateness = []
         begun = perf_counter_ns()
-        units, checksum = await self.perform(*self.jobs.of(index), lateness)
+        units, checksum = await self.perform(*self.jobs.all[index], lateness)
         return units, checksum, begun, perf_counter_ns(), (os.getpid(), threading.get_ident()), lateness
 
     async def batch(self, scale, noted):
         """All jobs at once: when the batch began and ended, and what each returned or raised."""
-        perform, of = self.perform, self.jobs.of
+        perform, create_task = self.perform, asyncio.create_task
         start = perf_counter_ns()
         if noted:
-            tasks = [asyncio.create_task(self.noted(index)) for index in range(scale)]
+            tasks = [create_task(self.noted(index)) for index in range(scale)]
         else:
-            tasks = [asyncio.create_task(perform(*of(index))) for index in range(scale)]
-        outputs = [await outcome(task) for task in tasks]
+            tasks = [create_task(perform(steps, seed)) for steps, seed in self.jobs.all]
+        outputs = await outcomes(tasks)
         return start, perf_counter_ns(), outputs
 
 
@@ -143,17 +143,21 @@ async def sleep_at_least(seconds):
         left = end - perf_counter_ns()
 
 
-async def outcome(task):
-    try:
-        return await task
-    except Exception as error:
-        return error
+async def outcomes(tasks):
+    """What they return or raise, in their order, once all have ended."""
+    outputs = []
+    for task in tasks:
+        try:
+            outputs.append(await task)
+        except Exception as error:
+            outputs.append(error)
+    return outputs
 
 
 async def all_of(coroutines):
     """What they return, in their order, once all have ended; raises what the first of them raised that did."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    outputs = [await outcome(task) for task in tasks]
+    outputs = await outcomes(tasks)
     for output in outputs:
         if isinstance(output, Exception):
             raise output

@@ -115,11 +115,13 @@ def steps_of(steps):
 class Jobs:
     """The jobs of a cell."""
 
-    def __init__(self, definition):
+    def __init__(self, definition, scale=0):
         self.usual = steps_of(definition["usual"])
         every = definition["every"]
         self.nth = every and every["nth"]
         self.other = every and steps_of(every["job"])
+        # Of those of a batch, made beforehand: in Python it takes as long as a tenth of a task.
+        self.all = [self.of(index) for index in range(scale)]
 
     def of(self, index):
         """The steps and the seed of a job."""
