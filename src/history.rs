@@ -27,6 +27,9 @@ pub struct History {
 pub struct Series {
     /// The cell, such as `echo/tokio@2/10`.
     pub cell: String,
+    /// The text of its workload's definition, which another of the same name may not have. Not printed.
+    #[serde(skip)]
+    pub definition: Option<String>,
     /// What is measured.
     pub metric: Metric,
     /// The hash of the machine's fingerprint. Figures of two machines are never in one series.
@@ -78,9 +81,13 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     for record in records {
         let run = &record.run;
         for cell in record.cells.iter().filter(|cell| cell.state == State::Ok) {
+            // Two workloads may have one name.
+            let defined = run.workloads.iter().find(|defined| defined.name == cell.workload);
+            let definition = defined.map(|defined| &*defined.source);
             for (metric, figure) in figures(cell) {
                 let name = cell_name(cell);
-                let key = (&*name, metric, &*run.fingerprint.hash, None, &*run.instrument);
+                let hash = &*run.fingerprint.hash;
+                let key = (&*name, definition, metric, hash, None, &*run.instrument);
                 add(&mut found, key, &run.id, &run.started, run.commit.as_deref(), figure);
             }
         }
@@ -90,7 +97,8 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
             if gate.head.uncommitted { format!("{commit}-dirty") } else { commit.clone() }
         });
         for cell in gate.cells.iter().filter(|cell| cell.state == State::Ok) {
-            let key = |anchor| (&*cell.cell, cell.metric, &*gate.fingerprint.hash, anchor, "gate");
+            let hash = &*gate.fingerprint.hash;
+            let key = |anchor| (&*cell.cell, None, cell.metric, hash, anchor, "gate");
             let mut add = |anchor, figure| {
                 add(&mut found, key(anchor), &gate.id, &gate.started, commit.as_deref(), figure);
             };
@@ -112,7 +120,7 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     found
 }
 
-type Key<'a> = (&'a str, Metric, &'a str, Option<&'a str>, &'a str);
+type Key<'a> = (&'a str, Option<&'a str>, Metric, &'a str, Option<&'a str>, &'a str);
 
 fn add(
     found: &mut Vec<Series>,
@@ -127,13 +135,15 @@ fn add(
         return;
     }
     let of = |series: &Series| {
-        let Series { cell, metric, fingerprint, anchor, instrument, .. } = series;
-        (&**cell, *metric, &**fingerprint, anchor.as_deref(), &**instrument) == key
+        let Series { cell, definition, metric, fingerprint, anchor, instrument, .. } = series;
+        let (definition, anchor) = (definition.as_deref(), anchor.as_deref());
+        (&**cell, definition, *metric, &**fingerprint, anchor, &**instrument) == key
     };
     let place = found.iter().position(of).unwrap_or_else(|| {
-        let (cell, metric, fingerprint, anchor, instrument) = key;
+        let (cell, definition, metric, fingerprint, anchor, instrument) = key;
         found.push(Series {
             cell: cell.into(),
+            definition: definition.map(str::to_owned),
             metric,
             fingerprint: fingerprint.into(),
             anchor: anchor.map(str::to_owned),

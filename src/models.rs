@@ -173,7 +173,7 @@ impl About {
     #[must_use]
     pub fn lacks_to_serve(&self, workload: &Workload) -> Option<String> {
         if workload.has("connect.room") {
-            return Some("a room is of the jobs of a batch, and requests come one by one".into());
+            return Some(ROOM.into());
         }
         self.lacks_for(workload).or_else(|| {
             let lack = self.lacks_as_server.iter().find(|lack| workload.has(lack.step))?;
@@ -314,8 +314,13 @@ const NO_FUTURE: Lacks = Lacks {
 /// Why what has begun there goes on.
 const NO_CANCEL: Lacks = Lacks {
     step: "group.cancel",
-    why: "a call that has begun goes on to its end: nobody can end it from outside",
+    why: "a call that has begun goes on to its end, and nobody can end it from outside; a group with on_failure = \"wait\" \
+          it can do",
 };
+
+/// Why no model can be a server of jobs that are members of a room.
+pub(crate) const ROOM: &str =
+    "a room is of the jobs of a batch, and requests come one by one: measure it with paceline run";
 
 /// Whether a runtime on `io_uring` can be started here.
 #[cfg(target_os = "linux")]

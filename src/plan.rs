@@ -146,13 +146,16 @@ impl Planned<'_> {
         let (scale, lanes) = (self.scale, self.lanes());
         if lanes < scale {
             let name = self.entry.about.name;
-            return Some(format!(
-                "a room needs all its {scale} members at once, and {name} has {lanes} under way"
-            ));
+            let what = "a room needs all its members at once";
+            let help = match self.entry.about.width {
+                Width::Any => format!(": give it --workers {scale}, or a smaller --scale"),
+                _ => String::new(),
+            };
+            return Some(format!("{what}, {scale} here, and {name} has {lanes} under way{help}"));
         }
         let nth = self.workload.every.as_ref().map_or(usize::MAX, |(nth, _)| *nth);
         (scale > nth).then(|| {
-            format!("a room has one speaker, and of {scale} jobs more than one says something: nth is {nth}")
+            format!("a room has one speaker, and every {nth}th of {scale} jobs says something: let every.nth be {scale} or more")
         })
     }
 

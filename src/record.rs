@@ -66,6 +66,9 @@ pub struct Run {
     pub models: Vec<ModelInfo>,
     /// The definitions, word for word.
     pub workloads: Vec<Definition>,
+    /// How many cells it is of; `None` where that shows only while it runs.
+    #[serde(default)]
+    pub planned: Option<usize>,
     /// How much later than it was told to this host wakes a thread from a sleep of a millisecond: no model can do better.
     #[serde(default)]
     pub timer_floor: Option<Distribution>,

@@ -95,7 +95,9 @@ fn head(order: &Order) -> Run {
             ("to_the_limit", order.to_the_limit.into()),
         ],
     };
-    begin(&settings, &order.models, &order.workloads)
+    let planned = cells(&order.workloads, &order.models, &order.choice).len();
+    let planned = (!order.to_the_limit).then_some(planned);
+    Run { planned, ..begin(&settings, &order.models, &order.workloads) }
 }
 
 fn in_rounds(

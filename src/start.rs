@@ -45,6 +45,7 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         commit: commit(),
         models: models.iter().map(|entry| model_info(entry)).collect(),
         workloads: workloads.iter().map(define).collect(),
+        planned: None,
         timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
     }
 }

@@ -28,6 +28,7 @@ fn run(id: &str) -> Run {
         build: build(),
         models: vec![],
         workloads: vec![Definition { name: "echo".into(), source: "word for word".into() }],
+        planned: None,
         timer_floor: None,
         commit: None,
     }

@@ -180,3 +180,21 @@ fn wrong_input_has_its_sentence_and_its_exit_code() {
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("--out"), "{}", text(&missing.stderr));
 }
+
+#[test]
+fn two_workloads_of_one_name_are_no_step() {
+    let folder = tempfile::tempdir().unwrap();
+    for day in 1..=12 {
+        let own = day > 6;
+        record(folder.path(), "chat", day, "here", if own { 2000.0 } else { 1000.0 });
+        let path = folder.path().join(format!("run-{day:02}-here/run.json"));
+        let mut run: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        run["workloads"] =
+            json!([{ "name": "chat", "source": if own { "another" } else { "one" } }]);
+        fs::write(path, run.to_string()).unwrap();
+    }
+    let shown = shown(folder.path());
+    let series = shown["series"].as_array().unwrap();
+    assert_eq!(series.len(), 2, "{shown}");
+    assert!(series.iter().all(|of| of["steps"].as_array().unwrap().is_empty()), "{shown}");
+}

@@ -235,9 +235,11 @@ fn a_wrong_request_gets_one_sentence_and_leaves_nothing_behind() {
     assert!(said(&report(results.path(), &[]), 2).contains("there is no run in"));
     let folder = sample_run::write(&sample_run::record(), results.path());
     let name = folder.file_name().unwrap().to_str().unwrap();
+    let other = format!("{}/{name}", results.path().display());
     for (arguments, code, sentence) in [
         (vec!["nowhere"], 2, "name a folder that has one of run.json"),
-        (vec![name, name, "--format", "csv"], 2, "name one"),
+        (vec![name, name], 2, "is named twice"),
+        (vec![name, &other, "--format", "csv"], 2, "name one"),
         (vec![name, "--format", "svg"], 2, "name a chart with --chart"),
         (
             vec![name, "--format", "svg", "--chart", "sleep/hat"],
@@ -270,7 +272,10 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("118 cells"), "the torn one is missing");
     fs::write(&cells, text.replacen("{\"workload\"", "{workload", 1)).unwrap();
-    assert!(said(&report(results.path(), &[name]), 2).contains("cells.jsonl:1:"));
+    assert!(
+        said(&report(results.path(), &[name]), 2)
+            .contains("cells.jsonl, line 1, is nothing that paceline writes")
+    );
     fs::write(&cells, &text).unwrap();
     let run = fs::read_to_string(folder.join("run.json")).unwrap();
     fs::write(folder.join("run.json"), run.replacen("\"schema\": 1", "\"schema\": 9", 1)).unwrap();
@@ -291,4 +296,72 @@ fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_
     let charts = Charts::of(&record);
     let picture = fs::read_to_string("docs/report.svg").unwrap();
     assert_eq!(charts.svg("service/throughput").unwrap().trim(), picture.trim());
+}
+
+#[test]
+fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("results/run");
+    fs::create_dir_all(&at).unwrap();
+    let mut run: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(REFERENCE).join("run.json")).unwrap())
+            .unwrap();
+    run["planned"] = 240.into();
+    fs::write(at.join("run.json"), run.to_string()).unwrap();
+    let cells = fs::read_to_string(Path::new(REFERENCE).join("cells.jsonl")).unwrap();
+    let some: String = cells.split_inclusive('\n').take(100).collect();
+    fs::write(at.join("cells.jsonl"), some + "{\"torn").unwrap();
+    let report = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        command
+            .env("PACELINE_ALLOW_DEBUG", "1")
+            .arg("report")
+            .args(arguments)
+            .current_dir(folder.path());
+        command.output().unwrap()
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let made = report(&["run"]);
+    assert!(
+        made.status.success() && said(&made).contains("100 of its 240 cells have ended"),
+        "{}",
+        said(&made)
+    );
+    assert!(said(&made).contains("paceline run --resume --out results"));
+    let page = fs::read_to_string(at.join("report.html")).unwrap();
+    assert!(page.contains("100 of its 240 cells have ended"));
+    for part in ["run.json", "cells.jsonl"] {
+        let part = at.join(part);
+        let before = fs::read(&part).unwrap();
+        let refused = report(&["run", "-o", part.to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(said(&refused).contains("part of a record"), "{}", said(&refused));
+        assert_eq!(fs::read(&part).unwrap(), before);
+    }
+    fs::write(at.join("cells.jsonl"), "").unwrap();
+    let none = report(&[]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(
+        said(&none).contains("no cell of") && said(&none).contains("--resume"),
+        "{}",
+        said(&none)
+    );
+    let no_chart = report(&["run", "--format", "svg"]);
+    assert!(said(&no_chart).contains("no chart"), "{}", said(&no_chart));
+}
+
+#[test]
+fn the_record_of_claims_has_a_page_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("results/claims");
+    fs::create_dir_all(&at).unwrap();
+    let claims = serde_json::to_string(&sample_claims::sample()).unwrap();
+    fs::write(at.join("claims.json"), claims).unwrap();
+    for named in [&["claims"][..], &[]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        let made = command.arg("report").args(named).current_dir(folder.path()).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(fs::read_to_string(at.join("report.html")).unwrap().contains("paceline claims"));
+        fs::remove_file(at.join("report.html")).unwrap();
+    }
 }

@@ -1,6 +1,7 @@
 //! `paceline report`: recorded runs and gates as one page, or in the formats that other programs read.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -77,6 +78,10 @@ impl FromStr for Shape {
 /// The files that tell what a folder records.
 const KINDS: [&str; 3] = ["run.json", "gate.json", "claims.json"];
 
+/// The files that a record is made of: nothing else is written over them.
+const RECORDS: [&str; 6] =
+    ["run.json", "cells.jsonl", "rounds.jsonl", "gate.json", "gate_rounds.jsonl", "claims.json"];
+
 /// What was asked for, read.
 #[derive(Default)]
 struct Found {
@@ -92,6 +97,14 @@ struct Found {
 pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
     if asked.chart.is_some() && !matches!(asked.format, Shape::Svg | Shape::Png) {
         return Err(usage("--chart goes with --format svg or --format png".into()));
+    }
+    let is_record =
+        |file: &PathBuf| RECORDS.iter().any(|name| file.file_name() == Some(OsStr::new(name)));
+    if let Some(file) = asked.output.as_ref().filter(|file| is_record(file)) {
+        let file = file.display();
+        return Err(usage(format!(
+            "{file} is the name of a part of a record: choose another with -o"
+        )));
     }
     let found =
         if asked.runs.is_empty() { newest(&asked.out)? } else { named(&asked.runs, &asked.out)? };
@@ -121,6 +134,9 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
     for why in &found.left_out {
         print_error(&format!("left out: {why}"));
     }
+    for missing in found.records.iter().filter_map(Record::missing) {
+        print_error(&missing);
+    }
     Ok(0)
 }
 
@@ -129,6 +145,8 @@ fn newest(results: &Path) -> Result<Found, Wrong> {
     let mut read = history::read(results).map_err(usage)?;
     let history = series(&read.records, &read.gates);
     let newest_gate = read.gates.iter().map(|gate| gate.started.clone()).max();
+    let empty = read.records.iter().filter(|record| record.cells.is_empty());
+    let begun = empty.map(|record| record.run.id.clone()).max();
     read.records.retain(|record| !record.cells.is_empty());
     let newest = read
         .records
@@ -150,6 +168,17 @@ fn newest(results: &Path) -> Result<Found, Wrong> {
         }
         None => {
             let place = results.display();
+            let claims = newest_claims(results);
+            if let Some((folder, claims)) = claims {
+                let claims = vec![claims];
+                return Ok(Found { claims, left_out, folder, ..Found::default() });
+            }
+            if let Some(begun) = begun {
+                return Err(usage(format!(
+                    "no cell of {begun} in {place} has ended: go on with paceline run --resume --out {place}, or measure \
+                     again"
+                )));
+            }
             let why = left_out.first().map_or_else(String::new, |why| format!(" ({why})"));
             Err(usage(format!(
                 "there is no run in {place}{why}: make one with paceline run, or name another folder with --out"
@@ -158,13 +187,22 @@ fn newest(results: &Path) -> Result<Found, Wrong> {
     }
 }
 
+/// The newest claims in `results`.
+fn newest_claims(results: &Path) -> Option<(PathBuf, Claims)> {
+    let folders = std::fs::read_dir(results).ok()?.flatten().map(|entry| entry.path());
+    let claims = folders.filter_map(|folder| Some((folder.clone(), read_claims(&folder).ok()??)));
+    claims.max_by(|a, b| a.1.started.cmp(&b.1.started))
+}
+
 /// The runs and gates that were named.
 fn named(names: &[PathBuf], results: &Path) -> Result<Found, Wrong> {
     let mut found = Found { folder: results.to_owned(), ..Found::default() };
-    for name in names {
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            return Err(usage(format!("{} is named twice", name.display())));
+        }
         let places = [name.clone(), results.join(name)];
-        let is_one =
-            |place: &&PathBuf| place.join("run.json").exists() || place.join("gate.json").exists();
+        let is_one = |place: &&PathBuf| KINDS.iter().any(|kind| place.join(kind).exists());
         let Some(folder) = places.iter().find(is_one) else {
             let [one, other] = places.each_ref().map(|place| place.display());
             return Err(usage(format!(
@@ -200,6 +238,7 @@ fn export(name: &str, found: &Found) -> Result<String, Wrong> {
                 .map_err(|why| usage(format!("this is a gate, and {why}")))?;
             Ok(export.render(gate))
         }
+        ([], []) => Err(usage("claims have a page alone; claims.json is their JSON".into())),
         _ => Err(usage(format!("--format {name} is of one run or one gate: name one"))),
     }
 }
@@ -210,6 +249,9 @@ fn picture(asked: &ReportArguments, found: &Found) -> Result<(), Wrong> {
     };
     let charts = Charts::of(record);
     let listed = charts.names().join(", ");
+    if listed.is_empty() {
+        return Err(usage("this run has no cell with a figure, and so no chart".into()));
+    }
     let Some(name) = &asked.chart else {
         return Err(usage(format!("name a chart with --chart: this run has {listed}")));
     };

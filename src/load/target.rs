@@ -15,7 +15,7 @@ use crate::{
         Host, HostError,
         load::{Drive, Request, check_loopback},
     },
-    models::Entry,
+    models::{Entry, ROOM},
     perform::Placement,
     plan::Planned,
     record::{Cell, LoadFigures, State},
@@ -279,6 +279,11 @@ impl Order {
     /// Returns a sentence that names the bound.
     pub fn check(&self) -> Result<(), String> {
         const MOST_NTH: usize = 10_000;
+        if let Target::Workload(workload) = &self.target
+            && workload.has("connect.room")
+        {
+            return Err(ROOM.into());
+        }
         if let Target::Workload(workload) = &self.target
             && let Some((nth, _)) = &workload.every
             && *nth > MOST_NTH

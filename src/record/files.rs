@@ -248,6 +248,18 @@ impl Record {
         }
         names
     }
+
+    /// What is missing from a run that was cut off, and how to go on with it, if so.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
+        let place = self.folder.parent().unwrap_or(&self.folder).display();
+        Some(format!(
+            "{} is not whole: {} of its {planned} cells have ended; go on with paceline run --resume --out {place}",
+            self.run.id,
+            self.cells.len()
+        ))
+    }
 }
 
 /// Reads a record. A last line that was torn by a crash is left out.
@@ -322,7 +334,12 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
             // Without its end even a line that can be read may have lost some of its last number.
             _ if !line.ends_with(b"\n") => {}
             Ok(value) => read.push(value),
-            Err(error) => return Err(format!("{place}:{}: {error}", index + 1)),
+            Err(error) => {
+                return Err(format!(
+                    "{place}, line {}, is nothing that paceline writes ({error}): leave this record out",
+                    index + 1
+                ));
+            }
         }
     }
     Ok(read)

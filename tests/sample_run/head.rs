@@ -38,6 +38,7 @@ pub(crate) fn run() -> Run {
         commit: Some("0123456789abcdef0123456789abcdef01234567".into()),
         models: models(),
         workloads: ["sleep", "cpu", "serve-service"].map(define).into(),
+        planned: None,
         timer_floor: timer_floor(),
     }
 }

@@ -71,7 +71,7 @@ const TASKS_ALWAYS: Lacks =
 pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(About {
     name: "asyncio",
     note: "an event loop on one thread, a task for each job; offload by to_thread; streams by open_connection; garbage \
-           collection as Python has it, but for what the interpreter itself holds (gc.freeze)",
+           collection as Python has it",
     available: || PYTHON.available("asyncio"),
     ..LOOP
 });

@@ -2,7 +2,7 @@
 
 use super::{Sources, name};
 use crate::{
-    record::{Cell, State},
+    record::{Cell, Record, State},
     report::{
         gate::{cut, overall},
         summary,
@@ -63,6 +63,7 @@ pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
 pub(super) fn warnings(sources: &Sources<'_>) -> Vec<String> {
     let mut warnings: Vec<String> =
         sources.left_out.iter().map(|why| format!("Left out: {}", cut(why, 400))).collect();
+    warnings.extend(sources.records.iter().filter_map(Record::missing));
     if sources.records.iter().any(|record| record.run.build.debug)
         || sources.claims.iter().any(|claims| claims.build.debug)
     {

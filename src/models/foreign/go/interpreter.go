@@ -855,13 +855,15 @@ func (cell *cell) handle(response http.ResponseWriter, request *http.Request) {
 
 var output = bufio.NewWriterSize(os.Stdout, 1<<16)
 
-// Says a message of one key.
-func say(name string, of any) {
-	encoded, err := json.Marshal(map[string]any{name: of})
-	if err != nil {
-		panic(err)
+// Says messages of one key each.
+func say[T any](name string, messages ...T) {
+	for _, of := range messages {
+		encoded, err := json.Marshal(map[string]any{name: of})
+		if err != nil {
+			panic(err)
+		}
+		output.Write(append(encoded, '\n'))
 	}
-	output.Write(append(encoded, '\n'))
 	if output.Flush() != nil {
 		os.Exit(1)
 	}
@@ -969,19 +971,24 @@ func (state *state) answer(name string, of json.RawMessage) error {
 		if err := json.Unmarshal(of, &told); err != nil {
 			return err
 		}
+		var rounds []round
 		for ; told.Count > 0; told.Count-- {
-			var done round
-			var err error
 			if told.Times {
-				done, err = runNoted(state.cell)
-			} else {
-				done, err = run(state.cell, state.cell.job)
+				done, err := runNoted(state.cell)
+				if err != nil {
+					return err
+				}
+				say("round", done)
+				continue
 			}
+			done, err := run(state.cell, state.cell.job)
 			if err != nil {
 				return err
 			}
-			say("round", done)
+			rounds = append(rounds, done)
 		}
+		// Said together: who reads them would be at work beside the next round.
+		say("round", rounds...)
 	case "watch":
 		done, err := runWatched(state.cell)
 		if err != nil {

@@ -1,15 +1,10 @@
 """The models of Python, and the protocol by which paceline drives them: docs/protocol.md."""
 
 import asyncio
-import gc
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import platform
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import blocking
 import grouping
@@ -34,9 +29,26 @@ def free_threaded():
 
 def process_pool(workers):
     """A pool whose processes have started: forked now, while this process has no other thread."""
+    # Imported where it is needed: what a process holds, its collector looks through, and a plain program holds less.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
     pool.submit(int).result()
     return pool
+
+
+def thread_pool(workers):
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(workers)
+
+
+def end_workers():
+    """Ends the processes that this one has started, if it has."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    for worker in multiprocessing.active_children() if multiprocessing else ():
+        worker.kill()
 
 
 class Loop:
@@ -96,7 +108,7 @@ class Pool:
             self.pool.shutdown()
             self.pool = None
         if self.pool is None:
-            self.pool = process_pool(workers) if self.processes else ThreadPoolExecutor(workers)
+            self.pool = process_pool(workers) if self.processes else thread_pool(workers)
 
     def batch(self, scale, noted):
         submit, job = self.pool.submit, blocking.noted_job if noted else blocking.job
@@ -119,6 +131,8 @@ class Pool:
             serving.accept_each(listening, lambda stream: self.pool.submit(serving.hold, stream, blocking.job))
         # As servers with worker processes do it: each accepts for itself.
         self.pool.shutdown()
+        import multiprocessing.connection
+
         context = multiprocessing.get_context("fork")
         workers = [context.Process(target=serve_alone, args=[listening], daemon=True) for _ in range(self.workers)]
         for worker in workers:
@@ -177,7 +191,7 @@ class Unavailable(Exception):
 
 def model_of(name):
     """The model of this name, and the version of what it is made of."""
-    version = platform.python_version() + (" free-threaded" if free_threaded() else "")
+    version = sys.version.split()[0] + (" free-threaded" if free_threaded() else "")
     match name:
         case "asyncio":
             return Loop(), version
@@ -212,8 +226,11 @@ class Interpreter:
         self.model, self.output, self.scale = model, output, None
 
     def say(self, name, **fields):
-        self.output.write(json.dumps({name: fields}, separators=(",", ":")).encode() + b"\n")
+        self.write(name, fields)
         self.output.flush()
+
+    def write(self, name, fields):
+        self.output.write(json.dumps({name: fields}, separators=(",", ":")).encode() + b"\n")
 
     def answer(self, line):
         (name, fields), = json.loads(line).items()
@@ -223,8 +240,15 @@ class Interpreter:
                 self.scale = fields["scale"]
                 self.say("prepared")
             case "rounds":
-                for _ in range(fields["count"]):
-                    self.say("round", **self.round(fields["times"])[0])
+                if fields["times"]:
+                    for _ in range(fields["count"]):
+                        self.say("round", **self.round(True)[0])
+                else:
+                    # Said together: who reads them would be at work beside the next round.
+                    rounds = [self.round(False)[0] for _ in range(fields["count"])]
+                    for round in rounds:
+                        self.write("round", round)
+                    self.output.flush()
             case "watch":
                 grouping.watch()
                 round, outputs = self.round(True)
@@ -248,9 +272,6 @@ class Interpreter:
 
     def prepare(self, fields):
         self.model.prepare(Jobs(fields["jobs"], fields.get("scale", 0)), Servers(fields), fields["workers"])
-        # This interpreter's own objects are not looked through again and again: a program without it has none of them.
-        gc.collect()
-        gc.freeze()
 
     def round(self, noted):
         if self.scale is None:
@@ -283,8 +304,7 @@ class Interpreter:
 def end_with_input():
     while sys.stdin.buffer.read(1 << 16):
         pass
-    for worker in multiprocessing.active_children():
-        worker.kill()
+    end_workers()
     os._exit(0)
 
 
@@ -305,7 +325,7 @@ def main(name):
     try:
         model, version = model_of(name)
     except Unavailable as why:
-        fields = dict(reason=str(why), version=platform.python_version())
+        fields = dict(reason=str(why), version=sys.version.split()[0])
         output.write(json.dumps({"unavailable": fields}).encode() + b"\n")
         output.flush()
         return
@@ -323,6 +343,5 @@ def main(name):
         except Exception as error:
             interpreter.say("failed", job=None, error=serving.said(error))
     # The parent is gone, and nobody is to be told: processes of a pool would wait for ever.
-    for worker in multiprocessing.active_children():
-        worker.kill()
+    end_workers()
     os._exit(0)
