@@ -25,9 +25,12 @@ const LIMIT: f64 = 0.03;
 const PATIENCE: Duration = Duration::from_mins(2);
 const PLAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/plain");
 
-/// Models, and what does the same work without the suite.
-const MODELS: [(&str, &str); 3] =
-    [("asyncio", "plain.py"), ("node", "plain.mjs"), ("go", "plain.go")];
+/// Models, what does the same work without the suite, and how many times the rounds: a process that has only run for some
+/// milliseconds is still waking up.
+const MODELS: [Beside; 3] =
+    [("asyncio", "plain.py", 1), ("node", "plain.mjs", 3), ("go", "plain.go", 10)];
+
+type Beside = (&'static str, &'static str, usize);
 
 /// The work that a plain script knows by this name, and how much of it.
 pub(crate) struct Work {
@@ -45,7 +48,7 @@ const WORK: [Work; 3] = [
 ];
 
 /// Some work, a model with its script, and what the two are called.
-pub(crate) type Asked = (&'static Work, (&'static str, &'static str), String);
+pub(crate) type Asked = (&'static Work, Beside, String);
 
 /// What `filters` ask for; all, where there are none.
 pub(crate) fn cells(filters: &[String]) -> Vec<Asked> {
@@ -64,7 +67,7 @@ pub(crate) fn compare(
     println!("{count} pairs of fresh processes, {} workers; ratio = suite / plain\n", workers());
     println!("{:24} plain ms/round  ratio  95 % interval", "cell/model");
     let mut missed = Vec::new();
-    for (work, (model, script), id) in cells {
+    for (work, (model, script, times), id) in cells {
         let entry = models::find(model)?;
         if let Err(reason) = (entry.about.available)() {
             println!("{id:24} skipped: {reason}");
@@ -73,9 +76,9 @@ pub(crate) fn compare(
         let plain = Plain::of(entry, script)?;
         let run = |suite: bool| {
             let times = if suite {
-                suite_side(program, entry, work, servers)
+                suite_side(program, entry, work, work.rounds * times, servers)
             } else {
-                plain.side(work, servers)
+                plain.side(work, work.rounds * times, servers)
             };
             // The first round is the warm-up.
             times.map(|times| median(times[1..].to_vec())).map_err(|why| format!("{id}: {why}"))
@@ -111,6 +114,7 @@ fn suite_side(
     program: &Program,
     entry: &'static Entry,
     work: &Work,
+    rounds: usize,
     servers: &Addresses,
 ) -> Result<Vec<f64>, String> {
     let workers = entry.about.workers(&[workers()])[0];
@@ -125,8 +129,7 @@ fn suite_side(
         servers: servers.clone(),
     };
     host.prepare(cell, PATIENCE).map_err(|error| error.to_string())?;
-    let rounds = work.rounds as u64 + 1;
-    let (times, _) = host.rounds(rounds, PATIENCE).map_err(|error| error.to_string())?;
+    let (times, _) = host.rounds(rounds as u64 + 1, PATIENCE).map_err(|error| error.to_string())?;
     Ok(times.iter().map(|time| time.as_nanos() as f64).collect())
 }
 
@@ -144,26 +147,26 @@ impl Plain {
         let named = named.unwrap_or_else(|| foreign.programs[0].into());
         let found = foreign.program(entry.about.name).map(|(_, program)| program);
         let (program, path) = (found.unwrap_or_else(|| named.into()), format!("{PLAIN}/{script}"));
-        if !script.ends_with(".go") {
-            let flags: &[&str] = if script.ends_with(".py") { &["-B", "-E"] } else { &[] };
+        if foreign.language != "Go" {
+            let flags: &[&str] = if foreign.language == "Python" { &["-B", "-E"] } else { &[] };
             let arguments = flags.iter().map(|flag| (*flag).to_owned()).chain([path]).collect();
             return Ok(Plain { program, arguments });
         }
         let this = env::current_exe().map_err(|error| error.to_string())?;
         let built = this.with_file_name("plain-go");
-        let mut build = Command::new(program);
-        build.args([OsStr::new("build"), OsStr::new("-o"), built.as_os_str(), OsStr::new(&path)]);
-        build.env("GO111MODULE", "off").env("CGO_ENABLED", "0").env_remove("GOFLAGS");
-        said(&mut build)?;
+        let mut go = Command::new(program);
+        go.args([OsStr::new("build"), OsStr::new("-o"), built.as_os_str(), OsStr::new(&path)]);
+        go.env("GO111MODULE", "off").env("CGO_ENABLED", "0").env_remove("GOFLAGS");
+        said(&mut go)?;
         Ok(Plain { program: built, arguments: Vec::new() })
     }
 
     /// Nanoseconds of each round, as a fresh process tells them.
-    fn side(&self, work: &Work, servers: &Addresses) -> Result<Vec<f64>, String> {
+    fn side(&self, work: &Work, rounds: usize, servers: &Addresses) -> Result<Vec<f64>, String> {
         let servers: Vec<String> = servers.echo.iter().map(SocketAddr::to_string).collect();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(work.name);
-        command.args([work.jobs.to_string(), (work.rounds + 1).to_string(), servers.join(",")]);
+        command.args([work.jobs.to_string(), (rounds + 1).to_string(), servers.join(",")]);
         // What is taken from the interpreters is taken from these, too.
         for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
             command.env_remove(name);
@@ -173,7 +176,7 @@ impl Plain {
         let times = text.lines().map(str::parse).collect::<Result<Vec<f64>, _>>();
         times
             .ok()
-            .filter(|times| times.len() == work.rounds + 1)
+            .filter(|times| times.len() == rounds + 1)
             .ok_or_else(|| format!("the plain script said {text:?}"))
     }
 }
