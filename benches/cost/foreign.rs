@@ -25,8 +25,8 @@ const LIMIT: f64 = 0.03;
 const PATIENCE: Duration = Duration::from_mins(2);
 const PLAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/plain");
 
-/// Models, what does the same work without the suite, and how many times the rounds: a process that has only run for some
-/// milliseconds is still waking up.
+/// Models, what does the same work without the suite, and how many times the rounds where they compute: a process that has
+/// only run for some milliseconds is still waking up.
 const MODELS: [Beside; 3] =
     [("asyncio", "plain.py", 1), ("node", "plain.mjs", 3), ("go", "plain.go", 10)];
 
@@ -74,11 +74,12 @@ pub(crate) fn compare(
             continue;
         }
         let plain = Plain::of(entry, script)?;
+        let rounds = if work.name == "compute" { work.rounds * times } else { work.rounds };
         let run = |suite: bool| {
             let times = if suite {
-                suite_side(program, entry, work, work.rounds * times, servers)
+                suite_side(program, entry, work, rounds, servers)
             } else {
-                plain.side(work, work.rounds * times, servers)
+                plain.side(work, rounds, servers)
             };
             // The first round is the warm-up.
             times.map(|times| median(times[1..].to_vec())).map_err(|why| format!("{id}: {why}"))
