@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 
 use crate::job::{Addresses, Receipt};
 
@@ -89,12 +89,8 @@ pub trait Model: Copy + Send + Sync + 'static {
         T: Send + 'static,
         F: Future<Output = io::Result<T>> + Send + 'static,
     {
-        let part = move |index| {
-            let child = child(index);
-            async move { (index, child.await) }
-        };
         async move {
-            let parts = (0..width).map(part).collect();
+            let parts = (0..width).map(|index| numbered(index, child(index))).collect();
             until_one_fails(parts, width).await.map_err(|(error, _)| error)
         }
     }
@@ -102,7 +98,7 @@ pub trait Model: Copy + Send + Sync + 'static {
 
 /// Waits for children, which yield their indices too, until all of the `width` have ended, and returns their outputs in
 /// order; or until one has failed: then its error, and what is left of the others.
-pub(crate) async fn until_one_fails<T, F>(
+async fn until_one_fails<T, F>(
     mut children: FuturesUnordered<F>,
     width: usize,
 ) -> Result<Vec<T>, (io::Error, FuturesUnordered<F>)>
@@ -116,6 +112,30 @@ where
         }
     }
     Ok(outputs.all())
+}
+
+/// The same where a task that is left is ended by `cancel`, and is gone when that is over.
+pub(crate) async fn cancel_the_rest<T, F, C>(
+    tasks: FuturesUnordered<F>,
+    width: usize,
+    cancel: impl Fn(F) -> C,
+) -> io::Result<Vec<T>>
+where
+    F: Future<Output = (usize, io::Result<T>)> + Unpin,
+    C: Future,
+{
+    let (error, rest) = match until_one_fails(tasks, width).await {
+        Ok(outputs) => return Ok(outputs),
+        Err(failed) => failed,
+    };
+    // All are told before any is waited for.
+    join_all(rest.into_iter().map(cancel)).await;
+    Err(error)
+}
+
+/// A child that yields its index too.
+pub(crate) async fn numbered<F: Future>(index: usize, child: F) -> (usize, F::Output) {
+    (index, child.await)
 }
 
 /// Outputs of children, which end in any order.

@@ -12,8 +12,8 @@ mod selftest;
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{
-    GateRounds, Record, Writer, read, read_cells, read_claims, read_gate, read_gate_rounds,
-    write_claims, write_gate, write_json, write_text,
+    GateRounds, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
+    read_gate_rounds, write_claims, write_gate, write_json, write_text,
 };
 pub use gate::{
     Change, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence, Shown, Side, Verdict,

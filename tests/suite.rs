@@ -9,7 +9,10 @@
 #[macro_use]
 mod each_model;
 
-use std::time::Duration;
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use paceline::{
     job::Workload,
@@ -88,17 +91,23 @@ fn missing(entry: &Entry, why: &str) -> bool {
     why.contains("io_uring") || (entry.about.foreign.is_some() && why.contains("install"))
 }
 
-/// Runs `text` in every placement of `name`; where the model says that it lacks a step of it, runs `or` instead.
-fn conforms(name: &str, text: &str, or: &str, workers: usize) {
+/// The model, where it can run here.
+fn present(name: &str) -> Option<&'static Entry> {
     let Ok(entry) = models::find(name) else {
         assert_ne!(std::env::consts::OS, "linux", "{name} is no model");
-        return;
+        return None;
     };
     if let Err(why) = (entry.about.available)() {
         assert!(missing(entry, &why), "{name} cannot run here: {why}");
         eprintln!("skipped {name}: {why}");
-        return;
+        return None;
     }
+    Some(entry)
+}
+
+/// Runs `text` in every placement of `name`; where the model says that it lacks a step of it, runs `or` instead.
+fn conforms(name: &str, text: &str, or: &str, workers: usize) {
+    let Some(entry) = present(name) else { return };
     let mut job = workload(text);
     if let Some(lack) = entry.about.lacks_for(&job) {
         assert!(lack.contains("does not support"), "{lack}");
@@ -217,15 +226,15 @@ fn talks(name: &str) {
 
 /// The model and its workers, where it can run here and knows all steps of `job`.
 fn able(name: &str, job: &Workload) -> Option<(&'static Entry, Option<usize>)> {
-    let entry = models::find(name).ok()?;
-    if let Err(why) = (entry.about.available)() {
-        assert!(missing(entry, &why), "{name} cannot run here: {why}");
-        eprintln!("skipped {name}: {why}");
-        return None;
-    }
+    let entry = present(name)?;
     let lacks = entry.about.lacks_for(job);
     assert!(lacks.as_ref().is_none_or(|lack| lack.contains("does not support")), "{lacks:?}");
     lacks.is_none().then(|| (entry, entry.about.workers(&[2])[0]))
+}
+
+/// A port that was bound and is free again: nobody listens there.
+fn dead() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn super_models() -> Vec<&'static str> {
@@ -341,9 +350,7 @@ fn a_job_that_cannot_connect_fails_with_the_job_and_the_reason() {
         let workers = entry.about.workers(&[1])[0];
         let mut host = program().host(entry, workers).unwrap();
         let mut cell = cell(entry, &job, workers, entry.about.placements[0], 2, &echo);
-        // A port that was bound and is free again: nobody listens there.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        cell.servers.echo = vec![free];
+        cell.servers.echo = vec![dead()];
         host.prepare(cell, PATIENCE).unwrap();
         let error = host.attest(PATIENCE).unwrap_err().to_string();
         assert!(
@@ -369,8 +376,7 @@ fn an_error_that_nobody_meant_is_not_kept_by_a_group() {
             }
             let mut host = program().host(entry, workers).unwrap();
             let mut cell = cell(entry, &job, workers, entry.about.placements[0], 2, &echo);
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            cell.servers.echo = vec![free];
+            cell.servers.echo = vec![dead()];
             host.prepare(cell, PATIENCE).unwrap();
             let error = host.attest(PATIENCE).unwrap_err().to_string();
             assert!(

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{Wrong, internal, say, usage};
 use crate::{
     history::{self, series},
-    record::{Claims, Gate, Record, read_cells, read_claims, read_gate, write_text},
+    record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
     report::{Charts, Export, PAGE, RunExport, Sources, page, print_error},
 };
 
@@ -75,13 +75,6 @@ impl FromStr for Shape {
     }
 }
 
-/// The files that tell what a folder records.
-const KINDS: [&str; 3] = ["run.json", "gate.json", "claims.json"];
-
-/// The files that a record is made of: nothing else is written over them.
-const RECORDS: [&str; 6] =
-    ["run.json", "cells.jsonl", "rounds.jsonl", "gate.json", "gate_rounds.jsonl", "claims.json"];
-
 /// What was asked for, read.
 #[derive(Default)]
 struct Found {
@@ -98,8 +91,9 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
     if asked.chart.is_some() && !matches!(asked.format, Shape::Svg | Shape::Png) {
         return Err(usage("--chart goes with --format svg or --format png".into()));
     }
+    // Nothing is written over them.
     let is_record =
-        |file: &PathBuf| RECORDS.iter().any(|name| file.file_name() == Some(OsStr::new(name)));
+        |file: &PathBuf| PARTS.iter().any(|name| file.file_name() == Some(OsStr::new(name)));
     if let Some(file) = asked.output.as_ref().filter(|file| is_record(file)) {
         let file = file.display();
         return Err(usage(format!(
@@ -168,9 +162,8 @@ fn newest(results: &Path) -> Result<Found, Wrong> {
         }
         None => {
             let place = results.display();
-            let claims = newest_claims(results);
-            if let Some((folder, claims)) = claims {
-                let claims = vec![claims];
+            if let Some((folder, newest)) = newest_claims(results) {
+                let claims = vec![newest];
                 return Ok(Found { claims, left_out, folder, ..Found::default() });
             }
             if let Some(begun) = begun {

@@ -11,11 +11,9 @@ use async_std::{
     task::{self, JoinHandle},
 };
 
-use futures_util::future::join_all;
-
 use super::{About, Driver, Entry, Family, Tag};
 use crate::model::{
-    Model, Runtime, Settings, Stream, accept_each, listen, until_one_fails, volley,
+    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered, volley,
 };
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
@@ -146,18 +144,8 @@ impl Model for AsyncStd {
         T: Send + 'static,
         F: Future<Output = io::Result<T>> + Send + 'static,
     {
-        let spawn = |index| {
-            let child = child(index);
-            task::spawn(async move { (index, child.await) })
-        };
-        let tasks = (0..width).map(spawn).collect();
-        let (error, rest) = match until_one_fails(tasks, width).await {
-            Ok(outputs) => return Ok(outputs),
-            Err(failed) => failed,
-        };
-        // All are told before any is waited for.
-        join_all(rest.into_iter().map(JoinHandle::cancel)).await;
-        Err(error)
+        let spawn = |index| task::spawn(numbered(index, child(index)));
+        cancel_the_rest((0..width).map(spawn).collect(), width, JoinHandle::cancel).await
     }
 }
 

@@ -15,11 +15,9 @@ use smol::{
     net::{TcpListener, TcpStream},
 };
 
-use futures_util::future::join_all;
-
 use super::{About, Driver, Entry, Family};
 use crate::model::{
-    Model, Runtime, Settings, Stream, accept_each, listen, until_one_fails, volley,
+    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered, volley,
 };
 
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
@@ -172,18 +170,8 @@ impl Model for Smol {
         T: Send + 'static,
         F: Future<Output = io::Result<T>> + Send + 'static,
     {
-        let spawn = |index| {
-            let child = child(index);
-            self.executor.spawn(async move { (index, child.await) })
-        };
-        let tasks = (0..width).map(spawn).collect();
-        let (error, rest) = match until_one_fails(tasks, width).await {
-            Ok(outputs) => return Ok(outputs),
-            Err(failed) => failed,
-        };
-        // All are told before any is waited for.
-        join_all(rest.into_iter().map(Task::cancel)).await;
-        Err(error)
+        let spawn = |index| self.executor.spawn(numbered(index, child(index)));
+        cancel_the_rest((0..width).map(spawn).collect(), width, Task::cancel).await
     }
 }
 

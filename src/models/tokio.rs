@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{About, Driver, Entry, Family, Width, rayon::Pool};
 use crate::{
-    model::{Model, Outputs, Runtime, Settings, Stream, accept_each, listen, volley},
+    model::{Model, Outputs, Runtime, Settings, Stream, accept_each, listen, numbered, volley},
     perform::Placement,
 };
 
@@ -111,8 +111,7 @@ impl<const RAYON: bool> Model for Tokio<RAYON> {
     {
         let mut set = JoinSet::new();
         for index in 0..width {
-            let child = child(index);
-            set.spawn(async move { (index, child.await) });
+            set.spawn(numbered(index, child(index)));
         }
         let mut outputs = Outputs::of(width);
         while let Some(ended) = set.join_next().await {

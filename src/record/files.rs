@@ -17,6 +17,12 @@ const CLAIMS: &str = "claims.json";
 const GATE: &str = "gate.json";
 const GATE_ROUNDS: &str = "gate_rounds.jsonl";
 
+/// The files that tell what a folder records: a run, a gate, claims.
+pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
+
+/// All files that records are made of.
+pub const PARTS: [&str; 6] = [RUN, CELLS, ROUNDS, GATE, GATE_ROUNDS, CLAIMS];
+
 /// Writes the record of a run, line by line.
 pub struct Writer {
     folder: PathBuf,

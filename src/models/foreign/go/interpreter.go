@@ -177,23 +177,21 @@ func perform(ctx context.Context, steps []step, done receipt) (receipt, error) {
 			done.units += step.count
 		case offloads:
 			// Inline: the scheduler takes other goroutines off a thread that blocks, and preempts what computes long.
-			child, err := perform(ctx, step.of, done.child(0))
+			child, err := perform(nil, step.of, done.child(0))
 			if err != nil {
 				return done, err
 			}
 			done.join(child)
 		case gathers:
-			children, failures := gather(ctx, int(step.count), step.of, done)
-			for _, err := range failures {
-				if err != nil {
-					return done, err
-				}
+			children, err := gather(int(step.count), step.of, done)
+			if err != nil {
+				return done, err
 			}
 			for _, child := range children {
 				done.join(child)
 			}
 		case groups:
-			if err := group(ctx, step, &done); err != nil {
+			if err := group(step, &done); err != nil {
 				return done, err
 			}
 		case fails:
@@ -354,28 +352,32 @@ func hop(times, message uint64) uint64 {
 	return message
 }
 
-func gather(ctx context.Context, width int, steps []step, parent receipt) ([]receipt, []error) {
+func gather(width int, steps []step, parent receipt) ([]receipt, error) {
 	children, failures := make([]receipt, width), make([]error, width)
 	var all sync.WaitGroup
 	all.Add(width)
 	for index := 0; index < width; index++ {
 		go func(index int) {
-			children[index], failures[index] = perform(ctx, steps, parent.child(index))
+			children[index], failures[index] = perform(nil, steps, parent.child(index))
 			all.Done()
 		}(index)
 	}
 	all.Wait()
-	return children, failures
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return children, nil
 }
 
-// Does the children of a group: what their receipts, or their failure, make of the parent's. Outer ends all of it.
-func group(outer context.Context, step *step, done *receipt) error {
-	ctx, end := outer, func() {}
+// Does the children of a group: what their receipts, or their failure, make of the parent's. Children of one that cancels
+// have none of their own: the definition sees to that.
+func group(step *step, done *receipt) error {
+	var ctx context.Context
+	end := func() {}
 	if step.cancels {
-		if outer == nil {
-			outer = context.Background()
-		}
-		ctx, end = context.WithCancel(outer)
+		ctx, end = context.WithCancel(context.Background())
 	}
 	defer end()
 	width, parent := int(step.count), *done

@@ -187,7 +187,7 @@ async function perform(steps, receipt, signal = null) {
                 case "gather": {
                     const children = new Array(step.count);
                     for (let index = 0; index < step.count; index++) {
-                        children[index] = perform(step.of, receipt.child(index), signal);
+                        children[index] = perform(step.of, receipt.child(index));
                     }
                     for (const child of await Promise.all(children)) {
                         receipt.join(child.units, child.high, child.low);
@@ -195,7 +195,7 @@ async function perform(steps, receipt, signal = null) {
                     break;
                 }
                 case "group":
-                    await group(step, receipt, signal);
+                    await group(step, receipt);
                     break;
                 case "fail":
                     throw new Meant("it was told to fail");
@@ -221,32 +221,31 @@ async function sleep(ms, signal = null) {
     tape?.late(-left);
 }
 
-/** The children of a group: what their receipts, or their failure, make of the parent's. `outer` ends all of it. */
-async function group(step, receipt, outer) {
-    const controller = new AbortController();
-    setMaxListeners(0, controller.signal);
-    const end = () => controller.abort();
-    outer?.addEventListener("abort", end, { once: true });
+/**
+ * The children of a group: what their receipts, or their failure, make of the parent's. Children of one that cancels have
+ * none of their own: the definition sees to that.
+ */
+async function group(step, receipt) {
+    const controller = step.cancels ? new AbortController() : null;
+    if (controller) {
+        setMaxListeners(0, controller.signal);
+    }
     const children = new Array(step.count);
     const watched = watch && { begun: 0, gone: 0, failed: null };
     let first = null;
     for (let index = 0; index < step.count; index++) {
         const of = step.nth > 0 && index % step.nth === 0 ? step.other : step.of;
-        const child = perform(of, receipt.child(index), controller.signal);
+        const child = perform(of, receipt.child(index), controller?.signal ?? null);
         children[index] = (watched ? counted(child, watched) : child).catch((error) => {
             first ??= error;
-            if (step.cancels) {
-                end();
-            }
+            controller?.abort();
             throw error;
         });
     }
     const ended = await Promise.allSettled(children);
-    outer?.removeEventListener("abort", end);
     if (watched && watched.failed !== null) {
         watch.groups.push({ ns: nanoseconds(performance.now() - watched.failed), left: watched.begun - watched.gone });
     }
-    outer?.throwIfAborted();
     const unmeant = step.cancels
         ? first !== null && !(first instanceof Meant) && { reason: first }
         : ended.find((one) => one.status === "rejected" && !(one.reason instanceof Meant));
