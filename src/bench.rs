@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use crate::{
     job::Workload,
     measure::{Program, spawned},
-    models::MODELS,
+    models::{Entry, MODELS},
     record::Cell,
-    report::{closing_table, print, print_error, summary, write_page},
+    report::{closing_table, print, print_error, print_note, summary, write_page},
     start::refuse_debug_build,
     workloads,
 };
@@ -37,19 +37,24 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let workloads = workloads::built_in();
     let of_profile = |w: &Workload| named.is_empty() || named.contains(&w.name.as_str());
     let workloads: Vec<_> = workloads.into_iter().filter(of_profile).collect();
-    let models: Vec<_> = MODELS.iter().collect();
-    let cells = suite::chosen(&workloads, &models, &options);
+    let mut cells = suite::chosen(&workloads, &MODELS.iter().collect::<Vec<_>>(), &options);
+    let asked = |entry: &&Entry| cells.iter().any(|cell| cell.entry.about.name == entry.about.name);
+    let (models, left_out) = options.choose_models(MODELS.iter().filter(asked).collect());
+    cells.retain(|cell| models.iter().any(|model| model.about.name == cell.entry.about.name));
+    let left_out = left_out_line(&left_out);
     let show = |text: String| print(&text).map_err(|message| (1, message));
     if options.list {
         let lines: Vec<String> =
             cells.iter().map(|cell| format!("{}: benchmark", cell.name())).collect();
         show(lines.join("\n"))?;
+        left_out.iter().for_each(|line| print_note(line));
         return Ok(ExitCode::SUCCESS);
     }
     if cells.is_empty() {
         let filter = options.filter_text.unwrap_or_default();
         return Err(usage(format!(
-            "no benchmark matches `{filter}`: cargo bench -- --list shows all, PACELINE_PROFILE=full has more"
+            "no benchmark matches `{filter}`: cargo bench -- --list shows what there is, PACELINE_PROFILE=full has \
+             more workloads and PACELINE_MODELS=all more models"
         )));
     }
     if !options.test {
@@ -60,6 +65,7 @@ fn run() -> Result<ExitCode, (u8, String)> {
         suite::measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;
     show(closing_table(&outcome.cells))?;
     show(summary(&outcome.cells))?;
+    left_out.into_iter().try_for_each(show)?;
     show(format!("record: {}", outcome.folder.display()))?;
     match write_page(&outcome.folder) {
         Ok(page) => show(format!("report: {}", page.display()))?,
@@ -67,4 +73,15 @@ fn run() -> Result<ExitCode, (u8, String)> {
     }
     show(format!("criterion's report: {}", outcome.report.display()))?;
     Ok(ExitCode::from(if outcome.cells.iter().any(Cell::is_wrong) { 3 } else { 0 }))
+}
+
+/// Which models were left out by default, and how to measure them.
+fn left_out_line(models: &[&str]) -> Option<String> {
+    let list = models.join(", ");
+    (!models.is_empty()).then(|| {
+        format!(
+            "left out by default: {list}; PACELINE_MODELS=all or a list of models brings them, and so does a filter \
+             that names one"
+        )
+    })
 }

@@ -33,7 +33,7 @@ pub use history::history_table;
 pub use history_csv::history_csv;
 pub use load::load_table;
 pub use page::{Charts, Sources, page};
-pub use print::{print, print_bytes, print_error};
+pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
 pub use selftest::selftest_text;
 pub(crate) use table::rounds_of;

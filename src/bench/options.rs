@@ -4,7 +4,16 @@ use std::{env, path::PathBuf, time::Duration};
 
 use regex::Regex;
 
-use crate::{start::parse_budget, workloads::CORE};
+use crate::{
+    models::{self, Entry},
+    start::parse_budget,
+    workloads::CORE,
+};
+
+/// The models that `cargo bench` measures unless it is told otherwise: one of each kind, so that the time goes into
+/// large scales instead of many models. Every one of them must run on a fresh clone without a failed cell.
+pub(super) const DEFAULT_MODELS: [&str; 9] =
+    ["sequential", "threads", "pool", "rayon", "tokio", "smol", "async-std", "compio", "asyncio"];
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +90,25 @@ pub struct Options {
     /// The filter, as it was given.
     pub filter_text: Option<String>,
     filter: Filter,
+    models: Models,
+}
+
+/// What `PACELINE_MODELS` asks for.
+enum Models {
+    /// [`DEFAULT_MODELS`], and what the filter names.
+    Default,
+    All,
+    Named(Vec<&'static str>),
+}
+
+impl Models {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.trim() == "all" {
+            return Ok(Models::All);
+        }
+        let find = |name: &str| models::find(name.trim()).map(|entry| entry.about.name);
+        text.split(',').map(find).collect::<Result<_, _>>().map(Models::Named)
+    }
 }
 
 enum Filter {
@@ -156,9 +184,50 @@ impl Options {
             None => profile.budget(),
             Some(text) => parse_budget(&text).map_err(|why| format!("PACELINE_BUDGET {why}"))?,
         };
+        let models = match variable("PACELINE_MODELS") {
+            None => Models::Default,
+            Some(text) => Models::parse(&text).map_err(|why| {
+                format!("PACELINE_MODELS is all, or model names separated by commas: {why}")
+            })?,
+        };
         let test = has("--test") || !has("--bench");
         let results = variable("PACELINE_RESULTS").unwrap_or_else(|| "results".into()).into();
-        Ok(Options { profile, budget, results, list: has("--list"), test, filter_text, filter })
+        let list = has("--list");
+        Ok(Options { profile, budget, results, list, test, filter_text, filter, models })
+    }
+
+    /// Splits `matched`, the models of which the filter matches a benchmark, into those that are measured and the names
+    /// of those that are left out by default.
+    ///
+    /// A filter that names a model asks for it. So does one that matches benchmarks of left-out models only.
+    #[must_use]
+    pub fn choose_models(
+        &self,
+        matched: Vec<&'static Entry>,
+    ) -> (Vec<&'static Entry>, Vec<&'static str>) {
+        let name = |entry: &&'static Entry| entry.about.name;
+        match &self.models {
+            Models::All => (matched, vec![]),
+            Models::Named(names) => {
+                (matched.into_iter().filter(|entry| names.contains(&name(entry))).collect(), vec![])
+            }
+            Models::Default => {
+                let (taken, left): (Vec<_>, Vec<_>) = matched.into_iter().partition(|entry| {
+                    DEFAULT_MODELS.contains(&name(entry)) || self.filter_names(name(entry))
+                });
+                if taken.is_empty() {
+                    return (left, vec![]);
+                }
+                (taken, left.iter().map(name).collect())
+            }
+        }
+    }
+
+    /// Whether the filter has this model's name as a word of its own, escaped as a regular expression or not.
+    fn filter_names(&self, model: &str) -> bool {
+        let text = self.filter_text.as_deref().unwrap_or_default().replace('\\', "");
+        let in_a_name = |c: char| c.is_ascii_alphanumeric() || "-+_".contains(c);
+        text.split(|c: char| !in_a_name(c)).any(|word| word == model)
     }
 
     /// Whether the benchmark of this identifier is asked for.
@@ -192,6 +261,54 @@ mod tests {
         assert!(exact.matches("sleep/tokio/1") && !exact.matches("sleep/tokio/10"));
         assert!(read(&[], &[]).unwrap().test, "without --bench it is cargo test");
         assert!(read(&["--bench", "("], &[]).err().unwrap().contains("regular expression"));
+    }
+
+    fn chosen(options: &Options) -> (Vec<&'static str>, Vec<&'static str>) {
+        let (taken, left) = options.choose_models(models::MODELS.iter().collect());
+        (taken.iter().map(|entry| entry.about.name).collect(), left)
+    }
+
+    #[test]
+    fn nine_models_are_measured_by_default_and_the_others_are_known_to_be_left_out() {
+        let (taken, left) = chosen(&read(&["--bench"], &[]).unwrap());
+        let here = |name: &&&str| models::find(name).is_ok();
+        assert_eq!(taken, DEFAULT_MODELS.iter().filter(here).copied().collect::<Vec<_>>());
+        assert!(!taken.contains(&"may") && left.contains(&"may"));
+        assert_eq!(taken.len() + left.len(), models::MODELS.len());
+    }
+
+    #[test]
+    fn a_filter_that_names_a_model_brings_it() {
+        for filter in ["sleep/may/", "^sleep/may(@2)?/10$", "sleep/(go|may)/1", "may"] {
+            let (taken, _) = chosen(&read(&["--bench", filter], &[]).unwrap());
+            assert!(taken.contains(&"may"), "{filter}");
+            assert_eq!(taken.contains(&"go"), filter.contains("go"), "{filter}");
+        }
+        let escaped = format!("^sleep/{}/1$", regex::escape("tokio-per-core"));
+        let (taken, left) = chosen(&read(&["--bench", &escaped], &[]).unwrap());
+        assert!(taken.contains(&"tokio-per-core") && left.contains(&"tokio+rayon"));
+        let (taken, _) = chosen(&read(&["--bench", r"sleep/tokio\+rayon/"], &[]).unwrap());
+        assert!(taken.contains(&"tokio+rayon") && !taken.contains(&"tokio-per-core"));
+    }
+
+    #[test]
+    fn a_filter_that_matches_left_out_models_only_brings_them() {
+        let options = read(&["--bench", "sleep/python-"], &[]).unwrap();
+        let python = ["python-threads", "python-processes"].map(|name| models::find(name).unwrap());
+        let (taken, left) = options.choose_models(python.to_vec());
+        assert_eq!((taken.len(), left.len()), (2, 0));
+    }
+
+    #[test]
+    fn models_are_all_or_those_named_and_names_are_checked() {
+        let with = |list: &str| read(&["--bench"], &[("PACELINE_MODELS", list)]);
+        let (taken, left) = chosen(&with("all").unwrap());
+        assert_eq!((taken.len(), left.len()), (models::MODELS.len(), 0));
+        let (taken, left) = chosen(&with("may, tokio").unwrap());
+        assert_eq!((taken, left.len()), (vec!["tokio", "may"], 0));
+        let error = with("tokio,smoll").err().unwrap();
+        assert!(error.starts_with("PACELINE_MODELS"), "{error}");
+        assert!(error.contains("did you mean `smol`?"), "{error}");
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub fn print_error(message: &str) {
     let _ = writeln!(io::stderr().lock(), "error: {message}");
 }
 
+/// Writes a remark to standard error, beside results that other programs read.
+pub fn print_note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
 /// Whether bars can be shown: on a terminal that is not a dumb one, in a locale of UTF-8.
 pub(super) fn draws_bars() -> bool {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
