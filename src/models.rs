@@ -89,6 +89,13 @@ pub fn find(name: &str) -> Result<&'static Entry, String> {
     })
 }
 
+/// Why the model called `name` is unreliable, if it is one of these and is: see [`About::unreliable`].
+#[must_use]
+pub fn unreliable(name: &str) -> Option<&'static str> {
+    let all = MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
+    all.map(|entry| &entry.about).find(|about| about.name == name)?.unreliable
+}
+
 /// A model: what is to be known of it, and how to start it.
 pub struct Entry {
     /// What is to be known of it.
@@ -130,6 +137,9 @@ pub struct About {
     pub leaves: Option<&'static [&'static str]>,
     /// The environment that a process needs for it.
     pub environment: Option<&'static str>,
+    /// Why its cells may fail through no fault of the job or the machine, where it has such a known defect: a sentence
+    /// without its first capital and its full stop. Such cells end as `failed` like any other, and nothing is retried.
+    pub unreliable: Option<&'static str>,
     /// Whether it can run here.
     pub available: fn() -> Result<(), String>,
 }
@@ -152,6 +162,7 @@ impl About {
         lacks_as_server: &[],
         leaves: Some(&[]),
         environment: None,
+        unreliable: None,
         available: || Ok(()),
     };
 

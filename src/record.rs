@@ -89,6 +89,9 @@ pub struct ModelInfo {
     pub available: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// Why its cells may fail through no fault of the job or the machine, where it has such a known defect.
+    #[serde(default)]
+    pub unreliable: Option<String>,
     /// What it is, and every setting that is not its crate's default.
     pub note: String,
 }

@@ -19,6 +19,7 @@ mod progress;
 mod selftest;
 mod spark;
 mod table;
+mod unreliable;
 
 pub use advice::{advice_in_short, advice_text};
 pub use claims::claims_table;

@@ -86,6 +86,7 @@ pub fn model_info(entry: &Entry) -> ModelInfo {
         tag: word(serde_json::to_value(about.tag)),
         available: reason.is_none(),
         reason,
+        unreliable: about.unreliable.map(str::to_owned),
         note: about.note.into(),
     }
 }

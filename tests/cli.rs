@@ -77,7 +77,11 @@ fn models_lists_all_with_versions_and_availability() {
         }
         assert_eq!(model["available"].as_bool().unwrap(), model["reason"].is_null());
     }
+    let of = |name: &str| models.iter().find(|model| model["name"] == name).unwrap();
+    assert!(of("may")["unreliable"].as_str().unwrap().contains("os error 115"));
+    assert!(of("tokio")["unreliable"].is_null());
     let table = text(&paceline(&["models"], folder().path()).stdout);
+    assert!(table.contains("unreliable"), "{table}");
     assert!(table.contains("tokio-current-thread") && table.contains("historical"));
 }
 
@@ -179,6 +183,12 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
     assert_eq!(state("switch", "rayon"), "refused");
     assert_eq!(state("fanout", "rayon"), "ok");
     assert!(cells.iter().any(|c| c["reason"].as_str().is_some_and(|why| why.contains("deadlock"))));
+    let (code, cells) = self::cells(
+        &["run", "chat", "--model", "may", "--scale", "10", "--rounds", "1", "--format", "json"],
+        folder.path(),
+    );
+    assert_eq!((code, &cells[0]["state"]), (Some(0), &Value::from("refused")));
+    assert!(cells[0]["reason"].as_str().unwrap().contains("hang in rooms"), "{cells:?}");
 }
 
 #[test]

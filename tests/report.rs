@@ -13,9 +13,13 @@ use std::{
 };
 
 use paceline::{
+    compare::compare_records,
     history::series,
     record::{Gate, Record, State},
-    report::{Charts, Sources, page},
+    report::{
+        Charts, RunExport, Sources, cells_table, claims_table, compact_table, comparison_table,
+        gate_table, history_table, load_table, page,
+    },
 };
 use regex::Regex;
 
@@ -148,6 +152,38 @@ fn runs_of_two_machines_are_compared_under_a_warning() {
     assert!(page.contains("These runs are of different machines or builds"));
     assert!(page.contains("The machines differ in kernel (Linux 6.12, Linux 7.0)"));
     assert!(page.contains("What changed"));
+}
+
+#[test]
+fn an_unreliable_model_is_called_so_beside_its_figures() {
+    let remark = "may is unreliable: in optimised builds its connections fail";
+    let mut record = sample_run::record();
+    assert!(!page_of(&record).contains(remark));
+    for cell in record.cells.iter_mut().filter(|cell| cell.model == "smol") {
+        cell.model = "may".into();
+    }
+    let (gate, claims) = (sample_gate::sample(), sample_claims::sample());
+    let both = [record.clone(), record.clone()];
+    let history = history_table(&series(slice::from_ref(&record), &[]));
+    for (what, text) in [
+        ("a page", page_of(&record)),
+        ("a comparison", page(&Sources { records: &both, ..Sources::default() })),
+        ("a gate", gate_table(&gate, false)),
+        ("claims", claims_table(&claims)),
+        ("the page of claims", page(&Sources { claims: &[claims], ..Sources::default() })),
+        ("cells", cells_table(&record.cells)),
+        ("a terminal", compact_table(&record.cells)),
+        ("a load", load_table(&record.cells)),
+        ("a history", history),
+        (
+            "a comparison's table",
+            comparison_table(&compare_records(&both[0], &both[1], true).unwrap()),
+        ),
+        ("Markdown", RunExport::Markdown.render(&record)),
+    ] {
+        let text = text.replace("&#58;", ":");
+        assert!(text.contains(remark), "{what} says nothing of it: {text}");
+    }
 }
 
 #[test]

@@ -19,7 +19,11 @@ pub(super) fn list_models(format: Format) -> Result<u8, Wrong> {
     let rows: Vec<Vec<String>> = models
         .into_iter()
         .map(|model| {
-            let here = model.reason.map_or_else(|| "yes".into(), |why| format!("no: {why}"));
+            let here = match (model.reason, model.unreliable) {
+                (Some(why), _) => format!("no: {why}"),
+                (None, Some(why)) => format!("yes, but unreliable: {why}"),
+                (None, None) => "yes".into(),
+            };
             vec![model.name, model.family, model.version, model.tag, here, model.note]
         })
         .collect();

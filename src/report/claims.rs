@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{
     figures::{count, long, rate},
     table::{figures_table, in_order, list_table, series_name, width},
+    unreliable::footnotes,
 };
 use crate::record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 
@@ -13,6 +14,8 @@ use crate::record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub fn claims_table(claims: &Claims) -> String {
     let mut text: String = claims.claims.iter().map(block).collect();
     let _ = writeln!(text, "\n{}", summary(&claims.claims));
+    let models = claims.claims.iter().flat_map(|claim| &claim.results);
+    text.push_str(&footnotes(models.map(|result| result.model.as_str())));
     let took = long(std::time::Duration::from_secs_f64(claims.seconds.max(0.0)));
     let _ = writeln!(
         text,

@@ -5,6 +5,7 @@ use std::{fmt::Write, time::Duration};
 use super::{
     figures::{count, long, rate},
     table::{figures_table, in_order, series_name, word},
+    unreliable::footnotes,
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
@@ -47,6 +48,7 @@ pub fn comparison_table(comparison: &Comparison) -> String {
             }
         }
     }
+    text.push_str(&footnotes(comparison.cells.iter().map(|cell| cell.model.as_str())));
     text.push_str(
         "\ninterval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; less is better\n",
     );

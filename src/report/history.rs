@@ -2,7 +2,12 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{figures::long, spark::sparks, table::figures_table};
+use super::{
+    figures::long,
+    spark::sparks,
+    table::figures_table,
+    unreliable::{model_of, remarks},
+};
 use crate::{
     history::{Point, Series},
     record::Metric,
@@ -38,6 +43,9 @@ pub fn history_table(all: &[Series]) -> String {
             let _ =
                 write!(text, "\n{cell} {metric}: {change:+.1} % from {run} on, commit {commit}");
         }
+    }
+    for remark in remarks(all.iter().map(|series| model_of(&series.cell))) {
+        let _ = write!(text, "\n{remark}");
     }
     text.push_str("\nless is better; steps are advice, and paceline gate gives verdicts");
     text

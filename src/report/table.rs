@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 use super::{
     details::details,
     figures::{count, long, rate},
+    unreliable::footnotes,
 };
 use crate::{
     record::{Cell, State},
@@ -94,7 +95,9 @@ pub fn limits_table(cells: &[Cell]) -> String {
             vec![name.0, series_name(&name.1, name.2), went, end]
         })
         .collect();
-    list_table(&["workload", "model", "went to", "what broke first"], &rows)
+    let table = list_table(&["workload", "model", "went to", "what broke first"], &rows);
+    let footnotes = footnotes(cells.iter().map(|cell| cell.model.as_str()));
+    format!("{table}\n{footnotes}").trim_end().to_owned()
 }
 
 pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
@@ -200,8 +203,8 @@ pub(super) fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
     }
 }
 
-/// Every cell without a figure, with its reason, a line for each series and reason; and where fewer jobs were in
-/// flight than were offered although they wait.
+/// Every cell without a figure, with its reason, a line for each series and reason; where fewer jobs were in flight
+/// than were offered although they wait; and which models are unreliable.
 pub(super) fn notes(cells: &[&Cell]) -> String {
     let several = several_workers(cells);
     let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
@@ -241,6 +244,7 @@ pub(super) fn notes(cells: &[&Cell]) -> String {
     if !groups.is_empty() {
         let _ = writeln!(text, "  groups over after their first failure: {}", groups.join(", "));
     }
+    text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
     text
 }
 
@@ -332,6 +336,17 @@ mod tests {
     fn waits_too_short_for_timers_are_not_ranked() {
         let table = cells_table(&[cell("tokio", 100.0, 5.0, 1_000_000)]);
         assert!(table.contains(" 100 ±5.0%") && !table.contains("*100"), "{table}");
+    }
+
+    #[test]
+    fn an_unreliable_model_is_called_so_under_every_table_of_it() {
+        let cells = [cell("tokio", 100.0, 5.0, 10_000_000), cell("may", 90.0, 5.0, 10_000_000)];
+        let remark = "may is unreliable: in optimised builds";
+        for text in [cells_table(&cells), limits_table(&cells), super::super::compact_table(&cells)]
+        {
+            assert_eq!(text.matches(remark).count(), 1, "{text}");
+        }
+        assert!(!cells_table(&cells[..1]).contains("unreliable"));
     }
 
     #[test]

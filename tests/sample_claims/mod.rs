@@ -128,6 +128,7 @@ pub(crate) fn sample() -> Claims {
         tag: "idiomatic".into(),
         available: true,
         reason: None,
+        unreliable: None,
         note: "a sample".into(),
     };
     Claims {

@@ -76,6 +76,7 @@ fn models() -> Vec<ModelInfo> {
         tag: "idiomatic".into(),
         available: true,
         reason: None,
+        unreliable: None,
         note: note.into(),
     };
     vec![

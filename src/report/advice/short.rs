@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    report::{count, long, rate, table::word},
+    report::{count, long, rate, table::word, unreliable::remarks},
 };
 
 /// The advice in sentences: what to take up to which scale and from where on another, where the best changes hands,
@@ -41,6 +41,9 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
         );
     }
     sentences.extend(broke(advice, &names));
+    let figures = advice.scales.iter().flat_map(|scale| &scale.throughput);
+    let models = remarks(figures.map(|figure| figure.series.model.as_str()));
+    sentences.extend(models.iter().map(|remark| format!("{}.", capital(remark))));
     sentences.extend(trust(advice, &ranked, &names));
     sentences
 }

@@ -1,7 +1,10 @@
 //! The cells of a gate, each in exactly one group, and the lines that sum them up.
 
 use super::{cut, label, overall, share};
-use crate::record::{Gate, GateCell, Overall, Presence, State, Verdict};
+use crate::{
+    record::{Gate, GateCell, Overall, Presence, State, Verdict},
+    report::unreliable::{model_of, remarks},
+};
 
 /// How many names a line has room for.
 const NAMES: usize = 5;
@@ -64,6 +67,7 @@ impl<'a> Groups<'a> {
             "a change says how much more the head takes than the base: + is worse, − is better"
                 .into(),
         );
+        lines.extend(remarks(gate.cells.iter().map(|cell| model_of(&cell.cell))));
         lines
     }
 }

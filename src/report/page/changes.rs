@@ -6,7 +6,10 @@ use super::{Section, comparison, gates, listed, name, parts, rendered};
 use crate::{
     compare::{Refusal, compare_records},
     record::{Gate, Record},
-    report::gate::{cut, overall},
+    report::{
+        gate::{cut, overall},
+        unreliable::remarks,
+    },
 };
 
 pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {
@@ -76,6 +79,7 @@ pub(super) fn of_comparison(base: &Record, head: &Record, index: usize) -> Secti
                     40,
                 ),
                 figure: comparison::figure_of(&comparison, &format!("{id}-changes")),
+                remarks: remarks(comparison.cells.iter().map(|cell| cell.model.as_str())),
                 without: if without.rows.is_empty() { String::new() } else { rendered(&without) },
             })
         }
@@ -94,6 +98,7 @@ struct ComparisonHead {
     machines: String,
     versions: String,
     figure: parts::Figure,
+    remarks: Vec<String>,
     without: String,
 }
 

@@ -9,6 +9,7 @@ use crate::{
         claims::{self, ideal, shown},
         gate::cut,
         table::in_order,
+        unreliable::remarks,
     },
 };
 
@@ -17,6 +18,8 @@ use crate::{
 #[template(path = "claims.html")]
 pub(super) struct Section {
     interval: String,
+    /// Which of its models are unreliable, and why.
+    remarks: Vec<String>,
     overview: Table,
     claims: Vec<One>,
 }
@@ -41,8 +44,10 @@ impl Section {
             verdicts: counted(&claim.results),
             table: table(claim),
         };
+        let results = claims.claims.iter().flat_map(|claim| &claim.results);
         Section {
             interval: cut(&claims.interval, 200),
+            remarks: remarks(results.map(|result| result.model.as_str())),
             overview: overview(&claims.claims),
             claims: claims.claims.iter().enumerate().map(one).collect(),
         }

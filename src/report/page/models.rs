@@ -36,9 +36,12 @@ pub(super) fn table(models: &[ModelInfo], cells: &[&Cell]) -> Table {
             continue;
         }
         let seen: Vec<&Attest> = cells.iter().filter_map(|cell| cell.attest.as_ref()).collect();
-        let what = match &model.reason {
-            Some(why) => format!("cannot run here: {}", reason(Some(why))),
-            None => reason(Some(&model.note)),
+        let what = match (&model.reason, &model.unreliable) {
+            (Some(why), _) => format!("cannot run here: {}", reason(Some(why))),
+            (None, Some(why)) => {
+                format!("unreliable: {}; {}", reason(Some(why)), reason(Some(&model.note)))
+            }
+            (None, None) => reason(Some(&model.note)),
         };
         table.rows.push(vec![
             name(&model.name).into(),

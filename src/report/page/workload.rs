@@ -15,7 +15,7 @@ use crate::{
     job::Workload,
     measure::Distribution,
     record::{Cell, Estimate, State, bytes_per_job},
-    report::{count, rate, table::word},
+    report::{count, rate, table::word, unreliable::remarks},
 };
 
 /// The section of one workload.
@@ -23,6 +23,8 @@ use crate::{
 #[template(path = "workload.html")]
 pub(super) struct Section {
     about: String,
+    /// Which of its models are unreliable, and why.
+    remarks: Vec<String>,
     definition: String,
     /// The lines' names and styles, for the boxes that switch them.
     legend: Vec<Key>,
@@ -63,6 +65,7 @@ impl Section {
         let tables =
             [scaling::table(workload, &lines), groups::table(workload, &lines), crossings(advice)];
         Section {
+            remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
             about: about.map_or_else(String::new, |about| crate::report::gate::cut(&about, 400)),
             definition: source.map(super::definition).unwrap_or_default(),
             legend: widest.iter().map(key).collect(),

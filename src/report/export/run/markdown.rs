@@ -7,6 +7,7 @@ use super::super::{
         figures::{count, long, rate},
         gate::cut,
         table::{counted, figure, in_order, series, several_workers, summary, word},
+        unreliable::remarks,
     },
     markdown::escaped,
 };
@@ -219,6 +220,9 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
             Some((.., scales)) => scales.push(count(cell.scale)),
             None => lines.push((cell.state, name, why, vec![count(cell.scale)])),
         }
+    }
+    for remark in remarks(cells.iter().map(|cell| cell.model.as_str())) {
+        page.line_before(&format!("\n{}.", escaped(&remark)), END.len());
     }
     let total = lines.len();
     if total > 0 {
