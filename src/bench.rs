@@ -1,6 +1,8 @@
 //! The instrument behind `cargo bench`: every cell timed by criterion, within a budget.
 
+mod known;
 mod options;
+mod order;
 mod suite;
 
 pub use options::{Options, Profile};

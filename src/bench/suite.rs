@@ -12,10 +12,14 @@ use criterion::{
     measurement::WallTime,
 };
 
-use super::{Options, Profile};
+use super::{
+    Options, Profile,
+    known::{Known, predicted},
+    order::{Place, Waiting, fits, next, places},
+};
 use crate::{
     job::Workload,
-    measure::{Host, HostError, Program, now},
+    measure::{HostError, Program, now},
     models::Entry,
     plan::{Choice, Planned, cells},
     record::{Cell, State, Writer, criterion_home, read_criterion},
@@ -26,6 +30,7 @@ use crate::{
 
 /// What came of it.
 pub(super) struct Outcome {
+    /// In the order of the plan.
     pub(super) cells: Vec<Cell>,
     pub(super) folder: PathBuf,
     pub(super) report: PathBuf,
@@ -35,8 +40,8 @@ pub(super) struct Outcome {
 const SAMPLES: u32 = 10;
 /// How long criterion warms up: a little, for the attested round came before it.
 const WARM_UP: Duration = Duration::from_millis(20);
-/// A cell may take so many times its equal share of the time left: most cells take less than theirs.
-const OVERDRAFT: u32 = 4;
+/// How long a host may take beyond three times what was predicted before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a cell costs besides its rounds, and how long its samples last at least.
 #[derive(Clone, Copy)]
@@ -56,31 +61,28 @@ impl Pace {
         }
     }
 
-    /// What every cell is meant to have.
-    fn base(self) -> Duration {
-        self.overhead + self.least + WARM_UP * 2
+    /// The time that a cell takes whose rounds are of this length: the attested round, one of criterion's own warm-up,
+    /// and one for each sample, or as many as `least` has room for.
+    fn need(self, round: Duration) -> Duration {
+        let sampled = round.saturating_mul(SAMPLES).max(self.least);
+        let warm = round.saturating_mul(2).max(WARM_UP);
+        self.overhead.saturating_add(warm).saturating_add(sampled)
     }
 
-    /// What the next of `ahead` cells may take: more than its equal share, but not what the others need at least.
-    fn share(self, left: Duration, ahead: usize) -> Duration {
-        let ahead = u32::try_from(ahead.max(1)).unwrap_or(u32::MAX);
-        let equal = left / ahead;
-        let spare = left.saturating_sub(self.base() * (ahead - 1));
-        (equal * OVERDRAFT).min(spare).max(equal).min(left)
+    /// The measurement time to tell criterion, which rounds up to whole rounds in each sample. Half of what slow rounds
+    /// take makes that one round each, also where the next ones are up to twice as quick as the first.
+    fn measurement(self, round: Duration) -> Duration {
+        (round.saturating_mul(SAMPLES) / 2).max(self.least)
     }
 
-    /// Why rounds of this length do not fit into `share`, if so.
-    fn over(self, round: Duration, share: Duration) -> Option<String> {
-        // The attested round, one of criterion's own warm-up, and one for each sample.
-        let rounds = SAMPLES + 2;
-        let needs = round.saturating_mul(rounds).saturating_add(self.overhead);
-        let (needed, has) = (long(needs), long(share));
-        (needs > share).then(|| {
-            format!(
-                "{} take {needed}, and its share of the budget is {has}",
-                rounds_of(rounds, round)
-            )
-        })
+    /// Why rounds of this length, seen or predicted, do not fit where `left` is left.
+    fn over(self, seen: bool, round: Duration, left: Duration) -> String {
+        let (needed, left) = (long(self.need(round)), long(left));
+        let rounds = rounds_of(SAMPLES + 2, round);
+        let by = if seen { "warmed up" } else { "predicted" };
+        format!(
+            "{by}: {rounds} take {needed}, and with all quicker cells that is more than the {left} left"
+        )
     }
 }
 
@@ -123,93 +125,149 @@ pub(super) fn measure(
         home: criterion_home(&env::current_exe().map_err(|error| error.to_string())?),
         pace: Pace::of(options),
         test: options.test,
-        cells: Vec::new(),
     };
-    // criterion's verdict on changes compares single processes, between which most of the noise lies: it is told to
-    // leave all but gross ones alone. `paceline gate` is for that.
-    let mut criterion = Criterion::default()
-        .sample_size(SAMPLES as usize)
-        .nresamples(10_000)
-        .noise_threshold(0.5)
-        .warm_up_time(WARM_UP)
-        .output_directory(&suite.home)
-        .configure_from_args();
-    if options.profile == Profile::Quick {
-        criterion = criterion.without_plots();
-    }
-    for of_workload in chosen.chunk_by(|a, b| a.workload.name == b.workload.name) {
-        let mut group = criterion.benchmark_group(&of_workload[0].workload.name);
+    // Cells of all workloads take turns, and a criterion has one group at a time: so there is one for each workload.
+    let of_workloads: Vec<&[Planned<'_>]> =
+        chosen.chunk_by(|a, b| a.workload.name == b.workload.name).collect();
+    let mut criterions: Vec<Criterion> =
+        of_workloads.iter().map(|_| suite.criterion(options)).collect();
+    let group = |(criterion, cells): (_, &&[Planned<'_>])| {
+        let mut group = Criterion::benchmark_group(criterion, &cells[0].workload.name);
         group
             .sampling_mode(SamplingMode::Flat)
             .plot_config(PlotConfiguration::default().summary_scale(AxisScale::Logarithmic));
-        for series in of_workload.chunk_by(|a, b| a.series() == b.series()) {
-            let ahead = chosen.len() - suite.cells.len();
-            suite.series(&mut group, series, ahead)?;
-        }
-        group.finish();
+        group
+    };
+    let mut groups: Vec<_> = criterions.iter_mut().zip(&of_workloads).map(group).collect();
+    let cells = suite.all(chosen, &mut groups)?;
+    groups.into_iter().for_each(BenchmarkGroup::finish);
+    // It makes the index of all that lies in the folder.
+    if let Some(criterion) = criterions.first() {
+        criterion.final_summary();
     }
-    criterion.final_summary();
-    let report = suite.home.join("report").join("index.html");
-    Ok(Outcome { folder: suite.writer.folder().to_owned(), cells: suite.cells, report })
+    Ok(Outcome {
+        folder: suite.writer.folder().to_owned(),
+        report: suite.home.join("report/index.html"),
+        cells,
+    })
 }
 
 struct Suite {
-    session: Session,
     writer: Writer,
+    session: Session,
     deadline: Instant,
     home: PathBuf,
     pace: Pace,
     test: bool,
-    cells: Vec<Cell>,
 }
 
-/// What one model at ascending scales carries from cell to cell.
+/// What is known of one workload on one model with one number of workers.
 #[derive(Default)]
 struct Series {
-    /// Its process, as long as it lives.
-    host: Option<Host>,
-    /// The last scale, and what a round of it took.
-    smaller: Option<(usize, Duration)>,
+    known: Vec<Known>,
+    /// The greatest scale that has been measured.
+    greatest: Option<usize>,
+}
+
+/// What a visit of a cell came to.
+enum Visit {
+    Ended(Box<Cell>),
+    /// Its warm-up took so long that it does not fit for now.
+    Slow(Duration),
 }
 
 impl Suite {
-    /// Measures one model at ascending scales, in one process as long as it lives.
-    fn series(
-        &mut self,
-        group: &mut BenchmarkGroup<'_, WallTime>,
-        cells: &[Planned<'_>],
-        ahead: usize,
-    ) -> Result<(), String> {
-        let mut series = Series::default();
-        for (index, planned) in cells.iter().enumerate() {
-            let left = self.deadline.saturating_duration_since(now());
-            let share = self.pace.share(left, ahead - index);
-            let cell = self.cell(group, planned, &mut series, share);
-            self.writer.write(&cell)?;
-            self.cells.push(cell);
-        }
-        Ok(())
+    fn criterion(&self, options: &Options) -> Criterion {
+        // criterion's verdict on changes compares single processes, between which most of the noise lies: it is told to
+        // leave all but gross ones alone. `paceline gate` is for that.
+        let criterion = Criterion::default()
+            .sample_size(SAMPLES as usize)
+            .nresamples(10_000)
+            .noise_threshold(0.5)
+            .warm_up_time(WARM_UP)
+            .output_directory(&self.home)
+            .configure_from_args();
+        if options.profile == Profile::Quick { criterion.without_plots() } else { criterion }
     }
 
-    fn cell(
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(now())
+    }
+
+    /// Measures all cells, coarse to fine. `groups` has one for each workload. Returns the cells in the order of the
+    /// plan; they are recorded in the order in which they end.
+    fn all(
+        &mut self,
+        chosen: &[Planned<'_>],
+        groups: &mut [BenchmarkGroup<'_, WallTime>],
+    ) -> Result<Vec<Cell>, String> {
+        let places = places(chosen);
+        let mut series: Vec<Series> = vec![];
+        series.resize_with(places.last().map_or(0, |place| place.series + 1), Series::default);
+        let mut slow = vec![false; chosen.len()];
+        let mut ended: Vec<Option<Cell>> = vec![None; chosen.len()];
+        for (planned, ended) in chosen.iter().zip(&mut ended) {
+            if let Some(why) = self.session.refusal(planned) {
+                *ended = Some(self.ends(planned.ended(State::Refused, why))?);
+            }
+        }
+        loop {
+            let open = places.iter().filter(|place| ended[place.index].is_none());
+            let waiting: Vec<Waiting> =
+                open.map(|place| self.waiting(&chosen[place.index], place, &series)).collect();
+            let greatest: Vec<_> = series.iter().map(|series| series.greatest).collect();
+            let Some(cell) = next(&waiting, &greatest, self.left()) else {
+                for cell in waiting {
+                    let (planned, series) = (&chosen[cell.index], &series[cell.series]);
+                    let round = predicted(planned, self.session.compute_ns, &series.known);
+                    let why = self.pace.over(slow[cell.index], round, self.left());
+                    ended[cell.index] = Some(self.ends(planned.ended(State::Skipped, why))?);
+                }
+                return Ok(ended.into_iter().flatten().collect());
+            };
+            let (planned, place) = (&chosen[cell.index], &places[cell.index]);
+            let of = &mut series[place.series];
+            match self.visit(&mut groups[place.workload], planned, of, cell, &waiting) {
+                Visit::Slow(round) if slow[cell.index] => {
+                    let why = self.pace.over(true, round, self.left());
+                    ended[cell.index] = Some(self.ends(planned.ended(State::Skipped, why))?);
+                }
+                Visit::Slow(_) => slow[cell.index] = true,
+                Visit::Ended(of_record) => {
+                    of.greatest = of.greatest.max(Some(cell.scale));
+                    ended[cell.index] = Some(self.ends(*of_record)?);
+                }
+            }
+        }
+    }
+
+    /// The cell at `place`, with what it needs as far as its series shows.
+    fn waiting(&self, planned: &Planned<'_>, place: &Place, series: &[Series]) -> Waiting {
+        let known = &series[place.series].known;
+        let need = self.pace.need(predicted(planned, self.session.compute_ns, known));
+        Waiting { index: place.index, series: place.series, scale: planned.scale, need }
+    }
+
+    fn ends(&mut self, cell: Cell) -> Result<Cell, String> {
+        self.writer.write(&cell)?;
+        Ok(cell)
+    }
+
+    /// Measures `planned` in a process of its own, if its warm-up shows that it fits.
+    fn visit(
         &mut self,
         group: &mut BenchmarkGroup<'_, WallTime>,
         planned: &Planned<'_>,
         series: &mut Series,
-        share: Duration,
-    ) -> Cell {
-        if let Some(why) = self.session.refusal(planned) {
-            return planned.ended(State::Refused, why);
-        }
-        let predicted = planned.predict(self.session.compute_ns, series.smaller);
-        if let Some(why) = self.pace.over(predicted, share) {
-            return planned.ended(State::Skipped, format!("predicted: {why}"));
-        }
-        let outcome = self.timed(group, planned, series, share);
-        outcome.unwrap_or_else(|error| {
-            series.host = None;
-            ended_by(planned, &error)
-        })
+        cell: Waiting,
+        waiting: &[Waiting],
+    ) -> Visit {
+        let patience = cell.need.saturating_mul(3) + PATIENCE;
+        let fits = |suite: &Self, round| {
+            fits(waiting, cell, suite.pace.need(round).saturating_sub(round), suite.left())
+        };
+        self.timed(group, planned, series, patience, fits)
+            .unwrap_or_else(|error| Visit::Ended(Box::new(ended_by(planned, &error))))
     }
 
     fn timed(
@@ -217,28 +275,25 @@ impl Suite {
         group: &mut BenchmarkGroup<'_, WallTime>,
         planned: &Planned<'_>,
         series: &mut Series,
-        share: Duration,
-    ) -> Result<Cell, HostError> {
-        let patience = share.saturating_mul(3) + Duration::from_secs(10);
-        let host = match &mut series.host {
-            Some(host) => host,
-            none => none.insert(self.session.host(planned)?),
-        };
-        let attest = self.session.warm_up(host, planned, patience)?;
+        patience: Duration,
+        fits: impl Fn(&Self, Duration) -> bool,
+    ) -> Result<Visit, HostError> {
+        let mut host = self.session.host(planned)?;
+        let attest = self.session.warm_up(&mut host, planned, patience)?;
         let mut round = Duration::from_nanos(attest.elapsed_ns);
-        if self.pace.over(round, share).is_some() && round * 2 < share {
+        if !fits(self, round) && round * 2 < self.left() {
             // The first round is cold: a second one is the better witness.
             let (times, _) = host.rounds(1, patience)?;
             round = times.into_iter().sum::<Duration>().min(round);
         }
-        series.smaller = Some((planned.scale, round));
-        if let Some(why) = self.pace.over(round, share) {
-            return Ok(planned.ended(State::Skipped, format!("warmed up: {why}")));
+        if !fits(self, round) {
+            series.learn(Known { scale: planned.scale, round, cpu_ns: (0.0, 0.0) });
+            return Ok(Visit::Slow(round));
         }
         let before = self.session.mark(planned.workload.demand().connects > 0)?;
         group
             .throughput(Throughput::Elements(planned.scale as u64))
-            .measurement_time((round * SAMPLES).max(self.pace.least));
+            .measurement_time(self.pace.measurement(round));
         let (mut rounds, mut total, mut cpu_ns) = (0_u64, Duration::ZERO, 0_u64);
         let id = BenchmarkId::new(planned.series(), planned.scale);
         // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
@@ -262,8 +317,9 @@ impl Suite {
         })?;
         let (server, _) = self.session.since(&before)?;
         let jobs = rounds as f64 * planned.scale as f64;
-        series.smaller =
-            Some((planned.scale, total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)));
+        let cpu_ns = (cpu_ns as f64 / jobs, server.as_nanos() as f64 / jobs);
+        let round = total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX);
+        series.learn(Known { scale: planned.scale, round, cpu_ns });
         let bound = planned.bound(self.session.compute_ns).as_secs_f64();
         let found = if self.test {
             None
@@ -275,14 +331,40 @@ impl Suite {
         };
         let interval = "95 % bootstrap interval of criterion's mean, within one process".into();
         let round_ns = found.as_ref().map(|found| found.mean_ns);
-        Ok(Cell {
+        Ok(Visit::Ended(Box::new(Cell {
             attest: Some(attest),
             bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
             rounds_ns: vec![],
             criterion: found,
-            cpu_ns_per_job: Some(cpu_ns as f64 / jobs),
-            server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
+            cpu_ns_per_job: Some(cpu_ns.0),
+            server_cpu_ns_per_job: Some(cpu_ns.1),
             ..planned.measured(State::Ok, round_ns, interval)
-        })
+        })))
+    }
+}
+
+impl Series {
+    fn learn(&mut self, known: Known) {
+        self.known.retain(|other| other.scale != known.scale);
+        self.known.push(known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_rounds_are_sampled_once_each_and_quick_ones_for_the_least_time() {
+        let pace = Pace { overhead: Duration::from_millis(100), least: Duration::from_millis(120) };
+        let ms = Duration::from_millis;
+        assert_eq!(pace.measurement(ms(1)), ms(120));
+        // criterion: rounds in a sample = ceil(measurement / 10 / round).
+        for (first, next) in [(300, 300), (300, 160), (300, 900), (2000, 1900)] {
+            let a_sample = pace.measurement(ms(first)).as_secs_f64() / 10.0;
+            assert!((a_sample / ms(next).as_secs_f64()).ceil() <= 1.0, "{first} {next}");
+        }
+        assert_eq!(pace.need(ms(1000)), ms(100 + 12 * 1000));
+        assert_eq!(pace.need(ms(1)), ms(100 + 20 + 120));
     }
 }

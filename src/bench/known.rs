@@ -1,0 +1,96 @@
+//! What a round of a cell will take, by what other scales of its series took.
+
+use std::time::Duration;
+
+use crate::{machine::cores, plan::Planned};
+
+/// What is known of a scale of a series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The scale.
+    pub(super) scale: usize,
+    /// What a round of it took.
+    pub(super) round: Duration,
+    /// CPU time of a job in nanoseconds, in the model's processes and in the echo server; zero where it was not
+    /// measured.
+    pub(super) cpu_ns: (f64, f64),
+}
+
+/// What a round of `planned` will take.
+///
+/// Few jobs wait for the most part, and say little of the time that many take. Their CPU time says more: no model does
+/// many jobs sooner than its CPUs can. It is an estimate from above, for a wake-up serves several of many jobs.
+pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
+    if let Some(own) = known.iter().find(|known| known.scale == planned.scale) {
+        return own.round;
+    }
+    let below = known.iter().filter(|known| known.scale < planned.scale);
+    let below = below.max_by_key(|known| known.scale);
+    let above = known.iter().filter(|known| known.scale > planned.scale);
+    let above = above.map(|known| known.round).min();
+    let by_time = planned.predict(compute_ns, below.map(|known| (known.scale, known.round)));
+    let by_cpu = below.map_or(Duration::ZERO, |known| work(known, planned));
+    by_time.max(by_cpu).min(above.unwrap_or(Duration::MAX))
+}
+
+/// How long the CPUs are busy with a round of `planned`, if each of its jobs takes what one of `known` takes.
+fn work(known: &Known, planned: &Planned<'_>) -> Duration {
+    let (model, server) = known.cpu_ns;
+    let workers = planned.workers.unwrap_or(usize::MAX).clamp(1, cores());
+    let a_job = (model / workers as f64).max((model + server) / cores() as f64);
+    Duration::from_nanos((a_job * planned.scale as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        job::Workload,
+        models,
+        plan::{Choice, cells},
+        workloads,
+    };
+
+    fn of(workload: &Workload, model: &str, scale: usize, known: &[Known]) -> Duration {
+        let choice = Choice { scales: vec![scale], ..Choice::default() };
+        let workloads = [workload.clone()];
+        let planned = cells(&workloads, &[models::find(model).unwrap()], &choice);
+        predicted(&planned[0], 1.0, known)
+    }
+
+    fn known(scale: usize, millis: u64, cpu_ns: (f64, f64)) -> Known {
+        Known { scale, round: Duration::from_millis(millis), cpu_ns }
+    }
+
+    #[test]
+    fn many_jobs_take_what_their_cpu_time_takes_and_not_what_one_waited() {
+        let echo = workloads::find("echo").unwrap();
+        let ms = Duration::from_millis;
+        let without = of(&echo, "smol", 10_000, &[known(1, 1, (0.0, 0.0))]);
+        assert!(without < ms(200), "{without:?}");
+        // 10 000 jobs of 200 µs on all cores; of one worker, the model's 150 µs on one.
+        let one = known(1, 1, (150_000.0, 50_000.0));
+        assert_eq!(of(&echo, "smol", 10_000, &[one]), ms(2000) / cores() as u32);
+        let alone = of(&echo, "tokio-current-thread", 10_000, &[one]);
+        assert_eq!(alone, ms(1500).max(ms(2000) / cores() as u32));
+    }
+
+    #[test]
+    fn a_scale_takes_no_longer_than_a_greater_one_and_what_was_measured_is_not_predicted() {
+        let sleep = workloads::find("sleep").unwrap();
+        let ms = Duration::from_millis;
+        let both = [known(1, 50, (1e9, 0.0)), known(1000, 70, (0.0, 0.0))];
+        assert_eq!(of(&sleep, "smol", 100, &both), ms(70));
+        assert_eq!(of(&sleep, "smol", 1000, &both), ms(70));
+        assert!(of(&sleep, "smol", 100, &both[..1]) > ms(1000));
+    }
+
+    #[test]
+    fn a_prediction_is_by_the_nearest_smaller_scale() {
+        let sleep = workloads::find("sleep").unwrap();
+        let ms = Duration::from_millis;
+        let (far, near) = (known(1, 15, (1e6, 0.0)), known(10_000, 20, (1e3, 0.0)));
+        // 10 ms of sleep and 10 times the other 10 ms.
+        assert_eq!(of(&sleep, "smol", 100_000, &[near, far]), ms(110));
+    }
+}

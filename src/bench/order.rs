@@ -1,0 +1,194 @@
+//! In which order `cargo bench` measures cells, and which it leaves out for lack of time: pure functions of
+//! predictions.
+//!
+//! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between. A
+//! cell fits if it and all waiting cells that need less time end within the budget. So the slowest are left out first,
+//! and a slow cell cannot take the time of many quick ones.
+
+use std::time::Duration;
+
+use crate::plan::Planned;
+
+/// A cell that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Its place in the plan.
+    pub(super) index: usize,
+    /// Its series: one workload on one model with one number of workers.
+    pub(super) series: usize,
+    /// How many jobs at once.
+    pub(super) scale: usize,
+    /// The time that measuring it takes, as far as is known.
+    pub(super) need: Duration,
+}
+
+/// The cell of `waiting` to measure next, with `left` of the budget, where `greatest` is the greatest scale of each
+/// series that has been measured. `None` where nothing fits any more.
+///
+/// As predictions get better, a greater scale of a series may come to fit: it then comes before those between.
+pub(super) fn next(
+    waiting: &[Waiting],
+    greatest: &[Option<usize>],
+    left: Duration,
+) -> Option<Waiting> {
+    let fit = fitting(waiting, left);
+    let unseen = |cell: &&Waiting| greatest[cell.series].is_none();
+    let smallest = fit.iter().filter(unseen).min_by_key(|cell| (cell.scale, cell.index));
+    let is_largest = |cell: &&Waiting| {
+        let mut of_series = fit.iter().filter(|other| other.series == cell.series);
+        greatest[cell.series] < Some(cell.scale) && of_series.all(|other| other.scale <= cell.scale)
+    };
+    let largest = || fit.iter().filter(is_largest).min_by_key(|cell| cell.need);
+    let between = || fit.iter().min_by_key(|cell| cell.need);
+    smallest.or_else(largest).or_else(between).copied()
+}
+
+/// Whether `cell` still fits where it needs `need`, which was not known before.
+pub(super) fn fits(waiting: &[Waiting], cell: Waiting, need: Duration, left: Duration) -> bool {
+    let others = waiting.iter().filter(|other| other.index != cell.index);
+    let quicker: Duration =
+        others.map(|other| other.need).filter(|other| *other <= need).sum::<Duration>();
+    quicker + need <= left
+}
+
+/// The quickest cells that end within `left` one after another, the quickest first.
+fn fitting(waiting: &[Waiting], left: Duration) -> Vec<Waiting> {
+    let mut cells = waiting.to_vec();
+    cells.sort_by_key(|cell| (cell.need, cell.index));
+    let mut sum = Duration::ZERO;
+    let fit = cells.iter().take_while(|cell| {
+        sum = sum.saturating_add(cell.need);
+        sum <= left
+    });
+    fit.copied().collect()
+}
+
+/// Where a cell stands: its place in the plan, and which workload and series it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) index: usize,
+    pub(super) workload: usize,
+    pub(super) series: usize,
+}
+
+/// The places of `chosen`, whose cells of one workload and of one series stand together.
+pub(super) fn places(chosen: &[Planned<'_>]) -> Vec<Place> {
+    let mut places: Vec<Place> = vec![];
+    for (index, cell) in chosen.iter().enumerate() {
+        let place = match places.last() {
+            None => Place { index, workload: 0, series: 0 },
+            Some(last) => {
+                let before = &chosen[last.index];
+                let same_workload = before.workload.name == cell.workload.name;
+                let same_series = same_workload && before.series() == cell.series();
+                Place {
+                    index,
+                    workload: last.workload + usize::from(!same_workload),
+                    series: last.series + usize::from(!same_series),
+                }
+            }
+        };
+        places.push(place);
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{models, plan, workloads};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Cells of series that have `scales` each, where a cell of a series needs its factor times its scale.
+    fn cells(factors: &[u32], scales: &[usize]) -> Vec<Waiting> {
+        let mut cells = vec![];
+        for (series, factor) in factors.iter().enumerate() {
+            for scale in scales {
+                let need = Duration::from_millis(u64::from(*factor) * *scale as u64);
+                cells.push(Waiting { index: cells.len(), series, scale: *scale, need });
+            }
+        }
+        cells
+    }
+
+    /// What is measured, as series and scale, and what is left out, where every prediction comes true.
+    fn run(
+        mut waiting: Vec<Waiting>,
+        mut left: Duration,
+    ) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+        let mut greatest = vec![None; 10];
+        let mut measured = vec![];
+        while let Some(cell) = next(&waiting, &greatest, left) {
+            waiting.retain(|other| *other != cell);
+            greatest[cell.series] = greatest[cell.series].max(Some(cell.scale));
+            left -= cell.need;
+            measured.push((cell.series, cell.scale));
+        }
+        (measured, waiting.iter().map(|cell| (cell.series, cell.scale)).collect())
+    }
+
+    #[test]
+    fn the_smallest_scales_come_first_then_the_largest_then_those_between() {
+        let (measured, left_out) = run(cells(&[2, 1], &[1, 10, 100, 1000]), 100 * SECOND);
+        let order = [(0, 1), (1, 1), (1, 1000), (0, 1000), (1, 10), (0, 10), (1, 100), (0, 100)];
+        assert_eq!(measured, order);
+        assert_eq!(left_out, []);
+    }
+
+    #[test]
+    fn the_slowest_are_left_out_first_and_the_largest_that_fits_takes_their_place() {
+        // All of series 1 and all but the largest of series 0 take 2.222 s.
+        let (measured, left_out) = run(cells(&[10, 1], &[1, 10, 100, 1000]), 3 * SECOND);
+        assert_eq!(left_out, [(0, 1000)]);
+        assert_eq!(measured[..4], [(0, 1), (1, 1), (0, 100), (1, 1000)]);
+        assert_eq!(measured.len(), 7);
+    }
+
+    #[test]
+    fn a_large_cell_does_not_take_the_time_of_many_small_ones() {
+        let mut waiting = cells(&[1; 9], &[1, 10, 100]);
+        let index = waiting.len();
+        waiting.push(Waiting { index, series: 0, scale: 1000, need: 3 * SECOND });
+        let (measured, left_out) = run(waiting.clone(), 3 * SECOND);
+        assert_eq!((measured.len(), left_out), (index, vec![(0, 1000)]));
+        assert_eq!(run(waiting, 4 * SECOND).1, []);
+    }
+
+    #[test]
+    fn a_cell_that_turns_out_slower_fits_only_beside_all_that_are_quicker() {
+        let waiting = cells(&[1, 1], &[100, 200]);
+        let ms = Duration::from_millis;
+        assert!(fits(&waiting, waiting[0], ms(100), ms(200)));
+        assert!(!fits(&waiting, waiting[0], ms(100), ms(199)));
+        // With 300 ms it comes behind the three others: 500 ms.
+        assert!(fits(&waiting, waiting[0], ms(300), ms(800)));
+        assert!(!fits(&waiting, waiting[0], ms(300), ms(799)));
+    }
+
+    #[test]
+    fn a_greater_scale_that_comes_to_fit_comes_before_those_between() {
+        let mut waiting = cells(&[10], &[10, 100, 1000]);
+        waiting.remove(1);
+        assert_eq!(next(&waiting, &[Some(100)], SECOND).unwrap().scale, 10);
+        waiting[1].need = SECOND / 2;
+        assert_eq!(next(&waiting, &[Some(100)], SECOND).unwrap().scale, 1000);
+    }
+
+    #[test]
+    fn nothing_is_measured_where_nothing_fits() {
+        assert_eq!(next(&cells(&[5], &[1000]), &[None], SECOND), None);
+        assert_eq!(next(&[], &[], SECOND), None);
+    }
+
+    #[test]
+    fn cells_of_one_workload_model_and_number_of_workers_are_a_series() {
+        let workloads = [workloads::find("sleep").unwrap(), workloads::find("echo").unwrap()];
+        let models = [models::find("tokio").unwrap(), models::find("smol").unwrap()];
+        let choice = plan::Choice { scales: vec![1, 10], ..plan::Choice::default() };
+        let places = places(&plan::cells(&workloads, &models, &choice));
+        let of: Vec<_> = places.iter().map(|place| (place.workload, place.series)).collect();
+        assert_eq!(of, [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)]);
+        assert!(places.iter().enumerate().all(|(at, place)| place.index == at));
+    }
+}
