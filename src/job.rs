@@ -64,6 +64,9 @@ pub enum Step {
     Group(Box<Group>),
     /// Ends a child of a group with an error.
     Fail,
+    /// Waits until the last job of the batch has begun. It is a job's first step, so that nothing can fail before it
+    /// and keep the others waiting.
+    Park,
 }
 
 /// What the suite's server is to a connection.
@@ -156,6 +159,7 @@ impl Step {
             Step::Gather { .. } => "gather",
             Step::Group(_) => "group",
             Step::Fail => "fail",
+            Step::Park => "park",
         }
     }
 
@@ -227,7 +231,7 @@ impl Deref for Steps {
 pub enum Waits {
     /// Nothing: such a job is a plain function call.
     Nothing,
-    /// Timers, and yields.
+    /// Timers, yields, and the other jobs.
     Timers,
     /// Sockets.
     Sockets,
@@ -243,7 +247,7 @@ impl Waits {
     pub fn of(steps: &[Step]) -> Waits {
         let one = |step: &Step| match step {
             Step::Compute(_) | Step::Block(_) | Step::Fail => Waits::Nothing,
-            Step::Sleep(_) | Step::Yield(_) => Waits::Timers,
+            Step::Sleep(_) | Step::Yield(_) | Step::Park => Waits::Timers,
             Step::Connect(_) | Step::Exchange { .. } | Step::Say(_) | Step::Hear(_) => {
                 Waits::Sockets
             }
@@ -295,6 +299,12 @@ impl Jobs {
         } else {
             self.usual
         }
+    }
+
+    /// Whether each waits until all have begun.
+    #[must_use]
+    pub fn park(self) -> bool {
+        self.usual.first() == Some(&Step::Park)
     }
 
     /// What any of them waits for.

@@ -186,6 +186,9 @@ impl About {
         if workload.has("connect.room") {
             return Some(ROOM.into());
         }
+        if workload.has("park") {
+            return Some(PARK.into());
+        }
         self.lacks_for(workload).or_else(|| {
             let lack = self.lacks_as_server.iter().find(|lack| workload.has(lack.step))?;
             let Lacks { step, why } = lack;
@@ -332,6 +335,9 @@ const NO_CANCEL: Lacks = Lacks {
 /// Why no model can be a server of jobs that are members of a room.
 pub(crate) const ROOM: &str =
     "a room is of the jobs of a batch, and requests come one by one: measure it with paceline run";
+
+/// Why no model can be a server of jobs that wait for each other.
+pub(crate) const PARK: &str = "park waits for all jobs of a batch, and requests come one by one: measure it with paceline run";
 
 /// Whether a runtime on `io_uring` can be started here.
 #[cfg(target_os = "linux")]

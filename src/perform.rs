@@ -2,6 +2,7 @@
 
 mod batch;
 mod group;
+mod park;
 mod place;
 mod probe;
 mod request;
@@ -26,6 +27,7 @@ use crate::{
     job::{Join, Receipt, Step, Steps, compute},
     model::{Model, Stream},
 };
+use park::BARRIER;
 use place::{All, Place};
 
 /// Performs `steps` on `model`, starting from `seed`; `place` is where its times are noted.
@@ -105,6 +107,14 @@ pub fn perform<M: Model, K: Kind>(
                     receipt = receipt.join(children.into_iter().collect::<io::Result<Vec<_>>>()?);
                 }
                 Step::Group(of) => receipt = group::group::<M, K>(model, of, receipt).await?,
+                Step::Park => {
+                    if M::BLOCKS {
+                        BARRIER.block();
+                    } else {
+                        K::Timer::wait(BARRIER.wait(place)).await;
+                    }
+                    receipt.waited(1);
+                }
                 Step::Fail => return Err(group::meant()),
             }
         }

@@ -138,20 +138,24 @@ impl Planned<'_> {
             .or_else(|| refusal(limits, about, self.workload, self.scale, self.lanes()))
     }
 
-    /// Why its jobs cannot be members of one room, if so.
+    /// Why its jobs cannot be members of one room, or wait for each other, if so.
     fn no_room(&self) -> Option<String> {
-        if !self.workload.has("connect.room") {
-            return None;
-        }
+        let what = match () {
+            () if self.workload.has("connect.room") => "a room needs all its members at once",
+            () if self.workload.has("park") => "park needs all jobs at once",
+            () => return None,
+        };
         let (scale, lanes) = (self.scale, self.lanes());
         if lanes < scale {
             let name = self.entry.about.name;
-            let what = "a room needs all its members at once";
             let help = match self.entry.about.width {
                 Width::Any => format!(": give it --workers {scale}, or a smaller --scale"),
                 _ => String::new(),
             };
             return Some(format!("{what}, {scale} here, and {name} has {lanes} under way{help}"));
+        }
+        if !self.workload.has("connect.room") {
+            return None;
         }
         let nth = self.workload.every.as_ref().map_or(usize::MAX, |(nth, _)| *nth);
         (scale > nth).then(|| {

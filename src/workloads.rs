@@ -25,6 +25,7 @@ static BUILT_IN: &[(&str, &str)] = built_in! {
     "fanout"
     "yield"
     "empty"
+    "park"
     "scrape"
     "chat"
     "join-tasks"
@@ -116,6 +117,7 @@ mod tests {
     fn built_ins_reach_the_scales_that_were_promised() {
         let most = |name: &str| *find(name).unwrap().scales.last().unwrap();
         assert_eq!(most("sleep"), 1_000_000);
+        assert_eq!(most("park"), 1_000_000);
         assert_eq!(most("echo"), 20_000);
         assert_eq!(find("cpu").unwrap().scales[0], 1);
         assert_eq!(find("cpu").unwrap().workers.on(6), [1, 2, 4, 6]);

@@ -184,6 +184,29 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
     assert_eq!(state("fanout", "rayon"), "ok");
     assert!(cells.iter().any(|c| c["reason"].as_str().is_some_and(|why| why.contains("deadlock"))));
     let (code, cells) = self::cells(
+        &[
+            "run",
+            "park",
+            "--model",
+            "pool,threads,may",
+            "--scale",
+            "40",
+            "--rounds",
+            "1",
+            "--budget",
+            "20s",
+            "--format",
+            "json",
+        ],
+        folder.path(),
+    );
+    assert_eq!(code, Some(0), "{cells:?}");
+    let of = |model: &str| cells.iter().find(|cell| cell["model"] == model).unwrap();
+    assert_eq!(of("pool")["state"], "refused");
+    assert!(of("pool")["reason"].as_str().unwrap().contains("park needs all jobs at once"));
+    assert_eq!(of("may")["state"], "refused");
+    assert_eq!(of("threads")["attest"]["peak_in_flight"], 40);
+    let (code, cells) = self::cells(
         &["run", "chat", "--model", "may", "--scale", "10", "--rounds", "1", "--format", "json"],
         folder.path(),
     );
@@ -372,6 +395,14 @@ fn a_group_or_a_room_that_cannot_be_is_pointed_at() {
         &job("{ gather = { width = 2, of = [{ connect = \"room\" }] } }"),
         "a room is of all jobs",
     );
+    says(&job("{ park = \"some\" }"), "park waits for \"all\"");
+    says(&job("{ sleep = \"1ms\" }, { park = \"all\" }"), "first step of the job itself");
+    says(
+        &job("{ gather = { width = 2, of = [{ park = \"all\" }] } }"),
+        "first step of the job itself",
+    );
+    let parks = job("{ park = \"all\" }");
+    says(&format!("{parks}\nevery = {{ nth = 2, job = [] }}"), "or in neither");
     let hears = job("{ connect = \"room\" }, { hear = { bytes = 8, times = 2 } }");
     says(&hears, "a room needs a speaker");
     let says_less = "{ connect = \"room\" }, { say = { bytes = 8, times = 1 } }";

@@ -176,6 +176,11 @@ macro_rules! tests_of {
             }
 
             #[test]
+            fn all_jobs_wait_until_the_last_has_begun() {
+                super::parks($model);
+            }
+
+            #[test]
             fn all_members_of_a_room_hear_what_one_says() {
                 super::talks($model);
             }
@@ -221,6 +226,26 @@ fn talks(name: &str) {
         host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
         host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
         host.rounds(2, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+    }
+}
+
+/// Runs jobs that wait for each other, as many as the model has under way at once.
+fn parks(name: &str) {
+    let job = workload(
+        "name = \"parks\"\njob = [{ park = \"all\" }, { sleep = \"1ms\" }, { compute = 9 }]",
+    );
+    let Some((entry, workers)) = able(name, &job) else { return };
+    let scales = if entry.about.holds_worker() { [1, workers.unwrap()] } else { [300, 30] };
+    let echo = program().echo().unwrap();
+    let mut host = program().host(entry, workers).unwrap();
+    for placement in entry.about.placements {
+        for scale in scales {
+            host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
+            let attest =
+                host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+            assert_eq!(attest.peak_in_flight, scale as u32, "{name} {placement}");
+            host.rounds(3, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+        }
     }
 }
 

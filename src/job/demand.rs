@@ -115,6 +115,7 @@ impl Demand {
             }
             Step::Gather { width, of, .. } => Demand::of_steps(of, all).times(*width as u64),
             Step::Group(group) => Demand::of_group(group, all),
+            Step::Park => Demand { units: 1, ..none },
             Step::Fail => none,
         }
     }

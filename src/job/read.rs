@@ -175,7 +175,9 @@ impl<'a> Reader<'a> {
         };
         let steps = self.job(job)?;
         let every = table.get("every").map(|of| self.every(of, |job| self.job(job))).transpose()?;
-        self.room(job, &steps, every.as_ref().map(|(_, steps)| &**steps))?;
+        let other = every.as_ref().map(|(_, steps)| &**steps);
+        self.room(job, &steps, other)?;
+        self.parking(job, &steps, other)?;
         Ok(Workload {
             name: self.name(name)?,
             about: match table.get("about") {

@@ -68,6 +68,7 @@ fn step(step: &Step) -> Value {
             } })
         }
         Step::Fail => json!({ "fail": "error" }),
+        Step::Park => json!({ "park": "all" }),
     }
 }
 
@@ -122,6 +123,12 @@ every = { nth = 9, job = [{ connect = "room" }, { say = { bytes = 9, times = 2 }
         let names = workload.step_names();
         assert!(variants.iter().all(|variant| names.contains(variant)), "{names:?}");
         assert_eq!(names.len(), 13 + variants.len());
+    }
+
+    #[test]
+    fn waiting_for_all_jobs_has_the_form_that_the_protocol_page_publishes() {
+        let park = Workload::parse("park", "name = \"park\"\njob = [{ park = \"all\" }]").unwrap();
+        assert_eq!(park.jobs_as_json(), json!({ "usual": [{ "park": "all" }], "every": null }));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
         Host, HostError,
         load::{Drive, Request, check_loopback},
     },
-    models::{Entry, ROOM},
+    models::{Entry, PARK, ROOM},
     perform::Placement,
     plan::Planned,
     record::{Cell, LoadFigures, State},
@@ -283,6 +283,11 @@ impl Order {
             && workload.has("connect.room")
         {
             return Err(ROOM.into());
+        }
+        if let Target::Workload(workload) = &self.target
+            && workload.has("park")
+        {
+            return Err(PARK.into());
         }
         if let Target::Workload(workload) = &self.target
             && let Some((nth, _)) = &workload.every

@@ -258,6 +258,12 @@ impl Prepared {
         if self.expected.is_empty() {
             return invalid("no job ran".into());
         }
+        let (peak, jobs) = (attest.peak_in_flight as usize, self.expected.len());
+        if self.jobs.park() && peak != jobs {
+            return invalid(format!(
+                "at most {peak} of {jobs} jobs were in flight at once, and park waits for all of them"
+            ));
+        }
         // Little's law: with so few in flight, so many waits cannot have ended so soon.
         let room = elapsed.saturating_mul(attest.peak_in_flight);
         if room < self.all_floors {
@@ -357,4 +363,37 @@ pub(super) fn thread_names() -> Option<Vec<String>> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn thread_names() -> Option<Vec<String>> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{models, workloads};
+
+    #[test]
+    fn a_cell_whose_jobs_were_not_all_in_flight_although_they_park_is_invalid() {
+        let about = &models::find("threads").unwrap().about;
+        let of = |workload: &str| {
+            let workload = workloads::find(workload).unwrap();
+            Prepared::new(about, &workload, 4, None, Placement::Outside)
+        };
+        let seen = |peak_in_flight| Attest {
+            elapsed_ns: 1_000_000_000,
+            peak_in_flight,
+            job_threads: 4,
+            process_threads: None,
+            epolls: None,
+            rings: None,
+            completions: None,
+            rss_bytes: None,
+            rss_bytes_max: None,
+            group_ended_ns_max: None,
+            children_left: None,
+        };
+        let check = |workload, peak| of(workload).check_attest(&seen(peak), Duration::from_secs(1));
+        assert_eq!(check("park", 4), Ok(()));
+        let why = check("park", 3).unwrap_err().to_string();
+        assert!(why.contains("at most 3 of 4 jobs"), "{why}");
+        assert_eq!(check("sleep", 3), Ok(()));
+    }
 }

@@ -37,7 +37,7 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(About {
     task: Task::Stack,
     driver: Driver::Readiness,
     leaves: None,
-    lacks: &[NO_FUTURE, NO_CANCEL, NO_ROOM],
+    lacks: &[NO_FUTURE, NO_CANCEL, NO_ROOM, NO_PARK],
     unreliable: Some(
         "in optimised builds its connections fail now and then with the error of another call (os error 115): it reads \
          errno at the address of the thread that the coroutine was on before a switch",
@@ -50,6 +50,12 @@ const NO_ROOM: Lacks = Lacks {
     step: "connect.room",
     why: "in optimised builds its jobs hang in rooms (chat at 10 in 4 of 4 runs), by the same defect by which its \
           connections fail",
+};
+
+/// Why its jobs do not park.
+const NO_PARK: Lacks = Lacks {
+    step: "park",
+    why: "models whose jobs are calls park on a condition variable of std, which would hold a worker for each coroutine",
 };
 
 /// may's default, in words; unoptimised code needs more.

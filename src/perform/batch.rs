@@ -11,7 +11,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    All, Kind, Mixed, Partners, Probe, Probed, Sockets, Timers, WATCH, perform, plain, probe, serve,
+    All, BARRIER, Kind, Mixed, Partners, Probe, Probed, Sockets, Timers, WATCH, perform, plain,
+    probe, serve,
 };
 use crate::{
     job::{Jobs, Receipt, Steps, Waits},
@@ -92,6 +93,9 @@ struct Started<R>(R);
 impl<R: Runtime> Arm for Started<R> {
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch {
         JOBS.store(count as u64, Relaxed);
+        if jobs.park() {
+            BARRIER.set(count, !R::Model::BLOCKS);
+        }
         let offer = Offer { runtime: &self.0, jobs, count, placement, clock };
         match jobs.waits() {
             Waits::Nothing => {

@@ -8,9 +8,9 @@ use crate::job::{
     text::{Value, did_you_mean},
 };
 
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "sleep", "block", "compute", "offload", "connect", "exchange", "say", "hear", "hop", "yield",
-    "gather", "group", "fail",
+    "gather", "group", "fail", "park",
 ];
 
 /// Where a list of steps stands.
@@ -52,6 +52,9 @@ impl<'a> Reader<'a> {
             let step = self.step(item, place)?;
             let in_room = server == Some(Server::Room);
             let wrong = match step {
+                Step::Park if place.depth > 1 || !steps.is_empty() => Some(
+                    "park waits for all jobs: it is the first step of the job itself, so that nothing fails before it",
+                ),
                 _ if steps.last() == Some(&Step::Fail) => {
                     Some("nothing comes after fail: put it last")
                 }
@@ -134,6 +137,10 @@ impl<'a> Reader<'a> {
                         .wrong(of, format!("a step fails with an \"error\", not {other:?}"));
                 }
             },
+            "park" => match text.string(of, "park names whom it waits for: \"all\"")? {
+                "all" => Step::Park,
+                other => return text.wrong(of, format!("park waits for \"all\", not {other:?}")),
+            },
             unknown => {
                 let hint = did_you_mean(unknown, STEPS);
                 let known = STEPS.join(", ");
@@ -158,6 +165,23 @@ impl<'a> Reader<'a> {
                 text.wrong(value, "a room is of all jobs: its connect is a step of the job itself")
             }
             other => text.wrong(value, format!("no server is called {other:?}: {which}")),
+        }
+    }
+
+    /// Whether all jobs wait for each other, or none: else those that wait would wait for ever.
+    pub(super) fn parking(
+        &self,
+        value: &Value<'a>,
+        job: &[Step],
+        every: Option<&[Step]>,
+    ) -> Result<(), ReadError> {
+        let parks = |steps: &[Step]| steps.first() == Some(&Step::Park);
+        match every {
+            Some(other) if parks(other) != parks(job) => self.0.wrong(
+                value,
+                "park waits for all jobs: put it first in the job and in the one of `every`, or in neither",
+            ),
+            _ => Ok(()),
         }
     }
 
