@@ -49,7 +49,9 @@ fn run() -> Result<ExitCode, (u8, String)> {
         let lines: Vec<String> =
             cells.iter().map(|cell| format!("{}: benchmark", cell.name())).collect();
         show(lines.join("\n"))?;
-        left_out.iter().for_each(|line| print_note(line));
+        if let Some(line) = &left_out {
+            print_note(line);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if cells.is_empty() {

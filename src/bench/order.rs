@@ -112,11 +112,11 @@ mod tests {
         cells
     }
 
-    /// What is measured, as series and scale, and what is left out, where every prediction comes true.
-    fn run(
-        mut waiting: Vec<Waiting>,
-        mut left: Duration,
-    ) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+    /// Series and scales.
+    type Cells = Vec<(usize, usize)>;
+
+    /// What is measured, and what is left out, where every prediction comes true.
+    fn run(mut waiting: Vec<Waiting>, mut left: Duration) -> (Cells, Cells) {
         let mut greatest = vec![None; 10];
         let mut measured = vec![];
         while let Some(cell) = next(&waiting, &greatest, left) {

@@ -12,7 +12,8 @@ pub(super) fn remarks<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
 
 /// The same as indented lines, to stand under a table.
 pub(super) fn footnotes<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    remarks(names).iter().map(|remark| format!("  {remark}\n")).collect()
+    let lines = remarks(names).into_iter().flat_map(|remark| ["  ".into(), remark, "\n".into()]);
+    lines.collect()
 }
 
 /// The model in the name of a cell, such as `echo/tokio@2/10`.
