@@ -5,6 +5,7 @@
 
 pub mod bounds;
 mod demand;
+mod every;
 mod read;
 mod receipt;
 mod text;
@@ -12,6 +13,7 @@ mod wire;
 
 pub use bounds::Bound;
 pub use demand::Demand;
+pub use every::{chosen_below, is_chosen};
 pub use read::{ReadError, Workers, Workload};
 pub(crate) use receipt::said;
 pub use receipt::{Receipt, compute, mix};
@@ -105,7 +107,7 @@ pub struct Group {
     pub width: usize,
     /// What each of them does.
     pub of: Steps,
-    /// What children 0, n, 2 n, … do instead.
+    /// What one child of each `nth` does instead: see [`is_chosen`].
     pub every: Option<(usize, Steps)>,
     /// Whether the first that fails ends the others; else they run to their ends.
     pub cancels: bool,
@@ -117,7 +119,7 @@ impl Group {
     #[must_use]
     pub fn steps(&self, index: usize) -> &Steps {
         match &self.every {
-            Some((nth, other)) if index.is_multiple_of(*nth) => other,
+            Some((nth, other)) if is_chosen(index, *nth) => other,
             _ => &self.of,
         }
     }
@@ -128,7 +130,7 @@ impl Group {
         match &self.every {
             None => vec![(self.width, &self.of)],
             Some((nth, other)) => {
-                let others = self.width.div_ceil(*nth);
+                let others = chosen_below(self.width, *nth);
                 vec![(others, other), (self.width - others, &self.of)]
             }
         }
@@ -290,11 +292,11 @@ impl Jobs {
         }
     }
 
-    /// The steps of job `index`: of jobs 0, nth, 2 nth, … the unusual ones.
+    /// The steps of job `index`: for one of each `nth` the unusual ones, as [`is_chosen`] says.
     #[inline]
     #[must_use]
     pub fn steps(self, index: usize) -> &'static Steps {
-        if self.nth != usize::MAX && index.is_multiple_of(self.nth) {
+        if self.nth != usize::MAX && is_chosen(index, self.nth) {
             self.other
         } else {
             self.usual

@@ -88,8 +88,8 @@ const START: Duration = Duration::from_secs(40);
 pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     let run = begin(&settings(order), &order.models, order.target.workloads());
     let mut writer = Writer::create(&order.results, &run)?;
-    let requests = order.target.requests();
-    let servers = Served::all(order, &requests);
+    let asked = order.target.asked();
+    let servers = Served::all(order, &asked);
     let mut bench = Bench {
         session: Session::start(program.clone(), &run.models)?,
         program,

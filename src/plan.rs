@@ -159,7 +159,7 @@ impl Planned<'_> {
         }
         let nth = self.workload.every.as_ref().map_or(usize::MAX, |(nth, _)| *nth);
         (scale > nth).then(|| {
-            format!("a room has one speaker, and every {nth}th of {scale} jobs says something: let every.nth be {scale} or more")
+            format!("a room has one speaker, and one in {nth} of {scale} jobs says something: let every.nth be {scale} or more")
         })
     }
 

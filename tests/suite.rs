@@ -134,6 +134,21 @@ fn conforms(name: &str, text: &str, or: &str, workers: usize) {
     assert!(left.is_empty(), "{name} left threads behind: {left:?}");
 }
 
+/// Runs many blocks of jobs, one of each with other steps, and of children where the model has groups.
+fn chooses(name: &str) {
+    let jobs = workload(CHOSEN_JOBS);
+    let children = workload(CHOSEN_CHILDREN);
+    let echo = program().echo().unwrap();
+    for (job, scale) in [(&jobs, 1_000), (&children, 2)] {
+        let Some((entry, workers)) = able(name, job) else { continue };
+        let mut host = program().host(entry, workers).unwrap();
+        for placement in entry.about.placements {
+            host.prepare(cell(entry, job, workers, *placement, scale, &echo), PATIENCE).unwrap();
+            host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+        }
+    }
+}
+
 macro_rules! tests_of {
     ($($name:ident = $model:literal)*) => {
         $(mod $name {
@@ -145,6 +160,11 @@ macro_rules! tests_of {
             #[test]
             fn nested_gathers_end_on_one_worker() {
                 super::conforms($model, super::DEEP, super::NO_PARTNERS, 1);
+            }
+
+            #[test]
+            fn gives_the_other_steps_to_the_jobs_and_the_children_that_the_hash_chooses() {
+                super::chooses($model);
             }
 
             #[test]
@@ -272,6 +292,15 @@ name = "deep"
 job = [{ gather = { width = 4, of = [
     { gather = { width = 4, of = [{ gather = { width = 4, of = [{ compute = 10 }] } }, { yield = 1 }] } },
 ] } }]"#;
+
+const CHOSEN_JOBS: &str = r#"
+name  = "chosen-jobs"
+job   = [{ compute = 1 }]
+every = { nth = 7, job = [{ compute = 2 }] }"#;
+
+const CHOSEN_CHILDREN: &str = r#"
+name = "chosen-children"
+job  = [{ group = { width = 300, of = [{ compute = 1 }], every = { nth = 7, job = [{ compute = 2 }] }, on_failure = "wait" } }]"#;
 
 /// Failures of children that nobody but their group is to hear of; with children that none cancels.
 const WAITING_GROUPS: &str = r#"

@@ -121,6 +121,7 @@ fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections
             path: "/0".into(),
             expect: Some(Jobs::load(workload).expected(0).body()),
         }],
+        every: None,
         drive: Drive::Closed,
         connections,
         warm_up_ns: 0,

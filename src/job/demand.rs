@@ -217,7 +217,7 @@ mod tests {
         let ms = Duration::from_millis;
         let of = vec![Step::Sleep(ms(50)), Step::Compute(3)].into();
         let fails = vec![Step::Sleep(ms(2)), Step::Fail].into();
-        Step::Group(Box::new(Group { width: 5, of, every: Some((4, fails)), cancels }))
+        Step::Group(Box::new(Group { width: 5, of, every: Some((3, fails)), cancels }))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{ops::Range, path::Path, time::Duration};
 use toml::de::DeTable;
 
 use super::{
-    Demand, Steps, bounds,
+    Demand, Steps, bounds, chosen_below,
     text::{Text, Value, did_you_mean},
 };
 
@@ -27,7 +27,7 @@ pub struct Workload {
     pub workers: Workers,
     /// The job.
     pub job: Steps,
-    /// A job that takes the place of jobs 0, n, 2 n, …
+    /// A job that takes the place of one in each `nth`: see [`is_chosen`](super::is_chosen).
     pub every: Option<(usize, Steps)>,
     /// The text that it was read from: what other processes are given.
     pub source: String,
@@ -124,7 +124,7 @@ impl Workload {
         let usual = Demand::of(&self.job).floor;
         match &self.every {
             None => usual,
-            // Job 0 is one of the others.
+            // Job 0 is one of the others, and job 1 is not: `nth` is 2 or more.
             Some((_, other)) if jobs == 1 => Demand::of(other).floor,
             Some((_, other)) => usual.max(Demand::of(other).floor),
         }
@@ -145,7 +145,7 @@ impl Workload {
         match &self.every {
             None => times(&self.job, jobs),
             Some((nth, other)) => {
-                let others = jobs.div_ceil(*nth);
+                let others = chosen_below(jobs, *nth);
                 times(&self.job, jobs - others).saturating_add(times(other, others))
             }
         }

@@ -109,7 +109,8 @@ impl Bench<'_> {
         let mut host = served.start(&self.session, START).map_err(lost)?;
         let ask = Ask {
             addresses: vec![served.address(host.as_ref())],
-            requests: served.requests.to_vec(),
+            requests: served.asked.requests.clone(),
+            every: served.asked.every.clone(),
             drive,
             connections: served.connections,
             warm_up_ns: nanoseconds(order.warm_up),

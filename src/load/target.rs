@@ -9,7 +9,7 @@ use std::{
 
 use super::{CONNECTIONS, Order, described};
 use crate::{
-    job::{Demand, Jobs, Steps, Workload, bounds},
+    job::{Demand, Jobs, Steps, Workload, bounds, is_chosen},
     machine::cores,
     measure::{
         Host, HostError,
@@ -81,20 +81,29 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// What it is asked for, in turn: each of its jobs, with the receipt that must come back.
-    pub(super) fn requests(&self) -> Vec<Request> {
-        const USUAL: usize = 16;
+    /// What it is asked for: some of its jobs of each sort, with the receipts that must come back.
+    pub(super) fn asked(&self) -> Asked {
+        const EACH: usize = 16;
         let workload = match self {
-            Target::Url(url) => return vec![Request { path: url.path.clone(), expect: None }],
+            Target::Url(url) => {
+                let only = Request { path: url.path.clone(), expect: None };
+                return Asked { requests: vec![only], every: None };
+            }
             Target::Workload(workload) => workload,
         };
         let jobs = Jobs::load(workload);
-        let count = workload.every.as_ref().map_or(USUAL, |(nth, _)| *nth);
         let one = |index: usize| Request {
             path: format!("/{index}"),
             expect: Some(jobs.expected(index).body()),
         };
-        (0..count).map(one).collect()
+        let Some((nth, _)) = &workload.every else {
+            return Asked { requests: (0..EACH).map(one).collect(), every: None };
+        };
+        let first = |other: bool| {
+            let of_this_sort = (0..).filter(|index| is_chosen(*index, *nth) == other);
+            of_this_sort.take(EACH).map(one).collect()
+        };
+        Asked { requests: first(false), every: Some((*nth, first(true))) }
     }
 
     pub(super) fn workloads(&self) -> &[Workload] {
@@ -105,10 +114,16 @@ impl Target {
     }
 }
 
+/// What a server is asked for, as [`Ask`](crate::measure::load::Order) has it.
+pub(super) struct Asked {
+    pub(super) requests: Vec<Request>,
+    pub(super) every: Option<(usize, Vec<Request>)>,
+}
+
 /// A server, as the generator meets it.
 pub(super) struct Served<'a> {
     whose: Whose<'a>,
-    pub(super) requests: &'a [Request],
+    pub(super) asked: &'a Asked,
     pub(super) connections: usize,
 }
 
@@ -158,10 +173,10 @@ pub(super) fn planned<'a>(
 }
 
 impl<'a> Served<'a> {
-    /// Every server that `order` is for, each of which is asked for `requests`.
-    pub(super) fn all(order: &'a Order, requests: &'a [Request]) -> Vec<Self> {
+    /// Every server that `order` is for, each of which is asked for the same.
+    pub(super) fn all(order: &'a Order, asked: &'a Asked) -> Vec<Self> {
         let (workers, connections) = (order.workers, order.connections);
-        let served = |whose, connections| Served { whose, requests, connections };
+        let served = |whose, connections| Served { whose, asked, connections };
         match &order.target {
             Target::Url(url) => {
                 vec![served(Whose::There(url), connections.unwrap_or(CONNECTIONS))]
@@ -313,6 +328,24 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_workload_with_every_is_asked_for_jobs_of_both_sorts() {
+        let text = "name = \"two\"\njob = [{ yield = 1 }]\nevery = { nth = 3, job = [{ yield = 5 }] }";
+        let asked = |text: &str| {
+            Target::Workload(Box::new(Workload::parse("two", text).unwrap())).asked()
+        };
+        let all = |list: &[Request], units: &str| {
+            list.iter().all(|one| one.expect.as_ref().unwrap().starts_with(units))
+        };
+        let two = asked(text);
+        let (nth, others) = two.every.unwrap();
+        assert_eq!((nth, two.requests.len(), others.len()), (3, 16, 16));
+        assert!(all(&two.requests, "1 ") && all(&others, "5 "));
+        assert_eq!((&*others[0].path, &*two.requests[0].path), ("/0", "/1"));
+        let one = asked("name = \"one\"\njob = [{ yield = 1 }]");
+        assert!(one.every.is_none() && one.requests.len() == 16 && all(&one.requests, "1 "));
+    }
 
     #[test]
     fn a_url_is_of_loopback_and_plain() {

@@ -8,7 +8,7 @@ use std::fs;
 
 use super::group::Group;
 use crate::{
-    job::{Demand, Workload},
+    job::{Demand, Workload, chosen_below},
     models::{About, Driver, Task},
 };
 
@@ -52,8 +52,8 @@ fn available_in(info: &str) -> Option<u64> {
 #[must_use]
 pub fn least_memory(about: &About, workload: &Workload, scale: usize, lanes: usize) -> u64 {
     let all = (scale as u64).saturating_mul(JOB);
-    // Jobs of two kinds come mixed: so many of those under way are of the rarer.
-    let others = workload.every.as_ref().map_or(0, |(nth, _)| lanes.div_ceil(*nth));
+    // The first jobs of the batch are under way at once: so many of them have the steps of `every`.
+    let others = workload.every.as_ref().map_or(0, |(nth, _)| chosen_below(lanes, *nth));
     let usual = under_way(about, &Demand::of(&workload.job), lanes - others);
     let other =
         workload.every.as_ref().map_or(0, |(_, job)| under_way(about, &Demand::of(job), others));

@@ -35,6 +35,7 @@ pub use loaded::{
 pub use schedule::{Arrivals, BURST};
 
 use super::{Fault, raise_limits};
+use crate::job::is_chosen;
 use answer::Rendered;
 use loaded::Reply;
 
@@ -48,6 +49,9 @@ pub struct Order {
     pub addresses: Vec<SocketAddr>,
     /// What is asked, in turn, over and over.
     pub requests: Vec<Request>,
+    /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`](crate::job::is_chosen) says which by
+    /// the request's number, so that no connection has more of them than chance gives it.
+    pub every: Option<(usize, Vec<Request>)>,
     /// When requests start.
     pub drive: Drive,
     /// How many connections are kept open. All are opened before the clock starts, and each has one request under way
@@ -124,7 +128,12 @@ impl Order {
         {
             return Err(format!("{rate} requests per second is no rate"));
         }
-        for Request { path, .. } in &self.requests {
+        if let Some((nth, others)) = &self.every
+            && (*nth == 0 || others.is_empty())
+        {
+            return Err("the load has no request for its `every`".into());
+        }
+        for Request { path, .. } in self.all_requests() {
             if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(format!("{path:?} is not a path that can be asked for"));
             }
@@ -134,6 +143,19 @@ impl Order {
         ends.map(|_| ()).ok_or_else(|| "the load lasts for over 584 years".into())
     }
 
+    fn all_requests(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter().chain(self.every.iter().flat_map(|(_, others)| others))
+    }
+
+    /// Which of [`Self::all_requests`] the request of this number is.
+    fn turn(&self, number: u64) -> usize {
+        let (number, usual) = (number as usize, self.requests.len());
+        match &self.every {
+            Some((nth, others)) if is_chosen(number, *nth) => usual + number / nth % others.len(),
+            _ => number % usual,
+        }
+    }
+
     /// All requests as bytes, for each address.
     fn render(&self) -> Vec<Rendered> {
         let render = |Request { path, expect }: &Request| {
@@ -141,7 +163,7 @@ impl Order {
             let bytes = self.addresses.iter().map(|address| one(address).into_bytes()).collect();
             Rendered::new(path, expect.as_deref(), bytes)
         };
-        self.requests.iter().map(render).collect()
+        self.all_requests().map(render).collect()
     }
 }
 
@@ -174,6 +196,7 @@ mod tests {
         Order {
             addresses: vec!["127.0.0.2:80".parse().unwrap(), "[::1]:80".parse().unwrap()],
             requests: vec![Request { path: "/a?b".into(), expect: Some("c".into()) }],
+            every: None,
             drive: Drive::Open { rate: 0.5, arrivals: Arrivals::Poisson },
             connections: 1,
             warm_up_ns: 0,
@@ -211,8 +234,34 @@ mod tests {
             Order { requests: path("no-slash"), ..order() },
             Order { requests: path("/a b"), ..order() },
             Order { requests: path("/\r\nX: y"), ..order() },
+            Order { every: Some((2, vec![])), ..order() },
+            Order { every: Some((0, path("/"))), ..order() },
+            Order { every: Some((2, path("no-slash"))), ..order() },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn each_connection_has_its_share_of_the_other_requests_within_what_chance_allows() {
+        let all = |count: usize| {
+            vec![Request { path: "/".into(), expect: None }; count]
+        };
+        let order = Order { requests: all(16), every: Some((20, all(3))), ..order() };
+        let turns: Vec<usize> = (0..20_000).map(|number| order.turn(number)).collect();
+        for place in 0..19 {
+            assert!(turns.contains(&place), "request {place} is never asked for");
+        }
+        // In a closed loop whose requests take equally long, connections take turns. 99.9 % of chi-squared.
+        for (connections, most) in [(2, 10.83), (4, 16.27), (10, 27.88), (20, 43.82)] {
+            let mut shares = vec![0.0; connections];
+            for (number, _) in turns.iter().enumerate().filter(|(_, turn)| **turn >= 16) {
+                shares[number % connections] += 1.0;
+            }
+            assert!((shares.iter().sum::<f64>() - 1_000.0).abs() < 0.5, "{shares:?}");
+            let even = 1_000.0 / connections as f64;
+            let found: f64 = shares.iter().map(|share| (share - even).powi(2) / even).sum();
+            assert!(found < most, "{connections} connections: {shares:?}");
         }
     }
 

@@ -23,7 +23,8 @@ job  = [
     { exchange = { bytes = 100, times = 1 } },
     { sleep = "1ms" },
     { offload = [{ compute = 1_000 }] },
-]"#;
+]
+every = { nth = 3, job = [{ sleep = "1ms" }, { compute = 7 }] }"#;
 
 pub fn program() -> Program {
     Program::at(env!("CARGO_BIN_EXE_paceline"))

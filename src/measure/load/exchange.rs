@@ -20,7 +20,7 @@ impl Driver<'_> {
         let connection = &mut self.connections[index];
         connection.busy = true;
         connection.number = self.count;
-        connection.request = (self.count % self.requests.len() as u64) as usize;
+        connection.request = self.order.turn(self.count);
         connection.intended_ns = intended_ns;
         connection.sent_ns = self.now_ns;
         connection.written = 0;

@@ -396,7 +396,7 @@ func group(step *step, done *receipt) error {
 			watched.begin()
 			defer watched.end()
 			steps := step.of
-			if step.nth > 0 && index%step.nth == 0 {
+			if step.nth > 0 && isChosen(index, step.nth) {
 				steps = step.other
 			}
 			var err error
@@ -526,10 +526,21 @@ func strictly(name string, text json.RawMessage, into any) error {
 	return nil
 }
 
-// Other steps for jobs, or children, 0, nth, 2 nth, …
+// Other steps for one job, or child, of each nth.
 type every struct {
 	Nth int                          `json:"nth"`
 	Job []map[string]json.RawMessage `json:"job"`
+}
+
+// Whether this index, of its block of nth consecutive ones, has the steps of every: docs/protocol.md.
+func isChosen(index, nth int) bool {
+	return uint64(index%nth) == uint64(fmix32(uint32(index/nth)))%uint64(nth)
+}
+
+func fmix32(value uint32) uint32 {
+	value = (value ^ (value >> 16)) * 0x85ebca6b
+	value = (value ^ (value >> 13)) * 0xc2b2ae35
+	return value ^ (value >> 16)
 }
 
 // What requests tell of jobs. Fields that are not known here are ignored.
@@ -553,7 +564,7 @@ type cell struct {
 }
 
 func (cell *cell) steps(index int) []step {
-	if cell.nth > 0 && index%cell.nth == 0 {
+	if cell.nth > 0 && isChosen(index, cell.nth) {
 		return cell.other
 	}
 	return cell.usual

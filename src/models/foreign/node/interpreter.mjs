@@ -221,6 +221,18 @@ async function sleep(ms, signal = null) {
     tape?.late(-left);
 }
 
+function fmix32(value) {
+    value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+    value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+    return (value ^ (value >>> 16)) >>> 0;
+}
+
+/** Whether this index, of its block of `nth` consecutive ones, has the steps of `every`: docs/protocol.md. */
+function isChosen(index, nth) {
+    const place = index % nth;
+    return place === fmix32((index - place) / nth) % nth;
+}
+
 /**
  * The children of a group: what their receipts, or their failure, make of the parent's. Children of one that cancels have
  * none of their own: the definition sees to that.
@@ -234,7 +246,7 @@ async function group(step, receipt) {
     const watched = watch && { begun: 0, gone: 0, failed: null };
     let first = null;
     for (let index = 0; index < step.count; index++) {
-        const of = step.nth > 0 && index % step.nth === 0 ? step.other : step.of;
+        const of = step.nth > 0 && isChosen(index, step.nth) ? step.other : step.of;
         const child = perform(of, receipt.child(index), controller?.signal ?? null);
         children[index] = (watched ? counted(child, watched) : child).catch((error) => {
             first ??= error;
@@ -575,7 +587,7 @@ async function readCell(cell) {
     }
     // Made beforehand: what jobs start from is no work of theirs.
     const seeds = Array.from({ length: cell.scale }, (_, index) => NONE.child(index));
-    return { scale: cell.scale, seeds, steps: (index) => (nth > 0 && index % nth === 0 ? other : usual) };
+    return { scale: cell.scale, seeds, steps: (index) => (nth > 0 && isChosen(index, nth) ? other : usual) };
 }
 
 // ---- Rounds ----

@@ -7,17 +7,31 @@ class Meant(Exception):
     """What a `fail` step raises: it was told to, unlike every other error."""
 
 
+def _fmix32(value):
+    value = ((value ^ (value >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    value = ((value ^ (value >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return value ^ (value >> 16)
+
+
+def is_chosen(index, nth):
+    """Whether this index, of its block of `nth` consecutive ones, has the steps of `every`: docs/protocol.md."""
+    block, place = divmod(index, nth)
+    return place == _fmix32(block & 0xFFFFFFFF) % nth
+
+
 class Group:
     """The definition of a group."""
 
-    __slots__ = ("width", "of", "nth", "other", "cancels")
+    __slots__ = ("width", "of", "others", "other", "cancels")
 
     def __init__(self, width, of, every, cancels):
         self.width, self.of, self.cancels = width, of, cancels
-        self.nth, self.other = every or (0, ())
+        nth, self.other = every or (0, ())
+        # Found beforehand: a hash for each child would be work inside the clock.
+        self.others = frozenset(index for index in range(width) if is_chosen(index, nth)) if nth else frozenset()
 
     def steps(self, index):
-        return self.other if self.nth and index % self.nth == 0 else self.of
+        return self.other if index in self.others else self.of
 
 
 def contained(errors):

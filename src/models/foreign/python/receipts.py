@@ -2,7 +2,7 @@
 
 from time import perf_counter_ns
 
-from grouping import Group
+from grouping import Group, is_chosen
 
 MASK = (1 << 64) - 1
 
@@ -125,7 +125,7 @@ class Jobs:
 
     def of(self, index):
         """The steps and the seed of a job."""
-        steps = self.other if self.nth and index % self.nth == 0 else self.usual
+        steps = self.other if self.nth and is_chosen(index, self.nth) else self.usual
         return steps, mix(index)
 
 
