@@ -296,11 +296,7 @@ impl Jobs {
     #[inline]
     #[must_use]
     pub fn steps(self, index: usize) -> &'static Steps {
-        if self.nth != usize::MAX && is_chosen(index, self.nth) {
-            self.other
-        } else {
-            self.usual
-        }
+        if self.nth != usize::MAX && is_chosen(index, self.nth) { self.other } else { self.usual }
     }
 
     /// Whether each waits until all have begun.

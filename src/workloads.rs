@@ -127,7 +127,9 @@ mod tests {
     fn one_job_in_so_many_is_another() {
         let stall = find("stall").unwrap();
         let jobs = Jobs::load(&stall);
-        assert!((0..60).all(|index| (jobs.steps(index).len() == 2) == [0, 27, 58].contains(&index)));
+        assert!(
+            (0..60).all(|index| (jobs.steps(index).len() == 2) == [0, 27, 58].contains(&index))
+        );
     }
 
     #[test]

@@ -331,10 +331,10 @@ mod tests {
 
     #[test]
     fn a_workload_with_every_is_asked_for_jobs_of_both_sorts() {
-        let text = "name = \"two\"\njob = [{ yield = 1 }]\nevery = { nth = 3, job = [{ yield = 5 }] }";
-        let asked = |text: &str| {
-            Target::Workload(Box::new(Workload::parse("two", text).unwrap())).asked()
-        };
+        let text =
+            "name = \"two\"\njob = [{ yield = 1 }]\nevery = { nth = 3, job = [{ yield = 5 }] }";
+        let asked =
+            |text: &str| Target::Workload(Box::new(Workload::parse("two", text).unwrap())).asked();
         let all = |list: &[Request], units: &str| {
             list.iter().all(|one| one.expect.as_ref().unwrap().starts_with(units))
         };

@@ -244,9 +244,7 @@ mod tests {
 
     #[test]
     fn each_connection_has_its_share_of_the_other_requests_within_what_chance_allows() {
-        let all = |count: usize| {
-            vec![Request { path: "/".into(), expect: None }; count]
-        };
+        let all = |count: usize| vec![Request { path: "/".into(), expect: None }; count];
         let order = Order { requests: all(16), every: Some((20, all(3))), ..order() };
         let turns: Vec<usize> = (0..20_000).map(|number| order.turn(number)).collect();
         for place in 0..19 {

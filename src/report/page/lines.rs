@@ -1,8 +1,8 @@
 //! The cells of a workload as the lines of its charts: one for each model and number of workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::parts::name;
+use super::parts::{listed, name};
 use crate::{
     models::{self, MODELS},
     record::{Cell, State},
@@ -88,6 +88,49 @@ pub(super) fn widest<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<&'l Line<'a>> {
         lines.iter().filter(|other| other.model == line.model).all(|o| o.workers <= line.workers)
     };
     lines.iter().filter(most).collect()
+}
+
+/// The greatest number of workers of these lines.
+pub(super) fn most_workers(lines: &[Line]) -> usize {
+    lines.iter().filter_map(|line| line.workers).max().unwrap_or(1)
+}
+
+/// The lines of each model that has several numbers of workers, the fewest first.
+pub(super) fn by_workers<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<(&'a str, Vec<&'l Line<'a>>)> {
+    let mut models: Vec<&str> = lines.iter().map(|line| line.model).collect();
+    models.dedup();
+    let of = |model| lines.iter().filter(move |line| line.model == model && line.workers.is_some());
+    let all = models.into_iter().map(|model| (model, of(model).collect::<Vec<_>>()));
+    all.filter(|(_, of)| of.len() > 1).collect()
+}
+
+/// The one scale at which all of `series` are compared: series at different scales are no comparison.
+///
+/// It is at least the greatest number of workers of `lines`, so that every worker can have a job. Of such scales it is
+/// one at which the most series have figures, as `has` says, and of these the greatest. `None` where several series
+/// share none.
+pub(super) fn common_scale<T>(
+    lines: &[Line],
+    series: &[T],
+    has: impl Fn(&T, usize) -> bool,
+) -> Option<usize> {
+    let scales: BTreeSet<usize> =
+        lines.iter().flat_map(|line| &line.cells).map(|cell| cell.scale).collect();
+    let sharing = |scale: usize| series.iter().filter(|one| has(one, scale)).count();
+    let (shared, scale) = scales
+        .range(most_workers(lines)..)
+        .map(|scale| (sharing(*scale), *scale))
+        .max()
+        .filter(|(shared, _)| *shared > 0)?;
+    (shared >= series.len().min(2)).then_some(scale)
+}
+
+/// A sentence that names the series without a figure at the scale of a comparison, if any.
+pub(super) fn left_out(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(" Left out, for they lack figures at this scale: {}.", listed(names, 12))
 }
 
 /// Every scale, ascending.

@@ -1,11 +1,12 @@
 //! The Universal Scalability Law, fitted to each line that has points enough: where more at once stops to help.
 
 use super::{
-    lines::Line,
+    lines::{Line, by_workers},
     parts::{Data, Table, name, reason},
+    speed::{all_at, scale_over_workers},
+    workload::figure,
 };
 use crate::{
-    record::State,
     report::{count, rate},
     stats::{Fitted, USL_POINTS, Usl, usl},
 };
@@ -14,7 +15,8 @@ use crate::{
 #[derive(Clone, Copy)]
 enum Over {
     Scale,
-    Workers,
+    /// At this scale.
+    Workers(usize),
 }
 
 /// The points of a line over its scales.
@@ -45,41 +47,42 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
             table.rows.push(row(&line.name, Over::Scale, &points));
         }
     }
-    for (model, points) in by_workers(lines) {
-        if points.len() >= USL_POINTS {
-            table.rows.push(row(&name(model), Over::Workers, &points));
+    // Of all models at one scale: a law over workers says how its jobs share them.
+    let scale = scale_over_workers(lines);
+    for (model, of) in by_workers(lines) {
+        if of.len() < USL_POINTS {
+            continue;
         }
+        table.rows.push(match scale.filter(|scale| all_at(&of, *scale)) {
+            Some(scale) => row(&name(model), Over::Workers(scale), &over_workers(&of, scale)),
+            None => without(&name(model), scale),
+        });
     }
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The points of each model over its numbers of workers, at the greatest scale that all have.
-fn by_workers<'a>(lines: &[Line<'a>]) -> Vec<(&'a str, Vec<(f64, f64)>)> {
-    let mut models: Vec<&str> = lines.iter().map(|line| line.model).collect();
-    models.dedup();
-    let of_model = |model: &'a str| {
-        let of: Vec<&Line> =
-            lines.iter().filter(|line| line.model == model && line.workers.is_some()).collect();
-        let at = |line: &Line, scale: usize| {
-            let cell = line.at(scale).filter(|cell| cell.state == State::Ok)?;
-            Some((line.workers? as f64, cell.jobs_per_second?.value))
-        };
-        let scales = of
-            .first()
-            .map(|line| line.cells.iter().map(|cell| cell.scale).collect::<Vec<_>>())
-            .unwrap_or_default();
-        let scale =
-            scales.into_iter().rev().find(|scale| of.iter().all(|line| at(line, *scale).is_some()));
-        let points = scale.map(|scale| of.iter().filter_map(|line| at(line, scale)).collect());
-        (model, points.unwrap_or_default())
+/// The points of one model over its numbers of workers, at this scale.
+fn over_workers(of: &[&Line], scale: usize) -> Vec<(f64, f64)> {
+    let point = |line: &&Line| Some((line.workers? as f64, figure(line.at(scale)?)?.value));
+    of.iter().filter_map(point).collect()
+}
+
+/// The row of a model without figures at the scale of the others.
+fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
+    let why = match scale {
+        Some(scale) => format!("not every number of workers has a figure at {} jobs", count(scale)),
+        None => "the models share no scale of as many jobs as workers".into(),
     };
-    models.into_iter().map(of_model).collect()
+    let mut row = vec![model.into(), Data::of("workers").class("l")];
+    row.resize(7, Data::default());
+    row.push(why.into());
+    row
 }
 
 fn row(line: &str, over: Over, points: &[(f64, f64)]) -> Vec<Data> {
     let over = match over {
-        Over::Scale => "jobs at once",
-        Over::Workers => "workers",
+        Over::Scale => "jobs at once".into(),
+        Over::Workers(scale) => format!("workers, at {} jobs", count(scale)),
     };
     let mut row = vec![line.into(), Data::of(over).class("l"), count(points.len()).into()];
     match usl(points) {

@@ -2,7 +2,7 @@
 
 use super::{
     charts,
-    lines::Line,
+    lines::{Line, by_workers, common_scale, left_out, most_workers},
     overview::with_interval,
     parts::{Data, Figure, Picture, Table, name},
     workload::figure,
@@ -12,27 +12,26 @@ use crate::{
     report::{count, rate},
 };
 
-/// Jobs a second with more workers, over those with the fewest, at the greatest scale that all have.
+/// Jobs a second with more workers, over those with the fewest: of all models at one scale.
 pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Speed-up over workers",
         &["model", "jobs at once", "workers", "jobs per second", "speed-up", "share of the ideal"],
     );
-    let mut drawn: Vec<charts::SpeedUp> = Vec::new();
-    let mut models: Vec<&str> = lines.iter().map(|line| line.model).collect();
-    models.dedup();
-    for model in models {
-        let of: Vec<&Line> =
-            lines.iter().filter(|line| line.model == model && line.workers.is_some()).collect();
-        if of.len() < 2 {
-            continue;
-        }
-        let everywhere =
-            |scale: &usize| of.iter().all(|line| line.at(*scale).and_then(figure).is_some());
-        let Some(scale) = of[0].cells.iter().map(|cell| cell.scale).rev().find(everywhere) else {
+    let models = by_workers(lines);
+    if models.is_empty() {
+        return None;
+    }
+    let Some(scale) = scale_over_workers(lines) else {
+        return Some(without_scale("Speed-up over workers", "speed-up", lines, table));
+    };
+    let (mut drawn, mut without): (Vec<charts::SpeedUp>, Vec<String>) = (vec![], vec![]);
+    for (model, of) in models {
+        let base = of[0].at(scale).and_then(figure).filter(|_| all_at(&of, scale));
+        let Some(base) = base else {
+            without.push(name(model));
             continue;
         };
-        let base = of[0].at(scale).and_then(figure)?;
         let fewest = of[0].workers.unwrap_or(1);
         let mut up = charts::SpeedUp { name: name(model), style: of[0].style, points: vec![] };
         for line in &of {
@@ -58,18 +57,44 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         }
         drawn.push(up);
     }
-    (!drawn.is_empty()).then(|| Figure {
+    Some(Figure {
         id: String::new(),
         title: "Speed-up over workers".into(),
         kind: "speed-up",
         picture: Some(Picture::Plot(charts::speed_up(&drawn))),
-        caption: "Throughput with more workers over that with the fewest, at the greatest scale that all have. The dotted \
-                  line is the ideal: twice the workers, twice the jobs. Bars are as far as both intervals allow."
-            .into(),
+        caption: format!(
+            "Throughput with more workers over that with the fewest, of all models at {} jobs at once. The dotted line is \
+             the ideal: twice the workers, twice the jobs. Bars are as far as both intervals allow.{}",
+            count(scale),
+            left_out(&without)
+        ),
         table,
         open: false,
     })
 }
+
+/// The scale at which models are compared over their numbers of workers.
+pub(super) fn scale_over_workers(lines: &[Line]) -> Option<usize> {
+    common_scale(lines, &by_workers(lines), |(_, of), scale| all_at(of, scale))
+}
+
+/// Whether all of these lines have figures at this scale.
+pub(super) fn all_at(of: &[&Line], scale: usize) -> bool {
+    of.iter().all(|line| line.at(scale).and_then(figure).is_some())
+}
+
+/// What stands in place of a chart whose models share no scale.
+fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) -> Figure {
+    let caption = format!(
+        "No chart: there is no scale of {} jobs or more, so many as there are workers, at which two models have these \
+         figures.",
+        count(most_workers(lines))
+    );
+    let title = title.into();
+    Figure { id: String::new(), title, kind, picture: None, caption, table, open: false }
+}
+
+const OVER_SEQUENTIAL: &str = "Speed-up over the sequential program of the same language";
 
 /// How many times as much, as far as both intervals allow.
 fn over(jobs: Estimate, base: Estimate) -> Estimate {
@@ -81,7 +106,7 @@ fn over(jobs: Estimate, base: Estimate) -> Estimate {
 }
 
 /// Of jobs that only compute: each model over the sequential program of its own language, or over its own single worker
-/// where that language has none here; at the greatest scale that both have.
+/// where that language has none here; all at one scale.
 pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     let computes =
         |line: &Line| line.cells.iter().all(|cell| cell.floor_ns == 0 && cell.load.is_none());
@@ -90,22 +115,28 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         return None;
     }
     let mut table = Table::new(
-        "Speed-up over the sequential program of the same language",
+        OVER_SEQUENTIAL,
         &["model", "language", "compared with", "jobs at once", "jobs per second", "speed-up"],
     );
-    let mut bars: Vec<charts::Times> = Vec::new();
-    for line in lines {
-        let Some(base) = sequential(lines, line) else { continue };
-        let both =
-            |scale: &usize| line.at(*scale).and_then(figure).zip(base.at(*scale).and_then(figure));
-        let mut scales = line.cells.iter().map(|cell| cell.scale).rev();
-        let Some((scale, (jobs, of_base))) = scales.find_map(|s| Some((s, both(&s)?))) else {
+    let pairs: Vec<(&Line, &Line)> =
+        lines.iter().filter_map(|line| Some((line, sequential(lines, line)?))).collect();
+    if pairs.is_empty() {
+        return None;
+    }
+    let times = |(line, base): &(&Line, &Line), scale: usize| {
+        let (jobs, of_base) = (line.at(scale).and_then(figure)?, base.at(scale).and_then(figure)?);
+        Some((jobs, over(jobs, of_base))).filter(|(_, times)| times.value.is_finite())
+    };
+    let Some(scale) = common_scale(lines, &pairs, |pair, scale| times(pair, scale).is_some())
+    else {
+        return Some(without_scale(OVER_SEQUENTIAL, "over-sequential", lines, table));
+    };
+    let (mut bars, mut without): (Vec<charts::Times>, Vec<String>) = (vec![], vec![]);
+    for pair @ (line, base) in &pairs {
+        let Some((jobs, times)) = times(pair, scale) else {
+            without.push(line.name.clone());
             continue;
         };
-        let times = over(jobs, of_base);
-        if !times.value.is_finite() {
-            continue;
-        }
         table.rows.push(vec![
             line.name.clone().into(),
             Data::of(line.language).class("l"),
@@ -116,14 +147,17 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         ]);
         bars.push(charts::Times { name: line.name.clone(), style: line.style, ratio: times });
     }
-    (!bars.is_empty()).then(|| Figure {
+    Some(Figure {
         id: String::new(),
-        title: "Speed-up over the sequential program of the same language".into(),
+        title: OVER_SEQUENTIAL.into(),
         kind: "over-sequential",
         picture: Some(Picture::Bars(charts::over_sequential(&bars))),
-        caption: "An event loop is no speed-up for jobs that compute: its bar ends near 1. The ideal is as many times as there \
-                  are workers, on as many cores."
-            .into(),
+        caption: format!(
+            "All at {} jobs at once. An event loop is no speed-up for jobs that compute: its bar ends near 1. The ideal is \
+             as many times as there are workers, on as many cores.{}",
+            count(scale),
+            left_out(&without)
+        ),
         table,
         open: false,
     })
@@ -137,4 +171,110 @@ fn sequential<'l, 'a>(lines: &'l [Line<'a>], line: &Line<'a>) -> Option<&'l Line
         lines.iter().find(|other| other.model == line.model && other.workers == Some(1))
     })?;
     (base.model != line.model || base.workers != line.workers).then_some(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        perform::Placement,
+        record::{Cell, State},
+        report::page::{lines::lines, scaling},
+    };
+
+    /// Cells of a workload that computes: each model with 1 and 2 workers, or with 1, at its scales.
+    fn cells(of: &[(&str, &[usize], &[usize])]) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for (model, workers, scales) in of {
+            for (workers, scale) in
+                workers.iter().flat_map(|w| scales.iter().map(move |scale| (*w, *scale)))
+            {
+                let cell =
+                    Cell::new("cpu", model, scale, Some(workers), Placement::Inside, State::Ok);
+                // One job gains nothing, many gain all.
+                let value = 1000.0 * workers.min(scale) as f64;
+                let jobs = Estimate { value, lower: value * 0.99, upper: value * 1.01 };
+                cells.push(Cell { jobs_per_second: Some(jobs), ..cell });
+            }
+        }
+        cells
+    }
+
+    fn figure_of(cells: &[Cell], make: fn(&[Line]) -> Option<Figure>) -> Option<Figure> {
+        make(&lines(&cells.iter().collect::<Vec<_>>()))
+    }
+
+    /// The scales in the table of a figure.
+    fn scales(figure: &Figure, column: usize) -> Vec<&str> {
+        figure.table.rows.iter().map(|row| row[column].text.as_str()).collect()
+    }
+
+    const BOTH: &[usize] = &[1, 2];
+
+    #[test]
+    fn all_models_are_at_one_scale_and_the_one_that_lacks_it_is_named() {
+        let all = cells(&[
+            ("python-processes", BOTH, &[1]),
+            ("rayon", BOTH, &[1, 10, 1000]),
+            ("tokio", BOTH, &[1, 10]),
+            ("smol", BOTH, &[1, 10]),
+        ]);
+        let figure = figure_of(&all, speed_up).unwrap();
+        assert_eq!(scales(&figure, 1), ["10"; 6]);
+        assert!(figure.picture.is_some());
+        assert!(figure.caption.contains("at 10 jobs at once"), "{}", figure.caption);
+        assert!(figure.caption.ends_with("at this scale: python-processes."), "{}", figure.caption);
+    }
+
+    #[test]
+    fn models_that_share_no_scale_of_as_many_jobs_as_workers_have_a_sentence_and_no_chart() {
+        // At one job both have figures, and no worker but one has anything to do.
+        let all = cells(&[("rayon", BOTH, &[1, 1000]), ("tokio", BOTH, &[1, 10])]);
+        let figure = figure_of(&all, speed_up).unwrap();
+        assert!(figure.picture.is_none() && figure.table.rows.is_empty());
+        assert!(figure.caption.contains("no scale of 2 jobs or more"), "{}", figure.caption);
+        let only = figure_of(&cells(&[("rayon", BOTH, &[1, 1000])]), speed_up).unwrap();
+        assert_eq!(scales(&only, 1), ["1 000"; 2]);
+        assert!(figure_of(&cells(&[("rayon", &[2], &[1000])]), speed_up).is_none());
+    }
+
+    #[test]
+    fn laws_over_workers_are_fitted_at_one_scale_and_who_lacks_it_has_a_reason() {
+        let all = cells(&[
+            ("rayon", &[1, 2, 4, 8, 16, 32], &[1, 10, 100, 1000]),
+            ("tokio", &[1, 2, 4, 8, 16, 32], &[1, 10, 100]),
+            ("python-processes", &[1, 2, 4, 8, 16, 32], &[1, 10]),
+        ]);
+        let all: Vec<&Cell> = all.iter().collect();
+        let table = scaling::table("cpu", &lines(&all)).unwrap();
+        let of = |model: &str| {
+            let rows = table.rows.iter().filter(|row| row[1].text.starts_with("workers"));
+            rows.filter(|row| row[0].text == model).collect::<Vec<_>>()
+        };
+        for model in ["rayon", "tokio"] {
+            assert_eq!(of(model)[0][1].text, "workers, at 100 jobs");
+        }
+        let [left_out] = of("python-processes")[..] else { panic!("one row") };
+        assert_eq!(left_out.len(), table.head.len());
+        assert!(left_out[7].text.contains("a figure at 100 jobs"), "{}", left_out[7].text);
+    }
+
+    #[test]
+    fn bars_over_the_sequential_program_are_at_one_scale_too() {
+        let all = cells(&[
+            ("sequential", &[1], &[1, 10, 100, 1000]),
+            ("python-sequential", &[1], &[1, 10]),
+            ("rayon", BOTH, &[1, 10, 100, 1000]),
+            ("asyncio", &[1], &[1, 10]),
+            ("python-processes", BOTH, &[1]),
+        ]);
+        let figure = figure_of(&all, over_sequential).unwrap();
+        let scales = scales(&figure, 3);
+        assert!(scales.len() >= 3 && scales.iter().all(|scale| *scale == "10"), "{scales:?}");
+        assert!(figure.caption.contains("python-processes"), "{}", figure.caption);
+        let apart =
+            cells(&[("sequential", &[1], &[1]), ("rayon", BOTH, &[1, 10]), ("tokio", BOTH, &[1])]);
+        let figure = figure_of(&apart, over_sequential).unwrap();
+        assert!(figure.picture.is_none() && figure.caption.starts_with("No chart"));
+    }
 }

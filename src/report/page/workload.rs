@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     charts, groups,
-    lines::{Line, OWN, lines as lines_of, scales, widest as widest_of},
+    lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load,
     overview::{bytes, nanoseconds},
     parts::{Data, Figure, Picture, Table, name},
@@ -209,6 +209,12 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
     let most = scales.iter().map(|scale| at(*scale).len()).max().filter(|most| *most > 0)?;
     let scale = scales.iter().copied().rev().find(|scale| at(*scale).len() * 2 >= most)?;
     let of = at(scale);
+    let elsewhere = |line: &&&Line| {
+        let here = of.iter().any(|(one, _)| std::ptr::eq(*one, **line));
+        !here && line.measured().any(|cell| cell.latency.is_some())
+    };
+    let without: Vec<String> =
+        lines.iter().filter(elsewhere).map(|line| line.name.clone()).collect();
     let mut table = Table::new(
         format!("Latency at {} at once", count(scale)),
         &[
@@ -245,9 +251,11 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
         title: format!("Latency by percentile, {} at once", count(scale)),
         kind: "latency",
         picture: Some(Picture::Plot(charts::percentiles(&of))),
-        caption: "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in \
-                  a queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen."
-            .into(),
+        caption: format!(
+            "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in a \
+             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen.{}",
+            left_out(&without)
+        ),
         table,
         open: false,
     })
