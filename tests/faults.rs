@@ -233,6 +233,39 @@ fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
 }
 
 #[test]
+fn a_round_whose_histogram_is_damaged_is_named_and_nothing_is_merged_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", "yield", "--model", "tokio", "--scale", "10", "--rounds", "2"];
+    assert!(paceline(folder.path()).args(arguments).status().unwrap().success());
+    let run = only_run(folder.path()).unwrap();
+    // As if it had been stopped before the last round's cell was written.
+    fs::write(run.join("cells.jsonl"), "").unwrap();
+    let rounds = run.join("rounds.jsonl");
+    let whole = fs::read_to_string(&rounds).unwrap();
+    let (first, second) = whole.split_once('\n').unwrap();
+    let histogram = second.split("\"hdr_v2\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let (before, after) = second.split_once("\"times_ns\":[").unwrap();
+    let after = after.split_once(']').unwrap().1;
+    for (wrong, why) in [
+        (second.replacen(histogram, &histogram[..24], 1), "its latency is not a histogram: "),
+        (second.replacen("\"count\":", "\"count\":1", 1), "its latency is a histogram of "),
+        (format!("{before}\"times_ns\":[]{after}"), "its times_ns is empty"),
+    ] {
+        assert_ne!(wrong, second);
+        fs::write(&rounds, format!("{first}\n{wrong}")).unwrap();
+        let damaged = resume(folder.path());
+        let said = text(&damaged.stderr);
+        assert_eq!(damaged.status.code(), Some(2), "{said}");
+        assert!(said.contains("rounds.jsonl, line 2, ") && said.contains(why), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!(fs::read_to_string(run.join("cells.jsonl")).unwrap(), "", "{said}");
+    }
+    fs::write(&rounds, &whole).unwrap();
+    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    assert_eq!(record(folder.path()).unwrap().cells[0].state, State::Ok);
+}
+
+#[test]
 fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = resume(folder.path());

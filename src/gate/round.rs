@@ -86,12 +86,13 @@ pub(super) fn round(
             recorded.extend(found.latency);
         }
     }
-    let finish = |Warm { mut shown, recorded, .. }| {
-        let latency = Distribution::merged(recorded.iter());
+    let finish = |(side, Warm { mut shown, recorded, .. }): (usize, Warm)| {
+        let latency = Distribution::merged("the latency", (0..).zip(&recorded));
+        let latency = latency.map_err(|why| lost(side, HostError::Fault(Fault::Failed(why))))?;
         shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
-        shown
+        Ok(shown)
     };
-    Ok(sides.into_iter().map(finish).collect())
+    sides.into_iter().enumerate().map(finish).collect()
 }
 
 /// Slices in which latency is recorded, of each side.

@@ -69,7 +69,10 @@ impl Bench<'_> {
                     Ok(one) => {
                         rounds.push(one);
                         if rounds.len() == order.rounds as usize {
-                            end(index, self.of(served, drive, rounds))?;
+                            let cell = self.of(served, drive, rounds).unwrap_or_else(|why| {
+                                served.ended(State::Failed, why, drive, order)
+                            });
+                            end(index, cell)?;
                         }
                     }
                     Err(Lost::Interrupted) => return Ok(()),
@@ -130,22 +133,23 @@ impl Bench<'_> {
         let loaded = loaded.map_err(lost)?;
         let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
         self.progress.done();
-        if let Some(why) =
-            too_soon(&loaded.service_time, served.floor()).or_else(|| doubt(&loaded, drive))
-        {
+        let early = too_soon(&loaded.service_time, served.floor())
+            .map_err(|why| Lost::Ended(State::Failed, format!("the service time is {why}")))?;
+        if let Some(why) = early.or_else(|| doubt(&loaded, drive)) {
             return Err(Lost::Ended(State::Invalid, why));
         }
         Ok(Seen { loaded, server: after.since(before), meanwhile })
     }
 
-    /// What the rounds make together.
-    fn of(&self, served: &Served<'_>, drive: Drive, rounds: &[Seen]) -> Cell {
+    /// What the rounds make together, or which histogram of theirs cannot be read.
+    fn of(&self, served: &Served<'_>, drive: Drive, rounds: &[Seen]) -> Result<Cell, String> {
         let estimate = |of: &dyn Fn(&Loaded) -> f64| {
             let values: Vec<f64> = rounds.iter().map(|seen| of(&seen.loaded)).collect();
             Estimate::of_processes(&values)
         };
-        let merged = |of: fn(&Loaded) -> Option<&Distribution>| {
-            Distribution::merged(rounds.iter().filter_map(|seen| of(&seen.loaded)))
+        let merged = |what: &str, of: fn(&Loaded) -> Option<&Distribution>| {
+            let all = (0..).zip(rounds).filter_map(|(n, seen)| Some((n, of(&seen.loaded)?)));
+            Distribution::merged(what, all)
         };
         let total =
             |of: fn(&Loaded) -> u64| rounds.iter().map(|seen| of(&seen.loaded)).sum::<u64>();
@@ -161,33 +165,37 @@ impl Bench<'_> {
             completed: total(|loaded| loaded.completed),
             late_starts: total(|loaded| loaded.late_starts),
             reconnects: total(|loaded| loaded.reconnects),
-            schedule_error: merged(|loaded| loaded.schedule_error.as_ref()),
+            schedule_error: merged("the schedule error", |loaded| loaded.schedule_error.as_ref())?,
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
             little_error_max: most(&Loaded::little_error_max),
             ..served.figures(drive, self.order)
         };
-        Cell {
+        Ok(Cell {
             jobs_per_second: Some(estimate(&|loaded| loaded.requests_per_second)),
             interval: Some(Estimate::interval_of(rounds.len())),
-            latency: merged(|loaded| Some(&loaded.latency)),
+            latency: merged("the latency", |loaded| Some(&loaded.latency))?,
             latency_ns_p99: Some(estimate(&|loaded| loaded.latency.ns_p99 as f64)),
-            service_time: merged(|loaded| Some(&loaded.service_time)),
+            service_time: merged("the service time", |loaded| Some(&loaded.service_time))?,
             cpu_ns_per_job: resources.map(|used| used.cpu_ns_per_job()),
             resources,
             load: Some(figures),
             ..served.blank(State::Ok)
-        }
+        })
     }
 }
 
 /// Why the server cannot have waited as its jobs say, if so: receipts alone do not prove it.
-fn too_soon(service_time: &Distribution, floor: Duration) -> Option<String> {
-    let least = service_time.histogram().ok()?.quantile(0.0);
+///
+/// # Errors
+///
+/// Returns a sentence where the times cannot be read.
+fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<String>, String> {
+    let least = service_time.histogram()?.quantile(0.0);
     // A histogram keeps 3 digits.
-    (least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
+    Ok((least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
         let least = Duration::from_nanos(least);
         format!("a request was answered after {least:?}, and its job waits for {floor:?}")
-    })
+    }))
 }
 
 /// Why a load's figures are not the server's, or are no figures of a steady state.
@@ -216,9 +224,12 @@ mod tests {
             times.record(ns);
         }
         let floor = Duration::from_millis(5);
-        assert_eq!(too_soon(&times.distribution().unwrap(), floor), None);
+        assert_eq!(too_soon(&times.distribution().unwrap(), floor), Ok(None));
         times.record(4_900_000);
-        let why = too_soon(&times.distribution().unwrap(), floor).unwrap();
+        let mut early = times.distribution().unwrap();
+        let why = too_soon(&early, floor).unwrap().unwrap();
         assert!(why.contains("answered after 4.") && why.contains("waits for 5ms"), "{why}");
+        early.hdr_v2.truncate(20);
+        assert!(too_soon(&early, floor).unwrap_err().starts_with("not a histogram"));
     }
 }

@@ -125,20 +125,37 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// The distribution of all their times; `None` where there is none. One whose histogram cannot be read is left out.
-    pub fn merged<'d>(all: impl Iterator<Item = &'d Distribution>) -> Option<Distribution> {
-        let mut sum = Histogram::default();
-        for one in all.filter_map(|one| one.histogram().ok()) {
-            sum.merge(&one);
-        }
-        sum.distribution()
-    }
-
-    /// The histogram that it was made of.
+    /// The distribution of all their times, whose count is the sum of theirs; `None` where there is none. Each comes
+    /// with the number of its round.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where the text is none.
+    /// Returns a sentence that calls the first one that cannot be read `what` of its round.
+    pub fn merged<'d>(
+        what: &str,
+        all: impl Iterator<Item = (u32, &'d Distribution)>,
+    ) -> Result<Option<Distribution>, String> {
+        let (mut sum, mut count) = (Histogram::default(), 0_u64);
+        for (round, one) in all {
+            let read =
+                one.histogram().map_err(|why| format!("{what} of round {round} is {why}"))?;
+            sum.merge(&read);
+            count = count.saturating_add(one.count);
+        }
+        if sum.count() != count {
+            let merged = sum.count();
+            return Err(format!(
+                "{what} of all rounds has {count} times, and {merged} once merged"
+            ));
+        }
+        Ok(sum.distribution())
+    }
+
+    /// The histogram that it was made of, which counts as many times as it says.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where the text is none, or is one of more or fewer times.
     pub fn histogram(&self) -> Result<Histogram, String> {
         let fault = |why: String| format!("not a histogram: {why}");
         let bytes = STANDARD.decode(&self.hdr_v2).map_err(|error| fault(error.to_string()))?;
@@ -146,6 +163,10 @@ impl Distribution {
         let read: hdrhistogram::Histogram<u64> = read.map_err(|error| fault(error.to_string()))?;
         let mut whole = Histogram::default();
         whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
+        // The checksum of the compressed text is not looked at where the histogram ends before it.
+        if whole.count() != self.count {
+            return Err(format!("a histogram of {} times that says {}", whole.count(), self.count));
+        }
         Ok(whole)
     }
 }
@@ -188,5 +209,29 @@ mod tests {
             let torn = Distribution { hdr_v2: text.into(), ..whole.clone() };
             assert!(torn.histogram().is_err(), "{text:?}");
         }
+        let more = Distribution { count: 2, ..whole };
+        assert_eq!(more.histogram().unwrap_err(), "a histogram of 1 times that says 2");
+    }
+
+    #[test]
+    fn a_merge_has_the_times_of_all_or_says_which_it_cannot_read() {
+        let of = |times: std::ops::Range<u64>| {
+            let mut histogram = Histogram::default();
+            times.for_each(|n| histogram.record(n * 1_000));
+            histogram.distribution().unwrap()
+        };
+        let all = [of(1..101), of(1..51), of(60..68)];
+        let merged = |all: &[Distribution]| Distribution::merged("the latency", (0..).zip(all));
+        assert_eq!(merged(&all).unwrap().unwrap().count, 158);
+        assert_eq!(merged(&[]), Ok(None));
+
+        let mut torn = all.clone();
+        torn[1].hdr_v2.truncate(20);
+        let why = merged(&torn).unwrap_err();
+        assert!(why.starts_with("the latency of round 1 is not a histogram: "), "{why}");
+        let mut off = all;
+        off[2].count = 9;
+        let why = "the latency of round 2 is a histogram of 8 times that says 9";
+        assert_eq!(merged(&off), Err(why.into()));
     }
 }

@@ -80,6 +80,26 @@ pub struct Recorded {
     pub times_ns: Vec<u64>,
 }
 
+impl Recorded {
+    /// Checks that its histograms can be read, and count as many times as they say.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the first that does not.
+    pub fn check(&self) -> Result<(), String> {
+        let all = [
+            ("latency", &self.latency),
+            ("service_time", &self.service_time),
+            ("timer_lateness", &self.timer_lateness),
+        ];
+        for (name, of) in all {
+            let read = of.as_ref().map(Distribution::histogram).transpose();
+            read.map_err(|why| format!("its {name} is {why}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// A cell, ready to run in this process.
 pub struct Prepared {
     about: &'static About,

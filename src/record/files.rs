@@ -255,6 +255,23 @@ impl Record {
         names
     }
 
+    /// Checks that its rounds have times, and histograms that can be merged: who goes on with a run needs both.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the first line that is damaged.
+    pub fn check_rounds(&self) -> Result<(), String> {
+        let place = self.folder.join(ROUNDS);
+        for (index, round) in self.rounds.iter().enumerate() {
+            let timed = !round.times_ns.is_empty();
+            let timed = timed.then_some(()).ok_or_else(|| "its times_ns is empty".into());
+            timed
+                .and_then(|()| round.recorded.check())
+                .map_err(|why| not_ours(&place, index, &why))?;
+        }
+        Ok(())
+    }
+
     /// What is missing from a run that was cut off, and how to go on with it, if so.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
@@ -330,6 +347,12 @@ fn whole<T: DeserializeOwned>(folder: &Path, name: &str, newest: u32) -> Result<
     serde_json::from_value(value).map_err(|error| fault(&error))
 }
 
+/// What is said of a damaged line.
+fn not_ours(place: &Path, index: usize, why: &str) -> String {
+    let (place, line) = (place.display(), index + 1);
+    format!("{place}, line {line}, is nothing that paceline writes ({why}): leave this record out")
+}
+
 fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
     let place = path.display();
     // As bytes: a torn line may end in the middle of a character.
@@ -340,12 +363,7 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
             // Without its end even a line that can be read may have lost some of its last number.
             _ if !line.ends_with(b"\n") => {}
             Ok(value) => read.push(value),
-            Err(error) => {
-                return Err(format!(
-                    "{place}, line {}, is nothing that paceline writes ({error}): leave this record out",
-                    index + 1
-                ));
-            }
+            Err(error) => return Err(not_ours(path, index, &error.to_string())),
         }
     }
     Ok(read)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     machine::Meanwhile,
-    measure::{Distribution, HostError, Usage, nanoseconds},
+    measure::{Distribution, Fault, HostError, Usage, nanoseconds},
     plan::Planned,
     record::{Cell, Estimate, Record, Resources, Round, State, Writer},
     report::{long, rounds_of},
@@ -194,8 +194,13 @@ impl<'a> Going<'a> {
         })
     }
 
-    /// What the rounds make together.
+    /// What the rounds make together; failed where their histograms cannot be read.
     fn cell(&self, session: &Session) -> Cell {
+        let whole = self.whole(session);
+        whole.unwrap_or_else(|why| ended_by(self.planned, &HostError::Fault(Fault::Failed(why))))
+    }
+
+    fn whole(&self, session: &Session) -> Result<Cell, String> {
         let rounds = &self.rounds;
         let median = |round: &Round| {
             let times: Vec<f64> = round.times_ns.iter().map(|ns| *ns as f64).collect();
@@ -213,23 +218,26 @@ impl<'a> Going<'a> {
             .iter()
             .filter_map(|round| Some(round.recorded.latency.as_ref()?.ns_p99 as f64))
             .collect();
-        let merged = |of: fn(&Round) -> &Option<Distribution>| {
-            Distribution::merged(rounds.iter().filter_map(|round| of(round).as_ref()))
+        let merged = |what: &str, of: fn(&Round) -> &Option<Distribution>| {
+            let all = rounds.iter().filter_map(|round| Some((round.round, of(round).as_ref()?)));
+            Distribution::merged(what, all)
         };
-        Cell {
+        Ok(Cell {
             rounds_ns: medians.iter().map(|ns| *ns as u64).collect(),
             attest: rounds.last().map(|round| round.attest.clone()),
             bound_jobs_per_second: (bound > 0.0).then(|| self.planned.scale as f64 / bound),
             cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
             server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
-            latency: merged(|round| &round.recorded.latency),
+            latency: merged("the latency", |round| &round.recorded.latency)?,
             latency_ns_p99: (!p99s.is_empty()).then(|| Estimate::of_processes(&p99s)),
-            service_time: merged(|round| &round.recorded.service_time),
-            timer_lateness: merged(|round| &round.recorded.timer_lateness),
+            service_time: merged("the service time", |round| &round.recorded.service_time)?,
+            timer_lateness: merged("the lateness of sleeps", |round| {
+                &round.recorded.timer_lateness
+            })?,
             modes: modes(&all_times),
             resources: Some(resources),
             ..self.planned.measured(State::Ok, Some(Estimate::of_processes(&medians)), interval)
-        }
+        })
     }
 
     /// The jobs of all timed batches.

@@ -37,6 +37,7 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
         let record = read(&results.join(newest)).map_err(Unfit::Usage)?;
         // Advice is measured in rounds too, and cannot be gone on with.
         if record.run.command.get(1).is_some_and(|word| word == "run") {
+            record.check_rounds().map_err(Unfit::Usage)?;
             return Ok(record);
         }
     }

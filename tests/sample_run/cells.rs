@@ -196,7 +196,8 @@ fn measured(
     };
     let processes: Vec<Recorded> = (0..ROUNDS).map(recorded).collect();
     let merged = |of: fn(&Recorded) -> Option<&Distribution>| {
-        Distribution::merged(processes.iter().filter_map(of))
+        let all = (0..).zip(&processes).filter_map(|(round, one)| Some((round, of(one)?)));
+        Distribution::merged("it", all).expect("they were just made")
     };
     let medians: Vec<f64> = (0..ROUNDS).map(|round| batches(round)[2] as f64).collect();
     let p99: Vec<f64> =

@@ -220,6 +220,7 @@ const MARKED: [f64; 7] = [0.5, 0.9, 0.99, 0.999, 0.999_9, 0.999_99, 0.999_999];
 /// Latency by percentile.
 pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
     let series = |(line, latency): &(&Line, &Distribution)| {
+        // One that cannot be read has no line, and the caption names it.
         let histogram = latency.histogram().ok();
         let most = 1.0 - 1.0 / latency.count.max(1) as f64;
         // Past 1 − 1/n there is one value, the greatest, and no share for it to stand at.

@@ -7,7 +7,7 @@ use super::{
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load,
     overview::{bytes, nanoseconds},
-    parts::{Data, Figure, Picture, Table, name},
+    parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
 };
 use crate::{
@@ -209,6 +209,16 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
     let most = scales.iter().map(|scale| at(*scale).len()).max().filter(|most| *most > 0)?;
     let scale = scales.iter().copied().rev().find(|scale| at(*scale).len() * 2 >= most)?;
     let of = at(scale);
+    let unread: Vec<String> = of
+        .iter()
+        .filter(|(_, latency)| latency.histogram().is_err())
+        .map(|(line, _)| line.name.clone())
+        .collect();
+    let damaged = if unread.is_empty() {
+        String::new()
+    } else {
+        format!(" Not drawn, for the histogram in the record is damaged: {}.", listed(&unread, 12))
+    };
     let elsewhere = |line: &&&Line| {
         let here = of.iter().any(|(one, _)| std::ptr::eq(*one, **line));
         !here && line.measured().any(|cell| cell.latency.is_some())
@@ -253,7 +263,7 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
         picture: Some(Picture::Plot(charts::percentiles(&of))),
         caption: format!(
             "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in a \
-             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen.{}",
+             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen.{}{damaged}",
             left_out(&without)
         ),
         table,
@@ -347,7 +357,7 @@ fn crossings(advice: &Advice) -> Option<Table> {
             .iter()
             .map(|one| name(&crate::report::table::series_name(&one.model, one.workers)))
             .collect();
-        Data::of(super::parts::listed(&names, 6)).class("l w")
+        Data::of(listed(&names, 6)).class("l w")
     };
     for crossing in &advice.crossings {
         let by = if crossing.by == Measure::P99 { "p99 latency" } else { "throughput" };
