@@ -236,6 +236,20 @@ fn every_way_to_send_a_right_answer_is_understood() {
 }
 
 #[test]
+fn the_latency_of_an_answer_with_interim_answers_runs_to_the_end_of_the_final_one() {
+    let _alone = alone();
+    let hints = server(|stream, _| {
+        let hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
+        stream.write_all(&hint.repeat(2)).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        stream.write_all(FINE.as_bytes()).is_ok()
+    });
+    let loaded = load(&order(hints, open(50.0), 8, 400)).unwrap();
+    assert_eq!((loaded.completed, loaded.offered, loaded.reconnects), (20, 20, 0));
+    assert!(loaded.service_time.histogram().unwrap().quantile(0.0) >= 19 * MS, "{loaded:?}");
+}
+
+#[test]
 fn a_server_that_closes_after_each_answer_is_connected_to_again() {
     let _alone = alone();
     let once = |text: &'static str| {
@@ -307,6 +321,19 @@ fn every_fault_of_a_server_ends_the_load_with_a_sentence() {
             "not what is expected: \"no\"",
         ),
         (saying("220 mail.example ESMTP\r\n"), true, "cannot be understood"),
+        (
+            saying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"),
+            true,
+            "switches to another protocol",
+        ),
+        (
+            server(|stream, _| {
+                stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").unwrap();
+                false
+            }),
+            false,
+            "closed in the middle of the answer",
+        ),
         (saying(long), true, "over 64 KiB"),
         (saying(format!("{FINE}x")), true, "after the end"),
     ] {

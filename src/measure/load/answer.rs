@@ -5,6 +5,8 @@ use crate::measure::Fault;
 
 /// The longest head of an answer that is taken.
 const MOST_HEAD: usize = 64 << 10;
+/// How many bytes of a head are looked at as they come: enough to tell that a server does not speak HTTP.
+const FIRST_LOOK: usize = 16;
 /// How much of a body a fault shows.
 const SHOWN: usize = 200;
 
@@ -23,6 +25,8 @@ pub(super) struct Rendered {
 pub(super) struct Progress {
     /// The head's bytes, until it is whole.
     partial: Vec<u8>,
+    /// Whether an interim answer (1xx) has come.
+    interim: bool,
     head: Option<Head>,
     /// How much of the body was as expected.
     matched: usize,
@@ -60,10 +64,10 @@ impl Rendered {
     /// Returns a fault where it is no answer, or not the one that is expected.
     pub(super) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
         let mut used = 0;
-        if progress.head.is_none() {
-            match self.head(progress, bytes)? {
+        while progress.head.is_none() {
+            match self.head(progress, &bytes[used..])? {
                 None => return Ok(Step::More),
-                Some(length) => used = length,
+                Some(taken) => used += taken,
             }
         }
         let Progress { head: Some(head), matched, kept, .. } = progress else { unreachable!() };
@@ -100,26 +104,53 @@ impl Rendered {
         }
     }
 
-    /// Finds the end of the head and what it says. Returns how many of `bytes` belong to it.
+    /// Finds the end of a head and what it says. Returns how many of `bytes` belong to it; `None` where it is not whole.
+    /// An interim answer (1xx) is passed over: its head ends, and the one that is waited for has not begun.
+    ///
+    /// The head is parsed once it is whole, and only new bytes are searched for its end, so that a server that sends it
+    /// byte by byte costs no more than one that does not.
     fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let partial = &mut progress.partial;
-        if partial.is_empty() && !self.known.is_empty() && bytes.starts_with(&self.known) {
-            progress.head = Some(self.known_head);
-            return Ok(Some(self.known.len()));
+        if partial.is_empty() {
+            let empty_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            if empty_lines > 0 {
+                return Ok(Some(empty_lines));
+            }
+            if !self.known.is_empty() && bytes.starts_with(&self.known) {
+                progress.head = Some(self.known_head);
+                return Ok(Some(self.known.len()));
+            }
         }
         let before = partial.len();
         partial.extend_from_slice(bytes);
-        let parsed = Head::parse(partial).map_err(Fault::Invalid)?;
+        let parsed = if before < FIRST_LOOK || has_blank_line(&partial[before.saturating_sub(2)..])
+        {
+            Head::parse(partial).map_err(Fault::Invalid)?
+        } else {
+            None
+        };
         let length = parsed.map_or(partial.len(), |(_, length)| length);
         if length > MOST_HEAD {
             let most = MOST_HEAD >> 10;
             return Err(Fault::Invalid(format!("the head of the answer is over {most} KiB")));
         }
         let Some((head, length)) = parsed else { return Ok(None) };
-        self.known.clear();
-        self.known.extend_from_slice(&partial[..length]);
-        self.known_head = head;
-        progress.head = Some(head);
+        match head.status {
+            101 => {
+                let fault = "the server switches to another protocol (status 101), which no request asked for";
+                return Err(Fault::Invalid(fault.into()));
+            }
+            100..200 => {
+                progress.interim = true;
+                partial.clear();
+            }
+            _ => {
+                self.known.clear();
+                self.known.extend_from_slice(&partial[..length]);
+                self.known_head = head;
+                progress.head = Some(head);
+            }
+        }
         Ok(Some(length - before))
     }
 
@@ -144,6 +175,7 @@ impl Progress {
     pub(super) fn new() -> Self {
         Progress {
             partial: Vec::with_capacity(1024),
+            interim: false,
             head: None,
             matched: 0,
             kept: Vec::with_capacity(SHOWN),
@@ -152,15 +184,28 @@ impl Progress {
 
     /// Whether no byte of the answer has come.
     pub(super) fn is_empty(&self) -> bool {
-        self.head.is_none() && self.partial.is_empty()
+        self.head.is_none() && self.partial.is_empty() && !self.interim
     }
 
     fn clear(&mut self) {
         self.partial.clear();
+        self.interim = false;
         self.head = None;
         self.matched = 0;
         self.kept.clear();
     }
+}
+
+/// Whether a line ends in `bytes` and an empty one follows it: the end of a head.
+fn has_blank_line(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n').skip(1).peekable();
+    while let Some(line) = lines.next() {
+        // What is behind the last newline is not known to be a line.
+        if lines.peek().is_some() && matches!(line, b"" | b"\r") {
+            return true;
+        }
+    }
+    false
 }
 
 fn unexpected(body: &[u8]) -> String {
@@ -197,6 +242,69 @@ mod tests {
                 assert_eq!(step, Ok(Step::Done { close: false }), "{answer:?} by {size}");
             }
         }
+    }
+
+    #[test]
+    fn interim_answers_are_passed_over_however_they_are_cut() {
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        for last in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            let answer = format!("{interim}{last}");
+            for size in 1..=answer.len() {
+                let step = fed(Some("hello"), &answer, size);
+                assert_eq!(step, Ok(Step::Done { close: false }), "{answer:?} by {size}");
+            }
+        }
+        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        assert_eq!(request.take(&mut progress, interim.as_bytes()), Ok(Step::More));
+        // The server has begun to answer: the request must not be sent again.
+        assert!(!progress.is_empty());
+        assert!(matches!(request.close(&mut progress), Err(Fault::Failed(_))));
+    }
+
+    #[test]
+    fn an_upgrade_that_no_request_asked_for_is_a_fault() {
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
+        let Err(Fault::Invalid(said)) = fed(None, answer, 1000) else { panic!("it is a fault") };
+        assert!(said.contains("status 101"), "{said}");
+    }
+
+    #[test]
+    fn a_head_ends_where_the_parser_says_with_either_sort_of_newline() {
+        for head in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+            "HTTP/1.1 200 OK\nContent-Length: 0\r\n\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n",
+            "\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ] {
+            for size in 1..=head.len() {
+                assert_eq!(
+                    fed(None, head, size),
+                    Ok(Step::Done { close: false }),
+                    "{head:?} by {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_not_parsed_again_at_each() {
+        use super::super::head::PARSED;
+        let field = format!("x: {}\r\n", "y".repeat(1000));
+        let answer = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", field.repeat(40));
+        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        let before = PARSED.get();
+        let mut step = Ok(Step::More);
+        for byte in answer.as_bytes().chunks(1) {
+            assert_eq!(step, Ok(Step::More));
+            step = request.take(&mut progress, byte);
+        }
+        assert_eq!(step, Ok(Step::Done { close: false }));
+        let parsed = PARSED.get() - before;
+        assert!(parsed <= FIRST_LOOK + 1, "parsed {parsed} times");
     }
 
     #[test]

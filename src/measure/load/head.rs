@@ -14,6 +14,12 @@ pub(super) struct Head {
     pub(super) close: bool,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often a head was parsed on this thread.
+    pub(super) static PARSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl Head {
     /// What a head says, and its length; `None` where it is not whole.
     ///
@@ -23,7 +29,14 @@ impl Head {
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, String> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut answer = httparse::Response::new(&mut fields);
-        let fault = |error| format!("the answer cannot be understood: {error}");
+        #[cfg(test)]
+        PARSED.set(PARSED.get() + 1);
+        let fault = |error| match error {
+            httparse::Error::TooManyHeaders => {
+                format!("the head of the answer has over {MOST_FIELDS} fields")
+            }
+            error => format!("the answer cannot be understood: {error}"),
+        };
         let httparse::Status::Complete(length) = answer.parse(bytes).map_err(fault)? else {
             return Ok(None);
         };
