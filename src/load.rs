@@ -37,6 +37,8 @@ pub struct Order {
     pub models: Vec<&'static Entry>,
     /// Their workers; `None` for as many as there are cores, where they have any.
     pub workers: Option<usize>,
+    /// The statuses that count as answers of a server that is there already; every 2xx where there is none.
+    pub accept: Vec<u16>,
     /// How requests start.
     pub drive: Drive,
     /// Connections; `None` for as many as an open loop may need.
@@ -134,6 +136,7 @@ fn settings(order: &Order) -> Settings {
             ("duration_seconds", seconds(order.duration)),
             ("patience_seconds", seconds(order.patience)),
             ("pin", order.pin.into()),
+            ("expect", order.accept.clone().into()),
         ],
     }
 }

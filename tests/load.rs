@@ -86,6 +86,7 @@ fn order(address: SocketAddr, drive: Drive, connections: usize, duration_ms: u64
         addresses: vec![address],
         requests: vec![Request { path: "/".into(), expect: Some("ok".into()) }],
         every: None,
+        accept: vec![],
         drive,
         connections,
         warm_up_ns: 200 * MS,

@@ -257,6 +257,50 @@ fn servers_that_refuse_reset_stall_or_answer_wrongly_fail_with_one_sentence() {
     }
 }
 
+/// What a cell of this URL is, and its reason.
+fn state_of(url: &str, more: &[&str]) -> (State, String) {
+    let closed = ["--connections", "2", "--duration", "500ms", "--warm-up", "0s"];
+    let (mut cells, _) = cells(&[&[url][..], &closed, more].concat());
+    let cell = cells.remove(0);
+    (cell.state, cell.reason.unwrap_or_default())
+}
+
+#[test]
+fn any_2xx_counts_and_expect_says_which_statuses_do() {
+    let says = |text: &'static str| {
+        let answer: fn(TcpStream, &str) = |mut stream, text| {
+            while request(&mut stream) {
+                // Slowly, so that a busy machine still keeps up.
+                thread::sleep(Duration::from_millis(2));
+                let _ = stream.write_all(text.as_bytes());
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/health", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || answer(stream, text));
+            }
+        });
+        url
+    };
+    let empty = says("HTTP/1.1 204 No Content\r\n\r\n");
+    let missing = says("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno");
+    let moved = says("HTTP/1.1 301 Moved\r\nlocation: /here\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(state_of(&empty, &[]).0, State::Ok);
+    assert_eq!(state_of(&empty, &["--expect", "200,204"]).0, State::Ok);
+    assert_eq!(state_of(&missing, &["--expect", "404"]).0, State::Ok);
+    for (url, more, why) in [
+        (&empty, &["--expect", "200"][..], "status 204 instead of 200"),
+        (&missing, &[], "status 404: \"no\""),
+        (&moved, &[], "status 301, a redirect to \"/here\""),
+    ] {
+        let (state, reason) = state_of(url, more);
+        assert_eq!(state, State::Failed, "{reason}");
+        assert!(reason.contains(why), "{reason}");
+    }
+}
+
 #[test]
 fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     let start = |arguments: &[&str]| {
@@ -287,7 +331,7 @@ fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
 
 #[test]
 fn wrong_input_is_one_sentence_and_exit_code_2() {
-    let wrong: [(&[&str], &str); 15] = [
+    let wrong: [(&[&str], &str); 18] = [
         (&["serve-plain"], "say how to load it"),
         (&["serve-plian", "--rate", "5"], "did you mean `serve-plain`"),
         (&["missing.toml", "--rate", "5"], "there is no file"),
@@ -300,6 +344,9 @@ fn wrong_input_is_one_sentence_and_exit_code_2() {
         (&["serve-plain", "--rate", "5", "--model", "tokoi"], "did you mean `tokio`"),
         (&["http://192.0.2.1:80/", "--rate", "5"], "loopback"),
         (&["http://127.0.0.1:80/", "--rate", "5", "--workers", "2"], "there already"),
+        (&["http://127.0.0.1:80/", "--rate", "5", "--expect", "103"], "from 200 to 599"),
+        (&["http://127.0.0.1:80/", "--rate", "5", "--expect", "ok"], "from 200 to 599"),
+        (&["serve-plain", "--rate", "5", "--expect", "200"], "is for a URL"),
         (&["http://127.0.0.1:80/", "--rate", "5", "--pin"], "cannot be pinned"),
         (&["serve-plain", "--connections", "5", "--arrivals", "burst"], "no --arrivals"),
         (

@@ -122,6 +122,7 @@ fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections
             expect: Some(Jobs::load(workload).expected(0).body()),
         }],
         every: None,
+        accept: vec![],
         drive: Drive::Closed,
         connections,
         warm_up_ns: 0,

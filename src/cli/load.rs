@@ -36,6 +36,9 @@ pub(super) struct LoadArguments {
     /// Find the highest rate at which the 99th percentile of latency stays within this, such as 10ms.
     #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the limit", Duration::from_micros(10)))]
     p99_limit: Option<Duration>,
+    /// The statuses that count as answers of a URL, such as `200,204`; every 2xx where it is not said.
+    #[arg(long, value_delimiter = ',', value_name = "STATUS", value_parser = status)]
+    expect: Vec<u16>,
     /// How long requests count.
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)))]
     duration: Duration,
@@ -80,6 +83,11 @@ fn rate(text: &str) -> Result<f64, String> {
         return Ok(rate);
     }
     Err(format!("a rate is a number of requests per second over 0 and of at most {MOST_RATE}"))
+}
+
+fn status(text: &str) -> Result<u16, String> {
+    let status = text.parse().ok().filter(|status| (200..600).contains(status));
+    status.ok_or_else(|| format!("a status is a number from 200 to 599, not {text:?}"))
 }
 
 fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
@@ -133,6 +141,7 @@ impl LoadArguments {
             target,
             models,
             workers: self.workers,
+            accept: self.expect.clone(),
             drive,
             connections: self.connections,
             p99_limit: self.p99_limit,

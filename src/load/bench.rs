@@ -114,6 +114,8 @@ impl Bench<'_> {
             addresses: vec![served.address(host.as_ref())],
             requests: served.asked.requests.clone(),
             every: served.asked.every.clone(),
+            // The servers that models are answer with 200.
+            accept: if served.is_ours() { vec![200] } else { order.accept.clone() },
             drive,
             connections: served.connections,
             warm_up_ns: nanoseconds(order.warm_up),

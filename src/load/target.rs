@@ -310,6 +310,9 @@ impl Order {
         {
             return Err(format!("load needs an every.nth of at most {MOST_NTH}, not {nth}"));
         }
+        if !self.accept.is_empty() && matches!(self.target, Target::Workload(_)) {
+            return Err("a model answers with status 200: --expect is for a URL".into());
+        }
         if self.pin && matches!(self.target, Target::Url(_)) {
             return Err("a server that is there already cannot be pinned".into());
         }

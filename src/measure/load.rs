@@ -28,6 +28,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use answer::STATUS;
 pub use loaded::{
     Interval, LATE_NS, LEAST_COMPLETED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_EDGES,
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
@@ -52,6 +53,9 @@ pub struct Order {
     /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`](crate::job::is_chosen) says which by
     /// the request's number, so that no connection has more of them than chance gives it.
     pub every: Option<(usize, Vec<Request>)>,
+    /// The statuses that are right, each of 200 and more; every 2xx where there is none.
+    #[serde(default)]
+    pub accept: Vec<u16>,
     /// When requests start.
     pub drive: Drive,
     /// How many connections are kept open. All are opened before the clock starts, and each has one request under way
@@ -73,7 +77,7 @@ pub struct Order {
 pub struct Request {
     /// The target of the GET, beginning with a slash.
     pub path: String,
-    /// The whole body that must be answered; `None` to require nothing but status 200.
+    /// The whole body that must be answered; `None` to require nothing but a right status.
     pub expect: Option<String>,
 }
 
@@ -123,6 +127,9 @@ impl Order {
                 return Err(format!("the load has {what}"));
             }
         }
+        if let Some(status) = self.accept.iter().find(|status| **status < 200) {
+            return Err(format!("status {status} is not that of a final answer"));
+        }
         if let Drive::Open { rate, .. } = self.drive
             && !(rate.is_finite() && rate > 0.0)
         {
@@ -158,10 +165,11 @@ impl Order {
 
     /// All requests as bytes, for each address.
     fn render(&self) -> Vec<Rendered> {
-        let render = |Request { path, expect }: &Request| {
+        let render = |request: &Request| {
+            let path = &request.path;
             let one = |to: &SocketAddr| format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n");
             let bytes = self.addresses.iter().map(|address| one(address).into_bytes()).collect();
-            Rendered::new(path, expect.as_deref(), bytes)
+            Rendered::new(request, &self.accept, bytes)
         };
         self.all_requests().map(render).collect()
     }
@@ -197,6 +205,7 @@ mod tests {
             addresses: vec!["127.0.0.2:80".parse().unwrap(), "[::1]:80".parse().unwrap()],
             requests: vec![Request { path: "/a?b".into(), expect: Some("c".into()) }],
             every: None,
+            accept: vec![],
             drive: Drive::Open { rate: 0.5, arrivals: Arrivals::Poisson },
             connections: 1,
             warm_up_ns: 0,
@@ -231,6 +240,7 @@ mod tests {
             Order { drive: rate(0.0), ..order() },
             Order { drive: rate(-1.0), ..order() },
             Order { drive: rate(f64::INFINITY), ..order() },
+            Order { accept: vec![200, 103], ..order() },
             Order { requests: path("no-slash"), ..order() },
             Order { requests: path("/a b"), ..order() },
             Order { requests: path("/\r\nX: y"), ..order() },

@@ -1,12 +1,14 @@
 //! Answers: told from the bytes that come, checked against what the request expects, parsed as seldom as possible.
 
-use super::{body::Body, head::Head};
+use super::{Request, body::Body, head::Head};
 use crate::measure::Fault;
 
 /// The longest head of an answer that is taken.
 const MOST_HEAD: usize = 64 << 10;
 /// How many bytes of a head are looked at as they come: enough to tell that a server does not speak HTTP.
 const FIRST_LOOK: usize = 16;
+/// How a fault begins that is an answer of a wrong status; the status follows.
+pub const STATUS: &str = "the answer has status";
 /// How much of a body a fault shows.
 const SHOWN: usize = 200;
 
@@ -16,6 +18,8 @@ pub(super) struct Rendered {
     /// For each address, all bytes of the request.
     pub(super) bytes: Vec<Vec<u8>>,
     expect: Option<Vec<u8>>,
+    /// The statuses that are right; every 2xx where there is none.
+    accept: Vec<u16>,
     /// The last head that answered it. One that begins with the same bytes need not be parsed again.
     known: Vec<u8>,
     known_head: Head,
@@ -32,6 +36,8 @@ pub(super) struct Progress {
     matched: usize,
     /// The beginning of a body that comes with an error.
     kept: Vec<u8>,
+    /// Where an answer that is an error redirects to.
+    location: Option<String>,
 }
 
 /// Where an answer stands.
@@ -47,11 +53,12 @@ pub(super) enum Step {
 }
 
 impl Rendered {
-    pub(super) fn new(path: &str, expect: Option<&str>, bytes: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(request: &Request, accept: &[u16], bytes: Vec<Vec<u8>>) -> Self {
         Rendered {
-            path: path.into(),
+            path: request.path.clone(),
             bytes,
-            expect: expect.map(|body| body.as_bytes().to_vec()),
+            expect: request.expect.as_ref().map(|body| body.as_bytes().to_vec()),
+            accept: accept.to_vec(),
             known: Vec::with_capacity(1024),
             known_head: Head { status: 0, body: Body::UntilClosed, close: true },
         }
@@ -72,9 +79,10 @@ impl Rendered {
         }
         let Progress { head: Some(head), matched, kept, .. } = progress else { unreachable!() };
         if !head.body.is_empty() {
-            let (status, expect) = (head.status, self.expect.as_deref());
+            let right = accepts(&self.accept, head.status);
+            let expect = self.expect.as_deref();
             let taken = head.body.take(&bytes[used..], |part| match expect {
-                _ if status != 200 => {
+                _ if !right => {
                     kept.extend_from_slice(&part[..part.len().min(SHOWN - kept.len())]);
                     Ok(())
                 }
@@ -144,6 +152,10 @@ impl Rendered {
                 progress.interim = true;
                 partial.clear();
             }
+            status if !accepts(&self.accept, status) => {
+                progress.location = Head::location(partial);
+                progress.head = Some(head);
+            }
             _ => {
                 self.known.clear();
                 self.known.extend_from_slice(&partial[..length]);
@@ -156,10 +168,8 @@ impl Rendered {
 
     fn finish(&self, progress: &mut Progress) -> Result<Step, Fault> {
         let head = progress.head.take().expect("a whole answer has a head");
-        if head.status != 200 {
-            let body = String::from_utf8_lossy(&progress.kept);
-            let status = head.status;
-            return Err(Fault::Failed(format!("the answer has status {status}: {body:?}")));
+        if !accepts(&self.accept, head.status) {
+            return Err(Fault::Failed(self.wrong_status(head.status, progress)));
         }
         if let Some(expect) = &self.expect
             && progress.matched < expect.len()
@@ -168,6 +178,26 @@ impl Rendered {
         }
         progress.clear();
         Ok(Step::Done { close: head.close })
+    }
+
+    /// Says that a status is not one that is right, and what came with it.
+    fn wrong_status(&self, status: u16, progress: &Progress) -> String {
+        let right: Vec<String> = self.accept.iter().map(u16::to_string).collect();
+        let instead = if right.is_empty() {
+            String::new()
+        } else {
+            format!(" instead of {}", right.join(" or "))
+        };
+        let said = format!("{STATUS} {status}{instead}");
+        if let Some(target) = &progress.location {
+            return format!(
+                "{said}, a redirect to {target:?}: load that URL, or count redirects as answers with --expect {status}"
+            );
+        }
+        match &*String::from_utf8_lossy(&progress.kept) {
+            "" => said,
+            body => format!("{said}: {body:?}"),
+        }
     }
 }
 
@@ -179,6 +209,7 @@ impl Progress {
             head: None,
             matched: 0,
             kept: Vec::with_capacity(SHOWN),
+            location: None,
         }
     }
 
@@ -193,7 +224,13 @@ impl Progress {
         self.head = None;
         self.matched = 0;
         self.kept.clear();
+        self.location = None;
     }
+}
+
+/// Whether an answer of this status is right.
+fn accepts(accept: &[u16], status: u16) -> bool {
+    if accept.is_empty() { (200..300).contains(&status) } else { accept.contains(&status) }
 }
 
 /// Whether a line ends in `bytes` and an empty one follows it: the end of a head.
@@ -217,9 +254,18 @@ fn unexpected(body: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn rendered(expect: Option<&str>) -> Rendered {
+        accepting(expect, &[])
+    }
+
+    fn accepting(expect: Option<&str>, accept: &[u16]) -> Rendered {
+        let request = Request { path: "/".into(), expect: expect.map(String::from) };
+        Rendered::new(&request, accept, vec![])
+    }
+
     /// Feeds an answer in parts of `size` to a request that expects `expect`.
     fn fed(expect: Option<&str>, bytes: &str, size: usize) -> Result<Step, Fault> {
-        let (mut request, mut progress) = (Rendered::new("/", expect, vec![]), Progress::new());
+        let (mut request, mut progress) = (rendered(expect), Progress::new());
         let mut step = Step::More;
         // Twice: the second time the head is known.
         for _ in 0..2 {
@@ -257,7 +303,7 @@ mod tests {
                 assert_eq!(step, Ok(Step::Done { close: false }), "{answer:?} by {size}");
             }
         }
-        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        let (mut request, mut progress) = (rendered(None), Progress::new());
         assert_eq!(request.take(&mut progress, interim.as_bytes()), Ok(Step::More));
         // The server has begun to answer: the request must not be sent again.
         assert!(!progress.is_empty());
@@ -295,7 +341,7 @@ mod tests {
         use super::super::head::PARSED;
         let field = format!("x: {}\r\n", "y".repeat(1000));
         let answer = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", field.repeat(40));
-        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        let (mut request, mut progress) = (rendered(None), Progress::new());
         let before = PARSED.get();
         let mut step = Ok(Step::More);
         for byte in answer.as_bytes().chunks(1) {
@@ -327,7 +373,32 @@ mod tests {
             panic!("it is a fault");
         };
         assert!(message.contains("503") && message.matches('x').count() == SHOWN, "{message}");
-        assert!(fed(None, "HTTP/1.1 204 No Content\r\n\r\n", 1000).is_err());
+    }
+
+    #[test]
+    fn any_2xx_is_right_unless_other_statuses_are_asked_for() {
+        let step = |accept: &[u16], status: u16| {
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+            accepting(None, accept).take(&mut Progress::new(), answer.as_bytes())
+        };
+        for status in [200, 201, 202, 204, 206, 299] {
+            assert!(step(&[], status).is_ok(), "{status}");
+        }
+        for status in [300, 304, 404, 500] {
+            assert!(step(&[], status).is_err(), "{status}");
+        }
+        assert!(step(&[204, 404], 204).is_ok() && step(&[204, 404], 404).is_ok());
+        let Err(Fault::Failed(said)) = step(&[204, 404], 200) else { panic!("it is a fault") };
+        assert_eq!(said, "the answer has status 200 instead of 204 or 404");
+    }
+
+    #[test]
+    fn a_redirect_names_its_target_however_it_is_cut() {
+        let answer = "HTTP/1.1 301 Moved\r\nLocation: /new?a\r\nContent-Length: 3\r\n\r\nabc";
+        for size in 1..=answer.len() {
+            let Err(Fault::Failed(said)) = fed(None, answer, size) else { panic!("it is a fault") };
+            assert!(said.contains("status 301, a redirect to \"/new?a\""), "{said}");
+        }
     }
 
     #[test]
@@ -340,7 +411,7 @@ mod tests {
         ] {
             assert_eq!(fed(None, head, 1000), Ok(Step::Done { close }), "{head:?}");
         }
-        let (mut request, mut progress) = (Rendered::new("/", Some("ab"), vec![]), Progress::new());
+        let (mut request, mut progress) = (rendered(Some("ab")), Progress::new());
         let answer = b"HTTP/1.1 200 OK\r\n\r\nab";
         assert_eq!(request.take(&mut progress, answer), Ok(Step::More));
         assert_eq!(request.close(&mut progress), Ok(Step::Done { close: true }));
@@ -363,7 +434,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_ends_with_the_connection_before_its_length_is_cut_off() {
-        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        let (mut request, mut progress) = (rendered(None), Progress::new());
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab";
         assert_eq!(request.take(&mut progress, answer), Ok(Step::More));
         assert!(matches!(request.close(&mut progress), Err(Fault::Failed(_))));
@@ -371,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_known_head_is_not_taken_for_another() {
-        let (mut request, mut progress) = (Rendered::new("/", None, vec![]), Progress::new());
+        let (mut request, mut progress) = (rendered(None), Progress::new());
         for (answer, step) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", Step::Done { close: false }),
             ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\na", Step::More),

@@ -72,4 +72,14 @@ impl Head {
         close |= body == Body::UntilClosed;
         Ok(Some((Head { status, body, close }, length)))
     }
+
+    /// What the field `Location` of a whole head says, if it has one.
+    pub(super) fn location(bytes: &[u8]) -> Option<String> {
+        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut answer = httparse::Response::new(&mut fields);
+        answer.parse(bytes).ok()?;
+        let field =
+            answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case("location"))?;
+        Some(String::from_utf8_lossy(field.value).into_owned())
+    }
 }
