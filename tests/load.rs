@@ -273,6 +273,73 @@ fn a_server_that_closes_after_each_answer_is_connected_to_again() {
     }
 }
 
+const TIMED_OUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo late\n";
+
+#[test]
+fn a_408_on_an_idle_connection_is_a_counted_reconnect() {
+    let _alone = alone();
+    // What HAProxy and Apache do once nothing has come for so long.
+    let impatient = each_connection(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        loop {
+            match stream.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                Ok(_) => return,
+                Err(_) => {
+                    // In two parts: the first alone does not say what it is.
+                    let _ = stream.write_all(&TIMED_OUT[..9]);
+                    thread::sleep(Duration::from_millis(5));
+                    let _ = stream.write_all(&TIMED_OUT[9..]);
+                    return;
+                }
+            }
+            if head.ends_with(b"\r\n\r\n") {
+                head.clear();
+                if stream.write_all(FINE.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let loaded = load(&order(impatient, open(20.0), 2, 1000)).unwrap();
+    assert_eq!((loaded.completed, loaded.unfinished), (20, 0), "{loaded:?}");
+    assert!(loaded.reconnects > 10, "{loaded:?}");
+}
+
+#[test]
+fn a_408_that_crosses_with_a_request_is_no_answer_to_it_and_a_second_one_is() {
+    let _alone = alone();
+    let connections = AtomicU64::new(0);
+    let crossing = server(move |stream, _| {
+        let odd = connections.fetch_add(1, Relaxed) % 2 == 1;
+        stream.write_all(if odd { TIMED_OUT } else { FINE.as_bytes() }).is_ok() && !odd
+    });
+    let loaded = load(&order(crossing, open(100.0), 1, 300)).unwrap();
+    assert_eq!((loaded.completed, loaded.unfinished), (30, 0), "{loaded:?}");
+    assert!(loaded.reconnects >= 30, "{loaded:?}");
+    let always = server(|stream, _| {
+        stream.write_all(TIMED_OUT).unwrap();
+        false
+    });
+    let fault = fault(&order(always, open(100.0), 1, 300));
+    assert!(fault.to_string().contains("status 408: \"too late"), "{fault}");
+}
+
+#[test]
+fn bytes_that_no_request_asked_for_are_a_fault_where_they_are_no_408() {
+    let _alone = alone();
+    let babbles = server(|stream, _| {
+        stream.write_all(FINE.as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"HTTP/1.1 500 Oh\r\n\r\n").is_ok()
+    });
+    let fault = fault(&order(babbles, open(0.1), 1, 300));
+    assert!(fault.to_string().contains("no request asked for"), "{fault}");
+}
+
 #[test]
 fn requests_are_sent_in_turn_and_each_has_its_own_answer() {
     let _alone = alone();

@@ -7,6 +7,10 @@ use crate::measure::Fault;
 const MOST_HEAD: usize = 64 << 10;
 /// How many bytes of a head are looked at as they come: enough to tell that a server does not speak HTTP.
 const FIRST_LOOK: usize = 16;
+/// How an answer begins with which a server ends a connection on which no request has come for too long (RFC 9110,
+/// section 15.5.9). The byte at [`MINOR`] may be another digit.
+const TIMEOUT: &[u8] = b"HTTP/1.1 408";
+const MINOR: usize = 7;
 /// How a fault begins that is an answer of a wrong status; the status follows.
 pub const STATUS: &str = "the answer has status";
 /// How much of a body a fault shows.
@@ -97,11 +101,15 @@ impl Rendered {
             used += taken.map_err(Fault::Invalid)?;
         }
         let whole = head.body.is_empty();
-        if whole && used < bytes.len() {
-            let more = bytes.len() - used;
+        let after = &bytes[used..];
+        if whole && !after.is_empty() && !is_timeout(after) {
+            let more = after.len();
             return Err(Fault::Invalid(format!("{more} bytes came after the end of the answer")));
         }
-        if whole { self.finish(progress) } else { Ok(Step::More) }
+        match if whole { self.finish(progress)? } else { Step::More } {
+            Step::Done { close } => Ok(Step::Done { close: close || !after.is_empty() }),
+            Step::More => Ok(Step::More),
+        }
     }
 
     /// The server has closed: that ends an answer without a length, and cuts off any other.
@@ -167,7 +175,7 @@ impl Rendered {
     }
 
     fn finish(&self, progress: &mut Progress) -> Result<Step, Fault> {
-        let head = progress.head.take().expect("a whole answer has a head");
+        let head = progress.head.expect("a whole answer has a head");
         if !accepts(&self.accept, head.status) {
             return Err(Fault::Failed(self.wrong_status(head.status, progress)));
         }
@@ -218,7 +226,22 @@ impl Progress {
         self.head.is_none() && self.partial.is_empty() && !self.interim
     }
 
-    fn clear(&mut self) {
+    /// Whether the answer says that the server had waited for a request for too long.
+    pub(super) fn timed_out(&self) -> bool {
+        self.head.is_some_and(|head| head.status == 408)
+    }
+
+    /// Takes bytes that came while there was no request. Returns whether they begin an answer of status 408; `None`
+    /// where they may, but are too few. Those are kept, as the beginning of what comes next.
+    pub(super) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
+        self.partial.extend_from_slice(bytes);
+        if is_timeout(&self.partial) {
+            return (self.partial.len() >= TIMEOUT.len()).then_some(true);
+        }
+        Some(false)
+    }
+
+    pub(super) fn clear(&mut self) {
         self.partial.clear();
         self.interim = false;
         self.head = None;
@@ -226,6 +249,12 @@ impl Progress {
         self.kept.clear();
         self.location = None;
     }
+}
+
+/// Whether `bytes` begin an answer of status 408, as far as they go.
+fn is_timeout(bytes: &[u8]) -> bool {
+    let same = |(index, (byte, of)): (usize, (&u8, &u8))| byte == of || index == MINOR;
+    bytes.iter().zip(TIMEOUT).enumerate().all(same)
 }
 
 /// Whether an answer of this status is right.
@@ -399,6 +428,35 @@ mod tests {
             let Err(Fault::Failed(said)) = fed(None, answer, size) else { panic!("it is a fault") };
             assert!(said.contains("status 301, a redirect to \"/new?a\""), "{said}");
         }
+    }
+
+    #[test]
+    fn an_unasked_408_is_told_from_other_bytes_however_it_is_cut() {
+        for text in ["HTTP/1.0 408 Request Time-out\r\n\r\n", "HTTP/1.1 408\r\n\r\n"] {
+            for size in 1..=text.len() {
+                let mut progress = Progress::new();
+                let found = text.as_bytes().chunks(size).find_map(|part| progress.unasked(part));
+                assert_eq!(found, Some(true), "{text:?} by {size}");
+            }
+        }
+        for text in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 400 ", "x", "408"] {
+            for size in [1, 1000] {
+                let mut progress = Progress::new();
+                let found = text.as_bytes().chunks(size).find_map(|part| progress.unasked(part));
+                assert_eq!(found, Some(false), "{text:?} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_408_behind_an_answer_ends_the_connection_and_other_bytes_are_a_fault() {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let after = |text: &str| {
+            let bytes = format!("{answer}{text}");
+            rendered(None).take(&mut Progress::new(), bytes.as_bytes())
+        };
+        assert_eq!(after("HTTP/1.1 408 Request Timeout\r\n"), Ok(Step::Done { close: true }));
+        assert!(matches!(after("HTTP/1.1 200 OK\r\n"), Err(Fault::Invalid(_))));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Connection {
     /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two,
     /// which loses a request through no fault of either side (RFC 9112, section 9.3.1).
     pub(super) used: bool,
+    /// Whether the request was sent again because a 408 came instead of an answer. A second one is its answer.
+    pub(super) repeated: bool,
     /// The request's number, from 0, and which of the order's requests it is.
     pub(super) number: u64,
     pub(super) request: usize,
@@ -47,6 +49,7 @@ impl Connection {
             open: false,
             busy: false,
             used: false,
+            repeated: false,
             number: 0,
             request: 0,
             written: 0,

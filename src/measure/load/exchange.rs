@@ -85,8 +85,15 @@ impl Driver<'_> {
             self.read_clock();
             let connection = &mut self.connections[index];
             if !connection.busy {
-                let fault = format!("{read} bytes came that no request asked for");
-                return Err(self.placed(index, Fault::Invalid(fault)));
+                match connection.progress.unasked(&self.buffer[..read]) {
+                    // The connection was idle for longer than the server waits, which then closes it.
+                    Some(true) => return self.lost(index, None),
+                    Some(false) => {
+                        let fault = format!("{read} bytes came that no request asked for");
+                        return Err(self.placed(index, Fault::Invalid(fault)));
+                    }
+                    None => continue,
+                }
             }
             let request = &mut self.requests[connection.request];
             match request.take(&mut connection.progress, &self.buffer[..read]) {
@@ -94,9 +101,19 @@ impl Driver<'_> {
                 // A read that did not fill the buffer emptied the socket: what comes later is a new event.
                 Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
                 Ok(Step::More) => {}
-                Err(fault) => return Err(self.placed(index, fault)),
+                Err(fault) => return self.wrong(index, fault),
             }
         }
+    }
+
+    /// An answer is not right. A 408 may not be one: it crossed with the request, which is then sent again, once.
+    fn wrong(&mut self, index: usize, fault: Fault) -> Result<(), Fault> {
+        let connection = &mut self.connections[index];
+        if connection.progress.timed_out() && !connection.repeated {
+            connection.repeated = true;
+            return self.reopen(index);
+        }
+        Err(self.placed(index, fault))
     }
 
     /// A request is answered. `gone` says that the connection takes no other.
@@ -104,6 +121,7 @@ impl Driver<'_> {
         let connection = &mut self.connections[index];
         connection.busy = false;
         connection.used = true;
+        connection.repeated = false;
         self.tally.complete(connection.intended_ns, connection.sent_ns, self.now_ns);
         if gone {
             self.reopen(index)?;
@@ -152,7 +170,7 @@ impl Driver<'_> {
         };
         match found {
             Ok(_) => self.complete(index, true),
-            Err(fault) => Err(self.placed(index, fault)),
+            Err(fault) => self.wrong(index, fault),
         }
     }
 
@@ -161,6 +179,7 @@ impl Driver<'_> {
         self.tally.reconnects += 1;
         let connection = &mut self.connections[index];
         (connection.open, connection.used, connection.written) = (false, false, 0);
+        connection.progress.clear();
         let to = self.order.addresses[connection.address];
         match connect(to, self.poll.registry(), Token(FIRST + index)) {
             Ok(stream) => connection.stream = stream,
