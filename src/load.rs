@@ -8,9 +8,11 @@ mod bench;
 mod knee;
 mod standing;
 mod target;
+mod url;
 
 pub use standing::Standing;
-pub use target::{Target, Url};
+pub use target::Target;
+pub use url::Url;
 
 use std::{path::PathBuf, time::Duration};
 

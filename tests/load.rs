@@ -84,6 +84,8 @@ fn open(rate: f64) -> Drive {
 fn order(address: SocketAddr, drive: Drive, connections: usize, duration_ms: u64) -> Order {
     Order {
         addresses: vec![address],
+        same_server: false,
+        host: None,
         requests: vec![Request { path: "/".into(), expect: Some("ok".into()) }],
         every: None,
         accept: vec![],

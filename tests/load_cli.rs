@@ -265,24 +265,93 @@ fn state_of(url: &str, more: &[&str]) -> (State, String) {
     (cell.state, cell.reason.unwrap_or_default())
 }
 
+/// A server at `address` whose answer to each request is made from its head.
+fn listening(address: &str, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind(address).unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer: &'static _ = Box::leak(Box::new(answer));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                let mut head = String::new();
+                while stream.read_line(&mut head).is_ok_and(|read| read > 0) {
+                    if head.ends_with("\r\n\r\n") {
+                        // Slowly, so that a busy machine still keeps up.
+                        thread::sleep(Duration::from_millis(2));
+                        let _ = stream.get_mut().write_all(answer(&head).as_bytes());
+                        head.clear();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// An answer of status 200 to a request whose line and `Host` field are as expected, of 400 to any other.
+fn insists(line: String, host: String) -> impl Fn(&str) -> String + Send + Sync + 'static {
+    move |head| {
+        let mut lines = head.lines();
+        let right = lines.next() == Some(&*line) && lines.any(|one| one == format!("Host: {host}"));
+        let status = if right { "200 OK" } else { "400 No" };
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{head}", head.len())
+    }
+}
+
+#[test]
+fn the_server_is_asked_as_the_url_was_typed() {
+    for (scheme, host, rest, target) in [
+        ("http", "127.0.0.1", "/a%20b?c=%26", "/a%20b?c=%26"),
+        ("http", "localhost", "", "/"),
+        ("HTTP", "LOCALHOST", "?x=1", "/?x=1"),
+        ("http", "api.localhost", "/page?q#part", "/page?q"),
+    ] {
+        // The port is known only once it is bound, so the server learns what to insist on from the first head.
+        let address = listening("127.0.0.1:0", move |head| {
+            let port = head.split(&format!("{host}:")).nth(1).unwrap_or_default();
+            let port = port.split('\r').next().unwrap_or_default();
+            insists(format!("GET {target} HTTP/1.1"), format!("{host}:{port}"))(head)
+        });
+        let url = format!("{scheme}://{host}:{}{rest}", address.port());
+        assert_eq!(state_of(&url, &[]), (State::Ok, String::new()), "{url}");
+    }
+}
+
+#[test]
+fn a_server_on_one_family_only_is_found_and_where_none_is_it_is_said_what_was_tried() {
+    let fine = |_: &str| "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (state, why) = state_of(&format!("http://localhost:{nobody}/"), &[]);
+    assert_eq!(state, State::Failed);
+    for tried in [
+        "cannot be connected to",
+        &format!("127.0.0.1:{nobody} (the connection was refused)"),
+        "[::1]",
+    ] {
+        assert!(why.contains(tried), "{why}");
+    }
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        if TcpListener::bind(address).is_err() {
+            eprintln!("left out: this machine has no {address}");
+            continue;
+        }
+        let port = listening(address, fine).port();
+        let urls = [
+            format!("http://localhost:{port}/"),
+            format!("http://{}:{port}/", &address[..address.len() - 2]),
+        ];
+        for url in urls {
+            assert_eq!(state_of(&url, &[]), (State::Ok, String::new()), "{url}");
+        }
+    }
+}
+
 #[test]
 fn any_2xx_counts_and_expect_says_which_statuses_do() {
     let says = |text: &'static str| {
-        let answer: fn(TcpStream, &str) = |mut stream, text| {
-            while request(&mut stream) {
-                // Slowly, so that a busy machine still keeps up.
-                thread::sleep(Duration::from_millis(2));
-                let _ = stream.write_all(text.as_bytes());
-            }
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/health", listener.local_addr().unwrap());
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                thread::spawn(move || answer(stream, text));
-            }
-        });
-        url
+        let address = listening("127.0.0.1:0", move |_| text.into());
+        format!("http://{address}/health")
     };
     let empty = says("HTTP/1.1 204 No Content\r\n\r\n");
     let missing = says("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno");
@@ -331,7 +400,7 @@ fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
 
 #[test]
 fn wrong_input_is_one_sentence_and_exit_code_2() {
-    let wrong: [(&[&str], &str); 18] = [
+    let wrong: [(&[&str], &str); 22] = [
         (&["serve-plain"], "say how to load it"),
         (&["serve-plian", "--rate", "5"], "did you mean `serve-plain`"),
         (&["missing.toml", "--rate", "5"], "there is no file"),
@@ -343,6 +412,10 @@ fn wrong_input_is_one_sentence_and_exit_code_2() {
         (&["serve-plain", "--rate", "5", "--duration", "9999h"], "at most 1h"),
         (&["serve-plain", "--rate", "5", "--model", "tokoi"], "did you mean `tokio`"),
         (&["http://192.0.2.1:80/", "--rate", "5"], "loopback"),
+        (&["https://localhost/", "--rate", "5"], "TLS"),
+        (&["http://localhost:99999/", "--rate", "5"], "port"),
+        (&["http://me@localhost/", "--rate", "5"], "does not log in"),
+        (&["http://localhost/a b", "--rate", "5"], "percent-encode"),
         (&["http://127.0.0.1:80/", "--rate", "5", "--workers", "2"], "there already"),
         (&["http://127.0.0.1:80/", "--rate", "5", "--expect", "103"], "from 200 to 599"),
         (&["http://127.0.0.1:80/", "--rate", "5", "--expect", "ok"], "from 200 to 599"),

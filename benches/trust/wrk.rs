@@ -116,6 +116,8 @@ fn turns(
 fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections: usize) -> Seen {
     let order = Order {
         addresses: vec![address],
+        same_server: false,
+        host: None,
         // As wrk asks: one path, and the answer is not looked into beyond its status.
         requests: vec![Request {
             path: "/0".into(),

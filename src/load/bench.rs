@@ -111,7 +111,9 @@ impl Bench<'_> {
         };
         let mut host = served.start(&self.session, START).map_err(lost)?;
         let ask = Ask {
-            addresses: vec![served.address(host.as_ref())],
+            addresses: served.addresses(host.as_ref()),
+            same_server: true,
+            host: served.host(),
             requests: served.asked.requests.clone(),
             every: served.asked.every.clone(),
             // The servers that models are answer with 200.

@@ -1,19 +1,14 @@
 //! What load is put on: a workload that a model serves, or a server that is there already.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    slice,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, slice, time::Duration};
 
-use super::{CONNECTIONS, Order, described};
+use super::{CONNECTIONS, Order, Url, described};
 use crate::{
     job::{Demand, Jobs, Steps, Workload, bounds, is_chosen},
     machine::cores,
     measure::{
         Host, HostError,
-        load::{Drive, Request, check_loopback},
+        load::{Drive, Request},
     },
     models::{Entry, PARK, ROOM},
     perform::Placement,
@@ -31,51 +26,11 @@ pub enum Target {
     Url(Url),
 }
 
-/// `http://127.0.0.1:8080/path`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    address: SocketAddr,
-    path: String,
-}
-
-impl Url {
-    /// Reads `text`, where it is meant to be one; of loopback alone.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence that says what is wrong with it.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Result<Self, String>> {
-        let rest = text.strip_prefix("http://");
-        if rest.is_none() && !text.starts_with("https://") {
-            return None;
-        }
-        let wrong = || {
-            format!("{text} is not of the form http://127.0.0.1:8080/path, without TLS and names")
-        };
-        let read = || {
-            let rest = rest.ok_or_else(wrong)?;
-            let (host, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-            let host = host.replace("localhost", "127.0.0.1");
-            let bare = host.trim_start_matches('[').trim_end_matches(']');
-            let address = host.parse::<SocketAddr>().or_else(|_| {
-                bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 80)).map_err(|_| wrong())
-            })?;
-            check_loopback(&[address])?;
-            if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(wrong());
-            }
-            Ok(Url { address, path: path.to_owned() })
-        };
-        Some(read())
-    }
-}
-
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Target::Workload(workload) => f.write_str(&workload.name),
-            Target::Url(Url { address, path }) => write!(f, "http://{address}{path}"),
+            Target::Url(url) => write!(f, "http://{}{}", url.authority(), url.path),
         }
     }
 }
@@ -218,7 +173,7 @@ impl<'a> Served<'a> {
             Whose::Model(cell) => {
                 format!("{} on {}, {how}", cell.workload.name, cell.entry.about.name)
             }
-            Whose::There(url) => format!("{}, {how}", url.address),
+            Whose::There(url) => format!("{url}, {how}"),
         }
     }
 
@@ -252,20 +207,29 @@ impl<'a> Served<'a> {
         Serving::start(session, cell, patience).map(Some)
     }
 
-    pub(super) fn address(&self, serving: Option<&Serving>) -> SocketAddr {
+    /// Where it listens. A server that is there already is at one of the addresses.
+    pub(super) fn addresses(&self, serving: Option<&Serving>) -> Vec<SocketAddr> {
         match (serving, &self.whose) {
-            (Some(serving), _) => serving.address,
-            (None, Whose::There(url)) => url.address,
+            (Some(serving), _) => vec![serving.address],
+            (None, Whose::There(url)) => url.addresses.clone(),
             (None, Whose::Model(_)) => unreachable!("a model's server was started"),
+        }
+    }
+
+    /// What it is called in the `Host` field, if not by its address.
+    pub(super) fn host(&self) -> Option<String> {
+        match &self.whose {
+            Whose::Model(_) => None,
+            Whose::There(url) => Some(url.authority()),
         }
     }
 
     pub(super) fn blank(&self, state: State) -> Cell {
         match &self.whose {
             Whose::Model(cell) => cell.measured(state, None, String::new()),
-            Whose::There(Url { address, path }) => {
-                let connections = self.connections;
-                Cell::new(path, &address.to_string(), connections, None, Placement::Outside, state)
+            Whose::There(url) => {
+                let (name, connections) = (url.to_string(), self.connections);
+                Cell::new(&url.path, &name, connections, None, Placement::Outside, state)
             }
         }
     }
@@ -348,20 +312,5 @@ mod tests {
         assert_eq!((&*others[0].path, &*two.requests[0].path), ("/0", "/1"));
         let one = asked("name = \"one\"\njob = [{ yield = 1 }]");
         assert!(one.every.is_none() && one.requests.len() == 16 && all(&one.requests, "1 "));
-    }
-
-    #[test]
-    fn a_url_is_of_loopback_and_plain() {
-        let read = |text: &str| Url::parse(text).unwrap();
-        let whole = read("http://127.0.0.1:8080/a/b?c=1").unwrap();
-        assert_eq!((whole.address.port(), &*whole.path), (8080, "/a/b?c=1"));
-        assert_eq!(read("http://localhost:81").unwrap().path, "/");
-        assert_eq!(read("http://[::1]").unwrap().address.port(), 80);
-        assert!(read("http://192.0.2.1:80/").unwrap_err().contains("loopback"));
-        for wrong in ["https://127.0.0.1/", "http://example.com/", "http://", "http://127.0.0.1:x/"]
-        {
-            assert!(read(wrong).unwrap_err().contains("of the form"), "{wrong}");
-        }
-        assert!(Url::parse("serve-plain").is_none());
     }
 }

@@ -29,6 +29,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use answer::STATUS;
+pub use connection::REFUSED;
 pub use loaded::{
     Interval, LATE_NS, LEAST_COMPLETED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_EDGES,
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
@@ -46,8 +47,15 @@ pub const OPENING: Duration = Duration::from_secs(30);
 /// What a generator is asked to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// Where the server listens, on loopback. Connections are dealt to the addresses in turn.
+    /// Where the server listens, on loopback.
     pub addresses: Vec<SocketAddr>,
+    /// Whether the addresses are those of one name: the first that can be connected to is taken for all connections.
+    /// Otherwise connections are dealt to them in turn.
+    #[serde(default)]
+    pub same_server: bool,
+    /// What the `Host` field says; `None` for the address of the connection.
+    #[serde(default)]
+    pub host: Option<String>,
     /// What is asked, in turn, over and over.
     pub requests: Vec<Request>,
     /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`](crate::job::is_chosen) says which by
@@ -140,8 +148,12 @@ impl Order {
         {
             return Err("the load has no request for its `every`".into());
         }
+        let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(host) = self.host.as_ref().filter(|host| host.is_empty() || !graphic(host)) {
+            return Err(format!("{host:?} is not a host that can be asked for"));
+        }
         for Request { path, .. } in self.all_requests() {
-            if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            if !path.starts_with('/') || !graphic(path) {
                 return Err(format!("{path:?} is not a path that can be asked for"));
             }
         }
@@ -167,7 +179,10 @@ impl Order {
     fn render(&self) -> Vec<Rendered> {
         let render = |request: &Request| {
             let path = &request.path;
-            let one = |to: &SocketAddr| format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+            let one = |to: &SocketAddr| {
+                let host = self.host.clone().unwrap_or_else(|| to.to_string());
+                format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+            };
             let bytes = self.addresses.iter().map(|address| one(address).into_bytes()).collect();
             Rendered::new(request, &self.accept, bytes)
         };
@@ -203,6 +218,8 @@ mod tests {
     fn order() -> Order {
         Order {
             addresses: vec!["127.0.0.2:80".parse().unwrap(), "[::1]:80".parse().unwrap()],
+            same_server: false,
+            host: None,
             requests: vec![Request { path: "/a?b".into(), expect: Some("c".into()) }],
             every: None,
             accept: vec![],
@@ -241,6 +258,8 @@ mod tests {
             Order { drive: rate(-1.0), ..order() },
             Order { drive: rate(f64::INFINITY), ..order() },
             Order { accept: vec![200, 103], ..order() },
+            Order { host: Some("a\r\nX: y".into()), ..order() },
+            Order { host: Some(String::new()), ..order() },
             Order { requests: path("no-slash"), ..order() },
             Order { requests: path("/a b"), ..order() },
             Order { requests: path("/\r\nX: y"), ..order() },

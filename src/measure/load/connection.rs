@@ -2,13 +2,25 @@
 
 use std::{
     io::{self, ErrorKind, Write},
-    net::SocketAddr,
+    net::{self, IpAddr, SocketAddr, UdpSocket},
+    time::Duration,
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
 
 use super::answer::Progress;
 use crate::measure::Fault;
+
+/// How a fault reads where nobody listens.
+pub const REFUSED: &str = "the connection was refused";
+/// How it reads where all local ports are taken.
+#[cfg(target_os = "linux")]
+const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for 60 s (TIME_WAIT); have \
+                       the server keep connections open, lower the rate, widen `net.ipv4.ip_local_port_range` or set \
+                       `net.ipv4.tcp_tw_reuse` to 1 (both by sysctl -w)";
+#[cfg(not(target_os = "linux"))]
+const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for a while (TIME_WAIT); \
+                       have the server keep connections open, or lower the rate";
 
 /// A connection.
 pub(super) struct Connection {
@@ -34,11 +46,41 @@ pub(super) struct Connection {
     pub(super) progress: Progress,
 }
 
+/// Connects to the first of the addresses of `name` that takes it, and waits for each for `patience` at most.
+///
+/// # Errors
+///
+/// Returns a fault that says what was tried.
+pub(super) fn reach(
+    name: &str,
+    addresses: &[SocketAddr],
+    patience: Duration,
+) -> Result<(SocketAddr, TcpStream), Fault> {
+    let mut tried = Vec::new();
+    for to in addresses {
+        let stream = net::TcpStream::connect_timeout(to, patience);
+        match stream.and_then(|stream| stream.set_nonblocking(true).map(|()| stream)) {
+            Ok(stream) => return Ok((*to, TcpStream::from_std(stream))),
+            Err(error) => tried.push(format!("{to} ({})", why(&error, *to))),
+        }
+    }
+    Err(Fault::Failed(format!("{name} cannot be connected to: tried {}", tried.join(" and "))))
+}
+
 /// Begins to connect. Events are edges, and those for writing come only after a write that found no room.
 pub(super) fn connect(to: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(to)?;
-    registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+    register(&mut stream, registry, token)?;
     Ok(stream)
+}
+
+/// Has events of a connection come as `token`.
+pub(super) fn register(
+    stream: &mut TcpStream,
+    registry: &Registry,
+    token: Token,
+) -> io::Result<()> {
+    registry.register(stream, token, Interest::READABLE | Interest::WRITABLE)
 }
 
 impl Connection {
@@ -87,14 +129,45 @@ impl Connection {
     }
 }
 
-/// Why it cannot be connected.
-pub(super) fn refused(error: &io::Error) -> Fault {
+/// Why it cannot be connected to `to`.
+pub(super) fn refused(error: &io::Error, to: SocketAddr) -> Fault {
+    Fault::Failed(why(error, to))
+}
+
+fn why(error: &io::Error, to: SocketAddr) -> String {
     use rustix::io::Errno;
-    let why = match Errno::from_io_error(error) {
-        Some(Errno::CONNREFUSED) => "the connection was refused".into(),
+    match Errno::from_io_error(error) {
+        Some(Errno::CONNREFUSED) => REFUSED.into(),
         Some(Errno::MFILE | Errno::NFILE) => "out of descriptors, see `ulimit -n`".into(),
-        Some(Errno::ADDRNOTAVAIL) => "no local port is free".into(),
+        Some(Errno::ADDRNOTAVAIL) if is_missing(to.ip()) => {
+            format!("this machine does not have the address {}", to.ip())
+        }
+        Some(Errno::ADDRNOTAVAIL) => NO_PORT.into(),
         _ => format!("cannot connect: {error}"),
-    };
-    Fault::Failed(why)
+    }
+}
+
+/// Whether no interface has this address, so that nothing can be bound to it.
+fn is_missing(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_ports_is_told_from_an_address_that_is_not_there() {
+        let error = io::Error::from(rustix::io::Errno::ADDRNOTAVAIL);
+        let said = |to: &str| refused(&error, to.parse().unwrap()).to_string();
+        let full = said("127.0.0.1:80");
+        assert!(full.contains("no local port is free") && full.contains("TIME_WAIT"), "{full}");
+        if cfg!(target_os = "linux") {
+            for name in ["net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse"] {
+                assert!(full.contains(name), "{full}");
+            }
+        }
+        let missing = said("192.0.2.1:80");
+        assert!(missing.contains("does not have the address 192.0.2.1"), "{missing}");
+    }
 }

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use mio::{Events, Interest, Poll, Token, net::TcpStream, unix::SourceFd};
 
 use super::{
     Drive, OPENING, Order,
     answer::Rendered,
-    connection::{Connection, connect, refused},
+    connection::{Connection, connect, reach, refused, register},
     exchange::placed,
     loaded::Loaded,
     pace::Pace,
@@ -39,9 +39,20 @@ const CHUNK: usize = 64 << 10;
 
 /// Carries out a checked order.
 pub(super) fn run(order: &Order) -> Result<Loaded, Fault> {
+    if !order.same_server || order.addresses.len() == 1 {
+        return carry_out(order, None);
+    }
+    let name = order.host.as_deref().unwrap_or("the server");
+    let patience = Duration::from_nanos(order.patience_ns).min(OPENING);
+    let (address, first) = reach(name, &order.addresses, patience)?;
+    carry_out(&Order { addresses: vec![address], ..order.clone() }, Some(first))
+}
+
+/// `first` is the first connection, where that is open already.
+fn carry_out(order: &Order, first: Option<TcpStream>) -> Result<Loaded, Fault> {
     let mut events = Events::with_capacity(1024);
     let mut driver = Driver::new(order).map_err(|error| system(&error))?;
-    driver.open(&mut events)?;
+    driver.open(&mut events, first)?;
     driver.drive(&mut events)
 }
 
@@ -101,7 +112,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Opens all connections, some at a time.
-    fn open(&mut self, events: &mut Events) -> Result<(), Fault> {
+    fn open(&mut self, events: &mut Events, mut first: Option<TcpStream>) -> Result<(), Fault> {
         self.start_clock();
         while self.idle.len() < self.order.connections {
             let opened = self.connections.len();
@@ -110,9 +121,13 @@ impl<'a> Driver<'a> {
                 for index in opened..self.order.connections.min(opened + AT_ONCE) {
                     let address = index % self.order.addresses.len();
                     let to = self.order.addresses[address];
-                    let stream = connect(to, self.poll.registry(), Token(FIRST + index));
+                    let (registry, token) = (self.poll.registry(), Token(FIRST + index));
+                    let stream = match first.take() {
+                        Some(mut open) => register(&mut open, registry, token).map(|()| open),
+                        None => connect(to, registry, token),
+                    };
                     let place =
-                        |error| placed(&format!("connection {index} to {to}"), refused(&error));
+                        |error| placed(&format!("connection {index} to {to}"), refused(&error, to));
                     self.connections.push(Connection::new(stream.map_err(place)?, address));
                 }
             }

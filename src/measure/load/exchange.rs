@@ -44,7 +44,10 @@ impl Driver<'_> {
             return match connection.connected() {
                 Ok(false) => Ok(()),
                 Ok(true) => self.opened(index),
-                Err(error) => Err(self.placed(index, refused(&error))),
+                Err(error) => {
+                    let to = self.order.addresses[connection.address];
+                    Err(self.placed(index, refused(&error, to)))
+                }
             };
         }
         let request = &self.requests[connection.request].bytes[connection.address];
@@ -183,7 +186,7 @@ impl Driver<'_> {
         let to = self.order.addresses[connection.address];
         match connect(to, self.poll.registry(), Token(FIRST + index)) {
             Ok(stream) => connection.stream = stream,
-            Err(error) => return Err(self.placed(index, refused(&error))),
+            Err(error) => return Err(self.placed(index, refused(&error, to))),
         }
         Ok(())
     }

@@ -1,0 +1,211 @@
+//! The URL of a server that is there already: as it was typed, and the loopback addresses that it stands for.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+};
+
+use http::Uri;
+
+use crate::measure::load::check_loopback;
+
+/// The port of `http://` without one.
+const PORT: u16 = 80;
+
+/// `http://localhost:8080/path?query`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// As it was typed; an IPv6 address in brackets.
+    host: String,
+    port: u16,
+    /// Where the host may be, in the system's order.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// The path and the query, as they were typed. Never empty.
+    pub(super) path: String,
+}
+
+impl Url {
+    /// Reads `text` if it has a scheme. `localhost` is resolved; only loopback addresses are accepted.
+    ///
+    /// Follows RFC 3986 and RFC 9112, section 3.2: the fragment is dropped, an empty path is `/`, and the scheme may be
+    /// in capitals. Percent-encoding and dots stay as they were typed.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that says what is wrong with it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Result<Self, String>> {
+        let (scheme, _) = text.split_once("://")?;
+        Some(read(text, scheme))
+    }
+
+    /// What the `Host` field says: the host as it was typed, with the port unless that is the default.
+    pub(super) fn authority(&self) -> String {
+        if self.port == PORT { self.host.clone() } else { self.to_string() }
+    }
+}
+
+/// The host and the port, always with the port.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+fn read(text: &str, scheme: &str) -> Result<Url, String> {
+    if scheme.eq_ignore_ascii_case("https") {
+        return Err(format!("{text} needs TLS, which load does not speak: give a URL of http://"));
+    }
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(format!("{text} has the scheme {scheme:?}: load speaks http:// alone"));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{text:?} has a character that no URL can have: percent-encode it, a space as %20"
+        ));
+    }
+    let wrong =
+        |why: &str| format!("{text} is not a URL such as http://localhost:8080/path: {why}");
+    let uri: Uri =
+        text.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
+    let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err("the URL has a user before its host, and load does not log in: leave out what is before the @".into());
+    }
+    let host = authority.host();
+    let port = match authority.as_str()[host.len()..].strip_prefix(':') {
+        None | Some("") => PORT,
+        Some(port) => {
+            number(port).ok_or_else(|| wrong("its port is not a number from 1 to 65535"))?
+        }
+    };
+    let addresses = addresses(host, port)?;
+    check_loopback(&addresses)?;
+    let path = uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string);
+    Ok(Url { host: host.to_owned(), port, addresses, path })
+}
+
+fn number(port: &str) -> Option<u16> {
+    // `parse` alone would take a sign.
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    port.parse().ok().filter(|port| digits && *port > 0)
+}
+
+/// Where a host is. Of names only `localhost` and those below it are resolved, so that nothing asks the network.
+fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    if let Some(inner) = host.strip_prefix('[') {
+        let ip = inner.strip_suffix(']').and_then(|ip| ip.parse::<Ipv6Addr>().ok());
+        let ip =
+            ip.ok_or_else(|| format!("{host} is not an IPv6 address: give one such as [::1]"))?;
+        return Ok(vec![SocketAddr::new(ip.into(), port)]);
+    }
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    if name != "localhost" && !name.ends_with(".localhost") {
+        return Err(format!(
+            "{host:?} is not a loopback address: load is sent to no other; give localhost, 127.0.0.1 or [::1]"
+        ));
+    }
+    // RFC 6761, section 6.3: names below localhost are where it is, and it is on both families. A system that knows only
+    // one, or none, is no reason to miss a server.
+    let mut found: Vec<SocketAddr> =
+        ("localhost", port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+        if !found.iter().any(|address| address.is_ipv4() == ip.is_ipv4()) {
+            found.push(SocketAddr::new(ip, port));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Url, String> {
+        Url::parse(text).unwrap_or_else(|| panic!("{text} is no URL"))
+    }
+
+    #[test]
+    fn the_target_is_as_in_rfc_3986_and_9112() {
+        for (text, authority, path) in [
+            ("http://127.0.0.1:8080/a/b?c=1", "127.0.0.1:8080", "/a/b?c=1"),
+            ("http://127.0.0.1", "127.0.0.1", "/"),
+            ("http://127.0.0.1:", "127.0.0.1", "/"),
+            ("http://127.0.0.1:80/", "127.0.0.1", "/"),
+            ("HTTP://127.0.0.1:81/X", "127.0.0.1:81", "/X"),
+            ("hTTp://127.0.0.1:81/X", "127.0.0.1:81", "/X"),
+            ("http://127.0.0.1:1?x=1", "127.0.0.1:1", "/?x=1"),
+            ("http://127.0.0.1?x=1", "127.0.0.1", "/?x=1"),
+            ("http://127.0.0.1:1?", "127.0.0.1:1", "/?"),
+            ("http://127.0.0.1:1/a#frag?no", "127.0.0.1:1", "/a"),
+            ("http://127.0.0.1:1/a?b#frag", "127.0.0.1:1", "/a?b"),
+            ("http://127.0.0.1:1#frag", "127.0.0.1:1", "/"),
+            ("http://127.0.0.1:1?x#frag", "127.0.0.1:1", "/?x"),
+            ("http://127.0.0.1:1/a%2Fb%20c/../d?e=%26", "127.0.0.1:1", "/a%2Fb%20c/../d?e=%26"),
+            ("http://127.0.0.1:1//a@b:c?d=http://e/", "127.0.0.1:1", "//a@b:c?d=http://e/"),
+            ("http://[::1]:8080/", "[::1]:8080", "/"),
+            ("http://[::1]", "[::1]", "/"),
+        ] {
+            let url = parsed(text).unwrap();
+            assert_eq!((&*url.authority(), &*url.path), (authority, path), "{text}");
+            assert!(url.to_string().ends_with(&format!(":{}", url.port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_on_both_families_in_the_order_of_the_system_and_stays_as_typed() {
+        for (text, host) in [
+            ("http://localhost:81", "localhost:81"),
+            ("http://LocalHost:80", "LocalHost"),
+            ("http://api.localhost:81", "api.localhost:81"),
+            ("http://localhost.:81", "localhost.:81"),
+        ] {
+            let url = parsed(text).unwrap();
+            assert_eq!(url.authority(), host);
+            let system = ("localhost", url.port).to_socket_addrs().unwrap();
+            assert!(system.zip(&url.addresses).all(|(one, other)| one == *other), "{url:?}");
+            for v4 in [true, false] {
+                assert!(url.addresses.iter().any(|address| address.is_ipv4() == v4), "{url:?}");
+            }
+        }
+        assert_eq!(parsed("http://[::1]:9").unwrap().addresses, ["[::1]:9".parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_is_said() {
+        for (text, why) in [
+            ("https://127.0.0.1/", "TLS"),
+            ("ftp://127.0.0.1/", "scheme \"ftp\""),
+            ("http://example.com/", "not a loopback address"),
+            ("http://notlocalhost/", "not a loopback address"),
+            ("http://192.0.2.1:80/", "not a loopback address"),
+            ("http://[2001:db8::1]:80/", "not a loopback address"),
+            ("http://", "not a URL"),
+            ("http:///path", "not a URL"),
+            ("http://?x", "not a URL"),
+            ("http://:80/", "not a"),
+            ("http://me:secret@127.0.0.1/", "does not log in"),
+            ("http://127.0.0.1:x/", "not a URL"),
+            ("http://127.0.0.1:0/", "port"),
+            ("http://127.0.0.1:65536/", "port"),
+            ("http://127.0.0.1:+80/", "port"),
+            ("http://127.0.0.1:80:80/", "not a URL"),
+            ("http://[::1/", "not a"),
+            ("http://[::1%25lo]/", "not a"),
+            ("http://[127.0.0.1]/", "not an IPv6 address"),
+            ("http://127.0.0.1/a b", "percent-encode"),
+            ("http://127.0.0.1/a\r\nX: y", "percent-encode"),
+            ("http://127.0.0.1/ä", "percent-encode"),
+        ] {
+            let said = parsed(text).unwrap_err();
+            assert!(said.contains(why), "{text:?}: {said}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+        for text in ["serve-plain", "a.toml", "localhost:80"] {
+            assert!(Url::parse(text).is_none(), "{text}");
+        }
+    }
+}
