@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{LITTLE, MOST_RATE, Served, bench::Bench};
 use crate::{
     measure::{
-        load::{Drive, SATURATED, UNSTEADY},
+        load::{Drive, REFUSED, SATURATED, STATUS, UNSTEADY},
         nanoseconds,
     },
     record::{Cell, Knee, KneeStep, State},
@@ -23,14 +23,16 @@ impl Bench<'_> {
             unreachable!("a knee is a rate's, and a closed loop has none")
         };
         let (mut best, mut broken): (Option<Cell>, Option<(f64, String)>) = (None, None);
-        let mut steps = Vec::new();
+        let (mut steps, mut failed) = (Vec::new(), None);
         let limit_ns = nanoseconds(limit);
         for _ in 0..MOST_STEPS {
             let cell = self.step(served, Drive::Open { rate: next, arrivals })?;
-            // A server that answers wrongly, at whatever rate, has no figure; one that fails ends the climb.
-            let at_the_end = saturated(&cell) || cell.state == State::Failed;
+            // A server that answers wrongly, at whatever rate, has no figure; one that is gone ends the climb.
+            let at_the_end = saturated(&cell) || is_gone(&cell);
             let wrong = cell.state == State::Refused || !may_be_the_rate(&cell);
-            if wrong || at_the_end && best.is_none() {
+            // One that fails has not kept the rate. Where none has been kept, only one that sheds load may keep a lower.
+            let fails_at_once = cell.state == State::Failed && !sheds(&cell);
+            if wrong || (at_the_end || fails_at_once) && best.is_none() {
                 return Some(cell);
             }
             let gave_way = gave_way(&cell, limit_ns);
@@ -41,7 +43,10 @@ impl Bench<'_> {
             });
             match gave_way {
                 None => best = Some(cell),
-                Some(why) => broken = Some((next, why)),
+                Some(why) => {
+                    broken = Some((next, why));
+                    failed = (cell.state == State::Failed).then_some(cell);
+                }
             }
             if at_the_end {
                 break;
@@ -60,6 +65,9 @@ impl Bench<'_> {
         }
         let gave_way = broken.map(|(_, why)| why);
         let Some(mut best) = best else {
+            if failed.is_some() {
+                return failed;
+            }
             let why = format!(
                 "no rate down to {next:.1} per second keeps the 99th percentile within the limit: {}",
                 gave_way.unwrap_or_default()
@@ -84,6 +92,19 @@ impl Bench<'_> {
         }
         Some(cell)
     }
+}
+
+/// Whether nobody listens any more.
+fn is_gone(cell: &Cell) -> bool {
+    cell.state == State::Failed && cell.reason.as_ref().is_some_and(|why| why.contains(REFUSED))
+}
+
+/// Whether the server said that it has too much to do, or failed at it: by status 429, or one of 500 and more.
+fn sheds(cell: &Cell) -> bool {
+    let why = cell.reason.as_deref().unwrap_or_default();
+    let status =
+        why.split_once(STATUS).and_then(|(_, rest)| rest.trim_start().get(..3)?.parse().ok());
+    status.is_some_and(|status: u16| status == 429 || status >= 500)
 }
 
 /// Whether the generator gave way, and not the server.
