@@ -415,6 +415,52 @@ fn every_fault_of_a_server_ends_the_load_with_a_sentence() {
 }
 
 #[test]
+fn a_server_of_one_connection_at_a_time_is_told_from_one_that_does_not_answer() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 1000];
+            while stream.read(&mut head).is_ok_and(|read| read > 0) {
+                thread::sleep(Duration::from_millis(1));
+                stream.write_all(FINE.as_bytes()).unwrap();
+            }
+        }
+    });
+    let said = fault(&order(address, Drive::Closed, 3, 200)).to_string();
+    assert!(said.contains("2 requests got no answer within 300ms, this one first"), "{said}");
+    assert!(said.contains("of 3 connections only connection 0 was served"), "{said}");
+    let silent = fault(&order(server(|_, _| true), Drive::Closed, 1, 100)).to_string();
+    assert!(silent.contains("1 request got no answer within 300ms, this one"), "{silent}");
+    assert!(!silent.contains("was served"), "{silent}");
+}
+
+#[test]
+fn a_window_without_an_arrival_is_said_to_be_one() {
+    let _alone = alone();
+    let said = fault(&order(delayed(1), open(1.0), 1, 500)).to_string();
+    assert!(said.contains("no arrival fell into the window: 1 per second in 500ms"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn opening_ends_soon_where_the_server_accepts_no_more() {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+    let _alone = alone();
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    listen(&listener, 1).unwrap();
+    let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+    let began = Instant::now();
+    // Were it the 30 s of all opening, this program's own patience of 5 s would end it without a word of the server's.
+    let said = fault(&order(address, Drive::Closed, 50, 3000)).to_string();
+    assert!(said.contains("of 50 connections could be opened"), "{said}");
+    assert!(said.contains("accepts no more"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn the_child_itself_refuses_addresses_that_are_not_loopback() {
     let _alone = alone();
     let fault = fault(&order("192.0.2.1:80".parse().unwrap(), open(1.0), 1, 100));

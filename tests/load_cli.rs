@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use paceline::record::{Cell, Loop, State};
+use paceline::{
+    measure::load::LEAST_LATE_STARTS,
+    record::{Cell, Loop, State},
+};
 use rustix::process::{Signal, kill_process};
 
 /// One load at a time: beside another a generator is late.
@@ -107,7 +110,9 @@ fn an_open_loop_keeps_its_rate_and_counts_from_the_intended_start() {
         assert_eq!((load.looped, load.rate, load.offered), (Loop::Open, Some(100.0), 100));
         assert_eq!((load.completed, latency.count), (100, 100));
         assert!(latency.ns_p50 > 5_000_000 && latency.ns_p50 < 50_000_000, "{latency:?}");
-        assert!(load.schedule_error.unwrap().ns_p99 <= 1_000_000);
+        // One start of a hundred is the 99th percentile: so few are not judged.
+        let p99 = load.schedule_error.unwrap().ns_p99;
+        assert!(p99 <= 1_000_000 || load.late_starts < LEAST_LATE_STARTS, "{p99}");
         assert!(cell.cpu_ns_per_job.unwrap() > 0.0);
     }
 }
@@ -149,6 +154,48 @@ fn a_planted_stall_of_200_ms_is_in_the_percentiles_at_its_size() {
     assert!((30..80).contains(&quarter), "{quarter} of 1000 over 150 ms, not a twentieth");
 }
 
+/// The child of a process whose command line has this word, once there is one.
+#[cfg(target_os = "linux")]
+fn child_of(id: u32, word: &str) -> rustix::process::Pid {
+    loop {
+        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let is_it = |id: &&str| {
+            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            line.contains(word)
+        };
+        if let Some(found) = list.split_whitespace().find(is_it) {
+            return rustix::process::Pid::from_raw(found.parse().unwrap()).unwrap();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"])
+        .args(["--rounds", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"])
+        .current_dir(folder.path())
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The generator is started once the server listens.
+    child_of(parent.id(), "__load");
+    let host = child_of(parent.id(), "__host");
+    thread::sleep(Duration::from_millis(500));
+    kill_process(host, Signal::STOP).unwrap();
+    let output = parent.wait_with_output().unwrap();
+    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout).unwrap();
+    let why = cells[0].reason.as_ref().unwrap();
+    // Not the 40 s that a process may take to start, in which the server was asked what it had used.
+    assert!(why.contains("got no answer within 1s"), "{why}");
+    assert_eq!((cells[0].state, output.status.code()), (State::Failed, Some(3)));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
@@ -164,18 +211,7 @@ fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let generator = loop {
-        let id = parent.id();
-        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let is_it = |id: &&str| {
-            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            line.contains("__load")
-        };
-        if let Some(found) = list.split_whitespace().find(is_it) {
-            break rustix::process::Pid::from_raw(found.parse().unwrap()).unwrap();
-        }
-        thread::sleep(Duration::from_millis(1));
-    };
+    let generator = child_of(parent.id(), "__load");
     thread::sleep(Duration::from_millis(500));
     kill_process(generator, Signal::STOP).unwrap();
     thread::sleep(Duration::from_millis(300));
@@ -219,6 +255,46 @@ fn the_knee_is_between_a_rate_that_holds_and_one_that_gives_way() {
     assert!(load.rate.unwrap() >= 5.0 && load.rate.unwrap() < 200.0, "{load:?}");
     assert!(knee.gave_way.is_some() && knee.steps.len() >= 3);
     assert!(cells[0].latency_ns_p99.unwrap().value <= 60e6);
+}
+
+#[test]
+fn the_knee_of_a_server_that_sheds_load_is_found_above_the_first_rate_that_holds() {
+    const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+    // 160 per second and a few at once, so that a busy machine does not look like a higher rate.
+    let bucket = || Mutex::new((40.0, std::time::Instant::now()));
+    let sheds = |bucket: Mutex<(f64, std::time::Instant)>| {
+        move |_: &str| {
+            let mut bucket = bucket.lock().unwrap();
+            let (left, at) = *bucket;
+            let now = std::time::Instant::now();
+            let left = f64::min(40.0, left + (now - at).as_secs_f64() * 160.0);
+            let serves = left >= 1.0;
+            *bucket = (if serves { left - 1.0 } else { left }, now);
+            (if serves { FINE } else { BUSY }).to_owned()
+        }
+    };
+    let knee = ["--p99-limit", "1s", "--arrivals", "uniform", "--duration", "2s"];
+    let url = format!("http://{}/", listening("127.0.0.1:0", sheds(bucket())));
+    let Some((found, code)) = calm(&[&[&*url][..], &knee, &["--rate", "50"]].concat()) else {
+        return;
+    };
+    let load = found[0].load.as_ref().unwrap();
+    let knee_found = load.knee.as_ref().unwrap_or_else(|| panic!("{found:?}"));
+    assert_eq!(code, 0);
+    assert!(knee_found.gave_way.as_ref().unwrap().contains("503"), "{knee_found:?}");
+    // The climb is 50, 100, 200: 100 would be the answer, had the search ended with the first failure.
+    assert!(load.rate.unwrap() > 100.0 && load.rate.unwrap() < 200.0, "{knee_found:?}");
+
+    // One that sheds at every rate, and one that fails for another reason, fail with what they said.
+    let always = format!("http://{}/", listening("127.0.0.1:0", |_| BUSY.into()));
+    let missing = "HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n";
+    let missing = format!("http://{}/", listening("127.0.0.1:0", |_| missing.into()));
+    for (url, why) in [(&always, "status 503"), (&missing, "status 404")] {
+        let (found, code) = cells(&[&[&**url][..], &knee, &["--rate", "4"]].concat());
+        assert_eq!((found[0].state, code), (State::Failed, 3), "{found:?}");
+        assert!(found[0].reason.as_ref().unwrap().contains(why), "{found:?}");
+    }
 }
 
 #[test]

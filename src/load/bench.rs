@@ -125,16 +125,23 @@ impl Bench<'_> {
             patience_ns: nanoseconds(order.patience),
             seed: order.seed.wrapping_add(u64::from(round)),
         };
-        let used = |host: &mut Option<Serving>| match host {
-            Some(serving) => serving.host.usage(START),
+        let used = |host: &mut Option<Serving>, patience| match host {
+            Some(serving) => serving.host.usage(patience),
             None => Ok(Usage::default()),
         };
-        let before = used(&mut host).map_err(lost)?;
+        let before = used(&mut host, START).map_err(lost)?;
         let mark = self.session.mark(served.connects()).map_err(lost)?;
-        let loaded = self.program.load(&ask, START);
-        // A server that died says more than the generator, which only lost its connections.
-        let after = used(&mut host).map_err(lost)?;
-        let loaded = loaded.map_err(lost)?;
+        let (loaded, after) = match self.program.load(&ask, START) {
+            Ok(loaded) => (loaded, used(&mut host, START).map_err(lost)?),
+            // A server that died says more than the generator, which only lost its connections. One that is silent says
+            // less.
+            Err(error) => {
+                return Err(match used(&mut host, order.patience) {
+                    Ok(_) | Err(HostError::Silent(_)) => lost(error),
+                    Err(died) => lost(died),
+                });
+            }
+        };
         let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
         self.progress.done();
         let early = too_soon(&loaded.service_time, served.floor())

@@ -34,6 +34,8 @@ pub(super) struct Connection {
     /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two,
     /// which loses a request through no fault of either side (RFC 9112, section 9.3.1).
     pub(super) used: bool,
+    /// Whether any request was ever answered on it.
+    pub(super) served: bool,
     /// Whether the request was sent again because a 408 came instead of an answer. A second one is its answer.
     pub(super) repeated: bool,
     /// The request's number, from 0, and which of the order's requests it is.
@@ -91,6 +93,7 @@ impl Connection {
             open: false,
             busy: false,
             used: false,
+            served: false,
             repeated: false,
             number: 0,
             request: 0,

@@ -34,6 +34,9 @@ const MOST_QUEUED: usize = 1 << 20;
 /// drops connections, and each comes again after a second only.
 const AT_ONCE: usize = 32;
 const PAUSE: Duration = Duration::from_millis(1);
+/// The least time without a new connection after which opening fails, whatever the patience: a connection that a full
+/// queue dropped is tried again after 1 s and after 3 s.
+const LEAST_PROGRESS: Duration = Duration::from_secs(4);
 /// How much is read at a time. More than most answers: one that does not fill it needs no second read.
 const CHUNK: usize = 64 << 10;
 
@@ -114,6 +117,8 @@ impl<'a> Driver<'a> {
     /// Opens all connections, some at a time.
     fn open(&mut self, events: &mut Events, mut first: Option<TcpStream>) -> Result<(), Fault> {
         self.start_clock();
+        let patience = Duration::from_nanos(self.order.patience_ns).clamp(LEAST_PROGRESS, OPENING);
+        let (mut open, mut progress_ns) = (0, 0);
         while self.idle.len() < self.order.connections {
             let opened = self.connections.len();
             if self.idle.len() == opened {
@@ -131,12 +136,17 @@ impl<'a> Driver<'a> {
                     self.connections.push(Connection::new(stream.map_err(place)?, address));
                 }
             }
-            self.wait(events, nanoseconds(OPENING))?;
-            if self.now_ns >= nanoseconds(OPENING) {
-                let (open, all) = (self.idle.len(), self.order.connections);
-                let within = humantime::format_duration(OPENING);
+            let until = nanoseconds(OPENING).min(progress_ns + nanoseconds(patience));
+            self.wait(events, until)?;
+            if self.idle.len() > open {
+                (open, progress_ns) = (self.idle.len(), self.now_ns);
+            } else if self.now_ns >= until {
+                let all = self.order.connections;
+                let after =
+                    humantime::format_duration(Duration::from_millis(self.now_ns / 1_000_000));
                 return Err(Fault::Failed(format!(
-                    "{open} of {all} connections could be opened within {within}"
+                    "{open} of {all} connections could be opened, and after {after} the server accepts no more: its \
+                     queue is full, or it has stopped; try fewer --connections"
                 )));
             }
         }
@@ -169,7 +179,11 @@ impl<'a> Driver<'a> {
             let border = if self.now_ns < self.end_ns { self.end_ns } else { patient_until };
             self.wait(events, self.next_ns.min(border))?;
         }
-        self.tally.loaded(self.connections.len() as u64, self.schedule.is_some())
+        let rate = match self.order.drive {
+            Drive::Open { rate, .. } => Some(rate),
+            Drive::Closed => None,
+        };
+        self.tally.loaded(self.connections.len() as u64, rate)
     }
 
     fn start_clock(&mut self) {

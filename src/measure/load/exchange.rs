@@ -124,6 +124,7 @@ impl Driver<'_> {
         let connection = &mut self.connections[index];
         connection.busy = false;
         connection.used = true;
+        connection.served = true;
         connection.repeated = false;
         self.tally.complete(connection.intended_ns, connection.sent_ns, self.now_ns);
         if gone {
@@ -200,10 +201,34 @@ impl Driver<'_> {
         match self.connections.iter().position(|one| silent(&one)) {
             None => Ok(()),
             Some(first) => {
-                let fault =
-                    format!("{count} requests got no answer within {within}, this one first");
-                Err(self.placed(first, Fault::Failed(fault)))
+                let (requests, which) = if count == 1 {
+                    ("request", "this one")
+                } else {
+                    ("requests", "this one first")
+                };
+                let fault = format!("{count} {requests} got no answer within {within}, {which}");
+                Err(self.placed(first, Fault::Failed(fault + &self.unserved())))
             }
+        }
+    }
+
+    /// A hint, where some connections were served and others never.
+    fn unserved(&self) -> String {
+        let (mut served, all) = (
+            self.connections.iter().enumerate().filter(|(_, one)| one.served),
+            self.connections.len(),
+        );
+        match (served.next(), served.count() + 1) {
+            (None, _) => String::new(),
+            (Some(_), number) if number == all => String::new(),
+            (Some((index, _)), 1) => format!(
+                "; of {all} connections only connection {index} was served: the server may serve one at a time, try \
+                 --connections 1"
+            ),
+            (Some(_), number) => format!(
+                "; of {all} connections only {number} were served: the server may serve no more at a time, try \
+                 --connections {number}"
+            ),
         }
     }
 

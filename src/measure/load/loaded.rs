@@ -7,6 +7,8 @@ use crate::measure::{Distribution, Fault};
 
 /// A load whose schedule error is above this at the 99th percentile is the generator's own, not the server's.
 pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
+/// The least late starts at which the schedule error is judged: of 100 starts, one is the 99th percentile, and chance.
+pub const LEAST_LATE_STARTS: u64 = 5;
 /// A generator that is on a CPU for more of the window than this may itself be what is measured.
 pub const MOST_CPU_SHARE: f64 = 0.95;
 /// How the reason begins where the generator, and not the server, gave way.
@@ -17,6 +19,9 @@ pub const UNSTEADY: &str = "not steady";
 pub const LATE_NS: u64 = 1_000_000;
 /// The least completions for each arrival of the window at which the rate counts as reached.
 pub const LEAST_REACHED: f64 = 0.95;
+/// The least arrivals of the window that must have no completion in it for the rate to count as missed: a request or two
+/// are under way at the end of any window.
+pub const LEAST_MISSED: f64 = 5.0;
 /// By how much the requests in flight may grow over the window, as a share of those offered, over and above the number
 /// of connections. More is a queue that grows: latencies would go on growing in a longer window.
 pub const MOST_GROWTH: f64 = 0.01;
@@ -95,10 +100,14 @@ impl Loaded {
     pub fn saturated(&self) -> Option<String> {
         if let Some(error) = &self.schedule_error
             && error.ns_p99 > MOST_SCHEDULE_ERROR_NS
+            && self.late_starts >= LEAST_LATE_STARTS
         {
-            let (seen, most) = (error.ns_p99 as f64 / 1e6, MOST_SCHEDULE_ERROR_NS as f64 / 1e6);
+            let (late, starts) = (self.late_starts, self.offered);
+            let seen = error.ns_p99 as f64 / 1e6;
+            let most = MOST_SCHEDULE_ERROR_NS as f64 / 1e6;
             return Some(format!(
-                "{SATURATED}: 1 % of starts were over {seen:.2} ms late, the limit is {most} ms"
+                "{SATURATED}: {late} of {starts} starts were over {most} ms late, the limit is 1 %; the 99th \
+                 percentile is {seen:.2} ms"
             ));
         }
         let seen = self.generator_cpu_share;
@@ -118,7 +127,7 @@ impl Loaded {
     }
 
     /// Why the server did not keep pace with an open loop of `rate` requests per second, if it did not: completions
-    /// were under 95 % of the arrivals, or the requests in flight grew by more than the connections and 1 % of the
+    /// were under 95 % of the arrivals and at least 5 fewer, or the requests in flight grew by more than the connections and 1 % of the
     /// arrivals. `None` in the closed loop, which has no rate.
     #[must_use]
     pub fn unsteady(&self, rate: f64) -> Option<String> {
@@ -126,7 +135,8 @@ impl Loaded {
         let offered = self.offered as f64;
         let achieved = self.requests_per_second;
         let seconds = self.elapsed_ns as f64 / 1e9;
-        let not_reached = achieved * seconds < LEAST_REACHED * offered;
+        let answered = achieved * seconds;
+        let not_reached = answered < LEAST_REACHED * offered && offered - answered >= LEAST_MISSED;
         let growth = self.in_flight_at_end.saturating_sub(self.in_flight_at_start);
         let grown = growth as f64 > self.connections as f64 + MOST_GROWTH * offered;
         (not_reached || grown).then(|| {

@@ -100,11 +100,24 @@ impl Tally {
     ///
     /// # Errors
     ///
-    /// Returns a fault where no request of the window was answered.
-    pub(super) fn loaded(mut self, connections: u64, open: bool) -> Result<Loaded, Fault> {
+    /// Returns a fault where no request of the window was answered. `rate` is that of the open loop.
+    pub(super) fn loaded(mut self, connections: u64, rate: Option<f64>) -> Result<Loaded, Fault> {
         self.flight.advance(self.end_ns.max(self.flight.at()));
-        let none = || Fault::Failed("no request of the window was answered".into());
         let elapsed_ns = self.end_ns - self.start_ns;
+        let (offered, window) = (self.offered, Duration::from_nanos(elapsed_ns));
+        let none = || {
+            let window = humantime::format_duration(window);
+            Fault::Failed(match rate {
+                _ if offered > 0 => "no request of the window was answered".into(),
+                Some(rate) => format!(
+                    "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or \
+                     --duration"
+                ),
+                None => format!(
+                    "no request began in the window of {window}: answers take longer than that; raise --duration"
+                ),
+            })
+        };
         let in_window: u64 = self.completed.iter().sum();
         let [Some((from, used)), Some((to, used_then))] = self.looks else {
             unreachable!("the window has been looked at when it is over")
@@ -123,7 +136,7 @@ impl Tally {
             in_flight_at_end: self.flight.levels.last().copied().unwrap_or(0),
             latency: self.latency.distribution().ok_or_else(none)?,
             service_time: self.service_time.distribution().ok_or_else(none)?,
-            schedule_error: if open { self.schedule_error.distribution() } else { None },
+            schedule_error: rate.and_then(|_| self.schedule_error.distribution()),
             generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
                 / ((to - from).max(1) as f64 / 1e9),
             intervals: (0..self.completed.len()).filter_map(|index| self.interval(index)).collect(),
@@ -169,7 +182,7 @@ mod tests {
             tally.look(at);
             if arrives { tally.arrive(start, at) } else { tally.complete(start, start + 5, at) }
         }
-        tally.loaded(16, true).unwrap()
+        tally.loaded(16, Some(1000.0)).unwrap()
     }
 
     #[test]
@@ -204,7 +217,7 @@ mod tests {
             tally.latencies_ns[0] -= MS / 2;
         }
         tally.look(1000 * MS);
-        let error = tally.loaded(1, true).unwrap().little_error_max().unwrap();
+        let error = tally.loaded(1, Some(1000.0)).unwrap().little_error_max().unwrap();
         assert!((error - 0.5).abs() < 0.01, "{error}");
     }
 
@@ -215,12 +228,41 @@ mod tests {
         assert!(busy.saturated().unwrap().contains("96.0 %"));
         let mut late = fine.clone();
         late.schedule_error.as_mut().unwrap().ns_p99 = 2 * MS;
-        assert!(late.saturated().unwrap().contains("2.00 ms"));
+        late.late_starts = 21;
+        assert!(late.saturated().unwrap().contains("21 of 2000 starts were over 1 ms late"));
+        // One of 100, or four, is chance; of as few as 5 starts, all late are not.
+        for (offered, late_starts, judged) in
+            [(100, 1, false), (100, 4, false), (100, 5, true), (5, 5, true), (500, 5, true)]
+        {
+            let few = Loaded { offered, late_starts, ..late.clone() };
+            assert_eq!(few.saturated().is_some(), judged, "{late_starts} of {offered}");
+        }
         let slow = Loaded { requests_per_second: 949.0, ..fine.clone() };
         assert!(slow.unsteady(1000.0).unwrap().contains("949 of 1000"));
+        // A request that is still under way at the end is not a rate that was missed.
+        let few = Loaded { offered: 5, requests_per_second: 2.0, ..fine.clone() };
+        assert_eq!(few.unsteady(2.5), None);
+        assert!(Loaded { requests_per_second: 0.0, ..few }.unsteady(2.5).is_some());
         // 16 connections, and 1 % of 2000 arrivals.
         assert_eq!(Loaded { in_flight_at_end: 46, ..fine.clone() }.unsteady(1000.0), None);
         assert!(Loaded { in_flight_at_end: 47, ..fine }.unsteady(1000.0).is_some());
+    }
+
+    #[test]
+    fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
+        let said = |rate: Option<f64>, arrival: u64| {
+            let mut tally = Tally::new(200 * MS, 700 * MS);
+            tally.arrive(arrival, arrival);
+            tally.look(200 * MS);
+            tally.look(700 * MS);
+            tally.loaded(1, rate).unwrap_err().to_string()
+        };
+        let none = said(Some(1.0), 0);
+        assert!(none.contains("no arrival fell into the window: 1 per second in 500ms"), "{none}");
+        assert!(said(None, 0).contains("no request began in the window of 500ms"));
+        for rate in [Some(1.0), None] {
+            assert_eq!(said(rate, 300 * MS), "no request of the window was answered");
+        }
     }
 
     #[test]
@@ -230,7 +272,11 @@ mod tests {
             tally.arrive(0, 0);
             tally.complete(0, 0, 1);
             tally.look(window * MS);
-            assert_eq!(tally.loaded(1, true).unwrap().intervals.len(), intervals, "{window} ms");
+            assert_eq!(
+                tally.loaded(1, Some(1000.0)).unwrap().intervals.len(),
+                intervals,
+                "{window} ms"
+            );
         }
     }
 }
