@@ -6,6 +6,7 @@ mod going;
 mod margins;
 mod pace;
 mod round;
+mod same;
 pub mod selftest;
 pub mod source;
 mod stage;
@@ -24,7 +25,7 @@ use crate::{
     job::Workload,
     measure::{Program, interrupt::interrupted, now},
     models::Entry,
-    record::{GATE_SCHEMA, Gate, GateRounds, Metric, Run, Side, Writer, write_gate},
+    record::{GATE_SCHEMA, Gate, GateRounds, Metric, Run, SameProgram, Side, Writer, write_gate},
     session::Session,
     start::{Settings, begin},
 };
@@ -44,6 +45,8 @@ pub struct Order<'a> {
     pub arms: [Arm; 3],
     /// What the base and the head are.
     pub sides: [Side; 2],
+    /// Why base and head are the same program, where they are and the cells have one half only.
+    pub same_program: Option<SameProgram>,
     /// The program that the echo server is of: the same for all sides.
     pub program: Program,
     /// What is compared.
@@ -124,7 +127,7 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
         Plan { metrics, margins, budget, rounds: order.rounds, slices: order.slices, top_up };
     let mut under_way = UnderWay { start, plan, cells, around };
     let cells = under_way.run()?;
-    let (verdict, summary) = overall(&cells, under_way.is_enough());
+    let (verdict, summary) = overall(&cells, under_way.is_enough(), order.same_program.as_ref());
     let [base, head] = order.sides;
     let gate = Gate {
         schema: GATE_SCHEMA,
@@ -137,6 +140,7 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
         false_discovery_rate: under_way.plan.rate(),
         seconds: (now() - start).as_secs_f64(),
         interrupted: interrupted(),
+        same_program: order.same_program,
         verdict,
         summary,
         cells,

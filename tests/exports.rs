@@ -240,7 +240,7 @@ fn a_gate_without_cells_can_be_written_in_every_format() {
     for export in Export::ALL {
         assert!(!export.render(&gate).is_empty(), "{export}");
     }
-    assert!(gate_table(&gate, false).starts_with("nothing to compare: "));
+    assert!(gate_table(&gate, false).starts_with("nothing compared: "));
     let mut empty = sample();
     empty.cells = vec![cell("", Metric::P50, None, 0.0)];
     assert!(Export::Bmf.render(&empty).contains("\"(no name)\""));

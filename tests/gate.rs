@@ -13,7 +13,7 @@ use std::{
 
 use paceline::{
     compare::{Sample, judge},
-    record::{Gate, Overall, Presence, State, Verdict, read_gate, read_gate_rounds},
+    record::{Gate, Overall, Presence, Sameness, State, Verdict, read_gate, read_gate_rounds},
 };
 
 const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
@@ -210,10 +210,46 @@ fn a_cell_that_one_side_lacks_is_shown_and_not_gated() {
     assert!(of("one half").head.is_some() && of("one half").base.is_none());
     assert_eq!(of("command").presence, Presence::Base);
     assert!(gate.cells.iter().all(|cell| cell.verdict.is_none()));
+    assert_eq!((code, gate.verdict), (Some(5), Overall::Nothing), "nothing was gated");
+    assert_eq!(gate.same_program, None);
+}
+
+/// Gates one cell of two programs.
+fn gated(base: &Path, head: &Path, more: &[&str], folder: &Path) -> (Option<i32>, Gate, String) {
+    let mut arguments =
+        vec!["gate", "--base", base.to_str().unwrap(), "--head", head.to_str().unwrap()];
+    arguments.extend(["--format", "json"]);
+    arguments.extend(more);
+    let (code, out, said) = ran(Path::new(PACELINE), &arguments, folder);
+    let gate = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{said}"));
+    (code, gate, said)
+}
+
+#[test]
+fn the_same_program_is_never_passed() {
+    let folder = folder();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    fs::copy(example("faulty"), &one).unwrap();
+    fs::copy(example("faulty"), &other).unwrap();
+    let few = ["--filter", "^one half$", "--rounds", "5", "--margin", "90%", "--clear-margin"];
+    let few = [&few[..], &["95%"]].concat();
+    // Two files with the same content: whoever built the head built it from the base, or not at all.
+    let exports = ["--export", "junit=a.xml", "--export", "markdown=a.md"];
+    let (code, gate, _) = gated(&one, &other, &[&few[..], &exports].concat(), folder.path());
+    assert_eq!((code, gate.verdict), (Some(5), Overall::Nothing));
+    assert_eq!(gate.same_program.unwrap().sameness, Sameness::Unreached);
+    assert!(gate.summary.contains("the head was not built anew"), "{}", gate.summary);
+    assert!(gate.cells[0].verdict.is_some(), "it was measured all the same");
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(read("a.md").starts_with("### paceline gate: nothing compared\n"), "{}", read("a.md"));
+    assert!(read("a.xml").contains("type=\"nothing-compared\""), "{}", read("a.xml"));
+    // One file given twice cannot hold a change; --strict wants to see one compared.
+    let (code, gate, _) = gated(&one, &one, &few, folder.path());
     assert_eq!((code, gate.verdict), (Some(0), Overall::Nothing));
-    let (code, ..) =
-        ran(Path::new(PACELINE), &[&arguments[..], &["--strict"]].concat(), folder.path());
-    assert_eq!(code, Some(5), "nothing was gated");
+    assert_eq!(gate.same_program.unwrap().sameness, Sameness::SameSource);
+    assert!(gate.summary.contains("the same source"), "{}", gate.summary);
+    let (code, ..) = gated(&one, &one, &[&few[..], &["--strict"]].concat(), folder.path());
+    assert_eq!(code, Some(5));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use paceline::record::Sameness;
 use paceline::{
     gate::{
         build::{BuildError, Built, Exit, note_same_program},
@@ -598,4 +599,28 @@ fn ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree() {
     let dead = test_kill_process(slow).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "));
     assert!(dead, "the build script still runs");
     tiny.no_worktree_is_left();
+}
+
+#[test]
+fn the_same_program_of_two_trees_says_whether_the_change_could_have_reached_it() {
+    let tiny = Tiny::new();
+    let same = |base: &str| {
+        let project = tiny.project();
+        let sources = [project.resolve(base).unwrap(), project.working_tree().unwrap()];
+        let built = sources.each_ref().map(|of| project.build(of, false, &|_| ()).unwrap());
+        project.same_program((&sources[0], &built[0]), (&sources[1], &built[1])).unwrap()
+    };
+    assert_eq!(same("HEAD").unwrap().sameness, Sameness::SameSource);
+    tiny.write("README.md", "what it is\n");
+    tiny.write("tests/it.rs", "#[test]\nfn it() {}\n");
+    let docs = same("HEAD").unwrap();
+    assert_eq!(docs.sameness, Sameness::Unreachable);
+    assert!(docs.why.contains("README.md, tests/it.rs, which no build reads"), "{}", docs.why);
+    tiny.write("benches/small.json", "[]");
+    let data = same("HEAD").unwrap();
+    assert_eq!(data.sameness, Sameness::Unreached);
+    assert!(data.why.contains("benches/small.json"), "{}", data.why);
+    assert!(data.why.contains("a file that is read while a cell runs"), "{}", data.why);
+    tiny.says("two");
+    assert_eq!(same("HEAD"), None);
 }

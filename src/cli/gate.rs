@@ -22,7 +22,7 @@ use crate::{
     measure::{Half, HostError, Program, interrupt},
     models::Entry,
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, Overall, Side, State},
+    record::{Gate, GateCell, Metric, Overall, SameProgram, Sameness, Side, State},
     report::{Building, Export, gate_table},
     start::refuse_debug_build,
     workloads,
@@ -113,6 +113,7 @@ const INCONCLUSIVE: u8 = 5;
 pub(super) struct Sides {
     pub(super) arms: [Arm; 3],
     pub(super) sides: [Side; 2],
+    pub(super) same_program: Option<SameProgram>,
 }
 
 /// `paceline gate` of the programs that the arguments name.
@@ -147,6 +148,7 @@ pub(super) fn order<'a>(
         models,
         arms: sides.arms,
         sides: sides.sides,
+        same_program: sides.same_program,
         program,
         metrics: metrics(asked),
         margins,
@@ -199,13 +201,16 @@ fn built(asked: &GateArguments, base: &str) -> Result<Sides, Wrong> {
         build("the head", &head, false)?,
         build("a copy of the base", &base, true)?,
     ];
+    let same_program = project
+        .same_program((&base, &programs[BASE]), (&head, &programs[HEAD]))
+        .map_err(unbuilt)?;
     let base = programs[BASE].clone();
     note_same_program(&base, &mut programs[HEAD]);
     let arms = programs
         .each_ref()
         .map(|built| Arm { program: Program::at(&built.program), half: Half::Base });
     let [base, head, _] = programs;
-    Ok(Sides { arms, sides: [base.side, head.side] })
+    Ok(Sides { arms, sides: [base.side, head.side], same_program })
 }
 
 const BASE: usize = 0;
@@ -328,7 +333,13 @@ fn exit_code(gate: &Gate, strict: bool) -> u8 {
         Overall::EnvironmentInvalid => ENVIRONMENT,
         Overall::Regressed => REGRESSED,
         _ if gate.cells.iter().any(wrong) => CELLS,
-        Overall::Inconclusive | Overall::Nothing if strict => INCONCLUSIVE,
-        Overall::Inconclusive | Overall::Passed | Overall::Nothing => 0,
+        Overall::Nothing => match gate.same_program.as_ref().map(|same| same.sameness) {
+            // The change cannot have made anything slower.
+            Some(Sameness::Unreachable) => 0,
+            Some(Sameness::SameSource) if !strict => 0,
+            _ => INCONCLUSIVE,
+        },
+        Overall::Inconclusive if strict => INCONCLUSIVE,
+        Overall::Inconclusive | Overall::Passed => 0,
     }
 }

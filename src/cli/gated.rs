@@ -130,6 +130,7 @@ impl Gated {
                 arm(&Program::at(copy.program), Half::Base),
             ],
             sides: [side("base"), side("head")],
+            same_program: None,
         };
         let subjects = subjects(asked, &[], false, own)?;
         finish(asked, order(asked, subjects, sides, program, margins, (&[], vec![])))

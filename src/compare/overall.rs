@@ -1,18 +1,20 @@
 //! The verdict on a whole run, from those on its cells, and the sentence that says why.
 
-use crate::record::{GateCell, Overall, Presence, State, Verdict};
+use crate::record::{GateCell, Overall, Presence, SameProgram, State, Verdict};
 
 /// No sentence names more cells than these.
 const NAMED: usize = 3;
 
 /// What all `cells` come to, and why, in a sentence with its counts and the worst cell. `enough` is whether the machine
-/// was fit for so many rounds that they say something.
+/// was fit for so many rounds that they say something. `same` is why base and head are the same program, where they are:
+/// then nothing was compared, and no run passes by that. A cell that regressed all the same is reported: files that are
+/// read at run time may differ.
 ///
 /// The environment is invalid where a null arm fired or not enough rounds count: then nothing is said of the change.
 /// Else the run is regressed where a cell is, inconclusive where one is or where a cell of both sides has no figure
 /// although it was to have one, and passed otherwise.
 #[must_use]
-pub fn overall(cells: &[GateCell], enough: bool) -> (Overall, String) {
+pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> (Overall, String) {
     let fired: Vec<&GateCell> = cells.iter().filter(|cell| cell.null_fired).collect();
     if !fired.is_empty() {
         let sentence = format!(
@@ -41,7 +43,15 @@ pub fn overall(cells: &[GateCell], enough: bool) -> (Overall, String) {
     ]);
     if !regressed.is_empty() {
         let worst = format!("worst {}", figures(worst(&regressed)));
-        return (Overall::Regressed, format!("{counts}; {worst}"));
+        let same = if same.is_some() {
+            "; base and head are the same program, so the machine, or files that are read at run time, differ"
+        } else {
+            ""
+        };
+        return (Overall::Regressed, format!("{counts}; {worst}{same}"));
+    }
+    if let Some(same) = same {
+        return (Overall::Nothing, format!("{}; {counts}", same.why));
     }
     if !inconclusive.is_empty() {
         let worst = least_visible(&inconclusive);
@@ -66,6 +76,9 @@ fn is_unseen(cell: &GateCell) -> bool {
 
 fn counts(counts: &[(usize, &str)]) -> String {
     let all: usize = counts.iter().map(|(count, _)| count).sum();
+    if all == 0 {
+        return "no cell has figures of both sides".into();
+    }
     let some = counts.iter().filter(|(count, _)| *count > 0);
     let some: Vec<String> = some.map(|(count, word)| format!("{count} {word}")).collect();
     format!("of {all} cell{}, {}", if all == 1 { "" } else { "s" }, some.join(", "))

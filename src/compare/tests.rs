@@ -3,7 +3,9 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::record::{Change, GateCell, Metric, Overall, Presence, State, Verdict};
+use crate::record::{
+    Change, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
+};
 
 /// Rounds around `mean`, evenly up to `spread` to both sides.
 fn around(mean: f64, spread: f64, rounds: usize) -> Vec<f64> {
@@ -189,7 +191,7 @@ fn the_sentence_has_the_counts_and_the_worst_cell() {
         gated("b/tokio/1", Some(Verdict::Improved), -0.1),
     ];
     assert_eq!(
-        overall(&cells, true),
+        overall(&cells, true, None),
         (
             Overall::Passed,
             "of 2 cells, 1 improved, 1 not regressed; the greatest rise is a/tokio/1 p99 +1.0 % (-1.0 to +3.0 %)"
@@ -199,13 +201,13 @@ fn the_sentence_has_the_counts_and_the_worst_cell() {
     let mut unclear = gated("c/tokio/1", Some(Verdict::Inconclusive), 0.02);
     unclear.rounds_needed = Some(90);
     cells.push(unclear);
-    let (verdict, why) = overall(&cells, true);
+    let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::Inconclusive);
     assert!(why.contains("least visible c/tokio/1 p99") && why.contains("from 8.1 % on"), "{why}");
     assert!(why.contains("90 rounds are needed, 40 count"), "{why}");
     cells.push(gated("d/tokio/1", Some(Verdict::Regressed), 0.07));
     cells.push(gated("e/tokio/1", Some(Verdict::Regressed), 0.09));
-    let (verdict, why) = overall(&cells, true);
+    let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::Regressed);
     assert!(why.contains("2 regressed") && why.contains("worst e/tokio/1 p99 +9.0 %"), "{why}");
 }
@@ -215,25 +217,43 @@ fn a_null_arm_that_fired_outweighs_every_verdict_and_is_named() {
     let mut cells = vec![gated("a/tokio/1", Some(Verdict::Regressed), 0.1)];
     cells[0].null_fired = true;
     cells[0].null = cells[0].change;
-    let (verdict, why) = overall(&cells, true);
+    let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::EnvironmentInvalid);
     assert!(why.contains("a/tokio/1 p99 (+10.0 %)"), "{why}");
     cells[0].null_fired = false;
-    assert_eq!(overall(&cells, false).0, Overall::EnvironmentInvalid);
-    assert_eq!(overall(&cells, true).0, Overall::Regressed);
+    assert_eq!(overall(&cells, false, None).0, Overall::EnvironmentInvalid);
+    assert_eq!(overall(&cells, true, None).0, Overall::Regressed);
 }
 
 #[test]
 fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
     let passed = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.0);
     let failed = GateCell { state: State::Failed, ..gated("b/tokio/1", None, 0.0) };
-    let (verdict, why) = overall(&[passed.clone(), failed.clone()], true);
+    let (verdict, why) = overall(&[passed.clone(), failed.clone()], true, None);
     assert_eq!(verdict, Overall::Inconclusive);
     assert!(why.contains("no figure of b/tokio/1 p99"), "{why}");
     // What cannot run on this machine, or on one side only is there, is not gated.
     let refused = GateCell { state: State::Refused, ..failed.clone() };
     let new = GateCell { presence: Presence::Head, ..failed };
-    assert_eq!(overall(&[passed, refused.clone(), new.clone()], true).0, Overall::Passed);
-    assert_eq!(overall(&[refused, new], true).0, Overall::Nothing);
-    assert_eq!(overall(&[], true).0, Overall::Nothing);
+    assert_eq!(overall(&[passed, refused.clone(), new.clone()], true, None).0, Overall::Passed);
+    assert_eq!(overall(&[refused, new], true, None).0, Overall::Nothing);
+    assert_eq!(overall(&[], true, None).0, Overall::Nothing);
+}
+
+#[test]
+fn the_same_program_never_passes_and_what_is_found_all_the_same_is_reported() {
+    let same = SameProgram { sameness: Sameness::Unreached, why: "they are the same".into() };
+    let passed = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.0);
+    let unclear = gated("b/tokio/1", Some(Verdict::Inconclusive), 0.02);
+    for cells in [vec![], vec![passed.clone()], vec![passed.clone(), unclear]] {
+        let (verdict, why) = overall(&cells, true, Some(&same));
+        assert_eq!(verdict, Overall::Nothing, "{why}");
+        assert!(why.starts_with("they are the same; "), "{why}");
+    }
+    // Files that are read at run time may differ.
+    let slower = gated("c/tokio/1", Some(Verdict::Regressed), 0.5);
+    let (verdict, why) = overall(&[passed.clone(), slower], true, Some(&same));
+    assert_eq!(verdict, Overall::Regressed);
+    assert!(why.contains("base and head are the same program"), "{why}");
+    assert_eq!(overall(&[passed], false, Some(&same)).0, Overall::EnvironmentInvalid);
 }

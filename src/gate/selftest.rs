@@ -100,6 +100,7 @@ fn order<'a>(trial: &Trial, halves: [Half; 3], subjects: Vec<Subject<'a>>) -> Or
         models: MODELS.iter().collect(),
         arms: [arm(0), arm(1), arm(2)],
         sides: [side("base"), side("head")],
+        same_program: None,
         program: trial.programs[0].clone(),
         metrics: vec![Metric::Throughput],
         margins: Margins::default(),

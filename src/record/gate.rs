@@ -83,8 +83,29 @@ pub enum Overall {
     Inconclusive,
     /// The null arm fired, or the machine was not fit: the run says nothing of the change.
     EnvironmentInvalid,
-    /// There is no cell with figures of both sides.
+    /// Nothing was compared: no cell has figures of both sides, or both sides are the same program.
     Nothing,
+}
+
+/// How it comes that base and head are the same program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sameness {
+    /// Base and head are the same source.
+    SameSource,
+    /// The sources differ only in files that no build reads, such as documentation and tests.
+    Unreachable,
+    /// The sources differ, and the difference did not reach the program.
+    Unreached,
+}
+
+/// Base and head are the same program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SameProgram {
+    /// How it comes.
+    pub sameness: Sameness,
+    /// The same in a sentence, with the likely reasons.
+    pub why: String,
 }
 
 /// Which sides have a cell.
@@ -235,6 +256,9 @@ pub struct Gate {
     pub seconds: f64,
     /// Whether it was interrupted: cells have the rounds until then.
     pub interrupted: bool,
+    /// Why base and head are the same program, where they are and the cells have one half only.
+    #[serde(default)]
+    pub same_program: Option<SameProgram>,
     /// The verdict on all.
     pub verdict: Overall,
     /// Why, in a sentence.

@@ -88,6 +88,7 @@ pub(crate) fn sample() -> Gate {
         false_discovery_rate: 0.05,
         seconds: 481.25,
         interrupted: false,
+        same_program: None,
         verdict: Overall::Regressed,
         summary: "2 of 8 cells take more than their margin allows".into(),
         cells: vec![

@@ -9,16 +9,20 @@ use super::{
     },
     suite::{End, Suite, Test},
 };
-use crate::record::{Gate, GateCell, Overall, Presence, State, Verdict};
+use crate::record::{Gate, GateCell, Overall, Presence, Sameness, State, Verdict};
 
 /// The longest name and reason, in characters.
 const NAME: usize = 300;
+/// The longest summary.
+const REASON: usize = 1000;
 
 /// A suite with a test for each cell and metric, and one for the null arm. What regressed is a failure. What is
 /// inconclusive, new, removed, refused or skipped is skipped. What could not be measured is an error. Where the
-/// environment is invalid, the null arm is an error, and no cell fails: the run says nothing of the change.
+/// environment is invalid, the null arm is an error, and no cell fails: the run says nothing of the change. Where base and
+/// head are the same program or no cell was compared, a test says so, and is an error unless nothing could have changed.
 pub(super) fn junit(gate: &Gate) -> String {
     let mut tests = vec![null_arm(gate)];
+    tests.extend(nothing_compared(gate));
     tests.extend(gate.cells.iter().map(|cell| test(gate, cell)));
     let suite = Suite {
         name: "paceline gate",
@@ -44,6 +48,20 @@ fn null_arm(gate: &Gate) -> Test {
     let verdict = overall(gate.verdict);
     let body = format!("{verdict}: {}\n{body}", cut(&gate.summary, NAME));
     Test { name: "null arm: the base against its copy".into(), end, body }
+}
+
+fn nothing_compared(gate: &Gate) -> Option<Test> {
+    let sameness = gate.same_program.as_ref().map(|same| same.sameness);
+    if gate.verdict != Overall::Nothing && sameness.is_none() {
+        return None;
+    }
+    let end = match sameness {
+        Some(Sameness::Unreachable | Sameness::SameSource) => End::Passed,
+        Some(Sameness::Unreached) | None => {
+            End::Not("error", "nothing-compared", cut(&gate.summary, REASON))
+        }
+    };
+    Some(Test { name: "base and head are compared".into(), end, body: cut(&gate.summary, REASON) })
 }
 
 fn test(gate: &Gate, cell: &GateCell) -> Test {

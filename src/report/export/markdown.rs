@@ -24,7 +24,7 @@ const LONE: [&str; 4] = ["cell", "metric", "figure", "why"];
 pub(super) fn markdown(gate: &Gate) -> String {
     let groups = Groups::of(gate);
     let mut page = Page::default();
-    let summary = escaped(&cut(&gate.summary, 300));
+    let summary = escaped(&cut(&gate.summary, 1000));
     let _ = writeln!(page.text, "### paceline gate: {}\n\n{summary}\n", overall(gate.verdict));
     let (base, head) = (side(&gate.base), side(&gate.head));
     let _ = writeln!(page.text, "Base {base}, head {head}.");

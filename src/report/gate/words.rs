@@ -12,7 +12,7 @@ pub(in super::super) fn overall(verdict: Overall) -> &'static str {
         Overall::Passed => "passed",
         Overall::Inconclusive => "inconclusive",
         Overall::EnvironmentInvalid => "environment invalid",
-        Overall::Nothing => "nothing to compare",
+        Overall::Nothing => "nothing compared",
     }
 }
 

@@ -1,0 +1,249 @@
+//! Why base and head are the same program, and whether what differs between their sources could have reached it.
+
+use super::{
+    build::{BuildError, Built, Tool},
+    source::{Kind, Layout, Project, Source},
+};
+use crate::record::{SameProgram, Sameness};
+
+/// No sentence names more files than these.
+const NAMED: usize = 3;
+
+impl Project {
+    /// Says why base and head are the same program; `None` where they are two programs. Each side is its source and what
+    /// was built of it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where git cannot compare the sources.
+    pub fn same_program(
+        &self,
+        (base, base_built): (&Source, &Built),
+        (head, head_built): (&Source, &Built),
+    ) -> Result<Option<SameProgram>, BuildError> {
+        if base_built.side.program_sha256 != head_built.side.program_sha256 {
+            return Ok(None);
+        }
+        let found = match (&base.kind, &head.kind) {
+            (
+                Kind::Tree { checkout: from, pins: base_pins, .. },
+                Kind::Tree { checkout: to, pins: head_pins, .. },
+            ) => {
+                let layout = self.layout()?;
+                of_trees(&changed(layout, from, to)?, base_pins != head_pins, layout)
+            }
+            (Kind::Program(one), Kind::Program(other)) if one == other => same_source(),
+            _ => unreached(
+                "base and head are the very same program",
+                &["the head was not built anew after the change"],
+            ),
+        };
+        Ok(Some(found))
+    }
+}
+
+/// The files that differ between two commits, by their paths in the repository.
+fn changed(layout: &Layout, from: &str, to: &str) -> Result<Vec<String>, BuildError> {
+    let git = Tool::git(&layout.repository).args(["-c", "core.quotePath=false", "diff-tree"]);
+    let said = git.args(["-r", "--no-renames", "--name-only", from, to]).run()?;
+    if !said.ok {
+        let reason = said.reason();
+        return Err(BuildError::internal(format!("git cannot compare base and head: {reason}")));
+    }
+    Ok(said.out)
+}
+
+fn of_trees(files: &[String], other_dependencies: bool, layout: &Layout) -> SameProgram {
+    let inside = layout.inside.to_string_lossy();
+    judged(files, other_dependencies, &inside)
+}
+
+/// What follows from the files that differ, and from whether dependencies were set to other versions. `inside` is the
+/// workspace's folder in the repository.
+fn judged(files: &[String], other_dependencies: bool, inside: &str) -> SameProgram {
+    if files.is_empty() && !other_dependencies {
+        return same_source();
+    }
+    if !other_dependencies && files.iter().all(|file| no_build_reads(file)) {
+        let why = format!(
+            "base and head differ only in {}, which no build reads: both are the same program",
+            named(files)
+        );
+        return SameProgram { sameness: Sameness::Unreachable, why };
+    }
+    let what = if files.is_empty() {
+        "base and head differ in the versions of dependencies and were built to the very same program".into()
+    } else {
+        format!("base and head differ in {} and were built to the very same program", named(files))
+    };
+    unreached(&what, &reasons(files, other_dependencies, inside))
+}
+
+fn same_source() -> SameProgram {
+    let why = "base and head are the same source, so there is no change to find; what was measured is the noise of this machine";
+    SameProgram { sameness: Sameness::SameSource, why: why.into() }
+}
+
+fn unreached(what: &str, reasons: &[&str]) -> SameProgram {
+    let why = format!("{what}, so the change was not measured; likely: {}", reasons.join("; or "));
+    SameProgram { sameness: Sameness::Unreached, why }
+}
+
+/// The likely reasons why files that differ made no other program.
+fn reasons(files: &[String], other_dependencies: bool, inside: &str) -> Vec<&'static str> {
+    let name = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
+    let is_manifest = |file: &str| matches!(name(file).as_str(), "Cargo.toml" | "Cargo.lock");
+    let is_setting = |file: &str| {
+        file.split('/').any(|part| part == ".cargo") || name(file).starts_with("rust-toolchain")
+    };
+    let is_outside = |file: &str| !inside.is_empty() && !file.starts_with(&format!("{inside}/"));
+    let is_code = |file: &str| has_extension(file, &["rs"]);
+    let kinds: [(&dyn Fn(&str) -> bool, &'static str); 5] = [
+        (
+            &is_code,
+            "the cells do not run the code that changed, or only comments, tests or code that is not compiled changed",
+        ),
+        (&is_manifest, "the cells do not use the dependencies or features that changed"),
+        (
+            &is_setting,
+            "the settings of cargo or the tool chain that changed did not reach the build",
+        ),
+        (&is_outside, "what changed lies outside of the workspace that was built"),
+        (
+            &|file| {
+                let known = is_code(file) || is_manifest(file) || is_setting(file);
+                !known && !is_outside(file) && !no_build_reads(file)
+            },
+            "a file that is read while a cell runs, or a program that a cell starts, is no part of the program",
+        ),
+    ];
+    let mut found: Vec<&'static str> = Vec::new();
+    if other_dependencies {
+        found.push("Cargo.lock has these versions already, or the cells do not use them");
+    }
+    for (is, reason) in kinds {
+        if files.iter().any(|file| is(file)) {
+            found.push(reason);
+        }
+    }
+    found
+}
+
+/// Whether a file can reach no program, neither when it is built nor when it runs: documentation, integration tests, and
+/// the settings of other tools. What is in doubt can: a bench may read any file beside it.
+fn no_build_reads(file: &str) -> bool {
+    let parts: Vec<&str> = file.split('/').collect();
+    let Some((name, folders)) = parts.split_last() else { return false };
+    let within = |any: &[&str]| folders.iter().any(|folder| any.contains(folder));
+    if within(&["src", "benches", ".cargo"]) {
+        return false;
+    }
+    let stem = name.split('.').next().unwrap_or_default();
+    let is_known_document = matches!(
+        stem,
+        "README" | "CHANGELOG" | "CONTRIBUTING" | "LICENSE" | "COPYING" | "AUTHORS" | "SECURITY"
+    ) || name.starts_with("LICENSE-");
+    let is_document = has_extension(name, &["md", "rst", "adoc"]);
+    let is_setting_of_a_tool = matches!(
+        *name,
+        ".gitignore"
+            | ".gitattributes"
+            | ".mailmap"
+            | ".editorconfig"
+            | ".gitlab-ci.yml"
+            | "rustfmt.toml"
+            | ".rustfmt.toml"
+            | "clippy.toml"
+            | ".clippy.toml"
+            | "deny.toml"
+            | "gate.toml"
+    );
+    let in_docs = within(&["docs", "doc"]);
+    is_setting_of_a_tool
+        || folders.first() == Some(&".github")
+        || (is_known_document && !has_extension(name, &["rs"]))
+        || (is_document && (folders.is_empty() || in_docs))
+        || (in_docs && has_extension(name, &["txt", "svg", "png", "jpg", "gif"]))
+        || (within(&["tests"]) && has_extension(name, &["rs"]))
+}
+
+fn has_extension(file: &str, any: &[&str]) -> bool {
+    file.rsplit_once('.').is_some_and(|(_, end)| any.contains(&end))
+}
+
+fn named(files: &[String]) -> String {
+    let first: Vec<&str> = files.iter().take(NAMED).map(String::as_str).collect();
+    match files.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(files: &[&str]) -> SameProgram {
+        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+        judged(&files, false, "")
+    }
+
+    #[test]
+    fn only_files_that_reach_no_program_excuse_that_it_is_the_same() {
+        for file in [
+            "README.md",
+            "crates/a/CHANGELOG.md",
+            "LICENSE-MIT",
+            "docs/guide/a.md",
+            "docs/a.svg",
+            "tests/it.rs",
+            "crates/a/tests/common/mod.rs",
+            ".github/workflows/ci.yml",
+            "rustfmt.toml",
+            "gate.toml",
+        ] {
+            assert_eq!(of(&[file]).sameness, Sameness::Unreachable, "{file}");
+            assert_eq!(of(&[file, "src/lib.rs"]).sameness, Sameness::Unreached, "{file}");
+        }
+        for file in [
+            "src/lib.rs",
+            "src/README.md",
+            "src/docs/a.md",
+            "benches/big.md",
+            "benches/small.json",
+            "data/input.md",
+            "tests/data/small.json",
+            "examples/a.rs",
+            "build.rs",
+            "README.rs",
+            "Cargo.toml",
+            "Cargo.lock",
+            ".cargo/config.toml",
+            "rust-toolchain.toml",
+        ] {
+            assert_eq!(of(&[file]).sameness, Sameness::Unreached, "{file}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_files_and_the_reasons_that_fit_them() {
+        let why = of(&["src/lib.rs", "src/a.rs", "src/b.rs", "src/c.rs"]).why;
+        assert!(why.contains("src/lib.rs, src/a.rs, src/b.rs and 1 more"), "{why}");
+        assert!(why.contains("the cells do not run the code") && !why.contains("; or"), "{why}");
+        let why = of(&[".cargo/config.toml", "benches/small.json"]).why;
+        assert!(why.contains("settings of cargo"), "{why}");
+        assert!(why.contains("read while a cell runs"), "{why}");
+        let why = judged(&["web/a.ts".into()], false, "rust").why;
+        assert!(why.contains("outside of the workspace") && !why.contains("read while"), "{why}");
+    }
+
+    #[test]
+    fn dependencies_that_were_set_are_a_difference_even_where_no_file_differs() {
+        let same = judged(&[], true, "");
+        assert_eq!(same.sameness, Sameness::Unreached);
+        assert!(same.why.contains("Cargo.lock has these versions already"), "{}", same.why);
+        let readme = judged(&["README.md".into()], true, "");
+        assert_eq!(readme.sameness, Sameness::Unreached);
+        assert_eq!(judged(&[], false, "").sameness, Sameness::SameSource);
+    }
+}
