@@ -1,5 +1,6 @@
 //! Verdicts on pairs of rounds, and two records side by side: pure functions on slices.
 
+mod crashes;
 mod overall;
 mod records;
 mod shifts;
@@ -7,6 +8,7 @@ mod shifts;
 mod tests;
 mod verdict;
 
+pub use crashes::head_crashes_more;
 pub use overall::overall;
 pub use records::{Comparison, Pair, Refusal, RunName, compare_records};
 pub use shifts::{Basis, Shift};

@@ -16,8 +16,8 @@ pub use files::{
     read_gate_rounds, write_claims, write_gate, write_json, write_text,
 };
 pub use gate::{
-    Change, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence, SameProgram,
-    Sameness, Shown, Side, Verdict,
+    Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence,
+    SameProgram, Sameness, Shown, Side, Verdict,
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};

@@ -164,7 +164,50 @@ fn a_head_that_dies_again_and_again_does_not_pass_by_the_rounds_that_it_survived
     let cell = &gate.cells[0];
     assert_eq!((cell.state, cell.verdict, code), (State::Failed, None, Some(3)), "{said}");
     let why = cell.reason.as_ref().unwrap();
-    assert!(why.contains("because of the head and none because of the base"), "{why}");
+    assert!(
+        why.contains("the head crashed in ") && why.contains(", the base and its copy in 0 of ")
+    );
+    assert_eq!(gate.verdict, Overall::Failed);
+    assert!(gate.summary.contains("1 failed; dies often throughput: the head crashed"));
+}
+
+/// A head that died in 60 % of its trials was called an unfit machine, exit code 6.
+#[test]
+fn a_head_that_crashes_is_failed_and_never_an_unfit_machine() {
+    for filter in ["^aborts in 60 %$", "^aborts always$"] {
+        let folder = folder();
+        let (code, gate, said) = halves(filter, &[], folder.path());
+        let cell = &gate.cells[0];
+        assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{filter}: {said} {cell:?}");
+        assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{filter}: {cell:?}");
+        assert!(cell.crashes.head >= 3 && cell.crashes.base + cell.crashes.copy == 0, "{cell:?}");
+        let rounds = read_gate_rounds(&record(folder.path())).unwrap();
+        let crashed = rounds.iter().filter(|round| round.crashed == [false, true, false]).count();
+        assert_eq!(crashed, cell.crashes.head as usize, "the record has every trial");
+        assert_eq!(rounds.len(), cell.crashes.trials as usize);
+    }
+}
+
+#[test]
+fn one_crash_of_the_base_excuses_none_of_the_head_and_a_base_that_always_crashes_is_no_pass() {
+    let folder = folder();
+    let (code, gate, said) =
+        halves("^(same|is excused|base aborts|both die)$", &["--all"], folder.path());
+    assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{said}");
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    let excused = of("is excused");
+    assert_eq!(excused.state, State::Failed, "{excused:?}");
+    assert_eq!(excused.crashes.base + excused.crashes.copy, 1, "{excused:?}");
+    assert!(excused.reason.as_ref().unwrap().contains("the head crashed in "), "{excused:?}");
+    let base = of("base aborts");
+    assert_eq!((base.state, base.verdict), (State::Failed, None), "{base:?}");
+    assert!(base.reason.as_ref().unwrap().starts_with("base: "), "{base:?}");
+    // Crashes are counted where they fail nothing, too.
+    let both = of("both die");
+    assert!(both.crashes.head > 0 && both.crashes.base + both.crashes.copy > 0, "{both:?}");
+    assert_eq!((both.state, both.rounds), (State::Ok, 10), "{both:?}");
+    assert!(both.dropped > 0 && both.verdict.is_some(), "{both:?}");
+    assert_eq!(of("same").crashes.head, 0);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::{
     measure::{Half, HostError, Program, interrupt},
     models::Entry,
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, Overall, SameProgram, Sameness, Side, State},
+    record::{Gate, Metric, Overall, SameProgram, Sameness, Side},
     report::{Building, Export, gate_table},
     start::refuse_debug_build,
     workloads,
@@ -328,11 +328,10 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wron
 }
 
 fn exit_code(gate: &Gate, strict: bool) -> u8 {
-    let wrong = |cell: &GateCell| matches!(cell.state, State::Failed | State::Invalid);
     match gate.verdict {
-        Overall::EnvironmentInvalid => ENVIRONMENT,
+        Overall::Failed => CELLS,
         Overall::Regressed => REGRESSED,
-        _ if gate.cells.iter().any(wrong) => CELLS,
+        Overall::EnvironmentInvalid => ENVIRONMENT,
         Overall::Nothing => match gate.same_program.as_ref().map(|same| same.sameness) {
             // The change cannot have made anything slower.
             Some(Sameness::Unreachable) => 0,

@@ -10,11 +10,41 @@ const NAMED: usize = 3;
 /// then nothing was compared, and no run passes by that. A cell that regressed all the same is reported: files that are
 /// read at run time may differ.
 ///
-/// The environment is invalid where a null arm fired or not enough rounds count: then nothing is said of the change.
-/// Else the run is regressed where a cell is, inconclusive where one is or where a cell of both sides has no figure
-/// although it was to have one, and passed otherwise.
+/// The first that is so counts. The run failed where a cell failed or is invalid: a head that crashes is no matter of the
+/// machine. It regressed where a cell did. The environment is invalid where a null arm fired or not enough rounds count.
+/// The run is inconclusive where a cell is, or where a cell of both sides has no figure although it was to have one, and
+/// passed otherwise.
 #[must_use]
 pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> (Overall, String) {
+    let of = |verdict: Verdict| -> Vec<&GateCell> {
+        cells.iter().filter(|cell| cell.verdict == Some(verdict)).collect()
+    };
+    let failed: Vec<&GateCell> = cells.iter().filter(|cell| is_wrong(cell)).collect();
+    let unseen: Vec<&GateCell> = cells.iter().filter(|cell| is_unseen(cell)).collect();
+    let regressed = of(Verdict::Regressed);
+    let inconclusive = of(Verdict::Inconclusive);
+    let judged = cells.iter().filter(|cell| cell.verdict.is_some()).count();
+    let counts = counts(&[
+        (failed.len(), "failed"),
+        (regressed.len(), "regressed"),
+        (of(Verdict::Improved).len(), "improved"),
+        (of(Verdict::NotRegressed).len(), "not regressed"),
+        (inconclusive.len(), "inconclusive"),
+        (unseen.len(), "without a figure"),
+    ]);
+    if let Some(first) = failed.first() {
+        let why = first.reason.as_deref().unwrap_or("no reason is known");
+        return (Overall::Failed, format!("{counts}; {}: {}", name(first), brief(why)));
+    }
+    if !regressed.is_empty() {
+        let worst = format!("worst {}", figures(worst(&regressed)));
+        let same = if same.is_some() {
+            "; base and head are the same program, so the machine, or files that are read at run time, differ"
+        } else {
+            ""
+        };
+        return (Overall::Regressed, format!("{counts}; {worst}{same}"));
+    }
     let fired: Vec<&GateCell> = cells.iter().filter(|cell| cell.null_fired).collect();
     if !fired.is_empty() {
         let sentence = format!(
@@ -26,29 +56,6 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
     if !enough {
         let sentence = "too few rounds count, for the machine was not fit in the others: try again when it is quiet";
         return (Overall::EnvironmentInvalid, sentence.into());
-    }
-    let of = |verdict: Verdict| -> Vec<&GateCell> {
-        cells.iter().filter(|cell| cell.verdict == Some(verdict)).collect()
-    };
-    let unseen: Vec<&GateCell> = cells.iter().filter(|cell| is_unseen(cell)).collect();
-    let regressed = of(Verdict::Regressed);
-    let inconclusive = of(Verdict::Inconclusive);
-    let judged = cells.iter().filter(|cell| cell.verdict.is_some()).count();
-    let counts = counts(&[
-        (regressed.len(), "regressed"),
-        (of(Verdict::Improved).len(), "improved"),
-        (of(Verdict::NotRegressed).len(), "not regressed"),
-        (inconclusive.len(), "inconclusive"),
-        (unseen.len(), "without a figure"),
-    ]);
-    if !regressed.is_empty() {
-        let worst = format!("worst {}", figures(worst(&regressed)));
-        let same = if same.is_some() {
-            "; base and head are the same program, so the machine, or files that are read at run time, differ"
-        } else {
-            ""
-        };
-        return (Overall::Regressed, format!("{counts}; {worst}{same}"));
     }
     if let Some(same) = same {
         return (Overall::Nothing, format!("{}; {counts}", same.why));
@@ -68,10 +75,22 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
     (Overall::Passed, format!("{counts}; the greatest rise is {}", figures(worst(&all))))
 }
 
+/// Whether it could not run, or ran and was not what its label says.
+fn is_wrong(cell: &GateCell) -> bool {
+    matches!(cell.state, State::Failed | State::Invalid)
+}
+
 /// Whether it was to be gated and has no verdict. What was refused cannot run on this machine on either side.
 fn is_unseen(cell: &GateCell) -> bool {
     let both = cell.presence == Presence::Both && cell.state != State::Refused;
-    both && cell.verdict.is_none()
+    both && cell.verdict.is_none() && !is_wrong(cell)
+}
+
+/// The beginning of a reason: a process may have said a lot before it ended.
+fn brief(why: &str) -> String {
+    const MOST: usize = 300;
+    let cut: String = why.chars().take(MOST).collect();
+    if cut.len() < why.len() { format!("{cut}…") } else { cut }
 }
 
 fn counts(counts: &[(usize, &str)]) -> String {

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::record::{
-    Change, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
+    Change, Crashes, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
 };
 
 /// Rounds around `mean`, evenly up to `spread` to both sides.
@@ -174,6 +174,7 @@ fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
         detectable: verdict.map(|_| 0.081),
         rounds: 40,
         dropped: 0,
+        crashes: Crashes::default(),
         rounds_needed: None,
         slices: 1,
         iterations: 1,
@@ -213,28 +214,54 @@ fn the_sentence_has_the_counts_and_the_worst_cell() {
 }
 
 #[test]
-fn a_null_arm_that_fired_outweighs_every_verdict_and_is_named() {
-    let mut cells = vec![gated("a/tokio/1", Some(Verdict::Regressed), 0.1)];
+fn a_null_arm_that_fired_is_named() {
+    let mut cells = vec![gated("a/tokio/1", Some(Verdict::NotRegressed), 0.1)];
     cells[0].null_fired = true;
     cells[0].null = cells[0].change;
     let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::EnvironmentInvalid);
     assert!(why.contains("a/tokio/1 p99 (+10.0 %)"), "{why}");
-    cells[0].null_fired = false;
-    assert_eq!(overall(&cells, false, None).0, Overall::EnvironmentInvalid);
-    assert_eq!(overall(&cells, true, None).0, Overall::Regressed);
+}
+
+#[test]
+fn failed_comes_before_regressed_before_an_unfit_machine_before_the_rest() {
+    let mut fired = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.1);
+    fired.null_fired = true;
+    let why = Some("the head crashed".to_owned());
+    let failed = GateCell { state: State::Failed, reason: why, ..gated("b/tokio/1", None, 0.0) };
+    let invalid = GateCell { state: State::Invalid, ..failed.clone() };
+    let regressed = gated("c/tokio/1", Some(Verdict::Regressed), 0.1);
+    let unclear = gated("d/tokio/1", Some(Verdict::Inconclusive), 0.02);
+    for enough in [true, false] {
+        for worst in [&failed, &invalid] {
+            let cells = [&fired, &unclear, &regressed, worst].map(Clone::clone);
+            let (verdict, why) = overall(&cells, enough, None);
+            assert_eq!(verdict, Overall::Failed);
+            assert!(why.contains("1 failed, 1 regressed"), "{why}");
+            assert!(why.ends_with("b/tokio/1 p99: the head crashed"), "{why}");
+        }
+        let cells = [&fired, &unclear, &regressed].map(Clone::clone);
+        assert_eq!(overall(&cells, enough, None).0, Overall::Regressed);
+        let cells = [&fired, &unclear].map(Clone::clone);
+        assert_eq!(overall(&cells, enough, None).0, Overall::EnvironmentInvalid);
+    }
+    assert_eq!(overall(&[unclear.clone()], false, None).0, Overall::EnvironmentInvalid);
+    assert_eq!(overall(&[unclear], true, None).0, Overall::Inconclusive);
+    // A new cell that cannot run is a fault of the head too.
+    let new = GateCell { presence: Presence::Head, ..failed };
+    assert_eq!(overall(&[new], true, None).0, Overall::Failed);
 }
 
 #[test]
 fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
     let passed = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.0);
-    let failed = GateCell { state: State::Failed, ..gated("b/tokio/1", None, 0.0) };
-    let (verdict, why) = overall(&[passed.clone(), failed.clone()], true, None);
+    let unseen = GateCell { state: State::Skipped, ..gated("b/tokio/1", None, 0.0) };
+    let (verdict, why) = overall(&[passed.clone(), unseen.clone()], true, None);
     assert_eq!(verdict, Overall::Inconclusive);
     assert!(why.contains("no figure of b/tokio/1 p99"), "{why}");
     // What cannot run on this machine, or on one side only is there, is not gated.
-    let refused = GateCell { state: State::Refused, ..failed.clone() };
-    let new = GateCell { presence: Presence::Head, ..failed };
+    let refused = GateCell { state: State::Refused, ..unseen.clone() };
+    let new = GateCell { presence: Presence::Head, ..unseen };
     assert_eq!(overall(&[passed, refused.clone(), new.clone()], true, None).0, Overall::Passed);
     assert_eq!(overall(&[refused, new], true, None).0, Overall::Nothing);
     assert_eq!(overall(&[], true, None).0, Overall::Nothing);

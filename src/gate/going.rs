@@ -5,21 +5,21 @@ use std::time::Duration;
 use super::{
     disturbed::Moment,
     pace::{self, Cost},
-    round::{BASE, HEAD, Lost, Pace, figure, log_ratio, round},
+    round::{BASE, COPY, HEAD, Lost, Pace, figure, log_ratio, round},
     stage::Stage,
     subject::{Arm, Subject},
 };
 use crate::{
+    compare::head_crashes_more,
     job::mix,
     measure::{Host, HostError, interrupt::interrupted, now},
-    record::{GateRound, GateRounds, Metric, Presence, Shown, State},
+    record::{Crashes, GateRound, GateRounds, Metric, Presence, Shown, State},
     report::long,
     session::Session,
 };
 
-/// Rounds that are lost one after another until a cell is given up; and those of the head alone until it is called
-/// failed whatever the others show.
-const DEATHS: u32 = 3;
+/// Trials of one side that crash one after another until a cell is given up.
+const CRASHES: u32 = 3;
 
 /// What a round needs besides the cell.
 pub(super) struct Surroundings<'a> {
@@ -46,16 +46,20 @@ pub(super) struct Going<'a> {
     pilot: Vec<Vec<Shown>>,
     /// What the sides showed in the rounds that count.
     pub(super) rounds: Vec<Vec<Shown>>,
-    /// Why other rounds do not count.
-    pub(super) dropped: Vec<String>,
+    /// Why the machine made other rounds not count.
+    pub(super) disturbed: Vec<String>,
+    /// Rounds that do not count because a process crashed.
+    pub(super) lost: u32,
     /// What a round costs.
     pub(super) cost: Cost,
     /// A new cell's figure: time of a job, in nanoseconds.
     pub(super) alone: Option<f64>,
-    /// Rounds that were lost because of a side, and why the first was.
-    lost: [u32; 3],
-    first_lost: Option<String>,
-    deaths: u32,
+    /// Every trial, those of the pilot included.
+    pub(super) crashes: Crashes,
+    /// Crashes of each side one after another, up to now.
+    in_a_row: [u32; 3],
+    /// Why each side crashed first.
+    first_crash: [Option<String>; 3],
     tried: u32,
 }
 
@@ -70,12 +74,13 @@ impl<'a> Going<'a> {
             recorded: metrics.iter().any(|metric| matches!(metric, Metric::P50 | Metric::P99)),
             pilot: vec![],
             rounds: vec![],
-            dropped: vec![],
+            disturbed: vec![],
+            lost: 0,
             cost: Cost::default(),
             alone: None,
-            lost: [0; 3],
-            first_lost: None,
-            deaths: 0,
+            crashes: Crashes::default(),
+            in_a_row: [0; 3],
+            first_crash: [const { None }; 3],
             tried: 0,
             subject,
         }
@@ -86,25 +91,39 @@ impl<'a> Going<'a> {
         self.ended.is_none() && self.presence == Presence::Both
     }
 
-    /// Finds out which sides have it, and how many batches a slice holds: as many on all sides.
+    /// Finds out which sides have it, and how many batches a slice holds: as many on all sides. A process that dies gets
+    /// two more chances: its trials will tell how often it does.
     pub(super) fn calibrate(&mut self, around: &Surroundings<'_>) {
+        for chances in (0..CRASHES).rev() {
+            match self.calibrated(around) {
+                Ok(()) => return,
+                Err(Uncalibrated { died: true, .. }) if chances > 0 => {}
+                Err(Uncalibrated { state, why, .. }) => return self.end(state, why),
+            }
+        }
+    }
+
+    fn calibrated(&mut self, around: &Surroundings<'_>) -> Result<(), Uncalibrated> {
         let begin =
             |side: usize| self.subject.start(&around.arms[side], around.session, around.patience);
         match (begin(BASE), begin(HEAD)) {
-            (Err(HostError::Interrupted), _) | (_, Err(HostError::Interrupted)) => {}
+            (Err(HostError::Interrupted), _) | (_, Err(HostError::Interrupted)) => Ok(()),
             (Err(base), Err(head)) if base.to_string() == head.to_string() => {
-                self.end(State::Failed, base.to_string());
+                Err(Uncalibrated::of(&base, base.to_string()))
             }
             (Err(base), Err(head)) => {
-                self.end(State::Failed, format!("base: {base}; head: {head}"));
+                Err(Uncalibrated::of(&base, format!("base: {base}; head: {head}")))
             }
-            (Ok(_), Err(head)) if is_unknown(&head) => self.presence = Presence::Base,
-            (Ok(_), Err(head)) => self.end(State::Failed, format!("head: {head}")),
+            (Ok(_), Err(head)) if is_unknown(&head) => {
+                self.presence = Presence::Base;
+                Ok(())
+            }
+            (Ok(_), Err(head)) => Err(Uncalibrated::of(&head, format!("head: {head}"))),
             (Err(base), Ok(head)) if is_unknown(&base) => {
                 self.presence = Presence::Head;
-                self.count(head, HEAD, around.patience);
+                self.count(head, HEAD, around.patience)
             }
-            (Err(base), Ok(_)) => self.end(State::Failed, format!("base: {base}")),
+            (Err(base), Ok(_)) => Err(Uncalibrated::of(&base, format!("base: {base}"))),
             (Ok(base), Ok(_)) => self.count(base, BASE, around.patience),
         }
     }
@@ -114,7 +133,12 @@ impl<'a> Going<'a> {
     }
 
     /// How many batches fit into a slice.
-    fn count(&mut self, mut host: Host, side: usize, patience: Duration) {
+    fn count(
+        &mut self,
+        mut host: Host,
+        side: usize,
+        patience: Duration,
+    ) -> Result<(), Uncalibrated> {
         let jobs = self.subject.jobs();
         let mut batches = 1_u64;
         let counted = host.attest(patience).and_then(|_| {
@@ -137,11 +161,13 @@ impl<'a> Going<'a> {
                     self.pace.recorded = pace::LATENCIES.div_ceil(jobs).min(fit).max(1);
                 }
                 self.alone = Some(each * 1e9 / jobs as f64);
+                Ok(())
             }
-            Err(HostError::Interrupted) => {}
+            Err(HostError::Interrupted) => Ok(()),
             Err(error) => {
                 let lost = Lost { side, error };
-                self.end(state_of(&lost), lost.to_string());
+                let why = lost.to_string();
+                Err(Uncalibrated { state: state_of(&lost), ..Uncalibrated::of(&lost.error, why) })
             }
         }
     }
@@ -177,7 +203,8 @@ impl<'a> Going<'a> {
         around: &mut Surroundings<'_>,
         pilot: bool,
     ) -> Result<Option<Vec<Shown>>, String> {
-        let number = if pilot { self.pilot.len() } else { self.rounds.len() + self.dropped.len() };
+        let kept = self.rounds.len() + self.disturbed.len() + self.lost as usize;
+        let number = if pilot { self.crashes.trials as usize } else { kept };
         let of_cell = self.name.bytes().fold(around.seed, |seed, byte| mix(seed ^ u64::from(byte)));
         let seed = mix(of_cell.wrapping_add(number as u64).wrapping_add(u64::from(pilot) << 32));
         let gone = |error: HostError| format!("the echo server: {error}");
@@ -191,57 +218,82 @@ impl<'a> Going<'a> {
         let after = around.session.mark(false).map_err(gone)?;
         let disturbed = Moment::now(after.server_cpu).disturbed_since(&start);
         let overflow = around.session.since(&before).err().map(|error| error.to_string());
-        let (sides, lost) = match outcome {
-            Ok(sides) => (sides, None),
-            Err(lost) => (vec![], Some(lost)),
-        };
-        let dropped = lost.as_ref().map(ToString::to_string).or(disturbed).or(overflow);
+        let (mut sides, mut lost) = (vec![], vec![]);
+        for (side, of) in outcome.into_iter().enumerate() {
+            match of {
+                Ok(shown) => sides.push(shown),
+                Err(error) => lost.push(Lost { side, error }),
+            }
+        }
+        if !lost.is_empty() {
+            sides.clear();
+        }
+        let crashed = [BASE, HEAD, COPY].map(|side| lost.iter().any(|lost| lost.side == side));
+        // A crash is never a disturbance: the machine is not asked.
+        let crash = lost.first().map(ToString::to_string);
+        let disturbed = disturbed.or(overflow).filter(|_| crash.is_none());
         around.rounds.write(&GateRound {
             cell: self.name.clone(),
             round: number as u32,
             pilot,
             jobs: self.subject.jobs(),
             iterations: self.pace.iterations,
-            dropped: dropped.clone(),
+            dropped: crash.clone().or_else(|| disturbed.clone()),
+            crashed,
             sides: sides.clone(),
         })?;
-        if let Some(lost) = lost {
-            self.lose(&lost);
-        } else {
-            self.deaths = 0;
-        }
-        match dropped {
+        self.trial(&lost);
+        match (crash, disturbed) {
+            (Some(_), _) => self.lost += u32::from(!pilot),
             // A pilot is only used to plan: better a disturbed one than none.
-            None => Ok(Some(sides)),
-            Some(_) if pilot => Ok(Some(sides).filter(|sides| !sides.is_empty())),
-            Some(why) => {
-                self.dropped.push(why);
-                Ok(None)
+            (None, Some(why)) if !pilot => self.disturbed.push(why),
+            _ => return Ok(Some(sides)),
+        }
+        Ok(None)
+    }
+
+    /// A process that died, hung or failed costs the round. Several of a side in a row end the cell, and so does one
+    /// whose jobs were not what their definition says.
+    fn trial(&mut self, lost: &[Lost]) {
+        self.crashes.trials += 1;
+        for side in [BASE, HEAD, COPY] {
+            let Some(lost) = lost.iter().find(|lost| lost.side == side) else {
+                self.in_a_row[side] = 0;
+                continue;
+            };
+            self.in_a_row[side] += 1;
+            let Crashes { base, head, copy, .. } = &mut self.crashes;
+            *[base, head, copy][side] += 1;
+            self.first_crash[side].get_or_insert_with(|| lost.to_string());
+            if lost.is_invalid() {
+                self.end(State::Invalid, lost.to_string());
+            } else if self.in_a_row[side] >= CRASHES {
+                self.end(State::Failed, format!("{CRASHES} trials in a row: {lost}"));
             }
         }
     }
 
-    /// A process that died, hung or failed costs the round; several in a row end the cell, and so does one whose jobs
-    /// were not what their definition says.
-    fn lose(&mut self, lost: &Lost) {
-        self.deaths += 1;
-        self.lost[lost.side] += 1;
-        self.first_lost.get_or_insert_with(|| lost.to_string());
-        if lost.is_invalid() {
-            self.end(State::Invalid, lost.to_string());
-        } else if self.deaths >= DEATHS {
-            self.end(State::Failed, format!("{DEATHS} rounds in a row: {lost}"));
-        }
+    /// Why the head cannot be judged by the rounds that it survived, if so: it crashes more often than the base.
+    pub(super) fn head_crashes(&self) -> Option<String> {
+        let first = self.first_crash[HEAD].as_ref().filter(|_| head_crashes_more(self.crashes))?;
+        let Crashes { trials, base, head, copy } = self.crashes;
+        Some(format!(
+            "the head crashed in {head} of {trials} trials, the base and its copy in {} of {}; the first was {first}",
+            base + copy,
+            2 * trials
+        ))
     }
 
-    /// Why the head cannot be judged by the rounds that it survived, if so: it was lost several times, and the same
-    /// number of processes of the base and of its copy never.
-    pub(super) fn head_is_shaky(&self) -> Option<String> {
-        let [base, head, copy] = self.lost;
-        let why = self.first_lost.as_ref().filter(|_| head >= DEATHS && base + copy == 0)?;
-        Some(format!(
-            "{head} rounds were lost because of the head and none because of the base; {why}"
-        ))
+    /// Why it has too few rounds, if crashes are the reason.
+    pub(super) fn too_many_crashes(&self) -> Option<String> {
+        let first = self.first_crash.iter().flatten().next()?;
+        let Crashes { trials, base, head, copy } = self.crashes;
+        (self.lost as usize >= self.disturbed.len().max(1)).then(|| {
+            format!(
+                "{} of {trials} rounds were lost: the base crashed {base} times, the head {head} and the base's copy {copy}; the first was {first}",
+                self.lost
+            )
+        })
     }
 
     /// How much its figures vary, between the rounds and the slices of the pilot: of all metrics the worst. Neither
@@ -269,6 +321,20 @@ impl<'a> Going<'a> {
     /// For progress.
     pub(super) fn label(&self) -> String {
         format!("{} (a round of {})", self.name, long(self.round_time()))
+    }
+}
+
+/// Why a cell could not be calibrated.
+struct Uncalibrated {
+    state: State,
+    why: String,
+    /// Whether a process ended by itself, which it may not do again.
+    died: bool,
+}
+
+impl Uncalibrated {
+    fn of(error: &HostError, why: String) -> Self {
+        Uncalibrated { state: State::Failed, why, died: matches!(error, HostError::Died(_)) }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Pace {
     pub(super) recorded: u64,
 }
 
-/// Why a round has no figures.
+/// Why a side has no figures of a round: its process died, hung or failed.
 #[derive(Debug)]
 pub(super) struct Lost {
     /// Whose process it was.
@@ -57,7 +57,8 @@ struct Warm {
     recorded: Vec<Distribution>,
 }
 
-/// Runs a round. `seed` orders its processes and its slices.
+/// Runs a round: what each side showed, or why it crashed. `seed` orders its processes and its slices. The others go on
+/// where one crashed, so that each round is one trial of every side.
 pub(super) fn round(
     subject: &Subject<'_>,
     arms: &[Arm],
@@ -65,34 +66,47 @@ pub(super) fn round(
     pace: Pace,
     seed: u64,
     patience: Duration,
-) -> Result<Vec<Shown>, Lost> {
-    let mut sides: Vec<Option<Warm>> = arms.iter().map(|_| None).collect();
+) -> Vec<Result<Shown, HostError>> {
+    let mut sides: Vec<Result<Warm, HostError>> =
+        arms.iter().map(|_| Err(HostError::Interrupted)).collect();
     for side in shuffled(arms.len(), seed) {
-        sides[side] = Some(warm(subject, &arms[side], session, pace, side, patience)?);
+        sides[side] = warm(subject, &arms[side], session, pace, patience);
     }
-    let mut sides: Vec<Warm> = sides.into_iter().flatten().collect();
-    let lost = |side, error| Lost { side, error };
     for side in turns(sides.len(), pace.slices, seed) {
-        let Warm { host, shown, .. } = &mut sides[side];
-        let (times, used) =
-            host.rounds(pace.iterations, patience).map_err(|error| lost(side, error))?;
-        shown.slices_ns.push(nanoseconds(times.iter().sum()));
-        shown.cpu_ns += used.cpu_ns();
+        go_on(&mut sides[side], |Warm { host, shown, .. }| {
+            let (times, used) = host.rounds(pace.iterations, patience)?;
+            shown.slices_ns.push(nanoseconds(times.iter().sum()));
+            shown.cpu_ns += used.cpu_ns();
+            Ok(())
+        });
     }
     if pace.recorded > 0 {
         for side in turns(sides.len(), RECORDED_SLICES, seed) {
-            let Warm { host, recorded, .. } = &mut sides[side];
-            let found = host.record(pace.recorded, patience).map_err(|error| lost(side, error))?;
-            recorded.extend(found.latency);
+            go_on(&mut sides[side], |Warm { host, recorded, .. }| {
+                recorded.extend(host.record(pace.recorded, patience)?.latency);
+                Ok(())
+            });
         }
     }
-    let finish = |(side, Warm { mut shown, recorded, .. }): (usize, Warm)| {
+    let finish = |Warm { mut shown, recorded, .. }: Warm| {
         let latency = Distribution::merged("the latency", (0..).zip(&recorded));
-        let latency = latency.map_err(|why| lost(side, HostError::Fault(Fault::Failed(why))))?;
+        let latency = latency.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
         Ok(shown)
     };
-    sides.into_iter().enumerate().map(finish).collect()
+    sides.into_iter().map(|side| side.and_then(finish)).collect()
+}
+
+/// Does the next thing with a side, unless it has crashed.
+fn go_on(
+    side: &mut Result<Warm, HostError>,
+    next: impl FnOnce(&mut Warm) -> Result<(), HostError>,
+) {
+    if let Ok(warm) = side
+        && let Err(error) = next(warm)
+    {
+        *side = Err(error);
+    }
 }
 
 /// Slices in which latency is recorded, of each side.
@@ -117,13 +131,11 @@ fn warm(
     arm: &Arm,
     session: &Session,
     pace: Pace,
-    side: usize,
     patience: Duration,
-) -> Result<Warm, Lost> {
-    let lost = |error| Lost { side, error };
-    let mut host = subject.start(arm, session, patience).map_err(lost)?;
-    let attest = host.attest(patience).map_err(lost)?;
-    host.rounds(pace.iterations, patience).map_err(lost)?;
+) -> Result<Warm, HostError> {
+    let mut host = subject.start(arm, session, patience)?;
+    let attest = host.attest(patience)?;
+    host.rounds(pace.iterations, patience)?;
     let shown = Shown { memory_bytes: memory(&attest), ..Shown::default() };
     Ok(Warm { host, shown, recorded: Vec::new() })
 }

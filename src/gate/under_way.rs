@@ -229,11 +229,11 @@ impl UnderWay<'_, '_> {
         Ok(())
     }
 
-    /// Whether more rounds count than were dropped.
+    /// Whether the machine disturbed no more rounds than it left alone. A crash is none of its doing.
     pub(super) fn is_enough(&self) -> bool {
-        let kept: usize = self.cells.iter().map(|cell| cell.rounds.len()).sum();
-        let dropped: usize = self.cells.iter().map(|cell| cell.dropped.len()).sum();
-        dropped <= kept
+        let calm = |cell: &Going<'_>| cell.rounds.len() + cell.lost as usize;
+        let disturbed: usize = self.cells.iter().map(|cell| cell.disturbed.len()).sum();
+        disturbed <= self.cells.iter().map(calm).sum()
     }
 
     /// Every cell and metric, judged together.
@@ -292,7 +292,7 @@ impl UnderWay<'_, '_> {
             None if going.presence == Presence::Head => {
                 (State::Ok, Some("new: the base does not have it, so it is not gated".into()))
             }
-            None if going.head_is_shaky().is_some() => (State::Failed, going.head_is_shaky()),
+            None if going.head_crashes().is_some() => (State::Failed, going.head_crashes()),
             None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
             None => too_few(going, metric, log_ratios.len()),
         };
@@ -312,7 +312,8 @@ impl UnderWay<'_, '_> {
             change: None,
             detectable: None,
             rounds: log_ratios.len() as u32,
-            dropped: going.dropped.len() as u32,
+            dropped: going.disturbed.len() as u32 + going.lost,
+            crashes: going.crashes,
             rounds_needed: None,
             slices: going.pace.slices,
             iterations: going.pace.iterations,
@@ -327,12 +328,13 @@ impl UnderWay<'_, '_> {
 /// Why there are too few rounds for a verdict.
 fn too_few(going: &Going<'_>, metric: Metric, have: usize) -> (State, Option<String>) {
     let fewest = pace::FEWEST;
-    if let Some(why) = going.dropped.first().filter(|_| going.dropped.len() > have) {
-        let dropped = going.dropped.len();
-        return (
-            State::Invalid,
-            Some(format!("{dropped} rounds were dropped, the first because {why}")),
-        );
+    if let Some(why) = going.too_many_crashes() {
+        return (State::Failed, Some(why));
+    }
+    if let Some(why) = going.disturbed.first().filter(|_| going.disturbed.len() > have) {
+        let disturbed = going.disturbed.len();
+        let why = format!("the machine disturbed {disturbed} rounds, the first because {why}");
+        return (State::Skipped, Some(why));
     }
     if going.rounds.len() > have {
         let what = metric.name();

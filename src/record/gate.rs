@@ -75,6 +75,8 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overall {
+    /// A cell failed or is invalid: a process of the head crashed more often than the base's, or a side cannot run it.
+    Failed,
     /// A cell regressed.
     Regressed,
     /// None did, and of each it could have been seen.
@@ -152,6 +154,20 @@ pub struct Change {
     pub p_faster: f64,
 }
 
+/// Trials of a cell, and those that crashed: the process died, hung or failed. A trial is one process of a side in a
+/// round, those of the pilot included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Crashes {
+    /// Trials of each side.
+    pub trials: u32,
+    /// Crashes of the base.
+    pub base: u32,
+    /// Crashes of the head.
+    pub head: u32,
+    /// Crashes of the base's copy.
+    pub copy: u32,
+}
+
 /// A cell and metric, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateCell {
@@ -183,8 +199,11 @@ pub struct GateCell {
     pub detectable: Option<f64>,
     /// Rounds that count.
     pub rounds: u32,
-    /// Rounds that were dropped, because of the machine or because a process died.
+    /// Rounds that were dropped, because of the machine or because a process crashed.
     pub dropped: u32,
+    /// How often each side crashed.
+    #[serde(default)]
+    pub crashes: Crashes,
     /// Rounds that would make the clear margin visible, where these did not.
     pub rounds_needed: Option<u32>,
     /// Pairs of slices in a round.
@@ -229,7 +248,10 @@ pub struct GateRound {
     pub iterations: u64,
     /// Why it does not count, if so. No reason depends on which side is faster.
     pub dropped: Option<String>,
-    /// The base, the head and the copy; less where a process ended before its time.
+    /// Whether the process of the base, of the head and of the copy crashed.
+    #[serde(default)]
+    pub crashed: [bool; 3],
+    /// The base, the head and the copy; nothing where one of them crashed.
     pub sides: Vec<Shown>,
 }
 

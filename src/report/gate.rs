@@ -5,7 +5,7 @@ mod words;
 
 pub(super) use groups::Groups;
 pub(super) use words::{
-    cut, detectable, figure, interval, label, needed, overall, plain, share, verdict, why,
+    crashes, cut, detectable, figure, interval, label, needed, overall, plain, share, verdict, why,
 };
 
 use std::fmt::Write;

@@ -11,9 +11,10 @@ fn work(rounds: u64) -> impl Fn() -> Box<dyn FnMut() -> u64> {
     move || Box::new(move || compute(black_box(7), rounds))
 }
 
-/// How many processes have asked before, counted in a file that the environment names.
-fn processes_before() -> u64 {
+/// How many processes have asked before under this name, counted in a file beside the one that the environment names.
+fn processes_before(name: &str) -> u64 {
     let Some(path) = std::env::var_os("FAULTY_COUNT").map(PathBuf::from) else { return 0 };
+    let path = path.with_extension(name);
     let before = fs::read_to_string(&path).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let _ = fs::write(path, (before + 1_u64).to_string());
     before
@@ -21,9 +22,9 @@ fn processes_before() -> u64 {
 
 fn main() -> ExitCode {
     // A gate of 10 rounds starts 17 of the head: one that is asked whether it has the cell, and 6 for the pilot.
-    let dies_every = |nth: u64| {
+    let dies_if = |name: &'static str, is_so: fn(u64) -> bool| {
         move || {
-            let dies = processes_before() % nth == nth - 1;
+            let dies = is_so(processes_before(name));
             move || if dies { std::process::abort() } else { compute(black_box(7), 20_000) }
         }
     };
@@ -38,8 +39,25 @@ fn main() -> ExitCode {
         .cell(Own::closure("same", work(20_000)).against(work(20_000)))
         .cell(Own::closure("slower", work(20_000)).against(work(60_000)))
         .cell(Own::closure("faster", work(60_000)).against(work(20_000)))
-        .cell(Own::closure("dies seldom", work(20_000)).against(dies_every(10)))
-        .cell(Own::closure("dies often", work(20_000)).against(dies_every(4)))
+        .cell(Own::closure("dies seldom", work(20_000)).against(dies_if("seldom", |n| n % 10 == 9)))
+        .cell(Own::closure("dies often", work(20_000)).against(dies_if("often", |n| n % 4 == 3)))
+        .cell(
+            // A chance of 60 %, the same in every run of the program.
+            Own::closure("aborts in 60 %", work(20_000))
+                .against(dies_if("sixty", |n| paceline::job::mix(n) % 100 < 60)),
+        )
+        .cell(Own::closure("aborts always", work(20_000)).against(dies_if("always", |_| true)))
+        .cell(
+            // The base dies once, the head in every second process.
+            Own::closure("is excused", dies_if("once", |n| n == 8))
+                .against(dies_if("half", |n| n % 2 == 1)),
+        )
+        .cell(Own::closure("base aborts", dies_if("base", |_| true)).against(work(20_000)))
+        .cell(
+            // Neither side is worse than the other, and no side dies twice in a row.
+            Own::closure("both die", dies_if("one", |n| n % 8 == 5))
+                .against(dies_if("other", |n| n % 8 == 6)),
+        )
         .cell(Own::closure("dies", work(20_000)).against(dies))
         .cell(Own::closure("panics", work(20_000)).against(panics))
         .cell(

@@ -4,7 +4,8 @@
 use paceline::{
     machine::Fingerprint,
     record::{
-        Change, GATE_SCHEMA, Gate, GateCell, Metric, Overall, Presence, Side, State, Verdict,
+        Change, Crashes, GATE_SCHEMA, Gate, GateCell, Metric, Overall, Presence, Side, State,
+        Verdict,
     },
 };
 
@@ -30,6 +31,7 @@ pub(crate) fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: 
         detectable: Some(0.021),
         rounds: 40,
         dropped: 1,
+        crashes: Crashes::default(),
         rounds_needed: None,
         slices: 6,
         iterations: 50,

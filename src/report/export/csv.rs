@@ -9,7 +9,7 @@ use super::{
 };
 use crate::record::{Gate, GateCell, Metric, Presence};
 
-const HEAD: [&str; 26] = [
+const HEAD: [&str; 30] = [
     "cell",
     "metric",
     "presence",
@@ -35,6 +35,10 @@ const HEAD: [&str; 26] = [
     "null_change_share",
     "null_fired",
     "iterations",
+    "trials",
+    "base_crashes",
+    "head_crashes",
+    "copy_crashes",
     "reason",
 ];
 
@@ -81,6 +85,10 @@ fn row(cell: &GateCell) -> Vec<String> {
         number(cell.null.map(|null| null.share)),
         cell.null_fired.to_string(),
         cell.iterations.to_string(),
+        cell.crashes.trials.to_string(),
+        cell.crashes.base.to_string(),
+        cell.crashes.head.to_string(),
+        cell.crashes.copy.to_string(),
         cell.reason.as_deref().map_or_else(String::new, |reason| cut(reason, usize::MAX)),
     ]
 }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::{
     super::{
-        gate::{cut, detectable, figure, interval, label, needed, overall, share, verdict, why},
+        gate::{
+            crashes, cut, detectable, figure, interval, label, needed, overall, share, verdict, why,
+        },
         table::word,
     },
     suite::{End, Suite, Test},
@@ -113,6 +115,7 @@ fn body(cell: &GateCell) -> String {
     line("margin", share(cell.margin));
     line("would be found", detectable(cell));
     line("rounds", format!("{}, {} dropped", cell.rounds, cell.dropped));
+    line("crashes", crashes(cell.crashes));
     line("rounds needed", cell.rounds_needed.map_or_else(String::new, |n| n.to_string()));
     line("why", why(cell, NAME));
     lines.join("\n")

@@ -4,7 +4,7 @@ use super::{
     exposition::{self, is, label},
     finite,
 };
-use crate::record::{Gate, GateCell, Metric, Overall, Verdict};
+use crate::record::{Crashes, Gate, GateCell, Metric, Overall, Verdict};
 
 const VERDICTS: [(Verdict, &str); 4] = [
     (Verdict::Regressed, "regressed"),
@@ -12,7 +12,8 @@ const VERDICTS: [(Verdict, &str); 4] = [
     (Verdict::NotRegressed, "not-regressed"),
     (Verdict::Inconclusive, "inconclusive"),
 ];
-const OVERALL: [(Overall, &str); 5] = [
+const OVERALL: [(Overall, &str); 6] = [
+    (Overall::Failed, "failed"),
     (Overall::Regressed, "regressed"),
     (Overall::Passed, "passed"),
     (Overall::Inconclusive, "inconclusive"),
@@ -49,6 +50,14 @@ pub(super) fn openmetrics(gate: &Gate) -> String {
     family(&mut text, "dropped_rounds", "gauge", "", "rounds that were dropped");
     for cell in &gate.cells {
         sample(&mut text, "dropped_rounds", &of(cell), f64::from(cell.dropped));
+    }
+    family(&mut text, "crashed_trials", "gauge", "", "trials of a side whose process crashed");
+    for cell in &gate.cells {
+        let Crashes { base, head, copy, .. } = cell.crashes;
+        for (side, crashes) in [("base", base), ("head", head), ("copy", copy)] {
+            let labels = format!("{},side=\"{side}\"", of(cell));
+            sample(&mut text, "crashed_trials", &labels, f64::from(crashes));
+        }
     }
     family(&mut text, "cell_verdict", "stateset", "", "the verdict on a cell");
     for cell in &gate.cells {

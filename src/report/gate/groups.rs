@@ -1,6 +1,6 @@
 //! The cells of a gate, each in exactly one group, and the lines that sum them up.
 
-use super::{cut, label, overall, share};
+use super::{crashes, cut, label, overall, share};
 use crate::{
     record::{Gate, GateCell, Overall, Presence, State, Verdict},
     report::unreliable::{model_of, remarks},
@@ -63,6 +63,7 @@ impl<'a> Groups<'a> {
         let dropped: u32 = gate.cells.iter().map(|cell| cell.dropped).sum();
         let all: u32 = dropped + gate.cells.iter().map(|cell| cell.rounds).sum::<u32>();
         lines.push(format!("rounds dropped: {dropped} of {all}"));
+        lines.extend(crashed(gate));
         lines.push(
             "a change says how much more the head takes than the base: + is worse, − is better"
                 .into(),
@@ -70,6 +71,21 @@ impl<'a> Groups<'a> {
         lines.extend(remarks(gate.cells.iter().map(|cell| model_of(&cell.cell))));
         lines
     }
+}
+
+/// The cells in which processes crashed, once each whatever metrics they have.
+fn crashed(gate: &Gate) -> Option<String> {
+    let mut cells: Vec<&GateCell> = gate.cells.iter().collect();
+    cells.dedup_by_key(|cell| &cell.cell);
+    let of = |cell: &&GateCell| {
+        let said = crashes(cell.crashes);
+        (!said.is_empty()).then(|| format!("{}, {said}", cut(&cell.cell, 60)))
+    };
+    let lines: Vec<String> = cells.iter().filter_map(of).collect();
+    let more = lines.len().saturating_sub(NAMES);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let first: Vec<&str> = lines.iter().take(NAMES).map(String::as_str).collect();
+    (!first.is_empty()).then(|| format!("crashes: {}{more}", first.join("; ")))
 }
 
 /// Whether the base differed from its own copy.

@@ -3,11 +3,12 @@
 use sha2::{Digest, Sha256};
 
 use super::super::{figures::rate, table::word};
-use crate::record::{Change, GateCell, Metric, Overall, State, Verdict};
+use crate::record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict};
 
 /// The verdict on all.
 pub(in super::super) fn overall(verdict: Overall) -> &'static str {
     match verdict {
+        Overall::Failed => "failed",
         Overall::Regressed => "regressed",
         Overall::Passed => "passed",
         Overall::Inconclusive => "inconclusive",
@@ -86,6 +87,17 @@ pub(in super::super) fn detectable(cell: &GateCell) -> String {
 /// Rounds that would tell.
 pub(in super::super) fn needed(cell: &GateCell) -> String {
     cell.rounds_needed.map_or_else(|| "unknown".into(), |rounds| rounds.to_string())
+}
+
+/// How often each side crashed; nothing where none did.
+pub(in super::super) fn crashes(of: Crashes) -> String {
+    let Crashes { trials, base, head, copy } = of;
+    if base + head + copy == 0 {
+        return String::new();
+    }
+    format!(
+        "in {trials} trials the base crashed {base} times, the head {head}, the base's copy {copy}"
+    )
 }
 
 /// Its state and the reason, in at most `most` characters; nothing of what is `ok` without one.
