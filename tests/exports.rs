@@ -116,7 +116,9 @@ fn a_null_arm_that_fired_is_named() {
     assert!(text.starts_with("environment invalid: the base differs"), "{text}");
     let line = text.lines().find(|line| line.starts_with("null arm")).unwrap();
     assert!(line.contains("a change in 1 of 9") && line.contains("echo/tokio/10"), "{line}");
-    assert!(line.contains("+4.4 %"), "{line}");
+    assert!(line.contains("+4.4 %") && line.contains("void and without a verdict"), "{line}");
+    let again = text.lines().find(|line| line.starts_with("measured again")).unwrap();
+    assert!(again.ends_with(": echo/tokio/10"), "{again}");
 }
 
 /// <https://bencher.dev/docs/reference/bencher-metric-format>, and the lengths that it takes.

@@ -171,6 +171,40 @@ fn a_head_that_dies_again_and_again_does_not_pass_by_the_rounds_that_it_survived
     assert!(gate.summary.contains("1 failed; dies often throughput: the head crashed"));
 }
 
+#[test]
+fn a_null_arm_that_fires_voids_its_cell_alone_and_the_cell_is_measured_again_by_itself() {
+    let folder = folder();
+    let (code, gate, said) =
+        halves("^(slower|copy is slower|copy is slower at first)$", &[], folder.path());
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{said}");
+    assert_eq!((of("slower").verdict, of("slower").again), (Some(Verdict::Regressed), false));
+    let always = of("copy is slower");
+    assert_eq!((always.verdict, always.null_fired, always.again), (None, true, true));
+    assert!(always.reason.as_ref().unwrap().contains("measured again by itself too"));
+    let at_first = of("copy is slower at first");
+    assert_eq!((at_first.null_fired, at_first.again, at_first.rounds), (false, true, 10));
+    assert!(at_first.verdict.is_some(), "{at_first:?}");
+    assert!(gate.summary.contains("1 void"), "{}", gate.summary);
+    // The second time is told apart in the record, and rounds are numbered through.
+    let rounds = read_gate_rounds(&record(folder.path())).unwrap();
+    for (name, again) in [("slower", 0), ("copy is slower", 10), ("copy is slower at first", 10)] {
+        let of: Vec<_> = rounds.iter().filter(|r| r.cell == name && !r.pilot).collect();
+        assert_eq!(of.iter().filter(|round| round.again).count(), again, "{name}");
+        let numbers: std::collections::BTreeSet<u32> = of.iter().map(|round| round.round).collect();
+        assert_eq!(numbers.len(), of.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_null_arm_that_fires_twice_is_an_unfit_machine_where_nothing_weighs_more() {
+    let folder = folder();
+    let (code, gate, said) = halves("^(same|copy is slower)$", &[], folder.path());
+    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{said}");
+    let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
+    assert!(same.verdict.is_some() && !same.again, "{same:?}");
+}
+
 /// A head that died in 60 % of its trials was called an unfit machine, exit code 6.
 #[test]
 fn a_head_that_crashes_is_failed_and_never_an_unfit_machine() {

@@ -11,7 +11,8 @@ const NAMED: usize = 3;
 /// read at run time may differ.
 ///
 /// The first that is so counts. The run failed where a cell failed or is invalid: a head that crashes is no matter of the
-/// machine. It regressed where a cell did. The environment is invalid where a null arm fired or not enough rounds count.
+/// machine. It regressed where a cell did. The environment is invalid where a null arm fired, which
+/// voids that cell and no other, or not enough rounds count.
 /// The run is inconclusive where a cell is, or where a cell of both sides has no figure although it was to have one, and
 /// passed otherwise.
 #[must_use]
@@ -21,6 +22,7 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
     };
     let failed: Vec<&GateCell> = cells.iter().filter(|cell| is_wrong(cell)).collect();
     let unseen: Vec<&GateCell> = cells.iter().filter(|cell| is_unseen(cell)).collect();
+    let void: Vec<&GateCell> = cells.iter().filter(|cell| cell.null_fired).collect();
     let regressed = of(Verdict::Regressed);
     let inconclusive = of(Verdict::Inconclusive);
     let judged = cells.iter().filter(|cell| cell.verdict.is_some()).count();
@@ -31,6 +33,7 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         (of(Verdict::NotRegressed).len(), "not regressed"),
         (inconclusive.len(), "inconclusive"),
         (unseen.len(), "without a figure"),
+        (void.len(), "void"),
     ]);
     if let Some(first) = failed.first() {
         let why = first.reason.as_deref().unwrap_or("no reason is known");
@@ -45,11 +48,10 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         };
         return (Overall::Regressed, format!("{counts}; {worst}{same}"));
     }
-    let fired: Vec<&GateCell> = cells.iter().filter(|cell| cell.null_fired).collect();
-    if !fired.is_empty() {
+    if !void.is_empty() {
         let sentence = format!(
-            "the base differs from its own copy in {}: this machine cannot tell now; try again when it is quiet",
-            names(&fired)
+            "{counts}; the base differs from its own copy in {}: this machine cannot tell now; try again when it is quiet",
+            names(&void)
         );
         return (Overall::EnvironmentInvalid, sentence);
     }
@@ -83,7 +85,7 @@ fn is_wrong(cell: &GateCell) -> bool {
 /// Whether it was to be gated and has no verdict. What was refused cannot run on this machine on either side.
 fn is_unseen(cell: &GateCell) -> bool {
     let both = cell.presence == Presence::Both && cell.state != State::Refused;
-    both && cell.verdict.is_none() && !is_wrong(cell)
+    both && cell.verdict.is_none() && !is_wrong(cell) && !cell.null_fired
 }
 
 /// The beginning of a reason: a process may have said a lot before it ended.

@@ -89,9 +89,19 @@ fn the_null_arm_fires_by_the_same_rule_in_either_direction() {
         let judged = judge(&[sample(&quiet, &null)], 0.05)[0];
         assert_eq!(judged.null_fired, fires, "{mean}");
         assert!((judged.null.unwrap().share - mean.exp_m1()).abs() < 1e-9);
-        assert_eq!(judged.verdict, Some(Verdict::NotRegressed));
+        assert_eq!(judged.verdict, (!fires).then_some(Verdict::NotRegressed));
     }
     assert!(!judge(&[sample(&quiet, &[])], 0.05)[0].null_fired);
+}
+
+#[test]
+fn a_null_arm_that_fires_voids_its_cell_and_no_regression_of_another() {
+    let (slower, quiet, odd) =
+        (around(0.2, 0.05, 40), around(0.0, 0.05, 40), around(0.06, 0.05, 40));
+    let judged = judge(&[sample(&slower, &quiet), sample(&slower, &odd)], 0.05);
+    assert_eq!((judged[0].verdict, judged[0].null_fired), (Some(Verdict::Regressed), false));
+    assert_eq!((judged[1].verdict, judged[1].null_fired), (None, true));
+    assert!(judged[1].change.is_some(), "what was measured is shown");
 }
 
 #[test]
@@ -180,6 +190,7 @@ fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
         iterations: 1,
         null: None,
         null_fired: false,
+        again: false,
         log_ratios: vec![],
         null_log_ratios: vec![],
     }
@@ -215,17 +226,18 @@ fn the_sentence_has_the_counts_and_the_worst_cell() {
 
 #[test]
 fn a_null_arm_that_fired_is_named() {
-    let mut cells = vec![gated("a/tokio/1", Some(Verdict::NotRegressed), 0.1)];
-    cells[0].null_fired = true;
-    cells[0].null = cells[0].change;
+    let mut void = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.1);
+    (void.null_fired, void.null, void.verdict) = (true, void.change, None);
+    let cells = [void, gated("b/tokio/1", Some(Verdict::NotRegressed), 0.0)];
     let (verdict, why) = overall(&cells, true, None);
+    assert!(why.starts_with("of 2 cells, 1 not regressed, 1 void; "), "{why}");
     assert_eq!(verdict, Overall::EnvironmentInvalid);
     assert!(why.contains("a/tokio/1 p99 (+10.0 %)"), "{why}");
 }
 
 #[test]
 fn failed_comes_before_regressed_before_an_unfit_machine_before_the_rest() {
-    let mut fired = gated("a/tokio/1", Some(Verdict::NotRegressed), 0.1);
+    let mut fired = gated("a/tokio/1", None, 0.1);
     fired.null_fired = true;
     let why = Some("the head crashed".to_owned());
     let failed = GateCell { state: State::Failed, reason: why, ..gated("b/tokio/1", None, 0.0) };

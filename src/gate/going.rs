@@ -50,6 +50,10 @@ pub(super) struct Going<'a> {
     pub(super) disturbed: Vec<String>,
     /// Rounds that do not count because a process crashed.
     pub(super) lost: u32,
+    /// The rounds of the first time, where it is measured again.
+    first: Option<Vec<Vec<Shown>>>,
+    /// Rounds of the first time, those that do not count included.
+    before: usize,
     /// What a round costs.
     pub(super) cost: Cost,
     /// A new cell's figure: time of a job, in nanoseconds.
@@ -76,6 +80,8 @@ impl<'a> Going<'a> {
             rounds: vec![],
             disturbed: vec![],
             lost: 0,
+            first: None,
+            before: 0,
             cost: Cost::default(),
             alone: None,
             crashes: Crashes::default(),
@@ -198,13 +204,39 @@ impl<'a> Going<'a> {
         Ok(())
     }
 
+    /// Whether it is measured for the second time.
+    pub(super) fn is_again(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Lays aside what was measured, so that it is measured again. Crashes are not forgotten.
+    pub(super) fn begin_again(&mut self) {
+        self.before = self.kept();
+        self.first = Some(std::mem::take(&mut self.rounds));
+        self.disturbed.clear();
+        (self.lost, self.tried) = (0, 0);
+    }
+
+    /// Takes the first time's rounds back where the second has too few for a verdict: what was void is then void still.
+    pub(super) fn settle(&mut self) {
+        if self.rounds.len() < pace::FEWEST as usize
+            && let Some(first) = self.first.take()
+        {
+            self.rounds = first;
+        }
+    }
+
+    /// Rounds that were run since it was begun, the pilot apart.
+    fn kept(&self) -> usize {
+        self.before + self.rounds.len() + self.disturbed.len() + self.lost as usize
+    }
+
     fn round(
         &mut self,
         around: &mut Surroundings<'_>,
         pilot: bool,
     ) -> Result<Option<Vec<Shown>>, String> {
-        let kept = self.rounds.len() + self.disturbed.len() + self.lost as usize;
-        let number = if pilot { self.crashes.trials as usize } else { kept };
+        let number = if pilot { self.crashes.trials as usize } else { self.kept() };
         let of_cell = self.name.bytes().fold(around.seed, |seed, byte| mix(seed ^ u64::from(byte)));
         let seed = mix(of_cell.wrapping_add(number as u64).wrapping_add(u64::from(pilot) << 32));
         let gone = |error: HostError| format!("the echo server: {error}");
@@ -238,6 +270,7 @@ impl<'a> Going<'a> {
             pilot,
             jobs: self.subject.jobs(),
             iterations: self.pace.iterations,
+            again: self.is_again(),
             dropped: crash.clone().or_else(|| disturbed.clone()),
             crashed,
             sides: sides.clone(),

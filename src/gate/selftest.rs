@@ -168,7 +168,7 @@ fn row(trial: &Trial, kind: &str, percent: u32, gates: &[&Gate]) -> Planted {
     for _ in 0..DRAWN {
         let (log_ratios, null) = draw.rounds(&pool, rounds);
         let judged = judge(&[sample(&log_ratios, &null)], super::under_way::RATE);
-        alone += u64::from(judged[0].verdict == Some(Verdict::Regressed) && !judged[0].null_fired);
+        alone += u64::from(judged[0].verdict == Some(Verdict::Regressed));
         let judged = judge(&[sample(&log_ratios, &null)], super::under_way::RATE / 48.0);
         among += u64::from(judged[0].verdict == Some(Verdict::Regressed));
     }
@@ -258,8 +258,8 @@ fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
             pools.iter().map(|(_, pool)| draw.equal_rounds(pool, ROUNDS as usize)).collect();
         let samples: Vec<Sample<'_>> = drawn.iter().map(|(x, null)| sample(x, null)).collect();
         let judged = judge(&samples, super::under_way::RATE);
-        let regressed = judged.iter().any(|cell| cell.verdict == Some(Verdict::Regressed));
-        wrong += u64::from(regressed && !judged.iter().any(|cell| cell.null_fired));
+        // A null arm that fires voids its own cell, which then has no verdict, and excuses no other.
+        wrong += u64::from(judged.iter().any(|cell| cell.verdict == Some(Verdict::Regressed)));
     }
     Share::new(wrong, DRAWN)
 }

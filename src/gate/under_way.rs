@@ -53,6 +53,25 @@ pub(super) struct UnderWay<'a, 's> {
 impl UnderWay<'_, '_> {
     /// Runs it to its end, or until it is interrupted.
     pub(super) fn run(&mut self) -> Result<Vec<GateCell>, NoGate> {
+        let cells = self.looks()?;
+        let is_void =
+            |going: &Going<'_>| cells.iter().any(|cell| cell.null_fired && cell.cell == going.name);
+        let again = self.once_more(&is_void);
+        if again.is_empty() {
+            return Ok(cells);
+        }
+        for (cell, rounds) in self.cells.iter_mut().zip(&again) {
+            if *rounds > 0 {
+                cell.begin_again();
+            }
+        }
+        self.rounds(&again)?;
+        self.cells.iter_mut().for_each(Going::settle);
+        Ok(self.judged())
+    }
+
+    /// Measures all cells, and with two looks those that are open a second time.
+    fn looks(&mut self) -> Result<Vec<GateCell>, NoGate> {
         self.calibrate()?;
         if self.plan.slices.is_none() || self.plan.rounds.is_none() {
             self.pilot()?;
@@ -195,6 +214,22 @@ impl UnderWay<'_, '_> {
         have.enumerate().map(|(index, have)| have + more.get(index).unwrap_or(&0)).collect()
     }
 
+    /// Rounds of the cells that are void, by themselves, in what is left of the budget: once, and as many as they had. Empty
+    /// where there is none, or no time for a verdict.
+    fn once_more(&self, is_void: &dyn Fn(&Going<'_>) -> bool) -> Vec<u32> {
+        let left = self.left().mul_f64(PLANNED);
+        let wishes: Vec<(u32, Duration)> = self
+            .cells
+            .iter()
+            .map(|cell| {
+                let had = if is_void(cell) { cell.rounds.len() as u32 } else { 0 };
+                (had, cell.round_time())
+            })
+            .collect();
+        let none = wishes.iter().all(|(had, _)| *had == 0);
+        if none || left.is_zero() || interrupted() { vec![] } else { pace::rounds(&wishes, left) }
+    }
+
     /// Runs the rounds that are wanted of each cell, in an order that each pass over them shuffles anew.
     fn rounds(&mut self, wanted: &[u32]) -> Result<(), NoGate> {
         let todo = |cells: &[Going<'_>]| -> u64 {
@@ -271,6 +306,13 @@ impl UnderWay<'_, '_> {
             cell.rounds_needed = rounds_needed;
             cell.null = null;
             cell.null_fired = null_fired;
+            if null_fired {
+                let share = null.map_or(0.0, |null| 100.0 * null.share);
+                let again = if cell.again { ", measured again by itself too" } else { "" };
+                cell.reason = Some(format!(
+                    "void: the base differs from its own copy by {share:+.1} %{again}"
+                ));
+            }
         }
         cells
     }
@@ -319,6 +361,7 @@ impl UnderWay<'_, '_> {
             iterations: going.pace.iterations,
             null: None,
             null_fired: false,
+            again: going.is_again(),
             log_ratios,
             null_log_ratios,
         }

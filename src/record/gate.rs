@@ -83,7 +83,7 @@ pub enum Overall {
     Passed,
     /// None did, and of some it could not have been seen.
     Inconclusive,
-    /// The null arm fired, or the machine was not fit: the run says nothing of the change.
+    /// The null arm fired in a cell, or the machine was not fit, and nothing of more weight was found.
     EnvironmentInvalid,
     /// Nothing was compared: no cell has figures of both sides, or both sides are the same program.
     Nothing,
@@ -212,8 +212,12 @@ pub struct GateCell {
     pub iterations: u64,
     /// The base against its rebuilt copy.
     pub null: Option<Change>,
-    /// Whether the null arm called that a change.
+    /// Whether the null arm called that a change: then the cell is void, and has no verdict.
     pub null_fired: bool,
+    /// Whether it was measured again by itself, because its null arm fired at first. All figures are of the second time,
+    /// but for the crashes, which are of both.
+    #[serde(default)]
+    pub again: bool,
     /// `ln(head / base)` of every round that counts: all that verdicts follow from.
     pub log_ratios: Vec<f64>,
     /// `ln(copy / base)` of the same rounds.
@@ -246,6 +250,9 @@ pub struct GateRound {
     pub jobs: u64,
     /// Batches of a slice.
     pub iterations: u64,
+    /// Whether it is of the second time that the cell was measured: then those of the first time do not count.
+    #[serde(default)]
+    pub again: bool,
     /// Why it does not count, if so. No reason depends on which side is faster.
     pub dropped: Option<String>,
     /// Whether the process of the base, of the head and of the copy crashed.

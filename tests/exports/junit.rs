@@ -1,6 +1,6 @@
 //! The report for CI against the schema of Jenkins' xUnit plugin.
 
-use paceline::report::Export;
+use paceline::{record::Overall, report::Export};
 
 use crate::{
     sample_gate::{large, sample, unfit},
@@ -32,10 +32,18 @@ fn what_regressed_fails_and_what_could_not_be_told_is_skipped() {
 }
 
 #[test]
-fn an_invalid_environment_is_an_error_and_fails_no_cell() {
-    let tests = tests(&Export::Junit.render(&unfit()));
-    assert_eq!(tests[0].1, "error");
-    assert!(tests.iter().all(|(_, end, _)| end != "failure"), "{tests:?}");
+fn a_null_arm_that_fired_is_an_error_and_voids_its_cell_alone() {
+    let mut gate = unfit();
+    let ends = tests(&Export::Junit.render(&gate));
+    assert_eq!(ends[0].1, "error");
+    assert!(ends.iter().all(|(_, end, _)| end != "failure"), "{ends:?}");
+    gate.verdict = Overall::Regressed;
+    let ends = tests(&Export::Junit.render(&gate));
+    assert_eq!(ends[0].1, "error");
+    let of = |name: &str| ends.iter().find(|(of, ..)| of.starts_with(name)).unwrap();
+    assert_eq!(of("echo/tokio/10 time per job").1, "skipped");
+    assert!(of("echo/tokio/10 time per job").2.starts_with("void: the base differs"));
+    assert_eq!(of("<script>").1, "failure");
 }
 
 #[test]

@@ -20,6 +20,11 @@ fn processes_before(name: &str) -> u64 {
     before
 }
 
+/// Whether this process is of the base's copy: the third of the programs that the gate stages.
+fn is_copy() -> bool {
+    std::env::current_exe().is_ok_and(|path| path.to_string_lossy().ends_with("side-2"))
+}
+
 fn main() -> ExitCode {
     // A gate of 10 rounds starts 17 of the head: one that is asked whether it has the cell, and 6 for the pilot.
     let dies_if = |name: &'static str, is_so: fn(u64) -> bool| {
@@ -35,6 +40,12 @@ fn main() -> ExitCode {
         }
     };
     let panics = || || assert!(black_box(false), "planted");
+    let copy_is_slower = |is_so: fn() -> bool| {
+        move || {
+            let rounds = if is_copy() && is_so() { 60_000 } else { 20_000 };
+            move || compute(black_box(7), rounds)
+        }
+    };
     Gated::new()
         .cell(Own::closure("same", work(20_000)).against(work(20_000)))
         .cell(Own::closure("slower", work(20_000)).against(work(60_000)))
@@ -66,6 +77,15 @@ fn main() -> ExitCode {
         )
         .cell(Own::command("command fails", ["true"]).against_command(["false"]))
         .cell(Own::command("no command", ["true"]).against_command(["there-is-no-such-program"]))
+        .cell(Own::closure("copy is slower", copy_is_slower(|| true)).against(work(20_000)))
+        .cell(
+            // For the pilot and ten rounds.
+            Own::closure(
+                "copy is slower at first",
+                copy_is_slower(|| processes_before("copy") < 16),
+            )
+            .against(work(20_000)),
+        )
         .closure("one half", work(20_000))
         .main()
 }

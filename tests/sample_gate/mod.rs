@@ -37,6 +37,7 @@ pub(crate) fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: 
         iterations: 50,
         null: Some(Change { share: 0.001, ..change }),
         null_fired: false,
+        again: false,
         log_ratios: vec![share.ln_1p(); 3],
         null_log_ratios: vec![0.001; 3],
     }
@@ -116,6 +117,9 @@ pub(crate) fn sample() -> Gate {
 pub(crate) fn unfit() -> Gate {
     let mut gate = sample();
     gate.cells[0].null_fired = true;
+    gate.cells[0].verdict = None;
+    gate.cells[0].again = true;
+    gate.cells[0].reason = Some("void: the base differs from its own copy by +4.4 %".into());
     gate.cells[0].null = Some(Change { share: 0.044, ..gate.cells[0].change.expect("it has one") });
     gate.verdict = Overall::EnvironmentInvalid;
     gate.summary = "the base differs from its own copy in 1 cell".into();

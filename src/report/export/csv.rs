@@ -9,7 +9,7 @@ use super::{
 };
 use crate::record::{Gate, GateCell, Metric, Presence};
 
-const HEAD: [&str; 30] = [
+const HEAD: [&str; 31] = [
     "cell",
     "metric",
     "presence",
@@ -34,6 +34,7 @@ const HEAD: [&str; 30] = [
     "rounds_needed",
     "null_change_share",
     "null_fired",
+    "again",
     "iterations",
     "trials",
     "base_crashes",
@@ -84,6 +85,7 @@ fn row(cell: &GateCell) -> Vec<String> {
         cell.rounds_needed.map_or_else(String::new, |rounds| rounds.to_string()),
         number(cell.null.map(|null| null.share)),
         cell.null_fired.to_string(),
+        cell.again.to_string(),
         cell.iterations.to_string(),
         cell.crashes.trials.to_string(),
         cell.crashes.base.to_string(),

@@ -20,7 +20,8 @@ const REASON: usize = 1000;
 
 /// A suite with a test for each cell and metric, and one for the null arm. What regressed is a failure. What is
 /// inconclusive, new, removed, refused or skipped is skipped. What could not be measured is an error. Where the
-/// environment is invalid, the null arm is an error, and no cell fails: the run says nothing of the change. Where base and
+/// environment is invalid, the null arm is an error, and no cell fails: the run says nothing of the change. A cell in which
+/// the null arm fired is skipped, and the null arm is an error then too. Where base and
 /// head are the same program or no cell was compared, a test says so, and is an error unless nothing could have changed.
 pub(super) fn junit(gate: &Gate) -> String {
     let mut tests = vec![null_arm(gate)];
@@ -44,6 +45,9 @@ fn null_arm(gate: &Gate) -> Test {
     let end = match gate.verdict {
         Overall::EnvironmentInvalid => {
             End::Not("error", "environment-invalid", cut(&gate.summary, NAME))
+        }
+        _ if !body.is_empty() => {
+            End::Not("error", "void", "cells in which it fired have no verdict".into())
         }
         _ => End::Passed,
     };
@@ -82,6 +86,7 @@ fn end(gate: &Gate, cell: &GateCell) -> End {
         }
         (Presence::Head, ..) => skipped("new", "new: the base does not have it".into()),
         (Presence::Base, ..) => skipped("removed", "removed: the head does not have it".into()),
+        _ if cell.null_fired => skipped("void", why(cell, NAME)),
         (_, State::Refused | State::Skipped, _) => skipped(word(cell.state), why(cell, NAME)),
         _ if gate.verdict == Overall::EnvironmentInvalid => {
             skipped("environment-invalid", format!("the run says nothing of it: {change}"))

@@ -1,8 +1,8 @@
 //! The cells of a gate, each in exactly one group, and the lines that sum them up.
 
-use super::{crashes, cut, label, overall, share};
+use super::{crashes, cut, label, share};
 use crate::{
-    record::{Gate, GateCell, Overall, Presence, State, Verdict},
+    record::{Gate, GateCell, Presence, State, Verdict},
     report::unreliable::{model_of, remarks},
 };
 
@@ -60,6 +60,7 @@ impl<'a> Groups<'a> {
             ));
         }
         lines.push(null_arm(gate));
+        lines.extend(again(gate));
         let dropped: u32 = gate.cells.iter().map(|cell| cell.dropped).sum();
         let all: u32 = dropped + gate.cells.iter().map(|cell| cell.rounds).sum::<u32>();
         lines.push(format!("rounds dropped: {dropped} of {all}"));
@@ -71,6 +72,19 @@ impl<'a> Groups<'a> {
         lines.extend(remarks(gate.cells.iter().map(|cell| model_of(&cell.cell))));
         lines
     }
+}
+
+/// The cells that were measured twice.
+fn again(gate: &Gate) -> Option<String> {
+    let mut cells: Vec<&GateCell> = gate.cells.iter().filter(|cell| cell.again).collect();
+    cells.dedup_by_key(|cell| &cell.cell);
+    let names: Vec<String> = cells.iter().take(NAMES).map(|cell| cut(&cell.cell, 60)).collect();
+    let more = cells.len().saturating_sub(NAMES);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let names = names.join("; ");
+    (!names.is_empty()).then(|| {
+        format!("measured again by themselves, for their null arm fired at first: {names}{more}")
+    })
 }
 
 /// The cells in which processes crashed, once each whatever metrics they have.
@@ -102,12 +116,8 @@ fn null_arm(gate: &Gate) -> String {
     let names = fired.iter().take(NAMES).map(name).collect::<Vec<_>>().join("; ");
     let more = fired.len().saturating_sub(NAMES);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let so = match gate.verdict {
-        Overall::EnvironmentInvalid => format!(", so the run is {}", overall(gate.verdict)),
-        _ => String::new(),
-    };
     format!(
-        "null arm, base against its copy: a change in {} of {had}{so}: {names}{more}",
+        "null arm, base against its copy: a change in {} of {had}, void and without a verdict: {names}{more}",
         fired.len()
     )
 }
