@@ -53,6 +53,8 @@ pub struct Order<'a> {
     pub metrics: Vec<Metric>,
     /// What counts as a change.
     pub margins: Margins,
+    /// What else must be known, in sentences.
+    pub notes: Vec<String>,
     /// The time for all, building excluded.
     pub budget: Duration,
     /// Rounds of each cell, instead of as many as follow from budget and spread.
@@ -143,6 +145,7 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
         same_program: order.same_program,
         verdict,
         summary,
+        notes: order.notes,
         cells,
     };
     write_gate(&folder, &gate)?;

@@ -103,6 +103,8 @@ fn the_table_begins_with_the_verdict_and_folds_what_is_not_regressed() {
     assert!(!short.contains("cpu/rayon/2") && short.contains("160"), "{short}");
     assert!(short.contains("+5.2 %") && short.contains("+4.2 % to +7.2 %"), "{short}");
     assert!(short.contains("failed: the head ended in mid-round"), "{short}");
+    let note = short.lines().find(|line| line.starts_with("note: the head has other margins"));
+    assert!(note.unwrap().ends_with("90 %"), "{short}");
     let all = gate_table(&sample(), true);
     assert!(all.contains("cpu/rayon/2") && !all.contains("not regressed: 3"), "{all}");
     for line in all.lines() {

@@ -303,6 +303,56 @@ fn gated(base: &Path, head: &Path, more: &[&str], folder: &Path) -> (Option<i32>
 }
 
 #[test]
+fn a_program_without_cells_is_told_to_have_some() {
+    let folder = folder();
+    let cellless = example("cellless");
+    let cellless = cellless.to_str().unwrap();
+    let said = wrong(&["--base", cellless, "--head", cellless], folder.path());
+    assert!(
+        said.contains("there is no cell to gate: give the bench one with `.closure`"),
+        "{said}"
+    );
+    let (code, _, said) = ran(Path::new(cellless), &[], folder.path());
+    assert_eq!(code, Some(2));
+    assert!(said.contains("there is no cell to gate"), "{said}");
+    // paceline itself has the usual cells.
+    let filter = ["--base", PACELINE, "--head", PACELINE, "--filter", "nothing"];
+    assert!(wrong(&filter, folder.path()).contains("the cells are empty/"));
+}
+
+#[test]
+fn a_cell_that_was_removed_or_renamed_is_counted_and_fails_strict() {
+    let folder = folder();
+    let (base, head) = (example("gated"), example("faulty"));
+    // `command` has the name `one half` now, as it were, and `look up/1000` does less work.
+    let cells = ["--filter", "^(one half|command|look up/1000)$"];
+    let arguments = [&cells[..], &GROSS].concat();
+    let (code, gate, said) = gated(&base, &head, &arguments, folder.path());
+    assert_eq!((code, gate.verdict), (Some(0), Overall::Passed), "{said} {gate:?}");
+    assert!(gate.summary.contains("1 removed, 1 new"), "{}", gate.summary);
+    let (code, ..) = gated(&base, &head, &[&arguments[..], &["--strict"]].concat(), folder.path());
+    assert_eq!(code, Some(5));
+}
+
+#[test]
+fn margins_of_the_working_folder_do_not_count_unless_they_are_asked_for() {
+    let folder = folder();
+    fs::write(folder.path().join("gate.toml"), "margin = \"90%\"\nclear_margin = \"95%\"\n")
+        .unwrap();
+    let program = example("faulty");
+    let few = ["--filter", "^one half$", "--rounds", "5", "--export", "markdown=a.md"];
+    let (_, gate, _) = gated(&program, &program, &few, folder.path());
+    assert!((gate.cells[0].margin - 0.03).abs() < 1e-12, "{:?}", gate.cells[0]);
+    let note = "gate.toml in this folder has other margins, which do not count: one half 90 % and 95 % instead of 3 % and 5 %";
+    assert!(gate.notes[0].starts_with(note), "{:?}", gate.notes);
+    let shown = fs::read_to_string(folder.path().join("a.md")).unwrap();
+    assert!(shown.contains("one half 90 % and 95 % instead of 3 % and 5 %"), "{shown}");
+    let asked = [&few[..], &["--config", "gate.toml"]].concat();
+    let (_, gate, _) = gated(&program, &program, &asked, folder.path());
+    assert!((gate.cells[0].margin - 0.9).abs() < 1e-12 && gate.notes.is_empty());
+}
+
+#[test]
 fn the_same_program_is_never_passed() {
     let folder = folder();
     let (one, other) = (folder.path().join("one"), folder.path().join("other"));

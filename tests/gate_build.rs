@@ -18,7 +18,7 @@ use paceline::record::Sameness;
 use paceline::{
     gate::{
         build::{BuildError, Built, Exit, note_same_program},
-        source::{Project, WORKING_TREE},
+        source::{Project, Source, WORKING_TREE},
     },
     measure::interrupt,
 };
@@ -623,4 +623,20 @@ fn the_same_program_of_two_trees_says_whether_the_change_could_have_reached_it()
     assert!(data.why.contains("a file that is read while a cell runs"), "{}", data.why);
     tiny.says("two");
     assert_eq!(same("HEAD"), None);
+}
+
+#[test]
+fn a_file_is_read_as_a_revision_has_it_and_not_as_the_folder_does() {
+    let tiny = Tiny::without_commit("inner");
+    tiny.write("gate.toml", "margin = \"2%\"\n");
+    tiny.commit("one");
+    tiny.write("gate.toml", "margin = \"5%\"\n");
+    let project = tiny.project();
+    let read = |source: &Source| project.file_of(source, "gate.toml").unwrap();
+    let base = project.resolve("HEAD").unwrap();
+    assert_eq!(read(&base).as_deref(), Some("margin = \"2%\""));
+    let head = project.working_tree().unwrap();
+    assert_eq!(read(&head).as_deref(), Some("margin = \"5%\""));
+    assert_eq!(project.file_of(&base, "none.toml").unwrap(), None);
+    assert_eq!(read(&project.resolve("/bin/true").unwrap()), None);
 }

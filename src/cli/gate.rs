@@ -16,13 +16,13 @@ use super::{
 use crate::{
     gate::{
         Arm, BuildError, Built, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject,
-        default_cells, gate, note_same_program,
+        default_cells, gate, note_same_program, selftest,
     },
     job::Workload,
     measure::{Half, HostError, Program, interrupt},
     models::Entry,
     plan::{Choice, Planned, cells},
-    record::{Gate, Metric, Overall, SameProgram, Sameness, Side},
+    record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
     report::{Building, Export, gate_table},
     start::refuse_debug_build,
     workloads,
@@ -63,10 +63,10 @@ pub(super) struct GateArguments {
     /// A change of this must have been visible before a cell is called not regressed; without it, 5%.
     #[arg(long, value_name = "PERCENT")]
     clear_margin: Option<String>,
-    /// Margins of single cells; without it, gate.toml where there is one.
+    /// Margins of single cells; without it, those of the base's gate.toml.
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Leave with 5 where a cell is inconclusive.
+    /// Leave with 5 where a cell is inconclusive or was removed.
     #[arg(long)]
     strict: bool,
     /// Write the result to a file too, in a format such as markdown or junit; may be repeated.
@@ -123,14 +123,28 @@ pub(super) fn run(asked: &GateArguments) -> Result<u8, Wrong> {
         usage("say what to compare with: --base REV, a built program, or a dependency such as tokio@1.50.0".into())
     })?;
     // Mistakes are told before minutes of building.
-    let margins = margins(asked)?;
+    margins(asked)?;
     let (workloads, jobs) = jobs(asked)?;
     let program = ready()?;
-    let sides = built(asked, base)?;
-    let own = own_cells(&sides.arms)?;
+    let (project, base, head) = sources(asked, base)?;
+    let (margins, others) = margins_of(asked, &project, &base, &head)?;
+    let sides = built(&project, &base, &head)?;
+    let (own, usual) = own_cells(&sides.arms)?;
+    if !jobs && !usual && own.is_empty() {
+        return Err(no_cells());
+    }
     let subjects = subjects(asked, &workloads, jobs, own)?;
     let models = chosen(&asked.of.model)?;
-    finish(asked, order(asked, subjects, sides, program, margins, (&workloads, models)))
+    let names: Vec<String> = subjects.iter().map(Subject::name).collect();
+    let mut order = order(asked, subjects, sides, program, margins, (&workloads, models));
+    let notes = others.iter().filter_map(|(whose, other)| {
+        let unlike = other.unlike(&order.margins, &names)?;
+        Some(format!(
+            "{whose} has other margins, which do not count: {unlike}; --config FILE uses those of a file"
+        ))
+    });
+    order.notes = notes.collect();
+    finish(asked, order)
 }
 
 /// The order for the instrument. The last argument is what the record says of jobs: the workloads and the models.
@@ -152,6 +166,7 @@ pub(super) fn order<'a>(
         program,
         metrics: metrics(asked),
         margins,
+        notes: vec![],
         budget: asked.budget,
         rounds: asked.rounds,
         slices: None,
@@ -169,19 +184,59 @@ fn metrics(asked: &GateArguments) -> Vec<Metric> {
     metrics
 }
 
+/// The margins of the file that was named, or of the folder's.
 pub(super) fn margins(asked: &GateArguments) -> Result<Margins, Wrong> {
-    let usual = Path::new("gate.toml");
+    let usual = Path::new(MARGINS);
     let file = asked.config.as_deref().or_else(|| usual.exists().then_some(usual));
-    let given = Given {
+    Margins::read(file, &given(asked)).map_err(usage)
+}
+
+/// The file of margins where none is named.
+const MARGINS: &str = "gate.toml";
+
+fn given(asked: &GateArguments) -> Given {
+    Given {
         margin: asked.margin.clone(),
         clear_margin: asked.clear_margin.clone(),
         layout_sd: None,
-    };
-    Margins::read(file, &given).map_err(usage)
+    }
 }
 
-/// Builds both sides, and the base's copy.
-fn built(asked: &GateArguments, base: &str) -> Result<Sides, Wrong> {
+/// Margins that do not count, and whose they are.
+type Others = Vec<(&'static str, Margins)>;
+
+/// The margins that count: of the file that was named, otherwise the base's. A change must not loosen those that it is
+/// judged by, so those of the head and of this folder do not count.
+fn margins_of(
+    asked: &GateArguments,
+    project: &Project,
+    base: &Source,
+    head: &Source,
+) -> Result<(Margins, Others), Wrong> {
+    if asked.config.is_some() {
+        return Ok((margins(asked)?, vec![]));
+    }
+    let given = given(asked);
+    let of = |source: &Source| -> Result<Margins, Wrong> {
+        let text = project.file_of(source, MARGINS).map_err(unbuilt)?;
+        let place = format!("{MARGINS} of {}", source.name);
+        let file = text.as_deref().map(|text| (&place[..], text));
+        Margins::of_text(file, &given)
+            .map_err(|why| usage(format!("{why}; mend it, or give --config FILE")))
+    };
+    let mut others = Vec::new();
+    if !head.is_built() {
+        others.push(("the head", of(head)?));
+    }
+    // Where no head is named, it is this folder.
+    if Path::new(MARGINS).exists() && asked.head.is_some() {
+        others.push(("gate.toml in this folder", margins(asked)?));
+    }
+    Ok((of(base)?, others))
+}
+
+/// What the arguments name: the project, the base and the head.
+fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source), Wrong> {
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
     let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
     let project = project.map_err(unbuilt)?;
@@ -191,19 +246,23 @@ fn built(asked: &GateArguments, base: &str) -> Result<Sides, Wrong> {
         None => project.working_tree(),
     };
     let head = head.map_err(unbuilt)?;
+    Ok((project, base, head))
+}
+
+/// Builds both sides, and the base's copy.
+fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, Wrong> {
     let line = Building::start();
     let build = |what: &str, source: &Source, copy| -> Result<Built, Wrong> {
         line.show(&format!("building {what}: {}", source.about));
         project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
     };
     let mut programs = [
-        build("the base", &base, false)?,
-        build("the head", &head, false)?,
-        build("a copy of the base", &base, true)?,
+        build("the base", base, false)?,
+        build("the head", head, false)?,
+        build("a copy of the base", base, true)?,
     ];
-    let same_program = project
-        .same_program((&base, &programs[BASE]), (&head, &programs[HEAD]))
-        .map_err(unbuilt)?;
+    let same_program =
+        project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
     let base = programs[BASE].clone();
     note_same_program(&base, &mut programs[HEAD]);
     let arms = programs
@@ -220,16 +279,25 @@ pub(super) fn unbuilt(error: BuildError) -> Wrong {
     Wrong(error.exit.code(), error.message)
 }
 
-/// The cells that the sides have of their own.
-fn own_cells(arms: &[Arm]) -> Result<Vec<String>, Wrong> {
+/// Why a program without cells is not gated.
+pub(super) fn no_cells() -> Wrong {
+    usage("there is no cell to gate: give the bench one with `.closure` or `.command`, as docs/gate.md shows, or name workloads".into())
+}
+
+/// The cells that the sides have of their own, and whether one of them is paceline itself, which has the usual cells.
+fn own_cells(arms: &[Arm]) -> Result<(Vec<String>, bool), Wrong> {
+    const PATIENCE: Duration = Duration::from_secs(30);
     let mut names: Vec<String> = Vec::new();
+    let mut usual = false;
+    // Those of its selftest are in no list.
+    let paceline = selftest::own_cells();
     for Arm { program, .. } in &arms[..2] {
-        let found = program
+        let mut host = program
             .host_of_own()
-            .map_err(|error| internal(format!("cannot start what was built: {error}")))?
-            .cells(Duration::from_secs(30));
-        match found {
+            .map_err(|error| internal(format!("cannot start what was built: {error}")))?;
+        match host.cells(PATIENCE) {
             Ok(found) => {
+                usual |= host.prepare_own(&paceline[0].name, Half::Base, PATIENCE).is_ok();
                 for name in found {
                     if !names.contains(&name) {
                         names.push(name);
@@ -237,7 +305,7 @@ fn own_cells(arms: &[Arm]) -> Result<Vec<String>, Wrong> {
                 }
             }
             // A paceline of before there were such cells.
-            Err(HostError::Fault(_)) => {}
+            Err(HostError::Fault(_)) => usual = true,
             Err(error) => {
                 return Err(usage(format!(
                     "what was built is no program that can be gated: its main must begin with what paceline's gate does ({error})"
@@ -245,7 +313,7 @@ fn own_cells(arms: &[Arm]) -> Result<Vec<String>, Wrong> {
             }
         }
     }
-    Ok(names)
+    Ok((names, usual))
 }
 
 /// The workloads that are named, or the built-in ones, and whether any was named.
@@ -327,6 +395,10 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wron
     Ok(exit_code(&gate, asked.strict))
 }
 
+fn is_removed(cell: &GateCell) -> bool {
+    cell.presence == Presence::Base
+}
+
 fn exit_code(gate: &Gate, strict: bool) -> u8 {
     match gate.verdict {
         Overall::Failed => CELLS,
@@ -339,6 +411,8 @@ fn exit_code(gate: &Gate, strict: bool) -> u8 {
             _ => INCONCLUSIVE,
         },
         Overall::Inconclusive if strict => INCONCLUSIVE,
+        // A slow cell that has another name now is one that was removed and a new one.
+        Overall::Passed if strict && gate.cells.iter().any(is_removed) => INCONCLUSIVE,
         Overall::Inconclusive | Overall::Passed => 0,
     }
 }

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::{
     USAGE, Wrong,
-    gate::{GateArguments, Sides, finish, margins, order, run, subjects, unbuilt},
+    gate::{GateArguments, Sides, finish, margins, no_cells, order, run, subjects, unbuilt},
     internal, ready, usage,
 };
 use crate::{
@@ -107,6 +107,9 @@ impl Gated {
         }
         let own: Vec<String> =
             self.cells.iter().filter(|own| own.has_head()).map(|own| own.name.clone()).collect();
+        if self.cells.is_empty() {
+            return Err(no_cells());
+        }
         if own.is_empty() {
             return Err(usage("no cell has a half to be compared with: say --base REV to compare revisions, or give cells a head by `against`".into()));
         }

@@ -26,6 +26,9 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
     let regressed = of(Verdict::Regressed);
     let inconclusive = of(Verdict::Inconclusive);
     let judged = cells.iter().filter(|cell| cell.verdict.is_some()).count();
+    let only = |side: Presence| {
+        cells.iter().filter(|cell| cell.presence == side && !is_wrong(cell)).count()
+    };
     let counts = counts(&[
         (failed.len(), "failed"),
         (regressed.len(), "regressed"),
@@ -34,6 +37,8 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         (inconclusive.len(), "inconclusive"),
         (unseen.len(), "without a figure"),
         (void.len(), "void"),
+        (only(Presence::Base), "removed"),
+        (only(Presence::Head), "new"),
     ]);
     if let Some(first) = failed.first() {
         let why = first.reason.as_deref().unwrap_or("no reason is known");
@@ -67,8 +72,8 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         return (Overall::Inconclusive, format!("{counts}; least visible {}", needs(worst)));
     }
     if judged == 0 && unseen.is_empty() {
-        let sentence = "no cell has figures of both sides: there is nothing to compare";
-        return (Overall::Nothing, sentence.into());
+        let sentence = format!("{counts}; no cell has figures of both sides");
+        return (Overall::Nothing, sentence);
     }
     if !unseen.is_empty() {
         return (Overall::Inconclusive, format!("{counts}; no figure of {}", names(&unseen)));
@@ -98,7 +103,7 @@ fn brief(why: &str) -> String {
 fn counts(counts: &[(usize, &str)]) -> String {
     let all: usize = counts.iter().map(|(count, _)| count).sum();
     if all == 0 {
-        return "no cell has figures of both sides".into();
+        return "there is no cell".into();
     }
     let some = counts.iter().filter(|(count, _)| *count > 0);
     let some: Vec<String> = some.map(|(count, word)| format!("{count} {word}")).collect();

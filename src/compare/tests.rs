@@ -275,7 +275,13 @@ fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
     let refused = GateCell { state: State::Refused, ..unseen.clone() };
     let new = GateCell { presence: Presence::Head, ..unseen };
     assert_eq!(overall(&[passed, refused.clone(), new.clone()], true, None).0, Overall::Passed);
-    assert_eq!(overall(&[refused, new], true, None).0, Overall::Nothing);
+    assert_eq!(overall(&[refused, new.clone()], true, None).0, Overall::Nothing);
+    // A cell that the head lacks, or calls otherwise, is counted.
+    let removed = GateCell { presence: Presence::Base, state: State::Ok, ..new.clone() };
+    let cells = [gated("a/tokio/1", Some(Verdict::NotRegressed), 0.0), removed, new];
+    let (verdict, why) = overall(&cells, true, None);
+    assert_eq!(verdict, Overall::Passed);
+    assert!(why.starts_with("of 3 cells, 1 not regressed, 1 removed, 1 new; "), "{why}");
     assert_eq!(overall(&[], true, None).0, Overall::Nothing);
 }
 

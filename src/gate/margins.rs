@@ -88,13 +88,21 @@ impl Margins {
     ///
     /// Returns a sentence that names the place in the file.
     pub fn read(file: Option<&Path>, given: &Given) -> Result<Self, String> {
+        let Some(path) = file else { return Margins::of_text(None, given) };
+        let place = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {place}: {error}"))?;
+        Margins::of_text(Some((&place, &text)), given)
+    }
+
+    /// The same of a file's text, with the name of its place for errors; the defaults where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the place in the file.
+    pub fn of_text(file: Option<(&str, &str)>, given: &Given) -> Result<Self, String> {
         let text = match file {
-            Some(path) => {
-                let place = path.display();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| format!("cannot read {place}: {error}"))?;
-                parse(&text).map_err(|why| format!("{place}: {why}"))?
-            }
+            Some((place, text)) => parse(text).map_err(|why| format!("{place}: {why}"))?,
             None => Text::default(),
         };
         let Text { margin, clear_margin, layout_sd, cell } = text;
@@ -117,6 +125,38 @@ impl Margins {
     pub fn of(&self, cell: &str) -> Margin {
         let found = self.of_some.iter().filter(|(pattern, _)| pattern.is_match(cell));
         found.fold(self.of_all, |under, (_, given)| given.over(under).unwrap_or(under))
+    }
+}
+
+impl Margins {
+    /// How these margins of `cells` differ from those that are `used`, in words; `None` where they do not.
+    #[must_use]
+    pub fn unlike(&self, used: &Margins, cells: &[String]) -> Option<String> {
+        const NAMED: usize = 5;
+        let differ: Vec<String> = cells
+            .iter()
+            .filter_map(|cell| {
+                let (other, used) = (self.of(cell), used.of(cell));
+                (other != used)
+                    .then(|| format!("{cell} {} instead of {}", other.said(), used.said()))
+            })
+            .collect();
+        let more = differ.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let named = differ.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+        (!named.is_empty()).then(|| format!("{named}{more}"))
+    }
+}
+
+impl Margin {
+    /// "3 % and 5 %", and the layout where it is known.
+    fn said(self) -> String {
+        let percent = |share: f64| format!("{} %", (share * 1e6).round() / 1e4);
+        let layout = match self.layout_sd {
+            0.0 => String::new(),
+            sd => format!(" with a layout of {}", percent(sd)),
+        };
+        format!("{} and {}{layout}", percent(self.margin), percent(self.clear))
     }
 }
 
@@ -164,6 +204,19 @@ mod tests {
         let given = Given { margin: Some("1%".into()), ..Given::default() };
         let margin = read("margin = \"2%\"", &given).unwrap().of("x");
         assert_eq!(margin, Margin { margin: 0.01, ..Margin::default() });
+    }
+
+    #[test]
+    fn other_margins_are_named_cell_by_cell() {
+        let none = Given::default();
+        let used = Margins::of_text(None, &none).unwrap();
+        let text = "[[cell]]\nname = 'spin'\nmargin = \"90%\"\nclear_margin = \"95.5%\"\n";
+        let other = Margins::of_text(Some(("gate.toml", text)), &none).unwrap();
+        let cells = ["spin".to_owned(), "turn".to_owned()];
+        let said = other.unlike(&used, &cells).unwrap();
+        assert_eq!(said, "spin 90 % and 95.5 % instead of 3 % and 5 %");
+        assert_eq!(other.unlike(&used, &cells[1..]), None);
+        assert_eq!(other.unlike(&other, &cells), None);
     }
 
     #[test]

@@ -104,6 +104,7 @@ fn order<'a>(trial: &Trial, halves: [Half; 3], subjects: Vec<Subject<'a>>) -> Or
         program: trial.programs[0].clone(),
         metrics: vec![Metric::Throughput],
         margins: Margins::default(),
+        notes: vec![],
         budget: GATE,
         rounds: None,
         slices: None,

@@ -52,6 +52,14 @@ pub(in crate::gate) enum Kind {
     Tree { checkout: String, commit: String, uncommitted: bool, pins: Vec<Pin> },
 }
 
+impl Source {
+    /// Whether it is a program that was built already.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        matches!(self.kind, Kind::Program(_))
+    }
+}
+
 impl Project {
     /// The project of a folder. What is built is the bench target called `bench`; where none is named, the program
     /// `paceline` of the package `paceline`, and the bench target `gate` of any other. `package` chooses one of a
@@ -128,6 +136,20 @@ impl Project {
         let Snapshot { checkout, commit, uncommitted, about } = self.snapshot()?.clone();
         let kind = Kind::Tree { checkout, commit, uncommitted, pins: Vec::new() };
         Ok(Source { name: WORKING_TREE.into(), about, kind })
+    }
+
+    /// The file `name` of this project's folder as a source has it; `None` where it has none, and of a program.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where git cannot be asked.
+    pub fn file_of(&self, source: &Source, name: &str) -> Result<Option<String>, BuildError> {
+        let Kind::Tree { checkout, .. } = &source.kind else { return Ok(None) };
+        let layout = self.layout()?;
+        let Ok(inside) = self.folder.strip_prefix(&layout.repository) else { return Ok(None) };
+        let object = format!("{checkout}:{}", inside.join(name).display());
+        let said = Tool::git(&layout.repository).args(["cat-file", "blob", &object]).run()?;
+        Ok(said.ok.then(|| said.out.join("\n")))
     }
 
     pub(in crate::gate) fn layout(&self) -> Result<&Layout, BuildError> {

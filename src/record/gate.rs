@@ -292,6 +292,9 @@ pub struct Gate {
     pub verdict: Overall,
     /// Why, in a sentence.
     pub summary: String,
+    /// What else must be known, in sentences: margins that the head has and that do not count.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Every cell and metric.
     pub cells: Vec<GateCell>,
 }

@@ -25,6 +25,9 @@ pub fn gate_table(gate: &Gate, all: bool) -> String {
     let groups = Groups::of(gate);
     let mut text = format!("{}: {}\n", overall(gate.verdict), cut(&gate.summary, 1000));
     let _ = writeln!(text, "base: {}\nhead: {}", side(&gate.base), side(&gate.head));
+    for note in &gate.notes {
+        let _ = writeln!(text, "note: {}", cut(note, 600));
+    }
     if gate.interrupted {
         text.push_str("it was interrupted: cells have the rounds until then\n");
     }

@@ -14,6 +14,10 @@ fn the_verdict_is_first_then_regressions_then_what_is_inconclusive_then_the_rest
     let text = Export::Markdown.render(&sample());
     assert!(text.starts_with("### paceline gate: regressed\n"), "{text}");
     let place = |of: &str| text.find(of).unwrap_or_else(|| panic!("{of}: {text}"));
+    assert!(
+        text.contains("\nNote: the head has other margins, which do not count&#58; "),
+        "{text}"
+    );
     let order = [
         "**Regressed: 2**",
         "**Inconclusive: 3**",

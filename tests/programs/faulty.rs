@@ -87,5 +87,7 @@ fn main() -> ExitCode {
             .against(work(20_000)),
         )
         .closure("one half", work(20_000))
+        // In the program `gated` too, where it does more.
+        .closure("look up/1000", work(1_000))
         .main()
 }

@@ -94,6 +94,7 @@ pub(crate) fn sample() -> Gate {
         same_program: None,
         verdict: Overall::Regressed,
         summary: "2 of 8 cells take more than their margin allows".into(),
+        notes: vec![format!("the head has other margins, which do not count: {HOSTILE} 90 %")],
         cells: vec![
             cell("echo/tokio/10", Metric::Throughput, Some(Regressed), 0.052),
             cell("echo/tokio/10", Metric::P50, Some(NotRegressed), 0.001),

@@ -28,6 +28,9 @@ pub(super) fn markdown(gate: &Gate) -> String {
     let _ = writeln!(page.text, "### paceline gate: {}\n\n{summary}\n", overall(gate.verdict));
     let (base, head) = (side(&gate.base), side(&gate.head));
     let _ = writeln!(page.text, "Base {base}, head {head}.");
+    for note in &gate.notes {
+        let _ = writeln!(page.text, "\nNote: {}", escaped(&cut(note, 600)));
+    }
     if gate.interrupted {
         page.text.push_str("\nIt was interrupted: cells have the rounds until then.\n");
     }

@@ -20,7 +20,11 @@ pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {
         summary: cut(&gate.summary, 600),
         base: side(&gate.base),
         head: side(&gate.head),
-        closing: gates::closing(gate).iter().map(|line| cut(line, 600)).collect(),
+        closing: gates::closing(gate)
+            .iter()
+            .chain(&gate.notes)
+            .map(|line| cut(line, 600))
+            .collect(),
         interrupted: gate.interrupted,
         figure: gates::figure_of(gate, &format!("g{index}-changes")),
     };
