@@ -217,6 +217,19 @@ fn what_a_page_says_follows_from_the_record() {
 }
 
 #[test]
+fn the_chart_of_latencies_names_the_models_that_it_lacks_and_those_whose_histogram_is_damaged() {
+    let whole = page_of(&sample_run::record());
+    // At 10 000 jobs all have latencies but rayon, whose cell is invalid.
+    assert!(whole.contains("they lack figures at this scale: rayon."));
+    assert!(!whole.contains("Not drawn"));
+    let mut record = sample_run::record();
+    let smol = record.cells.iter_mut().filter(|cell| cell.model == "smol");
+    smol.filter_map(|cell| cell.latency.as_mut()).for_each(|latency| latency.hdr_v2.truncate(20));
+    let page = page_of(&record);
+    assert!(page.contains("the histogram in the record is damaged: smol."));
+}
+
+#[test]
 fn each_chart_is_a_picture_of_its_own() {
     let charts = Charts::of(&sample_run::record());
     assert!(charts.names().contains(&"sleep/throughput"), "{:?}", charts.names());
