@@ -26,11 +26,13 @@ mod tables;
 use std::{env, io, net::SocketAddr, process::ExitCode, thread, time::Duration};
 
 use bare::Plan;
-use paceline::{
+use paceline_core::{
+    child::spawned,
+    clock::{nanoseconds, now},
     job::{Addresses, Jobs, Receipt, Workload},
-    measure::{Program, nanoseconds, now, spawned},
     model::{Settings, set_servers},
     models,
+    process::Program,
 };
 use tables::Bench;
 

@@ -13,10 +13,8 @@ mod sample_run;
 use std::{env, fs, path::Path, process::Command};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use paceline::{
-    measure::now,
-    record::{Cell, Record, Writer},
-};
+use paceline::record::{Cell, Record, Writer};
+use paceline_core::clock::now;
 
 /// How often each page is made; the median counts.
 const TIMES: usize = 5;

@@ -22,14 +22,19 @@ use std::{
 };
 
 use paceline::{
-    job::Workload,
-    measure::{Prepared, Program, now, spawned, ticks_per_ns},
-    model::{Blocking, Runtime, Settings},
-    models::{self, About, Entry, Task, Threads, Width},
-    perform::Placement,
     plan::Choice,
     record::{Cell, bytes_per_job},
     run::{Order, run},
+};
+use paceline_core::{
+    child::spawned,
+    clock::{now, ticks_per_ns},
+    job::Workload,
+    model::{Blocking, Runtime, Settings},
+    models::{self, About, Entry, Task, Threads, Width},
+    perform::Placement,
+    prepared::Prepared,
+    process::Program,
 };
 
 const DELAY: Duration = Duration::from_millis(10);
@@ -84,7 +89,7 @@ impl<const WHAT: char> Runtime for Planted<WHAT> {
     fn serve<F>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
-        connection: impl Fn(<Self as paceline::model::Model>::Stream) -> F
+        connection: impl Fn(<Self as paceline_core::model::Model>::Stream) -> F
         + Copy
         + Send
         + Sync
@@ -226,7 +231,7 @@ fn recorder() {
         let begun = now();
         let mut pairs: Vec<(f64, f64)> = (0..=PAIRS)
             .map(|_| {
-                let plain = ready.round(&*arm).unwrap().as_nanos() as f64;
+                let plain = ready.batch(&*arm).unwrap().as_nanos() as f64;
                 let recorded = ready.record(&*arm, 1, ticks_per_ns()).unwrap().times_ns[0] as f64;
                 (plain / JOBS as f64, recorded / JOBS as f64)
             })

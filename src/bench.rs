@@ -10,12 +10,15 @@ pub use options::{Options, Profile};
 use std::process::ExitCode;
 
 use crate::{
-    job::Workload,
-    measure::{Program, spawned},
-    models::{Entry, MODELS},
     record::Cell,
     report::{closing_table, print, print_error, print_note, summary, write_page},
     start::refuse_debug_build,
+};
+use paceline_core::{
+    child::spawned,
+    job::Workload,
+    models::{Entry, MODELS},
+    process::Program,
     workloads,
 };
 

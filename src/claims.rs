@@ -21,8 +21,6 @@ pub use kind::Kind;
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    measure::{Program, interrupt::interrupted, now},
-    models::Entry,
     record::{CLAIMS_SCHEMA, Claims, Estimate, Run, write_claims},
     report::Progress,
     run::shuffled,
@@ -31,6 +29,7 @@ use crate::{
 };
 use going::{Going, subjects};
 use lab::{Bases, Lab};
+use paceline_core::{clock::now, interrupt::interrupted, models::Entry, process::Program};
 
 /// Processes of each experiment on each model: the least and the greatest of 5 are an interval of 93.75 % for the
 /// median, by the binomial distribution.

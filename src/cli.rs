@@ -4,15 +4,13 @@ mod advise;
 mod claims;
 mod compare;
 mod gate;
-mod gated;
 mod history;
 mod list;
 mod load;
 mod report;
 mod selftest;
 mod serve;
-
-pub use gated::Gated;
+mod variants;
 
 use std::{
     path::{Path, PathBuf},
@@ -22,15 +20,18 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    job::{Bound, bounds},
-    measure::{Program, interrupt},
-    models::{self, Entry, MODELS},
-    perform::Placement,
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
     report::{closing_table, floor_line, limits_table, print, print_error, summary, write_page},
     run::{Order, Unfit, run, unfinished},
     start::{parse_budget, refuse_debug_build},
+};
+use paceline_core::{
+    interrupt,
+    job::{Bound, bounds},
+    models::{self, Entry, MODELS},
+    perform::Placement,
+    process::Program,
     workloads,
 };
 

@@ -12,9 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{CpuTicks, Group, Limits, System, cores, memory::memory_available},
-    measure::{Program, clock_ns, compute_ns, keep_busy, same_work, wake_errors},
-    models::{Family, MODELS},
     report::list_table_within,
+};
+use paceline_core::{
+    clock::compute_ns,
+    fitness::{clock_ns, keep_busy, same_work, wake_errors},
+    models::{Family, MODELS},
+    process::Program,
 };
 
 /// How a finding is judged.

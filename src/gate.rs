@@ -22,14 +22,14 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use crate::{
     compare::overall,
-    job::Workload,
-    measure::{Program, interrupt::interrupted, now},
-    models::Entry,
     record::{GATE_SCHEMA, Gate, GateRounds, Metric, Run, SameProgram, Side, Writer, write_gate},
     session::Session,
     start::{Settings, begin},
 };
 use going::{Going, Surroundings};
+use paceline_core::{
+    clock::now, interrupt::interrupted, job::Workload, models::Entry, process::Program,
+};
 use stage::Stage;
 use under_way::{Plan, UnderWay};
 

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    models,
     record::{Cell, Estimate, Gate, Metric, Record, State},
     stats::{median_and_range, steps},
 };
+use paceline_core::models;
 
 /// Recorded runs over time, as they are printed.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

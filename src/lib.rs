@@ -1,13 +1,9 @@
 //! **paceline** runs the same jobs on every concurrency model and shows, honestly, which one keeps pace.
 //!
-//! The modules stand in reading order, and each uses only those above it; a test holds them to it.
+//! What is measured, and what measures it from inside the process, is the crate [`paceline_core`]. Here are plans,
+//! records, statistics, the instruments and the reports. The modules stand in reading order, and each uses only those
+//! above it; a test holds them to it.
 //!
-//! * [`job`]: what a job is, read from TOML, and what doing it must yield;
-//! * [`model`]: what a concurrency model offers to jobs;
-//! * [`perform`]: the one interpreter of jobs, and batches of them;
-//! * [`models`]: the models, one to a file, and their registry;
-//! * [`workloads`]: the built-in workloads, one TOML file each;
-//! * [`measure`]: the only clock; rounds, the processes that run them, the echo server;
 //! * [`machine`]: fingerprint and limits of this machine;
 //! * [`stats`]: statistics, pure functions on slices;
 //! * [`record`]: what is kept under `results/`;
@@ -27,18 +23,6 @@
 //! * [`cli`]: the command line.
 
 // Blank lines keep rustfmt from sorting what stands in reading order.
-
-pub mod job;
-
-pub mod model;
-
-pub mod perform;
-
-pub mod models;
-
-pub mod workloads;
-
-pub mod measure;
 
 pub mod machine;
 
@@ -73,5 +57,3 @@ pub mod gate;
 pub mod doctor;
 
 pub mod cli;
-
-pub use cli::Gated;

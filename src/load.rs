@@ -17,18 +17,18 @@ pub use url::Url;
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    measure::{
-        Program,
-        interrupt::interrupted,
-        load::{Arrivals, Drive},
-    },
-    models::Entry,
     record::{Cell, Loop, Writer},
     report::Progress,
     session::Session,
     start::{Settings, begin},
 };
 use bench::Bench;
+use paceline_core::{
+    generator::{Arrivals, Drive},
+    interrupt::interrupted,
+    models::Entry,
+    process::Program,
+};
 use target::Served;
 
 /// What to measure.

@@ -1,6 +1,6 @@
 //! The `paceline` command.
 
 fn main() -> std::process::ExitCode {
-    paceline::measure::spawned_with(&paceline::gate::selftest::own_cells());
+    paceline_core::child::spawned_with(&paceline::gate::selftest::custom_cells());
     paceline::cli::main()
 }

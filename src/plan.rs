@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    job::{Addresses, Demand, Workload},
     machine::{Limits, cores, refusal},
-    measure::{host, nanoseconds},
+    record::{Cell, Estimate, Round, State},
+};
+use paceline_core::{
+    clock::nanoseconds,
+    job::{Addresses, Demand, Workload},
     models::{Entry, Width},
     perform::Placement,
-    record::{Cell, Estimate, Round, State},
+    protocol::CellSpec,
 };
 
 /// A cell to be measured.
@@ -101,7 +104,7 @@ impl Planned<'_> {
     /// The model, and the number of workers where the workload has several.
     #[must_use]
     pub fn series(&self) -> String {
-        let several = self.workload.workers != crate::job::Workers::Cores;
+        let several = self.workload.workers != paceline_core::job::Workers::Cores;
         match self.workers {
             Some(workers) if several => format!("{}@{workers}", self.entry.about.name),
             _ => self.entry.about.name.into(),
@@ -208,8 +211,8 @@ impl Planned<'_> {
 
     /// The cell as its host is told it.
     #[must_use]
-    pub fn for_host(&self, servers: &Addresses) -> host::Cell {
-        host::Cell {
+    pub fn for_host(&self, servers: &Addresses) -> CellSpec {
+        CellSpec {
             model: self.entry.about.name.into(),
             workers: self.workers,
             placement: self.placement,

@@ -28,9 +28,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{Build, Fingerprint, Meanwhile},
-    measure::{Attest, Distribution, Recorded, Usage},
-    perform::Placement,
     stats::{Mode, median_and_range},
+};
+use paceline_core::{
+    histogram::Distribution,
+    perform::Placement,
+    prepared::{Attest, Recorded},
+    usage::Usage,
 };
 
 /// The version of the record's shape. It changes when a reader of the older one would misread the newer.

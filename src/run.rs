@@ -9,9 +9,6 @@ pub use resume::{Unfit, unfinished};
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    job::{Workload, mix},
-    measure::{Program, interrupt::interrupted, now},
-    models::Entry,
     plan::{Choice, cells},
     record::{Cell, Record, Run, Writer},
     report::Progress,
@@ -19,6 +16,13 @@ use crate::{
     start::{Settings, begin},
 };
 use going::Going;
+use paceline_core::{
+    clock::now,
+    interrupt::interrupted,
+    job::{Workload, mix},
+    models::Entry,
+    process::Program,
+};
 
 /// What to run.
 pub struct Order {

@@ -5,11 +5,15 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{Limits, Meanwhile, allowed_cpus, dropped_connections, pin},
-    measure::{
-        Attest, Fault, Host, HostError, Program, compute_ns, echo::EchoServer, raise_limits,
-    },
     plan::Planned,
     record::{Cell, ModelInfo, State},
+};
+use paceline_core::{
+    clock::compute_ns,
+    prepared::{Attest, Fault},
+    process::{Host, HostError, Program},
+    soft_limits::raise_limits,
+    suite_server::EchoServer,
 };
 
 /// The surroundings of a run.

@@ -6,12 +6,10 @@ use std::{
 };
 
 use crate::{
-    job::Workload,
     machine::{build, fingerprint, version_of},
-    measure::{utc, wake_errors},
-    models::Entry,
     record::{Definition, ModelInfo, Run, SCHEMA},
 };
+use paceline_core::{clock::utc, fitness::wake_errors, job::Workload, models::Entry};
 
 /// What an instrument knows of a run.
 pub struct Settings {

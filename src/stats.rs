@@ -122,7 +122,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::mix;
+    use paceline_core::job::mix;
 
     /// Numbers between 0 and 1, the same in every run.
     fn uniform(seed: u64) -> impl Iterator<Item = f64> {

@@ -4,7 +4,8 @@
 
 use std::{net::TcpStream, process::Command, time::Duration};
 
-use paceline::{machine::dropped_connections, measure::Program};
+use paceline::machine::dropped_connections;
+use paceline_core::process::Program;
 
 #[test]
 fn a_burst_of_a_thousand_connections_drops_none() {

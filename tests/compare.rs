@@ -10,9 +10,9 @@ use std::{
 use paceline::{
     compare::{Basis, Comparison, Pair, Shift},
     machine::{build, fingerprint},
-    perform::Placement,
     record::{Cell, Definition, Estimate, Metric, Presence, Resources, Run, SCHEMA, State, Writer},
 };
+use paceline_core::perform::Placement;
 
 fn run(id: &str) -> Run {
     Run {

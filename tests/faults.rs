@@ -15,10 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::{
-    job::mix,
-    record::{Record, State, read},
-};
+use paceline::record::{Record, State, read};
+use paceline_core::job::mix;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Four cells of three rounds, each some tens of milliseconds long.

@@ -15,10 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::{
+use paceline_core::{
     job::{Addresses, Jobs, Receipt, Workload},
-    measure::{Host, Program, host::Cell},
     models,
+    process::{Host, Program},
+    protocol::CellSpec,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -207,7 +208,7 @@ fn one_of_another_protocol_or_name_or_none_is_refused_before_it_runs() {
 }
 
 #[test]
-fn a_program_that_is_not_there_costs_its_own_cells() {
+fn a_program_that_is_not_there_costs_its_custom_cells() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
     let output = command(folder.path(), &nowhere).output().unwrap();
@@ -243,7 +244,7 @@ fn host(model: &str, workers: usize, scale: usize, job: &str) -> Option<Host> {
         return None;
     }
     let mut host = Program::at(env!("CARGO_BIN_EXE_paceline")).host(entry, Some(workers)).unwrap();
-    let cell = Cell {
+    let cell = CellSpec {
         model: model.into(),
         workers: Some(workers),
         placement: entry.about.placements[0],
@@ -316,7 +317,7 @@ fn what_the_processes_of_a_pool_use_is_counted_by_the_system() {
     let attest = host.attest(PATIENCE).unwrap();
     assert!(attest.process_threads.unwrap() >= 3, "{attest:?}");
     assert!(attest.rss_bytes.unwrap() > 8 << 20 && attest.rss_bytes_max >= attest.rss_bytes);
-    let (times, used) = host.rounds(2, PATIENCE).unwrap();
+    let (times, used) = host.batches(2, PATIENCE).unwrap();
     assert_eq!(times.len(), 2);
     // 1.6 million rounds of compute, none of them faster than 50 ns in any Python.
     assert!(used.cpu_ns() > 80_000_000, "{used:?}");
@@ -327,7 +328,10 @@ fn what_the_processes_of_a_pool_use_is_counted_by_the_system() {
 
 #[test]
 fn a_python_that_is_too_old_says_which_is_needed() {
-    let boot = concat!(env!("CARGO_MANIFEST_DIR"), "/src/models/foreign/python/boot.py");
+    let boot = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/crates/paceline-core/src/models/foreign/python/boot.py"
+    );
     let text = "import sys; sys.version_info = (3, 9, 2); exec(open(sys.argv[1]).read())";
     let Ok(output) = Command::new("python3").args(["-c", text, boot]).output() else { return };
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -25,7 +25,9 @@ fn example(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--examples"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo
+            .args(["build", "--quiet", "--examples", "-p", "paceline", "-p", "paceline-gated"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(cargo.status().unwrap().success());
     });
     Path::new(PACELINE).parent().unwrap().join("examples").join(name)
@@ -33,8 +35,12 @@ fn example(name: &str) -> PathBuf {
 
 fn command(program: &Path, arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(program);
+    // A gated program compares its own variants where it is asked to, and leaves that to the command.
+    let compares = program.ends_with("faulty");
     command
         .args(arguments)
+        .args(compares.then_some("--compare"))
+        .env("PACELINE", PACELINE)
         .current_dir(folder)
         .env("PACELINE_ALLOW_DEBUG", "1")
         .env("PACELINE_ALLOW_LOAD", "1")

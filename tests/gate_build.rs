@@ -14,14 +14,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use paceline::record::Sameness;
-use paceline::{
-    gate::{
-        build::{BuildError, Built, Exit, note_same_program},
-        source::{Project, Source, WORKING_TREE},
-    },
-    measure::interrupt,
+use paceline::gate::{
+    build::{BuildError, Built, Exit, note_same_program},
+    source::{Project, Source, WORKING_TREE},
 };
+use paceline::record::Sameness;
+use paceline_core::interrupt;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 

@@ -19,9 +19,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::measure::{
-    Distribution, Fault, HostError, Program,
-    load::{Arrivals, Drive, Loaded, Order, Request},
+use paceline_core::{
+    generator::{Arrivals, Drive, Loaded, Order, Request},
+    histogram::Distribution,
+    prepared::Fault,
+    process::{HostError, Program},
 };
 
 const MS: u64 = 1_000_000;

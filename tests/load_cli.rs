@@ -14,10 +14,8 @@ use std::{
     time::Duration,
 };
 
-use paceline::{
-    measure::load::LEAST_LATE_STARTS,
-    record::{Cell, Loop, State},
-};
+use paceline::record::{Cell, Loop, State};
+use paceline_core::generator::LEAST_LATE_STARTS;
 use rustix::process::{Signal, kill_process};
 
 /// One load at a time: beside another a generator is late.
@@ -461,8 +459,8 @@ fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     stream.write_all(b"GET /7 HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let workload = paceline::workloads::find("serve-service").unwrap();
-    let receipt = paceline::job::Jobs::load(&workload).expected(7).body();
+    let workload = paceline_core::workloads::find("serve-service").unwrap();
+    let receipt = paceline_core::job::Jobs::load(&workload).expected(7).body();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&receipt), "{answer}");
     let id = rustix::process::Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
     kill_process(id, Signal::INT).unwrap();

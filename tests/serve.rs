@@ -14,10 +14,12 @@ use std::{
     time::Duration,
 };
 
-use paceline::{
+use paceline_core::{
     job::{Addresses, Workload},
-    measure::{Program, host::Request},
-    models, workloads,
+    models,
+    process::Program,
+    protocol::Request,
+    workloads,
 };
 use server::{PATIENCE, SERVICE, Server, available, cell, program, workload};
 

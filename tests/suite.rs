@@ -14,11 +14,14 @@ use std::{
     time::Duration,
 };
 
-use paceline::{
+use paceline_core::{
     job::Workload,
-    measure::{Fault, HostError, Program, echo::EchoServer, host::Cell},
     models::{self, Entry, MODELS, Width},
     perform::Placement,
+    prepared::Fault,
+    process::{HostError, Program},
+    protocol::CellSpec,
+    suite_server::EchoServer,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -74,8 +77,8 @@ fn cell(
     placement: Placement,
     scale: usize,
     echo: &EchoServer,
-) -> Cell {
-    Cell {
+) -> CellSpec {
+    CellSpec {
         model: entry.about.name.into(),
         workers,
         placement,
@@ -125,7 +128,7 @@ fn conforms(name: &str, text: &str, or: &str, workers: usize) {
                 host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
             assert!(attest.peak_in_flight >= 1 && attest.peak_in_flight <= scale as u32);
             assert!(attest.job_threads >= 1);
-            let (rounds, _) = host.rounds(2, PATIENCE).unwrap();
+            let (rounds, _) = host.batches(2, PATIENCE).unwrap();
             assert_eq!(rounds.len(), 2);
             assert!(rounds.iter().all(|round| *round >= job.floor(scale)));
         }
@@ -226,7 +229,7 @@ fn cancels(name: &str, text: &str) {
             let attest = host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(attest.children_left, Some(0), "{name} {placement}");
             assert!(attest.group_ended_ns_max.unwrap() < 5_000_000_000, "{name}: {attest:?}");
-            let (rounds, _) = host.rounds(2, PATIENCE).unwrap();
+            let (rounds, _) = host.batches(2, PATIENCE).unwrap();
             assert!(
                 rounds.iter().all(|round| *round < Duration::from_secs(8)),
                 "{name}: {rounds:?}"
@@ -245,7 +248,7 @@ fn talks(name: &str) {
     for placement in entry.about.placements {
         host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
         host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
-        host.rounds(2, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+        host.batches(2, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
     }
 }
 
@@ -264,7 +267,7 @@ fn parks(name: &str) {
             let attest =
                 host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
             assert_eq!(attest.peak_in_flight, scale as u32, "{name} {placement}");
-            host.rounds(3, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+            host.batches(3, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
         }
     }
 }

@@ -24,23 +24,31 @@ fn sources() -> Vec<(String, String)> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    walk(&root.join("src"), &mut files);
+    for folder in CRATES {
+        walk(&root.join(folder), &mut files);
+    }
     files.sort();
     let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
     files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The modules of `lib.rs`, in its order.
-fn modules() -> Vec<String> {
-    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let names = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+/// The sources of the three crates.
+const CRATES: [&str; 3] = ["src", "crates/paceline-core/src", "crates/paceline-gated/src"];
+
+/// The modules of a crate's `lib.rs`, in its order.
+fn modules(folder: &str) -> Vec<String> {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("lib.rs");
+    let lib = fs::read_to_string(lib).unwrap();
+    let lines = lib.lines().map(|line| line.trim_start_matches("pub "));
+    let names = lines.filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
     names.map(str::to_owned).collect()
 }
 
-/// The module that a file belongs to: `src/job/read.rs` to `job`.
-fn module_of(file: &str) -> String {
-    let first = file.trim_start_matches("src/").split('/').next().unwrap();
-    first.trim_end_matches(".rs").to_owned()
+/// The crate's folder and the module that a file belongs to: `src/plan.rs` to `plan` of `src`.
+fn module_of(file: &str) -> (&'static str, String) {
+    let folder = CRATES.into_iter().find(|folder| file.starts_with(folder)).unwrap();
+    let first = file[folder.len() + 1..].split('/').next().unwrap();
+    (folder, first.trim_end_matches(".rs").to_owned())
 }
 
 /// The part of a file that is no test.
@@ -50,11 +58,15 @@ fn code(text: &str) -> &str {
 
 #[test]
 fn each_module_uses_only_those_above_it() {
-    let order = modules();
-    assert!(order.len() >= 10, "lib.rs lists the modules, one in a line: {order:?}");
-    let place = |name: &str| order.iter().position(|module| module == name);
+    let orders = CRATES.map(|folder| (folder, modules(folder)));
+    for (folder, order) in &orders {
+        assert!(order.len() >= 5, "{folder}/lib.rs lists the modules, one in a line: {order:?}");
+    }
     for (file, text) in sources() {
-        let Some(own) = place(&module_of(&file)) else { continue };
+        let (folder, module) = module_of(&file);
+        let (_, order) = orders.iter().find(|(other, _)| *other == folder).unwrap();
+        let place = |name: &str| order.iter().position(|module| module == name);
+        let Some(own) = place(&module) else { continue };
         let mut used = BTreeSet::new();
         // `crate::name`, and the names in the braces of `use crate::{…}`, each at the beginning of a line.
         let text = code(&text);
@@ -90,12 +102,12 @@ fn every_file_says_in_its_first_line_what_it_is_for_and_none_is_two_rooms_in_one
 }
 
 #[test]
-fn only_the_measuring_module_reads_a_clock() {
+fn only_the_clock_modules_read_a_clock() {
     for (file, text) in sources() {
         let reads = ["Instant::now", "SystemTime::now", "clock_gettime", ".elapsed()"]
             .iter()
             .any(|call| code(&text).contains(call));
-        assert!(!reads || module_of(&file) == "measure", "{file} reads a clock");
+        assert!(!reads || module_of(&file).1 == "clock", "{file} reads a clock");
     }
 }
 
@@ -104,7 +116,10 @@ fn unsafe_code_is_in_one_file() {
     for (file, text) in sources() {
         let has =
             text.contains("unsafe {") || text.contains("unsafe impl") || text.contains("unsafe fn");
-        assert!(!has || file == "src/models/trust.rs", "{file} has unsafe code");
+        assert!(
+            !has || file == "crates/paceline-core/src/models/trust.rs",
+            "{file} has unsafe code"
+        );
     }
 }
 
@@ -115,8 +130,13 @@ fn only_the_report_prints() {
             .iter()
             .any(|call| code(&text).contains(call));
         // The children speak to their parent on standard output, and say on standard error why they end.
-        let children = ["host.rs", "echo.rs", "load.rs", "serve.rs"];
-        let speaks = children.iter().any(|child| file == format!("src/measure/{child}"));
+        let children = ["host.rs", "host/serve.rs", "suite_server.rs", "generator.rs"];
+        let speaks =
+            children.iter().any(|child| file == format!("crates/paceline-core/src/{child}"));
+        // A gated bench prints its figures.
+        let gated = ["host.rs", "gated.rs"];
+        let speaks =
+            speaks || gated.iter().any(|name| file == format!("crates/paceline-gated/src/{name}"));
         assert!(!prints || speaks || file == "src/report/print.rs", "{file} prints");
     }
 }

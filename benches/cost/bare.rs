@@ -14,9 +14,9 @@ use std::{
 use compio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 #[cfg(target_os = "linux")]
 use monoio::io::{AsyncReadRentExt as _, AsyncWriteRentExt as _};
-use paceline::{
+use paceline_core::{
+    clock::now,
     job::{Jobs, compute, mix},
-    measure::now,
 };
 use rayon::prelude::*;
 use smol::{

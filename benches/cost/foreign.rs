@@ -14,10 +14,11 @@ use crate::{
     estimate::{Estimate, median},
     workers,
 };
-use paceline::{
+use paceline_core::{
     job::{Addresses, Jobs},
-    measure::{Program, host},
     models::{self, Entry},
+    process::Program,
+    protocol::CellSpec,
 };
 
 /// The most that the suite and a plain script may differ by, either way.
@@ -120,7 +121,7 @@ fn suite_side(
 ) -> Result<Vec<f64>, String> {
     let workers = entry.about.workers(&[workers()])[0];
     let mut host = program.host(entry, workers).map_err(|error| error.to_string())?;
-    let cell = host::Cell {
+    let cell = CellSpec {
         model: entry.about.name.into(),
         workers,
         placement: entry.about.placements[0],
@@ -130,7 +131,8 @@ fn suite_side(
         servers: servers.clone(),
     };
     host.prepare(cell, PATIENCE).map_err(|error| error.to_string())?;
-    let (times, _) = host.rounds(rounds as u64 + 1, PATIENCE).map_err(|error| error.to_string())?;
+    let (times, _) =
+        host.batches(rounds as u64 + 1, PATIENCE).map_err(|error| error.to_string())?;
     Ok(times.iter().map(|time| time.as_nanos() as f64).collect())
 }
 

@@ -7,7 +7,7 @@ use crate::{
     estimate::{Estimate, median},
     workers,
 };
-use paceline::{job::Jobs, models};
+use paceline_core::{job::Jobs, models};
 
 /// One side of a pair: what a child said.
 struct Side {

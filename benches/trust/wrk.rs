@@ -2,15 +2,12 @@
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
-use paceline::{
+use paceline::{machine::cores, plan::Planned};
+use paceline_core::{
+    generator::{Drive, Loaded, Order, Request},
     job::{Jobs, Workload},
-    machine::cores,
-    measure::{
-        Host, Program,
-        load::{Drive, Loaded, Order, Request},
-    },
     models::{self, Entry, MODELS},
-    plan::Planned,
+    process::{Host, Program},
     workloads,
 };
 

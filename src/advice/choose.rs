@@ -1,7 +1,7 @@
 //! Which model to recommend at a scale: the simplest that keeps up.
 
 use super::{AtScale, Figure, Gap, MARGIN, Measure, Recommended, Series, Standing};
-use crate::{
+use paceline_core::{
     models::{self, Entry, Family, MODELS, Tag, Width},
     perform::Placement,
 };

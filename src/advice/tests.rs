@@ -2,12 +2,11 @@
 
 use super::*;
 use crate::{
-    models,
     plan::{Choice, cells},
     record::Resources,
     stats::Mode,
-    workloads,
 };
+use paceline_core::{models, workloads};
 
 /// A cell of 5 processes: `rate` jobs a second and a p99 of `p99` ms, each ± `percent`.
 fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {

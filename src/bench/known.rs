@@ -44,12 +44,8 @@ fn work(known: &Known, planned: &Planned<'_>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        job::Workload,
-        models,
-        plan::{Choice, cells},
-        workloads,
-    };
+    use crate::plan::{Choice, cells};
+    use paceline_core::{job::Workload, models, workloads};
 
     fn of(workload: &Workload, model: &str, scale: usize, known: &[Known]) -> Duration {
         let choice = Choice { scales: vec![scale], ..Choice::default() };

@@ -4,9 +4,9 @@ use std::{env, path::PathBuf, time::Duration};
 
 use regex::Regex;
 
-use crate::{
+use crate::start::parse_budget;
+use paceline_core::{
     models::{self, Entry},
-    start::parse_budget,
     workloads::CORE,
 };
 

@@ -96,7 +96,8 @@ pub(super) fn places(chosen: &[Planned<'_>]) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{models, plan, workloads};
+    use crate::plan;
+    use paceline_core::{models, workloads};
 
     const SECOND: Duration = Duration::from_secs(1);
 

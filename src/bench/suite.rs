@@ -18,14 +18,17 @@ use super::{
     order::{Place, Waiting, fits, next, places},
 };
 use crate::{
-    job::Workload,
-    measure::{HostError, Program, now},
-    models::Entry,
     plan::{Choice, Planned, cells},
     record::{Cell, State, Writer, criterion_home, read_criterion},
     report::{long, rounds_of},
     session::{Session, ended_by},
     start::{Settings, begin},
+};
+use paceline_core::{
+    clock::now,
+    job::Workload,
+    models::Entry,
+    process::{HostError, Program},
 };
 
 /// What came of it.
@@ -283,7 +286,7 @@ impl Suite {
         let mut round = Duration::from_nanos(attest.elapsed_ns);
         if !fits(self, round) && round * 2 < self.left() {
             // The first round is cold: a second one is the better witness.
-            let (times, _) = host.rounds(1, patience)?;
+            let (times, _) = host.batches(1, patience)?;
             round = times.into_iter().sum::<Duration>().min(round);
         }
         if !fits(self, round) {
@@ -299,7 +302,7 @@ impl Suite {
         // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
         catch_unwind(AssertUnwindSafe(|| {
             group.bench_function(id, |bencher| {
-                bencher.iter_custom(|count| match host.rounds(count, patience) {
+                bencher.iter_custom(|count| match host.batches(count, patience) {
                     Ok((times, used)) => {
                         rounds += count;
                         cpu_ns += used.cpu_ns();

@@ -4,10 +4,8 @@ use super::{
     Kind,
     experiment::{Ended, Experiment, Sample, all, unexpected},
 };
-use crate::{
-    perform::{CHILDREN, Probe, Probed},
-    record::ClaimVerdict,
-};
+use crate::record::ClaimVerdict;
+use paceline_core::perform::{CHILDREN, Probe, Probed};
 
 const BEGUN: &str = "children under way";
 const ENDED: &str = "ran to their end";

@@ -3,13 +3,12 @@
 
 use super::{Kind, connections, cpu, ending, lab::Lab, looping, making, simple, waiting};
 use crate::{
-    job::did_you_mean,
     machine::cores,
-    measure::{Distribution, HostError},
-    models::About,
-    perform::Probed,
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
+};
+use paceline_core::{
+    histogram::Distribution, job::did_you_mean, models::About, perform::Probed, process::HostError,
 };
 
 /// Every claim, in the order of the tutorial.

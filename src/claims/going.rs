@@ -8,11 +8,10 @@ use super::{
     lab::{Lab, Subject},
 };
 use crate::{
-    measure::{interrupt::interrupted, now},
-    models::Entry,
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict},
     report::long,
 };
+use paceline_core::{clock::now, interrupt::interrupted, models::Entry};
 
 /// Fewer repetitions have no interval that a verdict could stand on.
 const FEWEST: u32 = 3;

@@ -1,6 +1,6 @@
 //! How models run jobs, as far as claims depend on it.
 
-use crate::models::{About, Driver, Task, Width};
+use paceline_core::models::{About, Driver, Task, Width};
 
 /// How a model runs jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models;
+    use paceline_core::models;
 
     #[test]
     fn every_model_is_of_the_kind_that_its_note_says() {

@@ -3,15 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{Kind, experiment::Ended};
-use crate::{
+use crate::{plan::Planned, record::ClaimVerdict, report::long, session::Session};
+use paceline_core::{
     job::{Workload, bounds},
-    measure::{Attest, Host, Recorded},
     models::{self, About, Entry},
     perform::{Probe, Probed},
-    plan::Planned,
-    record::ClaimVerdict,
-    report::long,
-    session::Session,
+    prepared::{Attest, Recorded},
+    process::Host,
 };
 
 /// A model with a number of workers.
@@ -158,7 +156,7 @@ impl<'a> Lab<'a> {
         rounds: u64,
     ) -> Result<Duration, Ended> {
         let (host, patience) = self.prepared(text, scale, rounds as u32)?;
-        let (times, _) = host.rounds(rounds, patience)?;
+        let (times, _) = host.batches(rounds, patience)?;
         Ok(times.into_iter().min().unwrap_or_default())
     }
 

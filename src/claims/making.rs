@@ -4,10 +4,8 @@ use super::{
     Kind,
     experiment::{Experiment, Judged, Sample, Seen, all, unexpected},
 };
-use crate::{
-    perform::{PAUSE, Probe, Probed},
-    record::ClaimVerdict,
-};
+use crate::record::ClaimVerdict;
+use paceline_core::perform::{PAUSE, Probe, Probed};
 
 const BEGUN: &str = "begun before it was driven";
 const SLEPT: &str = "a late sleep of 20 ms lasts";

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     advice::{Advice, advise},
-    measure::interrupt,
     report::{advice_in_short, advice_text, print_error},
     run::run,
     start::refuse_debug_build,
 };
+use paceline_core::interrupt;
 
 #[derive(Args)]
 pub(super) struct AdviseArguments {

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     claims::{EXPERIMENTS, Experiment, Order, find, run},
-    measure::interrupt,
     report::{claims_table, print_error},
     start::refuse_debug_build,
 };
+use paceline_core::interrupt;
 
 #[derive(Args)]
 pub(super) struct ClaimsArguments {

@@ -16,15 +16,15 @@ use super::{
 use crate::{
     gate::{
         Arm, BuildError, Built, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject,
-        default_cells, gate, note_same_program, selftest,
+        default_cells, gate, note_same_program,
     },
-    job::Workload,
-    measure::{Half, HostError, Program, interrupt},
-    models::Entry,
     plan::{Choice, Planned, cells},
     record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
     report::{Building, Export, gate_table},
     start::refuse_debug_build,
+};
+use paceline_core::{
+    custom::Variant, interrupt, job::Workload, models::Entry, process::Program, protocol::CellSpec,
     workloads,
 };
 
@@ -37,6 +37,9 @@ pub(super) struct GateArguments {
     /// What it is compared with: a revision, a built program, or dependencies at versions, such as tokio@1.50.0.
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
     pub(super) base: Option<String>,
+    /// Compares the two variants of the cells of this built program, instead of two sides. What a gated bench calls.
+    #[arg(long, value_name = "PROGRAM", hide = true, conflicts_with_all = ["base", "head", "bench", "package"])]
+    variants_of: Option<PathBuf>,
     /// What is judged; the working tree where it is not said.
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
     head: Option<String>,
@@ -119,6 +122,9 @@ pub(super) struct Sides {
 /// `paceline gate` of the programs that the arguments name.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, Wrong> {
     refuse_debug_build().map_err(usage)?;
+    if let Some(program) = &asked.variants_of {
+        return super::variants::run(asked, program);
+    }
     let base = asked.base.as_ref().ok_or_else(|| {
         usage("say what to compare with: --base REV, a built program, or a dependency such as tokio@1.50.0".into())
     })?;
@@ -129,8 +135,8 @@ pub(super) fn run(asked: &GateArguments) -> Result<u8, Wrong> {
     let (project, base, head) = sources(asked, base)?;
     let (margins, others) = margins_of(asked, &project, &base, &head)?;
     let sides = built(&project, &base, &head)?;
-    let (own, usual) = own_cells(&sides.arms)?;
-    if !jobs && !usual && own.is_empty() {
+    let (own, runs_jobs) = cells_of(&sides.arms[..2])?;
+    if !jobs && !runs_jobs && own.is_empty() {
         return Err(no_cells());
     }
     let subjects = subjects(asked, &workloads, jobs, own)?;
@@ -267,7 +273,7 @@ fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, Wrong
     note_same_program(&base, &mut programs[HEAD]);
     let arms = programs
         .each_ref()
-        .map(|built| Arm { program: Program::at(&built.program), half: Half::Base });
+        .map(|built| Arm { program: Program::at(&built.program), variant: Variant::Base });
     let [base, head, _] = programs;
     Ok(Sides { arms, sides: [base.side, head.side], same_program })
 }
@@ -284,36 +290,28 @@ pub(super) fn no_cells() -> Wrong {
     usage("there is no cell to gate: give the bench one with `.closure` or `.command`, as docs/gate.md shows, or name workloads".into())
 }
 
-/// The cells that the sides have of their own, and whether one of them is paceline itself, which has the usual cells.
-fn own_cells(arms: &[Arm]) -> Result<(Vec<String>, bool), Wrong> {
+/// The cells that the sides have of their own, and whether one of them runs jobs on models, as paceline's hosts do.
+pub(super) fn cells_of(arms: &[Arm]) -> Result<(Vec<String>, bool), Wrong> {
     const PATIENCE: Duration = Duration::from_secs(30);
     let mut names: Vec<String> = Vec::new();
-    let mut usual = false;
-    // Those of its selftest are in no list.
-    let paceline = selftest::own_cells();
-    for Arm { program, .. } in &arms[..2] {
+    let mut runs_jobs = false;
+    for Arm { program, .. } in arms {
         let mut host = program
-            .host_of_own()
+            .host_of_custom_cells()
             .map_err(|error| internal(format!("cannot start what was built: {error}")))?;
-        match host.cells(PATIENCE) {
-            Ok(found) => {
-                usual |= host.prepare_own(&paceline[0].name, Half::Base, PATIENCE).is_ok();
-                for name in found {
-                    if !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
-            }
-            // A paceline of before there were such cells.
-            Err(HostError::Fault(_)) => usual = true,
-            Err(error) => {
-                return Err(usage(format!(
-                    "what was built is no program that can be gated: its main must begin with what paceline's gate does ({error})"
-                )));
+        let found = host.cells(PATIENCE).map_err(|error| {
+            usage(format!(
+                "what was built is no program that can be gated: its main must begin with what paceline's gate does ({error})"
+            ))
+        })?;
+        for name in found {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
+        runs_jobs |= host.prepare(CellSpec::simplest(), PATIENCE).is_ok();
     }
-    Ok((names, usual))
+    Ok((names, runs_jobs))
 }
 
 /// The workloads that are named, or the built-in ones, and whether any was named.

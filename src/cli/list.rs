@@ -3,13 +3,11 @@
 use super::{ENVIRONMENT, Format, Wrong, internal, say, say_json};
 use crate::{
     doctor::{self, examine},
-    measure::Program,
-    models::MODELS,
     record::ModelInfo,
     report::{count, list_table},
     start::model_info,
-    workloads,
 };
+use paceline_core::{models::MODELS, process::Program, workloads};
 
 pub(super) fn list_models(format: Format) -> Result<u8, Wrong> {
     let models: Vec<ModelInfo> = MODELS.iter().map(model_info).collect();
@@ -44,7 +42,7 @@ pub(super) fn list_workloads(format: Format) -> Result<u8, Wrong> {
             .collect();
         return say_json(&shown);
     }
-    let row = |w: &crate::job::Workload| {
+    let row = |w: &paceline_core::job::Workload| {
         let scales = w.scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(", ");
         vec![w.name.clone(), scales, w.about.clone()]
     };

@@ -9,11 +9,13 @@ use super::{
     usage,
 };
 use crate::{
-    job::bounds,
     load::{MOST_RATE, Order, Target, Url, load},
-    measure::load::{Arrivals, Drive},
     report::{load_table, summary},
     start::refuse_debug_build,
+};
+use paceline_core::{
+    generator::{Arrivals, Drive},
+    job::bounds,
     workloads,
 };
 

@@ -13,11 +13,11 @@ use crate::{
         Project,
         selftest::{KINDS, Trial, selftest},
     },
-    measure::{Program, interrupt, utc},
     record::write_json,
     report::selftest_text,
     start::refuse_debug_build,
 };
+use paceline_core::{clock::utc, interrupt, process::Program};
 
 #[derive(Args)]
 pub(super) struct SelftestArguments {

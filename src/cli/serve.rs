@@ -5,7 +5,8 @@ use std::{thread, time::Duration};
 use clap::Args;
 
 use super::{Wrong, internal, number, ready, say, usage};
-use crate::{job::bounds, load::Standing, measure::interrupt, models, workloads};
+use crate::load::Standing;
+use paceline_core::{interrupt, job::bounds, models, workloads};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {

@@ -3,10 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    perform::Placement,
-    record::{Cell, Presence, Record, Run, State},
-};
+use crate::record::{Cell, Presence, Record, Run, State};
+use paceline_core::perform::Placement;
 
 use super::shifts::{Shift, shifts};
 

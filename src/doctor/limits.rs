@@ -8,9 +8,9 @@ use crate::{
     machine::{
         Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, SoftHard, System, THREAD_MAPS, bytes,
     },
-    measure::echo::ADDRESSES,
     report::count,
 };
+use paceline_core::suite_server::ADDRESSES;
 
 /// A limit that is enough for so many jobs at once is good.
 pub const MANY_JOBS: u64 = 10_000;

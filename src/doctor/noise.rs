@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Finding, Judgement};
-use crate::{machine::CpuTicks, measure::Histogram, report::long};
+use crate::{machine::CpuTicks, report::long};
+use paceline_core::histogram::Histogram;
 
 /// Limits between two judgements: up to the first it is good, from the second on it is bad.
 pub type Bounds = (f64, f64);

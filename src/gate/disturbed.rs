@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{
-    machine::CpuTicks,
-    measure::{Clocks, Usage, nanoseconds},
-    report::long,
+use crate::{machine::CpuTicks, report::long};
+use paceline_core::{
+    clock::{Clocks, nanoseconds},
+    usage::Usage,
 };
 
 /// What the machine shows at a moment.

@@ -11,11 +11,15 @@ use super::{
 };
 use crate::{
     compare::head_crashes_more,
-    job::mix,
-    measure::{Host, HostError, interrupt::interrupted, now},
     record::{Crashes, GateRound, GateRounds, Metric, Presence, Shown, State},
     report::long,
     session::Session,
+};
+use paceline_core::{
+    clock::now,
+    interrupt::interrupted,
+    job::mix,
+    process::{Host, HostError},
 };
 
 /// Trials of one side that crash one after another until a cell is given up.
@@ -149,7 +153,7 @@ impl<'a> Going<'a> {
         let mut batches = 1_u64;
         let counted = host.attest(patience).and_then(|_| {
             loop {
-                let (times, _) = host.rounds(batches, patience)?;
+                let (times, _) = host.batches(batches, patience)?;
                 let took: Duration = times.iter().sum();
                 let each = took.as_secs_f64() / batches as f64;
                 if took * 4 >= pace::SLICE || batches >= pace::MOST_ITERATIONS {

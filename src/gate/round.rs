@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use super::subject::{Arm, Subject, memory};
 use crate::{
-    measure::{Distribution, Fault, Host, HostError, nanoseconds},
     record::{Metric, Shown},
     run::shuffled,
     session::Session,
     stats::median_and_range,
+};
+use paceline_core::{
+    clock::nanoseconds,
+    histogram::Distribution,
+    prepared::Fault,
+    process::{Host, HostError},
 };
 
 /// The base, the head, and the base's copy, in this order.
@@ -74,7 +79,7 @@ pub(super) fn round(
     }
     for side in turns(sides.len(), pace.slices, seed) {
         go_on(&mut sides[side], |Warm { host, shown, .. }| {
-            let (times, used) = host.rounds(pace.iterations, patience)?;
+            let (times, used) = host.batches(pace.iterations, patience)?;
             shown.slices_ns.push(nanoseconds(times.iter().sum()));
             shown.cpu_ns += used.cpu_ns();
             Ok(())
@@ -135,7 +140,7 @@ fn warm(
 ) -> Result<Warm, HostError> {
     let mut host = subject.start(arm, session, patience)?;
     let attest = host.attest(patience)?;
-    host.rounds(pace.iterations, patience)?;
+    host.batches(pace.iterations, patience)?;
     let shown = Shown { memory_bytes: memory(&attest), ..Shown::default() };
     Ok(Warm { host, shown, recorded: Vec::new() })
 }

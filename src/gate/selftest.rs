@@ -4,7 +4,7 @@
 mod draw;
 mod kinds;
 
-pub use kinds::{KINDS, own_cells};
+pub use kinds::{KINDS, custom_cells};
 
 use std::{
     path::PathBuf,
@@ -16,16 +16,21 @@ use std::{
 use super::{Arm, Margin, Margins, NoGate, Order, Outcome, Subject, default_cells, gate};
 use crate::{
     compare::{Sample, judge},
-    job::mix,
     machine::fingerprint,
-    measure::{Half, Program, interrupt::interrupted, now, utc},
-    models::MODELS,
     record::{Equal, Gate, GateCell, Metric, Overall, Planted, SelfTest, Share, Side, Verdict},
     stats::{median_and_range, step_rates},
-    workloads,
 };
 use draw::Draw;
 use kinds::{NEIGHBOUR, PLANTED, name};
+use paceline_core::{
+    clock::{now, utc},
+    custom::Variant,
+    interrupt::interrupted,
+    job::mix,
+    models::MODELS,
+    process::Program,
+    workloads,
+};
 
 /// What to test with.
 pub struct Trial {
@@ -84,8 +89,8 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
 }
 
 /// An order of cells on this program and its copies.
-fn order<'a>(trial: &Trial, halves: [Half; 3], subjects: Vec<Subject<'a>>) -> Order<'a> {
-    let arm = |at: usize| Arm { program: trial.programs[at].clone(), half: halves[at] };
+fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) -> Order<'a> {
+    let arm = |at: usize| Arm { program: trial.programs[at].clone(), variant: variants[at] };
     let side = |name: &str| Side {
         name: name.into(),
         about: "this program".into(),
@@ -125,7 +130,7 @@ fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<P
                     continue;
                 }
                 let subject = Subject::Own(name(kind, *percent));
-                let halves = [Half::Base, Half::Head, Half::Base];
+                let halves = [Variant::Base, Variant::Head, Variant::Base];
                 let mut order = order(trial, halves, vec![subject]);
                 order.seed = mix(trial.seed ^ u64::from(turn * 1000 + percent));
                 match gate(order) {
@@ -206,7 +211,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
             break;
         }
         let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
-        let mut order = order(trial, [Half::Base; 3], subjects);
+        let mut order = order(trial, [Variant::Base; 3], subjects);
         order.budget = until.saturating_duration_since(now()).max(GATE);
         (order.rounds, order.slices) = (Some(ROUNDS), Some(2));
         order.seed = mix(trial.seed.wrapping_add(u64::from(suite)));
@@ -276,12 +281,12 @@ impl Neighbour {
         const PATIENCE: Duration = Duration::from_secs(30);
         let fault =
             |error: &dyn std::fmt::Display| NoGate::Internal(format!("a neighbour: {error}"));
-        let mut host = program.host_of_own().map_err(|error| fault(&error))?;
-        host.prepare_own(NEIGHBOUR, Half::Base, PATIENCE).map_err(|error| fault(&error))?;
+        let mut host = program.host_of_custom_cells().map_err(|error| fault(&error))?;
+        host.prepare_custom(NEIGHBOUR, Variant::Base, PATIENCE).map_err(|error| fault(&error))?;
         let ends = std::sync::Arc::new(AtomicBool::new(false));
         let told = ends.clone();
         let busy = thread::Builder::new()
-            .spawn(move || while !told.load(Relaxed) && host.rounds(1, PATIENCE).is_ok() {});
+            .spawn(move || while !told.load(Relaxed) && host.batches(1, PATIENCE).is_ok() {});
         Ok(Neighbour { ends, busy: Some(busy.map_err(|error| fault(&error))?) })
     }
 }

@@ -16,7 +16,7 @@ pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;
 
 use super::build::{BuildError, Tool};
-use crate::job::did_you_mean;
+use paceline_core::job::did_you_mean;
 
 /// The name of the side that is built from the working tree.
 pub const WORKING_TREE: &str = "working tree";

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::subject::Arm;
-use crate::measure::{Program, now};
+use paceline_core::{clock::now, process::Program};
 
 /// How long copies stay, at least: three of them take some 60 ms.
 const STAY: Duration = Duration::from_secs(3);
@@ -36,7 +36,8 @@ impl Stage {
         let mut stage = Stage { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
             stage.folder = Some(place.join(&name));
-            let runs = stage.copy().is_ok() && stage.arms()[0].program.host_of_own().is_ok();
+            let runs =
+                stage.copy().is_ok() && stage.arms()[0].program.host_of_custom_cells().is_ok();
             if runs {
                 return stage;
             }
@@ -94,14 +95,14 @@ fn at(folder: &Path, side: usize) -> Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Half;
+    use paceline_core::custom::Variant;
 
     #[test]
     fn each_side_has_a_copy_of_its_own_which_goes_with_the_stage() {
         let here = tempfile::tempdir().unwrap();
         let script = here.path().join("program");
         fs::copy("/bin/cat", &script).unwrap();
-        let arm = Arm { program: Program::at(&script), half: Half::Base };
+        let arm = Arm { program: Program::at(&script), variant: Variant::Base };
         let mut stage = Stage::new(&[arm.clone(), arm.clone(), arm]);
         let arms = stage.arms();
         let paths: Vec<PathBuf> = arms.iter().map(|arm| arm.program.path().to_owned()).collect();

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::{
+use crate::{plan::Planned, session::Session};
+use paceline_core::{
+    custom::Variant,
     job::Workload,
-    measure::{Attest, Half, Host, HostError, Program},
     models::Entry,
     perform::Placement,
-    plan::Planned,
-    session::Session,
+    prepared::Attest,
+    process::{Host, HostError, Program},
 };
 
 /// A cell of the gate.
@@ -25,7 +26,7 @@ pub struct Arm {
     /// The program.
     pub program: Program,
     /// The half, where cells are the program's own.
-    pub half: Half,
+    pub variant: Variant,
 }
 
 impl Subject<'_> {
@@ -76,9 +77,11 @@ impl Subject<'_> {
                 Ok(host)
             }
             Subject::Own(name) => {
-                let mut host =
-                    arm.program.host_of_own().map_err(|error| HostError::unstarted(&error))?;
-                host.prepare_own(name, arm.half, patience)?;
+                let mut host = arm
+                    .program
+                    .host_of_custom_cells()
+                    .map_err(|error| HostError::unstarted(&error))?;
+                host.prepare_custom(name, arm.variant, patience)?;
                 Ok(host)
             }
         }

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     compare::{Judged, Sample, judge},
-    measure::{interrupt::interrupted, now},
     record::{GateCell, Metric, Presence, State, Verdict},
     report::{Progress, long},
     run::shuffled,
     stats::median_and_range,
 };
+use paceline_core::{clock::now, interrupt::interrupted};
 
 /// The share of false discoveries among those found.
 pub(super) const RATE: f64 = 0.05;

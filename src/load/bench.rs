@@ -9,16 +9,18 @@ use super::{
 };
 use crate::{
     machine::Meanwhile,
-    measure::{
-        Distribution, HostError, Program, Usage,
-        interrupt::interrupted,
-        load::{Drive, Loaded, Order as Ask},
-        nanoseconds,
-    },
     record::{Cell, Estimate, LoadFigures, Resources, State},
     report::Progress,
     run::shuffled,
     session::{Session, state_of},
+};
+use paceline_core::{
+    clock::nanoseconds,
+    generator::{Drive, Loaded, Order as Ask},
+    histogram::Distribution,
+    interrupt::interrupted,
+    process::{HostError, Program},
+    usage::Usage,
 };
 
 /// What measures servers.
@@ -226,7 +228,7 @@ fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Histogram;
+    use paceline_core::histogram::Histogram;
 
     #[test]
     fn a_server_that_answers_before_its_job_can_have_waited_has_no_figure() {

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::{LITTLE, MOST_RATE, Served, bench::Bench};
-use crate::{
-    measure::{
-        load::{Drive, REFUSED, SATURATED, STATUS, UNSTEADY},
-        nanoseconds,
-    },
-    record::{Cell, Knee, KneeStep, State},
+use crate::record::{Cell, Knee, KneeStep, State};
+use paceline_core::{
+    clock::nanoseconds,
+    generator::{Drive, REFUSED, SATURATED, STATUS, UNSTEADY},
 };
 
 /// Two neighbouring steps this close are one.

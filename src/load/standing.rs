@@ -3,13 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::target::{Serving, most_connections, planned};
-use crate::{
+use crate::{plan::Planned, session::Session, start::model_info};
+use paceline_core::{
     job::Workload,
-    measure::{HostError, Program},
     models::Entry,
-    plan::Planned,
-    session::Session,
-    start::model_info,
+    process::{HostError, Program},
 };
 
 /// How long it may take to start, and to answer.

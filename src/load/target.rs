@@ -4,17 +4,17 @@ use std::{fmt, net::SocketAddr, slice, time::Duration};
 
 use super::{CONNECTIONS, Order, Url, described};
 use crate::{
-    job::{Demand, Jobs, Steps, Workload, bounds, is_chosen},
     machine::cores,
-    measure::{
-        Host, HostError,
-        load::{Drive, Request},
-    },
-    models::{Entry, PARK, ROOM},
-    perform::Placement,
     plan::Planned,
     record::{Cell, LoadFigures, State},
     session::Session,
+};
+use paceline_core::{
+    generator::{Drive, Request},
+    job::{Demand, Jobs, Steps, Workload, bounds, is_chosen},
+    models::{Entry, PARK, ROOM},
+    perform::Placement,
+    process::{Host, HostError},
 };
 
 /// What is asked for.
@@ -69,7 +69,7 @@ impl Target {
     }
 }
 
-/// What a server is asked for, as [`Ask`](crate::measure::load::Order) has it.
+/// What a server is asked for, as [`Ask`](paceline_core::generator::Order) has it.
 pub(super) struct Asked {
     pub(super) requests: Vec<Request>,
     pub(super) every: Option<(usize, Vec<Request>)>,

@@ -7,7 +7,7 @@ use std::{
 
 use http::Uri;
 
-use crate::measure::load::check_loopback;
+use paceline_core::generator::check_loopback;
 
 /// The port of `http://` without one.
 const PORT: u16 = 80;

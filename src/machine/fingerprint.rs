@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn every_model_in_rust_has_a_version() {
-        for entry in crate::models::MODELS.iter().filter(|entry| entry.about.foreign.is_none()) {
+        for entry in
+            paceline_core::models::MODELS.iter().filter(|entry| entry.about.foreign.is_none())
+        {
             let version = version_of(entry.about.package);
             assert!(
                 version.starts_with(|c: char| c.is_ascii_digit()),

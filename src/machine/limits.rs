@@ -10,10 +10,10 @@ use super::{
     memory::{least_memory, memory_available},
     system::number,
 };
-use crate::{
+use paceline_core::{
     job::Workload,
-    measure::echo::ADDRESSES,
     models::{About, Task},
+    suite_server::ADDRESSES,
 };
 
 /// What a process may have on this machine; `None` where there is no such limit, or it is not shown.
@@ -150,7 +150,7 @@ pub fn bytes(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{models, workloads};
+    use paceline_core::{models, workloads};
 
     const NARROW: Limits = Limits {
         files: Some(20_000),

@@ -7,7 +7,7 @@
 use std::fs;
 
 use super::group::Group;
-use crate::{
+use paceline_core::{
     job::{Demand, Workload, chosen_below},
     models::{About, Driver, Task},
 };
@@ -78,7 +78,7 @@ fn under_way(about: &About, demand: &Demand, jobs: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{models, workloads};
+    use paceline_core::{models, workloads};
 
     fn least_of(model: &str, workload: &str, scale: usize, lanes: usize) -> u64 {
         let about = &models::find(model).unwrap().about;

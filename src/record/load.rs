@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Distribution, load::Arrivals};
+use paceline_core::{generator::Arrivals, histogram::Distribution};
 
 /// How requests start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,10 +6,8 @@ use super::{
     figures::{count, long},
     table::{figures_table, in_order, series_name, several_workers},
 };
-use crate::{
-    measure::Distribution,
-    record::{Cell, State, bytes_per_job},
-};
+use crate::record::{Cell, State, bytes_per_job};
+use paceline_core::histogram::Distribution;
 
 /// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
 /// scales. Empty where nothing of this was measured.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::figures::long;
-use crate::measure::now;
+use paceline_core::clock::now;
 
 /// A line that says what is built.
 pub struct Building(ProgressBar);

@@ -303,11 +303,10 @@ pub(crate) fn rounds_of(rounds: u32, round: std::time::Duration) -> String {
 mod tests {
     use super::*;
     use crate::{
-        models,
         plan::{Choice, cells},
         record::Estimate,
-        workloads,
     };
+    use paceline_core::{models, workloads};
 
     fn cell(model: &str, value: f64, half: f64, floor_ns: u64) -> Cell {
         let workload = [workloads::find("sleep").unwrap()];

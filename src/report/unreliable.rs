@@ -1,7 +1,7 @@
 //! Footnotes on models with a known defect: wherever such a model is named beside figures, the defect is too.
 
 use super::table::in_order;
-use crate::models;
+use paceline_core::models;
 
 /// A sentence for each model of `names` that is unreliable.
 pub(super) fn remarks<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {

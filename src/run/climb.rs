@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::{Order, going::Going};
 use crate::{
-    job::bounds,
-    measure::interrupt::interrupted,
     plan::{Planned, cells},
     record::{Cell, Record, State, Writer},
     report::{Progress, long},
     session::Session,
 };
+use paceline_core::{interrupt::interrupted, job::bounds};
 
 /// Climbs every series of the plan, from its smallest scale on.
 pub(super) fn climb(

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::{
     machine::Meanwhile,
-    measure::{Distribution, Fault, HostError, Usage, nanoseconds},
     plan::Planned,
     record::{Cell, Estimate, Record, Resources, Round, State, Writer},
     report::{long, rounds_of},
     session::{Session, ended_by},
     stats::{median_and_range, modes},
+};
+use paceline_core::{
+    clock::nanoseconds, histogram::Distribution, prepared::Fault, process::HostError, usage::Usage,
 };
 
 /// How long timed batches of one process last together, at least, where a single one is shorter.
@@ -168,7 +170,7 @@ impl<'a> Going<'a> {
         let once = u128::from(attest.elapsed_ns.max(1));
         let count = (SLICE.as_nanos() / once).clamp(1, MOST) as u64;
         let before = session.mark(planned.workload.demand().connects > 0)?;
-        let (times, used) = host.rounds(count, patience)?;
+        let (times, used) = host.batches(count, patience)?;
         let (server, meanwhile) = session.since(&before)?;
         let recorded = host.record(count, patience)?;
         let idle_ns = if round == 0 {

@@ -3,10 +3,10 @@
 use std::{fs, path::Path};
 
 use crate::{
-    job::Workload,
     machine::{build, fingerprint},
     record::{Record, read},
 };
+use paceline_core::job::Workload;
 
 /// Why a run cannot be gone on with.
 pub enum Unfit {

@@ -2,7 +2,7 @@
 
 use std::{f64::consts::TAU, iter};
 
-use crate::job::mix;
+use paceline_core::job::mix;
 
 /// What a series is like. Its level is the same from its first value to its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::{
     median_and_range,
     series::{Kind, lengths, series},
 };
-use crate::job::mix;
+use paceline_core::job::mix;
 
 /// The fewest values between two steps, and before the first and after the last.
 const LEAST: usize = 3;

@@ -9,7 +9,7 @@ use std::iter;
 use fit::Law;
 
 use super::sorted;
-use crate::job::mix;
+use paceline_core::job::mix;
 
 /// Fewer distinct loads than these are not fitted: three parameters go through few points whatever they are.
 pub const USL_POINTS: usize = 6;

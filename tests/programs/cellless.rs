@@ -1,5 +1,5 @@
 //! A program for the gate that has no cells, for `tests/gate.rs`.
 
 fn main() -> std::process::ExitCode {
-    paceline::Gated::new().main()
+    paceline_gated::Gated::new().main()
 }

@@ -4,7 +4,8 @@
 
 use std::{fs, hint::black_box, path::PathBuf, process::ExitCode, thread, time::Duration};
 
-use paceline::{Gated, job::compute, measure::Own};
+use paceline_core::job::compute;
+use paceline_gated::{CustomCell, Gated};
 
 /// A closure that computes so many rounds.
 fn work(rounds: u64) -> impl Fn() -> Box<dyn FnMut() -> u64> {
@@ -47,40 +48,51 @@ fn main() -> ExitCode {
         }
     };
     Gated::new()
-        .cell(Own::closure("same", work(20_000)).against(work(20_000)))
-        .cell(Own::closure("slower", work(20_000)).against(work(60_000)))
-        .cell(Own::closure("faster", work(60_000)).against(work(20_000)))
-        .cell(Own::closure("dies seldom", work(20_000)).against(dies_if("seldom", |n| n % 10 == 9)))
-        .cell(Own::closure("dies often", work(20_000)).against(dies_if("often", |n| n % 4 == 3)))
+        .cell(CustomCell::closure("same", work(20_000)).against(work(20_000)))
+        .cell(CustomCell::closure("slower", work(20_000)).against(work(60_000)))
+        .cell(CustomCell::closure("faster", work(60_000)).against(work(20_000)))
+        .cell(
+            CustomCell::closure("dies seldom", work(20_000))
+                .against(dies_if("seldom", |n| n % 10 == 9)),
+        )
+        .cell(
+            CustomCell::closure("dies often", work(20_000))
+                .against(dies_if("often", |n| n % 4 == 3)),
+        )
         .cell(
             // A chance of 60 %, the same in every run of the program.
-            Own::closure("aborts in 60 %", work(20_000))
-                .against(dies_if("sixty", |n| paceline::job::mix(n) % 100 < 60)),
+            CustomCell::closure("aborts in 60 %", work(20_000))
+                .against(dies_if("sixty", |n| paceline_core::job::mix(n) % 100 < 60)),
         )
-        .cell(Own::closure("aborts always", work(20_000)).against(dies_if("always", |_| true)))
+        .cell(
+            CustomCell::closure("aborts always", work(20_000)).against(dies_if("always", |_| true)),
+        )
         .cell(
             // The base dies once, the head in every second process.
-            Own::closure("is excused", dies_if("once", |n| n == 8))
+            CustomCell::closure("is excused", dies_if("once", |n| n == 8))
                 .against(dies_if("half", |n| n % 2 == 1)),
         )
-        .cell(Own::closure("base aborts", dies_if("base", |_| true)).against(work(20_000)))
+        .cell(CustomCell::closure("base aborts", dies_if("base", |_| true)).against(work(20_000)))
         .cell(
             // Neither side is worse than the other, and no side dies twice in a row.
-            Own::closure("both die", dies_if("one", |n| n % 8 == 5))
+            CustomCell::closure("both die", dies_if("one", |n| n % 8 == 5))
                 .against(dies_if("other", |n| n % 8 == 6)),
         )
-        .cell(Own::closure("dies", work(20_000)).against(dies))
-        .cell(Own::closure("panics", work(20_000)).against(panics))
+        .cell(CustomCell::closure("dies", work(20_000)).against(dies))
+        .cell(CustomCell::closure("panics", work(20_000)).against(panics))
         .cell(
-            Own::closure("hangs", work(20_000))
+            CustomCell::closure("hangs", work(20_000))
                 .against(|| || thread::sleep(Duration::from_hours(1))),
         )
-        .cell(Own::command("command fails", ["true"]).against_command(["false"]))
-        .cell(Own::command("no command", ["true"]).against_command(["there-is-no-such-program"]))
-        .cell(Own::closure("copy is slower", copy_is_slower(|| true)).against(work(20_000)))
+        .cell(CustomCell::command("command fails", ["true"]).against_command(["false"]))
+        .cell(
+            CustomCell::command("no command", ["true"])
+                .against_command(["there-is-no-such-program"]),
+        )
+        .cell(CustomCell::closure("copy is slower", copy_is_slower(|| true)).against(work(20_000)))
         .cell(
             // For the pilot and ten rounds.
-            Own::closure(
+            CustomCell::closure(
                 "copy is slower at first",
                 copy_is_slower(|| processes_before("copy") < 16),
             )

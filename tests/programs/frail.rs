@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use paceline::{
-    cli,
-    measure::spawned,
+use paceline::cli;
+use paceline_core::{
+    child::spawned,
     model::{Blocking, Model, Runtime, Settings},
     models::{self, About, Entry, Task, Threads, Width},
     perform::Placement,

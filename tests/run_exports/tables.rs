@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use paceline::{
-    measure::Attest,
     record::{Criterion, Estimate, Record, State},
     report::RunExport,
 };
+use paceline_core::prepared::Attest;
 use serde_json::Value;
 
 use crate::{all_kinds, ok, record};

@@ -1,11 +1,15 @@
 //! The sample's cells: figures by simple laws of scaling with a little noise that is always the same.
 
 use paceline::{
-    job::mix,
-    measure::{Distribution, Histogram, Recorded, load::Arrivals},
-    perform::Placement,
     record::{Cell, Estimate, Knee, KneeStep, LoadFigures, Loop, Resources, Round, State},
     stats::Mode,
+};
+use paceline_core::{
+    generator::Arrivals,
+    histogram::{Distribution, Histogram},
+    job::mix,
+    perform::Placement,
+    prepared::Recorded,
 };
 
 use super::{attest, head::meanwhile, round_of};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use paceline::{
     machine::{Build, Fingerprint, Meanwhile},
-    measure::{Distribution, Histogram},
     record::{Definition, ModelInfo, Run, SCHEMA},
+};
+use paceline_core::{
+    histogram::{Distribution, Histogram},
     workloads,
 };
 use serde_json::json;

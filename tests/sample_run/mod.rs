@@ -16,9 +16,10 @@ use std::{
     sync::OnceLock,
 };
 
-use paceline::{
-    measure::{Attest, Recorded, Usage},
-    record::{Cell, Estimate, Record, Round, State},
+use paceline::record::{Cell, Estimate, Record, Round, State};
+use paceline_core::{
+    prepared::{Attest, Recorded},
+    usage::Usage,
 };
 
 /// A text that breaks what does not escape.

@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
-use paceline::{
+use paceline_core::{
     job::{Addresses, Jobs, Workload},
-    measure::{Host, Program, echo::EchoServer, host::Cell},
     models::{self, Entry},
+    process::{Host, Program},
+    protocol::CellSpec,
+    suite_server::EchoServer,
 };
 
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -34,8 +36,8 @@ pub fn workload(text: &str) -> Workload {
     Workload::parse("test.toml", text).unwrap()
 }
 
-pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addresses) -> Cell {
-    Cell {
+pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addresses) -> CellSpec {
+    CellSpec {
         model: entry.about.name.into(),
         workers,
         placement: entry.about.placements[0],

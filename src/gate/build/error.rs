@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, path::Path};
 
-use crate::measure::interrupt::EXIT_CODE;
+use paceline_core::interrupt::EXIT_CODE;
 
 /// Whose fault it is that there is no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::BuildError;
-use crate::measure::interrupt::interrupted;
+use paceline_core::interrupt::interrupted;
 
 /// How often whoever waits for a tool looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{BuildError, tool::Tool};
-use crate::measure::interrupt::interrupted;
+use paceline_core::interrupt::interrupted;
 
 /// The gate's part of the target folder, held for one build at a time.
 pub(super) struct Workshop<'p> {

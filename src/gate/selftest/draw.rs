@@ -1,6 +1,6 @@
 //! Drawing rounds from recorded ones, the same for the same seed.
 
-use crate::job::mix;
+use paceline_core::job::mix;
 
 /// A source of draws.
 pub(super) struct Draw(u64);

@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use paceline_core::{
+    custom::CustomCell,
     job::{compute, mix},
-    measure::Own,
 };
 
 /// The kinds, in the order of tables. By the share of their noise that lies between processes they are of all sorts.
@@ -36,17 +36,17 @@ pub(crate) fn name(kind: &str, percent: u32) -> String {
 
 /// All of them, as cells of this program that are in no list; and the neighbour.
 #[must_use]
-pub fn own_cells() -> Vec<Own> {
+pub fn custom_cells() -> Vec<CustomCell> {
     let mut cells = Vec::new();
     for kind in KINDS {
         for percent in PLANTED {
             let work = work_of(kind);
             let planted = OPERATIONS * u64::from(100 + percent) / 100;
-            let cell = Own::closure(name(kind, percent), move || move || work(OPERATIONS));
+            let cell = CustomCell::closure(name(kind, percent), move || move || work(OPERATIONS));
             cells.push(cell.against(move || move || work(planted)).unlisted());
         }
     }
-    cells.push(Own::closure(NEIGHBOUR, || burst).unlisted());
+    cells.push(CustomCell::closure(NEIGHBOUR, || burst).unlisted());
     cells
 }
 
@@ -162,7 +162,7 @@ mod tests {
         for kind in KINDS {
             work_of(kind)(4);
         }
-        assert_eq!(own_cells().len(), KINDS.len() * PLANTED.len() + 1);
-        assert!(own_cells().iter().all(|cell| cell.name == NEIGHBOUR || cell.has_head()));
+        assert_eq!(custom_cells().len(), KINDS.len() * PLANTED.len() + 1);
+        assert!(custom_cells().iter().all(|cell| cell.name() == NEIGHBOUR || cell.has_head()));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::super::build::{BuildError, Tool};
-use crate::job::did_you_mean;
+use paceline_core::job::did_you_mean;
 
 /// The bench target that is built where none is named.
 const GATE: &str = "gate";

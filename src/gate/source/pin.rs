@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Deserialize;
 
 use super::super::build::BuildError;
-use crate::job::did_you_mean;
+use paceline_core::job::did_you_mean;
 
 /// A dependency at a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,12 +3,10 @@
 use super::*;
 use crate::{
     advice::advise,
-    measure::Distribution,
-    models,
     plan::{Choice, cells},
     record::{Cell, Estimate},
-    workloads,
 };
+use paceline_core::{histogram::Distribution, models, workloads};
 
 fn cell(model: &str, scale: usize, rate: f64, processes: usize) -> Cell {
     let workload = [workloads::find("sleep").unwrap()];

@@ -5,14 +5,13 @@ use super::{
     parts::{Data, Table, name, reason},
 };
 use crate::{
-    models,
     record::{Cell, Loop, Run, State},
     report::{
         count, rate,
         table::{series_name, word},
     },
-    workloads,
 };
+use paceline_core::{models, workloads};
 
 /// Every cell that has no figure, with its reason in full: grouped by nothing, for each may matter to somebody.
 pub(super) fn without_figure(cells: &[&Cell]) -> Table {

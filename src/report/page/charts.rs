@@ -4,7 +4,6 @@ use super::lines::Line;
 use crate::{
     advice::{Advice, Measure},
     history,
-    measure::Distribution,
     record::{Cell, Estimate, Metric},
     report::{
         chart::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit},
@@ -13,6 +12,7 @@ use crate::{
         table::series_name,
     },
 };
+use paceline_core::histogram::Distribution;
 
 pub(super) use crate::report::chart::swatch;
 

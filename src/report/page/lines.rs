@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::{listed, name};
 use crate::{
-    models::{self, MODELS},
     record::{Cell, State},
     report::table::{in_order, series_name},
 };
+use paceline_core::models::{self, MODELS};
 
 /// One model with so many workers, over the scales.
 pub(super) struct Line<'a> {

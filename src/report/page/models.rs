@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::parts::{Data, Table, name, reason};
 use crate::{
-    measure::Attest,
     record::{Cell, ModelInfo},
     report::count,
 };
+use paceline_core::prepared::Attest;
 
 /// A row for each model of the run.
 pub(super) fn table(models: &[ModelInfo], cells: &[&Cell]) -> Table {

@@ -177,10 +177,10 @@ fn sequential<'l, 'a>(lines: &'l [Line<'a>], line: &Line<'a>) -> Option<&'l Line
 mod tests {
     use super::*;
     use crate::{
-        perform::Placement,
         record::{Cell, State},
         report::page::{lines::lines, scaling},
     };
+    use paceline_core::perform::Placement;
 
     /// Cells of a workload that computes: each model with 1 and 2 workers, or with 1, at its scales.
     fn cells(of: &[(&str, &[usize], &[usize])]) -> Vec<Cell> {

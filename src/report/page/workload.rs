@@ -12,11 +12,10 @@ use super::{
 };
 use crate::{
     advice::{Advice, MARGIN, Measure},
-    job::Workload,
-    measure::Distribution,
     record::{Cell, Estimate, State, bytes_per_job},
     report::{count, rate, table::word, unreliable::remarks},
 };
+use paceline_core::{histogram::Distribution, job::Workload};
 
 /// The section of one workload.
 #[derive(Template)]

@@ -7,10 +7,8 @@ use super::{
     },
     figures::bytes_per_job,
 };
-use crate::{
-    measure::Distribution,
-    record::{Cell, Criterion, Estimate, LoadFigures, Loop},
-};
+use crate::record::{Cell, Criterion, Estimate, LoadFigures, Loop};
+use paceline_core::histogram::Distribution;
 
 /// The columns of a cell, in their order.
 #[derive(Default)]

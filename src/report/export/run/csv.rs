@@ -1,10 +1,8 @@
 //! A row for each cell, every column with its unit in its name.
 
 use super::{super::csv::written, columns::Columns, figures::named};
-use crate::{
-    perform::Placement,
-    record::{Cell, Record, State},
-};
+use crate::record::{Cell, Record, State};
+use paceline_core::perform::Placement;
 
 /// Every cell. What a cell does not have is an empty field; so is a number that is not finite.
 pub(super) fn csv(record: &Record) -> String {

@@ -9,10 +9,8 @@ use super::{
     super::super::{gate::cut, table::word},
     figures::{named, named_as},
 };
-use crate::{
-    measure::{Distribution, Histogram},
-    record::{Cell, Record},
-};
+use crate::record::{Cell, Record};
+use paceline_core::histogram::{Distribution, Histogram};
 
 /// The longest name, in characters.
 const NAME: usize = 200;

@@ -186,7 +186,7 @@ fn served(cell: &Cell) -> [String; 6] {
     };
     let [per_second, p50, p99, p999, cpu] = match cell.state {
         State::Ok => {
-            let latency = |of: fn(&crate::measure::Distribution) -> u64| {
+            let latency = |of: fn(&paceline_core::histogram::Distribution) -> u64| {
                 cell.latency.as_ref().map_or_else(String::new, |latency| ns(of(latency)))
             };
             let finite = |value: Option<f64>| value.filter(|value| value.is_finite());

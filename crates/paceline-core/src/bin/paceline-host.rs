@@ -1,0 +1,7 @@
+//! The program that is measured, without the instruments: a host of every model, the suite's server and the load
+//! generator. The gate builds it alone.
+
+fn main() -> std::process::ExitCode {
+    paceline_core::child::spawned();
+    std::process::ExitCode::from(2)
+}

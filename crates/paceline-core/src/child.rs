@@ -1,0 +1,26 @@
+//! What a child process of paceline does: it is a host, the suite's server or a load generator.
+
+use crate::{
+    custom::CustomCell,
+    generator, host,
+    process::{ECHO, HOST, LOAD},
+    suite_server,
+};
+
+/// Does a child's work and ends the process, if this process was started as a child. A program that uses the instruments
+/// calls this first.
+pub fn spawned() {
+    spawned_with(&[]);
+}
+
+/// Does the same for a program that has cells of its own.
+pub fn spawned_with(cells: &[CustomCell]) {
+    let mut arguments = std::env::args_os().skip(1);
+    let done = match arguments.next() {
+        Some(role) if role == HOST => host::serve(cells),
+        Some(role) if role == ECHO => suite_server::serve(),
+        Some(role) if role == LOAD => generator::serve(),
+        _ => return,
+    };
+    std::process::exit(i32::from(done.is_err()));
+}

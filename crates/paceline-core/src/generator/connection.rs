@@ -1,0 +1,176 @@
+//! One connection of the generator, and the request that it has under way.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    net::{self, IpAddr, SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+use mio::{Interest, Registry, Token, net::TcpStream};
+
+use super::answer::Progress;
+use crate::prepared::Fault;
+
+/// How a fault reads where nobody listens.
+pub const REFUSED: &str = "the connection was refused";
+/// How it reads where all local ports are taken.
+#[cfg(target_os = "linux")]
+const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for 60 s (TIME_WAIT); have \
+                       the server keep connections open, lower the rate, widen `net.ipv4.ip_local_port_range` or set \
+                       `net.ipv4.tcp_tw_reuse` to 1 (both by sysctl -w)";
+#[cfg(not(target_os = "linux"))]
+const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for a while (TIME_WAIT); \
+                       have the server keep connections open, or lower the rate";
+
+/// A connection.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    /// Which of the addresses it goes to.
+    pub(super) address: usize,
+    /// Whether it is open, and not only opening.
+    pub(super) open: bool,
+    /// Whether it has a request.
+    pub(super) busy: bool,
+    /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two,
+    /// which loses a request through no fault of either side (RFC 9112, section 9.3.1).
+    pub(super) used: bool,
+    /// Whether any request was ever answered on it.
+    pub(super) served: bool,
+    /// Whether the request was sent again because a 408 came instead of an answer. A second one is its answer.
+    pub(super) repeated: bool,
+    /// The request's number, from 0, and which of the order's requests it is.
+    pub(super) number: u64,
+    pub(super) request: usize,
+    /// How much of the request is written.
+    pub(super) written: usize,
+    pub(super) intended_ns: u64,
+    pub(super) sent_ns: u64,
+    pub(super) progress: Progress,
+}
+
+/// Connects to the first of the addresses of `name` that takes it, and waits for each for `patience` at most.
+///
+/// # Errors
+///
+/// Returns a fault that says what was tried.
+pub(super) fn reach(
+    name: &str,
+    addresses: &[SocketAddr],
+    patience: Duration,
+) -> Result<(SocketAddr, TcpStream), Fault> {
+    let mut tried = Vec::new();
+    for to in addresses {
+        let stream = net::TcpStream::connect_timeout(to, patience);
+        match stream.and_then(|stream| stream.set_nonblocking(true).map(|()| stream)) {
+            Ok(stream) => return Ok((*to, TcpStream::from_std(stream))),
+            Err(error) => tried.push(format!("{to} ({})", why(&error, *to))),
+        }
+    }
+    Err(Fault::Failed(format!("{name} cannot be connected to: tried {}", tried.join(" and "))))
+}
+
+/// Begins to connect. Events are edges, and those for writing come only after a write that found no room.
+pub(super) fn connect(to: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(to)?;
+    register(&mut stream, registry, token)?;
+    Ok(stream)
+}
+
+/// Has events of a connection come as `token`.
+pub(super) fn register(
+    stream: &mut TcpStream,
+    registry: &Registry,
+    token: Token,
+) -> io::Result<()> {
+    registry.register(stream, token, Interest::READABLE | Interest::WRITABLE)
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, address: usize) -> Self {
+        Connection {
+            stream,
+            address,
+            open: false,
+            busy: false,
+            used: false,
+            served: false,
+            repeated: false,
+            number: 0,
+            request: 0,
+            written: 0,
+            intended_ns: 0,
+            sent_ns: 0,
+            progress: Progress::new(),
+        }
+    }
+
+    /// Whether connecting has ended by now.
+    pub(super) fn connected(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        match self.stream.peer_addr() {
+            Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
+            other => other?,
+        };
+        self.stream.set_nodelay(true)?;
+        self.open = true;
+        Ok(true)
+    }
+
+    /// Writes what is left of the request, as far as there is room: the rest is for when an event says so.
+    pub(super) fn write(&mut self, request: &[u8]) -> io::Result<()> {
+        while self.written < request.len() {
+            match self.stream.write(&request[self.written..]) {
+                Ok(written) => self.written += written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why it cannot be connected to `to`.
+pub(super) fn refused(error: &io::Error, to: SocketAddr) -> Fault {
+    Fault::Failed(why(error, to))
+}
+
+fn why(error: &io::Error, to: SocketAddr) -> String {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error) {
+        Some(Errno::CONNREFUSED) => REFUSED.into(),
+        Some(Errno::MFILE | Errno::NFILE) => "out of descriptors, see `ulimit -n`".into(),
+        Some(Errno::ADDRNOTAVAIL) if is_missing(to.ip()) => {
+            format!("this machine does not have the address {}", to.ip())
+        }
+        Some(Errno::ADDRNOTAVAIL) => NO_PORT.into(),
+        _ => format!("cannot connect: {error}"),
+    }
+}
+
+/// Whether no interface has this address, so that nothing can be bound to it.
+fn is_missing(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_ports_is_told_from_an_address_that_is_not_there() {
+        let error = io::Error::from(rustix::io::Errno::ADDRNOTAVAIL);
+        let said = |to: &str| refused(&error, to.parse().unwrap()).to_string();
+        let full = said("127.0.0.1:80");
+        assert!(full.contains("no local port is free") && full.contains("TIME_WAIT"), "{full}");
+        if cfg!(target_os = "linux") {
+            for name in ["net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse"] {
+                assert!(full.contains(name), "{full}");
+            }
+        }
+        let missing = said("192.0.2.1:80");
+        assert!(missing.contains("does not have the address 192.0.2.1"), "{missing}");
+    }
+}

@@ -1,0 +1,262 @@
+//! The loop: arrivals when they are due, answers when they come, and nothing else in between.
+
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, Read},
+    thread,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token, net::TcpStream, unix::SourceFd};
+
+use super::{
+    Drive, OPENING, Order,
+    answer::Rendered,
+    connection::{Connection, connect, reach, refused, register},
+    exchange::placed,
+    loaded::Loaded,
+    pace::Pace,
+    schedule::Schedule,
+    tally::Tally,
+};
+use crate::{
+    clock::{nanoseconds, now},
+    prepared::Fault,
+};
+
+const CONTROL: Token = Token(0);
+const TIMER: Token = Token(1);
+/// The token of the first connection.
+pub(super) const FIRST: usize = 2;
+/// How many requests may wait for a connection.
+const MOST_QUEUED: usize = 1 << 20;
+/// How many connections are opened at once, and how long the server then has to accept them: a queue that overflows
+/// drops connections, and each comes again after a second only.
+const AT_ONCE: usize = 32;
+const PAUSE: Duration = Duration::from_millis(1);
+/// The least time without a new connection after which opening fails, whatever the patience: a connection that a full
+/// queue dropped is tried again after 1 s and after 3 s.
+const LEAST_PROGRESS: Duration = Duration::from_secs(4);
+/// How much is read at a time. More than most answers: one that does not fill it needs no second read.
+const CHUNK: usize = 64 << 10;
+
+/// Carries out a checked order.
+pub(super) fn run(order: &Order) -> Result<Loaded, Fault> {
+    if !order.same_server || order.addresses.len() == 1 {
+        return carry_out(order, None);
+    }
+    let name = order.host.as_deref().unwrap_or("the server");
+    let patience = Duration::from_nanos(order.patience_ns).min(OPENING);
+    let (address, first) = reach(name, &order.addresses, patience)?;
+    carry_out(&Order { addresses: vec![address], ..order.clone() }, Some(first))
+}
+
+/// `first` is the first connection, where that is open already.
+fn carry_out(order: &Order, first: Option<TcpStream>) -> Result<Loaded, Fault> {
+    let mut events = Events::with_capacity(1024);
+    let mut driver = Driver::new(order).map_err(|error| system(&error))?;
+    driver.open(&mut events, first)?;
+    driver.drive(&mut events)
+}
+
+/// A load under way.
+pub(super) struct Driver<'a> {
+    pub(super) order: &'a Order,
+    pub(super) requests: Vec<Rendered>,
+    pub(super) poll: Poll,
+    pace: Pace,
+    origin: Instant,
+    /// The clock when it was last read, in nanoseconds since the origin.
+    pub(super) now_ns: u64,
+    pub(super) end_ns: u64,
+    pub(super) running: bool,
+    pub(super) connections: Vec<Connection>,
+    /// Those without a request; the one that has been so for longest goes first, so that all are used.
+    pub(super) idle: VecDeque<usize>,
+    /// When those that wait for a connection were meant to start.
+    pub(super) queue: VecDeque<u64>,
+    /// `None` in the closed loop.
+    pub(super) schedule: Option<Schedule>,
+    /// The next arrival; never, where there is none.
+    next_ns: u64,
+    /// How many requests there were.
+    pub(super) count: u64,
+    pub(super) tally: Tally,
+    pub(super) buffer: Vec<u8>,
+}
+
+impl<'a> Driver<'a> {
+    fn new(order: &'a Order) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
+        let end_ns = order.warm_up_ns + order.duration_ns;
+        let schedule = match order.drive {
+            Drive::Open { rate, arrivals } => Some(Schedule::new(rate, arrivals, order.seed)),
+            Drive::Closed => None,
+        };
+        Ok(Driver {
+            order,
+            requests: order.render(),
+            pace: Pace::new(poll.registry(), TIMER)?,
+            poll,
+            origin: now(),
+            now_ns: 0,
+            end_ns,
+            running: false,
+            connections: Vec::with_capacity(order.connections),
+            idle: VecDeque::with_capacity(order.connections),
+            queue: VecDeque::with_capacity(if schedule.is_some() { MOST_QUEUED } else { 0 }),
+            schedule,
+            next_ns: u64::MAX,
+            count: 0,
+            tally: Tally::new(order.warm_up_ns, end_ns),
+            buffer: vec![0; CHUNK],
+        })
+    }
+
+    /// Opens all connections, some at a time.
+    fn open(&mut self, events: &mut Events, mut first: Option<TcpStream>) -> Result<(), Fault> {
+        self.start_clock();
+        let patience = Duration::from_nanos(self.order.patience_ns).clamp(LEAST_PROGRESS, OPENING);
+        let (mut open, mut progress_ns) = (0, 0);
+        while self.idle.len() < self.order.connections {
+            let opened = self.connections.len();
+            if self.idle.len() == opened {
+                thread::sleep(PAUSE);
+                for index in opened..self.order.connections.min(opened + AT_ONCE) {
+                    let address = index % self.order.addresses.len();
+                    let to = self.order.addresses[address];
+                    let (registry, token) = (self.poll.registry(), Token(FIRST + index));
+                    let stream = match first.take() {
+                        Some(mut open) => register(&mut open, registry, token).map(|()| open),
+                        None => connect(to, registry, token),
+                    };
+                    let place =
+                        |error| placed(&format!("connection {index} to {to}"), refused(&error, to));
+                    self.connections.push(Connection::new(stream.map_err(place)?, address));
+                }
+            }
+            let until = nanoseconds(OPENING).min(progress_ns + nanoseconds(patience));
+            self.wait(events, until)?;
+            if self.idle.len() > open {
+                (open, progress_ns) = (self.idle.len(), self.now_ns);
+            } else if self.now_ns >= until {
+                let all = self.order.connections;
+                let after =
+                    humantime::format_duration(Duration::from_millis(self.now_ns / 1_000_000));
+                return Err(Fault::Failed(format!(
+                    "{open} of {all} connections could be opened, and after {after} the server accepts no more: its \
+                     queue is full, or it has stopped; try fewer --connections"
+                )));
+            }
+        }
+        self.tally.reconnects = 0;
+        Ok(())
+    }
+
+    /// Drives the load and returns what came of it.
+    fn drive(mut self, events: &mut Events) -> Result<Loaded, Fault> {
+        self.start_clock();
+        self.running = true;
+        if self.schedule.is_some() {
+            self.plan();
+        } else {
+            while let Some(index) = self.idle.pop_front() {
+                self.free(index)?;
+            }
+        }
+        let patient_until = self.end_ns + self.order.patience_ns;
+        loop {
+            self.arrive()?;
+            self.tally.look(self.now_ns);
+            if self.now_ns >= self.end_ns && self.tally.in_flight() == 0 {
+                break;
+            }
+            if self.now_ns >= patient_until {
+                self.check_answered()?;
+                break;
+            }
+            let border = if self.now_ns < self.end_ns { self.end_ns } else { patient_until };
+            self.wait(events, self.next_ns.min(border))?;
+        }
+        let rate = match self.order.drive {
+            Drive::Open { rate, .. } => Some(rate),
+            Drive::Closed => None,
+        };
+        self.tally.loaded(self.connections.len() as u64, rate)
+    }
+
+    fn start_clock(&mut self) {
+        self.origin = now();
+        self.now_ns = 0;
+        // After the clock, so that no alarm rings before its moment by the clock.
+        self.pace.start();
+    }
+
+    pub(super) fn read_clock(&mut self) {
+        self.now_ns = nanoseconds(now().saturating_duration_since(self.origin));
+    }
+
+    /// Waits for events, until a moment at most, and handles all there are.
+    fn wait(&mut self, events: &mut Events, until_ns: u64) -> Result<(), Fault> {
+        let timeout = self.pace.wake_at(until_ns, self.now_ns).map_err(|error| system(&error))?;
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
+            other => other.map_err(|error| system(&error))?,
+        }
+        if events.is_empty() {
+            self.read_clock();
+        }
+        for event in &*events {
+            match event.token() {
+                CONTROL => end_with_parent(),
+                TIMER => {
+                    self.pace.rang();
+                    self.read_clock();
+                }
+                Token(connection) => self.ready(connection - FIRST, event)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the next arrival that is before the end.
+    fn plan(&mut self) {
+        let next = self.schedule.as_mut().map_or(u64::MAX, Schedule::next);
+        self.next_ns = if next < self.end_ns { next } else { u64::MAX };
+    }
+
+    /// Starts the requests that are due.
+    fn arrive(&mut self) -> Result<(), Fault> {
+        while self.next_ns <= self.now_ns {
+            let intended = self.next_ns;
+            self.tally.arrive(intended, self.now_ns);
+            self.plan();
+            if let Some(index) = self.idle.pop_front() {
+                self.begin(index, intended)?;
+                // Sending took time: the one after must not look earlier than it is.
+                if self.next_ns <= self.now_ns {
+                    self.read_clock();
+                }
+            } else if self.queue.len() < MOST_QUEUED {
+                self.queue.push_back(intended);
+            } else {
+                return Err(Fault::Failed(format!(
+                    "over {MOST_QUEUED} requests wait for a connection: the rate is far above what the server does"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn system(error: &io::Error) -> Fault {
+    Fault::Failed(format!("the load generator cannot work: {error}"))
+}
+
+/// Ends the process if its standard input has ended, which its parent holds.
+fn end_with_parent() {
+    if matches!(io::stdin().read(&mut [0; 64]), Ok(0)) {
+        std::process::exit(0);
+    }
+}

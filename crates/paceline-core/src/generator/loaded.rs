@@ -1,0 +1,149 @@
+//! What a load was seen to be, and whether it can be believed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{histogram::Distribution, prepared::Fault};
+
+/// A load whose schedule error is above this at the 99th percentile is the generator's own, not the server's.
+pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
+/// The least late starts at which the schedule error is judged: of 100 starts, one is the 99th percentile, and chance.
+pub const LEAST_LATE_STARTS: u64 = 5;
+/// A generator that is on a CPU for more of the window than this may itself be what is measured.
+pub const MOST_CPU_SHARE: f64 = 0.95;
+/// How the reason begins where the generator, and not the server, gave way.
+pub const SATURATED: &str = "generator saturated";
+/// How the reason begins where the server did not keep the rate.
+pub const UNSTEADY: &str = "not steady";
+/// A start that is later than this is counted as late.
+pub const LATE_NS: u64 = 1_000_000;
+/// The least completions for each arrival of the window at which the rate counts as reached.
+pub const LEAST_REACHED: f64 = 0.95;
+/// The least arrivals of the window that must have no completion in it for the rate to count as missed: a request or two
+/// are under way at the end of any window.
+pub const LEAST_MISSED: f64 = 5.0;
+/// By how much the requests in flight may grow over the window, as a share of those offered, over and above the number
+/// of connections. More is a queue that grows: latencies would go on growing in a longer window.
+pub const MOST_GROWTH: f64 = 0.01;
+/// The least completions of an interval for which Little's law is checked.
+pub const LEAST_COMPLETED: u64 = 100;
+/// The most that an interval's edges may come to, as a share of all its latencies, for Little's law to be checked.
+/// Those in flight at its start have spent a part of their latencies before it, those at its end a part in it that is
+/// no latency yet: the difference of the two ages is the whole of what the edges can add to the error.
+pub const MOST_EDGES: f64 = 0.02;
+
+/// One load: what was offered in the window and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Loaded {
+    /// Connections that were kept open.
+    pub connections: u64,
+    /// How often a connection was opened again because the server had closed it, from the first warm-up request on.
+    pub reconnects: u64,
+    /// The length of the window, in nanoseconds.
+    pub elapsed_ns: u64,
+    /// Requests whose intended start lies in the window.
+    pub offered: u64,
+    /// All requests that were answered, those of the warm-up too: what the server's CPU time is divided by.
+    pub answered: u64,
+    /// Those of them that were answered, in the window or within the patience after it.
+    pub completed: u64,
+    /// Those of them that were not.
+    pub unfinished: u64,
+    /// Those of them that the generator came to more than a millisecond late; 0 in the closed loop.
+    pub late_starts: u64,
+    /// Completions in the window, whenever they were started, per second.
+    pub requests_per_second: f64,
+    /// Requests that were under way or waited for a connection at the start of the window.
+    pub in_flight_at_start: u64,
+    /// The same at its end.
+    pub in_flight_at_end: u64,
+    /// From the intended start to the completion of each that was completed.
+    pub latency: Distribution,
+    /// From the sending to the completion of each that was completed: without the wait for a connection.
+    pub service_time: Distribution,
+    /// From the intended start of each to when the generator came to it: its own fault, part of the latency. `None` in
+    /// the closed loop.
+    pub schedule_error: Option<Distribution>,
+    /// CPU time of the generator over the time of the window.
+    pub generator_cpu_share: f64,
+    /// The window in parts of a second; a last one of less than half a second is left out.
+    pub intervals: Vec<Interval>,
+}
+
+/// A part of the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    /// Its length, in nanoseconds.
+    pub elapsed_ns: u64,
+    /// Completions in it, whenever they were started.
+    pub completed: u64,
+    /// Requests that had arrived and were not completed, on average over time: from a counter, not from latencies.
+    pub mean_in_flight: f64,
+    /// The mean latency of those completed in it, in nanoseconds; 0 where there is none.
+    pub mean_latency_ns: f64,
+    /// How far the mean in flight is from completions per second times mean latency, as a share of it; `None` where
+    /// the interval is not steady: it has fewer than 100 completions, or its edges come to more than 2 %.
+    pub little_error: Option<f64>,
+}
+
+/// What the generator's process prints.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Reply {
+    Loaded(Box<Loaded>),
+    Fault(Fault),
+}
+
+impl Loaded {
+    /// Why the figures are the generator's own and not the server's, if they are.
+    #[must_use]
+    pub fn saturated(&self) -> Option<String> {
+        if let Some(error) = &self.schedule_error
+            && error.ns_p99 > MOST_SCHEDULE_ERROR_NS
+            && self.late_starts >= LEAST_LATE_STARTS
+        {
+            let (late, starts) = (self.late_starts, self.offered);
+            let seen = error.ns_p99 as f64 / 1e6;
+            let most = MOST_SCHEDULE_ERROR_NS as f64 / 1e6;
+            return Some(format!(
+                "{SATURATED}: {late} of {starts} starts were over {most} ms late, the limit is 1 %; the 99th \
+                 percentile is {seen:.2} ms"
+            ));
+        }
+        let seen = self.generator_cpu_share;
+        (seen > MOST_CPU_SHARE).then(|| {
+            format!(
+                "{SATURATED}: it used {:.1} % of a CPU, the limit is {} %",
+                seen * 100.0,
+                MOST_CPU_SHARE * 100.0
+            )
+        })
+    }
+
+    /// The greatest error of Little's law over the steady intervals; `None` where there is none.
+    #[must_use]
+    pub fn little_error_max(&self) -> Option<f64> {
+        self.intervals.iter().filter_map(|interval| interval.little_error).reduce(f64::max)
+    }
+
+    /// Why the server did not keep pace with an open loop of `rate` requests per second, if it did not: completions
+    /// were under 95 % of the arrivals and at least 5 fewer, or the requests in flight grew by more than the connections and 1 % of the
+    /// arrivals. `None` in the closed loop, which has no rate.
+    #[must_use]
+    pub fn unsteady(&self, rate: f64) -> Option<String> {
+        self.schedule_error.as_ref()?;
+        let offered = self.offered as f64;
+        let achieved = self.requests_per_second;
+        let seconds = self.elapsed_ns as f64 / 1e9;
+        let answered = achieved * seconds;
+        let not_reached = answered < LEAST_REACHED * offered && offered - answered >= LEAST_MISSED;
+        let growth = self.in_flight_at_end.saturating_sub(self.in_flight_at_start);
+        let grown = growth as f64 > self.connections as f64 + MOST_GROWTH * offered;
+        (not_reached || grown).then(|| {
+            format!(
+                "{UNSTEADY}: {achieved:.0} of {rate:.0} requests per second were answered, and {growth} more were in \
+                 flight at the end of the window than at its start"
+            )
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Waking the loop at a moment: a timer with nanoseconds on Linux, the poller's timeout of milliseconds elsewhere.
+
+use std::{io, time::Duration};
+
+use mio::{Registry, Token};
+
+use crate::clock::timer_clock;
+
+/// Wakes a poller at moments counted from [`Pace::start`].
+///
+/// The timer is in the poller, because epoll's own timeout is rounded up to a millisecond. Timer slack need not be
+/// lowered: the kernel applies it to timeouts of system calls, not to timers with a descriptor.
+#[cfg(target_os = "linux")]
+pub(super) struct Pace {
+    timer: rustix::fd::OwnedFd,
+    /// Where the clock of the timer stood at the start.
+    origin: Duration,
+    /// What is set, so that an unchanged moment costs no call.
+    set_ns: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Pace {
+    /// A timer whose alarms come as events of `token`.
+    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        use rustix::{
+            fd::AsRawFd,
+            time::{TimerfdClockId, TimerfdFlags, timerfd_create},
+        };
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let descriptor = timer.as_raw_fd();
+        let interest = mio::Interest::READABLE;
+        registry.register(&mut mio::unix::SourceFd(&descriptor), token, interest)?;
+        Ok(Pace { timer, origin: Duration::ZERO, set_ns: u64::MAX })
+    }
+
+    /// Sets the moment zero: now.
+    pub(super) fn start(&mut self) {
+        let now = timer_clock();
+        let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or(0);
+        self.origin = Duration::new(now.tv_sec.unsigned_abs(), nanoseconds);
+        self.set_ns = u64::MAX;
+    }
+
+    /// The alarm rang: it is not set any more.
+    pub(super) fn rang(&mut self) {
+        self.set_ns = u64::MAX;
+    }
+
+    /// Sets the alarm to a moment; one that is past rings at once. Returns the timeout that the poller needs.
+    pub(super) fn wake_at(&mut self, at_ns: u64, _now_ns: u64) -> io::Result<Option<Duration>> {
+        use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+        if self.set_ns != at_ns {
+            let at = self.origin + Duration::from_nanos(at_ns);
+            let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let value = Timespec {
+                tv_sec: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: at.subsec_nanos().into(),
+            };
+            let alarm = Itimerspec { it_interval: zero, it_value: value };
+            // Setting it also forgets an alarm that rang and was not read.
+            timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &alarm)?;
+            self.set_ns = at_ns;
+        }
+        Ok(None)
+    }
+}
+
+/// Wakes a poller at moments by its timeout.
+#[cfg(not(target_os = "linux"))]
+pub(super) struct Pace;
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
+impl Pace {
+    pub(super) fn new(_registry: &Registry, _token: Token) -> io::Result<Self> {
+        Ok(Pace)
+    }
+
+    pub(super) fn start(&mut self) {}
+
+    pub(super) fn rang(&mut self) {}
+
+    pub(super) fn wake_at(&mut self, at_ns: u64, now_ns: u64) -> io::Result<Option<Duration>> {
+        Ok(Some(Duration::from_nanos(at_ns.saturating_sub(now_ns))))
+    }
+}

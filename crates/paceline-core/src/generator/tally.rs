@@ -1,0 +1,282 @@
+//! What is counted while a load runs. Its memory is allocated before the clock starts.
+
+use std::time::Duration;
+
+use super::{
+    flight::Flight,
+    loaded::{Interval, LATE_NS, LEAST_COMPLETED, Loaded, MOST_EDGES},
+};
+use crate::{clock::cpu_time, histogram::Histogram, prepared::Fault};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The counts of a load.
+pub(super) struct Tally {
+    flight: Flight,
+    /// The measured window, in nanoseconds since the clock started.
+    start_ns: u64,
+    end_ns: u64,
+    offered: u64,
+    answered: u64,
+    late_starts: u64,
+    latency: Histogram,
+    service_time: Histogram,
+    schedule_error: Histogram,
+    completed: Vec<u64>,
+    latencies_ns: Vec<u64>,
+    pub(super) reconnects: u64,
+    /// The moment and the CPU time of the first look after the window's start, and after its end.
+    looks: [Option<(u64, Duration)>; 2],
+}
+
+impl Tally {
+    pub(super) fn new(start_ns: u64, end_ns: u64) -> Self {
+        let seconds = (start_ns..end_ns).step_by(SECOND as usize);
+        let edges: Vec<u64> = seconds.chain([end_ns]).collect();
+        let intervals = edges.len() - 1;
+        Tally {
+            flight: Flight::new(edges),
+            start_ns,
+            end_ns,
+            offered: 0,
+            answered: 0,
+            late_starts: 0,
+            latency: Histogram::default(),
+            service_time: Histogram::default(),
+            schedule_error: Histogram::default(),
+            completed: vec![0; intervals],
+            latencies_ns: vec![0; intervals],
+            reconnects: 0,
+            looks: [None; 2],
+        }
+    }
+
+    /// How many requests have arrived and are not completed.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.flight.level()
+    }
+
+    /// Looks at the CPU time where the window has started or ended since the last look. A process that slept through
+    /// the border meanwhile used none, so the look may be late.
+    pub(super) fn look(&mut self, now: u64) {
+        for (look, border) in self.looks.iter_mut().zip([self.start_ns, self.end_ns]) {
+            if look.is_none() && now >= border {
+                *look = Some((now, cpu_time()));
+            }
+        }
+    }
+
+    /// A request that was meant to start at `intended` has arrived, and is handled at `now`.
+    pub(super) fn arrive(&mut self, intended: u64, now: u64) {
+        self.flight.arrive(intended, now);
+        if self.is_measured(intended) {
+            let late = now - intended;
+            self.offered += 1;
+            self.late_starts += u64::from(late > LATE_NS);
+            self.schedule_error.record(late);
+        }
+    }
+
+    /// A request that was sent at `sent` is answered.
+    pub(super) fn complete(&mut self, intended: u64, sent: u64, now: u64) {
+        self.flight.complete(intended, now);
+        self.answered += 1;
+        let latency = now - intended;
+        if let Some(interval) = self.flight.interval() {
+            self.completed[interval] += 1;
+            self.latencies_ns[interval] += latency;
+        }
+        if self.is_measured(intended) {
+            self.latency.record(latency);
+            self.service_time.record(now - sent);
+        }
+    }
+
+    fn is_measured(&self, intended: u64) -> bool {
+        (self.start_ns..self.end_ns).contains(&intended)
+    }
+
+    /// The figures, once the window is over.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where no request of the window was answered. `rate` is that of the open loop.
+    pub(super) fn loaded(mut self, connections: u64, rate: Option<f64>) -> Result<Loaded, Fault> {
+        self.flight.advance(self.end_ns.max(self.flight.at()));
+        let elapsed_ns = self.end_ns - self.start_ns;
+        let (offered, window) = (self.offered, Duration::from_nanos(elapsed_ns));
+        let none = || {
+            let window = humantime::format_duration(window);
+            Fault::Failed(match rate {
+                _ if offered > 0 => "no request of the window was answered".into(),
+                Some(rate) => format!(
+                    "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or \
+                     --duration"
+                ),
+                None => format!(
+                    "no request began in the window of {window}: answers take longer than that; raise --duration"
+                ),
+            })
+        };
+        let in_window: u64 = self.completed.iter().sum();
+        let [Some((from, used)), Some((to, used_then))] = self.looks else {
+            unreachable!("the window has been looked at when it is over")
+        };
+        Ok(Loaded {
+            connections,
+            reconnects: self.reconnects,
+            elapsed_ns,
+            offered: self.offered,
+            answered: self.answered,
+            completed: self.latency.count(),
+            unfinished: self.offered - self.latency.count(),
+            late_starts: self.late_starts,
+            requests_per_second: in_window as f64 / (elapsed_ns as f64 / 1e9),
+            in_flight_at_start: self.flight.levels[0],
+            in_flight_at_end: self.flight.levels.last().copied().unwrap_or(0),
+            latency: self.latency.distribution().ok_or_else(none)?,
+            service_time: self.service_time.distribution().ok_or_else(none)?,
+            schedule_error: rate.and_then(|_| self.schedule_error.distribution()),
+            generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
+                / ((to - from).max(1) as f64 / 1e9),
+            intervals: (0..self.completed.len()).filter_map(|index| self.interval(index)).collect(),
+        })
+    }
+
+    fn interval(&self, index: usize) -> Option<Interval> {
+        let elapsed_ns = self.flight.edges[index + 1] - self.flight.edges[index];
+        if elapsed_ns < SECOND / 2 {
+            return None;
+        }
+        let completed = self.completed[index];
+        let (area, latencies) = (self.flight.areas[index] as f64, self.latencies_ns[index] as f64);
+        let edges = self.flight.ages[index].abs_diff(self.flight.ages[index + 1]) as f64;
+        let steady = completed >= LEAST_COMPLETED && edges <= MOST_EDGES * latencies;
+        Some(Interval {
+            elapsed_ns,
+            completed,
+            mean_in_flight: area / elapsed_ns as f64,
+            mean_latency_ns: latencies / completed.max(1) as f64,
+            little_error: steady.then(|| (area - latencies).abs() / area),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Two seconds after one of warm-up, 1000 requests a second of 10 ms each, each handled 20 us late; those for which
+    /// `slow` is true take a second.
+    fn tallied(slow: impl Fn(u64) -> bool) -> Loaded {
+        let mut events = Vec::new();
+        for start in (0..3000).map(|index| index * MS) {
+            let end = start + if slow(start) { 1000 * MS } else { 10 * MS };
+            events.extend([(start + 20_000, start, true), (end, start, false)]);
+        }
+        events.sort_unstable();
+        let mut tally = Tally::new(1000 * MS, 3000 * MS);
+        for (at, start, arrives) in events {
+            tally.look(at);
+            if arrives { tally.arrive(start, at) } else { tally.complete(start, start + 5, at) }
+        }
+        tally.loaded(16, Some(1000.0)).unwrap()
+    }
+
+    #[test]
+    fn only_what_was_meant_for_the_window_is_counted() {
+        let loaded = tallied(|_| false);
+        assert_eq!((loaded.offered, loaded.completed, loaded.unfinished), (2000, 2000, 0));
+        assert_eq!((loaded.in_flight_at_start, loaded.in_flight_at_end), (10, 10));
+        assert!((loaded.requests_per_second - 1000.0).abs() < 1.0);
+        // A histogram keeps 3 digits.
+        assert_eq!(loaded.latency.ns_max / 20_000, 10 * MS / 20_000);
+        assert_eq!(loaded.schedule_error.as_ref().unwrap().ns_max / 100, 20_000 / 100);
+        assert_eq!((loaded.saturated(), loaded.unsteady(1000.0)), (None, None));
+    }
+
+    #[test]
+    fn littles_law_holds_in_steady_intervals_and_is_not_asked_of_others() {
+        let steady = tallied(|_| false);
+        assert_eq!(steady.intervals.len(), 2);
+        assert!(steady.intervals.iter().all(|interval| interval.little_error.is_some()));
+        assert!(steady.little_error_max().unwrap() < 0.001);
+        let slow = tallied(|start| (1800 * MS..1990 * MS).contains(&start));
+        assert_eq!(slow.intervals[0].little_error, None);
+    }
+
+    #[test]
+    fn latencies_that_begin_at_the_sending_break_littles_law() {
+        let mut tally = Tally::new(0, 1000 * MS);
+        for index in 0..1000 {
+            // It arrives, waits for half a millisecond in a queue, and takes as long again.
+            tally.arrive(index * MS, index * MS);
+            tally.complete(index * MS, index * MS + MS / 2, index * MS + MS - 1);
+            tally.latencies_ns[0] -= MS / 2;
+        }
+        tally.look(1000 * MS);
+        let error = tally.loaded(1, Some(1000.0)).unwrap().little_error_max().unwrap();
+        assert!((error - 0.5).abs() < 0.01, "{error}");
+    }
+
+    #[test]
+    fn each_limit_is_named_when_it_is_passed() {
+        let fine = tallied(|_| false);
+        let busy = Loaded { generator_cpu_share: 0.96, ..fine.clone() };
+        assert!(busy.saturated().unwrap().contains("96.0 %"));
+        let mut late = fine.clone();
+        late.schedule_error.as_mut().unwrap().ns_p99 = 2 * MS;
+        late.late_starts = 21;
+        assert!(late.saturated().unwrap().contains("21 of 2000 starts were over 1 ms late"));
+        // One of 100, or four, is chance; of as few as 5 starts, all late are not.
+        for (offered, late_starts, judged) in
+            [(100, 1, false), (100, 4, false), (100, 5, true), (5, 5, true), (500, 5, true)]
+        {
+            let few = Loaded { offered, late_starts, ..late.clone() };
+            assert_eq!(few.saturated().is_some(), judged, "{late_starts} of {offered}");
+        }
+        let slow = Loaded { requests_per_second: 949.0, ..fine.clone() };
+        assert!(slow.unsteady(1000.0).unwrap().contains("949 of 1000"));
+        // A request that is still under way at the end is not a rate that was missed.
+        let few = Loaded { offered: 5, requests_per_second: 2.0, ..fine.clone() };
+        assert_eq!(few.unsteady(2.5), None);
+        assert!(Loaded { requests_per_second: 0.0, ..few }.unsteady(2.5).is_some());
+        // 16 connections, and 1 % of 2000 arrivals.
+        assert_eq!(Loaded { in_flight_at_end: 46, ..fine.clone() }.unsteady(1000.0), None);
+        assert!(Loaded { in_flight_at_end: 47, ..fine }.unsteady(1000.0).is_some());
+    }
+
+    #[test]
+    fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
+        let said = |rate: Option<f64>, arrival: u64| {
+            let mut tally = Tally::new(200 * MS, 700 * MS);
+            tally.arrive(arrival, arrival);
+            tally.look(200 * MS);
+            tally.look(700 * MS);
+            tally.loaded(1, rate).unwrap_err().to_string()
+        };
+        let none = said(Some(1.0), 0);
+        assert!(none.contains("no arrival fell into the window: 1 per second in 500ms"), "{none}");
+        assert!(said(None, 0).contains("no request began in the window of 500ms"));
+        for rate in [Some(1.0), None] {
+            assert_eq!(said(rate, 300 * MS), "no request of the window was answered");
+        }
+    }
+
+    #[test]
+    fn a_last_interval_of_less_than_half_a_second_is_left_out() {
+        for (window, intervals) in [(400, 0), (500, 1), (1400, 1), (1500, 2), (2000, 2)] {
+            let mut tally = Tally::new(0, window * MS);
+            tally.arrive(0, 0);
+            tally.complete(0, 0, 1);
+            tally.look(window * MS);
+            assert_eq!(
+                tally.loaded(1, Some(1000.0)).unwrap().intervals.len(),
+                intervals,
+                "{window} ms"
+            );
+        }
+    }
+}

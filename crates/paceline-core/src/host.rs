@@ -1,0 +1,305 @@
+//! A host: the child process that runs the batches of one model, told what to do by lines of JSON.
+//!
+//! One process for one model, under criterion too: what a model leaves behind (pools that spin, runtimes that cannot
+//! stop, memory) ends with its process, a crash costs one cell, and what ran can attest to itself.
+
+mod interpreter;
+mod panics;
+mod process_group;
+mod serve;
+
+use std::{
+    io::{self, BufRead, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use paceline_gated::Invocation;
+
+use crate::{
+    clock::{nanoseconds, now},
+    custom::{self, CustomCell},
+    job::{Jobs, Workload},
+    model::{Settings, set_servers},
+    models::{self, Entry},
+    perform::Arm,
+    prepared::{Fault, Prepared, thread_name, thread_names},
+    protocol::{CellSpec, Reply, Request},
+    usage::Usage,
+};
+use interpreter::Interpreter;
+use panics::{keep_panics, last_panic};
+
+/// The lines that a host is sent.
+type Requests = mpsc::Receiver<String>;
+
+/// The name of the thread that reads requests.
+const READER: &str = "requests";
+/// How long threads that were told to end may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Answers requests on standard input until it ends. What `main` of the child process calls, with the cells that the
+/// program has of its own.
+///
+/// # Errors
+///
+/// Returns an error where standard output is gone.
+pub fn serve(own: &[CustomCell]) -> io::Result<()> {
+    let (give, requests) = mpsc::channel::<String>();
+    // A thread of its own, so that a host ends with its parent even in the middle of a batch.
+    thread::Builder::new().name(READER.into()).spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if line.is_err() || line.is_ok_and(|line| give.send(line).is_err()) {
+                break;
+            }
+        }
+        interpreter::end_all();
+        std::process::exit(0);
+    })?;
+    keep_panics();
+    let mut host = Host { own, started: None, prepared: None };
+    while let Ok(line) = requests.recv() {
+        let reply = match serde_json::from_str(&line) {
+            Ok(Request::Serve(cell)) => {
+                match catch_unwind(AssertUnwindSafe(|| host.prepare_to_serve(cell)))
+                    .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
+                {
+                    Ok(Server::Here(arm, jobs)) => serve::serve(arm, jobs, requests),
+                    Ok(Server::Foreign(interpreter, serving)) => {
+                        say(&serving)?;
+                        serve::answer(interpreter, requests);
+                    }
+                    Err(fault) => Reply::Fault(fault),
+                }
+            }
+            Ok(request) => catch_unwind(AssertUnwindSafe(|| host.answer(request)))
+                .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
+                .unwrap_or_else(Reply::Fault),
+            Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
+        };
+        say(&reply)?;
+        if matches!(reply, Reply::Stopped { .. }) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn say(reply: &Reply) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    serde_json::to_writer(&mut output, reply)?;
+    writeln!(output)?;
+    output.flush()
+}
+
+struct Host<'a> {
+    own: &'a [CustomCell],
+    started: Option<Started>,
+    prepared: Option<Task>,
+}
+
+/// What is prepared.
+enum Task {
+    /// Batches of jobs on the started model.
+    Batches(Prepared),
+    /// Calls of what the program brought.
+    Calls(Invocation),
+}
+
+struct Started {
+    entry: &'static Entry,
+    workers: Option<usize>,
+    engine: Engine,
+}
+
+/// What runs batches.
+enum Engine {
+    /// The model, in this process.
+    Here(Box<dyn Arm>),
+    /// The interpreter of a model out of process.
+    Foreign(Interpreter),
+}
+
+/// What serves.
+enum Server<'a> {
+    /// The model, once it is called.
+    Here(&'a dyn Arm, Jobs),
+    /// An interpreter, already, and what it said.
+    Foreign(&'a mut Interpreter, Box<Reply>),
+}
+
+impl Host<'_> {
+    fn answer(&mut self, request: Request) -> Result<Reply, Fault> {
+        match request {
+            Request::Prepare(cell) => {
+                self.prepare(cell).map(|()| Reply::Prepared).map_err(Fault::Failed)
+            }
+            Request::Cells => {
+                let listed = self.own.iter().filter(|own| own.is_listed());
+                Ok(Reply::Cells { names: listed.map(|own| own.name().to_owned()).collect() })
+            }
+            Request::Custom { name, variant } => {
+                let own = self.own.iter().find(|own| own.name() == name);
+                let own =
+                    own.ok_or_else(|| Fault::Failed(format!("no cell is called `{name}`")))?;
+                self.prepared = Some(Task::Calls(own.prepare(variant).map_err(Fault::Failed)?));
+                Ok(Reply::Prepared)
+            }
+            Request::Attest => match &mut self.prepared {
+                Some(Task::Calls(calls)) => custom::attest(calls),
+                _ => match self.ready()? {
+                    (prepared, Engine::Here(arm)) => prepared.attest(&**arm),
+                    (prepared, Engine::Foreign(interpreter)) => interpreter.attest(prepared),
+                },
+            }
+            .map(Reply::Attested),
+            Request::Batches { count } => {
+                let before = Usage::now();
+                let batch_ns = if let Some(Task::Calls(calls)) = &mut self.prepared {
+                    vec![nanoseconds(calls.time(count).map_err(Fault::Failed)?)]
+                } else {
+                    match self.ready()? {
+                        (prepared, Engine::Here(arm)) => {
+                            let times =
+                                (0..count).map(|_| Ok(nanoseconds(prepared.batch(&**arm)?)));
+                            times.collect::<Result<_, Fault>>()?
+                        }
+                        (prepared, Engine::Foreign(interpreter)) => {
+                            let (batch_ns, used) = interpreter.batches(prepared, count)?;
+                            return Ok(Reply::Batches { batch_ns, used });
+                        }
+                    }
+                };
+                Ok(Reply::Batches { batch_ns, used: Usage::now().since(before) })
+            }
+            Request::Record { count, ticks_per_ns } => match &mut self.prepared {
+                Some(Task::Calls(calls)) => custom::record(calls, count),
+                _ => match self.ready()? {
+                    (prepared, Engine::Here(arm)) => prepared.record(&**arm, count, ticks_per_ns),
+                    (prepared, Engine::Foreign(interpreter)) => interpreter.record(prepared, count),
+                },
+            }
+            .map(Reply::Recorded),
+            Request::Idle { ns } => {
+                let before = self.used().map_err(Fault::Failed)?;
+                thread::sleep(Duration::from_nanos(ns));
+                Ok(Reply::Idled(self.used().map_err(Fault::Failed)?.since(before)))
+            }
+            Request::Probe { what } => match self.ready()? {
+                (_, Engine::Here(arm)) => Ok(arm.probe(what, now)),
+                (_, Engine::Foreign(interpreter)) => interpreter.probe(what),
+            }
+            .map(Reply::Probed),
+            Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
+            Request::Usage => Ok(serve::usage()),
+            Request::Serve(_) => unreachable!("it is answered by whoever can give up the requests"),
+        }
+    }
+
+    /// What runs the jobs has used so much so far.
+    fn used(&mut self) -> Result<Usage, String> {
+        match self.started.as_mut().map(|started| &mut started.engine) {
+            Some(Engine::Foreign(interpreter)) => interpreter.usage(),
+            _ => Ok(Usage::now()),
+        }
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "by value, the closure that calls it is called once and may return what it borrows"
+    )]
+    fn prepare_to_serve(&mut self, cell: CellSpec) -> Result<Server<'_>, Fault> {
+        serve::check(&cell).map_err(Fault::Failed)?;
+        // Receipts are the client's to check: none need be computed here.
+        self.prepare(CellSpec { scale: 0, ..cell.clone() }).map_err(Fault::Failed)?;
+        match self.ready()? {
+            (prepared, Engine::Here(arm)) => Ok(Server::Here(&**arm, prepared.jobs())),
+            (_, Engine::Foreign(interpreter)) => {
+                let workload = parse(&cell).map_err(Fault::Failed)?;
+                let serving = interpreter.serve(&cell, &workload)?;
+                Ok(Server::Foreign(interpreter, Box::new(serving)))
+            }
+        }
+    }
+
+    fn ready(&mut self) -> Result<(&Prepared, &mut Engine), Fault> {
+        match (&self.prepared, &mut self.started) {
+            (Some(Task::Batches(prepared)), Some(started)) => Ok((prepared, &mut started.engine)),
+            _ => Err(Fault::Failed("no cell is prepared".into())),
+        }
+    }
+
+    fn prepare(&mut self, cell: CellSpec) -> Result<(), String> {
+        self.prepared = None;
+        let workload = parse(&cell)?;
+        if self.started.is_none() {
+            let entry = models::find(&cell.model)?;
+            let engine = start(entry, cell.workers)?;
+            self.started = Some(Started { entry, workers: cell.workers, engine });
+        }
+        let started = self.started.as_mut().expect("it was just started");
+        let about = &started.entry.about;
+        if about.name != cell.model || started.workers != cell.workers {
+            return Err(format!("this process runs {} already", about.name));
+        }
+        let CellSpec { scale, workers, placement, .. } = cell;
+        if !about.placements.contains(&placement) {
+            return Err(format!("{} cannot be offered jobs {placement}", about.name));
+        }
+        if !about.workers(&[workers.unwrap_or(1)]).contains(&workers) {
+            return Err(format!("{} cannot have {workers:?} workers", about.name));
+        }
+        match &mut started.engine {
+            Engine::Here(_) => set_servers(cell.servers),
+            // A server has no scale, and is made ready as one.
+            Engine::Foreign(_) if scale == 0 => {}
+            Engine::Foreign(interpreter) => {
+                interpreter.prepare(&cell, &workload).map_err(|fault| fault.to_string())?;
+            }
+        }
+        let prepared = Prepared::new(about, &workload, scale, workers, placement);
+        self.prepared = Some(Task::Batches(prepared));
+        Ok(())
+    }
+
+    /// Stops the model. Returns the threads that are left and ought not to be, after a while: some are only told to
+    /// end, and blocking pools keep idle threads for some seconds.
+    fn stop(&mut self) -> Vec<String> {
+        self.prepared = None;
+        let Some(Started { entry, engine, .. }) = self.started.take() else { return vec![] };
+        match engine {
+            Engine::Here(arm) => drop(arm),
+            Engine::Foreign(interpreter) => return interpreter.stop(),
+        }
+        let Some(known) = entry.about.leaves else { return vec![] };
+        let own = thread_name();
+        let deadline = now() + PATIENCE;
+        loop {
+            let mut left = thread_names().unwrap_or_default();
+            left.retain(|name| !known.iter().any(|known| name.starts_with(known)));
+            // The kernel's name of a process's first thread is the program's.
+            if let Some(main) = left.iter().position(|name| *name == own) {
+                left.swap_remove(main);
+            }
+            left.retain(|name| name != READER);
+            if left.is_empty() || now() > deadline {
+                return left;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn parse(cell: &CellSpec) -> Result<Workload, String> {
+    Workload::parse(&cell.workload, &cell.source).map_err(|error| error.to_string())
+}
+
+fn start(entry: &Entry, workers: Option<usize>) -> Result<Engine, String> {
+    if entry.about.foreign.is_some() {
+        return Interpreter::start(entry).map(Engine::Foreign);
+    }
+    let settings = Settings { workers: workers.unwrap_or(1) };
+    entry.start(&settings).map(Engine::Here).map_err(|error| format!("cannot start: {error}"))
+}

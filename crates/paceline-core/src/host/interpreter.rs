@@ -1,0 +1,302 @@
+//! Rounds of a model out of process: what its interpreter says of them, checked against the definition and against what
+//! the system shows.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Signal, getpgrp, getpid, kill_process_group, setpgid};
+
+use super::process_group::Family;
+use crate::{
+    clock::now,
+    histogram::Histogram,
+    prepared::{Attest, Fault, Prepared, Recorded},
+    protocol::{CellSpec, Reply as Answer},
+    usage::Usage,
+};
+use crate::{
+    job::Workload,
+    models::{
+        Entry,
+        foreign::{Link, Reply, Request, Round, Watched},
+    },
+    perform::{Probe, Probed},
+};
+
+/// How long what was told to end may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether this process has started an interpreter.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Ends all interpreters of this process, and all that they started, and with them this process, if it has any.
+pub(super) fn end_all() {
+    if STARTED.load(Relaxed) {
+        let _ = kill_process_group(getpgrp(), Signal::KILL);
+    }
+}
+
+/// A running interpreter, and what it has to do.
+pub(super) struct Interpreter {
+    link: Link,
+    name: &'static str,
+}
+
+impl Interpreter {
+    /// Starts that of `entry`. Its processes are of this one's group, which whoever has started this process can end.
+    pub(super) fn start(entry: &Entry) -> Result<Self, String> {
+        let about = &entry.about;
+        let language = about.foreign.ok_or("this model runs in Rust")?;
+        if getpgrp() != getpid() {
+            setpgid(None, None).map_err(|error| format!("cannot have a process group: {error}"))?;
+        }
+        STARTED.store(true, Relaxed);
+        let (link, _) = language.start(about.name, false, None).map_err(|(_, why)| why)?;
+        Ok(Interpreter { link, name: about.name })
+    }
+
+    /// Makes `cell` ready.
+    pub(super) fn prepare(&mut self, cell: &CellSpec, workload: &Workload) -> Result<(), Fault> {
+        let demand = workload.demand();
+        let times = demand.sleeps.saturating_add(2).saturating_mul(cell.scale as u64);
+        self.link.expect_times(times as usize);
+        let reply = self.ask(&Request::Prepare {
+            jobs: workload.jobs_as_json(),
+            scale: cell.scale,
+            workers: cell.workers,
+            placement: cell.placement,
+            servers: cell.servers.clone(),
+        })?;
+        match reply {
+            Reply::Prepared {} => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Runs `count` rounds. Returns how long each took, and what the processes used meanwhile.
+    pub(super) fn batches(
+        &mut self,
+        cell: &Prepared,
+        count: u64,
+    ) -> Result<(Vec<u64>, Usage), Fault> {
+        let before = Family::of_this_process().usage();
+        let mut times_ns = Vec::new();
+        self.each_round(cell, count, false, |round| {
+            times_ns.push(round.ns);
+            Ok(())
+        })?;
+        Ok((times_ns, Family::of_this_process().usage().since(before)))
+    }
+
+    /// Runs `count` rounds in which the times of every job are noted.
+    pub(super) fn record(&mut self, cell: &Prepared, count: u64) -> Result<Recorded, Fault> {
+        let (mut latency, mut service, mut lateness) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        let mut recorded = Recorded::default();
+        let name = self.name;
+        self.each_round(cell, count, true, |round| {
+            check_times(name, &round)?;
+            round.latency_ns.iter().for_each(|ns| latency.record(*ns));
+            round.service_ns.iter().for_each(|ns| service.record(*ns));
+            round.lateness_ns.iter().for_each(|ns| lateness.record(*ns));
+            recorded.sleeps_lost += round.sleeps_lost;
+            recorded.times_ns.push(round.ns);
+            Ok(())
+        })?;
+        recorded.latency = latency.distribution();
+        recorded.service_time = service.distribution();
+        recorded.timer_lateness = lateness.distribution();
+        Ok(recorded)
+    }
+
+    fn each_round(
+        &mut self,
+        cell: &Prepared,
+        count: u64,
+        times: bool,
+        mut take: impl FnMut(Round) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let (start, mut claimed) = (now(), Duration::ZERO);
+        self.send(&Request::Rounds { count, times })?;
+        for _ in 0..count {
+            let round = match self.receive()? {
+                Reply::Round(round) => round,
+                other => return Err(self.unexpected(&other)),
+            };
+            claimed += self.check(cell, &round)?;
+            self.check_claim(claimed, start)?;
+            take(round)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a round that is watched, and checks what it was seen to be.
+    pub(super) fn attest(&mut self, cell: &Prepared) -> Result<Attest, Fault> {
+        let rss_bytes = Family::of_this_process().reset_memory_peak();
+        let start = now();
+        let reply = self.ask(&Request::Watch {})?;
+        let Reply::Watched(watched) = reply else {
+            return Err(self.unexpected(&reply));
+        };
+        let Watched { round, peak_in_flight, job_threads, group_ended_ns_max, children_left } =
+            watched;
+        let elapsed = self.check(cell, &round)?;
+        self.check_claim(elapsed, start)?;
+        let family = Family::of_this_process();
+        let attest = Attest {
+            elapsed_ns: round.ns,
+            peak_in_flight,
+            job_threads,
+            process_threads: family.threads(),
+            epolls: family.epolls(),
+            rings: None,
+            completions: None,
+            rss_bytes,
+            rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
+            group_ended_ns_max,
+            children_left,
+        };
+        let name = self.name;
+        if u64::from(peak_in_flight) > round.jobs || job_threads == 0 {
+            return Err(Fault::Invalid(format!(
+                "{name} says that {} jobs had {peak_in_flight} in flight on {job_threads} threads",
+                round.jobs
+            )));
+        }
+        if attest.process_threads.is_some_and(|has| u64::from(job_threads) > has) {
+            let has = attest.process_threads.unwrap_or(0);
+            return Err(Fault::Invalid(format!(
+                "{name} says that {job_threads} threads ran jobs, and its processes have {has}"
+            )));
+        }
+        cell.check_attest(&attest, elapsed)?;
+        Ok(attest)
+    }
+
+    /// Whether a round is what the definition says.
+    fn check(&self, cell: &Prepared, round: &Round) -> Result<Duration, Fault> {
+        let invalid = |message| Err(Fault::Invalid(message));
+        let (jobs, foretold) = cell.foretold();
+        if round.jobs != jobs as u64 {
+            return invalid(format!("{} of {jobs} jobs returned a receipt", round.jobs));
+        }
+        let digest = format!("{:016x}", foretold.checksum());
+        if (round.units, &round.digest) != (foretold.units(), &digest) {
+            let Round { units, digest: returned, .. } = round;
+            return invalid(format!(
+                "the receipts of {} join to {units} units and {returned:?}, the definition says {} and {digest:?}",
+                self.name,
+                foretold.units()
+            ));
+        }
+        let elapsed = Duration::from_nanos(round.ns);
+        cell.check_floor(elapsed)?;
+        Ok(elapsed)
+    }
+
+    /// Whether rounds since `start` can have taken as long as they are said to.
+    fn check_claim(&self, claimed: Duration, start: Instant) -> Result<(), Fault> {
+        let seen = now() - start;
+        if claimed > seen {
+            return Err(Fault::Invalid(format!(
+                "{} says that its rounds took {claimed:?}, and was seen to take {seen:?} for them",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the processes have used so far.
+    pub(super) fn usage(&mut self) -> Result<Usage, String> {
+        self.link.ended().map_or_else(|| Ok(Family::of_this_process().usage()), Err)
+    }
+
+    /// Probes the model.
+    pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Fault> {
+        match self.ask(&Request::Probe { what })? {
+            Reply::Probed(seen) => Ok(seen),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Makes it a server of the cell's jobs.
+    pub(super) fn serve(&mut self, cell: &CellSpec, workload: &Workload) -> Result<Answer, Fault> {
+        let reply = self.ask(&Request::Serve {
+            jobs: workload.jobs_as_json(),
+            workers: cell.workers,
+            servers: cell.servers.clone(),
+        })?;
+        match reply {
+            Reply::Serving { address } if address.ip().is_loopback() => {
+                Ok(Answer::Serving { address })
+            }
+            Reply::Serving { address } => Err(Fault::Invalid(format!(
+                "{} listens at {address}, which is not loopback",
+                self.name
+            ))),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Stops the model. Returns the names of the processes that are left after a while, and ought not to be.
+    pub(super) fn stop(mut self) -> Vec<String> {
+        let stopped = match self.ask(&Request::Stop {}) {
+            Ok(Reply::Stopped {}) => self.link.close(),
+            Ok(other) => Err(self.unexpected(&other).to_string()),
+            Err(fault) => Err(fault.to_string()),
+        };
+        let deadline = now() + PATIENCE;
+        loop {
+            let left = Family::of_this_process().names();
+            if left.is_empty() || now() > deadline {
+                return left.into_iter().chain(stopped.err()).collect();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Reply, Fault> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), Fault> {
+        self.link.send(request).map_err(Fault::Failed)
+    }
+
+    fn receive(&mut self) -> Result<Reply, Fault> {
+        match self.link.receive(None).map_err(Fault::Failed)? {
+            Reply::Failed { job: Some(job), error } => {
+                Err(Fault::Failed(format!("job {job}: {error}")))
+            }
+            Reply::Failed { job: None, error } => Err(Fault::Failed(error)),
+            reply => Ok(reply),
+        }
+    }
+
+    fn unexpected(&self, reply: &Reply) -> Fault {
+        let mut said = format!("{reply:?}");
+        said.truncate(said.floor_char_boundary(200));
+        Fault::Failed(format!("{} answered another question: {said}", self.name))
+    }
+}
+
+/// Whether there is a time for each job, and none longer than its round.
+fn check_times(name: &str, round: &Round) -> Result<(), Fault> {
+    let Round { ns, jobs, latency_ns, service_ns, .. } = round;
+    for (what, times) in [("latencies", latency_ns), ("service times", service_ns)] {
+        if times.len() as u64 != *jobs {
+            let has = times.len();
+            return Err(Fault::Invalid(format!("{name} noted {has} {what} of {jobs} jobs")));
+        }
+        if let Some(longest) = times.iter().max().filter(|longest| *longest > ns) {
+            return Err(Fault::Invalid(format!(
+                "{name} noted {what} of {longest} ns in a round of {ns} ns"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! A host that is a server: the other way to run a model, until its process ends.
+//!
+//! Its main thread is inside [`Arm::serve`], so a thread of its own answers the parent.
+
+use std::{
+    io::{self, Write},
+    process, thread,
+};
+
+use super::{Requests, interpreter::Interpreter, say};
+use crate::{
+    job::{Jobs, Workload},
+    models,
+    perform::Arm,
+    prepared::Fault,
+    protocol::{CellSpec, Reply, Request},
+    usage::Usage,
+};
+
+/// Refuses a cell whose model cannot be a server of it.
+pub(super) fn check(cell: &CellSpec) -> Result<(), String> {
+    let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
+    models::find(&cell.model)?.about.lacks_to_serve(&workload).map_or(Ok(()), Err)
+}
+
+/// What a host is asked at any time.
+pub(super) fn usage() -> Reply {
+    Reply::Usage(Usage::now())
+}
+
+/// Answers `requests` as long as there are some, and ends with the interpreter that serves.
+pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
+    for line in requests {
+        let used = interpreter.usage().unwrap_or_else(|why| end(format_args!("{why}")));
+        let said = say(&match serde_json::from_str(&line) {
+            Ok(Request::Usage) => Reply::Usage(used),
+            Ok(_) => Reply::Fault(Fault::Failed("this process is a server".into())),
+            Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
+        });
+        if let Err(error) = said {
+            end(format_args!("cannot answer: {error}"));
+        }
+    }
+    process::exit(0)
+}
+
+/// Serves until the process ends, and answers `requests` meanwhile.
+pub(super) fn serve(arm: &dyn Arm, jobs: Jobs, requests: Requests) -> ! {
+    // A job that panics would end a connection, or a worker with all that wait for it, and nobody would know.
+    std::panic::set_hook(Box::new(|panic| {
+        end(format_args!("panicked: {}", panic.payload_as_str().unwrap_or("without a message")))
+    }));
+    let bound = move |address| {
+        let answer = move || {
+            say(&Reply::Serving { address })?;
+            for line in requests {
+                say(&match serde_json::from_str(&line) {
+                    Ok(Request::Usage) => usage(),
+                    Ok(_) => Reply::Fault(Fault::Failed("this process is a server".into())),
+                    Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
+                })?;
+            }
+            io::Result::Ok(())
+        };
+        if let Err(error) = thread::Builder::new().name("answers".into()).spawn(answer) {
+            end(format_args!("cannot answer: {error}"));
+        }
+    };
+    let Err(error) = arm.serve(jobs, Box::new(bound));
+    end(format_args!("the server ended: {error}"))
+}
+
+/// Ends the process at once: other threads may be serving still, and cannot be waited for.
+fn end(why: std::fmt::Arguments) -> ! {
+    // An answer that is being given is given whole.
+    let _answer = io::stdout().lock();
+    let _ = writeln!(io::stderr(), "{why}");
+    process::exit(1)
+}

@@ -1,0 +1,169 @@
+//! Values in a workload file, each with the place to point at when it is wrong.
+
+use std::{fmt, ops::Range, time::Duration};
+
+use bytesize::ByteSize;
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::Bound;
+
+/// What is wrong with a workload file, and where: `service.toml:4:7: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    /// The file's name.
+    pub file: String,
+    /// Line and column, both from 1; `None` where the whole file is at fault.
+    pub place: Option<(usize, usize)>,
+    /// One lowercase sentence that says what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// A file's text.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) file: &'a str,
+    pub(super) text: &'a str,
+}
+
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+type Read<T> = Result<T, ReadError>;
+
+impl<'a> Text<'a> {
+    pub(super) fn parse(self) -> Read<Spanned<DeTable<'a>>> {
+        DeTable::parse(self.text).map_err(|error| {
+            let message = error.message().trim().replace('\n', ", ");
+            self.error(error.span().unwrap_or(0..0), format!("not TOML: {message}"))
+        })
+    }
+
+    /// An error at `span`.
+    pub(super) fn error(self, span: Range<usize>, message: impl Into<String>) -> ReadError {
+        let mut start = span.start.min(self.text.len());
+        while !self.text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let before = &self.text[..start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        ReadError {
+            file: self.file.to_owned(),
+            place: Some((line, column)),
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn wrong<T>(self, value: &Value<'_>, message: impl Into<String>) -> Read<T> {
+        Err(self.error(value.span(), message))
+    }
+
+    pub(super) fn table<'v>(self, value: &'v Value<'a>, what: &str) -> Read<&'v DeTable<'a>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(table),
+            other => self.wrong(value, format!("{what}, not {}", kind(other))),
+        }
+    }
+
+    pub(super) fn array<'v>(self, value: &'v Value<'a>, what: &str) -> Read<&'v DeArray<'a>> {
+        match value.get_ref() {
+            DeValue::Array(array) => Ok(array),
+            other => self.wrong(value, format!("{what}, not {}", kind(other))),
+        }
+    }
+
+    pub(super) fn string<'v>(self, value: &'v Value<'a>, what: &str) -> Read<&'v str> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(text),
+            other => self.wrong(value, format!("{what}, not {}", kind(other))),
+        }
+    }
+
+    /// A whole number within `bound`.
+    pub(super) fn number(self, value: &Value<'_>, bound: Bound) -> Read<u64> {
+        let what = bound.what;
+        let DeValue::Integer(integer) = value.get_ref() else {
+            let found = kind(value.get_ref());
+            return self
+                .wrong(value, format!("{what} must be a whole number such as 1_000, not {found}"));
+        };
+        let (digits, radix) = (integer.as_str(), integer.radix());
+        match u64::from_str_radix(digits, radix) {
+            Ok(number) => bound.check(number).or_else(|message| self.wrong(value, message)),
+            Err(_) if digits.starts_with('-') => {
+                self.wrong(value, format!("{what} must be at least {}, not {integer}", bound.least))
+            }
+            Err(_) => {
+                self.wrong(value, format!("{what} must be at most {}, not {integer}", bound.most))
+            }
+        }
+    }
+
+    /// A duration such as `"10ms"`, more than nothing and at most `most`.
+    pub(super) fn duration(self, value: &Value<'a>, what: &str, most: Duration) -> Read<Duration> {
+        let text = self.string(value, &format!("{what} is a duration such as \"10ms\""))?;
+        let long = |wait| humantime::format_duration(wait);
+        match humantime::parse_duration(text) {
+            Ok(wait) if wait.is_zero() => self.wrong(value, format!("{what} must be more than 0s")),
+            Ok(wait) if wait > most => self
+                .wrong(value, format!("{what} must be at most {}, not {}", long(most), long(wait))),
+            Ok(wait) => Ok(wait),
+            Err(_) => self.wrong(
+                value,
+                format!(
+                    "{what} is a duration such as \"250us\", \"10ms\" or \"1s 500ms\", not {text:?}"
+                ),
+            ),
+        }
+    }
+
+    /// A size such as `"64KiB"` or `100`, within `bound`.
+    pub(super) fn size(self, value: &Value<'a>, bound: Bound) -> Read<usize> {
+        let DeValue::String(text) = value.get_ref() else {
+            return self.number(value, bound).map(|bytes| bytes as usize);
+        };
+        match text.parse::<ByteSize>() {
+            Ok(size) => bound
+                .check(size.as_u64())
+                .map(|bytes| bytes as usize)
+                .or_else(|message| self.wrong(value, message)),
+            Err(_) => {
+                self.wrong(value, format!("{text:?} is no size: write 100, \"64KiB\" or \"1MiB\""))
+            }
+        }
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the string {text:?}"),
+        DeValue::Integer(integer) => format!("the number {integer}"),
+        DeValue::Float(float) => format!("the number {float}"),
+        DeValue::Boolean(truth) => truth.to_string(),
+        DeValue::Datetime(_) => "a date".into(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    }
+}
+
+/// "did you mean `sleep`? ", or nothing where no name is close.
+pub fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    names
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(closeness, _)| *closeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or_else(String::new, |(_, known)| format!("did you mean `{known}`? "))
+}

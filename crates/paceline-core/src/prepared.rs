@@ -1,0 +1,419 @@
+//! Rounds of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
+
+use std::{fmt, io, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{begun, noting, now, ticks},
+    histogram::{Distribution, Histogram},
+    usage::{memory_peak, reset_memory_peak},
+};
+use crate::{
+    job::{Jobs, Receipt, Workload},
+    model::Clock,
+    models::{About, Driver, Width},
+    perform::{Arm, Batch, Placement, Tape, WATCH},
+};
+
+/// Why a round is not a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// It ran, but was not what its label says.
+    Invalid(String),
+    /// It could not run, or not to its end.
+    Failed(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Fault::Invalid(message) | Fault::Failed(message)) = self;
+        f.write_str(message)
+    }
+}
+
+/// What a round was seen to be, by counters that are off in all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Attest {
+    /// How long it took, counters included.
+    pub elapsed_ns: u64,
+    /// The greatest number of jobs in flight at once.
+    pub peak_in_flight: u32,
+    /// The distinct threads that began or ended a job.
+    pub job_threads: u32,
+    /// All threads of the process, at the end of the round.
+    pub process_threads: Option<u64>,
+    /// epoll instances of the process; `None` where the system does not show them.
+    pub epolls: Option<u64>,
+    /// `io_uring` instances of the process.
+    pub rings: Option<u64>,
+    /// Completions that those rings have had.
+    pub completions: Option<u64>,
+    /// Memory of the process that was resident before the round, in bytes.
+    #[serde(default)]
+    pub rss_bytes: Option<u64>,
+    /// The most that was resident in it.
+    #[serde(default)]
+    pub rss_bytes_max: Option<u64>,
+    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest; `None` where
+    /// none failed.
+    #[serde(default)]
+    pub group_ended_ns_max: Option<u64>,
+    /// Children that were still under way when their group was over, all groups together.
+    #[serde(default)]
+    pub children_left: Option<u32>,
+}
+
+/// The times of single jobs, of all rounds that were recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// From the start of the round, when all its jobs were due, until each had its receipt.
+    pub latency: Option<Distribution>,
+    /// From when each was first polled until it had its receipt.
+    pub service_time: Option<Distribution>,
+    /// How much longer than it was told to each sleep lasted.
+    pub timer_lateness: Option<Distribution>,
+    /// Sleeps that found no room in the recorder.
+    pub sleeps_lost: u64,
+    /// How long each of these rounds took, the recorder's own time included.
+    pub times_ns: Vec<u64>,
+}
+
+impl Recorded {
+    /// Checks that its histograms can be read, and count as many times as they say.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the first that does not.
+    pub fn check(&self) -> Result<(), String> {
+        let all = [
+            ("latency", &self.latency),
+            ("service_time", &self.service_time),
+            ("timer_lateness", &self.timer_lateness),
+        ];
+        for (name, of) in all {
+            let read = of.as_ref().map(Distribution::histogram).transpose();
+            read.map_err(|why| format!("its {name} is {why}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A cell, ready to run in this process.
+pub struct Prepared {
+    about: &'static About,
+    workers: Option<usize>,
+    placement: Placement,
+    jobs: Jobs,
+    expected: Vec<Receipt>,
+    floor: Duration,
+    all_floors: Duration,
+    children: usize,
+    sleeps: usize,
+}
+
+/// The most children, and the most sleeps, of a round that the recorder has room for.
+const ROOM: u64 = 4_000_000;
+
+impl Prepared {
+    /// Computes what `scale` jobs of `workload` must return and how long they must take at least.
+    #[must_use]
+    pub fn new(
+        about: &'static About,
+        workload: &Workload,
+        scale: usize,
+        workers: Option<usize>,
+        placement: Placement,
+    ) -> Self {
+        let jobs = Jobs::load(workload);
+        let demand = workload.demand();
+        let room = |each: u64| each.saturating_mul(scale as u64).min(ROOM) as usize;
+        Prepared {
+            children: room(demand.children),
+            sleeps: room(demand.sleeps),
+            about,
+            workers,
+            placement,
+            jobs,
+            expected: (0..scale).map(|index| jobs.expected(index)).collect(),
+            floor: workload.floor(scale),
+            all_floors: workload.floors(scale),
+        }
+    }
+
+    /// Its jobs.
+    pub(super) fn jobs(&self) -> Jobs {
+        self.jobs
+    }
+
+    /// Runs one round on `arm`, which is the started model.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where a job failed, a receipt is wrong, or the round ended before its floor.
+    pub fn batch(&self, arm: &dyn Arm) -> Result<Duration, Fault> {
+        self.timed_by(arm, now)
+    }
+
+    fn timed_by(&self, arm: &dyn Arm, clock: Clock) -> Result<Duration, Fault> {
+        let batch = arm.batch(self.jobs, self.expected.len(), self.placement, clock);
+        self.check(&batch)?;
+        Ok(batch.elapsed)
+    }
+
+    /// Runs `rounds` rounds in which the times of every job are noted, in ticks of which a nanosecond has `per_ns`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault as [`round`](Self::round) does, or where this process has recorded rounds of fewer jobs.
+    pub fn record(&self, arm: &dyn Arm, rounds: u64, per_ns: f64) -> Result<Recorded, Fault> {
+        let jobs = self.expected.len();
+        let tape = WATCH.tape(|| Tape::new(ticks(), per_ns, jobs, self.children, self.sleeps));
+        if !tape.holds(jobs) {
+            return Err(Fault::Failed("this process has recorded rounds of fewer jobs".into()));
+        }
+        let (mut latency, mut service, mut lateness) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        let (mut lost, mut times_ns) = (0, Vec::new());
+        for _ in 0..rounds {
+            WATCH.record(true);
+            let round = self.timed_by(arm, noting);
+            WATCH.record(false);
+            let start = begun();
+            times_ns.push(crate::clock::nanoseconds(round?));
+            let noted = tape.take(jobs);
+            let ns = |from: u64, to: u64| (to.saturating_sub(from) as f64 / per_ns) as u64;
+            for (began, ended) in noted.jobs {
+                latency.record(ns(start, ended));
+                service.record(ns(began, ended));
+            }
+            noted.lateness_ns.into_iter().for_each(|ns| lateness.record(ns));
+            lost += noted.lost as u64;
+        }
+        Ok(Recorded {
+            latency: latency.distribution(),
+            service_time: service.distribution(),
+            timer_lateness: lateness.distribution(),
+            sleeps_lost: lost,
+            times_ns,
+        })
+    }
+
+    /// Runs one round with the counters on, and checks what they saw.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault as [`round`](Self::round) does, or where another model ran than the label says.
+    pub fn attest(&self, arm: &dyn Arm) -> Result<Attest, Fault> {
+        let rss_bytes = reset_memory_peak();
+        WATCH.start(now);
+        let round = self.batch(arm);
+        let seen = WATCH.stop();
+        let elapsed = round?;
+        let rss_bytes_max = rss_bytes.and_then(|_| memory_peak());
+        let (epolls, rings, completions) = drivers();
+        let attest = Attest {
+            elapsed_ns: crate::clock::nanoseconds(elapsed),
+            peak_in_flight: seen.peak_in_flight,
+            job_threads: seen.threads,
+            process_threads: thread_names().map(|names| names.len() as u64),
+            epolls,
+            rings,
+            completions,
+            rss_bytes,
+            rss_bytes_max,
+            group_ended_ns_max: seen.groups.map(|groups| groups.ended_ns_max),
+            children_left: seen.groups.map(|groups| groups.children_left),
+        };
+        self.check_attest(&attest, elapsed)?;
+        Ok(attest)
+    }
+
+    /// How many jobs there are, and what their receipts join to.
+    pub(super) fn foretold(&self) -> (usize, Receipt) {
+        (self.expected.len(), Receipt::new(0).join(self.expected.iter().copied()))
+    }
+
+    fn check(&self, batch: &Batch) -> Result<(), Fault> {
+        let (count, expected) = (batch.receipts.len(), self.expected.len());
+        if count != expected {
+            return Err(Fault::Invalid(format!("{count} of {expected} jobs returned a receipt")));
+        }
+        for (index, (receipt, expected)) in batch.receipts.iter().zip(&self.expected).enumerate() {
+            match receipt {
+                Err(error) => {
+                    return Err(Fault::Failed(format!("job {index}: {}", explain(error))));
+                }
+                Ok(receipt) if receipt != expected => {
+                    return Err(Fault::Invalid(format!(
+                        "job {index} returned {} units and checksum {:016x}, its definition says {} and {:016x}",
+                        receipt.units(),
+                        receipt.checksum(),
+                        expected.units(),
+                        expected.checksum()
+                    )));
+                }
+                Ok(_) => {}
+            }
+        }
+        self.check_floor(batch.elapsed)
+    }
+
+    /// Whether a round was as long as its jobs wait for.
+    pub(super) fn check_floor(&self, elapsed: Duration) -> Result<(), Fault> {
+        if elapsed < self.floor {
+            return Err(Fault::Invalid(format!(
+                "the round took {elapsed:?}, and its jobs wait for {:?}: they cannot have waited",
+                self.floor
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether what a round was seen to be fits its label.
+    pub(super) fn check_attest(&self, attest: &Attest, elapsed: Duration) -> Result<(), Fault> {
+        let invalid = |message| Err(Fault::Invalid(message));
+        let (name, threads) = (self.about.name, attest.job_threads);
+        if self.expected.is_empty() {
+            return invalid("no job ran".into());
+        }
+        let (peak, jobs) = (attest.peak_in_flight as usize, self.expected.len());
+        if self.jobs.park() && peak != jobs {
+            return invalid(format!(
+                "at most {peak} of {jobs} jobs were in flight at once, and park waits for all of them"
+            ));
+        }
+        // Little's law: with so few in flight, so many waits cannot have ended so soon.
+        let room = elapsed.saturating_mul(attest.peak_in_flight);
+        if room < self.all_floors {
+            return invalid(format!(
+                "at most {} jobs were in flight for {elapsed:?}, which has no room for waits of {:?} in all",
+                attest.peak_in_flight, self.all_floors
+            ));
+        }
+        let most = match self.about.width {
+            Width::One => Some(1),
+            Width::Any => self.workers.map(|workers| workers + self.about.more_threads),
+            Width::PerTask => None,
+        };
+        if let Some(most) = most.filter(|most| threads as usize > *most) {
+            return invalid(format!(
+                "{threads} threads ran jobs of {name}, which has {most} for it"
+            ));
+        }
+        match (self.about.driver, attest.epolls, attest.completions) {
+            (Driver::IoUring, ..) if attest.rings == Some(0) => {
+                invalid(format!("{name} is labelled io_uring, and has no ring"))
+            }
+            (Driver::IoUring, _, Some(0)) if !self.all_floors.is_zero() => {
+                invalid(format!("{name} is labelled io_uring, and no ring completed anything"))
+            }
+            (Driver::Readiness, Some(0), _) if !self.all_floors.is_zero() => {
+                invalid(format!("{name} is labelled epoll, and has no epoll instance"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error, with what to do about it where that is known.
+fn explain(error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            ": no ephemeral port is left; wait a minute, or widen net.ipv4.ip_local_port_range"
+        }
+        _ if error.raw_os_error() == Some(24) => ": raise the limit of open files (ulimit -n)",
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
+
+/// epoll instances, rings, and completions of those rings, of this process.
+#[cfg(target_os = "linux")]
+fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
+    procfs::process::Process::myself().map_or((None, None, None), |me| drivers_of(&me))
+}
+
+/// The same of another process.
+#[cfg(target_os = "linux")]
+pub(super) fn drivers_of(
+    process: &procfs::process::Process,
+) -> (Option<u64>, Option<u64>, Option<u64>) {
+    use procfs::process::FDTarget;
+    let Ok(open) = process.fd() else { return (None, None, None) };
+    let (mut epolls, mut rings, mut completions) = (0, 0, 0);
+    for descriptor in open.flatten() {
+        match descriptor.target {
+            FDTarget::AnonInode(name) if name.contains("eventpoll") => epolls += 1,
+            FDTarget::AnonInode(name) if name.contains("io_uring") => {
+                rings += 1;
+                let path = format!("/proc/{}/fdinfo/{}", process.pid, descriptor.fd);
+                let info = std::fs::read_to_string(path).unwrap_or_default();
+                let tail = info.lines().find_map(|line| line.strip_prefix("CqTail:"));
+                completions += tail.and_then(|tail| tail.trim().parse::<u64>().ok()).unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+    (Some(epolls), Some(rings), Some(completions))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
+    (None, None, None)
+}
+
+/// The kernel's name of the thread that calls.
+pub(super) fn thread_name() -> String {
+    std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default().trim().to_owned()
+}
+
+/// The names of the threads of this process; `None` where the system does not show them.
+#[cfg(target_os = "linux")]
+pub(super) fn thread_names() -> Option<Vec<String>> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let name = |task: io::Result<std::fs::DirEntry>| {
+        let name = std::fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
+        Some(name.trim().to_owned())
+    };
+    Some(tasks.filter_map(name).collect())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn thread_names() -> Option<Vec<String>> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{models, workloads};
+
+    #[test]
+    fn a_cell_whose_jobs_were_not_all_in_flight_although_they_park_is_invalid() {
+        let about = &models::find("threads").unwrap().about;
+        let of = |workload: &str| {
+            let workload = workloads::find(workload).unwrap();
+            Prepared::new(about, &workload, 4, None, Placement::Outside)
+        };
+        let seen = |peak_in_flight| Attest {
+            elapsed_ns: 1_000_000_000,
+            peak_in_flight,
+            job_threads: 4,
+            process_threads: None,
+            epolls: None,
+            rings: None,
+            completions: None,
+            rss_bytes: None,
+            rss_bytes_max: None,
+            group_ended_ns_max: None,
+            children_left: None,
+        };
+        let check = |workload, peak| of(workload).check_attest(&seen(peak), Duration::from_secs(1));
+        assert_eq!(check("park", 4), Ok(()));
+        let why = check("park", 3).unwrap_err().to_string();
+        assert!(why.contains("at most 3 of 4 jobs"), "{why}");
+        assert_eq!(check("sleep", 3), Ok(()));
+    }
+}

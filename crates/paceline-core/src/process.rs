@@ -1,0 +1,91 @@
+//! Child processes, from their parent's side: which program they are, and how one is spoken to.
+
+mod host;
+
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{models::Entry, suite_server::EchoServer};
+pub use host::{Host, HostError};
+
+/// The first argument of a host.
+pub(crate) const HOST: &str = "__host";
+/// The first argument of the suite's server.
+pub(crate) const ECHO: &str = "__echo";
+/// The first argument of a load generator.
+pub(crate) const LOAD: &str = "__load";
+
+/// The program that child processes run: one that calls `child::spawned` first.
+#[derive(Clone, Debug)]
+pub struct Program(PathBuf);
+
+impl Program {
+    /// This program itself.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the system does not say where it is.
+    pub fn this() -> io::Result<Self> {
+        std::env::current_exe().map(Program)
+    }
+
+    /// Another one.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Program(path.into())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
+    pub(super) fn command(&self, role: &str) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg(role).process_group(0);
+        command
+    }
+
+    /// Starts an echo server.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub fn echo(&self) -> io::Result<EchoServer> {
+        let command = self.command(ECHO);
+        EchoServer::start(command)
+    }
+
+    /// Starts a host for cells of `entry` with so many workers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
+        let mut command = self.command(HOST);
+        if let (Some(variable), Some(workers)) = (entry.about.environment, workers) {
+            command.env(variable, workers.to_string());
+        }
+        if let Some((variable, program)) =
+            entry.about.foreign.and_then(|foreign| foreign.program(entry.about.name))
+        {
+            command.env(variable, program);
+        }
+        Host::start(command)
+    }
+
+    /// Starts a host for cells of the program's own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started.
+    pub fn host_of_custom_cells(&self) -> io::Result<Host> {
+        Host::start(self.command(HOST))
+    }
+}

@@ -1,0 +1,356 @@
+//! A running host, as its parent speaks to it.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    os::unix::process::ExitStatusExt,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::{
+    clock::{nanoseconds, now, ticks_per_ns},
+    custom::{self, Variant},
+    interrupt::interrupted,
+    perform::{Probe, Probed},
+    prepared::{Attest, Fault, Recorded},
+    protocol::{CellSpec, Reply, Request},
+    usage::Usage,
+};
+
+/// How often whoever waits for a host looks whether it was interrupted.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Why a host gave no answer.
+#[derive(Debug)]
+pub enum HostError {
+    /// It said why.
+    Fault(Fault),
+    /// It ended.
+    Died(String),
+    /// It did not answer in time, and was killed.
+    Silent(Duration),
+    /// Nobody waits for it any more: the program was interrupted.
+    Interrupted,
+}
+
+impl HostError {
+    /// Returns the error of a process that could not be started.
+    #[must_use]
+    pub fn unstarted(error: &io::Error) -> Self {
+        HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
+    }
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostError::Fault(fault) => fault.fmt(f),
+            HostError::Died(how) => write!(f, "the process of the cell ended: {how}"),
+            HostError::Silent(patience) => {
+                write!(f, "no answer within {}", humantime::format_duration(*patience))
+            }
+            HostError::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+/// A running host. Dropping it kills it.
+pub struct Host {
+    child: Child,
+    requests: ChildStdin,
+    replies: mpsc::Receiver<String>,
+    errors: Arc<Mutex<VecDeque<String>>>,
+    /// What keeps them, until the process ends.
+    keeper: Option<JoinHandle<()>>,
+    /// Whether the process has ended and its number may be another's.
+    waited_for: bool,
+}
+
+impl Host {
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let requests = child.stdin.take().expect("it is piped");
+        let (give, replies) = mpsc::channel();
+        let output = child.stdout.take().expect("it is piped");
+        thread::Builder::new().spawn(move || {
+            lines(output, |line| give.send(line).is_ok());
+        })?;
+        let errors = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = errors.clone();
+        let output = child.stderr.take().expect("it is piped");
+        let keeper = thread::Builder::new().spawn(move || {
+            lines(output, |line| {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push_back(line);
+                if kept.len() > 3 {
+                    kept.pop_front();
+                }
+                true
+            });
+        })?;
+        Ok(Host { child, requests, replies, errors, keeper: Some(keeper), waited_for: false })
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Prepares `cell`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be prepared, or the host is gone.
+    pub fn prepare(&mut self, cell: CellSpec, patience: Duration) -> Result<(), HostError> {
+        match self.ask(&Request::Prepare(cell), patience)? {
+            Reply::Prepared => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The cells that the program has of its own and lists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it does not know the question, or the host is gone.
+    pub fn cells(&mut self, patience: Duration) -> Result<Vec<String>, HostError> {
+        match self.ask(&Request::Cells, patience)? {
+            Reply::Cells { names } => Ok(names),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Prepares one variant of a cell of the program's own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it has no such cell, or the host is gone.
+    pub fn prepare_custom(
+        &mut self,
+        name: &str,
+        variant: Variant,
+        patience: Duration,
+    ) -> Result<(), HostError> {
+        match self.ask(&Request::Custom { name: name.into(), variant }, patience)? {
+            Reply::Prepared => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs a batch of the prepared cell with the counters on.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the batch fails a check, or the host is gone.
+    pub fn attest(&mut self, patience: Duration) -> Result<Attest, HostError> {
+        match self.ask(&Request::Attest, patience)? {
+            Reply::Attested(attest) => Ok(attest),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs `count` timed batches of the prepared cell. Returns the time of each, and what the host used
+    /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a batch fails a check, or the host is gone.
+    pub fn batches(
+        &mut self,
+        count: u64,
+        patience: Duration,
+    ) -> Result<(Vec<Duration>, Usage), HostError> {
+        match self.ask(&Request::Batches { count }, patience)? {
+            Reply::Batches { batch_ns, used } => {
+                Ok((batch_ns.into_iter().map(Duration::from_nanos).collect(), used))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs `count` batches of the prepared cell in which the times of every job are recorded.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a batch fails a check, or the host is gone.
+    pub fn record(&mut self, count: u64, patience: Duration) -> Result<Recorded, HostError> {
+        match self.ask(&Request::Record { count, ticks_per_ns: ticks_per_ns() }, patience)? {
+            Reply::Recorded(recorded) => Ok(recorded),
+            Reply::Calls { ns } => Ok(custom::recorded(ns.into_iter().map(Duration::from_nanos))),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Leaves the started model without jobs for `time`, and returns what its process used meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the host is gone.
+    pub fn idle(&mut self, time: Duration, patience: Duration) -> Result<Usage, HostError> {
+        match self.ask(&Request::Idle { ns: nanoseconds(time) }, patience)? {
+            Reply::Idled(used) => Ok(used),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Probes the model of the cell that is prepared.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where no cell is prepared, the host does not know the question, or it is gone.
+    pub fn probe(&mut self, what: Probe, patience: Duration) -> Result<Probed, HostError> {
+        match self.ask(&Request::Probe { what }, patience)? {
+            Reply::Probed(seen) => Ok(seen),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes the host a server of `cell`'s jobs, which it stays until it ends: then it answers [`usage`] alone.
+    /// Returns where it listens. How many connections it can serve at once,
+    /// [`About::connections`](crate::models::About::connections) knows; the cell's scale does not count.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where it cannot be started, or the host is gone.
+    ///
+    /// [`usage`]: Self::usage
+    pub fn serve(&mut self, cell: CellSpec, patience: Duration) -> Result<SocketAddr, HostError> {
+        match self.ask(&Request::Serve(cell), patience)? {
+            Reply::Serving { address } => Ok(address),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What the host has used so far, all its threads together.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the host is gone: also where its server ended, as one does that runs out of descriptors.
+    pub fn usage(&mut self, patience: Duration) -> Result<Usage, HostError> {
+        match self.ask(&Request::Usage, patience)? {
+            Reply::Usage(used) => Ok(used),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Stops the model and ends the host. Returns the threads that the model left behind.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error where the host is gone already.
+    pub fn stop(mut self, patience: Duration) -> Result<Vec<String>, HostError> {
+        match self.ask(&Request::Stop, patience)? {
+            Reply::Stopped { threads_left } => Ok(threads_left),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn ask(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Reply, HostError> {
+        let line = serde_json::to_string(request).expect("requests are plain data");
+        let line = self.exchange(line, patience)?;
+        match serde_json::from_str(&line) {
+            Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
+        }
+    }
+
+    /// Sends a line, and waits for the line that answers it.
+    pub(crate) fn exchange(
+        &mut self,
+        mut line: String,
+        patience: Duration,
+    ) -> Result<String, HostError> {
+        line.push('\n');
+        if self.requests.write_all(line.as_bytes()).is_err() {
+            return Err(self.died());
+        }
+        let deadline = now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(now());
+            match self.replies.recv_timeout(left.min(GLANCE)) {
+                Ok(line) => return Ok(line),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
+                Err(mpsc::RecvTimeoutError::Timeout) if interrupted() => {
+                    self.kill();
+                    return Err(HostError::Interrupted);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
+                    self.kill();
+                    return Err(HostError::Silent(patience));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Ends the process and all that it started, which are of its group.
+    fn kill(&mut self) {
+        self.end_group();
+        let _ = self.child.wait();
+        self.waited_for = true;
+    }
+
+    /// Only before the process was waited for: until then its number is nobody else's.
+    fn end_group(&self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = group.filter(|_| !self.waited_for) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    fn died(&mut self) -> HostError {
+        if !self.waited_for {
+            let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _ = id.map(|id| waitid(WaitId::Pid(id), ended));
+            self.end_group();
+        }
+        let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
+        self.waited_for = true;
+        // Its last words may still be on their way.
+        let _ = self.keeper.take().map(JoinHandle::join);
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = errors.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" / ");
+        HostError::Died(if said.is_empty() { how } else { format!("{how}; it said: {said}") })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub(crate) fn unexpected(reply: &Reply) -> HostError {
+    HostError::Died(format!("it answered another question: {reply:?}"))
+}
+
+fn lines(output: impl Read, mut take: impl FnMut(String) -> bool) {
+    for line in BufReader::new(output).lines() {
+        if !line.is_ok_and(&mut take) {
+            break;
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
+    }
+}

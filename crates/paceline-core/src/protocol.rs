@@ -1,0 +1,155 @@
+//! What a host and its parent say to each other: lines of JSON on the host's standard input and output.
+//!
+//! The hosts of `paceline-gated` speak the part of it that cells of a program's own need.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    custom::Variant,
+    job::Addresses,
+    perform::{Placement, Probe, Probed},
+    prepared::{Attest, Fault, Recorded},
+    usage::Usage,
+};
+
+/// How [`Variant`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Variant", rename_all = "lowercase")]
+enum VariantName {
+    Base,
+    Head,
+}
+
+/// What a host is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Request {
+    /// Starts the model, or takes the one that runs, and prepares a cell.
+    Prepare(CellSpec),
+    /// Says which cells the program has of its own.
+    Cells,
+    /// Prepares one variant of a cell of the program's own.
+    Custom {
+        /// The cell's name.
+        name: String,
+        /// Which variant of it.
+        #[serde(with = "VariantName")]
+        variant: Variant,
+    },
+    /// Runs a batch with the counters on, which is not timed for the record. It is also the warm-up.
+    Attest,
+    /// Runs `count` timed batches.
+    Batches {
+        /// How many.
+        count: u64,
+    },
+    /// Runs `count` batches in which the times of every job are recorded.
+    Record {
+        /// How many.
+        count: u64,
+        /// How many ticks a nanosecond has: the parent has measured it for all.
+        ticks_per_ns: f64,
+    },
+    /// Does nothing for so long, the model started and without jobs.
+    Idle {
+        /// How long.
+        ns: u64,
+    },
+    /// Looks at what no job can say of the model.
+    Probe {
+        /// At what.
+        what: Probe,
+    },
+    /// Stops the model and ends.
+    Stop,
+    /// Prepares a cell and is a server of its jobs from then on, which answers `Usage` alone.
+    Serve(CellSpec),
+    /// Says what the process has used so far.
+    Usage,
+}
+
+/// A cell, as a host is told it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CellSpec {
+    /// The model's name.
+    pub model: String,
+    /// How many workers it is to have; `None` for one that has none of its own.
+    pub workers: Option<usize>,
+    /// Where batches are offered from.
+    pub placement: Placement,
+    /// The workload's name, for errors.
+    pub workload: String,
+    /// The text of the workload.
+    pub source: String,
+    /// How many jobs at once.
+    pub scale: usize,
+    /// Where the suite's server listens.
+    #[serde(flatten)]
+    pub servers: Addresses,
+}
+
+impl CellSpec {
+    /// The simplest cell that every host of models can prepare: one job on the caller's thread, which does next to
+    /// nothing.
+    #[must_use]
+    pub fn simplest() -> Self {
+        CellSpec {
+            model: "sequential".into(),
+            workers: Some(1),
+            placement: Placement::Inside,
+            workload: "simplest".into(),
+            source: "name = \"simplest\"\njob = [{ yield = 1 }]".into(),
+            scale: 1,
+            servers: Addresses::default(),
+        }
+    }
+}
+
+/// What a host answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// The cells that the program has of its own.
+    Cells {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The cell is ready.
+    Prepared,
+    /// What the counters showed.
+    Attested(Attest),
+    /// How long each batch took, in nanoseconds.
+    Batches {
+        /// One for each batch; of a cell of the program's own, one for all of them.
+        batch_ns: Vec<u64>,
+        /// What this process used meanwhile, all threads, checking receipts included.
+        used: Usage,
+    },
+    /// The times of single jobs.
+    Recorded(Recorded),
+    /// The times of single calls of a cell of the program's own, from a host of `paceline-gated`.
+    Calls {
+        /// One for each call, in nanoseconds.
+        ns: Vec<u64>,
+    },
+    /// What this process used while it was idle.
+    Idled(Usage),
+    /// What a probe saw.
+    Probed(Probed),
+    /// The model has stopped. The host ends.
+    Stopped {
+        /// The names of the threads that are left and are not the host's own.
+        threads_left: Vec<String>,
+    },
+    /// It serves.
+    Serving {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// What the process has used so far.
+    Usage(Usage),
+    /// It is not a number, and why.
+    Fault(Fault),
+}

@@ -1,0 +1,128 @@
+//! What this program was started for: by its user, by cargo, by nextest, or by paceline as a host.
+
+use crate::host::HOST;
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Answer paceline's requests.
+    Host,
+    /// Name the cells, one in a line, as the test harness does; those that are ignored if the flag is set.
+    List {
+        /// Whether only ignored ones are asked for. There are none.
+        ignored: bool,
+    },
+    /// Hand these arguments to `paceline gate`.
+    Gate(Vec<String>),
+    /// Print the figures of the cells that match the filter.
+    Figures(Filter),
+    /// Call each cell that matches once, as a test.
+    Smoke(Filter),
+}
+
+/// Which cells are meant.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    words: Vec<String>,
+    exact: bool,
+}
+
+impl Filter {
+    /// Returns whether a cell of this name is meant: any, if there is no word.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        let fits = |word: &String| if self.exact { name == word } else { name.contains(word) };
+        self.words.is_empty() || self.words.iter().any(fits)
+    }
+}
+
+/// Flags that the gate takes and the test harness does not: each makes the rest arguments of `paceline gate`.
+const OF_THE_GATE: [&str; 2] = ["--base", "--compare"];
+/// Flags of the test harness and of criterion that have a value of their own.
+const WITH_VALUE: [&str; 7] = [
+    "--format",
+    "--color",
+    "--test-threads",
+    "--skip",
+    "--logfile",
+    "--save-baseline",
+    "--sample-size",
+];
+
+impl Mode {
+    /// Reads the arguments, the program's name left out.
+    pub(crate) fn of(arguments: impl IntoIterator<Item = String>) -> Self {
+        let mut words: Vec<String> = arguments.into_iter().collect();
+        if words.first().is_some_and(|word| word == HOST) {
+            return Mode::Host;
+        }
+        let of_the_gate = |word: &String| {
+            OF_THE_GATE.iter().any(|flag| {
+                word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            })
+        };
+        // cargo adds `--bench` for `cargo bench`, and nothing for `cargo test`.
+        let benched = words.iter().any(|word| word == "--bench");
+        if words.iter().any(of_the_gate) {
+            words.retain(|word| word != "--bench" && word != "--compare");
+            return Mode::Gate(words);
+        }
+        let has = |flag: &str| words.iter().any(|word| word == flag);
+        if has("--list") {
+            return Mode::List { ignored: has("--ignored") };
+        }
+        let mut filter = Filter { words: Vec::new(), exact: has("--exact") };
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            if WITH_VALUE.contains(&word.as_str()) {
+                rest.next();
+            } else if !word.starts_with('-') {
+                filter.words.push(word.clone());
+            }
+        }
+        if benched && !has("--test") { Mode::Figures(filter) } else { Mode::Smoke(filter) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(words: &str) -> Mode {
+        Mode::of(words.split_whitespace().map(str::to_owned))
+    }
+
+    fn filter(words: &[&str], exact: bool) -> Filter {
+        Filter { words: words.iter().map(ToString::to_string).collect(), exact }
+    }
+
+    #[test]
+    fn cargo_test_calls_each_cell_once_and_cargo_bench_prints_figures() {
+        assert_eq!(mode(""), Mode::Smoke(Filter::default()));
+        assert_eq!(mode("--bench"), Mode::Figures(Filter::default()));
+        assert_eq!(mode("parse --bench"), Mode::Figures(filter(&["parse"], false)));
+        assert_eq!(mode("--bench --test"), Mode::Smoke(Filter::default()));
+        assert_eq!(mode("--test-threads 3 parse"), Mode::Smoke(filter(&["parse"], false)));
+    }
+
+    #[test]
+    fn nextest_gets_its_list_and_its_single_cell() {
+        assert_eq!(mode("--list --format terse"), Mode::List { ignored: false });
+        assert_eq!(mode("--list --format terse --ignored"), Mode::List { ignored: true });
+        let one = mode("parse/small --exact --nocapture");
+        assert_eq!(one, Mode::Smoke(filter(&["parse/small"], true)));
+        assert!(
+            filter(&["parse"], true).takes("parse")
+                && !filter(&["parse"], true).takes("parse/small")
+        );
+    }
+
+    #[test]
+    fn a_base_and_a_comparison_are_for_the_gate() {
+        let Mode::Gate(words) = mode("--base main --budget 20s --bench") else { panic!("gate") };
+        assert_eq!(words, ["--base", "main", "--budget", "20s"]);
+        assert_eq!(mode("--base=main --bench"), Mode::Gate(vec!["--base=main".into()]));
+        assert_eq!(mode("--compare --strict"), Mode::Gate(vec!["--strict".into()]));
+        assert_eq!(mode("--baseline"), Mode::Smoke(Filter::default()));
+        assert_eq!(mode("__host"), Mode::Host);
+    }
+}

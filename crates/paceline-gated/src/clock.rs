@@ -1,0 +1,16 @@
+//! The clock that every figure comes from.
+
+use std::time::{Duration, Instant};
+
+/// Reads the monotonic clock (`CLOCK_MONOTONIC` on Linux).
+#[inline]
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Converts a duration to nanoseconds. A `u64` of them lasts for 584 years; longer durations saturate.
+#[must_use]
+pub fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

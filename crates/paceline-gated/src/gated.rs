@@ -1,0 +1,204 @@
+//! What `main` of a gated bench is.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use crate::{
+    arguments::{Filter, Mode},
+    cell::{CustomCell, Variant},
+    figures::{Figure, TRIALS, time},
+    host,
+};
+
+/// The environment variable that names the program `paceline`.
+const PACELINE: &str = "PACELINE";
+const USAGE: u8 = 2;
+const CELLS: u8 = 3;
+
+/// Cells of a program, for the gate: what `main` of a bench is.
+///
+/// ```no_run
+/// use paceline_gated::Gated;
+///
+/// fn main() -> std::process::ExitCode {
+///     Gated::new()
+///         .closure("parse/small", || || "17".parse::<u32>())
+///         .command("cli", [env!("CARGO"), "--version"])
+///         .main()
+/// }
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a list of cells does nothing without `main`"]
+pub struct Gated {
+    cells: Vec<CustomCell>,
+}
+
+impl Gated {
+    /// Starts without cells.
+    pub fn new() -> Self {
+        Gated::default()
+    }
+
+    /// Adds a closure: `prepare` makes what it works on and returns what is timed.
+    pub fn closure<W, T>(self, name: impl Into<String>, prepare: impl Fn() -> W + 'static) -> Self
+    where
+        W: FnMut() -> T + 'static,
+    {
+        self.cell(CustomCell::closure(name, prepare))
+    }
+
+    /// Adds a command: a call is a process, from its start to its end.
+    pub fn command<S: Into<OsString>>(
+        self,
+        name: impl Into<String>,
+        command: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.cell(CustomCell::command(name, command))
+    }
+
+    /// Adds a cell, such as one with two variants.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is a cell of this name already.
+    pub fn cell(mut self, cell: CustomCell) -> Self {
+        let twice = self.cells.iter().any(|other| other.name() == cell.name());
+        assert!(!twice, "two cells are called `{}`: give one another name", cell.name());
+        self.cells.push(cell);
+        self
+    }
+
+    /// Does what this program was started for, and returns its exit code.
+    ///
+    /// * `cargo bench` prints the time of a call of each cell;
+    /// * `cargo test --all-targets` calls each cell once;
+    /// * `cargo bench --bench gate -- --base REV` runs `paceline gate --base REV`;
+    /// * `cargo bench --bench gate -- --compare` runs the gate on the two variants of the cells that have two;
+    /// * paceline itself starts the program as a host.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        let arguments = std::env::args_os().skip(1);
+        let mode = Mode::of(arguments.map(|word| word.to_string_lossy().into_owned()));
+        if mode == Mode::Host {
+            return ExitCode::from(u8::from(host::serve(&self.cells).is_err()));
+        }
+        if self.cells.is_empty() {
+            eprintln!(
+                "error: this bench has no cells; add one with Gated::closure or Gated::command"
+            );
+            return ExitCode::from(USAGE);
+        }
+        match mode {
+            Mode::List { ignored } => {
+                for cell in self.cells.iter().filter(|_| !ignored) {
+                    println!("{}: benchmark", cell.name());
+                }
+                ExitCode::SUCCESS
+            }
+            Mode::Gate(arguments) => self.gate(&arguments),
+            Mode::Figures(filter) => self.figures(&filter),
+            Mode::Smoke(filter) => self.smoke(&filter),
+            Mode::Host => unreachable!("it was answered above"),
+        }
+    }
+
+    /// Calls each variant once.
+    fn smoke(&self, filter: &Filter) -> ExitCode {
+        let chosen = self.cells.iter().filter(|cell| filter.takes(cell.name()));
+        let mut code = ExitCode::SUCCESS;
+        for cell in chosen {
+            for variant in variants(cell) {
+                let called = cell.prepare(variant).and_then(|mut call| call.first_call());
+                match called {
+                    Ok(_) => println!("{} ... ok", shown(cell, variant)),
+                    Err(why) => {
+                        eprintln!("error: {}: {why}", shown(cell, variant));
+                        code = ExitCode::from(CELLS);
+                    }
+                }
+            }
+        }
+        code
+    }
+
+    /// Prints the time of a call of each variant.
+    fn figures(&self, filter: &Filter) -> ExitCode {
+        if cfg!(debug_assertions) {
+            println!("this is a debug build, which measures nothing of use: run `cargo bench`");
+            return ExitCode::SUCCESS;
+        }
+        let mut code = ExitCode::SUCCESS;
+        for cell in self.cells.iter().filter(|cell| filter.takes(cell.name())) {
+            for variant in variants(cell) {
+                match Figure::measure(cell.name(), variant) {
+                    Ok(Figure { trials_ns }) => println!(
+                        "{:<32} {:>10} a call   [{} .. {}], medians of {TRIALS} processes",
+                        shown(cell, variant),
+                        time(trials_ns[TRIALS / 2]),
+                        time(trials_ns[0]),
+                        time(trials_ns[TRIALS - 1]),
+                    ),
+                    Err(why) => {
+                        eprintln!("error: {}: {why}", shown(cell, variant));
+                        code = ExitCode::from(CELLS);
+                    }
+                }
+            }
+        }
+        println!("compare revisions with `paceline gate --base REV`");
+        code
+    }
+
+    /// Runs `paceline gate` in place of this program: across revisions with `--base`, otherwise on the two variants of
+    /// this program's cells.
+    fn gate(&self, arguments: &[String]) -> ExitCode {
+        let across = arguments.iter().any(|word| word == "--base" || word.starts_with("--base="));
+        if !across && !self.cells.iter().any(CustomCell::has_head) {
+            eprintln!(
+                "error: no cell has two variants to compare; add one with CustomCell::against, or compare revisions with --base REV"
+            );
+            return ExitCode::from(USAGE);
+        }
+        let program = std::env::var_os(PACELINE).map_or_else(|| "paceline".into(), PathBuf::from);
+        let mut command = Command::new(&program);
+        command.arg("gate").args(arguments);
+        if !across {
+            match std::env::current_exe() {
+                Ok(this) => command.arg("--variants-of").arg(this),
+                Err(error) => {
+                    eprintln!("error: the system does not say where this program is: {error}");
+                    return ExitCode::FAILURE;
+                }
+            };
+        }
+        match command.status() {
+            Ok(status) => {
+                ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+            }
+            Err(error) => {
+                eprintln!(
+                    "error: cannot start {}: {error}; install it with `cargo install paceline`, or set {PACELINE} to its path",
+                    program.display()
+                );
+                ExitCode::from(USAGE)
+            }
+        }
+    }
+}
+
+fn variants(cell: &CustomCell) -> impl Iterator<Item = Variant> {
+    [Variant::Base, Variant::Head].into_iter().take(if cell.has_head() { 2 } else { 1 })
+}
+
+/// The cell's name, with the variant's where there are two.
+fn shown(cell: &CustomCell, variant: Variant) -> String {
+    if cell.has_head() {
+        format!("{} ({})", cell.name(), variant.name())
+    } else {
+        cell.name().to_owned()
+    }
+}

@@ -1,0 +1,49 @@
+//! `paceline gate --variants-of PROGRAM`: the two variants of a built program's cells, against each other.
+
+use std::path::Path;
+
+use paceline_core::{custom::Variant, process::Program};
+
+use super::{
+    Wrong,
+    gate::{GateArguments, Sides, cells_of, finish, margins, no_cells, order, subjects, unbuilt},
+    ready, usage,
+};
+use crate::{
+    gate::{Arm, Project},
+    record::Side,
+};
+
+/// Compares the variants of the cells of `path` that have two.
+pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, Wrong> {
+    if !asked.workloads.is_empty() {
+        return Err(usage("workloads go with --base, not with --variants-of".into()));
+    }
+    let margins = margins(asked)?;
+    let program = ready()?;
+    let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
+    let source = project.resolve(&path.to_string_lossy()).map_err(unbuilt)?;
+    let base = project.build(&source, false, &|_| {}).map_err(unbuilt)?;
+    let copy = project.build(&source, true, &|_| {}).map_err(unbuilt)?;
+    let side = |name: &str| Side {
+        name: name.into(),
+        about: format!("the {name} variant of each cell, in {}", path.display()),
+        ..base.side.clone()
+    };
+    let arm = |program: &Path, variant| Arm { program: Program::at(program), variant };
+    let sides = Sides {
+        arms: [
+            arm(&base.program, Variant::Base),
+            arm(&base.program, Variant::Head),
+            arm(&copy.program, Variant::Base),
+        ],
+        sides: [side("base"), side("head")],
+        same_program: None,
+    };
+    let (cells, _) = cells_of(&sides.arms[..1])?;
+    if cells.is_empty() {
+        return Err(no_cells());
+    }
+    let subjects = subjects(asked, &[], false, cells)?;
+    finish(asked, order(asked, subjects, sides, program, margins, (&[], vec![])))
+}
