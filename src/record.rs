@@ -88,6 +88,9 @@ pub struct ModelInfo {
     pub family: String,
     /// The version of its crate, or of Rust.
     pub version: String,
+    /// The features that its crate is built with, beyond `default`; empty for models without a crate.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// `idiomatic`, `tuned` or `historical`.
     pub tag: String,
     /// Whether it can run here.

@@ -81,6 +81,7 @@ pub fn model_info(entry: &Entry) -> ModelInfo {
             }
             None => version_of(about.package),
         },
+        features: about.features().into_iter().map(str::to_owned).collect(),
         tag: word(serde_json::to_value(about.tag)),
         available: reason.is_none(),
         reason,

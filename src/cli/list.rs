@@ -22,10 +22,21 @@ pub(super) fn list_models(format: Format) -> Result<u8, Wrong> {
                 (None, Some(why)) => format!("yes, but unreliable: {why}"),
                 (None, None) => "yes".into(),
             };
-            vec![model.name, model.family, model.version, model.tag, here, model.note]
+            vec![
+                model.name,
+                model.family,
+                model.version,
+                model.features.join(" "),
+                model.tag,
+                here,
+                model.note,
+            ]
         })
         .collect();
-    say(&list_table(&["model", "family", "version", "tag", "runs here", "what it is"], &rows))
+    say(&list_table(
+        &["model", "family", "version", "features", "tag", "runs here", "what it is"],
+        &rows,
+    ))
 }
 
 pub(super) fn list_workloads(format: Format) -> Result<u8, Wrong> {

@@ -21,19 +21,16 @@ pub(super) struct ReportArguments {
     /// compared with the first. Without any, the newest run, with the history of all.
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// What to make: html, svg and png, or one of the formats for other programs, which README.md lists.
+    /// What to make: html, svg, or one of the formats for other programs, which README.md lists.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: Shape,
     /// Where it goes; - is standard output. Without it, a page goes to report.html in the run's folder, or in the folder
     /// for records where it is of several, a picture to the working folder, and the rest to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The chart that svg and png show, such as echo/throughput; without it, the charts that there are are listed.
+    /// The chart that svg shows, such as echo/throughput; without it, the charts that there are are listed.
     #[arg(long, value_name = "CHART")]
     chart: Option<String>,
-    /// The width of a png in pixels.
-    #[arg(long, default_value_t = 1440, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(100..=8000))]
-    width: u32,
     /// The folder for records.
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
@@ -44,7 +41,6 @@ pub(super) struct ReportArguments {
 enum Shape {
     Html,
     Svg,
-    Png,
     /// One of the formats for other programs, by its name: runs and gates have their own each.
     Export(&'static str),
 }
@@ -57,7 +53,6 @@ impl FromStr for Shape {
         match short {
             "html" => return Ok(Shape::Html),
             "svg" => return Ok(Shape::Svg),
-            "png" => return Ok(Shape::Png),
             _ => {}
         }
         RunExport::ALL
@@ -68,7 +63,7 @@ impl FromStr for Shape {
             .ok_or_else(|| {
                 let names: Vec<&str> = RunExport::ALL.iter().map(|export| export.name()).collect();
                 format!(
-                    "there is no format {name:?}: choose one of html, svg, png, {}",
+                    "there is no format {name:?}: choose one of html, svg, {}",
                     names.join(", ")
                 )
             })
@@ -88,8 +83,8 @@ struct Found {
 }
 
 pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
-    if asked.chart.is_some() && !matches!(asked.format, Shape::Svg | Shape::Png) {
-        return Err(usage("--chart goes with --format svg or --format png".into()));
+    if asked.chart.is_some() && asked.format != Shape::Svg {
+        return Err(usage("--chart goes with --format svg".into()));
     }
     // Nothing is written over them.
     let is_record =
@@ -114,7 +109,7 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
             let file = asked.output.clone().unwrap_or_else(|| found.folder.join(PAGE));
             written(&file, page(&sources).as_bytes(), "report")?;
         }
-        Shape::Svg | Shape::Png => picture(asked, &found)?,
+        Shape::Svg => picture(asked, &found)?,
         Shape::Export(name) => {
             let text = export(name, &found)?;
             match &asked.output {
@@ -249,17 +244,10 @@ fn picture(asked: &ReportArguments, found: &Found) -> Result<(), Wrong> {
         return Err(usage(format!("name a chart with --chart: this run has {listed}")));
     };
     let unknown = || usage(format!("this run has no chart {name:?}: its charts are {listed}"));
-    let (bytes, ending) = match asked.format {
-        Shape::Png => {
-            (charts.png(name, asked.width).ok_or_else(unknown)?.map_err(internal)?, "png")
-        }
-        _ => (charts.svg(name).ok_or_else(unknown)?.into_bytes(), "svg"),
-    };
-    let file = asked
-        .output
-        .clone()
-        .unwrap_or_else(|| format!("{}.{ending}", name.replace('/', "-")).into());
-    written(&file, &bytes, "chart")
+    let svg = charts.svg(name).ok_or_else(unknown)?;
+    let file =
+        asked.output.clone().unwrap_or_else(|| format!("{}.svg", name.replace('/', "-")).into());
+    written(&file, svg.as_bytes(), "chart")
 }
 
 /// Writes a file whole, and says where it is; `-` is standard output.

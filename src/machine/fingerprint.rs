@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fs, thread};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use paceline_core::models::MODELS;
+
 /// What identifies a machine for comparisons. Clock rates, host name and free memory are no part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fingerprint {
@@ -28,6 +30,9 @@ pub struct Fingerprint {
     pub rustc: String,
     /// Optimisation level, LTO, codegen units, flags.
     pub flags: String,
+    /// The features of the runtimes' crates: `tokio=default,full`, one for each crate.
+    #[serde(default)]
+    pub features: Vec<String>,
 }
 
 /// How this program was built.
@@ -97,7 +102,9 @@ pub fn fingerprint() -> Fingerprint {
         kernel: kernel(),
         rustc: env!("PACELINE_RUSTC").into(),
         flags: env!("PACELINE_FLAGS").into(),
+        features: features(),
     };
+    let features = found.features.join(";");
     let parts = [
         &found.architecture,
         &found.cpu.join(" "),
@@ -107,6 +114,7 @@ pub fn fingerprint() -> Fingerprint {
         &found.kernel,
         &found.rustc,
         &found.flags,
+        &features,
     ];
     let mut hash = Sha256::new();
     for part in parts {
@@ -119,6 +127,17 @@ pub fn fingerprint() -> Fingerprint {
         digits.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
     );
     found
+}
+
+/// The features of each runtime's crate.
+fn features() -> Vec<String> {
+    let all = MODELS.iter().map(|entry| &entry.about);
+    let mut features: Vec<String> = all
+        .filter_map(|about| Some(format!("{}={}", about.package?, about.features().join(","))))
+        .collect();
+    features.sort();
+    features.dedup();
+    features
 }
 
 /// What the first CPU says of itself.
@@ -151,10 +170,30 @@ mod tests {
     }
 
     #[test]
+    fn runtimes_have_the_features_that_their_documentation_recommends() {
+        // tokio's tutorial and its crate documentation: `full`, which includes `parking_lot`. The others' name none
+        // beyond their defaults that jobs could use; compio's I/O, network and timers are features of their own.
+        let wanted = [
+            "async-std=default",
+            "may=default",
+            "rayon=default",
+            "smol=default",
+            "tokio=default,full",
+            #[cfg(target_os = "linux")]
+            "compio=default,io,net,time",
+            #[cfg(target_os = "linux")]
+            "glommio=default",
+            #[cfg(target_os = "linux")]
+            "monoio=default,sync",
+        ];
+        for of in wanted {
+            assert!(fingerprint().features.contains(&of.to_owned()), "{of}: {:?}", features());
+        }
+    }
+
+    #[test]
     fn every_model_in_rust_has_a_version() {
-        for entry in
-            paceline_core::models::MODELS.iter().filter(|entry| entry.about.foreign.is_none())
-        {
+        for entry in MODELS.iter().filter(|entry| entry.about.foreign.is_none()) {
             let version = version_of(entry.about.package);
             assert!(
                 version.starts_with(|c: char| c.is_ascii_digit()),

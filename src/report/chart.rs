@@ -15,7 +15,7 @@ mod types;
 mod words;
 
 pub use bars::bars;
-pub use file::{file, png};
+pub use file::file;
 pub use look::swatch;
 pub use plot::plot;
 pub use types::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit};

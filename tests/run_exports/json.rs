@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use paceline::{
-    record::{Cell, State},
+    record::Cell,
     report::{RunExport, run_schema},
 };
 use serde_json::{Value, json};
@@ -108,118 +108,4 @@ fn both_files_for_the_action_are_lists_of_entries_with_unique_names() {
     let tokio = ok(&record).into_iter().find(|c| c.model == "tokio" && c.scale == 100).unwrap();
     assert!(near(&found["value"], tokio.jobs_per_second.unwrap().value), "{found}");
     assert!(found["range"].as_str().unwrap().contains(" to "), "{found}");
-}
-
-/// JMH's `JSONResultFormat`, and what <https://github.com/jzillmann/jmh-visualizer> asks of names: the last dot parts
-/// class and method, and blanks and `=` part parameters.
-#[test]
-fn jmh_is_what_its_visualisers_read() {
-    let number = json!({ "type": "number" });
-    let score = json!({ "anyOf": [number, { "enum": ["NaN", "-INF", "+INF"] }] });
-    let metric = json!({
-        "type": "object",
-        "properties": {
-            "score": number,
-            "scoreError": score,
-            "scoreConfidence": { "type": "array", "items": score, "minItems": 2, "maxItems": 2 },
-            "scorePercentiles": {
-                "type": "object",
-                "required": ["0.0", "50.0", "90.0", "99.0", "100.0"],
-                "additionalProperties": number,
-            },
-            "scoreUnit": { "type": "string" },
-            "rawData": { "type": "array", "items": { "type": "array", "items": number } },
-        },
-        "required": ["score", "scoreError", "scoreConfidence", "scorePercentiles", "scoreUnit", "rawData"],
-        "additionalProperties": false,
-    });
-    let count = json!({ "type": "integer", "minimum": 1 });
-    let result = json!({
-        "type": "object",
-        "properties": {
-            "benchmark": { "type": "string", "pattern": "^paceline\\.[^.= ]+\\.[^.= ]+$" },
-            "mode": { "const": "thrpt" },
-            "threads": count,
-            "forks": count,
-            "warmupIterations": count,
-            "measurementIterations": count,
-            "params": {
-                "type": "object",
-                "additionalProperties": { "type": "string", "pattern": "^[^= ]+$" },
-            },
-            "primaryMetric": metric,
-            "secondaryMetrics": { "type": "object", "additionalProperties": metric },
-        },
-        "required": [
-            "benchmark", "mode", "threads", "forks", "warmupIterations", "warmupTime", "warmupBatchSize",
-            "measurementIterations", "measurementTime", "measurementBatchSize", "params",
-            "primaryMetric", "secondaryMetrics",
-        ],
-    });
-    let schema = json!({ "type": "array", "items": result });
-    every(RunExport::Jmh, &schema);
-    let record = record();
-    let read = valid(&schema, &RunExport::Jmh.render(&record));
-    let list = read.as_array().unwrap();
-    assert_eq!(list.len(), ok(&record).len());
-    let key = |result: &Value| format!("{} {}", result["benchmark"], result["params"]);
-    assert_eq!(list.iter().map(key).collect::<HashSet<_>>().len(), list.len(), "one twice");
-    let wanted = json!({ "scale": "100", "workers": "4" });
-    let cpu = |r: &&Value| r["benchmark"] == "paceline.cpu.rayon" && r["params"] == wanted;
-    let found = list.iter().find(cpu).unwrap();
-    let cell = ok(&record).into_iter().find(|c| {
-        c.workload == "cpu" && c.model == "rayon" && c.workers == Some(4) && c.scale == 100
-    });
-    let rate = cell.unwrap().jobs_per_second.unwrap();
-    assert!(near(&found["primaryMetric"]["score"], rate.value), "{found}");
-    assert_eq!((&found["threads"], &found["forks"]), (&json!(4), &json!(3)));
-    assert_eq!(found["primaryMetric"]["rawData"].as_array().unwrap().len(), 3);
-    let open = list.iter().find(|r| r["benchmark"] == "paceline.serve-service.tokio").unwrap();
-    assert_eq!(open["params"]["load"], "closed");
-}
-
-/// hyperfine's `BenchmarkResult`, as its scripts read it.
-#[test]
-fn hyperfine_has_the_time_of_each_round_in_seconds() {
-    let (number, unknown) = (json!({ "type": "number" }), json!({ "type": ["number", "null"] }));
-    let result = json!({
-        "type": "object",
-        "properties": {
-            "command": { "type": "string" },
-            "mean": number,
-            "stddev": unknown,
-            "median": number,
-            "user": unknown,
-            "system": unknown,
-            "min": number,
-            "max": number,
-            "times": { "type": "array", "items": number, "minItems": 1 },
-            "exit_codes": { "type": "array", "items": { "type": "integer" } },
-            "parameters": { "type": "object", "additionalProperties": { "type": "string" } },
-        },
-        "required": [
-            "command", "mean", "stddev", "median", "user", "system", "min", "max", "times", "exit_codes",
-            "parameters",
-        ],
-        "additionalProperties": false,
-    });
-    let schema = json!({
-        "type": "object",
-        "properties": { "results": { "type": "array", "items": result } },
-        "required": ["results"],
-        "additionalProperties": false,
-    });
-    every(RunExport::Hyperfine, &schema);
-    let record = record();
-    let read = valid(&schema, &RunExport::Hyperfine.render(&record));
-    let list = read["results"].as_array().unwrap();
-    let timed = ok(&record).into_iter().filter(|cell| !cell.rounds_ns.is_empty());
-    assert_eq!(list.len(), timed.count());
-    let found = list.iter().find(|r| r["command"] == "sleep/tokio@8/100").unwrap();
-    let cell = record.cells.iter().find(|c| c.model == "tokio" && c.scale == 100).unwrap();
-    assert!(cell.state == State::Ok && near(&found["median"], cell.round_ns.unwrap().value / 1e9));
-    assert_eq!(found["times"].as_array().unwrap().len(), 3);
-    let user = cell.resources.unwrap().user_cpu_ns_per_job * 100.0 / 1e9;
-    assert!(near(&found["user"], user), "{found}");
-    assert!(found["mean"].as_f64() >= found["min"].as_f64());
 }

@@ -125,6 +125,7 @@ pub(crate) fn sample() -> Claims {
         name: name.into(),
         family: "threads".into(),
         version: "1.0".into(),
+        features: vec![],
         tag: "idiomatic".into(),
         available: true,
         reason: None,

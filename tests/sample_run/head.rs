@@ -61,6 +61,7 @@ fn fingerprint() -> Fingerprint {
         kernel: "Linux 6.12".into(),
         rustc: "rustc 1.95.0 (2026-10-12)".into(),
         flags: "opt-level=3 lto=fat codegen-units=1".into(),
+        features: vec!["tokio=default,full".into()],
     }
 }
 
@@ -75,6 +76,7 @@ fn models() -> Vec<ModelInfo> {
         name: name.into(),
         family: family.into(),
         version: version.into(),
+        features: vec![],
         tag: "idiomatic".into(),
         available: true,
         reason: None,

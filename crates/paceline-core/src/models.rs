@@ -166,6 +166,16 @@ impl About {
         available: || Ok(()),
     };
 
+    /// Returns the features that the model's crate is asked for in this crate's manifest; empty for a model without a
+    /// crate. `default` is among them unless it is switched off.
+    #[must_use]
+    pub fn features(&self) -> Vec<&'static str> {
+        let all = env!("PACELINE_FEATURES").split(';').filter_map(|part| part.split_once('='));
+        let of = |package| all.clone().find(|(name, _)| *name == package);
+        let features = self.package.and_then(of).map_or("", |(_, features)| features);
+        features.split(',').filter(|feature| !feature.is_empty()).collect()
+    }
+
     /// Why this model cannot do `workload`, if so.
     #[must_use]
     pub fn lacks_for(&self, workload: &Workload) -> Option<String> {

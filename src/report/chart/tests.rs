@@ -8,7 +8,7 @@ use super::{
     Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit, bars, file,
     look::{classes, marker},
     place::Along,
-    plot, png,
+    plot,
     words::{figure, tick},
 };
 
@@ -134,15 +134,10 @@ fn hostile_names_stay_text() {
 }
 
 #[test]
-fn a_file_has_its_own_colours_and_becomes_pixels() {
+fn a_file_has_its_own_colours() {
     let svg = file(&plot(&plot_of(vec![line("tokio", &[(1.0, 10.0), (10.0, 100.0)])])));
     assert!(svg.starts_with("<?xml") && !svg.contains("var("));
     roxmltree::Document::parse(&svg).unwrap();
-    // Without any font this machine cannot draw names, and says so.
-    match png(&svg, 300) {
-        Ok(pixels) => assert_eq!(pixels[16..20], 300_u32.to_be_bytes()),
-        Err(why) => assert!(why.contains("install one"), "{why}"),
-    }
 }
 
 proptest! {

@@ -6,8 +6,6 @@ mod columns;
 mod csv;
 mod figures;
 mod hdr;
-mod hyperfine;
-mod jmh;
 mod json;
 mod junit;
 mod markdown;
@@ -35,10 +33,6 @@ pub enum RunExport {
     ActionSmaller,
     /// github-action-benchmark, `customBiggerIsBetter`: jobs per second.
     ActionBigger,
-    /// JMH's JSON, for its visualisers: jobs per second, and the other figures as secondary metrics.
-    Jmh,
-    /// hyperfine's JSON, for its scripts: the time of a round.
-    Hyperfine,
     /// An interval log of `HdrHistogram`, version 2: the latency of each cell, with its name as the tag.
     HdrLog,
     /// The percentile text of `HdrHistogram`: the latency of each cell, one block after another.
@@ -53,15 +47,13 @@ pub enum RunExport {
 
 impl RunExport {
     /// All of them.
-    pub const ALL: [RunExport; 13] = [
+    pub const ALL: [RunExport; 11] = [
         RunExport::Markdown,
         RunExport::Csv,
         RunExport::Json,
         RunExport::Bmf,
         RunExport::ActionSmaller,
         RunExport::ActionBigger,
-        RunExport::Jmh,
-        RunExport::Hyperfine,
         RunExport::HdrLog,
         RunExport::HdrPercentiles,
         RunExport::Junit,
@@ -79,8 +71,6 @@ impl RunExport {
             RunExport::Bmf => "bmf",
             RunExport::ActionSmaller => "github-action-benchmark-smaller",
             RunExport::ActionBigger => "github-action-benchmark-bigger",
-            RunExport::Jmh => "jmh",
-            RunExport::Hyperfine => "hyperfine",
             RunExport::HdrLog => "hdr-log",
             RunExport::HdrPercentiles => "hdr-percentiles",
             RunExport::Junit => "junit",
@@ -91,7 +81,7 @@ impl RunExport {
 
     /// The run in this format, ended by a newline. Numbers that are not finite are left out, or `null` in JSON.
     ///
-    /// Formats that know nothing but figures (`bmf`, both of the action, `jmh`, `hyperfine`, `otava`) have the cells
+    /// Formats that know nothing but figures (`bmf`, both of the action, `otava`) have the cells
     /// that are `ok`; all others say how every cell ended.
     #[must_use]
     pub fn render(self, record: &Record) -> String {
@@ -102,8 +92,6 @@ impl RunExport {
             RunExport::Bmf => bmf::bmf(record),
             RunExport::ActionSmaller => action::smaller(record),
             RunExport::ActionBigger => action::bigger(record),
-            RunExport::Jmh => jmh::jmh(record),
-            RunExport::Hyperfine => hyperfine::hyperfine(record),
             RunExport::HdrLog => hdr::log(record),
             RunExport::HdrPercentiles => hdr::percentiles(record),
             RunExport::Junit => junit::junit(record),

@@ -42,14 +42,6 @@ impl Charts {
         self.find(name).map(Picture::file)
     }
 
-    /// The chart `name` as a file of PNG that is so many pixels wide; `None` where there is none of that name.
-    ///
-    /// The inner result is an error where this machine has no font to write with.
-    #[must_use]
-    pub fn png(&self, name: &str, width: u32) -> Option<Result<Vec<u8>, String>> {
-        self.find(name).map(|picture| picture.png(width))
-    }
-
     fn find(&self, name: &str) -> Option<&Picture> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, picture)| picture)
     }

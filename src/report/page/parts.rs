@@ -141,11 +141,6 @@ impl Picture {
     pub(super) fn file(&self) -> String {
         chart::file(&self.svg())
     }
-
-    /// As pixels.
-    pub(super) fn png(&self, width: u32) -> Result<Vec<u8>, String> {
-        chart::png(&self.file(), width)
-    }
 }
 
 /// A name out of a record, as it may be shown: in one line, without what turns the direction of writing.
