@@ -23,6 +23,7 @@ const NO_PORT: &str = "no local port is free: each connection that was closed ke
                        have the server keep connections open, or lower the rate";
 
 /// A connection.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent facts, not one state")]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     /// Which of the addresses it goes to.
