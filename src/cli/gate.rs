@@ -115,7 +115,7 @@ const INCONCLUSIVE: u8 = 5;
 /// What is gated: the three programs, and what they are.
 pub(super) struct Sides {
     pub(super) arms: [Arm; 3],
-    pub(super) sides: [Side; 2],
+    pub(super) described: [Side; 2],
     pub(super) same_program: Option<SameProgram>,
 }
 
@@ -167,7 +167,7 @@ pub(super) fn order<'a>(
         workloads,
         models,
         arms: sides.arms,
-        sides: sides.sides,
+        sides: sides.described,
         same_program: sides.same_program,
         program,
         metrics: metrics(asked),
@@ -275,7 +275,7 @@ fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, Wrong
         .each_ref()
         .map(|built| Arm { program: Program::at(&built.program), variant: Variant::Base });
     let [base, head, _] = programs;
-    Ok(Sides { arms, sides: [base.side, head.side], same_program })
+    Ok(Sides { arms, described: [base.side, head.side], same_program })
 }
 
 const BASE: usize = 0;

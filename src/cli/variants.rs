@@ -37,7 +37,7 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, Wrong> {
             arm(&base.program, Variant::Head),
             arm(&copy.program, Variant::Base),
         ],
-        sides: [side("base"), side("head")],
+        described: [side("base"), side("head")],
         same_program: None,
     };
     let (cells, _) = cells_of(&sides.arms[..1])?;

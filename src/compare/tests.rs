@@ -257,7 +257,7 @@ fn failed_comes_before_regressed_before_an_unfit_machine_before_the_rest() {
         let cells = [&fired, &unclear].map(Clone::clone);
         assert_eq!(overall(&cells, enough, None).0, Overall::EnvironmentInvalid);
     }
-    assert_eq!(overall(&[unclear.clone()], false, None).0, Overall::EnvironmentInvalid);
+    assert_eq!(overall(std::slice::from_ref(&unclear), false, None).0, Overall::EnvironmentInvalid);
     assert_eq!(overall(&[unclear], true, None).0, Overall::Inconclusive);
     // A new cell that cannot run is a fault of the head too.
     let new = GateCell { presence: Presence::Head, ..failed };

@@ -98,35 +98,29 @@ fn reasons(files: &[String], other_dependencies: bool, inside: &str) -> Vec<&'st
     };
     let is_outside = |file: &str| !inside.is_empty() && !file.starts_with(&format!("{inside}/"));
     let is_code = |file: &str| has_extension(file, &["rs"]);
-    let kinds: [(&dyn Fn(&str) -> bool, &'static str); 5] = [
+    let is_other = |file: &str| {
+        let known = is_code(file) || is_manifest(file) || is_setting(file);
+        !known && !is_outside(file) && !no_build_reads(file)
+    };
+    let any = |is: &dyn Fn(&str) -> bool| files.iter().any(|file| is(file));
+    let reasons = [
+        (other_dependencies, "Cargo.lock has these versions already, or the cells do not use them"),
         (
-            &is_code,
+            any(&is_code),
             "the cells do not run the code that changed, or only comments, tests or code that is not compiled changed",
         ),
-        (&is_manifest, "the cells do not use the dependencies or features that changed"),
+        (any(&is_manifest), "the cells do not use the dependencies or features that changed"),
         (
-            &is_setting,
+            any(&is_setting),
             "the settings of cargo or the tool chain that changed did not reach the build",
         ),
-        (&is_outside, "what changed lies outside of the workspace that was built"),
+        (any(&is_outside), "what changed lies outside of the workspace that was built"),
         (
-            &|file| {
-                let known = is_code(file) || is_manifest(file) || is_setting(file);
-                !known && !is_outside(file) && !no_build_reads(file)
-            },
+            any(&is_other),
             "a file that is read while a cell runs, or a program that a cell starts, is no part of the program",
         ),
     ];
-    let mut found: Vec<&'static str> = Vec::new();
-    if other_dependencies {
-        found.push("Cargo.lock has these versions already, or the cells do not use them");
-    }
-    for (is, reason) in kinds {
-        if files.iter().any(|file| is(file)) {
-            found.push(reason);
-        }
-    }
-    found
+    reasons.into_iter().filter_map(|(fits, reason)| fits.then_some(reason)).collect()
 }
 
 /// Whether a file can reach no program, neither when it is built nor when it runs: documentation, integration tests, and
