@@ -54,13 +54,13 @@ enum Work {
     Exchange,
 }
 
-/// The same work by hand and as data, how many jobs of it, and in how many rounds.
+/// The same work by hand and as data, how many jobs of it, and in how many batches.
 struct Cell {
     name: &'static str,
     work: Work,
     job: &'static str,
     jobs: usize,
-    rounds: usize,
+    batches: usize,
     /// Whether a job is 10 µs or more: the limits are for those.
     judged: bool,
 }
@@ -69,18 +69,18 @@ const EXCHANGE: &str = r#"[{ connect = "echo" }, { exchange = { bytes = 100, tim
 
 #[rustfmt::skip]
 const CELLS: [Cell; 7] = [
-    Cell { name: "sleep", work: Work::Sleep(Duration::from_millis(1)), job: r#"[{ sleep = "1ms" }]"#, jobs: 10_000, rounds: 40, judged: true },
-    Cell { name: "compute-50", work: Work::Compute(50), job: "[{ compute = 50 }]", jobs: 100_000, rounds: 12, judged: false },
-    Cell { name: "compute-2500", work: Work::Compute(2_500), job: "[{ compute = 2500 }]", jobs: 10_000, rounds: 8, judged: true },
-    Cell { name: "empty", work: Work::Empty, job: "[]", jobs: 100_000, rounds: 12, judged: false },
-    Cell { name: "exchange-1", work: Work::Exchange, job: EXCHANGE, jobs: 1, rounds: 1_000, judged: true },
-    Cell { name: "exchange-64", work: Work::Exchange, job: EXCHANGE, jobs: 64, rounds: 40, judged: true },
+    Cell { name: "sleep", work: Work::Sleep(Duration::from_millis(1)), job: r#"[{ sleep = "1ms" }]"#, jobs: 10_000, batches: 40, judged: true },
+    Cell { name: "compute-50", work: Work::Compute(50), job: "[{ compute = 50 }]", jobs: 100_000, batches: 12, judged: false },
+    Cell { name: "compute-2500", work: Work::Compute(2_500), job: "[{ compute = 2500 }]", jobs: 10_000, batches: 8, judged: true },
+    Cell { name: "empty", work: Work::Empty, job: "[]", jobs: 100_000, batches: 12, judged: false },
+    Cell { name: "exchange-1", work: Work::Exchange, job: EXCHANGE, jobs: 1, batches: 1_000, judged: true },
+    Cell { name: "exchange-64", work: Work::Exchange, job: EXCHANGE, jobs: 64, batches: 40, judged: true },
     MILLION,
 ];
-/// A mode of its own; its only round is the first.
+/// A mode of its own; its only batch is the first.
 #[rustfmt::skip]
 const MILLION: Cell =
-    Cell { name: "million", work: Work::Sleep(Duration::from_secs(1)), job: r#"[{ sleep = "1s" }]"#, jobs: 1_000_000, rounds: 0, judged: false };
+    Cell { name: "million", work: Work::Sleep(Duration::from_secs(1)), job: r#"[{ sleep = "1s" }]"#, jobs: 1_000_000, batches: 0, judged: false };
 
 const MODELS: [&str; 6] = ["tokio", "tokio-current-thread", "smol", "threads", "rayon", "compio"];
 #[rustfmt::skip]
@@ -110,15 +110,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one side of a pair and prints nanoseconds per round, the warm-up first, then peak memory before and after.
+/// Runs one side of a pair and prints nanoseconds per batch, the warm-up first, then peak memory before and after.
 fn child(arguments: &[String]) -> Result<(), String> {
-    let [how, cell, model, workers, jobs, rounds, servers] = arguments else {
+    let [how, cell, model, workers, jobs, batches, servers] = arguments else {
         return Err(format!("a child is told 7 things, not {}", arguments.len()));
     };
     let number = |text: &str| text.parse::<usize>().map_err(|error| format!("{text}: {error}"));
     let cell = CELLS.iter().find(|known| known.name == cell).ok_or("no such cell")?;
-    let (workers, jobs, rounds) = (number(workers)?, number(jobs)?, number(rounds)? + 1);
-    let plan = Plan { work: cell.work, workers, jobs, rounds };
+    let (workers, jobs, batches) = (number(workers)?, number(jobs)?, number(batches)? + 1);
+    let plan = Plan { work: cell.work, workers, jobs, batches };
     let servers: Vec<SocketAddr> = servers.split(',').filter_map(|at| at.parse().ok()).collect();
     let _ = bare::SERVERS.set(servers.clone());
     set_servers(Addresses { echo: servers, ..Addresses::default() });
@@ -134,18 +134,18 @@ fn suite(cell: &Cell, model: &str, plan: Plan) -> Result<Vec<Duration>, String> 
     let entry = models::find(model)?;
     let text = format!("name = \"cost\"\njob = {}", cell.job);
     let workload = Workload::parse("cost", &text).map_err(|error| error.to_string())?;
-    let (definition, placement) = (Jobs::load(&workload), entry.about.placements[0]);
+    let (definition, placement) = (Jobs::load(&workload), entry.info.placements[0]);
     let settings = Settings { workers: plan.workers };
     let arm = entry.start(&settings).map_err(|error| error.to_string())?;
-    let mut times = Vec::with_capacity(plan.rounds);
-    for round in 0..plan.rounds {
+    let mut times = Vec::with_capacity(plan.batches);
+    for index in 0..plan.batches {
         let batch = arm.batch(definition, plan.jobs, placement, now);
         times.push(batch.elapsed);
-        // Of the first round only: the other side has nothing like it, and callgrind counts what is outside the clock.
+        // Of the first batch only: the other side has nothing like it, and callgrind counts what is outside the clock.
         let right = |(index, receipt): (usize, &io::Result<Receipt>)| {
             receipt.as_ref().is_ok_and(|receipt| *receipt == definition.expected(index))
         };
-        if round == 0 && !batch.receipts.iter().enumerate().all(right) {
+        if index == 0 && !batch.receipts.iter().enumerate().all(right) {
             return Err("a receipt is wrong".into());
         }
     }

@@ -42,7 +42,7 @@ fn main() {
 fn record(count: usize) -> Record {
     let mut record = sample_run::record();
     let sample = record.cells.clone();
-    record.rounds.clear();
+    record.trials.clear();
     let copy = |(index, cell): (usize, &Cell)| Cell {
         workload: format!("{}-{}", cell.workload, index / sample.len()),
         ..cell.clone()

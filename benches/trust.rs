@@ -31,7 +31,7 @@ use paceline_core::{
     clock::{now, ticks_per_ns},
     job::Workload,
     model::{Blocking, Runtime, Settings},
-    models::{self, About, Entry, Task, Threads, Width},
+    models::{self, Entry, ModelInfo, Task, Threads, Width},
     perform::Placement,
     prepared::Prepared,
     process::Program,
@@ -128,13 +128,13 @@ impl<const WHAT: char> Runtime for Planted<WHAT> {
     }
 }
 
-const fn about(name: &'static str) -> About {
-    About {
+const fn about(name: &'static str) -> ModelInfo {
+    ModelInfo {
         name,
         placements: &[Placement::Outside],
         width: Width::PerTask,
         task: Task::Thread,
-        ..About::DEFAULT
+        ..ModelInfo::DEFAULT
     }
 }
 
@@ -152,12 +152,12 @@ fn main() {
     let mut off = false;
     if wanted("planted") {
         println!("what was planted      planted      recovered     ratio");
-        let delay = |cell: &Cell| cell.round_ns.unwrap().value;
+        let delay = |cell: &Cell| cell.batch_ns.unwrap().value;
         let p50 = |cell: &Cell| cell.latency.as_ref().unwrap().ns_p50 as f64;
         let late = |cell: &Cell| cell.timer_lateness.as_ref().unwrap().ns_p50 as f64;
         let cpu = |cell: &Cell| cell.cpu_ns_per_job.unwrap();
         let of_delay = measured("planted-delay", "20ms", &[1]);
-        off |= shown("delay, in the round", DELAY.as_nanos() as f64, &of_delay, delay);
+        off |= shown("delay, in the batch", DELAY.as_nanos() as f64, &of_delay, delay);
         off |= shown("delay, in latency", DELAY.as_nanos() as f64, &of_delay, p50);
         off |= shown("delay, as lateness", DELAY.as_nanos() as f64, &of_delay, late);
         let of_cpu = measured("planted-cpu", "20ms", &[20]);
@@ -179,7 +179,7 @@ fn main() {
     std::process::exit(i32::from(off));
 }
 
-/// `threads` and a planted model beside it, in shuffled rounds.
+/// `threads` and a planted model beside it, in shuffled batches.
 fn measured(planted: &str, sleep: &str, scales: &[usize]) -> Vec<Cell> {
     let text = format!("name = \"planted\"\njob = [{{ sleep = \"{sleep}\" }}]");
     let results = std::env::temp_dir().join(format!("paceline-trust-{}", std::process::id()));
@@ -187,7 +187,7 @@ fn measured(planted: &str, sleep: &str, scales: &[usize]) -> Vec<Cell> {
         workloads: vec![Workload::parse("planted.toml", &text).unwrap()],
         models: vec![models::find("threads").unwrap(), models::find(planted).unwrap()],
         choice: Choice { scales: scales.to_vec(), ..Choice::default() },
-        rounds: 15,
+        trials: 15,
         budget: Duration::from_mins(2),
         seed: 1,
         pin: false,
@@ -215,7 +215,7 @@ fn row(what: &str, planted: f64, recovered: f64) -> bool {
     off
 }
 
-/// A round of jobs that do nothing, with the recorder and without, in turns: what it costs for each job.
+/// A batch of jobs that do nothing, with the recorder and without, in turns: what it costs for each job.
 fn recorder() {
     const JOBS: usize = 1_000_000;
     println!(
@@ -223,7 +223,7 @@ fn recorder() {
     );
     let job = Workload::parse("empty.toml", "name = \"empty\"\njob = []").unwrap();
     for name in ["sequential", "tokio-current-thread", "rayon"] {
-        let about = &models::find(name).unwrap().about;
+        let about = &models::find(name).unwrap().info;
         let workers = about.workers(&[2])[0];
         let arm = models::find(name).unwrap().start(&Settings { workers: workers.unwrap_or(1) });
         let arm = arm.unwrap();

@@ -102,7 +102,7 @@ pub struct AtScale {
     pub keeping_up: Vec<Series>,
     /// One for throughput and p99 both; or one for each, where none keeps up in both.
     pub recommended: Vec<Recommended>,
-    /// Whose figures stand for nothing: their rounds fall into two modes.
+    /// Whose figures stand for nothing: their trials fall into two modes.
     pub bimodal: Vec<Bimodal>,
     /// How late the timers of each were, where its jobs sleep.
     pub timers: Vec<Timer>,
@@ -162,7 +162,7 @@ pub struct Recommended {
     /// How far it is behind the best of those that may be recommended, in each of them in which it is not that itself;
     /// and how far it is surely behind one that is discontinued.
     pub gaps: Vec<Gap>,
-    /// Whether its rounds fall into two modes, so that no single figure stands for it.
+    /// Whether its trials fall into two modes, so that no single figure stands for it.
     pub bimodal: bool,
     /// What to know of the model before it is taken.
     pub caveat: Option<String>,
@@ -181,13 +181,13 @@ pub struct Gap {
     pub told_apart: bool,
 }
 
-/// A cell whose rounds fall into two modes.
+/// A cell whose trials fall into two modes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bimodal {
     /// Whose it is.
     #[serde(flatten)]
     pub series: Series,
-    /// The modes of a round.
+    /// The modes of a trial.
     pub modes: [Mode; 2],
 }
 
@@ -293,7 +293,7 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
         scale,
         floor_ns: cells.iter().map(|cell| cell.floor_ns).max().unwrap_or(0),
         unranked,
-        processes: several.map(|cell| cell.rounds_ns.len()).min(),
+        processes: several.map(|cell| cell.trials_ns.len()).min(),
         throughput: rank::figures(&measured, Measure::Throughput, unranked.is_none()),
         p99: rank::figures(&measured, Measure::P99, unranked.is_none()),
         memory: rank::figures(&measured, Measure::Memory, unranked.is_none()),

@@ -43,9 +43,9 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let of_profile = |w: &Workload| named.is_empty() || named.contains(&w.name.as_str());
     let workloads: Vec<_> = workloads.into_iter().filter(of_profile).collect();
     let mut cells = suite::chosen(&workloads, &MODELS.iter().collect::<Vec<_>>(), &options);
-    let asked = |entry: &&Entry| cells.iter().any(|cell| cell.entry.about.name == entry.about.name);
+    let asked = |entry: &&Entry| cells.iter().any(|cell| cell.entry.info.name == entry.info.name);
     let (models, left_out) = options.choose_models(MODELS.iter().filter(asked).collect());
-    cells.retain(|cell| models.iter().any(|model| model.about.name == cell.entry.about.name));
+    cells.retain(|cell| models.iter().any(|model| model.info.name == cell.entry.info.name));
     let left_out = left_out_line(&left_out);
     let show = |text: String| print(&text).map_err(|message| (1, message));
     if options.list {

@@ -7,11 +7,11 @@ mod connections;
 mod cpu;
 mod ending;
 mod experiment;
-mod going;
+mod in_progress;
 mod kind;
-mod lab;
 mod looping;
 mod making;
+mod runner;
 mod simple;
 mod waiting;
 
@@ -27,9 +27,9 @@ use crate::{
     session::Session,
     start::{Settings, begin},
 };
-use going::{Going, subjects};
-use lab::{Bases, Lab};
+use in_progress::{ClaimsInProgress, subjects};
 use paceline_core::{clock::now, interrupt::interrupted, models::Entry, process::Program};
+use runner::{Bases, ClaimRunner};
 
 /// Processes of each experiment on each model: the least and the greatest of 5 are an interval of 93.75 % for the
 /// median, by the binomial distribution.
@@ -68,15 +68,16 @@ pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let session = Session::start(program, &head.models)?;
     let mut bases = Bases::default();
     let subjects = subjects(&order.experiments, &order.models);
-    let mut going: Vec<Going> =
-        subjects.iter().map(|of| Going::new(of, &order.experiments)).collect();
+    let mut going: Vec<ClaimsInProgress> =
+        subjects.iter().map(|of| ClaimsInProgress::new(of, &order.experiments)).collect();
     let left = || order.budget.saturating_sub(now() - start);
-    let mut progress = Progress::start(going.iter().map(Going::todo).sum());
+    let mut progress = Progress::start(going.iter().map(ClaimsInProgress::todo).sum());
     for repetition in 0..REPETITIONS {
         for index in shuffled(going.len(), u64::from(repetition)) {
-            let mut lab = Lab::new(&session, &mut bases, &left, subjects[index], repetition);
-            going[index].repeat(&mut lab, &mut |what| progress.show(what, left()));
-            progress.left(going.iter().map(Going::todo).sum());
+            let mut runner =
+                ClaimRunner::new(&session, &mut bases, &left, subjects[index], repetition);
+            going[index].repeat(&mut runner, &mut |what| progress.show(what, left()));
+            progress.left(going.iter().map(ClaimsInProgress::todo).sum());
         }
         if interrupted() {
             break;
@@ -101,7 +102,7 @@ fn head(order: &Order) -> Run {
     begin(&settings, &order.models, &[])
 }
 
-fn claims(order: &Order, head: &Run, going: &[Going], seconds: f64) -> Claims {
+fn claims(order: &Order, head: &Run, going: &[ClaimsInProgress], seconds: f64) -> Claims {
     Claims {
         schema: CLAIMS_SCHEMA,
         id: head.id.clone(),
@@ -115,6 +116,6 @@ fn claims(order: &Order, head: &Run, going: &[Going], seconds: f64) -> Claims {
         build: head.build.clone(),
         models: head.models.clone(),
         interrupted: interrupted(),
-        claims: going::judged(&order.experiments, going),
+        claims: in_progress::judged(&order.experiments, going),
     }
 }

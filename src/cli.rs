@@ -49,7 +49,7 @@ enum Command {
     Models(Listing),
     /// The built-in workloads.
     Workloads(Listing),
-    /// Measure cells in rounds, each in a fresh process.
+    /// Measure cells in trials, each in a fresh process.
     Run(RunArguments),
     /// Put a server under load, in an open or a closed loop, and show its latency.
     Load(load::LoadArguments),
@@ -120,7 +120,7 @@ struct RunArguments {
     of: Selection,
     /// Processes for each cell.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: u32,
+    trials: u32,
     /// The time for all, such as 90s or 30m.
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
     budget: std::time::Duration,
@@ -131,7 +131,7 @@ struct RunArguments {
     #[arg(long)]
     pin: bool,
     /// Double the scale until a model refuses, fails or leaves the budget, and say what broke first.
-    #[arg(long, conflicts_with = "rounds")]
+    #[arg(long, conflicts_with = "trials")]
     to_the_limit: bool,
     /// Go on with the newest run in the folder for records, which other arguments need not repeat.
     #[arg(long)]
@@ -167,7 +167,7 @@ fn number(text: &str, bound: Bound) -> Result<usize, String> {
 }
 
 /// What went wrong, and with which exit code.
-struct Wrong(u8, String);
+struct CliError(u8, String);
 
 const INTERNAL: u8 = 1;
 const USAGE: u8 = 2;
@@ -202,14 +202,14 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(code) => ExitCode::from(code),
-        Err(Wrong(code, message)) => {
+        Err(CliError(code, message)) => {
             print_error(&message);
             ExitCode::from(code)
         }
     }
 }
 
-fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
+fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     let record =
         if asked.resume { Some(unfinished(&asked.output.out).map_err(unfit)?) } else { None };
@@ -243,7 +243,7 @@ fn measure(asked: &RunArguments) -> Result<u8, Wrong> {
 }
 
 /// Leaves the page of a run in its folder, and says where. That it cannot be written takes nothing from the record.
-fn leave_page(folder: &Path) -> Result<u8, Wrong> {
+fn leave_page(folder: &Path) -> Result<u8, CliError> {
     match write_page(folder) {
         Ok(page) => say(&format!("report: {}", page.display())),
         Err(why) => {
@@ -254,15 +254,15 @@ fn leave_page(folder: &Path) -> Result<u8, Wrong> {
 }
 
 /// The exit code of a measurement: of an interrupt, if there was one, or that of cells where one failed or is invalid.
-fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, Wrong> {
+fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, CliError> {
     if let Some(message) = interrupted {
-        return Err(Wrong(interrupt::EXIT_CODE, message.into()));
+        return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
     Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { 0 })
 }
 
 /// The arguments that `record` was begun with. What is asked for now must be the same, or nothing but to go on.
-fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, Wrong> {
+fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, CliError> {
     let command = &record.run.command;
     let Ok(Arguments { command: Command::Run(begun) }) = Arguments::try_parse_from(command) else {
         let said = command.join(" ");
@@ -289,7 +289,7 @@ fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, Wro
     Ok(own(&begun))
 }
 
-fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
+fn order(arguments: &RunArguments) -> Result<Order, CliError> {
     let names: Vec<&str> = match &arguments.workloads[..] {
         [] => workloads::CORE.to_vec(),
         named => named.iter().map(String::as_str).collect(),
@@ -322,8 +322,8 @@ fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
         workloads,
         models,
         choice,
-        // A climb is of single rounds.
-        rounds: if arguments.to_the_limit { 1 } else { arguments.rounds },
+        // A climb is of single trials.
+        trials: if arguments.to_the_limit { 1 } else { arguments.trials },
         budget: arguments.budget,
         seed: arguments.seed,
         pin: arguments.pin,
@@ -333,30 +333,30 @@ fn order(arguments: &RunArguments) -> Result<Order, Wrong> {
 }
 
 /// The program that child processes run, once Ctrl-C is taken.
-fn ready() -> Result<Program, Wrong> {
+fn ready() -> Result<Program, CliError> {
     interrupt::watch().and_then(|()| Program::this()).map_err(|error| internal(error.to_string()))
 }
 
 /// The models that were named; all where none was.
-fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, Wrong> {
+fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
     if names.is_empty() {
         return Ok(MODELS.iter().collect());
     }
     names.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)
 }
 
-fn usage(message: String) -> Wrong {
-    Wrong(USAGE, message)
+fn usage(message: String) -> CliError {
+    CliError(USAGE, message)
 }
 
-fn internal(message: String) -> Wrong {
-    Wrong(INTERNAL, message)
+fn internal(message: String) -> CliError {
+    CliError(INTERNAL, message)
 }
 
-fn unfit(why: Unfit) -> Wrong {
+fn unfit(why: Unfit) -> CliError {
     match why {
-        Unfit::Usage(message) => Wrong(USAGE, message),
-        Unfit::Environment(message) => Wrong(ENVIRONMENT, message),
+        Unfit::Usage(message) => CliError(USAGE, message),
+        Unfit::Environment(message) => CliError(ENVIRONMENT, message),
     }
 }
 
@@ -367,11 +367,11 @@ fn sorted(numbers: &[usize]) -> Vec<usize> {
     numbers
 }
 
-fn say_json<T: serde::Serialize>(value: &T) -> Result<u8, Wrong> {
+fn say_json<T: serde::Serialize>(value: &T) -> Result<u8, CliError> {
     let text = serde_json::to_string_pretty(value);
-    say(&text.map_err(|error| Wrong(INTERNAL, error.to_string()))?)
+    say(&text.map_err(|error| CliError(INTERNAL, error.to_string()))?)
 }
 
-fn say(text: &str) -> Result<u8, Wrong> {
-    print(text).map(|()| 0).map_err(|message| Wrong(INTERNAL, message))
+fn say(text: &str) -> Result<u8, CliError> {
+    print(text).map(|()| 0).map_err(|message| CliError(INTERNAL, message))
 }

@@ -208,8 +208,8 @@ pub fn table(diagnosis: &Diagnosis) -> String {
 
 /// The models on `io_uring`, and why each cannot run, if so.
 fn ring_models() -> Vec<(&'static str, Option<String>)> {
-    let of = MODELS.iter().filter(|entry| entry.about.family == Family::IoUring);
-    of.map(|entry| (entry.about.name, (entry.about.available)().err())).collect()
+    let of = MODELS.iter().filter(|entry| entry.info.family == Family::IoUring);
+    of.map(|entry| (entry.info.name, (entry.info.available)().err())).collect()
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! The instrument that says whether a change made something slower: base and head interleaved, verdicts by cell.
 
 pub mod build;
+mod cell;
 mod disturbed;
-mod going;
+mod in_progress;
 mod margins;
 mod pace;
-mod round;
 mod same;
 pub mod selftest;
 pub mod source;
-mod stage;
+mod staging;
 mod subject;
-mod under_way;
+mod trial;
 
 pub use build::{BuildError, Built, note_same_program};
 pub use margins::{Given, Margin, Margins};
@@ -22,16 +22,16 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use crate::{
     compare::overall,
-    record::{GATE_SCHEMA, Gate, GateRounds, Metric, Run, SameProgram, Side, Writer, write_gate},
+    record::{GATE_SCHEMA, Gate, GateTrials, Metric, Run, SameProgram, Side, Writer, write_gate},
     session::Session,
     start::{Settings, begin},
 };
-use going::{Going, Surroundings};
+use cell::{CellInProgress, Surroundings};
+use in_progress::{GateInProgress, Plan};
 use paceline_core::{
     clock::now, interrupt::interrupted, job::Workload, models::Entry, process::Program,
 };
-use stage::Stage;
-use under_way::{Plan, UnderWay};
+use staging::StagingArea;
 
 /// What to gate.
 pub struct Order<'a> {
@@ -57,9 +57,9 @@ pub struct Order<'a> {
     pub notes: Vec<String>,
     /// The time for all, building excluded.
     pub budget: Duration,
-    /// Rounds of each cell, instead of as many as follow from budget and spread.
-    pub rounds: Option<u32>,
-    /// Slices of each side in a round, instead of as many as follow from a pilot; with `rounds`, there is none.
+    /// Trials of each cell, instead of as many as follow from budget and spread.
+    pub trials: Option<u32>,
+    /// Slices of each side in a trial, instead of as many as follow from a pilot; with `trials`, there is none.
     pub slices: Option<u32>,
     /// Whether what is inconclusive at half of the budget gets the other half: two looks, declared beforehand.
     pub top_up: bool,
@@ -74,7 +74,7 @@ pub struct Order<'a> {
 /// Why there is no verdict at all.
 #[derive(Debug)]
 pub enum NoGate {
-    /// The budget does not hold the fewest rounds there can be.
+    /// The budget does not hold the fewest trials there can be.
     TooShort(String),
     /// Something that ought not to happen.
     Internal(String),
@@ -101,7 +101,7 @@ pub struct Outcome {
     pub folder: PathBuf,
 }
 
-/// Gates it. Rounds are written to the record as they end.
+/// Gates it. Trials are written to the record as they end.
 ///
 /// # Errors
 ///
@@ -112,22 +112,24 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let writer = Writer::create(&order.results, &run)?;
     let folder = writer.folder().to_owned();
     let mut session = Session::start(order.program.clone(), &run.models)?;
-    let mut rounds = GateRounds::create(&folder)?;
+    let mut trials = GateTrials::create(&folder)?;
     let Order { subjects, metrics, margins, budget, top_up, seed, arms, patience, .. } = order;
-    let cells =
-        subjects.into_iter().map(|subject| Going::new(subject, &metrics, &session)).collect();
-    let stage = Stage::new(&arms);
+    let cells = subjects
+        .into_iter()
+        .map(|subject| CellInProgress::new(subject, &metrics, &session))
+        .collect();
+    let stage = StagingArea::new(&arms);
     let around = Surroundings {
         arms: stage.arms(),
         stage,
         session: &mut session,
-        rounds: &mut rounds,
+        trials: &mut trials,
         seed,
         patience,
     };
     let plan =
-        Plan { metrics, margins, budget, rounds: order.rounds, slices: order.slices, top_up };
-    let mut under_way = UnderWay { start, plan, cells, around };
+        Plan { metrics, margins, budget, trials: order.trials, slices: order.slices, top_up };
+    let mut under_way = GateInProgress { start, plan, cells, around };
     let cells = under_way.run()?;
     let (verdict, summary) = overall(&cells, under_way.is_enough(), order.same_program.as_ref());
     let [base, head] = order.sides;
@@ -160,7 +162,7 @@ fn head_of_record(order: &Order<'_>) -> Run {
         seed: Some(order.seed),
         more: vec![
             ("metrics", metrics.into()),
-            ("rounds", order.rounds.into()),
+            ("trials", order.trials.into()),
             ("top_up", order.top_up.into()),
         ],
     };

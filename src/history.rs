@@ -37,7 +37,7 @@ pub struct Series {
     /// The hash of the base's program, where values are ratios of head to base; `None` where they are figures in the
     /// unit of the metric.
     pub anchor: Option<String>,
-    /// `rounds`, `criterion`, `load` or `gate`. What instruments find is not compared with each other.
+    /// `trials`, `criterion`, `load` or `gate`. What instruments find is not compared with each other.
     pub instrument: String,
     /// The figures, in the order in which their runs began.
     pub points: Vec<Point>,
@@ -178,7 +178,7 @@ fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
 /// `echo/tokio@2/10`; the placement stands behind it where it is not the model's own.
 pub(crate) fn cell_name(cell: &Cell) -> String {
     let workers = cell.workers.map_or_else(String::new, |workers| format!("@{workers}"));
-    let own = models::find(&cell.model).ok().map(|entry| entry.about.placements[0]);
+    let own = models::find(&cell.model).ok().map(|entry| entry.info.placements[0]);
     let placement = match own {
         Some(own) if own != cell.placement => format!("/{}", cell.placement),
         _ => String::new(),

@@ -11,10 +11,10 @@
 //! * [`session`]: what both instruments share while they measure;
 //! * [`start`]: what a record says before the first cell;
 //! * [`advice`]: what to take for a job, and from which scale on;
-//! * [`compare`]: verdicts on pairs of rounds, and two records side by side: pure functions;
+//! * [`compare`]: verdicts on pairs of trials, and two records side by side: pure functions;
 //! * [`history`]: recorded runs over time, and where they step;
 //! * [`report`]: tables and sentences for people;
-//! * [`run`]: the instrument of rounds, a fresh process each;
+//! * [`run`]: the instrument of trials, a fresh process each;
 //! * [`load`]: the instrument of load, on servers;
 //! * [`claims`]: each claim of the concurrency tutorial as an experiment;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;

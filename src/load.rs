@@ -6,11 +6,11 @@
 
 mod bench;
 mod knee;
-mod standing;
+mod server_handle;
 mod target;
 mod url;
 
-pub use standing::Standing;
+pub use server_handle::ServerHandle;
 pub use target::Target;
 pub use url::Url;
 
@@ -54,7 +54,7 @@ pub struct Order {
     /// How long after that answers are waited for.
     pub patience: Duration,
     /// Processes for each figure.
-    pub rounds: u32,
+    pub trials: u32,
     /// What random arrivals are made from.
     pub seed: u64,
     /// Whether each server is kept on CPUs of its own.
@@ -98,7 +98,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         session: Session::start(program.clone(), &run.models)?,
         program,
         order,
-        progress: Progress::start(u64::from(order.rounds) * servers.len() as u64),
+        progress: Progress::start(u64::from(order.trials) * servers.len() as u64),
     };
     if order.pin {
         bench.session.pin_hosts()?;
@@ -125,15 +125,15 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
 
 fn settings(order: &Order) -> Settings {
     let seconds = |time: Duration| time.as_secs_f64().into();
-    let rounds = order.rounds * if order.p99_limit.is_some() { knee::MOST_STEPS } else { 1 };
+    let trials = order.trials * if order.p99_limit.is_some() { knee::MOST_STEPS } else { 1 };
     let models = u32::try_from(order.models.len().max(1)).unwrap_or(u32::MAX);
     Settings {
         instrument: "load",
-        budget: (order.warm_up + order.duration).saturating_mul(rounds.saturating_mul(models)),
+        budget: (order.warm_up + order.duration).saturating_mul(trials.saturating_mul(models)),
         seed: Some(order.seed),
         more: vec![
             ("target", order.target.to_string().into()),
-            ("rounds", order.rounds.into()),
+            ("trials", order.trials.into()),
             ("warm_up_seconds", seconds(order.warm_up)),
             ("duration_seconds", seconds(order.duration)),
             ("patience_seconds", seconds(order.patience)),

@@ -3,18 +3,18 @@
 
 mod fingerprint;
 mod group;
+mod host_activity;
 mod limits;
-mod meanwhile;
 pub mod memory;
 mod pin;
 mod system;
 
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
 pub use group::Group;
+pub use host_activity::HostActivity;
 pub use limits::{
     Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
     refusal,
 };
-pub use meanwhile::Meanwhile;
 pub use pin::{allowed_cpus, pin};
 pub use system::{CpuTicks, SoftHard, System};

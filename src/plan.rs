@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     machine::{Limits, cores, refusal},
-    record::{Cell, Estimate, Round, State},
+    record::{Cell, Estimate, State, Trial},
 };
 use paceline_core::{
     clock::nanoseconds,
@@ -29,7 +29,7 @@ pub struct Planned<'a> {
     pub scale: usize,
 }
 
-/// Below so many jobs, a round's fixed costs outweigh those of each job.
+/// Below so many jobs, a batch's fixed costs outweigh those of each job.
 const FEW: usize = 100;
 
 /// What to choose cells by. Nothing named means all, or the definition's own.
@@ -55,10 +55,10 @@ pub fn cells<'a>(
         let scales = if choice.scales.is_empty() { &workload.scales } else { &choice.scales };
         for entry in models {
             let wanted = match &choice.workers[..] {
-                [] => entry.about.workers(&workload.workers.on(cores())),
+                [] => entry.info.workers(&workload.workers.on(cores())),
                 asked => asked.iter().copied().map(Some).collect(),
             };
-            let placement = choice.placement.unwrap_or(entry.about.placements[0]);
+            let placement = choice.placement.unwrap_or(entry.info.placements[0]);
             for workers in wanted {
                 let cell =
                     |scale: &usize| Planned { workload, entry, workers, placement, scale: *scale };
@@ -73,7 +73,7 @@ impl Planned<'_> {
     /// Which setting the model cannot honour, if so.
     #[must_use]
     pub fn cannot_honour(&self) -> Option<String> {
-        let about = &self.entry.about;
+        let about = &self.entry.info;
         let asked = self.workers.unwrap_or(0);
         match about.width {
             Width::One if asked != 1 => {
@@ -106,13 +106,13 @@ impl Planned<'_> {
     pub fn series(&self) -> String {
         let several = self.workload.workers != paceline_core::job::Workers::Cores;
         match self.workers {
-            Some(workers) if several => format!("{}@{workers}", self.entry.about.name),
-            _ => self.entry.about.name.into(),
+            Some(workers) if several => format!("{}@{workers}", self.entry.info.name),
+            _ => self.entry.info.name.into(),
         }
     }
 
     fn identity(&self) -> (&str, &str, usize, Option<usize>, Placement) {
-        let (workload, model) = (&self.workload.name, self.entry.about.name);
+        let (workload, model) = (&self.workload.name, self.entry.info.name);
         (workload, model, self.scale, self.workers, self.placement)
     }
 
@@ -123,20 +123,20 @@ impl Planned<'_> {
         self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
-    /// Whether `round` is one of this cell.
+    /// Whether `batch` is one of this cell.
     #[must_use]
-    pub fn is_of(&self, round: &Round) -> bool {
-        let Round { workload, model, scale, workers, placement, .. } = round;
+    pub fn is_of(&self, batch: &Trial) -> bool {
+        let Trial { workload, model, scale, workers, placement, .. } = batch;
         self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
     /// Why it cannot be run, if so.
     #[must_use]
     pub fn refusal(&self, limits: &Limits, unavailable: Option<&String>) -> Option<String> {
-        let about = &self.entry.about;
+        let about = &self.entry.info;
         self.cannot_honour()
             .or_else(|| unavailable.cloned())
-            .or_else(|| about.lacks_for(self.workload))
+            .or_else(|| about.unsupported_step(self.workload))
             .or_else(|| self.no_room())
             .or_else(|| refusal(limits, about, self.workload, self.scale, self.lanes()))
     }
@@ -150,8 +150,8 @@ impl Planned<'_> {
         };
         let (scale, lanes) = (self.scale, self.lanes());
         if lanes < scale {
-            let name = self.entry.about.name;
-            let help = match self.entry.about.width {
+            let name = self.entry.info.name;
+            let help = match self.entry.info.width {
                 Width::Any => format!(": give it --workers {scale}, or a smaller --scale"),
                 _ => String::new(),
             };
@@ -169,21 +169,21 @@ impl Planned<'_> {
     /// How many of its jobs can be under way at once.
     fn lanes(&self) -> usize {
         let workers = self.workers.unwrap_or(self.scale).max(1);
-        if self.entry.about.holds_worker() { workers.min(self.scale) } else { self.scale }
+        if self.entry.info.holds_worker() { workers.min(self.scale) } else { self.scale }
     }
 
-    /// The least time that a round can take, by the definition, the model's lanes and this machine's cores, where a
+    /// The least time that a batch can take, by the definition, the model's lanes and this machine's cores, where a
     /// round of `compute` takes `compute_ns` in Rust. In another language it takes what its interpreter has measured.
     #[must_use]
     pub fn bound(&self, compute_ns: f64) -> Duration {
         let (workload, scale) = (self.workload, self.scale);
-        let about = &self.entry.about;
+        let about = &self.entry.info;
         let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
         let compute_ns = hello.as_ref().map_or(compute_ns, |hello| hello.compute_ns);
         let workers = self.workers.unwrap_or(scale).max(1);
         let lanes = self.lanes();
         let waits = if lanes == scale {
-            workload.floor(scale)
+            workload.critical_path_wait(scale)
         } else {
             workload.over_all(scale, |demand: Demand| demand.serial) / lanes as u32
         };
@@ -197,7 +197,7 @@ impl Planned<'_> {
         if lanes == 1 { waits + work } else { waits.max(work) }
     }
 
-    /// What a round will take, by that bound and by what a smaller scale of the same series took.
+    /// What a batch will take, by that bound and by what a smaller scale of the same series took.
     #[must_use]
     pub fn predict(&self, compute_ns: f64, smaller: Option<(usize, Duration)>) -> Duration {
         let bound = self.bound(compute_ns);
@@ -205,7 +205,7 @@ impl Planned<'_> {
         let over = took.saturating_sub(Planned { scale, ..*self }.bound(compute_ns));
         let times = self.scale as f64 / scale as f64;
         // What few jobs take over the bound is for the most part the same for many: a wake-up, a tick of the timer.
-        // The warm-up round will tell.
+        // The warm-up batch will tell.
         bound + over.mul_f64(if scale < FEW { times.sqrt() } else { times })
     }
 
@@ -213,7 +213,7 @@ impl Planned<'_> {
     #[must_use]
     pub fn for_host(&self, servers: &Addresses) -> CellSpec {
         CellSpec {
-            model: self.entry.about.name.into(),
+            model: self.entry.info.name.into(),
             workers: self.workers,
             placement: self.placement,
             workload: self.workload.name.clone(),
@@ -229,16 +229,16 @@ impl Planned<'_> {
         Cell { reason: Some(reason.into()), ..self.measured(state, None, String::new()) }
     }
 
-    /// The cell of the record, with the time of a round.
+    /// The cell of the record, with the time of a batch.
     #[must_use]
-    pub fn measured(&self, state: State, round_ns: Option<Estimate>, interval: String) -> Cell {
+    pub fn measured(&self, state: State, batch_ns: Option<Estimate>, interval: String) -> Cell {
         let Planned { workload, entry, workers, placement, scale } = *self;
         Cell {
-            jobs_per_second: round_ns.map(|round| round.per_second(scale)),
-            round_ns,
-            interval: round_ns.map(|_| interval),
-            floor_ns: nanoseconds(workload.floor(scale)),
-            ..Cell::new(&workload.name, entry.about.name, scale, workers, placement, state)
+            jobs_per_second: batch_ns.map(|batch| batch.per_second(scale)),
+            batch_ns,
+            interval: batch_ns.map(|_| interval),
+            floor_ns: nanoseconds(workload.critical_path_wait(scale)),
+            ..Cell::new(&workload.name, entry.info.name, scale, workers, placement, state)
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The record of a run: `results/<run-id>/run.json`, a line of `cells.jsonl` for every cell as soon as it ends, and a
-//! line of `rounds.jsonl` for every round that had a process of its own.
+//! line of `trials.jsonl` for every trial that had a process of its own.
 
 mod claims;
 mod criterion;
@@ -12,12 +12,12 @@ mod selftest;
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{
-    GateRounds, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
-    read_gate_rounds, write_claims, write_gate, write_json, write_text,
+    GateTrials, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
+    read_gate_trials, write_claims, write_gate, write_json, write_text,
 };
 pub use gate::{
-    Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateRound, Metric, Overall, Presence,
-    SameProgram, Sameness, Shown, Side, Verdict,
+    Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
+    SameProgram, Sameness, Side, SideFigures, Verdict,
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};
@@ -27,18 +27,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    machine::{Build, Fingerprint, Meanwhile},
+    machine::{Build, Fingerprint, HostActivity},
     stats::{Mode, median_and_range},
 };
 use paceline_core::{
     histogram::Distribution,
     perform::Placement,
-    prepared::{Attest, Recorded},
+    prepared::{Attestation, Recorded},
     usage::Usage,
 };
 
 /// The version of the record's shape. It changes when a reader of the older one would misread the newer.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What holds for a whole run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct Run {
     pub id: String,
     /// When it began, in UTC.
     pub started: String,
-    /// `criterion` or `rounds`.
+    /// `criterion` or `trials`.
     pub instrument: String,
     /// The command line.
     pub command: Vec<String>,
@@ -68,7 +68,7 @@ pub struct Run {
     #[serde(default)]
     pub commit: Option<String>,
     /// The models, as they are set up here.
-    pub models: Vec<ModelInfo>,
+    pub models: Vec<ModelRecord>,
     /// The definitions, word for word.
     pub workloads: Vec<Definition>,
     /// How many cells it is of; `None` where that shows only while it runs.
@@ -81,7 +81,7 @@ pub struct Run {
 
 /// A model, as `paceline models` shows it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct ModelInfo {
+pub struct ModelRecord {
     /// Its name.
     pub name: String,
     /// What it is of.
@@ -158,7 +158,7 @@ impl Estimate {
         format!("median, least and greatest of {processes} processes")
     }
 
-    /// `jobs` a second, from nanoseconds a round.
+    /// `jobs` a second, from nanoseconds a trial.
     #[must_use]
     pub fn per_second(self, jobs: usize) -> Self {
         let rate = |ns: f64| jobs as f64 * 1e9 / ns;
@@ -185,20 +185,20 @@ pub struct Cell {
     pub reason: Option<String>,
     /// Jobs a second.
     pub jobs_per_second: Option<Estimate>,
-    /// Nanoseconds a round.
-    pub round_ns: Option<Estimate>,
+    /// Nanoseconds a trial.
+    pub batch_ns: Option<Estimate>,
     /// What the intervals are.
     pub interval: Option<String>,
     /// How long its jobs wait at least, by their definition, in nanoseconds.
     pub floor_ns: u64,
     /// No model can do more jobs a second: by its waits, its lanes and this machine's cores.
     pub bound_jobs_per_second: Option<f64>,
-    /// Every timed round, or the median of each process's, in nanoseconds.
-    pub rounds_ns: Vec<u64>,
+    /// Every timed trial, or the median of each process's, in nanoseconds.
+    pub trials_ns: Vec<u64>,
     /// What criterion found.
     pub criterion: Option<Criterion>,
-    /// What the cell was seen to be, in its warm-up round.
-    pub attest: Option<Attest>,
+    /// What the cell was seen to be, in its warm-up trial.
+    pub attest: Option<Attestation>,
     /// CPU time of the model's process for each job, all threads, checking of receipts included.
     pub cpu_ns_per_job: Option<f64>,
     /// CPU time of the echo server for each job.
@@ -215,7 +215,7 @@ pub struct Cell {
     /// How much longer than it was told to each sleep lasted.
     #[serde(default)]
     pub timer_lateness: Option<Distribution>,
-    /// The two modes that the times of rounds fall into, where they do: then no single figure stands for them.
+    /// The two modes that the times of trials fall into, where they do: then no single figure stands for them.
     #[serde(default)]
     pub modes: Option<[Mode; 2]>,
     /// What it used of the machine.
@@ -261,9 +261,9 @@ pub struct Resources {
     pub cpu_pressure_share: Option<f64>,
 }
 
-/// A round: what one fresh process found of a cell.
+/// A trial: what one fresh process found of a cell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Round {
+pub struct Trial {
     /// The cell's workload.
     pub workload: String,
     /// Its model.
@@ -274,28 +274,28 @@ pub struct Round {
     pub workers: Option<usize>,
     /// Where its batches were offered from.
     pub placement: Placement,
-    /// Which round it is, from 0 on.
-    pub round: u32,
+    /// Which trial it is, from 0 on.
+    pub trial: u32,
     /// The times of the batches, in nanoseconds.
     pub times_ns: Vec<u64>,
     /// What the first batch was seen to be.
-    pub attest: Attest,
+    pub attest: Attestation,
     /// What the batches used.
     pub used: Usage,
     /// CPU time of the echo server meanwhile.
     pub server_cpu_ns: u64,
     /// The times of single jobs, of batches of their own.
     pub recorded: Recorded,
-    /// CPU time of the started model without jobs, and for how long, in nanoseconds; in the first round only.
+    /// CPU time of the started model without jobs, and for how long, in nanoseconds; in the first trial only.
     pub idle_ns: Option<(u64, u64)>,
     /// What the machine did meanwhile.
-    pub meanwhile: Meanwhile,
+    pub host_activity: HostActivity,
 }
 
 impl Resources {
     /// What `jobs` jobs used together, and what the machine did meanwhile; of the rest nothing is known.
     #[must_use]
-    pub fn of(used: Usage, jobs: f64, meanwhile: Meanwhile) -> Self {
+    pub fn of(used: Usage, jobs: f64, meanwhile: HostActivity) -> Self {
         Resources {
             user_cpu_ns_per_job: used.user_cpu_ns as f64 / jobs,
             system_cpu_ns_per_job: used.system_cpu_ns as f64 / jobs,
@@ -342,11 +342,11 @@ impl Cell {
             state,
             reason: None,
             jobs_per_second: None,
-            round_ns: None,
+            batch_ns: None,
             interval: None,
             floor_ns: 0,
             bound_jobs_per_second: None,
-            rounds_ns: vec![],
+            trials_ns: vec![],
             criterion: None,
             attest: None,
             cpu_ns_per_job: None,

@@ -37,5 +37,5 @@ pub use page::{Charts, Sources, page};
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
 pub use selftest::selftest_text;
-pub(crate) use table::rounds_of;
+pub(crate) use table::batches_of;
 pub use table::{cells_table, limits_table, list_table, list_table_within, summary};

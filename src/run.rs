@@ -1,7 +1,7 @@
-//! The instrument of rounds: a fresh process for every cell and round, in an order shuffled by a recorded seed.
+//! The instrument of trials: a fresh process for every cell and trial, in an order shuffled by a recorded seed.
 
+mod cell;
 mod climb;
-mod going;
 mod resume;
 
 pub use resume::{Unfit, unfinished};
@@ -15,7 +15,7 @@ use crate::{
     session::Session,
     start::{Settings, begin},
 };
-use going::Going;
+use cell::CellInProgress;
 use paceline_core::{
     clock::now,
     interrupt::interrupted,
@@ -33,7 +33,7 @@ pub struct Order {
     /// Which cells of them.
     pub choice: Choice,
     /// Processes for each cell.
-    pub rounds: u32,
+    pub trials: u32,
     /// The time for all.
     pub budget: Duration,
     /// What shuffles them.
@@ -58,7 +58,7 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// Runs it, or what `unfinished` of an earlier run left of it. Rounds and cells are written to the record as they end.
+/// Runs it, or what `unfinished` of an earlier run left of it. Trials and cells are written to the record as they end.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ pub fn run(
     let cells = if order.to_the_limit {
         climb::climb(order, &mut session, &mut writer, unfinished, &left)?
     } else {
-        in_rounds(order, &mut session, &mut writer, unfinished, &left)?
+        in_trials(order, &mut session, &mut writer, unfinished, &left)?
     };
     let folder = writer.folder().to_owned();
     Ok(Outcome { run, cells, folder, interrupted: interrupted() })
@@ -90,11 +90,11 @@ pub fn run(
 
 fn head(order: &Order) -> Run {
     let settings = Settings {
-        instrument: "rounds",
+        instrument: "trials",
         budget: order.budget,
         seed: Some(order.seed),
         more: vec![
-            ("rounds", order.rounds.into()),
+            ("trials", order.trials.into()),
             ("pin", order.pin.into()),
             ("to_the_limit", order.to_the_limit.into()),
         ],
@@ -104,7 +104,7 @@ fn head(order: &Order) -> Run {
     Run { planned, ..begin(&settings, &order.models, &order.workloads) }
 }
 
-fn in_rounds(
+fn in_trials(
     order: &Order,
     session: &mut Session,
     writer: &mut Writer,
@@ -112,24 +112,24 @@ fn in_rounds(
     left: &dyn Fn() -> Duration,
 ) -> Result<Vec<Cell>, String> {
     let planned = cells(&order.workloads, &order.models, &order.choice);
-    let mut going: Vec<Going<'_>> =
-        planned.iter().map(|cell| Going::new(cell, order.rounds, unfinished)).collect();
+    let mut going: Vec<CellInProgress<'_>> =
+        planned.iter().map(|cell| CellInProgress::new(cell, order.trials, unfinished)).collect();
     for cell in &mut going {
         cell.refuse(session, order.budget, writer)?;
     }
     leave_out(&mut going, session, left(), writer)?;
-    let todo = going.iter().map(|cell| cell.rounds_left(order.rounds)).sum();
+    let todo = going.iter().map(|cell| cell.trials_left(order.trials)).sum();
     let mut progress = Progress::start(todo);
-    for round in 0..order.rounds {
-        for index in shuffled(going.len(), order.seed.wrapping_add(u64::from(round))) {
+    for trial in 0..order.trials {
+        for index in shuffled(going.len(), order.seed.wrapping_add(u64::from(trial))) {
             if interrupted() {
                 break;
             }
             let cell = &mut going[index];
-            if cell.needs(round) {
+            if cell.needs(trial) {
                 progress.show(&cell.label(), left());
-                cell.round(session, round, left(), writer)?;
-                let todo = going.iter().map(|cell| cell.rounds_left(order.rounds)).sum();
+                cell.trial(session, trial, left(), writer)?;
+                let todo = going.iter().map(|cell| cell.trials_left(order.trials)).sum();
                 progress.left(todo);
             }
         }
@@ -144,7 +144,7 @@ const OVERDRAFT: u32 = 4;
 /// Leaves out the cells that would use up the budget of the others, the longest first, where not all have room: a few
 /// slow ones, chosen by the shuffle, would otherwise decide which quick ones are measured.
 fn leave_out(
-    going: &mut [Going<'_>],
+    going: &mut [CellInProgress<'_>],
     session: &Session,
     budget: Duration,
     writer: &mut Writer,

@@ -4,13 +4,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    machine::{Limits, Meanwhile, allowed_cpus, dropped_connections, pin},
+    machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
     plan::Planned,
-    record::{Cell, ModelInfo, State},
+    record::{Cell, ModelRecord, State},
 };
 use paceline_core::{
     clock::compute_ns,
-    prepared::{Attest, Fault},
+    prepared::{Attestation, Fault},
     process::{Host, HostError, Program},
     soft_limits::raise_limits,
     suite_server::EchoServer,
@@ -23,7 +23,7 @@ pub struct Session {
     limits: Limits,
     /// What a round of `compute` takes here, in nanoseconds.
     pub compute_ns: f64,
-    models: Vec<ModelInfo>,
+    models: Vec<ModelRecord>,
     /// The CPUs to pin hosts to; empty where they are free.
     cpus: Vec<usize>,
 }
@@ -35,7 +35,7 @@ impl Session {
     /// # Errors
     ///
     /// Returns a sentence where the echo server does not start.
-    pub fn start(program: Program, models: &[ModelInfo]) -> Result<Self, String> {
+    pub fn start(program: Program, models: &[ModelRecord]) -> Result<Self, String> {
         raise_limits();
         let echo =
             program.echo().map_err(|error| format!("cannot start the echo server: {error}"))?;
@@ -77,7 +77,7 @@ impl Session {
             let has = self.cpus.len();
             return Some(format!("pinning needs a CPU for each of {workers} workers, has {has}"));
         }
-        let model = self.models.iter().find(|model| model.name == cell.entry.about.name);
+        let model = self.models.iter().find(|model| model.name == cell.entry.info.name);
         cell.refusal(&self.limits, model.and_then(|model| model.reason.as_ref()))
     }
 
@@ -121,17 +121,17 @@ impl Session {
         host.prepare(cell.for_host(self.echo.addresses()), patience)
     }
 
-    /// Prepares `cell` in `host` and runs its warm-up round, in which it is seen to be what its label says.
+    /// Prepares `cell` in `host` and runs its warm-up batch, in which it is seen to be what its label says.
     ///
     /// # Errors
     ///
-    /// Returns an error where the round is not one.
+    /// Returns an error where the batch is not one.
     pub fn warm_up(
         &self,
         host: &mut Host,
         cell: &Planned<'_>,
         patience: Duration,
-    ) -> Result<Attest, HostError> {
+    ) -> Result<Attestation, HostError> {
         self.prepare(host, cell, patience)?;
         host.attest(patience)
     }
@@ -168,7 +168,8 @@ impl Session {
     pub fn mark(&mut self, connects: bool) -> Result<Mark, HostError> {
         let server_cpu =
             self.echo.cpu_time().map_err(|error| HostError::Died(error.to_string()))?;
-        let (dropped, machine) = (connects.then(dropped_connections).flatten(), Meanwhile::now());
+        let (dropped, machine) =
+            (connects.then(dropped_connections).flatten(), HostActivity::now());
         Ok(Mark { server_cpu, dropped, machine })
     }
 
@@ -178,7 +179,7 @@ impl Session {
     ///
     /// Returns a fault where connections were dropped meanwhile: each was tried again after a second, and the time is
     /// the queue's, not the model's.
-    pub fn since(&mut self, before: &Mark) -> Result<(Duration, Meanwhile), HostError> {
+    pub fn since(&mut self, before: &Mark) -> Result<(Duration, HostActivity), HostError> {
         let after = self.mark(before.dropped.is_some())?;
         match (before.dropped, after.dropped) {
             (Some(before), Some(after)) if after > before => {
@@ -201,7 +202,7 @@ pub struct Mark {
     /// CPU time that the echo server has used so far.
     pub server_cpu: Duration,
     dropped: Option<u64>,
-    machine: Meanwhile,
+    machine: HostActivity,
 }
 
 /// How a cell ends whose process gave this instead of a figure.
@@ -216,6 +217,6 @@ pub fn state_of(error: &HostError) -> State {
 /// The cell of the record for a cell whose host gave no figure.
 #[must_use]
 pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
-    let label = format!("{} on {}", cell.workload.name, cell.entry.about.name);
+    let label = format!("{} on {}", cell.workload.name, cell.entry.info.name);
     cell.ended(state_of(error), format!("{error} (of {label})"))
 }

@@ -7,13 +7,13 @@ use std::{
 
 use crate::{
     machine::{build, fingerprint, version_of},
-    record::{Definition, ModelInfo, Run, SCHEMA},
+    record::{Definition, ModelRecord, Run, SCHEMA},
 };
 use paceline_core::{clock::utc, fitness::wake_errors, job::Workload, models::Entry};
 
 /// What an instrument knows of a run.
 pub struct Settings {
-    /// `criterion` or `rounds`.
+    /// `criterion` or `trials`.
     pub instrument: &'static str,
     /// The time for all.
     pub budget: Duration,
@@ -66,27 +66,25 @@ fn commit() -> Option<String> {
 
 /// What `paceline models` says of a model.
 #[must_use]
-pub fn model_info(entry: &Entry) -> ModelInfo {
+pub fn model_info(entry: &Entry) -> ModelRecord {
     let word = |value: serde_json::Result<serde_json::Value>| {
         value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
     };
-    let about = &entry.about;
-    let reason = (about.available)().err();
-    ModelInfo {
-        name: about.name.into(),
-        family: word(serde_json::to_value(about.family)),
-        version: match about.foreign {
-            Some(language) => {
-                language.found(about.name).version.unwrap_or_else(|| "unknown".into())
-            }
-            None => version_of(about.package),
+    let info = &entry.info;
+    let reason = (info.available)().err();
+    ModelRecord {
+        name: info.name.into(),
+        family: word(serde_json::to_value(info.family)),
+        version: match info.foreign {
+            Some(language) => language.found(info.name).version.unwrap_or_else(|| "unknown".into()),
+            None => version_of(info.package),
         },
-        features: about.features().into_iter().map(str::to_owned).collect(),
-        tag: word(serde_json::to_value(about.tag)),
+        features: info.features().into_iter().map(str::to_owned).collect(),
+        tag: word(serde_json::to_value(info.tag)),
         available: reason.is_none(),
         reason,
-        unreliable: about.unreliable.map(str::to_owned),
-        note: about.note.into(),
+        unreliable: info.unreliable.map(str::to_owned),
+        note: info.note.into(),
     }
 }
 

@@ -11,7 +11,7 @@ mod trimmed;
 mod usl;
 
 pub use discoveries::{clopper_pearson, discoveries};
-pub use planning::{Bar, MOST_ROUNDS, rounds_until, slices, variance_parts};
+pub use planning::{Bar, MOST_ROUNDS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
 pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl};
 mod series;

@@ -33,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--rounds", "3", "--budget", "30s"];
+const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--trials", "3", "--budget", "30s"];
 
 #[test]
 fn a_sequential_program_is_enough_for_one_job_that_waits_and_not_for_twenty() {
@@ -100,7 +100,7 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
         "hops.toml",
         "--model",
         "pool,threads,tokio",
-        "--rounds",
+        "--trials",
         "2",
         "--budget",
         "20s",
@@ -114,10 +114,10 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
 }
 
 #[test]
-fn a_single_round_ranks_and_recommends_nothing() {
+fn a_single_trial_ranks_and_recommends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let arguments =
-        ["--model", "threads,tokio", "--scale", "1", "--rounds", "1", "--format", "json"];
+        ["--model", "threads,tokio", "--scale", "1", "--trials", "1", "--format", "json"];
     let output = advise(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let advice: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -144,7 +144,7 @@ fn bad_input_gets_one_sentence_and_exit_code_2() {
     wrong(&["sleep", "--model", "threads", "--workers", "2"], "no workers to set");
     wrong(&["sleep", "--scale", "0"], "scale");
     wrong(&["sleep", "--budget", "soon"], "90s");
-    wrong(&["sleep", "--rounds", "0"], "1..=1000");
+    wrong(&["sleep", "--trials", "0"], "1..=1000");
     wrong(&["sleep", "--placement", "inside"], "--placement");
     wrong(&["sleep", "echo"], "echo");
     wrong(&[], "FILE.toml|WORKLOAD");
@@ -156,7 +156,7 @@ fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"1s\" }]";
     fs::write(folder.path().join("long.toml"), job).unwrap();
-    let arguments = ["advise", "long.toml", "--model", "tokio", "--rounds", "2", "--budget", "30s"];
+    let arguments = ["advise", "long.toml", "--model", "tokio", "--trials", "2", "--budget", "30s"];
     let mut command = paceline(folder.path(), &arguments);
     let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = run.id();
@@ -194,7 +194,7 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
         "sequential,tokio",
         "--scale",
         "20,1_000_000",
-        "--rounds",
+        "--trials",
         "50",
         "--budget",
         "1m",

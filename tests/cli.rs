@@ -105,7 +105,7 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
             "tokio,smol",
             "--scale",
             "1,1_0",
-            "--rounds",
+            "--trials",
             "2",
             "--format",
             "json",
@@ -147,7 +147,7 @@ fn a_users_own_file_is_run() {
     )
     .unwrap();
     let (code, cells) = cells(
-        &["run", "mine.toml", "--model", "threads,may", "--rounds", "1", "--format", "json"],
+        &["run", "mine.toml", "--model", "threads,may", "--trials", "1", "--format", "json"],
         folder.path(),
     );
     assert_eq!(code, Some(0), "{cells:?}");
@@ -166,7 +166,7 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
             "pool,rayon",
             "--scale",
             "2",
-            "--rounds",
+            "--trials",
             "1",
             "--format",
             "json",
@@ -191,7 +191,7 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
             "pool,threads,may",
             "--scale",
             "40",
-            "--rounds",
+            "--trials",
             "1",
             "--budget",
             "20s",
@@ -207,7 +207,7 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
     assert_eq!(of("may")["state"], "refused");
     assert_eq!(of("threads")["attest"]["peak_in_flight"], 40);
     let (code, cells) = self::cells(
-        &["run", "chat", "--model", "may", "--scale", "10", "--rounds", "1", "--format", "json"],
+        &["run", "chat", "--model", "may", "--scale", "10", "--trials", "1", "--format", "json"],
         folder.path(),
     );
     assert_eq!((code, &cells[0]["state"]), (Some(0), &Value::from("refused")));
@@ -241,7 +241,7 @@ fn what_cannot_end_within_the_budget_is_skipped_with_the_prediction() {
 fn a_limit_of_64_descriptors_refuses_what_needs_more_and_runs_the_rest() {
     let folder = folder();
     let script = format!(
-        "ulimit -n 64; exec {} run echo --model tokio --scale 5,500 --rounds 1 --format json",
+        "ulimit -n 64; exec {} run echo --model tokio --scale 5,500 --trials 1 --format json",
         env!("CARGO_BIN_EXE_paceline")
     );
     let output = Command::new("bash")
@@ -268,7 +268,7 @@ fn wrong_words_get_one_sentence_and_exit_code_2() {
         wrong(&["run", "sleep", "--scale", "99999999999999999999"], 2).contains("at most 10000000")
     );
     assert!(wrong(&["run", "sleep", "--budget", "soon"], 2).contains("90s"));
-    assert!(wrong(&["run", "sleep", "--rounds", "0"], 2).contains("1..=1000"));
+    assert!(wrong(&["run", "sleep", "--trials", "0"], 2).contains("1..=1000"));
     assert!(wrong(&["walk"], 2).contains("walk"));
     let two = wrong(&["run", "sleep", "--model", "tokio-current-thread", "--workers", "2"], 2);
     assert!(two.contains("has one worker"));
@@ -456,7 +456,7 @@ fn a_debug_build_is_refused() {
 fn no_process_is_left_behind_when_the_parent_is_killed() {
     let folder = folder();
     let mut parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(["run", "sleep", "--model", "sequential", "--scale", "500", "--rounds", "3"])
+        .args(["run", "sleep", "--model", "sequential", "--scale", "500", "--trials", "3"])
         .current_dir(folder.path())
         .env("PACELINE_ALLOW_DEBUG", "1")
         .spawn()
@@ -466,7 +466,7 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
         let list = fs::read_to_string(list).unwrap_or_default();
         list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
     };
-    // The echo server and a host in the middle of a round of five seconds.
+    // The echo server and a host in the middle of a trial of five seconds.
     let mut seen = Vec::new();
     for _ in 0..500 {
         seen = children();
@@ -503,7 +503,7 @@ fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
             file.to_str().unwrap(),
             "--model",
             models,
-            "--rounds",
+            "--trials",
             "1",
             "--budget",
             "15s",

@@ -19,7 +19,7 @@ fn run(id: &str) -> Run {
         schema: SCHEMA,
         id: id.into(),
         started: "2026-01-01T00:00:00Z".into(),
-        instrument: "rounds".into(),
+        instrument: "trials".into(),
         command: vec![],
         budget_seconds: 1.0,
         seed: None,
@@ -34,12 +34,12 @@ fn run(id: &str) -> Run {
     }
 }
 
-/// A cell of 10 jobs whose processes took `rounds` nanoseconds.
-fn cell(model: &str, rounds: &[u64]) -> Cell {
-    let times: Vec<f64> = rounds.iter().map(|ns| *ns as f64).collect();
+/// A cell of 10 jobs whose processes took `trials` nanoseconds.
+fn cell(model: &str, trials: &[u64]) -> Cell {
+    let times: Vec<f64> = trials.iter().map(|ns| *ns as f64).collect();
     Cell {
-        round_ns: Some(Estimate::of_processes(&times)),
-        rounds_ns: rounds.to_vec(),
+        batch_ns: Some(Estimate::of_processes(&times)),
+        trials_ns: trials.to_vec(),
         latency_ns_p99: Some(Estimate { value: 2000.0, lower: 1900.0, upper: 2100.0 }),
         cpu_ns_per_job: Some(500.0),
         resources: Some(Resources { rss_bytes_added: Some(40_960), ..Resources::default() }),
@@ -132,7 +132,7 @@ fn few_processes_have_no_more_than_the_intervals_of_both() {
 }
 
 #[test]
-fn the_rounds_of_one_process_are_not_taken_for_processes() {
+fn the_trials_of_one_process_are_not_taken_for_processes() {
     let folder = tempfile::tempdir().unwrap();
     for id in ["base", "head"] {
         let run = Run { instrument: "criterion".into(), ..run(id) };

@@ -96,13 +96,13 @@ fn the_table_begins_with_the_verdict_and_folds_what_is_not_regressed() {
         "without a verdict",
         "not regressed: 3",
         "null arm",
-        "rounds dropped: 14 of 574",
+        "trials dropped: 14 of 574",
     ];
     let places: Vec<usize> = order.iter().map(|of| place(of)).collect();
     assert!(places.is_sorted(), "{places:?}\n{short}");
     assert!(!short.contains("cpu/rayon/2") && short.contains("160"), "{short}");
     assert!(short.contains("+5.2 %") && short.contains("+4.2 % to +7.2 %"), "{short}");
-    assert!(short.contains("failed: the head ended in mid-round"), "{short}");
+    assert!(short.contains("failed: the head ended in mid-trial"), "{short}");
     let note = short.lines().find(|line| line.starts_with("note: the head has other margins"));
     assert!(note.unwrap().ends_with("90 %"), "{short}");
     let all = gate_table(&sample(), true);

@@ -19,7 +19,7 @@ use paceline::record::{Record, State, read};
 use paceline_core::job::mix;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Four cells of three rounds, each some tens of milliseconds long.
+/// Four cells of three trials, each some tens of milliseconds long.
 const COMMAND: [&str; 11] = [
     "run",
     "sleep",
@@ -28,7 +28,7 @@ const COMMAND: [&str; 11] = [
     "tokio,pool",
     "--scale",
     "10",
-    "--rounds",
+    "--trials",
     "3",
     "--budget",
     "60s",
@@ -57,7 +57,7 @@ fn only_run(folder: &Path) -> Option<PathBuf> {
 }
 
 fn record(folder: &Path) -> Option<Record> {
-    only_run(folder).filter(|run| run.join("rounds.jsonl").exists()).map(|run| read(&run).unwrap())
+    only_run(folder).filter(|run| run.join("trials.jsonl").exists()).map(|run| read(&run).unwrap())
 }
 
 fn children(id: u32) -> Vec<u32> {
@@ -78,11 +78,11 @@ fn await_end(ids: &BTreeSet<u32>) {
     }
 }
 
-/// Waits until the run has written a round.
-fn await_round(folder: &Path) {
+/// Waits until the run has written a trial.
+fn await_trial(folder: &Path) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while record(folder).is_none_or(|record| record.rounds.is_empty()) {
-        assert!(Instant::now() < deadline, "no round was written");
+    while record(folder).is_none_or(|record| record.trials.is_empty()) {
+        assert!(Instant::now() < deadline, "no trial was written");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -127,12 +127,12 @@ fn killed_at_random(seed: u64) {
     let after = resume(folder.path());
     assert_eq!(after.status.code(), Some(0), "{}", text(&after.stderr));
     let record = record(folder.path()).unwrap();
-    assert_eq!((record.cells.len(), record.rounds.len()), (4, 12));
+    assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
     assert_eq!(record.cells[..before.cells.len()], before.cells[..]);
-    let mut rounds = BTreeSet::new();
-    for round in &record.rounds {
-        let name = (round.workload.clone(), round.model.clone(), round.round);
-        assert!(rounds.insert(name), "a round was run twice");
+    let mut trials = BTreeSet::new();
+    for trial in &record.trials {
+        let name = (trial.workload.clone(), trial.model.clone(), trial.trial);
+        assert!(trials.insert(name), "a trial was run twice");
     }
 }
 
@@ -151,21 +151,21 @@ fn a_torn_line_is_cut_off_and_its_cell_measured_again() {
     let whole = paceline(folder.path()).args(COMMAND).output().unwrap();
     assert_eq!(whole.status.code(), Some(0), "{}", text(&whole.stderr));
     let run = only_run(folder.path()).unwrap();
-    for name in ["cells.jsonl", "rounds.jsonl"] {
+    for name in ["cells.jsonl", "trials.jsonl"] {
         let lines = fs::read(run.join(name)).unwrap();
         fs::write(run.join(name), &lines[..lines.len() - 1]).unwrap();
     }
     assert_eq!(read(&run).unwrap().cells.len(), 3, "a line without its end is not one");
     assert_eq!(resume(folder.path()).status.code(), Some(0));
     let record = read(&run).unwrap();
-    assert_eq!((record.cells.len(), record.rounds.len()), (4, 12));
+    assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
 }
 
 #[test]
 fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
-    await_round(folder.path());
+    await_trial(folder.path());
     kill(run.id(), Signal::INT);
     let ended = wait(run);
     assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
@@ -177,7 +177,7 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
 
     let folder = tempfile::tempdir().unwrap();
     let run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
-    await_round(folder.path());
+    await_trial(folder.path());
     kill(run.id(), Signal::INT);
     kill(run.id(), Signal::INT);
     assert_eq!(wait(run).status.code(), Some(130));
@@ -224,22 +224,22 @@ fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
     assert!(said.contains("cannot write to") && said.contains("--resume"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     let before = record(folder.path()).unwrap();
-    assert!(!before.rounds.is_empty() && before.rounds.len() < 12);
+    assert!(!before.trials.is_empty() && before.trials.len() < 12);
     assert_eq!(resume(folder.path()).status.code(), Some(0));
     let after = record(folder.path()).unwrap();
-    assert_eq!((after.cells.len(), after.rounds.len()), (4, 12));
+    assert_eq!((after.cells.len(), after.trials.len()), (4, 12));
 }
 
 #[test]
-fn a_round_whose_histogram_is_damaged_is_named_and_nothing_is_merged_without_it() {
+fn a_trial_whose_histogram_is_damaged_is_named_and_nothing_is_merged_without_it() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["run", "yield", "--model", "tokio", "--scale", "10", "--rounds", "2"];
+    let arguments = ["run", "yield", "--model", "tokio", "--scale", "10", "--trials", "2"];
     assert!(paceline(folder.path()).args(arguments).status().unwrap().success());
     let run = only_run(folder.path()).unwrap();
-    // As if it had been stopped before the last round's cell was written.
+    // As if it had been stopped before the last trial's cell was written.
     fs::write(run.join("cells.jsonl"), "").unwrap();
-    let rounds = run.join("rounds.jsonl");
-    let whole = fs::read_to_string(&rounds).unwrap();
+    let trials = run.join("trials.jsonl");
+    let whole = fs::read_to_string(&trials).unwrap();
     let (first, second) = whole.split_once('\n').unwrap();
     let histogram = second.split("\"hdr_v2\":\"").nth(1).unwrap().split('"').next().unwrap();
     let (before, after) = second.split_once("\"times_ns\":[").unwrap();
@@ -250,15 +250,15 @@ fn a_round_whose_histogram_is_damaged_is_named_and_nothing_is_merged_without_it(
         (format!("{before}\"times_ns\":[]{after}"), "its times_ns is empty"),
     ] {
         assert_ne!(wrong, second);
-        fs::write(&rounds, format!("{first}\n{wrong}")).unwrap();
+        fs::write(&trials, format!("{first}\n{wrong}")).unwrap();
         let damaged = resume(folder.path());
         let said = text(&damaged.stderr);
         assert_eq!(damaged.status.code(), Some(2), "{said}");
-        assert!(said.contains("rounds.jsonl, line 2, ") && said.contains(why), "{said}");
+        assert!(said.contains("trials.jsonl, line 2, ") && said.contains(why), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert_eq!(fs::read_to_string(run.join("cells.jsonl")).unwrap(), "", "{said}");
     }
-    fs::write(&rounds, &whole).unwrap();
+    fs::write(&trials, &whole).unwrap();
     assert_eq!(resume(folder.path()).status.code(), Some(0));
     assert_eq!(record(folder.path()).unwrap().cells[0].state, State::Ok);
 }
@@ -272,7 +272,7 @@ fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
 
     let job = folder.path().join("mine.toml");
     fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"1ms\" }]").unwrap();
-    let arguments = ["run", "mine.toml", "--model", "tokio", "--scale", "2", "--rounds", "1"];
+    let arguments = ["run", "mine.toml", "--model", "tokio", "--scale", "2", "--trials", "1"];
     assert!(paceline(folder.path()).args(arguments).status().unwrap().success());
     assert_eq!(resume(folder.path()).status.code(), Some(0), "nothing is left to do");
 

@@ -30,7 +30,7 @@ const JOB: &str = "name = \"nap\"\nscale = [10]\njob = [{ sleep = \"20ms\" }]";
 /// What every fake begins with: it is whatever model it is asked to be. `answer` gives a line to a request.
 const HELLO: &str = r#"#!/bin/sh
 for model; do :; done
-hello() { printf '{"hello":{"protocol":%s,"model":"%s","language":"sh","version":"1","steps":["sleep"],"compute_ns":100,"parallel":true}}\n' "${1:-1}" "$model"; }
+hello() { printf '{"hello":{"protocol":%s,"model":"%s","language":"sh","version":"1","steps":["sleep"],"compute_ns":100,"parallel":true}}\n' "${1:-2}" "$model"; }
 answer() { read -r request || exit 0; printf '%s\n' "$1"; }
 prepared() { answer '{"prepared":{}}'; }
 watched() { read -r request; sleep "${4:-0.1}"; printf '{"watched":{"ns":%s,"jobs":%s,"units":10,"digest":"%s","peak_in_flight":10,"job_threads":%s}}\n' "${1:-50000000}" "${2:-10}" "${3:-$DIGEST}" "${5:-1}"; }
@@ -64,7 +64,7 @@ fn command(folder: &Path, program: &Path) -> Command {
     fs::write(&file, JOB).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command.current_dir(folder).arg("run").arg(file);
-    command.args(["--model", "python-threads,tokio", "--rounds", "1", "--format", "json"]);
+    command.args(["--model", "python-threads,tokio", "--batches", "1", "--format", "json"]);
     // With this seed tokio comes first: what hangs takes the rest of the budget.
     command.args(["--seed", "2"]);
     command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", program);
@@ -127,20 +127,20 @@ fn a_fake_that_does_all_right_is_measured() {
     let text = format!(
         r#"hello; prepared; watched
         read -r request; sleep 0.1
-        printf '{{"round":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}}}\n' "$DIGEST"
+        printf '{{"batch":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}}}\n' "$DIGEST"
         read -r request; sleep 0.1
-        printf '{{"round":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":{times},"service_ns":{times}}}}}\n' "$DIGEST"
+        printf '{{"batch":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":{times},"service_ns":{times}}}}}\n' "$DIGEST"
         read -r request"#
     );
     let run = run("60s", &text);
     assert_eq!(run.cell(), ("ok", ""));
     let cell = run.cells.iter().find(|cell| cell["model"] == "python-threads").unwrap();
     assert_eq!(cell["latency"]["count"], 10);
-    assert_eq!(cell["rounds_ns"][0], 50_000_000, "{cell}");
+    assert_eq!(cell["trials_ns"][0], 50_000_000, "{cell}");
 }
 
 #[test]
-fn one_that_dies_in_a_round_fails_with_its_first_useful_line() {
+fn one_that_dies_in_a_batch_fails_with_its_first_useful_line() {
     let text = r#"hello; echo 'note: chatter' >&2; prepared; read -r request
         printf 'Traceback (most recent call last):\n  File "x"\nValueError: planted\nmore\n' >&2; exit 7"#;
     ends("60s", text, "failed", &["exit status: 7", "it said: ValueError: planted"]);
@@ -188,16 +188,16 @@ fn one_that_lies_is_invalid() {
     }
     let queued = r#"hello; prepared; read -r r; sleep 0.1; printf '{"watched":{"ns":30000000,"jobs":10,"units":10,"digest":"%s","peak_in_flight":1,"job_threads":1}}\n' "$DIGEST""#;
     ends("60s", queued, "invalid", &["no room for waits"]);
-    let round = r#"hello; prepared; watched; read -r r; sleep 0.1; printf '{"round":{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}\n' "$DIGEST""#;
+    let batch = r#"hello; prepared; watched; read -r r; sleep 0.1; printf '{"batch":{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}\n' "$DIGEST""#;
     let times = format!(
-        r#"{round}; read -r r; sleep 0.1; printf '{{"round":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":[1]}}}}\n' "$DIGEST""#
+        r#"{batch}; read -r r; sleep 0.1; printf '{{"batch":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":[1]}}}}\n' "$DIGEST""#
     );
     ends("60s", &times, "invalid", &["1 latencies of 10 jobs"]);
 }
 
 #[test]
 fn one_of_another_protocol_or_name_or_none_is_refused_before_it_runs() {
-    ends("60s", "hello 2", "refused", &["speaks version 2 of the protocol"]);
+    ends("60s", "hello 3", "refused", &["speaks version 3 of the protocol"]);
     ends("60s", "model=other; hello", "refused", &["says it is other"]);
     ends("60s", "echo 'no such thing' >&2; exit 1", "refused", &["no such thing"]);
     let reason =
@@ -231,7 +231,7 @@ fn no_interpreter_is_started_for_models_that_were_not_asked_for() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command.current_dir(folder.path()).args(["run", "nap.toml", "--model", "tokio"]);
     command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", &program);
-    let output = command.args(["--rounds", "1"]).env("FAKE_FOLDER", folder.path()).output();
+    let output = command.args(["--batches", "1"]).env("FAKE_FOLDER", folder.path()).output();
     assert_eq!(output.unwrap().status.code(), Some(0));
     assert!(!started.exists());
 }
@@ -239,7 +239,7 @@ fn no_interpreter_is_started_for_models_that_were_not_asked_for() {
 /// A host of a real model, prepared with `job`; `None` where there is no Python.
 fn host(model: &str, workers: usize, scale: usize, job: &str) -> Option<Host> {
     let entry = models::find(model).unwrap();
-    if let Err(why) = (entry.about.available)() {
+    if let Err(why) = (entry.info.available)() {
         eprintln!("not tried: {why}");
         return None;
     }
@@ -247,7 +247,7 @@ fn host(model: &str, workers: usize, scale: usize, job: &str) -> Option<Host> {
     let cell = CellSpec {
         model: model.into(),
         workers: Some(workers),
-        placement: entry.about.placements[0],
+        placement: entry.info.placements[0],
         workload: "test".into(),
         source: job.into(),
         scale,
@@ -278,10 +278,10 @@ fn processes_of_a_pool_end_with_their_interpreter_however_it_went() {
 }
 
 #[test]
-fn all_end_with_the_one_that_started_them_also_in_a_round() {
+fn all_end_with_the_one_that_started_them_also_in_a_batch() {
     let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"60s\" }]";
     let folder = tempfile::tempdir().unwrap();
-    let available = models::find("python-processes").unwrap().about.available;
+    let available = models::find("python-processes").unwrap().info.available;
     if available().is_err() {
         return;
     }

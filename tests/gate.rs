@@ -13,12 +13,12 @@ use std::{
 
 use paceline::{
     compare::{Sample, judge},
-    record::{Gate, Overall, Presence, Sameness, State, Verdict, read_gate, read_gate_rounds},
+    record::{Gate, Overall, Presence, Sameness, State, Verdict, read_gate, read_gate_trials},
 };
 
 const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
 /// Figures of debug builds on a busy machine: only a gross change is to be found, and nothing else.
-const GROSS: [&str; 6] = ["--rounds", "10", "--margin", "40%", "--clear-margin", "70%"];
+const GROSS: [&str; 6] = ["--trials", "10", "--margin", "40%", "--clear-margin", "70%"];
 
 /// An example of this crate. A plain `cargo test` has built it beside the command, `cargo test --test gate` has not.
 fn example(name: &str) -> PathBuf {
@@ -123,12 +123,12 @@ fn every_verdict_can_be_computed_again_from_the_record() {
     for (cell, again) in gate.cells.iter().zip(judge(&samples, gate.false_discovery_rate)) {
         assert_eq!((cell.verdict, cell.change), (again.verdict, again.change));
     }
-    // And the ratios from the rounds: of CPU time, which is one figure for each side.
-    let rounds = read_gate_rounds(&record).unwrap();
-    let of_cell = rounds.iter().filter(|round| round.cell == "slower" && !round.pilot);
+    // And the ratios from the trials: of CPU time, which is one figure for each side.
+    let trials = read_gate_trials(&record).unwrap();
+    let of_cell = trials.iter().filter(|trial| trial.cell == "slower" && !trial.pilot);
     let ratios: Vec<f64> = of_cell
-        .filter(|round| round.dropped.is_none())
-        .map(|round| (round.sides[1].cpu_ns as f64).ln() - (round.sides[0].cpu_ns as f64).ln())
+        .filter(|trial| trial.dropped.is_none())
+        .map(|trial| (trial.sides[1].cpu_ns as f64).ln() - (trial.sides[0].cpu_ns as f64).ln())
         .collect();
     let cpu = gate.cells.iter().find(|c| c.cell == "slower" && c.metric.name() == "cpu").unwrap();
     assert_eq!(cpu.log_ratios.len(), ratios.len());
@@ -136,14 +136,14 @@ fn every_verdict_can_be_computed_again_from_the_record() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_order_of_rounds() {
+fn the_same_seed_gives_the_same_order_of_trials() {
     let order = |seed: &str| {
         let folder = folder();
         halves("^(same|slower|faster)$", &["--seed", seed], folder.path());
-        let rounds = read_gate_rounds(&record(folder.path())).unwrap();
-        // Rounds that were dropped are made up for, and no seed foretells those.
-        let pilot = rounds.into_iter().filter(|round| round.pilot);
-        pilot.map(|round| round.cell).collect::<Vec<_>>()
+        let trials = read_gate_trials(&record(folder.path())).unwrap();
+        // Trials that were dropped are made up for, and no seed foretells those.
+        let pilot = trials.into_iter().filter(|trial| trial.pilot);
+        pilot.map(|trial| trial.cell).collect::<Vec<_>>()
     };
     let first = order("7");
     assert_eq!(first.len(), 18);
@@ -152,19 +152,19 @@ fn the_same_seed_gives_the_same_order_of_rounds() {
 }
 
 #[test]
-fn a_process_that_dies_in_mid_round_costs_the_round_and_is_counted() {
+fn a_process_that_dies_in_mid_trial_costs_the_trial_and_is_counted() {
     let folder = folder();
     let (_, gate, said) = halves("^dies seldom$", &[], folder.path());
     let cell = &gate.cells[0];
-    assert!(cell.dropped == 1 && cell.rounds == 10, "{cell:?} {said}");
+    assert!(cell.dropped == 1 && cell.trials == 10, "{cell:?} {said}");
     assert!(cell.verdict.is_some());
-    let rounds = read_gate_rounds(&record(folder.path())).unwrap();
-    let dropped = rounds.iter().filter_map(|round| round.dropped.as_ref());
+    let trials = read_gate_trials(&record(folder.path())).unwrap();
+    let dropped = trials.iter().filter_map(|trial| trial.dropped.as_ref());
     assert!(dropped.into_iter().any(|why| why.contains("head: the process of the cell ended")));
 }
 
 #[test]
-fn a_head_that_dies_again_and_again_does_not_pass_by_the_rounds_that_it_survived() {
+fn a_head_that_dies_again_and_again_does_not_pass_by_the_trials_that_it_survived() {
     let folder = folder();
     let (code, gate, said) = halves("^dies often$", &[], folder.path());
     let cell = &gate.cells[0];
@@ -189,15 +189,15 @@ fn a_null_arm_that_fires_voids_its_cell_alone_and_the_cell_is_measured_again_by_
     assert_eq!((always.verdict, always.null_fired, always.again), (None, true, true));
     assert!(always.reason.as_ref().unwrap().contains("measured again by itself too"));
     let at_first = of("copy is slower at first");
-    assert_eq!((at_first.null_fired, at_first.again, at_first.rounds), (false, true, 10));
+    assert_eq!((at_first.null_fired, at_first.again, at_first.trials), (false, true, 10));
     assert!(at_first.verdict.is_some(), "{at_first:?}");
     assert!(gate.summary.contains("1 void"), "{}", gate.summary);
-    // The second time is told apart in the record, and rounds are numbered through.
-    let rounds = read_gate_rounds(&record(folder.path())).unwrap();
+    // The second time is told apart in the record, and trials are numbered through.
+    let trials = read_gate_trials(&record(folder.path())).unwrap();
     for (name, again) in [("slower", 0), ("copy is slower", 10), ("copy is slower at first", 10)] {
-        let of: Vec<_> = rounds.iter().filter(|r| r.cell == name && !r.pilot).collect();
-        assert_eq!(of.iter().filter(|round| round.again).count(), again, "{name}");
-        let numbers: std::collections::BTreeSet<u32> = of.iter().map(|round| round.round).collect();
+        let of: Vec<_> = trials.iter().filter(|r| r.cell == name && !r.pilot).collect();
+        assert_eq!(of.iter().filter(|trial| trial.again).count(), again, "{name}");
+        let numbers: std::collections::BTreeSet<u32> = of.iter().map(|trial| trial.trial).collect();
         assert_eq!(numbers.len(), of.len(), "{name}");
     }
 }
@@ -221,10 +221,10 @@ fn a_head_that_crashes_is_failed_and_never_an_unfit_machine() {
         assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{filter}: {said} {cell:?}");
         assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{filter}: {cell:?}");
         assert!(cell.crashes.head >= 3 && cell.crashes.base + cell.crashes.copy == 0, "{cell:?}");
-        let rounds = read_gate_rounds(&record(folder.path())).unwrap();
-        let crashed = rounds.iter().filter(|round| round.crashed == [false, true, false]).count();
+        let trials = read_gate_trials(&record(folder.path())).unwrap();
+        let crashed = trials.iter().filter(|trial| trial.crashed == [false, true, false]).count();
         assert_eq!(crashed, cell.crashes.head as usize, "the record has every trial");
-        assert_eq!(rounds.len(), cell.crashes.trials as usize);
+        assert_eq!(trials.len(), cell.crashes.trials as usize);
     }
 }
 
@@ -245,7 +245,7 @@ fn one_crash_of_the_base_excuses_none_of_the_head_and_a_base_that_always_crashes
     // Crashes are counted where they fail nothing, too.
     let both = of("both die");
     assert!(both.crashes.head > 0 && both.crashes.base + both.crashes.copy > 0, "{both:?}");
-    assert_eq!((both.state, both.rounds), (State::Ok, 10), "{both:?}");
+    assert_eq!((both.state, both.trials), (State::Ok, 10), "{both:?}");
     assert!(both.dropped > 0 && both.verdict.is_some(), "{both:?}");
     assert_eq!(of("same").crashes.head, 0);
 }
@@ -281,7 +281,7 @@ fn a_cell_that_one_side_lacks_is_shown_and_not_gated() {
         head.to_str().unwrap(),
         "--filter",
         "^(one half|command)$",
-        "--rounds",
+        "--trials",
         "5",
         "--format",
         "json",
@@ -346,7 +346,7 @@ fn margins_of_the_working_folder_do_not_count_unless_they_are_asked_for() {
     fs::write(folder.path().join("gate.toml"), "margin = \"90%\"\nclear_margin = \"95%\"\n")
         .unwrap();
     let program = example("faulty");
-    let few = ["--filter", "^one half$", "--rounds", "5", "--export", "markdown=a.md"];
+    let few = ["--filter", "^one half$", "--trials", "5", "--export", "markdown=a.md"];
     let (_, gate, _) = gated(&program, &program, &few, folder.path());
     assert!((gate.cells[0].margin - 0.03).abs() < 1e-12, "{:?}", gate.cells[0]);
     let note = "gate.toml in this folder has other margins, which do not count: one half 90 % and 95 % instead of 3 % and 5 %";
@@ -364,7 +364,7 @@ fn the_same_program_is_never_passed() {
     let (one, other) = (folder.path().join("one"), folder.path().join("other"));
     fs::copy(example("faulty"), &one).unwrap();
     fs::copy(example("faulty"), &other).unwrap();
-    let few = ["--filter", "^one half$", "--rounds", "5", "--margin", "90%", "--clear-margin"];
+    let few = ["--filter", "^one half$", "--trials", "5", "--margin", "90%", "--clear-margin"];
     let few = [&few[..], &["95%"]].concat();
     // Two files with the same content: whoever built the head built it from the base, or not at all.
     let exports = ["--export", "junit=a.xml", "--export", "markdown=a.md"];
@@ -427,14 +427,14 @@ fn exports_are_written_and_one_that_cannot_be_does_not_cost_the_record() {
 }
 
 #[test]
-fn ctrl_c_keeps_the_rounds_until_then() {
+fn ctrl_c_keeps_the_trials_until_then() {
     let folder = folder();
-    let arguments = ["--filter", "^(same|slower)$", "--rounds", "1000"];
+    let arguments = ["--filter", "^(same|slower)$", "--trials", "1000"];
     let mut child = command(&example("faulty"), &arguments, folder.path());
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let enough = || {
-        let rounds = fs::read_dir(folder.path().join("results")).ok()?.next()?.ok()?.path();
-        let text = fs::read_to_string(rounds.join("gate_rounds.jsonl")).ok()?;
+        let trials = fs::read_dir(folder.path().join("results")).ok()?.next()?.ok()?.path();
+        let text = fs::read_to_string(trials.join("gate_trials.jsonl")).ok()?;
         (text.lines().filter(|line| line.contains("\"pilot\":false")).count() > 20).then_some(())
     };
     for _ in 0..600 {
@@ -449,7 +449,7 @@ fn ctrl_c_keeps_the_rounds_until_then() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
     let gate = read_gate(&record(folder.path())).unwrap().unwrap();
     assert!(gate.interrupted);
-    assert!(gate.cells.iter().any(|cell| cell.rounds >= 5));
+    assert!(gate.cells.iter().any(|cell| cell.trials >= 5));
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn wrong_input_has_one_sentence_that_says_what_to_do() {
     assert!(with(&["--metric", "speed"]).contains("throughput, p50, p99, cpu, memory"));
     assert!(with(&["--export", "pdf=x"]).contains("markdown"));
     assert!(with(&["--export", "markdown"]).contains("FORMAT=FILE"));
-    assert!(with(&["--rounds", "4"]).contains("5..=1000"));
+    assert!(with(&["--trials", "4"]).contains("5..=1000"));
     assert!(with(&["--filter", "("]).contains("regex"));
     assert!(with(&["--filter", "nothing"]).contains("no cell matches `nothing`: the cells are "));
     assert!(with(&["--margin", "3"]).contains("such as 3%"));

@@ -26,8 +26,8 @@ fn record(results: &Path, workload: &str, day: usize, machine: &str, ns: f64) {
     let folder = results.join(format!("run-{day:02}-{machine}"));
     fs::create_dir_all(&folder).unwrap();
     let run = json!({
-        "schema": 1, "id": format!("run-{day:02}-{machine}"), "started": format!("2026-01-{day:02}T00:00:00Z"),
-        "instrument": "rounds", "command": [], "budget_seconds": 1.0, "seed": 1, "settings": {},
+        "schema": 2, "id": format!("run-{day:02}-{machine}"), "started": format!("2026-01-{day:02}T00:00:00Z"),
+        "instrument": "trials", "command": [], "budget_seconds": 1.0, "seed": 1, "settings": {},
         "fingerprint": {
             "hash": machine, "architecture": "x", "cpu": ["", "", "", ""], "cpu_name": "", "logical_cpus": 2,
             "threads_per_core": "1", "hypervisor": false, "kernel": "", "rustc": "", "flags": "",
@@ -41,7 +41,7 @@ fn record(results: &Path, workload: &str, day: usize, machine: &str, ns: f64) {
     let rate = 1e9 / ns;
     let cell = json!({
         "workload": workload, "model": "tokio", "scale": 10, "workers": 2, "placement": "inside", "state": "ok",
-        "jobs_per_second": { "value": rate, "lower": rate, "upper": rate }, "floor_ns": 0, "rounds_ns": [],
+        "jobs_per_second": { "value": rate, "lower": rate, "upper": rate }, "floor_ns": 0, "trials_ns": [],
     });
     fs::write(folder.join("run.json"), run.to_string()).unwrap();
     fs::write(folder.join("cells.jsonl"), format!("{cell}\n")).unwrap();
@@ -81,7 +81,7 @@ fn a_planted_step_is_marked_at_its_run_and_two_machines_are_not_mixed() {
     let table = text(&history(folder.path(), &[]).stdout);
     assert!(table.contains("from run-13-one on, commit c13"), "{table}");
     let csv = text(&history(folder.path(), &["--format", "otava"]).stdout);
-    assert!(csv.starts_with("time,commit,echo/tokio@2/10 time_per_job_ns rounds one,"), "{csv}");
+    assert!(csv.starts_with("time,commit,echo/tokio@2/10 time_per_job_ns trials one,"), "{csv}");
     assert_eq!(csv.lines().count(), 41, "{csv}");
 }
 

@@ -136,7 +136,7 @@ fn the_open_loop_finds_the_rate_and_the_delay_of_a_server() {
     assert!((loaded.requests_per_second - 400.0).abs() < 10.0, "{loaded:?}");
     assert!((5 * MS..8 * MS).contains(&loaded.latency.ns_p50), "{loaded:?}");
     assert!(loaded.service_time.ns_p50 <= loaded.latency.ns_p50);
-    // Tenths of a millisecond: epoll's own timeout would round each wait up to a whole one.
+    // Tenths of a millisecond: epoll's own timeout would trial each wait up to a whole one.
     assert!(loaded.schedule_error.as_ref().unwrap().ns_p50 < MS / 2, "{loaded:?}");
     assert!(loaded.generator_cpu_share > 0.0 && loaded.generator_cpu_share < 0.7, "{loaded:?}");
 }

@@ -37,9 +37,9 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The cells and the exit code, of quick rounds.
+/// The cells and the exit code, of quick trials.
 fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
-    let quick = ["--duration=1s", "--warm-up=200ms", "--rounds=1", "--patience=2s"];
+    let quick = ["--duration=1s", "--warm-up=200ms", "--trials=1", "--patience=2s"];
     let given = |flag: &&&str| {
         let name = flag.split('=').next().unwrap_or_default();
         !arguments.contains(&name)
@@ -175,7 +175,7 @@ fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
         .args(["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"])
-        .args(["--rounds", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"])
+        .args(["--trials", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"])
         .current_dir(folder.path())
         .env("PACELINE_ALLOW_DEBUG", "1")
         .stdout(Stdio::piped())
@@ -203,7 +203,7 @@ fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
         ["load", "serve-plain", "--model", "tokio", "--rate", "500", "--duration", "2s"];
     let parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
         .args(arguments)
-        .args(["--rounds", "1", "--warm-up", "0s", "--format", "json"])
+        .args(["--trials", "1", "--warm-up", "0s", "--format", "json"])
         .current_dir(folder.path())
         .env("PACELINE_ALLOW_DEBUG", "1")
         .stdout(Stdio::piped())

@@ -30,7 +30,7 @@ fn of<'c>(cells: &'c [Cell], model: &str) -> &'c Cell {
 #[test]
 fn latency_counts_from_when_a_job_was_due_and_service_time_from_when_it_began() {
     let job = "name = \"job\"\njob = [{ sleep = \"5ms\" }]";
-    let cells = run(job, &["--model", "sequential,tokio", "--scale", "20", "--rounds", "2"]);
+    let cells = run(job, &["--model", "sequential,tokio", "--scale", "20", "--trials", "2"]);
     for (name, waits) in [("sequential", 50_000_000), ("tokio", 5_000_000)] {
         let cell = of(&cells, name);
         let (latency, service) =
@@ -54,7 +54,7 @@ fn latency_counts_from_when_a_job_was_due_and_service_time_from_when_it_began() 
 fn every_sleep_is_seen_to_be_late_those_of_children_too() {
     let job = "name = \"job\"\njob = [{ sleep = \"2ms\" }, { gather = { width = 3, of = [{ sleep = \"1ms\" }, { sleep = \"1ms\" }] } }]";
     let models = "threads,rayon,tokio,smol,compio,may";
-    let cells = run(job, &["--model", models, "--scale", "10", "--rounds", "1"]);
+    let cells = run(job, &["--model", models, "--scale", "10", "--trials", "1"]);
     for cell in cells.iter().filter(|cell| cell.state != State::Refused) {
         let late = of(&cells, &cell.model).timer_lateness.as_ref().unwrap();
         assert_eq!(late.count, cell.latency.as_ref().unwrap().count * 7, "{}", cell.model);
@@ -65,7 +65,7 @@ fn every_sleep_is_seen_to_be_late_those_of_children_too() {
 #[test]
 fn cpu_time_is_that_of_the_work_and_an_idle_model_uses_next_to_none() {
     let job = "name = \"job\"\njob = [{ compute = 1_000_000 }]";
-    let cells = run(job, &["--model", "sequential,tokio,rayon", "--scale", "4", "--rounds", "1"]);
+    let cells = run(job, &["--model", "sequential,tokio,rayon", "--scale", "4", "--trials", "1"]);
     for name in ["sequential", "tokio", "rayon"] {
         let resources = of(&cells, name).resources.unwrap();
         let (user, system) = (resources.user_cpu_ns_per_job, resources.system_cpu_ns_per_job);
@@ -82,7 +82,7 @@ fn cpu_time_is_that_of_the_work_and_an_idle_model_uses_next_to_none() {
 #[test]
 fn a_thread_for_each_job_shows_in_memory_and_in_context_switches() {
     let job = "name = \"job\"\njob = [{ sleep = \"50ms\" }]";
-    let scales = ["--scale", "50,200,800", "--rounds", "2"];
+    let scales = ["--scale", "50,200,800", "--trials", "2"];
     let cells = run(job, &[&["--model", "threads"][..], &scales].concat());
     let series: Vec<&Cell> = cells.iter().collect();
     if cfg!(target_os = "linux") {
@@ -129,7 +129,7 @@ fn a_pinned_process_stays_on_its_cpus_and_more_workers_than_cpus_are_refused() {
     assert_eq!(list.trim(), cpus[0].to_string());
 
     let job = "name = \"job\"\njob = [{ compute = 10 }]";
-    let arguments = ["--pin", "--model", "tokio", "--scale", "3", "--rounds", "1"];
+    let arguments = ["--pin", "--model", "tokio", "--scale", "3", "--trials", "1"];
     let one = run(job, &[&arguments[..], &["--workers", "1"]].concat());
     assert_eq!(of(&one, "tokio").attest.as_ref().unwrap().job_threads, 1);
     let many = run(job, &[&arguments[..], &["--workers", "1000"]].concat());

@@ -70,7 +70,7 @@ fn elsewhere() -> Record {
     other.run.fingerprint.hash = "0123456789abcdef".into();
     other.run.fingerprint.kernel = "Linux 7.0".into();
     for cell in &mut other.cells {
-        for ns in &mut cell.rounds_ns {
+        for ns in &mut cell.trials_ns {
             *ns += *ns / 10;
         }
     }
@@ -208,7 +208,7 @@ fn what_a_page_says_follows_from_the_record() {
         "p99 latency over the offered rate",
         "Latency by percentile",
         "Memory per job",
-        "paceline run sleep --model tokio --scale 1000 --workers 8 --rounds 3 --seed 42",
+        "paceline run sleep --model tokio --scale 1000 --workers 8 --trials 3 --seed 42",
         "seed 42",
         "5a3c1e0f9b7d2468",
     ] {
@@ -328,7 +328,7 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
 }
 
 /// The run in the README: real models, real distributions.
-const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
+const REFERENCE: &str = "results/2026-11-26T00-15-20Z-trials-17411";
 
 #[test]
 fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {

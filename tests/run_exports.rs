@@ -43,8 +43,8 @@ fn the_sample_has_a_cell_of_every_kind_and_is_the_same_on_disk() {
     }
     let folder = tempfile::tempdir().unwrap();
     let back = read(&write(&record, folder.path())).unwrap();
-    assert!(back.cells == record.cells && back.rounds.len() == record.rounds.len());
-    assert!(record.rounds.len() > 200 && record.cells.len() > 80);
+    assert!(back.cells == record.cells && back.trials.len() == record.trials.len());
+    assert!(record.trials.len() > 200 && record.cells.len() > 80);
 }
 
 #[test]

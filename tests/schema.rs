@@ -11,7 +11,7 @@ use paceline::{
     compare::Comparison,
     doctor::Diagnosis,
     history::History,
-    record::{Cell, Claims, Gate, ModelInfo, read_claims, write_claims},
+    record::{Cell, Claims, Gate, ModelRecord, read_claims, write_claims},
     report::{Export, run_schema},
 };
 use schemars::{Schema, schema_for};
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 fn published() -> [(&'static str, Schema); 9] {
     [
-        ("models", schema_for!(Vec<ModelInfo>)),
+        ("models", schema_for!(Vec<ModelRecord>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
@@ -64,7 +64,7 @@ fn output(arguments: &[&str]) -> Value {
 #[test]
 fn what_is_printed_is_valid_by_them() {
     let run =
-        ["run", "service", "--model", "tokio,threads,pool", "--scale", "1,30", "--rounds", "1"];
+        ["run", "service", "--model", "tokio,threads,pool", "--scale", "1,30", "--trials", "1"];
     let load = [
         "load",
         "serve-plain",
@@ -74,13 +74,13 @@ fn what_is_printed_is_valid_by_them() {
         "4",
         "--duration",
         "500ms",
-        "--rounds",
+        "--trials",
         "1",
         "--warm-up",
         "0s",
     ];
     let advise =
-        ["advise", "serve-service", "--model", "tokio,pool", "--scale", "2", "--rounds", "2"];
+        ["advise", "serve-service", "--model", "tokio,pool", "--scale", "2", "--trials", "2"];
     for (name, arguments) in [
         ("models", &["models"][..]),
         ("cells", &run),

@@ -28,10 +28,10 @@ const REQUESTS: usize = 20;
 /// All connections are open before the first request and stay open until all are answered: they are served at once.
 fn serves(name: &str, job: &Workload) {
     let Some(entry) = available(name) else { return };
-    if let Some(lack) = entry.about.lacks_to_serve(job) {
+    if let Some(lack) = entry.info.unsupported_as_server_step(job) {
         let pools = ["pool", "rayon", "python-threads", "python-processes"];
         assert!(job.has("gather") && pools.contains(&name), "{lack}");
-        let workers = entry.about.workers(&[2])[0];
+        let workers = entry.info.workers(&[2])[0];
         let mut host = program().host(entry, workers).unwrap();
         let refused =
             host.serve(cell(entry, workers, job, Addresses::default()), PATIENCE).unwrap_err();
@@ -39,7 +39,7 @@ fn serves(name: &str, job: &Workload) {
         return;
     }
     let mut server = Server::start(&program(), entry, job, Some(program().echo().unwrap()));
-    let connections = entry.about.connections(2).unwrap_or(8);
+    let connections = entry.info.connections(2).unwrap_or(8);
     let all_open = Barrier::new(connections);
     thread::scope(|scope| {
         for connection in 0..connections {
@@ -89,7 +89,7 @@ macro_rules! tests_of {
         #[test]
         fn every_model_is_tested() {
             let tested = [$($model),*];
-            assert!(models::MODELS.iter().all(|entry| tested.contains(&entry.about.name)));
+            assert!(models::MODELS.iter().all(|entry| tested.contains(&entry.info.name)));
         }
     };
 }
@@ -180,6 +180,6 @@ fn how_many_connections_a_model_serves_at_once_is_known() {
         ("python-processes", Some(3)),
         ("python-sequential", Some(1)),
     ] {
-        assert_eq!(models::find(name).unwrap().about.connections(3), at_once, "{name}");
+        assert_eq!(models::find(name).unwrap().info.connections(3), at_once, "{name}");
     }
 }

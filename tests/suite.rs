@@ -79,7 +79,7 @@ fn cell(
     echo: &EchoServer,
 ) -> CellSpec {
     CellSpec {
-        model: entry.about.name.into(),
+        model: entry.info.name.into(),
         workers,
         placement,
         workload: workload.name.clone(),
@@ -91,7 +91,7 @@ fn cell(
 
 /// Whether a model may be missing here for this reason: it needs what not every machine has.
 fn missing(entry: &Entry, why: &str) -> bool {
-    why.contains("io_uring") || (entry.about.foreign.is_some() && why.contains("install"))
+    why.contains("io_uring") || (entry.info.foreign.is_some() && why.contains("install"))
 }
 
 /// The model, where it can run here.
@@ -100,7 +100,7 @@ fn present(name: &str) -> Option<&'static Entry> {
         assert_ne!(std::env::consts::OS, "linux", "{name} is no model");
         return None;
     };
-    if let Err(why) = (entry.about.available)() {
+    if let Err(why) = (entry.info.available)() {
         assert!(missing(entry, &why), "{name} cannot run here: {why}");
         eprintln!("skipped {name}: {why}");
         return None;
@@ -112,15 +112,15 @@ fn present(name: &str) -> Option<&'static Entry> {
 fn conforms(name: &str, text: &str, or: &str, workers: usize) {
     let Some(entry) = present(name) else { return };
     let mut job = workload(text);
-    if let Some(lack) = entry.about.lacks_for(&job) {
+    if let Some(lack) = entry.info.unsupported_step(&job) {
         assert!(lack.contains("does not support"), "{lack}");
         job = workload(or);
-        assert_eq!(entry.about.lacks_for(&job), None);
+        assert_eq!(entry.info.unsupported_step(&job), None);
     }
     let echo = program().echo().unwrap();
-    let workers = entry.about.workers(&[workers])[0];
+    let workers = entry.info.workers(&[workers])[0];
     let mut host = program().host(entry, workers).unwrap();
-    for placement in entry.about.placements {
+    for placement in entry.info.placements {
         for scale in [1, 40] {
             let cell = cell(entry, &job, workers, *placement, scale, &echo);
             host.prepare(cell, PATIENCE).unwrap();
@@ -128,9 +128,9 @@ fn conforms(name: &str, text: &str, or: &str, workers: usize) {
                 host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
             assert!(attest.peak_in_flight >= 1 && attest.peak_in_flight <= scale as u32);
             assert!(attest.job_threads >= 1);
-            let (rounds, _) = host.batches(2, PATIENCE).unwrap();
-            assert_eq!(rounds.len(), 2);
-            assert!(rounds.iter().all(|round| *round >= job.floor(scale)));
+            let (batches, _) = host.batches(2, PATIENCE).unwrap();
+            assert_eq!(batches.len(), 2);
+            assert!(batches.iter().all(|batch| *batch >= job.critical_path_wait(scale)));
         }
     }
     let left = host.stop(PATIENCE).unwrap();
@@ -145,7 +145,7 @@ fn chooses(name: &str) {
     for (job, scale) in [(&jobs, 1_000), (&children, 2)] {
         let Some((entry, workers)) = able(name, job) else { continue };
         let mut host = program().host(entry, workers).unwrap();
-        for placement in entry.about.placements {
+        for placement in entry.info.placements {
             host.prepare(cell(entry, job, workers, *placement, scale, &echo), PATIENCE).unwrap();
             host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
         }
@@ -223,16 +223,16 @@ fn cancels(name: &str, text: &str) {
     let Some((entry, workers)) = able(name, &job) else { return };
     let echo = program().echo().unwrap();
     let mut host = program().host(entry, workers).unwrap();
-    for placement in entry.about.placements {
+    for placement in entry.info.placements {
         for scale in [1, 20] {
             host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
             let attest = host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(attest.children_left, Some(0), "{name} {placement}");
             assert!(attest.group_ended_ns_max.unwrap() < 5_000_000_000, "{name}: {attest:?}");
-            let (rounds, _) = host.batches(2, PATIENCE).unwrap();
+            let (batches, _) = host.batches(2, PATIENCE).unwrap();
             assert!(
-                rounds.iter().all(|round| *round < Duration::from_secs(8)),
-                "{name}: {rounds:?}"
+                batches.iter().all(|batch| *batch < Duration::from_secs(8)),
+                "{name}: {batches:?}"
             );
         }
     }
@@ -242,10 +242,10 @@ fn cancels(name: &str, text: &str) {
 fn talks(name: &str) {
     let job = workload(ROOM);
     let Some((entry, workers)) = able(name, &job) else { return };
-    let scale = if entry.about.holds_worker() { workers.unwrap() } else { 30 };
+    let scale = if entry.info.holds_worker() { workers.unwrap() } else { 30 };
     let echo = program().echo().unwrap();
     let mut host = program().host(entry, workers).unwrap();
-    for placement in entry.about.placements {
+    for placement in entry.info.placements {
         host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
         host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
         host.batches(2, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
@@ -258,10 +258,10 @@ fn parks(name: &str) {
         "name = \"parks\"\njob = [{ park = \"all\" }, { sleep = \"1ms\" }, { compute = 9 }]",
     );
     let Some((entry, workers)) = able(name, &job) else { return };
-    let scales = if entry.about.holds_worker() { [1, workers.unwrap()] } else { [300, 30] };
+    let scales = if entry.info.holds_worker() { [1, workers.unwrap()] } else { [300, 30] };
     let echo = program().echo().unwrap();
     let mut host = program().host(entry, workers).unwrap();
-    for placement in entry.about.placements {
+    for placement in entry.info.placements {
         for scale in scales {
             host.prepare(cell(entry, &job, workers, *placement, scale, &echo), PATIENCE).unwrap();
             let attest =
@@ -275,9 +275,9 @@ fn parks(name: &str) {
 /// The model and its workers, where it can run here and knows all steps of `job`.
 fn able(name: &str, job: &Workload) -> Option<(&'static Entry, Option<usize>)> {
     let entry = present(name)?;
-    let lacks = entry.about.lacks_for(job);
+    let lacks = entry.info.unsupported_step(job);
     assert!(lacks.as_ref().is_none_or(|lack| lack.contains("does not support")), "{lacks:?}");
-    lacks.is_none().then(|| (entry, entry.about.workers(&[2])[0]))
+    lacks.is_none().then(|| (entry, entry.info.workers(&[2])[0]))
 }
 
 /// A port that was bound and is free again: nobody listens there.
@@ -286,7 +286,7 @@ fn dead() -> SocketAddr {
 }
 
 fn super_models() -> Vec<&'static str> {
-    MODELS.iter().map(|entry| entry.about.name).collect()
+    MODELS.iter().map(|entry| entry.info.name).collect()
 }
 
 /// Where a parent waited for children in a queue that only its own worker serves, this would hang.
@@ -367,19 +367,19 @@ each_model!(tests_of);
 fn waiting_overlaps_where_the_model_says_so_and_only_there() {
     let job = workload("name = \"overlap\"\njob = [{ sleep = \"50ms\" }]");
     let echo = program().echo().unwrap();
-    for entry in MODELS.iter().filter(|entry| (entry.about.available)().is_ok()) {
-        let workers = entry.about.workers(&[2])[0];
+    for entry in MODELS.iter().filter(|entry| (entry.info.available)().is_ok()) {
+        let workers = entry.info.workers(&[2])[0];
         let mut host = program().host(entry, workers).unwrap();
-        let placement = entry.about.placements[0];
+        let placement = entry.info.placements[0];
         host.prepare(cell(entry, &job, workers, placement, 8, &echo), PATIENCE).unwrap();
         let attest = host.attest(PATIENCE).unwrap();
-        let at_once = match entry.about.name {
+        let at_once = match entry.info.name {
             "sequential" | "python-sequential" => 1,
             "pool" | "rayon" | "python-threads" | "python-processes" => 2,
             _ => 8,
         };
-        assert_eq!(attest.peak_in_flight, at_once, "{}", entry.about.name);
-        if entry.about.width == Width::PerTask {
+        assert_eq!(attest.peak_in_flight, at_once, "{}", entry.info.name);
+        if entry.info.width == Width::PerTask {
             assert_eq!(attest.job_threads, 8);
         }
     }
@@ -403,17 +403,17 @@ fn a_host_that_is_asked_for_another_model_says_so() {
 fn a_job_that_cannot_connect_fails_with_the_job_and_the_reason() {
     let echo = program().echo().unwrap();
     let job = workload("name = \"lost\"\njob = [{ connect = \"echo\" }]");
-    for entry in MODELS.iter().filter(|entry| (entry.about.available)().is_ok()) {
-        let workers = entry.about.workers(&[1])[0];
+    for entry in MODELS.iter().filter(|entry| (entry.info.available)().is_ok()) {
+        let workers = entry.info.workers(&[1])[0];
         let mut host = program().host(entry, workers).unwrap();
-        let mut cell = cell(entry, &job, workers, entry.about.placements[0], 2, &echo);
+        let mut cell = cell(entry, &job, workers, entry.info.placements[0], 2, &echo);
         cell.servers.echo = vec![dead()];
         host.prepare(cell, PATIENCE).unwrap();
         let error = host.attest(PATIENCE).unwrap_err().to_string();
         assert!(
             error.starts_with("job ") && error.contains("refused"),
             "{}: {error}",
-            entry.about.name
+            entry.info.name
         );
     }
 }
@@ -426,13 +426,13 @@ fn an_error_that_nobody_meant_is_not_kept_by_a_group() {
             "name = \"lost\"\njob = [{{ group = {{ width = 3, of = [{{ connect = \"echo\" }}], on_failure = \"{on_failure}\", \
              every = {{ nth = 3, job = [{{ sleep = \"200ms\" }}, {{ fail = \"error\" }}] }} }} }}]"
         ));
-        for name in MODELS.iter().map(|entry| entry.about.name) {
+        for name in MODELS.iter().map(|entry| entry.info.name) {
             let Some((entry, workers)) = able(name, &job) else { continue };
-            if entry.about.connections(2) == Some(1) && on_failure == "cancel" {
+            if entry.info.connections(2) == Some(1) && on_failure == "cancel" {
                 continue; // The child that fails is the only one that begins.
             }
             let mut host = program().host(entry, workers).unwrap();
-            let mut cell = cell(entry, &job, workers, entry.about.placements[0], 2, &echo);
+            let mut cell = cell(entry, &job, workers, entry.info.placements[0], 2, &echo);
             cell.servers.echo = vec![dead()];
             host.prepare(cell, PATIENCE).unwrap();
             let error = host.attest(PATIENCE).unwrap_err().to_string();

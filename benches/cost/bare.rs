@@ -37,27 +37,27 @@ const TIMES: usize = 16;
 /// Where the echo server listens.
 pub(crate) static SERVERS: OnceLock<Vec<SocketAddr>> = OnceLock::new();
 
-/// What one child does: so many rounds of so many jobs.
+/// What one child does: so many batches of so many jobs.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) work: Work,
     pub(crate) workers: usize,
     pub(crate) jobs: usize,
-    pub(crate) rounds: usize,
+    pub(crate) batches: usize,
 }
 
 impl Plan {
-    /// Repeats `round`, which times itself.
-    fn repeat(self, mut round: impl FnMut() -> (Duration, Vec<u64>)) -> Vec<Duration> {
+    /// Repeats `batch`, which times itself.
+    fn repeat(self, mut batch: impl FnMut() -> (Duration, Vec<u64>)) -> Vec<Duration> {
         let one = |_| {
-            let (elapsed, outputs) = round();
+            let (elapsed, outputs) = batch();
             assert_eq!(black_box(outputs).len(), self.jobs);
             elapsed
         };
-        (0..self.rounds).map(one).collect()
+        (0..self.batches).map(one).collect()
     }
 
-    /// Repeats a round that is spread over threads with a runtime each. `serve` is what such a thread does: it says
+    /// Repeats a batch that is spread over threads with a runtime each. `serve` is what such a thread does: it says
     /// that it is ready by empty outputs, and then does its share whenever it is told to.
     fn dealt(
         self,
@@ -102,25 +102,25 @@ fn head(message: &[u8]) -> u64 {
     u64::from_le_bytes(*message.first_chunk().expect("messages hold at least 8 bytes"))
 }
 
-/// Evaluates `$rounds` with the work as `$job`, a function whose body is of the kind `$kind`: plain, or `async move`.
+/// Evaluates `$batches` with the work as `$job`, a function whose body is of the kind `$kind`: plain, or `async move`.
 macro_rules! jobs {
-    ($plan:expr, {$($kind:tt)*}, $duration:ident => $sleep:expr, $index:ident => $exchange:expr, |$job:ident| $rounds:expr) => {
+    ($plan:expr, {$($kind:tt)*}, $duration:ident => $sleep:expr, $index:ident => $exchange:expr, |$job:ident| $batches:expr) => {
         match $plan.work {
             Work::Empty => {
                 let $job = |index: usize| $($kind)* { index as u64 };
-                $rounds
+                $batches
             }
             Work::Compute(n) => {
                 let $job = move |index: usize| $($kind)* { compute(index as u64, n) };
-                $rounds
+                $batches
             }
             Work::Sleep($duration) => {
                 let $job = move |index: usize| $($kind)* { $sleep; index as u64 };
-                $rounds
+                $batches
             }
             Work::Exchange => {
                 let $job = |$index: usize| $($kind)* { $exchange.expect("an exchange failed") };
-                $rounds
+                $batches
             }
         }
     };
@@ -128,15 +128,15 @@ macro_rules! jobs {
 
 /// The work of a model whose jobs are plain functions.
 macro_rules! plain_jobs {
-    ($plan:expr, |$job:ident| $rounds:expr) => {
-        jobs!($plan, {}, d => thread::sleep(d), i => exchange!(TcpStream, {}, [])(i), |$job| $rounds)
+    ($plan:expr, |$job:ident| $batches:expr) => {
+        jobs!($plan, {}, d => thread::sleep(d), i => exchange!(TcpStream, {}, [])(i), |$job| $batches)
     };
 }
 
 /// The work of a model whose jobs are futures.
 macro_rules! async_jobs {
-    ($plan:expr, $sleep:expr, $exchange:expr, |$job:ident| $rounds:expr) => {
-        jobs!($plan, { async move }, d => $sleep(d).await, i => $exchange(i).await, |$job| $rounds)
+    ($plan:expr, $sleep:expr, $exchange:expr, |$job:ident| $batches:expr) => {
+        jobs!($plan, { async move }, d => $sleep(d).await, i => $exchange(i).await, |$job| $batches)
     };
 }
 
@@ -223,7 +223,7 @@ macro_rules! exchange_owned {
     };
 }
 
-/// Times each round of `plan` on `model`.
+/// Times each batch of `plan` on `model`.
 pub(crate) fn run(model: &str, plan: Plan) -> Vec<Duration> {
     match model {
         "sequential" => sequential(plan),

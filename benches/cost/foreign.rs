@@ -38,14 +38,14 @@ pub(crate) struct Work {
     name: &'static str,
     job: &'static str,
     jobs: usize,
-    rounds: usize,
+    batches: usize,
 }
 
 #[rustfmt::skip]
 const WORK: [Work; 3] = [
-    Work { name: "sleep", job: r#"[{ sleep = "10ms" }]"#, jobs: 1_000, rounds: 40 },
-    Work { name: "exchange", job: r#"[{ connect = "echo" }, { exchange = { bytes = 100, times = 20 } }]"#, jobs: 64, rounds: 20 },
-    Work { name: "compute", job: "[{ compute = 20000 }]", jobs: 20, rounds: 10 },
+    Work { name: "sleep", job: r#"[{ sleep = "10ms" }]"#, jobs: 1_000, batches: 40 },
+    Work { name: "exchange", job: r#"[{ connect = "echo" }, { exchange = { bytes = 100, times = 20 } }]"#, jobs: 64, batches: 20 },
+    Work { name: "compute", job: "[{ compute = 20000 }]", jobs: 20, batches: 10 },
 ];
 
 /// Some work, a model with its script, and what the two are called.
@@ -66,23 +66,23 @@ pub(crate) fn compare(
     count: usize,
 ) -> Result<bool, String> {
     println!("{count} pairs of fresh processes, {} workers; ratio = suite / plain\n", workers());
-    println!("{:24} plain ms/round  ratio  95 % interval", "cell/model");
+    println!("{:24} plain ms/batch  ratio  95 % interval", "cell/model");
     let mut missed = Vec::new();
     for (work, (model, script, times), id) in cells {
         let entry = models::find(model)?;
-        if let Err(reason) = (entry.about.available)() {
+        if let Err(reason) = (entry.info.available)() {
             println!("{id:24} skipped: {reason}");
             continue;
         }
         let plain = Plain::of(entry, script)?;
-        let rounds = if work.name == "compute" { work.rounds * times } else { work.rounds };
+        let batches = if work.name == "compute" { work.batches * times } else { work.batches };
         let run = |suite: bool| {
             let times = if suite {
-                suite_side(program, entry, work, rounds, servers)
+                suite_side(program, entry, work, batches, servers)
             } else {
-                plain.side(work, rounds, servers)
+                plain.side(work, batches, servers)
             };
-            // The first round is the warm-up.
+            // The first batch is the warm-up.
             times.map(|times| median(times[1..].to_vec())).map_err(|why| format!("{id}: {why}"))
         };
         let (mut of_plain, mut ratios) = (Vec::new(), Vec::new());
@@ -111,20 +111,20 @@ pub(crate) fn compare(
     Ok(missed.is_empty() || count < ENOUGH)
 }
 
-/// Nanoseconds of each round, as a fresh host tells them.
+/// Nanoseconds of each batch, as a fresh host tells them.
 fn suite_side(
     program: &Program,
     entry: &'static Entry,
     work: &Work,
-    rounds: usize,
+    batches: usize,
     servers: &Addresses,
 ) -> Result<Vec<f64>, String> {
-    let workers = entry.about.workers(&[workers()])[0];
+    let workers = entry.info.workers(&[workers()])[0];
     let mut host = program.host(entry, workers).map_err(|error| error.to_string())?;
     let cell = CellSpec {
-        model: entry.about.name.into(),
+        model: entry.info.name.into(),
         workers,
-        placement: entry.about.placements[0],
+        placement: entry.info.placements[0],
         workload: work.name.into(),
         source: format!("name = \"{}\"\njob = {}", work.name, work.job),
         scale: work.jobs,
@@ -132,7 +132,7 @@ fn suite_side(
     };
     host.prepare(cell, PATIENCE).map_err(|error| error.to_string())?;
     let (times, _) =
-        host.batches(rounds as u64 + 1, PATIENCE).map_err(|error| error.to_string())?;
+        host.batches(batches as u64 + 1, PATIENCE).map_err(|error| error.to_string())?;
     Ok(times.iter().map(|time| time.as_nanos() as f64).collect())
 }
 
@@ -145,10 +145,10 @@ struct Plain {
 impl Plain {
     /// That of `script`, run by the same program as `entry`; where that compiles, compiled.
     fn of(entry: &Entry, script: &str) -> Result<Self, String> {
-        let foreign = entry.about.foreign.ok_or("this model is in Rust")?;
+        let foreign = entry.info.foreign.ok_or("this model is in Rust")?;
         let named = env::var_os(foreign.variable).filter(|name| !name.is_empty());
         let named = named.unwrap_or_else(|| foreign.programs[0].into());
-        let found = foreign.program(entry.about.name).map(|(_, program)| program);
+        let found = foreign.program(entry.info.name).map(|(_, program)| program);
         let (program, path) = (found.unwrap_or_else(|| named.into()), format!("{PLAIN}/{script}"));
         if foreign.language != "Go" {
             let flags: &[&str] = if foreign.language == "Python" { &["-B", "-E"] } else { &[] };
@@ -164,12 +164,12 @@ impl Plain {
         Ok(Plain { program: built, arguments: Vec::new() })
     }
 
-    /// Nanoseconds of each round, as a fresh process tells them.
-    fn side(&self, work: &Work, rounds: usize, servers: &Addresses) -> Result<Vec<f64>, String> {
+    /// Nanoseconds of each batch, as a fresh process tells them.
+    fn side(&self, work: &Work, batches: usize, servers: &Addresses) -> Result<Vec<f64>, String> {
         let servers: Vec<String> = servers.echo.iter().map(SocketAddr::to_string).collect();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(work.name);
-        command.args([work.jobs.to_string(), (rounds + 1).to_string(), servers.join(",")]);
+        command.args([work.jobs.to_string(), (batches + 1).to_string(), servers.join(",")]);
         // What is taken from the interpreters is taken from these, too.
         for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
             command.env_remove(name);
@@ -179,7 +179,7 @@ impl Plain {
         let times = text.lines().map(str::parse).collect::<Result<Vec<f64>, _>>();
         times
             .ok()
-            .filter(|times| times.len() == rounds + 1)
+            .filter(|times| times.len() == batches + 1)
             .ok_or_else(|| format!("the plain script said {text:?}"))
     }
 }

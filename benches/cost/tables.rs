@@ -11,8 +11,8 @@ use paceline_core::{job::Jobs, models};
 
 /// One side of a pair: what a child said.
 struct Side {
-    /// The median of its rounds, in nanoseconds.
-    round: f64,
+    /// The median of its batches, in nanoseconds.
+    batch: f64,
     /// How much its peak memory grew, in KiB.
     memory: f64,
 }
@@ -28,7 +28,7 @@ impl Bench {
         &self,
         how: &str,
         (cell, model): (&Cell, &str),
-        [workers, jobs, rounds]: [usize; 3],
+        [workers, jobs, batches]: [usize; 3],
         callgrind: bool,
     ) -> Result<String, String> {
         let this = env::current_exe().map_err(|error| error.to_string())?;
@@ -38,8 +38,8 @@ impl Bench {
             command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(&this);
         }
         command.args([CHILD, how, cell.name, model]);
-        command.args([workers, jobs, rounds].map(|number| number.to_string())).arg(&self.servers);
-        if let Some(variable) = models::find(model)?.about.environment {
+        command.args([workers, jobs, batches].map(|number| number.to_string())).arg(&self.servers);
+        if let Some(variable) = models::find(model)?.info.environment {
             command.env(variable, workers.to_string());
         }
         let output = command.output().map_err(|error| match error.kind() {
@@ -65,7 +65,7 @@ impl Bench {
         pairs: usize,
     ) -> Result<Vec<[Side; 2]>, String> {
         let run = |how| {
-            let said = self.side(how, (cell, model), [workers(), jobs, cell.rounds], false)?;
+            let said = self.side(how, (cell, model), [workers(), jobs, cell.batches], false)?;
             Side::read(&said).ok_or_else(|| format!("{how} {}/{model} said {said:?}", cell.name))
         };
         let pair = |index: usize| {
@@ -87,7 +87,7 @@ impl Bench {
             let jobs = if *model == "threads" { cell.jobs.min(THREADS) } else { cell.jobs };
             let pairs = self.pairs(cell, model, jobs, count)?;
             let of = |what: fn(f64, f64) -> f64| -> Vec<f64> {
-                pairs.iter().map(|[bare, suite]| what(bare.round, suite.round)).collect()
+                pairs.iter().map(|[bare, suite]| what(bare.batch, suite.batch)).collect()
             };
             let bare = median(of(|bare, _| bare)) / jobs as f64;
             let more = Estimate::of(of(|bare, suite| suite - bare)).mean / jobs as f64;
@@ -107,8 +107,8 @@ impl Bench {
         for (cell, model, id) in cells.iter().filter(|asked| available(asked)) {
             let pairs = self.pairs(cell, model, cell.jobs, count)?;
             let of = |what: &dyn Fn(&[Side; 2]) -> f64| median(pairs.iter().map(what).collect());
-            let [bare, suite] = [0, 1].map(|side| of(&|pair| pair[side].round / 1e9));
-            let ratio = of(&|[bare, suite]| suite.round / bare.round);
+            let [bare, suite] = [0, 1].map(|side| of(&|pair| pair[side].batch / 1e9));
+            let ratio = of(&|[bare, suite]| suite.batch / bare.batch);
             print!("{id:28} {bare:>7.3} {suite:>7.3} {ratio:>6.3}   ");
             let [bare, suite] = [0, 1].map(|side| of(&|pair| pair[side].memory / 1024.0));
             let ratio = of(&|[bare, suite]| suite.memory / bare.memory);
@@ -117,14 +117,14 @@ impl Bench {
         Ok(true)
     }
 
-    /// Instructions per job: the slope between 2 and 6 rounds, so that neither start-up nor checking counts.
+    /// Instructions per job: the slope between 2 and 6 batches, so that neither start-up nor checking counts.
     pub(crate) fn callgrind(&self, cells: &[Asked]) -> Result<bool, String> {
         const JOBS: usize = 2_000;
         println!("instructions per job, 1 worker\n");
         println!("{:34}      bare     suite    more", "cell/model");
         for (cell, model, id) in cells {
-            let count = |how, rounds| {
-                let said = self.side(how, (cell, model), [1, JOBS, rounds], true)?;
+            let count = |how, batches| {
+                let said = self.side(how, (cell, model), [1, JOBS, batches], true)?;
                 let count = said.lines().find_map(|line| line.split_once("Collected : "));
                 let count = count.and_then(|(_, count)| count.trim().parse::<f64>().ok());
                 count.ok_or_else(|| format!("callgrind gave no count: {said}"))
@@ -140,7 +140,7 @@ impl Bench {
 
 /// Whether the model can run here; says why it is skipped where it cannot.
 fn available((_, model, id): &Asked) -> bool {
-    let works = models::find(model).and_then(|entry| (entry.about.available)());
+    let works = models::find(model).and_then(|entry| (entry.info.available)());
     works.map_err(|reason| println!("{id:34} skipped: {reason}")).is_ok()
 }
 
@@ -149,10 +149,10 @@ impl Side {
         let numbers =
             |line: &str| line.split(' ').map(|n| n.parse().ok()).collect::<Option<Vec<f64>>>();
         let mut lines = output.lines();
-        let (rounds, memory) = (numbers(lines.next()?)?, numbers(lines.next()?)?);
+        let (batches, memory) = (numbers(lines.next()?)?, numbers(lines.next()?)?);
         // The first is the warm-up, unless it is the only one.
-        let timed = if rounds.len() > 1 { rounds[1..].to_vec() } else { rounds };
-        Some(Side { round: median(timed), memory: memory.last()? - memory.first()? })
+        let timed = if batches.len() > 1 { batches[1..].to_vec() } else { batches };
+        Some(Side { batch: median(timed), memory: memory.last()? - memory.first()? })
     }
 }
 

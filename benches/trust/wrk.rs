@@ -64,9 +64,9 @@ pub(crate) fn agreement(pairs: usize) -> bool {
     println!("model                  connections     req/s       p50       p99");
     let service = workloads::find("serve-service").unwrap();
     let mut off = false;
-    for entry in MODELS.iter().filter(|entry| (entry.about.available)().is_ok()) {
-        let workers = entry.about.workers(&[cores()])[0];
-        let connections = entry.about.connections(workers.unwrap_or(1)).unwrap_or(16);
+    for entry in MODELS.iter().filter(|entry| (entry.info.available)().is_ok()) {
+        let workers = entry.info.workers(&[cores()])[0];
+        let connections = entry.info.connections(workers.unwrap_or(1)).unwrap_or(16);
         let pairs = turns(entry, &service, connections, pairs);
         let ratio =
             |of: fn(&Seen) -> f64| middle(pairs.iter().map(|(ours, wrk)| of(ours) / of(wrk)));
@@ -74,7 +74,7 @@ pub(crate) fn agreement(pairs: usize) -> bool {
         let apart = ratios.iter().any(|ratio| (ratio - 1.0).abs() > 0.05);
         let [rate, p50, p99] = ratios;
         let word = if apart { "  APART BY MORE THAN 5 %" } else { "" };
-        let name = entry.about.name;
+        let name = entry.info.name;
         println!("{name:22} {connections:>11} {rate:>9.3} {p50:>9.3} {p99:>9.3}{word}");
         off |= apart;
     }
@@ -90,8 +90,8 @@ fn turns(
 ) -> Vec<(Seen, Seen)> {
     let program = Program::this().unwrap();
     let echo = program.echo().unwrap();
-    let workers = entry.about.workers(&[cores()])[0];
-    let placement = entry.about.placements[0];
+    let workers = entry.info.workers(&[cores()])[0];
+    let placement = entry.info.placements[0];
     let cell = Planned { workload, entry, workers, placement, scale: connections };
     let mut host: Host = program.host(entry, workers).unwrap();
     let address = host.serve(cell.for_host(echo.addresses()), PATIENCE).unwrap();

@@ -26,20 +26,20 @@ pub struct Simplicity(u8, usize);
 /// It is a judgement, not a measurement. It only decides among models whose figures do not.
 #[must_use]
 pub fn simplicity(model: &str) -> Simplicity {
-    let place = MODELS.iter().position(|entry| entry.about.name == model);
+    let place = MODELS.iter().position(|entry| entry.info.name == model);
     let Some(place) = place else { return Simplicity(u8::MAX, usize::MAX) };
     Simplicity(kind(&MODELS[place]), place)
 }
 
 /// Derived from what each model says of itself, so that a new one needs no line here.
 fn kind(entry: &Entry) -> u8 {
-    let about = &entry.about;
-    match about.family {
-        _ if about.tag == Tag::Historical => 8,
+    let info = &entry.info;
+    match info.family {
+        _ if info.tag == Tag::Historical => 8,
         Family::Threads => 1,
-        Family::Async if about.width == Width::One => 2,
-        Family::Async if about.placements[0] == Placement::Dealt => 5,
-        Family::Async if about.name.contains('+') => 4,
+        Family::Async if info.width == Width::One => 2,
+        Family::Async if info.placements[0] == Placement::Dealt => 5,
+        Family::Async if info.name.contains('+') => 4,
         Family::Async => 3,
         Family::IoUring => 6,
         Family::Coroutines => 7,
@@ -50,13 +50,13 @@ fn kind(entry: &Entry) -> u8 {
 /// Whether the model is discontinued, and so never recommended.
 #[must_use]
 pub fn is_discontinued(model: &str) -> bool {
-    models::find(model).is_ok_and(|entry| entry.about.tag == Tag::Historical)
+    models::find(model).is_ok_and(|entry| entry.info.tag == Tag::Historical)
 }
 
 /// What to know of the model before it is taken.
 #[must_use]
 pub fn caveat(model: &str) -> Option<&'static str> {
-    match models::find(model).ok()?.about.family {
+    match models::find(model).ok()?.info.family {
         Family::Coroutines => Some(
             "its stacks are small and of a fixed size, and in optimised builds a coroutine that moved to another thread \
              now and then reads an error of its former one, and its connection fails",

@@ -20,7 +20,7 @@ fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {
     Cell {
         jobs_per_second: Some(around(rate)),
         latency_ns_p99: Some(around(p99 * 1e6)),
-        rounds_ns: vec![1; 5],
+        trials_ns: vec![1; 5],
         ..planned.measured(State::Ok, None, "planted".into())
     }
 }
@@ -28,7 +28,7 @@ fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {
 fn ended(model: &str, scale: usize, state: State, reason: &str) -> Cell {
     let cell = cell(model, scale, 1.0, 1.0, 0.0);
     let reason = Some(reason.into());
-    Cell { state, reason, jobs_per_second: None, latency_ns_p99: None, rounds_ns: vec![], ..cell }
+    Cell { state, reason, jobs_per_second: None, latency_ns_p99: None, trials_ns: vec![], ..cell }
 }
 
 fn names(series: &[Series]) -> Vec<&str> {
@@ -41,7 +41,7 @@ fn recommended(at: &AtScale) -> Vec<&str> {
 
 #[test]
 fn the_order_of_simplicity_covers_every_model_and_is_as_documented() {
-    let mut models: Vec<&str> = models::MODELS.iter().map(|entry| entry.about.name).collect();
+    let mut models: Vec<&str> = models::MODELS.iter().map(|entry| entry.info.name).collect();
     models.sort_by_key(|model| simplicity(model));
     assert_eq!(
         models[..9],
@@ -213,7 +213,7 @@ fn waits_too_brief_for_timers_rank_and_recommend_nothing() {
 
 #[test]
 fn one_process_has_no_interval_and_is_not_ranked() {
-    let one = |model, rate| Cell { rounds_ns: vec![1], ..cell(model, 10, rate, 10.0, 0.0) };
+    let one = |model, rate| Cell { trials_ns: vec![1], ..cell(model, 10, rate, 10.0, 0.0) };
     let at = &advise(&[one("tokio", 1.0), one("smol", 100.0)]).scales[0];
     assert_eq!(at.unranked, Some(Unranked::OneProcess));
     assert!(at.recommended.is_empty() && at.without.len() == 2);

@@ -1,4 +1,4 @@
-//! What a round of a cell will take, by what other scales of its series took.
+//! What a batch of a cell will take, by what other scales of its series took.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use crate::{machine::cores, plan::Planned};
 pub(super) struct Known {
     /// The scale.
     pub(super) scale: usize,
-    /// What a round of it took.
-    pub(super) round: Duration,
+    /// What a batch of it took.
+    pub(super) batch: Duration,
     /// CPU time of a job in nanoseconds, in the model's processes and in the echo server; zero where it was not
     /// measured.
     pub(super) cpu_ns: (f64, f64),
 }
 
-/// What a round of `planned` will take.
+/// What a batch of `planned` will take.
 ///
 /// Few jobs wait for the most part, and say little of the time that many take. Their CPU time says more: no model does
 /// many jobs sooner than its CPUs can. It is an estimate from above, for a wake-up serves several of many jobs.
 pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
     if let Some(own) = known.iter().find(|known| known.scale == planned.scale) {
-        return own.round;
+        return own.batch;
     }
     let below = known.iter().filter(|known| known.scale < planned.scale);
     let below = below.max_by_key(|known| known.scale);
     let above = known.iter().filter(|known| known.scale > planned.scale);
-    let above = above.map(|known| known.round).min();
-    let by_time = planned.predict(compute_ns, below.map(|known| (known.scale, known.round)));
+    let above = above.map(|known| known.batch).min();
+    let by_time = planned.predict(compute_ns, below.map(|known| (known.scale, known.batch)));
     let by_cpu = below.map_or(Duration::ZERO, |known| work(known, planned));
     by_time.max(by_cpu).min(above.unwrap_or(Duration::MAX))
 }
 
-/// How long the CPUs are busy with a round of `planned`, if each of its jobs takes what one of `known` takes.
+/// How long the CPUs are busy with a batch of `planned`, if each of its jobs takes what one of `known` takes.
 fn work(known: &Known, planned: &Planned<'_>) -> Duration {
     let (model, server) = known.cpu_ns;
     let workers = planned.workers.unwrap_or(usize::MAX).clamp(1, cores());
@@ -55,7 +55,7 @@ mod tests {
     }
 
     fn known(scale: usize, millis: u64, cpu_ns: (f64, f64)) -> Known {
-        Known { scale, round: Duration::from_millis(millis), cpu_ns }
+        Known { scale, batch: Duration::from_millis(millis), cpu_ns }
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Models {
         if text.trim() == "all" {
             return Ok(Models::All);
         }
-        let find = |name: &str| models::find(name.trim()).map(|entry| entry.about.name);
+        let find = |name: &str| models::find(name.trim()).map(|entry| entry.info.name);
         text.split(',').map(find).collect::<Result<_, _>>().map(Models::Named)
     }
 }
@@ -205,7 +205,7 @@ impl Options {
         &self,
         matched: Vec<&'static Entry>,
     ) -> (Vec<&'static Entry>, Vec<&'static str>) {
-        let name = |entry: &&'static Entry| entry.about.name;
+        let name = |entry: &&'static Entry| entry.info.name;
         match &self.models {
             Models::All => (matched, vec![]),
             Models::Named(names) => {
@@ -265,7 +265,7 @@ mod tests {
 
     fn chosen(options: &Options) -> (Vec<&'static str>, Vec<&'static str>) {
         let (taken, left) = options.choose_models(models::MODELS.iter().collect());
-        (taken.iter().map(|entry| entry.about.name).collect(), left)
+        (taken.iter().map(|entry| entry.info.name).collect(), left)
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     plan::{Choice, Planned, cells},
     record::{Cell, State, Writer, criterion_home, read_criterion},
-    report::{long, rounds_of},
+    report::{batches_of, long},
     session::{Session, ended_by},
     start::{Settings, begin},
 };
@@ -41,12 +41,12 @@ pub(super) struct Outcome {
 
 /// criterion takes at least so many samples.
 const SAMPLES: u32 = 10;
-/// How long criterion warms up: a little, for the attested round came before it.
+/// How long criterion warms up: a little, for the attested batch came before it.
 const WARM_UP: Duration = Duration::from_millis(20);
 /// How long a host may take beyond three times what was predicted before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a cell costs besides its rounds, and how long its samples last at least.
+/// What a cell costs besides its batches, and how long its samples last at least.
 #[derive(Clone, Copy)]
 struct Pace {
     overhead: Duration,
@@ -64,27 +64,27 @@ impl Pace {
         }
     }
 
-    /// The time that a cell takes whose rounds are of this length: the attested round, one of criterion's own warm-up,
+    /// The time that a cell takes whose batches are of this length: the attested batch, one of criterion's own warm-up,
     /// and one for each sample, or as many as `least` has room for.
-    fn need(self, round: Duration) -> Duration {
-        let sampled = round.saturating_mul(SAMPLES).max(self.least);
-        let warm = round.saturating_mul(2).max(WARM_UP);
+    fn need(self, batch: Duration) -> Duration {
+        let sampled = batch.saturating_mul(SAMPLES).max(self.least);
+        let warm = batch.saturating_mul(2).max(WARM_UP);
         self.overhead.saturating_add(warm).saturating_add(sampled)
     }
 
-    /// The measurement time to tell criterion, which rounds up to whole rounds in each sample. Half of what slow rounds
-    /// take makes that one round each, also where the next ones are up to twice as quick as the first.
-    fn measurement(self, round: Duration) -> Duration {
-        (round.saturating_mul(SAMPLES) / 2).max(self.least)
+    /// The measurement time to tell criterion, which batches up to whole batches in each sample. Half of what slow batches
+    /// take makes that one batch each, also where the next ones are up to twice as quick as the first.
+    fn measurement(self, batch: Duration) -> Duration {
+        (batch.saturating_mul(SAMPLES) / 2).max(self.least)
     }
 
-    /// Why rounds of this length, seen or predicted, do not fit where `left` is left.
-    fn over(self, seen: bool, round: Duration, left: Duration) -> String {
-        let (needed, left) = (long(self.need(round)), long(left));
-        let rounds = rounds_of(SAMPLES + 2, round);
+    /// Why batches of this length, seen or predicted, do not fit where `left` is left.
+    fn over(self, seen: bool, batch: Duration, left: Duration) -> String {
+        let (needed, left) = (long(self.need(batch)), long(left));
+        let batches = batches_of(SAMPLES + 2, batch);
         let by = if seen { "warmed up" } else { "predicted" };
         format!(
-            "{by}: {rounds} take {needed}, and with all quicker cells that is more than the {left} left"
+            "{by}: {batches} take {needed}, and with all quicker cells that is more than the {left} left"
         )
     }
 }
@@ -222,8 +222,8 @@ impl Suite {
             let Some(cell) = next(&waiting, &greatest, self.left()) else {
                 for cell in waiting {
                     let (planned, series) = (&chosen[cell.index], &series[cell.series]);
-                    let round = predicted(planned, self.session.compute_ns, &series.known);
-                    let why = self.pace.over(slow[cell.index], round, self.left());
+                    let batch = predicted(planned, self.session.compute_ns, &series.known);
+                    let why = self.pace.over(slow[cell.index], batch, self.left());
                     ended[cell.index] = Some(self.ends(planned.ended(State::Skipped, why))?);
                 }
                 return Ok(ended.into_iter().flatten().collect());
@@ -231,8 +231,8 @@ impl Suite {
             let (planned, place) = (&chosen[cell.index], &places[cell.index]);
             let of = &mut series[place.series];
             match self.visit(&mut groups[place.workload], planned, of, cell, &waiting) {
-                Visit::Slow(round) if slow[cell.index] => {
-                    let why = self.pace.over(true, round, self.left());
+                Visit::Slow(batch) if slow[cell.index] => {
+                    let why = self.pace.over(true, batch, self.left());
                     ended[cell.index] = Some(self.ends(planned.ended(State::Skipped, why))?);
                 }
                 Visit::Slow(_) => slow[cell.index] = true,
@@ -266,8 +266,8 @@ impl Suite {
         waiting: &[Waiting],
     ) -> Visit {
         let patience = cell.need.saturating_mul(3) + PATIENCE;
-        let fits = |suite: &Self, round| {
-            fits(waiting, cell, suite.pace.need(round).saturating_sub(round), suite.left())
+        let fits = |suite: &Self, batch| {
+            fits(waiting, cell, suite.pace.need(batch).saturating_sub(batch), suite.left())
         };
         self.timed(group, planned, series, patience, fits)
             .unwrap_or_else(|error| Visit::Ended(Box::new(ended_by(planned, &error))))
@@ -283,28 +283,28 @@ impl Suite {
     ) -> Result<Visit, HostError> {
         let mut host = self.session.host(planned)?;
         let attest = self.session.warm_up(&mut host, planned, patience)?;
-        let mut round = Duration::from_nanos(attest.elapsed_ns);
-        if !fits(self, round) && round * 2 < self.left() {
-            // The first round is cold: a second one is the better witness.
+        let mut batch = Duration::from_nanos(attest.elapsed_ns);
+        if !fits(self, batch) && batch * 2 < self.left() {
+            // The first batch is cold: a second one is the better witness.
             let (times, _) = host.batches(1, patience)?;
-            round = times.into_iter().sum::<Duration>().min(round);
+            batch = times.into_iter().sum::<Duration>().min(batch);
         }
-        if !fits(self, round) {
-            series.learn(Known { scale: planned.scale, round, cpu_ns: (0.0, 0.0) });
-            return Ok(Visit::Slow(round));
+        if !fits(self, batch) {
+            series.learn(Known { scale: planned.scale, batch, cpu_ns: (0.0, 0.0) });
+            return Ok(Visit::Slow(batch));
         }
         let before = self.session.mark(planned.workload.demand().connects > 0)?;
         group
             .throughput(Throughput::Elements(planned.scale as u64))
-            .measurement_time(self.pace.measurement(round));
-        let (mut rounds, mut total, mut cpu_ns) = (0_u64, Duration::ZERO, 0_u64);
+            .measurement_time(self.pace.measurement(batch));
+        let (mut batches, mut total, mut cpu_ns) = (0_u64, Duration::ZERO, 0_u64);
         let id = BenchmarkId::new(planned.series(), planned.scale);
         // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
         catch_unwind(AssertUnwindSafe(|| {
             group.bench_function(id, |bencher| {
                 bencher.iter_custom(|count| match host.batches(count, patience) {
                     Ok((times, used)) => {
-                        rounds += count;
+                        batches += count;
                         cpu_ns += used.cpu_ns();
                         let elapsed = times.iter().sum();
                         total += elapsed;
@@ -319,10 +319,10 @@ impl Suite {
             Err(other) => resume_unwind(other),
         })?;
         let (server, _) = self.session.since(&before)?;
-        let jobs = rounds as f64 * planned.scale as f64;
+        let jobs = batches as f64 * planned.scale as f64;
         let cpu_ns = (cpu_ns as f64 / jobs, server.as_nanos() as f64 / jobs);
-        let round = total / u32::try_from(rounds.max(1)).unwrap_or(u32::MAX);
-        series.learn(Known { scale: planned.scale, round, cpu_ns });
+        let batch = total / u32::try_from(batches.max(1)).unwrap_or(u32::MAX);
+        series.learn(Known { scale: planned.scale, batch, cpu_ns });
         let bound = planned.bound(self.session.compute_ns).as_secs_f64();
         let found = if self.test {
             None
@@ -333,15 +333,15 @@ impl Suite {
             Some(read.map_err(|why| HostError::Died(format!("criterion left no result: {why}")))?)
         };
         let interval = "95 % bootstrap interval of criterion's mean, within one process".into();
-        let round_ns = found.as_ref().map(|found| found.mean_ns);
+        let batch_ns = found.as_ref().map(|found| found.mean_ns);
         Ok(Visit::Ended(Box::new(Cell {
             attest: Some(attest),
             bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
-            rounds_ns: vec![],
+            trials_ns: vec![],
             criterion: found,
             cpu_ns_per_job: Some(cpu_ns.0),
             server_cpu_ns_per_job: Some(cpu_ns.1),
-            ..planned.measured(State::Ok, round_ns, interval)
+            ..planned.measured(State::Ok, batch_ns, interval)
         })))
     }
 }
@@ -358,11 +358,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_rounds_are_sampled_once_each_and_quick_ones_for_the_least_time() {
+    fn slow_batches_are_sampled_once_each_and_quick_ones_for_the_least_time() {
         let pace = Pace { overhead: Duration::from_millis(100), least: Duration::from_millis(120) };
         let ms = Duration::from_millis;
         assert_eq!(pace.measurement(ms(1)), ms(120));
-        // criterion: rounds in a sample = ceil(measurement / 10 / round).
+        // criterion: batches in a sample = ceil(measurement / 10 / batch).
         for (first, next) in [(300, 300), (300, 160), (300, 900), (2000, 1900)] {
             let a_sample = pace.measurement(ms(first)).as_secs_f64() / 10.0;
             assert!((a_sample / ms(next).as_secs_f64()).ceil() <= 1.0, "{first} {next}");

@@ -3,7 +3,7 @@
 use super::{
     Kind,
     experiment::{Ended, Experiment, Judged, Sample, Seen, all},
-    lab::Lab,
+    runner::ClaimRunner,
 };
 use crate::{record::ClaimVerdict, report::count};
 
@@ -23,19 +23,19 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
              the others come, and exchange 8 more, in a fresh process each, 10 000 of them in the first repetition \
              only: jobs under way at once, threads, and resident memory added for each.",
     workers: &[Some(2)],
-    measure: |lab| {
+    measure: |runner| {
         let mut samples = Vec::new();
         for (index, (scale, ..)) in SCALES.iter().enumerate() {
-            if *scale > 1_000 && !lab.is_first() {
+            if *scale > 1_000 && !runner.is_first() {
                 break;
             }
-            match connections(lab, index) {
+            match connections(runner, index) {
                 Ok(more) => samples.extend(more),
                 // What is refused or skipped at the greatest scale does not undo what was seen at the others.
                 Err(Ended::As(verdict @ (ClaimVerdict::Refused | ClaimVerdict::Skipped), why))
                     if index + 1 == SCALES.len() =>
                 {
-                    lab.note(format!(
+                    runner.note(format!(
                         "{} connections are {}: {why}",
                         count(*scale),
                         verdict.word()
@@ -54,15 +54,15 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
     judge,
 };
 
-fn connections(lab: &mut Lab<'_>, index: usize) -> Result<Vec<Sample>, Ended> {
+fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>, Ended> {
     let (scale, hold, [open, threads, memory]) = SCALES[index];
-    lab.fresh();
+    runner.fresh();
     let text = format!(
         "name = \"connections\"\njob = [{{ connect = \"echo\" }}, {{ exchange = {{ bytes = 8, times = 1 }} }}, \
          {{ sleep = \"{hold}\" }}, {{ exchange = {{ bytes = 8, times = 1 }} }}]"
     );
-    let seen = lab.attest(&text, scale)?;
-    lab.fresh();
+    let seen = runner.attest(&text, scale)?;
+    runner.fresh();
     let all_threads = u64::from(seen.job_threads).max(seen.process_threads.unwrap_or(0));
     let mut samples = vec![
         Sample::new(open, "jobs", f64::from(seen.peak_in_flight)).ideally(scale as f64),

@@ -21,28 +21,28 @@ pub(super) const CPU: Experiment = Experiment {
     sentence: "An event loop gives CPU-bound jobs no speed-up; a process pool, threads without a global lock, and \
                rayon do.",
     method: "8 jobs that compute for about 2 ms each: the time of the same language's sequential program over the \
-             model's, inline and through its bridge, of 6 rounds the shortest; ideal is the number of its \
+             model's, inline and through its bridge, of 6 batches the shortest; ideal is the number of its \
              workers, or of CPUs where that is less.",
     workers: &[Some(1), None],
-    measure: |lab| {
+    measure: |runner| {
         if cores() == 1 {
             let why =
                 "this machine has one CPU for it: nothing can be faster than one after another";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
-        if lab.kind() == Kind::InTurn {
+        if runner.kind() == Kind::InTurn {
             let why = "it is what the others are compared with";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
-        let alone = lab.alone();
-        let n = lab.rounds_of_compute_on(alone, Duration::from_millis(2))?;
+        let alone = runner.alone();
+        let n = runner.rounds_of_compute_on(alone, Duration::from_millis(2))?;
         let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
-        let base = lab.base(alone, &inline, JOBS, ROUNDS)?.as_secs_f64();
-        let speed_up = base / lab.time(&inline, JOBS, ROUNDS)?.as_secs_f64();
-        let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(lab.runners()))];
-        if lab.kind() == Kind::Loop {
+        let base = runner.base(alone, &inline, JOBS, ROUNDS)?.as_secs_f64();
+        let speed_up = base / runner.time(&inline, JOBS, ROUNDS)?.as_secs_f64();
+        let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(runner.runners()))];
+        if runner.kind() == Kind::Loop {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
-            let speed_up = base / lab.time(&through, JOBS, ROUNDS)?.as_secs_f64();
+            let speed_up = base / runner.time(&through, JOBS, ROUNDS)?.as_secs_f64();
             samples.push(Sample::new(OFFLOADED, "×", speed_up));
         }
         Ok(samples)

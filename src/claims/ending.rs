@@ -16,12 +16,12 @@ pub(super) const CANCEL: Experiment = Experiment {
     method: "A job starts 3 children that sleep for 40 ms, and after 20 ms is left where it waits for them, as a \
              cancelled one is: how many children had begun, and how many ran to their end within 80 ms more.",
     workers: &[Some(2)],
-    measure: |lab| {
-        if lab.kind() != Kind::Loop {
+    measure: |runner| {
+        if runner.kind() != Kind::Loop {
             let why = "what waits holds its stack, and cannot be cancelled from outside";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
-        match lab.probe(Probe::Cancelled)? {
+        match runner.probe(Probe::Cancelled)? {
             Probed::Cancelled { begun, ended } => Ok(vec![
                 Sample::new(BEGUN, "children", f64::from(begun)).ideally(f64::from(CHILDREN)),
                 Sample::new(ENDED, "children", f64::from(ended)).ideally(0.0),
@@ -57,9 +57,9 @@ pub(super) const GROUP: Experiment = Experiment {
              cancels and in one that waits: how long after the failure each was over, and how many children the first \
              left behind.",
     workers: &[Some(2)],
-    measure: |lab| {
-        let cancels = lab.attest(&failing("cancel"), 1)?;
-        let waits = lab.attest(&failing("wait"), 1)?;
+    measure: |runner| {
+        let cancels = runner.attest(&failing("cancel"), 1)?;
+        let waits = runner.attest(&failing("wait"), 1)?;
         let none = || Ended::As(ClaimVerdict::Failed, "the host saw no group fail".into());
         let milliseconds = |ns: Option<u64>| ns.map(|ns| ns as f64 / 1e6).ok_or_else(none);
         let left = cancels.children_left.ok_or_else(none)?;

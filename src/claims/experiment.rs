@@ -1,14 +1,17 @@
 //! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
 //! here.
 
-use super::{Kind, connections, cpu, ending, lab::Lab, looping, making, simple, waiting};
+use super::{
+    Kind, connections, cpu, ending, looping, making, runner::ClaimRunner, simple, waiting,
+};
 use crate::{
     machine::cores,
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
 };
 use paceline_core::{
-    histogram::Distribution, job::did_you_mean, models::About, perform::Probed, process::HostError,
+    histogram::Distribution, job::did_you_mean, models::ModelInfo, perform::Probed,
+    process::HostError,
 };
 
 /// Every claim, in the order of the tutorial.
@@ -39,14 +42,14 @@ pub struct Experiment {
     /// The numbers of workers of models that can have any; `None` is one for each of this machine's cores.
     pub(super) workers: &'static [Option<usize>],
     /// Measures it once. What does not apply to a model ends early.
-    pub(super) measure: fn(&mut Lab<'_>) -> Result<Vec<Sample>, Ended>,
+    pub(super) measure: fn(&mut ClaimRunner<'_>) -> Result<Vec<Sample>, Ended>,
     /// The verdict that the figures of all repetitions give.
     pub(super) judge: fn(&Seen<'_>) -> Judged,
 }
 
 impl Experiment {
     /// The numbers of workers that a model is put to it with.
-    pub(super) fn workers_of(&self, about: &About) -> Vec<Option<usize>> {
+    pub(super) fn workers_of(&self, about: &ModelInfo) -> Vec<Option<usize>> {
         let mut wanted: Vec<usize> = self.workers.iter().map(|n| n.unwrap_or_else(cores)).collect();
         wanted.dedup();
         about.workers(&wanted)
@@ -161,7 +164,7 @@ pub(super) fn all(parts: &[Option<bool>], why: &str) -> Judged {
     }
 }
 
-/// A distribution that a recorded round must have.
+/// A distribution that a recorded batch must have.
 pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, Ended> {
     let missing = || Ended::As(ClaimVerdict::Failed, "the host noted no times of jobs".into());
     distribution.ok_or_else(missing)

@@ -1,6 +1,6 @@
 //! How models run jobs, as far as claims depend on it.
 
-use paceline_core::models::{About, Driver, Task, Width};
+use paceline_core::models::{Driver, ModelInfo, Task, Width};
 
 /// How a model runs jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Kind {
 impl Kind {
     /// That of a model.
     #[must_use]
-    pub fn of(about: &About) -> Self {
+    pub fn of(about: &ModelInfo) -> Self {
         // A goroutine has a stack of its own, in a process that is not ours.
         if about.foreign.is_some_and(|foreign| foreign.language == "Go") {
             return Kind::Coroutines;
@@ -36,7 +36,7 @@ impl Kind {
 
     /// How many of `workers` run jobs themselves: those of an event loop in another language are for what it offloads.
     #[must_use]
-    pub fn runners(self, about: &About, workers: Option<usize>) -> Option<usize> {
+    pub fn runners(self, about: &ModelInfo, workers: Option<usize>) -> Option<usize> {
         if self == Kind::Loop && about.foreign.is_some() { Some(1) } else { workers }
     }
 
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_model_is_of_the_kind_that_its_note_says() {
-        let kind = |name| Kind::of(&models::find(name).unwrap().about);
+        let kind = |name| Kind::of(&models::find(name).unwrap().info);
         assert_eq!(kind("sequential"), Kind::InTurn);
         assert_eq!(kind("threads"), Kind::Threads);
         assert_eq!([kind("pool"), kind("rayon")], [Kind::Queue; 2]);
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_loop_of_another_language_is_one_however_many_workers_it_offloads_to() {
         let runners = |name| {
-            let about = &models::find(name).unwrap().about;
+            let about = &models::find(name).unwrap().info;
             Kind::of(about).runners(about, Some(2))
         };
         assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Kind,
     experiment::{Ended, Experiment, Judged, Sample, Seen, all, noted},
-    lab::Lab,
+    runner::ClaimRunner,
 };
 use crate::record::ClaimVerdict;
 
@@ -17,18 +17,18 @@ pub(super) const COOPERATIVE: Experiment = Experiment {
     name: "cooperative",
     sentence: "Jobs are cooperative: between two awaits nothing else runs on the same loop.",
     method: "4 jobs at once that compute for about 2 ms, and 4 that do so twice with a sleep of 1 ms between, in watched \
-             rounds: how many had begun and not ended at once.",
+             batches: how many had begun and not ended at once.",
     workers: &[Some(1), Some(2)],
-    measure: |lab| {
-        let n = lab.rounds_of_compute(Duration::from_millis(2))?;
-        let without = lab.attest(&format!("name = \"c\"\njob = [{{ compute = {n} }}]"), JOBS)?;
+    measure: |runner| {
+        let n = runner.rounds_of_compute(Duration::from_millis(2))?;
+        let without = runner.attest(&format!("name = \"c\"\njob = [{{ compute = {n} }}]"), JOBS)?;
         let with = format!(
             "name = \"c\"\njob = [{{ compute = {n} }}, {{ sleep = \"1ms\" }}, {{ compute = {n} }}]"
         );
-        let with = lab.attest(&with, JOBS)?;
+        let with = runner.attest(&with, JOBS)?;
         Ok(vec![
             Sample::new(WITHOUT, "jobs", f64::from(without.peak_in_flight))
-                .ideally(lab.runners().unwrap_or(1) as f64),
+                .ideally(runner.runners().unwrap_or(1) as f64),
             Sample::new(WITH, "jobs", f64::from(with.peak_in_flight)).ideally(JOBS as f64),
         ])
     },
@@ -58,10 +58,10 @@ pub(super) const FREEZES: Experiment = Experiment {
     method: "3 jobs sleep for 1 ms again and again while a fourth blocks its thread for 20 ms: how late the latest of \
              their sleeps ends, with the call and without.",
     workers: &[Some(1), Some(2)],
-    measure: |lab| {
+    measure: |runner| {
         Ok(vec![
-            Sample::new(BEAT, "ms", latest_beat(lab, "{ block = \"20ms\" }")?).ideally(20.0),
-            Sample::new(QUIET, "ms", latest_beat(lab, "")?).ideally(0.0),
+            Sample::new(BEAT, "ms", latest_beat(runner, "{ block = \"20ms\" }")?).ideally(20.0),
+            Sample::new(QUIET, "ms", latest_beat(runner, "")?).ideally(0.0),
         ])
     },
     judge: |figures| {
@@ -94,11 +94,11 @@ pub(super) const BRIDGE: Experiment = Experiment {
     sentence: "The bridge to threads (to_thread, spawn_blocking, unblock, a rayon pool) keeps the loop going.",
     method: "The same as `freezes` on one worker, with the call handed to the model's bridge.",
     workers: &[Some(1)],
-    measure: |lab| {
+    measure: |runner| {
         Ok(vec![
-            Sample::new(BEAT, "ms", latest_beat(lab, "{ offload = [{ block = \"20ms\" }] }")?)
+            Sample::new(BEAT, "ms", latest_beat(runner, "{ offload = [{ block = \"20ms\" }] }")?)
                 .ideally(0.0),
-            Sample::new(QUIET, "ms", latest_beat(lab, "")?).ideally(0.0),
+            Sample::new(QUIET, "ms", latest_beat(runner, "")?).ideally(0.0),
         ])
     },
     judge: |figures| {
@@ -109,16 +109,16 @@ pub(super) const BRIDGE: Experiment = Experiment {
 };
 
 /// How late the latest sleep of the heartbeat ends, in milliseconds. The call comes in the midst of it.
-fn latest_beat(lab: &mut Lab<'_>, call: &str) -> Result<f64, Ended> {
-    if let Kind::InTurn | Kind::Queue = lab.kind() {
-        return Err(Ended::As(ClaimVerdict::DoesNotApply, no_loop(lab.kind())));
+fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, Ended> {
+    if let Kind::InTurn | Kind::Queue = runner.kind() {
+        return Err(Ended::As(ClaimVerdict::DoesNotApply, no_loop(runner.kind())));
     }
     let beats = vec!["{ sleep = \"1ms\" }"; 15].join(", ");
     let separator = if call.is_empty() { "" } else { ", " };
     let text = format!(
         "name = \"beats\"\njob = [{beats}]\nevery = {{ nth = 1000, job = [{{ sleep = \"5ms\" }}{separator}{call}] }}"
     );
-    let late = noted(lab.record(&text, JOBS)?.timer_lateness)?;
+    let late = noted(runner.record(&text, JOBS)?.timer_lateness)?;
     Ok(late.ns_max as f64 / 1e6)
 }
 

@@ -16,7 +16,7 @@ pub(super) const INERT: Experiment = Experiment {
     method: "A job and a sleep of 20 ms are made and left alone for 20 ms, in which the loop turns, and only then \
              driven: whether the job had begun, and how long the sleep still lasts.",
     workers: &[Some(2)],
-    measure: |lab| match lab.probe(Probe::Inert)? {
+    measure: |runner| match runner.probe(Probe::Inert)? {
         Probed::Inert { begun, slept_ns } => Ok(vec![
             Sample::new(BEGUN, "of 1", f64::from(u8::from(begun))).ideally(0.0),
             Sample::new(SLEPT, "ms", slept_ns as f64 / 1e6).ideally(PAUSE.as_secs_f64() * 1e3),
@@ -50,7 +50,7 @@ pub(super) const CREATED: Experiment = Experiment {
              after each, although nobody awaited it; where creating and awaiting is one call, whether the second of \
              two jobs begins while the first sleeps.",
     workers: &[Some(1), Some(2)],
-    measure: |lab| match lab.probe(Probe::Created)? {
+    measure: |runner| match runner.probe(Probe::Created)? {
         Probed::Created { at_once, before_awaited } => {
             let share = |seen| f64::from(u8::from(seen));
             let first = Sample::new(FIRST, "of 1", share(before_awaited)).ideally(1.0);

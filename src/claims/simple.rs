@@ -2,14 +2,14 @@
 
 use super::{
     experiment::{Ended, Experiment, Judged, Sample, Seen, all},
-    lab::Simple,
+    runner::Simple,
 };
 use crate::record::ClaimVerdict;
 
 const JOB: &str = "name = \"simple\"\njob = [{ sleep = \"5ms\" }, { compute = 1_000 }]";
 /// A little more than the resolution of timers, a millisecond, is of the wait.
 const AS_GOOD: f64 = 1.25;
-/// Scales, and rounds of each: those that take long are disturbed less.
+/// Scales, and batches of each: those that take long are disturbed less.
 const SCALES: [(usize, u64, &str); 4] = [
     (1, 3, "simple over model at 1"),
     (8, 3, "simple over model at 8"),
@@ -26,23 +26,23 @@ pub(super) const SIMPLE: Experiment = Experiment {
              language's sequential program and its pool of 8 threads, over the model's; it is as good up to the last \
              scale at which it takes at most 1.25 × as long.",
     workers: &[Some(2)],
-    measure: |lab| {
-        let Some(Simple { sequential, pool }) = lab.simple() else {
+    measure: |runner| {
+        let Some(Simple { sequential, pool }) = runner.simple() else {
             let why = "there is no simple program of its language among the models";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         };
-        if [sequential.0, pool.0].contains(&lab.entry().about.name) {
+        if [sequential.0, pool.0].contains(&runner.entry().info.name) {
             let why = "it is the simple program";
             return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         let (mut samples, mut up_to, mut still) = (Vec::new(), 0, true);
-        for (scale, rounds, name) in SCALES {
-            let mut simple = lab.base(pool, JOB, scale, rounds)?;
+        for (scale, batches, name) in SCALES {
+            let mut simple = runner.base(pool, JOB, scale, batches)?;
             // One after another, more than a few take longer than any pool.
             if scale == 1 {
-                simple = simple.min(lab.base(sequential, JOB, scale, rounds)?);
+                simple = simple.min(runner.base(sequential, JOB, scale, batches)?);
             }
-            let ratio = simple.as_secs_f64() / lab.time(JOB, scale, rounds)?.as_secs_f64();
+            let ratio = simple.as_secs_f64() / runner.time(JOB, scale, batches)?.as_secs_f64();
             still &= ratio <= AS_GOOD;
             up_to = if still { scale } else { up_to };
             samples.push(Sample::new(name, "×", ratio));

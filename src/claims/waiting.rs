@@ -12,11 +12,11 @@ const HELD: &str = "threads that ran them";
 pub(super) const SUSPENDS: Experiment = Experiment {
     name: "suspends",
     sentence: "Await suspends a job and does not block its thread.",
-    method: "10 jobs that sleep for 10 ms on one worker, in a watched round: how many wait at once, and the threads \
+    method: "10 jobs that sleep for 10 ms on one worker, in a watched batch: how many wait at once, and the threads \
              that began or ended one.",
     workers: &[Some(1)],
-    measure: |lab| {
-        let seen = lab.attest("name = \"suspends\"\njob = [{ sleep = \"10ms\" }]", 10)?;
+    measure: |runner| {
+        let seen = runner.attest("name = \"suspends\"\njob = [{ sleep = \"10ms\" }]", 10)?;
         Ok(vec![
             Sample::new(WAITING, "jobs", f64::from(seen.peak_in_flight)).ideally(10.0),
             Sample::new(HELD, "threads", f64::from(seen.job_threads)).ideally(1.0),
@@ -39,14 +39,14 @@ pub(super) const SLEEPS: Experiment = Experiment {
     name: "sleeps",
     sentence: "Three sleeps overlap (about 1 ×); in sequence they do not (about 3 ×).",
     method: "Three jobs that sleep for 20 ms at once, and one that sleeps three times, each as a multiple of one job \
-             that sleeps once; of two rounds the shorter.",
+             that sleeps once; of two batches the shorter.",
     workers: &[Some(2)],
-    measure: |lab| {
+    measure: |runner| {
         let once = "name = \"once\"\njob = [{ sleep = \"20ms\" }]";
         let thrice = "name = \"thrice\"\njob = [{ sleep = \"20ms\" }, { sleep = \"20ms\" }, { sleep = \"20ms\" }]";
-        let one = lab.time(once, 1, 2)?.as_secs_f64();
-        let at_once = lab.time(once, 3, 2)?.as_secs_f64() / one;
-        let in_turn = lab.time(thrice, 1, 2)?.as_secs_f64() / one;
+        let one = runner.time(once, 1, 2)?.as_secs_f64();
+        let at_once = runner.time(once, 3, 2)?.as_secs_f64() / one;
+        let in_turn = runner.time(thrice, 1, 2)?.as_secs_f64() / one;
         Ok(vec![
             Sample::new(AT_ONCE, "×", at_once).ideally(1.0),
             Sample::new(IN_TURN, "×", in_turn).ideally(3.0),
@@ -70,10 +70,10 @@ pub(super) const ORDER: Experiment = Experiment {
     method: "4 jobs at once, of which the first sleeps for 20 ms and the others for 2 ms: when they are done; each \
              receipt is compared with the one foretold for its place, and one out of place makes the claim invalid.",
     workers: &[Some(2)],
-    measure: |lab| {
+    measure: |runner| {
         let text = "name = \"order\"\njob = [{ sleep = \"2ms\" }]\n\
                     every = { nth = 1000, job = [{ sleep = \"20ms\" }] }";
-        let latency = noted(lab.record(text, 4)?.latency)?;
+        let latency = noted(runner.record(text, 4)?.latency)?;
         Ok(vec![
             Sample::new(HALF, "ms", latency.ns_p50 as f64 / 1e6),
             Sample::new(ALL, "ms", latency.ns_max as f64 / 1e6).ideally(20.0),

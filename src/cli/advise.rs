@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    CELLS, Format, Output, RunArguments, Selection, Wrong, budget, internal, order, ready, say,
+    CELLS, CliError, Format, Output, RunArguments, Selection, budget, internal, order, ready, say,
     say_json,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(super) struct AdviseArguments {
     of: Selection,
     /// Processes for each cell: with fewer than 5, chance tells equal models apart too often.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: u32,
+    trials: u32,
     /// The time for all, such as 90s or 30m.
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
@@ -39,7 +39,7 @@ pub(super) struct AdviseArguments {
 
 /// The advice as `--format json` has it.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct SideFigures<'a> {
     /// Whether cells are missing that were asked for, because of an interrupt.
     partial: bool,
     #[serde(flatten)]
@@ -47,7 +47,7 @@ struct Shown<'a> {
     summary: Vec<String>,
 }
 
-pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, Wrong> {
+pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(super::usage)?;
     let order = order(&asked.as_run())?;
     let program = ready()?;
@@ -55,7 +55,9 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, Wrong> {
     let advice = Advice { workload: order.workloads[0].name.clone(), ..advise(&done.cells) };
     let summary = advice_in_short(&advice, done.interrupted);
     match asked.output.format {
-        Format::Json => say_json(&Shown { partial: done.interrupted, advice: &advice, summary })?,
+        Format::Json => {
+            say_json(&SideFigures { partial: done.interrupted, advice: &advice, summary })?
+        }
         Format::Table => {
             say(&advice_text(&advice, &summary))?;
             say(&format!("\nrecord: {}", done.folder.display()))?
@@ -64,7 +66,7 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, Wrong> {
     let faults = done.cells.iter().filter(|cell| cell.is_wrong()).count();
     if done.interrupted {
         let message = "interrupted; the advice is on what had ended, and the record keeps it";
-        return Err(Wrong(interrupt::EXIT_CODE, message.into()));
+        return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
     if faults > 0 {
         let (of, all) = (if faults == 1 { "cell" } else { "cells" }, done.cells.len());
@@ -81,7 +83,7 @@ impl AdviseArguments {
         RunArguments {
             workloads: vec![self.workload.clone()],
             of: self.of.clone(),
-            rounds: self.rounds,
+            trials: self.trials,
             budget: self.budget,
             placement: None,
             pin: false,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    CELLS, Format, Output, Wrong, budget, chosen, internal, leave_page, ready, say, say_json, usage,
+    CELLS, CliError, Format, Output, budget, chosen, internal, leave_page, ready, say, say_json,
+    usage,
 };
 use crate::{
     claims::{EXPERIMENTS, Experiment, Order, find, run},
@@ -30,7 +31,7 @@ pub(super) struct ClaimsArguments {
     output: Output,
 }
 
-pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, Wrong> {
+pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     let named = asked.claims.iter().map(|name| find(name));
     let named = named.collect::<Result<Vec<_>, _>>().map_err(usage)?;
@@ -41,8 +42,8 @@ pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, Wrong> {
     let mut models = chosen(&asked.model)?;
     let mut seen = Vec::new();
     models.retain(|entry| {
-        let new = !seen.contains(&entry.about.name);
-        seen.push(entry.about.name);
+        let new = !seen.contains(&entry.info.name);
+        seen.push(entry.info.name);
         new
     });
     let order = Order {
@@ -64,7 +65,7 @@ pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, Wrong> {
     if done.claims.interrupted {
         let message =
             "interrupted; the claims are judged by what had ended, and the record keeps it";
-        return Err(Wrong(interrupt::EXIT_CODE, message.into()));
+        return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
     let results = || done.claims.claims.iter().flat_map(|claim| &claim.results);
     let wrong = results().filter(|result| result.verdict.is_wrong()).count();

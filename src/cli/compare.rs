@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{ENVIRONMENT, Output, Wrong, say, say_json, usage};
+use super::{CliError, ENVIRONMENT, Output, say, say_json, usage};
 use crate::{
     cli::Format,
     compare::{Refusal, compare_records},
@@ -27,12 +27,12 @@ pub(super) struct CompareArguments {
     output: Output,
 }
 
-pub(super) fn compare(asked: &CompareArguments) -> Result<u8, Wrong> {
+pub(super) fn compare(asked: &CompareArguments) -> Result<u8, CliError> {
     let base = recorded(&asked.base, &asked.output.out)?;
     let head = recorded(&asked.head, &asked.output.out)?;
     let comparison =
         compare_records(&base, &head, asked.any_machine).map_err(|refusal| match refusal {
-            Refusal::Machine(message) => Wrong(ENVIRONMENT, message),
+            Refusal::Machine(message) => CliError(ENVIRONMENT, message),
             Refusal::Instrument(message) => usage(message),
         })?;
     match asked.output.format {
@@ -42,7 +42,7 @@ pub(super) fn compare(asked: &CompareArguments) -> Result<u8, Wrong> {
 }
 
 /// The record in the folder `name`, or in that folder of `results`.
-fn recorded(name: &Path, results: &Path) -> Result<Record, Wrong> {
+fn recorded(name: &Path, results: &Path) -> Result<Record, CliError> {
     let places = [name.to_owned(), results.join(name)];
     let Some(folder) = places.iter().find(|place| place.join("run.json").exists()) else {
         let [one, other] = places.each_ref().map(|place| place.display());

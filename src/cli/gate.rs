@@ -10,7 +10,7 @@ use clap::Args;
 use regex::Regex;
 
 use super::{
-    CELLS, ENVIRONMENT, Format, Output, Selection, Wrong, budget, chosen, internal, ready, say,
+    CELLS, CliError, ENVIRONMENT, Format, Output, Selection, budget, chosen, internal, ready, say,
     say_json, sorted, usage,
 };
 use crate::{
@@ -54,11 +54,11 @@ pub(super) struct GateArguments {
     /// The time for all, building excluded, such as 90s or 5m.
     #[arg(long, default_value = "9m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
-    /// So many rounds of each cell, instead of as many as follow from budget and noise.
+    /// So many trials of each cell, instead of as many as follow from budget and noise.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(5..=1000))]
-    rounds: Option<u32>,
+    trials: Option<u32>,
     /// Take two looks, declared beforehand: what is inconclusive at half of the budget gets the other half.
-    #[arg(long, conflicts_with = "rounds")]
+    #[arg(long, conflicts_with = "trials")]
     top_up: bool,
     /// A change below this is never called one; without it, 3%.
     #[arg(long, value_name = "PERCENT")]
@@ -120,7 +120,7 @@ pub(super) struct Sides {
 }
 
 /// `paceline gate` of the programs that the arguments name.
-pub(super) fn run(asked: &GateArguments) -> Result<u8, Wrong> {
+pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     if let Some(program) = &asked.variants_of {
         return super::variants::run(asked, program);
@@ -174,7 +174,7 @@ pub(super) fn order<'a>(
         margins,
         notes: vec![],
         budget: asked.budget,
-        rounds: asked.rounds,
+        trials: asked.trials,
         slices: None,
         top_up: asked.top_up,
         seed: asked.seed,
@@ -191,7 +191,7 @@ fn metrics(asked: &GateArguments) -> Vec<Metric> {
 }
 
 /// The margins of the file that was named, or of the folder's.
-pub(super) fn margins(asked: &GateArguments) -> Result<Margins, Wrong> {
+pub(super) fn margins(asked: &GateArguments) -> Result<Margins, CliError> {
     let usual = Path::new(MARGINS);
     let file = asked.config.as_deref().or_else(|| usual.exists().then_some(usual));
     Margins::read(file, &given(asked)).map_err(usage)
@@ -218,12 +218,12 @@ fn margins_of(
     project: &Project,
     base: &Source,
     head: &Source,
-) -> Result<(Margins, Others), Wrong> {
+) -> Result<(Margins, Others), CliError> {
     if asked.config.is_some() {
         return Ok((margins(asked)?, vec![]));
     }
     let given = given(asked);
-    let of = |source: &Source| -> Result<Margins, Wrong> {
+    let of = |source: &Source| -> Result<Margins, CliError> {
         let text = project.file_of(source, MARGINS).map_err(unbuilt)?;
         let place = format!("{MARGINS} of {}", source.name);
         let file = text.as_deref().map(|text| (&place[..], text));
@@ -242,7 +242,7 @@ fn margins_of(
 }
 
 /// What the arguments name: the project, the base and the head.
-fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source), Wrong> {
+fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source), CliError> {
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
     let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
     let project = project.map_err(unbuilt)?;
@@ -256,9 +256,9 @@ fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source
 }
 
 /// Builds both sides, and the base's copy.
-fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, Wrong> {
+fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliError> {
     let line = Building::start();
-    let build = |what: &str, source: &Source, copy| -> Result<Built, Wrong> {
+    let build = |what: &str, source: &Source, copy| -> Result<Built, CliError> {
         line.show(&format!("building {what}: {}", source.about));
         project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
     };
@@ -281,17 +281,17 @@ fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, Wrong
 const BASE: usize = 0;
 const HEAD: usize = 1;
 
-pub(super) fn unbuilt(error: BuildError) -> Wrong {
-    Wrong(error.exit.code(), error.message)
+pub(super) fn unbuilt(error: BuildError) -> CliError {
+    CliError(error.exit.code(), error.message)
 }
 
 /// Why a program without cells is not gated.
-pub(super) fn no_cells() -> Wrong {
+pub(super) fn no_cells() -> CliError {
     usage("there is no cell to gate: give the bench one with `.closure` or `.command`, as docs/gate.md shows, or name workloads".into())
 }
 
 /// The cells that the sides have of their own, and whether one of them runs jobs on models, as paceline's hosts do.
-pub(super) fn cells_of(arms: &[Arm]) -> Result<(Vec<String>, bool), Wrong> {
+pub(super) fn cells_of(arms: &[Arm]) -> Result<(Vec<String>, bool), CliError> {
     const PATIENCE: Duration = Duration::from_secs(30);
     let mut names: Vec<String> = Vec::new();
     let mut runs_jobs = false;
@@ -315,7 +315,7 @@ pub(super) fn cells_of(arms: &[Arm]) -> Result<(Vec<String>, bool), Wrong> {
 }
 
 /// The workloads that are named, or the built-in ones, and whether any was named.
-fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), Wrong> {
+fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), CliError> {
     if asked.workloads.is_empty() {
         if !asked.of.scale.is_empty() || !asked.of.workers.is_empty() {
             return Err(usage("--scale and --workers go with a workload: name one".into()));
@@ -333,7 +333,7 @@ pub(super) fn subjects<'a>(
     workloads: &'a [Workload],
     named: bool,
     own: Vec<String>,
-) -> Result<Vec<Subject<'a>>, Wrong> {
+) -> Result<Vec<Subject<'a>>, CliError> {
     let models = chosen(&asked.of.model)?;
     let mut subjects: Vec<Subject<'a>> = Vec::new();
     if named {
@@ -365,7 +365,7 @@ pub(super) fn subjects<'a>(
 }
 
 /// Runs the gate, shows it, writes the exports, and says how to leave.
-pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wrong> {
+pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliError> {
     let Outcome { gate, folder } = gate(order).map_err(|error| match error {
         NoGate::TooShort(message) => usage(message),
         NoGate::Internal(message) => internal(message),
@@ -385,9 +385,9 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, Wron
         })?;
     }
     if gate.interrupted {
-        return Err(Wrong(
+        return Err(CliError(
             interrupt::EXIT_CODE,
-            "interrupted; the rounds until then are kept".into(),
+            "interrupted; the trials until then are kept".into(),
         ));
     }
     Ok(exit_code(&gate, asked.strict))

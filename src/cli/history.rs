@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 
-use super::{Wrong, say, say_json, usage};
+use super::{CliError, say, say_json, usage};
 use crate::{
     history::{History, read, series},
     record::Metric,
@@ -43,7 +43,7 @@ fn metric(text: &str) -> Result<Metric, String> {
     })
 }
 
-pub(super) fn show(asked: &HistoryArguments) -> Result<u8, Wrong> {
+pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
     let filter = asked.filter.as_deref().map(Regex::new).transpose().map_err(|error| {
         let why = error.to_string();
         let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();

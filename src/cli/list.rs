@@ -1,16 +1,16 @@
 //! What there is, and whether this machine is fit: `paceline models`, `workloads` and `doctor`.
 
-use super::{ENVIRONMENT, Format, Wrong, internal, say, say_json};
+use super::{CliError, ENVIRONMENT, Format, internal, say, say_json};
 use crate::{
     doctor::{self, examine},
-    record::ModelInfo,
+    record::ModelRecord,
     report::{count, list_table},
     start::model_info,
 };
 use paceline_core::{models::MODELS, process::Program, workloads};
 
-pub(super) fn list_models(format: Format) -> Result<u8, Wrong> {
-    let models: Vec<ModelInfo> = MODELS.iter().map(model_info).collect();
+pub(super) fn list_models(format: Format) -> Result<u8, CliError> {
+    let models: Vec<ModelRecord> = MODELS.iter().map(model_info).collect();
     if format == Format::Json {
         return say_json(&models);
     }
@@ -39,7 +39,7 @@ pub(super) fn list_models(format: Format) -> Result<u8, Wrong> {
     ))
 }
 
-pub(super) fn list_workloads(format: Format) -> Result<u8, Wrong> {
+pub(super) fn list_workloads(format: Format) -> Result<u8, CliError> {
     let workloads = workloads::built_in();
     if format == Format::Json {
         let shown: Vec<serde_json::Value> = workloads
@@ -63,7 +63,7 @@ pub(super) fn list_workloads(format: Format) -> Result<u8, Wrong> {
     ))
 }
 
-pub(super) fn diagnose(format: Format) -> Result<u8, Wrong> {
+pub(super) fn diagnose(format: Format) -> Result<u8, CliError> {
     let program = Program::this().map_err(|error| internal(error.to_string()))?;
     let diagnosis = examine(&program);
     match format {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Format, Output, Wrong, chosen, finish, internal, leave_page, number, ready, say, say_json,
+    CliError, Format, Output, chosen, finish, internal, leave_page, number, ready, say, say_json,
     usage,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub(super) struct LoadArguments {
     workers: Option<usize>,
     /// Fresh processes for each figure; 3, or 1 with --p99-limit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: Option<u32>,
+    trials: Option<u32>,
     /// What random arrivals are made from; recorded.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -105,7 +105,7 @@ fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
 }
 
 impl LoadArguments {
-    fn order(&self) -> Result<Order, Wrong> {
+    fn order(&self) -> Result<Order, CliError> {
         let target = match Url::parse(&self.target) {
             Some(url) => Target::Url(url.map_err(usage)?),
             None => Target::Workload(Box::new(workloads::find(&self.target).map_err(usage)?)),
@@ -134,7 +134,7 @@ impl LoadArguments {
             (None, None, Some(_)) => Drive::Closed,
             (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },
         };
-        let rounds = if self.p99_limit.is_some() { 1 } else { 3 };
+        let trials = if self.p99_limit.is_some() { 1 } else { 3 };
         let models = match target {
             Target::Workload(_) => chosen(&self.model)?,
             Target::Url(_) => vec![],
@@ -150,7 +150,7 @@ impl LoadArguments {
             warm_up: self.warm_up,
             duration: self.duration,
             patience: self.patience,
-            rounds: self.rounds.unwrap_or(rounds),
+            trials: self.trials.unwrap_or(trials),
             seed: self.seed,
             pin: self.pin,
             results: self.output.out.clone(),
@@ -166,7 +166,7 @@ impl LoadArguments {
     }
 }
 
-pub(super) fn run(arguments: &LoadArguments) -> Result<u8, Wrong> {
+pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     let order = arguments.order()?;
     let program = ready()?;

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Wrong, internal, say, usage};
+use super::{CliError, internal, say, usage};
 use crate::{
     history::{self, series},
     record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
@@ -82,7 +82,7 @@ struct Found {
     folder: PathBuf,
 }
 
-pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
+pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
     if asked.chart.is_some() && asked.format != Shape::Svg {
         return Err(usage("--chart goes with --format svg".into()));
     }
@@ -130,7 +130,7 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, Wrong> {
 }
 
 /// The newest run in `results`, and the history of all.
-fn newest(results: &Path) -> Result<Found, Wrong> {
+fn newest(results: &Path) -> Result<Found, CliError> {
     let mut read = history::read(results).map_err(usage)?;
     let history = series(&read.records, &read.gates);
     let newest_gate = read.gates.iter().map(|gate| gate.started.clone()).max();
@@ -183,7 +183,7 @@ fn newest_claims(results: &Path) -> Option<(PathBuf, Claims)> {
 }
 
 /// The runs and gates that were named.
-fn named(names: &[PathBuf], results: &Path) -> Result<Found, Wrong> {
+fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
     let mut found = Found { folder: results.to_owned(), ..Found::default() };
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
@@ -218,7 +218,7 @@ fn named(names: &[PathBuf], results: &Path) -> Result<Found, Wrong> {
     Ok(found)
 }
 
-fn export(name: &str, found: &Found) -> Result<String, Wrong> {
+fn export(name: &str, found: &Found) -> Result<String, CliError> {
     match (&found.records[..], &found.gates[..]) {
         ([record], []) => Ok(RunExport::from_str(name).map_err(usage)?.render(record)),
         ([], [gate]) => {
@@ -231,7 +231,7 @@ fn export(name: &str, found: &Found) -> Result<String, Wrong> {
     }
 }
 
-fn picture(asked: &ReportArguments, found: &Found) -> Result<(), Wrong> {
+fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let [record] = &found.records[..] else {
         return Err(usage("a chart is of one run: name one".into()));
     };
@@ -251,7 +251,7 @@ fn picture(asked: &ReportArguments, found: &Found) -> Result<(), Wrong> {
 }
 
 /// Writes a file whole, and says where it is; `-` is standard output.
-fn written(file: &Path, bytes: &[u8], what: &str) -> Result<(), Wrong> {
+fn written(file: &Path, bytes: &[u8], what: &str) -> Result<(), CliError> {
     if file == Path::new("-") {
         return crate::report::print_bytes(bytes).map_err(internal);
     }

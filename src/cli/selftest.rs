@@ -7,7 +7,9 @@ use std::{
 
 use clap::Args;
 
-use super::{Format, Output, Wrong, budget, gate::unbuilt, internal, ready, say, say_json, usage};
+use super::{
+    CliError, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json, usage,
+};
 use crate::{
     gate::{
         Project,
@@ -38,7 +40,7 @@ pub(super) struct SelftestArguments {
     output: Output,
 }
 
-pub(super) fn run(asked: &SelftestArguments) -> Result<u8, Wrong> {
+pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     let program = ready()?;
     let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
@@ -68,7 +70,10 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, Wrong> {
         }
     };
     if done.interrupted {
-        return Err(Wrong(interrupt::EXIT_CODE, "interrupted; what was measured is kept".into()));
+        return Err(CliError(
+            interrupt::EXIT_CODE,
+            "interrupted; what was measured is kept".into(),
+        ));
     }
     Ok(0)
 }

@@ -4,8 +4,8 @@ use std::{thread, time::Duration};
 
 use clap::Args;
 
-use super::{Wrong, internal, number, ready, say, usage};
-use crate::load::Standing;
+use super::{CliError, internal, number, ready, say, usage};
+use crate::load::ServerHandle;
 use paceline_core::{interrupt, job::bounds, models, workloads};
 
 #[derive(Args)]
@@ -24,11 +24,11 @@ pub(super) struct ServeArguments {
 /// How often it is looked whether the server still stands.
 const GLANCE: Duration = Duration::from_millis(200);
 
-pub(super) fn run(arguments: &ServeArguments) -> Result<u8, Wrong> {
+pub(super) fn run(arguments: &ServeArguments) -> Result<u8, CliError> {
     let workload = workloads::find(&arguments.workload).map_err(usage)?;
     let entry = models::find(&arguments.model).map_err(usage)?;
     let program = ready()?;
-    let mut standing = Standing::start(&workload, entry, arguments.workers, program)
+    let mut standing = ServerHandle::start(&workload, entry, arguments.workers, program)
         .map_err(|(settings, why)| if settings { usage(why) } else { internal(why) })?;
     let address = standing.address();
     say(&format!(

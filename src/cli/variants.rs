@@ -5,7 +5,7 @@ use std::path::Path;
 use paceline_core::{custom::Variant, process::Program};
 
 use super::{
-    Wrong,
+    CliError,
     gate::{GateArguments, Sides, cells_of, finish, margins, no_cells, order, subjects, unbuilt},
     ready, usage,
 };
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Compares the variants of the cells of `path` that have two.
-pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, Wrong> {
+pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
     if !asked.workloads.is_empty() {
         return Err(usage("workloads go with --base, not with --variants-of".into()));
     }

@@ -36,7 +36,7 @@ fn chance(of: Crashes) -> f64 {
 mod tests {
     use super::*;
 
-    /// Trials of a side in a gate of 40 rounds: those, and the six of the pilot.
+    /// Trials of a side in a gate of 40 trials: those, and the six of the pilot.
     const TRIALS: u32 = 46;
 
     fn more(trials: u32, base: u32, head: u32, copy: u32) -> bool {

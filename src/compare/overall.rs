@@ -6,13 +6,13 @@ use crate::record::{GateCell, Overall, Presence, SameProgram, State, Verdict};
 const NAMED: usize = 3;
 
 /// What all `cells` come to, and why, in a sentence with its counts and the worst cell. `enough` is whether the machine
-/// was fit for so many rounds that they say something. `same` is why base and head are the same program, where they are:
+/// was fit for so many trials that they say something. `same` is why base and head are the same program, where they are:
 /// then nothing was compared, and no run passes by that. A cell that regressed all the same is reported: files that are
 /// read at run time may differ.
 ///
 /// The first that is so counts. The run failed where a cell failed or is invalid: a head that crashes is no matter of the
 /// machine. It regressed where a cell did. The environment is invalid where a null arm fired, which
-/// voids that cell and no other, or not enough rounds count.
+/// voids that cell and no other, or not enough trials count.
 /// The run is inconclusive where a cell is, or where a cell of both sides has no figure although it was to have one, and
 /// passed otherwise.
 #[must_use]
@@ -61,7 +61,7 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         return (Overall::EnvironmentInvalid, sentence);
     }
     if !enough {
-        let sentence = "too few rounds count, for the machine was not fit in the others: try again when it is quiet";
+        let sentence = "too few trials count, for the machine was not fit in the others: try again when it is quiet";
         return (Overall::EnvironmentInvalid, sentence.into());
     }
     if let Some(same) = same {
@@ -145,12 +145,12 @@ fn needs(cell: &GateCell) -> String {
         Some(share) => {
             format!("{}, where a change is found from {:.1} % on", figures(cell), share * 100.0)
         }
-        None => format!("{}, of which too few rounds count", name(cell)),
+        None => format!("{}, of which too few trials count", name(cell)),
     };
-    match cell.rounds_needed {
-        Some(rounds) => format!("{seen}: {rounds} rounds are needed, {} count", cell.rounds),
+    match cell.trials_needed {
+        Some(trials) => format!("{seen}: {trials} trials are needed, {} count", cell.trials),
         None if cell.detectable.is_some() => {
-            format!("{seen}: more rounds do not help, a quieter machine does")
+            format!("{seen}: more trials do not help, a quieter machine does")
         }
         None => seen,
     }

@@ -52,7 +52,7 @@ pub(super) fn shifts(base: &Cell, head: &Cell, instrument: &str) -> Vec<Shift> {
         upper: of.upper / jobs,
     };
     let time =
-        |cell: &Cell| cell.round_ns.map(per_job).or_else(|| cell.jobs_per_second.map(inverse));
+        |cell: &Cell| cell.batch_ns.map(per_job).or_else(|| cell.jobs_per_second.map(inverse));
     let added = |cell: &Cell| cell.resources?.rss_bytes_added.map(|bytes| bytes as f64 / jobs);
     [
         both(time(base), time(head)).map(|(one, other)| {
@@ -81,11 +81,11 @@ fn inverse(of: Estimate) -> Estimate {
 
 /// Of the times of processes, where each side has enough. The times of criterion are of one process.
 fn of_processes(base: &Cell, head: &Cell, instrument: &str) -> Option<Shift> {
-    if instrument != "rounds" {
+    if instrument != "trials" {
         return None;
     }
     let [base_logs, head_logs] = [base, head]
-        .map(|cell| cell.rounds_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>());
+        .map(|cell| cell.trials_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>());
     let found = difference(&base_logs, &head_logs)?;
     let (lower, upper) = found.interval(LEVEL);
     // What the change is of, not the medians: both columns and the change are to agree.

@@ -1,4 +1,4 @@
-//! Verdicts on planted rounds, whose answers are known.
+//! Verdicts on planted trials, whose answers are known.
 
 use proptest::{collection::vec, prelude::*};
 
@@ -7,10 +7,10 @@ use crate::record::{
     Change, Crashes, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
 };
 
-/// Rounds around `mean`, evenly up to `spread` to both sides.
-fn around(mean: f64, spread: f64, rounds: usize) -> Vec<f64> {
-    let place = |round: usize| 2.0 * (round as f64 + 0.5) / rounds as f64 - 1.0;
-    (0..rounds).map(|round| mean + spread * place(round)).collect()
+/// Trials around `mean`, evenly up to `spread` to both sides.
+fn around(mean: f64, spread: f64, trials: usize) -> Vec<f64> {
+    let place = |trial: usize| 2.0 * (trial as f64 + 0.5) / trials as f64 - 1.0;
+    (0..trials).map(|trial| mean + spread * place(trial)).collect()
 }
 
 fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
@@ -36,11 +36,11 @@ fn the_four_verdicts_follow_the_margins() {
 
 #[test]
 fn a_layout_that_may_explain_it_is_no_regression() {
-    let rounds = around(0.06, 0.05, 40);
-    let sure = sample(&rounds, &[]);
+    let trials = around(0.06, 0.05, 40);
+    let sure = sample(&trials, &[]);
     let judged = judge(&[Sample { layout_sd: 0.05, ..sure }], 0.05)[0];
     assert_eq!(judged.verdict, Some(Verdict::Inconclusive));
-    assert_eq!(judged.rounds_needed, None, "no number of rounds moves the code");
+    assert_eq!(judged.trials_needed, None, "no number of trials moves the code");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_null_arm_that_fires_voids_its_cell_and_no_regression_of_another() {
 }
 
 #[test]
-fn too_few_rounds_are_inconclusive_and_none_at_all_have_no_verdict() {
+fn too_few_trials_are_inconclusive_and_none_at_all_have_no_verdict() {
     let judged = judge(&[sample(&[0.5; 4], &[]), sample(&[], &[])], 0.05);
     assert_eq!(judged[0].verdict, Some(Verdict::Inconclusive));
     assert_eq!((judged[0].change, judged[0].detectable), (None, None));
@@ -123,16 +123,16 @@ fn what_is_detectable_is_never_less_than_the_margin() {
 }
 
 #[test]
-fn the_rounds_needed_settle_what_was_inconclusive() {
+fn the_trials_needed_settle_what_was_inconclusive() {
     for mean in [0.0, 0.03, 0.06] {
         let few = around(mean, 0.3, 40);
         let judged = judge(&[sample(&few, &[])], 0.05)[0];
         assert_eq!(judged.verdict, Some(Verdict::Inconclusive), "{mean}");
-        let needed = judged.rounds_needed.unwrap();
+        let needed = judged.trials_needed.unwrap();
         assert!(needed > 40, "{mean}: {needed}");
         let settled = judge(&[sample(&around(mean, 0.3, needed as usize + 10), &[])], 0.05)[0];
         assert_ne!(settled.verdict, Some(Verdict::Inconclusive), "{mean}: {needed}");
-        assert_eq!(settled.rounds_needed, None);
+        assert_eq!(settled.trials_needed, None);
     }
 }
 
@@ -141,17 +141,17 @@ proptest! {
     fn swapping_the_sides_swaps_the_verdicts(
         cells in vec((-0.15..0.15_f64, vec(-0.2..0.2_f64, 5..40)), 1..20),
     ) {
-        let rounds: Vec<Vec<f64>> = cells
+        let trials: Vec<Vec<f64>> = cells
             .iter()
             .map(|(mean, noise)| noise.iter().map(|noise| mean + noise).collect())
             .collect();
         let swapped: Vec<Vec<f64>> =
-            rounds.iter().map(|rounds| rounds.iter().map(|round| -round).collect()).collect();
-        let of = |rounds: &[Vec<f64>]| {
-            let samples: Vec<Sample> = rounds.iter().map(|of| sample(of, of)).collect();
+            trials.iter().map(|trials| trials.iter().map(|trial| -trial).collect()).collect();
+        let of = |trials: &[Vec<f64>]| {
+            let samples: Vec<Sample> = trials.iter().map(|of| sample(of, of)).collect();
             judge(&samples, 0.05)
         };
-        for (one, other) in of(&rounds).iter().zip(of(&swapped)) {
+        for (one, other) in of(&trials).iter().zip(of(&swapped)) {
             prop_assert_eq!(
                 one.verdict == Some(Verdict::Regressed),
                 other.verdict == Some(Verdict::Improved)
@@ -182,10 +182,10 @@ fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
         head: None,
         change: verdict.map(|_| change),
         detectable: verdict.map(|_| 0.081),
-        rounds: 40,
+        trials: 40,
         dropped: 0,
         crashes: Crashes::default(),
-        rounds_needed: None,
+        trials_needed: None,
         slices: 1,
         iterations: 1,
         null: None,
@@ -211,12 +211,12 @@ fn the_sentence_has_the_counts_and_the_worst_cell() {
         )
     );
     let mut unclear = gated("c/tokio/1", Some(Verdict::Inconclusive), 0.02);
-    unclear.rounds_needed = Some(90);
+    unclear.trials_needed = Some(90);
     cells.push(unclear);
     let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::Inconclusive);
     assert!(why.contains("least visible c/tokio/1 p99") && why.contains("from 8.1 % on"), "{why}");
-    assert!(why.contains("90 rounds are needed, 40 count"), "{why}");
+    assert!(why.contains("90 trials are needed, 40 count"), "{why}");
     cells.push(gated("d/tokio/1", Some(Verdict::Regressed), 0.07));
     cells.push(gated("e/tokio/1", Some(Verdict::Regressed), 0.09));
     let (verdict, why) = overall(&cells, true, None);

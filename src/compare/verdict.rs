@@ -1,8 +1,8 @@
-//! The verdict on each cell, from the logarithms of its rounds' ratios.
+//! The verdict on each cell, from the logarithms of its trials' ratios.
 
 use crate::{
     record::{Change, Verdict},
-    stats::{Bar, FEWEST, Trimmed, discoveries, rounds_until},
+    stats::{Bar, FEWEST, Trimmed, discoveries, trials_until},
 };
 
 /// The level of the intervals, and of the bound that a cell called not regressed must have.
@@ -10,12 +10,12 @@ const LEVEL: f64 = 0.95;
 /// The share of runs in which an effect is to be found before it is called detectable.
 const POWER: f64 = 0.8;
 
-/// What is judged: a cell and metric whose rounds were measured on both sides.
+/// What is judged: a cell and metric whose trials were measured on both sides.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// `ln(head / base)` of every round that counts.
+    /// `ln(head / base)` of every trial that counts.
     pub log_ratios: &'a [f64],
-    /// `ln(copy / base)` of the same rounds: the null arm. Empty where there is none.
+    /// `ln(copy / base)` of the same trials: the null arm. Empty where there is none.
     pub null: &'a [f64],
     /// A change below this share is never called one.
     pub margin: f64,
@@ -28,7 +28,7 @@ pub struct Sample<'a> {
 /// What follows from a sample: the fields of [`crate::record::GateCell`] of the same names.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
-    /// The verdict; `None` where there is no round at all, and where the null arm fired. With fewer than 5, or where one is no finite number, it is
+    /// The verdict; `None` where there is no trial at all, and where the null arm fired. With fewer than 5, or where one is no finite number, it is
     /// inconclusive: a cell that was to be gated never passes unseen.
     pub verdict: Option<Verdict>,
     /// How the head differs, with its two-sided 95 % interval.
@@ -36,9 +36,9 @@ pub struct Judged {
     /// The least change that would be found in 8 of 10 such runs, as a share: it must pass the margin, and the chance
     /// that a single discovery among all samples must pass.
     pub detectable: Option<f64>,
-    /// Where the verdict is inconclusive: rounds that would make the clear margin detectable so, and that would have
-    /// ruled it out here if the change is what it seems. `None` also where no number of rounds would.
-    pub rounds_needed: Option<u32>,
+    /// Where the verdict is inconclusive: trials that would make the clear margin detectable so, and that would have
+    /// ruled it out here if the change is what it seems. `None` also where no number of trials would.
+    pub trials_needed: Option<u32>,
     /// How the copy of the base differs.
     pub null: Option<Change>,
     /// Whether that would be called a change. Then the cell is void: what makes a difference between two copies of the base
@@ -55,14 +55,16 @@ pub struct Judged {
 ///
 /// What is rejected must be changed by the margin against the base's copy too, where there is one: it is the same program,
 /// and a base process that was fast by chance is no reason. That is more than the gate was first designed to ask. Suites of
-/// equal programs, drawn from recorded rounds, were falsely regressed in 2.0 % without it and in 0.7 % with it.
+/// equal programs, drawn from recorded trials, were falsely regressed in 2.0 % without it and in 0.7 % with it.
 ///
 /// The null arms are held to the same rule among themselves, in either direction. One that fires voids its cell, and no
 /// other.
 #[must_use]
 pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
-    let heads: Vec<Arm> = samples.iter().map(|sample| Arm::of(sample.log_ratios, sample)).collect();
-    let nulls: Vec<Arm> = samples.iter().map(|sample| Arm::of(sample.null, sample)).collect();
+    let heads: Vec<StartedModel> =
+        samples.iter().map(|sample| StartedModel::of(sample.log_ratios, sample)).collect();
+    let nulls: Vec<StartedModel> =
+        samples.iter().map(|sample| StartedModel::of(sample.null, sample)).collect();
     let mut found = directions(&heads, rate);
     for (found, sample) in found.iter_mut().zip(samples) {
         *found = found.filter(|direction| is_so_of_the_copy(sample, *direction));
@@ -96,24 +98,24 @@ fn is_so_of_the_copy(sample: &Sample, direction: Verdict) -> bool {
 }
 
 /// What is tested; `None` where it could not be.
-struct Arm(Option<Trimmed>, f64);
+struct StartedModel(Option<Trimmed>, f64);
 
-impl Arm {
+impl StartedModel {
     fn of(log_ratios: &[f64], sample: &Sample) -> Self {
         let trimmed = Trimmed::of(log_ratios).map(|of| of.with_layout(sample.layout_sd));
-        Arm(trimmed, sample.margin.ln_1p())
+        StartedModel(trimmed, sample.margin.ln_1p())
     }
 }
 
 /// Regressed or improved, of those that are rejected and by their margin changed.
-fn directions(arms: &[Arm], rate: f64) -> Vec<Option<Verdict>> {
+fn directions(arms: &[StartedModel], rate: f64) -> Vec<Option<Verdict>> {
     let chances = |of: fn(Trimmed) -> f64| {
         let chances: Vec<f64> = arms.iter().map(|arm| arm.0.map_or(f64::NAN, of)).collect();
         discoveries(&chances, rate)
     };
     let (slower, faster) = (chances(Trimmed::p_above), chances(Trimmed::p_below));
     let each = arms.iter().zip(slower.into_iter().zip(faster));
-    each.map(|(Arm(trimmed, margin), (slower, faster))| {
+    each.map(|(StartedModel(trimmed, margin), (slower, faster))| {
         let mean = (*trimmed)?.mean;
         if slower && mean >= *margin {
             Some(Verdict::Regressed)
@@ -136,7 +138,7 @@ fn judged(
         verdict: (!sample.log_ratios.is_empty()).then_some(Verdict::Inconclusive),
         change: None,
         detectable: None,
-        rounds_needed: None,
+        trials_needed: None,
         null: None,
         null_fired: false,
     };
@@ -152,25 +154,25 @@ fn judged(
         verdict: Some(verdict),
         change: Some(change(head)),
         detectable: Some(bar.detectable(head.se, head.df).exp_m1()),
-        rounds_needed: (verdict == Verdict::Inconclusive)
-            .then(|| rounds_needed(sample, head, bar))
+        trials_needed: (verdict == Verdict::Inconclusive)
+            .then(|| trials_needed(sample, head, bar))
             .flatten(),
         ..unknown
     }
 }
 
-fn rounds_needed(sample: &Sample, head: Trimmed, bar: Bar) -> Option<u32> {
+fn trials_needed(sample: &Sample, head: Trimmed, bar: Bar) -> Option<u32> {
     debug_assert!(sample.log_ratios.len() >= FEWEST);
     let clear = sample.clear_margin.ln_1p();
-    // What rounds alone give, of one round.
+    // What trials alone give, of one trial.
     let sampling = Trimmed::of(sample.log_ratios)?.se;
     let sd = sampling * (sample.log_ratios.len() as f64).sqrt();
-    let seen = bar.rounds_needed(clear, sd, sample.layout_sd)?;
+    let seen = bar.trials_needed(clear, sd, sample.layout_sd)?;
     if head.mean >= clear {
         return Some(seen);
     }
     // A change below the clear margin is not to be found, but to be bounded.
-    let bounded = rounds_until(sd, sample.layout_sd, |se, df| {
+    let bounded = trials_until(sd, sample.layout_sd, |se, df| {
         Trimmed { mean: head.mean, se, df }.upper(LEVEL) < clear
     })?;
     Some(seen.max(bounded))

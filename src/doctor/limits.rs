@@ -157,7 +157,7 @@ pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
         0 => ("each holds its port for a minute (tcp_tw_reuse 0)", Judgement::Fair),
         _ => ("on loopback, ports are had again after a second", Judgement::Good),
     };
-    let advice = "many rounds with new connections run out of ports: sysctl -w net.ipv4.tcp_tw_reuse=2, the default";
+    let advice = "many trials with new connections run out of ports: sysctl -w net.ipv4.tcp_tw_reuse=2, the default";
     Finding::new(WHAT, waiting + found, judgement, advice)
 }
 

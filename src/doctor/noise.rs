@@ -129,7 +129,7 @@ pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
         long(times[times.len() / 2]),
         times.len()
     );
-    let advice = "differences below this range need many processes on both sides: raise --rounds";
+    let advice = "differences below this range need many processes on both sides: raise --trials";
     Finding::new(WHAT, found, by(RANGE, range), advice).with(range, "%")
 }
 

@@ -1,8 +1,8 @@
 //! From a source to a program: checked out by git in a worktree, built by cargo, kept by what went into it.
 
+mod build_cache;
 mod cargo;
 mod error;
-mod shelf;
 mod tool;
 mod worktree;
 
@@ -11,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use build_cache::{BuildCache, hash_of};
 pub use error::{BuildError, Exit};
-use shelf::{Shelf, hash_of};
 pub(in crate::gate) use tool::{Said, Tool};
-use worktree::Workshop;
+use worktree::Checkouts;
 
 use super::source::{Kind, Layout, Pin, Project, Source, What};
 use crate::record::Side;
@@ -71,7 +71,7 @@ impl Project {
         // Two built programs can be compared where there is no project, and so no target folder.
         let gate = self.layout().map_or_else(|_| folder_without_project(), Layout::gate);
         let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
-        let programs = Shelf::in_folder(&gate);
+        let programs = BuildCache::in_folder(&gate);
         let key = format!("{hash}-copy");
         if let Some((program, hash)) = programs.find(&key) {
             return Ok(Built { program, side: side(source, hash), cached: true });
@@ -99,8 +99,8 @@ impl Layout {
     ) -> Result<Built, BuildError> {
         let gate = self.gate();
         let lent = self.lent_lock(checkout)?;
-        let key = shelf::key(self, checkout, pins, lent.as_deref(), copy)?;
-        let programs = Shelf::in_folder(&gate);
+        let key = build_cache::key(self, checkout, pins, lent.as_deref(), copy)?;
+        let programs = BuildCache::in_folder(&gate);
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
@@ -111,7 +111,7 @@ impl Layout {
         if let Some(found) = programs.find(&key) {
             return Ok(ready(found, true));
         }
-        let workshop = Workshop::enter(&self.repository, &gate, progress)?;
+        let workshop = Checkouts::enter(&self.repository, &gate, progress)?;
         // Whoever held the workshop may have built the same.
         if let Some(found) = programs.find(&key) {
             return Ok(ready(found, true));

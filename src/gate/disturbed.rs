@@ -1,4 +1,4 @@
-//! Whether the machine disturbed a round: rules that cannot see which side is faster.
+//! Whether the machine disturbed a trial: rules that cannot see which side is faster.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ pub(super) struct Moment {
 
 /// The kernel counts the time of CPUs in ticks of 10 ms, on every Linux that matters here.
 const TICK_NS: f64 = 10e6;
-/// Fewer ticks than these are chance: each CPU's counter is off by one at both ends of a round.
+/// Fewer ticks than these are chance: each CPU's counter is off by one at both ends of a trial.
 const CHANCE: f64 = 6.0;
 /// The share of all CPUs' time that may be given to other machines.
 const STOLEN: f64 = 0.1;
 /// The share of one CPU's time that other programs may use.
 const OTHERS: f64 = 0.4;
-/// How far clocks may go apart in a round.
+/// How far clocks may go apart in a trial.
 const APART: Duration = Duration::from_millis(50);
 
 impl Moment {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_was_suspended_or_whose_clock_was_set_disturbs_a_round() {
+    fn a_machine_that_was_suspended_or_whose_clock_was_set_disturbs_a_trial() {
         let mut after = later();
         after.clocks.boot += Duration::from_hours(1);
         after.clocks.wall += Duration::from_hours(1);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn stolen_time_and_other_programs_disturb_a_round() {
+    fn stolen_time_and_other_programs_disturb_a_trial() {
         let mut after = later();
         after.cpus.stolen += 40;
         let why = after.disturbed_since(&calm()).unwrap();

@@ -50,9 +50,9 @@ pub struct Trial {
 
 /// Seconds of a gate of one cell.
 const GATE: Duration = Duration::from_secs(20);
-/// Rounds of a cell of a suite.
+/// Trials of a cell of a suite.
 const ROUNDS: u32 = 12;
-/// Suites, and gates, drawn from recorded rounds.
+/// Suites, and gates, drawn from recorded trials.
 const DRAWN: u64 = 200;
 /// How the budget is divided: planted slowdowns, equal programs, and the neighbour has the rest.
 const SHARES: [f64; 2] = [0.48, 0.44];
@@ -111,7 +111,7 @@ fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) 
         margins: Margins::default(),
         notes: vec![],
         budget: GATE,
-        rounds: None,
+        trials: None,
         slices: None,
         top_up: false,
         seed: trial.seed,
@@ -135,7 +135,7 @@ fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<P
                 order.seed = mix(trial.seed ^ u64::from(turn * 1000 + percent));
                 match gate(order) {
                     Ok(Outcome { gate, .. }) => gates.push((*percent, kind, gate)),
-                    // A machine so slow that no rounds fit: a gate that found nothing.
+                    // A machine so slow that no trials fit: a gate that found nothing.
                     Err(NoGate::TooShort(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -167,22 +167,22 @@ fn row(trial: &Trial, kind: &str, percent: u32, gates: &[&Gate]) -> Planted {
     let middle = |values: Vec<f64>| {
         if values.is_empty() { f64::NAN } else { median_and_range(&values).0 }
     };
-    let rounds = middle(cells.iter().map(|cell| f64::from(cell.rounds)).collect()) as usize;
+    let trials = middle(cells.iter().map(|cell| f64::from(cell.trials)).collect()) as usize;
     let pool: Vec<(f64, f64)> = cells.iter().flat_map(|cell| pairs(cell)).collect();
     let mut draw = Draw::new(mix(trial.seed ^ u64::from(percent)));
     let (mut alone, mut among) = (0, 0);
     for _ in 0..DRAWN {
-        let (log_ratios, null) = draw.rounds(&pool, rounds);
-        let judged = judge(&[sample(&log_ratios, &null)], super::under_way::RATE);
+        let (log_ratios, null) = draw.trials(&pool, trials);
+        let judged = judge(&[sample(&log_ratios, &null)], super::in_progress::RATE);
         alone += u64::from(judged[0].verdict == Some(Verdict::Regressed));
-        let judged = judge(&[sample(&log_ratios, &null)], super::under_way::RATE / 48.0);
+        let judged = judge(&[sample(&log_ratios, &null)], super::in_progress::RATE / 48.0);
         among += u64::from(judged[0].verdict == Some(Verdict::Regressed));
     }
     Planted {
         kind: kind.into(),
         percent,
         found: Share::new(found as u64, gates.len() as u64),
-        rounds: rounds as u32,
+        trials: trials as u32,
         said_percent: 100.0 * middle(changes.iter().map(|change| change.share).collect()),
         detectable_percent: 100.0 * middle(cells.iter().filter_map(|c| c.detectable).collect()),
         drawn_found: Share::new(alone, DRAWN),
@@ -213,7 +213,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
         let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
         let mut order = order(trial, [Variant::Base; 3], subjects);
         order.budget = until.saturating_duration_since(now()).max(GATE);
-        (order.rounds, order.slices) = (Some(ROUNDS), Some(2));
+        (order.trials, order.slices) = (Some(ROUNDS), Some(2));
         order.seed = mix(trial.seed.wrapping_add(u64::from(suite)));
         gates.push(gate(order)?.gate);
     }
@@ -227,14 +227,14 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
     let covered = intervals.iter().filter(|c| (c.lower..=c.upper).contains(&0.0)).count();
     let seconds: Vec<f64> = gates.iter().map(|gate| gate.seconds).collect();
     let dropped: u64 = cells().map(|cell| u64::from(cell.dropped)).sum();
-    let kept: u64 = cells().map(|cell| u64::from(cell.rounds)).sum();
+    let kept: u64 = cells().map(|cell| u64::from(cell.trials)).sum();
     Ok(Equal {
         cells: gates
             .iter()
             .map(|g| g.cells.iter().filter(|c| c.verdict.is_some()).count())
             .max()
             .unwrap_or(0),
-        rounds: ROUNDS,
+        trials: ROUNDS,
         seconds: if seconds.is_empty() { f64::NAN } else { median_and_range(&seconds).0 },
         false_regressed: Share::new(count(Overall::Regressed), of),
         environment: Share::new(count(Overall::EnvironmentInvalid), of),
@@ -245,7 +245,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
     })
 }
 
-/// Suites of rounds that are drawn, cell by cell, from those of all real suites.
+/// Suites of trials that are drawn, cell by cell, from those of all real suites.
 fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
     let mut pools: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
     for cell in gates.iter().flat_map(|gate| &gate.cells).filter(|cell| cell.verdict.is_some()) {
@@ -261,9 +261,9 @@ fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
     let mut wrong = 0;
     for _ in 0..DRAWN {
         let drawn: Vec<(Vec<f64>, Vec<f64>)> =
-            pools.iter().map(|(_, pool)| draw.equal_rounds(pool, ROUNDS as usize)).collect();
+            pools.iter().map(|(_, pool)| draw.equal_trials(pool, ROUNDS as usize)).collect();
         let samples: Vec<Sample<'_>> = drawn.iter().map(|(x, null)| sample(x, null)).collect();
-        let judged = judge(&samples, super::under_way::RATE);
+        let judged = judge(&samples, super::in_progress::RATE);
         // A null arm that fires voids its own cell, which then has no verdict, and excuses no other.
         wrong += u64::from(judged.iter().any(|cell| cell.verdict == Some(Verdict::Regressed)));
     }
@@ -298,12 +298,12 @@ impl Drop for Neighbour {
     }
 }
 
-/// How long it takes to judge 200 cells of 200 rounds, in milliseconds.
+/// How long it takes to judge 200 cells of 200 trials, in milliseconds.
 fn judging_ms() -> f64 {
     let mut draw = Draw::new(7);
     let values: Vec<Vec<f64>> = (0..200).map(|_| draw.normal(200, 0.02)).collect();
     let samples: Vec<Sample<'_>> = values.iter().map(|values| sample(values, values)).collect();
     let start = now();
-    std::hint::black_box(judge(&samples, super::under_way::RATE));
+    std::hint::black_box(judge(&samples, super::in_progress::RATE));
     (now() - start).as_secs_f64() * 1e3
 }

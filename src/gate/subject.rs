@@ -8,7 +8,7 @@ use paceline_core::{
     job::Workload,
     models::Entry,
     perform::Placement,
-    prepared::Attest,
+    prepared::Attestation,
     process::{Host, HostError, Program},
 };
 
@@ -89,7 +89,7 @@ impl Subject<'_> {
 }
 
 /// What the first batch of a fresh process added to resident memory.
-pub(super) fn memory(attest: &Attest) -> Option<u64> {
+pub(super) fn memory(attest: &Attestation) -> Option<u64> {
     Some(attest.rss_bytes_max?.saturating_sub(attest.rss_bytes?))
 }
 
@@ -103,10 +103,10 @@ pub fn default_cells<'a>(workloads: &'a [Workload], models: &[&'static Entry]) -
             continue;
         };
         for entry in models {
-            let about = &entry.about;
-            if chosen.has(about.name) && about.lacks_for(workload).is_none() {
-                let workers = *about.workers(&[crate::machine::cores()]).first().unwrap_or(&None);
-                let placement: Placement = about.placements[0];
+            let info = &entry.info;
+            if chosen.has(info.name) && info.unsupported_step(workload).is_none() {
+                let workers = *info.workers(&[crate::machine::cores()]).first().unwrap_or(&None);
+                let placement: Placement = info.placements[0];
                 cells.push(Planned { workload, entry, workers, placement, scale: *scale });
             }
         }

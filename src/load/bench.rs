@@ -1,4 +1,4 @@
-//! Rounds of servers under load: each a fresh process of the server and one of the generator, checked, and what they
+//! Trials of servers under load: each a fresh process of the server and one of the generator, checked, and what they
 //! make together.
 
 use std::{slice, time::Duration};
@@ -8,7 +8,7 @@ use super::{
     target::{Served, Serving},
 };
 use crate::{
-    machine::Meanwhile,
+    machine::HostActivity,
     record::{Cell, Estimate, LoadFigures, Resources, State},
     report::Progress,
     run::shuffled,
@@ -35,7 +35,7 @@ pub(super) struct Bench<'a> {
 struct Seen {
     loaded: Loaded,
     server: Usage,
-    meanwhile: Meanwhile,
+    host_activity: HostActivity,
 }
 
 /// Why there is no figure.
@@ -47,7 +47,7 @@ enum Lost {
 }
 
 impl Bench<'_> {
-    /// Every round of every server, in an order shuffled anew for each: what the machine does meanwhile, it does to
+    /// Every trial of every server, in an order shuffled anew for each: what the machine does meanwhile, it does to
     /// all. `end` is given the cell of a server as soon as it has ended; one that was interrupted has none.
     pub(super) fn in_turns(
         &mut self,
@@ -64,14 +64,14 @@ impl Bench<'_> {
                 end(index, served.ended(State::Refused, why, drive, order))?;
             }
         }
-        for round in 0..order.rounds {
-            for index in shuffled(servers.len(), order.seed.wrapping_add(u64::from(round))) {
-                let (served, Some(rounds)) = (&servers[index], &mut seen[index]) else { continue };
-                match self.round(served, drive, round) {
+        for trial in 0..order.trials {
+            for index in shuffled(servers.len(), order.seed.wrapping_add(u64::from(trial))) {
+                let (served, Some(trials)) = (&servers[index], &mut seen[index]) else { continue };
+                match self.trial(served, drive, trial) {
                     Ok(one) => {
-                        rounds.push(one);
-                        if rounds.len() == order.rounds as usize {
-                            let cell = self.of(served, drive, rounds).unwrap_or_else(|why| {
+                        trials.push(one);
+                        if trials.len() == order.trials as usize {
+                            let cell = self.of(served, drive, trials).unwrap_or_else(|why| {
                                 served.ended(State::Failed, why, drive, order)
                             });
                             end(index, cell)?;
@@ -88,7 +88,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// All rounds of one server under one load; `None` where it was interrupted before the last.
+    /// All trials of one server under one load; `None` where it was interrupted before the last.
     pub(super) fn cell(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
         let mut ended = None;
         let mut end = |_, cell| {
@@ -100,13 +100,13 @@ impl Bench<'_> {
     }
 
     /// One fresh process of the server, and one of the generator.
-    fn round(&mut self, served: &Served<'_>, drive: Drive, round: u32) -> Result<Seen, Lost> {
+    fn trial(&mut self, served: &Served<'_>, drive: Drive, trial: u32) -> Result<Seen, Lost> {
         if interrupted() {
             return Err(Lost::Interrupted);
         }
         let order = self.order;
         let whole = order.warm_up + order.duration;
-        self.progress.show(&served.label(drive), whole.saturating_mul(order.rounds - round));
+        self.progress.show(&served.label(drive), whole.saturating_mul(order.trials - trial));
         let lost = |error: HostError| match error {
             HostError::Interrupted => Lost::Interrupted,
             other => Lost::Ended(state_of(&other), other.to_string()),
@@ -125,7 +125,7 @@ impl Bench<'_> {
             warm_up_ns: nanoseconds(order.warm_up),
             duration_ns: nanoseconds(order.duration),
             patience_ns: nanoseconds(order.patience),
-            seed: order.seed.wrapping_add(u64::from(round)),
+            seed: order.seed.wrapping_add(u64::from(trial)),
         };
         let used = |host: &mut Option<Serving>, patience| match host {
             Some(serving) => serving.host.usage(patience),
@@ -151,27 +151,27 @@ impl Bench<'_> {
         if let Some(why) = early.or_else(|| doubt(&loaded, drive)) {
             return Err(Lost::Ended(State::Invalid, why));
         }
-        Ok(Seen { loaded, server: after.since(before), meanwhile })
+        Ok(Seen { loaded, server: after.since(before), host_activity: meanwhile })
     }
 
-    /// What the rounds make together, or which histogram of theirs cannot be read.
-    fn of(&self, served: &Served<'_>, drive: Drive, rounds: &[Seen]) -> Result<Cell, String> {
+    /// What the trials make together, or which histogram of theirs cannot be read.
+    fn of(&self, served: &Served<'_>, drive: Drive, trials: &[Seen]) -> Result<Cell, String> {
         let estimate = |of: &dyn Fn(&Loaded) -> f64| {
-            let values: Vec<f64> = rounds.iter().map(|seen| of(&seen.loaded)).collect();
+            let values: Vec<f64> = trials.iter().map(|seen| of(&seen.loaded)).collect();
             Estimate::of_processes(&values)
         };
         let merged = |what: &str, of: fn(&Loaded) -> Option<&Distribution>| {
-            let all = (0..).zip(rounds).filter_map(|(n, seen)| Some((n, of(&seen.loaded)?)));
+            let all = (0..).zip(trials).filter_map(|(n, seen)| Some((n, of(&seen.loaded)?)));
             Distribution::merged(what, all)
         };
         let total =
-            |of: fn(&Loaded) -> u64| rounds.iter().map(|seen| of(&seen.loaded)).sum::<u64>();
+            |of: fn(&Loaded) -> u64| trials.iter().map(|seen| of(&seen.loaded)).sum::<u64>();
         let most = |of: &dyn Fn(&Loaded) -> Option<f64>| {
-            rounds.iter().filter_map(|seen| of(&seen.loaded)).reduce(f64::max)
+            trials.iter().filter_map(|seen| of(&seen.loaded)).reduce(f64::max)
         };
         let requests = total(|loaded| loaded.answered).max(1) as f64;
-        let meanwhile: Meanwhile = rounds.iter().map(|seen| seen.meanwhile).sum();
-        let used: Usage = rounds.iter().map(|seen| seen.server).sum();
+        let meanwhile: HostActivity = trials.iter().map(|seen| seen.host_activity).sum();
+        let used: Usage = trials.iter().map(|seen| seen.server).sum();
         let resources = served.is_ours().then(|| Resources::of(used, requests, meanwhile));
         let figures = LoadFigures {
             offered: total(|loaded| loaded.offered),
@@ -185,7 +185,7 @@ impl Bench<'_> {
         };
         Ok(Cell {
             jobs_per_second: Some(estimate(&|loaded| loaded.requests_per_second)),
-            interval: Some(Estimate::interval_of(rounds.len())),
+            interval: Some(Estimate::interval_of(trials.len())),
             latency: merged("the latency", |loaded| Some(&loaded.latency))?,
             latency_ns_p99: Some(estimate(&|loaded| loaded.latency.ns_p99 as f64)),
             service_time: merged("the service time", |loaded| Some(&loaded.service_time))?,

@@ -109,7 +109,7 @@ impl Serving {
 
 /// How many connections a model can serve at once; `None` where nothing bounds them.
 pub(super) fn most_connections(cell: &Planned<'_>) -> Option<usize> {
-    cell.entry.about.connections(cell.workers.unwrap_or(1))
+    cell.entry.info.connections(cell.workers.unwrap_or(1))
 }
 
 /// A model's server as a cell: with as many workers as there are cores, where it has any, and with as many connections
@@ -120,9 +120,9 @@ pub(super) fn planned<'a>(
     workers: Option<usize>,
     connections: Option<usize>,
 ) -> Planned<'a> {
-    let about = &entry.about;
-    let workers = workers.map_or_else(|| about.workers(&[cores()])[0], Some);
-    let cell = Planned { workload, entry, workers, placement: about.placements[0], scale: 1 };
+    let info = &entry.info;
+    let workers = workers.map_or_else(|| info.workers(&[cores()])[0], Some);
+    let cell = Planned { workload, entry, workers, placement: info.placements[0], scale: 1 };
     let scale = connections.or_else(|| most_connections(&cell)).unwrap_or(CONNECTIONS);
     Planned { scale, ..cell }
 }
@@ -171,7 +171,7 @@ impl<'a> Served<'a> {
         };
         match &self.whose {
             Whose::Model(cell) => {
-                format!("{} on {}, {how}", cell.workload.name, cell.entry.about.name)
+                format!("{} on {}, {how}", cell.workload.name, cell.entry.info.name)
             }
             Whose::There(url) => format!("{url}, {how}"),
         }
@@ -183,7 +183,7 @@ impl<'a> Served<'a> {
         let Whose::Model(cell) = &self.whose else {
             return session.lacks_files(connections);
         };
-        let name = cell.entry.about.name;
+        let name = cell.entry.info.name;
         if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
             let s = if most == 1 { "" } else { "s" };
             return Some(format!(
@@ -193,7 +193,7 @@ impl<'a> Served<'a> {
         let sockets = usize::try_from(cell.workload.demand().sockets).unwrap_or(usize::MAX);
         session
             .refusal(cell)
-            .or_else(|| cell.entry.about.lacks_to_serve(cell.workload))
+            .or_else(|| cell.entry.info.unsupported_as_server_step(cell.workload))
             .or_else(|| session.lacks_files(connections.saturating_mul(sockets.saturating_add(1))))
     }
 

@@ -131,7 +131,7 @@ pub fn fingerprint() -> Fingerprint {
 
 /// The features of each runtime's crate.
 fn features() -> Vec<String> {
-    let all = MODELS.iter().map(|entry| &entry.about);
+    let all = MODELS.iter().map(|entry| &entry.info);
     let mut features: Vec<String> = all
         .filter_map(|about| Some(format!("{}={}", about.package?, about.features().join(","))))
         .collect();
@@ -193,12 +193,12 @@ mod tests {
 
     #[test]
     fn every_model_in_rust_has_a_version() {
-        for entry in MODELS.iter().filter(|entry| entry.about.foreign.is_none()) {
-            let version = version_of(entry.about.package);
+        for entry in MODELS.iter().filter(|entry| entry.info.foreign.is_none()) {
+            let version = version_of(entry.info.package);
             assert!(
                 version.starts_with(|c: char| c.is_ascii_digit()),
                 "{}: {version}",
-                entry.about.name
+                entry.info.name
             );
         }
     }

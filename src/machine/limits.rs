@@ -12,7 +12,7 @@ use super::{
 };
 use paceline_core::{
     job::Workload,
-    models::{About, Task},
+    models::{ModelInfo, Task},
     suite_server::ADDRESSES,
 };
 
@@ -88,7 +88,7 @@ pub fn dropped_connections() -> Option<u64> {
 #[must_use]
 pub fn refusal(
     limits: &Limits,
-    about: &About,
+    about: &ModelInfo,
     workload: &Workload,
     scale: usize,
     lanes: usize,
@@ -164,7 +164,7 @@ mod tests {
     };
 
     fn says(model: &str, workload: &str, scale: usize) -> Option<String> {
-        let about = &models::find(model).unwrap().about;
+        let about = &models::find(model).unwrap().info;
         refusal(&NARROW, about, &workloads::find(workload).unwrap(), scale, scale)
     }
 
@@ -172,7 +172,7 @@ mod tests {
     fn ten_million_sleepers_fit_into_24_gib_and_not_into_one() {
         let why = says("tokio", "sleep", 10_000_000).unwrap();
         assert!(why.contains("at least 2.5 GiB of memory, 1.0 GiB can be had"), "{why}");
-        let about = &models::find("tokio").unwrap().about;
+        let about = &models::find("tokio").unwrap().info;
         let sleep = workloads::find("sleep").unwrap();
         for memory in [Some(24 << 30), None] {
             let limits = Limits { memory, ..NARROW };
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_model_whose_jobs_take_turns_needs_the_sockets_of_those_under_way() {
-        let about = &models::find("pool").unwrap().about;
+        let about = &models::find("pool").unwrap().info;
         let echo = workloads::find("echo").unwrap();
         assert_eq!(refusal(&NARROW, about, &echo, 1_000_000, 2), None);
         assert!(refusal(&NARROW, about, &echo, 1_000_000, 1_000_000).is_some());

@@ -9,7 +9,7 @@ use std::fs;
 use super::group::Group;
 use paceline_core::{
     job::{Demand, Workload, chosen_below},
-    models::{About, Driver, Task},
+    models::{Driver, ModelInfo, Task},
 };
 
 /// A job on any model: the receipt that it must return, and the one that it did. Measured: 30 bytes on `sequential`.
@@ -50,7 +50,7 @@ fn available_in(info: &str) -> Option<u64> {
 /// once. Jobs that wait are taken to wait all at once, which is what a scale means; of those that never wait, one may be
 /// over before the next begins.
 #[must_use]
-pub fn least_memory(about: &About, workload: &Workload, scale: usize, lanes: usize) -> u64 {
+pub fn least_memory(about: &ModelInfo, workload: &Workload, scale: usize, lanes: usize) -> u64 {
     let all = (scale as u64).saturating_mul(JOB);
     // The first jobs of the batch are under way at once: so many of them have the steps of `every`.
     let others = workload.every.as_ref().map_or(0, |(nth, _)| chosen_below(lanes, *nth));
@@ -61,7 +61,7 @@ pub fn least_memory(about: &About, workload: &Workload, scale: usize, lanes: usi
 }
 
 /// What `jobs` jobs of this demand hold while they are under way.
-fn under_way(about: &About, demand: &Demand, jobs: usize) -> u64 {
+fn under_way(about: &ModelInfo, demand: &Demand, jobs: usize) -> u64 {
     let waits = !demand.floor.is_zero() || demand.sockets > 0;
     let (tasks, task) = match (about.task, about.driver) {
         (Task::Heap, Driver::None) => (0, 0),
@@ -81,7 +81,7 @@ mod tests {
     use paceline_core::{models, workloads};
 
     fn least_of(model: &str, workload: &str, scale: usize, lanes: usize) -> u64 {
-        let about = &models::find(model).unwrap().about;
+        let about = &models::find(model).unwrap().info;
         least_memory(about, &workloads::find(workload).unwrap(), scale, lanes)
     }
 

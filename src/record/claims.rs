@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, ModelInfo};
+use super::{Estimate, ModelRecord};
 use crate::machine::{Build, Fingerprint};
 
 /// The version of [`Claims`]' shape. Additions do not change it.
@@ -152,7 +152,7 @@ pub struct Claims {
     /// How the program was built.
     pub build: Build,
     /// The models, as they are set up here.
-    pub models: Vec<ModelInfo>,
+    pub models: Vec<ModelRecord>,
     /// Whether it was interrupted before its end.
     pub interrupted: bool,
     /// The claims, in the order of the tutorial.

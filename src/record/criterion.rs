@@ -14,17 +14,17 @@ use super::Estimate;
 pub struct Criterion {
     /// Its identifier, `workload/model/scale`.
     pub id: String,
-    /// The mean round, in nanoseconds, with its 95 % bootstrap interval.
+    /// The mean batch, in nanoseconds, with its 95 % bootstrap interval.
     pub mean_ns: Estimate,
     /// The median.
     pub median_ns: Estimate,
     /// The regression's slope; `None` in flat sampling.
     pub slope_ns: Option<Estimate>,
-    /// The standard deviation of a round.
+    /// The standard deviation of a batch.
     pub std_dev_ns: f64,
     /// `Flat` or `Linear`.
     pub sampling_mode: String,
-    /// Rounds in each sample.
+    /// Trials in each sample.
     pub iterations: Vec<f64>,
     /// Nanoseconds of each sample.
     pub times_ns: Vec<f64>,

@@ -8,14 +8,14 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateRound, Round, Run, SCHEMA};
+use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, Run, SCHEMA, Trial};
 
 const RUN: &str = "run.json";
 const CELLS: &str = "cells.jsonl";
-const ROUNDS: &str = "rounds.jsonl";
+const ROUNDS: &str = "trials.jsonl";
 const CLAIMS: &str = "claims.json";
 const GATE: &str = "gate.json";
-const GATE_ROUNDS: &str = "gate_rounds.jsonl";
+const GATE_ROUNDS: &str = "gate_trials.jsonl";
 
 /// The files that tell what a folder records: a run, a gate, claims.
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
@@ -27,7 +27,7 @@ pub const PARTS: [&str; 6] = [RUN, CELLS, ROUNDS, GATE, GATE_ROUNDS, CLAIMS];
 pub struct Writer {
     folder: PathBuf,
     cells: File,
-    rounds: File,
+    trials: File,
 }
 
 impl Writer {
@@ -68,13 +68,13 @@ impl Writer {
             let file = OpenOptions::new().create(true).append(true).open(folder.join(name));
             file.map_err(|error| unwritable(&folder, &error))
         };
-        let (cells, rounds) = (open(CELLS)?, open(ROUNDS)?);
+        let (cells, trials) = (open(CELLS)?, open(ROUNDS)?);
         // Where the file system has no locks, nothing is lost but this check.
         if matches!(cells.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             let folder = folder.display();
             return Err(format!("another paceline writes to {folder}: wait for it, or stop it"));
         }
-        Ok(Writer { folder, cells, rounds })
+        Ok(Writer { folder, cells, trials })
     }
 
     /// Where the record is.
@@ -92,23 +92,23 @@ impl Writer {
         append(&mut self.cells, &self.folder, CELLS, cell)
     }
 
-    /// Appends a round, and waits until it is on the disk.
+    /// Appends a trial, and waits until it is on the disk.
     ///
     /// # Errors
     ///
     /// Returns a sentence where it cannot be written.
-    pub fn write_round(&mut self, round: &Round) -> Result<(), String> {
-        append(&mut self.rounds, &self.folder, ROUNDS, round)
+    pub fn write_trial(&mut self, trial: &Trial) -> Result<(), String> {
+        append(&mut self.trials, &self.folder, ROUNDS, trial)
     }
 }
 
-/// The rounds of a gate, a line each, in `gate_rounds.jsonl`.
-pub struct GateRounds {
+/// The trials of a gate, a line each, in `gate_trials.jsonl`.
+pub struct GateTrials {
     folder: PathBuf,
     file: File,
 }
 
-impl GateRounds {
+impl GateTrials {
     /// Makes the file in the folder of a record.
     ///
     /// # Errors
@@ -117,16 +117,16 @@ impl GateRounds {
     pub fn create(folder: &Path) -> Result<Self, String> {
         let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_ROUNDS));
         let file = file.map_err(|error| unwritable(folder, &error))?;
-        Ok(GateRounds { folder: folder.to_owned(), file })
+        Ok(GateTrials { folder: folder.to_owned(), file })
     }
 
-    /// Appends a round, and waits until it is on the disk: nothing is measured meanwhile.
+    /// Appends a trial, and waits until it is on the disk: nothing is measured meanwhile.
     ///
     /// # Errors
     ///
     /// Returns a sentence where it cannot be written.
-    pub fn write(&mut self, round: &GateRound) -> Result<(), String> {
-        append(&mut self.file, &self.folder, GATE_ROUNDS, round)
+    pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
+        append(&mut self.file, &self.folder, GATE_ROUNDS, trial)
     }
 }
 
@@ -148,12 +148,12 @@ pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
     write_json(&folder.join(CLAIMS), claims)
 }
 
-/// The rounds of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
+/// The trials of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
 ///
 /// # Errors
 ///
 /// Returns a sentence where they cannot be read.
-pub fn read_gate_rounds(folder: &Path) -> Result<Vec<GateRound>, String> {
+pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
     lines(&folder.join(GATE_ROUNDS))
 }
 
@@ -236,8 +236,8 @@ pub struct Record {
     pub run: Run,
     /// The cells that have ended.
     pub cells: Vec<Cell>,
-    /// The rounds, of cells that have not ended too.
-    pub rounds: Vec<Round>,
+    /// The trials, of cells that have not ended too.
+    pub trials: Vec<Trial>,
 }
 
 impl Record {
@@ -255,18 +255,18 @@ impl Record {
         names
     }
 
-    /// Checks that its rounds have times, and histograms that can be merged: who goes on with a run needs both.
+    /// Checks that its trials have times, and histograms that can be merged: who goes on with a run needs both.
     ///
     /// # Errors
     ///
     /// Returns a sentence that names the first line that is damaged.
-    pub fn check_rounds(&self) -> Result<(), String> {
+    pub fn check_trials(&self) -> Result<(), String> {
         let place = self.folder.join(ROUNDS);
-        for (index, round) in self.rounds.iter().enumerate() {
-            let timed = !round.times_ns.is_empty();
+        for (index, trial) in self.trials.iter().enumerate() {
+            let timed = !trial.times_ns.is_empty();
             let timed = timed.then_some(()).ok_or_else(|| "its times_ns is empty".into());
             timed
-                .and_then(|()| round.recorded.check())
+                .and_then(|()| trial.recorded.check())
                 .map_err(|why| not_ours(&place, index, &why))?;
         }
         Ok(())
@@ -294,19 +294,19 @@ pub fn read(folder: &Path) -> Result<Record, String> {
     let mut record = read_cells(folder)?;
     // Runs of criterion have none.
     if folder.join(ROUNDS).exists() {
-        record.rounds = lines(&folder.join(ROUNDS))?;
+        record.trials = lines(&folder.join(ROUNDS))?;
     }
     Ok(record)
 }
 
-/// The same without its rounds, which are most of it: what shows cells needs no more.
+/// The same without its trials, which are most of it: what shows cells needs no more.
 ///
 /// # Errors
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read_cells(folder: &Path) -> Result<Record, String> {
     let (run, cells) = (whole(folder, RUN, SCHEMA)?, lines(&folder.join(CELLS))?);
-    Ok(Record { folder: folder.to_owned(), run, cells, rounds: vec![] })
+    Ok(Record { folder: folder.to_owned(), run, cells, trials: vec![] })
 }
 
 /// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.
@@ -331,17 +331,22 @@ pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
     }
 }
 
-/// The file `name` in `folder`, if its schema is `newest` at most.
-fn whole<T: DeserializeOwned>(folder: &Path, name: &str, newest: u32) -> Result<T, String> {
+/// The file `name` in `folder`, if its schema is `current`.
+fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result<T, String> {
     let path = folder.join(name);
     let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
     let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if schema > u64::from(newest) {
-        let place = folder.display();
+    let place = folder.display();
+    if schema > u64::from(current) {
         return Err(format!(
-            "{place} has schema {schema}, and this paceline reads up to {newest}: use a newer paceline"
+            "{place} has schema {schema}, and this paceline reads {current}: use a newer paceline"
+        ));
+    }
+    if schema < u64::from(current) {
+        return Err(format!(
+            "{place} has schema {schema}, of an older paceline, and this one reads {current}: measure again"
         ));
     }
     serde_json::from_value(value).map_err(|error| fault(&error))

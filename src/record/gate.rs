@@ -1,4 +1,4 @@
-//! What the gate found: both sides, the rounds of every cell, and the verdicts that follow from them.
+//! What the gate found: both sides, the trials of every cell, and the verdicts that follow from them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::State;
 use crate::machine::Fingerprint;
 
 /// The version of [`Gate`]'s shape. Additions do not change it.
-pub const GATE_SCHEMA: u32 = 1;
+pub const GATE_SCHEMA: u32 = 2;
 
 /// What is compared. Of each, less is better.
 #[derive(
@@ -155,7 +155,7 @@ pub struct Change {
 }
 
 /// Trials of a cell, and those that crashed: the process died, hung or failed. A trial is one process of a side in a
-/// round, those of the pilot included.
+/// trial, those of the pilot included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Crashes {
     /// Trials of each side.
@@ -189,7 +189,7 @@ pub struct GateCell {
     pub clear_margin: f64,
     /// The standard deviation that the layout of code gives, in logarithms, where it is known.
     pub layout_sd: f64,
-    /// The base's figure, the median of rounds, in the unit of the metric.
+    /// The base's figure, the median of trials, in the unit of the metric.
     pub base: Option<f64>,
     /// The head's.
     pub head: Option<f64>,
@@ -197,16 +197,16 @@ pub struct GateCell {
     pub change: Option<Change>,
     /// The least change that would be found in 8 of 10 such runs, as a share.
     pub detectable: Option<f64>,
-    /// Rounds that count.
-    pub rounds: u32,
-    /// Rounds that were dropped, because of the machine or because a process crashed.
+    /// Trials that count.
+    pub trials: u32,
+    /// Trials that were dropped, because of the machine or because a process crashed.
     pub dropped: u32,
     /// How often each side crashed.
     #[serde(default)]
     pub crashes: Crashes,
-    /// Rounds that would make the clear margin visible, where these did not.
-    pub rounds_needed: Option<u32>,
-    /// Pairs of slices in a round.
+    /// Trials that would make the clear margin visible, where these did not.
+    pub trials_needed: Option<u32>,
+    /// Pairs of slices in a trial.
     pub slices: u32,
     /// Batches, or calls, in a slice.
     pub iterations: u64,
@@ -218,15 +218,15 @@ pub struct GateCell {
     /// but for the crashes, which are of both.
     #[serde(default)]
     pub again: bool,
-    /// `ln(head / base)` of every round that counts: all that verdicts follow from.
+    /// `ln(head / base)` of every trial that counts: all that verdicts follow from.
     pub log_ratios: Vec<f64>,
-    /// `ln(copy / base)` of the same rounds.
+    /// `ln(copy / base)` of the same trials.
     pub null_log_ratios: Vec<f64>,
 }
 
-/// What one side showed of a cell in a round.
+/// What one side showed of a cell in a trial.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Shown {
+pub struct SideFigures {
     /// The time of each slice, in nanoseconds.
     pub slices_ns: Vec<u64>,
     /// CPU time of the process in all of them, in nanoseconds.
@@ -237,13 +237,13 @@ pub struct Shown {
     pub memory_bytes: Option<u64>,
 }
 
-/// A round of a cell: a fresh process each of the base, of the head, and of the base's copy.
+/// A trial of a cell: a fresh process each of the base, of the head, and of the base's copy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GateRound {
+pub struct GateTrial {
     /// The cell.
     pub cell: String,
-    /// Which round it is; those of the pilot come before, and are counted apart.
-    pub round: u32,
+    /// Which trial it is; those of the pilot come before, and are counted apart.
+    pub trial: u32,
     /// Whether it is of the pilot, whose figures are only used to plan the others.
     pub pilot: bool,
     /// Jobs of a batch; 1 for a cell of a program's own.
@@ -259,7 +259,7 @@ pub struct GateRound {
     #[serde(default)]
     pub crashed: [bool; 3],
     /// The base, the head and the copy; nothing where one of them crashed.
-    pub sides: Vec<Shown>,
+    pub sides: Vec<SideFigures>,
 }
 
 /// A gate: all of it, so that every verdict can be computed again.
@@ -283,7 +283,7 @@ pub struct Gate {
     pub false_discovery_rate: f64,
     /// Seconds that it took, building excluded.
     pub seconds: f64,
-    /// Whether it was interrupted: cells have the rounds until then.
+    /// Whether it was interrupted: cells have the trials until then.
     pub interrupted: bool,
     /// Why base and head are the same program, where they are and the cells have one half only.
     #[serde(default)]

@@ -27,11 +27,11 @@ pub struct LoadFigures {
     pub arrivals: Option<Arrivals>,
     /// Connections.
     pub connections: u64,
-    /// How long requests were sent before they counted, in each round.
+    /// How long requests were sent before they counted, in each trial.
     pub warm_up_seconds: f64,
     /// How long they counted.
     pub duration_seconds: f64,
-    /// Requests that were meant to start, all rounds together.
+    /// Requests that were meant to start, all trials together.
     pub offered: u64,
     /// Those of them that were answered.
     pub completed: u64,

@@ -16,7 +16,7 @@ impl Cell {
     /// Whether only one process was measured, which has no interval.
     #[must_use]
     pub fn is_of_one_process(&self) -> bool {
-        self.rounds_ns.len() == 1 && self.criterion.is_none()
+        self.trials_ns.len() == 1 && self.criterion.is_none()
     }
 }
 

@@ -35,21 +35,21 @@ impl Share {
 pub struct Equal {
     /// Cells of a suite, at most: those that were judged.
     pub cells: usize,
-    /// Rounds of a cell.
-    pub rounds: u32,
+    /// Trials of a cell.
+    pub trials: u32,
     /// Seconds that a suite took, the median.
     pub seconds: f64,
     /// Suites that said `regressed`.
     pub false_regressed: Share,
-    /// Suites whose null arm fired, or whose rounds were disturbed: they say nothing.
+    /// Suites whose null arm fired, or whose trials were disturbed: they say nothing.
     pub environment: Share,
-    /// The same of suites drawn from the recorded rounds of the real ones.
+    /// The same of suites drawn from the recorded trials of the real ones.
     pub drawn_false_regressed: Share,
     /// Cells called not regressed.
     pub not_regressed: Share,
     /// Intervals of 95 % that contain the truth, which is no change.
     pub covered: Share,
-    /// Rounds that were dropped because of the machine.
+    /// Trials that were dropped because of the machine.
     pub dropped: Share,
 }
 
@@ -62,13 +62,13 @@ pub struct Planted {
     pub percent: u32,
     /// Real gates of one cell that said `regressed`.
     pub found: Share,
-    /// Rounds of such a gate, the median.
-    pub rounds: u32,
+    /// Trials of such a gate, the median.
+    pub trials: u32,
     /// What the gates said, in percent: the median.
     pub said_percent: f64,
     /// The least change that such a gate finds in 8 of 10 cases, in percent: the median of what they say themselves.
     pub detectable_percent: f64,
-    /// Gates of one cell drawn from the recorded rounds, that said `regressed`.
+    /// Gates of one cell drawn from the recorded trials, that said `regressed`.
     pub drawn_found: Share,
     /// The same as one of 48 cells, of which no other changed: it must pass a stricter test.
     pub drawn_found_of_48: Share,
@@ -97,7 +97,7 @@ pub struct SelfTest {
     pub planted_beside_neighbour: Vec<Planted>,
     /// The step detector of `paceline history`, on made series.
     pub steps: Vec<StepRates>,
-    /// Milliseconds in which 200 cells of 200 rounds are judged.
+    /// Milliseconds in which 200 cells of 200 trials are judged.
     pub judged_ms: f64,
     /// Whether it was interrupted.
     pub interrupted: bool,

@@ -98,7 +98,7 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
         let name = names.name(&bimodal.series);
         lines.push((
             "two modes",
-            format!("{name}: a round takes {modes}; no single figure stands for it"),
+            format!("{name}: a trial takes {modes}; no single figure stands for it"),
         ));
     }
     let mut without: Vec<String> = Vec::new();

@@ -29,7 +29,7 @@ pub fn gate_table(gate: &Gate, all: bool) -> String {
         let _ = writeln!(text, "note: {}", cut(note, 600));
     }
     if gate.interrupted {
-        text.push_str("it was interrupted: cells have the rounds until then\n");
+        text.push_str("it was interrupted: cells have the trials until then\n");
     }
     block(&mut text, "regressed", &changes(&groups.regressed));
     block(&mut text, "improved", &changes(&groups.improved));
@@ -70,27 +70,27 @@ fn named(cell: &GateCell) -> Vec<String> {
 }
 
 fn changes(cells: &[&GateCell]) -> String {
-    const HEAD: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "rounds"];
+    const HEAD: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "trials"];
     rows(&HEAD, cells, |cell| {
         vec![
             figure(cell.metric, cell.base),
             figure(cell.metric, cell.head),
             cell.change.map_or_else(String::new, |change| share(change.share)),
             cell.change.map_or_else(String::new, |change| interval(&change)),
-            cell.rounds.to_string(),
+            cell.trials.to_string(),
         ]
     })
 }
 
 fn unseen(cells: &[&GateCell]) -> String {
     const HEAD: [&str; 7] =
-        ["cell", "metric", "change", "95 % interval", "would be found", "rounds", "rounds needed"];
+        ["cell", "metric", "change", "95 % interval", "would be found", "trials", "trials needed"];
     rows(&HEAD, cells, |cell| {
         vec![
             cell.change.map_or_else(String::new, |change| share(change.share)),
             cell.change.map_or_else(String::new, |change| interval(&change)),
             detectable(cell),
-            cell.rounds.to_string(),
+            cell.trials.to_string(),
             needed(cell),
         ]
     })

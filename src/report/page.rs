@@ -34,7 +34,7 @@ use crate::{
     record::{Cell, Claims, Gate, Record},
 };
 pub use charts_of::Charts;
-use overview::Take;
+use overview::WorkloadSummary;
 use parts::{Table, listed, name};
 
 /// What a page is made of.
@@ -178,7 +178,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         let cells: Vec<&Cell> =
             all.iter().copied().filter(|cell| cell.workload == *workload).collect();
         let id = format!("{prefix}-w{place}");
-        let take = Take::of(workload, id.clone(), &cells);
+        let take = WorkloadSummary::of(workload, id.clone(), &cells);
         let source =
             run.workloads.iter().find(|of| of.name == *workload).map(|of| of.source.as_str());
         let body = workload::Section::of(workload, source, &id, &cells, &take.advice);
@@ -235,7 +235,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     ));
 }
 
-fn overview(record: &Record, takes: &[Take]) -> String {
+fn overview(record: &Record, takes: &[WorkloadSummary]) -> String {
     if takes.is_empty() {
         return "<p>No cell had ended when this was made: there is nothing to say yet.</p>".into();
     }

@@ -40,11 +40,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins, with so many rounds to go.
+    /// Begins, with so many trials to go.
     #[must_use]
-    pub fn start(rounds: u64) -> Self {
+    pub fn start(trials: u64) -> Self {
         // Where standard error is no terminal, indicatif draws nothing.
-        let bar = ProgressBar::new(rounds);
+        let bar = ProgressBar::new(trials);
         let style = ProgressStyle::with_template("[{pos}/{len}] {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Progress { line: bar, start: now() }
@@ -65,12 +65,12 @@ impl Progress {
         self.line.tick();
     }
 
-    /// Says that so many rounds are to go: those of a cell that ended early are done with.
-    pub fn left(&mut self, rounds: u64) {
-        self.line.set_position(self.line.length().unwrap_or(0).saturating_sub(rounds));
+    /// Says that so many trials are to go: those of a cell that ended early are done with.
+    pub fn left(&mut self, trials: u64) {
+        self.line.set_position(self.line.length().unwrap_or(0).saturating_sub(trials));
     }
 
-    /// Says that one round more is done.
+    /// Says that one trial more is done.
     pub fn done(&self) {
         self.line.inc(1);
     }

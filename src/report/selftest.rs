@@ -23,7 +23,7 @@ pub fn selftest_text(done: &SelfTest) -> String {
     parts.push("The step detector of history, on made series:".into());
     parts.push(steps_table(done));
     parts.push(format!(
-        "200 cells of 200 rounds are judged in {:.1} ms. All of it took {:.0} s.",
+        "200 cells of 200 trials are judged in {:.1} ms. All of it took {:.0} s.",
         done.judged_ms, done.seconds
     ));
     parts.join("\n\n")
@@ -44,7 +44,7 @@ fn planted_table(rows: &[Planted]) -> String {
         "planted",
         "found",
         "said",
-        "rounds",
+        "trials",
         "detectable",
         "found of drawn",
         "as one of 48",
@@ -56,7 +56,7 @@ fn planted_table(rows: &[Planted]) -> String {
             format!("{} %", row.percent),
             share(row.found),
             format!("{:+.1} %", row.said_percent),
-            row.rounds.to_string(),
+            row.trials.to_string(),
             format!("{:.1} %", row.detectable_percent),
             share(row.drawn_found),
             share(row.drawn_found_of_48),
@@ -76,14 +76,14 @@ fn equal_table(columns: &[(&str, &Equal)]) -> String {
     };
     let rows = [
         line("cells judged in a suite", &|equal| equal.cells.to_string()),
-        line("rounds of a cell", &|equal| equal.rounds.to_string()),
+        line("trials of a cell", &|equal| equal.trials.to_string()),
         line("seconds of a suite", &|equal| format!("{:.0}", equal.seconds)),
         line("suites falsely regressed", &|equal| share(equal.false_regressed)),
         line("suites with an invalid environment", &|equal| share(equal.environment)),
         line("drawn suites falsely regressed", &|equal| share(equal.drawn_false_regressed)),
         line("cells not regressed", &|equal| share(equal.not_regressed)),
         line("no change in the interval", &|equal| share(equal.covered)),
-        line("rounds dropped", &|equal| share(equal.dropped)),
+        line("trials dropped", &|equal| share(equal.dropped)),
     ];
     figures_table(&head, &rows)
 }

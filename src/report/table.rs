@@ -232,7 +232,7 @@ pub(super) fn notes(cells: &[&Cell]) -> String {
         let (scale, modes) = (count(cell.scale), modes.join(" or "));
         let _ = writeln!(
             text,
-            "  bimodal {who} at {scale}: a round takes {modes}; no single figure stands for it"
+            "  bimodal {who} at {scale}: a trial takes {modes}; no single figure stands for it"
         );
     }
     let fewer: Vec<String> =
@@ -260,7 +260,7 @@ fn group_over(cell: &Cell, several: bool) -> Option<String> {
 /// "tokio at 100 000: 31 415", where jobs that could all wait at once did not.
 fn fewer_in_flight(cell: &Cell, several: bool) -> Option<String> {
     let peak = cell.attest.as_ref()?.peak_in_flight as usize;
-    let waits = cell.round_ns?.value > 0.0 && cell.scale >= 10_000;
+    let waits = cell.batch_ns?.value > 0.0 && cell.scale >= 10_000;
     (waits && peak > 1000 && peak < cell.scale)
         .then(|| format!("{} at {}: {}", series(cell, several), count(cell.scale), count(peak)))
 }
@@ -293,10 +293,10 @@ fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// "11 rounds of 1.20 s", for predictions.
+/// "11 batches of 1.20 s", for predictions.
 #[must_use]
-pub(crate) fn rounds_of(rounds: u32, round: std::time::Duration) -> String {
-    format!("{rounds} rounds of {}", long(round))
+pub(crate) fn batches_of(batches: u32, batch: std::time::Duration) -> String {
+    format!("{batches} batches of {}", long(batch))
 }
 
 #[cfg(test)]
@@ -312,8 +312,8 @@ mod tests {
         let workload = [workloads::find("sleep").unwrap()];
         let choice = Choice { scales: vec![10], ..Choice::default() };
         let planned = cells(&workload, &[models::find(model).unwrap()], &choice);
-        let round = Estimate { value: 1.0, lower: 1.0, upper: 1.0 };
-        let measured = planned[0].measured(State::Ok, Some(round), "test".into());
+        let trial = Estimate { value: 1.0, lower: 1.0, upper: 1.0 };
+        let measured = planned[0].measured(State::Ok, Some(trial), "test".into());
         let rate = Estimate { value, lower: value - half, upper: value + half };
         Cell { jobs_per_second: Some(rate), floor_ns, ..measured }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Order, going::Going};
+use super::{Order, cell::CellInProgress};
 use crate::{
     plan::{Planned, cells},
     record::{Cell, Record, State, Writer},
@@ -23,7 +23,7 @@ pub(super) fn climb(
     let series: Vec<&Planned<'_>> = planned
         .chunk_by(|a, b| {
             a.workload.name == b.workload.name
-                && a.entry.about.name == b.entry.about.name
+                && a.entry.info.name == b.entry.info.name
                 && a.workers == b.workers
         })
         .map(|of_series| &of_series[0])
@@ -37,10 +37,10 @@ pub(super) fn climb(
             let cell = Planned { scale, ..**first };
             let share = left() / u32::try_from(series.len() - index).unwrap_or(u32::MAX);
             progress.show(
-                &format!("{} on {} at {scale}", cell.workload.name, cell.entry.about.name),
+                &format!("{} on {} at {scale}", cell.workload.name, cell.entry.info.name),
                 left(),
             );
-            let mut going = Going::new(&cell, 1, unfinished);
+            let mut going = CellInProgress::new(&cell, 1, unfinished);
             let ended = match over(&cell, session, last, share) {
                 Some(why) if going.ended.is_none() => {
                     let ended = cell.ended(State::Skipped, why);
@@ -50,13 +50,13 @@ pub(super) fn climb(
                 _ => {
                     going.refuse(session, share, writer)?;
                     if going.needs(0) {
-                        going.round(session, 0, share, writer)?;
+                        going.trial(session, 0, share, writer)?;
                     }
                     going.ended
                 }
             };
             let Some(ended) = ended else { break };
-            last = ended.round_ns.map(|round| (scale, Duration::from_nanos(round.value as u64)));
+            last = ended.batch_ns.map(|trial| (scale, Duration::from_nanos(trial.value as u64)));
             let broke = ended.state != State::Ok;
             all.push(ended);
             let next = scale.saturating_mul(2);

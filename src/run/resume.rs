@@ -30,14 +30,14 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
     };
     let entries = fs::read_dir(results).map_err(|_| none())?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.contains("-rounds-")).collect();
+    let mut names: Vec<String> = names.filter(|name| name.contains("-trials-")).collect();
     // They begin with the date.
     names.sort_unstable();
     while let Some(newest) = names.pop() {
         let record = read(&results.join(newest)).map_err(Unfit::Usage)?;
-        // Advice is measured in rounds too, and cannot be gone on with.
+        // Advice is measured in trials too, and cannot be gone on with.
         if record.run.command.get(1).is_some_and(|word| word == "run") {
-            record.check_rounds().map_err(Unfit::Usage)?;
+            record.check_trials().map_err(Unfit::Usage)?;
             return Ok(record);
         }
     }

@@ -1,10 +1,10 @@
-//! What a number of rounds can find, how many are needed for it, and how many slices are worth their time in each.
+//! What a number of trials can find, how many are needed for it, and how many slices are worth their time in each.
 
 use super::t::t_quantile;
 
-/// More rounds than these are not asked for: whoever needs more should make the machine quieter.
+/// More trials than these are not asked for: whoever needs more should make the machine quieter.
 pub const MOST_ROUNDS: u32 = 10_000;
-/// The least number of rounds that have a trimmed mean.
+/// The least number of trials that have a trimmed mean.
 const FEWEST_ROUNDS: u32 = 5;
 
 /// What an effect must pass to be found.
@@ -33,21 +33,21 @@ impl Bar {
         critical + t_quantile(self.power, df) * se
     }
 
-    /// Rounds in which `effect` is found, where one round has the spread `sd` (the standard error is `sd` / √n) and the
-    /// layout of code adds `layout_sd`, which no number of rounds lessens. See [`rounds_until`].
+    /// Trials in which `effect` is found, where one trial has the spread `sd` (the standard error is `sd` / √n) and the
+    /// layout of code adds `layout_sd`, which no number of trials lessens. See [`trials_until`].
     #[must_use]
-    pub fn rounds_needed(self, effect: f64, sd: f64, layout_sd: f64) -> Option<u32> {
-        rounds_until(sd, layout_sd, |se, df| self.detectable(se, df) <= effect)
+    pub fn trials_needed(self, effect: f64, sd: f64, layout_sd: f64) -> Option<u32> {
+        trials_until(sd, layout_sd, |se, df| self.detectable(se, df) <= effect)
     }
 }
 
-/// Rounds from which on the standard error and the degrees of freedom are `enough`, where one round has the spread `sd`
-/// and the layout of code adds `layout_sd`. One round less is not enough. `None` where [`MOST_ROUNDS`] are not enough.
+/// Trials from which on the standard error and the degrees of freedom are `enough`, where one trial has the spread `sd`
+/// and the layout of code adds `layout_sd`. One trial less is not enough. `None` where [`MOST_ROUNDS`] are not enough.
 #[must_use]
-pub fn rounds_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) -> Option<u32> {
-    let enough = |rounds: u32| {
-        let kept = rounds - 2 * (rounds / 5);
-        enough((sd / f64::from(rounds).sqrt()).hypot(layout_sd), f64::from(kept - 1))
+pub fn trials_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) -> Option<u32> {
+    let enough = |trials: u32| {
+        let kept = trials - 2 * (trials / 5);
+        enough((sd / f64::from(trials).sqrt()).hypot(layout_sd), f64::from(kept - 1))
     };
     if enough(FEWEST_ROUNDS) {
         return Some(FEWEST_ROUNDS);
@@ -66,52 +66,52 @@ pub fn rounds_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) 
     Some(many)
 }
 
-/// How many pairs of slices a round is to have, from 1 to `most`, so that a given time finds the least effect (Kalibera
-/// and Jones, "Rigorous benchmarking in reasonable time", 2013): √(`cost_round` / `cost_slice` · `var_slice` /
-/// `var_round`), rounded up. `cost_round` is what a round takes whatever its slices, both in the same unit.
+/// How many pairs of slices a trial is to have, from 1 to `most`, so that a given time finds the least effect (Kalibera
+/// and Jones, "Rigorous benchmarking in reasonable time", 2013): √(`cost_trial` / `cost_slice` · `var_slice` /
+/// `var_trial`), rounded up. `cost_trial` is what a trial takes whatever its slices, both in the same unit.
 ///
-/// Estimates of variances may be 0 or less. A round has `most` slices where rounds do not differ but slices do, or where
-/// a slice costs nothing; 1 where slices do not differ, or a round costs nothing, or one of the four is not a number:
+/// Estimates of variances may be 0 or less. A trial has `most` slices where trials do not differ but slices do, or where
+/// a slice costs nothing; 1 where slices do not differ, or a trial costs nothing, or one of the four is not a number:
 /// then nothing speaks for more.
 #[must_use]
-pub fn slices(cost_round: f64, cost_slice: f64, var_slice: f64, var_round: f64, most: u32) -> u32 {
-    let known = [cost_round, cost_slice, var_slice, var_round].iter().all(|of| !of.is_nan());
-    if !known || var_slice <= 0.0 || cost_round <= 0.0 {
+pub fn slices(cost_trial: f64, cost_slice: f64, var_slice: f64, var_trial: f64, most: u32) -> u32 {
+    let known = [cost_trial, cost_slice, var_slice, var_trial].iter().all(|of| !of.is_nan());
+    if !known || var_slice <= 0.0 || cost_trial <= 0.0 {
         return 1;
     }
-    if var_round <= 0.0 || cost_slice <= 0.0 {
+    if var_trial <= 0.0 || cost_slice <= 0.0 {
         return most.max(1);
     }
-    let best = (cost_round / cost_slice * var_slice / var_round).sqrt().ceil();
+    let best = (cost_trial / cost_slice * var_slice / var_trial).sqrt().ceil();
     best.clamp(1.0, f64::from(most.max(1))) as u32
 }
 
-/// The variance of slices within a round, and that which rounds add to it, from pilot rounds of several slices each (the
-/// one-way analysis of variance with random effects; rounds may have different numbers of slices).
+/// The variance of slices within a trial, and that which trials add to it, from pilot trials of several slices each (the
+/// one-way analysis of variance with random effects; trials may have different numbers of slices).
 ///
-/// The second is an estimate without bias, and so below 0 now and then. The first is not a number where no round has two
-/// slices, the second where there are not two rounds, either.
+/// The second is an estimate without bias, and so below 0 now and then. The first is not a number where no trial has two
+/// slices, the second where there are not two trials, either.
 #[must_use]
-pub fn variance_parts(rounds: &[Vec<f64>]) -> (f64, f64) {
-    let rounds: Vec<&Vec<f64>> = rounds.iter().filter(|round| !round.is_empty()).collect();
-    let sizes: Vec<f64> = rounds.iter().map(|round| round.len() as f64).collect();
+pub fn variance_parts(trials: &[Vec<f64>]) -> (f64, f64) {
+    let trials: Vec<&Vec<f64>> = trials.iter().filter(|trial| !trial.is_empty()).collect();
+    let sizes: Vec<f64> = trials.iter().map(|trial| trial.len() as f64).collect();
     let all: f64 = sizes.iter().sum();
     let free = all - sizes.len() as f64;
     if free <= 0.0 {
         return (f64::NAN, f64::NAN);
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let within: f64 = rounds
+    let within: f64 = trials
         .iter()
-        .map(|round| round.iter().map(|value| (value - mean(round)).powi(2)).sum::<f64>())
+        .map(|trial| trial.iter().map(|value| (value - mean(trial)).powi(2)).sum::<f64>())
         .sum();
     let var_slice = within / free;
-    if rounds.len() < 2 {
+    if trials.len() < 2 {
         return (var_slice, f64::NAN);
     }
-    let middle = rounds.iter().copied().flatten().sum::<f64>() / all;
+    let middle = trials.iter().copied().flatten().sum::<f64>() / all;
     let between: f64 =
-        rounds.iter().map(|round| round.len() as f64 * (mean(round) - middle).powi(2)).sum::<f64>()
+        trials.iter().map(|trial| trial.len() as f64 * (mean(trial) - middle).powi(2)).sum::<f64>()
             / (sizes.len() as f64 - 1.0);
     let typical = (all - sizes.iter().map(|size| size * size).sum::<f64>() / all)
         / (sizes.len() as f64 - 1.0);

@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_rounds_and_what_the_outermost_are_do_not_matter(mut values in vec(-1.0..1.0_f64, 5..60)) {
+    fn the_order_of_trials_and_what_the_outermost_are_do_not_matter(mut values in vec(-1.0..1.0_f64, 5..60)) {
         let found = Trimmed::of(&values).unwrap();
         values.sort_by(f64::total_cmp);
         let last = values.len() - 1;
@@ -78,17 +78,17 @@ proptest! {
     }
 
     #[test]
-    fn as_many_rounds_as_are_needed_suffice_and_one_less_does_not(
+    fn as_many_trials_as_are_needed_suffice_and_one_less_does_not(
         effect in 0.02..0.2_f64, sd in 0.01..0.3_f64, layout in 0.0..0.005_f64, margin in 0.0..0.01_f64,
     ) {
         let bar = Bar { alpha: 0.001, power: 0.8, margin };
-        let at = |rounds: u32| {
-            let kept = f64::from(rounds - 2 * (rounds / 5));
-            bar.detectable((sd / f64::from(rounds).sqrt()).hypot(layout), kept - 1.0)
+        let at = |trials: u32| {
+            let kept = f64::from(trials - 2 * (trials / 5));
+            bar.detectable((sd / f64::from(trials).sqrt()).hypot(layout), kept - 1.0)
         };
-        match bar.rounds_needed(effect, sd, layout) {
+        match bar.trials_needed(effect, sd, layout) {
             Some(5) => prop_assert!(at(5) <= effect),
-            Some(rounds) => prop_assert!(at(rounds) <= effect && at(rounds - 1) > effect),
+            Some(trials) => prop_assert!(at(trials) <= effect && at(trials - 1) > effect),
             None => prop_assert!(at(MOST_ROUNDS) > effect),
         }
     }
@@ -138,13 +138,13 @@ fn a_test_that_could_not_be_made_is_no_discovery_and_counts() {
 }
 
 #[test]
-fn a_layout_that_hides_the_effect_is_not_outvoted_by_rounds() {
+fn a_layout_that_hides_the_effect_is_not_outvoted_by_trials() {
     let bar = Bar { alpha: 0.001, power: 0.8, margin: 0.0 };
-    assert_eq!(bar.rounds_needed(0.05, 0.1, 0.02), None);
-    assert!(bar.rounds_needed(0.05, 0.1, 0.0).is_some());
-    assert_eq!(bar.rounds_needed(0.05, 0.0, 0.0), Some(5));
+    assert_eq!(bar.trials_needed(0.05, 0.1, 0.02), None);
+    assert!(bar.trials_needed(0.05, 0.1, 0.0).is_some());
+    assert_eq!(bar.trials_needed(0.05, 0.0, 0.0), Some(5));
     // The margin is passed by half of all runs whose effect is the margin: an effect of it is never found in 8 of 10.
-    assert_eq!(Bar { margin: 0.05, ..bar }.rounds_needed(0.05, 0.1, 0.0), None);
+    assert_eq!(Bar { margin: 0.05, ..bar }.trials_needed(0.05, 0.1, 0.0), None);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn slices_follow_the_formula_and_its_ends_are_defined() {
     assert_eq!(slices(4.0, 1.0, 9.1, 1.0, 100), 7);
     assert_eq!(slices(4.0, 1.0, 9.0, 1.0, 5), 5);
     assert_eq!(slices(4.0, 1.0, 0.01, 1.0, 100), 1);
-    for (var_slice, var_round, k) in [
+    for (var_slice, var_trial, k) in [
         (1.0, 0.0, 100),
         (1.0, -1.0, 100),
         (0.0, 1.0, 1),
@@ -161,7 +161,7 @@ fn slices_follow_the_formula_and_its_ends_are_defined() {
         (0.0, 0.0, 1),
         (-1.0, -1.0, 1),
     ] {
-        assert_eq!(slices(1.0, 1.0, var_slice, var_round, 100), k, "{var_slice}, {var_round}");
+        assert_eq!(slices(1.0, 1.0, var_slice, var_trial, 100), k, "{var_slice}, {var_trial}");
     }
     assert_eq!(slices(0.0, 1.0, 1.0, 1.0, 100), 1);
     assert_eq!(slices(1.0, 0.0, 1.0, 1.0, 100), 100);
@@ -171,20 +171,20 @@ fn slices_follow_the_formula_and_its_ends_are_defined() {
 }
 
 #[test]
-fn variance_is_parted_between_slices_and_rounds() {
-    // By hand: means 2, 6 and 4 of three rounds; 2 within each, 12 between with three slices in each.
-    let rounds = [vec![1.0, 2.0, 3.0], vec![5.0, 6.0, 7.0], vec![3.0, 4.0, 5.0]];
-    let (slice, round) = variance_parts(&rounds);
-    assert!(near(slice, 1.0) && near(round, (12.0 - 1.0) / 3.0), "{slice} {round}");
+fn variance_is_parted_between_slices_and_trials() {
+    // By hand: means 2, 6 and 4 of three trials; 2 within each, 12 between with three slices in each.
+    let trials = [vec![1.0, 2.0, 3.0], vec![5.0, 6.0, 7.0], vec![3.0, 4.0, 5.0]];
+    let (slice, trial) = variance_parts(&trials);
+    assert!(near(slice, 1.0) && near(trial, (12.0 - 1.0) / 3.0), "{slice} {trial}");
     // By hand: 3 and 2 slices, 4 within both together with 3 free, (3 · 2 / 5) · 6² between, and 2.4 typical slices.
-    let (slice, round) = variance_parts(&[vec![0.0, 1.0, 2.0], vec![6.0, 8.0], vec![]]);
-    assert!(near(slice, 4.0 / 3.0) && near(round, (43.2 - 4.0 / 3.0) / 2.4), "{slice} {round}");
-    // Rounds with one mean: less than nothing is left for them.
-    let (slice, round) = variance_parts(&[vec![0.0, 2.0], vec![2.0, 0.0]]);
-    assert!(near(slice, 2.0) && near(round, -1.0));
+    let (slice, trial) = variance_parts(&[vec![0.0, 1.0, 2.0], vec![6.0, 8.0], vec![]]);
+    assert!(near(slice, 4.0 / 3.0) && near(trial, (43.2 - 4.0 / 3.0) / 2.4), "{slice} {trial}");
+    // Trials with one mean: less than nothing is left for them.
+    let (slice, trial) = variance_parts(&[vec![0.0, 2.0], vec![2.0, 0.0]]);
+    assert!(near(slice, 2.0) && near(trial, -1.0));
     assert!(variance_parts(&[vec![1.0], vec![2.0]]).0.is_nan());
-    let (slice, round) = variance_parts(&[vec![1.0, 3.0]]);
-    assert!(near(slice, 2.0) && round.is_nan());
+    let (slice, trial) = variance_parts(&[vec![1.0, 3.0]]);
+    assert!(near(slice, 2.0) && trial.is_nan());
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Trimmed {
         Self { mean: part.mean, se, df: part.kept - 1.0 }.finite()
     }
 
-    /// The same with a source of error that more rounds do not lessen: `sd`, its standard deviation. Building a program
+    /// The same with a source of error that more trials do not lessen: `sd`, its standard deviation. Building a program
     /// anew moves its code, and that alone changes times.
     #[must_use]
     pub fn with_layout(self, sd: f64) -> Self {

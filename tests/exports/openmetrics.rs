@@ -38,7 +38,7 @@ fn the_reader_takes_nothing_else() {
         good.replacen("side=\"base\"} ", "side=\"base\"}  ", 1),
         good.replacen("cell=\"", "cell=\"\\x", 1),
         good.replacen("side=\"base\"} 0", "side=\"base\"} NaN0", 1),
-        good.replacen("# HELP paceline_gate_rounds", "# HELP paceline_gate_ronds", 1),
+        good.replacen("# HELP paceline_gate_trials", "# HELP paceline_gate_ronds", 1),
     ] {
         assert!(bad != good && read(&bad).is_err(), "{bad}");
     }

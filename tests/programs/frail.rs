@@ -13,7 +13,7 @@ use paceline::cli;
 use paceline_core::{
     child::spawned,
     model::{Blocking, Model, Runtime, Settings},
-    models::{self, About, Entry, Task, Threads, Width},
+    models::{self, Entry, ModelInfo, Task, Threads, Width},
     perform::Placement,
 };
 
@@ -84,13 +84,13 @@ impl<const DIES: bool> Runtime for Frail<DIES> {
     }
 }
 
-const fn about(name: &'static str) -> About {
-    About {
+const fn about(name: &'static str) -> ModelInfo {
+    ModelInfo {
         name,
         placements: &[Placement::Outside],
         width: Width::PerTask,
         task: Task::Thread,
-        ..About::DEFAULT
+        ..ModelInfo::DEFAULT
     }
 }
 

@@ -52,7 +52,7 @@ fn the_log_has_an_interval_for_each_cell_with_latencies_and_the_same_counts() {
     assert_eq!(histogram.len(), latency.count);
     assert_eq!(histogram.max(), latency.ns_max);
     assert!((most * 1e6 - latency.ns_max as f64).abs() < 1_000.0, "{most} ms");
-    let recorded = cell.round_ns.unwrap().value * latency.count as f64 / 1_000.0 / 1e9;
+    let recorded = cell.batch_ns.unwrap().value * latency.count as f64 / 1_000.0 / 1e9;
     assert!((seconds - recorded).abs() < 1e-3, "{seconds} s");
     // What has no latencies is said, too.
     let comments: Vec<&str> = text.lines().filter(|line| line.starts_with("#sleep/")).collect();

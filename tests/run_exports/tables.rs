@@ -6,7 +6,7 @@ use paceline::{
     record::{Criterion, Estimate, Record, State},
     report::RunExport,
 };
-use paceline_core::prepared::Attest;
+use paceline_core::prepared::Attestation;
 use serde_json::Value;
 
 use crate::{all_kinds, ok, record};
@@ -84,7 +84,7 @@ fn no_figure_of_a_cell_is_missing_in_its_row() {
         iterations: vec![1.0],
         times_ns: vec![5.0],
     });
-    cell.attest = Some(Attest {
+    cell.attest = Some(Attestation {
         rings: Some(71),
         completions: Some(72),
         epolls: Some(73),

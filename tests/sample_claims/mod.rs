@@ -4,7 +4,7 @@
 use paceline::{
     machine::{Fingerprint, build},
     record::{
-        CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims, Estimate, ModelInfo,
+        CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims, Estimate, ModelRecord,
     },
 };
 
@@ -121,7 +121,7 @@ pub(crate) fn sample() -> Claims {
             vec![figure("begun before it was driven", "jobs", Some(0.0), &[0.0; 5])],
         )],
     };
-    let model = |name: &str| ModelInfo {
+    let model = |name: &str| ModelRecord {
         name: name.into(),
         family: "threads".into(),
         version: "1.0".into(),

@@ -29,10 +29,10 @@ pub(crate) fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: 
         head: Some(2000.0 * (1.0 + share)),
         change: Some(change),
         detectable: Some(0.021),
-        rounds: 40,
+        trials: 40,
         dropped: 1,
         crashes: Crashes::default(),
-        rounds_needed: None,
+        trials_needed: None,
         slices: 6,
         iterations: 50,
         null: Some(Change { share: 0.001, ..change }),
@@ -75,9 +75,9 @@ fn side(name: &str, commit: &str) -> Side {
 /// A gate whose null arm did not fire, and which found something.
 pub(crate) fn sample() -> Gate {
     use Verdict::{Improved, Inconclusive, NotRegressed, Regressed};
-    let failed = Some("the head ended in mid-round: <b>killed</b> | by signal 9\nand more");
+    let failed = Some("the head ended in mid-trial: <b>killed</b> | by signal 9\nand more");
     let mut needs = cell("echo/smol/10", Metric::P99, Some(Inconclusive), 0.02);
-    needs.rounds_needed = Some(160);
+    needs.trials_needed = Some(160);
     let mut absent = cell("cpu/pool/1", Metric::Cpu, Some(NotRegressed), 0.004);
     (absent.head, absent.detectable) = (Some(f64::NAN), Some(f64::INFINITY));
     Gate {

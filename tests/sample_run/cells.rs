@@ -1,7 +1,7 @@
 //! The sample's cells: figures by simple laws of scaling with a little noise that is always the same.
 
 use paceline::{
-    record::{Cell, Estimate, Knee, KneeStep, LoadFigures, Loop, Resources, Round, State},
+    record::{Cell, Estimate, Knee, KneeStep, LoadFigures, Loop, Resources, State, Trial},
     stats::Mode,
 };
 use paceline_core::{
@@ -12,7 +12,7 @@ use paceline_core::{
     prepared::Recorded,
 };
 
-use super::{attest, head::meanwhile, round_of};
+use super::{attest, head::meanwhile, trial_of};
 
 /// Processes for each cell.
 const ROUNDS: u32 = 3;
@@ -78,8 +78,8 @@ const MANNERS: [Manner; 6] = [
     },
 ];
 
-/// All cells, and the rounds of those that have them.
-pub(crate) fn all() -> (Vec<Cell>, Vec<Round>) {
+/// All cells, and the trials of those that have them.
+pub(crate) fn all() -> (Vec<Cell>, Vec<Trial>) {
     let mut all = (Vec::new(), Vec::new());
     sleep(&mut all);
     cpu(&mut all);
@@ -103,7 +103,7 @@ fn times(count: u64, middle: f64, seed: u64) -> Histogram {
     histogram
 }
 
-fn sleep(all: &mut (Vec<Cell>, Vec<Round>)) {
+fn sleep(all: &mut (Vec<Cell>, Vec<Trial>)) {
     for (who, manner) in MANNERS.iter().enumerate() {
         for (step, scale) in [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].into_iter().enumerate()
         {
@@ -120,7 +120,7 @@ fn sleep(all: &mut (Vec<Cell>, Vec<Round>)) {
                 )),
                 ("sequential" | "pool" | "rayon", 100_000..) => Some(without(
                     State::Skipped,
-                    "11 rounds of 125 s do not fit into the 47.1 s that are this cell's share",
+                    "11 trials of 125 s do not fit into the 47.1 s that are this cell's share",
                 )),
                 ("rayon", 10_000) => Some(without(
                     State::Invalid,
@@ -136,13 +136,13 @@ fn sleep(all: &mut (Vec<Cell>, Vec<Round>)) {
                 continue;
             }
             let turns = scale.div_ceil(lanes) as f64;
-            let round = 10_060_000.0 * turns + job_ns * scale as f64;
+            let trial = 10_060_000.0 * turns + job_ns * scale as f64;
             let latency = 10_060_000.0 * (turns + 1.0) / 2.0 + job_ns * scale as f64 / 2.0;
             let seed = (who * 10 + step) as u64;
             let added = (job_bytes * scale as f64) as u64 + 40_960;
             let attested = attest(scale.min(lanes), workers.unwrap_or(scale) as u32, added);
             let cell = Cell { attest: Some(attested), ..blank(State::Ok) };
-            measured(all, cell, round, latency, seed, added);
+            measured(all, cell, trial, latency, seed, added);
         }
     }
     // One whose times fall into two.
@@ -152,13 +152,13 @@ fn sleep(all: &mut (Vec<Cell>, Vec<Round>)) {
 }
 
 /// Jobs of 240 µs: speed-up by Amdahl's law with a share that differs from model to model.
-fn cpu(all: &mut (Vec<Cell>, Vec<Round>)) {
+fn cpu(all: &mut (Vec<Cell>, Vec<Trial>)) {
     let models = [("pool", 0.01), ("rayon", 0.02), ("tokio", 0.03), ("smol", 0.06)];
     for (who, (model, serial)) in models.into_iter().enumerate() {
         for workers in [1_usize, 2, 4, 8] {
             for (step, scale) in [1_usize, 10, 100, 1_000].into_iter().enumerate() {
                 let n = workers.min(scale) as f64;
-                let round = 240_000.0 * scale as f64 * (serial + (1.0 - serial) / n) + 9_000.0;
+                let trial = 240_000.0 * scale as f64 * (serial + (1.0 - serial) / n) + 9_000.0;
                 let placement =
                     if model == "pool" { Placement::Outside } else { Placement::Inside };
                 let attested = attest(workers.min(scale), workers as u32, 8_192);
@@ -168,26 +168,26 @@ fn cpu(all: &mut (Vec<Cell>, Vec<Round>)) {
                     ..Cell::new("cpu", model, scale, Some(workers), placement, State::Ok)
                 };
                 let seed = (1_000 + who * 100 + workers * 10 + step) as u64;
-                measured(all, cell, round, round / 2.0, seed, 8_192);
+                measured(all, cell, trial, trial / 2.0, seed, 8_192);
             }
         }
     }
 }
 
-/// Fills in the figures of a cell whose round takes so long and whose jobs wait so long for their receipts.
+/// Fills in the figures of a cell whose trial takes so long and whose jobs wait so long for their receipts.
 fn measured(
-    all: &mut (Vec<Cell>, Vec<Round>),
+    all: &mut (Vec<Cell>, Vec<Trial>),
     mut cell: Cell,
-    round_ns: f64,
+    batch_ns: f64,
     latency_ns: f64,
     seed: u64,
     added: u64,
 ) {
-    let noise = |round: u32, n: u64| 0.99 + 0.03 * chance(&[seed, u64::from(round), n]);
-    let batches = |round| (0..5).map(|n| (round_ns * noise(round, n)) as u64).collect::<Vec<_>>();
-    let recorded = |round: u32| {
+    let noise = |trial: u32, n: u64| 0.99 + 0.03 * chance(&[seed, u64::from(trial), n]);
+    let batches = |trial| (0..5).map(|n| (batch_ns * noise(trial, n)) as u64).collect::<Vec<_>>();
+    let recorded = |trial: u32| {
         let times =
-            |middle: f64, part: u64| times(300, middle, seed * 31 + u64::from(round) * 7 + part);
+            |middle: f64, part: u64| times(300, middle, seed * 31 + u64::from(trial) * 7 + part);
         Recorded {
             latency: times(latency_ns, 1).distribution(),
             service_time: times(latency_ns.min(10_060_000.0), 2).distribution(),
@@ -195,22 +195,22 @@ fn measured(
                 .then(|| times(58_000.0, 3).distribution())
                 .flatten(),
             sleeps_lost: 0,
-            times_ns: vec![round_ns as u64],
+            times_ns: vec![batch_ns as u64],
         }
     };
     let processes: Vec<Recorded> = (0..ROUNDS).map(recorded).collect();
     let merged = |of: fn(&Recorded) -> Option<&Distribution>| {
-        let all = (0..).zip(&processes).filter_map(|(round, one)| Some((round, of(one)?)));
+        let all = (0..).zip(&processes).filter_map(|(trial, one)| Some((trial, of(one)?)));
         Distribution::merged("it", all).expect("they were just made")
     };
-    let medians: Vec<f64> = (0..ROUNDS).map(|round| batches(round)[2] as f64).collect();
+    let medians: Vec<f64> = (0..ROUNDS).map(|trial| batches(trial)[2] as f64).collect();
     let p99: Vec<f64> =
         processes.iter().flat_map(|r| &r.latency).map(|latency| latency.ns_p99 as f64).collect();
-    let round = Estimate::of_processes(&medians);
-    cell.jobs_per_second = Some(round.per_second(cell.scale));
-    cell.round_ns = Some(round);
+    let trial = Estimate::of_processes(&medians);
+    cell.jobs_per_second = Some(trial.per_second(cell.scale));
+    cell.batch_ns = Some(trial);
     cell.interval = Some(Estimate::interval_of(ROUNDS as usize));
-    cell.rounds_ns = medians.iter().map(|ns| *ns as u64).collect();
+    cell.trials_ns = medians.iter().map(|ns| *ns as u64).collect();
     let cpu = if cell.workload == "cpu" { 241_000.0 } else { 900.0 + 200.0 * chance(&[seed]) };
     cell.cpu_ns_per_job = Some(cpu);
     cell.latency = merged(|r| r.latency.as_ref());
@@ -226,9 +226,9 @@ fn measured(
         threads: cell.attest.as_ref().and_then(|seen| seen.process_threads),
         ..used(cpu)
     });
-    for (round, recorded) in processes.into_iter().enumerate() {
-        let round = round as u32;
-        all.1.push(round_of(&cell, round, batches(round), recorded));
+    for (trial, recorded) in processes.into_iter().enumerate() {
+        let trial = trial as u32;
+        all.1.push(trial_of(&cell, trial, batches(trial), recorded));
     }
     all.0.push(cell);
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use paceline::{
-    machine::{Build, Fingerprint, Meanwhile},
-    record::{Definition, ModelInfo, Run, SCHEMA},
+    machine::{Build, Fingerprint, HostActivity},
+    record::{Definition, ModelRecord, Run, SCHEMA},
 };
 use paceline_core::{
     histogram::{Distribution, Histogram},
@@ -13,17 +13,17 @@ use paceline_core::{
 use serde_json::json;
 
 /// The name of its folder.
-pub(crate) const ID: &str = "2026-11-25T02-00-00Z-rounds-4711";
+pub(crate) const ID: &str = "2026-11-25T02-00-00Z-trials-4711";
 
 pub(crate) fn run() -> Run {
-    let settings = json!({ "rounds": 3, "pin": false, "to_the_limit": false });
+    let settings = json!({ "trials": 3, "pin": false, "to_the_limit": false });
     let fingerprint = fingerprint();
     Run {
         schema: SCHEMA,
         id: ID.into(),
         started: "2026-11-25T02:00:00Z".into(),
-        instrument: "rounds".into(),
-        command: ["paceline", "run", "sleep", "cpu", "--rounds", "3"].map(str::to_owned).into(),
+        instrument: "trials".into(),
+        command: ["paceline", "run", "sleep", "cpu", "--trials", "3"].map(str::to_owned).into(),
         budget_seconds: 1800.0,
         seed: Some(42),
         settings: settings.as_object().unwrap().clone(),
@@ -71,8 +71,8 @@ fn versions() -> BTreeMap<String, String> {
         .into()
 }
 
-fn models() -> Vec<ModelInfo> {
-    let model = |name: &str, family: &str, version: &str, note: &str| ModelInfo {
+fn models() -> Vec<ModelRecord> {
+    let model = |name: &str, family: &str, version: &str, note: &str| ModelRecord {
         name: name.into(),
         family: family.into(),
         version: version.into(),
@@ -90,7 +90,7 @@ fn models() -> Vec<ModelInfo> {
         model("rayon", "work-stealing", "1.12.0", "a pool of its own"),
         model("tokio", "async", "1.52.0", "multi-thread runtime; offload by spawn_blocking"),
         model("smol", "async", "2.0.2", "an Executor of its own on `workers` threads"),
-        ModelInfo {
+        ModelRecord {
             available: false,
             reason: Some("io_uring is forbidden here: kernel.io_uring_disabled is 2".into()),
             ..model("monoio", "io_uring", "0.2.4", "a runtime per worker, not pinned")
@@ -106,6 +106,6 @@ fn timer_floor() -> Option<Distribution> {
 }
 
 /// A quiet machine, for two seconds.
-pub(crate) fn meanwhile() -> Meanwhile {
-    Meanwhile { cpu_ticks: 1600, steal_ticks: 2, pressure_us: 24_000, cpus: 8 }
+pub(crate) fn meanwhile() -> HostActivity {
+    HostActivity { cpu_ticks: 1600, steal_ticks: 2, pressure_us: 24_000, cpus: 8 }
 }

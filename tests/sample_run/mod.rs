@@ -16,9 +16,9 @@ use std::{
     sync::OnceLock,
 };
 
-use paceline::record::{Cell, Estimate, Record, Round, State};
+use paceline::record::{Cell, Estimate, Record, State, Trial};
 use paceline_core::{
-    prepared::{Attest, Recorded},
+    prepared::{Attestation, Recorded},
     usage::Usage,
 };
 
@@ -26,13 +26,13 @@ use paceline_core::{
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>|a\nb\r\t\u{202e}rtl\u{7}\u{1b}[31m `x` *y* @user \"q\" \\| ]]> &amp; {{ x }}, =1+1 www.example.com";
 
 /// Five models on three workloads: `sleep` over seven scales with every state, `cpu` over scales and workers, and
-/// `serve-service` under loads, closed, open, and up to its knee. The cells of `sleep` and `cpu` have their rounds.
+/// `serve-service` under loads, closed, open, and up to its knee. The cells of `sleep` and `cpu` have their trials.
 pub(crate) fn record() -> Record {
     // Its histograms take a second to make.
     static MADE: OnceLock<Record> = OnceLock::new();
     let make = || {
-        let (cells, rounds) = cells::all();
-        Record { folder: PathBuf::from("results").join(head::ID), run: head::run(), cells, rounds }
+        let (cells, trials) = cells::all();
+        Record { folder: PathBuf::from("results").join(head::ID), run: head::run(), cells, trials }
     };
     MADE.get_or_init(make).clone()
 }
@@ -64,9 +64,9 @@ pub(crate) fn hostile() -> Record {
         renamed(&mut model.name);
         model.note = HOSTILE.into();
     }
-    for round in &mut record.rounds {
-        renamed(&mut round.workload);
-        renamed(&mut round.model);
+    for trial in &mut record.trials {
+        renamed(&mut trial.workload);
+        renamed(&mut trial.model);
     }
     for (index, cell) in record.cells.iter_mut().enumerate() {
         renamed(&mut cell.workload);
@@ -92,7 +92,7 @@ pub(crate) fn only_refused() -> Record {
             ..Cell::new(&workload, &model, scale, workers, placement, State::Refused)
         };
     }
-    record.rounds.clear();
+    record.trials.clear();
     record
 }
 
@@ -104,16 +104,16 @@ pub(crate) fn without_intervals() -> Record {
             (of.lower, of.upper) = (of.value, of.value);
         }
     };
-    record.rounds.retain(|round| round.round == 0);
+    record.trials.retain(|trial| trial.trial == 0);
     for cell in &mut record.cells {
-        for of in [&mut cell.jobs_per_second, &mut cell.round_ns, &mut cell.latency_ns_p99] {
+        for of in [&mut cell.jobs_per_second, &mut cell.batch_ns, &mut cell.latency_ns_p99] {
             alone(of);
         }
         if let Some(used) = &mut cell.resources {
             alone(&mut used.rss_bytes_max);
         }
-        cell.rounds_ns.truncate(1);
-        cell.interval = (!cell.rounds_ns.is_empty()).then(|| Estimate::interval_of(1));
+        cell.trials_ns.truncate(1);
+        cell.interval = (!cell.trials_ns.is_empty()).then(|| Estimate::interval_of(1));
         cell.modes = None;
     }
     record
@@ -127,7 +127,7 @@ pub(crate) fn not_finite() -> Record {
         let value = bad[index % 3];
         let figure = if index % 4 == 0 { 1234.5 } else { value };
         let estimate = Estimate { value: figure, lower: bad[(index + 1) % 3], upper: value };
-        for of in [&mut cell.jobs_per_second, &mut cell.round_ns, &mut cell.latency_ns_p99] {
+        for of in [&mut cell.jobs_per_second, &mut cell.batch_ns, &mut cell.latency_ns_p99] {
             *of = of.map(|_| estimate);
         }
         cell.cpu_ns_per_job = cell.cpu_ns_per_job.map(|_| value);
@@ -149,7 +149,7 @@ pub(crate) fn not_finite() -> Record {
     record
 }
 
-/// As many cells as wanted, of many workloads, without rounds.
+/// As many cells as wanted, of many workloads, without trials.
 pub(crate) fn large(count: usize) -> Record {
     let mut record = record();
     let of: Vec<Cell> = record.cells.iter().filter(|c| c.workload == "sleep").cloned().collect();
@@ -159,7 +159,7 @@ pub(crate) fn large(count: usize) -> Record {
             Cell { workload: format!("sleep-{}", index / of.len()), ..cell }
         })
         .collect();
-    record.rounds.clear();
+    record.trials.clear();
     record
 }
 
@@ -175,24 +175,24 @@ pub(crate) fn write(record: &Record, results: &Path) -> PathBuf {
     }
     fs::write(folder.join("cells.jsonl"), text).unwrap();
     let mut text = String::new();
-    for round in &record.rounds {
-        text.push_str(&(serde_json::to_string(round).unwrap() + "\n"));
+    for trial in &record.trials {
+        text.push_str(&(serde_json::to_string(trial).unwrap() + "\n"));
     }
-    fs::write(folder.join("rounds.jsonl"), text).unwrap();
+    fs::write(folder.join("trials.jsonl"), text).unwrap();
     folder
 }
 
-/// The round that one process of a cell was.
-fn round_of(cell: &Cell, round: u32, times_ns: Vec<u64>, recorded: Recorded) -> Round {
+/// The trial that one process of a cell was.
+fn trial_of(cell: &Cell, trial: u32, times_ns: Vec<u64>, recorded: Recorded) -> Trial {
     let jobs = cell.scale as u64 * times_ns.len() as u64;
     let each = cell.cpu_ns_per_job.unwrap_or(0.0) as u64;
-    Round {
+    Trial {
         workload: cell.workload.clone(),
         model: cell.model.clone(),
         scale: cell.scale,
         workers: cell.workers,
         placement: cell.placement,
-        round,
+        trial,
         attest: cell.attest.clone().unwrap_or_else(|| attest(cell.scale, 2, 0)),
         used: Usage {
             user_cpu_ns: jobs * each * 2 / 3,
@@ -203,16 +203,16 @@ fn round_of(cell: &Cell, round: u32, times_ns: Vec<u64>, recorded: Recorded) -> 
             major_faults: 0,
         },
         server_cpu_ns: 0,
-        idle_ns: (round == 0).then_some((40_000, 100_000_000)),
-        meanwhile: head::meanwhile(),
+        idle_ns: (trial == 0).then_some((40_000, 100_000_000)),
+        host_activity: head::meanwhile(),
         times_ns,
         recorded,
     }
 }
 
-/// What a warm-up round saw.
-fn attest(in_flight: usize, threads: u32, rss_bytes_added: u64) -> Attest {
-    Attest {
+/// What a warm-up trial saw.
+fn attest(in_flight: usize, threads: u32, rss_bytes_added: u64) -> Attestation {
+    Attestation {
         elapsed_ns: 12_345_678,
         peak_in_flight: in_flight as u32,
         job_threads: threads,

@@ -38,9 +38,9 @@ pub fn workload(text: &str) -> Workload {
 
 pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addresses) -> CellSpec {
     CellSpec {
-        model: entry.about.name.into(),
+        model: entry.info.name.into(),
         workers,
-        placement: entry.about.placements[0],
+        placement: entry.info.placements[0],
         workload: job.name.clone(),
         source: job.source.clone(),
         scale: 1,
@@ -76,7 +76,7 @@ impl Server {
         job: &Workload,
         echo: Option<EchoServer>,
     ) -> Self {
-        let workers = entry.about.workers(&[2])[0];
+        let workers = entry.info.workers(&[2])[0];
         let mut host = program.host(entry, workers).unwrap();
         // A port that was bound and is free again: nobody listens there.
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -177,8 +177,8 @@ pub fn available(name: &str) -> Option<&'static Entry> {
         assert_ne!(std::env::consts::OS, "linux", "{name} is no model");
         return None;
     };
-    if let Err(why) = (entry.about.available)() {
-        let foreign = entry.about.foreign.is_some() && why.contains("install");
+    if let Err(why) = (entry.info.available)() {
+        let foreign = entry.info.foreign.is_some() && why.contains("install");
         assert!(foreign || why.contains("io_uring"), "{name} cannot run here: {why}");
         return None;
     }

@@ -8,13 +8,13 @@ pub use paceline_gated::{CustomCell, Variant};
 use crate::{
     clock::nanoseconds,
     histogram::Histogram,
-    prepared::{Attest, Fault, Recorded},
+    prepared::{Attestation, Fault, Recorded},
 };
 
 /// Makes the first call, and returns what it showed.
-pub(crate) fn attest(invocation: &mut Invocation) -> Result<Attest, Fault> {
+pub(crate) fn attest(invocation: &mut Invocation) -> Result<Attestation, Fault> {
     let first = invocation.first_call().map_err(Fault::Failed)?;
-    Ok(Attest {
+    Ok(Attestation {
         elapsed_ns: nanoseconds(first.elapsed),
         peak_in_flight: 1,
         job_threads: 1,

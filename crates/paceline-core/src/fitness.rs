@@ -67,9 +67,9 @@ pub fn same_work(
         let mut host =
             program.host(entry, Some(1)).map_err(|error| HostError::Died(error.to_string()))?;
         let cell = CellSpec {
-            model: entry.about.name.into(),
+            model: entry.info.name.into(),
             workers: Some(1),
-            placement: entry.about.placements[0],
+            placement: entry.info.placements[0],
             workload: "same-work".into(),
             source: format!("name = \"same-work\"\njob = [{{ compute = {rounds} }}]"),
             scale: 1,

@@ -126,26 +126,26 @@ pub struct Distribution {
 
 impl Distribution {
     /// The distribution of all their times, whose count is the sum of theirs; `None` where there is none. Each comes
-    /// with the number of its round.
+    /// with the number of its batch.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that calls the first one that cannot be read `what` of its round.
+    /// Returns a sentence that calls the first one that cannot be read `what` of its batch.
     pub fn merged<'d>(
         what: &str,
         all: impl Iterator<Item = (u32, &'d Distribution)>,
     ) -> Result<Option<Distribution>, String> {
         let (mut sum, mut count) = (Histogram::default(), 0_u64);
-        for (round, one) in all {
+        for (batch, one) in all {
             let read =
-                one.histogram().map_err(|why| format!("{what} of round {round} is {why}"))?;
+                one.histogram().map_err(|why| format!("{what} of batch {batch} is {why}"))?;
             sum.merge(&read);
             count = count.saturating_add(one.count);
         }
         if sum.count() != count {
             let merged = sum.count();
             return Err(format!(
-                "{what} of all rounds has {count} times, and {merged} once merged"
+                "{what} of all batches has {count} times, and {merged} once merged"
             ));
         }
         Ok(sum.distribution())
@@ -228,10 +228,10 @@ mod tests {
         let mut torn = all.clone();
         torn[1].hdr_v2.truncate(20);
         let why = merged(&torn).unwrap_err();
-        assert!(why.starts_with("the latency of round 1 is not a histogram: "), "{why}");
+        assert!(why.starts_with("the latency of batch 1 is not a histogram: "), "{why}");
         let mut off = all;
         off[2].count = 9;
-        let why = "the latency of round 2 is a histogram of 8 times that says 9";
+        let why = "the latency of batch 2 is a histogram of 8 times that says 9";
         assert_eq!(merged(&off), Err(why.into()));
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     job::{Jobs, Workload},
     model::{Settings, set_servers},
     models::{self, Entry},
-    perform::Arm,
+    perform::StartedModel,
     prepared::{Fault, Prepared, thread_name, thread_names},
     protocol::{CellSpec, Reply, Request},
     usage::Usage,
@@ -117,7 +117,7 @@ struct Started {
 /// What runs batches.
 enum Engine {
     /// The model, in this process.
-    Here(Box<dyn Arm>),
+    Here(Box<dyn StartedModel>),
     /// The interpreter of a model out of process.
     Foreign(Interpreter),
 }
@@ -125,7 +125,7 @@ enum Engine {
 /// What serves.
 enum Server<'a> {
     /// The model, once it is called.
-    Here(&'a dyn Arm, Jobs),
+    Here(&'a dyn StartedModel, Jobs),
     /// An interpreter, already, and what it said.
     Foreign(&'a mut Interpreter, Box<Reply>),
 }
@@ -240,16 +240,16 @@ impl Host<'_> {
             self.started = Some(Started { entry, workers: cell.workers, engine });
         }
         let started = self.started.as_mut().expect("it was just started");
-        let about = &started.entry.about;
-        if about.name != cell.model || started.workers != cell.workers {
-            return Err(format!("this process runs {} already", about.name));
+        let info = &started.entry.info;
+        if info.name != cell.model || started.workers != cell.workers {
+            return Err(format!("this process runs {} already", info.name));
         }
         let CellSpec { scale, workers, placement, .. } = cell;
-        if !about.placements.contains(&placement) {
-            return Err(format!("{} cannot be offered jobs {placement}", about.name));
+        if !info.placements.contains(&placement) {
+            return Err(format!("{} cannot be offered jobs {placement}", info.name));
         }
-        if !about.workers(&[workers.unwrap_or(1)]).contains(&workers) {
-            return Err(format!("{} cannot have {workers:?} workers", about.name));
+        if !info.workers(&[workers.unwrap_or(1)]).contains(&workers) {
+            return Err(format!("{} cannot have {workers:?} workers", info.name));
         }
         match &mut started.engine {
             Engine::Here(_) => set_servers(cell.servers),
@@ -259,7 +259,7 @@ impl Host<'_> {
                 interpreter.prepare(&cell, &workload).map_err(|fault| fault.to_string())?;
             }
         }
-        let prepared = Prepared::new(about, &workload, scale, workers, placement);
+        let prepared = Prepared::new(info, &workload, scale, workers, placement);
         self.prepared = Some(Task::Batches(prepared));
         Ok(())
     }
@@ -273,7 +273,7 @@ impl Host<'_> {
             Engine::Here(arm) => drop(arm),
             Engine::Foreign(interpreter) => return interpreter.stop(),
         }
-        let Some(known) = entry.about.leaves else { return vec![] };
+        let Some(known) = entry.info.leaves else { return vec![] };
         let own = thread_name();
         let deadline = now() + PATIENCE;
         loop {
@@ -297,7 +297,7 @@ fn parse(cell: &CellSpec) -> Result<Workload, String> {
 }
 
 fn start(entry: &Entry, workers: Option<usize>) -> Result<Engine, String> {
-    if entry.about.foreign.is_some() {
+    if entry.info.foreign.is_some() {
         return Interpreter::start(entry).map(Engine::Foreign);
     }
     let settings = Settings { workers: workers.unwrap_or(1) };

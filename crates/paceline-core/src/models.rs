@@ -32,7 +32,7 @@ use serde::Serialize;
 use crate::{
     job::{Workload, did_you_mean},
     model::{Runtime, Settings},
-    perform::{Arm, Placement, start},
+    perform::{Placement, StartedModel, start},
 };
 use foreign::Foreign;
 
@@ -82,30 +82,30 @@ pub fn add(models: &'static [Entry]) {
 /// Returns a sentence that suggests a close name or lists all.
 pub fn find(name: &str) -> Result<&'static Entry, String> {
     let all = || MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
-    let names = || all().map(|entry| entry.about.name);
-    all().find(|entry| entry.about.name == name).ok_or_else(|| {
+    let names = || all().map(|entry| entry.info.name);
+    all().find(|entry| entry.info.name == name).ok_or_else(|| {
         let (hint, all) = (did_you_mean(name, names()), names().collect::<Vec<_>>().join(", "));
         format!("no model is called `{name}`: {hint}the models are {all}")
     })
 }
 
-/// Why the model called `name` is unreliable, if it is one of these and is: see [`About::unreliable`].
+/// Why the model called `name` is unreliable, if it is one of these and is: see [`ModelInfo::unreliable`].
 #[must_use]
 pub fn unreliable(name: &str) -> Option<&'static str> {
     let all = MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
-    all.map(|entry| &entry.about).find(|about| about.name == name)?.unreliable
+    all.map(|entry| &entry.info).find(|info| info.name == name)?.unreliable
 }
 
 /// A model: what is to be known of it, and how to start it.
 pub struct Entry {
     /// What is to be known of it.
-    pub about: About,
-    start: fn(&Settings) -> io::Result<Box<dyn Arm>>,
+    pub info: ModelInfo,
+    start: fn(&Settings) -> io::Result<Box<dyn StartedModel>>,
 }
 
 /// What is to be known of a model before it is started.
 #[derive(Clone, Copy, Debug)]
-pub struct About {
+pub struct ModelInfo {
     /// Its name.
     pub name: &'static str,
     /// What it is of.
@@ -129,9 +129,9 @@ pub struct About {
     /// What its jobs wait with.
     pub driver: Driver,
     /// The steps it does not support.
-    pub lacks: &'static [Lacks],
+    pub unsupported: &'static [Unsupported],
     /// The steps that it does not support in the jobs of a server alone.
-    pub lacks_as_server: &'static [Lacks],
+    pub unsupported_as_server: &'static [Unsupported],
     /// Threads that may stay after it was stopped, by the beginning of their names: reactors and blocking pools that
     /// their crate has once for the whole process. `None` where the model cannot be stopped at all, and needs a process of its own.
     pub leaves: Option<&'static [&'static str]>,
@@ -144,9 +144,9 @@ pub struct About {
     pub available: fn() -> Result<(), String>,
 }
 
-impl About {
+impl ModelInfo {
     /// What most models are: build others upon it.
-    pub const DEFAULT: About = About {
+    pub const DEFAULT: ModelInfo = ModelInfo {
         name: "",
         family: Family::Threads,
         foreign: None,
@@ -158,8 +158,8 @@ impl About {
         more_threads: 0,
         task: Task::Heap,
         driver: Driver::None,
-        lacks: &[],
-        lacks_as_server: &[],
+        unsupported: &[],
+        unsupported_as_server: &[],
         leaves: Some(&[]),
         environment: None,
         unreliable: None,
@@ -178,9 +178,9 @@ impl About {
 
     /// Why this model cannot do `workload`, if so.
     #[must_use]
-    pub fn lacks_for(&self, workload: &Workload) -> Option<String> {
-        let lack = self.lacks.iter().find(|lack| workload.has(lack.step));
-        if let Some(Lacks { step, why }) = lack {
+    pub fn unsupported_step(&self, workload: &Workload) -> Option<String> {
+        let lack = self.unsupported.iter().find(|lack| workload.has(lack.step));
+        if let Some(Unsupported { step, why }) = lack {
             return Some(format!("{} does not support `{step}`: {why}", self.name));
         }
         // Where it is not to be had, that is said before this.
@@ -192,16 +192,16 @@ impl About {
 
     /// Why this model cannot be a server of `workload`, if so.
     #[must_use]
-    pub fn lacks_to_serve(&self, workload: &Workload) -> Option<String> {
+    pub fn unsupported_as_server_step(&self, workload: &Workload) -> Option<String> {
         if workload.has("connect.room") {
             return Some(ROOM.into());
         }
         if workload.has("park") {
             return Some(PARK.into());
         }
-        self.lacks_for(workload).or_else(|| {
-            let lack = self.lacks_as_server.iter().find(|lack| workload.has(lack.step))?;
-            let Lacks { step, why } = lack;
+        self.unsupported_step(workload).or_else(|| {
+            let lack = self.unsupported_as_server.iter().find(|lack| workload.has(lack.step))?;
+            let Unsupported { step, why } = lack;
             Some(format!("{} as a server does not support `{step}`: {why}", self.name))
         })
     }
@@ -238,15 +238,15 @@ impl About {
 impl Entry {
     /// A model of runtime `R`.
     #[must_use]
-    pub const fn new<R: Runtime + 'static>(about: About) -> Self {
-        Entry { about, start: start::<R> }
+    pub const fn new<R: Runtime + 'static>(info: ModelInfo) -> Self {
+        Entry { info, start: start::<R> }
     }
 
     /// A model that `about.foreign` runs, out of process.
     #[must_use]
-    pub const fn out_of_process(about: About) -> Self {
+    pub const fn out_of_process(info: ModelInfo) -> Self {
         let start = |_: &Settings| Err(io::Error::other("it runs out of process"));
-        Entry { about, start }
+        Entry { info, start }
     }
 
     /// Starts the model in this process.
@@ -254,7 +254,7 @@ impl Entry {
     /// # Errors
     ///
     /// Returns an error where it cannot be started, or a setting cannot be honoured.
-    pub fn start(&self, settings: &Settings) -> io::Result<Box<dyn Arm>> {
+    pub fn start(&self, settings: &Settings) -> io::Result<Box<dyn StartedModel>> {
         (self.start)(settings)
     }
 }
@@ -322,7 +322,7 @@ pub enum Driver {
 
 /// A step that a model does not support, and why.
 #[derive(Clone, Copy, Debug)]
-pub struct Lacks {
+pub struct Unsupported {
     /// The step's name.
     pub step: &'static str,
     /// Why.
@@ -330,13 +330,13 @@ pub struct Lacks {
 }
 
 /// Why children that are calls are no parts of a future.
-const NO_FUTURE: Lacks = Lacks {
+const NO_FUTURE: Unsupported = Unsupported {
     step: "gather.future",
     why: "its children are calls that each need a stack, and no futures that could be parts of one",
 };
 
 /// Why what has begun there goes on.
-const NO_CANCEL: Lacks = Lacks {
+const NO_CANCEL: Unsupported = Unsupported {
     step: "group.cancel",
     why: "a call that has begun goes on to its end, and nobody can end it from outside; a group with on_failure = \"wait\" \
           it can do",
@@ -351,7 +351,7 @@ pub const PARK: &str = "park waits for all jobs of a batch, and requests come on
 
 /// Whether a runtime on `io_uring` can be started here.
 #[cfg(target_os = "linux")]
-fn io_uring_works<C: per_core::Core>() -> Result<(), String> {
+fn io_uring_works<C: per_core::LocalRuntime>() -> Result<(), String> {
     // On a thread of its own, and caught: some runtimes return an error without a ring, others panic.
     let tried = std::thread::Builder::new()
         .name("io_uring-probe".into())

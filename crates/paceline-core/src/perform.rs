@@ -2,22 +2,22 @@
 
 mod batch;
 mod group;
+mod instrumentation;
 mod park;
-mod place;
 mod probe;
+mod recorder;
 mod request;
 mod serve;
+mod storage;
 mod talk;
-mod tape;
-mod watch;
 
-pub use batch::{Arm, Batch, Placement, start};
-pub use place::{Kind, Mixed, Partners, Sockets, Timers};
+pub use batch::{Batch, Placement, StartedModel, start};
+pub use instrumentation::{Groups, INSTRUMENTATION, Seen};
 pub use probe::{CHILDREN, PAUSE, Probe, Probed};
+pub use recorder::{JobTimes, LatencyRecorder, Ticks};
 #[cfg(test)]
 pub(crate) use serve::connection;
-pub use tape::{Noted, Tape, Ticks};
-pub use watch::{Groups, Seen, WATCH};
+pub use storage::{Mixed, Partners, Sockets, StoragePolicy, Timers};
 
 use std::{io, pin::Pin, thread};
 
@@ -28,16 +28,16 @@ use crate::{
     model::{Model, Stream},
 };
 use park::BARRIER;
-use place::{All, Place};
+use storage::{All, Storage};
 
 /// Performs `steps` on `model`, starting from `seed`; `place` is where its times are noted.
 ///
-/// The future is as large as the kind `K` says and allocates what hand-written code would: see [`Kind`].
+/// The future is as large as the kind `K` says and allocates what hand-written code would: see [`StoragePolicy`].
 ///
 /// # Errors
 ///
 /// Returns the first error of a connection, an exchange or a partner.
-pub fn perform<M: Model, K: Kind>(
+pub fn perform<M: Model, K: StoragePolicy>(
     model: M,
     steps: &'static Steps,
     seed: u64,
@@ -47,19 +47,19 @@ pub fn perform<M: Model, K: Kind>(
     let mut receipt = Receipt::new(seed);
     // Small, for it shares a word with `place`.
     let mut next: u16 = 0;
-    let mut stream: Option<<K::Socket as Place>::Held<M::Stream>> = None;
+    let mut stream: Option<<K::Socket as Storage>::Held<M::Stream>> = None;
     async move {
         if steps.is_whole_job() {
-            WATCH.enter(place);
+            INSTRUMENTATION.enter(place);
         }
         while let Some(step) = steps.get(usize::from(next)) {
             next += 1;
             match step {
                 Step::Compute(rounds) => receipt.did(compute(receipt.checksum(), *rounds)),
                 Step::Sleep(duration) => {
-                    WATCH.asleep(place);
+                    INSTRUMENTATION.asleep(place);
                     let _ = K::Timer::wait(model.sleep(*duration)).await;
-                    WATCH.woke(place, *duration);
+                    INSTRUMENTATION.woke(place, *duration);
                     receipt.waited(1);
                 }
                 Step::Block(duration) => {
@@ -115,11 +115,11 @@ pub fn perform<M: Model, K: Kind>(
                     }
                     receipt.waited(1);
                 }
-                Step::Fail => return Err(group::meant()),
+                Step::Fail => return Err(group::expected_failure()),
             }
         }
         if steps.is_whole_job() {
-            WATCH.leave(place);
+            INSTRUMENTATION.leave(place);
         }
         Ok(receipt)
     }
@@ -148,14 +148,16 @@ pub fn plain(steps: &[Step], seed: u64) -> Receipt {
 
 /// Performs `steps` as `width` children at once. Boxed, and its type written out: the one place where the
 /// interpreter's future would otherwise contain, and infer, itself.
-fn gather<M: Model, K: Kind>(
+fn gather<M: Model, K: StoragePolicy>(
     model: M,
     width: usize,
     steps: &'static Steps,
     join: Join,
     parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
-    let child = move |index| perform::<M, K>(model, steps, parent.child_seed(index), WATCH.child());
+    let child = move |index| {
+        perform::<M, K>(model, steps, parent.child_seed(index), INSTRUMENTATION.child())
+    };
     match join {
         Join::Tasks => Box::pin(model.gather(width, child)),
         Join::Future => Box::pin(join_all((0..width).map(child))),

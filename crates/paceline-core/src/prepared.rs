@@ -1,4 +1,4 @@
-//! Rounds of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
+//! Batches of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
 
 use std::{fmt, io, time::Duration};
 
@@ -12,11 +12,11 @@ use crate::{
 use crate::{
     job::{Jobs, Receipt, Workload},
     model::Clock,
-    models::{About, Driver, Width},
-    perform::{Arm, Batch, Placement, Tape, WATCH},
+    models::{Driver, ModelInfo, Width},
+    perform::{Batch, INSTRUMENTATION, LatencyRecorder, Placement, StartedModel},
 };
 
-/// Why a round is not a number.
+/// Why a batch is not a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fault {
@@ -33,16 +33,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a round was seen to be, by counters that are off in all others.
+/// What a batch was seen to be, by counters that are off in all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Attest {
+pub struct Attestation {
     /// How long it took, counters included.
     pub elapsed_ns: u64,
     /// The greatest number of jobs in flight at once.
     pub peak_in_flight: u32,
     /// The distinct threads that began or ended a job.
     pub job_threads: u32,
-    /// All threads of the process, at the end of the round.
+    /// All threads of the process, at the end of the batch.
     pub process_threads: Option<u64>,
     /// epoll instances of the process; `None` where the system does not show them.
     pub epolls: Option<u64>,
@@ -50,7 +50,7 @@ pub struct Attest {
     pub rings: Option<u64>,
     /// Completions that those rings have had.
     pub completions: Option<u64>,
-    /// Memory of the process that was resident before the round, in bytes.
+    /// Memory of the process that was resident before the batch, in bytes.
     #[serde(default)]
     pub rss_bytes: Option<u64>,
     /// The most that was resident in it.
@@ -65,10 +65,10 @@ pub struct Attest {
     pub children_left: Option<u32>,
 }
 
-/// The times of single jobs, of all rounds that were recorded.
+/// The times of single jobs, of all batches that were recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// From the start of the round, when all its jobs were due, until each had its receipt.
+    /// From the start of the batch, when all its jobs were due, until each had its receipt.
     pub latency: Option<Distribution>,
     /// From when each was first polled until it had its receipt.
     pub service_time: Option<Distribution>,
@@ -76,7 +76,7 @@ pub struct Recorded {
     pub timer_lateness: Option<Distribution>,
     /// Sleeps that found no room in the recorder.
     pub sleeps_lost: u64,
-    /// How long each of these rounds took, the recorder's own time included.
+    /// How long each of these batches took, the recorder's own time included.
     pub times_ns: Vec<u64>,
 }
 
@@ -102,25 +102,25 @@ impl Recorded {
 
 /// A cell, ready to run in this process.
 pub struct Prepared {
-    about: &'static About,
+    info: &'static ModelInfo,
     workers: Option<usize>,
     placement: Placement,
     jobs: Jobs,
     expected: Vec<Receipt>,
     floor: Duration,
-    all_floors: Duration,
+    total_wait: Duration,
     children: usize,
     sleeps: usize,
 }
 
-/// The most children, and the most sleeps, of a round that the recorder has room for.
+/// The most children, and the most sleeps, of a batch that the recorder has room for.
 const ROOM: u64 = 4_000_000;
 
 impl Prepared {
     /// Computes what `scale` jobs of `workload` must return and how long they must take at least.
     #[must_use]
     pub fn new(
-        about: &'static About,
+        info: &'static ModelInfo,
         workload: &Workload,
         scale: usize,
         workers: Option<usize>,
@@ -132,13 +132,13 @@ impl Prepared {
         Prepared {
             children: room(demand.children),
             sleeps: room(demand.sleeps),
-            about,
+            info,
             workers,
             placement,
             jobs,
             expected: (0..scale).map(|index| jobs.expected(index)).collect(),
-            floor: workload.floor(scale),
-            all_floors: workload.floors(scale),
+            floor: workload.critical_path_wait(scale),
+            total_wait: workload.total_wait(scale),
         }
     }
 
@@ -147,41 +147,47 @@ impl Prepared {
         self.jobs
     }
 
-    /// Runs one round on `arm`, which is the started model.
+    /// Runs one batch on `arm`, which is the started model.
     ///
     /// # Errors
     ///
-    /// Returns a fault where a job failed, a receipt is wrong, or the round ended before its floor.
-    pub fn batch(&self, arm: &dyn Arm) -> Result<Duration, Fault> {
+    /// Returns a fault where a job failed, a receipt is wrong, or the batch ended before its floor.
+    pub fn batch(&self, arm: &dyn StartedModel) -> Result<Duration, Fault> {
         self.timed_by(arm, now)
     }
 
-    fn timed_by(&self, arm: &dyn Arm, clock: Clock) -> Result<Duration, Fault> {
+    fn timed_by(&self, arm: &dyn StartedModel, clock: Clock) -> Result<Duration, Fault> {
         let batch = arm.batch(self.jobs, self.expected.len(), self.placement, clock);
         self.check(&batch)?;
         Ok(batch.elapsed)
     }
 
-    /// Runs `rounds` rounds in which the times of every job are noted, in ticks of which a nanosecond has `per_ns`.
+    /// Runs `batches` batches in which the times of every job are noted, in ticks of which a nanosecond has `per_ns`.
     ///
     /// # Errors
     ///
-    /// Returns a fault as [`round`](Self::round) does, or where this process has recorded rounds of fewer jobs.
-    pub fn record(&self, arm: &dyn Arm, rounds: u64, per_ns: f64) -> Result<Recorded, Fault> {
+    /// Returns a fault as [`batch`](Self::batch) does, or where this process has recorded batches of fewer jobs.
+    pub fn record(
+        &self,
+        arm: &dyn StartedModel,
+        batches: u64,
+        per_ns: f64,
+    ) -> Result<Recorded, Fault> {
         let jobs = self.expected.len();
-        let tape = WATCH.tape(|| Tape::new(ticks(), per_ns, jobs, self.children, self.sleeps));
+        let tape = INSTRUMENTATION
+            .tape(|| LatencyRecorder::new(ticks(), per_ns, jobs, self.children, self.sleeps));
         if !tape.holds(jobs) {
-            return Err(Fault::Failed("this process has recorded rounds of fewer jobs".into()));
+            return Err(Fault::Failed("this process has recorded batches of fewer jobs".into()));
         }
         let (mut latency, mut service, mut lateness) =
             (Histogram::default(), Histogram::default(), Histogram::default());
         let (mut lost, mut times_ns) = (0, Vec::new());
-        for _ in 0..rounds {
-            WATCH.record(true);
-            let round = self.timed_by(arm, noting);
-            WATCH.record(false);
+        for _ in 0..batches {
+            INSTRUMENTATION.record(true);
+            let batch = self.timed_by(arm, noting);
+            INSTRUMENTATION.record(false);
             let start = begun();
-            times_ns.push(crate::clock::nanoseconds(round?));
+            times_ns.push(crate::clock::nanoseconds(batch?));
             let noted = tape.take(jobs);
             let ns = |from: u64, to: u64| (to.saturating_sub(from) as f64 / per_ns) as u64;
             for (began, ended) in noted.jobs {
@@ -200,20 +206,20 @@ impl Prepared {
         })
     }
 
-    /// Runs one round with the counters on, and checks what they saw.
+    /// Runs one batch with the counters on, and checks what they saw.
     ///
     /// # Errors
     ///
-    /// Returns a fault as [`round`](Self::round) does, or where another model ran than the label says.
-    pub fn attest(&self, arm: &dyn Arm) -> Result<Attest, Fault> {
+    /// Returns a fault as [`batch`](Self::batch) does, or where another model ran than the label says.
+    pub fn attest(&self, arm: &dyn StartedModel) -> Result<Attestation, Fault> {
         let rss_bytes = reset_memory_peak();
-        WATCH.start(now);
-        let round = self.batch(arm);
-        let seen = WATCH.stop();
-        let elapsed = round?;
+        INSTRUMENTATION.start(now);
+        let batch = self.batch(arm);
+        let seen = INSTRUMENTATION.stop();
+        let elapsed = batch?;
         let rss_bytes_max = rss_bytes.and_then(|_| memory_peak());
         let (epolls, rings, completions) = drivers();
-        let attest = Attest {
+        let attest = Attestation {
             elapsed_ns: crate::clock::nanoseconds(elapsed),
             peak_in_flight: seen.peak_in_flight,
             job_threads: seen.threads,
@@ -260,21 +266,25 @@ impl Prepared {
         self.check_floor(batch.elapsed)
     }
 
-    /// Whether a round was as long as its jobs wait for.
+    /// Whether a batch was as long as its jobs wait for.
     pub(super) fn check_floor(&self, elapsed: Duration) -> Result<(), Fault> {
         if elapsed < self.floor {
             return Err(Fault::Invalid(format!(
-                "the round took {elapsed:?}, and its jobs wait for {:?}: they cannot have waited",
+                "the batch took {elapsed:?}, and its jobs wait for {:?}: they cannot have waited",
                 self.floor
             )));
         }
         Ok(())
     }
 
-    /// Whether what a round was seen to be fits its label.
-    pub(super) fn check_attest(&self, attest: &Attest, elapsed: Duration) -> Result<(), Fault> {
+    /// Whether what a batch was seen to be fits its label.
+    pub(super) fn check_attest(
+        &self,
+        attest: &Attestation,
+        elapsed: Duration,
+    ) -> Result<(), Fault> {
         let invalid = |message| Err(Fault::Invalid(message));
-        let (name, threads) = (self.about.name, attest.job_threads);
+        let (name, threads) = (self.info.name, attest.job_threads);
         if self.expected.is_empty() {
             return invalid("no job ran".into());
         }
@@ -286,15 +296,15 @@ impl Prepared {
         }
         // Little's law: with so few in flight, so many waits cannot have ended so soon.
         let room = elapsed.saturating_mul(attest.peak_in_flight);
-        if room < self.all_floors {
+        if room < self.total_wait {
             return invalid(format!(
                 "at most {} jobs were in flight for {elapsed:?}, which has no room for waits of {:?} in all",
-                attest.peak_in_flight, self.all_floors
+                attest.peak_in_flight, self.total_wait
             ));
         }
-        let most = match self.about.width {
+        let most = match self.info.width {
             Width::One => Some(1),
-            Width::Any => self.workers.map(|workers| workers + self.about.more_threads),
+            Width::Any => self.workers.map(|workers| workers + self.info.more_threads),
             Width::PerTask => None,
         };
         if let Some(most) = most.filter(|most| threads as usize > *most) {
@@ -302,14 +312,14 @@ impl Prepared {
                 "{threads} threads ran jobs of {name}, which has {most} for it"
             ));
         }
-        match (self.about.driver, attest.epolls, attest.completions) {
+        match (self.info.driver, attest.epolls, attest.completions) {
             (Driver::IoUring, ..) if attest.rings == Some(0) => {
                 invalid(format!("{name} is labelled io_uring, and has no ring"))
             }
-            (Driver::IoUring, _, Some(0)) if !self.all_floors.is_zero() => {
+            (Driver::IoUring, _, Some(0)) if !self.total_wait.is_zero() => {
                 invalid(format!("{name} is labelled io_uring, and no ring completed anything"))
             }
-            (Driver::Readiness, Some(0), _) if !self.all_floors.is_zero() => {
+            (Driver::Readiness, Some(0), _) if !self.total_wait.is_zero() => {
                 invalid(format!("{name} is labelled epoll, and has no epoll instance"))
             }
             _ => Ok(()),
@@ -392,12 +402,12 @@ mod tests {
 
     #[test]
     fn a_cell_whose_jobs_were_not_all_in_flight_although_they_park_is_invalid() {
-        let about = &models::find("threads").unwrap().about;
+        let info = &models::find("threads").unwrap().info;
         let of = |workload: &str| {
             let workload = workloads::find(workload).unwrap();
-            Prepared::new(about, &workload, 4, None, Placement::Outside)
+            Prepared::new(info, &workload, 4, None, Placement::Outside)
         };
-        let seen = |peak_in_flight| Attest {
+        let seen = |peak_in_flight| Attestation {
             elapsed_ns: 1_000_000_000,
             peak_in_flight,
             job_threads: 4,

@@ -69,11 +69,11 @@ impl Program {
     /// Returns an error where it cannot be started.
     pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
         let mut command = self.command(HOST);
-        if let (Some(variable), Some(workers)) = (entry.about.environment, workers) {
+        if let (Some(variable), Some(workers)) = (entry.info.environment, workers) {
             command.env(variable, workers.to_string());
         }
         if let Some((variable, program)) =
-            entry.about.foreign.and_then(|foreign| foreign.program(entry.about.name))
+            entry.info.foreign.and_then(|foreign| foreign.program(entry.info.name))
         {
             command.env(variable, program);
         }

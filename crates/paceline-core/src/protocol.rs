@@ -10,7 +10,7 @@ use crate::{
     custom::Variant,
     job::Addresses,
     perform::{Placement, Probe, Probed},
-    prepared::{Attest, Fault, Recorded},
+    prepared::{Attestation, Fault, Recorded},
     usage::Usage,
 };
 
@@ -119,7 +119,7 @@ pub enum Reply {
     /// The cell is ready.
     Prepared,
     /// What the counters showed.
-    Attested(Attest),
+    Attested(Attestation),
     /// How long each batch took, in nanoseconds.
     Batches {
         /// One for each batch; of a cell of the program's own, one for all of them.

@@ -88,7 +88,7 @@ impl Gated {
         }
         if self.cells.is_empty() {
             eprintln!(
-                "error: this bench has no cells; add one with Gated::closure or Gated::command"
+                "error: there is no cell to gate: give the bench one with `.closure` or `.command`"
             );
             return ExitCode::from(USAGE);
         }

@@ -11,14 +11,14 @@ use super::{BuildError, tool::Tool};
 use paceline_core::interrupt::interrupted;
 
 /// The gate's part of the target folder, held for one build at a time.
-pub(super) struct Workshop<'p> {
+pub(super) struct Checkouts<'p> {
     repository: &'p Path,
     worktrees: PathBuf,
     /// Open files lose their locks when their process ends, in whatever way.
     _lock: File,
 }
 
-impl<'p> Workshop<'p> {
+impl<'p> Checkouts<'p> {
     /// Waits until no other gate builds here, and clears away what killed ones left.
     pub(super) fn enter(
         repository: &'p Path,
@@ -45,7 +45,7 @@ impl<'p> Workshop<'p> {
                 Err(TryLockError::Error(error)) => return Err(BuildError::writing(&path, &error)),
             }
         }
-        let workshop = Workshop { repository, worktrees: gate.join("worktrees"), _lock: lock };
+        let workshop = Checkouts { repository, worktrees: gate.join("worktrees"), _lock: lock };
         workshop.clear();
         Ok(workshop)
     }
@@ -89,7 +89,7 @@ impl<'p> Workshop<'p> {
 
 /// A commit, checked out in a folder of its own, which goes with this value.
 pub(super) struct Worktree<'w> {
-    workshop: &'w Workshop<'w>,
+    workshop: &'w Checkouts<'w>,
     pub(super) folder: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! Drawing rounds from recorded ones, the same for the same seed.
+//! Drawing trials from recorded ones, the same for the same seed.
 
 use paceline_core::job::mix;
 
@@ -15,24 +15,24 @@ impl Draw {
         self.0
     }
 
-    /// So many rounds out of `pool`, with replacement: what the head and what the copy showed in each.
-    pub(super) fn rounds(&mut self, pool: &[(f64, f64)], count: usize) -> (Vec<f64>, Vec<f64>) {
+    /// So many trials out of `pool`, with replacement: what the head and what the copy showed in each.
+    pub(super) fn trials(&mut self, pool: &[(f64, f64)], count: usize) -> (Vec<f64>, Vec<f64>) {
         if pool.is_empty() {
             return (vec![], vec![]);
         }
         (0..count).map(|_| pool[(self.next() % pool.len() as u64) as usize]).unzip()
     }
 
-    /// The same of equal programs: base, head and copy change places at random in each round, for nothing tells them
-    /// apart. So the truth of what is drawn is no change, whatever the recorded rounds happened to show.
-    pub(super) fn equal_rounds(
+    /// The same of equal programs: base, head and copy change places at random in each trial, for nothing tells them
+    /// apart. So the truth of what is drawn is no change, whatever the recorded trials happened to show.
+    pub(super) fn equal_trials(
         &mut self,
         pool: &[(f64, f64)],
         count: usize,
     ) -> (Vec<f64>, Vec<f64>) {
         const PLACES: [[usize; 3]; 6] =
             [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-        let (heads, copies) = self.rounds(pool, count);
+        let (heads, copies) = self.trials(pool, count);
         let change = |(head, copy): (f64, f64)| {
             let logarithms = [0.0, head, copy];
             let [base, head, copy] =
@@ -56,16 +56,16 @@ mod tests {
     #[test]
     fn draws_are_of_the_pool_and_the_same_for_the_same_seed() {
         let pool = [(1.0, -1.0), (2.0, -2.0), (3.0, -3.0)];
-        let (head, copy) = Draw::new(5).rounds(&pool, 60);
-        assert_eq!((head.clone(), copy.clone()), Draw::new(5).rounds(&pool, 60));
+        let (head, copy) = Draw::new(5).trials(&pool, 60);
+        assert_eq!((head.clone(), copy.clone()), Draw::new(5).trials(&pool, 60));
         assert!(head.iter().zip(&copy).all(|(head, copy)| (head + copy).abs() < 1e-12));
         assert!([1.0, 2.0, 3.0].iter().all(|value| head.contains(value)));
     }
 
     #[test]
-    fn rounds_of_equal_programs_have_no_change_whatever_the_pool_showed() {
+    fn trials_of_equal_programs_have_no_change_whatever_the_pool_showed() {
         let pool = [(0.10, 0.02), (0.12, -0.01), (0.09, 0.0)];
-        let (head, copy) = Draw::new(3).equal_rounds(&pool, 20_000);
+        let (head, copy) = Draw::new(3).equal_trials(&pool, 20_000);
         for values in [head, copy] {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             assert!(mean.abs() < 0.002, "{mean}");

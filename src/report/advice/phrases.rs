@@ -94,7 +94,7 @@ pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> Stri
     }
     text.push(')');
     if one.bimodal {
-        text.push_str(", but its rounds fall into two modes, so its figures are not to be trusted");
+        text.push_str(", but its trials fall into two modes, so its figures are not to be trusted");
     }
     if one.caveat.is_some() {
         text.push_str("; beware of what is known of it, see below");
@@ -135,7 +135,7 @@ pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> Str
             )
         }
         Unranked::OneProcess => {
-            "one process has no interval: more --rounds or a longer --budget give one".into()
+            "one process has no interval: more --trials or a longer --budget give one".into()
         }
         Unranked::Alone => {
             let figures = scale.throughput.iter();

@@ -101,7 +101,7 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
         let same = || all.clone().filter(|other| other.series == one.series);
         let tentative = same().any(Recommended::is_tentative);
         let bimodal = same().any(|other| other.bimodal);
-        let modes = if bimodal { " (its rounds fall into two modes, see below)" } else { "" };
+        let modes = if bimodal { " (its trials fall into two modes, see below)" } else { "" };
         format!("{}{modes}", enough(one, tentative, last.scale, names))
     };
     match &last.recommended[..] {

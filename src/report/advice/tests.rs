@@ -16,7 +16,7 @@ fn cell(model: &str, scale: usize, rate: f64, processes: usize) -> Cell {
     Cell {
         jobs_per_second: Some(around(rate)),
         latency_ns_p99: Some(around(1e9 * scale as f64 / rate)),
-        rounds_ns: vec![1; processes],
+        trials_ns: vec![1; processes],
         ..planned.measured(State::Ok, None, "planted".into())
     }
 }
@@ -156,8 +156,8 @@ fn known_faults_two_modes_and_discontinued_leaders_are_said() {
         "in throughput 50 % behind async-std, which is discontinued and never recommended",
         "async-std is among the best somewhere, but it is discontinued",
         "In two modes, so that no single figure stands for them: may at 5.",
-        "may: a round takes 5.00 µs (50 %) or 80.0 µs (50 %)",
-        "but its rounds fall into two modes",
+        "may: a trial takes 5.00 µs (50 %) or 80.0 µs (50 %)",
+        "but its trials fall into two modes",
         "Beware of may: its stacks are small",
     ] {
         assert!(text.contains(sentence), "no `{sentence}` in {text}");

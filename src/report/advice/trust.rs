@@ -23,7 +23,7 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
     if recommended.any(Recommended::is_tentative) {
         sentences.push(format!(
             "\"May be enough\" stands where the median is more than {} behind the best and only wide intervals do not \
-             tell them apart: more rounds on a quieter machine would.",
+             tell them apart: more trials on a quieter machine would.",
             percent(MARGIN)
         ));
     }
@@ -113,7 +113,7 @@ fn chance(processes: usize) -> String {
     let one_of = |n: usize| count(orders(n).round() as usize);
     let more = if processes < WELL {
         format!(
-            " (with {WELL}: 1 of {}; give --rounds {WELL} and the --budget for it)",
+            " (with {WELL}: 1 of {}; give --trials {WELL} and the --budget for it)",
             one_of(WELL)
         )
     } else {

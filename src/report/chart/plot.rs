@@ -129,7 +129,7 @@ impl Frame {
         for (share, label) in self.x.ticks() {
             let at = LEFT + share * self.width;
             let _ = write!(svg, "<path d=\"M{at:.1},{TOP}V{bottom:.1}\"/>");
-            // About 6.5 units for a character: what would run into the one before is left out.
+            // ModelInfo 6.5 units for a character: what would run into the one before is left out.
             let half = label.chars().count() as f64 * 3.4 + 3.0;
             if at - half > free {
                 let _ = write!(

@@ -41,7 +41,7 @@ fn entry(cell: &GateCell, name: String, unit: &str, value: f64) -> Value {
         let (change, range) = (share(change.share), interval(&change));
         let word = cell.verdict.map_or("no verdict", verdict);
         let extra =
-            format!("{word}: it takes {change} ({range}) against the base, {} rounds", cell.rounds);
+            format!("{word}: it takes {change} ({range}) against the base, {} trials", cell.trials);
         entry.insert("extra".into(), extra.into());
         if unit != "jobs/s" {
             entry.insert("range".into(), range.into());

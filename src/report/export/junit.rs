@@ -95,10 +95,10 @@ fn end(gate: &Gate, cell: &GateCell) -> End {
             End::Not("failure", "regressed", format!("it takes {change} more than the base"))
         }
         (_, _, Some(Verdict::Inconclusive)) => {
-            let (least, rounds) = (detectable(cell), needed(cell));
+            let (least, trials) = (detectable(cell), needed(cell));
             skipped(
                 "inconclusive",
-                format!("{change}; {least} would be found; rounds needed: {rounds}"),
+                format!("{change}; {least} would be found; trials needed: {trials}"),
             )
         }
         (_, _, Some(Verdict::Improved | Verdict::NotRegressed)) => End::Passed,
@@ -119,9 +119,9 @@ fn body(cell: &GateCell) -> String {
     line("95 % interval", cell.change.map_or_else(String::new, |change| interval(&change)));
     line("margin", share(cell.margin));
     line("would be found", detectable(cell));
-    line("rounds", format!("{}, {} dropped", cell.rounds, cell.dropped));
+    line("trials", format!("{}, {} dropped", cell.trials, cell.dropped));
     line("crashes", crashes(cell.crashes));
-    line("rounds needed", cell.rounds_needed.map_or_else(String::new, |n| n.to_string()));
+    line("trials needed", cell.trials_needed.map_or_else(String::new, |n| n.to_string()));
     line("why", why(cell, NAME));
     lines.join("\n")
 }

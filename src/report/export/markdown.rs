@@ -15,9 +15,9 @@ const RESERVED: usize = 12_000;
 const NAME: usize = 100;
 /// The longest reason.
 const REASON: usize = 150;
-const CHANGED: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "rounds"];
+const CHANGED: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "trials"];
 const UNSEEN: [&str; 7] =
-    ["cell", "metric", "change", "95 % interval", "would be found", "rounds", "rounds needed"];
+    ["cell", "metric", "change", "95 % interval", "would be found", "trials", "trials needed"];
 const LONE: [&str; 4] = ["cell", "metric", "figure", "why"];
 
 /// The gate as GitHub's Markdown, at most 65 536 bytes. What has no room is left out by whole rows, and counted.
@@ -32,7 +32,7 @@ pub(super) fn markdown(gate: &Gate) -> String {
         let _ = writeln!(page.text, "\nNote: {}", escaped(&cut(note, 600)));
     }
     if gate.interrupted {
-        page.text.push_str("\nIt was interrupted: cells have the rounds until then.\n");
+        page.text.push_str("\nIt was interrupted: cells have the trials until then.\n");
     }
     page.table("Regressed", &CHANGED, &groups.regressed, changed);
     page.table("Inconclusive", &UNSEEN, &groups.inconclusive, unseen);
@@ -93,12 +93,12 @@ impl Page {
 fn changed(cell: &GateCell) -> Vec<String> {
     let (change, interval) = change(cell);
     let (base, head) = (figure(cell.metric, cell.base), figure(cell.metric, cell.head));
-    vec![base, head, change, interval, cell.rounds.to_string()]
+    vec![base, head, change, interval, cell.trials.to_string()]
 }
 
 fn unseen(cell: &GateCell) -> Vec<String> {
     let (change, interval) = change(cell);
-    vec![change, interval, detectable(cell), cell.rounds.to_string(), needed(cell)]
+    vec![change, interval, detectable(cell), cell.trials.to_string(), needed(cell)]
 }
 
 fn change(cell: &GateCell) -> (String, String) {

@@ -21,7 +21,7 @@ const OVERALL: [(Overall, &str); 6] = [
     (Overall::Nothing, "nothing"),
 ];
 
-/// Both sides' figures, the changes, the rounds and the verdicts. Labels hold what stays the same from gate to gate, so
+/// Both sides' figures, the changes, the trials and the verdicts. Labels hold what stays the same from gate to gate, so
 /// that a reader can put the values of two gates side by side.
 pub(super) fn openmetrics(gate: &Gate) -> String {
     let mut text = String::new();
@@ -43,13 +43,13 @@ pub(super) fn openmetrics(gate: &Gate) -> String {
     ratio(&mut text, gate, "detectable", "the least change that would be found", |cell| {
         cell.detectable
     });
-    family(&mut text, "rounds", "gauge", "", "rounds that count");
+    family(&mut text, "trials", "gauge", "", "trials that count");
     for cell in &gate.cells {
-        sample(&mut text, "rounds", &of(cell), f64::from(cell.rounds));
+        sample(&mut text, "trials", &of(cell), f64::from(cell.trials));
     }
-    family(&mut text, "dropped_rounds", "gauge", "", "rounds that were dropped");
+    family(&mut text, "dropped_trials", "gauge", "", "trials that were dropped");
     for cell in &gate.cells {
-        sample(&mut text, "dropped_rounds", &of(cell), f64::from(cell.dropped));
+        sample(&mut text, "dropped_trials", &of(cell), f64::from(cell.dropped));
     }
     family(&mut text, "crashed_trials", "gauge", "", "trials of a side whose process crashed");
     for cell in &gate.cells {

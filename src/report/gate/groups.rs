@@ -50,7 +50,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Sentences for the end: what is not regressed unless it was shown, the null arm, the rounds dropped.
+    /// Sentences for the end: what is not regressed unless it was shown, the null arm, the trials dropped.
     pub(in super::super) fn closing(&self, gate: &Gate, shown: bool) -> Vec<String> {
         let mut lines = Vec::new();
         if !shown && !self.not_regressed.is_empty() {
@@ -62,8 +62,8 @@ impl<'a> Groups<'a> {
         lines.push(null_arm(gate));
         lines.extend(again(gate));
         let dropped: u32 = gate.cells.iter().map(|cell| cell.dropped).sum();
-        let all: u32 = dropped + gate.cells.iter().map(|cell| cell.rounds).sum::<u32>();
-        lines.push(format!("rounds dropped: {dropped} of {all}"));
+        let all: u32 = dropped + gate.cells.iter().map(|cell| cell.trials).sum::<u32>();
+        lines.push(format!("trials dropped: {dropped} of {all}"));
         lines.extend(crashed(gate));
         lines.push(
             "a change says how much more the head takes than the base: + is worse, − is better"

@@ -84,9 +84,9 @@ pub(in super::super) fn detectable(cell: &GateCell) -> String {
     cell.detectable.map_or_else(String::new, share)
 }
 
-/// Rounds that would tell.
+/// Trials that would tell.
 pub(in super::super) fn needed(cell: &GateCell) -> String {
-    cell.rounds_needed.map_or_else(|| "unknown".into(), |rounds| rounds.to_string())
+    cell.trials_needed.map_or_else(|| "unknown".into(), |trials| trials.to_string())
 }
 
 /// How often each side crashed; nothing where none did.

@@ -82,7 +82,7 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     let entry = models::find(&cell.model).ok();
     // Models whose width is fixed take no number of workers.
     let workers =
-        cell.workers.filter(|_| entry.is_none_or(|entry| entry.about.width == models::Width::Any));
+        cell.workers.filter(|_| entry.is_none_or(|entry| entry.info.width == models::Width::Any));
     let workers = workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
     let model = shell(&cell.model);
     if let Some(load) = &cell.load {
@@ -102,9 +102,9 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
         let at = cell.workers.map_or_else(String::new, |workers| format!("(@{workers})?"));
         return format!("cargo bench -- {}", shell(&format!("^{escaped}{at}/{}$", cell.scale)));
     }
-    let placed = entry.is_none_or(|entry| entry.about.placements[0] != cell.placement);
+    let placed = entry.is_none_or(|entry| entry.info.placements[0] != cell.placement);
     let placement = if placed { format!(" --placement {}", cell.placement) } else { String::new() };
-    let rounds = run.settings.get("rounds").and_then(serde_json::Value::as_u64).unwrap_or(5);
+    let trials = run.settings.get("trials").and_then(serde_json::Value::as_u64).unwrap_or(5);
     let pin = run.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false);
     let pin = if pin { " --pin" } else { "" };
     let seed = run
@@ -112,7 +112,7 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
         .filter(|seed| *seed != 1)
         .map_or_else(String::new, |seed| format!(" --seed {seed}"));
     format!(
-        "paceline run {workload} --model {model} --scale {}{workers}{placement} --rounds {rounds}{pin}{seed}",
+        "paceline run {workload} --model {model} --scale {}{workers}{placement} --trials {trials}{pin}{seed}",
         cell.scale
     )
 }

@@ -1,7 +1,7 @@
 //! The charts of a run by name, each as a picture of its own: for slides.
 
 use super::{
-    overview::Take,
+    overview::WorkloadSummary,
     parts::{Picture, name},
     workload,
 };
@@ -18,7 +18,7 @@ impl Charts {
         for workload in record.workloads() {
             let cells: Vec<&Cell> =
                 record.cells.iter().filter(|cell| cell.workload == workload).collect();
-            let take = Take::of(workload, String::new(), &cells);
+            let take = WorkloadSummary::of(workload, String::new(), &cells);
             for figure in workload::figures(&cells, &take.advice) {
                 charts.extend(
                     figure

@@ -38,8 +38,8 @@ pub(super) fn figure_of(gate: &Gate, id: &str) -> Figure {
             "change",
             "95 % interval",
             "would be found",
-            "rounds",
-            "rounds needed",
+            "trials",
+            "trials needed",
             "why",
         ],
     )
@@ -93,8 +93,8 @@ fn row(cell: &GateCell) -> Vec<Data> {
         cell.change.map_or_else(String::new, |change| share(change.share)).into(),
         cell.change.map_or_else(String::new, |change| interval(&change)).into(),
         detectable(cell).into(),
-        cell.rounds.to_string().into(),
-        if cell.rounds_needed.is_some() { needed(cell) } else { String::new() }.into(),
+        cell.trials.to_string().into(),
+        if cell.trials_needed.is_some() { needed(cell) } else { String::new() }.into(),
         why(cell, REASON).into(),
     ]
 }

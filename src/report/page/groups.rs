@@ -7,10 +7,10 @@ use super::{
 };
 use crate::report::count;
 
-/// What was seen in the warm-up rounds; nothing where no group failed.
+/// What was seen in the warm-up trials; nothing where no group failed.
 pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
     let mut table = Table::new(
-        format!("{}: groups in which a child failed, in the warm-up round", name(workload)),
+        format!("{}: groups in which a child failed, in the warm-up trial", name(workload)),
         &["model", "jobs at once", "over after the failure, at most", "children left behind"],
     );
     for line in lines {

@@ -63,7 +63,7 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
 
 /// What a model is written in. One that this build does not know is taken for one in Rust.
 fn language(model: &str) -> &'static str {
-    let foreign = models::find(model).ok().and_then(|entry| entry.about.foreign);
+    let foreign = models::find(model).ok().and_then(|entry| entry.info.foreign);
     foreign.map_or(OWN, |foreign| foreign.language)
 }
 
@@ -72,7 +72,7 @@ pub(super) const OWN: &str = "Rust";
 
 /// The place of a model in the registry: its colour stays the same in every chart and report.
 pub(super) fn style<'a>(model: &'a str, others: &mut Vec<&'a str>) -> usize {
-    let known = MODELS.iter().position(|entry| entry.about.name == model);
+    let known = MODELS.iter().position(|entry| entry.info.name == model);
     known.unwrap_or_else(|| {
         let place = others.iter().position(|other| *other == model).unwrap_or_else(|| {
             others.push(model);

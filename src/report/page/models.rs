@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::parts::{Data, Table, name, reason};
 use crate::{
-    record::{Cell, ModelInfo},
+    record::{Cell, ModelRecord},
     report::count,
 };
-use paceline_core::prepared::Attest;
+use paceline_core::prepared::Attestation;
 
 /// A row for each model of the run.
-pub(super) fn table(models: &[ModelInfo], cells: &[&Cell]) -> Table {
+pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Models: version, set-up, and what their processes were seen to be",
         &[
@@ -35,7 +35,8 @@ pub(super) fn table(models: &[ModelInfo], cells: &[&Cell]) -> Table {
         if cells.is_empty() {
             continue;
         }
-        let seen: Vec<&Attest> = cells.iter().filter_map(|cell| cell.attest.as_ref()).collect();
+        let seen: Vec<&Attestation> =
+            cells.iter().filter_map(|cell| cell.attest.as_ref()).collect();
         let what = match (&model.reason, &model.unreliable) {
             (Some(why), _) => format!("cannot run here: {}", reason(Some(why))),
             (None, Some(why)) => {
@@ -72,9 +73,10 @@ fn range(numbers: impl Iterator<Item = u64> + Clone) -> String {
 }
 
 /// What the kernel showed of the process.
-fn driver(seen: &[&Attest]) -> String {
-    let has =
-        |of: fn(&Attest) -> Option<u64>| seen.iter().any(|seen| of(seen).is_some_and(|n| n > 0));
+fn driver(seen: &[&Attestation]) -> String {
+    let has = |of: fn(&Attestation) -> Option<u64>| {
+        seen.iter().any(|seen| of(seen).is_some_and(|n| n > 0))
+    };
     match (has(|seen| seen.rings), has(|seen| seen.epolls)) {
         (true, _) => "io_uring".into(),
         (false, true) => "epoll".into(),

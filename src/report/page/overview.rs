@@ -19,7 +19,7 @@ use crate::{
 /// What to take for one workload.
 #[derive(Template)]
 #[template(path = "take.html")]
-pub(super) struct Take {
+pub(super) struct WorkloadSummary {
     pub(super) workload: String,
     /// The section with its charts.
     pub(super) id: String,
@@ -29,13 +29,13 @@ pub(super) struct Take {
     pub(super) advice: Advice,
 }
 
-impl Take {
+impl WorkloadSummary {
     /// Of the cells of one workload.
     pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
         let owned: Vec<Cell> = cells.iter().map(|cell| (*cell).clone()).collect();
         let advice = advise(&owned);
         let sentences = advice_in_short(&advice, false).iter().map(|text| cut(text, 600)).collect();
-        Take { workload: name(workload), id, sentences, table: table(&advice), advice }
+        WorkloadSummary { workload: name(workload), id, sentences, table: table(&advice), advice }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rounds of a model out of process: what its interpreter says of them, checked against the definition and against what
+//! Batches of a model out of process: what its interpreter says of them, checked against the definition and against what
 //! the system shows.
 
 use std::{
@@ -13,7 +13,7 @@ use super::process_group::Family;
 use crate::{
     clock::now,
     histogram::Histogram,
-    prepared::{Attest, Fault, Prepared, Recorded},
+    prepared::{Attestation, Fault, Prepared, Recorded},
     protocol::{CellSpec, Reply as Answer},
     usage::Usage,
 };
@@ -21,7 +21,7 @@ use crate::{
     job::Workload,
     models::{
         Entry,
-        foreign::{Link, Reply, Request, Round, Watched},
+        foreign::{Link, Reply, Request, TimedBatch, Watched},
     },
     perform::{Probe, Probed},
 };
@@ -48,14 +48,14 @@ pub(super) struct Interpreter {
 impl Interpreter {
     /// Starts that of `entry`. Its processes are of this one's group, which whoever has started this process can end.
     pub(super) fn start(entry: &Entry) -> Result<Self, String> {
-        let about = &entry.about;
-        let language = about.foreign.ok_or("this model runs in Rust")?;
+        let info = &entry.info;
+        let language = info.foreign.ok_or("this model runs in Rust")?;
         if getpgrp() != getpid() {
             setpgid(None, None).map_err(|error| format!("cannot have a process group: {error}"))?;
         }
         STARTED.store(true, Relaxed);
-        let (link, _) = language.start(about.name, false, None).map_err(|(_, why)| why)?;
-        Ok(Interpreter { link, name: about.name })
+        let (link, _) = language.start(info.name, false, None).map_err(|(_, why)| why)?;
+        Ok(Interpreter { link, name: info.name })
     }
 
     /// Makes `cell` ready.
@@ -76,7 +76,7 @@ impl Interpreter {
         }
     }
 
-    /// Runs `count` rounds. Returns how long each took, and what the processes used meanwhile.
+    /// Runs `count` batches. Returns how long each took, and what the processes used meanwhile.
     pub(super) fn batches(
         &mut self,
         cell: &Prepared,
@@ -84,26 +84,26 @@ impl Interpreter {
     ) -> Result<(Vec<u64>, Usage), Fault> {
         let before = Family::of_this_process().usage();
         let mut times_ns = Vec::new();
-        self.each_round(cell, count, false, |round| {
-            times_ns.push(round.ns);
+        self.each_batch(cell, count, false, |batch| {
+            times_ns.push(batch.ns);
             Ok(())
         })?;
         Ok((times_ns, Family::of_this_process().usage().since(before)))
     }
 
-    /// Runs `count` rounds in which the times of every job are noted.
+    /// Runs `count` batches in which the times of every job are noted.
     pub(super) fn record(&mut self, cell: &Prepared, count: u64) -> Result<Recorded, Fault> {
         let (mut latency, mut service, mut lateness) =
             (Histogram::default(), Histogram::default(), Histogram::default());
         let mut recorded = Recorded::default();
         let name = self.name;
-        self.each_round(cell, count, true, |round| {
-            check_times(name, &round)?;
-            round.latency_ns.iter().for_each(|ns| latency.record(*ns));
-            round.service_ns.iter().for_each(|ns| service.record(*ns));
-            round.lateness_ns.iter().for_each(|ns| lateness.record(*ns));
-            recorded.sleeps_lost += round.sleeps_lost;
-            recorded.times_ns.push(round.ns);
+        self.each_batch(cell, count, true, |batch| {
+            check_times(name, &batch)?;
+            batch.latency_ns.iter().for_each(|ns| latency.record(*ns));
+            batch.service_ns.iter().for_each(|ns| service.record(*ns));
+            batch.lateness_ns.iter().for_each(|ns| lateness.record(*ns));
+            recorded.sleeps_lost += batch.sleeps_lost;
+            recorded.times_ns.push(batch.ns);
             Ok(())
         })?;
         recorded.latency = latency.distribution();
@@ -112,42 +112,42 @@ impl Interpreter {
         Ok(recorded)
     }
 
-    fn each_round(
+    fn each_batch(
         &mut self,
         cell: &Prepared,
         count: u64,
         times: bool,
-        mut take: impl FnMut(Round) -> Result<(), Fault>,
+        mut take: impl FnMut(TimedBatch) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let (start, mut claimed) = (now(), Duration::ZERO);
-        self.send(&Request::Rounds { count, times })?;
+        self.send(&Request::Batches { count, times })?;
         for _ in 0..count {
-            let round = match self.receive()? {
-                Reply::Round(round) => round,
+            let batch = match self.receive()? {
+                Reply::Batch(batch) => batch,
                 other => return Err(self.unexpected(&other)),
             };
-            claimed += self.check(cell, &round)?;
+            claimed += self.check(cell, &batch)?;
             self.check_claim(claimed, start)?;
-            take(round)?;
+            take(batch)?;
         }
         Ok(())
     }
 
-    /// Runs a round that is watched, and checks what it was seen to be.
-    pub(super) fn attest(&mut self, cell: &Prepared) -> Result<Attest, Fault> {
+    /// Runs a batch that is watched, and checks what it was seen to be.
+    pub(super) fn attest(&mut self, cell: &Prepared) -> Result<Attestation, Fault> {
         let rss_bytes = Family::of_this_process().reset_memory_peak();
         let start = now();
         let reply = self.ask(&Request::Watch {})?;
         let Reply::Watched(watched) = reply else {
             return Err(self.unexpected(&reply));
         };
-        let Watched { round, peak_in_flight, job_threads, group_ended_ns_max, children_left } =
+        let Watched { batch, peak_in_flight, job_threads, group_ended_ns_max, children_left } =
             watched;
-        let elapsed = self.check(cell, &round)?;
+        let elapsed = self.check(cell, &batch)?;
         self.check_claim(elapsed, start)?;
         let family = Family::of_this_process();
-        let attest = Attest {
-            elapsed_ns: round.ns,
+        let attest = Attestation {
+            elapsed_ns: batch.ns,
             peak_in_flight,
             job_threads,
             process_threads: family.threads(),
@@ -160,10 +160,10 @@ impl Interpreter {
             children_left,
         };
         let name = self.name;
-        if u64::from(peak_in_flight) > round.jobs || job_threads == 0 {
+        if u64::from(peak_in_flight) > batch.jobs || job_threads == 0 {
             return Err(Fault::Invalid(format!(
                 "{name} says that {} jobs had {peak_in_flight} in flight on {job_threads} threads",
-                round.jobs
+                batch.jobs
             )));
         }
         if attest.process_threads.is_some_and(|has| u64::from(job_threads) > has) {
@@ -176,33 +176,33 @@ impl Interpreter {
         Ok(attest)
     }
 
-    /// Whether a round is what the definition says.
-    fn check(&self, cell: &Prepared, round: &Round) -> Result<Duration, Fault> {
+    /// Whether a batch is what the definition says.
+    fn check(&self, cell: &Prepared, batch: &TimedBatch) -> Result<Duration, Fault> {
         let invalid = |message| Err(Fault::Invalid(message));
         let (jobs, foretold) = cell.foretold();
-        if round.jobs != jobs as u64 {
-            return invalid(format!("{} of {jobs} jobs returned a receipt", round.jobs));
+        if batch.jobs != jobs as u64 {
+            return invalid(format!("{} of {jobs} jobs returned a receipt", batch.jobs));
         }
         let digest = format!("{:016x}", foretold.checksum());
-        if (round.units, &round.digest) != (foretold.units(), &digest) {
-            let Round { units, digest: returned, .. } = round;
+        if (batch.units, &batch.digest) != (foretold.units(), &digest) {
+            let TimedBatch { units, digest: returned, .. } = batch;
             return invalid(format!(
                 "the receipts of {} join to {units} units and {returned:?}, the definition says {} and {digest:?}",
                 self.name,
                 foretold.units()
             ));
         }
-        let elapsed = Duration::from_nanos(round.ns);
+        let elapsed = Duration::from_nanos(batch.ns);
         cell.check_floor(elapsed)?;
         Ok(elapsed)
     }
 
-    /// Whether rounds since `start` can have taken as long as they are said to.
+    /// Whether batches since `start` can have taken as long as they are said to.
     fn check_claim(&self, claimed: Duration, start: Instant) -> Result<(), Fault> {
         let seen = now() - start;
         if claimed > seen {
             return Err(Fault::Invalid(format!(
-                "{} says that its rounds took {claimed:?}, and was seen to take {seen:?} for them",
+                "{} says that its batches took {claimed:?}, and was seen to take {seen:?} for them",
                 self.name
             )));
         }
@@ -284,9 +284,9 @@ impl Interpreter {
     }
 }
 
-/// Whether there is a time for each job, and none longer than its round.
-fn check_times(name: &str, round: &Round) -> Result<(), Fault> {
-    let Round { ns, jobs, latency_ns, service_ns, .. } = round;
+/// Whether there is a time for each job, and none longer than its batch.
+fn check_times(name: &str, batch: &TimedBatch) -> Result<(), Fault> {
+    let TimedBatch { ns, jobs, latency_ns, service_ns, .. } = batch;
     for (what, times) in [("latencies", latency_ns), ("service times", service_ns)] {
         if times.len() as u64 != *jobs {
             let has = times.len();
@@ -294,7 +294,7 @@ fn check_times(name: &str, round: &Round) -> Result<(), Fault> {
         }
         if let Some(longest) = times.iter().max().filter(|longest| *longest > ns) {
             return Err(Fault::Invalid(format!(
-                "{name} noted {what} of {longest} ns in a round of {ns} ns"
+                "{name} noted {what} of {longest} ns in a batch of {ns} ns"
             )));
         }
     }

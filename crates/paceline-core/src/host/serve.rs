@@ -1,6 +1,6 @@
 //! A host that is a server: the other way to run a model, until its process ends.
 //!
-//! Its main thread is inside [`Arm::serve`], so a thread of its own answers the parent.
+//! Its main thread is inside [`StartedModel::serve`], so a thread of its own answers the parent.
 
 use std::{
     io::{self, Write},
@@ -11,7 +11,7 @@ use super::{Requests, interpreter::Interpreter, say};
 use crate::{
     job::{Jobs, Workload},
     models,
-    perform::Arm,
+    perform::StartedModel,
     prepared::Fault,
     protocol::{CellSpec, Reply, Request},
     usage::Usage,
@@ -20,7 +20,7 @@ use crate::{
 /// Refuses a cell whose model cannot be a server of it.
 pub(super) fn check(cell: &CellSpec) -> Result<(), String> {
     let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
-    models::find(&cell.model)?.about.lacks_to_serve(&workload).map_or(Ok(()), Err)
+    models::find(&cell.model)?.info.unsupported_as_server_step(&workload).map_or(Ok(()), Err)
 }
 
 /// What a host is asked at any time.
@@ -45,7 +45,7 @@ pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
 }
 
 /// Serves until the process ends, and answers `requests` meanwhile.
-pub(super) fn serve(arm: &dyn Arm, jobs: Jobs, requests: Requests) -> ! {
+pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> ! {
     // A job that panics would end a connection, or a worker with all that wait for it, and nobody would know.
     std::panic::set_hook(Box::new(|panic| {
         end(format_args!("panicked: {}", panic.payload_as_str().unwrap_or("without a message")))

@@ -120,7 +120,7 @@ impl Workload {
 
     /// The least time that a batch of `jobs` jobs can take on any model: the floor of the longest of them.
     #[must_use]
-    pub fn floor(&self, jobs: usize) -> Duration {
+    pub fn critical_path_wait(&self, jobs: usize) -> Duration {
         let usual = Demand::of(&self.job).floor;
         match &self.every {
             None => usual,
@@ -132,7 +132,7 @@ impl Workload {
 
     /// The floors of `jobs` jobs, added up.
     #[must_use]
-    pub fn floors(&self, jobs: usize) -> Duration {
+    pub fn total_wait(&self, jobs: usize) -> Duration {
         self.over_all(jobs, |demand| demand.floor)
     }
 

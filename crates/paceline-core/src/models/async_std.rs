@@ -11,14 +11,14 @@ use async_std::{
     task::{self, JoinHandle},
 };
 
-use super::{About, Driver, Entry, Family, Tag};
+use super::{Driver, Entry, Family, ModelInfo, Tag};
 use crate::model::{
     Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered, volley,
 };
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
 
-pub(super) const ENTRY: Entry = Entry::new::<AsyncStd>(About {
+pub(super) const ENTRY: Entry = Entry::new::<AsyncStd>(ModelInfo {
     name: "async-std",
     family: Family::Async,
     package: Some("async-std"),
@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry::new::<AsyncStd>(About {
     driver: Driver::Readiness,
     leaves: None,
     environment: Some(THREADS),
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// The global executor.

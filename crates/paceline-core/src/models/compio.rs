@@ -12,12 +12,12 @@ use compio::{
 use smol::channel;
 
 use super::{
-    About, Driver, Entry, Family,
-    per_core::{Core, Cores, Joined, LocalStream},
+    Driver, Entry, Family, ModelInfo,
+    per_core::{Joined, LocalRuntime, LocalStream, PerCoreRuntime},
 };
 use crate::{model::volley, perform::Placement};
 
-pub(super) const ENTRY: Entry = Entry::new::<Cores<Compio>>(About {
+pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Compio>>(ModelInfo {
     name: "compio",
     family: Family::IoUring,
     package: Some("compio"),
@@ -28,14 +28,14 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Compio>>(About {
     driver: Driver::IoUring,
     leaves: Some(&[]),
     available: super::io_uring_works::<Compio>,
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// compio's runtime.
 #[derive(Clone, Copy)]
 struct Compio;
 
-impl Core for Compio {
+impl LocalRuntime for Compio {
     type Stream = TcpStream;
     type Listener = TcpListener;
 

@@ -1,5 +1,5 @@
 //! Models of other languages: programs that `docs/protocol.md` describes. What there is of each, where its program is
-//! found, and whether it runs here. Rounds of them are in `measure`.
+//! found, and whether it runs here. Batches of them are in `host`.
 
 pub(super) mod go;
 mod link;
@@ -8,7 +8,7 @@ pub(super) mod node;
 pub(super) mod python;
 
 pub use link::Link;
-pub use message::{Hello, Reply, Request, Round, Watched};
+pub use message::{Hello, Reply, Request, TimedBatch, Watched};
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// The version of the protocol.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// How long an interpreter may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -73,7 +73,7 @@ impl Foreign {
         Some((self.variable, hello.program.clone()?))
     }
 
-    /// Whether `model` can run here: what `About::available` is for a model of this language.
+    /// Whether `model` can run here: what `ModelInfo::available` is for a model of this language.
     ///
     /// # Errors
     ///

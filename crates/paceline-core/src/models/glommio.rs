@@ -14,12 +14,12 @@ use glommio::{
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    About, Driver, Entry, Family,
-    per_core::{Core, Cores, LocalStream},
+    Driver, Entry, Family, ModelInfo,
+    per_core::{LocalRuntime, LocalStream, PerCoreRuntime},
 };
 use crate::{model::volley, perform::Placement};
 
-pub(super) const ENTRY: Entry = Entry::new::<Cores<Glommio>>(About {
+pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo {
     name: "glommio",
     family: Family::IoUring,
     package: Some("glommio"),
@@ -29,14 +29,14 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Glommio>>(About {
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     available: super::io_uring_works::<Glommio>,
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// glommio's executor.
 #[derive(Clone, Copy)]
 struct Glommio;
 
-impl Core for Glommio {
+impl LocalRuntime for Glommio {
     type Stream = TcpStream;
     type Listener = TcpListener;
 

@@ -17,7 +17,8 @@ use may::{
 };
 
 use super::{
-    About, Driver, Entry, Family, Lacks, NO_CANCEL, NO_FUTURE, Task, trust::spawn_coroutine,
+    Driver, Entry, Family, ModelInfo, NO_CANCEL, NO_FUTURE, Task, Unsupported,
+    trust::spawn_coroutine,
 };
 use crate::{
     job::mix,
@@ -26,7 +27,7 @@ use crate::{
     },
 };
 
-pub(super) const ENTRY: Entry = Entry::new::<May>(About {
+pub(super) const ENTRY: Entry = Entry::new::<May>(ModelInfo {
     name: "may",
     family: Family::Coroutines,
     package: Some("may"),
@@ -37,23 +38,23 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(About {
     task: Task::Stack,
     driver: Driver::Readiness,
     leaves: None,
-    lacks: &[NO_FUTURE, NO_CANCEL, NO_ROOM, NO_PARK],
+    unsupported: &[NO_FUTURE, NO_CANCEL, NO_ROOM, NO_PARK],
     unreliable: Some(
         "in optimised builds its connections fail now and then with the error of another call (os error 115): it reads \
          errno at the address of the thread that the coroutine was on before a switch",
     ),
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// Why its jobs are no members of a room. A hang would be charged to the budget of every run, and say no more.
-const NO_ROOM: Lacks = Lacks {
+const NO_ROOM: Unsupported = Unsupported {
     step: "connect.room",
     why: "in optimised builds its jobs hang in rooms (chat at 10 in 4 of 4 runs), by the same defect by which its \
           connections fail",
 };
 
 /// Why its jobs do not park.
-const NO_PARK: Lacks = Lacks {
+const NO_PARK: Unsupported = Unsupported {
     step: "park",
     why: "models whose jobs are calls park on a condition variable of std, which would hold a worker for each coroutine",
 };

@@ -11,12 +11,12 @@ use monoio::{
 use smol::channel;
 
 use super::{
-    About, Driver, Entry, Family,
-    per_core::{Core, Cores, LocalStream},
+    Driver, Entry, Family, ModelInfo,
+    per_core::{LocalRuntime, LocalStream, PerCoreRuntime},
 };
 use crate::{model::volley, perform::Placement};
 
-pub(super) const ENTRY: Entry = Entry::new::<Cores<Monoio>>(About {
+pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Monoio>>(ModelInfo {
     name: "monoio",
     family: Family::IoUring,
     package: Some("monoio"),
@@ -26,14 +26,14 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<Monoio>>(About {
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::IoUring,
     available: super::io_uring_works::<Monoio>,
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// monoio's runtime.
 #[derive(Clone, Copy)]
 struct Monoio;
 
-impl Core for Monoio {
+impl LocalRuntime for Monoio {
     type Stream = TcpStream;
     type Listener = TcpListener;
 

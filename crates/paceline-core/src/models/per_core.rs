@@ -14,14 +14,14 @@ use std::{
 
 use smol::channel::{self, Sender};
 
-use super::trust::OnCore;
+use super::trust::ThreadBound;
 use crate::{
     job::Receipt,
     model::{Model, Runtime, Settings, Stream, accept_each, hold_port, listen_beside, round_trips},
 };
 
 /// A runtime that lives on one thread.
-pub(super) trait Core: Copy + Send + Sync + 'static {
+pub(super) trait LocalRuntime: Copy + Send + Sync + 'static {
     /// A connected TCP stream.
     type Stream: LocalStream + 'static;
     /// A listening socket.
@@ -97,13 +97,13 @@ impl<S: Stream> LocalStream for S {
 type Start = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// Threads with a runtime each. Jobs are dealt out to them in turn.
-pub(super) struct Cores<C> {
+pub(super) struct PerCoreRuntime<C> {
     inboxes: Vec<Sender<Start>>,
     threads: Vec<JoinHandle<()>>,
     core: PhantomData<C>,
 }
 
-impl<C> Drop for Cores<C> {
+impl<C> Drop for PerCoreRuntime<C> {
     fn drop(&mut self) {
         self.inboxes.clear();
         for thread in self.threads.drain(..) {
@@ -112,7 +112,7 @@ impl<C> Drop for Cores<C> {
     }
 }
 
-impl<C: Core> Cores<C> {
+impl<C: LocalRuntime> PerCoreRuntime<C> {
     /// Has worker `index` make a future and wait for it, and returns where its output will arrive.
     fn on<F>(
         &self,
@@ -133,11 +133,11 @@ impl<C: Core> Cores<C> {
     }
 }
 
-impl<C: Core> Runtime for Cores<C> {
+impl<C: LocalRuntime> Runtime for PerCoreRuntime<C> {
     type Model = PerCore<C>;
 
     fn start(settings: &Settings) -> io::Result<Self> {
-        let mut cores = Cores { inboxes: vec![], threads: vec![], core: PhantomData };
+        let mut cores = PerCoreRuntime { inboxes: vec![], threads: vec![], core: PhantomData };
         let (started, is_started) = mpsc::channel();
         for _ in 0..settings.workers {
             let (inbox, starts) = channel::unbounded::<Start>();
@@ -208,7 +208,7 @@ impl<C: Core> Runtime for Cores<C> {
     fn serve<F>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
-        connection: impl Fn(OnCore<C::Stream>) -> F + Copy + Send + Sync + 'static,
+        connection: impl Fn(ThreadBound<C::Stream>) -> F + Copy + Send + Sync + 'static,
     ) -> io::Result<Infallible>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -224,7 +224,7 @@ impl<C: Core> Runtime for Cores<C> {
                     let listener = C::listen(socket)?;
                     let _ = listening.send(());
                     drop(listening);
-                    let accept = async || C::accept(&listener).await.map(OnCore::new);
+                    let accept = async || C::accept(&listener).await.map(ThreadBound::new);
                     accept_each!(accept().await, |stream| C::detach(connection(stream)))
                 };
                 let _ = ended.send(serve.await);
@@ -249,30 +249,30 @@ impl<C> Clone for PerCore<C> {
 
 impl<C> Copy for PerCore<C> {}
 
-impl<C: Core> Model for PerCore<C> {
-    type Stream = OnCore<C::Stream>;
+impl<C: LocalRuntime> Model for PerCore<C> {
+    type Stream = ThreadBound<C::Stream>;
 
     fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
-        OnCore::new(C::sleep(duration))
+        ThreadBound::new(C::sleep(duration))
     }
 
     fn yield_now(self) -> impl Future<Output = ()> + Send {
-        OnCore::new(C::yield_now())
+        ThreadBound::new(C::yield_now())
     }
 
     fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send {
-        OnCore::new(async move { C::connect(address).await.map(OnCore::new) })
+        ThreadBound::new(async move { C::connect(address).await.map(ThreadBound::new) })
     }
 
     fn offload<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = T> + Send {
-        OnCore::new(C::offload(work))
+        ThreadBound::new(C::offload(work))
     }
 
     fn hop(self, times: u64, message: u64) -> impl Future<Output = io::Result<u64>> + Send {
-        OnCore::new(C::hop(times, message))
+        ThreadBound::new(C::hop(times, message))
     }
 
     fn gather<F>(
@@ -283,7 +283,7 @@ impl<C: Core> Model for PerCore<C> {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        OnCore::new(async move {
+        ThreadBound::new(async move {
             let tasks: Vec<_> = (0..width).map(|index| C::spawn(child(index))).collect();
             let mut outputs = Vec::with_capacity(width);
             for task in tasks {
@@ -294,20 +294,20 @@ impl<C: Core> Model for PerCore<C> {
     }
 }
 
-impl<S: LocalStream> Stream for OnCore<S> {
+impl<S: LocalStream> Stream for ThreadBound<S> {
     fn send(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
-        OnCore::new((**self).send(buffer))
+        ThreadBound::new((**self).send(buffer))
     }
 
     fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
-        OnCore::new((**self).receive(buffer))
+        ThreadBound::new((**self).receive(buffer))
     }
 
     fn read(
         &mut self,
         buffer: Vec<u8>,
     ) -> impl Future<Output = io::Result<(Vec<u8>, usize)>> + Send {
-        OnCore::new((**self).read(buffer))
+        ThreadBound::new((**self).read(buffer))
     }
 
     fn exchange(
@@ -316,7 +316,7 @@ impl<S: LocalStream> Stream for OnCore<S> {
         times: u64,
         receipt: Receipt,
     ) -> impl Future<Output = io::Result<Receipt>> + Send {
-        OnCore::new((**self).exchange(bytes, times, receipt))
+        ThreadBound::new((**self).exchange(bytes, times, receipt))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use crossbeam_channel::Sender;
 
-use super::{About, Entry, Lacks};
+use super::{Entry, ModelInfo, Unsupported};
 use crate::{
     model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
     perform::Placement,
@@ -19,18 +19,18 @@ use crate::{
 const DEADLOCK: &str = "a job that waits for others in the queue holds the worker that they need, and enough such jobs \
                         deadlock";
 
-pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
+pub(super) const ENTRY: Entry = Entry::new::<Pool>(ModelInfo {
     name: "pool",
     package: Some("crossbeam-channel"),
     note: "`workers` threads behind one unbounded crossbeam channel; as a server, a worker holds a connection until it \
            closes, so that `workers` are served at once and the others wait",
     placements: &[Placement::Outside],
-    lacks: &[
-        Lacks { step: "gather", why: DEADLOCK },
-        Lacks { step: "group", why: DEADLOCK },
-        Lacks { step: "hop", why: DEADLOCK },
+    unsupported: &[
+        Unsupported { step: "gather", why: DEADLOCK },
+        Unsupported { step: "group", why: DEADLOCK },
+        Unsupported { step: "hop", why: DEADLOCK },
     ],
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 type Work = Box<dyn FnOnce() + Send>;

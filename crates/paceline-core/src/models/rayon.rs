@@ -10,27 +10,30 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
-use super::{About, Entry, Lacks, NO_CANCEL, NO_FUTURE};
+use super::{Entry, ModelInfo, NO_CANCEL, NO_FUTURE, Unsupported};
 use crate::model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std};
 
 const BELOW: &str = "a worker that waits for children may take up another connection below them on the same stack, and \
                      until that closes the first one is not answered";
 
-pub(super) const ENTRY: Entry = Entry::new::<Pool>(About {
+pub(super) const ENTRY: Entry = Entry::new::<Pool>(ModelInfo {
     name: "rayon",
     package: Some("rayon"),
     note: "a pool of its own; jobs as a parallel iterator inside, as scope spawns from outside; as a server, a worker \
            holds a connection until it closes, so that `workers` are served at once and the others wait",
-    lacks: &[
-        Lacks {
+    unsupported: &[
+        Unsupported {
             step: "hop",
             why: "rayon may put a partner below the job that waits for it on the same stack, which then never ends",
         },
         NO_FUTURE,
         NO_CANCEL,
     ],
-    lacks_as_server: &[Lacks { step: "gather", why: BELOW }, Lacks { step: "group", why: BELOW }],
-    ..About::DEFAULT
+    unsupported_as_server: &[
+        Unsupported { step: "gather", why: BELOW },
+        Unsupported { step: "group", why: BELOW },
+    ],
+    ..ModelInfo::DEFAULT
 });
 
 /// A pool that can be waited for: dropping a `ThreadPool` alone does not wait for its threads.

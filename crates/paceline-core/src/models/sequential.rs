@@ -8,11 +8,11 @@ use std::{
 
 use crate::{
     model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
-    models::{About, Entry, Family, Lacks, NO_FUTURE, Tag, Width},
+    models::{Entry, Family, ModelInfo, NO_FUTURE, Tag, Unsupported, Width},
     perform::Placement,
 };
 
-pub(super) const ENTRY: Entry = Entry::new::<Sequential>(About {
+pub(super) const ENTRY: Entry = Entry::new::<Sequential>(ModelInfo {
     name: "sequential",
     family: Family::Threads,
     package: None,
@@ -20,11 +20,14 @@ pub(super) const ENTRY: Entry = Entry::new::<Sequential>(About {
     note: "one job after another on the calling thread; as a server, one connection after another",
     placements: &[Placement::Outside],
     width: Width::One,
-    lacks: &[
-        Lacks { step: "hop", why: "a sequential program has no partner to pass a message to" },
+    unsupported: &[
+        Unsupported {
+            step: "hop",
+            why: "a sequential program has no partner to pass a message to",
+        },
         NO_FUTURE,
     ],
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// The caller's thread.

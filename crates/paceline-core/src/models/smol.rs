@@ -15,19 +15,19 @@ use smol::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{About, Driver, Entry, Family};
+use super::{Driver, Entry, Family, ModelInfo};
 use crate::model::{
     Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered, volley,
 };
 
-pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
+pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     name: "smol",
     family: Family::Async,
     package: Some("smol"),
     note: "an Executor of its own on `workers` threads; offload by unblock",
     driver: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// The threads that drive an executor. The executor itself, some hundred bytes, is leaked at every start.

@@ -8,13 +8,13 @@ use smol::{
 };
 
 use super::{
-    About, Driver, Entry, Family,
-    per_core::{Core, Cores},
+    Driver, Entry, Family, ModelInfo,
+    per_core::{LocalRuntime, PerCoreRuntime},
     smol::accept,
 };
 use crate::{model::volley, perform::Placement};
 
-pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
+pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<PerWorker>>(ModelInfo {
     name: "smol-per-core",
     family: Family::Async,
     package: Some("smol"),
@@ -23,7 +23,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
     placements: &[Placement::Dealt, Placement::Inside],
     driver: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 /// smol's local executor.
@@ -38,7 +38,7 @@ fn spawn<T: 'static>(task: impl Future<Output = T> + 'static) -> smol::Task<T> {
     EXECUTOR.with(|executor| executor.spawn(task))
 }
 
-impl Core for PerWorker {
+impl LocalRuntime for PerWorker {
     type Stream = TcpStream;
     type Listener = TcpListener;
 

@@ -7,20 +7,20 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{About, Entry, NO_CANCEL, NO_FUTURE, Task, Width};
+use super::{Entry, ModelInfo, NO_CANCEL, NO_FUTURE, Task, Width};
 use crate::{
     model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
     perform::Placement,
 };
 
-pub(super) const ENTRY: Entry = Entry::new::<Threads>(About {
+pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     name: "threads",
     note: "std::thread, one per job, spawned and joined; stacks as std makes them (2 MiB reserved)",
     placements: &[Placement::Outside, Placement::Inside],
     width: Width::PerTask,
     task: Task::Thread,
-    lacks: &[NO_FUTURE, NO_CANCEL],
-    ..About::DEFAULT
+    unsupported: &[NO_FUTURE, NO_CANCEL],
+    ..ModelInfo::DEFAULT
 });
 
 /// A thread for each job. Public for models that are it but for one thing, as those with planted costs are.

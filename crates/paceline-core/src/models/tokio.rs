@@ -10,32 +10,32 @@ use tokio::{
     task::{self, JoinSet},
 };
 
-use super::{About, Driver, Entry, Family, Width, rayon::Pool};
+use super::{Driver, Entry, Family, ModelInfo, Width, rayon::Pool};
 use crate::{
     model::{Model, Outputs, Runtime, Settings, Stream, accept_each, listen, numbered, volley},
     perform::Placement,
 };
 
-pub(super) const ABOUT: About = About {
+pub(super) const ABOUT: ModelInfo = ModelInfo {
     family: Family::Async,
     package: Some("tokio"),
     driver: Driver::Readiness,
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 };
 
-pub(super) const MULTI_THREAD: Entry = Entry::new::<MultiThread<false>>(About {
+pub(super) const MULTI_THREAD: Entry = Entry::new::<MultiThread<false>>(ModelInfo {
     name: "tokio",
     note: "multi-thread runtime; offload by spawn_blocking",
     ..ABOUT
 });
 
-pub(super) const WITH_RAYON: Entry = Entry::new::<MultiThread<true>>(About {
+pub(super) const WITH_RAYON: Entry = Entry::new::<MultiThread<true>>(ModelInfo {
     name: "tokio+rayon",
     note: "multi-thread runtime; offload to a rayon pool of `workers` threads",
     ..ABOUT
 });
 
-pub(super) const CURRENT_THREAD: Entry = Entry::new::<CurrentThread>(About {
+pub(super) const CURRENT_THREAD: Entry = Entry::new::<CurrentThread>(ModelInfo {
     name: "tokio-current-thread",
     note: "current-thread runtime, driven by the caller's block_on; offload by spawn_blocking",
     placements: &[Placement::Inside],

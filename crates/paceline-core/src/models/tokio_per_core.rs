@@ -9,13 +9,13 @@ use tokio::{
 };
 
 use super::{
-    About, Entry,
-    per_core::{Core, Cores, Joined},
+    Entry, ModelInfo,
+    per_core::{Joined, LocalRuntime, PerCoreRuntime},
     tokio::{ABOUT, Tokio, accept, connect, listener},
 };
 use crate::{model::Model, perform::Placement};
 
-pub(super) const ENTRY: Entry = Entry::new::<Cores<PerWorker>>(About {
+pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<PerWorker>>(ModelInfo {
     name: "tokio-per-core",
     note: "a current-thread runtime per worker, not pinned; offload by spawn_blocking; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
@@ -29,7 +29,7 @@ struct PerWorker;
 
 const TOKIO: Tokio<false> = Tokio;
 
-impl Core for PerWorker {
+impl LocalRuntime for PerWorker {
     type Stream = TcpStream;
     type Listener = TcpListener;
 

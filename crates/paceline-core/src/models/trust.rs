@@ -24,18 +24,18 @@ use std::thread::{self, ThreadId};
 /// # Soundness
 ///
 /// Values are made by the methods of `per_core::PerCore`, which run within a job's future, on the core that the job was
-/// started on, and by a core that accepts a connection, which it then serves itself. A job's future is made on that core, by `Core::spawn` or in the share that the core was dealt,
+/// started on, and by a core that accepts a connection, which it then serves itself. A job's future is made on that core, by `LocalRuntime::spawn` or in the share that the core was dealt,
 /// and these runtimes never move a task. A future that crosses over to a core has not been polled yet, and so holds no
 /// such value. `PerCore` is private to `models`: nobody else can poll one of its futures.
-pub(super) struct OnCore<T> {
+pub(super) struct ThreadBound<T> {
     value: T,
     #[cfg(debug_assertions)]
     home: ThreadId,
 }
 
-impl<T> OnCore<T> {
+impl<T> ThreadBound<T> {
     pub(super) fn new(value: T) -> Self {
-        OnCore {
+        ThreadBound {
             value,
             #[cfg(debug_assertions)]
             home: thread::current().id(),
@@ -50,9 +50,9 @@ impl<T> OnCore<T> {
 }
 
 // SAFETY: see above: no value is ever used or dropped on another thread.
-unsafe impl<T> Send for OnCore<T> {}
+unsafe impl<T> Send for ThreadBound<T> {}
 
-impl<T> Deref for OnCore<T> {
+impl<T> Deref for ThreadBound<T> {
     type Target = T;
     fn deref(&self) -> &T {
         self.check();
@@ -60,21 +60,21 @@ impl<T> Deref for OnCore<T> {
     }
 }
 
-impl<T> DerefMut for OnCore<T> {
+impl<T> DerefMut for ThreadBound<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.check();
         &mut self.value
     }
 }
 
-impl<F: Future> Future for OnCore<F> {
+impl<F: Future> Future for ThreadBound<F> {
     type Output = F::Output;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.check();
-        // SAFETY: `value` is pinned whenever `self` is: it is never moved out, `OnCore` has no `Drop`, and `DerefMut`
-        // needs an `OnCore` that is not pinned.
+        // SAFETY: `value` is pinned whenever `self` is: it is never moved out, `ThreadBound` has no `Drop`, and `DerefMut`
+        // needs an `ThreadBound` that is not pinned.
         unsafe { self.map_unchecked_mut(|this| &mut this.value) }.poll(context)
     }
 }

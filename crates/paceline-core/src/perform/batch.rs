@@ -11,8 +11,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    All, BARRIER, Kind, Mixed, Partners, Probe, Probed, Sockets, Timers, WATCH, perform, plain,
-    probe, serve,
+    All, BARRIER, INSTRUMENTATION, Mixed, Partners, Probe, Probed, Sockets, StoragePolicy, Timers,
+    perform, plain, probe, serve,
 };
 use crate::{
     job::{Jobs, Receipt, Steps, Waits},
@@ -59,7 +59,7 @@ pub struct Batch {
 }
 
 /// A started model, erased: one indirect call for a batch, monomorphic inside. Dropping it stops the model.
-pub trait Arm {
+pub trait StartedModel {
     /// Offers `count` of `jobs` at once and waits for all.
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch;
 
@@ -84,13 +84,13 @@ pub trait Arm {
 /// # Errors
 ///
 /// Returns the error of [`Runtime::start`].
-pub fn start<R: Runtime + 'static>(settings: &Settings) -> io::Result<Box<dyn Arm>> {
+pub fn start<R: Runtime + 'static>(settings: &Settings) -> io::Result<Box<dyn StartedModel>> {
     Ok(Box::new(Started(R::start(settings)?)))
 }
 
 struct Started<R>(R);
 
-impl<R: Runtime> Arm for Started<R> {
+impl<R: Runtime> StartedModel for Started<R> {
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch {
         JOBS.store(count as u64, Relaxed);
         if jobs.park() {
@@ -131,7 +131,7 @@ struct Offer<'r, R> {
 }
 
 impl<R: Runtime> Offer<'_, R> {
-    fn kind<K: Kind>(self) -> Batch {
+    fn kind<K: StoragePolicy>(self) -> Batch {
         let (model, jobs) = (self.runtime.model(), self.jobs);
         self.offer(move |index| {
             perform::<R::Model, K>(model, jobs.steps(index), Jobs::seed(index), index as u32)
@@ -165,9 +165,9 @@ impl<R: Runtime> Offer<'_, R> {
 /// A job that waits for nothing, as a future that is ready at once. `place` is where its times are noted.
 #[expect(clippy::unused_async, reason = "batches are of futures, and this one is ready at once")]
 async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receipt> {
-    WATCH.enter(place);
+    INSTRUMENTATION.enter(place);
     let receipt = plain(steps, seed);
-    WATCH.leave(place);
+    INSTRUMENTATION.leave(place);
     Ok(receipt)
 }
 

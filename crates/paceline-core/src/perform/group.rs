@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Kind, WATCH, perform};
+use super::{INSTRUMENTATION, StoragePolicy, perform};
 use crate::{
     job::{Group, Receipt, Steps},
     model::Model,
@@ -30,7 +30,7 @@ impl fmt::Display for Meant {
 impl Error for Meant {}
 
 #[cold]
-pub(super) fn meant() -> io::Error {
+pub(super) fn expected_failure() -> io::Error {
     io::Error::other(Meant)
 }
 
@@ -39,16 +39,16 @@ fn is_meant(error: &io::Error) -> bool {
 }
 
 /// Performs the children of `group` at once, and what is made of them. Boxed for the reason that `gather` is.
-pub(super) fn group<M: Model, K: Kind>(
+pub(super) fn group<M: Model, K: StoragePolicy>(
     model: M,
     group: &'static Group,
     mut parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = io::Result<Receipt>> + Send>> {
     Box::pin(async move {
-        let watched = WATCH.group();
+        let watched = INSTRUMENTATION.group();
         let child = move |index| {
             let (steps, seed) = (group.steps(index), parent.child_seed(index));
-            member::<M, K>(model, steps, seed, WATCH.child(), watched)
+            member::<M, K>(model, steps, seed, INSTRUMENTATION.child(), watched)
         };
         let children = if group.cancels {
             model.gather_or_cancel(group.width, child).await
@@ -61,7 +61,7 @@ pub(super) fn group<M: Model, K: Kind>(
             }
         };
         if let Some(watched) = watched {
-            WATCH.group_over(watched);
+            INSTRUMENTATION.group_over(watched);
         }
         match children {
             Ok(children) => Ok(parent.join(children)),
@@ -75,7 +75,7 @@ pub(super) fn group<M: Model, K: Kind>(
 }
 
 /// A child of a group.
-async fn member<M: Model, K: Kind>(
+async fn member<M: Model, K: StoragePolicy>(
     model: M,
     steps: &'static Steps,
     seed: u64,
@@ -85,7 +85,7 @@ async fn member<M: Model, K: Kind>(
     let _under_way = watched.map(Children::begin);
     let done = perform::<M, K>(model, steps, seed, place).await;
     if let (Err(_), Some(watched)) = (&done, watched) {
-        watched.failed.get_or_init(|| WATCH.now());
+        watched.failed.get_or_init(|| INSTRUMENTATION.now());
     }
     done
 }

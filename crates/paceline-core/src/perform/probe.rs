@@ -169,7 +169,7 @@ fn created_in_a_batch<R: Runtime>(runtime: &R) -> Probed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::now, model::Settings, models, perform::Arm};
+    use crate::{clock::now, model::Settings, models, perform::StartedModel};
 
     #[test]
     fn children_run_on_without_their_parent_on_tokio_and_end_with_it_on_smol() {
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(probe("smol"), Probed::Cancelled { begun: CHILDREN, ended: 0 });
     }
 
-    fn started(name: &str, workers: usize) -> Box<dyn Arm> {
+    fn started(name: &str, workers: usize) -> Box<dyn StartedModel> {
         models::find(name).unwrap().start(&Settings { workers }).unwrap()
     }
 

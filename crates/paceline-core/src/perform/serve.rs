@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    All, Kind, Mixed, Partners, Sockets, Timers, perform, plain,
+    All, Mixed, Partners, Sockets, StoragePolicy, Timers, perform, plain,
     request::{Asks, Refusal, Request, Then, read},
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) fn serve<R: Runtime>(
     }
 }
 
-fn of_kind<R: Runtime, K: Kind>(
+fn of_kind<R: Runtime, K: StoragePolicy>(
     runtime: &R,
     jobs: Jobs,
     bound: Box<dyn FnOnce(SocketAddr) + Send>,

@@ -19,7 +19,7 @@ use crate::{
     custom::{self, Variant},
     interrupt::interrupted,
     perform::{Probe, Probed},
-    prepared::{Attest, Fault, Recorded},
+    prepared::{Attestation, Fault, Recorded},
     protocol::{CellSpec, Reply, Request},
     usage::Usage,
 };
@@ -151,7 +151,7 @@ impl Host {
     /// # Errors
     ///
     /// Returns an error if the batch fails a check, or the host is gone.
-    pub fn attest(&mut self, patience: Duration) -> Result<Attest, HostError> {
+    pub fn attest(&mut self, patience: Duration) -> Result<Attestation, HostError> {
         match self.ask(&Request::Attest, patience)? {
             Reply::Attested(attest) => Ok(attest),
             other => Err(unexpected(&other)),
@@ -216,7 +216,7 @@ impl Host {
 
     /// Makes the host a server of `cell`'s jobs, which it stays until it ends: then it answers [`usage`] alone.
     /// Returns where it listens. How many connections it can serve at once,
-    /// [`About::connections`](crate::models::About::connections) knows; the cell's scale does not count.
+    /// [`ModelInfo::connections`](crate::models::ModelInfo::connections) knows; the cell's scale does not count.
     ///
     /// # Errors
     ///

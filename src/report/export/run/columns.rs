@@ -47,12 +47,12 @@ impl Columns {
 
     fn throughput(&mut self, cell: &Cell) {
         self.estimate("jobs_per_second", cell.jobs_per_second);
-        self.estimate("round_ns", cell.round_ns);
+        self.estimate("batch_ns", cell.batch_ns);
         self.text("interval", cell.interval.as_deref());
         self.count("floor_ns", Some(cell.floor_ns));
         self.number("bound_jobs_per_second", cell.bound_jobs_per_second);
-        let rounds: Vec<String> = cell.rounds_ns.iter().map(u64::to_string).collect();
-        self.text("rounds_ns", (!rounds.is_empty()).then(|| rounds.join(" ")).as_deref());
+        let trials: Vec<String> = cell.trials_ns.iter().map(u64::to_string).collect();
+        self.text("trials_ns", (!trials.is_empty()).then(|| trials.join(" ")).as_deref());
         for (index, names) in
             [["mode_1_ns", "mode_1_share"], ["mode_2_ns", "mode_2_share"]].iter().enumerate()
         {

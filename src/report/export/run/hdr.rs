@@ -113,7 +113,7 @@ fn latency(cell: &Cell) -> Result<(&Distribution, Histogram), String> {
 /// How long the recorded batches took together, or the load lasted.
 fn recorded_seconds(cell: &Cell, latency: &Distribution) -> f64 {
     let batches = latency.count as f64 / cell.scale.max(1) as f64;
-    let recorded = cell.round_ns.map(|round| round.value * batches / 1e9);
+    let recorded = cell.batch_ns.map(|trial| trial.value * batches / 1e9);
     let lasted = cell.load.as_ref().map(|load| load.duration_seconds);
     lasted.or(recorded).filter(|seconds| seconds.is_finite() && *seconds >= 0.0).unwrap_or(0.0)
 }

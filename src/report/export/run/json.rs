@@ -14,7 +14,7 @@ pub struct RunDocument<'a> {
     pub cells: &'a [Cell],
 }
 
-/// All of the run but its single rounds. Numbers that are not finite are `null`.
+/// All of the run but its single trials. Numbers that are not finite are `null`.
 pub(super) fn json(record: &Record) -> String {
     let document = RunDocument { run: &record.run, cells: &record.cells };
     let text = serde_json::to_string_pretty(&document);

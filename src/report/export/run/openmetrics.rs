@@ -38,7 +38,7 @@ const TIMES: [(&str, &str, Time); 8] = [
         Some(c.service_time.as_ref()?.ns_p99 as f64)
     }),
     ("cpu_per_job", "CPU time of a job", |c| c.cpu_ns_per_job),
-    ("round", "wall time of a batch", |c| Some(c.round_ns?.value)),
+    ("trial", "wall time of a batch", |c| Some(c.batch_ns?.value)),
 ];
 
 /// The figures of cells that are `ok`, and the state of every cell. Labels hold what stays the same from run to run.

@@ -6,7 +6,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{About, Driver, Entry, Family},
+    models::{Driver, Entry, Family, ModelInfo},
     perform::Placement,
 };
 
@@ -31,7 +31,7 @@ fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(About {
+pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
     name: "go",
     family: Family::OutOfProcess,
     foreign: Some(&GO),
@@ -42,5 +42,5 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(About {
     more_threads: 10_000,
     driver: Driver::Readiness,
     available: || GO.available("go"),
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });

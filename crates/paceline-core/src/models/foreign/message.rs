@@ -27,10 +27,10 @@ pub enum Request {
         #[serde(flatten)]
         servers: Addresses,
     },
-    /// Runs a round that is watched.
+    /// Runs a batch that is watched.
     Watch {},
-    /// Runs so many rounds, one after another, with an answer for each.
-    Rounds {
+    /// Runs so many batches, one after another, with an answer for each.
+    Batches {
         /// How many.
         count: u64,
         /// Whether the times of single jobs are noted.
@@ -70,9 +70,9 @@ pub enum Reply {
     },
     /// The cell is ready.
     Prepared {},
-    /// A round.
-    Round(Round),
-    /// A round that was watched.
+    /// A batch.
+    Batch(TimedBatch),
+    /// A batch that was watched.
     Watched(Watched),
     /// What a probe saw.
     Probed(Probed),
@@ -117,9 +117,9 @@ pub struct Hello {
     pub program: Option<PathBuf>,
 }
 
-/// A round, as an interpreter tells it.
+/// A batch, as an interpreter tells it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Round {
+pub struct TimedBatch {
     /// How long it took.
     pub ns: u64,
     /// How many jobs gave a receipt.
@@ -128,7 +128,7 @@ pub struct Round {
     pub units: u64,
     /// What the receipts join to from a checksum of 0, in the order of the jobs; 16 hexadecimal digits.
     pub digest: String,
-    /// From the start of the round until each job had its receipt, where times are noted.
+    /// From the start of the batch until each job had its receipt, where times are noted.
     #[serde(default)]
     pub latency_ns: Vec<u64>,
     /// From when each job began to run until it had its receipt.
@@ -142,12 +142,12 @@ pub struct Round {
     pub sleeps_lost: u64,
 }
 
-/// A round that was watched.
+/// A batch that was watched.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Watched {
-    /// The round.
+    /// The batch.
     #[serde(flatten)]
-    pub round: Round,
+    pub batch: TimedBatch,
     /// The greatest number of jobs that had begun and not ended.
     pub peak_in_flight: u32,
     /// The distinct threads on which jobs began or ended.

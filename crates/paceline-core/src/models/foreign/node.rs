@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{About, Driver, Entry, Family},
+    models::{Driver, Entry, Family, ModelInfo},
     perform::Placement,
 };
 
@@ -29,7 +29,7 @@ fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(About {
+pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
     name: "node",
     family: Family::OutOfProcess,
     foreign: Some(&NODE),
@@ -39,7 +39,7 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(About {
     placements: &[Placement::Inside],
     driver: Driver::Readiness,
     available: || NODE.available("node"),
-    ..About::DEFAULT
+    ..ModelInfo::DEFAULT
 });
 
 #[cfg(test)]

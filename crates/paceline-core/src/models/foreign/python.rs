@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{About, Driver, Entry, Family, Lacks, NO_FUTURE, Width},
+    models::{Driver, Entry, Family, ModelInfo, NO_FUTURE, Unsupported, Width},
     perform::Placement,
 };
 
@@ -37,38 +37,40 @@ fn command(program: &OsStr, model: &str) -> io::Result<Command> {
 }
 
 /// What a model of an event loop is.
-const LOOP: About = About {
+const LOOP: ModelInfo = ModelInfo {
     family: Family::OutOfProcess,
     foreign: Some(&PYTHON),
     placements: &[Placement::Inside],
     width: Width::One,
     driver: Driver::Readiness,
-    lacks: &[TASKS_ALWAYS],
-    ..About::DEFAULT
+    unsupported: &[TASKS_ALWAYS],
+    ..ModelInfo::DEFAULT
 };
 
 /// What a model of calls is.
-const CALLS: About = About {
+const CALLS: ModelInfo = ModelInfo {
     placements: &[Placement::Outside],
     width: Width::Any,
     driver: Driver::None,
-    lacks: POOL_LACKS,
+    unsupported: POOL_LACKS,
     ..LOOP
 };
 
-const POOL_LACKS: &[Lacks] = &[
-    Lacks { step: "gather", why: DEADLOCK },
-    Lacks { step: "group", why: DEADLOCK },
-    Lacks { step: "hop", why: DEADLOCK },
+const POOL_LACKS: &[Unsupported] = &[
+    Unsupported { step: "gather", why: DEADLOCK },
+    Unsupported { step: "group", why: DEADLOCK },
+    Unsupported { step: "hop", why: DEADLOCK },
 ];
 
 const DEADLOCK: &str = "a job that waits for others in the queue holds the worker that they need, and enough such jobs \
                         deadlock";
 
-const TASKS_ALWAYS: Lacks =
-    Lacks { step: "gather.future", why: "asyncio.gather makes a task of each of its coroutines" };
+const TASKS_ALWAYS: Unsupported = Unsupported {
+    step: "gather.future",
+    why: "asyncio.gather makes a task of each of its coroutines",
+};
 
-pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(About {
+pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(ModelInfo {
     name: "asyncio",
     note: "an event loop on one thread, a task for each job; offload by to_thread; streams by open_connection; garbage \
            collection as Python has it",
@@ -76,14 +78,14 @@ pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(About {
     ..LOOP
 });
 
-pub(in crate::models) const UVLOOP: Entry = Entry::out_of_process(About {
+pub(in crate::models) const UVLOOP: Entry = Entry::out_of_process(ModelInfo {
     name: "uvloop",
     note: "asyncio on uvloop's event loop, whose timers are of whole milliseconds; one that is early is set again",
     available: || PYTHON.available("uvloop"),
     ..LOOP
 });
 
-pub(in crate::models) const WITH_PROCESSES: Entry = Entry::out_of_process(About {
+pub(in crate::models) const WITH_PROCESSES: Entry = Entry::out_of_process(ModelInfo {
     name: "asyncio+processes",
     note: "asyncio whose offload goes to a ProcessPoolExecutor of `workers` forked processes, by run_in_executor",
     available: || PYTHON.available("asyncio+processes"),
@@ -91,7 +93,7 @@ pub(in crate::models) const WITH_PROCESSES: Entry = Entry::out_of_process(About 
     ..LOOP
 });
 
-pub(in crate::models) const THREADS: Entry = Entry::out_of_process(About {
+pub(in crate::models) const THREADS: Entry = Entry::out_of_process(ModelInfo {
     name: "python-threads",
     note: "a ThreadPoolExecutor of `workers` threads, a submit for each job; as a server, a worker holds a connection \
            until it closes",
@@ -99,7 +101,7 @@ pub(in crate::models) const THREADS: Entry = Entry::out_of_process(About {
     ..CALLS
 });
 
-pub(in crate::models) const PROCESSES: Entry = Entry::out_of_process(About {
+pub(in crate::models) const PROCESSES: Entry = Entry::out_of_process(ModelInfo {
     name: "python-processes",
     note: "a ProcessPoolExecutor of `workers` forked processes, a submit for each job, which is a message each way; as a \
            server, `workers` forked processes that accept beside each other, each of which holds a connection until it \
@@ -108,13 +110,16 @@ pub(in crate::models) const PROCESSES: Entry = Entry::out_of_process(About {
     ..CALLS
 });
 
-pub(in crate::models) const SEQUENTIAL: Entry = Entry::out_of_process(About {
+pub(in crate::models) const SEQUENTIAL: Entry = Entry::out_of_process(ModelInfo {
     name: "python-sequential",
     note: "one job after another on the main thread; as a server, one connection after another",
     available: || PYTHON.available("python-sequential"),
     width: Width::One,
-    lacks: &[
-        Lacks { step: "hop", why: "a sequential program has no partner to pass a message to" },
+    unsupported: &[
+        Unsupported {
+            step: "hop",
+            why: "a sequential program has no partner to pass a message to",
+        },
         NO_FUTURE,
     ],
     ..CALLS

@@ -1,6 +1,6 @@
 // Interprets paceline's jobs on goroutines, as docs/protocol.md describes it. The standard library alone.
 //
-// A job is a function on a goroutine of its own; a round waits for all by a WaitGroup.
+// A job is a function on a goroutine of its own; a batch waits for all by a WaitGroup.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 	"time"
 )
 
-// Sleeps of a round whose lateness is kept.
+// Sleeps of a batch whose lateness is kept.
 const room = 4_000_000
 
 // ---- Receipts ----
@@ -40,7 +40,7 @@ func mix(value uint64) uint64 {
 }
 
 func compute(value, rounds uint64) uint64 {
-	for ; rounds > 0; rounds-- {
+	for ; batches > 0; batches-- {
 		value = mix(value)
 	}
 	return value
@@ -612,9 +612,9 @@ func countSleeps(steps []step) float64 {
 	return count
 }
 
-// ---- Rounds ----
+// ---- Batches ----
 
-// What a round watches, or notes; nil in those that are timed.
+// What a batch watches, or notes; nil in those that are timed.
 var (
 	watching *watch
 	noting   *tape
@@ -629,7 +629,7 @@ type watch struct {
 	left int64
 }
 
-// The children of a group in a round that is watched, counted; nil in others.
+// The children of a group in a batch that is watched, counted; nil in others.
 type childrenSeen struct {
 	begun, gone atomic.Int64
 	failed      time.Time
@@ -693,8 +693,8 @@ func (tape *tape) late(by time.Duration) {
 	}
 }
 
-// A round, as it is told.
-type round struct {
+// A batch, as it is told.
+type batch struct {
 	Ns       int64   `json:"ns"`
 	Jobs     int     `json:"jobs"`
 	Units    uint64  `json:"units"`
@@ -716,7 +716,7 @@ type failure struct {
 }
 
 // Runs all jobs at once by one.
-func run(cell *cell, one func(int) (receipt, error)) (round, error) {
+func run(cell *cell, one func(int) (receipt, error)) (batch, error) {
 	receipts, failures := make([]receipt, cell.scale), make([]error, cell.scale)
 	var all sync.WaitGroup
 	begin := time.Now()
@@ -734,7 +734,7 @@ func run(cell *cell, one func(int) (receipt, error)) (round, error) {
 	elapsed := time.Since(begin)
 	for job, err := range failures {
 		if err != nil {
-			return round{}, failure{job, err}
+			return batch{}, failure{job, err}
 		}
 	}
 	var sum receipt
@@ -742,10 +742,10 @@ func run(cell *cell, one func(int) (receipt, error)) (round, error) {
 		sum.join(one)
 	}
 	digest := fmt.Sprintf("%016x", sum.checksum)
-	return round{Ns: elapsed.Nanoseconds(), Jobs: len(receipts), Units: sum.units, Digest: digest}, nil
+	return batch{Ns: elapsed.Nanoseconds(), Jobs: len(receipts), Units: sum.units, Digest: digest}, nil
 }
 
-func runWatched(cell *cell) (round, error) {
+func runWatched(cell *cell) (batch, error) {
 	watching = &watch{}
 	defer func() { watching = nil }()
 	done, err := run(cell, func(index int) (receipt, error) {
@@ -766,7 +766,7 @@ func runWatched(cell *cell) (round, error) {
 	return done, err
 }
 
-func runNoted(cell *cell) (round, error) {
+func runNoted(cell *cell) (batch, error) {
 	tape := &tape{
 		latency: make([]int64, cell.scale), service: make([]int64, cell.scale), lateness: make([]int64, cell.sleeps),
 	}
@@ -885,20 +885,20 @@ func say[T any](name string, messages ...T) {
 }
 
 func hello() {
-	best, rounds, sum := math.Inf(1), 100_000, uint64(0)
+	best, batches, sum := math.Inf(1), 100_000, uint64(0)
 	for try := 0; try < 5; try++ {
 		begin := time.Now()
 		sum = compute(sum, uint64(rounds))
-		each := float64(time.Since(begin).Nanoseconds()) / float64(rounds)
+		each := float64(time.Since(begin).Nanoseconds()) / float64(batches)
 		best = math.Min(best, each)
-		rounds = int(math.Max(1e5, 1e6/best))
+		batches = int(math.Max(1e5, 1e6/best))
 	}
 	// So that the compiler keeps what is timed.
 	if sum == 0 {
 		best += 1e-9
 	}
 	say("hello", map[string]any{
-		"protocol": 1,
+		"protocol": 2,
 		"model":    os.Args[len(os.Args)-1],
 		"language": "Go",
 		"version":  strings.TrimPrefix(runtime.Version(), "go"),
@@ -954,7 +954,7 @@ func (state *state) answer(name string, of json.RawMessage) error {
 	if state.serving {
 		return errors.New("this process is a server")
 	}
-	if (name == "rounds" || name == "watch") && state.cell == nil {
+	if (name == "batches" || name == "watch") && state.cell == nil {
 		return errors.New("no cell is prepared")
 	}
 	switch name {
@@ -978,7 +978,7 @@ func (state *state) answer(name string, of json.RawMessage) error {
 		}
 		state.serving = true
 		say("serving", map[string]string{"address": address.String()})
-	case "rounds":
+	case "batches":
 		var told struct {
 			Count uint64 `json:"count"`
 			Times bool   `json:"times"`
@@ -986,24 +986,24 @@ func (state *state) answer(name string, of json.RawMessage) error {
 		if err := json.Unmarshal(of, &told); err != nil {
 			return err
 		}
-		var rounds []round
+		var batches []batch
 		for ; told.Count > 0; told.Count-- {
 			if told.Times {
 				done, err := runNoted(state.cell)
 				if err != nil {
 					return err
 				}
-				say("round", done)
+				say("batch", done)
 				continue
 			}
 			done, err := run(state.cell, state.cell.job)
 			if err != nil {
 				return err
 			}
-			rounds = append(rounds, done)
+			batches = append(batches, done)
 		}
-		// Said together: who reads them would be at work beside the next round.
-		say("round", rounds...)
+		// Said together: who reads them would be at work beside the next batch.
+		say("batch", batches...)
 	case "watch":
 		done, err := runWatched(state.cell)
 		if err != nil {
@@ -1033,7 +1033,7 @@ func (state *state) answer(name string, of json.RawMessage) error {
 
 func main() {
 	hello()
-	// A goroutine of its own, so that the process ends with its input even in the middle of a round.
+	// A goroutine of its own, so that the process ends with its input even in the middle of a batch.
 	requests := make(chan []byte)
 	go func() {
 		input := bufio.NewReaderSize(os.Stdin, 1<<16)

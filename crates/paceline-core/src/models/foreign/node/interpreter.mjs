@@ -1,6 +1,6 @@
 // Interprets paceline's jobs on node's event loop, as docs/protocol.md describes it. The standard library alone.
 //
-// A job is an async function; all of a round are called, then awaited by Promise.all. Numbers of 64 bits are pairs of
+// A job is an async function; all of a batch are called, then awaited by Promise.all. Numbers of 64 bits are pairs of
 // 32-bit integers, for the same with BigInt takes many times as long.
 
 import { setMaxListeners } from "node:events";
@@ -18,7 +18,7 @@ const STEPS = [
     "sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear", "hop",
     "yield", "gather", "group", "group.cancel", "fail",
 ];
-/** Sleeps of a round whose lateness is kept. */
+/** Sleeps of a batch whose lateness is kept. */
 const ROOM = 4_000_000;
 
 // ---- Receipts ----
@@ -35,7 +35,7 @@ function multiplyHigh(a, b) {
 /** A number of 64 bits after some rounds of SplitMix64. Returned in `mixed`, so that no round allocates. */
 const mixed = { high: 0, low: 0 };
 function compute(high, low, rounds) {
-    for (let round = 0; round < rounds; round++) {
+    for (let batch = 0; batch < batches; batch++) {
         // + 0x9e3779b97f4a7c15
         low = (low + 0x7f4a7c15) | 0;
         const carry = (low >>> 0) < 0x7f4a7c15 ? 1 : 0;
@@ -78,7 +78,7 @@ class Receipt {
         return new Receipt(this.high, this.low);
     }
 
-    mix(rounds) {
+    mix(batches) {
         compute(this.high, this.low, rounds);
         this.high = mixed.high;
         this.low = mixed.low;
@@ -109,7 +109,7 @@ class Receipt {
 
 // ---- Jobs ----
 
-/** What a round watches, or notes: `null` in rounds that are timed. */
+/** What a batch watches, or notes: `null` in batches that are timed. */
 let watch = null;
 let tape = null;
 
@@ -484,7 +484,7 @@ async function startPool(workers) {
         worker.on("error", (error) => worker.task?.reject(error));
         worker.task = null;
         pool.all.push(worker);
-        // A first task, so that it has started when a round begins.
+        // A first task, so that it has started when a batch begins.
         await new Promise((resolve, reject) => {
             worker.task = { resolve, reject };
             worker.postMessage({ steps: [], high: 0, low: 0 });
@@ -590,7 +590,7 @@ async function readCell(cell) {
     return { scale: cell.scale, seeds, steps: (index) => (nth > 0 && isChosen(index, nth) ? other : usual) };
 }
 
-// ---- Rounds ----
+// ---- Batches ----
 
 const NONE = new Receipt(0, 0);
 const start = (cell, index) => perform(cell.steps(index), (cell.seeds[index] ?? NONE.child(index)).copy());
@@ -638,8 +638,8 @@ class Tape {
 
 const nanoseconds = (ms) => Math.max(0, Math.round(ms * 1e6));
 
-/** Runs all jobs at once by `one`, and returns the round as it is told. */
-async function round(cell, one) {
+/** Runs all jobs at once by `one`, and returns the batch as it is told. */
+async function timedBatch(cell, one) {
     const begin = performance.now();
     if (tape) {
         tape.begin = begin;
@@ -789,16 +789,16 @@ function hello() {
     }
     let best = Infinity;
     // The first tries are before the compiler has seen to it.
-    for (let time = 0, rounds = 20_000; time < 20; time++) {
+    for (let time = 0, batches = 20_000; time < 20; time++) {
         const begin = performance.now();
         compute(0, time, rounds);
-        const each = ((performance.now() - begin) * 1e6) / rounds;
+        const each = ((performance.now() - begin) * 1e6) / batches;
         best = Math.min(best, each);
         rounds = Math.max(1_000, Math.round(1e6 / best));
     }
     say({
         hello: {
-            protocol: 1, model: MODEL, language: "JavaScript", version, steps: STEPS, compute_ns: best, parallel: true,
+            protocol: 2, model: MODEL, language: "JavaScript", version, steps: STEPS, compute_ns: best, parallel: true,
             probes: Object.keys(PROBES),
         },
     });
@@ -812,7 +812,7 @@ async function answer(request) {
     if (serving) {
         throw new Refused("this process is a server");
     }
-    if (cell === null && (name === "rounds" || name === "watch")) {
+    if (cell === null && (name === "batches" || name === "watch")) {
         throw new Refused("no cell is prepared");
     }
     switch (name) {
@@ -820,28 +820,28 @@ async function answer(request) {
             cell = await readCell(told);
             say({ prepared: {} });
             break;
-        case "rounds": {
-            const rounds = [];
+        case "batches": {
+            const batches = [];
             for (let count = 0; count < told.count; count++) {
                 tape = told.times ? new Tape(cell.scale) : null;
-                const done = await round(cell, tape ? noted : start);
+                const done = await timedBatch(cell, tape ? noted : start);
                 if (tape) {
                     done.latency_ns = tape.latency;
                     done.service_ns = tape.service;
                     done.lateness_ns = tape.lateness;
                     done.sleeps_lost = tape.lost;
-                    say({ round: done });
+                    say({ batch: done });
                 } else {
-                    rounds.push({ round: done });
+                    batches.push({ batch: done });
                 }
             }
-            // Said together: who reads them would be at work beside the next round.
-            say(...rounds);
+            // Said together: who reads them would be at work beside the next batch.
+            say(...batches);
             break;
         }
         case "watch": {
             watch = { inFlight: 0, peak: 0, groups: [] };
-            const done = await round(cell, watched);
+            const done = await timedBatch(cell, watched);
             // Jobs run on the thread of the event loop, whatever they offload.
             if (watch.groups.length > 0) {
                 done.group_ended_ns_max = Math.max(...watch.groups.map(({ ns }) => ns));

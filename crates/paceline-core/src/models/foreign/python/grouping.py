@@ -43,7 +43,7 @@ def contained(errors):
 
 
 class Children:
-    """The children of a group in a round that is watched, counted."""
+    """The children of a group in a batch that is watched, counted."""
 
     def __init__(self):
         self.begun = self.gone = 0
@@ -63,7 +63,7 @@ class Children:
 
 
 class Unwatched:
-    """The same in other rounds: nothing."""
+    """The same in other batches: nothing."""
 
     def __enter__(self):
         pass

@@ -239,24 +239,24 @@ class Interpreter:
                 self.prepare(fields)
                 self.scale = fields["scale"]
                 self.say("prepared")
-            case "rounds":
+            case "batches":
                 if fields["times"]:
                     for _ in range(fields["count"]):
-                        self.say("round", **self.round(True)[0])
+                        self.say("batch", **self.batch(True)[0])
                 else:
-                    # Said together: who reads them would be at work beside the next round.
-                    rounds = [self.round(False)[0] for _ in range(fields["count"])]
-                    for round in rounds:
-                        self.write("round", round)
+                    # Said together: who reads them would be at work beside the next batch.
+                    batches = [self.batch(False)[0] for _ in range(fields["count"])]
+                    for batch in batches:
+                        self.write("batch", batch)
                     self.output.flush()
             case "watch":
                 grouping.watch()
-                round, outputs = self.round(True)
+                batch, outputs = self.batch(True)
                 for times in ("latency_ns", "service_ns", "lateness_ns", "sleeps_lost"):
-                    del round[times]
+                    del batch[times]
                 threads = len({output[4] for output in outputs})
                 seen = grouping.seen()
-                self.say("watched", **round, peak_in_flight=peak(outputs), job_threads=threads, **seen)
+                self.say("watched", **batch, peak_in_flight=peak(outputs), job_threads=threads, **seen)
             case "probe":
                 self.say("probed", **self.model.probe(fields["what"]))
             case "serve":
@@ -273,7 +273,7 @@ class Interpreter:
     def prepare(self, fields):
         self.model.prepare(Jobs(fields["jobs"], fields.get("scale", 0)), Servers(fields), fields["workers"])
 
-    def round(self, noted):
+    def batch(self, noted):
         if self.scale is None:
             raise ValueError("no cell is prepared")
         start, end, outputs = self.model.batch(self.scale, noted)
@@ -281,16 +281,16 @@ class Interpreter:
             if isinstance(output, Exception):
                 raise Failed(index, serving.said(output))
         units, digest = join(0, (output[:2] for output in outputs))
-        round = dict(ns=end - start, jobs=len(outputs), units=units, digest=f"{digest:016x}")
+        batch = dict(ns=end - start, jobs=len(outputs), units=units, digest=f"{digest:016x}")
         if noted:
             late = [late for output in outputs for late in output[5]]
-            round |= dict(
+            batch |= dict(
                 latency_ns=[output[3] - start for output in outputs],
                 service_ns=[output[3] - output[2] for output in outputs],
                 lateness_ns=late[:LATENESS],
                 sleeps_lost=max(0, len(late) - LATENESS),
             )
-        return round, outputs
+        return batch, outputs
 
     def serve(self):
         def bound(address):
@@ -331,7 +331,7 @@ def main(name):
         return
     interpreter = Interpreter(model, output)
     interpreter.say(
-        "hello", protocol=1, model=name, language="Python", version=version, steps=model.steps,
+        "hello", protocol=2, model=name, language="Python", version=version, steps=model.steps,
         compute_ns=compute_ns(), parallel=model.parallel, probes=model.probes, program=sys.executable or None,
     )
     while line := sys.stdin.buffer.readline():

@@ -14,12 +14,12 @@ use paceline_core::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A model's server, and the echo server that its jobs may talk to. Dropping it ends both.
-pub struct Standing {
+pub struct ServerHandle {
     serving: Serving,
     _session: Session,
 }
 
-impl Standing {
+impl ServerHandle {
     /// Starts it.
     ///
     /// # Errors
@@ -34,7 +34,8 @@ impl Standing {
         let cell = planned(workload, entry, workers, None);
         // How many will come is not known: it must have room for one, or for all that it can hold.
         let cell = Planned { scale: most_connections(&cell).unwrap_or(1), ..cell };
-        let wrong = cell.cannot_honour().or_else(|| entry.about.lacks_to_serve(workload));
+        let wrong =
+            cell.cannot_honour().or_else(|| entry.info.unsupported_as_server_step(workload));
         if let Some(why) = wrong {
             return Err((true, why));
         }
@@ -44,7 +45,7 @@ impl Standing {
             return Err((false, why));
         }
         let serving = Serving::start(&session, &cell, PATIENCE).map_err(fault)?;
-        Ok(Standing { serving, _session: session })
+        Ok(ServerHandle { serving, _session: session })
     }
 
     /// Where it listens.

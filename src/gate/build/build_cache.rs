@@ -38,13 +38,13 @@ struct Label {
 }
 
 /// The folder of programs.
-pub(super) struct Shelf {
+pub(super) struct BuildCache {
     folder: PathBuf,
 }
 
-impl Shelf {
+impl BuildCache {
     pub(super) fn in_folder(gate: &Path) -> Self {
-        Shelf { folder: gate.join("programs") }
+        BuildCache { folder: gate.join("programs") }
     }
 
     /// A program and the hash of its file, unless it is not there or is not what was put there.
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_what_was_put_there_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::in_folder(folder.path());
+        let shelf = BuildCache::in_folder(folder.path());
         let file = folder.path().join("some");
         fs::write(&file, "program").unwrap();
         assert_eq!(shelf.find("key"), None);
@@ -194,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("some");
         fs::write(&file, "program").unwrap();
-        let error = Shelf::in_folder(&file).put("key", &file, "").unwrap_err();
+        let error = BuildCache::in_folder(&file).put("key", &file, "").unwrap_err();
         assert_eq!(error.exit.code(), 1);
         assert!(error.message.starts_with("cannot write to "), "{error}");
         assert!(error.message.contains("CARGO_TARGET_DIR"), "{error}");

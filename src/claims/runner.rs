@@ -6,9 +6,9 @@ use super::{Kind, experiment::Ended};
 use crate::{plan::Planned, record::ClaimVerdict, report::long, session::Session};
 use paceline_core::{
     job::{Workload, bounds},
-    models::{self, About, Entry},
+    models::{self, Entry, ModelInfo},
     perform::{Probe, Probed},
-    prepared::{Attest, Recorded},
+    prepared::{Attestation, Recorded},
     process::Host,
 };
 
@@ -35,7 +35,7 @@ const NOTHING: &str = "name = \"nothing\"\njob = []";
 
 impl Simple {
     /// Those of the language of a model; `None` where it has none among the models.
-    fn of(about: &About) -> Option<Self> {
+    fn of(about: &ModelInfo) -> Option<Self> {
         let (sequential, pool) = match about.foreign.map(|foreign| foreign.language) {
             None => ("sequential", "pool"),
             Some("Python") => ("python-sequential", "python-threads"),
@@ -57,19 +57,19 @@ pub(super) struct Bases {
 }
 
 /// A model in one repetition.
-pub(super) struct Lab<'a> {
+pub(super) struct ClaimRunner<'a> {
     session: &'a Session,
     bases: &'a mut Bases,
     left: &'a dyn Fn() -> Duration,
     subject: Subject,
     repetition: u32,
     host: Option<Host>,
-    /// The jobs and sleeps of the largest round that this host's recorder has room for.
+    /// The jobs and sleeps of the largest batch that this host's recorder has room for.
     recorder: Option<(usize, u64)>,
     notes: Vec<String>,
 }
 
-impl<'a> Lab<'a> {
+impl<'a> ClaimRunner<'a> {
     pub(super) fn new(
         session: &'a Session,
         bases: &'a mut Bases,
@@ -80,11 +80,20 @@ impl<'a> Lab<'a> {
         if bases.repetition != repetition {
             *bases = Bases { repetition, times: HashMap::new() };
         }
-        Lab { session, bases, left, subject, repetition, host: None, recorder: None, notes: vec![] }
+        ClaimRunner {
+            session,
+            bases,
+            left,
+            subject,
+            repetition,
+            host: None,
+            recorder: None,
+            notes: vec![],
+        }
     }
 
     pub(super) fn kind(&self) -> Kind {
-        Kind::of(&self.subject.0.about)
+        Kind::of(&self.subject.0.info)
     }
 
     pub(super) fn entry(&self) -> &'static Entry {
@@ -93,19 +102,18 @@ impl<'a> Lab<'a> {
 
     /// How many workers run its jobs; `None` for a thread for each.
     pub(super) fn runners(&self) -> Option<usize> {
-        self.kind().runners(&self.subject.0.about, self.subject.1)
+        self.kind().runners(&self.subject.0.info, self.subject.1)
     }
 
     /// The simple programs of its language.
     pub(super) fn simple(&self) -> Option<Simple> {
-        Simple::of(&self.subject.0.about)
+        Simple::of(&self.subject.0.info)
     }
 
     /// What its speed-up is a multiple of: the sequential program of its language, or itself with one worker.
     pub(super) fn alone(&self) -> Base {
-        let about = &self.subject.0.about;
-        self.simple()
-            .map_or_else(|| (about.name, about.workers(&[1])[0]), |simple| simple.sequential)
+        let info = &self.subject.0.info;
+        self.simple().map_or_else(|| (info.name, info.workers(&[1])[0]), |simple| simple.sequential)
     }
 
     /// Whether this is the first repetition, in which what takes long is measured too.
@@ -135,7 +143,7 @@ impl<'a> Lab<'a> {
     /// How many rounds of `compute` take about `time` on this model.
     pub(super) fn rounds_of_compute(&mut self, time: Duration) -> Result<u64, Ended> {
         let took = self.time(SOME_COMPUTE, 1, 3)?;
-        Ok(rounds_within(time, took))
+        Ok(batches_within(time, took))
     }
 
     /// How many take about `time` on another one, which it is compared with.
@@ -145,28 +153,28 @@ impl<'a> Lab<'a> {
         time: Duration,
     ) -> Result<u64, Ended> {
         let took = self.base(base, SOME_COMPUTE, 1, 3)?;
-        Ok(rounds_within(time, took))
+        Ok(batches_within(time, took))
     }
 
-    /// The least time of `rounds` rounds of `text` at `scale`: whatever disturbs a round makes it longer.
+    /// The least time of `batches` batches of `text` at `scale`: whatever disturbs a batch makes it longer.
     pub(super) fn time(
         &mut self,
         text: &str,
         scale: usize,
-        rounds: u64,
+        batches: u64,
     ) -> Result<Duration, Ended> {
-        let (host, patience) = self.prepared(text, scale, rounds as u32)?;
-        let (times, _) = host.batches(rounds, patience)?;
+        let (host, patience) = self.prepared(text, scale, batches as u32)?;
+        let (times, _) = host.batches(batches, patience)?;
         Ok(times.into_iter().min().unwrap_or_default())
     }
 
-    /// What a watched round was seen to be.
-    pub(super) fn attest(&mut self, text: &str, scale: usize) -> Result<Attest, Ended> {
+    /// What a watched batch was seen to be.
+    pub(super) fn attest(&mut self, text: &str, scale: usize) -> Result<Attestation, Ended> {
         let (host, patience) = self.prepared(text, scale, 1)?;
         Ok(host.attest(patience)?)
     }
 
-    /// The times of the jobs of one round.
+    /// The times of the jobs of one batch.
     pub(super) fn record(&mut self, text: &str, scale: usize) -> Result<Recorded, Ended> {
         let sleeps = workload(text).demand().sleeps * scale as u64;
         let fits = |(jobs, room): (usize, u64)| scale <= jobs && sleeps <= room;
@@ -180,11 +188,11 @@ impl<'a> Lab<'a> {
 
     /// What a probe of the model saw.
     pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Ended> {
-        let about = &self.subject.0.about;
+        let info = &self.subject.0.info;
         // Where its interpreter is not to be had, that is said below.
-        let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
+        let hello = info.foreign.and_then(|foreign| foreign.found(info.name).hello.ok());
         if hello.is_some_and(|hello| !hello.probes.iter().any(|known| known == what.name())) {
-            let why = format!("the interpreter of {} does not answer this probe", about.name);
+            let why = format!("the interpreter of {} does not answer this probe", info.name);
             return Err(Ended::As(ClaimVerdict::Refused, why));
         }
         let (host, patience) = self.prepared(NOTHING, 1, 1)?;
@@ -197,7 +205,7 @@ impl<'a> Lab<'a> {
         (model, workers): Base,
         text: &str,
         scale: usize,
-        rounds: u64,
+        batches: u64,
     ) -> Result<Duration, Ended> {
         let key = (model, workers, text.to_owned(), scale);
         if let Some(time) = self.bases.times.get(&key) {
@@ -205,9 +213,9 @@ impl<'a> Lab<'a> {
         }
         let failed = |why: String| Ended::As(ClaimVerdict::Failed, why);
         let entry = models::find(model).map_err(failed)?;
-        let Lab { session, bases, left, repetition, .. } = self;
-        let mut lab = Lab::new(session, bases, left, (entry, workers), *repetition);
-        let time = lab.time(text, scale, rounds).map_err(|ended| match ended {
+        let ClaimRunner { session, bases, left, repetition, .. } = self;
+        let mut runner = ClaimRunner::new(session, bases, left, (entry, workers), *repetition);
+        let time = runner.time(text, scale, batches).map_err(|ended| match ended {
             Ended::As(verdict, why) => {
                 Ended::As(verdict, format!("{model}, which it is compared with: {why}"))
             }
@@ -222,17 +230,17 @@ impl<'a> Lab<'a> {
         &mut self,
         text: &str,
         scale: usize,
-        rounds: u32,
+        batches: u32,
     ) -> Result<(&mut Host, Duration), Ended> {
         let workload = workload(text);
         let (entry, workers) = self.subject;
-        let placement = entry.about.placements[0];
+        let placement = entry.info.placements[0];
         let cell = Planned { workload: &workload, entry, workers, placement, scale };
         if let Some(why) = self.session.refusal(&cell) {
             return Err(Ended::As(ClaimVerdict::Refused, why));
         }
         let (left, bound) =
-            (self.left(), cell.bound(self.session.compute_ns).saturating_mul(rounds));
+            (self.left(), cell.bound(self.session.compute_ns).saturating_mul(batches));
         if left <= bound {
             let why = format!(
                 "it takes at least {}, and {} of the budget were left",
@@ -253,9 +261,9 @@ impl<'a> Lab<'a> {
 /// What compute is timed by.
 const SOME_COMPUTE: &str = "name = \"compute\"\njob = [{ compute = 20_000 }]";
 
-fn rounds_within(time: Duration, took: Duration) -> u64 {
-    let rounds = 20_000.0 * time.as_secs_f64() / took.as_secs_f64().max(1e-9);
-    (rounds as u64).clamp(1, bounds::ROUNDS.most)
+fn batches_within(time: Duration, took: Duration) -> u64 {
+    let batches = 20_000.0 * time.as_secs_f64() / took.as_secs_f64().max(1e-9);
+    (batches as u64).clamp(1, bounds::ROUNDS.most)
 }
 
 /// The workload of an experiment.

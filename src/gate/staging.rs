@@ -2,7 +2,7 @@
 //!
 //! The very same file, written at another time, was 8 to 13 % slower on a cell that switches a lot (`docs/validity.md`):
 //! what the page cache makes of a file stays with it, and no number of processes averages it out. Copies in a file system
-//! in memory have pages of one size, and fresh copies turn what is left into noise that the rounds do average.
+//! in memory have pages of one size, and fresh copies turn what is left into noise that the trials do average.
 
 use std::{
     env, fs, io,
@@ -19,21 +19,21 @@ use paceline_core::{clock::now, process::Program};
 const STAY: Duration = Duration::from_secs(3);
 
 /// A folder with a copy of each side's program. It is deleted with this value.
-pub(super) struct Stage {
+pub(super) struct StagingArea {
     sources: Vec<Arm>,
     /// `None` where there is no place for copies: then programs are measured where they are.
     folder: Option<PathBuf>,
     copied: Instant,
 }
 
-impl Stage {
+impl StagingArea {
     /// The first place that takes copies which can be run: memory, the system's folder for temporary files, or none.
     pub(super) fn new(arms: &[Arm]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
         let name = format!("paceline-gate-{}-{number}", process::id());
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
-        let mut stage = Stage { sources: arms.to_vec(), folder: None, copied: now() };
+        let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
             stage.folder = Some(place.join(&name));
             let runs =
@@ -81,7 +81,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for StagingArea {
     fn drop(&mut self) {
         self.clear();
     }
@@ -103,7 +103,7 @@ mod tests {
         let script = here.path().join("program");
         fs::copy("/bin/cat", &script).unwrap();
         let arm = Arm { program: Program::at(&script), variant: Variant::Base };
-        let mut stage = Stage::new(&[arm.clone(), arm.clone(), arm]);
+        let mut stage = StagingArea::new(&[arm.clone(), arm.clone(), arm]);
         let arms = stage.arms();
         let paths: Vec<PathBuf> = arms.iter().map(|arm| arm.program.path().to_owned()).collect();
         assert!(paths.iter().all(|path| path.is_file() && *path != script));

@@ -1,12 +1,12 @@
-//! A cell under way: its rounds so far, and the cell of the record that they make together.
+//! A cell under way: its trials so far, and the cell of the record that they make together.
 
 use std::time::Duration;
 
 use crate::{
-    machine::Meanwhile,
+    machine::HostActivity,
     plan::Planned,
-    record::{Cell, Estimate, Record, Resources, Round, State, Writer},
-    report::{long, rounds_of},
+    record::{Cell, Estimate, Record, Resources, State, Trial, Writer},
+    report::{batches_of, long},
     session::{Session, ended_by},
     stats::{median_and_range, modes},
 };
@@ -20,44 +20,44 @@ const SLICE: Duration = Duration::from_millis(50);
 const MOST: u128 = 1000;
 /// How long a started model is left without jobs, to see what it uses then.
 const IDLE: Duration = Duration::from_millis(100);
-/// What a round costs besides its batches, about: a process is started and stopped.
+/// What a trial costs besides its batches, about: a process is started and stopped.
 const START: Duration = Duration::from_millis(100);
 /// Batches of one length in a process, at least: to warm up, to time, to record.
 const BATCHES: u32 = 3;
 
 /// A cell under way.
-pub(super) struct Going<'a> {
+pub(super) struct CellInProgress<'a> {
     planned: &'a Planned<'a>,
     wanted: u32,
-    rounds: Vec<Round>,
+    trials: Vec<Trial>,
     /// Once it has ended.
     pub(super) ended: Option<Cell>,
 }
 
-impl<'a> Going<'a> {
+impl<'a> CellInProgress<'a> {
     /// Takes up what `record` has of it.
     pub(super) fn new(planned: &'a Planned<'a>, wanted: u32, record: Option<&Record>) -> Self {
-        let rounds = record.iter().flat_map(|record| &record.rounds);
-        let rounds = rounds.filter(|round| planned.is_of(round));
+        let trials = record.iter().flat_map(|record| &record.trials);
+        let trials = trials.filter(|trial| planned.is_of(trial));
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
-        Going { planned, wanted, rounds: rounds.cloned().collect(), ended: ended.cloned() }
+        CellInProgress { planned, wanted, trials: trials.cloned().collect(), ended: ended.cloned() }
     }
 
     pub(super) fn label(&self) -> String {
         let Planned { workload, entry, scale, .. } = self.planned;
-        format!("{} on {} at {scale}", workload.name, entry.about.name)
+        format!("{} on {} at {scale}", workload.name, entry.info.name)
     }
 
-    /// Whether this round of it is still to be run.
-    pub(super) fn needs(&self, round: u32) -> bool {
-        self.ended.is_none() && !self.rounds.iter().any(|done| done.round == round)
+    /// Whether this trial of it is still to be run.
+    pub(super) fn needs(&self, trial: u32) -> bool {
+        self.ended.is_none() && !self.trials.iter().any(|done| done.trial == trial)
     }
 
-    pub(super) fn rounds_left(&self, wanted: u32) -> u64 {
-        (0..wanted).filter(|round| self.needs(*round)).count() as u64
+    pub(super) fn trials_left(&self, wanted: u32) -> u64 {
+        (0..wanted).filter(|trial| self.needs(*trial)).count() as u64
     }
 
-    /// Ends it at once where it cannot run, or cannot fit into `budget`, or has all its rounds.
+    /// Ends it at once where it cannot run, or cannot fit into `budget`, or has all its trials.
     pub(super) fn refuse(
         &mut self,
         session: &Session,
@@ -72,13 +72,13 @@ impl<'a> Going<'a> {
         if let Some(why) = session.refusal(self.planned) {
             return self.end(self.planned.ended(State::Refused, why), writer);
         }
-        if self.rounds.len() >= self.wanted as usize {
+        if self.trials.len() >= self.wanted as usize {
             return self.end(self.cell(session), writer);
         }
-        if self.rounds.is_empty() && least > budget {
+        if self.trials.is_empty() && least > budget {
             let why = format!(
                 "{}, and as many to warm up and to record, take at least {}, and the budget is {}",
-                rounds_of(self.wanted, bound),
+                batches_of(self.wanted, bound),
                 long(least),
                 long(budget)
             );
@@ -87,12 +87,12 @@ impl<'a> Going<'a> {
         Ok(())
     }
 
-    /// What the rounds that are left will take at least; nothing where it has ended.
+    /// What the trials that are left will take at least; nothing where it has ended.
     pub(super) fn cost(&self, session: &Session) -> Duration {
         if self.ended.is_some() {
             return Duration::ZERO;
         }
-        let left = (0..self.wanted).filter(|round| self.needs(*round)).count() as u32;
+        let left = (0..self.wanted).filter(|trial| self.needs(*trial)).count() as u32;
         let bound = self.planned.bound(session.compute_ns).saturating_mul(BATCHES);
         (START + bound.max(SLICE * 2)).saturating_mul(left)
     }
@@ -105,26 +105,26 @@ impl<'a> Going<'a> {
         writer: &mut Writer,
     ) -> Result<(), String> {
         let why = format!(
-            "predicted: its rounds take at least {}, and its share of the budget is {}",
+            "predicted: its trials take at least {}, and its share of the budget is {}",
             long(cost),
             long(share)
         );
         self.end(self.planned.ended(State::Skipped, why), writer)
     }
 
-    /// Runs a round in a process of its own, and ends the cell where it is the last, or where it went wrong.
-    pub(super) fn round(
+    /// Runs a trial in a process of its own, and ends the cell where it is the last, or where it went wrong.
+    pub(super) fn trial(
         &mut self,
         session: &mut Session,
-        round: u32,
+        trial: u32,
         left: Duration,
         writer: &mut Writer,
     ) -> Result<(), String> {
         let bound = self.planned.bound(session.compute_ns);
         if left.is_zero() || left < bound.saturating_mul(BATCHES) {
-            let cell = if self.rounds.is_empty() {
+            let cell = if self.trials.is_empty() {
                 let why = format!(
-                    "the budget was used up before it; a round takes at least {}",
+                    "the budget was used up before it; a trial takes at least {}",
                     long(bound)
                 );
                 self.planned.ended(State::Skipped, why)
@@ -133,11 +133,11 @@ impl<'a> Going<'a> {
             };
             return self.end(cell, writer);
         }
-        match self.measure(session, round, left + Duration::from_secs(5)) {
+        match self.measure(session, trial, left + Duration::from_secs(5)) {
             Ok(done) => {
-                writer.write_round(&done)?;
-                self.rounds.push(done);
-                if self.rounds.len() >= self.wanted as usize {
+                writer.write_trial(&done)?;
+                self.trials.push(done);
+                if self.trials.len() >= self.wanted as usize {
                     return self.end(self.cell(session), writer);
                 }
                 Ok(())
@@ -145,7 +145,7 @@ impl<'a> Going<'a> {
             Err(HostError::Interrupted) => Ok(()),
             Err(HostError::Silent(patience)) => {
                 let why =
-                    format!("a round did not end within the {} left of the budget", long(patience));
+                    format!("a trial did not end within the {} left of the budget", long(patience));
                 self.end(self.planned.ended(State::Skipped, why), writer)
             }
             Err(error) => self.end(ended_by(self.planned, &error), writer),
@@ -161,9 +161,9 @@ impl<'a> Going<'a> {
     fn measure(
         &self,
         session: &mut Session,
-        round: u32,
+        trial: u32,
         patience: Duration,
-    ) -> Result<Round, HostError> {
+    ) -> Result<Trial, HostError> {
         let planned = self.planned;
         let mut host = session.host(planned)?;
         let attest = session.warm_up(&mut host, planned, patience)?;
@@ -173,68 +173,68 @@ impl<'a> Going<'a> {
         let (times, used) = host.batches(count, patience)?;
         let (server, meanwhile) = session.since(&before)?;
         let recorded = host.record(count, patience)?;
-        let idle_ns = if round == 0 {
+        let idle_ns = if trial == 0 {
             let used = host.idle(IDLE, patience)?;
             Some((used.cpu_ns(), nanoseconds(IDLE)))
         } else {
             None
         };
-        Ok(Round {
+        Ok(Trial {
             workload: planned.workload.name.clone(),
-            model: planned.entry.about.name.into(),
+            model: planned.entry.info.name.into(),
             scale: planned.scale,
             workers: planned.workers,
             placement: planned.placement,
-            round,
+            trial,
             times_ns: times.into_iter().map(nanoseconds).collect(),
             attest,
             used,
             server_cpu_ns: nanoseconds(server),
             recorded,
             idle_ns,
-            meanwhile,
+            host_activity: meanwhile,
         })
     }
 
-    /// What the rounds make together; failed where their histograms cannot be read.
+    /// What the trials make together; failed where their histograms cannot be read.
     fn cell(&self, session: &Session) -> Cell {
         let whole = self.whole(session);
         whole.unwrap_or_else(|why| ended_by(self.planned, &HostError::Fault(Fault::Failed(why))))
     }
 
     fn whole(&self, session: &Session) -> Result<Cell, String> {
-        let rounds = &self.rounds;
-        let median = |round: &Round| {
-            let times: Vec<f64> = round.times_ns.iter().map(|ns| *ns as f64).collect();
+        let trials = &self.trials;
+        let median = |trial: &Trial| {
+            let times: Vec<f64> = trial.times_ns.iter().map(|ns| *ns as f64).collect();
             median_and_range(&times).0
         };
-        let medians: Vec<f64> = rounds.iter().map(median).collect();
+        let medians: Vec<f64> = trials.iter().map(median).collect();
         let interval = Estimate::interval_of(medians.len());
         let bound = self.planned.bound(session.compute_ns).as_secs_f64();
         let all_times: Vec<f64> =
-            rounds.iter().flat_map(|round| &round.times_ns).map(|ns| *ns as f64).collect();
+            trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
         let jobs = self.jobs();
-        let server_ns = rounds.iter().map(|round| round.server_cpu_ns).sum::<u64>();
+        let server_ns = trials.iter().map(|trial| trial.server_cpu_ns).sum::<u64>();
         let resources = self.resources();
-        let p99s: Vec<f64> = rounds
+        let p99s: Vec<f64> = trials
             .iter()
-            .filter_map(|round| Some(round.recorded.latency.as_ref()?.ns_p99 as f64))
+            .filter_map(|trial| Some(trial.recorded.latency.as_ref()?.ns_p99 as f64))
             .collect();
-        let merged = |what: &str, of: fn(&Round) -> &Option<Distribution>| {
-            let all = rounds.iter().filter_map(|round| Some((round.round, of(round).as_ref()?)));
+        let merged = |what: &str, of: fn(&Trial) -> &Option<Distribution>| {
+            let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
             Distribution::merged(what, all)
         };
         Ok(Cell {
-            rounds_ns: medians.iter().map(|ns| *ns as u64).collect(),
-            attest: rounds.last().map(|round| round.attest.clone()),
+            trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
+            attest: trials.last().map(|trial| trial.attest.clone()),
             bound_jobs_per_second: (bound > 0.0).then(|| self.planned.scale as f64 / bound),
             cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
             server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
-            latency: merged("the latency", |round| &round.recorded.latency)?,
+            latency: merged("the latency", |trial| &trial.recorded.latency)?,
             latency_ns_p99: (!p99s.is_empty()).then(|| Estimate::of_processes(&p99s)),
-            service_time: merged("the service time", |round| &round.recorded.service_time)?,
-            timer_lateness: merged("the lateness of sleeps", |round| {
-                &round.recorded.timer_lateness
+            service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
+            timer_lateness: merged("the lateness of sleeps", |trial| {
+                &trial.recorded.timer_lateness
             })?,
             modes: modes(&all_times),
             resources: Some(resources),
@@ -244,29 +244,29 @@ impl<'a> Going<'a> {
 
     /// The jobs of all timed batches.
     fn jobs(&self) -> f64 {
-        let batches: usize = self.rounds.iter().map(|round| round.times_ns.len()).sum();
+        let batches: usize = self.trials.iter().map(|trial| trial.times_ns.len()).sum();
         batches as f64 * self.planned.scale as f64
     }
 
     fn resources(&self) -> Resources {
-        let rounds = &self.rounds;
-        let middle = |of: &dyn Fn(&Round) -> Option<u64>| {
-            let seen: Vec<f64> = rounds.iter().filter_map(of).map(|bytes| bytes as f64).collect();
+        let trials = &self.trials;
+        let middle = |of: &dyn Fn(&Trial) -> Option<u64>| {
+            let seen: Vec<f64> = trials.iter().filter_map(of).map(|bytes| bytes as f64).collect();
             (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
         };
-        let most = rounds.iter().filter_map(|round| round.attest.rss_bytes_max);
+        let most = trials.iter().filter_map(|trial| trial.attest.rss_bytes_max);
         let most: Vec<f64> = most.map(|bytes| bytes as f64).collect();
-        let used: Usage = rounds.iter().map(|round| round.used).sum();
-        let meanwhile: Meanwhile = rounds.iter().map(|round| round.meanwhile).sum();
-        let idle = rounds.iter().find_map(|round| round.idle_ns);
+        let used: Usage = trials.iter().map(|trial| trial.used).sum();
+        let meanwhile: HostActivity = trials.iter().map(|trial| trial.host_activity).sum();
+        let idle = trials.iter().find_map(|trial| trial.idle_ns);
         Resources {
-            rss_bytes: middle(&|round| round.attest.rss_bytes),
-            rss_bytes_added: middle(&|round| {
-                Some(round.attest.rss_bytes_max?.saturating_sub(round.attest.rss_bytes?))
+            rss_bytes: middle(&|trial| trial.attest.rss_bytes),
+            rss_bytes_added: middle(&|trial| {
+                Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
             }),
             rss_bytes_max: (!most.is_empty()).then(|| Estimate::of_processes(&most)),
             idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
-            threads: rounds.iter().filter_map(|round| round.attest.process_threads).max(),
+            threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
             ..Resources::of(used, self.jobs(), meanwhile)
         }
     }

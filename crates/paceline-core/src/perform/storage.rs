@@ -13,7 +13,7 @@ use std::{
 
 /// Where the state of a sort of wait is kept while it lasts. All places mean the same: they differ in the size of a
 /// job's future, and in allocations.
-pub trait Place: 'static {
+pub trait Storage: 'static {
     /// A future, in this place.
     type Wait<F: Future + Send>: Future<Output = F::Output> + Send;
     /// A value, in this place.
@@ -27,37 +27,37 @@ pub trait Place: 'static {
 /// In the job's future: no allocation, and every such job is the larger for it.
 pub enum InPlace {}
 
-impl Place for InPlace {
+impl Storage for InPlace {
     type Wait<F: Future + Send> = F;
-    type Held<T: Send> = Own<T>;
+    type Held<T: Send> = Inline<T>;
     fn wait<F: Future + Send>(wait: F) -> F {
         wait
     }
-    fn hold<T: Send>(value: T) -> Own<T> {
-        Own(value)
+    fn hold<T: Send>(value: T) -> Inline<T> {
+        Inline(value)
     }
 }
 
-/// A box that is none.
-pub struct Own<T>(T);
+/// Inline storage with the interface of a box.
+pub struct Inline<T>(T);
 
-impl<T> Deref for Own<T> {
+impl<T> Deref for Inline<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.0
     }
 }
 
-impl<T> DerefMut for Own<T> {
+impl<T> DerefMut for Inline<T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
     }
 }
 
 /// Nowhere: the job has no such wait, which [`Waits::of`](crate::job::Waits::of) made sure of when it chose the kind.
-pub enum Absent {}
+pub enum NoStorage {}
 
-impl Place for Absent {
+impl Storage for NoStorage {
     type Wait<F: Future + Send> = Never<F>;
     type Held<T: Send> = Never<T>;
     fn wait<F: Future + Send>(_: F) -> Never<F> {
@@ -94,7 +94,7 @@ impl<F: Future> Future for Never<F> {
 /// On the heap: a word in the job's future.
 pub enum Boxed {}
 
-impl Place for Boxed {
+impl Storage for Boxed {
     type Wait<F: Future + Send> = Pin<Box<F>>;
     type Held<T: Send> = Box<T>;
     fn wait<F: Future + Send>(wait: F) -> Pin<Box<F>> {
@@ -106,20 +106,20 @@ impl Place for Boxed {
 }
 
 /// Which waits a job keeps in place: chosen once for a cell, by what its jobs wait for.
-pub trait Kind: 'static {
+pub trait StoragePolicy: 'static {
     /// Where sleeps and yields are kept.
-    type Timer: Place;
+    type Timer: Storage;
     /// Where connections and exchanges are kept.
-    type Socket: Place;
+    type Socket: Storage;
     /// Where hops are kept.
-    type Partner: Place;
+    type Partner: Storage;
 }
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident { $timer:ident, $socket:ident, $partner:ident })*) => {$(
         $(#[$doc])*
         pub enum $name {}
-        impl Kind for $name {
+        impl StoragePolicy for $name {
             type Timer = $timer;
             type Socket = $socket;
             type Partner = $partner;
@@ -129,11 +129,11 @@ macro_rules! kinds {
 
 kinds! {
     /// Jobs that wait for timers alone.
-    Timers { InPlace, Absent, Absent }
+    Timers { InPlace, NoStorage, NoStorage }
     /// Jobs that wait for sockets alone.
-    Sockets { Absent, InPlace, Absent }
+    Sockets { NoStorage, InPlace, NoStorage }
     /// Jobs that wait for partners alone.
-    Partners { Absent, Absent, InPlace }
+    Partners { NoStorage, NoStorage, InPlace }
     /// Jobs that wait for more than one of these.
     Mixed { Boxed, Boxed, Boxed }
 }
@@ -141,7 +141,7 @@ kinds! {
 /// Jobs of blocking models, whose futures are never stored.
 pub(super) enum All {}
 
-impl Kind for All {
+impl StoragePolicy for All {
     type Timer = InPlace;
     type Socket = InPlace;
     type Partner = InPlace;

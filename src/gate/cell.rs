@@ -1,17 +1,17 @@
-//! A cell under way: calibrated, piloted, and the rounds that count so far.
+//! A cell under way: calibrated, piloted, and the trials that count so far.
 
 use std::time::Duration;
 
 use super::{
     disturbed::Moment,
     pace::{self, Cost},
-    round::{BASE, COPY, HEAD, Lost, Pace, figure, log_ratio, round},
-    stage::Stage,
+    staging::StagingArea,
     subject::{Arm, Subject},
+    trial::{BASE, COPY, HEAD, Lost, Pace, figure, log_ratio, trial},
 };
 use crate::{
     compare::head_crashes_more,
-    record::{Crashes, GateRound, GateRounds, Metric, Presence, Shown, State},
+    record::{Crashes, GateTrial, GateTrials, Metric, Presence, SideFigures, State},
     report::long,
     session::Session,
 };
@@ -25,40 +25,40 @@ use paceline_core::{
 /// Trials of one side that crash one after another until a cell is given up.
 const CRASHES: u32 = 3;
 
-/// What a round needs besides the cell.
+/// What a trial needs besides the cell.
 pub(super) struct Surroundings<'a> {
-    pub(super) stage: Stage,
+    pub(super) stage: StagingArea,
     pub(super) arms: Vec<Arm>,
     pub(super) session: &'a mut Session,
-    pub(super) rounds: &'a mut GateRounds,
+    pub(super) trials: &'a mut GateTrials,
     pub(super) seed: u64,
     /// How long a process may take for one answer.
     pub(super) patience: Duration,
 }
 
 /// A cell under way.
-pub(super) struct Going<'a> {
+pub(super) struct CellInProgress<'a> {
     pub(super) subject: Subject<'a>,
     pub(super) name: String,
     pub(super) presence: Presence,
-    /// How it ended before it had its rounds.
+    /// How it ended before it had its trials.
     pub(super) ended: Option<(State, String)>,
     pub(super) pace: Pace,
     /// Whether latency is asked for.
     recorded: bool,
     /// What the sides showed in the pilot, whose figures are only used to plan.
-    pilot: Vec<Vec<Shown>>,
-    /// What the sides showed in the rounds that count.
-    pub(super) rounds: Vec<Vec<Shown>>,
-    /// Why the machine made other rounds not count.
+    pilot: Vec<Vec<SideFigures>>,
+    /// What the sides showed in the trials that count.
+    pub(super) trials: Vec<Vec<SideFigures>>,
+    /// Why the machine made other trials not count.
     pub(super) disturbed: Vec<String>,
-    /// Rounds that do not count because a process crashed.
+    /// Trials that do not count because a process crashed.
     pub(super) lost: u32,
-    /// The rounds of the first time, where it is measured again.
-    first: Option<Vec<Vec<Shown>>>,
-    /// Rounds of the first time, those that do not count included.
+    /// The trials of the first time, where it is measured again.
+    first: Option<Vec<Vec<SideFigures>>>,
+    /// Trials of the first time, those that do not count included.
     before: usize,
-    /// What a round costs.
+    /// What a trial costs.
     pub(super) cost: Cost,
     /// A new cell's figure: time of a job, in nanoseconds.
     pub(super) alone: Option<f64>,
@@ -71,17 +71,17 @@ pub(super) struct Going<'a> {
     tried: u32,
 }
 
-impl<'a> Going<'a> {
+impl<'a> CellInProgress<'a> {
     pub(super) fn new(subject: Subject<'a>, metrics: &[Metric], session: &Session) -> Self {
         let ended = subject.refusal(session).map(|why| (State::Refused, why));
-        Going {
+        CellInProgress {
             name: subject.name(),
             presence: Presence::Both,
             ended,
             pace: Pace { slices: pace::PILOT_SLICES, iterations: 1, recorded: 0 },
             recorded: metrics.iter().any(|metric| matches!(metric, Metric::P50 | Metric::P99)),
             pilot: vec![],
-            rounds: vec![],
+            trials: vec![],
             disturbed: vec![],
             lost: 0,
             first: None,
@@ -96,7 +96,7 @@ impl<'a> Going<'a> {
         }
     }
 
-    /// Whether it can have rounds.
+    /// Whether it can have trials.
     pub(super) fn is_gated(&self) -> bool {
         self.ended.is_none() && self.presence == Presence::Both
     }
@@ -182,16 +182,16 @@ impl<'a> Going<'a> {
         }
     }
 
-    /// Whether it wants another round, to have `wanted` that count; what was dropped is made up for, up to half as many.
+    /// Whether it wants another trial, to have `wanted` that count; what was dropped is made up for, up to half as many.
     pub(super) fn needs(&self, wanted: u32) -> bool {
         let most = wanted.saturating_add(wanted.div_ceil(2));
-        self.is_gated() && self.rounds.len() < wanted as usize && self.tried < most
+        self.is_gated() && self.trials.len() < wanted as usize && self.tried < most
     }
 
-    /// Runs a round of the pilot.
+    /// Runs a trial of the pilot.
     pub(super) fn pilot(&mut self, around: &mut Surroundings<'_>) -> Result<(), String> {
         let start = now();
-        if let Some(sides) = self.round(around, true)? {
+        if let Some(sides) = self.trial(around, true)? {
             let slices = sides.iter().flat_map(|shown| &shown.slices_ns).sum::<u64>();
             self.cost.add(now() - start, Duration::from_nanos(slices) / self.pace.slices);
             self.pilot.push(sides);
@@ -199,11 +199,11 @@ impl<'a> Going<'a> {
         Ok(())
     }
 
-    /// Runs a round that counts unless it is dropped.
+    /// Runs a trial that counts unless it is dropped.
     pub(super) fn step(&mut self, around: &mut Surroundings<'_>) -> Result<(), String> {
         self.tried += 1;
-        if let Some(sides) = self.round(around, false)? {
-            self.rounds.push(sides);
+        if let Some(sides) = self.trial(around, false)? {
+            self.trials.push(sides);
         }
         Ok(())
     }
@@ -216,30 +216,30 @@ impl<'a> Going<'a> {
     /// Lays aside what was measured, so that it is measured again. Crashes are not forgotten.
     pub(super) fn begin_again(&mut self) {
         self.before = self.kept();
-        self.first = Some(std::mem::take(&mut self.rounds));
+        self.first = Some(std::mem::take(&mut self.trials));
         self.disturbed.clear();
         (self.lost, self.tried) = (0, 0);
     }
 
-    /// Takes the first time's rounds back where the second has too few for a verdict: what was void is then void still.
+    /// Takes the first time's trials back where the second has too few for a verdict: what was void is then void still.
     pub(super) fn settle(&mut self) {
-        if self.rounds.len() < pace::FEWEST as usize
+        if self.trials.len() < pace::FEWEST as usize
             && let Some(first) = self.first.take()
         {
-            self.rounds = first;
+            self.trials = first;
         }
     }
 
-    /// Rounds that were run since it was begun, the pilot apart.
+    /// Trials that were run since it was begun, the pilot apart.
     fn kept(&self) -> usize {
-        self.before + self.rounds.len() + self.disturbed.len() + self.lost as usize
+        self.before + self.trials.len() + self.disturbed.len() + self.lost as usize
     }
 
-    fn round(
+    fn trial(
         &mut self,
         around: &mut Surroundings<'_>,
         pilot: bool,
-    ) -> Result<Option<Vec<Shown>>, String> {
+    ) -> Result<Option<Vec<SideFigures>>, String> {
         let number = if pilot { self.crashes.trials as usize } else { self.kept() };
         let of_cell = self.name.bytes().fold(around.seed, |seed, byte| mix(seed ^ u64::from(byte)));
         let seed = mix(of_cell.wrapping_add(number as u64).wrapping_add(u64::from(pilot) << 32));
@@ -247,7 +247,7 @@ impl<'a> Going<'a> {
         let before = around.session.mark(self.subject.connects()).map_err(gone)?;
         let start = Moment::now(before.server_cpu);
         let Surroundings { arms, session, patience, .. } = around;
-        let outcome = round(&self.subject, arms, session, self.pace, seed, *patience);
+        let outcome = trial(&self.subject, arms, session, self.pace, seed, *patience);
         if interrupted() {
             return Ok(None);
         }
@@ -268,9 +268,9 @@ impl<'a> Going<'a> {
         // A crash is never a disturbance: the machine is not asked.
         let crash = lost.first().map(ToString::to_string);
         let disturbed = disturbed.or(overflow).filter(|_| crash.is_none());
-        around.rounds.write(&GateRound {
+        around.trials.write(&GateTrial {
             cell: self.name.clone(),
-            round: number as u32,
+            trial: number as u32,
             pilot,
             jobs: self.subject.jobs(),
             iterations: self.pace.iterations,
@@ -279,7 +279,7 @@ impl<'a> Going<'a> {
             crashed,
             sides: sides.clone(),
         })?;
-        self.trial(&lost);
+        self.count_crashes(&lost);
         match (crash, disturbed) {
             (Some(_), _) => self.lost += u32::from(!pilot),
             // A pilot is only used to plan: better a disturbed one than none.
@@ -289,9 +289,9 @@ impl<'a> Going<'a> {
         Ok(None)
     }
 
-    /// A process that died, hung or failed costs the round. Several of a side in a row end the cell, and so does one
+    /// A process that died, hung or failed costs the trial. Several of a side in a row end the cell, and so does one
     /// whose jobs were not what their definition says.
-    fn trial(&mut self, lost: &[Lost]) {
+    fn count_crashes(&mut self, lost: &[Lost]) {
         self.crashes.trials += 1;
         for side in [BASE, HEAD, COPY] {
             let Some(lost) = lost.iter().find(|lost| lost.side == side) else {
@@ -310,7 +310,7 @@ impl<'a> Going<'a> {
         }
     }
 
-    /// Why the head cannot be judged by the rounds that it survived, if so: it crashes more often than the base.
+    /// Why the head cannot be judged by the trials that it survived, if so: it crashes more often than the base.
     pub(super) fn head_crashes(&self) -> Option<String> {
         let first = self.first_crash[HEAD].as_ref().filter(|_| head_crashes_more(self.crashes))?;
         let Crashes { trials, base, head, copy } = self.crashes;
@@ -321,43 +321,43 @@ impl<'a> Going<'a> {
         ))
     }
 
-    /// Why it has too few rounds, if crashes are the reason.
+    /// Why it has too few trials, if crashes are the reason.
     pub(super) fn too_many_crashes(&self) -> Option<String> {
         let first = self.first_crash.iter().flatten().next()?;
         let Crashes { trials, base, head, copy } = self.crashes;
         (self.lost as usize >= self.disturbed.len().max(1)).then(|| {
             format!(
-                "{} of {trials} rounds were lost: the base crashed {base} times, the head {head} and the base's copy {copy}; the first was {first}",
+                "{} of {trials} trials were lost: the base crashed {base} times, the head {head} and the base's copy {copy}; the first was {first}",
                 self.lost
             )
         })
     }
 
-    /// How much its figures vary, between the rounds and the slices of the pilot: of all metrics the worst. Neither
+    /// How much its figures vary, between the trials and the slices of the pilot: of all metrics the worst. Neither
     /// says which side is faster.
     pub(super) fn spread(&self, metrics: &[Metric]) -> pace::Spread {
         pace::Spread::of(&self.pilot, metrics)
     }
 
-    /// `ln(other / base)` of each round that has both.
+    /// `ln(other / base)` of each trial that has both.
     pub(super) fn log_ratios(&self, metric: Metric, other: usize) -> Vec<f64> {
-        self.rounds.iter().filter_map(|r| log_ratio(metric, &r[BASE], &r[other])).collect()
+        self.trials.iter().filter_map(|r| log_ratio(metric, &r[BASE], &r[other])).collect()
     }
 
-    /// A side's figure in each round that has one.
+    /// A side's figure in each trial that has one.
     pub(super) fn figures(&self, metric: Metric, side: usize) -> Vec<f64> {
         let (jobs, iterations) = (self.subject.jobs(), self.pace.iterations);
-        self.rounds.iter().filter_map(|r| figure(metric, &r[side], jobs, iterations)).collect()
+        self.trials.iter().filter_map(|r| figure(metric, &r[side], jobs, iterations)).collect()
     }
 
-    /// What a round of it takes.
-    pub(super) fn round_time(&self) -> Duration {
-        self.cost.round(self.pace.slices)
+    /// What a trial of it takes.
+    pub(super) fn trial_time(&self) -> Duration {
+        self.cost.trial(self.pace.slices)
     }
 
     /// For progress.
     pub(super) fn label(&self) -> String {
-        format!("{} (a round of {})", self.name, long(self.round_time()))
+        format!("{} (a trial of {})", self.name, long(self.trial_time()))
     }
 }
 

@@ -1,10 +1,10 @@
-//! A round: a fresh process of each side, slices of the same work in turns, one side running while the others wait.
+//! A trial: a fresh process of each side, slices of the same work in turns, one side running while the others wait.
 
 use std::time::Duration;
 
 use super::subject::{Arm, Subject, memory};
 use crate::{
-    record::{Metric, Shown},
+    record::{Metric, SideFigures},
     run::shuffled,
     session::Session,
     stats::median_and_range,
@@ -22,7 +22,7 @@ pub(super) const BASE: usize = 0;
 pub(super) const HEAD: usize = 1;
 pub(super) const COPY: usize = 2;
 
-/// What is done in a round.
+/// What is done in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
     /// Slices of each side.
@@ -33,7 +33,7 @@ pub(super) struct Pace {
     pub(super) recorded: u64,
 }
 
-/// Why a side has no figures of a round: its process died, hung or failed.
+/// Why a side has no figures of a trial: its process died, hung or failed.
 #[derive(Debug)]
 pub(super) struct Lost {
     /// Whose process it was.
@@ -58,20 +58,20 @@ impl std::fmt::Display for Lost {
 /// A prepared and warm process of a side.
 struct Warm {
     host: Host,
-    shown: Shown,
+    shown: SideFigures,
     recorded: Vec<Distribution>,
 }
 
-/// Runs a round: what each side showed, or why it crashed. `seed` orders its processes and its slices. The others go on
-/// where one crashed, so that each round is one trial of every side.
-pub(super) fn round(
+/// Runs a trial: what each side showed, or why it crashed. `seed` orders its processes and its slices. The others go on
+/// where one crashed, so that each trial is one trial of every side.
+pub(super) fn trial(
     subject: &Subject<'_>,
     arms: &[Arm],
     session: &Session,
     pace: Pace,
     seed: u64,
     patience: Duration,
-) -> Vec<Result<Shown, HostError>> {
+) -> Vec<Result<SideFigures, HostError>> {
     let mut sides: Vec<Result<Warm, HostError>> =
         arms.iter().map(|_| Err(HostError::Interrupted)).collect();
     for side in shuffled(arms.len(), seed) {
@@ -141,12 +141,17 @@ fn warm(
     let mut host = subject.start(arm, session, patience)?;
     let attest = host.attest(patience)?;
     host.batches(pace.iterations, patience)?;
-    let shown = Shown { memory_bytes: memory(&attest), ..Shown::default() };
+    let shown = SideFigures { memory_bytes: memory(&attest), ..SideFigures::default() };
     Ok(Warm { host, shown, recorded: Vec::new() })
 }
 
-/// A side's figure in a round, in the unit of the metric; `None` where there is none, or nothing of it.
-pub(super) fn figure(metric: Metric, shown: &Shown, jobs: u64, iterations: u64) -> Option<f64> {
+/// A side's figure in a trial, in the unit of the metric; `None` where there is none, or nothing of it.
+pub(super) fn figure(
+    metric: Metric,
+    shown: &SideFigures,
+    jobs: u64,
+    iterations: u64,
+) -> Option<f64> {
     let of_slice = jobs as f64 * iterations as f64;
     let slices = shown.slices_ns.len() as f64;
     let found = match metric {
@@ -162,19 +167,19 @@ pub(super) fn figure(metric: Metric, shown: &Shown, jobs: u64, iterations: u64) 
     found.filter(|value| value.is_finite() && *value > 0.0)
 }
 
-/// `ln(other / base)` of a round: of throughput the median over slices, each with the slice of its turn.
-pub(super) fn log_ratio(metric: Metric, base: &Shown, other: &Shown) -> Option<f64> {
+/// `ln(other / base)` of a trial: of throughput the median over slices, each with the slice of its turn.
+pub(super) fn log_ratio(metric: Metric, base: &SideFigures, other: &SideFigures) -> Option<f64> {
     if metric == Metric::Throughput {
         let ratios = slice_ratios(base, other);
         return (!ratios.is_empty()).then(|| median_and_range(&ratios).0);
     }
-    // Of one round: jobs and batches are the same on both sides and drop out.
+    // Of one trial: jobs and batches are the same on both sides and drop out.
     let ratio = figure(metric, other, 1, 1)?.ln() - figure(metric, base, 1, 1)?.ln();
     ratio.is_finite().then_some(ratio)
 }
 
 /// `ln(other / base)` of each slice.
-pub(super) fn slice_ratios(base: &Shown, other: &Shown) -> Vec<f64> {
+pub(super) fn slice_ratios(base: &SideFigures, other: &SideFigures) -> Vec<f64> {
     let pairs = base.slices_ns.iter().zip(&other.slices_ns);
     pairs
         .map(|(base, other)| (*other as f64).ln() - (*base as f64).ln())
@@ -204,7 +209,7 @@ mod tests {
 
     #[test]
     fn swapping_the_sides_flips_the_sign_and_scaling_both_changes_nothing() {
-        let shown = |scale: u64| Shown {
+        let shown = |scale: u64| SideFigures {
             slices_ns: [100, 140, 90].map(|ns| ns * scale).to_vec(),
             cpu_ns: 77 * scale,
             latency_ns: Some((5 * scale, 9 * scale)),
@@ -229,10 +234,10 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_has_no_figure() {
-        let nothing = Shown::default();
+        let nothing = SideFigures::default();
         assert!(Metric::ALL.iter().all(|metric| figure(*metric, &nothing, 10, 2).is_none()));
         assert!(Metric::ALL.iter().all(|metric| log_ratio(*metric, &nothing, &nothing).is_none()));
-        let shown = Shown { slices_ns: vec![4_000, 6_000], cpu_ns: 20_000, ..nothing };
+        let shown = SideFigures { slices_ns: vec![4_000, 6_000], cpu_ns: 20_000, ..nothing };
         assert_eq!(figure(Metric::Throughput, &shown, 10, 2), Some(250.0));
         assert_eq!(figure(Metric::Cpu, &shown, 10, 2), Some(500.0));
     }

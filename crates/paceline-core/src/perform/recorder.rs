@@ -1,4 +1,4 @@
-//! The tape: where the times of a round's jobs are noted while they run, all of it allocated beforehand.
+//! The tape: where the times of a batch's jobs are noted while they run, all of it allocated beforehand.
 
 use std::{
     iter,
@@ -9,8 +9,8 @@ use std::{
 /// A counter that goes up by itself: what the times of jobs are taken from, cheaper than the clock.
 pub type Ticks = fn() -> u64;
 
-/// Room for the times of a round.
-pub struct Tape {
+/// Room for the times of a batch.
+pub struct LatencyRecorder {
     ticks: Ticks,
     ticks_per_ns: f64,
     times: Box<[Times]>,
@@ -30,9 +30,9 @@ struct Times {
     asleep: AtomicU64,
 }
 
-/// What a round left on the tape.
+/// What a batch left on the tape.
 #[derive(Debug)]
-pub struct Noted {
+pub struct JobTimes {
     /// When each job was first polled, and when it had its receipt, in ticks.
     pub jobs: Vec<(u64, u64)>,
     /// How much longer than they were told to each sleep lasted, in nanoseconds, in no order.
@@ -41,7 +41,7 @@ pub struct Noted {
     pub lost: usize,
 }
 
-impl Tape {
+impl LatencyRecorder {
     /// Room for `jobs` jobs, `children` children of theirs, and `sleeps` sleeps of all of them.
     #[must_use]
     pub fn new(
@@ -53,7 +53,7 @@ impl Tape {
     ) -> Self {
         let times = iter::repeat_with(Times::default).take(jobs + children).collect();
         let lateness = iter::repeat_with(AtomicU64::default).take(sleeps).collect();
-        Tape {
+        LatencyRecorder {
             ticks,
             ticks_per_ns,
             times,
@@ -65,18 +65,18 @@ impl Tape {
         }
     }
 
-    /// Whether it has room for a round of so many jobs.
+    /// Whether it has room for a batch of so many jobs.
     #[must_use]
     pub fn holds(&self, jobs: usize) -> bool {
         self.jobs >= jobs
     }
 
-    /// Reads what a round of `jobs` jobs left, and makes room for the next.
-    pub fn take(&self, jobs: usize) -> Noted {
+    /// Reads what a batch of `jobs` jobs left, and makes room for the next.
+    pub fn take(&self, jobs: usize) -> JobTimes {
         let woken = self.woken.swap(0, Relaxed);
         self.taken.store(self.jobs, Relaxed);
         let kept = woken.min(self.lateness.len());
-        Noted {
+        JobTimes {
             jobs: self.times[..jobs.min(self.jobs)]
                 .iter()
                 .map(|times| (times.began.load(Relaxed), times.ended.load(Relaxed)))

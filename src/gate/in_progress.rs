@@ -1,13 +1,13 @@
-//! A gate under way: all cells calibrated and piloted, their rounds planned and run, and what follows from them.
+//! A gate under way: all cells calibrated and piloted, their trials planned and run, and what follows from them.
 
 use std::time::{Duration, Instant};
 
 use super::{
     NoGate,
-    going::{Going, Surroundings},
+    cell::{CellInProgress, Surroundings},
     margins::Margins,
     pace,
-    round::{BASE, COPY, HEAD},
+    trial::{BASE, COPY, HEAD},
 };
 use crate::{
     compare::{Judged, Sample, judge},
@@ -22,7 +22,7 @@ use paceline_core::{clock::now, interrupt::interrupted};
 pub(super) const RATE: f64 = 0.05;
 /// The same at each of two looks (Pocock).
 const RATE_OF_TWO: f64 = 0.030;
-/// The share of the time left that is planned with: rounds differ, and the last must end in time.
+/// The share of the time left that is planned with: trials differ, and the last must end in time.
 const PLANNED: f64 = 0.93;
 
 /// What was declared beforehand.
@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub(super) metrics: Vec<Metric>,
     pub(super) margins: Margins,
     pub(super) budget: Duration,
-    pub(super) rounds: Option<u32>,
+    pub(super) trials: Option<u32>,
     pub(super) slices: Option<u32>,
     pub(super) top_up: bool,
 }
@@ -43,37 +43,38 @@ impl Plan {
 }
 
 /// A gate under way.
-pub(super) struct UnderWay<'a, 's> {
+pub(super) struct GateInProgress<'a, 's> {
     pub(super) start: Instant,
     pub(super) plan: Plan,
-    pub(super) cells: Vec<Going<'a>>,
+    pub(super) cells: Vec<CellInProgress<'a>>,
     pub(super) around: Surroundings<'s>,
 }
 
-impl UnderWay<'_, '_> {
+impl GateInProgress<'_, '_> {
     /// Runs it to its end, or until it is interrupted.
     pub(super) fn run(&mut self) -> Result<Vec<GateCell>, NoGate> {
         let cells = self.looks()?;
-        let is_void =
-            |going: &Going<'_>| cells.iter().any(|cell| cell.null_fired && cell.cell == going.name);
+        let is_void = |going: &CellInProgress<'_>| {
+            cells.iter().any(|cell| cell.null_fired && cell.cell == going.name)
+        };
         let again = self.once_more(&is_void);
         if again.is_empty() {
             return Ok(cells);
         }
-        for (cell, rounds) in self.cells.iter_mut().zip(&again) {
-            if *rounds > 0 {
+        for (cell, trials) in self.cells.iter_mut().zip(&again) {
+            if *trials > 0 {
                 cell.begin_again();
             }
         }
-        self.rounds(&again)?;
-        self.cells.iter_mut().for_each(Going::settle);
+        self.trials(&again)?;
+        self.cells.iter_mut().for_each(CellInProgress::settle);
         Ok(self.judged())
     }
 
     /// Measures all cells, and with two looks those that are open a second time.
     fn looks(&mut self) -> Result<Vec<GateCell>, NoGate> {
         self.calibrate()?;
-        if self.plan.slices.is_none() || self.plan.rounds.is_none() {
+        if self.plan.slices.is_none() || self.plan.trials.is_none() {
             self.pilot()?;
         }
         for cell in self.cells.iter_mut().filter(|cell| cell.is_gated()) {
@@ -82,17 +83,17 @@ impl UnderWay<'_, '_> {
         }
         let budget = self.left().mul_f64(PLANNED);
         let wanted = self.planned(if self.plan.top_up { budget / 2 } else { budget })?;
-        self.rounds(&wanted)?;
+        self.trials(&wanted)?;
         let cells = self.judged();
         if !self.plan.top_up || interrupted() {
             return Ok(cells);
         }
-        let open = |going: &Going<'_>| {
+        let open = |going: &CellInProgress<'_>| {
             let mut of = cells.iter().filter(|cell| cell.cell == going.name);
             of.any(|cell| cell.verdict == Some(Verdict::Inconclusive))
         };
         let again = self.topped_up(&open);
-        self.rounds(&again)?;
+        self.trials(&again)?;
         Ok(self.judged())
     }
 
@@ -117,7 +118,7 @@ impl UnderWay<'_, '_> {
             let left = self.left();
             if left.is_zero() {
                 progress.end();
-                // A cell's rounds take longer than its calibration, by far.
+                // A cell's trials take longer than its calibration, by far.
                 let each = self.plan.budget / u32::try_from(index.max(1)).unwrap_or(u32::MAX);
                 return Err(self.too_short(each * 10 * self.cells.len() as u32));
             }
@@ -135,19 +136,19 @@ impl UnderWay<'_, '_> {
     fn pilot(&mut self) -> Result<(), NoGate> {
         let count = self.cells.len();
         let mut progress = Progress::start(u64::from(pace::PILOT) * count as u64);
-        for round in 0..pace::PILOT {
+        for trial in 0..pace::PILOT {
             self.around.stage.refresh();
             for (done, index) in
-                shuffled(count, self.around.seed ^ u64::from(round)).into_iter().enumerate()
+                shuffled(count, self.around.seed ^ u64::from(trial)).into_iter().enumerate()
             {
                 if interrupted() {
                     break;
                 }
                 let left = self.left();
-                let rounds = round as usize * count + done;
+                let trials = trial as usize * count + done;
                 if left.is_zero() {
                     progress.end();
-                    let each = self.plan.budget.div_f64(rounds.max(1) as f64);
+                    let each = self.plan.budget.div_f64(trials.max(1) as f64);
                     let all = each * (pace::PILOT + pace::FEWEST) * count as u32;
                     return Err(self.too_short(all));
                 }
@@ -156,17 +157,17 @@ impl UnderWay<'_, '_> {
                     progress.show(&format!("a first look at {}", cell.name), left);
                     cell.pilot(&mut self.around)?;
                 }
-                progress.left((pace::PILOT as usize * count - rounds - 1) as u64);
+                progress.left((pace::PILOT as usize * count - trials - 1) as u64);
             }
         }
         progress.end();
         Ok(())
     }
 
-    /// Rounds of each cell, fixed before any difference is looked at.
+    /// Trials of each cell, fixed before any difference is looked at.
     fn planned(&self, left: Duration) -> Result<Vec<u32>, NoGate> {
-        if let Some(rounds) = self.plan.rounds {
-            return Ok(vec![rounds; self.cells.len()]);
+        if let Some(trials) = self.plan.trials {
+            return Ok(vec![trials; self.cells.len()]);
         }
         let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
         let alpha = self.alpha();
@@ -179,17 +180,17 @@ impl UnderWay<'_, '_> {
                 }
                 let margin = self.plan.margins.of(&cell.name);
                 let sd = cell.spread(&self.plan.metrics).sd(cell.pace.slices);
-                (pace::wish(sd, margin, alpha), cell.round_time())
+                (pace::wish(sd, margin, alpha), cell.trial_time())
             })
             .collect();
-        let rounds = pace::rounds(&wishes, left);
-        if rounds.is_empty() && gated > 0 && !interrupted() {
+        let trials = pace::trials(&wishes, left);
+        if trials.is_empty() && gated > 0 && !interrupted() {
             let fewest = wishes.iter().map(|(_, cost)| *cost * pace::FEWEST).sum::<Duration>();
             let looks = if self.plan.top_up { 2 } else { 1 };
             let begun = self.plan.budget.saturating_sub(self.left());
             return Err(self.too_short(begun + (fewest * looks).div_f64(PLANNED)));
         }
-        Ok(rounds)
+        Ok(trials)
     }
 
     /// What a single discovery among all must pass.
@@ -198,43 +199,43 @@ impl UnderWay<'_, '_> {
         self.plan.rate() / (gated * self.plan.metrics.len()).max(1) as f64
     }
 
-    /// The rounds after which the second look comes: the rest of the time for the cells that are open.
-    fn topped_up(&self, open: &dyn Fn(&Going<'_>) -> bool) -> Vec<u32> {
+    /// The trials after which the second look comes: the rest of the time for the cells that are open.
+    fn topped_up(&self, open: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
         let wishes: Vec<(u32, Duration)> = self
             .cells
             .iter()
             .map(|cell| {
                 let wish = if cell.is_gated() && open(cell) { pace::MOST } else { 0 };
-                (wish, cell.round_time())
+                (wish, cell.trial_time())
             })
             .collect();
-        let more = pace::rounds(&wishes, left);
-        let have = self.cells.iter().map(|cell| cell.rounds.len() as u32);
+        let more = pace::trials(&wishes, left);
+        let have = self.cells.iter().map(|cell| cell.trials.len() as u32);
         have.enumerate().map(|(index, have)| have + more.get(index).unwrap_or(&0)).collect()
     }
 
-    /// Rounds of the cells that are void, by themselves, in what is left of the budget: once, and as many as they had. Empty
+    /// Trials of the cells that are void, by themselves, in what is left of the budget: once, and as many as they had. Empty
     /// where there is none, or no time for a verdict.
-    fn once_more(&self, is_void: &dyn Fn(&Going<'_>) -> bool) -> Vec<u32> {
+    fn once_more(&self, is_void: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
         let wishes: Vec<(u32, Duration)> = self
             .cells
             .iter()
             .map(|cell| {
-                let had = if is_void(cell) { cell.rounds.len() as u32 } else { 0 };
-                (had, cell.round_time())
+                let had = if is_void(cell) { cell.trials.len() as u32 } else { 0 };
+                (had, cell.trial_time())
             })
             .collect();
         let none = wishes.iter().all(|(had, _)| *had == 0);
-        if none || left.is_zero() || interrupted() { vec![] } else { pace::rounds(&wishes, left) }
+        if none || left.is_zero() || interrupted() { vec![] } else { pace::trials(&wishes, left) }
     }
 
-    /// Runs the rounds that are wanted of each cell, in an order that each pass over them shuffles anew.
-    fn rounds(&mut self, wanted: &[u32]) -> Result<(), NoGate> {
-        let todo = |cells: &[Going<'_>]| -> u64 {
+    /// Runs the trials that are wanted of each cell, in an order that each pass over them shuffles anew.
+    fn trials(&mut self, wanted: &[u32]) -> Result<(), NoGate> {
+        let todo = |cells: &[CellInProgress<'_>]| -> u64 {
             let left = cells.iter().zip(wanted).map(|(cell, wanted)| {
-                if cell.needs(*wanted) { u64::from(*wanted) - cell.rounds.len() as u64 } else { 0 }
+                if cell.needs(*wanted) { u64::from(*wanted) - cell.trials.len() as u64 } else { 0 }
             });
             left.sum()
         };
@@ -249,8 +250,8 @@ impl UnderWay<'_, '_> {
             self.around.stage.refresh();
             for index in needy {
                 let left = self.left();
-                // With a fixed number of rounds that number counts, and not the time.
-                if interrupted() || (left.is_zero() && self.plan.rounds.is_none()) {
+                // With a fixed number of trials that number counts, and not the time.
+                if interrupted() || (left.is_zero() && self.plan.trials.is_none()) {
                     progress.end();
                     return Ok(());
                 }
@@ -264,9 +265,9 @@ impl UnderWay<'_, '_> {
         Ok(())
     }
 
-    /// Whether the machine disturbed no more rounds than it left alone. A crash is none of its doing.
+    /// Whether the machine disturbed no more trials than it left alone. A crash is none of its doing.
     pub(super) fn is_enough(&self) -> bool {
-        let calm = |cell: &Going<'_>| cell.rounds.len() + cell.lost as usize;
+        let calm = |cell: &CellInProgress<'_>| cell.trials.len() + cell.lost as usize;
         let disturbed: usize = self.cells.iter().map(|cell| cell.disturbed.len()).sum();
         disturbed <= self.cells.iter().map(calm).sum()
     }
@@ -298,12 +299,12 @@ impl UnderWay<'_, '_> {
             .collect();
         let judged = judge(&samples, self.plan.rate());
         for (at, judged) in gated.into_iter().zip(judged) {
-            let Judged { verdict, change, detectable, rounds_needed, null, null_fired } = judged;
+            let Judged { verdict, change, detectable, trials_needed, null, null_fired } = judged;
             let cell = &mut cells[at];
             cell.verdict = verdict;
             cell.change = change;
             cell.detectable = detectable;
-            cell.rounds_needed = rounds_needed;
+            cell.trials_needed = trials_needed;
             cell.null = null;
             cell.null_fired = null_fired;
             if null_fired {
@@ -318,7 +319,7 @@ impl UnderWay<'_, '_> {
     }
 
     /// A cell and metric, not judged yet.
-    fn cell(&self, going: &Going<'_>, metric: Metric) -> GateCell {
+    fn cell(&self, going: &CellInProgress<'_>, metric: Metric) -> GateCell {
         let middle = |side| {
             let figures = going.figures(metric, side);
             (!figures.is_empty()).then(|| median_and_range(&figures).0)
@@ -353,10 +354,10 @@ impl UnderWay<'_, '_> {
             head: if going.presence == Presence::Head { alone() } else { middle(HEAD) },
             change: None,
             detectable: None,
-            rounds: log_ratios.len() as u32,
+            trials: log_ratios.len() as u32,
             dropped: going.disturbed.len() as u32 + going.lost,
             crashes: going.crashes,
-            rounds_needed: None,
+            trials_needed: None,
             slices: going.pace.slices,
             iterations: going.pace.iterations,
             null: None,
@@ -368,18 +369,18 @@ impl UnderWay<'_, '_> {
     }
 }
 
-/// Why there are too few rounds for a verdict.
-fn too_few(going: &Going<'_>, metric: Metric, have: usize) -> (State, Option<String>) {
+/// Why there are too few trials for a verdict.
+fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, Option<String>) {
     let fewest = pace::FEWEST;
     if let Some(why) = going.too_many_crashes() {
         return (State::Failed, Some(why));
     }
     if let Some(why) = going.disturbed.first().filter(|_| going.disturbed.len() > have) {
         let disturbed = going.disturbed.len();
-        let why = format!("the machine disturbed {disturbed} rounds, the first because {why}");
+        let why = format!("the machine disturbed {disturbed} trials, the first because {why}");
         return (State::Skipped, Some(why));
     }
-    if going.rounds.len() > have {
+    if going.trials.len() > have {
         let what = metric.name();
         let why = format!(
             "adds too little {what} to be told: choose a larger scale, or leave the metric out"
@@ -388,7 +389,7 @@ fn too_few(going: &Going<'_>, metric: Metric, have: usize) -> (State, Option<Str
     }
     (
         State::Skipped,
-        Some(format!("{have} rounds before the time was up; a verdict needs {fewest}")),
+        Some(format!("{have} trials before the time was up; a verdict needs {fewest}")),
     )
 }
 

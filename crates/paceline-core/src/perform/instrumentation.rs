@@ -1,5 +1,5 @@
-//! Watches jobs: counts those in flight and the threads that ran them, as attestation, and notes on a [`Tape`] when
-//! each began and ended, as latency. Both are off in the rounds that are timed.
+//! Watches jobs: counts those in flight and the threads that ran them, as attestation, and notes on a [`LatencyRecorder`] when
+//! each began and ended, as latency. Both are off in the batches that are timed.
 
 use std::{
     cell::Cell,
@@ -10,18 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{group::Children, tape::Tape};
+use super::{group::Children, recorder::LatencyRecorder};
 use crate::model::Clock;
 
 /// The watch of this process, which runs one cell at a time. While it is off it costs a job two reads of a byte that
 /// nobody writes, and two for each sleep.
-pub struct Watch {
+pub struct Instrumentation {
     mode: AtomicU8,
     epoch: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,
     threads: AtomicU32,
-    tape: OnceLock<Tape>,
+    tape: OnceLock<LatencyRecorder>,
     clock: OnceLock<Clock>,
     groups_failed: AtomicU32,
     group_ns_max: AtomicU64,
@@ -53,7 +53,7 @@ pub struct Groups {
 }
 
 /// The one watch.
-pub static WATCH: Watch = Watch {
+pub static INSTRUMENTATION: Instrumentation = Instrumentation {
     mode: AtomicU8::new(OFF),
     epoch: AtomicU32::new(0),
     in_flight: AtomicU32::new(0),
@@ -70,7 +70,7 @@ thread_local! {
     static LAST_EPOCH: Cell<u32> = const { Cell::new(0) };
 }
 
-impl Watch {
+impl Instrumentation {
     /// Begins to count, from zero, and to read `clock` where groups end. No job may be under way.
     pub fn start(&self, clock: Clock) {
         let _ = self.clock.set(clock);
@@ -97,7 +97,7 @@ impl Watch {
         }
     }
 
-    /// A group begins: what counts its children, in a round that is counted. It stays for as long as the process.
+    /// A group begins: what counts its children, in a batch that is counted. It stays for as long as the process.
     pub(super) fn group(&self) -> Option<&'static Children> {
         (self.mode.load(Relaxed) == COUNTING).then(|| &*Box::leak(Box::default()))
     }
@@ -111,13 +111,13 @@ impl Watch {
         self.children_left.fetch_add(children.left(), Relaxed);
     }
 
-    /// The time, in a round that is counted.
+    /// The time, in a batch that is counted.
     pub(super) fn now(&self) -> Instant {
         self.clock.get().expect("it was started with one")()
     }
 
     /// The tape of this process; the first call makes it.
-    pub fn tape(&self, make: impl FnOnce() -> Tape) -> &Tape {
+    pub fn tape(&self, make: impl FnOnce() -> LatencyRecorder) -> &LatencyRecorder {
         self.tape.get_or_init(make)
     }
 
@@ -146,7 +146,7 @@ impl Watch {
     #[inline]
     pub(super) fn child(&self) -> u32 {
         if self.mode.load(Relaxed) == RECORDING {
-            return self.tape.get().map_or(u32::MAX, Tape::child);
+            return self.tape.get().map_or(u32::MAX, LatencyRecorder::child);
         }
         u32::MAX
     }
@@ -167,7 +167,7 @@ impl Watch {
         }
     }
 
-    // What is done only where the watch is on stands out of line, so that jobs of timed rounds stay small.
+    // What is done only where the watch is on stands out of line, so that jobs of timed batches stay small.
 
     #[cold]
     #[inline(never)]
@@ -204,7 +204,7 @@ impl Watch {
     }
 
     #[inline]
-    fn note(&self, note: impl FnOnce(&Tape)) {
+    fn note(&self, note: impl FnOnce(&LatencyRecorder)) {
         if let Some(tape) = self.tape.get() {
             note(tape);
         }

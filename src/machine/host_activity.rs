@@ -9,7 +9,7 @@ use super::system::CpuTicks;
 
 /// The machine's counters, or what was added to them during a measurement. All zero where the system has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Meanwhile {
+pub struct HostActivity {
     /// Time of all CPUs, in ticks of the kernel, mostly hundredths of a second.
     pub cpu_ticks: u64,
     /// The part of it that the hypervisor gave to others.
@@ -20,13 +20,13 @@ pub struct Meanwhile {
     pub cpus: usize,
 }
 
-impl Meanwhile {
+impl HostActivity {
     /// The counters as they are.
     #[must_use]
     pub fn now() -> Self {
         let CpuTicks { busy, stolen, idle, cpus } = CpuTicks::now().unwrap_or_default();
         let waited = fs::read_to_string("/proc/pressure/cpu").ok();
-        Meanwhile {
+        HostActivity {
             cpu_ticks: busy + stolen + idle,
             steal_ticks: stolen,
             pressure_us: waited.and_then(|text| pressure(&text)).unwrap_or(0),
@@ -36,8 +36,8 @@ impl Meanwhile {
 
     /// What was added since `before`.
     #[must_use]
-    pub fn since(self, before: Meanwhile) -> Meanwhile {
-        Meanwhile {
+    pub fn since(self, before: HostActivity) -> HostActivity {
+        HostActivity {
             cpu_ticks: self.cpu_ticks.saturating_sub(before.cpu_ticks),
             steal_ticks: self.steal_ticks.saturating_sub(before.steal_ticks),
             pressure_us: self.pressure_us.saturating_sub(before.pressure_us),
@@ -60,9 +60,9 @@ impl Meanwhile {
     }
 }
 
-impl std::iter::Sum for Meanwhile {
+impl std::iter::Sum for HostActivity {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Meanwhile::default(), |a, b| Meanwhile {
+        all.fold(HostActivity::default(), |a, b| HostActivity {
             cpu_ticks: a.cpu_ticks + b.cpu_ticks,
             steal_ticks: a.steal_ticks + b.steal_ticks,
             pressure_us: a.pressure_us + b.pressure_us,
@@ -82,10 +82,11 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_understood() {
-        let found = Meanwhile { cpu_ticks: 500, steal_ticks: 22, pressure_us: 1_000_000, cpus: 2 };
+        let found =
+            HostActivity { cpu_ticks: 500, steal_ticks: 22, pressure_us: 1_000_000, cpus: 2 };
         assert_eq!((found.steal_share(), found.pressure_share()), (Some(0.044), Some(0.4)));
         let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\nfull avg10=0 total=9\n";
         assert_eq!(pressure(text), Some(12_345));
-        assert_eq!(Meanwhile::default().steal_share(), None);
+        assert_eq!(HostActivity::default().steal_share(), None);
     }
 }

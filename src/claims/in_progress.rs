@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Kind, REPETITIONS,
     experiment::{Ended, Experiment, Sample, Seen},
-    lab::{Lab, Subject},
+    runner::{ClaimRunner, Subject},
 };
 use crate::{
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict},
@@ -23,7 +23,7 @@ pub(super) fn subjects(
 ) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for entry in models {
-        let asked = experiments.iter().flat_map(|experiment| experiment.workers_of(&entry.about));
+        let asked = experiments.iter().flat_map(|experiment| experiment.workers_of(&entry.info));
         let mut workers: Vec<Option<usize>> = asked.collect();
         workers.sort_unstable();
         workers.dedup();
@@ -33,7 +33,7 @@ pub(super) fn subjects(
 }
 
 /// The experiments on one subject.
-pub(super) struct Going {
+pub(super) struct ClaimsInProgress {
     entry: &'static Entry,
     workers: Option<usize>,
     tries: Vec<Tries>,
@@ -52,10 +52,10 @@ struct Tries {
     notes: Vec<String>,
 }
 
-impl Going {
+impl ClaimsInProgress {
     pub(super) fn new(subject: &Subject, experiments: &[&'static Experiment]) -> Self {
         let (entry, workers) = *subject;
-        let of = experiments.iter().filter(|e| e.workers_of(&entry.about).contains(&workers));
+        let of = experiments.iter().filter(|e| e.workers_of(&entry.info).contains(&workers));
         let tries = |experiment: &&'static Experiment| Tries {
             experiment,
             samples: vec![],
@@ -64,7 +64,7 @@ impl Going {
             took: Duration::ZERO,
             notes: vec![],
         };
-        Going { entry, workers, tries: of.map(tries).collect() }
+        ClaimsInProgress { entry, workers, tries: of.map(tries).collect() }
     }
 
     /// How many repetitions are to be run.
@@ -72,22 +72,22 @@ impl Going {
         self.tries.iter().map(|tries| u64::from(tries.todo())).sum()
     }
 
-    /// Repeats each experiment once in `lab`.
-    pub(super) fn repeat(&mut self, lab: &mut Lab<'_>, show: &mut dyn FnMut(&str)) {
+    /// Repeats each experiment once in `runner`.
+    pub(super) fn repeat(&mut self, runner: &mut ClaimRunner<'_>, show: &mut dyn FnMut(&str)) {
         for tries in self.tries.iter_mut().filter(|tries| tries.todo() > 0) {
             if interrupted() {
                 return;
             }
-            show(&format!("{} on {}", tries.experiment.name, self.entry.about.name));
-            tries.repeat(lab);
+            show(&format!("{} on {}", tries.experiment.name, self.entry.info.name));
+            tries.repeat(runner);
         }
     }
 
     fn result(&self, tries: &Tries) -> ClaimResult {
         let figures = tries.figures();
-        let kind = Kind::of(&self.entry.about);
+        let kind = Kind::of(&self.entry.info);
         let repetitions = tries.samples.len() as u32;
-        let about = &self.entry.about;
+        let about = &self.entry.info;
         let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
         let seen = Seen {
             model: about.name,
@@ -102,7 +102,7 @@ impl Going {
             .map_or_else(|| tries.judge(&seen), |(verdict, why)| (verdict, Some(why)));
         let more = (!tries.notes.is_empty()).then(|| tries.notes.join("; "));
         let why = why.into_iter().chain(more).reduce(|why, more| format!("{why}; {more}"));
-        let model = self.entry.about.name.into();
+        let model = self.entry.info.name.into();
         ClaimResult { model, workers: self.workers, verdict, why, figures, repetitions }
     }
 }
@@ -115,24 +115,24 @@ impl Tries {
         REPETITIONS.saturating_sub(self.samples.len() as u32)
     }
 
-    fn repeat(&mut self, lab: &mut Lab<'_>) {
-        let (start, left) = (now(), lab.left());
+    fn repeat(&mut self, runner: &mut ClaimRunner<'_>) {
+        let (start, left) = (now(), runner.left());
         if left <= self.took {
             self.cut = true;
             return;
         }
-        match (self.experiment.measure)(lab) {
+        match (self.experiment.measure)(runner) {
             Ok(samples) => self.samples.push(samples),
             Err(Ended::Interrupted) => {}
             // The last repetitions of something that went well before are left out, and not held against it.
             Err(Ended::As(ClaimVerdict::Skipped, _)) if !self.samples.is_empty() => self.cut = true,
             Err(Ended::As(verdict, why)) => {
-                lab.fresh();
+                runner.fresh();
                 self.ended = Some((verdict, why));
             }
         }
         self.took = now() - start;
-        self.notes.extend(lab.notes());
+        self.notes.extend(runner.notes());
     }
 
     /// What the samples make, by name, in the order of their first appearance.
@@ -178,7 +178,10 @@ impl Tries {
 }
 
 /// The claims with what was found of each.
-pub(super) fn judged(experiments: &[&'static Experiment], going: &[Going]) -> Vec<Claim> {
+pub(super) fn judged(
+    experiments: &[&'static Experiment],
+    going: &[ClaimsInProgress],
+) -> Vec<Claim> {
     let claim = |experiment: &&'static Experiment| Claim {
         name: experiment.name.into(),
         sentence: experiment.sentence.into(),
