@@ -214,12 +214,16 @@ fn a_null_arm_that_fires_twice_is_an_unfit_machine_where_nothing_weighs_more() {
 /// A head that died in 60 % of its trials was called an unfit machine, exit code 6.
 #[test]
 fn a_head_that_crashes_is_failed_and_never_an_unfit_machine() {
-    for filter in ["^aborts in 60 %$", "^aborts always$"] {
+    for (filter, why) in [
+        ("^aborts in 60 %$", "the head crashed in "),
+        ("^aborts always$", "3 trials in a row: head"),
+    ] {
         let folder = folder();
         let (code, gate, said) = halves(filter, &[], folder.path());
         let cell = &gate.cells[0];
         assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{filter}: {said} {cell:?}");
         assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{filter}: {cell:?}");
+        assert!(cell.reason.as_ref().unwrap().starts_with(why), "{cell:?}");
         assert!(cell.crashes.head >= 3 && cell.crashes.base + cell.crashes.copy == 0, "{cell:?}");
         let trials = read_gate_trials(&record(folder.path())).unwrap();
         let crashed = trials.iter().filter(|trial| trial.crashed == [false, true, false]).count();
