@@ -130,8 +130,9 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let plan =
         Plan { metrics, margins, budget, trials: order.trials, slices: order.slices, top_up };
     let mut under_way = GateInProgress { start, plan, cells, around };
-    let cells = under_way.run()?;
-    let (verdict, summary) = overall(&cells, under_way.is_enough(), order.same_program.as_ref());
+    let cells = if under_way.cells.is_empty() { vec![] } else { under_way.run()? };
+    let enough = cells.is_empty() || under_way.is_enough();
+    let (verdict, summary) = overall(&cells, enough, order.same_program.as_ref());
     let [base, head] = order.sides;
     let gate = Gate {
         schema: GATE_SCHEMA,

@@ -638,3 +638,41 @@ fn a_file_is_read_as_a_revision_has_it_and_not_as_the_folder_does() {
     assert_eq!(project.file_of(&base, "none.toml").unwrap(), None);
     assert_eq!(read(&project.resolve("/bin/true").unwrap()), None);
 }
+
+#[test]
+fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing() {
+    let tiny = Tiny::without_commit("");
+    let package = |name: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+    };
+    let workspace =
+        "[workspace]\nmembers = [\"core\"]\n[profile.release]\ndebug = \"line-tables-only\"\n";
+    tiny.write("Cargo.toml", &format!("{workspace}{}", package("paceline")));
+    tiny.write("core/Cargo.toml", &package("paceline-core"));
+    let says = |word: &str| {
+        let main = format!("fn main() {{ println!(\"{word}\"); }}\n");
+        tiny.write("core/src/bin/paceline-host.rs", &main);
+    };
+    says("one");
+    tiny.commit("one");
+    tiny.says("a new report");
+    tiny.commit("two");
+    says("two");
+    tiny.commit("three");
+    let project = tiny.project();
+    let built = |name: &str| {
+        let source = project.resolve(name).unwrap();
+        let built = project.build(&source, false, &|_| ()).unwrap();
+        (source, built)
+    };
+    let [one, two, three] = ["HEAD~2", "HEAD~1", "HEAD"].map(built);
+    assert_eq!([&one.1, &three.1].map(said_by), ["one", "two"]);
+    let same = project.same_program((&one.0, &one.1), (&two.0, &two.1)).unwrap().unwrap();
+    assert_eq!(same.sameness, Sameness::NotAffected);
+    assert!(
+        same.why.starts_with("not affected: base and head differ in src/lib.rs"),
+        "{}",
+        same.why
+    );
+    assert!(project.same_program((&two.0, &two.1), (&three.0, &three.1)).unwrap().is_none());
+}

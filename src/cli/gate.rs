@@ -78,7 +78,7 @@ pub(super) struct GateArguments {
     /// Show cells that did not regress too.
     #[arg(long)]
     all: bool,
-    /// The bench target that is gated; without it, the binary `paceline`, or a bench called `gate`.
+    /// The bench target that is gated; without it, a bench called `gate`, or paceline-host where the project is paceline.
     #[arg(long, value_name = "NAME")]
     bench: Option<String>,
     /// The package of the workspace that is gated.
@@ -135,11 +135,14 @@ pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
     let (project, base, head) = sources(asked, base)?;
     let (margins, others) = margins_of(asked, &project, &base, &head)?;
     let sides = built(&project, &base, &head)?;
-    let (own, runs_jobs) = cells_of(&sides.arms[..2])?;
+    let Cells { custom: own, runs_jobs, .. } = cells_of(&sides.arms[..2])?;
     if !jobs && !runs_jobs && own.is_empty() {
         return Err(no_cells());
     }
-    let subjects = subjects(asked, &workloads, jobs, own)?;
+    let mut subjects = subjects(asked, &workloads, jobs, own)?;
+    if sides.same_program.as_ref().is_some_and(|same| same.sameness == Sameness::NotAffected) {
+        subjects.clear();
+    }
     let models = chosen(&asked.of.model)?;
     let names: Vec<String> = subjects.iter().map(Subject::name).collect();
     let mut order = order(asked, subjects, sides, program, margins, (&workloads, models));
@@ -290,11 +293,20 @@ pub(super) fn no_cells() -> CliError {
     usage("there is no cell to gate: give the bench one with `.closure` or `.command`, as docs/gate.md shows, or name workloads".into())
 }
 
-/// The cells that the sides have of their own, and whether one of them runs jobs on models, as paceline's hosts do.
-pub(super) fn cells_of(arms: &[Arm]) -> Result<(Vec<String>, bool), CliError> {
+/// What the sides can be gated by.
+pub(super) struct Cells {
+    /// The names of the cells that they have of their own.
+    pub(super) custom: Vec<String>,
+    /// Those with both variants.
+    pub(super) with_head: Vec<String>,
+    /// Whether one of them runs jobs on models, as paceline's hosts do.
+    pub(super) runs_jobs: bool,
+}
+
+/// Asks the sides for their cells.
+pub(super) fn cells_of(arms: &[Arm]) -> Result<Cells, CliError> {
     const PATIENCE: Duration = Duration::from_secs(30);
-    let mut names: Vec<String> = Vec::new();
-    let mut runs_jobs = false;
+    let mut cells = Cells { custom: vec![], with_head: vec![], runs_jobs: false };
     for Arm { program, .. } in arms {
         let mut host = program
             .host_of_custom_cells()
@@ -304,14 +316,13 @@ pub(super) fn cells_of(arms: &[Arm]) -> Result<(Vec<String>, bool), CliError> {
                 "what was built is no program that can be gated: its main must begin with what paceline's gate does ({error})"
             ))
         })?;
-        for name in found {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+        for (all, found) in [&mut cells.custom, &mut cells.with_head].into_iter().zip(found) {
+            let new: Vec<String> = found.into_iter().filter(|name| !all.contains(name)).collect();
+            all.extend(new);
         }
-        runs_jobs |= host.prepare(CellSpec::simplest(), PATIENCE).is_ok();
+        cells.runs_jobs |= host.prepare(CellSpec::simplest(), PATIENCE).is_ok();
     }
-    Ok((names, runs_jobs))
+    Ok(cells)
 }
 
 /// The workloads that are named, or the built-in ones, and whether any was named.
@@ -404,7 +415,7 @@ fn exit_code(gate: &Gate, strict: bool) -> u8 {
         Overall::EnvironmentInvalid => ENVIRONMENT,
         Overall::Nothing => match gate.same_program.as_ref().map(|same| same.sameness) {
             // The change cannot have made anything slower.
-            Some(Sameness::Unreachable) => 0,
+            Some(Sameness::Unreachable | Sameness::NotAffected) => 0,
             Some(Sameness::SameSource) if !strict => 0,
             _ => INCONCLUSIVE,
         },

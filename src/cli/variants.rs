@@ -40,10 +40,15 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
         described: [side("base"), side("head")],
         same_program: None,
     };
-    let (cells, _) = cells_of(&sides.arms[..1])?;
-    if cells.is_empty() {
+    let cells = cells_of(&sides.arms[..1])?;
+    if cells.custom.is_empty() {
         return Err(no_cells());
     }
-    let subjects = subjects(asked, &[], false, cells)?;
+    if cells.with_head.is_empty() {
+        return Err(usage(
+            "no cell has two variants to compare; add one with `CustomCell::against`, or compare revisions with --base REV".into(),
+        ));
+    }
+    let subjects = subjects(asked, &[], false, cells.with_head)?;
     finish(asked, order(asked, subjects, sides, program, margins, (&[], vec![])))
 }

@@ -65,7 +65,8 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         return (Overall::EnvironmentInvalid, sentence.into());
     }
     if let Some(same) = same {
-        return (Overall::Nothing, format!("{}; {counts}", same.why));
+        let counted = if cells.is_empty() { String::new() } else { format!("; {counts}") };
+        return (Overall::Nothing, format!("{}{counted}", same.why));
     }
     if !inconclusive.is_empty() {
         let worst = least_visible(&inconclusive);

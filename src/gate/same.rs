@@ -30,7 +30,12 @@ impl Project {
                 Kind::Tree { checkout: to, pins: head_pins, .. },
             ) => {
                 let layout = self.layout()?;
-                of_trees(&changed(layout, from, to)?, base_pins != head_pins, layout)
+                let files = changed(layout, from, to)?;
+                if layout.is_paceline() && !(files.is_empty() && base_pins == head_pins) {
+                    not_affected(&files)
+                } else {
+                    of_trees(&files, base_pins != head_pins, layout)
+                }
             }
             (Kind::Program(one), Kind::Program(other)) if one == other => same_source(),
             _ => unreached(
@@ -82,6 +87,14 @@ fn judged(files: &[String], other_dependencies: bool, inside: &str) -> SameProgr
 fn same_source() -> SameProgram {
     let why = "base and head are the same source, so there is no change to find; what was measured is the noise of this machine";
     SameProgram { sameness: Sameness::SameSource, why: why.into() }
+}
+
+fn not_affected(files: &[String]) -> SameProgram {
+    let what = if files.is_empty() { "the versions of dependencies".into() } else { named(files) };
+    let why = format!(
+        "not affected: base and head differ in {what} and build the same paceline-host, byte for byte"
+    );
+    SameProgram { sameness: Sameness::NotAffected, why }
 }
 
 fn unreached(what: &str, reasons: &[&str]) -> SameProgram {

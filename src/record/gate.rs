@@ -97,6 +97,9 @@ pub enum Sameness {
     SameSource,
     /// The sources differ only in files that no build reads, such as documentation and tests.
     Unreachable,
+    /// The sources differ, and built the same bytes of a program that reads nothing else at run time: paceline's own
+    /// hosts. Nothing is measured.
+    NotAffected,
     /// The sources differ, and the difference did not reach the program.
     Unreached,
 }

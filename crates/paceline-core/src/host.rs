@@ -137,8 +137,12 @@ impl Host<'_> {
                 self.prepare(cell).map(|()| Reply::Prepared).map_err(Fault::Failed)
             }
             Request::Cells => {
-                let listed = self.own.iter().filter(|own| own.is_listed());
-                Ok(Reply::Cells { names: listed.map(|own| own.name().to_owned()).collect() })
+                let listed = || self.own.iter().filter(|cell| cell.is_listed());
+                let names = |cells: &mut dyn Iterator<Item = &CustomCell>| {
+                    cells.map(|cell| cell.name().to_owned()).collect()
+                };
+                let with_head = names(&mut listed().filter(|cell| cell.has_head()));
+                Ok(Reply::Cells { names: names(&mut listed()), with_head })
             }
             Request::Custom { name, variant } => {
                 let own = self.own.iter().find(|own| own.name() == name);

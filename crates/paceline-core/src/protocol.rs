@@ -98,7 +98,7 @@ impl CellSpec {
         CellSpec {
             model: "sequential".into(),
             workers: Some(1),
-            placement: Placement::Inside,
+            placement: Placement::Outside,
             workload: "simplest".into(),
             source: "name = \"simplest\"\njob = [{ yield = 1 }]".into(),
             scale: 1,
@@ -115,6 +115,9 @@ pub enum Reply {
     Cells {
         /// Their names.
         names: Vec<String>,
+        /// Those that have a head variant beside the base.
+        #[serde(default)]
+        with_head: Vec<String>,
     },
     /// The cell is ready.
     Prepared,
@@ -152,4 +155,40 @@ pub enum Reply {
     Usage(Usage),
     /// It is not a number, and why.
     Fault(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_simplest_cell_is_one_that_its_model_can_run() {
+        let cell = CellSpec::simplest();
+        let info = crate::models::find(&cell.model).unwrap().info;
+        assert!(info.placements.contains(&cell.placement));
+        assert_eq!(info.workers(&[1]), [cell.workers]);
+        let workload = crate::job::Workload::parse(&cell.workload, &cell.source).unwrap();
+        assert_eq!(info.unsupported_step(&workload), None);
+    }
+
+    #[test]
+    fn a_gated_program_answers_in_the_words_of_a_host() {
+        // What paceline-gated writes by hand, as this crate reads it.
+        for line in [
+            r#"{"cells":{"names":["a"],"with_head":["a"]}}"#,
+            r#""prepared""#,
+            r#"{"attested":{"elapsed_ns":1,"peak_in_flight":1,"job_threads":1,"process_threads":2,"epolls":null,"rings":null,"completions":null,"rss_bytes":1,"rss_bytes_max":2,"group_ended_ns_max":null,"children_left":null}}"#,
+            r#"{"batches":{"batch_ns":[1],"used":{"user_cpu_ns":1,"system_cpu_ns":0,"voluntary_switches":0,"involuntary_switches":0,"minor_faults":0,"major_faults":0}}}"#,
+            r#"{"calls":{"ns":[1,2]}}"#,
+            r#"{"idled":{"user_cpu_ns":1,"system_cpu_ns":0,"voluntary_switches":0,"involuntary_switches":0,"minor_faults":0,"major_faults":0}}"#,
+            r#"{"stopped":{"threads_left":[]}}"#,
+            r#"{"fault":{"failed":"why"}}"#,
+        ] {
+            let read: Result<Reply, _> = serde_json::from_str(line);
+            assert!(read.is_ok(), "{line}: {read:?}");
+        }
+        let asked = Request::Custom { name: "a".into(), variant: Variant::Head };
+        let words = serde_json::to_string(&asked).unwrap();
+        assert_eq!(words, r#"{"custom":{"name":"a","variant":"head"}}"#);
+    }
 }

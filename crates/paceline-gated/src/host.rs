@@ -83,9 +83,11 @@ fn answer(
     let count = || more["count"].as_u64().ok_or("the request has no count");
     match word {
         "cells" => {
-            let listed = cells.iter().filter(|cell| cell.is_listed());
-            let names: Vec<&str> = listed.map(CustomCell::name).collect();
-            Ok(json!({ "cells": { "names": names } }))
+            let names = |with_head: bool| -> Vec<&str> {
+                let listed = cells.iter().filter(|cell| cell.is_listed());
+                listed.filter(|cell| !with_head || cell.has_head()).map(CustomCell::name).collect()
+            };
+            Ok(json!({ "cells": { "names": names(false), "with_head": names(true) } }))
         }
         "custom" => {
             let name = more["name"].as_str().unwrap_or_default();

@@ -88,7 +88,14 @@ pub(super) fn build(
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, BuildError> {
     let cargo = |args: &[&str]| {
-        Tool::cargo(folder).args(args).env("CARGO_TARGET_DIR", layout.gate().join("build"))
+        let cargo = Tool::cargo(folder).args(args);
+        let cargo = cargo.env("CARGO_TARGET_DIR", layout.gate().join("build"));
+        // Without symbols, which name the folder, the same source makes the same bytes anywhere.
+        if layout.is_paceline() {
+            cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        } else {
+            cargo
+        }
     };
     let what = match &layout.what {
         What::Bin(name) => ["build", "--release", "--bin", name],

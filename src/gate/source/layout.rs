@@ -10,6 +10,9 @@ use paceline_core::job::did_you_mean;
 /// The bench target that is built where none is named.
 const GATE: &str = "gate";
 
+/// The program that is built where the project is paceline itself.
+const HOST: &str = "paceline-host";
+
 /// What is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gate) enum What {
@@ -60,7 +63,15 @@ impl Layout {
     ) -> Result<Layout, BuildError> {
         let metadata = metadata(folder)?;
         let package = metadata.package(folder, package)?;
-        let what = package.what(bench)?;
+        // Of paceline itself only what is measured is built: a change to a report cannot reach it.
+        let host = metadata
+            .packages
+            .iter()
+            .find(|other| bench.is_none() && package.name == "paceline" && other.has("bin", HOST));
+        let (package, what) = match host {
+            Some(host) => (host, What::Bin(HOST.into())),
+            None => (package, package.what(bench)?),
+        };
         let root = &metadata.workspace_root;
         let workspace = root.canonicalize().unwrap_or_else(|_| root.clone());
         let said = Tool::git(&workspace).args(["rev-parse", "--show-toplevel"]).run()?;
@@ -76,6 +87,11 @@ impl Layout {
         let inside = workspace.strip_prefix(&repository).map(Path::to_path_buf).unwrap_or_default();
         let (target, package) = (metadata.target_directory.clone(), package.name.clone());
         Ok(Layout { repository, workspace, inside, target, package, what })
+    }
+
+    /// Whether the project is paceline itself, of which the hosts alone are built.
+    pub(in crate::gate) fn is_paceline(&self) -> bool {
+        self.what == What::Bin(HOST.into())
     }
 
     /// The gate's part of the target folder.
@@ -132,6 +148,12 @@ impl Metadata {
 }
 
 impl Package {
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.targets
+            .iter()
+            .any(|target| target.name == name && target.kind.iter().any(|of| of == kind))
+    }
+
     fn what(&self, bench: Option<&str>) -> Result<What, BuildError> {
         let of = |kind: &str| {
             let wanted = kind.to_owned();
@@ -148,9 +170,6 @@ impl Package {
             return Err(BuildError::usage(format!(
                 "there is no bench `{bench}` in the package {package}: {hint}it has {all}"
             )));
-        }
-        if package == "paceline" && of("bin").any(|name| name == "paceline") {
-            return Ok(What::Bin("paceline".into()));
         }
         if of("bench").any(|name| name == GATE) {
             return Ok(What::Bench(GATE.into()));

@@ -62,7 +62,7 @@ fn nothing_compared(gate: &Gate) -> Option<Test> {
         return None;
     }
     let end = match sameness {
-        Some(Sameness::Unreachable | Sameness::SameSource) => End::Passed,
+        Some(Sameness::Unreachable | Sameness::SameSource | Sameness::NotAffected) => End::Passed,
         Some(Sameness::Unreached) | None => {
             End::Not("error", "nothing-compared", cut(&gate.summary, REASON))
         }

@@ -117,14 +117,14 @@ impl Host {
         }
     }
 
-    /// The cells that the program has of its own and lists.
+    /// Returns the names of the cells that the program has of its own and lists, and of those with a head variant.
     ///
     /// # Errors
     ///
     /// Returns an error where it does not know the question, or the host is gone.
-    pub fn cells(&mut self, patience: Duration) -> Result<Vec<String>, HostError> {
+    pub fn cells(&mut self, patience: Duration) -> Result<[Vec<String>; 2], HostError> {
         match self.ask(&Request::Cells, patience)? {
-            Reply::Cells { names } => Ok(names),
+            Reply::Cells { names, with_head } => Ok([names, with_head]),
             other => Err(unexpected(&other)),
         }
     }
