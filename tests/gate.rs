@@ -517,3 +517,12 @@ fn a_process_that_hangs_is_ended_and_its_cell_fails() {
     assert!(gate.cells[0].reason.as_ref().unwrap().contains("no answer within 500ms"));
     assert_eq!(code, Some(3));
 }
+
+#[test]
+fn a_gate_that_the_machine_was_not_fit_for_is_repeated_once_and_shows_the_second_result_alone() {
+    let folder = folder();
+    let (code, gate, said) = halves("^copy is slower$", &["--retry"], folder.path());
+    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{said}");
+    assert!(said.contains("repeated once"), "{said}");
+    assert_eq!(fs::read_dir(folder.path().join("results")).unwrap().count(), 2);
+}

@@ -20,7 +20,7 @@ use crate::{
     },
     plan::{Choice, Planned, cells},
     record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
-    report::{Building, Export, gate_table},
+    report::{Building, Export, gate_table, print_note},
     start::refuse_debug_build,
 };
 use paceline_core::{
@@ -72,6 +72,9 @@ pub(super) struct GateArguments {
     /// Leave with 5 where a cell is inconclusive or was removed.
     #[arg(long)]
     strict: bool,
+    /// Repeat the gate once if the machine was not fit. Only the second result is shown; both records are kept.
+    #[arg(long)]
+    retry: bool,
     /// Write the result to a file too, in a format such as markdown or junit; may be repeated.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = export)]
     export: Vec<(Export, PathBuf)>,
@@ -119,9 +122,19 @@ pub(super) struct Sides {
     pub(super) same_program: Option<SameProgram>,
 }
 
-/// `paceline gate` of the programs that the arguments name.
+/// `paceline gate`. With `--retry` a gate that the machine was not fit for is repeated once.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
+    let code = once(asked)?;
+    if code != ENVIRONMENT || !asked.retry {
+        return Ok(code);
+    }
+    print_note("the machine was not fit: the gate is repeated once");
+    once(&GateArguments { retry: false, ..asked.clone() })
+}
+
+/// A gate of the programs that the arguments name.
+fn once(asked: &GateArguments) -> Result<u8, CliError> {
     if let Some(program) = &asked.variants_of {
         return super::variants::run(asked, program);
     }
@@ -381,6 +394,10 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliE
         NoGate::TooShort(message) => usage(message),
         NoGate::Internal(message) => internal(message),
     })?;
+    let code = exit_code(&gate, asked.strict);
+    if asked.retry && code == ENVIRONMENT && !gate.interrupted {
+        return Ok(code);
+    }
     match asked.output.format {
         Format::Json => say_json(&gate)?,
         Format::Table => {
@@ -401,7 +418,7 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliE
             "interrupted; the trials until then are kept".into(),
         ));
     }
-    Ok(exit_code(&gate, asked.strict))
+    Ok(code)
 }
 
 fn is_removed(cell: &GateCell) -> bool {
