@@ -124,7 +124,7 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
     let record = runs[0].as_ref().unwrap().path();
     let paceline::record::Record { run, cells: recorded, .. } =
         paceline::record::read(&record).unwrap();
-    assert_eq!((run.schema, recorded.len()), (1, 4));
+    assert_eq!((run.schema, recorded.len()), (2, 4));
     assert_eq!((run.models.len(), run.seed), (2, Some(1)));
     assert!(run.build.dependencies.contains_key("tokio"));
 

@@ -64,7 +64,7 @@ fn command(folder: &Path, program: &Path) -> Command {
     fs::write(&file, JOB).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command.current_dir(folder).arg("run").arg(file);
-    command.args(["--model", "python-threads,tokio", "--batches", "1", "--format", "json"]);
+    command.args(["--model", "python-threads,tokio", "--trials", "1", "--format", "json"]);
     // With this seed tokio comes first: what hangs takes the rest of the budget.
     command.args(["--seed", "2"]);
     command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", program);
@@ -231,7 +231,7 @@ fn no_interpreter_is_started_for_models_that_were_not_asked_for() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command.current_dir(folder.path()).args(["run", "nap.toml", "--model", "tokio"]);
     command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", &program);
-    let output = command.args(["--batches", "1"]).env("FAKE_FOLDER", folder.path()).output();
+    let output = command.args(["--trials", "1"]).env("FAKE_FOLDER", folder.path()).output();
     assert_eq!(output.unwrap().status.code(), Some(0));
     assert!(!started.exists());
 }
