@@ -18,11 +18,18 @@ pub use margins::{Given, Margin, Margins};
 pub use source::{Project, Source};
 pub use subject::{Arm, Subject, default_cells};
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    fs::{File, TryLockError},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 use crate::{
     compare::overall,
     record::{GATE_SCHEMA, Gate, GateTrials, Metric, Run, SameProgram, Side, Writer, write_gate},
+    report::print_note,
     session::Session,
     start::{Settings, begin},
 };
@@ -107,6 +114,7 @@ pub struct Outcome {
 ///
 /// Returns why nothing could be judged, or recorded.
 pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
+    let _turn = Turn::wait();
     let start = now();
     let run = head_of_record(&order);
     let writer = Writer::create(&order.results, &run)?;
@@ -153,6 +161,29 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     };
     write_gate(&folder, &gate)?;
     Ok(Outcome { gate, folder })
+}
+
+/// The only gate that measures on this machine. Two at once would disturb each other.
+struct Turn(#[expect(dead_code, reason = "an open file holds its lock")] Option<File>);
+
+impl Turn {
+    /// Waits until no other gate of this user measures. Without a place for a lock it does not wait.
+    fn wait() -> Self {
+        let name = format!("paceline-gate-{}.lock", rustix::process::getuid().as_raw());
+        let file = File::create(std::env::temp_dir().join(name)).ok();
+        // Tests run beside each other, and ask nothing about speed.
+        if let Some(file) = file.as_ref().filter(|_| !disturbed::load_is_allowed()) {
+            let mut told = false;
+            while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && !interrupted() {
+                if !told {
+                    print_note("another gate measures on this machine: waiting for it");
+                }
+                told = true;
+                thread::sleep(Duration::from_millis(200));
+            }
+        }
+        Turn(file)
+    }
 }
 
 fn head_of_record(order: &Order<'_>) -> Run {

@@ -93,8 +93,6 @@ impl Tiny {
     fn no_worktree_is_left(&self) {
         let left = self.git(&["worktree", "list", "--porcelain"]);
         assert_eq!(left.matches("worktree ").count(), 1, "{left}");
-        let folder = self.folder.join("target/gate/worktrees");
-        assert!(fs::read_dir(folder).is_ok_and(|mut folder| folder.next().is_none()));
     }
 }
 
@@ -515,17 +513,20 @@ fn a_target_folder_that_cannot_be_written_is_named() {
 #[test]
 fn what_a_killed_run_left_is_cleared_away() {
     let tiny = Tiny::new();
-    let stale = tiny.folder.join("target/gate/worktrees/stale");
+    let built = tiny.build("HEAD").unwrap();
+    let sides = built.folder.unwrap().parent().unwrap().parent().unwrap().to_path_buf();
+    let stale = sides.join("stale/side");
     tiny.git(&["worktree", "add", "-q", "--detach", stale.to_str().unwrap()]);
-    let gone = tiny.folder.join("target/gate/worktrees/gone");
+    let gone = sides.join("gone/side");
     tiny.git(&["worktree", "add", "-q", "--detach", gone.to_str().unwrap()]);
     fs::remove_dir_all(gone).unwrap();
-    tiny.write("target/gate/worktrees/torn/file", "");
     let users = tempfile::tempdir().unwrap();
     let users = users.path().join("own");
     tiny.git(&["worktree", "add", "-q", "--detach", users.to_str().unwrap()]);
     fs::remove_dir_all(&users).unwrap();
-    tiny.build("HEAD").unwrap();
+    tiny.says("two");
+    tiny.build_working_tree().unwrap();
+    assert!(!stale.exists());
     let left = tiny.git(&["worktree", "list", "--porcelain"]);
     assert!(left.contains(users.to_str().unwrap()), "the user's own is not ours to forget: {left}");
     tiny.git(&["worktree", "remove", "--force", users.to_str().unwrap()]);
@@ -675,4 +676,122 @@ fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing(
         same.why
     );
     assert!(project.same_program((&two.0, &two.1), (&three.0, &three.1)).unwrap().is_none());
+}
+
+/// A bench that says what it finds where it runs.
+const LOOKS: &str = "fn main() { println!(\"{} {}\", std::fs::read_to_string(\"data.txt\").unwrap().trim(), cfg!(debug_assertions)); }\n";
+
+fn said_in_its_folder(built: &Built) -> String {
+    let mut program = Command::new(&built.program);
+    let output = program.current_dir(built.folder.as_ref().unwrap()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn each_side_has_its_own_settings_of_cargo_and_its_own_files() {
+    let tiny = Tiny::without_commit("");
+    tiny.write("benches/gate.rs", LOOKS);
+    tiny.write("data.txt", "small\n");
+    tiny.commit("one");
+    tiny.write("data.txt", "large\n");
+    tiny.write(
+        ".cargo/config.toml",
+        "[net]\noffline = true\n[profile.bench]\ndebug-assertions = true\n",
+    );
+    tiny.commit("two");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_eq!([&base, &head].map(said_in_its_folder), ["small false", "large true"]);
+    // Also from what is kept.
+    let again = tiny.build("HEAD~1").unwrap();
+    assert_eq!((again.cached, said_in_its_folder(&again)), (true, "small false".into()));
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn each_side_starts_its_own_programs() {
+    let tiny = Tiny::without_commit("");
+    let bench = "fn main() {\n    for tool in [env!(\"CARGO_BIN_EXE_tool\"), \"target/release/tool\"] {\n        let said = std::process::Command::new(tool).output().unwrap().stdout;\n        print!(\"{}\", String::from_utf8(said).unwrap());\n    }\n}\n";
+    tiny.write("benches/gate.rs", bench);
+    let says = |word: &str| {
+        tiny.write("src/bin/tool.rs", &format!("fn main() {{ print!(\"{word} \"); }}\n"));
+        tiny.commit(word);
+    };
+    says("one");
+    says("two");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_eq!([&base, &head].map(said_in_its_folder), ["one one", "two two"]);
+}
+
+#[test]
+fn what_is_not_committed_leaves_no_object_in_the_repository() {
+    let tiny = Tiny::new();
+    tiny.write(".env", "SECRET=1\n");
+    tiny.write("results/an-earlier-gate/run.json", "{}");
+    let objects = || tiny.git(&["count-objects", "-v"]);
+    let before = objects();
+    let project = tiny.project();
+    let source = project.working_tree().unwrap();
+    assert!(source.about.ends_with("not committed to .env"), "{}", source.about);
+    let built = project.build(&source, false, &|_| ()).unwrap();
+    assert_eq!(said_by(&built), "one");
+    assert_eq!(objects(), before);
+    drop(project);
+    let left = fs::read_dir(tiny.folder.join("target/gate")).unwrap().flatten();
+    let left: Vec<_> =
+        left.filter(|e| e.file_name().to_string_lossy().contains("objects")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_package_beside_the_repository_is_found_and_its_content_counts() {
+    let tiny = Tiny::at("project");
+    fs::remove_dir_all(tiny.top.path().join(".git")).unwrap();
+    let git = |args: &[&str]| git(&tiny.folder, args);
+    tiny.write(
+        "../beside/Cargo.toml",
+        &MANIFEST
+            .replace("tiny", "beside")
+            .replace("[[bench]]\nname = \"gate\"\nharness = false\n", ""),
+    );
+    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"first\";\n");
+    let dependency = "[dependencies]\nbeside = { path = \"../beside\" }\n";
+    tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", beside::WORD); }\n");
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "one"]);
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "first");
+    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"second\";\n");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "second");
+}
+
+#[test]
+fn a_submodule_is_part_of_a_side() {
+    let other = tempfile::tempdir().unwrap();
+    let sub = |args: &[&str]| git(other.path(), args);
+    sub(&["init", "-q", "-b", "main"]);
+    let manifest = "[package]\nname = \"sub\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    fs::create_dir(other.path().join("src")).unwrap();
+    fs::write(other.path().join("Cargo.toml"), manifest).unwrap();
+    fs::write(other.path().join("src/lib.rs"), "pub const WORD: &str = \"sub\";\n").unwrap();
+    sub(&["add", "-A"]);
+    sub(&["commit", "-qm", "one"]);
+    let tiny = Tiny::without_commit("");
+    let url = other.path().to_str().unwrap();
+    tiny.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "sub"]);
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nsub = {{ path = \"sub\" }}\n"));
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", sub::WORD); }\n");
+    tiny.commit("one");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "sub");
+}
+
+#[test]
+fn a_name_that_is_a_program_and_a_revision_is_taken_for_neither() {
+    let tiny = Tiny::new();
+    tiny.git(&["branch", "run2"]);
+    tiny.write("run2", "#!/bin/sh\n");
+    fs::set_permissions(tiny.folder.join("run2"), fs::Permissions::from_mode(0o755)).unwrap();
+    let said = tiny.project().resolve("run2").unwrap_err().message;
+    assert!(said.contains("write ./run2 for the program, or "), "{said}");
+    assert!(tiny.project().resolve("./run2").is_ok());
 }

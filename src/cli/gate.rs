@@ -287,9 +287,10 @@ fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliEr
         project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
     let base = programs[BASE].clone();
     note_same_program(&base, &mut programs[HEAD]);
-    let arms = programs
-        .each_ref()
-        .map(|built| Arm { program: Program::at(&built.program), variant: Variant::Base });
+    let arms = programs.each_ref().map(|built| Arm {
+        program: Program::at(&built.program).working_in(built.folder.clone()),
+        variant: Variant::Base,
+    });
     let [base, head, _] = programs;
     Ok(Sides { arms, described: [base.side, head.side], same_program })
 }

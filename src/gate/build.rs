@@ -28,6 +28,9 @@ pub struct Built {
     pub side: Side,
     /// Whether it had been built before, from the same content by the same compiler with the same settings.
     pub cached: bool,
+    /// The folder in which the program runs: the package, as the side has it. `None` for a program that was given, and for
+    /// paceline's own hosts, which read nothing.
+    pub folder: Option<PathBuf>,
 }
 
 impl Project {
@@ -52,7 +55,12 @@ impl Project {
             Kind::Program(path) if copy => self.copy_of(path, source)?,
             Kind::Program(path) => {
                 let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
-                Built { program: path.clone(), side: side(source, hash), cached: true }
+                Built {
+                    program: path.clone(),
+                    side: side(source, hash),
+                    cached: true,
+                    folder: None,
+                }
             }
             Kind::Tree { checkout, pins, .. } => {
                 self.layout()?.build(source, checkout, pins, copy, progress)?
@@ -74,10 +82,10 @@ impl Project {
         let programs = BuildCache::in_folder(&gate);
         let key = format!("{hash}-copy");
         if let Some((program, hash)) = programs.find(&key) {
-            return Ok(Built { program, side: side(source, hash), cached: true });
+            return Ok(Built { program, side: side(source, hash), cached: true, folder: None });
         }
         let (program, hash) = programs.put(&key, path, &source.about)?;
-        Ok(Built { program, side: side(source, hash), cached: false })
+        Ok(Built { program, side: side(source, hash), cached: false, folder: None })
     }
 }
 
@@ -101,22 +109,25 @@ impl Layout {
         let lent = self.lent_lock(checkout)?;
         let key = build_cache::key(self, checkout, pins, lent.as_deref(), copy)?;
         let programs = BuildCache::in_folder(&gate);
+        let place = self.sides().join(&key[..16]).join("side");
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
                 side.about.push_str(", which has no Cargo.lock and was built with the one here");
             }
-            Built { program, side, cached }
+            let folder = self.needs_folder().then(|| place.join(&self.package_inside));
+            Built { program, side, cached, folder }
         };
-        if let Some(found) = programs.find(&key) {
+        let find = || programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir());
+        if let Some(found) = find() {
             return Ok(ready(found, true));
         }
-        let workshop = Checkouts::enter(&self.repository, &gate, progress)?;
-        // Whoever held the workshop may have built the same.
-        if let Some(found) = programs.find(&key) {
+        let checkouts = Checkouts::enter(self, progress)?;
+        // Whoever held the checkouts may have built the same.
+        if let Some(found) = find() {
             return Ok(ready(found, true));
         }
-        let worktree = workshop.check_out(checkout, &key[..16])?;
+        let worktree = checkouts.check_out(checkout, &place)?;
         let folder = worktree.folder.join(&self.inside);
         let who = who(source);
         if !folder.join("Cargo.toml").is_file() {
@@ -129,9 +140,18 @@ impl Layout {
             let path = folder.join("Cargo.lock");
             fs::write(&path, lent).map_err(|error| BuildError::writing(&path, &error))?;
         }
-        cargo::set(&folder, pins, progress)?;
+        cargo::set(self, &folder, pins, progress)?;
         let built = cargo::build(self, &folder, &who, progress)?;
-        Ok(ready(programs.put(&key, &built, &source.about)?, false))
+        let made = programs.put(&key, &built, &source.about)?;
+        if self.needs_folder() {
+            worktree.keep();
+        }
+        Ok(ready(made, false))
+    }
+
+    /// Whether what is built may read files or start programs of the project while it is measured.
+    fn needs_folder(&self) -> bool {
+        !self.is_paceline()
     }
 
     /// The lock file that lies here, where the tree has none: many libraries do not commit theirs. Without it the two
@@ -139,7 +159,7 @@ impl Layout {
     fn lent_lock(&self, checkout: &str) -> Result<Option<Vec<u8>>, BuildError> {
         let path = self.inside.join("Cargo.lock");
         let object = format!("{checkout}:{}", path.display());
-        let has = Tool::git(&self.repository).args(["cat-file", "-e", &object]).run()?.ok;
+        let has = self.git().args(["cat-file", "-e", &object]).run()?.ok;
         Ok(if has { None } else { fs::read(self.workspace.join("Cargo.lock")).ok() })
     }
 }

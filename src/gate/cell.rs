@@ -247,12 +247,12 @@ impl<'a> CellInProgress<'a> {
         let before = around.session.mark(self.subject.connects()).map_err(gone)?;
         let start = Moment::now(before.server_cpu);
         let Surroundings { arms, session, patience, .. } = around;
-        let outcome = trial(&self.subject, arms, session, self.pace, seed, *patience);
+        let (outcome, started) = trial(&self.subject, arms, session, self.pace, seed, *patience);
         if interrupted() {
             return Ok(None);
         }
         let after = around.session.mark(false).map_err(gone)?;
-        let disturbed = Moment::now(after.server_cpu).disturbed_since(&start);
+        let disturbed = Moment::now(after.server_cpu + started).disturbed_since(&start);
         let overflow = around.session.since(&before).err().map(|error| error.to_string());
         let (mut sides, mut lost) = (vec![], vec![]);
         for (side, of) in outcome.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Whether the machine disturbed a trial: rules that cannot see which side is faster.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use crate::{machine::CpuTicks, report::long};
 use paceline_core::{
@@ -29,12 +29,12 @@ const OTHERS: f64 = 0.4;
 const APART: Duration = Duration::from_millis(50);
 
 impl Moment {
-    /// Now, where the echo server has used so much.
-    pub(super) fn now(echo: Duration) -> Self {
+    /// Now, where processes of ours that are neither children nor waited for have used `others`.
+    pub(super) fn now(others: Duration) -> Self {
         Moment {
             clocks: Clocks::now(),
             cpus: CpuTicks::now().unwrap_or_default(),
-            ours_ns: Usage::now().cpu_ns() + nanoseconds(echo),
+            ours_ns: Usage::now().cpu_ns() + nanoseconds(others),
         }
     }
 
@@ -74,8 +74,24 @@ impl Moment {
     }
 }
 
+/// The CPU time of the processes that these process groups have beside their leaders, children that have ended included.
+pub(super) fn cpu_of_children(leaders: &[u32]) -> Duration {
+    let ticks = |pid: &str| -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name of the program stands in parentheses and may hold anything.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let group: u32 = fields.get(2)?.parse().ok()?;
+        let child = leaders.contains(&group) && pid.parse() != Ok(group);
+        let used = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok());
+        child.then(|| used.sum())
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let sum: u64 = all.filter_map(|entry| ticks(entry.file_name().to_str()?)).sum();
+    Duration::from_nanos(sum * TICK_NS as u64)
+}
+
 /// Tests run beside each other, and none of them asks how fast something is: they set this.
-fn load_is_allowed() -> bool {
+pub(super) fn load_is_allowed() -> bool {
     std::env::var_os("PACELINE_ALLOW_LOAD").is_some_and(|value| value == "1")
 }
 
@@ -103,6 +119,43 @@ mod tests {
         after.cpus.idle += 95;
         after.ours_ns += 1_000_000_000;
         after
+    }
+
+    #[test]
+    fn the_children_of_a_process_group_count_and_its_leader_does_not() {
+        use std::os::unix::process::CommandExt;
+        // A leader that computes as long as its child does.
+        let script = "busy() { i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; }; busy & busy; wait; sleep 60 & wait";
+        let mut sh = std::process::Command::new("sh");
+        let mut leader = sh.args(["-c", script]).process_group(0).spawn().unwrap();
+        let busy = |child: bool| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", leader.id())).unwrap();
+            let fields: Vec<u64> = stat
+                .rsplit_once(')')
+                .unwrap()
+                .1
+                .split_whitespace()
+                .filter_map(|f| f.parse().ok())
+                .collect();
+            if child {
+                cpu_of_children(&[leader.id()])
+            } else {
+                Duration::from_millis(10 * fields[10])
+            }
+        };
+        let mut seen = Duration::ZERO;
+        for _ in 0..500 {
+            seen = seen.max(busy(true));
+            if busy(false) > Duration::from_millis(100) && seen > Duration::from_millis(50) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let group = rustix::process::Pid::from_child(&leader);
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+        leader.wait().unwrap();
+        assert!(seen > Duration::from_millis(50), "{seen:?}");
+        assert_eq!(cpu_of_children(&[leader.id()]), Duration::ZERO);
     }
 
     #[test]

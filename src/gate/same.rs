@@ -1,7 +1,7 @@
 //! Why base and head are the same program, and whether what differs between their sources could have reached it.
 
 use super::{
-    build::{BuildError, Built, Tool},
+    build::{BuildError, Built},
     source::{Kind, Layout, Project, Source},
 };
 use crate::record::{SameProgram, Sameness};
@@ -49,7 +49,7 @@ impl Project {
 
 /// The files that differ between two commits, by their paths in the repository.
 fn changed(layout: &Layout, from: &str, to: &str) -> Result<Vec<String>, BuildError> {
-    let git = Tool::git(&layout.repository).args(["-c", "core.quotePath=false", "diff-tree"]);
+    let git = layout.git().args(["-c", "core.quotePath=false", "diff-tree"]);
     let said = git.args(["-r", "--no-renames", "--name-only", from, to]).run()?;
     if !said.ok {
         let reason = said.reason();

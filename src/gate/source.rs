@@ -11,11 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(in crate::gate) use layout::{Layout, What};
+pub(in crate::gate) use layout::{Layout, What, configurations_above};
 pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;
 
-use super::build::{BuildError, Tool};
+use super::build::BuildError;
 use paceline_core::job::did_you_mean;
 
 /// The name of the side that is built from the working tree.
@@ -97,7 +97,18 @@ impl Project {
         let explicit = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
         let program = self.program(text);
         match program {
-            Ok(Some(program)) => return Ok(program),
+            Ok(Some(program)) => {
+                if !explicit
+                    && let Ok(layout) = self.layout()
+                    && let Some(commit) = revision(layout, text)?
+                {
+                    return Err(BuildError::usage(format!(
+                        "`{text}` is a program in this folder and a revision too: write ./{text} for the program, or {} for the revision",
+                        &commit[..commit.len().min(12)]
+                    )));
+                }
+                return Ok(program);
+            }
             Err(error) if explicit => return Err(error),
             Ok(None) if explicit => {
                 return Err(BuildError::usage(format!("there is no program at {text}; build it")));
@@ -148,7 +159,7 @@ impl Project {
         let layout = self.layout()?;
         let Ok(inside) = self.folder.strip_prefix(&layout.repository) else { return Ok(None) };
         let object = format!("{checkout}:{}", inside.join(name).display());
-        let said = Tool::git(&layout.repository).args(["cat-file", "blob", &object]).run()?;
+        let said = layout.git().args(["cat-file", "blob", &object]).run()?;
         Ok(said.ok.then(|| said.out.join("\n")))
     }
 
@@ -208,21 +219,20 @@ impl Project {
 
 /// The commit that git takes `text` for.
 fn revision(layout: &Layout, text: &str) -> Result<Option<String>, BuildError> {
-    let git = Tool::git(&layout.repository).args(["rev-parse", "--verify", "--quiet"]);
+    let git = layout.git().args(["rev-parse", "--verify", "--quiet"]);
     let said = git.args(["--end-of-options", &format!("{text}^{{commit}}")]).run()?;
     Ok((said.ok && !said.line().is_empty()).then(|| said.line().to_owned()))
 }
 
 /// A commit in words.
 fn describe(layout: &Layout, commit: &str) -> Result<String, BuildError> {
-    let said =
-        Tool::git(&layout.repository).args(["log", "-1", "--format=%h (%s)", commit]).run()?;
+    let said = layout.git().args(["log", "-1", "--format=%h (%s)", commit]).run()?;
     Ok(format!("commit {}", said.line()))
 }
 
 /// Why there is no such revision, as far as git can tell.
 fn no_revision(layout: &Layout, text: &str) -> BuildError {
-    let ask = |args: &[&str]| Tool::git(&layout.repository).args(args).run().unwrap_or_default();
+    let ask = |args: &[&str]| layout.git().args(args).run().unwrap_or_default();
     if ask(&["rev-list", "-n", "1", "--all"]).out.is_empty() {
         return BuildError::usage("this repository has no commit yet; commit something to compare");
     }

@@ -5,16 +5,25 @@
 //! in memory have pages of one size, and fresh copies turn what is left into noise that the trials do average.
 
 use std::{
-    env, fs, io,
+    env, fs,
+    hash::{BuildHasher, RandomState},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
 };
 
 use super::subject::Arm;
 use paceline_core::{clock::now, process::Program};
 
+/// How the names of such folders begin; the number of the process follows.
+const PREFIX: &str = "paceline-gate-";
 /// How long copies stay, at least: three of them take some 60 ms.
 const STAY: Duration = Duration::from_secs(3);
 
@@ -29,15 +38,17 @@ pub(super) struct StagingArea {
 impl StagingArea {
     /// The first place that takes copies which can be run: memory, the system's folder for temporary files, or none.
     pub(super) fn new(arms: &[Arm]) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Relaxed);
-        let name = format!("paceline-gate-{}-{number}", process::id());
+        // Hashed with keys that are random in each process.
+        let secret = RandomState::new().hash_one(process::id());
+        let name = format!("{PREFIX}{}-{secret:016x}", process::id());
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
         let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
+            clear_left(place);
             stage.folder = Some(place.join(&name));
-            let runs =
-                stage.copy().is_ok() && stage.arms()[0].program.host_of_custom_cells().is_ok();
+            let runs = stage.create().is_ok()
+                && stage.copy().is_ok()
+                && stage.arms()[0].program.host_of_custom_cells().is_ok();
             if runs {
                 return stage;
             }
@@ -49,7 +60,10 @@ impl StagingArea {
     /// What is to be run.
     pub(super) fn arms(&self) -> Vec<Arm> {
         let Some(folder) = &self.folder else { return self.sources.clone() };
-        let staged = |(side, arm): (usize, &Arm)| Arm { program: at(folder, side), ..arm.clone() };
+        let staged = |(side, arm): (usize, &Arm)| Arm {
+            program: at(folder, side).working_in(arm.program.folder().map(Path::to_path_buf)),
+            ..arm.clone()
+        };
         self.sources.iter().enumerate().map(staged).collect()
     }
 
@@ -61,9 +75,14 @@ impl StagingArea {
         }
     }
 
+    /// Creates the folder, which nobody else may look into. One that is there already is not ours.
+    fn create(&self) -> io::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        fs::DirBuilder::new().mode(0o700).create(folder)
+    }
+
     fn copy(&mut self) -> io::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        fs::create_dir_all(folder)?;
         for (side, Arm { program, .. }) in self.sources.iter().enumerate() {
             let place = at(folder, side);
             let aside = place.path().with_extension("new");
@@ -84,6 +103,19 @@ impl StagingArea {
 impl Drop for StagingArea {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// Removes what gates left that were killed: folders named after a process that is no more. Those of other users cannot
+/// be removed, and stay.
+fn clear_left(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        let id = id.and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        if id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -113,7 +145,27 @@ mod tests {
         let before = inode(&paths[0]);
         stage.refresh();
         assert_ne!(inode(&paths[0]), before, "it is copied anew");
+        let folder = paths[0].parent().unwrap().to_owned();
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&folder).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o700);
         drop(stage);
-        assert!(!paths[0].exists() && !paths[0].parent().unwrap().exists());
+        assert!(!paths[0].exists() && !folder.exists());
+    }
+
+    #[test]
+    fn what_a_killed_gate_left_is_removed_and_what_a_running_one_has_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let mut ended = process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let [left, used, other] = [
+            format!("{PREFIX}{}-0", ended.id()),
+            format!("{PREFIX}{}-0", process::id()),
+            "somebody-elses".into(),
+        ]
+        .map(|name| place.path().join(name));
+        [&left, &used, &other].map(|folder| fs::create_dir(folder).unwrap());
+        clear_left(place.path());
+        assert!(!left.exists() && used.exists() && other.exists());
     }
 }

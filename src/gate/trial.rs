@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::subject::{Arm, Subject, memory};
+use super::{
+    disturbed::cpu_of_children,
+    subject::{Arm, Subject, memory},
+};
 use crate::{
     record::{Metric, SideFigures},
     run::shuffled,
@@ -62,7 +65,7 @@ struct Warm {
     recorded: Vec<Distribution>,
 }
 
-/// Runs a trial: what each side showed, or why it crashed. `seed` orders its processes and its slices. The others go on
+/// Runs a trial: what each side showed, or why it crashed; and the CPU time of processes that the sides started. `seed` orders its processes and its slices. The others go on
 /// where one crashed, so that each trial is one trial of every side.
 pub(super) fn trial(
     subject: &Subject<'_>,
@@ -71,7 +74,7 @@ pub(super) fn trial(
     pace: Pace,
     seed: u64,
     patience: Duration,
-) -> Vec<Result<SideFigures, HostError>> {
+) -> (Vec<Result<SideFigures, HostError>>, Duration) {
     let mut sides: Vec<Result<Warm, HostError>> =
         arms.iter().map(|_| Err(HostError::Interrupted)).collect();
     for side in shuffled(arms.len(), seed) {
@@ -93,13 +96,16 @@ pub(super) fn trial(
             });
         }
     }
+    // What cells have started themselves, a server for one, is no other program.
+    let hosts = sides.iter().flatten().map(|warm| warm.host.id());
+    let started = cpu_of_children(&hosts.collect::<Vec<_>>());
     let finish = |Warm { mut shown, recorded, .. }: Warm| {
         let latency = Distribution::merged("the latency", (0..).zip(&recorded));
         let latency = latency.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
         Ok(shown)
     };
-    sides.into_iter().map(|side| side.and_then(finish)).collect()
+    (sides.into_iter().map(|side| side.and_then(finish)).collect(), started)
 }
 
 /// Does the next thing with a side, unless it has crashed.

@@ -21,7 +21,11 @@ pub(crate) const LOAD: &str = "__load";
 
 /// The program that child processes run: one that calls `child::spawned` first.
 #[derive(Clone, Debug)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    /// The folder it runs in; `None` for that of this process.
+    folder: Option<PathBuf>,
+}
 
 impl Program {
     /// This program itself.
@@ -30,24 +34,39 @@ impl Program {
     ///
     /// Returns an error where the system does not say where it is.
     pub fn this() -> io::Result<Self> {
-        std::env::current_exe().map(Program)
+        std::env::current_exe().map(Program::at)
     }
 
     /// Another one.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Program(path.into())
+        Program { path: path.into(), folder: None }
+    }
+
+    /// Has it run in a folder.
+    #[must_use]
+    pub fn working_in(self, folder: Option<PathBuf>) -> Self {
+        Program { folder, ..self }
+    }
+
+    /// The folder it runs in; `None` for that of this process.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
     pub(super) fn command(&self, role: &str) -> Command {
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command.arg(role).process_group(0);
         command
     }

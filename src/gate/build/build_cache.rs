@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{BuildError, Layout, Pin, Tool, What};
+use crate::gate::source::configurations_above;
 
 /// Settings of cargo and rustc that change what they make. Those that end in `_` are the beginnings of names.
 const SETTINGS: &[&str] = &[
@@ -25,10 +26,16 @@ const SETTINGS: &[&str] = &[
     "RUSTC_",
     "RUSTFLAGS",
     "RUSTUP_TOOLCHAIN",
+    "AR",
+    "CC",
+    "CFLAGS",
+    "CXX",
+    "CXXFLAGS",
+    "LDFLAGS",
 ];
 
 /// Raised when programs are built otherwise from the same content.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// What is written beside a program.
 #[derive(Serialize, Deserialize)]
@@ -94,7 +101,7 @@ pub(super) fn key(
     lent: Option<&[u8]>,
     copy: bool,
 ) -> Result<String, BuildError> {
-    let tree = Tool::git(&layout.repository).args(["rev-parse", &format!("{checkout}^{{tree}}")]);
+    let tree = layout.git().args(["rev-parse", &format!("{checkout}^{{tree}}")]);
     let rustc = Tool::new("rustc", &layout.workspace).args(["-vV"]).run()?;
     if !rustc.ok {
         let reason = rustc.reason();
@@ -126,7 +133,13 @@ pub(super) fn key(
     for (name, value) in settings() {
         part(format!("{name}={value}").as_bytes());
     }
-    for path in configurations(&layout.workspace) {
+    for folder in &layout.outside {
+        for file in files_below(folder) {
+            part(file.as_os_str().as_encoded_bytes());
+            part(&fs::read(&file).unwrap_or_default());
+        }
+    }
+    for path in configurations(layout) {
         part(&fs::read(path).unwrap_or_default());
     }
     Ok(digits(hash))
@@ -162,12 +175,30 @@ fn settings() -> Vec<(String, String)> {
     found
 }
 
-/// cargo's own files of settings that hold for worktrees below the workspace, whether git has them or not.
-fn configurations(workspace: &Path) -> impl Iterator<Item = PathBuf> {
-    let homes = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = homes.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
-    let folders = workspace.ancestors().map(|folder| folder.join(".cargo")).chain(home);
-    folders.flat_map(|folder| [folder.join("config.toml"), folder.join("config")])
+/// All files below a folder but what cargo and git keep there, in the order of their names.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|of| of.is_dir());
+            if !is_folder {
+                found.push(entry.path());
+            } else if !["target", ".git"].iter().any(|name| entry.file_name() == *name) {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// cargo's own files of settings that hold for both sides, whether git has them or not.
+fn configurations(layout: &Layout) -> impl Iterator<Item = PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let files = home.into_iter().flat_map(|home| [home.join("config.toml"), home.join("config")]);
+    configurations_above(&layout.repository).into_iter().chain(files)
 }
 
 #[cfg(test)]

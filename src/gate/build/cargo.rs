@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     super::source::{Lock, Pin},
-    BuildError, Layout, Said, Tool, What,
+    BuildError, Layout, Said, What,
 };
 
 /// Lines of what cargo says that go into an error.
@@ -37,12 +37,17 @@ struct Target {
 }
 
 /// Sets dependencies to versions in the lock file of a worktree, which is made where there is none.
-pub(super) fn set(folder: &Path, pins: &[Pin], progress: &dyn Fn(&str)) -> Result<(), BuildError> {
+pub(super) fn set(
+    layout: &Layout,
+    folder: &Path,
+    pins: &[Pin],
+    progress: &dyn Fn(&str),
+) -> Result<(), BuildError> {
     if pins.is_empty() {
         return Ok(());
     }
     if Lock::read(folder)?.is_none() {
-        let said = Tool::cargo(folder).args(["generate-lockfile"]).watched(progress)?;
+        let said = layout.cargo(folder).args(["generate-lockfile"]).watched(progress)?;
         if !said.ok {
             let message =
                 format!("cargo cannot make a lock file; it says:\n{}", excerpt(&said.err));
@@ -52,7 +57,7 @@ pub(super) fn set(folder: &Path, pins: &[Pin], progress: &dyn Fn(&str)) -> Resul
     for pin in pins {
         let lock = read_lock(folder)?;
         lock.check(pin)?;
-        let cargo = Tool::cargo(folder).args(["update", "-p", &lock.spec(pin)]);
+        let cargo = layout.cargo(folder).args(["update", "-p", &lock.spec(pin)]);
         let said = cargo.args(["--precise", &pin.version]).watched(progress)?;
         if !said.ok {
             let Pin { name, version } = pin;
@@ -88,8 +93,10 @@ pub(super) fn build(
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, BuildError> {
     let cargo = |args: &[&str]| {
-        let cargo = Tool::cargo(folder).args(args);
-        let cargo = cargo.env("CARGO_TARGET_DIR", layout.gate().join("build"));
+        let build = layout.gate().join("build");
+        let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
+        // What a side is made of is its own; what it is made from is compiled once for all.
+        let cargo = cargo.env("CARGO_TARGET_DIR", folder.join("target"));
         // Without symbols, which name the folder, the same source makes the same bytes anywhere.
         if layout.is_paceline() {
             cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols")

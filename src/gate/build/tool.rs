@@ -91,6 +91,12 @@ impl Tool {
         self
     }
 
+    /// Hides a variable of the environment from it.
+    pub(in crate::gate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// It goes on after an interrupt: it clears away.
     pub(in crate::gate) fn despite_interrupts(mut self) -> Self {
         self.minds_interrupts = false;

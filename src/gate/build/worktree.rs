@@ -1,30 +1,33 @@
 //! Worktrees of git for what is built, removed whatever way it ends.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
-use super::{BuildError, tool::Tool};
+use super::{BuildError, Layout, tool::Tool};
 use paceline_core::interrupt::interrupted;
 
-/// The gate's part of the target folder, held for one build at a time.
+/// The checkouts of a project's sides, held for one build at a time.
 pub(super) struct Checkouts<'p> {
-    repository: &'p Path,
-    worktrees: PathBuf,
+    layout: &'p Layout,
+    sides: PathBuf,
     /// Open files lose their locks when their process ends, in whatever way.
     _lock: File,
 }
 
+/// Sides that are kept; the oldest go first.
+const KEPT: usize = 12;
+
 impl<'p> Checkouts<'p> {
     /// Waits until no other gate builds here, and clears away what killed ones left.
-    pub(super) fn enter(
-        repository: &'p Path,
-        gate: &Path,
-        progress: &dyn Fn(&str),
-    ) -> Result<Self, BuildError> {
+    pub(super) fn enter(layout: &'p Layout, progress: &dyn Fn(&str)) -> Result<Self, BuildError> {
+        let gate = &layout.gate();
         let path = gate.join("lock");
         let lock = fs::create_dir_all(gate).and_then(|()| File::create(&path));
         let lock = lock.map_err(|error| BuildError::writing(gate, &error))?;
@@ -45,56 +48,142 @@ impl<'p> Checkouts<'p> {
                 Err(TryLockError::Error(error)) => return Err(BuildError::writing(&path, &error)),
             }
         }
-        let workshop = Checkouts { repository, worktrees: gate.join("worktrees"), _lock: lock };
-        workshop.clear();
-        Ok(workshop)
+        let checkouts = Checkouts { layout, sides: layout.sides(), _lock: lock };
+        checkouts.clear();
+        Ok(checkouts)
     }
 
-    /// Checks a commit out, in a folder of its own.
-    pub(super) fn check_out(&self, commit: &str, name: &str) -> Result<Worktree<'_>, BuildError> {
-        let folder = self.worktrees.join(name);
-        fs::create_dir_all(&self.worktrees)
-            .map_err(|error| BuildError::writing(&self.worktrees, &error))?;
+    /// Checks a commit out at `place`.
+    pub(super) fn check_out(&self, commit: &str, place: &Path) -> Result<Worktree<'_>, BuildError> {
+        let parent = place.parent().unwrap_or(&self.sides);
+        let made = [self.sides.parent(), Some(&self.sides), Some(parent)]
+            .into_iter()
+            .flatten()
+            .try_for_each(private);
+        made.map_err(|error| BuildError::writing(&self.sides, &error))?;
+        let _ = fs::remove_dir_all(place);
         // Made first, so that a checkout that ends half-way is removed too.
-        let worktree = Worktree { workshop: self, folder };
-        let git = Tool::git(self.repository).args(["worktree", "add", "--force", "--detach"]);
+        let worktree = Worktree { checkouts: self, folder: place.to_path_buf(), kept: false };
+        let git = self.layout.git().args(["worktree", "add", "--force", "--detach"]);
         let said = git.args([worktree.folder.as_os_str(), commit.as_ref()]).run()?;
         if said.ok {
+            self.show_siblings(parent);
+            self.add_submodules(commit, &worktree.folder)?;
             return Ok(worktree);
         }
         let otherwise = format!("git cannot check {commit} out: {}", said.reason());
-        Err(BuildError::of_tool(&said.err, &self.worktrees, BuildError::internal(otherwise)))
+        Err(BuildError::of_tool(&said.err, &self.sides, BuildError::internal(otherwise)))
     }
 
-    /// Removes all worktrees. While we hold the lock, any that are there were left by a killed run.
+    /// Makes packages beside the repository, such as `../sibling`, be beside the checkout too.
+    fn show_siblings(&self, parent: &Path) {
+        let Some(beside) = self.layout.repository.parent() else { return };
+        for folder in &self.layout.outside {
+            let name = folder.strip_prefix(beside).ok().and_then(|path| path.components().next());
+            if let Some(name) = name {
+                let _ = symlink(beside.join(name), parent.join(name));
+            }
+        }
+    }
+
+    /// Checks submodules out, at the commits that `commit` names, from where the user has them.
+    fn add_submodules(&self, commit: &str, folder: &Path) -> Result<(), BuildError> {
+        if !folder.join(".gitmodules").is_file() {
+            return Ok(());
+        }
+        let listed = self.layout.git().args(["ls-tree", "-r", commit]).run()?.out;
+        let links = listed.iter().filter_map(|line| {
+            let (of, path) = line.strip_prefix("160000 commit ")?.split_once('\t')?;
+            Some((of.to_owned(), path.to_owned()))
+        });
+        for (of, path) in links {
+            let here = self.layout.repository.join(&path);
+            let archive = folder.join(format!("{path}.tar"));
+            let git = Tool::git(&here).args(["archive", "--format=tar", "-o"]);
+            let there = here.join(".git").exists();
+            let made = there && git.args([archive.as_os_str(), of.as_ref()]).run()?.ok;
+            let unpacked = made
+                && Tool::new("tar", &folder.join(&path))
+                    .args([OsStr::new("-xf"), archive.as_os_str()])
+                    .run()?
+                    .ok;
+            let _ = fs::remove_file(&archive);
+            if !unpacked {
+                return Err(BuildError::usage(format!(
+                    "the submodule {path} is not here at {of}; run `git submodule update --init {path}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all worktrees, and the oldest sides. While we hold the lock, worktrees that are there were left by a
+    /// killed run; a side that was built is none any more.
     fn clear(&self) {
-        let list = Tool::git(self.repository).args(["worktree", "list", "--porcelain"]);
+        let list = self.layout.git().args(["worktree", "list", "--porcelain"]);
         let listed = list.despite_interrupts().run().unwrap_or_default().out;
         // git shows paths without symbolic links in them.
-        let ours = self.worktrees.canonicalize().unwrap_or_else(|_| self.worktrees.clone());
+        let ours = self.sides.canonicalize().unwrap_or_else(|_| self.sides.clone());
         for path in listed.iter().filter_map(|line| line.strip_prefix("worktree ")) {
-            if Path::new(path).starts_with(&ours) || Path::new(path).starts_with(&self.worktrees) {
+            if Path::new(path).starts_with(&ours) || Path::new(path).starts_with(&self.sides) {
                 self.remove(Path::new(path));
             }
         }
-        let _ = fs::remove_dir_all(&self.worktrees);
+        let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
+        let mut sides: Vec<_> = entries
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        sides.sort();
+        for (_, path) in sides.iter().take(sides.len().saturating_sub(KEPT)) {
+            let _ = fs::remove_dir_all(path);
+        }
     }
 
     fn remove(&self, folder: &Path) {
-        let git = Tool::git(self.repository).args(["worktree", "remove", "--force", "--force"]);
+        let git = self.layout.git().args(["worktree", "remove", "--force", "--force"]);
         let _ = git.args([folder]).despite_interrupts().run();
-        let _ = fs::remove_dir_all(folder);
+        let _ = fs::remove_dir_all(folder.parent().unwrap_or(folder));
     }
 }
 
-/// A commit, checked out in a folder of its own, which goes with this value.
+/// Makes a folder that only its owner can enter, unless it is there.
+fn private(folder: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        // In a folder for all, somebody else's would be a trap.
+        _ if fs::metadata(folder)?.uid() != rustix::process::getuid().as_raw() => {
+            Err(io::Error::other("it belongs to somebody else"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A commit, checked out in a folder of its own, which goes with this value unless it is kept.
 pub(super) struct Worktree<'w> {
-    workshop: &'w Checkouts<'w>,
+    checkouts: &'w Checkouts<'w>,
     pub(super) folder: PathBuf,
+    kept: bool,
+}
+
+impl Worktree<'_> {
+    /// Leaves the files where they are, and has git forget them.
+    pub(super) fn keep(mut self) {
+        let _ = fs::remove_file(self.folder.join(".git"));
+        let aside = self.folder.with_extension("kept");
+        if fs::rename(&self.folder, &aside).is_ok() {
+            // Without its folder, git forgets this worktree and deletes nothing. `prune` would forget others too.
+            let git =
+                self.checkouts.layout.git().args(["worktree", "remove", "--force", "--force"]);
+            let _ = git.args([&self.folder]).despite_interrupts().run();
+            self.kept = fs::rename(&aside, &self.folder).is_ok();
+        }
+    }
 }
 
 impl Drop for Worktree<'_> {
     fn drop(&mut self) {
-        self.workshop.remove(&self.folder);
+        if !self.kept {
+            self.checkouts.remove(&self.folder);
+        }
     }
 }

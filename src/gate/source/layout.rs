@@ -1,8 +1,16 @@
 //! Where a project, its repository and its target folder are, and what of it is built.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process,
+    sync::Arc,
+};
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::super::build::{BuildError, Tool};
 use paceline_core::job::did_you_mean;
@@ -33,6 +41,28 @@ pub(in crate::gate) struct Layout {
     pub target: PathBuf,
     pub package: String,
     pub what: What,
+    /// The package's folder within the repository.
+    pub package_inside: PathBuf,
+    /// Folders of packages outside the repository that are dependencies by their path.
+    pub outside: Vec<PathBuf>,
+    /// Where objects of git go that are not to stay.
+    pub scratch: Arc<Scratch>,
+}
+
+/// A folder that is deleted with this value.
+#[derive(Debug)]
+pub(in crate::gate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(in crate::gate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 #[derive(Deserialize)]
@@ -47,6 +77,12 @@ struct Package {
     name: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    path: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -85,8 +121,24 @@ impl Layout {
         let repository = PathBuf::from(said.line());
         let repository = repository.canonicalize().unwrap_or(repository);
         let inside = workspace.strip_prefix(&repository).map(Path::to_path_buf).unwrap_or_default();
+        let home = package.manifest_path.parent().unwrap_or(&workspace);
+        let home = home.canonicalize().unwrap_or_else(|_| home.to_path_buf());
+        let package_inside = home.strip_prefix(&repository).unwrap_or(&inside).to_path_buf();
         let (target, package) = (metadata.target_directory.clone(), package.name.clone());
-        Ok(Layout { repository, workspace, inside, target, package, what })
+        let outside = outside(&metadata, &repository);
+        let objects = format!("objects-{}", process::id());
+        let scratch = Arc::new(Scratch(target.join("gate").join(objects)));
+        Ok(Layout {
+            repository,
+            workspace,
+            inside,
+            target,
+            package,
+            what,
+            package_inside,
+            outside,
+            scratch,
+        })
     }
 
     /// Whether the project is paceline itself, of which the hosts alone are built.
@@ -94,10 +146,79 @@ impl Layout {
         self.what == What::Bin(HOST.into())
     }
 
+    /// git in the repository, which also finds the objects of the working tree's snapshot.
+    pub(in crate::gate) fn git(&self) -> Tool {
+        self.sees_scratch(Tool::git(&self.repository))
+    }
+
+    /// Lets a tool that calls git find them too.
+    pub(in crate::gate) fn sees_scratch(&self, tool: Tool) -> Tool {
+        let path = self.scratch.path();
+        if path.is_dir() { tool.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", path) } else { tool }
+    }
+
+    /// cargo in a side's checkout, with the settings that hold for both sides: those of folders above the repository.
+    /// Those within it are a side's own, and so is its tool chain.
+    pub(in crate::gate) fn cargo(&self, folder: &Path) -> Tool {
+        let mut tool = self.sees_scratch(Tool::cargo(folder));
+        for path in configurations_above(&self.repository) {
+            tool = tool.args([OsStr::new("--config"), path.as_os_str()]);
+        }
+        let names_its_own = |folder: &Path| {
+            ["rust-toolchain.toml", "rust-toolchain"].iter().any(|name| folder.join(name).is_file())
+        };
+        // cargo hands its own tool chain to what it runs, `cargo bench` for one.
+        if folder.ancestors().any(names_its_own) { tool.without("RUSTUP_TOOLCHAIN") } else { tool }
+    }
+
+    /// Where the sides of this project are checked out: outside of every workspace and of every setting of cargo that
+    /// the project has, in a folder that only this user can enter.
+    pub(in crate::gate) fn sides(&self) -> PathBuf {
+        let user = rustix::process::getuid().as_raw();
+        let digits = Sha256::digest(self.gate().as_os_str().as_encoded_bytes());
+        let project = digits.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        env::temp_dir().join(format!("paceline-sides-{user}")).join(format!("{project:016x}"))
+    }
+
     /// The gate's part of the target folder.
     pub(in crate::gate) fn gate(&self) -> PathBuf {
         self.target.join("gate")
     }
+}
+
+/// cargo's files of settings in the folders above a repository, the nearest last: of two settings, cargo takes the later.
+pub(in crate::gate) fn configurations_above(repository: &Path) -> Vec<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let folders = repository.ancestors().skip(1).map(|folder| folder.join(".cargo"));
+    let folders = folders.filter(|folder| Some(folder) != home.as_ref());
+    let mut found: Vec<PathBuf> = folders
+        .filter_map(|folder| {
+            let files = [folder.join("config"), folder.join("config.toml")];
+            files.into_iter().find(|file| file.is_file())
+        })
+        .collect();
+    found.reverse();
+    found
+}
+
+/// The folders of packages outside `repository` that packages of it depend on by their path, and those that these depend
+/// on.
+fn outside(project: &Metadata, repository: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut waiting: Vec<PathBuf> = project.path_dependencies();
+    while let Some(folder) = waiting.pop() {
+        let folder = folder.canonicalize().unwrap_or(folder);
+        if folder.starts_with(repository) || found.contains(&folder) {
+            continue;
+        }
+        if let Ok(metadata) = metadata(&folder) {
+            waiting.extend(metadata.path_dependencies());
+        }
+        found.push(folder);
+    }
+    found.sort();
+    found
 }
 
 fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
@@ -118,6 +239,11 @@ fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
 }
 
 impl Metadata {
+    fn path_dependencies(&self) -> Vec<PathBuf> {
+        let all = self.packages.iter().flat_map(|package| &package.dependencies);
+        all.filter_map(|dependency| dependency.path.clone()).collect()
+    }
+
     /// The package that was named, otherwise the one whose folder we are in, otherwise the only one.
     fn package(&self, folder: &Path, name: Option<&str>) -> Result<&Package, BuildError> {
         let names = || self.packages.iter().map(|package| package.name.as_str());

@@ -30,9 +30,10 @@ impl Snapshot {
     pub(super) fn take(layout: &Layout, head: &str) -> Result<Snapshot, BuildError> {
         let index = Index::copy(layout)?;
         let mut add = index.git().args(["add", "-A", "--", "."]);
-        // A target folder that nobody ignores would be thousands of files, ours among them.
-        if let Some(target) = target_in_repository(layout)? {
-            add = add.args([format!(":(exclude){}", target.display())]);
+        // A target folder that nobody ignores would be thousands of files, ours among them; and the records of earlier
+        // gates are no part of the head.
+        for folder in target_in_repository(layout)?.into_iter().chain(records(layout)?) {
+            add = add.args([format!(":(exclude){}", folder.display())]);
         }
         index.succeeded(add.run()?)?;
         let tree = index.succeeded(index.git().args(["write-tree"]).run()?)?;
@@ -67,18 +68,29 @@ impl Snapshot {
 struct Index<'l> {
     repository: &'l Path,
     path: PathBuf,
+    /// Where new objects go.
+    scratch: &'l Path,
+    /// Where the repository's objects are.
+    objects: PathBuf,
 }
 
 impl<'l> Index<'l> {
     fn copy(layout: &'l Layout) -> Result<Self, BuildError> {
         let gate = layout.gate();
         fs::create_dir_all(&gate).map_err(|error| BuildError::writing(&gate, &error))?;
+        let inside = |what: &str| -> Result<PathBuf, BuildError> {
+            let git = Tool::git(&layout.repository).args(["rev-parse", "--git-path", what]);
+            Ok(layout.repository.join(git.run()?.line()))
+        };
+        let scratch = layout.scratch.path();
+        fs::create_dir_all(scratch).map_err(|error| BuildError::writing(scratch, &error))?;
         let index = Index {
             repository: &layout.repository,
             path: gate.join(format!("index-{}", process::id())),
+            scratch,
+            objects: inside("objects")?,
         };
-        let git = Tool::git(&layout.repository).args(["rev-parse", "--git-path", "index"]);
-        let users = layout.repository.join(git.run()?.line());
+        let users = inside("index")?;
         if users.exists() {
             index.copied(&users).map_err(|error| BuildError::writing(&index.path, &error))?;
         }
@@ -93,8 +105,13 @@ impl<'l> Index<'l> {
         File::options().write(true).open(&self.path)?.set_modified(written)
     }
 
+    /// git with this index, and with objects that do not go into the user's repository: what is not committed, and
+    /// perhaps secret, is gone with them.
     fn git(&self) -> Tool {
-        Tool::git(self.repository).env("GIT_INDEX_FILE", &self.path)
+        Tool::git(self.repository)
+            .env("GIT_INDEX_FILE", &self.path)
+            .env("GIT_OBJECT_DIRECTORY", self.scratch)
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)
     }
 
     fn succeeded(&self, said: Said) -> Result<String, BuildError> {
@@ -111,6 +128,17 @@ impl Drop for Index<'_> {
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(self.path.with_extension("lock"));
     }
+}
+
+/// The folder for records, unless git has files in it or ignores it.
+fn records(layout: &Layout) -> Result<Option<PathBuf>, BuildError> {
+    let folder = layout.inside.join("results");
+    let git = |args: &[&str]| Tool::git(&layout.repository).args(args).args([&folder]);
+    if !layout.repository.join(&folder).is_dir() || !git(&["ls-files", "--"]).run()?.out.is_empty()
+    {
+        return Ok(None);
+    }
+    Ok((!git(&["check-ignore", "--quiet"]).run()?.ok).then_some(folder))
 }
 
 /// The target folder within the repository, where git does not ignore it.
