@@ -33,6 +33,9 @@ impl Project {
                 let files = changed(layout, from, to)?;
                 if layout.is_paceline() && !(files.is_empty() && base_pins == head_pins) {
                     not_affected(&files)
+                } else if only_data(&files) {
+                    // Each side runs beside its own files: the same program with other data is another side.
+                    return Ok(None);
                 } else {
                     of_trees(&files, base_pins != head_pins, layout)
                 }
@@ -172,6 +175,19 @@ fn no_build_reads(file: &str) -> bool {
         || (is_document && (folders.is_empty() || in_docs))
         || (in_docs && has_extension(name, &["txt", "svg", "png", "jpg", "gif"]))
         || (within(&["tests"]) && has_extension(name, &["rs"]))
+}
+
+/// Whether all files that could reach a program are data that it may read while it runs.
+fn only_data(files: &[String]) -> bool {
+    let mut reach = files.iter().filter(|file| !no_build_reads(file)).peekable();
+    let is_data = |file: &String| {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        let is_setting = file.split('/').any(|part| part == ".cargo")
+            || name.starts_with("rust-toolchain")
+            || matches!(name, "Cargo.toml" | "Cargo.lock");
+        !is_setting && !has_extension(file, &["rs"])
+    };
+    reach.peek().is_some() && reach.all(is_data)
 }
 
 fn has_extension(file: &str, any: &[&str]) -> bool {
