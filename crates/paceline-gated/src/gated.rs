@@ -3,6 +3,7 @@
 
 use std::{
     ffi::OsString,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, ExitCode},
 };
@@ -175,18 +176,13 @@ impl Gated {
                 }
             };
         }
-        match command.status() {
-            Ok(status) => {
-                ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-            }
-            Err(error) => {
-                eprintln!(
-                    "error: cannot start {}: {error}; install it with `cargo install paceline`, or set {PACELINE} to its path",
-                    program.display()
-                );
-                ExitCode::from(USAGE)
-            }
-        }
+        // In place of this process, so that Ctrl-C and the exit code are the gate's.
+        let error = command.exec();
+        eprintln!(
+            "error: cannot start {}: {error}; install it with `cargo install paceline`, or set {PACELINE} to its path",
+            program.display()
+        );
+        ExitCode::from(USAGE)
     }
 }
 
