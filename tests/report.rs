@@ -328,7 +328,7 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
 }
 
 /// The run in the README: real models, real distributions.
-const REFERENCE: &str = "results/2026-11-26T00-15-20Z-trials-17411";
+const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
 
 #[test]
 fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {
