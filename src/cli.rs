@@ -17,7 +17,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{
     plan::{Choice, Planned, cells},
@@ -173,6 +173,12 @@ const INTERNAL: u8 = 1;
 const USAGE: u8 = 2;
 const CELLS: u8 = 3;
 const ENVIRONMENT: u8 = 6;
+
+/// Returns the definition of the command line, from which `docs/reference.md` is generated.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// What `main` is.
 #[must_use]

@@ -21,7 +21,7 @@ pub(super) struct ReportArguments {
     /// compared with the first. Without any, the newest run, with the history of all.
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// What to make: html, svg, or one of the formats for other programs, which README.md lists.
+    /// What to make: html, svg, or one of the formats for other programs, which docs/report.md lists.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: Shape,
     /// Where it goes; - is standard output. Without it, a page goes to report.html in the run's folder, or in the folder

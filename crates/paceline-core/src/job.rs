@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::receipt::child_seed;
 
-/// One elementary act of a job. The README's table says what each means on each kind of model.
+/// One elementary act of a job. The table in docs/jobs.md says what each means on each kind of model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Waits on a timer, giving way to other jobs where the model can.

@@ -1,0 +1,248 @@
+//! What the documents quote, name and call exists, and the reference of commands is what the command line says.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Arg;
+use paceline_core::{job::Workload, models::MODELS, workloads};
+
+fn files(folder: &str, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_string_lossy().into_owned();
+        let name = name.trim_start_matches("./");
+        if path.is_dir() && !["target", ".git", "results"].contains(&name) {
+            found.extend(files(name, end));
+        } else if name.ends_with(end) {
+            found.push(name.into());
+        }
+    }
+    found
+}
+
+/// Every document with its text. The changelog speaks of what was.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut all = files(".", ".md");
+    all.retain(|path| !path.ends_with("CHANGELOG.md"));
+    all.push("results/README.md".into());
+    assert!(all.len() > 15, "{all:?}");
+    all.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The code blocks of a document: their languages, and their lines without indentation.
+fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let parts = text.split("```").skip(1).step_by(2);
+    parts
+        .map(|block| {
+            let mut lines = block.lines().map(str::trim);
+            (lines.next().unwrap_or_default(), lines.filter(|line| !line.is_empty()).collect())
+        })
+        .collect()
+}
+
+/// What stands between backticks outside of code blocks.
+fn quoted(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+/// Names of files that recipes tell their reader to write.
+fn is_example(path: &str) -> bool {
+    ["chunks", "relay", "lua", "ruby"].iter().any(|name| path.contains(name))
+}
+
+#[test]
+fn quoted_lines_are_in_the_files_that_they_name_in_their_order() {
+    let mut quotes = 0;
+    for (path, text) in documents() {
+        for (language, lines) in blocks(&text) {
+            let first = lines.first().copied().unwrap_or_default();
+            let head = first.trim_start_matches(['/', '#', ' ']);
+            let Some(file) = head.strip_prefix("in ") else {
+                // A recipe says of each quote where it is.
+                let recipe =
+                    path.ends_with("CONTRIBUTING.md") && ["rust", "toml"].contains(&language);
+                assert!(!recipe || head.starts_with("new file "), "{path:?}: {first}");
+                continue;
+            };
+            let source =
+                fs::read_to_string(file).unwrap_or_else(|e| panic!("{path:?}: {file}: {e}"));
+            let mut rest = source.lines().map(str::trim);
+            for line in lines[1..].iter().filter(|line| !line.ends_with(" new")) {
+                assert!(rest.any(|there| there == *line), "{path:?}: {file} has no `{line}` here");
+                quotes += 1;
+            }
+        }
+    }
+    assert!(quotes > 20, "only {quotes} lines are quoted");
+}
+
+#[test]
+fn every_path_and_every_test_that_is_named_exists() {
+    let sources = files(".", ".rs");
+    let code: String = sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let exists = |name: &str| {
+        let roots = ["src/", "crates/", "tests/", "benches/", "docs/", "scripts/", ".github/"];
+        let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if name.contains([' ', '<', '*', '{', '$']) || is_example(name) {
+            true
+        } else if roots.iter().any(|root| name.starts_with(root)) {
+            Path::new(name).exists()
+        } else if name.ends_with(".rs") {
+            sources.iter().any(|source| source.ends_with(name))
+        } else {
+            name.starts_with('_')
+                || name.matches('_').count() < 4
+                || !name.chars().all(snake)
+                || code.contains(name)
+        }
+    };
+    let mut missing = Vec::new();
+    for (path, text) in documents() {
+        missing.extend(
+            quoted(&text)
+                .iter()
+                .filter(|name| !exists(name))
+                .map(|name| format!("{path:?}: `{name}`")),
+        );
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let links = links.filter(|link| !link.starts_with("http") && !link.contains(' '));
+        missing.extend(
+            links
+                .filter(|link| !leads_somewhere(&path, link))
+                .map(|link| format!("{path:?}: {link}")),
+        );
+    }
+    assert!(missing.is_empty(), "named, and not there: {missing:#?}");
+}
+
+/// Whether the file of a link exists, and the heading in it.
+fn leads_somewhere(from: &Path, link: &str) -> bool {
+    let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let file = if file.is_empty() { from.into() } else { from.parent().unwrap().join(file) };
+    let heading = |line: &str| {
+        let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+        let words: String = line.trim_matches(['#', ' ']).chars().filter(kept).collect();
+        line.starts_with('#') && words.to_lowercase().replace(' ', "-") == anchor
+    };
+    file.exists() && (anchor.is_empty() || fs::read_to_string(file).unwrap().lines().any(heading))
+}
+
+#[test]
+fn every_command_is_one_that_the_command_line_takes() {
+    let mut commands = 0;
+    for (path, text) in documents() {
+        let scripts = blocks(&text).into_iter().filter(|(language, _)| *language == "sh");
+        for line in scripts.flat_map(|(_, lines)| lines) {
+            let line = line.split(" #").next().unwrap().trim();
+            let given =
+                line.strip_prefix("cargo run --release -- ").or(line.strip_prefix("paceline "));
+            let Some(given) = given else { continue };
+            let words = given.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
+            let parsed = paceline::cli::command()
+                .try_get_matches_from([&["paceline"], &words.collect::<Vec<_>>()[..]].concat());
+            assert!(parsed.is_ok(), "{path:?}: {line}: {}", parsed.unwrap_err());
+            commands += 1;
+        }
+    }
+    assert!(commands > 30, "only {commands} commands are shown");
+}
+
+#[test]
+fn workload_files_in_documents_can_be_read() {
+    let mut read = 0;
+    for (path, text) in documents() {
+        for (language, lines) in blocks(&text) {
+            if language == "toml" && lines.iter().any(|line| line.starts_with("job ")) {
+                let parsed = Workload::parse("shown.toml", &lines.join("\n"));
+                assert!(parsed.is_ok(), "{path:?}: {}", parsed.unwrap_err());
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 3, "only {read} workloads are shown");
+}
+
+#[test]
+fn every_model_and_workload_has_its_row_and_the_readme_fits() {
+    let read = |path: &str| fs::read_to_string(path).unwrap();
+    for entry in MODELS {
+        assert!(
+            read("docs/models.md").contains(&format!("\n| `{}` |", entry.info.name)),
+            "{}",
+            entry.info.name
+        );
+    }
+    for workload in workloads::built_in() {
+        assert!(
+            read("docs/jobs.md").contains(&format!("\n| `{}` |", workload.name)),
+            "{}",
+            workload.name
+        );
+    }
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines");
+}
+
+/// `PACELINE_BLESS=1 cargo test --test docs` writes it anew.
+#[test]
+fn the_reference_is_what_the_command_line_says() {
+    let now = reference();
+    if env::var_os("PACELINE_BLESS").is_some() {
+        fs::write("docs/reference.md", &now).unwrap();
+    }
+    let kept = fs::read_to_string("docs/reference.md").unwrap_or_default();
+    assert!(kept == now, "docs/reference.md is stale: PACELINE_BLESS=1 cargo test --test docs");
+}
+
+fn reference() -> String {
+    let mut text = "# Commands and options\n\n<!-- Generated from the command line by tests/docs.rs: do not edit. -->\n".to_owned();
+    for command in paceline::cli::command().get_subcommands() {
+        let name = format!("paceline {}", command.get_name());
+        let usage = command.clone().bin_name(&name).render_usage().to_string();
+        let about = command.get_about().unwrap();
+        text += &format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n\n| | |\n|---|---|\n");
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            text += &format!("| `{}` | {} |\n", spelled(arg), meaning(arg));
+        }
+    }
+    text
+}
+
+fn spelled(arg: &Arg) -> String {
+    let names = arg.get_value_names().unwrap_or_default();
+    let value = names.iter().map(|name| format!("<{name}>")).collect::<Vec<_>>().join(" ");
+    let flag = match (arg.get_short(), arg.get_long()) {
+        (Some(short), Some(long)) => format!("-{short}, --{long}"),
+        (_, Some(long)) => format!("--{long}"),
+        _ => return value.replace('|', "\\|"),
+    };
+    let value = if arg.get_action().takes_values() { format!(" {value}") } else { String::new() };
+    (flag + &value).replace('|', "\\|")
+}
+
+fn meaning(arg: &Arg) -> String {
+    let joined = |names: Vec<String>| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = arg.get_help().unwrap_or_default().to_string().replace('|', "\\|");
+    if arg.get_action().takes_values() {
+        let values =
+            arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+        let defaults = arg
+            .get_default_values()
+            .iter()
+            .map(|value| value.to_string_lossy().into_owned())
+            .collect();
+        for (what, names) in [("values", joined(values)), ("default", joined(defaults))] {
+            if !names.is_empty() {
+                text += &format!("; {what}: {names}");
+            }
+        }
+    }
+    text
+}
