@@ -1,4 +1,4 @@
-//! The messages of `docs/protocol.md`, version 1, as they are sent and read.
+//! The messages of `docs/protocol.md`, version 2, as they are sent and read.
 
 use std::{net::SocketAddr, path::PathBuf};
 
