@@ -114,6 +114,21 @@ fn every_path_and_every_test_that_is_named_exists() {
                 .filter(|name| !exists(name))
                 .map(|name| format!("{path:?}: `{name}`")),
         );
+        for (flag, folder) in [
+            ("--test ", "tests"),
+            ("--bench ", "benches"),
+            ("--example ", "crates/paceline-gated/examples"),
+        ] {
+            let names = text.split(flag).skip(1).filter_map(|rest| {
+                rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next()
+            });
+            // A bench called `gate` is one of a user's crate.
+            let names = names.filter(|name| !["", "gate"].contains(name));
+            let there = |name: &&str| Path::new(folder).join(name).with_extension("rs").exists();
+            missing.extend(
+                names.filter(|name| !there(name)).map(|name| format!("{path:?}: {flag}{name}")),
+            );
+        }
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let links = links.filter(|link| !link.starts_with("http") && !link.contains(' '));
         missing.extend(

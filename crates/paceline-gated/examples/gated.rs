@@ -1,7 +1,7 @@
 //! Code of your own through the gate: `cargo run --release -p paceline-gated --example gated -- --compare --budget 30s`.
 //!
-//! Each cell has two halves, the base and the head, so that one program compares them. A bench called `gate` in your
-//! crate, with one half for each cell, is compared across revisions instead: see docs/gate.md.
+//! Each cell has two variants, the base and the head, so one program compares them. A bench called `gate` in your crate,
+//! with one variant per cell, is compared across revisions instead: see docs/gate.md.
 
 #![expect(clippy::stable_sort_primitive, reason = "the stable sort is what is compared with")]
 
@@ -15,7 +15,7 @@ fn numbers() -> Vec<u64> {
 }
 
 fn main() -> ExitCode {
-    // What is made before the inner closure is made once for each process, and is not timed.
+    // Runs once per process, and is not timed. The inner closure is.
     let sort = CustomCell::closure("sort/10000", || {
         let numbers = numbers();
         move || {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             sorted
         }
     });
-    // Both halves are the same: the gate must not see a difference.
+    // Both variants are the same: the gate must not see a difference.
     let look_up = || {
         let map: HashMap<u64, usize> = numbers().into_iter().zip(0..).collect();
         move || (0..1_000).filter(|key| map.contains_key(black_box(key))).count()
