@@ -7,6 +7,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -206,6 +207,37 @@ fn every_model_and_workload_has_its_row_and_the_readme_fits() {
     }
     let lines = read("README.md").lines().count();
     assert!(lines <= 150, "README.md has {lines} lines");
+}
+
+#[test]
+fn every_dependency_has_its_line_in_the_architecture_and_no_other_has() {
+    let mut used = BTreeSet::new();
+    for folder in [".", "crates/paceline-core", "crates/paceline-gated"] {
+        let manifest = fs::read_to_string(format!("{folder}/Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter();
+        let targets = targets.flatten().map(|(_, target)| target.as_table().unwrap());
+        for table in targets.chain([&manifest]) {
+            for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                let named = table.get(kind).and_then(toml::Value::as_table).into_iter().flatten();
+                used.extend(
+                    named
+                        .map(|(name, _)| name.clone())
+                        .filter(|name| !name.starts_with("paceline")),
+                );
+            }
+        }
+    }
+    let text = fs::read_to_string("ARCHITECTURE.md").unwrap();
+    let rows = text
+        .split("## Dependencies")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("| `"));
+    let named: BTreeSet<String> =
+        rows.flat_map(|row| quoted(row.split(" | ").next().unwrap())).map(str::to_owned).collect();
+    assert_eq!(named, used);
 }
 
 /// `PACELINE_BLESS=1 cargo test --test docs` writes it anew.
