@@ -124,7 +124,7 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
     let record = runs[0].as_ref().unwrap().path();
     let paceline::record::Record { run, cells: recorded, .. } =
         paceline::record::read(&record).unwrap();
-    assert_eq!((run.schema, recorded.len()), (2, 4));
+    assert_eq!((run.schema, recorded.len()), (paceline::record::SCHEMA, 4));
     assert_eq!((run.models.len(), run.seed), (2, Some(1)));
     assert!(run.build.dependencies.contains_key("tokio"));
 
@@ -134,7 +134,7 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
     fs::write(&path, &whole[..whole.len() - 20]).unwrap();
     assert_eq!(paceline::record::read(&record).unwrap().cells.len(), 3);
     let head = fs::read_to_string(record.join("run.json")).unwrap();
-    fs::write(record.join("run.json"), head.replace("\"schema\": 1", "\"schema\": 99")).unwrap();
+    fs::write(record.join("run.json"), head.replace("\"schema\": 2", "\"schema\": 99")).unwrap();
     assert!(paceline::record::read(&record).unwrap_err().contains("use a newer paceline"));
 }
 

@@ -128,7 +128,7 @@ fn a_gate_of_a_newer_paceline_is_named_and_left_out() {
     let folder = tempfile::tempdir().unwrap();
     gate(folder.path(), 1, "pinned", 0.0);
     let file = folder.path().join("run-01-one/gate.json");
-    let newer = fs::read_to_string(&file).unwrap().replacen("\"schema\": 1", "\"schema\": 99", 1);
+    let newer = fs::read_to_string(&file).unwrap().replacen("\"schema\": 2", "\"schema\": 99", 1);
     fs::write(&file, newer).unwrap();
     let shown = shown(folder.path());
     let left = shown["left_out"].as_array().unwrap();
@@ -147,7 +147,7 @@ fn torn_and_newer_records_are_borne_and_what_is_left_out_is_named() {
     let whole = fs::read_to_string(&cells).unwrap();
     fs::write(&cells, format!("{whole}{}", &whole[..40])).unwrap();
     let head = folder.path().join("run-03-one/run.json");
-    let newer = fs::read_to_string(&head).unwrap().replace("\"schema\":1", "\"schema\":99");
+    let newer = fs::read_to_string(&head).unwrap().replace("\"schema\":2", "\"schema\":99");
     fs::write(head, newer).unwrap();
     let shown = shown(folder.path());
     assert_eq!(shown["series"][0]["points"].as_array().unwrap().len(), 2, "{shown}");

@@ -323,7 +323,7 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
     );
     fs::write(&cells, &text).unwrap();
     let run = fs::read_to_string(folder.join("run.json")).unwrap();
-    fs::write(folder.join("run.json"), run.replacen("\"schema\": 1", "\"schema\": 9", 1)).unwrap();
+    fs::write(folder.join("run.json"), run.replacen("\"schema\": 2", "\"schema\": 9", 1)).unwrap();
     assert!(said(&report(results.path(), &[name]), 2).contains("use a newer paceline"));
 }
 
