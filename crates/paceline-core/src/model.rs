@@ -8,12 +8,15 @@
 
 mod blocking;
 mod listen;
+mod stream;
 
 pub(crate) use blocking::connect_std;
 pub use blocking::{Blocking, Plain, now};
 pub(crate) use listen::{
     BACKLOG, LOOPBACK, accept_each, client_left, hold_port, listen, listen_beside, serve_std,
 };
+pub use stream::Stream;
+pub(crate) use stream::{FILLING, head, reads_and_writes, round_trips};
 
 use std::{
     convert::Infallible,
@@ -25,7 +28,7 @@ use std::{
 
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 
-use crate::job::{Addresses, Receipt};
+use crate::job::Addresses;
 
 /// A concurrency model, as its jobs see it.
 pub trait Model: Copy + Send + Sync + 'static {
@@ -225,66 +228,6 @@ pub fn set_servers(addresses: Addresses) {
 fn servers() -> &'static Addresses {
     static NONE: Addresses = Addresses { echo: vec![], slow: vec![], rooms: vec![] };
     SERVERS.get().unwrap_or(&NONE)
-}
-
-/// A connected byte stream whose buffers are passed by value, the one shape that std, readiness and completion
-/// runtimes can all implement without a copy. On an error the buffer is dropped.
-pub trait Stream: Send {
-    /// Writes all of `buffer`.
-    fn send(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
-
-    /// Reads exactly `buffer.len()` bytes over what `buffer` holds.
-    fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
-
-    /// Reads what there is, at least one byte and at most `buffer.len()`, over what `buffer` holds, whose length stays.
-    /// Returns how many bytes that were: 0 at the end of the stream.
-    fn read(
-        &mut self,
-        buffer: Vec<u8>,
-    ) -> impl Future<Output = io::Result<(Vec<u8>, usize)>> + Send;
-
-    /// Does `times` round trips of `bytes`, each of which carries the checksum there and back.
-    fn exchange(
-        &mut self,
-        bytes: usize,
-        times: u64,
-        receipt: Receipt,
-    ) -> impl Future<Output = io::Result<Receipt>> + Send {
-        async move { round_trips!(self, bytes, times, receipt) }
-    }
-}
-
-/// The body of `exchange`, for streams that are `Send` and for those that are not: generic over that, Rust is only
-/// in macros. Of the reply every byte is checked: its head is cleared before, or a reply that never came would look
-/// right, and the rest must still be the filling.
-macro_rules! round_trips {
-    ($stream:expr, $bytes:expr, $times:expr, $receipt:expr) => {{
-        let mut receipt: $crate::job::Receipt = $receipt;
-        let mut message = vec![$crate::model::FILLING; $bytes];
-        for _ in 0..$times {
-            message[..8].copy_from_slice(&receipt.checksum().to_le_bytes());
-            message = $stream.send(message).await?;
-            message[..8].fill(0);
-            message = $stream.receive(message).await?;
-            receipt.did($crate::job::mix($crate::model::head(&message)));
-        }
-        if message[8..].iter().any(|byte| *byte != $crate::model::FILLING) {
-            return Err(std::io::Error::other(
-                "the echo server returned other bytes than it was sent",
-            ));
-        }
-        Ok(receipt)
-    }};
-}
-pub(crate) use round_trips;
-
-/// What a message holds behind its first 8 bytes.
-pub(crate) const FILLING: u8 = 0xA5;
-
-/// The checksum that a message starts with.
-#[inline]
-pub(crate) fn head(message: &[u8]) -> u64 {
-    u64::from_le_bytes(*message.first_chunk().expect("messages hold at least 8 bytes"))
 }
 
 /// The body of `hop` on a model whose tasks are futures: `$spawn` starts the partner, `$channel` makes a bounded

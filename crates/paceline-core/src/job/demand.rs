@@ -1,42 +1,68 @@
 //! What a job asks of a machine, computed from its definition: predictions, limits and bounds stand on it.
 
-use std::{iter::Sum, time::Duration};
+use std::time::Duration;
 
 use super::{Group, Messages, Server, Step};
 
-/// The demand of one job. All sums saturate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
+/// Defines [`Demand`] by its fields: of two demands, what becomes of each if they come one after the other, and what if
+/// they come at once.
+macro_rules! demand {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $then:ident, $beside:ident;)*) => {
+        /// The demand of one job. All sums saturate.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Demand {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl Demand {
+            /// Of each figure the greater.
+            #[must_use]
+            pub fn max(self, other: Demand) -> Demand {
+                Demand { $($field: self.$field.max(other.$field),)* }
+            }
+
+            fn then(self, other: Demand) -> Demand {
+                Demand { $($field: self.$field.$then(other.$field),)* }
+            }
+
+            fn beside(self, other: Demand) -> Demand {
+                Demand { $($field: self.$field.$beside(other.$field),)* }
+            }
+        }
+    };
+}
+
+demand! {
     /// The least time that the job can take on any model: its waits, children side by side.
-    pub floor: Duration,
+    floor: Duration = saturating_add, max;
     /// Its waits one after another, children too: what it takes where nothing overlaps.
-    pub serial: Duration,
+    serial: Duration = saturating_add, saturating_add;
     /// The part of `serial` that holds an OS thread on every model.
-    pub blocked: Duration,
+    blocked: Duration = saturating_add, saturating_add;
     /// Rounds of `compute`.
-    pub compute: u64,
+    compute: u64 = saturating_add, saturating_add;
     /// Units on its receipt.
-    pub units: u64,
+    units: u64 = saturating_add, saturating_add;
     /// Round trips to the echo server.
-    pub round_trips: u64,
+    round_trips: u64 = saturating_add, saturating_add;
     /// Bytes sent, all round trips together.
-    pub bytes: u64,
+    bytes: u64 = saturating_add, saturating_add;
     /// Bytes of messages held at once, at most: a job has one buffer for the message that it exchanges.
-    pub held: u64,
+    held: u64 = max, saturating_add;
     /// Hops.
-    pub hops: u64,
+    hops: u64 = saturating_add, saturating_add;
     /// Connections opened, all together.
-    pub connects: u64,
+    connects: u64 = saturating_add, saturating_add;
     /// Connections open at once, at most.
-    pub sockets: u64,
+    sockets: u64 = max, saturating_add;
     /// Tasks alive at once, itself included, at most.
-    pub tasks: u64,
+    tasks: u64 = max, saturating_add;
     /// Children started, all together, theirs too.
-    pub children: u64,
+    children: u64 = saturating_add, saturating_add;
     /// Sleeps, all together.
-    pub sleeps: u64,
+    sleeps: u64 = saturating_add, saturating_add;
     /// How deep steps are nested; 1 where no step holds others.
-    pub depth: usize,
+    depth: usize = max, max;
 }
 
 impl Demand {
@@ -73,7 +99,7 @@ impl Demand {
             widest = widest.max(one.tasks);
             most_sockets = most_sockets.max(one.sockets);
             own_socket = own_socket.max(u64::from(matches!(step, Step::Connect(_))));
-            sum = Demand { depth: sum.depth.max(one.depth), ..[sum, one].into_iter().sum() };
+            sum = sum.then(one);
         }
         // Children of later steps start only when those of earlier ones have ended.
         Demand { tasks: widest.saturating_add(1), sockets: most_sockets + own_socket, ..sum }
@@ -142,66 +168,23 @@ impl Demand {
         whole
     }
 
-    /// The demand of these and of others at once.
-    fn beside(self, other: Demand) -> Demand {
-        let after = [self, other].into_iter().sum::<Demand>();
-        Demand {
-            floor: self.floor.max(other.floor),
-            held: self.held.saturating_add(other.held),
-            sockets: self.sockets.saturating_add(other.sockets),
-            tasks: self.tasks.saturating_add(other.tasks),
-            ..after
-        }
-    }
-
     /// The demand of `width` such children at once, seen from their parent.
     fn times(self, width: u64) -> Demand {
-        let all = |n: u64| n.saturating_mul(width);
-        Demand {
-            floor: self.floor,
-            serial: long(self.serial, width),
-            blocked: long(self.blocked, width),
-            compute: all(self.compute),
-            units: all(self.units),
-            round_trips: all(self.round_trips),
-            bytes: all(self.bytes),
-            held: all(self.held),
-            hops: all(self.hops),
-            connects: all(self.connects),
-            sockets: all(self.sockets),
-            tasks: all(self.tasks),
-            children: all(self.children.saturating_add(1)),
-            sleeps: all(self.sleeps),
-            depth: self.depth + 1,
+        let mut doubled =
+            Demand { children: self.children.saturating_add(1), depth: self.depth + 1, ..self };
+        let mut all = Demand::default();
+        for bit in 0..u64::BITS - width.leading_zeros() {
+            if width >> bit & 1 == 1 {
+                all = all.beside(doubled);
+            }
+            doubled = doubled.beside(doubled);
         }
+        all
     }
 }
 
 fn long(wait: Duration, times: u64) -> Duration {
     wait.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
-}
-
-/// One after another: what is at once in each is not added up.
-impl Sum for Demand {
-    fn sum<I: Iterator<Item = Demand>>(demands: I) -> Demand {
-        demands.fold(Demand::default(), |a, b| Demand {
-            floor: a.floor.saturating_add(b.floor),
-            serial: a.serial.saturating_add(b.serial),
-            blocked: a.blocked.saturating_add(b.blocked),
-            compute: a.compute.saturating_add(b.compute),
-            units: a.units.saturating_add(b.units),
-            round_trips: a.round_trips.saturating_add(b.round_trips),
-            bytes: a.bytes.saturating_add(b.bytes),
-            held: a.held.max(b.held),
-            hops: a.hops.saturating_add(b.hops),
-            connects: a.connects.saturating_add(b.connects),
-            sockets: a.sockets.max(b.sockets),
-            tasks: a.tasks.max(b.tasks),
-            children: a.children.saturating_add(b.children),
-            sleeps: a.sleeps.saturating_add(b.sleeps),
-            depth: a.depth.max(b.depth),
-        })
-    }
 }
 
 #[cfg(test)]

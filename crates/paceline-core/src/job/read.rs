@@ -98,24 +98,7 @@ impl Workload {
     pub fn demand(&self) -> Demand {
         let usual = Demand::of(&self.job);
         let Some((_, other)) = &self.every else { return usual };
-        let other = Demand::of(other);
-        Demand {
-            floor: usual.floor.max(other.floor),
-            serial: usual.serial.max(other.serial),
-            blocked: usual.blocked.max(other.blocked),
-            compute: usual.compute.max(other.compute),
-            units: usual.units.max(other.units),
-            round_trips: usual.round_trips.max(other.round_trips),
-            bytes: usual.bytes.max(other.bytes),
-            held: usual.held.max(other.held),
-            hops: usual.hops.max(other.hops),
-            connects: usual.connects.max(other.connects),
-            sockets: usual.sockets.max(other.sockets),
-            tasks: usual.tasks.max(other.tasks),
-            children: usual.children.max(other.children),
-            sleeps: usual.sleeps.max(other.sleeps),
-            depth: usual.depth.max(other.depth),
-        }
+        usual.max(Demand::of(other))
     }
 
     /// The least time that a batch of `jobs` jobs can take on any model: the floor of the longest of them.

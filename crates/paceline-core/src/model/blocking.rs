@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Model, Stream, partner_left};
+use super::{Model, Stream, partner_left, reads_and_writes};
 use crate::job::mix;
 
 /// A model whose jobs are plain functions that hold their thread, or their stack, while they wait.
@@ -137,23 +137,13 @@ impl<B: Blocking> Model for B {
 /// A stream that blocks.
 pub struct Plain<S>(pub(crate) S);
 
-impl<S: Read + Write + Send> Stream for Plain<S> {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.0.write_all(&buffer)?;
-        Ok(buffer)
-    }
+reads_and_writes!(Stream [S: Read + Write + Send] for Plain<S>, field: 0, read: read_some);
 
-    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.0.read_exact(&mut buffer)?;
-        Ok(buffer)
-    }
-
-    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        loop {
-            match self.0.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read.map(|read| (buffer, read)),
-            }
+fn read_some<S: Read>(stream: &mut Plain<S>, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.0.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }

@@ -13,7 +13,8 @@ use async_std::{
 
 use super::{Driver, Entry, Family, ModelInfo, Tag};
 use crate::model::{
-    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered, volley,
+    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered,
+    reads_and_writes, volley,
 };
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
@@ -149,19 +150,4 @@ impl Model for AsyncStd {
     }
 }
 
-impl Stream for TcpStream {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.write_all(&buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.read_exact(&mut buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        let read = ReadExt::read(self, &mut buffer).await?;
-        Ok((buffer, read))
-    }
-}
+reads_and_writes!(Stream [] for TcpStream, read: ReadExt::read, wait: await);

@@ -17,7 +17,10 @@ use super::{
     Driver, Entry, Family, ModelInfo,
     per_core::{LocalRuntime, LocalStream, PerCoreRuntime},
 };
-use crate::{model::volley, perform::Placement};
+use crate::{
+    model::{reads_and_writes, volley},
+    perform::Placement,
+};
 
 pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo {
     name: "glommio",
@@ -91,19 +94,4 @@ impl LocalRuntime for Glommio {
     }
 }
 
-impl LocalStream for TcpStream {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.write_all(&buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.read_exact(&mut buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        let read = AsyncReadExt::read(self, &mut buffer).await?;
-        Ok((buffer, read))
-    }
-}
+reads_and_writes!(LocalStream [] for TcpStream, read: AsyncReadExt::read, wait: await);

@@ -17,7 +17,8 @@ use smol::{
 
 use super::{Driver, Entry, Family, ModelInfo};
 use crate::model::{
-    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered, volley,
+    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered,
+    reads_and_writes, volley,
 };
 
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
@@ -175,19 +176,4 @@ impl Model for Smol {
     }
 }
 
-impl Stream for TcpStream {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.write_all(&buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.read_exact(&mut buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        let read = AsyncReadExt::read(self, &mut buffer).await?;
-        Ok((buffer, read))
-    }
-}
+reads_and_writes!(Stream [] for TcpStream, read: AsyncReadExt::read, wait: await);

@@ -12,7 +12,10 @@ use tokio::{
 
 use super::{Driver, Entry, Family, ModelInfo, Width, rayon::Pool};
 use crate::{
-    model::{Model, Outputs, Runtime, Settings, Stream, accept_each, listen, numbered, volley},
+    model::{
+        Model, Outputs, Runtime, Settings, Stream, accept_each, listen, numbered, reads_and_writes,
+        volley,
+    },
     perform::Placement,
 };
 
@@ -252,22 +255,7 @@ impl Runtime for CurrentThread {
     }
 }
 
-impl Stream for TcpStream {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.write_all(&buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.read_exact(&mut buffer).await?;
-        Ok(buffer)
-    }
-
-    async fn read(&mut self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        let read = AsyncReadExt::read(self, &mut buffer).await?;
-        Ok((buffer, read))
-    }
-}
+reads_and_writes!(Stream [] for TcpStream, read: AsyncReadExt::read, wait: await);
 
 #[cfg(test)]
 mod tests {
