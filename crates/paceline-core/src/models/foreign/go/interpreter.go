@@ -40,7 +40,7 @@ func mix(value uint64) uint64 {
 }
 
 func compute(value, rounds uint64) uint64 {
-	for ; batches > 0; batches-- {
+	for ; rounds > 0; rounds-- {
 		value = mix(value)
 	}
 	return value
@@ -885,13 +885,13 @@ func say[T any](name string, messages ...T) {
 }
 
 func hello() {
-	best, batches, sum := math.Inf(1), 100_000, uint64(0)
+	best, rounds, sum := math.Inf(1), 100_000, uint64(0)
 	for try := 0; try < 5; try++ {
 		begin := time.Now()
 		sum = compute(sum, uint64(rounds))
-		each := float64(time.Since(begin).Nanoseconds()) / float64(batches)
+		each := float64(time.Since(begin).Nanoseconds()) / float64(rounds)
 		best = math.Min(best, each)
-		batches = int(math.Max(1e5, 1e6/best))
+		rounds = int(math.Max(1e5, 1e6/best))
 	}
 	// So that the compiler keeps what is timed.
 	if sum == 0 {

@@ -35,7 +35,7 @@ function multiplyHigh(a, b) {
 /** A number of 64 bits after some rounds of SplitMix64. Returned in `mixed`, so that no round allocates. */
 const mixed = { high: 0, low: 0 };
 function compute(high, low, rounds) {
-    for (let batch = 0; batch < batches; batch++) {
+    for (let round = 0; round < rounds; round++) {
         // + 0x9e3779b97f4a7c15
         low = (low + 0x7f4a7c15) | 0;
         const carry = (low >>> 0) < 0x7f4a7c15 ? 1 : 0;
@@ -78,7 +78,7 @@ class Receipt {
         return new Receipt(this.high, this.low);
     }
 
-    mix(batches) {
+    mix(rounds) {
         compute(this.high, this.low, rounds);
         this.high = mixed.high;
         this.low = mixed.low;
@@ -789,10 +789,10 @@ function hello() {
     }
     let best = Infinity;
     // The first tries are before the compiler has seen to it.
-    for (let time = 0, batches = 20_000; time < 20; time++) {
+    for (let time = 0, rounds = 20_000; time < 20; time++) {
         const begin = performance.now();
         compute(0, time, rounds);
-        const each = ((performance.now() - begin) * 1e6) / batches;
+        const each = ((performance.now() - begin) * 1e6) / rounds;
         best = Math.min(best, each);
         rounds = Math.max(1_000, Math.round(1e6 / best));
     }

@@ -15,8 +15,8 @@ def mix(value):
 
 
 def compute(value, rounds):
-    # `mix`, written out: a call for each batch would be most of its time.
-    for _ in range(batches):
+    # `mix`, written out: a call for each round would be most of its time.
+    for _ in range(rounds):
         value = (value + 0x9E3779B97F4A7C15) & MASK
         value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
         value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
@@ -26,11 +26,11 @@ def compute(value, rounds):
 
 def compute_ns():
     """How long a round of `compute` takes here: the best of some tries of about a millisecond."""
-    batches, best = 3_000, None
+    rounds, best = 3_000, None
     for seed in range(5):
         start = perf_counter_ns()
         compute(seed, rounds)
-        took = (perf_counter_ns() - start) / batches
+        took = (perf_counter_ns() - start) / rounds
         best = took if best is None else min(best, took)
     return best
 
