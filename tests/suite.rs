@@ -44,6 +44,11 @@ job  = [
         { exchange = { bytes = "70KiB", times = 2 } },
         { hop = 2 },
     ] } },
+    { gather = [
+        [{ connect = "echo" }, { exchange = { bytes = 9, times = 2 } }],
+        [{ sleep = "1ms" }, { offload = [{ compute = 5 }] }],
+        [{ gather = [[{ compute = 3 }], []] }],
+    ] },
     { exchange = { bytes = 8, times = 1 } },
 ]
 every = { nth = 3, job = [{ sleep = "1ms" }, { compute = 7 }] }

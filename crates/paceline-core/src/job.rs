@@ -53,15 +53,8 @@ pub enum Step {
     Say(Messages),
     /// Hears what somebody says in a room, so many times.
     Hear(Messages),
-    /// Starts `width` children at once and waits for all.
-    Gather {
-        /// How many children.
-        width: usize,
-        /// What each of them does.
-        of: Box<Steps>,
-        /// What they are to the model.
-        join: Join,
-    },
+    /// Starts children at once and waits for all.
+    Gather(Box<Gather>),
     /// Starts children at once, as a task group: whether one fails is its own affair, and not the job's.
     Group(Box<Group>),
     /// Ends a child of a group with an error.
@@ -98,6 +91,31 @@ pub enum Join {
     Tasks,
     /// Parts of one future, which is part of their parent's task.
     Future,
+}
+
+/// Children that are waited for together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// How many children.
+    pub width: usize,
+    /// What each of them does: one list for all, or one list each.
+    pub of: Vec<Steps>,
+    /// What they are to the model.
+    pub join: Join,
+}
+
+impl Gather {
+    /// What child `index` does.
+    #[inline]
+    #[must_use]
+    pub fn steps(&self, index: usize) -> &Steps {
+        self.of.get(index).unwrap_or(&self.of[0])
+    }
+
+    /// Its sorts of children, and how many of each there are.
+    pub fn sorts(&self) -> impl Iterator<Item = (usize, &Steps)> {
+        self.of.iter().map(|steps| (self.width / self.of.len(), steps))
+    }
 }
 
 /// Children that end together.
@@ -158,7 +176,7 @@ impl Step {
             Step::Yield(_) => "yield",
             Step::Say(_) => "say",
             Step::Hear(_) => "hear",
-            Step::Gather { .. } => "gather",
+            Step::Gather(_) => "gather",
             Step::Group(_) => "group",
             Step::Fail => "fail",
             Step::Park => "park",
@@ -171,7 +189,8 @@ impl Step {
         match self {
             Step::Connect(Server::Slow(_)) => Some("connect.slow"),
             Step::Connect(Server::Room) => Some("connect.room"),
-            Step::Gather { join: Join::Future, .. } => Some("gather.future"),
+            Step::Gather(gather) if gather.join == Join::Future => Some("gather.future"),
+            Step::Gather(gather) if gather.of.len() > 1 => Some("gather.each"),
             Step::Group(group) if group.cancels => Some("group.cancel"),
             _ => None,
         }
@@ -181,7 +200,8 @@ impl Step {
     #[must_use]
     pub fn inner(&self) -> Vec<&Steps> {
         match self {
-            Step::Offload(of) | Step::Gather { of, .. } => vec![of],
+            Step::Offload(of) => vec![of],
+            Step::Gather(gather) => gather.of.iter().collect(),
             Step::Group(group) => {
                 let other = group.every.as_ref().map(|(_, steps)| steps);
                 [&group.of].into_iter().chain(other).collect()
@@ -254,7 +274,7 @@ impl Waits {
                 Waits::Sockets
             }
             Step::Hop(_) => Waits::Partners,
-            Step::Offload(_) | Step::Gather { .. } | Step::Group(_) => Waits::Mixed,
+            Step::Offload(_) | Step::Gather(_) | Step::Group(_) => Waits::Mixed,
         };
         steps.iter().map(one).fold(Waits::Nothing, Waits::and)
     }

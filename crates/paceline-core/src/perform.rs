@@ -24,7 +24,7 @@ use std::{io, pin::Pin, thread};
 use futures_util::future::join_all;
 
 use crate::{
-    job::{Join, Receipt, Step, Steps, compute},
+    job::{Gather, Join, Receipt, Step, Steps, compute},
     model::{Model, Stream},
 };
 use park::BARRIER;
@@ -102,8 +102,8 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     let work = move || plain(steps, seed);
                     receipt = receipt.join([Box::pin(model.offload(work)).await]);
                 }
-                Step::Gather { width, of, join } => {
-                    let children = gather::<M, K>(model, *width, of, *join, receipt).await;
+                Step::Gather(of) => {
+                    let children = gather::<M, K>(model, of, receipt).await;
                     receipt = receipt.join(children.into_iter().collect::<io::Result<Vec<_>>>()?);
                 }
                 Step::Group(of) => receipt = group::group::<M, K>(model, of, receipt).await?,
@@ -146,20 +146,19 @@ pub fn plain(steps: &[Step], seed: u64) -> Receipt {
     receipt
 }
 
-/// Performs `steps` as `width` children at once. Boxed, and its type written out: the one place where the
+/// Performs the children of `gather` at once. Boxed, and its type written out: the one place where the
 /// interpreter's future would otherwise contain, and infer, itself.
 fn gather<M: Model, K: StoragePolicy>(
     model: M,
-    width: usize,
-    steps: &'static Steps,
-    join: Join,
+    gather: &'static Gather,
     parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
     let child = move |index| {
-        perform::<M, K>(model, steps, parent.child_seed(index), INSTRUMENTATION.child())
+        let (steps, seed) = (gather.steps(index), parent.child_seed(index));
+        perform::<M, K>(model, steps, seed, INSTRUMENTATION.child())
     };
-    match join {
-        Join::Tasks => Box::pin(model.gather(width, child)),
-        Join::Future => Box::pin(join_all((0..width).map(child))),
+    match gather.join {
+        Join::Tasks => Box::pin(model.gather(gather.width, child)),
+        Join::Future => Box::pin(join_all((0..gather.width).map(child))),
     }
 }

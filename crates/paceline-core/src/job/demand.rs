@@ -139,7 +139,10 @@ impl Demand {
                 let inner = Demand::of_steps(of, all);
                 Demand { depth: inner.depth + 1, tasks: 0, ..inner }
             }
-            Step::Gather { width, of, .. } => Demand::of_steps(of, all).times(*width as u64),
+            Step::Gather(gather) => {
+                let sorts = gather.sorts().map(|(n, of)| Demand::of_steps(of, all).times(n as u64));
+                sorts.fold(Demand::default(), Demand::beside)
+            }
             Step::Group(group) => Demand::of_group(group, all),
             Step::Park => Demand { units: 1, ..none },
             Step::Fail => none,
@@ -190,10 +193,10 @@ fn long(wait: Duration, times: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Join;
+    use crate::job::{Gather, Join};
 
     fn gather(width: usize, of: Vec<Step>) -> Step {
-        Step::Gather { width, of: Box::new(of.into()), join: Join::Tasks }
+        Step::Gather(Box::new(Gather { width, of: vec![of.into()], join: Join::Tasks }))
     }
 
     fn group(cancels: bool) -> Step {
@@ -245,6 +248,21 @@ mod tests {
         assert_eq!((demand.sockets, demand.connects), (4, 4));
         assert_eq!((demand.units, demand.depth), (11, 2));
         assert_eq!((demand.children, demand.sleeps), (3, 4));
+    }
+
+    #[test]
+    fn children_of_several_sorts_add_up_to_what_each_asks_and_the_longest_is_waited_for() {
+        let ms = Duration::from_millis;
+        let of = vec![
+            vec![Step::Sleep(ms(5))].into(),
+            vec![Step::Connect(Server::Echo), Step::Exchange { bytes: 9, times: 2 }].into(),
+            vec![Step::Sleep(ms(2)), gather(2, vec![Step::Compute(3)])].into(),
+        ];
+        let each = Step::Gather(Box::new(Gather { width: 3, of, join: Join::Tasks }));
+        let demand = Demand::of(&[each]);
+        assert_eq!((demand.floor, demand.serial), (ms(5), ms(7)));
+        assert_eq!((demand.units, demand.compute, demand.sockets), (1 + 3 + 3, 6, 1));
+        assert_eq!((demand.tasks, demand.children, demand.depth), (1 + 1 + 1 + 3, 5, 3));
     }
 
     #[test]

@@ -100,10 +100,11 @@ impl Receipt {
                 Step::Offload(of) => {
                     so_far = so_far.join([Receipt::expected(of, so_far.child_seed(0))]);
                 }
-                Step::Gather { width, of, .. } => {
+                Step::Gather(gather) => {
                     let parent = so_far;
-                    let child = |index| Receipt::expected(of, parent.child_seed(index));
-                    so_far = so_far.join((0..*width).map(child));
+                    let child =
+                        |index| Receipt::expected(gather.steps(index), parent.child_seed(index));
+                    so_far = so_far.join((0..gather.width).map(child));
                 }
                 Step::Group(group) if group.fails() => so_far.contained(group.width),
                 Step::Group(group) => {

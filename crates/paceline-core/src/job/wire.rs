@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Group, Join, Messages, Server, Step, Steps, Workload};
+use super::{Gather, Group, Join, Messages, Server, Step, Steps, Workload};
 
 impl Workload {
     /// Its jobs: `{"usual":[..],"every":{"nth":n,"job":[..]}}`, with `null` for no `every`.
@@ -55,12 +55,7 @@ fn step(step: &Step) -> Value {
         }
         Step::Hop(times) => json!({ "hop": times }),
         Step::Yield(times) => json!({ "yield": times }),
-        Step::Gather { width, of, join: Join::Tasks } => {
-            json!({ "gather": { "width": width, "of": steps(of) } })
-        }
-        Step::Gather { width, of, join: Join::Future } => {
-            json!({ "gather": { "width": width, "of": steps(of), "join": "future" } })
-        }
+        Step::Gather(gather) => json!({ "gather": gather_as_json(gather) }),
         Step::Group(group) => {
             let Group { width, of, every, cancels } = group.as_ref();
             json!({ "group": {
@@ -69,6 +64,14 @@ fn step(step: &Step) -> Value {
         }
         Step::Fail => json!({ "fail": "error" }),
         Step::Park => json!({ "park": "all" }),
+    }
+}
+
+fn gather_as_json(Gather { width, of, join }: &Gather) -> Value {
+    match (&of[..], join) {
+        ([of], Join::Tasks) => json!({ "width": width, "of": steps(of) }),
+        ([of], Join::Future) => json!({ "width": width, "of": steps(of), "join": "future" }),
+        (each, _) => each.iter().map(|of| steps(of)).collect(),
     }
 }
 
@@ -97,6 +100,7 @@ job = [
     { connect = "echo" }, { exchange = { bytes = 8, times = 5 } }, { hop = 6 }, { yield = 7 },
     { gather = { width = 8, of = [{ sleep = "1ns" }] } },
     { gather = { width = 2, of = [], join = "future" } },
+    { gather = [[{ yield = 1 }], []] },
     { group = { width = 3, of = [], every = { nth = 2, job = [{ fail = "error" }] }, on_failure = "wait" } },
     { connect = { slow = "3ms" } }, { connect = "room" },
     { hear = { bytes = 9, times = 2 } },
@@ -110,6 +114,7 @@ every = { nth = 9, job = [{ connect = "room" }, { say = { bytes = 9, times = 2 }
                 { "exchange": { "bytes": 8, "times": 5 } }, { "hop": 6 }, { "yield": 7 },
                 { "gather": { "width": 8, "of": [{ "sleep_ns": 1 }] } },
                 { "gather": { "width": 2, "of": [], "join": "future" } },
+                { "gather": [[{ "yield": 1 }], []] },
                 { "group": {
                     "width": 3, "of": [], "every": { "nth": 2, "job": [{ "fail": "error" }] }, "cancels": false,
                 } },
@@ -119,7 +124,7 @@ every = { nth = 9, job = [{ connect = "room" }, { say = { bytes = 9, times = 2 }
             "every": { "nth": 9, "job": [{ "connect": "room" }, { "say": { "bytes": 9, "times": 2 } }] },
         });
         assert_eq!(workload.jobs_as_json(), wanted);
-        let variants = ["connect.room", "connect.slow", "gather.future"];
+        let variants = ["connect.room", "connect.slow", "gather.each", "gather.future"];
         let names = workload.step_names();
         assert!(variants.iter().all(|variant| names.contains(variant)), "{names:?}");
         assert_eq!(names.len(), 13 + variants.len());

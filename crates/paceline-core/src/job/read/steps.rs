@@ -4,7 +4,7 @@ use toml::de::DeTable;
 
 use super::Reader;
 use crate::job::{
-    Group, Join, Messages, ReadError, Server, Step, Steps, bounds,
+    Gather, Group, Join, Messages, ReadError, Server, Step, Steps, bounds,
     text::{Value, did_you_mean},
 };
 
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
                 Step::Say(_) | Step::Hear(_) if !in_room => Some(
                     "say and hear need a room: put { connect = \"room\" } before it in the same list",
                 ),
-                Step::Gather { .. } | Step::Group(_) | Step::Offload(_) | Step::Hop(_)
+                Step::Gather(_) | Step::Group(_) | Step::Offload(_) | Step::Hop(_)
                     if place.group == Some(true) =>
                 {
                     Some(
@@ -112,17 +112,7 @@ impl<'a> Reader<'a> {
                     times: text.number(need("times")?, bounds::TIMES)?,
                 }
             }
-            "gather" => {
-                let table = text.table(of, "gather is a table { width = 8, of = [..] }")?;
-                self.only(table, &["width", "of", "join"], "gather")?;
-                let need = |key| self.need(table, key, of.span(), "gather");
-                let futures = [("tasks", Join::Tasks), ("future", Join::Future)];
-                Step::Gather {
-                    width: text.number(need("width")?, bounds::WIDTH)? as usize,
-                    of: Box::new(self.steps(need("of")?, place.child())?),
-                    join: self.one_of(table, "join", &futures)?.unwrap_or(Join::Tasks),
-                }
-            }
+            "gather" => Step::Gather(Box::new(self.gather(of, place)?)),
             "group" => Step::Group(Box::new(self.group(of, place)?)),
             "fail" => match text.string(of, "fail names how: \"error\"")? {
                 "error" if place.group.is_some() => Step::Fail,
@@ -240,6 +230,28 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Children that all do the same, or those of a list that each do their own.
+    fn gather(&self, value: &Value<'a>, place: Place) -> Result<Gather, ReadError> {
+        let text = self.0;
+        if let Ok(each) = text.array(value, "") {
+            let width = bounds::WIDTH.check(each.len() as u64);
+            let width = width.or_else(|message| text.wrong(value, message))? as usize;
+            let of = each.iter().map(|steps| self.steps(steps, place.child()));
+            return Ok(Gather { width, of: of.collect::<Result<_, _>>()?, join: Join::Tasks });
+        }
+        let what = "gather is a table { width = 8, of = [..] }, or a list of the steps of each child \
+                    [[..], [..]]";
+        let table = text.table(value, what)?;
+        self.only(table, &["width", "of", "join"], "gather")?;
+        let need = |key| self.need(table, key, value.span(), "gather");
+        let futures = [("tasks", Join::Tasks), ("future", Join::Future)];
+        Ok(Gather {
+            width: text.number(need("width")?, bounds::WIDTH)? as usize,
+            of: vec![self.steps(need("of")?, place.child())?],
+            join: self.one_of(table, "join", &futures)?.unwrap_or(Join::Tasks),
+        })
+    }
+
     fn group(&self, value: &Value<'a>, place: Place) -> Result<Group, ReadError> {
         let table = self.0.table(value, "group is a table { width = 8, of = [..] }")?;
         self.only(table, &["width", "of", "every", "on_failure"], "group")?;
@@ -282,5 +294,29 @@ impl<'a> Reader<'a> {
                 self.0.wrong(value, format!("offload takes block and compute steps, not {name}"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::Workload;
+
+    /// Where in the job's line something is wrong, and what.
+    fn wrong(job: &str) -> String {
+        Workload::parse("w", &format!("name = \"w\"\njob = {job}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn children_that_each_do_their_own_are_lists_of_steps_in_a_list() {
+        assert!(wrong("[{ gather = [] }]").starts_with("w:2:19: the width of a gather must be at"));
+        let flat = wrong("[{ gather = [[], { compute = 1 }] }]");
+        assert!(flat.starts_with("w:2:24: a job is a list of steps"), "{flat}");
+        assert!(wrong("[{ gather = [[{ compute = -1 }]] }]").starts_with("w:2:33: the rounds"));
+        assert!(wrong("[{ gather = 3 }]").contains("a list of the steps of each child"));
+        let wide = format!(
+            "[{{ gather = [{}] }}]",
+            "[{ gather = { width = 60_000, of = [] } }],".repeat(2)
+        );
+        assert!(wrong(&wide).contains("at most 100000 tasks alive at once"));
     }
 }

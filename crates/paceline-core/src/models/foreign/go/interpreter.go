@@ -93,6 +93,7 @@ type step struct {
 	count   uint64
 	bytes   int
 	of      []step
+	each    [][]step
 	nth     int
 	other   []step
 	cancels bool
@@ -183,7 +184,7 @@ func perform(ctx context.Context, steps []step, done receipt) (receipt, error) {
 			}
 			done.join(child)
 		case gathers:
-			children, err := gather(int(step.count), step.of, done)
+			children, err := gather(step, done)
 			if err != nil {
 				return done, err
 			}
@@ -352,13 +353,22 @@ func hop(times, message uint64) uint64 {
 	return message
 }
 
-func gather(width int, steps []step, parent receipt) ([]receipt, error) {
+// What child index of a gather does.
+func (gather *step) child(index int) []step {
+	if gather.each != nil {
+		return gather.each[index]
+	}
+	return gather.of
+}
+
+func gather(step *step, parent receipt) ([]receipt, error) {
+	width := int(step.count)
 	children, failures := make([]receipt, width), make([]error, width)
 	var all sync.WaitGroup
 	all.Add(width)
 	for index := 0; index < width; index++ {
 		go func(index int) {
-			children[index], failures[index] = perform(nil, steps, parent.child(index))
+			children[index], failures[index] = perform(nil, step.child(index), parent.child(index))
 			all.Done()
 		}(index)
 	}
@@ -487,6 +497,19 @@ func readStep(name string, of json.RawMessage) (step, error) {
 			read.of, err = readSteps(told)
 		}
 	case gathers:
+		var each [][]map[string]json.RawMessage
+		if bytes.HasPrefix(bytes.TrimSpace(of), []byte("[")) {
+			if err = strictly(name, of, &each); err != nil {
+				break
+			}
+			read.count, read.each = uint64(len(each)), make([][]step, len(each))
+			for index := range each {
+				if read.each[index], err = readSteps(each[index]); err != nil {
+					break
+				}
+			}
+			break
+		}
 		var told struct {
 			Width uint64                       `json:"width"`
 			Of    []map[string]json.RawMessage `json:"of"`
@@ -604,7 +627,12 @@ func countSleeps(steps []step) float64 {
 		case sleeps:
 			count++
 		case gathers:
-			count += float64(step.count) * countSleeps(step.of)
+			for _, each := range step.each {
+				count += countSleeps(each)
+			}
+			if step.each == nil {
+				count += float64(step.count) * countSleeps(step.of)
+			}
 		case groups:
 			count += float64(step.count) * math.Max(countSleeps(step.of), countSleeps(step.other))
 		}
@@ -904,7 +932,7 @@ func hello() {
 		"version":  strings.TrimPrefix(runtime.Version(), "go"),
 		"steps": []string{
 			"sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear",
-			"hop", "yield", "gather", "group", "group.cancel", "fail",
+			"hop", "yield", "gather", "gather.each", "group", "group.cancel", "fail",
 		},
 		"compute_ns": best,
 		"parallel":   true,

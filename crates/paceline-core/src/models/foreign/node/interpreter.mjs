@@ -16,7 +16,7 @@ const OLDEST = 18;
 const MODEL = process.argv[process.argv.length - 1];
 const STEPS = [
     "sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear", "hop",
-    "yield", "gather", "group", "group.cancel", "fail",
+    "yield", "gather", "gather.each", "group", "group.cancel", "fail",
 ];
 /** Sleeps of a batch whose lateness is kept. */
 const ROOM = 4_000_000;
@@ -187,7 +187,7 @@ async function perform(steps, receipt, signal = null) {
                 case "gather": {
                     const children = new Array(step.count);
                     for (let index = 0; index < step.count; index++) {
-                        children[index] = perform(step.of, receipt.child(index));
+                        children[index] = perform(step.each?.[index] ?? step.of, receipt.child(index));
                     }
                     for (const child of await Promise.all(children)) {
                         receipt.join(child.units, child.high, child.low);
@@ -521,7 +521,7 @@ function readSteps(list) {
     return list.map((step) => {
         const [does] = Object.keys(step);
         const of = step[does];
-        const read = { does, count: 0, bytes: 0, ms: 0, ns: 0, to: null, of: null, nth: 0, other: null, cancels: false };
+        const read = { does, count: 0, bytes: 0, ms: 0, ns: 0, to: null, of: null, each: null, nth: 0, other: null, cancels: false };
         const known = (...keys) => {
             const unknown = Object.keys(of).find((key) => !keys.includes(key));
             if (unknown !== undefined) {
@@ -550,6 +550,9 @@ function readSteps(list) {
             case "offload":
                 return { ...read, of: readSteps(of) };
             case "gather":
+                if (Array.isArray(of)) {
+                    return { ...read, count: of.length, each: of.map(readSteps) };
+                }
                 known("width", "of");
                 return { ...read, count: of.width, of: readSteps(of.of) };
             case "group": {
@@ -567,7 +570,10 @@ function readSteps(list) {
 }
 
 const offloads = (steps) =>
-    steps?.some((step) => step.does === "offload" || offloads(step.of) || offloads(step.other)) ?? false;
+    steps?.some(
+        (step) =>
+            step.does === "offload" || offloads(step.of) || offloads(step.other) || (step.each?.some(offloads) ?? false),
+    ) ?? false;
 
 /** What is prepared: for each index, the steps of its job. */
 async function readCell(cell) {

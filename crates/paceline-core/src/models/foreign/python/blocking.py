@@ -68,9 +68,8 @@ def perform(steps, seed, servers, lateness=None):
                     time.sleep(0)
                 units += argument
             elif code == GATHER:
-                width, of = argument
                 children = [
-                    perform(of, child_seed(checksum, index), servers, lateness) for index in range(width)
+                    perform(of, child_seed(checksum, index), servers, lateness) for index, of in enumerate(argument)
                 ]
                 more, checksum = join(checksum, children)
                 units += more

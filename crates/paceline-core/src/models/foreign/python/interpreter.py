@@ -17,7 +17,7 @@ from time import perf_counter_ns
 POOL_STEPS = [
     "sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear", "yield",
 ]
-CALLER_STEPS = [*POOL_STEPS, "gather", "group", "group.cancel", "fail"]
+CALLER_STEPS = [*POOL_STEPS, "gather", "gather.each", "group", "group.cancel", "fail"]
 LOOP_STEPS = [*CALLER_STEPS, "hop"]
 CALL_PROBES = ["inert", "created"]
 LATENESS = 4_000_000

@@ -70,9 +70,8 @@ class Looping:
                     checksum = await hop(argument, checksum)
                     units += argument
                 elif code == GATHER:
-                    width, of = argument
                     children = await all_of(
-                        self.perform(of, child_seed(checksum, index), lateness) for index in range(width)
+                        self.perform(of, child_seed(checksum, index), lateness) for index, of in enumerate(argument)
                     )
                     more, checksum = join(checksum, children)
                     units += more

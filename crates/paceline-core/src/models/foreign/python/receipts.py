@@ -98,7 +98,9 @@ def _decode(step):
         case "yield", int():
             return YIELD, value
         case "gather", {"width": width, "of": of, **rest} if not rest:
-            return GATHER, (width, steps_of(of))
+            return GATHER, (steps_of(of),) * width
+        case "gather", list():
+            return GATHER, tuple(steps_of(of) for of in value)
         case "group", {"width": width, "of": of, "every": every, "cancels": cancels, **rest} if not rest:
             other = every and (every["nth"], steps_of(every["job"]))
             return GROUP, Group(width, steps_of(of), other, cancels)
