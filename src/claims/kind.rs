@@ -1,6 +1,6 @@
 //! How models run jobs, as far as claims depend on it.
 
-use paceline_core::models::{Driver, ModelInfo, Task, Width};
+use paceline_core::models::{ModelInfo, Task, Width};
 
 /// How a model runs jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,12 @@ impl Kind {
         if about.foreign.is_some_and(|foreign| foreign.language == "Go") {
             return Kind::Coroutines;
         }
-        match (about.task, about.width, about.driver) {
-            (Task::Stack, ..) => Kind::Coroutines,
-            (Task::Thread, ..) => Kind::Threads,
-            (_, Width::One, Driver::None) => Kind::InTurn,
-            (_, _, Driver::None) => Kind::Queue,
-            _ => Kind::Loop,
+        match (about.task, about.width) {
+            (Task::Stack, _) => Kind::Coroutines,
+            (Task::Thread, _) => Kind::Threads,
+            (Task::Heap, _) if !about.holds_worker() => Kind::Loop,
+            (Task::Heap, Width::One) => Kind::InTurn,
+            (Task::Heap, _) => Kind::Queue,
         }
     }
 

@@ -185,6 +185,8 @@ mod tests {
             "glommio=default",
             #[cfg(target_os = "linux")]
             "monoio=default,sync",
+            #[cfg(target_os = "linux")]
+            "tokio-uring=default",
         ];
         for of in wanted {
             assert!(fingerprint().features.contains(&of.to_owned()), "{of}: {:?}", features());

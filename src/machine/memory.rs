@@ -9,7 +9,7 @@ use std::fs;
 use super::group::Group;
 use paceline_core::{
     job::{Demand, Workload, chosen_below},
-    models::{Driver, ModelInfo, Task},
+    models::{ModelInfo, Task},
 };
 
 /// A job on any model: the receipt that it must return, and the one that it did. Measured: 30 bytes on `sequential`.
@@ -63,13 +63,13 @@ pub fn least_memory(about: &ModelInfo, workload: &Workload, scale: usize, lanes:
 /// What `jobs` jobs of this demand hold while they are under way.
 fn under_way(about: &ModelInfo, demand: &Demand, jobs: usize) -> u64 {
     let waits = !demand.floor.is_zero() || demand.sockets > 0;
-    let (tasks, task) = match (about.task, about.driver) {
-        (Task::Heap, Driver::None) => (0, 0),
-        (Task::Heap, _) if waits => (demand.tasks, WAITING_TASK),
-        (Task::Heap, _) => (1, TASK),
-        (Task::Thread, _) if waits => (demand.tasks, THREAD),
-        (Task::Stack, _) if waits => (demand.tasks, COROUTINE),
-        (Task::Thread | Task::Stack, _) => (0, 0),
+    let (tasks, task) = match about.task {
+        Task::Heap if about.holds_worker() => (0, 0),
+        Task::Heap if waits => (demand.tasks, WAITING_TASK),
+        Task::Heap => (1, TASK),
+        Task::Thread if waits => (demand.tasks, THREAD),
+        Task::Stack if waits => (demand.tasks, COROUTINE),
+        Task::Thread | Task::Stack => (0, 0),
     };
     let connections = demand.sockets.saturating_mul(CONNECTION).saturating_add(demand.held);
     tasks.saturating_mul(task).saturating_add(connections).saturating_mul(jobs as u64)

@@ -18,6 +18,7 @@ macro_rules! each_model {
             compio = "compio"
             monoio = "monoio"
             glommio = "glommio"
+            tokio_uring = "tokio-uring"
             may = "may"
             asyncio = "asyncio"
             uvloop = "uvloop"

@@ -226,6 +226,19 @@ impl Steps {
         self.whole
     }
 
+    /// Whether whoever does them comes to a step that `is`. What a group may cancel does not count.
+    #[must_use]
+    pub fn surely(&self, is: fn(&Step) -> bool) -> bool {
+        self.iter().any(|step| match step {
+            Step::Gather(gather) => gather.of.iter().any(|steps| steps.surely(is)),
+            Step::Group(group) if group.cancels && group.fails() => false,
+            Step::Group(group) => {
+                group.sorts().iter().any(|(count, steps)| *count > 0 && steps.surely(is))
+            }
+            step => is(step),
+        })
+    }
+
     /// Whether who does them fails.
     #[must_use]
     pub fn fail(&self) -> bool {

@@ -19,13 +19,15 @@ mod smol_per_core;
 mod threads;
 mod tokio;
 mod tokio_per_core;
+#[cfg(target_os = "linux")]
+mod tokio_uring;
 mod trust;
 
 pub use threads::Threads;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use trust::time_stamp;
 
-use std::{io, sync::OnceLock};
+use std::{fmt, io, sync::OnceLock};
 
 use serde::Serialize;
 
@@ -55,6 +57,8 @@ pub static MODELS: &[Entry] = &[
     monoio::ENTRY,
     #[cfg(target_os = "linux")]
     glommio::ENTRY,
+    #[cfg(target_os = "linux")]
+    tokio_uring::ENTRY,
     may::ENTRY,
     foreign::python::ASYNCIO,
     foreign::python::UVLOOP,
@@ -126,8 +130,10 @@ pub struct ModelInfo {
     pub more_threads: usize,
     /// What a task of it occupies.
     pub task: Task,
-    /// What its jobs wait with.
-    pub driver: Driver,
+    /// What its jobs wait with when they sleep.
+    pub timers: Driver,
+    /// What its jobs wait with on a connection.
+    pub sockets: Driver,
     /// The steps it does not support.
     pub unsupported: &'static [Unsupported],
     /// The steps that it does not support in the jobs of a server alone.
@@ -157,7 +163,8 @@ impl ModelInfo {
         width: Width::Any,
         more_threads: 0,
         task: Task::Heap,
-        driver: Driver::None,
+        timers: Driver::Blocking,
+        sockets: Driver::Blocking,
         unsupported: &[],
         unsupported_as_server: &[],
         leaves: Some(&[]),
@@ -221,7 +228,7 @@ impl ModelInfo {
     /// Whether a job of this model holds a worker while it waits.
     #[must_use]
     pub fn holds_worker(&self) -> bool {
-        self.driver == Driver::None && self.task == Task::Heap
+        self.task == Task::Heap && [self.timers, self.sockets].contains(&Driver::Blocking)
     }
 
     /// The numbers of workers, out of `wanted`, that it can have.
@@ -309,15 +316,28 @@ pub enum Task {
     Stack,
 }
 
-/// What the jobs of a model wait with, as the kernel sees it.
+/// What the jobs of a model wait with, as the kernel sees it. Each value is a promise, which every measured cell is held
+/// to whose jobs sleep or connect (on Linux, which shows the instances of a process).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// System calls that block.
-    None,
-    /// epoll, or kqueue.
+    /// System calls that block: the process has neither an epoll instance nor a ring.
+    Blocking,
+    /// epoll, or kqueue: the process has an instance, and no ring completes anything. A runtime that keeps time on a
+    /// thread beside its pollers, as may does, counts as this too: the kernel shows no difference.
     Readiness,
-    /// `io_uring`.
+    /// `io_uring`: the process has a ring, which completes something. A process whose jobs only sleep may also wait on its
+    /// ring for some time, which completes nothing: then it has no epoll instance.
     IoUring,
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Driver::Blocking => "blocking calls",
+            Driver::Readiness => "epoll",
+            Driver::IoUring => "io_uring",
+        })
+    }
 }
 
 /// A step that a model does not support, and why.

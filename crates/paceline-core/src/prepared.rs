@@ -1,5 +1,11 @@
 //! Batches of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
 
+mod attestation;
+
+pub use attestation::Attestation;
+use attestation::drivers;
+pub(crate) use attestation::drivers_of;
+
 use std::{fmt, io, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +16,9 @@ use crate::{
     usage::{memory_peak, reset_memory_peak},
 };
 use crate::{
-    job::{Jobs, Receipt, Workload},
+    job::{Jobs, Receipt, Step, Workload},
     model::Clock,
-    models::{Driver, ModelInfo, Width},
+    models::ModelInfo,
     perform::{Batch, INSTRUMENTATION, LatencyRecorder, Placement, StartedModel},
 };
 
@@ -31,38 +37,6 @@ impl fmt::Display for Fault {
         let (Fault::Invalid(message) | Fault::Failed(message)) = self;
         f.write_str(message)
     }
-}
-
-/// What a batch was seen to be, by counters that are off in all others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Attestation {
-    /// How long it took, counters included.
-    pub elapsed_ns: u64,
-    /// The greatest number of jobs in flight at once.
-    pub peak_in_flight: u32,
-    /// The distinct threads that began or ended a job.
-    pub job_threads: u32,
-    /// All threads of the process, at the end of the batch.
-    pub process_threads: Option<u64>,
-    /// epoll instances of the process; `None` where the system does not show them.
-    pub epolls: Option<u64>,
-    /// `io_uring` instances of the process.
-    pub rings: Option<u64>,
-    /// Completions that those rings have had.
-    pub completions: Option<u64>,
-    /// Memory of the process that was resident before the batch, in bytes.
-    #[serde(default)]
-    pub rss_bytes: Option<u64>,
-    /// The most that was resident in it.
-    #[serde(default)]
-    pub rss_bytes_max: Option<u64>,
-    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest; `None` where
-    /// none failed.
-    #[serde(default)]
-    pub group_ended_ns_max: Option<u64>,
-    /// Children that were still under way when their group was over, all groups together.
-    #[serde(default)]
-    pub children_left: Option<u32>,
 }
 
 /// The times of single jobs, of all batches that were recorded.
@@ -109,6 +83,9 @@ pub struct Prepared {
     expected: Vec<Receipt>,
     floor: Duration,
     total_wait: Duration,
+    /// Whether some job surely waits on a timer, and on a socket.
+    uses_timers: bool,
+    uses_sockets: bool,
     children: usize,
     sleeps: usize,
 }
@@ -129,7 +106,10 @@ impl Prepared {
         let jobs = Jobs::load(workload);
         let demand = workload.demand();
         let room = |each: u64| each.saturating_mul(scale as u64).min(ROOM) as usize;
+        let some = |is: fn(&Step) -> bool| (0..scale).any(|index| jobs.steps(index).surely(is));
         Prepared {
+            uses_timers: some(|step| matches!(step, Step::Sleep(_))),
+            uses_sockets: some(|step| matches!(step, Step::Connect(_))),
             children: room(demand.children),
             sleeps: room(demand.sleeps),
             info,
@@ -213,6 +193,7 @@ impl Prepared {
     /// Returns a fault as [`batch`](Self::batch) does, or where another model ran than the label says.
     pub fn attest(&self, arm: &dyn StartedModel) -> Result<Attestation, Fault> {
         let rss_bytes = reset_memory_peak();
+        let before = drivers().2;
         INSTRUMENTATION.start(now);
         let batch = self.batch(arm);
         let seen = INSTRUMENTATION.stop();
@@ -226,7 +207,9 @@ impl Prepared {
             process_threads: thread_names().map(|names| names.len() as u64),
             epolls,
             rings,
-            completions,
+            completions: completions
+                .zip(before)
+                .map(|(after, before)| after.saturating_sub(before)),
             rss_bytes,
             rss_bytes_max,
             group_ended_ns_max: seen.groups.map(|groups| groups.ended_ns_max),
@@ -276,55 +259,6 @@ impl Prepared {
         }
         Ok(())
     }
-
-    /// Whether what a batch was seen to be fits its label.
-    pub(super) fn check_attest(
-        &self,
-        attest: &Attestation,
-        elapsed: Duration,
-    ) -> Result<(), Fault> {
-        let invalid = |message| Err(Fault::Invalid(message));
-        let (name, threads) = (self.info.name, attest.job_threads);
-        if self.expected.is_empty() {
-            return invalid("no job ran".into());
-        }
-        let (peak, jobs) = (attest.peak_in_flight as usize, self.expected.len());
-        if self.jobs.park() && peak != jobs {
-            return invalid(format!(
-                "at most {peak} of {jobs} jobs were in flight at once, and park waits for all of them"
-            ));
-        }
-        // Little's law: with so few in flight, so many waits cannot have ended so soon.
-        let room = elapsed.saturating_mul(attest.peak_in_flight);
-        if room < self.total_wait {
-            return invalid(format!(
-                "at most {} jobs were in flight for {elapsed:?}, which has no room for waits of {:?} in all",
-                attest.peak_in_flight, self.total_wait
-            ));
-        }
-        let most = match self.info.width {
-            Width::One => Some(1),
-            Width::Any => self.workers.map(|workers| workers + self.info.more_threads),
-            Width::PerTask => None,
-        };
-        if let Some(most) = most.filter(|most| threads as usize > *most) {
-            return invalid(format!(
-                "{threads} threads ran jobs of {name}, which has {most} for it"
-            ));
-        }
-        match (self.info.driver, attest.epolls, attest.completions) {
-            (Driver::IoUring, ..) if attest.rings == Some(0) => {
-                invalid(format!("{name} is labelled io_uring, and has no ring"))
-            }
-            (Driver::IoUring, _, Some(0)) if !self.total_wait.is_zero() => {
-                invalid(format!("{name} is labelled io_uring, and no ring completed anything"))
-            }
-            (Driver::Readiness, Some(0), _) if !self.total_wait.is_zero() => {
-                invalid(format!("{name} is labelled epoll, and has no epoll instance"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// An error, with what to do about it where that is known.
@@ -337,41 +271,6 @@ fn explain(error: &io::Error) -> String {
         _ => "",
     };
     format!("{error}{hint}")
-}
-
-/// epoll instances, rings, and completions of those rings, of this process.
-#[cfg(target_os = "linux")]
-fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
-    procfs::process::Process::myself().map_or((None, None, None), |me| drivers_of(&me))
-}
-
-/// The same of another process.
-#[cfg(target_os = "linux")]
-pub(super) fn drivers_of(
-    process: &procfs::process::Process,
-) -> (Option<u64>, Option<u64>, Option<u64>) {
-    use procfs::process::FDTarget;
-    let Ok(open) = process.fd() else { return (None, None, None) };
-    let (mut epolls, mut rings, mut completions) = (0, 0, 0);
-    for descriptor in open.flatten() {
-        match descriptor.target {
-            FDTarget::AnonInode(name) if name.contains("eventpoll") => epolls += 1,
-            FDTarget::AnonInode(name) if name.contains("io_uring") => {
-                rings += 1;
-                let path = format!("/proc/{}/fdinfo/{}", process.pid, descriptor.fd);
-                let info = std::fs::read_to_string(path).unwrap_or_default();
-                let tail = info.lines().find_map(|line| line.strip_prefix("CqTail:"));
-                completions += tail.and_then(|tail| tail.trim().parse::<u64>().ok()).unwrap_or(0);
-            }
-            _ => {}
-        }
-    }
-    (Some(epolls), Some(rings), Some(completions))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
-    (None, None, None)
 }
 
 /// The kernel's name of the thread that calls.
@@ -393,37 +292,4 @@ pub(super) fn thread_names() -> Option<Vec<String>> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn thread_names() -> Option<Vec<String>> {
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{models, workloads};
-
-    #[test]
-    fn a_cell_whose_jobs_were_not_all_in_flight_although_they_park_is_invalid() {
-        let info = &models::find("threads").unwrap().info;
-        let of = |workload: &str| {
-            let workload = workloads::find(workload).unwrap();
-            Prepared::new(info, &workload, 4, None, Placement::Outside)
-        };
-        let seen = |peak_in_flight| Attestation {
-            elapsed_ns: 1_000_000_000,
-            peak_in_flight,
-            job_threads: 4,
-            process_threads: None,
-            epolls: None,
-            rings: None,
-            completions: None,
-            rss_bytes: None,
-            rss_bytes_max: None,
-            group_ended_ns_max: None,
-            children_left: None,
-        };
-        let check = |workload, peak| of(workload).check_attest(&seen(peak), Duration::from_secs(1));
-        assert_eq!(check("park", 4), Ok(()));
-        let why = check("park", 3).unwrap_err().to_string();
-        assert!(why.contains("at most 3 of 4 jobs"), "{why}");
-        assert_eq!(check("sleep", 3), Ok(()));
-    }
 }

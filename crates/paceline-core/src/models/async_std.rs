@@ -25,7 +25,8 @@ pub(super) const ENTRY: Entry = Entry::new::<AsyncStd>(ModelInfo {
     package: Some("async-std"),
     tag: Tag::Historical,
     note: "the global executor, its width set by ASYNC_STD_THREAD_COUNT; offload by spawn_blocking",
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     leaves: None,
     environment: Some(THREADS),
     ..ModelInfo::DEFAULT

@@ -25,7 +25,8 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Compio>>(ModelInfo {
            spawn_blocking; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
-    driver: Driver::IoUring,
+    timers: Driver::IoUring,
+    sockets: Driver::IoUring,
     leaves: Some(&[]),
     available: super::io_uring_works::<Compio>,
     ..ModelInfo::DEFAULT

@@ -30,7 +30,8 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo 
            thread; as a server, the kernel deals connections to the cores by SO_REUSEPORT, unevenly where they are \
            few, and each core's queue of connections is 1024 long, for its bind asks for that",
     placements: &[Placement::Dealt, Placement::Inside],
-    driver: Driver::IoUring,
+    timers: Driver::IoUring,
+    sockets: Driver::IoUring,
     available: super::io_uring_works::<Glommio>,
     ..ModelInfo::DEFAULT
 });

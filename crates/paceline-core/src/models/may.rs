@@ -36,7 +36,8 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(ModelInfo {
            timer's thread, which is one more than `workers`",
     more_threads: 1,
     task: Task::Stack,
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     leaves: None,
     unsupported: &[NO_FUTURE, NO_CANCEL, NO_ROOM, NO_PARK],
     unreliable: Some(

@@ -24,7 +24,8 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Monoio>>(ModelInfo {
            thread attached to each runtime; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
-    driver: Driver::IoUring,
+    timers: Driver::IoUring,
+    sockets: Driver::IoUring,
     available: super::io_uring_works::<Monoio>,
     ..ModelInfo::DEFAULT
 });

@@ -1,4 +1,4 @@
-//! Runtimes of one core each, between which nothing moves: what tokio-per-core, compio, monoio and glommio share.
+//! Runtimes of one core each, between which nothing moves: what tokio-per-core, compio, monoio, glommio and tokio-uring share.
 
 use std::{
     convert::Infallible,

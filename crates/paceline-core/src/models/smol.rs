@@ -26,7 +26,8 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     family: Family::Async,
     package: Some("smol"),
     note: "an Executor of its own on `workers` threads; offload by unblock",
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
     ..ModelInfo::DEFAULT
 });

@@ -21,7 +21,8 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<PerWorker>>(ModelInf
     note: "a LocalExecutor per worker, not pinned; one reactor for all; offload by unblock; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
     ..ModelInfo::DEFAULT
 });

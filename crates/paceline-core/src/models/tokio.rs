@@ -22,7 +22,8 @@ use crate::{
 pub(super) const ABOUT: ModelInfo = ModelInfo {
     family: Family::Async,
     package: Some("tokio"),
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     ..ModelInfo::DEFAULT
 };
 
@@ -49,6 +50,9 @@ pub(super) const CURRENT_THREAD: Entry = Entry::new::<CurrentThread>(ModelInfo {
 /// Whatever runtime the job's thread belongs to.
 #[derive(Clone, Copy)]
 pub(super) struct Tokio<const RAYON: bool>;
+
+/// The runtime of the thread, whose offloaded work goes to tokio's own blocking pool.
+pub(super) const TOKIO: Tokio<false> = Tokio;
 
 thread_local! {
     /// Where the threads of `tokio+rayon` offload to.

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Entry, ModelInfo,
     per_core::{Joined, LocalRuntime, PerCoreRuntime},
-    tokio::{ABOUT, Tokio, accept, connect, listener},
+    tokio::{ABOUT, TOKIO, accept, connect, listener},
 };
 use crate::{model::Model, perform::Placement};
 
@@ -26,8 +26,6 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<PerWorker>>(ModelInf
 /// tokio's current-thread runtime.
 #[derive(Clone, Copy)]
 struct PerWorker;
-
-const TOKIO: Tokio<false> = Tokio;
 
 impl LocalRuntime for PerWorker {
     type Stream = TcpStream;

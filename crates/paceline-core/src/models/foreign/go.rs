@@ -40,7 +40,8 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
     placements: &[Placement::Inside],
     // A thread that blocks is replaced by another: Go's own limit of threads.
     more_threads: 10_000,
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     available: || GO.available("go"),
     ..ModelInfo::DEFAULT
 });

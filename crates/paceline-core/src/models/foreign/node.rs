@@ -37,7 +37,8 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
            `workers` worker threads; sleep by setTimeout, of whole milliseconds and armed again where it came early; as a \
            server, node:http",
     placements: &[Placement::Inside],
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     available: || NODE.available("node"),
     ..ModelInfo::DEFAULT
 });

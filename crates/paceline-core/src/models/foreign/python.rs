@@ -42,7 +42,8 @@ const LOOP: ModelInfo = ModelInfo {
     foreign: Some(&PYTHON),
     placements: &[Placement::Inside],
     width: Width::One,
-    driver: Driver::Readiness,
+    timers: Driver::Readiness,
+    sockets: Driver::Readiness,
     unsupported: &[TASKS_ALWAYS],
     ..ModelInfo::DEFAULT
 };
@@ -51,7 +52,8 @@ const LOOP: ModelInfo = ModelInfo {
 const CALLS: ModelInfo = ModelInfo {
     placements: &[Placement::Outside],
     width: Width::Any,
-    driver: Driver::None,
+    timers: Driver::Blocking,
+    sockets: Driver::Blocking,
     unsupported: POOL_LACKS,
     ..LOOP
 };

@@ -1,0 +1,116 @@
+//! `tokio-uring`: tokio's current-thread runtime with sockets on `io_uring`, a runtime per worker.
+//!
+//! A ring's completions wake tokio through epoll, and timers are tokio's own: the model's two drivers differ.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio_uring::{
+    Runtime,
+    buf::BoundedBuf,
+    net::{TcpListener, TcpStream},
+};
+
+use super::{
+    Driver, Entry, Family, ModelInfo,
+    per_core::{Joined, LocalRuntime, LocalStream, PerCoreRuntime},
+    tokio::TOKIO,
+};
+use crate::{model::Model, perform::Placement};
+
+pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<TokioUring>>(ModelInfo {
+    name: "tokio-uring",
+    family: Family::IoUring,
+    package: Some("tokio-uring"),
+    note: "a runtime per worker, not pinned; sleeps, hops and spawn_blocking are tokio's, sockets are on a ring that wakes \
+           it through epoll; its last release is of May 2024; as a server, the kernel deals connections to the workers by \
+           SO_REUSEPORT, unevenly where they are few",
+    placements: &[Placement::Dealt, Placement::Inside],
+    timers: Driver::Readiness,
+    sockets: Driver::IoUring,
+    available: super::io_uring_works::<TokioUring>,
+    ..ModelInfo::DEFAULT
+});
+
+/// tokio-uring's runtime.
+#[derive(Clone, Copy)]
+struct TokioUring;
+
+impl LocalRuntime for TokioUring {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+
+    fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
+        Runtime::new(&tokio_uring::builder())?.block_on(main);
+        Ok(())
+    }
+
+    fn spawn<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        Joined(tokio_uring::spawn(task))
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        drop(tokio_uring::spawn(task));
+    }
+
+    fn listen(bound: std::net::TcpListener) -> io::Result<TcpListener> {
+        Ok(TcpListener::from_std(bound))
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output: Send> {
+        TOKIO.sleep(duration)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        TOKIO.yield_now()
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        TOKIO.offload(work).await
+    }
+
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        TOKIO.hop(times, message).await
+    }
+}
+
+impl LocalStream for TcpStream {
+    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let (result, buffer) = self.write_all(buffer).await;
+        result.map(|()| buffer)
+    }
+
+    async fn receive(&mut self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = filled..buffer.len();
+            let (result, slice) = TcpStream::read(self, buffer.slice(rest)).await;
+            buffer = slice.into_inner();
+            match result? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => filled += read,
+            }
+        }
+        Ok(buffer)
+    }
+
+    async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        // A slice of it, for of a `Vec` it would fill what is reserved.
+        let whole = ..buffer.len();
+        let (result, slice) = TcpStream::read(self, buffer.slice(whole)).await;
+        result.map(|read| (slice.into_inner(), read))
+    }
+}

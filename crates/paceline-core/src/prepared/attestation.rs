@@ -1,0 +1,239 @@
+//! What a batch was seen to be, and whether that fits the label of its model.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fault, Prepared};
+use crate::models::{Driver, Width};
+
+/// What a batch was seen to be, by counters that are off in all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Attestation {
+    /// How long it took, counters included.
+    pub elapsed_ns: u64,
+    /// The greatest number of jobs in flight at once.
+    pub peak_in_flight: u32,
+    /// The distinct threads that began or ended a job.
+    pub job_threads: u32,
+    /// All threads of the process, at the end of the batch.
+    pub process_threads: Option<u64>,
+    /// epoll instances of the process; `None` where the system does not show them.
+    pub epolls: Option<u64>,
+    /// `io_uring` instances of the process.
+    pub rings: Option<u64>,
+    /// Completions that those rings had in the batch.
+    pub completions: Option<u64>,
+    /// Memory of the process that was resident before the batch, in bytes.
+    #[serde(default)]
+    pub rss_bytes: Option<u64>,
+    /// The most that was resident in it.
+    #[serde(default)]
+    pub rss_bytes_max: Option<u64>,
+    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest; `None` where
+    /// none failed.
+    #[serde(default)]
+    pub group_ended_ns_max: Option<u64>,
+    /// Children that were still under way when their group was over, all groups together.
+    #[serde(default)]
+    pub children_left: Option<u32>,
+}
+
+impl Prepared {
+    /// Whether what a batch was seen to be fits its label.
+    pub(crate) fn check_attest(
+        &self,
+        attest: &Attestation,
+        elapsed: Duration,
+    ) -> Result<(), Fault> {
+        let invalid = |message| Err(Fault::Invalid(message));
+        let (name, threads) = (self.info.name, attest.job_threads);
+        if self.expected.is_empty() {
+            return invalid("no job ran".into());
+        }
+        let (peak, jobs) = (attest.peak_in_flight as usize, self.expected.len());
+        if self.jobs.park() && peak != jobs {
+            return invalid(format!(
+                "at most {peak} of {jobs} jobs were in flight at once, and park waits for all of them"
+            ));
+        }
+        // Little's law: with so few in flight, so many waits cannot have ended so soon.
+        let room = elapsed.saturating_mul(attest.peak_in_flight);
+        if room < self.total_wait {
+            return invalid(format!(
+                "at most {} jobs were in flight for {elapsed:?}, which has no room for waits of {:?} in all",
+                attest.peak_in_flight, self.total_wait
+            ));
+        }
+        let most = match self.info.width {
+            Width::One => Some(1),
+            Width::Any => self.workers.map(|workers| workers + self.info.more_threads),
+            Width::PerTask => None,
+        };
+        if let Some(most) = most.filter(|most| threads as usize > *most) {
+            return invalid(format!(
+                "{threads} threads ran jobs of {name}, which has {most} for it"
+            ));
+        }
+        self.check_drivers(attest)
+    }
+
+    /// Whether the jobs waited with what the model's label says, as [`Driver`] promises it.
+    fn check_drivers(&self, attest: &Attestation) -> Result<(), Fault> {
+        let waits = [
+            ("timers", self.uses_timers, self.info.timers),
+            ("sockets", self.uses_sockets, self.info.sockets),
+        ];
+        let on_rings = waits.iter().any(|(_, used, driver)| *used && *driver == Driver::IoUring);
+        for (what, used, driver) in waits {
+            let seen = match driver {
+                Driver::IoUring if attest.rings == Some(0) => "has no ring",
+                _ if !used => continue,
+                // A ring can be waited on for some time only, which completes nothing.
+                Driver::IoUring
+                    if attest.completions == Some(0)
+                        && (what == "sockets" || attest.epolls > Some(0)) =>
+                {
+                    "no ring completed anything"
+                }
+                Driver::Readiness if attest.epolls == Some(0) => "has no epoll instance",
+                Driver::Blocking if attest.epolls > Some(0) => "has an epoll instance",
+                Driver::Blocking if attest.rings > Some(0) => "has a ring",
+                Driver::Readiness if !on_rings && attest.completions > Some(0) => {
+                    "a ring completed something"
+                }
+                _ => continue,
+            };
+            let name = self.info.name;
+            return Err(Fault::Invalid(format!(
+                "{name} is labelled with {what} on {driver}, and {seen}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// epoll instances, rings, and completions of those rings, of this process.
+#[cfg(target_os = "linux")]
+pub(super) fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
+    procfs::process::Process::myself().map_or((None, None, None), |me| drivers_of(&me))
+}
+
+/// The same of another process.
+#[cfg(target_os = "linux")]
+pub(crate) fn drivers_of(
+    process: &procfs::process::Process,
+) -> (Option<u64>, Option<u64>, Option<u64>) {
+    use procfs::process::FDTarget;
+    let Ok(open) = process.fd() else { return (None, None, None) };
+    let (mut epolls, mut rings, mut completions) = (0, 0, 0);
+    for descriptor in open.flatten() {
+        match descriptor.target {
+            FDTarget::AnonInode(name) if name.contains("eventpoll") => epolls += 1,
+            FDTarget::AnonInode(name) if name.contains("io_uring") => {
+                rings += 1;
+                let path = format!("/proc/{}/fdinfo/{}", process.pid, descriptor.fd);
+                let info = std::fs::read_to_string(path).unwrap_or_default();
+                let tail = info.lines().find_map(|line| line.strip_prefix("CqTail:"));
+                completions += tail.and_then(|tail| tail.trim().parse::<u64>().ok()).unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+    (Some(epolls), Some(rings), Some(completions))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
+    (None, None, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        job::Workload,
+        models::{self, ModelInfo},
+        perform::Placement,
+        workloads,
+    };
+
+    /// What is seen of four threads in a second, where the process has so many instances.
+    fn seen(epolls: u64, rings: u64, completions: u64) -> Attestation {
+        Attestation {
+            elapsed_ns: 1_000_000_000,
+            peak_in_flight: 4,
+            job_threads: 4,
+            process_threads: None,
+            epolls: Some(epolls),
+            rings: Some(rings),
+            completions: Some(completions),
+            rss_bytes: None,
+            rss_bytes_max: None,
+            group_ended_ns_max: None,
+            children_left: None,
+        }
+    }
+
+    #[test]
+    fn every_false_label_of_a_driver_is_invalid_where_jobs_wait_on_it() {
+        use Driver::{Blocking, IoUring, Readiness};
+        const ALL: [Driver; 3] = [Blocking, Readiness, IoUring];
+        let base = &models::find("threads").unwrap().info;
+        // What a process shows in which jobs sleep, and in which they connect, and the one label that is true.
+        let processes = [
+            ("threads", seen(0, 0, 0), seen(0, 0, 0), (Blocking, Blocking)),
+            ("tokio", seen(2, 0, 0), seen(2, 0, 0), (Readiness, Readiness)),
+            ("compio", seen(0, 1, 5), seen(0, 1, 9), (IoUring, IoUring)),
+            ("monoio", seen(0, 1, 0), seen(0, 1, 9), (IoUring, IoUring)),
+            ("tokio-uring", seen(1, 1, 0), seen(1, 1, 9), (Readiness, IoUring)),
+            ("the reverse of it", seen(1, 1, 9), seen(1, 1, 0), (IoUring, Readiness)),
+        ];
+        for (name, asleep, connected, label) in processes {
+            for (timers, sockets) in ALL.iter().flat_map(|a| ALL.map(|b| (*a, b))) {
+                let info = Box::leak(Box::new(ModelInfo { timers, sockets, ..*base }));
+                let check = |workload, seen| {
+                    let workload = workloads::find(workload).unwrap();
+                    let cell = Prepared::new(info, &workload, 4, None, Placement::Outside);
+                    cell.check_attest(seen, Duration::from_secs(1))
+                };
+                let all = [check("sleep", &asleep), check("echo", &connected)];
+                let ok = all.iter().all(Result::is_ok);
+                assert_eq!(ok, label == (timers, sockets), "{name}, {timers}, {sockets}: {all:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_that_may_be_cancelled_before_it_waits_is_not_held_to_a_driver() {
+        let info = &models::find("tokio").unwrap().info;
+        let check = |on_failure| {
+            let text = format!(
+                "name = \"t\"\njob = [{{ group = {{ width = 9, of = [{{ connect = \"echo\" }}], on_failure = \
+                 \"{on_failure}\", every = {{ nth = 9, job = [{{ fail = \"error\" }}] }} }} }}]"
+            );
+            let workload = Workload::parse("t", &text).unwrap();
+            let cell = Prepared::new(info, &workload, 4, Some(4), Placement::Outside);
+            cell.check_attest(&seen(0, 0, 0), Duration::from_secs(1))
+        };
+        assert_eq!(check("cancel"), Ok(()));
+        assert!(check("wait").unwrap_err().to_string().contains("has no epoll instance"));
+    }
+
+    #[test]
+    fn a_cell_whose_jobs_were_not_all_in_flight_although_they_park_is_invalid() {
+        let info = &models::find("threads").unwrap().info;
+        let of = |workload: &str| {
+            let workload = workloads::find(workload).unwrap();
+            Prepared::new(info, &workload, 4, None, Placement::Outside)
+        };
+        let check = |workload, peak_in_flight| {
+            let seen = Attestation { peak_in_flight, ..seen(0, 0, 0) };
+            of(workload).check_attest(&seen, Duration::from_secs(1))
+        };
+        assert_eq!(check("park", 4), Ok(()));
+        let why = check("park", 3).unwrap_err().to_string();
+        assert!(why.contains("at most 3 of 4 jobs"), "{why}");
+        assert_eq!(check("sleep", 3), Ok(()));
+    }
+}
