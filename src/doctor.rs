@@ -175,6 +175,7 @@ pub fn examine(program: &Program) -> Diagnosis {
     findings.push(noise::processes(work.map_err(|error| error.to_string())));
     findings.push(noise::timer(&wake_errors(WAIT.0, WAIT.1), WAIT.0, system.timer_slack_ns));
     findings.push(noise::clock(system.clock_source.as_deref(), clock_ns()));
+    findings.push(noise::compute(compute_ns()));
     findings.extend([
         noise::frequency(&system.governors, system.driver.as_deref(), system.hypervisor),
         noise::boost(system.boost),

@@ -14,7 +14,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Every finding, in the table's order. Programs that read the JSON find them by these names.
-const FINDINGS: [&str; 24] = [
+const FINDINGS: [&str; 25] = [
     "build",
     "load before",
     "CPU pressure before",
@@ -23,6 +23,7 @@ const FINDINGS: [&str; 24] = [
     "repeated work",
     "timer",
     "clock",
+    "compute",
     "frequency governor",
     "turbo",
     "hypervisor",

@@ -7,7 +7,7 @@ use crate::{
     report::{count, list_table},
     start::model_info,
 };
-use paceline_core::{models::MODELS, process::Program, workloads};
+use paceline_core::{clock::compute_ns, models::MODELS, process::Program, workloads};
 
 pub(super) fn list_models(format: Format) -> Result<u8, CliError> {
     let models: Vec<ModelRecord> = MODELS.iter().map(model_info).collect();
@@ -57,10 +57,9 @@ pub(super) fn list_workloads(format: Format) -> Result<u8, CliError> {
         let scales = w.scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(", ");
         vec![w.name.clone(), scales, w.about.clone()]
     };
-    say(&list_table(
-        &["workload", "scales", "what it shows"],
-        &workloads.iter().map(row).collect::<Vec<_>>(),
-    ))
+    let rows: Vec<_> = workloads.iter().map(row).collect();
+    let table = list_table(&["workload", "scales", "what it shows"], &rows);
+    say(&format!("{table}\n\nOn this machine {}.", doctor::noise::cost_of_compute(compute_ns())))
 }
 
 pub(super) fn diagnose(format: Format) -> Result<u8, CliError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Finding, Judgement};
 use crate::{machine::CpuTicks, report::long};
-use paceline_core::histogram::Histogram;
+use paceline_core::{histogram::Histogram, job::rounds_of};
 
 /// Limits between two judgements: up to the first it is good, from the second on it is bad.
 pub type Bounds = (f64, f64);
@@ -163,6 +163,21 @@ pub fn clock(source: Option<&str>, look_ns: f64) -> Finding {
     let advice = "each look is a system call or worse: boot with clocksource=tsc tsc=reliable where the CPU allows, or \
                   take another machine";
     Finding::new("clock", found, judgement, advice).with(look_ns, "ns")
+}
+
+/// What a round of a `compute` step takes: nothing to judge, but people think of CPU work in time.
+#[must_use]
+pub fn compute(compute_ns: f64) -> Finding {
+    Finding::new("compute", cost_of_compute(compute_ns), Judgement::Good, "").with(compute_ns, "ns")
+}
+
+/// `a round of compute takes 2.10 ns, and compute = "200us" is 95000 rounds`.
+#[must_use]
+pub fn cost_of_compute(compute_ns: f64) -> String {
+    let rounds = rounds_of(Duration::from_micros(200), compute_ns);
+    format!(
+        "a round of compute takes {compute_ns:.2} ns, and compute = \"200us\" is {rounds} rounds"
+    )
 }
 
 /// The frequency governors and their driver.

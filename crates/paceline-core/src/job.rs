@@ -16,7 +16,7 @@ pub use demand::Demand;
 pub use every::{chosen_below, is_chosen};
 pub use read::{ReadError, Workers, Workload};
 pub(crate) use receipt::said;
-pub use receipt::{Receipt, compute, mix};
+pub use receipt::{Receipt, compute, mix, rounds_of};
 pub use text::did_you_mean;
 
 use std::{net::SocketAddr, ops::Deref, time::Duration};

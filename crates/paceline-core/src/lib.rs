@@ -8,8 +8,8 @@
 //! * [`model`] - what a concurrency model offers to jobs;
 //! * [`perform`] - the interpreter of jobs, and batches of them;
 //! * [`models`] - the models, one to a file, and their registry;
-//! * [`workloads`] - the built-in workloads, one TOML file each;
 //! * [`clock`] - the only clock;
+//! * [`workloads`] - the built-in workloads, one TOML file each;
 //! * [`histogram`] - distributions of times;
 //! * [`usage`] - what processes have used;
 //! * [`interrupt`] - Ctrl-C;
@@ -34,9 +34,9 @@ pub mod perform;
 
 pub mod models;
 
-pub mod workloads;
-
 pub mod clock;
+
+pub mod workloads;
 
 pub mod histogram;
 

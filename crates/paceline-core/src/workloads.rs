@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::job::{ReadError, Workload, did_you_mean};
+use crate::{
+    clock::compute_ns,
+    job::{ReadError, Workload, did_you_mean},
+};
 
 macro_rules! built_in {
     ($($name:literal)*) => { &[$(($name, include_str!(concat!("workloads/", $name, ".toml")))),*] };
@@ -77,7 +80,7 @@ pub fn find(name: &str) -> Result<Workload, String> {
             near_file(&path).map_or_else(String::new, |near| format!("; did you mean {near}?"));
         return Err(format!("there is no file {name}{near}"));
     }
-    Workload::read(&path).map_err(|error| error.to_string())
+    Workload::read(&path, compute_ns).map_err(|error| error.to_string())
 }
 
 /// A workload file in the same folder with a close name.

@@ -1,5 +1,6 @@
 //! Workload files: TOML in, a checked [`Workload`] out, or an error that points at the place.
 
+mod calibration;
 mod steps;
 
 use std::{ops::Range, path::Path, time::Duration};
@@ -12,6 +13,7 @@ use super::{
 };
 
 pub use super::text::ReadError;
+use calibration::Calibration;
 use steps::Place;
 
 /// A named job, the scales to run it at, and a sentence on what it shows.
@@ -29,7 +31,7 @@ pub struct Workload {
     pub job: Steps,
     /// A job that takes the place of one in each `nth`: see [`is_chosen`](super::is_chosen).
     pub every: Option<(usize, Steps)>,
-    /// The text that it was read from: what other processes are given.
+    /// The text that it was read from, with rounds for durations of `compute`: what other processes are given.
     pub source: String,
 }
 
@@ -62,12 +64,12 @@ impl Workers {
 const KEYS: [&str; 6] = ["name", "about", "scale", "workers", "job", "every"];
 
 impl Workload {
-    /// Reads the file at `path`.
+    /// Reads the file at `path`, as [`calibrated`](Self::calibrated) does its text.
     ///
     /// # Errors
     ///
     /// Returns an error that names the file, and where it can the line and column.
-    pub fn read(path: &Path) -> Result<Self, ReadError> {
+    pub fn read(path: &Path, compute_ns: fn() -> f64) -> Result<Self, ReadError> {
         let file = path.display().to_string();
         let fault = |message| ReadError { file: file.clone(), place: None, message };
         let size = std::fs::metadata(path)
@@ -81,16 +83,26 @@ impl Workload {
         }
         let text = std::fs::read_to_string(path)
             .map_err(|error| fault(format!("cannot be read: {error}")))?;
-        Self::parse(&file, &text)
+        Self::calibrated(&file, &text, compute_ns)
     }
 
-    /// Parses `text`, calling it `file` in errors.
+    /// Parses `text`, calling it `file` in errors. A `compute` step takes rounds, and no duration.
     ///
     /// # Errors
     ///
     /// Returns an error that points at the line and column.
     pub fn parse(file: &str, text: &str) -> Result<Self, ReadError> {
-        Reader(Text { file, text }).workload()
+        Reader(Text { file, text }, Calibration::by(None)).workload()
+    }
+
+    /// Parses `text` where `compute_ns` says how many nanoseconds a round of `compute` takes: it is asked if a step gives
+    /// a duration. The workload then has the rounds, in its `source` too, so that all do the same work.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that points at the line and column.
+    pub fn calibrated(file: &str, text: &str, compute_ns: fn() -> f64) -> Result<Self, ReadError> {
+        Reader(Text { file, text }, Calibration::by(Some(compute_ns))).workload()
     }
 
     /// What a job asks of the machine; of the usual and the unusual job, the greater of each.
@@ -141,7 +153,7 @@ impl Workload {
     }
 }
 
-struct Reader<'a>(Text<'a>);
+struct Reader<'a>(Text<'a>, Calibration);
 
 impl<'a> Reader<'a> {
     fn workload(&self) -> Result<Workload, ReadError> {
@@ -171,7 +183,7 @@ impl<'a> Reader<'a> {
             workers,
             job: steps,
             every,
-            source: self.0.text.to_owned(),
+            source: self.1.source(self.0.text),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The proof that steps were done, computable beforehand from their definition.
 
-use std::{fmt, num::NonZeroU64};
+use std::{fmt, num::NonZeroU64, time::Duration};
 
 use super::{Messages, Step};
 
@@ -149,6 +149,15 @@ pub fn compute(mut value: u64, rounds: u64) -> u64 {
     value
 }
 
+/// How many rounds of [`compute`] take `time` where one takes `compute_ns` nanoseconds: in two digits, so that the next
+/// calibration on the same machine yields the same number.
+#[must_use]
+pub fn rounds_of(time: Duration, compute_ns: f64) -> u64 {
+    let rounds = time.as_nanos() as f64 / compute_ns;
+    let unit = 10_f64.powf((rounds.log10().floor() - 1.0).max(0.0));
+    (((rounds / unit).round() * unit) as u64).max(1)
+}
+
 /// One step of `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 #[inline]
 #[must_use]
@@ -161,8 +170,6 @@ pub fn mix(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

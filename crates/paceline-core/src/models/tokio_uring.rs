@@ -22,7 +22,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<TokioUring>>(ModelIn
     family: Family::IoUring,
     package: Some("tokio-uring"),
     note: "a runtime per worker, not pinned; sleeps, hops and spawn_blocking are tokio's, sockets are on a ring that wakes \
-           it through epoll; its last release is of May 2024; as a server, the kernel deals connections to the workers by \
+           it through epoll; as a server, the kernel deals connections to the workers by \
            SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
     timers: Driver::Readiness,

@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         Ok(match key.get_ref().as_ref() {
             "sleep" => Step::Sleep(text.duration(of, "sleep", bounds::WAIT)?),
             "block" => Step::Block(text.duration(of, "block", bounds::WAIT)?),
-            "compute" => Step::Compute(text.number(of, bounds::ROUNDS)?),
+            "compute" => Step::Compute(self.rounds(of)?),
             "hop" => Step::Hop(text.number(of, bounds::HOPS)?),
             "yield" => Step::Yield(text.number(of, bounds::YIELDS)?),
             "offload" => Step::Offload(Box::new(self.offload(of, place)?)),

@@ -1,0 +1,94 @@
+//! Durations of `compute`, which become rounds on the machine that reads the file.
+
+use std::{cell::RefCell, ops::Range};
+
+use toml::de::DeValue;
+
+use super::Reader;
+use crate::job::{ReadError, bounds, rounds_of, text::Value};
+
+/// What a round takes, if anybody can say, and which places of the text had durations.
+pub(super) struct Calibration {
+    compute_ns: Option<fn() -> f64>,
+    replaced: RefCell<Vec<(Range<usize>, u64)>>,
+}
+
+impl Calibration {
+    pub(super) fn by(compute_ns: Option<fn() -> f64>) -> Self {
+        Calibration { compute_ns, replaced: RefCell::default() }
+    }
+
+    /// The text with rounds in these places.
+    pub(super) fn source(&self, text: &str) -> String {
+        let mut source = text.to_owned();
+        let mut replaced = self.replaced.take();
+        replaced.sort_unstable_by_key(|(span, _)| span.start);
+        for (span, rounds) in replaced.into_iter().rev() {
+            source.replace_range(span, &rounds.to_string());
+        }
+        source
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// The rounds of a `compute` step: a number, or as many as take a duration here.
+    pub(super) fn rounds(&self, value: &Value<'a>) -> Result<u64, ReadError> {
+        let Reader(text, Calibration { compute_ns, replaced }) = self;
+        if matches!(value.get_ref(), DeValue::Integer(_)) {
+            return text.number(value, bounds::ROUNDS);
+        }
+        let what = "compute is a number of rounds such as 1_000, or a duration such as \"200us\"";
+        text.string(value, what)?;
+        let time = text.duration(value, "compute", bounds::WAIT)?;
+        let Some(compute_ns) = compute_ns else {
+            return text.wrong(
+                value,
+                "compute takes a number of rounds here, such as 1_000: only where a file is read is a duration calibrated",
+            );
+        };
+        let rounds = bounds::ROUNDS.check(rounds_of(time, compute_ns()));
+        let rounds = rounds.or_else(|message| text.wrong(value, message))?;
+        replaced.borrow_mut().push((value.span(), rounds));
+        Ok(rounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::{Step, Workload};
+
+    fn read(text: &str) -> Result<Workload, String> {
+        Workload::calibrated("w", text, || 2.1).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_duration_of_compute_is_rounds_from_then_on_wherever_it_stands() {
+        let text = "name = \"w\" # compute = \"1s\"\njob = [{ compute = \"200us\" }, { offload = [{ compute = '1ms' }] },\n\
+                    { compute = 7 }]\nevery = { nth = 2, job = [{ compute = \"1ns\" }] }";
+        let workload = read(text).unwrap();
+        assert_eq!(workload.job[0], Step::Compute(95_000));
+        assert_eq!(
+            workload.source,
+            "name = \"w\" # compute = \"1s\"\njob = [{ compute = 95000 }, { offload = [{ compute = 480000 }] },\n\
+             { compute = 7 }]\nevery = { nth = 2, job = [{ compute = 1 }] }"
+        );
+        let again = Workload::parse("w", &workload.source).unwrap();
+        assert_eq!((again.job, again.every), (workload.job, workload.every));
+    }
+
+    #[test]
+    fn a_duration_that_cannot_be_is_pointed_at() {
+        let wrong = |compute: &str| {
+            read(&format!("name = \"w\"\njob = [{{ compute = {compute} }}]")).unwrap_err()
+        };
+        assert_eq!(wrong("\"0s\""), "w:2:20: compute must be more than 0s");
+        assert_eq!(wrong("\"2m\""), "w:2:20: compute must be at most 1m, not 2m");
+        assert!(wrong("\"200\"").starts_with("w:2:20: compute is a duration such as"));
+        assert!(wrong("[]").contains("a duration such as \"200us\""), "{}", wrong("[]"));
+        let slow = "name = \"w\"\njob = [{ compute = \"1m\" }]";
+        let fast = Workload::calibrated("w", slow, || 0.1).unwrap_err().to_string();
+        assert!(fast.starts_with("w:2:20: the rounds of a compute step must be at most"), "{fast}");
+        let parsed = Workload::parse("w", slow).unwrap_err().to_string();
+        assert!(parsed.starts_with("w:2:20: compute takes a number of rounds here"), "{parsed}");
+    }
+}
