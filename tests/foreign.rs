@@ -203,7 +203,7 @@ fn one_of_another_protocol_or_name_or_none_is_refused_before_it_runs() {
     let reason =
         r#"printf '{"unavailable":{"reason":"too old; install a newer one","version":"3.2"}}\n'"#;
     ends("60s", reason, "refused", &["too old"]);
-    let lacks = r#"printf '{"hello":{"protocol":1,"model":"%s","language":"sh","version":"1","steps":["hop"],"compute_ns":1,"parallel":true}}\n' "$model""#;
+    let lacks = r#"printf '{"hello":{"protocol":2,"model":"%s","language":"sh","version":"1","steps":["hop"],"compute_ns":1,"parallel":true}}\n' "$model""#;
     ends("60s", lacks, "refused", &["does not support `sleep`"]);
 }
 
