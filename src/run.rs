@@ -138,7 +138,7 @@ fn in_trials(
     Ok(going.into_iter().filter_map(|cell| cell.ended).collect())
 }
 
-/// A cell may take so many times its equal share of the budget.
+/// A cell may take so many times its share of the budget, which is an equal one.
 const OVERDRAFT: u32 = 4;
 
 /// Leaves out the cells that would use up the budget of the others, the longest first, where not all have room: a few
@@ -155,11 +155,11 @@ fn leave_out(
     let mut sum: Duration = costs.iter().sum();
     let mut ahead = u32::try_from(order.len()).unwrap_or(u32::MAX);
     for index in order {
-        let share = budget / ahead * OVERDRAFT;
-        if sum <= budget || costs[index] <= share {
+        let share = budget / ahead;
+        if sum <= budget || costs[index] <= share * OVERDRAFT {
             break;
         }
-        going[index].leave_out(costs[index], share, writer)?;
+        going[index].leave_out(costs[index], (share, OVERDRAFT), writer)?;
         sum = sum.saturating_sub(costs[index]);
         ahead -= 1;
     }

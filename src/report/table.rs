@@ -203,12 +203,12 @@ pub(super) fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
     }
 }
 
-/// Every cell without a figure, with its reason, a line for each series and reason; where fewer jobs were in flight
+/// Every cell without a figure, or of fewer trials than were asked for, with its reason, a line for each series and reason; where fewer jobs were in flight
 /// than were offered although they wait; and which models are unreliable.
 pub(super) fn notes(cells: &[&Cell]) -> String {
     let several = several_workers(cells);
     let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
+    for cell in cells.iter().filter(|cell| cell.state != State::Ok || cell.reason.is_some()) {
         let who = format!("  {} {}", word(cell.state), series(cell, several));
         let why = cell.reason.clone().unwrap_or_default();
         // Of a series that grew over its budget the first prediction says it all; the record has the others.

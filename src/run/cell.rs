@@ -97,15 +97,15 @@ impl<'a> CellInProgress<'a> {
         (START + bound.max(SLICE * 2)).saturating_mul(left)
     }
 
-    /// Leaves it out: it would take so long, and that is more than its share.
+    /// Leaves it out: it would take so long, which is more than so many times its share of the budget.
     pub(super) fn leave_out(
         &mut self,
         cost: Duration,
-        share: Duration,
+        (share, times): (Duration, u32),
         writer: &mut Writer,
     ) -> Result<(), String> {
         let why = format!(
-            "predicted: its trials take at least {}, and its share of the budget is {}",
+            "predicted: its trials take at least {}, more than {times} times its share of the budget, {}",
             long(cost),
             long(share)
         );
@@ -129,7 +129,7 @@ impl<'a> CellInProgress<'a> {
                 );
                 self.planned.ended(State::Skipped, why)
             } else {
-                self.cell(session)
+                self.cut_short(session)
             };
             return self.end(cell, writer);
         }
@@ -150,6 +150,14 @@ impl<'a> CellInProgress<'a> {
             }
             Err(error) => self.end(ended_by(self.planned, &error), writer),
         }
+    }
+
+    /// The cell of fewer trials than were asked for.
+    fn cut_short(&self, session: &Session) -> Cell {
+        let cell = self.cell(session);
+        let (ran, wanted) = (self.trials.len(), self.wanted);
+        let why = || format!("{ran} of {wanted} trials ran before the budget was used up");
+        Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
     }
 
     fn end(&mut self, cell: Cell, writer: &mut Writer) -> Result<(), String> {
