@@ -1,16 +1,22 @@
 //! Statistics: pure functions on slices.
 
+mod best;
 mod discoveries;
+mod estimate;
 #[cfg(test)]
 mod golden;
 mod planning;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod simulated;
 mod t;
 mod trimmed;
 mod usl;
 
+pub use best::{Best, best, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
+pub use estimate::{FEWEST_TRIALS, LEVEL, estimate};
 pub use planning::{Bar, MOST_ROUNDS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
 pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl};
@@ -122,20 +128,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paceline_core::job::mix;
-
-    /// Numbers between 0 and 1, the same in every run.
-    fn uniform(seed: u64) -> impl Iterator<Item = f64> {
-        let next = |state: &u64| Some(mix(*state));
-        std::iter::successors(Some(mix(seed)), next)
-            .map(|state| (state >> 11) as f64 / 2_f64.powi(53))
-    }
-
-    /// Normal numbers, each of twelve uniform ones.
-    fn normal(seed: u64, count: usize) -> Vec<f64> {
-        let mut uniform = uniform(seed);
-        (0..count).map(|_| uniform.by_ref().take(12).sum::<f64>() - 6.0).collect()
-    }
+    use simulated::{normal, uniform};
 
     #[test]
     fn the_median_of_an_even_number_lies_between() {

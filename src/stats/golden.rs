@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Trimmed, clopper_pearson, difference, discoveries, t::t_quantile, usl};
+use super::{
+    Trimmed, best, clopper_pearson, difference, discoveries, estimate, most_loss, t::t_quantile,
+    usl,
+};
 
 /// The vectors of one kind.
 fn vectors(kind: &str) -> Vec<Value> {
@@ -98,4 +101,35 @@ fn the_scalability_law_is_that_of_scipy() {
         near(found.sigma.value, "sigma", 0.01);
         near(found.kappa.value, "kappa", 1e-5);
     }
+}
+
+#[test]
+fn the_estimate_of_trials_is_that_of_scipy() {
+    for vector in vectors("estimates") {
+        let (value, lower, upper) = estimate(&numbers(&vector["trials"]), 1.0).unwrap();
+        // The quantile has 8 digits, see above.
+        for (ours, of) in [(value, "value"), (lower, "lower"), (upper, "upper")] {
+            assert!((ours / number(&vector[of]) - 1.0).abs() < 1e-8, "{of}: {ours}");
+        }
+    }
+}
+
+#[test]
+fn what_is_behind_the_best_and_by_how_much_at_most_is_that_of_scipy() {
+    let (mut behind, mut tied) = (0, 0);
+    for vector in vectors("best") {
+        let models: Vec<Vec<f64>> =
+            vector["models"].as_array().unwrap().iter().map(numbers).collect();
+        let found = best(&models).unwrap();
+        assert_eq!(serde_json::json!(found.best), vector["best"]);
+        assert_eq!(serde_json::json!(found.behind), vector["behind"]);
+        behind += found.behind.iter().filter(|behind| **behind).count();
+        tied += found.behind.iter().filter(|behind| !**behind).count() - 1;
+        for loss in vector["loss"].as_array().unwrap() {
+            let model = loss["model"].as_u64().unwrap() as usize;
+            let ours = most_loss(&models[model], &models[found.best]).unwrap();
+            assert!((ours - number(&loss["most"])).abs() < 1e-8, "{ours}, scipy {loss}");
+        }
+    }
+    assert!(behind > 2 && tied > 2, "{behind} behind, {tied} tied");
 }

@@ -43,6 +43,34 @@ def draws():
         yield 0.01 + 0.03 * RANDOM.standard_t(2, n)
 
 
+def estimates():
+    """The geometric mean of trials, with the 95 % interval of Student's t on the logarithms."""
+    for n in [3, 5, 12]:
+        trials = np.exp(RANDOM.normal(16, 0.2, n))
+        x = np.log(trials)
+        low, high = stats.t.interval(0.95, n - 1, loc=x.mean(), scale=stats.sem(x))
+        yield {"trials": trials.tolist(), "value": stats.gmean(trials), "lower": np.exp(low), "upper": np.exp(high)}
+
+
+def best():
+    """Each model against the sample best by scipy's paired t test, and Holm."""
+    for n, k in [(3, 4), (5, 8), (12, 6)]:
+        models = RANDOM.normal(0, 0.02, (k, n)) + RANDOM.normal(0, 0.1, n) + np.linspace(0, 0.08, k)[:, None]
+        top = int(models.mean(axis=1).argmax())
+        others = [i for i in range(k) if i != top]
+        p = {i: stats.ttest_rel(models[i], models[top], alternative="less").pvalue for i in others}
+        behind = [False] * k
+        for rank, i in enumerate(sorted(others, key=p.get)):
+            if p[i] > 0.05 / (len(others) - rank):
+                break
+            behind[i] = True
+        loss = []
+        for i in others:
+            interval = stats.ttest_rel(models[i], models[top]).confidence_interval(0.95)
+            loss.append({"model": i, "most": 1 - np.exp(interval.low)})
+        yield {"models": models.tolist(), "best": top, "behind": behind, "loss": loss}
+
+
 def discoveries():
     for n, rate in [(5, 0.05), (40, 0.05), (40, 0.2)]:
         p = RANDOM.uniform(0, 1, n) ** 3
@@ -95,5 +123,7 @@ FOUND = {
     "exact": list(exact()),
     "quantiles": list(quantiles()),
     "usl": list(usl()),
+    "estimates": list(estimates()),
+    "best": list(best()),
 }
 print(json.dumps(FOUND, default=float))

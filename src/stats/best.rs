@@ -1,0 +1,126 @@
+//! Which of several models is the best, and which are tied with it: multiple comparisons with the best (Gupta, 1965;
+//! Hsu, 1981), blocked by pass.
+
+use super::estimate::{FEWEST_TRIALS, LEVEL, mean};
+
+/// The chance that any model that is as good as the best is called behind it.
+const SIZE: f64 = 0.05;
+
+/// The best of several models, and how the others stand to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Best {
+    /// The place of the one with the greatest mean.
+    pub best: usize,
+    /// Of each model whether a test tells it to be behind the best. The rest are tied with it.
+    pub behind: Vec<bool>,
+}
+
+/// Compares each of `models` with the best of them. A model is the logarithms of its figures, one of each pass in the
+/// order of the passes; more is better. `None` where there is no model, or one has fewer than three passes.
+///
+/// Of each model the differences to the sample best are taken pass by pass, so that what a pass did to both cancels.
+/// It is behind where the one-sided t test of a mean difference below 0 rejects at 5 %, by Holm over all the models
+/// (1979): overlapping intervals are no test, and the best of many is a lucky one.
+#[must_use]
+pub fn best(models: &[Vec<f64>]) -> Option<Best> {
+    let means = models
+        .iter()
+        .map(|of| mean(of).filter(|_| of.len() >= FEWEST_TRIALS).map(|found| found.mean));
+    let means: Vec<f64> = means.collect::<Option<_>>()?;
+    let best = (0..means.len()).max_by(|a, b| means[*a].total_cmp(&means[*b]))?;
+    let others = (0..models.len()).filter(|other| *other != best);
+    let chance =
+        |other: usize| Some((differences(&models[other], &models[best])?.p_below(), other));
+    let mut chances: Vec<(f64, usize)> = others.filter_map(chance).collect();
+    chances.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let mut behind = vec![false; models.len()];
+    for (rank, (chance, other)) in chances.iter().enumerate() {
+        if *chance > SIZE / (chances.len() - rank) as f64 {
+            break;
+        }
+        behind[*other] = true;
+    }
+    Some(Best { best, behind })
+}
+
+/// By which share of the best one's figure `model` is behind it, at most: the upper end of the 95 % interval of the paired loss, which
+/// says that a model is as good as another where it is below a margin. `None` with fewer than three passes of both.
+#[must_use]
+pub fn most_loss(model: &[f64], best: &[f64]) -> Option<f64> {
+    Some(-differences(model, best)?.interval(LEVEL).0.exp_m1())
+}
+
+/// The mean difference of the passes that both have.
+fn differences(model: &[f64], best: &[f64]) -> Option<super::Trimmed> {
+    let differences: Vec<f64> = model.iter().zip(best).map(|(one, best)| one - best).collect();
+    mean(&differences).filter(|_| differences.len() >= FEWEST_TRIALS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::simulated::normal;
+
+    const MODELS: usize = 15;
+    const PASSES: usize = 5;
+
+    /// The comparison of models whose logarithms are those of `levels` with noise of 2 %, and what each pass did to all.
+    fn table(levels: [f64; MODELS], seed: u64) -> Best {
+        let noise = normal(seed, (MODELS + 1) * PASSES);
+        let of = |model: usize| -> Vec<f64> {
+            let pass = |pass: usize| {
+                levels[model]
+                    + 0.02 * noise[model * PASSES + pass]
+                    + 0.1 * noise[MODELS * PASSES + pass]
+            };
+            (0..PASSES).map(pass).collect()
+        };
+        best(&(0..MODELS).map(of).collect::<Vec<_>>()).unwrap()
+    }
+
+    /// The share of 2 000 tables of which `so` holds.
+    fn share(levels: [f64; MODELS], so: impl Fn(&Best) -> bool) -> f64 {
+        const TABLES: u64 = 2_000;
+        (0..TABLES).filter(|seed| so(&table(levels, 1_000 + seed))).count() as f64 / TABLES as f64
+    }
+
+    #[test]
+    fn of_15_equal_models_a_given_one_is_left_out_in_at_most_5_of_100_tables() {
+        let left_out = share([0.0; MODELS], |found| found.behind[3]);
+        let any = share([0.0; MODELS], |found| found.behind.contains(&true));
+        println!(
+            "15 equal models: a given one is left out in {:.1} % of tables, any in {:.1} %",
+            left_out * 100.0,
+            any * 100.0
+        );
+        assert!(left_out <= 0.05, "{left_out}");
+    }
+
+    #[test]
+    fn a_model_10_percent_ahead_is_alone_at_the_top_in_95_of_100_tables() {
+        let mut levels = [0.0; MODELS];
+        levels[7] = 1.1_f64.ln();
+        let alone = share(levels, |found| {
+            found.best == 7 && found.behind.iter().filter(|behind| !**behind).count() == 1
+        });
+        println!("a model 10 % ahead of 14 stands alone in {:.1} % of tables", alone * 100.0);
+        assert!(alone >= 0.95, "{alone}");
+    }
+
+    #[test]
+    fn what_every_pass_shows_is_told_and_what_one_shows_is_not() {
+        let logs = |of: [f64; 4]| of.map(f64::ln).to_vec();
+        let models = [
+            logs([100.0, 50.0, 200.0, 80.0]),
+            logs([98.0, 48.8, 196.0, 78.0]),
+            logs([10.0, 90.0, 300.0, 30.0]),
+        ];
+        assert_eq!(best(&models), Some(Best { best: 0, behind: vec![false, true, false] }));
+        let loss = most_loss(&models[1], &models[0]).unwrap();
+        assert!(loss > 0.02 && loss < 0.03, "{loss}");
+        assert!(most_loss(&models[2], &models[0]).unwrap() > 0.05, "not told apart is not as good");
+        assert_eq!(best(&[]), None);
+        assert_eq!(best(&[vec![1.0, 2.0]]), None);
+        assert_eq!(most_loss(&[1.0; 2], &[1.0; 2]), None);
+    }
+}
