@@ -19,7 +19,7 @@ use crate::{
 
 pub use choose::{Simplicity, caveat, is_discontinued, simplicity};
 
-/// A model whose median is within this share of the best one's keeps up with it: so small a difference is not worth a
+/// A model that is surely less than this share behind the best keeps up with it: so small a difference is not worth a
 /// more complicated program, be it ever so certain.
 pub const MARGIN: f64 = 0.05;
 
@@ -54,15 +54,6 @@ pub struct Series {
     pub workers: Option<usize>,
 }
 
-impl Recommended {
-    /// Whether it may only be enough: its median is further behind than [`MARGIN`], and only too wide an interval does
-    /// not tell it from the best.
-    #[must_use]
-    pub fn is_tentative(&self) -> bool {
-        self.gaps.iter().any(|gap| !gap.told_apart && gap.share > MARGIN)
-    }
-}
-
 impl Series {
     fn of(cell: &Cell) -> Self {
         Series { model: cell.model.clone(), workers: cell.workers }
@@ -75,7 +66,8 @@ impl Series {
 pub enum Measure {
     /// Jobs a second: more is better.
     Throughput,
-    /// The 99th percentile of latency, from when each job was due, in nanoseconds: less is better.
+    /// The 99th percentile of latency, from when each job was due, in nanoseconds: less is better. Ranked only where
+    /// every trial of every ranked model has 1 000 latencies.
     P99,
     /// The most memory of the model's process that was resident in its first batch, in bytes: less is better.
     Memory,
@@ -90,15 +82,15 @@ pub struct AtScale {
     pub floor_ns: u64,
     /// Why nothing is ranked, and so nothing recommended; `None` where there is a ranking.
     pub unranked: Option<Unranked>,
-    /// How many processes the intervals are of: the fewest of all that are ranked.
-    pub processes: Option<usize>,
+    /// How many trials the intervals are of: the fewest of all that are ranked.
+    pub trials: Option<usize>,
     /// Jobs a second; the best first.
     pub throughput: Vec<Figure>,
     /// p99 latency; the best first.
     pub p99: Vec<Figure>,
     /// Memory; the best first.
     pub memory: Vec<Figure>,
-    /// Those that keep up with the best in throughput and in p99; the simplest first.
+    /// Those that keep up with the best in throughput and, where that is ranked, in p99; the simplest first.
     pub keeping_up: Vec<Series>,
     /// One for throughput and p99 both; or one for each, where none keeps up in both.
     pub recommended: Vec<Recommended>,
@@ -116,9 +108,9 @@ pub struct AtScale {
 pub enum Unranked {
     /// Its jobs wait for less than [`SHORTEST_RANKED_NS`](crate::record::SHORTEST_RANKED_NS): timers would be ranked.
     ShortWaits,
-    /// No model was measured in more than one process, and one process has no interval.
-    OneProcess,
-    /// Only one model has a figure: there is nothing to compare it with.
+    /// No model was measured in three trials, and fewer have no interval.
+    TooFewTrials,
+    /// Only one model has a figure that can be ranked: there is nothing to compare it with.
     Alone,
     /// No model has a figure.
     NoFigure,
@@ -130,22 +122,25 @@ pub struct Figure {
     /// Whose it is.
     #[serde(flatten)]
     pub series: Series,
-    /// The median of its processes', the least and the greatest.
+    /// The mean of its trials with its 95 % interval.
     #[serde(flatten)]
     pub estimate: Estimate,
     /// How it stands.
     pub standing: Standing,
+    /// By what share it is behind the best of those that may be recommended, at most: the upper end of the 95 % interval
+    /// of the difference, pass by pass. `None` where it is not ranked.
+    pub at_most: Option<f64>,
 }
 
 /// How a figure stands to the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// Its median is the best.
+    /// Its figure is the best.
     Best,
-    /// Its interval does not tell it from the best.
+    /// No paired test over the passes tells it to be behind the best.
     Tied,
-    /// Its interval lies wholly behind the best one's.
+    /// A paired test does, at 5 % by Holm over all models.
     Behind,
     /// It is not ranked.
     Unranked,
@@ -175,10 +170,10 @@ pub struct Gap {
     pub by: Measure,
     /// Behind which.
     pub best: Series,
-    /// By what share of the best one's median.
+    /// By what share of the best one's figure.
     pub share: f64,
-    /// Whether the intervals tell them apart.
-    pub told_apart: bool,
+    /// By what share at most, with 95 % confidence; `None` where the best is discontinued.
+    pub at_most: Option<f64>,
 }
 
 /// A cell whose trials fall into two modes.
@@ -187,7 +182,7 @@ pub struct Bimodal {
     /// Whose it is.
     #[serde(flatten)]
     pub series: Series,
-    /// The modes of a trial.
+    /// The modes of a batch.
     pub modes: [Mode; 2],
 }
 
@@ -287,16 +282,18 @@ pub fn advise(cells: &[Cell]) -> Advice {
 fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
     let measured: Vec<&Cell> =
         cells.iter().copied().filter(|cell| cell.state == State::Ok).collect();
-    let unranked = rank::unranked(&measured);
-    let several = measured.iter().filter(|cell| !cell.is_of_one_process());
+    let (ranked, unranked) = match rank::ranked(&measured) {
+        Ok(ranked) => (ranked, None),
+        Err(why) => (vec![], Some(why)),
+    };
     let mut at = AtScale {
         scale,
         floor_ns: cells.iter().map(|cell| cell.floor_ns).max().unwrap_or(0),
         unranked,
-        processes: several.map(|cell| cell.trials_ns.len()).min(),
-        throughput: rank::figures(&measured, Measure::Throughput, unranked.is_none()),
-        p99: rank::figures(&measured, Measure::P99, unranked.is_none()),
-        memory: rank::figures(&measured, Measure::Memory, unranked.is_none()),
+        trials: ranked.iter().map(|cell| cell.trials()).min(),
+        throughput: rank::figures(&measured, Measure::Throughput, &ranked),
+        p99: rank::figures(&measured, Measure::P99, &ranked),
+        memory: rank::figures(&measured, Measure::Memory, &ranked),
         keeping_up: vec![],
         recommended: vec![],
         timers: measured.iter().filter_map(|cell| timer(cell)).collect(),
@@ -304,7 +301,7 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
             .iter()
             .filter_map(|cell| Some(Bimodal { series: Series::of(cell), modes: cell.modes? }))
             .collect(),
-        without: cells.iter().filter_map(|cell| rank::without(cell)).collect(),
+        without: cells.iter().filter_map(|cell| rank::without(cell, &ranked)).collect(),
     };
     choose::choose(&mut at);
     at

@@ -316,6 +316,7 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
             From::Outside => Placement::Outside,
             From::Dealt => Placement::Dealt,
         }),
+        in_one_class: false,
     };
     // Of all models those that cannot are shown as refused; one that was named is a mistake.
     if !arguments.of.model.is_empty() {

@@ -41,6 +41,8 @@ pub struct Choice {
     pub workers: Vec<usize>,
     /// A placement.
     pub placement: Option<Placement>,
+    /// Whether models are to be ranked together: without a placement, each is then offered jobs from outside, if it can.
+    pub in_one_class: bool,
 }
 
 /// Every cell of `workloads` on `models`: by workload, model, workers and scale, in this order.
@@ -58,7 +60,10 @@ pub fn cells<'a>(
                 [] => entry.info.workers(&workload.workers.on(cores())),
                 asked => asked.iter().copied().map(Some).collect(),
             };
-            let placement = choice.placement.unwrap_or(entry.info.placements[0]);
+            let can = entry.info.placements;
+            let together = choice.in_one_class && can.contains(&Placement::Outside);
+            let own = if together { Placement::Outside } else { can[0] };
+            let placement = choice.placement.unwrap_or(own);
             for workers in wanted {
                 let cell =
                     |scale: &usize| Planned { workload, entry, workers, placement, scale: *scale };
@@ -221,6 +226,15 @@ impl Planned<'_> {
             scale: self.scale,
             servers: servers.clone(),
         }
+    }
+
+    /// The most jobs a second, by what this machine's `compute` takes; `None` where the definition bounds nothing, and
+    /// where `batch_ns` was shorter: a figure more than 2 % above its bound refutes the bound.
+    #[must_use]
+    pub fn bound_per_second(&self, compute_ns: f64, batch_ns: Option<Estimate>) -> Option<f64> {
+        let bound = self.bound(compute_ns).as_secs_f64();
+        let refuted = batch_ns.is_some_and(|batch| batch.value * 1.02 < bound * 1e9);
+        (bound > 0.0 && !refuted).then(|| self.scale as f64 / bound)
     }
 
     /// The cell of the record, ended without a figure.

@@ -20,7 +20,8 @@ pub use gate::{
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
-pub use ranking::{SHORTEST_RANKED_NS, bytes_per_job};
+pub(crate) use ranking::logarithms;
+pub use ranking::{PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 
 use schemars::JsonSchema;
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{Build, Fingerprint, HostActivity},
-    stats::{Mode, median_and_range},
+    stats::{FEWEST_TRIALS, Mode, estimate},
 };
 use paceline_core::{
     histogram::Distribution,
@@ -74,7 +75,8 @@ pub struct Run {
     /// How many cells it is of; `None` where that shows only while it runs.
     #[serde(default)]
     pub planned: Option<usize>,
-    /// How much later than it was told to this host wakes a thread from a sleep of a millisecond: no model can do better.
+    /// How much later than it was told to `thread::sleep` wakes a thread here from a millisecond. The kernel may add
+    /// its timer slack to such a sleep, so a model with a timer of its own may be less late.
     #[serde(default)]
     pub timer_floor: Option<Distribution>,
 }
@@ -129,36 +131,51 @@ pub enum State {
     Failed,
 }
 
-/// A figure with its interval.
+/// A figure of a cell, from one value of each trial: their geometric mean with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,
-    /// The lower end of its interval.
+    /// The lower end of its interval. Both ends are the figure itself where it has none: with fewer than three trials.
     pub lower: f64,
     /// The upper end.
     pub upper: f64,
 }
 
 impl Estimate {
-    /// The median of `values`, one of each process, with the least and the greatest.
-    ///
-    /// # Panics
-    ///
-    /// Panics where there is none.
+    /// Of `trials`, one value of each; `resolution` is what the clock cannot tell apart, in the unit of the values.
+    /// `None` without trials, or where one has no finite value.
     #[must_use]
-    pub fn of_processes(values: &[f64]) -> Self {
-        let (value, lower, upper) = median_and_range(values);
-        Estimate { value, lower, upper }
+    pub fn of_trials(trials: &[f64], resolution: f64) -> Option<Self> {
+        let (value, lower, upper) = estimate(trials, resolution)?;
+        Some(Estimate { value, lower, upper })
     }
 
     /// What such an interval is, as a cell says it.
     #[must_use]
-    pub fn interval_of(processes: usize) -> String {
-        format!("median, least and greatest of {processes} processes")
+    pub fn interval_of(trials: usize) -> String {
+        let (s, is) = if trials == 1 { ("", "is") } else { ("s", "are") };
+        if trials < FEWEST_TRIALS {
+            format!("none: {trials} trial{s} {is} too few for an interval")
+        } else {
+            format!("95 %, of the geometric mean of {trials} trials, by Student's t")
+        }
     }
 
-    /// `jobs` a second, from nanoseconds a trial.
+    /// Its interval, where it has one.
+    #[must_use]
+    pub fn interval(self) -> Option<(f64, f64)> {
+        let known = self.lower.is_finite() && self.upper.is_finite() && self.lower < self.upper;
+        known.then_some((self.lower, self.upper))
+    }
+
+    /// Half of its interval, in percent of the figure.
+    #[must_use]
+    pub fn half_percent(self) -> Option<f64> {
+        self.interval().map(|(lower, upper)| (upper - lower) / 2.0 / self.value * 100.0)
+    }
+
+    /// `jobs` a second, from nanoseconds a batch.
     #[must_use]
     pub fn per_second(self, jobs: usize) -> Self {
         let rate = |ns: f64| jobs as f64 * 1e9 / ns;
@@ -185,16 +202,20 @@ pub struct Cell {
     pub reason: Option<String>,
     /// Jobs a second.
     pub jobs_per_second: Option<Estimate>,
-    /// Nanoseconds a trial.
+    /// Nanoseconds a batch: of the trials' medians.
     pub batch_ns: Option<Estimate>,
     /// What the intervals are.
     pub interval: Option<String>,
     /// How long its jobs wait at least, by their definition, in nanoseconds.
     pub floor_ns: u64,
-    /// No model can do more jobs a second: by its waits, its lanes and this machine's cores.
+    /// No model can do more jobs a second: by its waits, its lanes and this machine's cores. `None` too where the
+    /// cell did more: a figure above its bound refutes the bound.
     pub bound_jobs_per_second: Option<f64>,
-    /// Every timed trial, or the median of each process's, in nanoseconds.
+    /// The time of a batch in each trial, the median of its batches, in nanoseconds, in the order of the passes.
     pub trials_ns: Vec<u64>,
+    /// The other figures of each trial.
+    #[serde(default)]
+    pub per_trial: PerTrial,
     /// What criterion found.
     pub criterion: Option<Criterion>,
     /// What the cell was seen to be, in its warm-up trial.
@@ -203,10 +224,13 @@ pub struct Cell {
     pub cpu_ns_per_job: Option<f64>,
     /// CPU time of the echo server for each job.
     pub server_cpu_ns_per_job: Option<f64>,
-    /// From when each job was due until it had its receipt; all processes together.
+    /// From when each job was due until it had its receipt; all trials together. Its percentiles are those of all.
     #[serde(default)]
     pub latency: Option<Distribution>,
-    /// The 99th percentile of that: the median of the processes', the least and the greatest.
+    /// The median latency of a trial. What tables call p50.
+    #[serde(default)]
+    pub latency_ns_p50: Option<Estimate>,
+    /// The 99th percentile of a trial. What tables call p99. `None` where a trial has fewer than 1 000 latencies.
     #[serde(default)]
     pub latency_ns_p99: Option<Estimate>,
     /// From when each job was begun until it had its receipt: what latency is without the time before.
@@ -236,7 +260,7 @@ pub struct Resources {
     /// What the first batch added to it at its peak, the receipts included. Bytes per job are the slope of this over
     /// scales.
     pub rss_bytes_added: Option<u64>,
-    /// The most that was resident in the first batch: the median of the processes', the least and the greatest.
+    /// The most that was resident in the first batch of a trial.
     #[serde(default)]
     pub rss_bytes_max: Option<Estimate>,
     /// CPU time of a job in user mode.
@@ -347,11 +371,13 @@ impl Cell {
             floor_ns: 0,
             bound_jobs_per_second: None,
             trials_ns: vec![],
+            per_trial: PerTrial::default(),
             criterion: None,
             attest: None,
             cpu_ns_per_job: None,
             server_cpu_ns_per_job: None,
             latency: None,
+            latency_ns_p50: None,
             latency_ns_p99: None,
             service_time: None,
             timer_lateness: None,

@@ -33,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--trials", "3", "--budget", "30s"];
+const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--trials", "5", "--budget", "30s"];
 
 #[test]
 fn a_sequential_program_is_enough_for_one_job_that_waits_and_not_for_twenty() {
@@ -47,7 +47,7 @@ fn a_sequential_program_is_enough_for_one_job_that_waits_and_not_for_twenty() {
             let line = part.lines().find(|line| line.contains(begins));
             line.unwrap_or_else(|| panic!("no `{begins}` in {said}")).to_owned()
         };
-        // A busy machine may widen the intervals: then it "may be enough".
+        // On a busy machine intervals may be too wide to say so: then the faster one is taken.
         assert!(answer("At 1 job at once: ").contains("a plain sequential program "), "{said}");
         assert!(!answer("At 20 jobs at once: ").contains("sequential"), "{said}");
     }
@@ -72,7 +72,8 @@ fn json_holds_the_same_in_a_stable_shape() {
     assert_eq!(one["recommended"][0]["model"], "sequential", "{one}");
     assert_ne!(twenty["recommended"][0]["model"], "sequential", "{twenty}");
     for at in [one, twenty] {
-        for measure in ["throughput", "p99", "memory"] {
+        assert_eq!(at["p99"], Value::Array(vec![]), "no trial has 1 000 latencies");
+        for measure in ["throughput", "memory"] {
             let figures = at[measure].as_array().unwrap();
             assert_eq!(figures[0]["standing"], "best", "{measure} in {at}");
             for figure in figures {
@@ -101,7 +102,7 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
         "--model",
         "pool,threads,tokio",
         "--trials",
-        "2",
+        "3",
         "--budget",
         "20s",
     ];
@@ -110,7 +111,7 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     assert!(said.contains("not ranked refused: pool"), "{said}");
     assert!(said.contains("pool: refused at every scale: ") && said.contains("deadlock"), "{said}");
-    assert!(said.contains("in 1 of 3 comparisons"), "{said}");
+    assert!(said.contains("by the differences of 3 passes"), "{said}");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_single_trial_ranks_and_recommends_nothing() {
     let output = advise(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let advice: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(advice["scales"][0]["unranked"], "one-process");
+    assert_eq!(advice["scales"][0]["unranked"], "too-few-trials");
     assert_eq!(advice["scales"][0]["recommended"], Value::Array(vec![]));
 }
 

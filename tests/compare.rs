@@ -38,7 +38,7 @@ fn run(id: &str) -> Run {
 fn cell(model: &str, trials: &[u64]) -> Cell {
     let times: Vec<f64> = trials.iter().map(|ns| *ns as f64).collect();
     Cell {
-        batch_ns: Some(Estimate::of_processes(&times)),
+        batch_ns: Estimate::of_trials(&times, 1.0),
         trials_ns: trials.to_vec(),
         latency_ns_p99: Some(Estimate { value: 2000.0, lower: 1900.0, upper: 2100.0 }),
         cpu_ns_per_job: Some(500.0),
@@ -127,8 +127,9 @@ fn few_processes_have_no_more_than_the_intervals_of_both() {
     let found = compared(folder.path());
     let time = shift(&found.cells[0], Metric::Throughput);
     assert_eq!(time.basis, Basis::Intervals);
-    assert!((time.lower.unwrap() - (100.0 / 130.0 - 1.0)).abs() < 1e-9, "{time:?}");
-    assert!((time.upper.unwrap() - 0.3).abs() < 1e-9, "{time:?}");
+    let of = Estimate::of_trials(&[100.0, 110.0, 120.0, 130.0], 1.0).unwrap();
+    assert!((time.lower.unwrap() - (of.lower / of.upper - 1.0)).abs() < 1e-9, "{time:?}");
+    assert!((time.upper.unwrap() - (of.upper / of.lower - 1.0)).abs() < 1e-9, "{time:?}");
 }
 
 #[test]

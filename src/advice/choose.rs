@@ -70,14 +70,14 @@ pub fn caveat(model: &str) -> Option<&'static str> {
 
 /// Sets what keeps up at this scale, and what is recommended there.
 ///
-/// A model keeps up where its interval does not tell it from the best, or its median is within [`MARGIN`] of the best
-/// one's. The best is meant among models that may be recommended: what is discontinued sets no standard. Memory is
-/// ranked and shown but recommends nothing: the least is nearly always `sequential`, however long it takes.
+/// A model keeps up that is surely less than [`MARGIN`] behind the best: not to be told from it is not to be as good.
+/// The best is meant among models that may be recommended: what is discontinued sets no standard. Memory is ranked and
+/// shown but recommends nothing: the least is nearly always `sequential`, however long it takes.
 pub(super) fn choose(at: &mut AtScale) {
-    let by_throughput = keeping_up(&at.throughput, Measure::Throughput);
-    let by_p99 = keeping_up(&at.p99, Measure::P99);
+    let by_throughput = keeping_up(&at.throughput);
+    let by_p99 = keeping_up(&at.p99);
     let both = [Measure::Throughput, Measure::P99];
-    // Records of the other instrument have no latency: throughput decides alone.
+    // Where p99 is not ranked, throughput decides alone.
     if by_p99.is_empty() {
         at.recommended = recommend(at, &by_throughput, &both[..1]);
         at.keeping_up = by_throughput;
@@ -94,16 +94,13 @@ pub(super) fn choose(at: &mut AtScale) {
 }
 
 /// The simplest first.
-fn keeping_up(figures: &[Figure], by: Measure) -> Vec<Series> {
-    let may = |figure: &&Figure| {
-        figure.standing != Standing::Unranked && !is_discontinued(&figure.series.model)
-    };
-    let Some(best) = figures.iter().find(may).map(|best| best.estimate) else { return vec![] };
+fn keeping_up(figures: &[Figure]) -> Vec<Series> {
     let keeps_up = |figure: &&Figure| {
-        !by.told_apart(figure.estimate, best) || by.behind(figure.estimate, best) <= MARGIN
+        figure.at_most.is_some_and(|at_most| at_most < MARGIN)
+            && !is_discontinued(&figure.series.model)
     };
     let mut kept: Vec<Series> =
-        figures.iter().filter(may).filter(keeps_up).map(|figure| figure.series.clone()).collect();
+        figures.iter().filter(keeps_up).map(|figure| figure.series.clone()).collect();
     kept.sort_by_key(|series| (simplicity(&series.model), series.workers));
     kept
 }
@@ -122,16 +119,17 @@ fn recommend(at: &AtScale, kept: &[Series], by: &[Measure]) -> Vec<Recommended> 
 
 fn gaps(figures: &[Figure], by: Measure, series: &Series) -> Vec<Gap> {
     let Some(own) = figures.iter().find(|figure| figure.series == *series) else { return vec![] };
-    let gap = |best: &Figure| Gap {
+    let gap = |best: &Figure, at_most: Option<f64>| Gap {
         by,
         best: best.series.clone(),
         share: by.behind(own.estimate, best.estimate),
-        told_apart: by.told_apart(own.estimate, best.estimate),
+        at_most,
     };
     let best = figures.iter().find(|figure| !is_discontinued(&figure.series.model));
-    let best = best.filter(|best| best.series != *series).map(gap);
-    let ahead = figures.first().filter(|first| is_discontinued(&first.series.model)).map(gap);
-    best.into_iter().chain(ahead.filter(|gap| gap.told_apart)).collect()
+    let best = best.filter(|best| best.series != *series).map(|best| gap(best, own.at_most));
+    let ahead = figures.first().filter(|first| is_discontinued(&first.series.model));
+    let ahead = ahead.filter(|_| own.standing == Standing::Behind).map(|ahead| gap(ahead, None));
+    best.into_iter().chain(ahead).collect()
 }
 
 /// The simplest model that keeps up at every scale with a ranking.

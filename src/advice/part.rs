@@ -5,7 +5,7 @@ use crate::record::{Cell, State};
 
 /// Parts the scales into as few stretches as possible in each of which some model leads throughout, which is to say
 /// is the best or not told from it. Where one ends, every model that led throughout is told to be behind, or has no
-/// figure, and the next ones were so somewhere before: so the intervals support each crossing, and noise makes none
+/// figure, and the next ones were so somewhere before: so tests support each crossing, and noise makes none
 /// among models that tie. Scales without a ranking are passed over.
 pub(super) fn crossings(scales: &[AtScale], by: Measure) -> Vec<Crossing> {
     let mut crossings: Vec<Crossing> = Vec::new();

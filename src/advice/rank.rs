@@ -1,7 +1,11 @@
 //! The figures of one scale in their order, and how each stands to the best.
 
-use super::{Figure, Measure, Series, Standing, Unranked, Without};
-use crate::record::{Cell, Estimate, State};
+use super::{Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
+use crate::{
+    record::{Cell, Estimate, State, logarithms, same_class},
+    stats::{best, most_loss},
+};
+use paceline_core::perform::Placement;
 
 impl Measure {
     fn of(self, cell: &Cell) -> Option<Estimate> {
@@ -12,7 +16,18 @@ impl Measure {
         }
     }
 
-    /// How many times worse `one` is than `best`, by their medians: 1 where it is as good.
+    /// Logarithms of each trial's figure, of which more is better; `None` where one has no such figure.
+    fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
+        let minus = |figures: &[f64]| logarithms(figures).iter().map(|log| -log).collect();
+        let logs: Vec<f64> = match self {
+            Measure::Throughput => logarithms(&cell.rates()),
+            Measure::P99 => minus(&cell.per_trial.latency_ns_p99),
+            Measure::Memory => minus(&cell.per_trial.rss_bytes_max),
+        };
+        (!logs.is_empty() && logs.iter().all(|log| log.is_finite())).then_some(logs)
+    }
+
+    /// How many times worse `one` is than `best`: 1 where it is as good.
     #[must_use]
     pub fn times_worse(self, one: Estimate, best: Estimate) -> f64 {
         match self {
@@ -21,78 +36,97 @@ impl Measure {
         }
     }
 
-    /// By what share of the best one's median `one` is behind it.
+    /// By what share of the best one's figure `one` is behind it.
     pub(super) fn behind(self, one: Estimate, best: Estimate) -> f64 {
         let more = (one.value - best.value) / best.value;
         if self == Measure::Throughput { -more } else { more }
     }
 
-    /// Whether the interval of `one` lies wholly behind that of `best`.
-    pub(super) fn told_apart(self, one: Estimate, best: Estimate) -> bool {
-        match self {
-            Measure::Throughput => one.upper < best.lower,
-            Measure::P99 | Measure::Memory => one.lower > best.upper,
-        }
+    /// By what share it is behind `best` at most, of passes of both.
+    fn behind_at_most(self, one: &[f64], best: &[f64]) -> Option<f64> {
+        let of_best = most_loss(one, best)?;
+        // Where less is better, what is lost is a share of the own figure.
+        Some(if self == Measure::Throughput { of_best } else { of_best / (1.0 - of_best) })
     }
 }
 
-/// Why nothing is ranked of these cells, which were all measured.
-pub(super) fn unranked(measured: &[&Cell]) -> Option<Unranked> {
+/// Those of the measured cells that are ranked: of at least three trials, and of one placement's class, that of most
+/// cells. Why none is ranked otherwise.
+pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranked> {
     if measured.is_empty() {
-        Some(Unranked::NoFigure)
-    } else if measured.iter().any(|cell| cell.waits_too_briefly()) {
-        Some(Unranked::ShortWaits)
-    } else if measured.iter().all(|cell| cell.is_of_one_process()) {
-        Some(Unranked::OneProcess)
-    } else if measured.iter().filter(|cell| !cell.is_of_one_process()).count() == 1 {
-        Some(Unranked::Alone)
-    } else {
-        None
+        return Err(Unranked::NoFigure);
+    }
+    if measured.iter().any(|cell| cell.waits_too_briefly()) {
+        return Err(Unranked::ShortWaits);
+    }
+    let of = |class: Placement| -> Vec<&'c Cell> {
+        let of = measured.iter().copied().filter(|cell| !cell.has_too_few_trials());
+        of.filter(|cell| same_class(cell.placement, class)).collect()
+    };
+    let (outside, inside) = (of(Placement::Outside), of(Placement::Inside));
+    let ranked = if inside.len() > outside.len() { inside } else { outside };
+    match ranked.len() {
+        0 => Err(Unranked::TooFewTrials),
+        1 => Err(Unranked::Alone),
+        _ => Ok(ranked),
     }
 }
 
-/// The figures of these cells: the best first where they are `ranked`, in the order of the cells otherwise. Those of one
-/// process stand last, unranked.
-pub(super) fn figures(measured: &[&Cell], by: Measure, ranked: bool) -> Vec<Figure> {
+/// The figures of these cells: the best first of those that are `ranked`, then the others in the order of the cells. None
+/// is ranked by what one of `ranked` does not have.
+pub(super) fn figures(measured: &[&Cell], by: Measure, ranked: &[&Cell]) -> Vec<Figure> {
+    let passes: Option<Vec<Vec<f64>>> = ranked.iter().map(|cell| by.passes(cell)).collect();
+    let passes = passes.unwrap_or_default();
+    let found = best(&passes);
+    let value = |place: &usize| by.of(ranked[*place]).map_or(f64::NAN, |of| of.value);
+    let standard = (0..passes.len())
+        .filter(|place| !is_discontinued(&ranked[*place].model))
+        .min_by(|a, b| match by {
+            Measure::Throughput => value(b).total_cmp(&value(a)),
+            Measure::P99 | Measure::Memory => value(a).total_cmp(&value(b)),
+        });
     let figure = |cell: &&Cell| {
-        let standing =
-            if ranked && !cell.is_of_one_process() { Standing::Behind } else { Standing::Unranked };
-        Some(Figure { series: Series::of(cell), estimate: by.of(cell)?, standing })
+        let place = ranked.iter().position(|other| std::ptr::eq(*other, *cell));
+        let (standing, at_most) = match (&found, place) {
+            (Some(found), Some(place)) => (
+                match place {
+                    _ if place == found.best => Standing::Best,
+                    _ if found.behind[place] => Standing::Behind,
+                    _ => Standing::Tied,
+                },
+                standard.and_then(|best| by.behind_at_most(&passes[place], &passes[best])),
+            ),
+            _ => (Standing::Unranked, None),
+        };
+        Some(Figure { series: Series::of(cell), estimate: by.of(cell)?, standing, at_most })
     };
     let mut figures: Vec<Figure> = measured.iter().filter_map(figure).collect();
-    if !ranked {
-        return figures;
-    }
     figures.sort_by(|a, b| {
-        let last = |figure: &Figure| figure.standing == Standing::Unranked;
+        let order = |standing: Standing| match standing {
+            Standing::Best => 0,
+            Standing::Tied | Standing::Behind => 1,
+            Standing::Unranked => 2,
+        };
         let (a_value, b_value) = (a.estimate.value, b.estimate.value);
         let better = match by {
+            _ if a.standing == Standing::Unranked => std::cmp::Ordering::Equal,
             Measure::Throughput => b_value.total_cmp(&a_value),
             Measure::P99 | Measure::Memory => a_value.total_cmp(&b_value),
         };
-        last(a).cmp(&last(b)).then(better)
+        order(a.standing).cmp(&order(b.standing)).then(better)
     });
-    let best = figures.first().filter(|first| first.standing != Standing::Unranked);
-    let Some(best) = best.map(|best| best.estimate) else { return figures };
-    for (place, figure) in figures.iter_mut().enumerate() {
-        figure.standing = match figure.standing {
-            Standing::Unranked => Standing::Unranked,
-            _ if place == 0 => Standing::Best,
-            _ if by.told_apart(figure.estimate, best) => Standing::Behind,
-            _ => Standing::Tied,
-        };
-    }
     figures
 }
 
-/// Why this cell cannot be ranked among others, if so.
-pub(super) fn without(cell: &Cell) -> Option<Without> {
+/// Why this cell is not ranked among others, if so.
+pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
     let reason = if cell.state != State::Ok {
         cell.reason.clone().unwrap_or_default()
-    } else if cell.is_of_one_process() {
-        "one process only, which has no interval".into()
+    } else if cell.has_too_few_trials() {
+        "too few trials".into()
     } else {
-        return None;
+        let other = ranked.first().filter(|one| !same_class(one.placement, cell.placement))?;
+        format!("offered from {}, and the others {}", cell.placement, other.placement)
     };
     Some(Without { series: Series::of(cell), state: cell.state, reason })
 }

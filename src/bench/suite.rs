@@ -323,7 +323,6 @@ impl Suite {
         let cpu_ns = (cpu_ns as f64 / jobs, server.as_nanos() as f64 / jobs);
         let batch = total / u32::try_from(batches.max(1)).unwrap_or(u32::MAX);
         series.learn(Known { scale: planned.scale, batch, cpu_ns });
-        let bound = planned.bound(self.session.compute_ns).as_secs_f64();
         let found = if self.test {
             None
         } else {
@@ -336,7 +335,7 @@ impl Suite {
         let batch_ns = found.as_ref().map(|found| found.mean_ns);
         Ok(Visit::Ended(Box::new(Cell {
             attest: Some(attest),
-            bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
+            bound_jobs_per_second: planned.bound_per_second(self.session.compute_ns, batch_ns),
             trials_ns: vec![],
             criterion: found,
             cpu_ns_per_job: Some(cpu_ns.0),

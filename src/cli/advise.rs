@@ -24,7 +24,7 @@ pub(super) struct AdviseArguments {
     workload: String,
     #[command(flatten)]
     of: Selection,
-    /// Processes for each cell: with fewer than 5, chance tells equal models apart too often.
+    /// Trials of each cell, a fresh process each: with fewer than 3 nothing is ranked.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     trials: u32,
     /// The time for all, such as 90s or 30m.
@@ -49,7 +49,8 @@ struct SideFigures<'a> {
 
 pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(super::usage)?;
-    let order = order(&asked.as_run())?;
+    let mut order = order(&asked.as_run())?;
+    order.choice.in_one_class = true;
     let program = ready()?;
     let done = run(&order, program, None).map_err(internal)?;
     let advice = Advice { workload: order.workloads[0].name.clone(), ..advise(&done.cells) };

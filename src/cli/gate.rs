@@ -366,6 +366,7 @@ pub(super) fn subjects<'a>(
             scales: sorted(&asked.of.scale),
             workers: sorted(&asked.of.workers),
             placement: None,
+            in_one_class: false,
         };
         let planned = cells(workloads, &models, &choice);
         if let Some(why) =

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     machine::HostActivity,
-    record::{Cell, Estimate, LoadFigures, Resources, State},
+    record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
     report::Progress,
     run::shuffled,
     session::{Session, state_of},
@@ -156,10 +156,19 @@ impl Bench<'_> {
 
     /// What the trials make together, or which histogram of theirs cannot be read.
     fn of(&self, served: &Served<'_>, drive: Drive, trials: &[Seen]) -> Result<Cell, String> {
-        let estimate = |of: &dyn Fn(&Loaded) -> f64| {
-            let values: Vec<f64> = trials.iter().map(|seen| of(&seen.loaded)).collect();
-            Estimate::of_processes(&values)
+        // A figure of each trial; none where one does not have it.
+        let every = |of: &dyn Fn(&Loaded) -> Option<f64>| -> Vec<f64> {
+            let all: Option<Vec<f64>> = trials.iter().map(|seen| of(&seen.loaded)).collect();
+            all.unwrap_or_default()
         };
+        let per_trial = PerTrial {
+            jobs_per_second: every(&|loaded| Some(loaded.requests_per_second)),
+            latency_ns_p99: every(&|loaded| loaded.latency.p99().map(|ns| ns as f64)),
+            ..PerTrial::default()
+        };
+        let p50s = every(&|loaded| Some(loaded.latency.ns_p50 as f64));
+        // One request more or less in the whole time.
+        let resolution = 1.0 / self.order.duration.as_secs_f64();
         let merged = |what: &str, of: fn(&Loaded) -> Option<&Distribution>| {
             let all = (0..).zip(trials).filter_map(|(n, seen)| Some((n, of(&seen.loaded)?)));
             Distribution::merged(what, all)
@@ -184,10 +193,12 @@ impl Bench<'_> {
             ..served.figures(drive, self.order)
         };
         Ok(Cell {
-            jobs_per_second: Some(estimate(&|loaded| loaded.requests_per_second)),
+            jobs_per_second: Estimate::of_trials(&per_trial.jobs_per_second, resolution),
             interval: Some(Estimate::interval_of(trials.len())),
             latency: merged("the latency", |loaded| Some(&loaded.latency))?,
-            latency_ns_p99: Some(estimate(&|loaded| loaded.latency.ns_p99 as f64)),
+            latency_ns_p50: Estimate::of_trials(&p50s, 1.0),
+            latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
+            per_trial,
             service_time: merged("the service time", |loaded| Some(&loaded.service_time))?,
             cpu_ns_per_job: resources.map(|used| used.cpu_ns_per_job()),
             resources,

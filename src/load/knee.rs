@@ -119,9 +119,13 @@ fn may_be_the_rate(cell: &Cell) -> bool {
 
 /// Why the rate of `cell` is not kept, if so.
 fn gave_way(cell: &Cell, limit_ns: u64) -> Option<String> {
-    match (cell.state, cell.latency_ns_p99) {
-        (State::Ok, Some(p99)) if p99.value <= limit_ns as f64 => None,
-        (State::Ok, Some(p99)) => Some(format!("the 99th percentile is {:.2} ms", p99.value / 1e6)),
-        _ => Some(cell.reason.clone().unwrap_or_default()),
-    }
+    let (State::Ok, Some(latency)) = (cell.state, &cell.latency) else {
+        return Some(cell.reason.clone().unwrap_or_default());
+    };
+    // Of too few requests for a percentile none may take longer.
+    let (ns, what) = match cell.latency_ns_p99 {
+        Some(p99) => (p99.value, "the 99th percentile".to_owned()),
+        None => (latency.ns_max as f64, format!("the longest of {} latencies", latency.count)),
+    };
+    (ns > limit_ns as f64).then(|| format!("{what} is {:.2} ms", ns / 1e6))
 }

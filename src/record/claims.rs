@@ -66,18 +66,18 @@ impl ClaimVerdict {
     }
 }
 
-/// A figure of an experiment: the median of the processes that it ran in, with the least and the greatest.
+/// A figure of an experiment: the mean of the processes that it ran in, with its 95 % interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimFigure {
     /// What it is, in words.
     pub name: String,
     /// Its unit: `ms`, `×`, `bytes`, `threads`, …
     pub unit: String,
-    /// The median.
+    /// The geometric mean; where a process found 0 or less, the plain mean.
     pub value: f64,
-    /// The least.
+    /// The lower end of its interval; with fewer than three processes, or all alike, the mean itself.
     pub lower: f64,
-    /// The greatest.
+    /// The upper end.
     pub upper: f64,
     /// What it would be if the claim were true to the letter; `None` where the claim names no figure.
     pub ideal: Option<f64>,
@@ -90,10 +90,11 @@ impl ClaimFigure {
     ///
     /// # Panics
     ///
-    /// Panics where there is none.
+    /// Panics where there is none, or one is not finite.
     #[must_use]
     pub fn new(name: &str, unit: &str, ideal: Option<f64>, values: Vec<f64>) -> Self {
-        let Estimate { value, lower, upper } = Estimate::of_processes(&values);
+        let made = Estimate::of_trials(&values, 0.0).expect("every process found a finite figure");
+        let Estimate { value, lower, upper } = made;
         ClaimFigure { name: name.into(), unit: unit.into(), value, lower, upper, ideal, values }
     }
 }

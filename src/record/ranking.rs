@@ -1,7 +1,11 @@
-//! What of a cell may be ranked: one rule for tables and for advice.
+//! What of a cell may be ranked, and who is ahead: one rule for tables, pages and advice.
 
-use super::Cell;
-use crate::stats::slope;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, State};
+use crate::stats::{FEWEST_TRIALS, best, slope};
+use paceline_core::perform::Placement;
 
 /// The shortest wait that models are ranked by, in nanoseconds: under it each timer's resolution decides.
 pub const SHORTEST_RANKED_NS: u64 = 5_000_000;
@@ -13,11 +17,77 @@ impl Cell {
         self.floor_ns > 0 && self.floor_ns < SHORTEST_RANKED_NS
     }
 
-    /// Whether only one process was measured, which has no interval.
+    /// How many trials its figures are of.
     #[must_use]
-    pub fn is_of_one_process(&self) -> bool {
-        self.trials_ns.len() == 1 && self.criterion.is_none()
+    pub fn trials(&self) -> usize {
+        match (&self.per_trial.jobs_per_second[..], &self.criterion) {
+            ([], Some(_)) => 1,
+            ([], None) => self.trials_ns.len(),
+            (of, _) => of.len(),
+        }
     }
+
+    /// Whether its trials are too few for an interval and a rank.
+    #[must_use]
+    pub fn has_too_few_trials(&self) -> bool {
+        self.trials() < FEWEST_TRIALS
+    }
+
+    /// The jobs a second of each trial, in the order of the passes.
+    #[must_use]
+    pub fn rates(&self) -> Vec<f64> {
+        if self.per_trial.jobs_per_second.is_empty() && self.criterion.is_none() {
+            return self.trials_ns.iter().map(|ns| self.scale as f64 * 1e9 / *ns as f64).collect();
+        }
+        self.per_trial.jobs_per_second.clone()
+    }
+}
+
+/// The figures of a cell in each of its trials, in the order of the passes. One is empty where not every trial has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PerTrial {
+    /// Jobs a second.
+    #[serde(default)]
+    pub jobs_per_second: Vec<f64>,
+    /// The 99th percentile of latency, where each trial has 1 000 of them.
+    #[serde(default)]
+    pub latency_ns_p99: Vec<f64>,
+    /// The most memory that was resident in its first batch.
+    #[serde(default)]
+    pub rss_bytes_max: Vec<f64>,
+}
+
+/// Whether cells of these placements are ranked together. Offered from `outside`, or `dealt`, a batch begins with waking
+/// the pool; from `inside` it does not.
+#[must_use]
+pub fn same_class(one: Placement, other: Placement) -> bool {
+    (one == Placement::Inside) == (other == Placement::Inside)
+}
+
+/// Which of `cells`, all of one workload and scale, do the most jobs a second of their placement's class, or are tied
+/// with the one that does. It takes two cells of three trials to make a best.
+#[must_use]
+pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
+    let mut leads = vec![false; cells.len()];
+    for class in [Placement::Inside, Placement::Outside] {
+        let of = cells.iter().enumerate().filter(|(_, cell)| {
+            let ranked = cell.state == State::Ok && !cell.waits_too_briefly();
+            ranked && !cell.has_too_few_trials() && same_class(cell.placement, class)
+        });
+        let logs = of.map(|(place, cell)| (place, logarithms(&cell.rates())));
+        let (places, logs): (Vec<usize>, Vec<Vec<f64>>) =
+            logs.filter(|(_, logs)| logs.iter().all(|log| log.is_finite())).unzip();
+        let Some(found) = best(&logs).filter(|_| places.len() > 1) else { continue };
+        for (place, behind) in places.into_iter().zip(found.behind) {
+            leads[place] = !behind;
+        }
+    }
+    leads
+}
+
+/// The logarithm of each.
+pub(crate) fn logarithms(figures: &[f64]) -> Vec<f64> {
+    figures.iter().map(|figure| figure.ln()).collect()
 }
 
 /// The slope of memory over scales of one series, in bytes; `None` where it says nothing: the largest batch must have

@@ -12,10 +12,10 @@ use std::{fmt::Write, time::Duration};
 
 use super::{
     figures::{count, long, rate},
-    table::word,
+    table::{in_order, word},
 };
 use crate::{
-    advice::{Advice, AtScale, Figure, Measure, Recommended, Standing},
+    advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
 };
 use phrases::{Names, at, because, capital, enough, why_unranked};
@@ -63,11 +63,7 @@ fn answer(scale: &AtScale, names: &Names) -> String {
         return format!("nothing is ranked, for {}.", why_unranked(why, scale, names));
     }
     let one = |one: &Recommended| {
-        format!(
-            "{}{}",
-            enough(one, one.is_tentative(), scale.scale, names),
-            because(one, scale, names)
-        )
+        format!("{}{}", enough(one, scale.scale, names), because(one, scale, names))
     };
     match &scale.recommended[..] {
         [] => "nothing that was measured is to be recommended.".into(),
@@ -98,17 +94,18 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
         let name = names.name(&bimodal.series);
         lines.push((
             "two modes",
-            format!("{name}: a trial takes {modes}; no single figure stands for it"),
+            format!("{name}: a batch takes {modes}; no single figure stands for it"),
         ));
     }
     let mut without: Vec<String> = Vec::new();
-    for state in [State::Ok, State::Invalid, State::Failed, State::Refused, State::Skipped] {
-        let of = scale.without.iter().filter(|cell| cell.state == state);
+    let how = |cell: &Without| match cell.state {
+        State::Ok => cell.reason.clone(),
+        state => word(state).to_owned(),
+    };
+    for why in in_order(scale.without.iter().map(how)) {
+        let of = scale.without.iter().filter(|cell| how(cell) == why);
         let of: Vec<String> = of.map(|cell| names.name(&cell.series)).collect();
-        if !of.is_empty() {
-            let how = if state == State::Ok { "one process only" } else { word(state) };
-            without.push(format!("{how}: {}", of.join(", ")));
-        }
+        without.push(format!("{why}: {}", of.join(", ")));
     }
     if !without.is_empty() {
         lines.push(("not ranked", without.join("; ")));
@@ -116,12 +113,15 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The best and its interval, what is not told from it, and by which factor the others are behind.
+/// The best and its interval, what is tied with it, and by which factor the others are behind.
 fn standings(figures: &[Figure], by: Measure, names: &Names) -> String {
     let shown = |figure: &Figure| {
         let of = figure.estimate;
-        let [value, lower, upper] = [of.value, of.lower, of.upper].map(|value| shown(value, by));
-        format!("{} {value} ({lower} to {upper})", names.name(&figure.series))
+        let ends = of
+            .interval()
+            .map(|(lower, upper)| format!(" ({} to {})", shown(lower, by), shown(upper, by)));
+        let ends = ends.unwrap_or_default();
+        format!("{} {}{ends}", names.name(&figure.series), shown(of.value, by))
     };
     let of = |standing: Standing| figures.iter().filter(move |figure| figure.standing == standing);
     let Some(best) = of(Standing::Best).next() else {
@@ -130,7 +130,7 @@ fn standings(figures: &[Figure], by: Measure, names: &Names) -> String {
     let mut parts = vec![format!("best {}", shown(best))];
     let tied: Vec<String> = of(Standing::Tied).map(|figure| names.name(&figure.series)).collect();
     if !tied.is_empty() {
-        parts.push(format!("not told from it: {}", tied.join(", ")));
+        parts.push(format!("tied with it: {}", tied.join(", ")));
     }
     let factor = |figure: &Figure| {
         let factor = by.times_worse(figure.estimate, best.estimate);

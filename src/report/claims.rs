@@ -183,7 +183,7 @@ mod tests {
             budget_seconds: 180.0,
             seconds: 1.5,
             repetitions: 3,
-            interval: "median and range".into(),
+            interval: "95 %".into(),
             fingerprint: Fingerprint::default(),
             build: build(),
             models: vec![],
@@ -201,7 +201,7 @@ mod tests {
             result("tokio", 2, ClaimVerdict::Holds, None, &[1.0, 1.0, 1.25]),
             result("may", 2, ClaimVerdict::Failed, Some("signal 11"), &[]),
         ]);
-        assert!(shown.contains("2.25 [2.00, 2.50]"), "{shown}");
+        assert!(shown.contains("2.24 [1.70, 2.96]"), "{shown}");
         assert!(shown.contains("contradicted pool, rayon: a sleep holds its worker"), "{shown}");
         assert!(shown.contains("three at once, × (1)"), "{shown}");
         assert_eq!(shown.matches("a sleep holds its worker").count(), 1, "{shown}");

@@ -6,12 +6,12 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    figures::{count, long, rate},
+    figures::{count, long},
     print::draws_bars,
     spark::sparks,
-    table::{cells_table, figures_table, in_order, notes, series_name, several_workers},
+    table::{cells_table, figure, figures_table, in_order, notes, series_name, several_workers},
 };
-use crate::record::{Cell, Estimate, State, bytes_per_job};
+use crate::record::{Cell, State, bytes_per_job};
 
 /// What is shown of cells at the end of a run: in short on a terminal, every cell where there is none.
 #[must_use]
@@ -71,16 +71,16 @@ fn block(cells: &[&Cell], scales: &[usize]) -> String {
                     value(a).total_cmp(&value(b))
                 });
             let last = measured.iter().max_by_key(|cell| cell.scale);
-            let p99 = last.and_then(|cell| cell.latency.as_ref());
+            let p99 = last.and_then(|cell| cell.latency_ns_p99);
             let cpu = last.and_then(|cell| cell.cpu_ns_per_job);
             let ns = |ns: f64| long(Duration::from_nanos(ns.max(0.0) as u64));
             vec![
                 if several { series_name(&model, workers) } else { model },
                 sparks(&bars),
-                best.and_then(|cell| cell.jobs_per_second).map_or_else(String::new, shown),
+                best.map_or_else(String::new, |cell| figure(cell, false)),
                 best.map_or_else(String::new, |cell| count(cell.scale)),
                 last.map_or_else(String::new, |cell| count(cell.scale)),
-                p99.map_or_else(String::new, |of| ns(of.ns_p99 as f64)),
+                p99.map_or_else(String::new, |of| ns(of.value)),
                 cpu.map_or_else(String::new, ns),
                 bytes_per_job(&measured).map_or_else(String::new, |bytes| count(bytes as usize)),
             ]
@@ -89,14 +89,4 @@ fn block(cells: &[&Cell], scales: &[usize]) -> String {
         &["model", "scales", "most", "at", "greatest", "its p99", "its CPU/job", "bytes/job"],
         &rows.collect::<Vec<_>>(),
     )
-}
-
-fn shown(jobs: Estimate) -> String {
-    let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
-    if half > 0.0 {
-        let digits = usize::from(half < 9.95);
-        format!("{} ±{half:.digits$}%", rate(jobs.value))
-    } else {
-        rate(jobs.value)
-    }
 }

@@ -6,7 +6,7 @@ use super::{
     figures::{count, long},
     table::{figures_table, in_order, series_name, several_workers},
 };
-use crate::record::{Cell, State, bytes_per_job};
+use crate::record::{Cell, Estimate, State, bytes_per_job};
 use paceline_core::histogram::Distribution;
 
 /// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
@@ -27,6 +27,8 @@ pub(super) fn details(cells: &[&Cell]) -> String {
             let latency = last.latency.as_ref()?;
             let used = last.resources?;
             let ns = |ns: u64| long(Duration::from_nanos(ns));
+            let estimate =
+                |of: Option<Estimate>| of.map_or_else(String::new, |of| ns(of.value as u64));
             let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
@@ -34,9 +36,10 @@ pub(super) fn details(cells: &[&Cell]) -> String {
             Some(vec![
                 name,
                 count(last.scale),
-                ns(latency.ns_p50),
-                ns(latency.ns_p99),
-                ns(latency.ns_p999),
+                count(latency.count as usize),
+                estimate(last.latency_ns_p50),
+                estimate(last.latency_ns_p99),
+                latency.p999().map_or_else(String::new, ns),
                 ns(latency.ns_max),
                 late.unwrap_or_default(),
                 ns(used.cpu_ns_per_job() as u64),
@@ -52,6 +55,7 @@ pub(super) fn details(cells: &[&Cell]) -> String {
     let head = [
         "model",
         "scale",
+        "latencies",
         "p50",
         "p99",
         "p99.9",
@@ -63,17 +67,18 @@ pub(super) fn details(cells: &[&Cell]) -> String {
         "idle CPU",
     ];
     format!(
-        "latency from the intended start, and what a job uses\n{}\n",
+        "latency from the intended start (p50 and p99: mean of the trials'; p99.9 and max: of all trials together; a \
+         percentile takes 10 latencies beyond it), and what a job uses\n{}\n",
         figures_table(&head, &rows)
     )
 }
 
-/// What this host's timer can do at best.
+/// How late `thread::sleep` wakes here.
 #[must_use]
 pub fn floor_line(floor: &Distribution) -> String {
     let ns = |ns: u64| long(Duration::from_nanos(ns));
-    let (p50, p99) = (ns(floor.ns_p50), ns(floor.ns_p99));
+    let (p50, max) = (ns(floor.ns_p50), ns(floor.ns_max));
     format!(
-        "this host wakes a thread from a sleep {p50} late (p50) to {p99} (p99): no model can do better"
+        "thread::sleep wakes {p50} late here (median; the latest {max}): a timer of a model's own may be less late"
     )
 }

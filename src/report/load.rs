@@ -3,10 +3,11 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    figures::{long, rate},
+    figures::{count, long, rate},
     table::{figures_table, in_order, notes},
 };
-use crate::record::{Cell, Knee, Loop, State};
+use crate::record::{Cell, Estimate, Knee, Loop, State};
+use paceline_core::histogram::Distribution;
 
 /// A row for each model, and under it what has no figure and why.
 #[must_use]
@@ -21,6 +22,7 @@ pub fn load_table(cells: &[Cell]) -> String {
                 "model",
                 "conns",
                 "req/s",
+                "latencies",
                 "p50",
                 "p90",
                 "p99",
@@ -41,7 +43,7 @@ pub fn load_table(cells: &[Cell]) -> String {
         }
     }
     text.push_str(
-        "\nlatency counts from the intended start; late p99: how late the generator came to a start; generator: the CPU that it\nused, at most; past 1 ms or 95 % a cell is invalid\n",
+        "\nlatency counts from the intended start; p50 and p99 are the means of the trials', the rest is of all trials together; a percentile takes 10 latencies beyond it; late p99: how late the generator came to a start; generator: the CPU that it\nused, at most; past 1 ms or 95 % a cell is invalid\n",
     );
     text
 }
@@ -70,18 +72,21 @@ fn row(cell: &Cell) -> Option<Vec<String>> {
         return None;
     }
     let ns = |ns: u64| long(Duration::from_nanos(ns));
+    let known = |of: Option<u64>| of.map_or_else(String::new, ns);
+    let estimate = |of: Option<Estimate>| known(of.map(|of| of.value as u64));
     let late = load.schedule_error.as_ref().map(|error| ns(error.ns_p99));
     let generator = load.generator_cpu_share_max.map(|share| format!("{:.0}%", share * 100.0));
     Some(vec![
         cell.model.clone(),
         load.connections.to_string(),
         cell.jobs_per_second.map_or_else(String::new, |jobs| rate(jobs.value)),
-        ns(latency.ns_p50),
-        ns(latency.ns_p90),
-        ns(latency.ns_p99),
-        ns(latency.ns_p999),
+        count(latency.count as usize),
+        estimate(cell.latency_ns_p50),
+        known(latency.p90()),
+        estimate(cell.latency_ns_p99),
+        known(latency.p999()),
         ns(latency.ns_max),
-        cell.service_time.as_ref().map_or_else(String::new, |time| ns(time.ns_p99)),
+        known(cell.service_time.as_ref().and_then(Distribution::p99)),
         cell.cpu_ns_per_job.map_or_else(String::new, |cpu| ns(cpu as u64)),
         late.unwrap_or_default(),
         generator.unwrap_or_default(),

@@ -243,8 +243,9 @@ fn overview(record: &Record, takes: &[WorkloadSummary]) -> String {
         "The sentences follow from the figures of this run by fixed rules. Its intervals are of one process each: between \
          processes figures vary more, and paceline run measures that."
     } else {
-        "The sentences follow from the figures of this run by fixed rules: models whose intervals overlap, or whose medians \
-         are within 5 %, are called as good, and of those the simplest program is named."
+        "The sentences follow from the figures of this run by fixed rules: models that are less than 5 % behind \
+         the best with 95 % confidence, by the differences pass by pass, are called as good, and of those the simplest \
+         program is named."
     };
     let takes: Vec<String> = takes.iter().map(rendered).collect();
     format!("<p>{intro}</p>{}", takes.concat())

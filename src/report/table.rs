@@ -10,9 +10,10 @@ use super::{
     unreliable::footnotes,
 };
 use crate::{
-    record::{Cell, State},
-    stats::Mode,
+    record::{Cell, SHORTEST_RANKED_NS, State, leaders, same_class},
+    stats::{FEWEST_TRIALS, Mode},
 };
+use paceline_core::perform::Placement;
 
 /// The width of a table where there is no terminal to ask.
 const WIDTH: usize = 120;
@@ -63,15 +64,23 @@ pub fn cells_table(cells: &[Cell]) -> String {
         text.push_str(&notes(&of));
         text.push_str(&details(&of));
     }
-    text.push_str(
-        "\n* the best of its row, and whatever its interval does not tell from it; ± half of the interval; waits under 5 ms, and single processes (n=1), are not ranked\n",
-    );
+    let _ = writeln!(text, "\n{}", marks());
     if cells.iter().any(|cell| cell.state == State::Skipped) {
         text.push_str(
             "skipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
         );
     }
     text
+}
+
+/// What the marks of a table mean.
+pub(super) fn marks() -> String {
+    format!(
+        "* the best of its row, or tied with it: no paired test over the passes tells it to be slower (5 %, Holm over all \
+         models); what is offered from inside is ranked apart from the rest; ± half of the 95 % interval; fewer than \
+         {FEWEST_TRIALS} trials (n=1, n=2) and waits under {} ms are not ranked",
+        SHORTEST_RANKED_NS / 1_000_000
+    )
 }
 
 /// What broke first in each series of cells whose scales were climbed.
@@ -145,21 +154,17 @@ fn blocks(cells: &[&Cell]) -> Vec<String> {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
     let scales = in_order(cells.iter().map(|cell| cell.scale));
-    let best = |scale: usize| {
-        let of_scale = cells.iter().filter(|cell| cell.scale == scale);
-        let rates = of_scale.filter_map(|cell| cell.jobs_per_second);
-        rates.max_by(|a, b| a.value.total_cmp(&b.value))
-    };
     let block = |names: &[String]| {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         let head = std::iter::once("scale").chain(names.iter().map(String::as_str));
         table.set_header(head.collect::<Vec<_>>());
         for scale in &scales {
+            let row: Vec<&Cell> = cells.iter().copied().filter(|c| c.scale == *scale).collect();
+            let leads = leaders(&row);
             let figure = |name: &String| {
-                let mut of = cells.iter();
-                let cell = of.find(|c| c.scale == *scale && series(c, several) == *name);
-                cell.map_or_else(String::new, |cell| figure(cell, best(*scale).map(|b| b.lower)))
+                let cell = row.iter().position(|cell| series(cell, several) == *name);
+                cell.map_or_else(String::new, |place| figure(row[place], leads[place]))
             };
             table.add_row(std::iter::once(count(*scale)).chain(names.iter().map(figure)));
         }
@@ -184,22 +189,24 @@ fn blocks(cells: &[&Cell]) -> Vec<String> {
     blocks.iter().map(|(_, names)| block(names)).collect()
 }
 
-pub(super) fn figure(cell: &Cell, best_lower: Option<f64>) -> String {
+/// Jobs a second with half of the interval, marked where the cell `leads` its row; or how the cell ended.
+pub(super) fn figure(cell: &Cell, leads: bool) -> String {
     match cell.jobs_per_second {
         Some(jobs) if cell.state == State::Ok => {
-            // Waits under 5 ms are at the mercy of each timer's resolution: they are shown, and not ranked.
-            let ranked = !cell.waits_too_briefly();
-            // One process has no interval, and ranks nowhere.
-            if cell.is_of_one_process() {
-                return format!("{} n=1", rate(jobs.value));
-            }
-            let best = ranked && best_lower.is_some_and(|best| jobs.upper >= best);
-            let mark = if best { "*" } else { "" };
-            let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
-            let digits = usize::from(half < 9.95);
-            format!("{mark}{} ±{half:.digits$}%", rate(jobs.value))
+            let mark = if leads { "*" } else { "" };
+            format!("{mark}{} {}", rate(jobs.value), spread(cell)).trim_end().to_owned()
         }
         _ => word(cell.state).to_owned(),
+    }
+}
+
+/// "±1.2%", or "n=1" where there are too few trials.
+pub(super) fn spread(cell: &Cell) -> String {
+    let half = cell.jobs_per_second.and_then(crate::record::Estimate::half_percent);
+    match half {
+        _ if (1..FEWEST_TRIALS).contains(&cell.trials()) => format!("n={}", cell.trials()),
+        Some(half) => format!("±{half:.*}%", usize::from(half < 9.95)),
+        None => String::new(),
     }
 }
 
@@ -232,7 +239,7 @@ pub(super) fn notes(cells: &[&Cell]) -> String {
         let (scale, modes) = (count(cell.scale), modes.join(" or "));
         let _ = writeln!(
             text,
-            "  bimodal {who} at {scale}: a trial takes {modes}; no single figure stands for it"
+            "  bimodal {who} at {scale}: a batch takes {modes}; no single figure stands for it"
         );
     }
     let fewer: Vec<String> =
@@ -243,6 +250,19 @@ pub(super) fn notes(cells: &[&Cell]) -> String {
     let groups: Vec<String> = cells.iter().filter_map(|cell| group_over(cell, several)).collect();
     if !groups.is_empty() {
         let _ = writeln!(text, "  groups over after their first failure: {}", groups.join(", "));
+    }
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
+    let inside: Vec<String> = in_order(
+        measured()
+            .filter(|cell| same_class(cell.placement, Placement::Inside))
+            .map(|cell| cell.model.clone()),
+    );
+    if !inside.is_empty() && measured().any(|cell| cell.placement != Placement::Inside) {
+        let _ = writeln!(
+            text,
+            "  offered from inside, so that waking the pool is not in their time: {}",
+            inside.join(", ")
+        );
     }
     text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
     text
@@ -304,37 +324,89 @@ mod tests {
     use super::*;
     use crate::{
         plan::{Choice, cells},
-        record::Estimate,
+        record::{Estimate, PerTrial},
     };
     use paceline_core::{models, workloads};
 
-    fn cell(model: &str, value: f64, half: f64, floor_ns: u64) -> Cell {
+    /// Of five trials that differ by `percent`, each model in its own way.
+    fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
         let workload = [workloads::find("sleep").unwrap()];
         let choice = Choice { scales: vec![10], ..Choice::default() };
         let planned = cells(&workload, &[models::find(model).unwrap()], &choice);
         let trial = Estimate { value: 1.0, lower: 1.0, upper: 1.0 };
         let measured = planned[0].measured(State::Ok, Some(trial), "test".into());
-        let rate = Estimate { value, lower: value - half, upper: value + half };
-        Cell { jobs_per_second: Some(rate), floor_ns, ..measured }
+        let turn = model.len();
+        let rates: Vec<f64> = (0..5)
+            .map(|pass| {
+                rate * (1.0 + percent / 100.0 * [-1.0, 0.5, 0.0, 1.0, -0.5][(pass + turn) % 5])
+            })
+            .collect();
+        Cell {
+            jobs_per_second: Estimate::of_trials(&rates, 1.0),
+            per_trial: PerTrial { jobs_per_second: rates, ..PerTrial::default() },
+            floor_ns,
+            placement: Placement::Outside,
+            ..measured
+        }
     }
 
+    const LONG: u64 = 10_000_000;
+
     #[test]
-    fn the_best_is_marked_with_all_that_cannot_be_told_from_it() {
-        let long = 10_000_000;
+    fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
         let cells = [
-            cell("tokio", 100.0, 5.0, long),
-            cell("smol", 92.0, 4.0, long),
-            cell("pool", 50.0, 1.0, long),
+            cell("tokio", 100.0, 5.0, LONG),
+            cell("smol", 98.0, 5.0, LONG),
+            // Its interval overlaps that of tokio, and it is slower in every pass.
+            Cell {
+                per_trial: slower(&cell("tokio", 100.0, 5.0, LONG)),
+                ..cell("rayon", 95.0, 5.0, LONG)
+            },
+            cell("pool", 50.0, 1.0, LONG),
         ];
         let table = cells_table(&cells);
-        assert!(table.contains("*100 ±5.0%") && table.contains("*92.0 ±4.3%"), "{table}");
-        assert!(table.contains(" 50.0 ±2.0%"), "{table}");
+        assert!(table.contains("*99.9 ±") && table.contains("*97.9 ±"), "{table}");
+        assert!(table.contains(" 94.9 ±") && table.contains(" 50.0 ±"), "{table}");
+        assert!(!table.contains("*94.9") && !table.contains("*50.0"), "{table}");
+    }
+
+    fn slower(than: &Cell) -> PerTrial {
+        let slow = |(pass, rate): (usize, &f64)| rate * (0.95 + 0.001 * (pass % 2) as f64);
+        let jobs_per_second = than.per_trial.jobs_per_second.iter().enumerate().map(slow).collect();
+        PerTrial { jobs_per_second, ..PerTrial::default() }
     }
 
     #[test]
-    fn waits_too_short_for_timers_are_not_ranked() {
-        let table = cells_table(&[cell("tokio", 100.0, 5.0, 1_000_000)]);
-        assert!(table.contains(" 100 ±5.0%") && !table.contains("*100"), "{table}");
+    fn only_cells_of_one_class_are_ranked_together() {
+        let inside = |of: Cell| Cell { placement: Placement::Inside, ..of };
+        let cells = [
+            inside(cell("tokio", 200.0, 1.0, LONG)),
+            inside(cell("smol", 150.0, 1.0, LONG)),
+            cell("pool", 100.0, 1.0, LONG),
+            Cell { placement: Placement::Dealt, ..cell("compio", 90.0, 1.0, LONG) },
+        ];
+        let table = cells_table(&cells);
+        assert!(
+            table.contains("*200") && table.contains("*100 ") && !table.contains("*150"),
+            "{table}"
+        );
+        assert!(
+            !table.contains("*90") && table.contains("not in their time: tokio, smol\n"),
+            "{table}"
+        );
+        assert!(!cells_table(&cells[1..3]).contains("*1"), "one alone is the best of nothing");
+    }
+
+    #[test]
+    fn waits_too_short_for_timers_and_too_few_trials_are_not_ranked() {
+        let brief = [cell("tokio", 100.0, 5.0, 1_000_000), cell("pool", 50.0, 5.0, 1_000_000)];
+        assert!(cells_table(&brief).contains(" 99.9 ±") && !cells_table(&brief).contains("*99.9"));
+        let two = |mut of: Cell| {
+            of.per_trial.jobs_per_second.truncate(2);
+            of
+        };
+        let few = [two(cell("tokio", 100.0, 5.0, LONG)), two(cell("pool", 50.0, 5.0, LONG))];
+        assert!(cells_table(&few).contains(" 99.9 n=2") && !cells_table(&few).contains("*99.9"));
     }
 
     #[test]

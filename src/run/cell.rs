@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     machine::HostActivity,
     plan::Planned,
-    record::{Cell, Estimate, Record, Resources, State, Trial, Writer},
+    record::{Cell, Estimate, PerTrial, Record, Resources, State, Trial, Writer},
     report::{batches_of, long},
     session::{Session, ended_by},
     stats::{median_and_range, modes},
@@ -24,6 +24,8 @@ const IDLE: Duration = Duration::from_millis(100);
 const START: Duration = Duration::from_millis(100);
 /// Batches of one length in a process, at least: to warm up, to time, to record.
 const BATCHES: u32 = 3;
+/// The kernel counts memory in pages of so many bytes.
+const PAGE: f64 = 4096.0;
 
 /// A cell under way.
 pub(super) struct CellInProgress<'a> {
@@ -38,9 +40,11 @@ impl<'a> CellInProgress<'a> {
     /// Takes up what `record` has of it.
     pub(super) fn new(planned: &'a Planned<'a>, wanted: u32, record: Option<&Record>) -> Self {
         let trials = record.iter().flat_map(|record| &record.trials);
-        let trials = trials.filter(|trial| planned.is_of(trial));
+        let mut trials: Vec<Trial> = trials.filter(|trial| planned.is_of(trial)).cloned().collect();
+        // Figures stand in the order of the passes: models are compared pass by pass.
+        trials.sort_by_key(|trial| trial.trial);
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
-        CellInProgress { planned, wanted, trials: trials.cloned().collect(), ended: ended.cloned() }
+        CellInProgress { planned, wanted, trials, ended: ended.cloned() }
     }
 
     pub(super) fn label(&self) -> String {
@@ -217,17 +221,22 @@ impl<'a> CellInProgress<'a> {
             median_and_range(&times).0
         };
         let medians: Vec<f64> = trials.iter().map(median).collect();
-        let interval = Estimate::interval_of(medians.len());
-        let bound = self.planned.bound(session.compute_ns).as_secs_f64();
+        let batch_ns = Estimate::of_trials(&medians, 1.0);
         let all_times: Vec<f64> =
             trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
-        let jobs = self.jobs();
         let server_ns = trials.iter().map(|trial| trial.server_cpu_ns).sum::<u64>();
-        let resources = self.resources();
-        let p99s: Vec<f64> = trials
-            .iter()
-            .filter_map(|trial| Some(trial.recorded.latency.as_ref()?.ns_p99 as f64))
-            .collect();
+        let latency = |of: fn(&Distribution) -> Option<u64>| {
+            every(trials, |trial| of(trial.recorded.latency.as_ref()?))
+        };
+        let per_trial = PerTrial {
+            jobs_per_second: medians
+                .iter()
+                .map(|ns| self.planned.scale as f64 * 1e9 / ns)
+                .collect(),
+            latency_ns_p99: latency(Distribution::p99),
+            rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
+        };
+        let resources = self.resources(&per_trial);
         let merged = |what: &str, of: fn(&Trial) -> &Option<Distribution>| {
             let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
             Distribution::merged(what, all)
@@ -235,18 +244,20 @@ impl<'a> CellInProgress<'a> {
         Ok(Cell {
             trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
             attest: trials.last().map(|trial| trial.attest.clone()),
-            bound_jobs_per_second: (bound > 0.0).then(|| self.planned.scale as f64 / bound),
+            bound_jobs_per_second: self.planned.bound_per_second(session.compute_ns, batch_ns),
             cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
-            server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
+            server_cpu_ns_per_job: Some(server_ns as f64 / self.jobs()),
             latency: merged("the latency", |trial| &trial.recorded.latency)?,
-            latency_ns_p99: (!p99s.is_empty()).then(|| Estimate::of_processes(&p99s)),
+            latency_ns_p50: Estimate::of_trials(&latency(|of| Some(of.ns_p50)), 1.0),
+            latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
             service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
             timer_lateness: merged("the lateness of sleeps", |trial| {
                 &trial.recorded.timer_lateness
             })?,
             modes: modes(&all_times),
             resources: Some(resources),
-            ..self.planned.measured(State::Ok, Some(Estimate::of_processes(&medians)), interval)
+            per_trial,
+            ..self.planned.measured(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
         })
     }
 
@@ -256,14 +267,12 @@ impl<'a> CellInProgress<'a> {
         batches as f64 * self.planned.scale as f64
     }
 
-    fn resources(&self) -> Resources {
+    fn resources(&self, per_trial: &PerTrial) -> Resources {
         let trials = &self.trials;
         let middle = |of: &dyn Fn(&Trial) -> Option<u64>| {
             let seen: Vec<f64> = trials.iter().filter_map(of).map(|bytes| bytes as f64).collect();
             (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
         };
-        let most = trials.iter().filter_map(|trial| trial.attest.rss_bytes_max);
-        let most: Vec<f64> = most.map(|bytes| bytes as f64).collect();
         let used: Usage = trials.iter().map(|trial| trial.used).sum();
         let meanwhile: HostActivity = trials.iter().map(|trial| trial.host_activity).sum();
         let idle = trials.iter().find_map(|trial| trial.idle_ns);
@@ -272,10 +281,16 @@ impl<'a> CellInProgress<'a> {
             rss_bytes_added: middle(&|trial| {
                 Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
             }),
-            rss_bytes_max: (!most.is_empty()).then(|| Estimate::of_processes(&most)),
+            rss_bytes_max: Estimate::of_trials(&per_trial.rss_bytes_max, PAGE),
             idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
             threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
             ..Resources::of(used, self.jobs(), meanwhile)
         }
     }
+}
+
+/// A figure of each trial; none where one does not have it.
+fn every(trials: &[Trial], of: impl Fn(&Trial) -> Option<u64>) -> Vec<f64> {
+    let all: Option<Vec<f64>> = trials.iter().map(|trial| Some(of(trial)? as f64)).collect();
+    all.unwrap_or_default()
 }

@@ -69,7 +69,7 @@ fn bmf_is_what_bencher_reads() {
     let (rate, found) = (tokio.jobs_per_second.unwrap(), &read["sleep/tokio@8/100"]);
     assert!(near(&found["throughput"]["value"], rate.value), "{found}");
     assert!(near(&found["throughput"]["lower_value"], rate.lower), "{found}");
-    assert!(near(&found["latency"]["value"], tokio.latency.as_ref().unwrap().ns_p50 as f64));
+    assert!(near(&found["latency"]["value"], tokio.latency_ns_p50.unwrap().value));
     let single = valid(&schema, &RunExport::Bmf.render(&without_intervals()));
     assert!(single["sleep/tokio@8/100"]["throughput"].get("lower_value").is_none());
     assert_eq!(RunExport::Bmf.render(&only_refused()), "{}\n");

@@ -61,7 +61,7 @@ fn openmetrics_is_what_the_standard_says_and_holds_the_figures_in_seconds() {
         ("throughput_jobs_per_second", rate.value),
         ("throughput_lower_jobs_per_second", rate.lower),
         ("throughput_upper_jobs_per_second", rate.upper),
-        ("latency_p99_seconds", cell.latency.as_ref().unwrap().ns_p99 as f64 / 1e9),
+        ("latency_p99_seconds", cell.latency_ns_p99.unwrap().value / 1e9),
         ("cpu_per_job_seconds", cell.cpu_ns_per_job.unwrap() / 1e9),
     ] {
         let found = value(&families[&format!("paceline_run_{name}")], &at);

@@ -1,7 +1,9 @@
 //! The sample's cells: figures by simple laws of scaling with a little noise that is always the same.
 
 use paceline::{
-    record::{Cell, Estimate, Knee, KneeStep, LoadFigures, Loop, Resources, State, Trial},
+    record::{
+        Cell, Estimate, Knee, KneeStep, LoadFigures, Loop, PerTrial, Resources, State, Trial,
+    },
     stats::Mode,
 };
 use paceline_core::{
@@ -187,7 +189,7 @@ fn measured(
     let batches = |trial| (0..5).map(|n| (batch_ns * noise(trial, n)) as u64).collect::<Vec<_>>();
     let recorded = |trial: u32| {
         let times =
-            |middle: f64, part: u64| times(300, middle, seed * 31 + u64::from(trial) * 7 + part);
+            |middle: f64, part: u64| times(1_000, middle, seed * 31 + u64::from(trial) * 7 + part);
         Recorded {
             latency: times(latency_ns, 1).distribution(),
             service_time: times(latency_ns.min(10_060_000.0), 2).distribution(),
@@ -206,15 +208,23 @@ fn measured(
     let medians: Vec<f64> = (0..ROUNDS).map(|trial| batches(trial)[2] as f64).collect();
     let p99: Vec<f64> =
         processes.iter().flat_map(|r| &r.latency).map(|latency| latency.ns_p99 as f64).collect();
-    let trial = Estimate::of_processes(&medians);
-    cell.jobs_per_second = Some(trial.per_second(cell.scale));
-    cell.batch_ns = Some(trial);
+    let trial = Estimate::of_trials(&medians, 1.0);
+    cell.jobs_per_second = trial.map(|trial| trial.per_second(cell.scale));
+    cell.batch_ns = trial;
     cell.interval = Some(Estimate::interval_of(ROUNDS as usize));
     cell.trials_ns = medians.iter().map(|ns| *ns as u64).collect();
     let cpu = if cell.workload == "cpu" { 241_000.0 } else { 900.0 + 200.0 * chance(&[seed]) };
     cell.cpu_ns_per_job = Some(cpu);
     cell.latency = merged(|r| r.latency.as_ref());
-    cell.latency_ns_p99 = Some(Estimate::of_processes(&p99));
+    let p50: Vec<f64> =
+        processes.iter().flat_map(|r| &r.latency).map(|latency| latency.ns_p50 as f64).collect();
+    cell.latency_ns_p50 = Estimate::of_trials(&p50, 1.0);
+    cell.latency_ns_p99 = Estimate::of_trials(&p99, 1.0);
+    cell.per_trial = PerTrial {
+        jobs_per_second: medians.iter().map(|ns| cell.scale as f64 * 1e9 / ns).collect(),
+        latency_ns_p99: p99,
+        rss_bytes_max: vec![],
+    };
     cell.service_time = merged(|r| r.service_time.as_ref());
     cell.timer_lateness = merged(|r| r.timer_lateness.as_ref());
     let most = f64::from(6 << 20) + added as f64;
@@ -297,14 +307,17 @@ fn loaded(model: &str, connections: usize, rate: Option<f64>, got: f64, seed: u6
     let workers = (model != "threads").then_some(8);
     let placement = if workers.is_some() { Placement::Inside } else { Placement::Outside };
     let latency = times(1_000, middle, seed).distribution();
-    let p99 = latency.as_ref().unwrap().ns_p99 as f64;
+    let [p50, p99] = latency.as_ref().map(|of| [of.ns_p50 as f64, of.ns_p99 as f64]).unwrap();
     let (offered, seconds) = ((got * 9.0) as u64, 3.0);
+    let rates: Vec<f64> = (0..5).map(|pass| got * (0.998 + 0.001 * f64::from(pass))).collect();
     Cell {
-        jobs_per_second: Some(Estimate { value: got, lower: got * 0.995, upper: got * 1.004 }),
+        jobs_per_second: Estimate::of_trials(&rates, 0.1),
+        per_trial: PerTrial { jobs_per_second: rates, ..PerTrial::default() },
         interval: Some(Estimate::interval_of(ROUNDS as usize)),
         floor_ns: 5_000_000,
         cpu_ns_per_job: Some(cpu),
         latency,
+        latency_ns_p50: Some(Estimate { value: p50, lower: p50 * 0.99, upper: p50 * 1.01 }),
         latency_ns_p99: Some(Estimate { value: p99, lower: p99 * 0.97, upper: p99 * 1.04 }),
         service_time: times(1_000, 5_250_000.0, seed + 5).distribution(),
         resources: Some(used(cpu)),

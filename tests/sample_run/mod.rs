@@ -106,8 +106,14 @@ pub(crate) fn without_intervals() -> Record {
     };
     record.trials.retain(|trial| trial.trial == 0);
     for cell in &mut record.cells {
-        for of in [&mut cell.jobs_per_second, &mut cell.batch_ns, &mut cell.latency_ns_p99] {
+        for of in [&mut cell.jobs_per_second, &mut cell.batch_ns] {
             alone(of);
+        }
+        alone(&mut cell.latency_ns_p50);
+        alone(&mut cell.latency_ns_p99);
+        let of = &mut cell.per_trial;
+        for of in [&mut of.jobs_per_second, &mut of.latency_ns_p99, &mut of.rss_bytes_max] {
+            of.truncate(1);
         }
         if let Some(used) = &mut cell.resources {
             alone(&mut used.rss_bytes_max);

@@ -125,6 +125,29 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// The 90th percentile, where there are values enough beyond it.
+    #[must_use]
+    pub fn p90(&self) -> Option<u64> {
+        self.tells(10).then_some(self.ns_p90)
+    }
+
+    /// The 99th percentile, where there are values enough beyond it.
+    #[must_use]
+    pub fn p99(&self) -> Option<u64> {
+        self.tells(100).then_some(self.ns_p99)
+    }
+
+    /// The 99.9th percentile, where there are values enough beyond it.
+    #[must_use]
+    pub fn p999(&self) -> Option<u64> {
+        self.tells(1_000).then_some(self.ns_p999)
+    }
+
+    /// Whether at least 10 times lie beyond the percentile that one in `one_in` exceeds: of fewer, one decides alone.
+    fn tells(&self, one_in: u64) -> bool {
+        self.count >= 10 * one_in
+    }
+
     /// The distribution of all their times, whose count is the sum of theirs; `None` where there is none. Each comes
     /// with the number of its batch.
     ///

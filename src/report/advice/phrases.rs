@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::title;
 use crate::{
-    advice::{
-        Advice, AtScale, Gap, MARGIN, Recommended, Series, Standing, Unranked, is_discontinued,
-    },
+    advice::{Advice, AtScale, Gap, Recommended, Series, Standing, Unranked},
     record::SHORTEST_RANKED_NS,
     report::{count, long, table::series_name},
+    stats::FEWEST_TRIALS,
 };
 
 /// So many threads are a handful.
@@ -59,8 +58,8 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What to take, up to `scale`: what is enough, or may be.
-pub(super) fn enough(one: &Recommended, tentative: bool, scale: usize, names: &Names) -> String {
+/// What to take, up to `scale`: what is enough.
+pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
     let workers = one.series.workers.unwrap_or(0);
     let (what, more) = match one.series.model.as_str() {
         "sequential" => ("a plain sequential program".into(), String::new()),
@@ -74,10 +73,9 @@ pub(super) fn enough(one: &Recommended, tentative: bool, scale: usize, names: &N
             ("a handful of threads".into(), format!(", a pool of {}", count(workers)))
         }
         "pool" => (format!("a pool of {} threads", count(workers)), String::new()),
-        _ if tentative => (names.name(&one.series), String::new()),
         _ => return format!("take {}", names.name(&one.series)),
     };
-    format!("{what} {} enough{more}", if tentative { "may be" } else { "is" })
+    format!("{what} is enough{more}")
 }
 
 /// Why it is recommended: how it stands, what is known against it.
@@ -94,7 +92,9 @@ pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> Stri
     }
     text.push(')');
     if one.bimodal {
-        text.push_str(", but its trials fall into two modes, so its figures are not to be trusted");
+        text.push_str(
+            ", but its batches fall into two modes, so its figures are not to be trusted",
+        );
     }
     if one.caveat.is_some() {
         text.push_str("; beware of what is known of it, see below");
@@ -105,14 +105,16 @@ pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> Stri
 fn behind(gap: &Gap, names: &Names) -> String {
     let (best, by) = (names.name(&gap.best), title(gap.by));
     let share = percent(gap.share);
-    if is_discontinued(&gap.best.model) && gap.told_apart {
-        format!("in {by} {share} behind {best}, which is discontinued and never recommended")
-    } else if gap.told_apart {
-        format!("in {by} {share} behind {best}, too little to matter")
-    } else if gap.share <= MARGIN {
-        format!("in {by} not told from {best}")
-    } else {
-        format!("in {by} its median is {share} behind {best}, but their intervals overlap")
+    match gap.at_most {
+        Some(at_most) => {
+            format!(
+                "in {by} {share} behind {best}, with 95 % confidence at most {:.1} %",
+                at_most * 100.0
+            )
+        }
+        None => {
+            format!("in {by} {share} behind {best}, which is discontinued and never recommended")
+        }
     }
 }
 
@@ -134,9 +136,9 @@ pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> Str
                  model"
             )
         }
-        Unranked::OneProcess => {
-            "one process has no interval: more --trials or a longer --budget give one".into()
-        }
+        Unranked::TooFewTrials => format!(
+            "fewer than {FEWEST_TRIALS} trials have no interval: more --trials or a longer --budget give one"
+        ),
         Unranked::Alone => {
             let figures = scale.throughput.iter();
             let of = figures.filter(|figure| {
@@ -145,7 +147,7 @@ pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> Str
             });
             let of: Vec<String> = of.map(|figure| names.name(&figure.series)).collect();
             format!(
-                "only {} has figures with an interval, and nothing to be compared with",
+                "only {} has figures that could be ranked, and nothing to be compared with",
                 of.join(", ")
             )
         }

@@ -36,7 +36,7 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
     if ranked.len() > 1 && advice.crossings.is_empty() {
         sentences.push(
             "Between these scales the best changes hands neither by throughput nor by p99 latency, as far as the \
-             intervals tell."
+             tests tell."
                 .into(),
         );
     }
@@ -98,11 +98,10 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
     }
     let one = |one: &Recommended| {
         let all = stretch.iter().flat_map(|scale| &scale.recommended);
-        let same = || all.clone().filter(|other| other.series == one.series);
-        let tentative = same().any(Recommended::is_tentative);
-        let bimodal = same().any(|other| other.bimodal);
-        let modes = if bimodal { " (its trials fall into two modes, see below)" } else { "" };
-        format!("{}{modes}", enough(one, tentative, last.scale, names))
+        let mut same = all.filter(|other| other.series == one.series);
+        let bimodal = same.any(|other| other.bimodal);
+        let modes = if bimodal { " (its batches fall into two modes, see below)" } else { "" };
+        format!("{}{modes}", enough(one, last.scale, names))
     };
     match &last.recommended[..] {
         [] => "nothing that was measured is to be recommended".into(),

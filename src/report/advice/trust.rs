@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::phrases::{Names, at, percent};
 use crate::{
-    advice::{Advice, AtScale, Figure, MARGIN, Recommended, Standing, is_discontinued},
+    advice::{Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
     report::{count, long},
 };
 
@@ -19,14 +19,6 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
         .flatten()
         .collect();
     sentences.extend(caveats(ranked, names));
-    let mut recommended = ranked.iter().flat_map(|scale| &scale.recommended);
-    if recommended.any(Recommended::is_tentative) {
-        sentences.push(format!(
-            "\"May be enough\" stands where the median is more than {} behind the best and only wide intervals do not \
-             tell them apart: more trials on a quieter machine would.",
-            percent(MARGIN)
-        ));
-    }
     if let Some(share) = advice.other_load_share.filter(|share| *share >= BUSY) {
         sentences.push(format!(
             "Something else used the CPUs: tasks waited for one in {} of the time while sequential ran, which needs \
@@ -34,8 +26,7 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
             percent(share)
         ));
     }
-    let fewest = ranked.iter().filter_map(|scale| scale.processes).filter(|n| *n > 1).min();
-    sentences.extend(fewest.map(chance));
+    sentences.extend(ranked.iter().filter_map(|scale| scale.trials).min().map(keeps_up));
     if !ranked.is_empty() {
         sentences.push(
             "This holds for this job on this machine: measure again on the one that it will run on.".into(),
@@ -105,25 +96,11 @@ fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
     sentences
 }
 
-/// The ranges of two equal models, of `processes` each, lie apart in 2 of (2n over n) orders of their values: that
-/// is how often chance alone tells them apart.
-fn chance(processes: usize) -> String {
-    const WELL: usize = 5;
-    let orders = |n: usize| (1..=n).fold(1.0, |all, k| all * (n + k) as f64 / k as f64) / 2.0;
-    let one_of = |n: usize| count(orders(n).round() as usize);
-    let more = if processes < WELL {
-        format!(
-            " (with {WELL}: 1 of {}; give --trials {WELL} and the --budget for it)",
-            one_of(WELL)
-        )
-    } else {
-        String::new()
-    };
+/// What keeping up means.
+fn keeps_up(trials: usize) -> String {
     format!(
-        "A model keeps up that is at most {} behind the best, or whose interval overlaps the best one's. Intervals run \
-         from the least to the greatest of {processes} processes: they tell two equal models apart by chance in 1 of \
-         {} comparisons{more}.",
-        percent(MARGIN),
-        one_of(processes)
+        "A model keeps up that is less than {} behind the best with 95 % confidence, by the differences of {trials} \
+         passes; one that is merely not told from it does not.",
+        percent(MARGIN)
     )
 }

@@ -49,7 +49,7 @@ fn table(advice: &Advice) -> Table {
             "jobs per second",
             "p99 latency",
             "most memory",
-            "as good within the intervals or 5 %",
+            "as good: surely less than 5 % behind",
         ],
     )
     .with_prose(&[5]);
@@ -91,11 +91,10 @@ fn called(series: &Series) -> String {
 /// A figure with its interval behind it.
 pub(super) fn with_interval(of: Option<Estimate>, show: &dyn Fn(f64) -> String) -> Data {
     match of {
-        Some(Estimate { value, lower, upper }) if value.is_finite() => {
-            let known = lower.is_finite() && upper.is_finite() && lower < upper;
-            let more =
-                if known { format!("{} to {}", show(lower), show(upper)) } else { String::new() };
-            Data { text: show(value), more, ..Data::default() }
+        Some(of) if of.value.is_finite() => {
+            let ends =
+                of.interval().map(|(lower, upper)| format!("{} to {}", show(lower), show(upper)));
+            Data { text: show(of.value), more: ends.unwrap_or_default(), ..Data::default() }
         }
         _ => Data::default(),
     }

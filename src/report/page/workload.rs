@@ -6,14 +6,18 @@ use super::{
     charts, groups,
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load,
-    overview::{bytes, nanoseconds},
+    overview::{bytes, nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
 };
 use crate::{
     advice::{Advice, MARGIN, Measure},
     record::{Cell, Estimate, State, bytes_per_job},
-    report::{count, rate, table::word, unreliable::remarks},
+    report::{
+        count, rate,
+        table::{spread, word},
+        unreliable::remarks,
+    },
 };
 use paceline_core::{histogram::Distribution, job::Workload};
 
@@ -182,12 +186,7 @@ fn heat(cell: Option<&Cell>, best: f64) -> Data {
         of if of >= 0.2 => 1,
         _ => 0,
     };
-    let half = (jobs.upper - jobs.lower) / 2.0 / jobs.value * 100.0;
-    let more = match half {
-        _ if cell.is_of_one_process() => "n=1".into(),
-        half if half.is_finite() => format!("±{half:.*}%", usize::from(half < 9.95)),
-        _ => String::new(),
-    };
+    let more = spread(cell);
     let modes = if cell.modes.is_some() { " two modes" } else { "" };
     let bound = cell.bound_jobs_per_second.filter(|bound| *bound > 0.0);
     let title = bound.map_or_else(String::new, |bound| {
@@ -240,18 +239,19 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
     );
     for (line, latency) in &of {
         let ns = |ns: u64| Data::of(nanoseconds(ns as f64));
+        let known = |of: Option<u64>| of.map_or_else(Data::default, ns);
         let cell = line.at(scale);
         let service = cell.and_then(|cell| cell.service_time.as_ref());
         let late = cell.and_then(|cell| cell.timer_lateness.as_ref());
         table.rows.push(vec![
             line.name.clone().into(),
             count(latency.count as usize).into(),
-            ns(latency.ns_p50),
-            ns(latency.ns_p90),
-            ns(latency.ns_p99),
-            ns(latency.ns_p999),
+            with_interval(cell.and_then(|cell| cell.latency_ns_p50), &nanoseconds),
+            known(latency.p90()),
+            with_interval(cell.and_then(|cell| cell.latency_ns_p99), &nanoseconds),
+            known(latency.p999()),
             ns(latency.ns_max),
-            service.map_or_else(Data::default, |of| ns(of.ns_p99)),
+            known(service.and_then(Distribution::p99)),
             late.map_or_else(Data::default, |of| ns(of.ns_p50)),
         ]);
     }
@@ -262,7 +262,9 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
         picture: Some(Picture::Plot(charts::percentiles(&of))),
         caption: format!(
             "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in a \
-             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen.{}{damaged}",
+             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen. Lines are of all \
+             trials together; p50 and p99 in the table are the means of the trials', with their intervals. A percentile \
+             takes 10 latencies beyond it.{}{damaged}",
             left_out(&without)
         ),
         table,
@@ -361,7 +363,7 @@ fn crossings(advice: &Advice) -> Option<Table> {
     for crossing in &advice.crossings {
         let by = if crossing.by == Measure::P99 { "p99 latency" } else { "throughput" };
         let how = if crossing.overtaken {
-            "the intervals tell them apart"
+            "paired tests tell them apart"
         } else {
             "those before have no figure there"
         };

@@ -31,7 +31,7 @@ fn measure(figure: &str) -> Option<&'static str> {
         "latency_p50_ns" => Some("latency"),
         "latency_p99_ns" => Some("latency-p99-ns"),
         "cpu_per_job_ns" => Some("cpu-per-job-ns"),
-        "memory_per_job_bytes" => Some("memory-per-job-bytes"),
+        "memory_added_bytes" => Some("memory-added-bytes"),
         _ => None,
     }
 }

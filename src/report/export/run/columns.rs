@@ -1,11 +1,8 @@
 //! All that a cell holds, flat: a name with its unit for each figure, the same for every cell.
 
-use super::{
-    super::{
-        super::{gate::cut, table::word},
-        finite,
-    },
-    figures::bytes_per_job,
+use super::super::{
+    super::{gate::cut, table::word},
+    finite,
 };
 use crate::record::{Cell, Criterion, Estimate, LoadFigures, Loop};
 use paceline_core::histogram::Distribution;
@@ -26,7 +23,8 @@ impl Columns {
         columns.criterion(cell.criterion.as_ref());
         columns.attested(cell);
         columns.distribution("latency", cell.latency.as_ref());
-        columns.estimate("latency_ns_p99_of_processes", cell.latency_ns_p99);
+        columns.estimate("latency_ns_p50_of_trials", cell.latency_ns_p50);
+        columns.estimate("latency_ns_p99_of_trials", cell.latency_ns_p99);
         columns.distribution("service_time", cell.service_time.as_ref());
         columns.distribution("timer_lateness", cell.timer_lateness.as_ref());
         columns.resources(cell);
@@ -94,7 +92,6 @@ impl Columns {
         self.number("idle_cpu_share", used.and_then(|used| used.idle_cpu_share));
         self.count("rss_bytes", used.and_then(|used| used.rss_bytes));
         self.count("rss_bytes_added", used.and_then(|used| used.rss_bytes_added));
-        self.number("rss_bytes_added_per_job", bytes_per_job(cell));
         self.estimate("rss_bytes_max", used.and_then(|used| used.rss_bytes_max));
         self.number("voluntary_switches_per_job", used.map(|used| used.voluntary_switches_per_job));
         let involuntary = used.map(|used| used.involuntary_switches_per_job);
@@ -159,9 +156,9 @@ impl Columns {
         self.count(&format!("{name}_count"), times.map(|times| times.count));
         self.number(&format!("{name}_ns_mean"), times.map(|times| times.ns_mean));
         self.count(&format!("{name}_ns_p50"), times.map(|times| times.ns_p50));
-        self.count(&format!("{name}_ns_p90"), times.map(|times| times.ns_p90));
-        self.count(&format!("{name}_ns_p99"), times.map(|times| times.ns_p99));
-        self.count(&format!("{name}_ns_p999"), times.map(|times| times.ns_p999));
+        self.count(&format!("{name}_ns_p90"), times.and_then(Distribution::p90));
+        self.count(&format!("{name}_ns_p99"), times.and_then(Distribution::p99));
+        self.count(&format!("{name}_ns_p999"), times.and_then(Distribution::p999));
         self.count(&format!("{name}_ns_max"), times.map(|times| times.ns_max));
     }
 }

@@ -22,9 +22,9 @@ pub(super) struct Figure {
 impl Figure {
     /// Of an estimate; `None` where it is no finite number. A single process has no interval.
     fn of(name: &'static str, unit: &'static str, estimate: Estimate) -> Option<Figure> {
-        let Estimate { value, lower, upper } = estimate;
-        let between = lower.is_finite() && upper.is_finite() && lower <= value && value <= upper;
-        let interval = (between && lower < upper).then_some((lower, upper));
+        let value = estimate.value;
+        let around = |(lower, upper): &(f64, f64)| *lower <= value && value <= *upper;
+        let interval = estimate.interval().filter(around);
         Some(Figure { name, unit, value: finite(Some(value))?, interval })
     }
 
@@ -50,39 +50,31 @@ pub(super) fn named_as(record: &Record, clean: impl Fn(&str) -> String) -> Vec<(
     record.cells.iter().map(|cell| (unique(clean(&cell_name(cell))), cell)).collect()
 }
 
-/// The bytes that a job adds to the model's process, of which less is better.
-pub(super) fn bytes_per_job(cell: &Cell) -> Option<f64> {
-    let added = cell.resources?.rss_bytes_added? as f64;
-    (cell.scale > 0).then(|| added / cell.scale as f64)
-}
-
 /// Jobs a second, of which more is better. None where the cell is not `ok`.
 pub(super) fn throughput(cell: &Cell) -> Option<Figure> {
     let rate = cell.jobs_per_second.filter(|_| cell.state == State::Ok)?;
     Figure::of("jobs_per_second", "jobs/s", rate)
 }
 
-/// What a job costs: of all these less is better. None where the cell is not `ok`.
+/// What a job or the batch costs: of all these less is better. None where the cell is not `ok`.
 pub(super) fn costs(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
     }
-    let time = cell.jobs_per_second.and_then(|rate| {
+    // A load is given its rate: the time between two requests is not what one takes.
+    let rate = cell.jobs_per_second.filter(|_| cell.load.is_none());
+    let time = rate.and_then(|rate| {
         let of = |rate| jobs_per_second(Some(rate)).unwrap_or(f64::NAN);
         let time = Estimate { value: of(rate.value), lower: of(rate.upper), upper: of(rate.lower) };
         Figure::of("time_per_job_ns", "ns", time)
     });
-    let p99 = cell.latency_ns_p99.or_else(|| {
-        let value = cell.latency.as_ref()?.ns_p99 as f64;
-        Some(Estimate { value, lower: value, upper: value })
-    });
-    let p50 = cell.latency.as_ref().map(|latency| latency.ns_p50 as f64);
+    let added = cell.resources.and_then(|used| used.rss_bytes_added);
     [
         time,
-        p50.and_then(|p50| Figure::alone("latency_p50_ns", "ns", p50)),
-        p99.and_then(|p99| Figure::of("latency_p99_ns", "ns", p99)),
+        cell.latency_ns_p50.and_then(|p50| Figure::of("latency_p50_ns", "ns", p50)),
+        cell.latency_ns_p99.and_then(|p99| Figure::of("latency_p99_ns", "ns", p99)),
         cell.cpu_ns_per_job.and_then(|cpu| Figure::alone("cpu_per_job_ns", "ns", cpu)),
-        bytes_per_job(cell).and_then(|added| Figure::alone("memory_per_job_bytes", "bytes", added)),
+        added.and_then(|added| Figure::alone("memory_added_bytes", "bytes", added as f64)),
     ]
     .into_iter()
     .flatten()

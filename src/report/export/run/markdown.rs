@@ -6,12 +6,13 @@ use super::super::{
     super::{
         figures::{count, long, rate},
         gate::cut,
-        table::{counted, figure, in_order, series, several_workers, summary, word},
+        table::{counted, figure, in_order, marks, series, several_workers, summary, word},
         unreliable::remarks,
     },
     markdown::escaped,
 };
-use crate::record::{Cell, Record, State};
+use crate::record::{Cell, Estimate, Record, State, leaders};
+use paceline_core::histogram::Distribution;
 
 /// No more bytes than a comment on GitHub may have characters.
 const MOST: usize = 65_536;
@@ -56,10 +57,7 @@ pub(super) fn markdown(record: &Record) -> String {
             record.cells.len()
         );
     }
-    page.text.push_str(
-        "\n<sub>&#42; the best of its row, and whatever its interval does not tell from it; ± half of the \
-         interval; waits under 5 ms, and single processes (n=1), are not ranked</sub>\n",
-    );
+    let _ = writeln!(page.text, "\n<sub>{}</sub>", escaped(&marks()));
     page.text
 }
 
@@ -125,13 +123,11 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
     let mut left = 0;
     for scale in in_order(cells.iter().map(|cell| cell.scale)) {
         let row: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.scale == scale).collect();
-        let rates =
-            row.iter().filter(|cell| cell.state == State::Ok).filter_map(|c| c.jobs_per_second);
-        let best = rates.filter(|rate| rate.value.is_finite());
-        let best = best.max_by(|a, b| a.value.total_cmp(&b.value)).map(|rate| rate.lower);
+        let leads = leaders(&row);
         let fields = names.iter().map(|name| {
-            let of = row.iter().filter(|cell| series(cell, several) == *name);
-            let shown: Vec<String> = of.map(|cell| escaped(&shown(cell, best))).collect();
+            let of = row.iter().zip(&leads).filter(|(cell, _)| series(cell, several) == *name);
+            let shown: Vec<String> =
+                of.map(|(cell, leads)| escaped(&shown(cell, *leads))).collect();
             shown.join(", ")
         });
         let fields: Vec<String> = fields.collect();
@@ -143,13 +139,12 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
 }
 
 /// A figure as the terminal shows it; `no figure` where it is not finite.
-fn shown(cell: &Cell, best: Option<f64>) -> String {
-    let whole = |rate: crate::record::Estimate| {
-        [rate.value, rate.lower, rate.upper].iter().all(|end| end.is_finite())
-    };
+fn shown(cell: &Cell, leads: bool) -> String {
+    let whole =
+        |rate: Estimate| [rate.value, rate.lower, rate.upper].iter().all(|end| end.is_finite());
     match cell.jobs_per_second {
         Some(rate) if cell.state == State::Ok && !whole(rate) => "no figure".into(),
-        _ => figure(cell, best),
+        _ => figure(cell, leads),
     }
 }
 
@@ -186,16 +181,17 @@ fn served(cell: &Cell) -> [String; 6] {
     };
     let [per_second, p50, p99, p999, cpu] = match cell.state {
         State::Ok => {
-            let latency = |of: fn(&paceline_core::histogram::Distribution) -> u64| {
-                cell.latency.as_ref().map_or_else(String::new, |latency| ns(of(latency)))
+            let trials = |of: Option<Estimate>| {
+                of.filter(|of| of.value.is_finite())
+                    .map_or_else(String::new, |of| ns(of.value as u64))
             };
             let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
             let got = finite(cell.jobs_per_second.map(|rate| rate.value));
             [
                 got.map_or_else(|| "no figure".into(), rate),
-                latency(|latency| latency.ns_p50),
-                latency(|latency| latency.ns_p99),
-                latency(|latency| latency.ns_p999),
+                trials(cell.latency_ns_p50),
+                trials(cell.latency_ns_p99),
+                cell.latency.as_ref().and_then(Distribution::p999).map_or_else(String::new, ns),
                 finite(cell.cpu_ns_per_job).map_or_else(String::new, |cpu| ns(cpu as u64)),
             ]
         }

@@ -6,7 +6,7 @@ use super::{
         exposition::{family, is, label, sample},
         finite,
     },
-    figures::{bytes_per_job, named},
+    figures::named,
 };
 use crate::record::{Cell, Estimate, Record, State};
 
@@ -28,18 +28,23 @@ const RATES: [(&str, End); 3] = [
 ];
 
 /// Times, of which each is a family in seconds.
-const TIMES: [(&str, &str, Time); 8] = [
-    ("latency_p50", "median latency of a job", |c| Some(c.latency.as_ref()?.ns_p50 as f64)),
-    ("latency_p90", "90th percentile of latency", |c| Some(c.latency.as_ref()?.ns_p90 as f64)),
-    ("latency_p99", "99th percentile of latency", |c| Some(c.latency.as_ref()?.ns_p99 as f64)),
-    ("latency_p999", "99.9th percentile of latency", |c| Some(c.latency.as_ref()?.ns_p999 as f64)),
-    ("latency_max", "the longest latency", |c| Some(c.latency.as_ref()?.ns_max as f64)),
-    ("service_time_p99", "99th percentile of service time", |c| {
-        Some(c.service_time.as_ref()?.ns_p99 as f64)
-    }),
-    ("cpu_per_job", "CPU time of a job", |c| c.cpu_ns_per_job),
-    ("trial", "wall time of a batch", |c| Some(c.batch_ns?.value)),
-];
+const TIMES: [(&str, &str, Time); 8] =
+    [
+        ("latency_p50", "median latency of a trial", |c| Some(c.latency_ns_p50?.value)),
+        ("latency_p90", "90th percentile of all latencies", |c| {
+            Some(c.latency.as_ref()?.p90()? as f64)
+        }),
+        ("latency_p99", "99th percentile of a trial's latency", |c| Some(c.latency_ns_p99?.value)),
+        ("latency_p999", "99.9th percentile of all latencies", |c| {
+            Some(c.latency.as_ref()?.p999()? as f64)
+        }),
+        ("latency_max", "the longest latency", |c| Some(c.latency.as_ref()?.ns_max as f64)),
+        ("service_time_p99", "99th percentile of service time", |c| {
+            Some(c.service_time.as_ref()?.p99()? as f64)
+        }),
+        ("cpu_per_job", "CPU time of a job", |c| c.cpu_ns_per_job),
+        ("trial", "wall time of a batch", |c| Some(c.batch_ns?.value)),
+    ];
 
 /// The figures of cells that are `ok`, and the state of every cell. Labels hold what stays the same from run to run.
 pub(super) fn openmetrics(record: &Record) -> String {
@@ -62,8 +67,9 @@ pub(super) fn openmetrics(record: &Record) -> String {
         let seconds = |cell: &Cell| of(cell).map(|ns| ns / 1e9);
         gauge(&mut text, &cells, &format!("{name}_seconds"), "seconds", help, seconds);
     }
-    let help = "resident memory that a job adds";
-    gauge(&mut text, &cells, "memory_per_job_bytes", "bytes", help, bytes_per_job);
+    gauge(&mut text, &cells, "memory_added_bytes", "bytes", "what the first batch added", |cell| {
+        Some(cell.resources?.rss_bytes_added? as f64)
+    });
     gauge(&mut text, &cells, "memory_max_bytes", "bytes", "most that was resident", |cell| {
         Some(cell.resources?.rss_bytes_max?.value)
     });
