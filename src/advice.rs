@@ -23,6 +23,9 @@ pub use choose::{Simplicity, caveat, is_discontinued, simplicity};
 /// more complicated program, be it ever so certain.
 pub const MARGIN: f64 = 0.05;
 
+/// How the reason begins of cells that were offered from elsewhere than those that are ranked.
+pub(crate) const APART: &str = "offered from";
+
 /// What the cells of one workload say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {

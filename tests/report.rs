@@ -202,7 +202,8 @@ fn what_a_page_says_follows_from_the_record() {
     let page = page_of(&sample_run::record());
     for said in [
         "Which model, when",
-        "At 10 jobs at once: a handful of threads is enough",
+        "From 10 to 10 000 jobs at once: a plain thread for each job is enough",
+        "tokio and smol, offered from inside, and the others outside: waking the pool",
         "the Universal Scalability Law",
         "Speed-up over workers",
         "p99 latency over the offered rate",

@@ -1,6 +1,6 @@
 //! The figures of one scale in their order, and how each stands to the best.
 
-use super::{Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
+use super::{APART, Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
 use crate::{
     record::{Cell, Estimate, State, logarithms, same_class},
     stats::{best, most_loss},
@@ -126,7 +126,7 @@ pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
         "too few trials".into()
     } else {
         let other = ranked.first().filter(|one| !same_class(one.placement, cell.placement))?;
-        format!("offered from {}, and the others {}", cell.placement, other.placement)
+        format!("{APART} {}, and the others {}", cell.placement, other.placement)
     };
     Some(Without { series: Series::of(cell), state: cell.state, reason })
 }

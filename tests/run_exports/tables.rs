@@ -72,6 +72,12 @@ fn no_figure_of_a_cell_is_missing_in_its_row() {
     let mut cell = tokio.unwrap().clone();
     let estimate = |value: f64| Estimate { value, lower: value - 0.25, upper: value + 0.5 };
     cell.load = knee;
+    let load = cell.load.as_mut().and_then(|load| load.schedule_error.as_mut());
+    for of in [&mut cell.latency, &mut cell.service_time, &mut cell.timer_lateness] {
+        // So many that every percentile is told.
+        of.as_mut().unwrap().count = 20_000;
+    }
+    load.unwrap().count = 20_000;
     cell.bound_jobs_per_second = Some(987_654.25);
     cell.server_cpu_ns_per_job = Some(321.125);
     cell.criterion = Some(Criterion {

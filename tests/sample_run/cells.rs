@@ -185,7 +185,7 @@ fn measured(
     seed: u64,
     added: u64,
 ) {
-    let noise = |trial: u32, n: u64| 0.99 + 0.03 * chance(&[seed, u64::from(trial), n]);
+    let noise = |trial: u32, n: u64| 0.997 + 0.006 * chance(&[seed, u64::from(trial), n]);
     let batches = |trial| (0..5).map(|n| (batch_ns * noise(trial, n)) as u64).collect::<Vec<_>>();
     let recorded = |trial: u32| {
         let times =

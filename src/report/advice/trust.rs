@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::phrases::{Names, at, percent};
 use crate::{
-    advice::{Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
-    report::{count, long},
+    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
+    record::State,
+    report::{count, long, table::in_order},
 };
 
 /// From this share of the time on, what others took of the CPUs is worth a warning.
@@ -13,7 +14,8 @@ const BUSY: f64 = 0.1;
 
 /// What to know before the advice is followed, a sentence each.
 pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<String> {
-    let mut sentences: Vec<String> = [discontinued(ranked, names), two_modes(advice, names)]
+    let apart = apart(ranked, names);
+    let mut sentences: Vec<String> = [apart, discontinued(ranked, names), two_modes(advice, names)]
         .into_iter()
         .chain([timers(ranked, names)])
         .flatten()
@@ -33,6 +35,19 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
         );
     }
     sentences
+}
+
+/// Who was measured in another way than those that are ranked.
+fn apart(ranked: &[&AtScale], names: &Names) -> Option<String> {
+    let others = ranked.iter().flat_map(|scale| &scale.without);
+    let others = others.filter(|one| one.state == State::Ok && one.reason.starts_with(APART));
+    let reason = others.clone().next()?.reason.clone();
+    let series = in_order(others.map(|one| one.series.clone()));
+    let names = names.all(&series);
+    Some(format!(
+        "Not compared with these: {names}, {reason}: waking the pool is in the time of only one of both. --placement \
+         outside measures all alike that can be."
+    ))
 }
 
 fn discontinued(ranked: &[&AtScale], names: &Names) -> Option<String> {

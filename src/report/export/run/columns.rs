@@ -49,8 +49,11 @@ impl Columns {
         self.text("interval", cell.interval.as_deref());
         self.count("floor_ns", Some(cell.floor_ns));
         self.number("bound_jobs_per_second", cell.bound_jobs_per_second);
-        let trials: Vec<String> = cell.trials_ns.iter().map(u64::to_string).collect();
-        self.text("trials_ns", (!trials.is_empty()).then(|| trials.join(" ")).as_deref());
+        self.all("trials_ns", &cell.trials_ns);
+        let of = &cell.per_trial;
+        self.all("trials_jobs_per_second", &of.jobs_per_second);
+        self.all("trials_latency_ns_p99", &of.latency_ns_p99);
+        self.all("trials_rss_bytes_max", &of.rss_bytes_max);
         for (index, names) in
             [["mode_1_ns", "mode_1_share"], ["mode_2_ns", "mode_2_share"]].iter().enumerate()
         {
@@ -134,6 +137,12 @@ impl Columns {
         self.names.push(name.into());
         let line = text.filter(|text| !text.is_empty()).map(|text| cut(text, usize::MAX));
         self.fields.push(line.unwrap_or_default());
+    }
+
+    /// A figure of each trial, in one field.
+    fn all<T: ToString>(&mut self, name: &str, trials: &[T]) {
+        let trials: Vec<String> = trials.iter().map(T::to_string).collect();
+        self.text(name, Some(&trials.join(" ")));
     }
 
     fn count(&mut self, name: &str, count: Option<u64>) {
