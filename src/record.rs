@@ -21,7 +21,7 @@ pub use gate::{
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub(crate) use ranking::logarithms;
-pub use ranking::{PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class};
+pub use ranking::{MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 
 use schemars::JsonSchema;
@@ -224,6 +224,10 @@ pub struct Cell {
     pub cpu_ns_per_job: Option<f64>,
     /// CPU time of the echo server for each job.
     pub server_cpu_ns_per_job: Option<f64>,
+    /// The share of the batches' time for which the busiest thread of the suite's server was on a CPU, in the process
+    /// where it was greatest; `None` where no job connects. See [`Cell::is_server_bound`].
+    #[serde(default)]
+    pub server_busy_share_max: Option<f64>,
     /// From when each job was due until it had its receipt; all trials together. Its percentiles are those of all.
     #[serde(default)]
     pub latency: Option<Distribution>,
@@ -308,6 +312,9 @@ pub struct Trial {
     pub used: Usage,
     /// CPU time of the echo server meanwhile.
     pub server_cpu_ns: u64,
+    /// CPU time of the server's busiest thread over the time of the batches; `None` where no job connects.
+    #[serde(default)]
+    pub server_busy_share: Option<f64>,
     /// The times of single jobs, of batches of their own.
     pub recorded: Recorded,
     /// CPU time of the started model without jobs, and for how long, in nanoseconds; in the first trial only.
@@ -376,6 +383,7 @@ impl Cell {
             attest: None,
             cpu_ns_per_job: None,
             server_cpu_ns_per_job: None,
+            server_busy_share_max: None,
             latency: None,
             latency_ns_p50: None,
             latency_ns_p99: None,

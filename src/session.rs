@@ -170,7 +170,15 @@ impl Session {
             self.echo.cpu_time().map_err(|error| HostError::Died(error.to_string()))?;
         let (dropped, machine) =
             (connects.then(dropped_connections).flatten(), HostActivity::now());
-        Ok(Mark { server_cpu, dropped, machine })
+        let server_threads = self.echo.thread_times().filter(|_| connects);
+        Ok(Mark { server_cpu, server_threads, dropped, machine })
+    }
+
+    /// CPU time that the busiest thread of the suite's server has used since `before`; `None` where the system does not
+    /// show it.
+    #[must_use]
+    pub fn busiest_since(&self, before: &Mark) -> Option<Duration> {
+        busiest(before.server_threads.as_ref()?, &self.echo.thread_times()?)
     }
 
     /// CPU time that the echo server has used since `before`, and what the machine did.
@@ -201,8 +209,15 @@ impl Session {
 pub struct Mark {
     /// CPU time that the echo server has used so far.
     pub server_cpu: Duration,
+    server_threads: Option<Vec<Duration>>,
     dropped: Option<u64>,
     machine: HostActivity,
+}
+
+/// The most that any thread has used; `None` where they are not the same threads.
+fn busiest(before: &[Duration], after: &[Duration]) -> Option<Duration> {
+    let used = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
+    used.max().filter(|_| before.len() == after.len())
 }
 
 /// How a cell ends whose process gave this instead of a figure.
@@ -219,4 +234,17 @@ pub fn state_of(error: &HostError) -> State {
 pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
     let label = format!("{} on {}", cell.workload.name, cell.entry.info.name);
     cell.ended(state_of(error), format!("{error} (of {label})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_thread_counts_and_threads_that_came_or_went_do_not_compare() {
+        let ms =
+            |times: &[u64]| times.iter().copied().map(Duration::from_millis).collect::<Vec<_>>();
+        assert_eq!(busiest(&ms(&[5, 5]), &ms(&[6, 8])), Some(Duration::from_millis(3)));
+        assert_eq!(busiest(&ms(&[5, 5]), &ms(&[6, 8, 9])), None);
+    }
 }

@@ -1,11 +1,18 @@
-//! A burst of connections must not overflow the echo server's queue: a dropped one comes again after a second.
+//! The suite's server takes every connection, on all its threads. A burst must not overflow its queue, since a dropped
+//! connection comes again after a second.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{net::TcpStream, process::Command, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::Command,
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use paceline::machine::dropped_connections;
-use paceline_core::process::Program;
+use paceline_core::{process::Program, suite_server::EchoServer};
 
 #[test]
 fn a_burst_of_a_thousand_connections_drops_none() {
@@ -18,4 +25,46 @@ fn a_burst_of_a_thousand_connections_drops_none() {
     let open: Vec<TcpStream> = (0..1000).map_while(|index| connect(index).ok()).collect();
     assert_eq!(open.len(), 1000);
     assert_eq!(dropped_connections().unwrap(), before);
+}
+
+fn open(address: &SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(address, Duration::from_secs(1)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+}
+
+fn echoes(mut stream: &TcpStream) -> bool {
+    stream.write_all(b"once").unwrap();
+    stream.read_exact(&mut [0; 4]).is_ok()
+}
+
+#[test]
+fn the_addresses_are_spread_over_a_thread_for_each_core() {
+    let mut echo = Program::at(env!("CARGO_BIN_EXE_paceline")).echo().unwrap();
+    let addresses = echo.addresses().echo.clone();
+    let mut served = vec![0; available_parallelism().unwrap().get()];
+    for address in &addresses {
+        echo.cpu_time().unwrap(); // The first thread's work for this is over before.
+        let before = echo.thread_times().unwrap();
+        let stream = open(address);
+        assert!((0..2000).all(|_| echoes(&stream)));
+        let after = echo.thread_times().unwrap();
+        let used = |(index, after): (usize, &Duration)| (*after - before[index], index);
+        served[after.iter().enumerate().map(used).max().unwrap().1] += 1;
+    }
+    assert!(served.iter().all(|of| *of == addresses.len() / served.len()), "{served:?}");
+}
+
+#[test]
+fn who_waited_while_no_descriptor_was_left_is_accepted_when_there_is_one() {
+    let mut few = Command::new("sh");
+    few.args(["-c", &format!("ulimit -n 100; exec {} __echo", env!("CARGO_BIN_EXE_paceline"))]);
+    let echo = EchoServer::start(few).unwrap();
+    let address = echo.addresses().echo[0];
+    let mut all: Vec<TcpStream> = (0..120).map(|_| open(&address)).collect();
+    assert!(echoes(&all[0]));
+    // All are connected as far as the kernel is concerned. Those at the end wait for the first to leave.
+    let waiting = all.split_off(60);
+    drop(all);
+    assert!(waiting[..20].iter().all(echoes));
 }

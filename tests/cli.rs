@@ -152,6 +152,7 @@ fn a_users_own_file_is_run() {
     );
     assert_eq!(code, Some(0), "{cells:?}");
     assert!(cells.iter().all(|cell| cell["state"] == "ok" && cell["server_cpu_ns_per_job"].as_f64() > Some(0.0)));
+    assert!(cells.iter().all(|cell| cell["server_busy_share_max"].as_f64() > Some(0.0)));
 }
 
 #[test]

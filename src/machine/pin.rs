@@ -11,7 +11,7 @@ pub fn allowed_cpus() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect()
 }
 
-/// Keeps the first thread of process `id`, and every thread that it will start, on `cpus`.
+/// Keeps every thread of process `id`, and those that they will start, on `cpus`.
 ///
 /// # Errors
 ///
@@ -26,8 +26,11 @@ pub fn pin(id: u32, cpus: &[usize]) -> io::Result<()> {
     for cpu in cpus {
         set.set(*cpu);
     }
-    let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-    Ok(sched_setaffinity(id, &set)?)
+    for task in std::fs::read_dir(format!("/proc/{id}/task"))? {
+        let id = task?.file_name().to_str().and_then(|id| id.parse().ok());
+        sched_setaffinity(id.and_then(Pid::from_raw), &set)?;
+    }
+    Ok(())
 }
 
 /// See the one for Linux; elsewhere nothing is known.

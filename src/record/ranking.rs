@@ -10,7 +10,18 @@ use paceline_core::perform::Placement;
 /// The shortest wait that models are ranked by, in nanoseconds: under it each timer's resolution decides.
 pub const SHORTEST_RANKED_NS: u64 = 5_000_000;
 
+/// The share of a CPU up to which no thread of the suite's server limits a cell. Above it the cell is as fast as the
+/// server, whatever the model.
+pub const MOST_SERVER_BUSY: f64 = 0.9;
+
 impl Cell {
+    /// Whether a thread of the suite's server was busy for so much of the time that the cell's figure may be the
+    /// server's.
+    #[must_use]
+    pub fn is_server_bound(&self) -> bool {
+        self.server_busy_share_max.is_some_and(|busy| busy > MOST_SERVER_BUSY)
+    }
+
     /// Whether its jobs wait, and so briefly that timers would be ranked and not models.
     #[must_use]
     pub fn waits_too_briefly(&self) -> bool {
@@ -105,4 +116,20 @@ pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
         .map(|(_, y)| *y)
         .fold((f64::MAX, f64::MIN), |(least, most), y| (least.min(y), most.max(y)));
     (ends.1 - ends.0 >= LEAST).then(|| slope(&points)).flatten().filter(|slope| *slope > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::State;
+    use paceline_core::perform::Placement;
+
+    #[test]
+    fn a_cell_is_server_bound_where_a_thread_of_the_server_was_busy_for_over_nine_tenths() {
+        let bound = |server_busy_share_max| {
+            let cell = Cell::new("echo", "tokio", 9, Some(2), Placement::Inside, State::Ok);
+            Cell { server_busy_share_max, ..cell }.is_server_bound()
+        };
+        assert_eq!([None, Some(0.9), Some(0.91)].map(bound), [false, false, true]);
+    }
 }

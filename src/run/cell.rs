@@ -184,6 +184,8 @@ impl<'a> CellInProgress<'a> {
         let before = session.mark(planned.workload.demand().connects > 0)?;
         let (times, used) = host.batches(count, patience)?;
         let (server, meanwhile) = session.since(&before)?;
+        let busiest = session.busiest_since(&before);
+        let timed: Duration = times.iter().sum();
         let recorded = host.record(count, patience)?;
         let idle_ns = if trial == 0 {
             let used = host.idle(IDLE, patience)?;
@@ -202,6 +204,7 @@ impl<'a> CellInProgress<'a> {
             attest,
             used,
             server_cpu_ns: nanoseconds(server),
+            server_busy_share: busiest.map(|busy| busy.div_duration_f64(timed)),
             recorded,
             idle_ns,
             host_activity: meanwhile,
@@ -225,6 +228,7 @@ impl<'a> CellInProgress<'a> {
         let all_times: Vec<f64> =
             trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
         let server_ns = trials.iter().map(|trial| trial.server_cpu_ns).sum::<u64>();
+        let busiest = trials.iter().filter_map(|trial| trial.server_busy_share);
         let latency = |of: fn(&Distribution) -> Option<u64>| {
             every(trials, |trial| of(trial.recorded.latency.as_ref()?))
         };
@@ -247,6 +251,7 @@ impl<'a> CellInProgress<'a> {
             bound_jobs_per_second: self.planned.bound_per_second(session.compute_ns, batch_ns),
             cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
             server_cpu_ns_per_job: Some(server_ns as f64 / self.jobs()),
+            server_busy_share_max: busiest.reduce(f64::max),
             latency: merged("the latency", |trial| &trial.recorded.latency)?,
             latency_ns_p50: Estimate::of_trials(&latency(|of| Some(of.ns_p50)), 1.0),
             latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),

@@ -1,5 +1,9 @@
-//! The suite's neutral server: readiness-based on mio, one thread, none of the models under test. It echoes, at once or
-//! later, and keeps rooms.
+//! The suite's neutral server: readiness-based on mio, one thread per core, none of the models under test. It echoes, at
+//! once or later, and keeps rooms.
+//!
+//! Each thread polls listeners and connections of its own and shares nothing with the others. Jobs choose an address by
+//! their seeds, so the same connections meet on a thread in every run and for every model. All rooms are on the first
+//! thread, since their members must meet.
 //!
 //! What a connection is to the server depends on the port that it came to. To the two ports besides the echo server's, it
 //! says a number of 8 bytes first, little-endian: how many nanoseconds later it is to be answered, or how many members
@@ -10,12 +14,14 @@
 //! parent went.
 
 mod child;
+mod connection;
 mod delayed;
 mod rooms;
 
 use std::{
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
+    net::{Ipv4Addr, Shutdown, SocketAddr},
+    thread,
     time::Duration,
 };
 
@@ -31,16 +37,17 @@ use crate::{
 };
 use crate::{job::Addresses, model::BACKLOG};
 pub use child::EchoServer;
+use connection::{Connection, Sort, State, Word};
 use delayed::Delayed;
 use rooms::Rooms;
 
-/// Sorts of connections, each with a port of its own.
-const SORTS: u8 = 3;
 /// Loopback addresses that the server listens on: each has all the ephemeral ports for itself.
 pub const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
-/// The first token of a connection; below are standard input and the listeners.
+/// The first token of a connection; below are standard input and the listeners of a thread.
 const FIRST: usize = 32;
 const CONTROL: Token = Token(0);
+/// When a listener that could not accept is tried again: it has no further event for those who already wait.
+const RETRY: Duration = Duration::from_millis(10);
 /// How much is read from a connection at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -51,18 +58,40 @@ const CHUNK: usize = 64 << 10;
 /// Returns an error where no address can be bound or the poller fails.
 pub fn serve() -> io::Result<()> {
     raise_limits();
-    let mut server = Server::bind()?;
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut servers = (0..threads).map(|_| Server::new()).collect::<io::Result<Vec<_>>>()?;
+    let mut addresses = Addresses::default();
+    // As many for each thread.
+    for address in 0..usize::from(ADDRESSES).next_multiple_of(threads) {
+        let server = &mut servers[address % threads];
+        addresses.echo.push(server.listen(address, 0)?);
+        addresses.slow.push(server.listen(address, 1)?);
+    }
+    for address in 0..usize::from(ADDRESSES) {
+        addresses.rooms.push(servers[0].listen(address, 2)?);
+    }
+    let mut first = servers.swap_remove(0);
+    for mut server in servers {
+        thread::Builder::new().name("echo".into()).spawn(move || {
+            let ended = server.run(None);
+            eprintln!("the suite's server ended: {ended:?}");
+            std::process::exit(1);
+        })?;
+    }
     let mut output = io::stdout().lock();
-    serde_json::to_writer(&mut output, &server.addresses()?)?;
+    serde_json::to_writer(&mut output, &addresses)?;
     writeln!(output)?;
     output.flush()?;
-    server.run(&mut output)
+    first.run(Some(&mut output))
 }
 
+/// One thread of it.
 struct Server {
     poll: Poll,
-    /// At each address, one for each sort of connection.
-    listeners: Vec<TcpListener>,
+    /// Each with the sort of its connections.
+    listeners: Vec<(TcpListener, usize)>,
+    /// Those at which somebody may wait who could not be accepted.
+    starved: Vec<usize>,
     delayed: Delayed,
     rooms: Rooms,
     /// How many connections there have been.
@@ -85,58 +114,12 @@ struct Peer {
     generation: u64,
 }
 
-/// What the server is to a connection.
-enum Sort {
-    Echo,
-    /// It answers so much later, once it was told how much.
-    Slow(Word<Duration>),
-    /// The connection is a member of this room, once it is full.
-    Room(Word<Option<usize>>),
-}
-
-/// What a connection begins with, of which this has come so far; and what it means.
-enum Word<T> {
-    Coming(Vec<u8>),
-    Said(T),
-}
-
-struct Connection {
-    stream: TcpStream,
-    generation: u64,
-    sort: Sort,
-    /// What the client has not taken yet. Nothing is read meanwhile: the client's sending is held up, not our memory.
-    unsent: Vec<u8>,
-}
-
-/// What became of a connection that was served.
-enum State {
-    Reading,
-    Writing,
-    Closed,
-}
-
 impl Server {
-    fn bind() -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let mut listeners = Vec::new();
-        for listener in 0..ADDRESSES * SORTS {
-            let last = 1 + listener / SORTS;
-            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0);
-            let socket = std::net::TcpListener::bind(address)?;
-            // std and mio ask for a queue of 128, which a burst of connections overflows.
-            rustix::net::listen(&socket, BACKLOG)?;
-            socket.set_nonblocking(true)?;
-            let mut socket = TcpListener::from_std(socket);
-            poll.registry().register(
-                &mut socket,
-                Token(CONTROL.0 + 1 + usize::from(listener)),
-                Interest::READABLE,
-            )?;
-            listeners.push(socket);
-        }
+    fn new() -> io::Result<Self> {
         Ok(Server {
-            poll,
-            listeners,
+            poll: Poll::new()?,
+            listeners: Vec::new(),
+            starved: Vec::new(),
             delayed: Delayed::default(),
             rooms: Rooms::default(),
             opened: 0,
@@ -146,19 +129,31 @@ impl Server {
         })
     }
 
-    fn addresses(&self) -> io::Result<Addresses> {
-        let of = |sort: usize| {
-            let listeners = self.listeners.iter().skip(sort).step_by(usize::from(SORTS));
-            listeners.map(TcpListener::local_addr).collect::<io::Result<_>>()
-        };
-        Ok(Addresses { echo: of(0)?, slow: of(1)?, rooms: of(2)? })
+    /// Listens at the loopback address of this number for connections of a sort. Returns where.
+    fn listen(&mut self, address: usize, sort: usize) -> io::Result<SocketAddr> {
+        let last = 1 + (address % usize::from(ADDRESSES)) as u8;
+        let socket = std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0))?;
+        // std and mio ask for a queue of 128, which a burst of connections overflows.
+        rustix::net::listen(&socket, BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let mut socket = TcpListener::from_std(socket);
+        let token = Token(CONTROL.0 + 1 + self.listeners.len());
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        let address = socket.local_addr()?;
+        self.listeners.push((socket, sort));
+        Ok(address)
     }
 
-    fn run(&mut self, output: &mut impl Write) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
+    /// Serves. With an `output`, it answers what comes on standard input, and returns when that ends.
+    fn run(&mut self, mut output: Option<&mut dyn Write>) -> io::Result<()> {
+        if output.is_some() {
+            self.poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
+        }
         let mut events = Events::with_capacity(1024);
         loop {
-            let next = self.delayed.next().into_iter().chain(self.rooms.patience()).min();
+            let retry = (!self.starved.is_empty()).then_some(RETRY);
+            let next = [self.delayed.next(), self.rooms.patience(), retry];
+            let next = next.into_iter().flatten().min();
             match self.poll.poll(&mut events, next) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
@@ -179,6 +174,7 @@ impl Server {
                         match io::stdin().read(&mut request) {
                             Ok(0) => return Ok(()),
                             Ok(_) => {
+                                let output = output.as_mut().expect("it polls standard input");
                                 writeln!(output, "{}", nanoseconds(cpu_time()))?;
                                 output.flush()?;
                             }
@@ -190,17 +186,26 @@ impl Server {
                     Token(connection) => self.serve(connection - FIRST)?,
                 }
             }
+            for listener in std::mem::take(&mut self.starved) {
+                self.accept(listener)?;
+            }
         }
     }
 
     /// Accepts all that wait: events are edges.
     fn accept(&mut self, listener: usize) -> io::Result<()> {
         loop {
-            match self.listeners[listener].accept() {
-                Ok((stream, _)) => self.open(stream, listener % usize::from(SORTS))?,
+            let (socket, sort) = &self.listeners[listener];
+            match socket.accept() {
+                Ok((stream, _)) => self.open(stream, *sort)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The client is gone again, or we have no descriptor left: the parent's preflight sees to the latter.
-                Err(_) => return Ok(()),
+                // The client is gone again.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // No descriptor or no memory is left, until a connection closes.
+                Err(_) => {
+                    self.starved.push(listener);
+                    return Ok(());
+                }
             }
         }
     }
@@ -346,59 +351,6 @@ impl Server {
                 let _ = connection.flush();
             }
             _ => {}
-        }
-    }
-}
-
-impl<T> Word<T> {
-    /// Takes what belongs to the word off `bytes`, and returns the number once it is whole.
-    fn complete(&mut self, bytes: &mut &[u8]) -> Option<u64> {
-        let Word::Coming(so_far) = self else { return None };
-        let (more, rest) = bytes.split_at(bytes.len().min(8 - so_far.len()));
-        so_far.extend_from_slice(more);
-        *bytes = rest;
-        so_far.as_slice().try_into().ok().map(u64::from_le_bytes)
-    }
-}
-
-impl Connection {
-    /// Writes what is unsent.
-    fn flush(&mut self) -> io::Result<()> {
-        while !self.unsent.is_empty() {
-            match self.stream.write(&self.unsent) {
-                Ok(sent) => drop(self.unsent.drain(..sent)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what is unsent, then reads and returns what there is.
-    fn serve(&mut self, buffer: &mut [u8]) -> State {
-        loop {
-            match self.flush() {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return State::Writing,
-                Err(_) => return State::Closed,
-            }
-            let read = match self.stream.read(buffer) {
-                Ok(0) => return State::Closed,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return State::Reading,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return State::Closed,
-            };
-            let sent = match self.stream.write(&buffer[..read]) {
-                Ok(sent) => sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => return State::Closed,
-            };
-            self.unsent.extend_from_slice(&buffer[sent..read]);
-            // A read that did not fill the buffer emptied the socket: what comes later is a new edge.
-            if sent == read && read < buffer.len() {
-                return State::Reading;
-            }
         }
     }
 }

@@ -1,19 +1,25 @@
 //! The suite's server, from its parent's side.
 
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
 use crate::job::Addresses;
+
+/// How long an answer may take that takes some microseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it ends it.
 pub struct EchoServer {
     child: Child,
     /// `None` once it is told to end.
     requests: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    answers: mpsc::Receiver<String>,
     addresses: Addresses,
 }
 
@@ -27,15 +33,23 @@ impl EchoServer {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let requests = child.stdin.take();
         let Some(output) = child.stdout.take() else { unreachable!("it is piped") };
-        let mut answers = BufReader::new(output);
-        let mut line = String::new();
-        answers.read_line(&mut line)?;
-        if let Ok(addresses) = serde_json::from_str(&line) {
-            return Ok(EchoServer { child, requests, answers, addresses });
-        }
-        let _ = child.kill();
-        let _ = child.wait();
-        Err(io::Error::other("the echo server did not start"))
+        let (give, answers) = mpsc::channel();
+        thread::Builder::new().spawn(move || {
+            for line in BufReader::new(output).lines() {
+                if !line.is_ok_and(|line| give.send(line).is_ok()) {
+                    break;
+                }
+            }
+        })?;
+        let mut server = EchoServer { child, requests, answers, addresses: Addresses::default() };
+        let addresses = server.answer().and_then(|line| serde_json::from_str(&line).ok());
+        let none = || io::Error::other("the suite's server did not start");
+        server.addresses = addresses.ok_or_else(none)?;
+        Ok(server)
+    }
+
+    fn answer(&self) -> Option<String> {
+        self.answers.recv_timeout(PATIENCE).ok()
     }
 
     /// The process's number.
@@ -54,13 +68,28 @@ impl EchoServer {
     ///
     /// # Errors
     ///
-    /// Returns an error where it is gone.
+    /// Returns an error where it is gone, or does not answer.
     pub fn cpu_time(&mut self) -> io::Result<Duration> {
-        let gone = || io::Error::other("the echo server is gone");
-        self.requests.as_mut().ok_or_else(gone)?.write_all(b"?\n")?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        line.trim().parse().map(Duration::from_nanos).map_err(|_| gone())
+        let gone = || io::Error::other("the suite's server ended");
+        self.requests.as_mut().ok_or_else(gone)?.write_all(b"?\n").map_err(|_| gone())?;
+        let used = self.answer().and_then(|line| line.trim().parse().ok());
+        used.map(Duration::from_nanos).ok_or_else(gone)
+    }
+
+    /// The CPU time that each of its threads has used so far, in a fixed order; exact while they are idle. `None` where
+    /// the system does not show it.
+    #[must_use]
+    pub fn thread_times(&self) -> Option<Vec<Duration>> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).ok()?;
+        let time = |task: io::Result<fs::DirEntry>| {
+            let path = task.ok()?.path();
+            let ran = fs::read_to_string(path.join("schedstat")).ok()?;
+            let ran = ran.split(' ').next()?.parse().ok()?;
+            Some((path, Duration::from_nanos(ran)))
+        };
+        let mut times = tasks.map(time).collect::<Option<Vec<_>>>()?;
+        times.sort_unstable();
+        Some(times.into_iter().map(|(_, time)| time).collect())
     }
 }
 

@@ -89,6 +89,7 @@ impl Columns {
     fn resources(&mut self, cell: &Cell) {
         self.number("cpu_ns_per_job", cell.cpu_ns_per_job);
         self.number("server_cpu_ns_per_job", cell.server_cpu_ns_per_job);
+        self.number("server_busy_share_max", cell.server_busy_share_max);
         let used = cell.resources;
         self.number("user_cpu_ns_per_job", used.map(|used| used.user_cpu_ns_per_job));
         self.number("system_cpu_ns_per_job", used.map(|used| used.system_cpu_ns_per_job));
