@@ -1,7 +1,7 @@
-//! What both instruments share while they measure: the echo server, limits, what a round of `compute` takes, and the
+//! What the instruments share while they measure: the suite's server, limits, what a round of `compute` takes, and the
 //! hosts.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
@@ -19,7 +19,7 @@ use paceline_core::{
 /// The surroundings of a run.
 pub struct Session {
     program: Program,
-    echo: EchoServer,
+    echo: RefCell<EchoServer>,
     limits: Limits,
     /// What a round of `compute` takes here, in nanoseconds.
     pub compute_ns: f64,
@@ -37,11 +37,9 @@ impl Session {
     /// Returns a sentence where the echo server does not start.
     pub fn start(program: Program, models: &[ModelRecord]) -> Result<Self, String> {
         raise_limits();
-        let echo =
-            program.echo().map_err(|error| format!("cannot start the echo server: {error}"))?;
         Ok(Session {
+            echo: RefCell::new(start_server(&program)?),
             program,
-            echo,
             limits: Limits::here(),
             compute_ns: compute_ns(),
             models: models.to_vec(),
@@ -81,6 +79,19 @@ impl Session {
         cell.refusal(&self.limits, model.and_then(|model| model.reason.as_ref()))
     }
 
+    /// Starts the suite's server anew where it has ended, or does not answer. Returns whether it had.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be started.
+    pub fn revive(&self) -> Result<bool, String> {
+        let gone = self.echo.borrow_mut().cpu_time().is_err();
+        if gone {
+            self.echo.replace(start_server(&self.program)?);
+        }
+        Ok(gone)
+    }
+
     /// Starts a host for cells of this model and so many workers.
     ///
     /// # Errors
@@ -96,13 +107,15 @@ impl Session {
     ///
     /// Returns a fault where the process cannot be started.
     pub fn host_of(&self, program: &Program, cell: &Planned<'_>) -> Result<Host, HostError> {
+        // A server that ended in another cell is no fault of this one.
+        self.revive().map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         let host =
             program.host(cell.entry, cell.workers).map_err(|error| HostError::unstarted(&error))?;
         if !self.cpus.is_empty() {
             let (own, others) = self.split(cell.workers);
-            pin(host.id(), own).and_then(|()| pin(self.echo.id(), others)).map_err(|error| {
-                HostError::Fault(Fault::Failed(format!("cannot pin a process: {error}")))
-            })?;
+            pin(host.id(), own).and_then(|()| pin(self.echo.borrow().id(), others)).map_err(
+                |error| HostError::Fault(Fault::Failed(format!("cannot pin a process: {error}"))),
+            )?;
         }
         Ok(host)
     }
@@ -118,7 +131,7 @@ impl Session {
         cell: &Planned<'_>,
         patience: Duration,
     ) -> Result<(), HostError> {
-        host.prepare(cell.for_host(self.echo.addresses()), patience)
+        host.prepare(cell.for_host(self.echo.borrow().addresses()), patience)
     }
 
     /// Prepares `cell` in `host` and runs its warm-up batch, in which it is seen to be what its label says.
@@ -147,7 +160,7 @@ impl Session {
         cell: &Planned<'_>,
         patience: Duration,
     ) -> Result<SocketAddr, HostError> {
-        host.serve(cell.for_host(self.echo.addresses()), patience)
+        host.serve(cell.for_host(self.echo.borrow().addresses()), patience)
     }
 
     /// Why so many connections cannot be open at once in one process, if so.
@@ -166,11 +179,12 @@ impl Session {
     ///
     /// Returns an error where the server is gone.
     pub fn mark(&mut self, connects: bool) -> Result<Mark, HostError> {
+        let echo = self.echo.get_mut();
         let server_cpu =
-            self.echo.cpu_time().map_err(|error| HostError::Died(error.to_string()))?;
+            echo.cpu_time().map_err(|error| HostError::Fault(Fault::Failed(error.to_string())))?;
         let (dropped, machine) =
             (connects.then(dropped_connections).flatten(), HostActivity::now());
-        let server_threads = self.echo.thread_times().filter(|_| connects);
+        let server_threads = echo.thread_times().filter(|_| connects);
         Ok(Mark { server_cpu, server_threads, dropped, machine })
     }
 
@@ -178,7 +192,7 @@ impl Session {
     /// show it.
     #[must_use]
     pub fn busiest_since(&self, before: &Mark) -> Option<Duration> {
-        busiest(before.server_threads.as_ref()?, &self.echo.thread_times()?)
+        busiest(before.server_threads.as_ref()?, &self.echo.borrow().thread_times()?)
     }
 
     /// CPU time that the echo server has used since `before`, and what the machine did.
@@ -203,6 +217,41 @@ impl Session {
             )),
         }
     }
+}
+
+fn start_server(program: &Program) -> Result<EchoServer, String> {
+    program.echo().map_err(|error| format!("cannot start the suite's server: {error}"))
+}
+
+/// How long a cell is warmed up at most, its first batch included, where batches keep changing.
+const WARM_UP: Duration = Duration::from_millis(100);
+/// How far the means of two groups of batches may be apart for the cell to be warm.
+const STABLE: f64 = 0.1;
+
+/// Warms a cell up after its `first` batch, in groups of 1, 2, 4 … `batches`, until the mean of a group is within 10 %
+/// of the one before, or 100 ms have been spent. Returns the last mean: what a warm batch takes.
+///
+/// # Errors
+///
+/// Returns the error of a batch.
+pub fn warm<E>(
+    first: Duration,
+    mut batches: impl FnMut(u64) -> Result<Vec<Duration>, E>,
+) -> Result<Duration, E> {
+    let (mut last, mut spent) = (first, first);
+    let mut count = 1;
+    while spent < WARM_UP {
+        let sum: Duration = batches(count)?.iter().sum();
+        let mean = sum / u32::try_from(count).unwrap_or(u32::MAX);
+        spent += sum;
+        let change = mean.abs_diff(last).div_duration_f64(last.max(Duration::from_nanos(1)));
+        last = mean;
+        if change <= STABLE {
+            break;
+        }
+        count *= 2;
+    }
+    Ok(last)
 }
 
 /// A moment before a measurement.
@@ -239,6 +288,28 @@ pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_is_warm_when_its_batches_have_settled_and_long_ones_are_from_the_first() {
+        let us = Duration::from_micros;
+        let warmed = |first, times: &dyn Fn(u64) -> u64| {
+            let mut done = 0;
+            let last = warm(first, |count| {
+                let group = done..done + count;
+                done += count;
+                Ok::<_, ()>(group.map(|batch| us(times(batch))).collect())
+            });
+            (last.unwrap(), done)
+        };
+        // The first takes 40 times as long as those after the seventh: a sample sized by it would be 40 times too short.
+        let settling = |batch: u64| 800 >> batch.min(5);
+        assert_eq!(warmed(us(1000), &settling), (us(25), 31));
+        assert_eq!(warmed(us(1000), &|_| 950), (us(950), 1));
+        assert_eq!(warmed(us(100_000), &|_| 950), (us(100_000), 0));
+        // What never settles ends with the time.
+        let (_, batches) = warmed(us(1000), &|batch| 1000 * (batch + 1));
+        assert!(batches < 40);
+    }
 
     #[test]
     fn the_busiest_thread_counts_and_threads_that_came_or_went_do_not_compare() {

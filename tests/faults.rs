@@ -9,6 +9,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -104,7 +105,7 @@ fn killed_at_random(seed: u64) {
     thread::sleep(Duration::from_millis(when % 1500));
     let family: BTreeSet<u32> = children(parent.id()).into_iter().collect();
     if whom.is_multiple_of(3) && !family.is_empty() {
-        // A child: the run goes on, and at most a cell has failed of it.
+        // A child: the run goes on, and at most a cell has failed of it, where it was a host.
         kill(*family.iter().nth((whom / 3) as usize % family.len()).unwrap(), Signal::KILL);
         let ended = wait(parent);
         let code = ended.status.code();
@@ -183,28 +184,110 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     assert_eq!(wait(run).status.code(), Some(130));
 }
 
-#[test]
-fn a_child_that_hangs_is_skipped_with_the_time_it_was_given() {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = ["run", "sleep", "--model", "tokio", "--scale", "1", "--budget", "1s"];
-    let run = paceline(folder.path()).args(arguments).spawn().unwrap();
-    // Whatever host there is, it is stopped, not ended: it hangs.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline && Path::new(&format!("/proc/{}/task", run.id())).exists() {
-        let host = |id: &u32| {
-            fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains("__host")
-        };
-        if let Some(host) = children(run.id()).into_iter().find(host) {
-            kill(host, Signal::STOP);
-            break;
+/// The first child of the run that plays `role`; `None` once the run has ended.
+fn child_that(run: &mut Child, role: &str) -> Option<u32> {
+    let plays = |id: &u32| {
+        fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains(role)
+    };
+    while run.try_wait().unwrap().is_none() {
+        if let Some(child) = children(run.id()).into_iter().find(plays) {
+            return Some(child);
         }
         thread::sleep(Duration::from_millis(1));
     }
+    None
+}
+
+#[test]
+fn a_child_that_hangs_ends_at_its_own_deadline_or_with_the_budget() {
+    let start = Instant::now();
+    for (budget, state, why) in
+        [("1s", State::Skipped, "did not end within"), ("60s", State::Failed, "no answer within")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["run", "sleep", "--model", "tokio", "--scale", "1", "--budget", budget];
+        let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+        // Whatever host there is, it is stopped, not ended: it hangs.
+        if state == State::Failed {
+            await_trial(folder.path());
+        }
+        kill(child_that(&mut run, "__host").unwrap(), Signal::STOP);
+        let ended = wait(run);
+        let record = record(folder.path()).unwrap();
+        assert_eq!(record.cells[0].state, state, "{}", text(&ended.stderr));
+        assert!(record.cells[0].reason.as_ref().unwrap().contains(why), "{:?}", record.cells);
+        assert_eq!(!record.trials.is_empty(), state == State::Failed, "what ended is kept");
+    }
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(25), "3 s and 10 s, and what else there is: {took:?}");
+}
+
+#[test]
+fn the_suites_server_is_started_again_where_it_dies_and_no_cell_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["run", "yield", "echo", "--model", "tokio,pool", "--scale", "10", "--trials", "3"];
+    let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    await_trial(folder.path());
+    for _ in 0..2 {
+        kill(child_that(&mut run, "__echo").unwrap(), Signal::KILL);
+        thread::sleep(Duration::from_millis(600));
+    }
     let ended = wait(run);
-    let cells = record(folder.path()).unwrap().cells;
     assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
-    assert_eq!(cells[0].state, State::Skipped);
-    assert!(cells[0].reason.as_ref().unwrap().contains("did not end within"), "{cells:?}");
+    let record = record(folder.path()).unwrap();
+    assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
+    assert!(record.cells.iter().all(|cell| cell.state == State::Ok), "{:?}", record.cells);
+}
+
+#[test]
+fn a_run_whose_server_dies_again_and_again_stops_and_leaves_its_cells_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    while let Some(server) = child_that(&mut run, "__echo") {
+        kill(server, Signal::KILL);
+    }
+    let ended = wait(run);
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("the suite's server"), "{said}");
+    assert!(record(folder.path()).is_none_or(|record| record.cells.is_empty()));
+}
+
+#[test]
+fn a_cell_that_was_skipped_is_open_again_for_a_run_with_a_new_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("long.toml"), "name = \"long\"\njob = [{ sleep = \"400ms\" }]")
+        .unwrap();
+    let arguments = ["run", "long.toml", "--model", "tokio", "--scale", "1", "--trials", "1"];
+    let states = |arguments: &[&str]| {
+        assert!(paceline(folder.path()).args(arguments).status().unwrap().success());
+        record(folder.path()).unwrap().cells.iter().map(|cell| cell.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&[&arguments[..], &["--budget", "1s"]].concat()), [State::Skipped]);
+    assert_eq!(states(&["run", "--resume", "--budget", "60s"]), [State::Ok]);
+}
+
+#[test]
+fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "name = \"slow\"\njob = [{ connect = \"echo\" }, { sleep = \"2s\" }]";
+    fs::write(folder.path().join("slow.toml"), job).unwrap();
+    let arguments = ["run", "slow.toml", "--model", "tokio", "--scale", "1", "--trials", "1"];
+    let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    child_that(&mut run, "__host").unwrap();
+    // One batch is watched, one timed, and the third recorded, 2 s each.
+    thread::sleep(Duration::from_millis(5200));
+    let full = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&full, 0).unwrap();
+    let address = full.local_addr().unwrap();
+    let wait_a_little = |_| TcpStream::connect_timeout(&address, Duration::from_millis(50));
+    let open: Vec<_> = (0..5).map(wait_a_little).collect();
+    assert!(open.iter().any(Result::is_err), "one of them was dropped");
+    let ended = wait(run);
+    assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));
+    let cells = record(folder.path()).unwrap().cells;
+    assert!(cells[0].reason.as_ref().unwrap().contains("connections were dropped"), "{cells:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, Run, SCHEMA, Trial};
+use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, Run, SCHEMA, State, Trial};
 
 const RUN: &str = "run.json";
 const CELLS: &str = "cells.jsonl";
@@ -305,8 +305,31 @@ pub fn read(folder: &Path) -> Result<Record, String> {
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read_cells(folder: &Path) -> Result<Record, String> {
-    let (run, cells) = (whole(folder, RUN, SCHEMA)?, lines(&folder.join(CELLS))?);
+    let run: Run = whole(folder, RUN, SCHEMA)?;
+    // A run that was killed at once has none.
+    let there = folder.join(CELLS).exists();
+    let mut cells: Vec<Cell> = if there { lines(&folder.join(CELLS))? } else { vec![] };
+    if run.instrument == "trials" {
+        measured_later(&mut cells);
+    }
     Ok(Record { folder: folder.to_owned(), run, cells, trials: vec![] })
+}
+
+/// Leaves out the lines of cells that were skipped and that `--resume` has measured since.
+fn measured_later(cells: &mut Vec<Cell>) {
+    let of = |cell: &Cell| {
+        let Cell { workload, model, scale, workers, placement, .. } = cell.clone();
+        (workload, model, scale, workers, placement)
+    };
+    for index in (0..cells.len())
+        .rev()
+        .filter(|index| cells[*index].state == State::Skipped)
+        .collect::<Vec<_>>()
+    {
+        if cells[index + 1..].iter().any(|later| of(later) == of(&cells[index])) {
+            cells.remove(index);
+        }
+    }
 }
 
 /// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.

@@ -1,17 +1,22 @@
 //! A cell under way: its trials so far, and the cell of the record that they make together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
-    machine::HostActivity,
+    machine::{HostActivity, cores},
     plan::Planned,
     record::{Cell, Estimate, PerTrial, Record, Resources, State, Trial, Writer},
     report::{batches_of, long},
-    session::{Session, ended_by},
+    session::{Session, ended_by, warm},
     stats::{median_and_range, modes},
 };
 use paceline_core::{
-    clock::nanoseconds, histogram::Distribution, prepared::Fault, process::HostError, usage::Usage,
+    clock::{nanoseconds, now},
+    histogram::Distribution,
+    job::Demand,
+    prepared::Fault,
+    process::HostError,
+    usage::Usage,
 };
 
 /// How long timed batches of one process last together, at least, where a single one is shorter.
@@ -22,6 +27,12 @@ const MOST: u128 = 1000;
 const IDLE: Duration = Duration::from_millis(100);
 /// What a trial costs besides its batches, about: a process is started and stopped.
 const START: Duration = Duration::from_millis(100);
+/// How long after the end of the budget a trial may go on.
+const GRACE: Duration = Duration::from_secs(2);
+/// A host that takes so much longer for a request than was predicted, and so many times as long, hangs.
+const HANG: (Duration, u32) = (Duration::from_secs(10), 20);
+/// What a unit of a receipt takes on the slowest model.
+const UNIT: Duration = Duration::from_micros(100);
 /// Batches of one length in a process, at least: to warm up, to time, to record.
 const BATCHES: u32 = 3;
 /// The kernel counts memory in pages of so many bytes.
@@ -37,13 +48,14 @@ pub(super) struct CellInProgress<'a> {
 }
 
 impl<'a> CellInProgress<'a> {
-    /// Takes up what `record` has of it.
+    /// Takes up what `record` has of it. A cell that was skipped is open again.
     pub(super) fn new(planned: &'a Planned<'a>, wanted: u32, record: Option<&Record>) -> Self {
         let trials = record.iter().flat_map(|record| &record.trials);
         let mut trials: Vec<Trial> = trials.filter(|trial| planned.is_of(trial)).cloned().collect();
         // Figures stand in the order of the passes: models are compared pass by pass.
         trials.sort_by_key(|trial| trial.trial);
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
+        let ended = ended.filter(|cell| cell.state != State::Skipped);
         CellInProgress { planned, wanted, trials, ended: ended.cloned() }
     }
 
@@ -126,18 +138,26 @@ impl<'a> CellInProgress<'a> {
     ) -> Result<(), String> {
         let bound = self.planned.bound(session.compute_ns);
         if left.is_zero() || left < bound.saturating_mul(BATCHES) {
-            let cell = if self.trials.is_empty() {
-                let why = format!(
-                    "the budget was used up before it; a trial takes at least {}",
-                    long(bound)
-                );
-                self.planned.ended(State::Skipped, why)
-            } else {
-                self.cut_short(session)
-            };
-            return self.end(cell, writer);
+            let least = long(bound);
+            let why = format!("the budget was used up before it; a trial takes at least {least}");
+            return self.end(self.out_of_budget(session, why), writer);
         }
-        match self.measure(session, trial, left + Duration::from_secs(5)) {
+        let deadline = now() + left + GRACE;
+        let mut done = self.measure(session, trial, deadline);
+        // The suite's server is no part of the cell: without it the trial says nothing.
+        if done.as_ref().is_err_and(|error| !matches!(error, HostError::Interrupted))
+            && session.revive()?
+        {
+            done = self.measure(session, trial, deadline);
+            if done.is_err() && session.revive()? {
+                return Err(format!(
+                    "the suite's server ended in both tries of a trial of {}: see whether memory runs out, and go on \
+                     with --resume",
+                    self.label()
+                ));
+            }
+        }
+        match done {
             Ok(done) => {
                 writer.write_trial(&done)?;
                 self.trials.push(done);
@@ -147,21 +167,34 @@ impl<'a> CellInProgress<'a> {
                 Ok(())
             }
             Err(HostError::Interrupted) => Ok(()),
-            Err(HostError::Silent(patience)) => {
+            Err(HostError::Silent(_)) if now() >= deadline => {
                 let why =
-                    format!("a trial did not end within the {} left of the budget", long(patience));
-                self.end(self.planned.ended(State::Skipped, why), writer)
+                    format!("a trial did not end within the {} left of the budget", long(left));
+                self.end(self.out_of_budget(session, why), writer)
             }
             Err(error) => self.end(ended_by(self.planned, &error), writer),
         }
     }
 
-    /// The cell of fewer trials than were asked for.
-    fn cut_short(&self, session: &Session) -> Cell {
+    /// The cell where the budget has no room for another trial: of those that ended, or skipped for this reason.
+    fn out_of_budget(&self, session: &Session, why: String) -> Cell {
+        if self.trials.is_empty() {
+            return self.planned.ended(State::Skipped, why);
+        }
         let cell = self.cell(session);
         let (ran, wanted) = (self.trials.len(), self.wanted);
         let why = || format!("{ran} of {wanted} trials ran before the budget was used up");
         Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
+    }
+
+    /// How long the host may take for its first batch, and for computing the receipts before.
+    fn patience(&self, session: &Session) -> Duration {
+        let Planned { workload, scale, .. } = self.planned;
+        let units =
+            |demand: Demand| UNIT.saturating_mul(u32::try_from(demand.units).unwrap_or(u32::MAX));
+        let batch =
+            self.planned.bound(session.compute_ns).saturating_add(workload.over_all(*scale, units));
+        HANG.0.saturating_add(batch.saturating_mul(HANG.1 * cores() as u32))
     }
 
     fn end(&mut self, cell: Cell, writer: &mut Writer) -> Result<(), String> {
@@ -174,21 +207,29 @@ impl<'a> CellInProgress<'a> {
         &self,
         session: &mut Session,
         trial: u32,
-        patience: Duration,
+        deadline: Instant,
     ) -> Result<Trial, HostError> {
         let planned = self.planned;
+        let left = |patience: Duration| patience.min(deadline.saturating_duration_since(now()));
         let mut host = session.host(planned)?;
-        let attest = session.warm_up(&mut host, planned, patience)?;
-        let once = u128::from(attest.elapsed_ns.max(1));
-        let count = (SLICE.as_nanos() / once).clamp(1, MOST) as u64;
+        let attest = session.warm_up(&mut host, planned, left(self.patience(session)))?;
+        let first = Duration::from_nanos(attest.elapsed_ns.max(1));
+        let of = |batches: u64| {
+            let all = first.saturating_mul(HANG.1.saturating_mul(batches as u32));
+            left(HANG.0.saturating_add(all))
+        };
+        let once = warm(first, |count| Ok(host.batches(count, of(count))?.0))?;
+        let count = SLICE.as_nanos().div_ceil(once.as_nanos().max(1)).clamp(1, MOST) as u64;
         let before = session.mark(planned.workload.demand().connects > 0)?;
-        let (times, used) = host.batches(count, patience)?;
+        let (times, used) = host.batches(count, of(count))?;
         let (server, meanwhile) = session.since(&before)?;
         let busiest = session.busiest_since(&before);
         let timed: Duration = times.iter().sum();
-        let recorded = host.record(count, patience)?;
+        let recorded = host.record(count, of(count))?;
+        // Those of the recorded batches may not have been dropped either.
+        session.since(&before)?;
         let idle_ns = if trial == 0 {
-            let used = host.idle(IDLE, patience)?;
+            let used = host.idle(IDLE, of(1))?;
             Some((used.cpu_ns(), nanoseconds(IDLE)))
         } else {
             None
