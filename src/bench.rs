@@ -1,9 +1,12 @@
-//! The instrument behind `cargo bench`: every cell timed by criterion, within a budget.
+//! The instrument behind `cargo bench`: every cell in fresh processes, within a budget, and criterion's report of them.
 
 mod known;
 mod options;
 mod order;
+mod pace;
+mod replay;
 mod suite;
+mod trial;
 
 pub use options::{Options, Profile};
 
@@ -11,11 +14,12 @@ use std::process::ExitCode;
 
 use crate::{
     record::Cell,
-    report::{closing_table, print, print_error, print_note, summary, write_page},
+    report::{benched_table, missing, print, print_error, print_note, summary, write_page},
     start::refuse_debug_build,
 };
 use paceline_core::{
     child::spawned,
+    interrupt::{self, interrupted},
     job::Workload,
     models::{Entry, MODELS},
     process::Program,
@@ -26,6 +30,9 @@ use paceline_core::{
 #[must_use]
 pub fn main() -> ExitCode {
     spawned();
+    if let Some(code) = replay::child() {
+        return code;
+    }
     match run() {
         Ok(code) => code,
         Err((code, message)) => {
@@ -67,18 +74,33 @@ fn run() -> Result<ExitCode, (u8, String)> {
     if !options.test {
         refuse_debug_build().map_err(usage)?;
     }
-    let program = Program::this().map_err(|error| (1, error.to_string()))?;
+    let program = interrupt::watch().and_then(|()| Program::this());
+    let program = program.map_err(|error| (1, error.to_string()))?;
     let outcome =
         suite::measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;
-    show(closing_table(&outcome.cells))?;
-    show(summary(&outcome.cells))?;
+    show(benched_table(&outcome.cells))?;
+    missing(&outcome.cells).into_iter().try_for_each(show)?;
     left_out.into_iter().try_for_each(show)?;
+    show(summary(&outcome.cells))?;
     show(format!("record: {}", outcome.folder.display()))?;
     match write_page(&outcome.folder) {
         Ok(page) => show(format!("report: {}", page.display()))?,
         Err(why) => print_error(&format!("there is no report: {why}")),
     }
-    show(format!("criterion's report: {}", outcome.report.display()))?;
+    if interrupted() {
+        return Err((interrupt::EXIT_CODE, "interrupted; what was measured is kept".into()));
+    }
+    match outcome.report {
+        None => {}
+        Some(Ok(report)) => {
+            // Without plots it makes none.
+            if report.exists() {
+                show(format!("criterion's report: {}", report.display()))?;
+            }
+            show(format!("criterion's lines: {} (--verbose shows them)", outcome.log.display()))?;
+        }
+        Some(Err(why)) => return Err((1, why)),
+    }
     Ok(ExitCode::from(if outcome.cells.iter().any(Cell::is_wrong) { 3 } else { 0 }))
 }
 

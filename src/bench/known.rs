@@ -1,34 +1,50 @@
-//! What a batch of a cell will take, by what other scales of its series took.
+//! What a cell will take, by what other scales of its series took.
 
 use std::time::Duration;
 
+use super::pace::Cost;
 use crate::{machine::cores, plan::Planned};
+
+/// What a process takes besides its batches, where none of its series has been seen.
+const START: Duration = Duration::from_millis(40);
 
 /// What is known of a scale of a series.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     /// The scale.
     pub(super) scale: usize,
-    /// What a batch of it took.
-    pub(super) batch: Duration,
+    /// What a batch of it took, and a process besides.
+    pub(super) cost: Cost,
     /// CPU time of a job in nanoseconds, in the model's processes and in the echo server; zero where it was not
     /// measured.
     pub(super) cpu_ns: (f64, f64),
+}
+
+/// What `planned` will take.
+pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Cost {
+    if let Some(own) = known.iter().find(|known| known.scale == planned.scale) {
+        return own.cost;
+    }
+    // A host computes all receipts beforehand, one after another.
+    let receipts = |scale: usize| {
+        let rounds = planned.workload.over_all(scale, |job| Duration::from_nanos(job.compute));
+        rounds.mul_f64(compute_ns)
+    };
+    let started = known.iter().map(|known| known.cost.start.saturating_sub(receipts(known.scale)));
+    let start = started.max().unwrap_or(START).saturating_add(receipts(planned.scale));
+    Cost { batch: batch(planned, compute_ns, known), start }
 }
 
 /// What a batch of `planned` will take.
 ///
 /// Few jobs wait for the most part, and say little of the time that many take. Their CPU time says more: no model does
 /// many jobs sooner than its CPUs can. It is an estimate from above, for a wake-up serves several of many jobs.
-pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
-    if let Some(own) = known.iter().find(|known| known.scale == planned.scale) {
-        return own.batch;
-    }
+fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
     let below = known.iter().filter(|known| known.scale < planned.scale);
     let below = below.max_by_key(|known| known.scale);
     let above = known.iter().filter(|known| known.scale > planned.scale);
-    let above = above.map(|known| known.batch).min();
-    let by_time = planned.predict(compute_ns, below.map(|known| (known.scale, known.batch)));
+    let above = above.map(|known| known.cost.batch).min();
+    let by_time = planned.predict(compute_ns, below.map(|known| (known.scale, known.cost.batch)));
     let by_cpu = below.map_or(Duration::ZERO, |known| work(known, planned));
     by_time.max(by_cpu).min(above.unwrap_or(Duration::MAX))
 }
@@ -51,11 +67,12 @@ mod tests {
         let choice = Choice { scales: vec![scale], ..Choice::default() };
         let workloads = [workload.clone()];
         let planned = cells(&workloads, &[models::find(model).unwrap()], &choice);
-        predicted(&planned[0], 1.0, known)
+        predicted(&planned[0], 1.0, known).batch
     }
 
     fn known(scale: usize, millis: u64, cpu_ns: (f64, f64)) -> Known {
-        Known { scale, batch: Duration::from_millis(millis), cpu_ns }
+        let cost = Cost { batch: Duration::from_millis(millis), start: START };
+        Known { scale, cost, cpu_ns }
     }
 
     #[test]
@@ -88,5 +105,22 @@ mod tests {
         let (far, near) = (known(1, 15, (1e6, 0.0)), known(10_000, 20, (1e3, 0.0)));
         // 10 ms of sleep and 10 times the other 10 ms.
         assert_eq!(of(&sleep, "smol", 100_000, &[near, far]), ms(110));
+    }
+
+    #[test]
+    fn a_process_takes_its_start_and_the_receipts_of_all_jobs() {
+        let cpu = workloads::find("cpu").unwrap();
+        let models = [models::find("tokio").unwrap()];
+        let choice = Choice { scales: vec![1, 1000], ..Choice::default() };
+        let workloads = [cpu];
+        let planned = cells(&workloads, &models, &choice);
+        let ms = Duration::from_millis;
+        // 1 000 jobs of 100 000 rounds of a nanosecond.
+        assert_eq!(predicted(&planned[1], 1.0, &[]).start, START + ms(100));
+        let cost = Cost { batch: ms(1), start: ms(70) };
+        let one = Known { scale: 1, cost, cpu_ns: (0.0, 0.0) };
+        let start = predicted(&planned[1], 1.0, &[one]).start;
+        assert_eq!(start, ms(170) - Duration::from_micros(100));
+        assert_eq!(predicted(&planned[0], 1.0, &[one]), cost);
     }
 }

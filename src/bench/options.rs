@@ -6,6 +6,8 @@ use regex::Regex;
 
 use crate::start::parse_budget;
 use paceline_core::{
+    clock::utc,
+    job::mix,
     models::{self, Entry},
     workloads::CORE,
 };
@@ -89,6 +91,14 @@ pub struct Options {
     pub test: bool,
     /// The filter, as it was given.
     pub filter_text: Option<String>,
+    /// Whether criterion's lines are shown, and not only kept in a file.
+    pub verbose: bool,
+    /// How many samples criterion is given of a cell, where it was said.
+    pub sample_size: Option<u32>,
+    /// How long the timed batches of a cell last at least, where it was said.
+    pub measurement_time: Option<Duration>,
+    /// What shuffles the cells.
+    pub seed: u64,
     filter: Filter,
     models: Models,
 }
@@ -144,6 +154,26 @@ const WITH_VALUE: [&str; 22] = [
     "--test-threads",
 ];
 
+/// criterion's options that ask for what this suite does not do, and what does it.
+const REFUSED: [(&str, &str); 4] = [
+    ("--quick", "it takes its samples in one process: PACELINE_PROFILE=quick is short"),
+    ("--profile-time", "cells run in processes of their own: profile one with paceline run"),
+    (
+        "--load-baseline",
+        "every benchmark is measured: paceline compare puts two records side by side",
+    ),
+    ("--warm-up-time", "every process warms up as long as its cell needs"),
+];
+
+/// The value of criterion's option `name`, as `--name value` or `--name=value`.
+fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let at = |(index, argument): (usize, &'a String)| match argument.strip_prefix(name)? {
+        "" => arguments.get(index + 1).map(String::as_str),
+        rest => rest.strip_prefix('='),
+    };
+    arguments.iter().enumerate().find_map(at)
+}
+
 impl Options {
     /// Reads this process's arguments and environment.
     ///
@@ -190,10 +220,44 @@ impl Options {
                 format!("PACELINE_MODELS is all, or model names separated by commas: {why}")
             })?,
         };
+        for (name, why) in REFUSED {
+            if has(name) || value_of(&arguments, name).is_some() {
+                return Err(format!("{name} cannot be honoured: {why}"));
+            }
+        }
+        let number = |name: &str, least: f64| match value_of(&arguments, name) {
+            None => Ok(None),
+            Some(text) => {
+                let read = text.parse::<f64>().ok().filter(|n| (least..=86_400.0).contains(n));
+                read.map(Some).ok_or(format!("{name} is a number of at least {least}, not {text}"))
+            }
+        };
+        let sample_size = number("--sample-size", 10.0)?.map(|samples| samples as u32);
+        let measurement_time = number("--measurement-time", 0.001)?.map(Duration::from_secs_f64);
+        let seed = match variable("PACELINE_SEED") {
+            None => fresh_seed(),
+            Some(text) => text
+                .parse()
+                .map_err(|_| format!("PACELINE_SEED is a whole number, not {text:?}"))?,
+        };
         let test = has("--test") || !has("--bench");
+        let verbose = has("--verbose") || has("-v");
         let results = variable("PACELINE_RESULTS").unwrap_or_else(|| "results".into()).into();
         let list = has("--list");
-        Ok(Options { profile, budget, results, list, test, filter_text, filter, models })
+        Ok(Options {
+            profile,
+            budget,
+            results,
+            list,
+            test,
+            filter_text,
+            verbose,
+            sample_size,
+            measurement_time,
+            seed,
+            filter,
+            models,
+        })
     }
 
     /// Splits `matched`, the models of which the filter matches a benchmark, into those that are measured and the names
@@ -240,6 +304,11 @@ impl Options {
             Filter::Matching(regex) => regex.is_match(id),
         }
     }
+}
+
+/// Another one in every run: with the same order in all, what the order does to a cell would look like the cell's own.
+fn fresh_seed() -> u64 {
+    utc().bytes().fold(u64::from(std::process::id()), |seed, byte| mix(seed ^ u64::from(byte)))
 }
 
 #[cfg(test)]
@@ -322,9 +391,30 @@ mod tests {
             ("PACELINE_BUDGET", "soon"),
             ("PACELINE_BUDGET", "0s"),
             ("PACELINE_BUDGET", "9999h"),
+            ("PACELINE_SEED", "x"),
         ] {
             let error = read(&["--bench"], &[(name, value)]).err().unwrap();
             assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn criterions_settings_are_honoured_or_refused_and_never_ignored() {
+        let asked = ["--bench", "--sample-size=20", "--measurement-time", "2", "--verbose", "echo"];
+        let options = read(&asked, &[("PACELINE_SEED", "7")]).unwrap();
+        assert_eq!((options.sample_size, options.seed, options.verbose), (Some(20), 7, true));
+        assert_eq!(options.measurement_time, Some(Duration::from_secs(2)));
+        assert_eq!(options.filter_text.as_deref(), Some("echo"));
+        for wrong in [
+            &["--quick"][..],
+            &["--profile-time", "5"],
+            &["--load-baseline=main"],
+            &["--warm-up-time", "1"],
+            &["--sample-size", "9"],
+            &["--measurement-time=soon"],
+        ] {
+            let error = read(&[&["--bench"], wrong].concat(), &[]).err().unwrap();
+            assert!(error.starts_with(wrong[0].split('=').next().unwrap()), "{error}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! In which order `cargo bench` measures cells, and which it leaves out for lack of time: pure functions of
 //! predictions.
 //!
-//! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between. A
-//! cell fits if it and all waiting cells that need less time end within the budget. So the slowest are left out first,
+//! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between. Within
+//! each of these stages the order is shuffled, so that it is tied neither to a model nor to how fast it is.
+//!
+//! A cell fits if it and all waiting cells that need less time end within the budget. So the slowest are left out first,
 //! and a slow cell cannot take the time of many quick ones.
 
 use std::time::Duration;
@@ -18,6 +20,8 @@ pub(super) struct Waiting {
     pub(super) series: usize,
     /// How many jobs at once.
     pub(super) scale: usize,
+    /// Its place in the shuffled order.
+    pub(super) rank: usize,
     /// The time that measuring it takes, as far as is known.
     pub(super) need: Duration,
 }
@@ -32,15 +36,19 @@ pub(super) fn next(
     left: Duration,
 ) -> Option<Waiting> {
     let fit = fitting(waiting, left);
-    let unseen = |cell: &&Waiting| greatest[cell.series].is_none();
-    let smallest = fit.iter().filter(unseen).min_by_key(|cell| (cell.scale, cell.index));
-    let is_largest = |cell: &&Waiting| {
-        let mut of_series = fit.iter().filter(|other| other.series == cell.series);
-        greatest[cell.series] < Some(cell.scale) && of_series.all(|other| other.scale <= cell.scale)
+    let of_series = |series: usize| fit.iter().filter(move |other| other.series == series);
+    let is_smallest = |cell: &&Waiting| {
+        greatest[cell.series].is_none()
+            && of_series(cell.series).all(|other| other.scale >= cell.scale)
     };
-    let largest = || fit.iter().filter(is_largest).min_by_key(|cell| cell.need);
-    let between = || fit.iter().min_by_key(|cell| cell.need);
-    smallest.or_else(largest).or_else(between).copied()
+    let is_largest = |cell: &&Waiting| {
+        greatest[cell.series] < Some(cell.scale)
+            && of_series(cell.series).all(|other| other.scale <= cell.scale)
+    };
+    let first = |stage: &dyn Fn(&&Waiting) -> bool| {
+        fit.iter().filter(stage).min_by_key(|cell| cell.rank).copied()
+    };
+    first(&is_smallest).or_else(|| first(&is_largest)).or_else(|| first(&|_| true))
 }
 
 /// Whether `cell` still fits where it needs `need`, which was not known before.
@@ -96,7 +104,7 @@ pub(super) fn places(chosen: &[Planned<'_>]) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan;
+    use crate::{plan, run::shuffled};
     use paceline_core::{models, workloads};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -107,7 +115,8 @@ mod tests {
         for (series, factor) in factors.iter().enumerate() {
             for scale in scales {
                 let need = Duration::from_millis(u64::from(*factor) * *scale as u64);
-                cells.push(Waiting { index: cells.len(), series, scale: *scale, need });
+                let index = cells.len();
+                cells.push(Waiting { index, series, scale: *scale, rank: index, need });
             }
         }
         cells
@@ -132,9 +141,28 @@ mod tests {
     #[test]
     fn the_smallest_scales_come_first_then_the_largest_then_those_between() {
         let (measured, left_out) = run(cells(&[2, 1], &[1, 10, 100, 1000]), 100 * SECOND);
-        let order = [(0, 1), (1, 1), (1, 1000), (0, 1000), (1, 10), (0, 10), (1, 100), (0, 100)];
+        let order = [(0, 1), (1, 1), (0, 1000), (1, 1000), (0, 10), (0, 100), (1, 10), (1, 100)];
         assert_eq!(measured, order);
         assert_eq!(left_out, []);
+    }
+
+    #[test]
+    fn no_series_and_no_speed_owns_the_order_within_a_stage() {
+        let mut firsts = [0_usize; 3];
+        for seed in 0..300 {
+            let mut waiting = cells(&[1, 10, 100], &[1, 10, 100]);
+            let ranks = shuffled(waiting.len(), seed);
+            waiting.iter_mut().zip(ranks).for_each(|(cell, rank)| cell.rank = rank);
+            let (measured, _) = run(waiting, 100 * SECOND);
+            // Stages stay apart: 3 smallest, 3 largest, 3 between.
+            let stages: Vec<usize> = measured.iter().map(|(_, scale)| *scale).collect();
+            assert_eq!(stages, [1, 1, 1, 100, 100, 100, 10, 10, 10]);
+            for stage in measured.chunks(3) {
+                firsts[stage[0].0] += 1;
+            }
+        }
+        // 900 stages: 300 each within five standard deviations.
+        assert!(firsts.iter().all(|first| (230..370).contains(first)), "{firsts:?}");
     }
 
     #[test]
@@ -150,7 +178,8 @@ mod tests {
     fn a_large_cell_does_not_take_the_time_of_many_small_ones() {
         let mut waiting = cells(&[1; 9], &[1, 10, 100]);
         let index = waiting.len();
-        waiting.push(Waiting { index, series: 0, scale: 1000, need: 3 * SECOND });
+        let need = 3 * SECOND;
+        waiting.push(Waiting { index, series: 0, scale: 1000, rank: index, need });
         let (measured, left_out) = run(waiting.clone(), 3 * SECOND);
         assert_eq!((measured.len(), left_out), (index, vec![(0, 1000)]));
         assert_eq!(run(waiting, 4 * SECOND).1, []);

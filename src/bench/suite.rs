@@ -1,92 +1,46 @@
-//! Measures the chosen cells: refuses, skips, warms up, and lets criterion time what is left.
+//! Measures the chosen cells: refuses and skips, runs the first trial of each coarse to fine, and then passes over all.
 
 use std::{
-    env,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::PathBuf,
     time::{Duration, Instant},
-};
-
-use criterion::{
-    AxisScale, BenchmarkGroup, BenchmarkId, Criterion, PlotConfiguration, SamplingMode, Throughput,
-    measurement::WallTime,
 };
 
 use super::{
     Options, Profile,
     known::{Known, predicted},
     order::{Place, Waiting, fits, next, places},
+    pace::{Cost, Pace, SAMPLES, to_cut},
+    replay::{Benchmark, Replay},
+    trial::{Trial, Warm, cell, samples},
 };
 use crate::{
     plan::{Choice, Planned, cells},
-    record::{Cell, State, Writer, criterion_home, read_criterion},
-    report::{batches_of, long},
+    record::{Cell, State, Writer},
+    report::{Progress, long},
+    run::shuffled,
     session::{Session, ended_by},
     start::{Settings, begin},
 };
 use paceline_core::{
     clock::now,
+    interrupt::interrupted,
     job::Workload,
     models::Entry,
     process::{HostError, Program},
 };
+
+/// The first process of a model may have to read or build what later ones find ready.
+const FIRST_START: Duration = Duration::from_secs(5);
 
 /// What came of it.
 pub(super) struct Outcome {
     /// In the order of the plan.
     pub(super) cells: Vec<Cell>,
     pub(super) folder: PathBuf,
-    pub(super) report: PathBuf,
-}
-
-/// criterion takes at least so many samples.
-const SAMPLES: u32 = 10;
-/// How long criterion warms up: a little, for the attested batch came before it.
-const WARM_UP: Duration = Duration::from_millis(20);
-/// How long a host may take beyond three times what was predicted before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What a cell costs besides its batches, and how long its samples last at least.
-#[derive(Clone, Copy)]
-struct Pace {
-    overhead: Duration,
-    least: Duration,
-}
-
-impl Pace {
-    fn of(options: &Options) -> Self {
-        let millis = Duration::from_millis;
-        match options.profile {
-            // Without plots.
-            Profile::Quick => Pace { overhead: millis(50), least: millis(50) },
-            Profile::Default => Pace { overhead: millis(180), least: millis(120) },
-            Profile::Full => Pace { overhead: millis(180), least: millis(500) },
-        }
-    }
-
-    /// The time that a cell takes whose batches are of this length: the attested batch, one of criterion's own warm-up,
-    /// and one for each sample, or as many as `least` has room for.
-    fn need(self, batch: Duration) -> Duration {
-        let sampled = batch.saturating_mul(SAMPLES).max(self.least);
-        let warm = batch.saturating_mul(2).max(WARM_UP);
-        self.overhead.saturating_add(warm).saturating_add(sampled)
-    }
-
-    /// The measurement time to tell criterion, which batches up to whole batches in each sample. Half of what slow batches
-    /// take makes that one batch each, also where the next ones are up to twice as quick as the first.
-    fn measurement(self, batch: Duration) -> Duration {
-        (batch.saturating_mul(SAMPLES) / 2).max(self.least)
-    }
-
-    /// Why batches of this length, seen or predicted, do not fit where `left` is left.
-    fn over(self, seen: bool, batch: Duration, left: Duration) -> String {
-        let (needed, left) = (long(self.need(batch)), long(left));
-        let batches = batches_of(SAMPLES + 2, batch);
-        let by = if seen { "warmed up" } else { "predicted" };
-        format!(
-            "{by}: {batches} take {needed}, and with all quicker cells that is more than the {left} left"
-        )
-    }
+    /// criterion's report, or why there is none; `None` where nothing was measured for it.
+    pub(super) report: Option<Result<PathBuf, String>>,
+    /// What criterion said.
+    pub(super) log: PathBuf,
 }
 
 /// The cells that the filter and the profile choose.
@@ -113,235 +67,356 @@ pub(super) fn measure(
     let settings = Settings {
         instrument: "criterion",
         budget: options.budget,
-        seed: None,
+        seed: Some(options.seed),
         more: vec![
             ("profile", options.profile.name().into()),
             ("filter", options.filter_text.clone().into()),
-            ("samples", SAMPLES.into()),
+            ("samples", options.sample_size.unwrap_or(SAMPLES).into()),
         ],
     };
     let run = begin(&settings, models, workloads);
+    let writer = Writer::create(&options.results, &run)?;
+    let folder = writer.folder().to_owned();
+    let path = program.path().to_owned();
+    let pace = Pace::of(options);
+    let of_series = places(chosen).last().map_or(0, |place| place.series + 1);
     let mut suite = Suite {
-        writer: Writer::create(&options.results, &run)?,
+        writer,
         session: Session::start(program, &run.models)?,
         deadline: start + options.budget,
-        home: criterion_home(&env::current_exe().map_err(|error| error.to_string())?),
-        pace: Pace::of(options),
+        pace,
         test: options.test,
+        seed: options.seed,
+        series: std::iter::repeat_with(Series::default).take(of_series).collect(),
+        going: vec![],
     };
-    // Cells of all workloads take turns, and a criterion has one group at a time: so there is one for each workload.
-    let of_workloads: Vec<&[Planned<'_>]> =
-        chosen.chunk_by(|a, b| a.workload.name == b.workload.name).collect();
-    let mut criterions: Vec<Criterion> =
-        of_workloads.iter().map(|_| suite.criterion(options)).collect();
-    let group = |(criterion, cells): (_, &&[Planned<'_>])| {
-        let mut group = Criterion::benchmark_group(criterion, &cells[0].workload.name);
-        group
-            .sampling_mode(SamplingMode::Flat)
-            .plot_config(PlotConfiguration::default().summary_scale(AxisScale::Logarithmic));
-        group
+    suite.all(chosen)?;
+    let replay = Replay {
+        program: &path,
+        plots: options.profile != Profile::Quick,
+        verbose: options.verbose,
+        log: folder.join("criterion.log"),
     };
-    let mut groups: Vec<_> = criterions.iter_mut().zip(&of_workloads).map(group).collect();
-    let cells = suite.all(chosen, &mut groups)?;
-    groups.into_iter().for_each(BenchmarkGroup::finish);
-    // It makes the index of all that lies in the folder.
-    if let Some(criterion) = criterions.first() {
-        criterion.final_summary();
-    }
-    Ok(Outcome {
-        folder: suite.writer.folder().to_owned(),
-        report: suite.home.join("report/index.html"),
-        cells,
-    })
+    let benchmarks = suite.benchmarks(options.sample_size.unwrap_or(SAMPLES));
+    let wanted = !benchmarks.is_empty() && !interrupted();
+    let report = wanted.then(|| replay.run(&benchmarks));
+    let cells = suite.going.into_iter().filter_map(|going| going.ended).collect();
+    Ok(Outcome { cells, folder, report, log: replay.log })
 }
 
-struct Suite {
+struct Suite<'a> {
     writer: Writer,
     session: Session,
     deadline: Instant,
-    home: PathBuf,
     pace: Pace,
     test: bool,
+    seed: u64,
+    series: Vec<Series>,
+    /// Every cell, in the order of the plan.
+    going: Vec<Going<'a>>,
 }
 
 /// What is known of one workload on one model with one number of workers.
 #[derive(Default)]
 struct Series {
     known: Vec<Known>,
-    /// The greatest scale that has been measured.
+    /// The greatest scale that has been begun.
     greatest: Option<usize>,
 }
 
-/// What a visit of a cell came to.
-enum Visit {
-    Ended(Box<Cell>),
-    /// Its warm-up took so long that it does not fit for now.
-    Slow(Duration),
+/// A cell under way.
+struct Going<'a> {
+    planned: &'a Planned<'a>,
+    place: Place,
+    /// Whether it was put off because its warm-up was slower than predicted.
+    slow: bool,
+    /// How many processes it gets, once it has begun.
+    wanted: u32,
+    trials: Vec<Trial>,
+    /// How long they took.
+    spent: Duration,
+    ended: Option<Cell>,
 }
 
-impl Suite {
-    fn criterion(&self, options: &Options) -> Criterion {
-        // criterion's verdict on changes compares single processes, between which most of the noise lies: it is told to
-        // leave all but gross ones alone. `paceline gate` is for that.
-        let criterion = Criterion::default()
-            .sample_size(SAMPLES as usize)
-            .nresamples(10_000)
-            .noise_threshold(0.5)
-            .warm_up_time(WARM_UP)
-            .output_directory(&self.home)
-            .configure_from_args();
-        if options.profile == Profile::Quick { criterion.without_plots() } else { criterion }
+impl Going<'_> {
+    fn label(&self) -> String {
+        let Planned { workload, entry, scale, .. } = self.planned;
+        format!("{} on {} at {scale}", workload.name, entry.info.name)
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.ended.is_none() && !self.trials.is_empty()
+    }
+
+    /// What its other trials take, as long as those before.
+    fn need(&self) -> Duration {
+        if !self.is_under_way() {
+            return Duration::ZERO;
+        }
+        let done = self.done();
+        self.spent / done * (self.wanted - done)
+    }
+
+    fn done(&self) -> u32 {
+        u32::try_from(self.trials.len()).unwrap_or(u32::MAX)
+    }
+}
+
+impl<'a> Suite<'a> {
+    /// Measures all cells. They are recorded in the order in which they end.
+    fn all(&mut self, chosen: &'a [Planned<'a>]) -> Result<(), String> {
+        let going = |(planned, place)| Going {
+            planned,
+            place,
+            slow: false,
+            wanted: 0,
+            trials: vec![],
+            spent: Duration::ZERO,
+            ended: None,
+        };
+        self.going = chosen.iter().zip(places(chosen)).map(going).collect();
+        for index in 0..self.going.len() {
+            if let Some(why) = self.session.refusal(self.going[index].planned) {
+                self.end(index, self.going[index].planned.ended(State::Refused, why))?;
+            }
+        }
+        let mut progress = Progress::start(self.trials_left());
+        self.first_trials(&mut progress)?;
+        self.passes(&mut progress)?;
+        progress.end();
+        for index in 0..self.going.len() {
+            if self.going[index].is_under_way() {
+                self.end_with_what_there_is(index, "it was interrupted")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first trial of every cell for which there is time, coarse to fine.
+    fn first_trials(&mut self, progress: &mut Progress) -> Result<(), String> {
+        let order = shuffled(self.going.len(), self.seed);
+        let mut ranks = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
+        while !interrupted() {
+            let waiting: Vec<Waiting> = self.waiting(&ranks);
+            let greatest: Vec<_> = self.series.iter().map(|series| series.greatest).collect();
+            let Some(cell) = next(&waiting, &greatest, self.unclaimed()) else {
+                for cell in waiting {
+                    let going = &self.going[cell.index];
+                    let why = self.pace.over(going.slow, self.cost(going), self.unclaimed());
+                    self.end(cell.index, going.planned.ended(State::Skipped, why))?;
+                }
+                return Ok(());
+            };
+            progress.show(&self.going[cell.index].label(), self.left());
+            self.first(cell, &waiting)?;
+            progress.left(self.trials_left());
+        }
+        Ok(())
+    }
+
+    /// One trial after another of every cell that has begun, each pass in another order.
+    fn passes(&mut self, progress: &mut Progress) -> Result<(), String> {
+        let most = self.going.iter().map(|going| going.wanted).max().unwrap_or(0);
+        for pass in 1..most {
+            for index in shuffled(self.going.len(), self.seed.wrapping_add(u64::from(pass))) {
+                if interrupted() {
+                    return Ok(());
+                }
+                self.cut()?;
+                let going = &self.going[index];
+                if going.is_under_way() && going.done() == pass {
+                    progress.show(&going.label(), self.left());
+                    self.another(index)?;
+                    progress.left(self.trials_left());
+                }
+            }
+        }
+        Ok(())
     }
 
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(now())
     }
 
-    /// Measures all cells, coarse to fine. `groups` has one for each workload. Returns the cells in the order of the
-    /// plan; they are recorded in the order in which they end.
-    fn all(
+    /// What is left of the budget for cells that have not begun: the others have their trials to come, and criterion
+    /// its part of the time.
+    fn unclaimed(&self) -> Duration {
+        self.left().saturating_sub(self.claimed().iter().sum::<Duration>() + self.analysis())
+    }
+
+    fn claimed(&self) -> Vec<Duration> {
+        self.going.iter().map(Going::need).collect()
+    }
+
+    /// What criterion will take of the cells that have begun.
+    fn analysis(&self) -> Duration {
+        let begun = self.going.iter().filter(|going| !going.trials.is_empty()).count();
+        self.pace.analysis * u32::try_from(begun).unwrap_or(u32::MAX)
+    }
+
+    fn cost(&self, going: &Going<'_>) -> Cost {
+        let known = &self.series[going.place.series].known;
+        predicted(going.planned, self.session.compute_ns, known)
+    }
+
+    /// The cells that have not begun, with what they need as far as their series shows.
+    fn waiting(&self, ranks: &[usize]) -> Vec<Waiting> {
+        let open =
+            self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
+        let waiting = |going: &Going<'_>| {
+            let Place { index, series, .. } = going.place;
+            let need = self.pace.need(self.cost(going));
+            Waiting { index, series, scale: going.planned.scale, rank: ranks[index], need }
+        };
+        open.map(waiting).collect()
+    }
+
+    fn trials_left(&self) -> u64 {
+        let left = |going: &Going<'_>| match going.done() {
+            _ if going.ended.is_some() => 0,
+            0 => self.pace.processes(self.cost(going).batch),
+            done => going.wanted - done,
+        };
+        self.going.iter().map(|going| u64::from(left(going))).sum()
+    }
+
+    /// The first trial of a cell, if its warm-up shows that the cell fits; otherwise it is put off, once.
+    fn first(&mut self, waiting: Waiting, all: &[Waiting]) -> Result<(), String> {
+        let index = waiting.index;
+        let planned = self.going[index].planned;
+        let begun = now();
+        let fits = |suite: &Self, cost: Cost| {
+            let need = suite.pace.need(cost).saturating_sub(now() - begun);
+            fits(all, waiting, need, suite.unclaimed())
+        };
+        let mut cost = self.cost(&self.going[index]);
+        cost.start += FIRST_START;
+        let warm = Warm::up(&self.session, planned, cost);
+        let warm = warm.and_then(|mut warm| {
+            if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
+                warm.again()?;
+            }
+            Ok(warm)
+        });
+        let warm = match warm {
+            Ok(warm) => warm,
+            Err(error) => return self.fails(index, &error),
+        };
+        let cost = warm.cost;
+        if !self.test && !fits(self, cost) {
+            let known = Known { scale: planned.scale, cost, cpu_ns: (0.0, 0.0) };
+            self.series[waiting.series].learn(known);
+            if std::mem::replace(&mut self.going[index].slow, true) {
+                let why = self.pace.over(true, cost, self.unclaimed());
+                return self.end(index, planned.ended(State::Skipped, why));
+            }
+            return Ok(());
+        }
+        let of_series = &mut self.series[waiting.series];
+        of_series.greatest = of_series.greatest.max(Some(waiting.scale));
+        if self.test {
+            return self.end(index, planned.measured(State::Ok, None, String::new()));
+        }
+        let processes = self.pace.processes(cost.batch);
+        self.going[index].wanted = processes;
+        let batches = self.pace.batches(cost.batch, processes);
+        self.ends_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, batches))?;
+        if let Some(trial) = self.going[index].trials.first() {
+            let batch = Duration::from_nanos(trial.median_ns() as u64);
+            let cpu_ns = trial.cpu_ns(planned.scale);
+            let cost = Cost { batch, ..cost };
+            self.series[waiting.series].learn(Known { scale: planned.scale, cost, cpu_ns });
+        }
+        Ok(())
+    }
+
+    /// Another trial of a cell under way.
+    fn another(&mut self, index: usize) -> Result<(), String> {
+        let planned = self.going[index].planned;
+        let cost = self.cost(&self.going[index]);
+        let batches = self.pace.batches(cost.batch, self.going[index].wanted);
+        self.ends_trial(index, now(), |suite| {
+            Warm::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, batches)
+        })
+    }
+
+    /// Takes what a trial gave, and ends the cell where it is the last, or went wrong.
+    fn ends_trial(
         &mut self,
-        chosen: &[Planned<'_>],
-        groups: &mut [BenchmarkGroup<'_, WallTime>],
-    ) -> Result<Vec<Cell>, String> {
-        let places = places(chosen);
-        let mut series: Vec<Series> = vec![];
-        series.resize_with(places.last().map_or(0, |place| place.series + 1), Series::default);
-        let mut slow = vec![false; chosen.len()];
-        let mut ended: Vec<Option<Cell>> = vec![None; chosen.len()];
-        for (planned, ended) in chosen.iter().zip(&mut ended) {
-            if let Some(why) = self.session.refusal(planned) {
-                *ended = Some(self.ends(planned.ended(State::Refused, why))?);
+        index: usize,
+        begun: Instant,
+        trial: impl FnOnce(&mut Self) -> Result<Trial, HostError>,
+    ) -> Result<(), String> {
+        match trial(self) {
+            Ok(trial) => {
+                let going = &mut self.going[index];
+                going.trials.push(trial);
+                going.spent += now() - begun;
+                if going.done() >= going.wanted {
+                    return self.end_with_what_there_is(index, "");
+                }
+                Ok(())
             }
-        }
-        loop {
-            let open = places.iter().filter(|place| ended[place.index].is_none());
-            let waiting: Vec<Waiting> =
-                open.map(|place| self.waiting(&chosen[place.index], place, &series)).collect();
-            let greatest: Vec<_> = series.iter().map(|series| series.greatest).collect();
-            let Some(cell) = next(&waiting, &greatest, self.left()) else {
-                for cell in waiting {
-                    let (planned, series) = (&chosen[cell.index], &series[cell.series]);
-                    let batch = predicted(planned, self.session.compute_ns, &series.known);
-                    let why = self.pace.over(slow[cell.index], batch, self.left());
-                    ended[cell.index] = Some(self.ends(planned.ended(State::Skipped, why))?);
-                }
-                return Ok(ended.into_iter().flatten().collect());
-            };
-            let (planned, place) = (&chosen[cell.index], &places[cell.index]);
-            let of = &mut series[place.series];
-            match self.visit(&mut groups[place.workload], planned, of, cell, &waiting) {
-                Visit::Slow(batch) if slow[cell.index] => {
-                    let why = self.pace.over(true, batch, self.left());
-                    ended[cell.index] = Some(self.ends(planned.ended(State::Skipped, why))?);
-                }
-                Visit::Slow(_) => slow[cell.index] = true,
-                Visit::Ended(of_record) => {
-                    of.greatest = of.greatest.max(Some(cell.scale));
-                    ended[cell.index] = Some(self.ends(*of_record)?);
-                }
-            }
+            Err(error) => self.fails(index, &error),
         }
     }
 
-    /// The cell at `place`, with what it needs as far as its series shows.
-    fn waiting(&self, planned: &Planned<'_>, place: &Place, series: &[Series]) -> Waiting {
-        let known = &series[place.series].known;
-        let need = self.pace.need(predicted(planned, self.session.compute_ns, known));
-        Waiting { index: place.index, series: place.series, scale: planned.scale, need }
+    /// Ends a cell whose process gave no figure; what its processes before found is kept.
+    fn fails(&mut self, index: usize, error: &HostError) -> Result<(), String> {
+        let going = &self.going[index];
+        let ended = match error {
+            HostError::Interrupted => return Ok(()),
+            HostError::Silent(patience) => going.planned.ended(
+                State::Failed,
+                format!(
+                    "its process {} gave no answer within {}, a multiple of what was predicted: it hangs, or the machine \
+                     was kept from it; see whether paceline run {} --model {} hangs too",
+                    going.done() + 1,
+                    long(*patience),
+                    going.planned.workload.name,
+                    going.planned.entry.info.name
+                ),
+            ),
+            error => ended_by(going.planned, error),
+        };
+        let trials_ns = going.trials.iter().map(|trial| trial.median_ns() as u64).collect();
+        self.end(index, Cell { trials_ns, ..ended })
     }
 
-    fn ends(&mut self, cell: Cell) -> Result<Cell, String> {
+    /// Ends the cell that needs most with the trials it has, where not all can have theirs.
+    fn cut(&mut self) -> Result<(), String> {
+        while let Some(index) = to_cut(&self.claimed(), self.left().saturating_sub(self.analysis()))
+        {
+            self.end_with_what_there_is(index, "the budget has no room for more")?;
+        }
+        Ok(())
+    }
+
+    fn end_with_what_there_is(&mut self, index: usize, why: &str) -> Result<(), String> {
+        let going = &self.going[index];
+        let ended = cell(going.planned, &going.trials, self.session.compute_ns, why);
+        self.end(index, ended)
+    }
+
+    fn end(&mut self, index: usize, cell: Cell) -> Result<(), String> {
         self.writer.write(&cell)?;
-        Ok(cell)
+        self.going[index].ended = Some(cell);
+        Ok(())
     }
 
-    /// Measures `planned` in a process of its own, if its warm-up shows that it fits.
-    fn visit(
-        &mut self,
-        group: &mut BenchmarkGroup<'_, WallTime>,
-        planned: &Planned<'_>,
-        series: &mut Series,
-        cell: Waiting,
-        waiting: &[Waiting],
-    ) -> Visit {
-        let patience = cell.need.saturating_mul(3) + PATIENCE;
-        let fits = |suite: &Self, batch| {
-            fits(waiting, cell, suite.pace.need(batch).saturating_sub(batch), suite.left())
+    /// What criterion is given: the cells that have a figure, and batches enough for as many samples as it needs.
+    fn benchmarks(&self, samples_wanted: u32) -> Vec<Benchmark> {
+        let of = |going: &Going<'_>| {
+            going.ended.as_ref().filter(|cell| cell.batch_ns.is_some())?;
+            Some(Benchmark {
+                group: going.planned.workload.name.clone(),
+                function: going.planned.series(),
+                scale: going.planned.scale,
+                samples_ns: samples(&going.trials, samples_wanted)?,
+            })
         };
-        self.timed(group, planned, series, patience, fits)
-            .unwrap_or_else(|error| Visit::Ended(Box::new(ended_by(planned, &error))))
-    }
-
-    fn timed(
-        &mut self,
-        group: &mut BenchmarkGroup<'_, WallTime>,
-        planned: &Planned<'_>,
-        series: &mut Series,
-        patience: Duration,
-        fits: impl Fn(&Self, Duration) -> bool,
-    ) -> Result<Visit, HostError> {
-        let mut host = self.session.host(planned)?;
-        let attest = self.session.warm_up(&mut host, planned, patience)?;
-        let mut batch = Duration::from_nanos(attest.elapsed_ns);
-        if !fits(self, batch) && batch * 2 < self.left() {
-            // The first batch is cold: a second one is the better witness.
-            let (times, _) = host.batches(1, patience)?;
-            batch = times.into_iter().sum::<Duration>().min(batch);
-        }
-        if !fits(self, batch) {
-            series.learn(Known { scale: planned.scale, batch, cpu_ns: (0.0, 0.0) });
-            return Ok(Visit::Slow(batch));
-        }
-        let before = self.session.mark(planned.workload.demand().connects > 0)?;
-        group
-            .throughput(Throughput::Elements(planned.scale as u64))
-            .measurement_time(self.pace.measurement(batch));
-        let (mut batches, mut total, mut cpu_ns) = (0_u64, Duration::ZERO, 0_u64);
-        let id = BenchmarkId::new(planned.series(), planned.scale);
-        // criterion has no way for a benchmark to fail: a fault unwinds through it, without a panic's message.
-        catch_unwind(AssertUnwindSafe(|| {
-            group.bench_function(id, |bencher| {
-                bencher.iter_custom(|count| match host.batches(count, patience) {
-                    Ok((times, used)) => {
-                        batches += count;
-                        cpu_ns += used.cpu_ns();
-                        let elapsed = times.iter().sum();
-                        total += elapsed;
-                        elapsed
-                    }
-                    Err(error) => resume_unwind(Box::new(error)),
-                });
-            });
-        }))
-        .map_err(|fault| match fault.downcast::<HostError>() {
-            Ok(error) => *error,
-            Err(other) => resume_unwind(other),
-        })?;
-        let (server, _) = self.session.since(&before)?;
-        let jobs = batches as f64 * planned.scale as f64;
-        let cpu_ns = (cpu_ns as f64 / jobs, server.as_nanos() as f64 / jobs);
-        let batch = total / u32::try_from(batches.max(1)).unwrap_or(u32::MAX);
-        series.learn(Known { scale: planned.scale, batch, cpu_ns });
-        let found = if self.test {
-            None
-        } else {
-            let scale = planned.scale.to_string();
-            let read =
-                read_criterion(&self.home, &planned.workload.name, &planned.series(), &scale);
-            Some(read.map_err(|why| HostError::Died(format!("criterion left no result: {why}")))?)
-        };
-        let interval = "95 % bootstrap interval of criterion's mean, within one process".into();
-        let batch_ns = found.as_ref().map(|found| found.mean_ns);
-        Ok(Visit::Ended(Box::new(Cell {
-            attest: Some(attest),
-            bound_jobs_per_second: planned.bound_per_second(self.session.compute_ns, batch_ns),
-            trials_ns: vec![],
-            criterion: found,
-            cpu_ns_per_job: Some(cpu_ns.0),
-            server_cpu_ns_per_job: Some(cpu_ns.1),
-            ..planned.measured(State::Ok, batch_ns, interval)
-        })))
+        self.going.iter().filter_map(of).collect()
     }
 }
 
@@ -349,24 +424,5 @@ impl Series {
     fn learn(&mut self, known: Known) {
         self.known.retain(|other| other.scale != known.scale);
         self.known.push(known);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_batches_are_sampled_once_each_and_quick_ones_for_the_least_time() {
-        let pace = Pace { overhead: Duration::from_millis(100), least: Duration::from_millis(120) };
-        let ms = Duration::from_millis;
-        assert_eq!(pace.measurement(ms(1)), ms(120));
-        // criterion: batches in a sample = ceil(measurement / 10 / batch).
-        for (first, next) in [(300, 300), (300, 160), (300, 900), (2000, 1900)] {
-            let a_sample = pace.measurement(ms(first)).as_secs_f64() / 10.0;
-            assert!((a_sample / ms(next).as_secs_f64()).ceil() <= 1.0, "{first} {next}");
-        }
-        assert_eq!(pace.need(ms(1000)), ms(100 + 12 * 1000));
-        assert_eq!(pace.need(ms(1)), ms(100 + 20 + 120));
     }
 }

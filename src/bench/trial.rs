@@ -1,0 +1,254 @@
+//! A trial of a cell, which is one fresh process, and the cell of the record that trials make together.
+
+use std::time::Duration;
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::pace::{Cost, FEWEST, is_slow, patience};
+use crate::{
+    machine::HostActivity,
+    plan::Planned,
+    record::{Cell, Estimate, Resources, State},
+    session::Session,
+    stats::{median_and_range, modes},
+};
+use paceline_core::{
+    clock::{nanoseconds, now},
+    prepared::Attestation,
+    process::{Host, HostError},
+    usage::Usage,
+};
+
+/// What one process found of a cell.
+#[derive(Clone)]
+pub(super) struct Trial {
+    attest: Attestation,
+    /// Each timed batch.
+    pub(super) times_ns: Vec<u64>,
+    used: Usage,
+    server: Duration,
+    meanwhile: HostActivity,
+}
+
+/// A host that has prepared a cell and warmed up.
+pub(super) struct Warm {
+    host: Host,
+    attest: Attestation,
+    /// What was seen of it so far.
+    pub(super) cost: Cost,
+}
+
+impl Warm {
+    /// Starts a host, prepares `planned` in it, and warms up. `predicted` is what that should take.
+    pub(super) fn up(
+        session: &Session,
+        planned: &Planned<'_>,
+        predicted: Cost,
+    ) -> Result<Self, HostError> {
+        let begun = now();
+        let mut host = session.host(planned)?;
+        let attest =
+            session.warm_up(&mut host, planned, patience(predicted.start + predicted.batch))?;
+        let batch = Duration::from_nanos(attest.elapsed_ns);
+        let start = (now() - begun).saturating_sub(batch);
+        let mut warm = Warm { host, attest, cost: Cost { batch, start } };
+        if !is_slow(batch) {
+            warm.again()?;
+        }
+        Ok(warm)
+    }
+
+    /// Runs another batch: the first one is cold, and this one the better witness.
+    pub(super) fn again(&mut self) -> Result<(), HostError> {
+        let (times, _) = self.host.batches(1, patience(self.cost.batch))?;
+        self.cost.batch = times.into_iter().sum();
+        Ok(())
+    }
+
+    /// Runs the timed batches.
+    pub(super) fn timed(
+        mut self,
+        session: &mut Session,
+        planned: &Planned<'_>,
+        batches: u64,
+    ) -> Result<Trial, HostError> {
+        let before = session.mark(planned.workload.demand().connects > 0)?;
+        let count = u32::try_from(batches).unwrap_or(u32::MAX);
+        let patience = patience(self.cost.batch.saturating_mul(count));
+        let (times, used) = self.host.batches(batches, patience)?;
+        let (server, meanwhile) = session.since(&before)?;
+        let times_ns = times.into_iter().map(nanoseconds).collect();
+        Ok(Trial { attest: self.attest, times_ns, used, server, meanwhile })
+    }
+}
+
+impl Trial {
+    /// The trial's figure.
+    pub(super) fn median_ns(&self) -> f64 {
+        median(&self.times_ns)
+    }
+
+    /// CPU time of a job of a batch of so many, in the model's processes and in the echo server.
+    pub(super) fn cpu_ns(&self, scale: usize) -> (f64, f64) {
+        let jobs = jobs(std::slice::from_ref(self), scale);
+        (self.used.cpu_ns() as f64 / jobs, self.server.as_nanos() as f64 / jobs)
+    }
+}
+
+fn median(times_ns: &[u64]) -> f64 {
+    median_and_range(&times_ns.iter().map(|ns| *ns as f64).collect::<Vec<_>>()).0
+}
+
+/// The jobs of all timed batches.
+fn jobs(trials: &[Trial], scale: usize) -> f64 {
+    trials.iter().map(|trial| trial.times_ns.len()).sum::<usize>() as f64 * scale as f64
+}
+
+/// The cell of the record. `why` says why it has fewer trials than it should have; with too few for an interval it is
+/// skipped, and keeps their figures.
+pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why: &str) -> Cell {
+    let medians: Vec<f64> = trials.iter().map(Trial::median_ns).collect();
+    let bound = planned.bound(compute_ns).as_secs_f64();
+    let jobs = jobs(trials, planned.scale);
+    let server: Duration = trials.iter().map(|trial| trial.server).sum();
+    let times = trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64);
+    let resources = resources(trials, jobs);
+    let few = trials.len() < FEWEST;
+    let (state, figure) =
+        if few { (State::Skipped, None) } else { (State::Ok, Some(estimate_of_trials(&medians))) };
+    let count = trials.len();
+    let reason = || format!("{count} of its processes have ended, {FEWEST} are needed: {why}");
+    let interval = format!("95 % interval of the geometric mean of {count} processes");
+    Cell {
+        reason: few.then(reason),
+        trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
+        attest: trials.last().map(|trial| trial.attest.clone()),
+        bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
+        cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
+        server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
+        modes: modes(&times.collect::<Vec<_>>()),
+        resources: Some(resources),
+        ..planned.measured(state, figure, interval)
+    }
+}
+
+fn resources(trials: &[Trial], jobs: f64) -> Resources {
+    let of = |figure: &dyn Fn(&Attestation) -> Option<u64>| {
+        trials.iter().filter_map(|trial| figure(&trial.attest)).collect::<Vec<u64>>()
+    };
+    let middle = |bytes: &[u64]| (!bytes.is_empty()).then(|| median(bytes) as u64);
+    let most: Vec<f64> = of(&|seen| seen.rss_bytes_max).iter().map(|bytes| *bytes as f64).collect();
+    let used: Usage = trials.iter().map(|trial| trial.used).sum();
+    let meanwhile: HostActivity = trials.iter().map(|trial| trial.meanwhile).sum();
+    Resources {
+        rss_bytes: middle(&of(&|seen| seen.rss_bytes)),
+        rss_bytes_added: middle(&of(&|seen| {
+            Some(seen.rss_bytes_max?.saturating_sub(seen.rss_bytes?))
+        })),
+        rss_bytes_max: (!most.is_empty()).then(|| Estimate::of_processes(&most)),
+        threads: of(&|seen| seen.process_threads).into_iter().max(),
+        ..Resources::of(used, jobs, meanwhile)
+    }
+}
+
+/// The geometric mean of the trials' figures, with its 95 % interval by Student's t; of one figure there is none.
+///
+/// The lead replaces this by `stats::estimate`.
+fn estimate_of_trials(figures: &[f64]) -> Estimate {
+    let count = figures.len() as f64;
+    let logs: Vec<f64> = figures.iter().map(|figure| figure.max(1.0).ln()).collect();
+    let mean = logs.iter().sum::<f64>() / count;
+    let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let half = StudentsT::new(0.0, 1.0, count - 1.0)
+        .map_or(0.0, |t| t.inverse_cdf(0.975) * (variance / count).sqrt());
+    Estimate { value: mean.exp(), lower: (mean - half).exp(), upper: (mean + half).exp() }
+}
+
+/// criterion's samples of a cell, in nanoseconds of a batch: the figure of each trial, or where those are fewer than
+/// `least`, the medians of equal parts of each trial's batches. `None` where there are not so many batches.
+pub(super) fn samples(trials: &[Trial], least: u32) -> Option<Vec<u64>> {
+    let each = (least as usize).div_ceil(trials.len().max(1));
+    let fewest = trials.iter().map(|trial| trial.times_ns.len()).min()?;
+    (fewest >= each).then(|| {
+        let of = |trial: &Trial| {
+            let times = &trial.times_ns;
+            let part =
+                |index: usize| &times[index * times.len() / each..(index + 1) * times.len() / each];
+            (0..each).map(|index| median(part(index)) as u64).collect::<Vec<_>>()
+        };
+        trials.iter().flat_map(of).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Choice, cells};
+    use paceline_core::{models, workloads};
+
+    fn trial(times_ns: &[u64]) -> Trial {
+        let attest = serde_json::json!({
+            "elapsed_ns": 1, "peak_in_flight": 1, "job_threads": 1, "process_threads": 3,
+            "epolls": null, "rings": null, "completions": null, "rss_bytes": 100, "rss_bytes_max": 150,
+        });
+        Trial {
+            attest: serde_json::from_value(attest).unwrap(),
+            times_ns: times_ns.to_vec(),
+            used: Usage { user_cpu_ns: 1000, ..Usage::default() },
+            server: Duration::from_nanos(500),
+            meanwhile: HostActivity::default(),
+        }
+    }
+
+    fn of_ten_jobs(trials: &[Trial], why: &str) -> Cell {
+        let workloads = [workloads::find("sleep").unwrap()];
+        let choice = Choice { scales: vec![10], ..Choice::default() };
+        let planned = cells(&workloads, &[models::find("tokio").unwrap()], &choice);
+        cell(&planned[0], trials, 1.0, why)
+    }
+
+    #[test]
+    fn an_estimate_is_the_geometric_mean_with_students_interval() {
+        // ln 1, ln 2, ln 4: mean ln 2, s = ln 2, t(2) = 4.302653.
+        let found = estimate_of_trials(&[1.0, 2.0, 4.0]);
+        let half = 4.302_653 * 2_f64.ln() / 3_f64.sqrt();
+        assert!((found.value - 2.0).abs() < 1e-9, "{found:?}");
+        assert!((found.upper.ln() - 2_f64.ln() - half).abs() < 1e-5, "{found:?}");
+        assert!((found.lower.ln() - 2_f64.ln() + half).abs() < 1e-5, "{found:?}");
+    }
+
+    #[test]
+    fn a_cell_keeps_the_median_of_each_trial_and_its_interval_is_of_the_processes() {
+        let trials = [trial(&[10, 20, 90]), trial(&[40, 40]), trial(&[80])];
+        let cell = of_ten_jobs(&trials, "");
+        assert_eq!((cell.state, &cell.trials_ns[..]), (State::Ok, &[20, 40, 80][..]));
+        assert!((cell.batch_ns.unwrap().value - 40.0).abs() < 1e-9, "{:?}", cell.batch_ns);
+        assert!(cell.interval.unwrap().ends_with("of 3 processes"));
+        // 3 000 ns of CPU time, 1 500 of the server's, in 6 batches of 10 jobs.
+        assert_eq!((cell.cpu_ns_per_job, cell.server_cpu_ns_per_job), (Some(50.0), Some(25.0)));
+        assert_eq!(cell.resources.unwrap().rss_bytes_added, Some(50));
+    }
+
+    #[test]
+    fn two_trials_have_no_interval_and_are_kept_without_a_figure() {
+        let cell = of_ten_jobs(&[trial(&[10]), trial(&[20])], "the budget was used up");
+        assert_eq!((cell.state, &cell.trials_ns[..]), (State::Skipped, &[10, 20][..]));
+        assert_eq!((cell.batch_ns, cell.jobs_per_second), (None, None));
+        assert!(cell.reason.unwrap().ends_with("3 are needed: the budget was used up"));
+    }
+
+    #[test]
+    fn criterion_has_a_sample_of_each_process_or_two_of_each_where_they_are_five() {
+        let ten: Vec<Trial> = (1..=10).map(|ns| trial(&[ns, ns])).collect();
+        assert_eq!(samples(&ten, 10).unwrap(), (1..=10).collect::<Vec<_>>());
+        let five: Vec<Trial> = (1..=5).map(|ns| trial(&[ns, ns, 10 * ns, 10 * ns])).collect();
+        assert_eq!(samples(&five, 10).unwrap(), [1, 10, 2, 20, 3, 30, 4, 40, 5, 50]);
+        assert_eq!(samples(&five[..3], 10).unwrap().len(), 12);
+        assert_eq!(
+            samples(&ten[..4], 10),
+            None,
+            "they have two batches each, and three are needed"
+        );
+        assert_eq!(samples(&[], 10), None);
+    }
+}
