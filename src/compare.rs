@@ -1,5 +1,6 @@
 //! Verdicts on pairs of trials, and two records side by side: pure functions on slices.
 
+mod agreement;
 mod crashes;
 mod overall;
 mod records;
@@ -8,8 +9,9 @@ mod shifts;
 mod tests;
 mod verdict;
 
+pub use agreement::{Agreement, Apart, Disjoint, WorkloadAgreement, agreement};
 pub use crashes::head_crashes_more;
 pub use overall::overall;
-pub use records::{Comparison, Pair, Refusal, RunName, compare_records};
+pub use records::{Comparison, Pair, Refusal, RunName, comparable, compare_records};
 pub use shifts::{Basis, Shift};
 pub use verdict::{Judged, Sample, judge};

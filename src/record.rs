@@ -21,7 +21,9 @@ pub use gate::{
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub(crate) use ranking::logarithms;
-pub use ranking::{MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class};
+pub use ranking::{
+    MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,
+};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 
 use schemars::JsonSchema;

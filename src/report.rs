@@ -1,6 +1,7 @@
 //! What people are shown: tables, per workload with scale down and model across, and the two places to print.
 
 mod advice;
+mod agreement;
 mod benched;
 pub mod chart;
 mod claims;
@@ -23,6 +24,7 @@ mod table;
 mod unreliable;
 
 pub use advice::{advice_in_short, advice_text};
+pub use agreement::agreement_table;
 pub use benched::{benched_table, missing};
 pub use claims::claims_table;
 pub use compact::{closing_table, compact_table};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use paceline::{
-    compare::{Basis, Comparison, Pair, Shift},
+    compare::{Agreement, Basis, Comparison, Disjoint, Pair, Shift},
     machine::{build, fingerprint},
     record::{Cell, Definition, Estimate, Metric, Presence, Resources, Run, SCHEMA, State, Writer},
 };
@@ -232,4 +232,49 @@ fn jobs_that_are_defined_otherwise_are_not_compared() {
     let pair = &compared(folder.path()).cells[0];
     assert!(pair.shifts.is_empty());
     assert_eq!(pair.reason.as_deref(), Some("the definitions of the workload differ"));
+}
+
+/// A cell of `scale` jobs with this interval of a batch, in nanoseconds; none where both ends are the same.
+fn between(workload: &str, scale: usize, lower: f64, upper: f64) -> Cell {
+    let of = Estimate { value: lower.midpoint(upper), lower, upper };
+    let cell = Cell::new(workload, "tokio", scale, Some(2), Placement::Inside, State::Ok);
+    Cell { batch_ns: Some(of), ..cell }
+}
+
+#[test]
+fn disjoint_intervals_of_several_runs_are_counted_by_workload_and_in_total() {
+    let folder = tempfile::tempdir().unwrap();
+    let failed = |scale| Cell { state: State::Failed, ..between("cpu", scale, 9.0, 10.0) };
+    let [one, two, three] = [
+        [between("echo", 1, 1.0, 2.0), between("echo", 10, 1.0, 2.0), between("cpu", 1, 1.0, 2.0)],
+        // The ends touch; one of echo is apart; cpu is not there.
+        [between("echo", 1, 2.0, 3.0), between("echo", 10, 3.0, 4.0), failed(1)],
+        // No interval; apart from the first alone; the only pair of cpu.
+        [between("echo", 1, 9.0, 9.0), between("echo", 10, 2.5, 3.5), between("cpu", 1, 1.5, 9.0)],
+    ];
+    for (id, cells) in [("one", one), ("two", two), ("three", three)] {
+        write(folder.path(), &run(id), &cells);
+    }
+    let told = |more: &[&str]| {
+        let all = [&["one", "two", "three", "--agreement", "--out", "."], more].concat();
+        let output = compare(folder.path(), &all);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let found: Agreement = serde_json::from_str(&told(&["--format", "json"])).unwrap();
+    assert_eq!(found.total, Disjoint { cells: 3, pairs: 5, disjoint: 2 });
+    let of = |name: &str| found.workloads.iter().find(|of| of.workload == name).unwrap().of;
+    assert_eq!(of("echo"), Disjoint { cells: 2, pairs: 4, disjoint: 2 });
+    assert_eq!(of("cpu"), Disjoint { cells: 1, pairs: 1, disjoint: 0 });
+    let worst = &found.apart[0];
+    assert_eq!((&*worst.cell, worst.runs.join(" ")), ("echo/tokio@2/10", "one two".into()));
+    assert!((worst.ratio - 1.5).abs() < 1e-9);
+    let table = told(&[]);
+    assert!(table.starts_with("3 runs") && table.contains("40.0 %"), "{table}");
+    // Three runs are for this question only.
+    let (code, _) =
+        refused(&compare(folder.path(), &["one", "two", "absent", "--agreement", "--out", "."]));
+    assert_eq!(code, 2);
+    let output = compare(folder.path(), &["one", "two", "three", "--out", "."]);
+    assert_eq!(output.status.code(), Some(2));
 }

@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 
 use paceline::{
     advice::Advice,
-    compare::Comparison,
+    compare::{Agreement, Comparison},
     doctor::Diagnosis,
     history::History,
     record::{Cell, Claims, Gate, ModelRecord, read_claims, write_claims},
@@ -17,7 +17,7 @@ use paceline::{
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 9] {
+fn published() -> [(&'static str, Schema); 10] {
     [
         ("models", schema_for!(Vec<ModelRecord>)),
         ("cells", schema_for!(Vec<Cell>)),
@@ -26,6 +26,7 @@ fn published() -> [(&'static str, Schema); 9] {
         ("claims", schema_for!(Claims)),
         ("gate", schema_for!(Gate)),
         ("compare", schema_for!(Comparison)),
+        ("agreement", schema_for!(Agreement)),
         ("history", schema_for!(History)),
         ("report", run_schema()),
     ]

@@ -78,20 +78,7 @@ pub fn compare_records(
     head: &Record,
     any_machine: bool,
 ) -> Result<Comparison, Refusal> {
-    if base.run.instrument != head.run.instrument {
-        let [one, other] =
-            [&base.run, &head.run].map(|run| format!("{} ({})", run.id, run.instrument));
-        return Err(Refusal::Instrument(format!(
-            "{one} and {other} are of different instruments: compare two runs of one instrument"
-        )));
-    }
-    let machine_differences = machine_differences(&base.run, &head.run);
-    if !any_machine && !machine_differences.is_empty() {
-        return Err(Refusal::Machine(format!(
-            "the machines differ in {}: compare runs of one machine, or give --any-machine",
-            machine_differences.join(", ")
-        )));
-    }
+    let machine_differences = comparable(base, head, any_machine)?;
     let pair = |base_cell: Option<&Cell>, head_cell: Option<&Cell>| {
         pair(base_cell, head_cell, |name| defined_alike(&base.run, &head.run, name), base)
     };
@@ -113,7 +100,30 @@ pub fn compare_records(
     })
 }
 
-fn name(run: &Run) -> RunName {
+/// The fields of the fingerprint in which two records differ, where they are to be compared at all.
+///
+/// # Errors
+///
+/// Returns why they are not: they are of two instruments, or without `any_machine` of two machines.
+pub fn comparable(base: &Record, head: &Record, any_machine: bool) -> Result<Vec<String>, Refusal> {
+    if base.run.instrument != head.run.instrument {
+        let [one, other] =
+            [&base.run, &head.run].map(|run| format!("{} ({})", run.id, run.instrument));
+        return Err(Refusal::Instrument(format!(
+            "{one} and {other} are of different instruments: compare two runs of one instrument"
+        )));
+    }
+    let machine_differences = machine_differences(&base.run, &head.run);
+    if !any_machine && !machine_differences.is_empty() {
+        return Err(Refusal::Machine(format!(
+            "the machines differ in {}: compare runs of one machine, or give --any-machine",
+            machine_differences.join(", ")
+        )));
+    }
+    Ok(machine_differences)
+}
+
+pub(super) fn name(run: &Run) -> RunName {
     RunName {
         id: run.id.clone(),
         started: run.started.clone(),
@@ -121,7 +131,7 @@ fn name(run: &Run) -> RunName {
     }
 }
 
-fn same_cell(one: &Cell, other: &Cell) -> bool {
+pub(super) fn same_cell(one: &Cell, other: &Cell) -> bool {
     let key = |cell: &Cell| (cell.scale, cell.workers, cell.placement);
     one.workload == other.workload && one.model == other.model && key(one) == key(other)
 }

@@ -1,0 +1,38 @@
+//! How well runs of one build agree, as a table.
+
+use super::table::figures_table;
+use crate::compare::{Agreement, Disjoint};
+
+/// The most pairs that are named.
+const MOST: usize = 10;
+
+/// Pairs and disjoint ones by workload and in total, and the worst of them.
+#[must_use]
+pub fn agreement_table(found: &Agreement) -> String {
+    let row = |name: &str, of: Disjoint| {
+        let share = of.share().map_or_else(String::new, |share| format!("{:.1} %", share * 100.0));
+        let [cells, pairs, disjoint] = [of.cells, of.pairs, of.disjoint].map(|n| n.to_string());
+        vec![name.to_owned(), cells, pairs, disjoint, share]
+    };
+    let mut rows: Vec<_> = found.workloads.iter().map(|of| row(&of.workload, of.of)).collect();
+    rows.push(row("total", found.total));
+    let mut text = format!(
+        "{} runs; disjoint intervals of one cell in two runs (two honest 95 % intervals are in about 0.6 % of pairs)\n\n",
+        found.runs.len()
+    );
+    text.push_str(&figures_table(&["workload", "cells", "pairs", "disjoint", "share"], &rows));
+    if found.total.pairs == 0 {
+        text.push_str(
+            "\n\nno cell has an interval in two of the runs: each needs 3 processes of a cell",
+        );
+    }
+    if found.apart.is_empty() {
+        return text;
+    }
+    let apart = found.apart.iter().take(MOST).map(|pair| {
+        let by = format!("{:.1} % apart", (pair.ratio - 1.0) * 100.0);
+        vec![pair.cell.clone(), by, pair.runs[0].clone(), pair.runs[1].clone()]
+    });
+    let head = ["the farthest apart", "intervals", "in", "and"];
+    format!("{text}\n\n{}", figures_table(&head, &apart.collect::<Vec<_>>()))
+}
