@@ -2,7 +2,6 @@
 //! line of `trials.jsonl` for every trial that had a process of its own.
 
 mod claims;
-mod criterion;
 mod files;
 mod gate;
 mod load;
@@ -10,7 +9,6 @@ mod ranking;
 mod selftest;
 
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
-pub use criterion::{Criterion, criterion_home, read_criterion};
 pub use files::{
     GateTrials, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
     read_gate_trials, write_claims, write_gate, write_json, write_text,
@@ -218,8 +216,6 @@ pub struct Cell {
     /// The other figures of each trial.
     #[serde(default)]
     pub per_trial: PerTrial,
-    /// What criterion found.
-    pub criterion: Option<Criterion>,
     /// What the cell was seen to be, in its warm-up trial.
     pub attest: Option<Attestation>,
     /// CPU time of the model's process for each job, all threads, checking of receipts included.
@@ -381,7 +377,6 @@ impl Cell {
             bound_jobs_per_second: None,
             trials_ns: vec![],
             per_trial: PerTrial::default(),
-            criterion: None,
             attest: None,
             cpu_ns_per_job: None,
             server_cpu_ns_per_job: None,

@@ -133,14 +133,14 @@ fn few_processes_have_no_more_than_the_intervals_of_both() {
 }
 
 #[test]
-fn the_trials_of_one_process_are_not_taken_for_processes() {
+fn the_figures_of_cargo_bench_are_of_processes_too() {
     let folder = tempfile::tempdir().unwrap();
     for id in ["base", "head"] {
         let run = Run { instrument: "criterion".into(), ..run(id) };
         write(folder.path(), &run, &[cell("tokio", &[100, 110, 120, 130, 140, 150])]);
     }
     let found = compared(folder.path());
-    assert_eq!(shift(&found.cells[0], Metric::Throughput).basis, Basis::Intervals);
+    assert_eq!(shift(&found.cells[0], Metric::Throughput).basis, Basis::Processes);
 }
 
 #[test]

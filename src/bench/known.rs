@@ -120,7 +120,7 @@ mod tests {
         let cost = Cost { batch: ms(1), start: ms(70) };
         let one = Known { scale: 1, cost, cpu_ns: (0.0, 0.0) };
         let start = predicted(&planned[1], 1.0, &[one]).start;
-        assert_eq!(start, ms(170) - Duration::from_micros(100));
+        assert_eq!(start + Duration::from_micros(100), ms(170));
         assert_eq!(predicted(&planned[0], 1.0, &[one]), cost);
     }
 }

@@ -8,7 +8,7 @@ use super::pace::{Cost, FEWEST, is_slow, patience};
 use crate::{
     machine::HostActivity,
     plan::Planned,
-    record::{Cell, Estimate, Resources, State},
+    record::{Cell, Estimate, PerTrial, Resources, State},
     session::Session,
     stats::{median_and_range, modes},
 };
@@ -108,27 +108,29 @@ fn jobs(trials: &[Trial], scale: usize) -> f64 {
 /// skipped, and keeps their figures.
 pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why: &str) -> Cell {
     let medians: Vec<f64> = trials.iter().map(Trial::median_ns).collect();
-    let bound = planned.bound(compute_ns).as_secs_f64();
     let jobs = jobs(trials, planned.scale);
     let server: Duration = trials.iter().map(|trial| trial.server).sum();
     let times = trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64);
     let resources = resources(trials, jobs);
     let few = trials.len() < FEWEST;
     let (state, figure) =
-        if few { (State::Skipped, None) } else { (State::Ok, Some(estimate_of_trials(&medians))) };
+        if few { (State::Skipped, None) } else { (State::Ok, Estimate::of_trials(&medians, 1.0)) };
     let count = trials.len();
     let reason = || format!("{count} of its processes have ended, {FEWEST} are needed: {why}");
-    let interval = format!("95 % interval of the geometric mean of {count} processes");
     Cell {
         reason: few.then(reason),
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
         attest: trials.last().map(|trial| trial.attest.clone()),
-        bound_jobs_per_second: (bound > 0.0).then(|| planned.scale as f64 / bound),
+        bound_jobs_per_second: planned.bound_per_second(compute_ns, figure),
         cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
         server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
         modes: modes(&times.collect::<Vec<_>>()),
         resources: Some(resources),
-        ..planned.measured(state, figure, interval)
+        per_trial: PerTrial {
+            jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
+            ..PerTrial::default()
+        },
+        ..planned.measured(state, figure, Estimate::interval_of(count))
     }
 }
 
@@ -145,23 +147,10 @@ fn resources(trials: &[Trial], jobs: f64) -> Resources {
         rss_bytes_added: middle(&of(&|seen| {
             Some(seen.rss_bytes_max?.saturating_sub(seen.rss_bytes?))
         })),
-        rss_bytes_max: (!most.is_empty()).then(|| Estimate::of_processes(&most)),
+        rss_bytes_max: Estimate::of_trials(&most, 1.0),
         threads: of(&|seen| seen.process_threads).into_iter().max(),
         ..Resources::of(used, jobs, meanwhile)
     }
-}
-
-/// The geometric mean of the trials' figures, with its 95 % interval by Student's t; of one figure there is none.
-///
-/// The lead replaces this by `stats::estimate`.
-fn estimate_of_trials(figures: &[f64]) -> Estimate {
-    let count = figures.len() as f64;
-    let logs: Vec<f64> = figures.iter().map(|figure| figure.max(1.0).ln()).collect();
-    let mean = logs.iter().sum::<f64>() / count;
-    let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let half = StudentsT::new(0.0, 1.0, count - 1.0)
-        .map_or(0.0, |t| t.inverse_cdf(0.975) * (variance / count).sqrt());
-    Estimate { value: mean.exp(), lower: (mean - half).exp(), upper: (mean + half).exp() }
 }
 
 /// criterion's samples of a cell, in nanoseconds of a batch: the figure of each trial, or where those are fewer than
@@ -208,22 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_is_the_geometric_mean_with_students_interval() {
-        // ln 1, ln 2, ln 4: mean ln 2, s = ln 2, t(2) = 4.302653.
-        let found = estimate_of_trials(&[1.0, 2.0, 4.0]);
-        let half = 4.302_653 * 2_f64.ln() / 3_f64.sqrt();
-        assert!((found.value - 2.0).abs() < 1e-9, "{found:?}");
-        assert!((found.upper.ln() - 2_f64.ln() - half).abs() < 1e-5, "{found:?}");
-        assert!((found.lower.ln() - 2_f64.ln() + half).abs() < 1e-5, "{found:?}");
-    }
-
-    #[test]
     fn a_cell_keeps_the_median_of_each_trial_and_its_interval_is_of_the_processes() {
         let trials = [trial(&[10, 20, 90]), trial(&[40, 40]), trial(&[80])];
         let cell = of_ten_jobs(&trials, "");
         assert_eq!((cell.state, &cell.trials_ns[..]), (State::Ok, &[20, 40, 80][..]));
         assert!((cell.batch_ns.unwrap().value - 40.0).abs() < 1e-9, "{:?}", cell.batch_ns);
-        assert!(cell.interval.unwrap().ends_with("of 3 processes"));
+        assert!(cell.interval.unwrap().contains("of 3 trials"));
         // 3 000 ns of CPU time, 1 500 of the server's, in 6 batches of 10 jobs.
         assert_eq!((cell.cpu_ns_per_job, cell.server_cpu_ns_per_job), (Some(50.0), Some(25.0)));
         assert_eq!(cell.resources.unwrap().rss_bytes_added, Some(50));

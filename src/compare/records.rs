@@ -80,7 +80,7 @@ pub fn compare_records(
 ) -> Result<Comparison, Refusal> {
     let machine_differences = comparable(base, head, any_machine)?;
     let pair = |base_cell: Option<&Cell>, head_cell: Option<&Cell>| {
-        pair(base_cell, head_cell, |name| defined_alike(&base.run, &head.run, name), base)
+        pair(base_cell, head_cell, |name| defined_alike(&base.run, &head.run, name))
     };
     let both = base
         .cells
@@ -183,18 +183,12 @@ fn defined_alike(base: &Run, head: &Run, name: &str) -> bool {
     source(base) == source(head)
 }
 
-fn pair(
-    base: Option<&Cell>,
-    head: Option<&Cell>,
-    alike: impl Fn(&str) -> bool,
-    of: &Record,
-) -> Option<Pair> {
+fn pair(base: Option<&Cell>, head: Option<&Cell>, alike: impl Fn(&str) -> bool) -> Option<Pair> {
     let cell = base.or(head)?;
     let (presence, mut reason, mut shifts) = match (base, head) {
         (Some(base), Some(head)) => {
             let reason = unlike(base, head, alike);
-            let shifts =
-                if reason.is_none() { shifts(base, head, &of.run.instrument) } else { vec![] };
+            let shifts = if reason.is_none() { shifts(base, head) } else { vec![] };
             (Presence::Both, reason, shifts)
         }
         (Some(_), None) => (Presence::Base, Some("the head does not have it".into()), vec![]),

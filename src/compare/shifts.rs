@@ -44,7 +44,7 @@ pub enum Basis {
 }
 
 /// Time, latency, CPU time and memory, of a job each.
-pub(super) fn shifts(base: &Cell, head: &Cell, instrument: &str) -> Vec<Shift> {
+pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
     let jobs = base.scale as f64;
     let per_job = |of: Estimate| Estimate {
         value: of.value / jobs,
@@ -57,7 +57,7 @@ pub(super) fn shifts(base: &Cell, head: &Cell, instrument: &str) -> Vec<Shift> {
     [
         both(time(base), time(head)).map(|(one, other)| {
             let apart = of_intervals(Metric::Throughput, one, other);
-            of_processes(base, head, instrument).unwrap_or(apart)
+            of_processes(base, head).unwrap_or(apart)
         }),
         both(base.latency_ns_p99, head.latency_ns_p99)
             .map(|(one, other)| of_intervals(Metric::P99, one, other)),
@@ -79,11 +79,8 @@ fn inverse(of: Estimate) -> Estimate {
     Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
 }
 
-/// Of the times of processes, where each side has enough. The times of criterion are of one process.
-fn of_processes(base: &Cell, head: &Cell, instrument: &str) -> Option<Shift> {
-    if instrument != "trials" {
-        return None;
-    }
+/// Of the times of processes, where each side has enough.
+fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
     let [base_logs, head_logs] = [base, head]
         .map(|cell| cell.trials_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>());
     let found = difference(&base_logs, &head_logs)?;

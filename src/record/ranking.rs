@@ -31,11 +31,7 @@ impl Cell {
     /// How many trials its figures are of.
     #[must_use]
     pub fn trials(&self) -> usize {
-        match (&self.per_trial.jobs_per_second[..], &self.criterion) {
-            ([], Some(_)) => 1,
-            ([], None) => self.trials_ns.len(),
-            (of, _) => of.len(),
-        }
+        self.per_trial.jobs_per_second.len().max(self.trials_ns.len())
     }
 
     /// Whether its trials are too few for an interval and a rank.

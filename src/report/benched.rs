@@ -88,7 +88,7 @@ pub fn missing(cells: &[Cell]) -> Vec<String> {
     let mut groups: Vec<(State, String, Vec<&Cell>)> = vec![];
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
         let kind = kind(cell);
-        match groups.iter_mut().find(|(state, of, _)| (*state, &*of) == (cell.state, &kind)) {
+        match groups.iter_mut().find(|(state, of, _)| (*state, of) == (cell.state, &kind)) {
             Some((_, _, same)) => same.push(cell),
             None => groups.push((cell.state, kind, vec![cell])),
         }

@@ -197,7 +197,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         format!("{prefix}-when"),
         format!("Which model{short}"),
         format!("Which model, when{of}"),
-        overview(record, &takes),
+        overview(&takes),
     ));
     sections.extend(charts);
     let without = cells::without_figure(&all);
@@ -235,18 +235,13 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     ));
 }
 
-fn overview(record: &Record, takes: &[WorkloadSummary]) -> String {
+fn overview(takes: &[WorkloadSummary]) -> String {
     if takes.is_empty() {
         return "<p>No cell had ended when this was made: there is nothing to say yet.</p>".into();
     }
-    let intro = if record.run.instrument == "criterion" {
-        "The sentences follow from the figures of this run by fixed rules. Its intervals are of one process each: between \
-         processes figures vary more, and paceline run measures that."
-    } else {
-        "The sentences follow from the figures of this run by fixed rules: models that are less than 5 % behind \
+    let intro = "The sentences follow from the figures of this run by fixed rules: models that are less than 5 % behind \
          the best with 95 % confidence, by the differences pass by pass, are called as good, and of those the simplest \
-         program is named."
-    };
+         program is named.";
     let takes: Vec<String> = takes.iter().map(rendered).collect();
     format!("<p>{intro}</p>{}", takes.concat())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use paceline::{
-    record::{Criterion, Estimate, Record, State},
+    record::{Record, State},
     report::RunExport,
 };
 use paceline_core::prepared::Attestation;
@@ -70,7 +70,6 @@ fn no_figure_of_a_cell_is_missing_in_its_row() {
     let knee = record.cells.iter().find_map(|cell| cell.load.clone().filter(|l| l.knee.is_some()));
     let tokio = record.cells.iter().find(|c| c.model == "tokio" && c.scale == 100);
     let mut cell = tokio.unwrap().clone();
-    let estimate = |value: f64| Estimate { value, lower: value - 0.25, upper: value + 0.5 };
     cell.load = knee;
     let load = cell.load.as_mut().and_then(|load| load.schedule_error.as_mut());
     for of in [&mut cell.latency, &mut cell.service_time, &mut cell.timer_lateness] {
@@ -80,16 +79,6 @@ fn no_figure_of_a_cell_is_missing_in_its_row() {
     load.unwrap().count = 20_000;
     cell.bound_jobs_per_second = Some(987_654.25);
     cell.server_cpu_ns_per_job = Some(321.125);
-    cell.criterion = Some(Criterion {
-        id: "sleep/tokio/100".into(),
-        mean_ns: estimate(11_111.0),
-        median_ns: estimate(22_222.0),
-        slope_ns: Some(estimate(33_333.0)),
-        std_dev_ns: 444.0625,
-        sampling_mode: "Flat".into(),
-        iterations: vec![1.0],
-        times_ns: vec![5.0],
-    });
     cell.attest = Some(Attestation {
         rings: Some(71),
         completions: Some(72),

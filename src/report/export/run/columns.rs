@@ -4,7 +4,7 @@ use super::super::{
     super::{gate::cut, table::word},
     finite,
 };
-use crate::record::{Cell, Criterion, Estimate, LoadFigures, Loop};
+use crate::record::{Cell, Estimate, LoadFigures, Loop};
 use paceline_core::histogram::Distribution;
 
 /// The columns of a cell, in their order.
@@ -15,12 +15,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// All figures of `cell`. Histograms are left to `hdr-log`, the samples of criterion to `json`.
+    /// All figures of `cell`. Histograms are left to `hdr-log`.
     pub(super) fn of(name: &str, cell: &Cell) -> Self {
         let mut columns = Columns::default();
         columns.identity(name, cell);
         columns.throughput(cell);
-        columns.criterion(cell.criterion.as_ref());
         columns.attested(cell);
         columns.distribution("latency", cell.latency.as_ref());
         columns.estimate("latency_ns_p50_of_trials", cell.latency_ns_p50);
@@ -61,16 +60,6 @@ impl Columns {
             self.number(names[0], mode.map(|mode| mode.ns));
             self.number(names[1], mode.map(|mode| mode.share));
         }
-    }
-
-    fn criterion(&mut self, found: Option<&Criterion>) {
-        self.text("criterion_id", found.map(|found| found.id.as_str()));
-        self.estimate("criterion_mean_ns", found.map(|found| found.mean_ns));
-        self.estimate("criterion_median_ns", found.map(|found| found.median_ns));
-        self.estimate("criterion_slope_ns", found.and_then(|found| found.slope_ns));
-        self.number("criterion_std_dev_ns", found.map(|found| found.std_dev_ns));
-        self.text("criterion_sampling_mode", found.map(|found| found.sampling_mode.as_str()));
-        self.count("criterion_samples", found.map(|found| found.times_ns.len() as u64));
     }
 
     fn attested(&mut self, cell: &Cell) {
