@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
-
 use super::pace::{Cost, FEWEST, is_slow, patience};
 use crate::{
     machine::HostActivity,

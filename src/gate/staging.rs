@@ -164,7 +164,9 @@ mod tests {
             "somebody-elses".into(),
         ]
         .map(|name| place.path().join(name));
-        [&left, &used, &other].map(|folder| fs::create_dir(folder).unwrap());
+        for folder in [&left, &used, &other] {
+            fs::create_dir(folder).unwrap();
+        }
         clear_left(place.path());
         assert!(!left.exists() && used.exists() && other.exists());
     }

@@ -43,7 +43,7 @@ impl Cell {
     /// The jobs a second of each trial, in the order of the passes.
     #[must_use]
     pub fn rates(&self) -> Vec<f64> {
-        if self.per_trial.jobs_per_second.is_empty() && self.criterion.is_none() {
+        if self.per_trial.jobs_per_second.is_empty() {
             return self.trials_ns.iter().map(|ns| self.scale as f64 * 1e9 / *ns as f64).collect();
         }
         self.per_trial.jobs_per_second.clone()
