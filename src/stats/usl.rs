@@ -6,7 +6,7 @@ mod tests;
 
 use std::iter;
 
-use fit::Law;
+use fit::{Law, Point};
 
 use super::sorted;
 use paceline_core::job::mix;
@@ -15,6 +15,8 @@ use paceline_core::job::mix;
 pub const USL_POINTS: usize = 6;
 /// A law that explains less of how throughput varies than this share is refused.
 const LEAST_R_SQUARED: f64 = 0.9;
+/// By which share of a throughput the law may miss it.
+const MOST_MISSED: f64 = 0.25;
 /// How many samples the intervals are drawn from.
 const SAMPLES: usize = 400;
 /// The share of all cases in which an interval is to cover the truth.
@@ -69,9 +71,9 @@ impl Usl {
     }
 }
 
-/// Fits the law to `points` of load and throughput, by least squares with 0 ≤ σ ≤ 1, κ ≥ 0 and λ > 0.
-///
-/// The squares are those of throughput itself, as in the published fits, so that points of much throughput weigh most.
+/// Fits the law to `points` of load, throughput and its standard deviation, by least squares with 0 ≤ σ ≤ 1, κ ≥ 0 and
+/// λ > 0, each square weighted by 1 / variance: over decades of throughput, squares that weigh the same would be those of
+/// the greatest throughput alone.
 ///
 /// Intervals come from a wild bootstrap: each residual stays with its point and changes its sign by chance (Wu, 1986),
 /// after it was divided by 1 − leverage, as in HC3 of `MacKinnon` and White (1985). Points drawn with replacement would
@@ -83,8 +85,32 @@ impl Usl {
 /// # Errors
 ///
 /// A sentence on why there is no law to be had: fewer than 6 distinct loads, a load or a throughput that is not a
-/// positive number, throughput that falls from the first load on, or a law that explains less than 90 % of the variance.
+/// positive number, throughput that falls from the first load on, or a law that explains less than 90 % of the variance,
+/// or one that misses a point by more than a quarter.
+pub fn usl_by_variance(points: &[(f64, f64, f64)]) -> Result<Usl, String> {
+    let weighted: Vec<Point> = points.iter().map(|(n, x, sd)| (*n, *x, 1.0 / sd.powi(2))).collect();
+    let law = fitted(&weighted)?;
+    let misses = |(n, x, _): &Point| (*n, (law.throughput(*n) / x - 1.0).abs());
+    let worst = weighted.iter().map(misses).max_by(|a, b| a.1.total_cmp(&b.1));
+    match worst.filter(|(_, miss)| *miss > MOST_MISSED) {
+        Some((n, miss)) => Err(format!(
+            "the law misses the throughput at {n} by {:.0} %: do not predict by it",
+            100.0 * miss
+        )),
+        None => Ok(law),
+    }
+}
+
+/// The same where every throughput has the same variance, as in the published fits.
+///
+/// # Errors
+///
+/// A sentence on why there is no law to be had.
 pub fn usl(points: &[(f64, f64)]) -> Result<Usl, String> {
+    fitted(&points.iter().map(|(n, x)| (*n, *x, 1.0)).collect::<Vec<_>>())
+}
+
+fn fitted(points: &[Point]) -> Result<Usl, String> {
     check(points)?;
     let law =
         fit::best(points, None).ok_or("no law comes near these points: measure more scales")?;
@@ -107,7 +133,7 @@ pub fn usl(points: &[(f64, f64)]) -> Result<Usl, String> {
         return Err("the points do not settle the law: measure more scales, or more rounds".into());
     }
     let spread = spread(points.len());
-    let fitted = |of: fn(&Law) -> f64, least: f64, most: f64| {
+    let with_interval = |of: fn(&Law) -> f64, least: f64, most: f64| {
         interval(of(&law), &samples.iter().map(of).collect::<Vec<_>>(), spread, least, most)
     };
     let peak = law.peak().map(|at| Peak {
@@ -127,23 +153,24 @@ pub fn usl(points: &[(f64, f64)]) -> Result<Usl, String> {
         ),
     });
     Ok(Usl {
-        lambda: fitted(|law| law.lambda, 0.0, f64::INFINITY),
-        sigma: fitted(|law| law.sigma, 0.0, 1.0),
-        kappa: fitted(|law| law.kappa, 0.0, f64::INFINITY),
+        lambda: with_interval(|law| law.lambda, 0.0, f64::INFINITY),
+        sigma: with_interval(|law| law.sigma, 0.0, 1.0),
+        kappa: with_interval(|law| law.kappa, 0.0, f64::INFINITY),
         peak,
         r_squared,
-        measured_to: points.iter().map(|(n, _)| *n).fold(0.0, f64::max),
+        measured_to: points.iter().map(|(n, ..)| *n).fold(0.0, f64::max),
     })
 }
 
-fn check(points: &[(f64, f64)]) -> Result<(), String> {
+fn check(points: &[Point]) -> Result<(), String> {
     let positive = |value: f64| value.is_finite() && value > 0.0;
-    if let Some((n, x)) = points.iter().find(|(n, x)| !positive(*n) || !positive(*x)) {
+    let sound = |(n, x, weight): &&Point| positive(*n) && positive(*x) && positive(*weight);
+    if let Some((n, x, _)) = points.iter().find(|point| !sound(point)) {
         return Err(format!(
-            "a throughput of {x} at a load of {n} is in no law: both must be positive numbers"
+            "a throughput of {x} at a load of {n} is in no law: both must be positive numbers, and so must its variance"
         ));
     }
-    let mut loads = sorted(&points.iter().map(|(n, _)| *n).collect::<Vec<_>>());
+    let mut loads = sorted(&points.iter().map(|(n, ..)| *n).collect::<Vec<_>>());
     loads.dedup();
     if loads.len() < USL_POINTS {
         return Err(format!(
@@ -154,28 +181,29 @@ fn check(points: &[(f64, f64)]) -> Result<(), String> {
     Ok(())
 }
 
-/// 1 less the share of the variance that is left.
-fn r_squared(points: &[(f64, f64)], law: Law) -> f64 {
-    let mean = points.iter().map(|(_, x)| x).sum::<f64>() / points.len() as f64;
-    let all: f64 = points.iter().map(|(_, x)| (x - mean).powi(2)).sum();
+/// 1 less the share of the weighted variance that is left.
+fn r_squared(points: &[Point], law: Law) -> f64 {
+    let weights: f64 = points.iter().map(|(.., weight)| weight).sum();
+    let mean = points.iter().map(|(_, x, weight)| weight * x).sum::<f64>() / weights;
+    let all: f64 = points.iter().map(|(_, x, weight)| weight * (x - mean).powi(2)).sum();
     1.0 - law.squares(points) / all
 }
 
 /// Laws of points that chance might have given instead.
-fn samples(points: &[(f64, f64)], law: Law) -> Vec<Law> {
+fn samples(points: &[Point], law: Law) -> Vec<Law> {
     let leverages = law.leverages(points);
-    let residual = |(&(n, x), leverage): (&(f64, f64), f64)| {
+    let residual = |(&(n, x, _), leverage): (&Point, f64)| {
         // A point that alone decides a parameter has no residual to speak of.
         (x - law.throughput(n)) / (1.0 - leverage).max(0.1)
     };
     let residuals: Vec<f64> = points.iter().zip(leverages).map(residual).collect();
     let mut signs = iter::successors(Some(mix(points.len() as u64)), |state| Some(mix(*state)));
     let drawn = (0..SAMPLES).filter_map(|_| {
-        let moved = |(&(n, _), residual): (&(f64, f64), &f64)| {
+        let moved = |(&(n, _, weight), residual): (&Point, &f64)| {
             let up = signs.next().is_some_and(|state| state >> 63 == 0);
-            (n, law.throughput(n) + if up { *residual } else { -residual })
+            (n, law.throughput(n) + if up { *residual } else { -residual }, weight)
         };
-        let points: Vec<(f64, f64)> = points.iter().zip(&residuals).map(moved).collect();
+        let points: Vec<Point> = points.iter().zip(&residuals).map(moved).collect();
         fit::best(&points, Some(law))
     });
     drawn.collect()

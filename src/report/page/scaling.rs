@@ -7,8 +7,9 @@ use super::{
     workload::figure,
 };
 use crate::{
+    record::{Cell, Estimate},
     report::{count, rate},
-    stats::{Fitted, USL_POINTS, Usl, usl},
+    stats::{Fitted, USL_POINTS, Usl, usl_by_variance},
 };
 
 /// What is fitted over.
@@ -19,10 +20,21 @@ enum Over {
     Workers(usize),
 }
 
+/// A load with its throughput.
+type Loaded = (f64, Estimate);
+
 /// The points of a line over its scales.
-pub(super) fn points(line: &Line) -> Vec<(f64, f64)> {
-    let point = |cell: &crate::record::Cell| Some((cell.scale as f64, cell.jobs_per_second?.value));
+pub(super) fn points(line: &Line) -> Vec<Loaded> {
+    let point = |cell: &Cell| Some((cell.scale as f64, cell.jobs_per_second?));
     line.measured().filter_map(point).collect()
+}
+
+/// Throughput with its standard deviation: a quarter of its interval's width, and 1 % of it at least, for no law is
+/// truer than that. One without an interval is taken for the least certain of the others.
+fn with_deviations(points: &[Loaded]) -> Vec<(f64, f64, f64)> {
+    let share = |of: &Estimate| of.half_percent().map(|half| (half / 200.0).max(0.01));
+    let most = points.iter().filter_map(|(_, of)| share(of)).fold(0.01, f64::max);
+    points.iter().map(|(n, of)| (*n, of.value, share(of).unwrap_or(most) * of.value)).collect()
 }
 
 /// What was fitted to each line, and why nothing was to others; nothing where no line has points enough.
@@ -62,8 +74,8 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
 }
 
 /// The points of one model over its numbers of workers, at this scale.
-fn over_workers(of: &[&Line], scale: usize) -> Vec<(f64, f64)> {
-    let point = |line: &&Line| Some((line.workers? as f64, figure(line.at(scale)?)?.value));
+fn over_workers(of: &[&Line], scale: usize) -> Vec<Loaded> {
+    let point = |line: &&Line| Some((line.workers? as f64, figure(line.at(scale)?)?));
     of.iter().filter_map(point).collect()
 }
 
@@ -79,13 +91,13 @@ fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
     row
 }
 
-fn row(line: &str, over: Over, points: &[(f64, f64)]) -> Vec<Data> {
+fn row(line: &str, over: Over, points: &[Loaded]) -> Vec<Data> {
     let over = match over {
         Over::Scale => "jobs at once".into(),
         Over::Workers(scale) => format!("workers, at {} jobs", count(scale)),
     };
     let mut row = vec![line.into(), Data::of(over).class("l"), count(points.len()).into()];
-    match usl(points) {
+    match usl_by_variance(&with_deviations(points)) {
         Ok(law) => row.extend(fitted(&law)),
         Err(why) => {
             row.extend([Data::default(), Data::default(), Data::default(), Data::default()]);

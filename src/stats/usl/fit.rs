@@ -12,6 +12,9 @@ const CORNERS: [(Option<f64>, Option<f64>); 6] = [
     (Some(1.0), Some(0.0)),
 ];
 
+/// A load, its throughput, and the weight of the square of its residual.
+pub(super) type Point = (f64, f64, f64);
+
 /// The law with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Law {
@@ -36,18 +39,20 @@ impl Law {
         self.peak().map_or(self.lambda / self.sigma, |at| self.throughput(at))
     }
 
-    /// The sum of the squares of the residuals.
-    pub(super) fn squares(&self, points: &[(f64, f64)]) -> f64 {
-        points.iter().map(|&(n, x)| (x - self.throughput(n)).powi(2)).sum()
+    /// The weighted sum of the squares of the residuals.
+    pub(super) fn squares(&self, points: &[Point]) -> f64 {
+        points.iter().map(|&(n, x, weight)| weight * (x - self.throughput(n)).powi(2)).sum()
     }
 
     /// How much each point draws the law to itself: the diagonal of the hat matrix, over the parameters at no bound.
-    pub(super) fn leverages(&self, points: &[(f64, f64)]) -> Vec<f64> {
+    pub(super) fn leverages(&self, points: &[Point]) -> Vec<f64> {
         let free = [true, self.sigma > 0.0 && self.sigma < 1.0, self.kappa > 0.0];
         let (products, _) = self.normal(points, free);
-        let leverage = |&(n, _): &(f64, f64)| {
+        let leverage = |&(n, _, weight): &Point| {
             let row = self.gradient(n, free);
-            solve(products, row).map_or(0.0, |solved| (0..3).map(|i| row[i] * solved[i]).sum())
+            let drawn = solve(products, row)
+                .map_or(0.0, |solved| (0..3).map(|i| row[i] * solved[i]).sum::<f64>());
+            weight * drawn
         };
         points.iter().map(leverage).collect()
     }
@@ -65,16 +70,16 @@ impl Law {
     }
 
     /// The normal equations of a step. A parameter that is not free has a 1 on the diagonal: its step is 0.
-    fn normal(&self, points: &[(f64, f64)], free: [bool; 3]) -> ([[f64; 3]; 3], [f64; 3]) {
+    fn normal(&self, points: &[Point], free: [bool; 3]) -> ([[f64; 3]; 3], [f64; 3]) {
         let mut products = [[0.0; 3]; 3];
         let mut right = [0.0; 3];
-        for &(n, x) in points {
+        for &(n, x, weight) in points {
             let row = self.gradient(n, free);
             let residual = x - self.throughput(n);
             for i in 0..3 {
-                right[i] += row[i] * residual;
+                right[i] += weight * row[i] * residual;
                 for j in 0..3 {
-                    products[i][j] += row[i] * row[j];
+                    products[i][j] += weight * row[i] * row[j];
                 }
             }
         }
@@ -99,7 +104,7 @@ impl Law {
 ///
 /// The best law lies either within the bounds or on one of them; on each it is where the others come to rest. So each
 /// is tried, and the best of those that are allowed is taken.
-pub(super) fn best(points: &[(f64, f64)], near: Option<Law>) -> Option<Law> {
+pub(super) fn best(points: &[Point], near: Option<Law>) -> Option<Law> {
     let from = near.unwrap_or_else(|| guess(points));
     let rest_in = |(sigma, kappa): (Option<f64>, Option<f64>)| {
         let free = [true, sigma.is_none(), kappa.is_none()];
@@ -121,12 +126,12 @@ pub(super) fn best(points: &[(f64, f64)], near: Option<Law>) -> Option<Law> {
 }
 
 /// Where to begin: N / X is linear in 1 / λ, σ / λ and κ / λ, and weights of X⁴ / N² make its residuals those of X.
-fn guess(points: &[(f64, f64)]) -> Law {
+fn guess(points: &[Point]) -> Law {
     let mut products = [[0.0; 3]; 3];
     let mut right = [0.0; 3];
-    for &(n, x) in points {
+    for &(n, x, weight) in points {
         let row = [1.0, n - 1.0, n * (n - 1.0)];
-        let weight = (x * x / n).powi(2);
+        let weight = weight * (x * x / n).powi(2);
         for i in 0..3 {
             right[i] += weight * row[i] * n / x;
             for j in 0..3 {
@@ -134,7 +139,7 @@ fn guess(points: &[(f64, f64)]) -> Law {
             }
         }
     }
-    let first = points.iter().map(|(n, x)| x / n).fold(0.0, f64::max);
+    let first = points.iter().map(|(n, x, _)| x / n).fold(0.0, f64::max);
     match solve(products, right) {
         Some([a, b, c]) if a > 0.0 => {
             Law { lambda: 1.0 / a, sigma: (b / a).clamp(0.0, 1.0), kappa: (c / a).max(0.0) }
@@ -145,7 +150,7 @@ fn guess(points: &[(f64, f64)]) -> Law {
 
 /// Steps down from `law` until there is no way down (Levenberg, 1944; Marquardt, 1963); `None` where it leaves what
 /// floats can hold.
-fn rest(points: &[(f64, f64)], mut law: Law, free: [bool; 3]) -> Option<Law> {
+fn rest(points: &[Point], mut law: Law, free: [bool; 3]) -> Option<Law> {
     let mut squares = law.squares(points);
     let mut damping = 1e-3;
     for _ in 0..STEPS {
@@ -162,7 +167,7 @@ fn rest(points: &[(f64, f64)], mut law: Law, free: [bool; 3]) -> Option<Law> {
         };
         let then = next.squares(points);
         // Past a pole of the law there may be fewer squares and no sense.
-        let sound = points.iter().all(|(n, _)| next.slowing(*n) > 0.0);
+        let sound = points.iter().all(|(n, ..)| next.slowing(*n) > 0.0);
         if sound && then <= squares {
             let at_rest = squares - then <= 1e-12 * squares;
             (law, squares, damping) = (next, then, damping / 10.0);

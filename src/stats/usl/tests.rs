@@ -173,8 +173,8 @@ proptest! {
     #[test]
     fn a_planted_law_is_found(lambda in 1e-3..1e7_f64, sigma in 0.0..0.6_f64, kappa in 1e-6..0.05_f64) {
         let truth = Law { lambda, sigma, kappa };
-        let points: Vec<(f64, f64)> =
-            (0..10).map(|power| 2_f64.powi(power)).map(|n| (n, truth.throughput(n))).collect();
+        let points: Vec<Point> =
+            (0..10).map(|power| 2_f64.powi(power)).map(|n| (n, truth.throughput(n), 1.0)).collect();
         let law = fit::best(&points, None).unwrap();
         prop_assert!((law.lambda / lambda - 1.0).abs() < 1e-4, "{law:?}");
         prop_assert!((law.sigma - sigma).abs() < 1e-4 && (law.kappa / kappa - 1.0).abs() < 1e-2, "{law:?}");
@@ -192,4 +192,35 @@ proptest! {
             prop_assert!(law.kappa.lower >= 0.0 && law.r_squared >= 0.9 && law.r_squared <= 1.0);
         }
     }
+}
+
+#[test]
+fn points_of_little_throughput_weigh_as_much_as_they_are_certain() {
+    // Over four decades, 2 % of noise each.
+    let law = |n: f64| 100.0 * n / (1.0 + 0.001 * (n - 1.0) + 1e-7 * n * (n - 1.0));
+    let [mut plain, mut weighted] = [0.0; 2];
+    for seed in 0..10 {
+        let noise = crate::stats::simulated::normal(seed, 9);
+        let n = |step: usize| 10_f64.powf(step as f64 / 2.0);
+        let points: Vec<(f64, f64, f64)> = noise
+            .iter()
+            .enumerate()
+            .map(|(step, noise)| {
+                (n(step), law(n(step)) * (1.0 + 0.02 * noise), 0.02 * law(n(step)))
+            })
+            .collect();
+        let miss = |law: Usl| (law.lambda.value / 100.0 - 1.0).powi(2);
+        weighted += miss(usl_by_variance(&points).unwrap());
+        plain += miss(usl(&points.iter().map(|(n, x, _)| (*n, *x)).collect::<Vec<_>>()).unwrap());
+    }
+    assert!(weighted * 4.0 < plain, "{weighted}, without weights {plain}");
+}
+
+#[test]
+fn a_law_that_misses_a_point_by_a_quarter_is_not_shown() {
+    let mut points: Vec<(f64, f64, f64)> = SDM91.iter().map(|(n, x)| (*n, *x, 0.02 * x)).collect();
+    assert!(usl_by_variance(&points).is_ok_and(|law| law.r_squared > 0.9));
+    points[0].1 *= 0.5;
+    points[0].2 = 50.0;
+    assert!(usl_by_variance(&points).unwrap_err().contains("misses the throughput at 1 by"));
 }
