@@ -19,7 +19,7 @@ pub use discoveries::{clopper_pearson, discoveries};
 pub use estimate::{FEWEST_TRIALS, LEVEL, estimate};
 pub use planning::{Bar, MOST_ROUNDS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
-pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl};
+pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl, usl_by_variance};
 mod series;
 mod steps;
 

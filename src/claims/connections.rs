@@ -20,8 +20,9 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
     name: "connections",
     sentence: "Thousands of connections need no thread each.",
     method: "10, 1 000 and 10 000 jobs that connect to an echo server, exchange 8 bytes, hold the connection while \
-             the others come, and exchange 8 more, in a fresh process each, 10 000 of them in the first repetition \
-             only: jobs under way at once, threads, and resident memory added for each.",
+             the others come, and exchange 8 more, in a fresh process each: jobs under way at once, threads, and \
+             resident memory added for each; the verdict rests on 1 000, for 10 000 are opened in the first \
+             repetition only.",
     workers: &[Some(2)],
     measure: |runner| {
         let mut samples = Vec::new();
@@ -76,21 +77,16 @@ fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>
 }
 
 fn judge(figures: &Seen<'_>) -> Judged {
-    let [(few, _, [open, ..]), (_, _, [_, many, _]), (_, _, [_, most, _])] = SCALES;
+    let [(few, _, [open, ..]), (_, _, [_, many, _]), _] = SCALES;
     if figures.at_most(open, few as f64 - 1.0) == Some(true) {
         let why = format!("it does not have them open at once: {}", figures.kind.clause());
         return (ClaimVerdict::DoesNotApply, Some(why));
-    }
-    let measured = |name: &str| figures.figures.iter().any(|figure| figure.name == name);
-    let mut parts = vec![figures.at_most(many, FEW)];
-    if measured(most) {
-        parts.push(figures.at_most(most, FEW));
     }
     let why = match figures.kind {
         Kind::Threads => "each connection has a thread of its own",
         kind => kind.clause(),
     };
-    all(&parts, why)
+    all(&[figures.at_most(many, FEW)], why)
 }
 
 #[cfg(test)]
@@ -107,7 +103,8 @@ mod tests {
         };
         assert_eq!(judge(10.0, 4.0, 4.0), ClaimVerdict::Holds);
         assert_eq!(judge(10.0, 1001.0, 10_001.0), ClaimVerdict::Contradicted);
-        assert_eq!(judge(10.0, 4.0, 10_001.0), ClaimVerdict::Contradicted);
+        // One process at 10 000 decides nothing.
+        assert_eq!(judge(10.0, 4.0, 10_001.0), ClaimVerdict::Holds);
         assert_eq!(judge(2.0, 4.0, 4.0), ClaimVerdict::DoesNotApply);
     }
 }

@@ -19,7 +19,7 @@ const NONE: f64 = 1.25;
 pub(super) const CPU: Experiment = Experiment {
     name: "cpu",
     sentence: "An event loop gives CPU-bound jobs no speed-up; a process pool, threads without a global lock, and \
-               rayon do.",
+               rayon do, behind a loop's bridge too.",
     method: "8 jobs that compute for about 2 ms each: the time of the same language's sequential program over the \
              model's, inline and through its bridge, of 6 batches the shortest; ideal is the number of its \
              workers, or of CPUs where that is less.",
@@ -43,7 +43,10 @@ pub(super) const CPU: Experiment = Experiment {
         if runner.kind() == Kind::Loop {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
             let speed_up = base / runner.time(&through, JOBS, ROUNDS)?.as_secs_f64();
-            samples.push(Sample::new(OFFLOADED, "×", speed_up));
+            let sample = Sample::new(OFFLOADED, "×", speed_up);
+            // What a bridge of one worker cannot do says nothing of bridges.
+            let workers = runner.workers().unwrap_or(JOBS);
+            samples.push(if workers > 1 { sample.ideally(ideal(Some(workers))) } else { sample });
         }
         Ok(samples)
     },
@@ -61,6 +64,7 @@ fn judge(figures: &Seen<'_>) -> Judged {
     let none = |why| (ClaimVerdict::DoesNotApply, Some(String::from(why)));
     match figures.kind {
         Kind::InTurn => none("it is what the others are compared with"),
+        Kind::Loop if figures.at_most(INLINE, NONE) == Some(true) => bridged(figures),
         Kind::Loop => all(
             &[figures.at_most(INLINE, NONE)],
             "its workers are as many loops, each with a CPU: one loop alone gives no speed-up",
@@ -72,6 +76,20 @@ fn judge(figures: &Seen<'_>) -> Judged {
         _ if ideal <= 1.0 => none("with one worker there is one CPU for it"),
         _ => all(&[figures.at_least(INLINE, half_way)], "its workers do not compute side by side"),
     }
+}
+
+/// Of a loop that gives no speed-up by itself, whether its bridge does; nothing where no ideal is known.
+fn bridged(figures: &Seen<'_>) -> Judged {
+    let figure = figures.figures.iter().find(|figure| figure.name == OFFLOADED);
+    let Some(ideal) = figure.and_then(|figure| figure.ideal) else {
+        return (ClaimVerdict::Holds, None);
+    };
+    if figures.one_lock && figures.at_most(OFFLOADED, NONE) == Some(true) {
+        let why = "its bridge leads to threads that share a global lock, which one at a time computes under";
+        return (ClaimVerdict::Holds, Some(why.into()));
+    }
+    let enough = figures.at_least(OFFLOADED, f64::midpoint(1.0, ideal));
+    all(&[enough], "what goes over its bridge does not compute side by side")
 }
 
 #[cfg(test)]
@@ -95,6 +113,16 @@ mod tests {
         assert_eq!(judge(Kind::Loop, 2.0, [0.97, 0.98, 0.99]), Holds);
         assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), Contradicted);
         assert_eq!(judge(Kind::Queue, 2.0, [1.7, 1.8, 1.9]), Holds);
+        let bridge = |one_lock, ideal, values: [f64; 3]| {
+            let inline = ClaimFigure::new(INLINE, "×", Some(1.0), vec![0.97, 0.98, 0.99]);
+            let figures = [inline, ClaimFigure::new(OFFLOADED, "×", ideal, values.to_vec())];
+            let (kind, model) = (Kind::Loop, "made");
+            super::judge(&Seen { model, kind, runners: Some(1), one_lock, figures: &figures }).0
+        };
+        assert_eq!(bridge(false, Some(2.0), [1.85, 1.9, 1.95]), Holds);
+        assert_eq!(bridge(false, Some(2.0), [0.97, 0.98, 0.99]), Contradicted);
+        assert_eq!(bridge(true, Some(2.0), [0.97, 0.98, 0.99]), Holds);
+        assert_eq!(bridge(false, None, [0.97, 0.98, 0.99]), Holds, "a bridge of one worker");
         assert_eq!(judge(Kind::Threads, 2.0, [0.9, 1.0, 1.1]), Contradicted);
         assert_eq!(judge(Kind::Threads, 2.0, [1.2, 1.8, 1.9]), Inconclusive);
         assert_eq!(judge(Kind::Queue, 1.0, [1.0; 3]), DoesNotApply);

@@ -8,6 +8,7 @@ use crate::{
     machine::cores,
     record::{ClaimFigure, ClaimVerdict},
     session::state_of,
+    stats::FEWEST_TRIALS,
 };
 use paceline_core::{
     histogram::Distribution, job::did_you_mean, models::ModelInfo, perform::Probed,
@@ -131,9 +132,12 @@ pub(super) struct Seen<'a> {
 
 impl Seen<'_> {
     /// Whether the figure called `name` lies between `least` and `most`, with its whole interval; `None` where only a
-    /// part of that does, or there is no such figure.
+    /// part of that does, or there is no such figure, or it is of too few processes for an interval.
     pub(super) fn within(&self, name: &str, least: f64, most: f64) -> Option<bool> {
         let figure = self.figures.iter().find(|figure| figure.name == name)?;
+        if figure.values.len() < FEWEST_TRIALS {
+            return None;
+        }
         if figure.lower >= least && figure.upper <= most {
             return Some(true);
         }
@@ -179,7 +183,7 @@ pub(super) fn made(kind: Kind, workers: usize, figures: &[(&str, [f64; 3])]) -> 
         lower: *lower,
         upper: *upper,
         ideal: None,
-        values: vec![],
+        values: vec![*value; FEWEST_TRIALS],
     };
     Judging { kind, workers: Some(workers), figures: figures.iter().map(made).collect() }
 }
@@ -234,6 +238,8 @@ mod tests {
         assert_eq!(figures.at_most("a", 0.9), Some(false));
         assert_eq!(figures.at_least("a", 1.7), Some(false));
         assert_eq!(figures.at_least("b", 0.0), None);
+        let of_two = [ClaimFigure::new("a", "", None, vec![1.0; 2])];
+        assert_eq!(Seen { figures: &of_two, ..figures }.at_most("a", 1.5), None);
         let verdict = |parts: &[Option<bool>]| all(parts, "so").0;
         assert_eq!(verdict(&[Some(true), Some(true)]), ClaimVerdict::Holds);
         assert_eq!(verdict(&[Some(true), None]), ClaimVerdict::Inconclusive);

@@ -69,11 +69,15 @@ pub(super) const FREEZES: Experiment = Experiment {
             Kind::Coroutines => {
                 "a thread that blocks is replaced by another, which goes on with the beats"
             }
-            _ => "another worker goes on with the beats: with one worker they stop",
+            _ => "another worker goes on with the beats, with one worker they stop",
         };
         applies_to_loops(figures).unwrap_or_else(|| {
             let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
             let more = match (judged.0, figures.model, figures.runners) {
+                // The claim is on one loop, and several are not one.
+                (ClaimVerdict::Contradicted, _, Some(2..)) if figures.kind == Kind::Loop => {
+                    return (ClaimVerdict::DoesNotApply, Some(format!("it has several: {why}")));
+                }
                 (ClaimVerdict::Holds, "may", _) => {
                     "a job that slept goes on on the thread of the timer, which the call then blocks"
                 }
@@ -162,6 +166,9 @@ mod tests {
         assert_eq!(judge(Kind::Loop, [0.2, 0.3, 1.9], 0.3), ClaimVerdict::Contradicted);
         assert_eq!(judge(Kind::Loop, [0.2, 0.3, 19.0], 0.3), ClaimVerdict::Inconclusive);
         assert_eq!(judge(Kind::Queue, [0.2, 0.3, 1.9], 0.3), ClaimVerdict::DoesNotApply);
+        let two = |kind| made(kind, 2, &[(BEAT, [0.2, 0.3, 1.9]), (QUIET, [0.3; 3])]).by(&FREEZES);
+        assert_eq!(two(Kind::Loop), ClaimVerdict::DoesNotApply, "it speaks of one loop");
+        assert_eq!(two(Kind::Coroutines), ClaimVerdict::Contradicted);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::{
     Kind,
-    experiment::{Experiment, Judged, Sample, Seen, all, unexpected},
+    experiment::{Ended, Experiment, Judged, Sample, Seen, all, unexpected},
+    runner::ClaimRunner,
 };
 use crate::record::ClaimVerdict;
 use paceline_core::perform::{PAUSE, Probe, Probed};
@@ -16,7 +17,7 @@ pub(super) const INERT: Experiment = Experiment {
     method: "A job and a sleep of 20 ms are made and left alone for 20 ms, in which the loop turns, and only then \
              driven: whether the job had begun, and how long the sleep still lasts.",
     workers: &[Some(2)],
-    measure: |runner| match runner.probe(Probe::Inert)? {
+    measure: |runner| match inert(runner)? {
         Probed::Inert { begun, slept_ns } => Ok(vec![
             Sample::new(BEGUN, "of 1", f64::from(u8::from(begun))).ideally(0.0),
             Sample::new(SLEPT, "ms", slept_ns as f64 / 1e6).ideally(PAUSE.as_secs_f64() * 1e3),
@@ -39,6 +40,16 @@ pub(super) const INERT: Experiment = Experiment {
         all(&[code, figures.at_least(SLEPT, 15.0)], why)
     },
 };
+
+/// What a probe sees. A call in another language has no program that could show it: its answer would be a constant.
+fn inert(runner: &mut ClaimRunner<'_>) -> Result<Probed, Ended> {
+    if runner.kind() != Kind::Loop && runner.entry().info.foreign.is_some() {
+        let why =
+            "it is not inert: a call is the work, and when it returns nothing is left to drive";
+        return Err(Ended::As(ClaimVerdict::ByDefinition, why.into()));
+    }
+    runner.probe(Probe::Inert)
+}
 
 const FIRST: &str = "begun before it was awaited";
 const AT_ONCE: &str = "begun while its creator ran on";

@@ -100,6 +100,11 @@ impl<'a> ClaimRunner<'a> {
         self.subject.0
     }
 
+    /// Its workers; `None` for a thread per job.
+    pub(super) fn workers(&self) -> Option<usize> {
+        self.subject.1
+    }
+
     /// How many workers run its jobs; `None` for a thread for each.
     pub(super) fn runners(&self) -> Option<usize> {
         self.kind().runners(&self.subject.0.info, self.subject.1)

@@ -9,7 +9,7 @@ use crate::machine::{Build, Fingerprint};
 /// The version of [`Claims`]' shape. Additions do not change it.
 pub const CLAIMS_SCHEMA: u32 = 1;
 
-/// What is said of a claim on a model: four words for what was measured, four for why it was not.
+/// What is said of a claim on a model: what was measured, what needs no measurement, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClaimVerdict {
@@ -17,6 +17,8 @@ pub enum ClaimVerdict {
     Holds,
     /// They are not, and neither end of their intervals is: `why` says what the model does instead.
     Contradicted,
+    /// Nothing was measured: the language leaves no other answer, and `why` says which.
+    ByDefinition,
     /// The model has no such thing as the claim speaks of: `why` says what it lacks.
     DoesNotApply,
     /// The intervals contain both answers.
@@ -33,9 +35,10 @@ pub enum ClaimVerdict {
 
 impl ClaimVerdict {
     /// All of them, in the order of tables.
-    pub const ALL: [ClaimVerdict; 8] = [
+    pub const ALL: [ClaimVerdict; 9] = [
         ClaimVerdict::Holds,
         ClaimVerdict::Contradicted,
+        ClaimVerdict::ByDefinition,
         ClaimVerdict::DoesNotApply,
         ClaimVerdict::Inconclusive,
         ClaimVerdict::Invalid,
@@ -50,6 +53,7 @@ impl ClaimVerdict {
         match self {
             ClaimVerdict::Holds => "holds",
             ClaimVerdict::Contradicted => "contradicted",
+            ClaimVerdict::ByDefinition => "by definition",
             ClaimVerdict::DoesNotApply => "does not apply",
             ClaimVerdict::Inconclusive => "inconclusive",
             ClaimVerdict::Invalid => "invalid",

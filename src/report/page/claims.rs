@@ -99,7 +99,7 @@ fn class(verdict: ClaimVerdict) -> &'static str {
         ClaimVerdict::Contradicted => "regressed",
         ClaimVerdict::Invalid | ClaimVerdict::Failed => "failed",
         ClaimVerdict::Refused | ClaimVerdict::Skipped => "refused",
-        ClaimVerdict::DoesNotApply | ClaimVerdict::Inconclusive => "",
+        ClaimVerdict::ByDefinition | ClaimVerdict::DoesNotApply | ClaimVerdict::Inconclusive => "",
     }
 }
 
