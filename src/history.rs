@@ -37,12 +37,22 @@ pub struct Series {
     /// The hash of the base's program, where values are ratios of head to base; `None` where they are figures in the
     /// unit of the metric.
     pub anchor: Option<String>,
+    /// Whether its processes were kept on CPUs of their own: such runs are never in one series with others.
+    pub pinned: bool,
     /// `trials`, `criterion`, `load` or `gate`. What instruments find is not compared with each other.
     pub instrument: String,
     /// The figures, in the order in which their runs began.
     pub points: Vec<Point>,
     /// The first runs after a step.
     pub steps: Vec<Step>,
+}
+
+impl Series {
+    /// What measured it, and whether pinned.
+    #[must_use]
+    pub fn measured_by(&self) -> String {
+        format!("{}{}", self.instrument, if self.pinned { ", pinned" } else { "" })
+    }
 }
 
 /// What one run found.
@@ -87,7 +97,8 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
             for (metric, figure) in figures(cell) {
                 let name = cell_name(cell);
                 let hash = &*run.fingerprint.hash;
-                let key = (&*name, definition, metric, hash, None, &*run.instrument);
+                let machine = (hash, run.is_pinned());
+                let key = (&*name, definition, metric, machine, None, &*run.instrument);
                 add(&mut found, key, &run.id, &run.started, run.commit.as_deref(), figure);
             }
         }
@@ -98,7 +109,7 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
         });
         for cell in gate.cells.iter().filter(|cell| cell.state == State::Ok) {
             let hash = &*gate.fingerprint.hash;
-            let key = |anchor| (&*cell.cell, None, cell.metric, hash, anchor, "gate");
+            let key = |anchor| (&*cell.cell, None, cell.metric, (hash, false), anchor, "gate");
             let mut add = |anchor, figure| {
                 add(&mut found, key(anchor), &gate.id, &gate.started, commit.as_deref(), figure);
             };
@@ -120,7 +131,8 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     found
 }
 
-type Key<'a> = (&'a str, Option<&'a str>, Metric, &'a str, Option<&'a str>, &'a str);
+/// A cell, its definition, a metric, a machine and whether runs were pinned there, an anchor, and an instrument.
+type Key<'a> = (&'a str, Option<&'a str>, Metric, (&'a str, bool), Option<&'a str>, &'a str);
 
 fn add(
     found: &mut Vec<Series>,
@@ -135,17 +147,18 @@ fn add(
         return;
     }
     let of = |series: &Series| {
-        let Series { cell, definition, metric, fingerprint, anchor, instrument, .. } = series;
-        let (definition, anchor) = (definition.as_deref(), anchor.as_deref());
-        (&**cell, definition, *metric, &**fingerprint, anchor, &**instrument) == key
+        let (definition, anchor) = (series.definition.as_deref(), series.anchor.as_deref());
+        let machine = (&*series.fingerprint, series.pinned);
+        (&*series.cell, definition, series.metric, machine, anchor, &*series.instrument) == key
     };
     let place = found.iter().position(of).unwrap_or_else(|| {
-        let (cell, definition, metric, fingerprint, anchor, instrument) = key;
+        let (cell, definition, metric, (fingerprint, pinned), anchor, instrument) = key;
         found.push(Series {
             cell: cell.into(),
             definition: definition.map(str::to_owned),
             metric,
             fingerprint: fingerprint.into(),
+            pinned,
             anchor: anchor.map(str::to_owned),
             instrument: instrument.into(),
             points: vec![],

@@ -142,6 +142,14 @@ pub struct Estimate {
     pub upper: f64,
 }
 
+impl Run {
+    /// Whether its processes were kept on CPUs of their own.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+}
+
 impl Estimate {
     /// Of `trials`, one value of each; `resolution` is what the clock cannot tell apart, in the unit of the values.
     /// `None` without trials, or where one has no finite value.

@@ -202,6 +202,22 @@ fn another_machine_is_refused_with_the_fields_that_differ_unless_told_to() {
 }
 
 #[test]
+fn pinned_and_free_runs_are_refused_and_so_is_another_quota() {
+    let mut pinned = run("head");
+    pinned.settings.insert("pin".into(), true.into());
+    let mut limited = run("head");
+    limited.fingerprint.hash = "0".repeat(16);
+    limited.fingerprint.cpu_quota = Some("0.25".into());
+    for (other, why) in [(pinned, "pinning (free, pinned)"), (limited, "CPU quota (none, 0.25)")] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &run("base"), &[cell("tokio", &[1000; 5])]);
+        write(folder.path(), &other, &[cell("tokio", &[1000; 5])]);
+        let (code, said) = refused(&compare(folder.path(), &["base", "head", "--out", "."]));
+        assert!(code == 6 && said.contains(why), "{said}");
+    }
+}
+
+#[test]
 fn what_is_no_pair_of_records_of_one_instrument_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let other = Run { instrument: "criterion".into(), ..run("other") };

@@ -124,6 +124,22 @@ fn gates_are_kept_as_figures_and_as_ratios_to_each_base() {
 }
 
 #[test]
+fn pinned_runs_are_a_series_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), "echo", 1, "one", 1000.0);
+    record(folder.path(), "echo", 2, "one", 500.0);
+    let head = folder.path().join("run-02-one/run.json");
+    let mut run: Value = serde_json::from_str(&fs::read_to_string(&head).unwrap()).unwrap();
+    run["settings"]["pin"] = true.into();
+    fs::write(head, run.to_string()).unwrap();
+    let shown = shown(folder.path());
+    let pinned = |series: &Value| (series["pinned"].as_bool(), series["points"][0]["run"].clone());
+    let found: Vec<_> = shown["series"].as_array().unwrap().iter().map(pinned).collect();
+    let expected = [(Some(false), "run-01-one".into()), (Some(true), "run-02-one".into())];
+    assert_eq!(found, expected, "{shown}");
+}
+
+#[test]
 fn a_gate_of_a_newer_paceline_is_named_and_left_out() {
     let folder = tempfile::tempdir().unwrap();
     gate(folder.path(), 1, "pinned", 0.0);

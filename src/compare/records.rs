@@ -15,7 +15,8 @@ pub struct Comparison {
     pub base: RunName,
     /// The run that is compared.
     pub head: RunName,
-    /// The fields of the fingerprint that differ, each with both values: figures then say more of the machines.
+    /// The fields of the fingerprint that differ, and pinning, each with both values: figures then say more of the
+    /// machines.
     pub machine_differences: Vec<String>,
     /// The versions that differ, of paceline and of models, each with both.
     pub version_differences: Vec<String>,
@@ -62,7 +63,7 @@ pub struct Pair {
 /// Why two records are not compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// They are of different machines, or differently built.
+    /// They are of different machines, or differently built, or only one was pinned.
     Machine(String),
     /// They are of different instruments, which measure different things.
     Instrument(String),
@@ -113,7 +114,11 @@ pub fn comparable(base: &Record, head: &Record, any_machine: bool) -> Result<Vec
             "{one} and {other} are of different instruments: compare two runs of one instrument"
         )));
     }
-    let machine_differences = machine_differences(&base.run, &head.run);
+    let mut machine_differences = machine_differences(&base.run, &head.run);
+    let [one, other] = [base, head].map(|of| if of.run.is_pinned() { "pinned" } else { "free" });
+    if one != other {
+        machine_differences.push(format!("pinning ({one}, {other})"));
+    }
     if !any_machine && !machine_differences.is_empty() {
         return Err(Refusal::Machine(format!(
             "the machines differ in {}: compare runs of one machine, or give --any-machine",
@@ -147,6 +152,7 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
             ("architecture", of.architecture.clone()),
             ("CPU", of.cpu.join(" ")),
             ("number of CPUs", of.logical_cpus.to_string()),
+            ("CPU quota", of.cpu_quota.clone().unwrap_or_else(|| "none".into())),
             ("threads per core", of.threads_per_core.clone()),
             ("hypervisor", of.hypervisor.to_string()),
             ("kernel", of.kernel.clone()),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, thread};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::group::Group;
 use paceline_core::models::MODELS;
 
 /// What identifies a machine for comparisons. Clock rates, host name and free memory are no part of it.
@@ -20,6 +21,9 @@ pub struct Fingerprint {
     pub cpu_name: String,
     /// How many CPUs this process may run on.
     pub logical_cpus: usize,
+    /// The time of how many CPUs its control group may use, where that is limited.
+    #[serde(default)]
+    pub cpu_quota: Option<String>,
     /// Hardware threads of a core.
     pub threads_per_core: String,
     /// Whether a hypervisor shows itself.
@@ -97,6 +101,7 @@ pub fn fingerprint() -> Fingerprint {
         cpu: [get("vendor_id"), get("cpu family"), get("model"), get("stepping")],
         cpu_name: get("model name"),
         logical_cpus: cores(),
+        cpu_quota: Group::here().cpus.map(|cpus| format!("{cpus:.2}")),
         threads_per_core: threads.unwrap_or_default(),
         hypervisor: get("flags").split(' ').any(|flag| flag == "hypervisor"),
         kernel: kernel(),
@@ -104,29 +109,36 @@ pub fn fingerprint() -> Fingerprint {
         flags: env!("PACELINE_FLAGS").into(),
         features: features(),
     };
-    let features = found.features.join(";");
-    let parts = [
-        &found.architecture,
-        &found.cpu.join(" "),
-        &found.logical_cpus.to_string(),
-        &found.threads_per_core,
-        &found.hypervisor.to_string(),
-        &found.kernel,
-        &found.rustc,
-        &found.flags,
-        &features,
-    ];
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    let digits = hash.finalize();
-    found.hash = format!(
-        "{:016x}",
-        digits.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
-    );
+    found.hash = found.hashed();
     found
+}
+
+impl Fingerprint {
+    /// The hash of all the rest but the CPU's name.
+    fn hashed(&self) -> String {
+        let features = self.features.join(";");
+        let (cpu, cpus) = (self.cpu.join(" "), self.logical_cpus.to_string());
+        let hypervisor = self.hypervisor.to_string();
+        let parts = [
+            &self.architecture,
+            &cpu,
+            &cpus,
+            &self.threads_per_core,
+            &hypervisor,
+            &self.kernel,
+            &self.rustc,
+            &self.flags,
+            &features,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts.into_iter().chain(&self.cpu_quota) {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        let digits = hash.finalize();
+        let first = digits.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        format!("{first:016x}")
+    }
 }
 
 /// The features of each runtime's crate.
@@ -165,7 +177,9 @@ mod tests {
     fn the_fingerprint_is_the_same_twice_and_changes_with_the_build() {
         let one = fingerprint();
         assert_eq!(one, fingerprint());
-        assert_eq!(one.hash.len(), 16);
+        assert_eq!((one.hash.len(), &one.hash), (16, &one.hashed()));
+        let quarter = Fingerprint { cpu_quota: Some("0.25".into()), ..one.clone() };
+        assert_ne!(quarter.hashed(), one.hash, "a CPU quota is part of it");
         assert!(!one.kernel.is_empty() && one.rustc.starts_with("rustc "));
     }
 

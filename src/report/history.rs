@@ -24,7 +24,7 @@ pub fn history_table(all: &[Series]) -> String {
         vec![
             plain(&series.cell),
             series.metric.name().into(),
-            plain(&series.instrument),
+            plain(&series.measured_by()),
             series.fingerprint.chars().filter(|c| !c.is_control()).take(6).collect(),
             series.points.len().to_string(),
             bars(&series.points),

@@ -31,7 +31,8 @@ pub fn history_csv(all: &[Series]) -> String {
 fn name(series: &Series) -> String {
     let anchor = series.anchor.as_ref().map_or_else(String::new, |base| format!(" to {base}"));
     let Series { cell, metric, instrument, fingerprint, .. } = series;
-    format!("{cell} {} {instrument} {fingerprint}{anchor}", metric.figure())
+    let pinned = if series.pinned { " pinned" } else { "" };
+    format!("{cell} {} {instrument}{pinned} {fingerprint}{anchor}", metric.figure())
 }
 
 /// By RFC 4180, but with a line feed alone. Control characters are replaced: readers by line must not be torn apart.

@@ -56,6 +56,7 @@ fn fingerprint() -> Fingerprint {
         cpu: ["AuthenticAMD", "25", "17", "1"].map(str::to_owned),
         cpu_name: "AMD EPYC 9R14".into(),
         logical_cpus: 8,
+        cpu_quota: None,
         threads_per_core: "1".into(),
         hypervisor: true,
         kernel: "Linux 6.12".into(),

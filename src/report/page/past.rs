@@ -80,7 +80,7 @@ pub(super) fn table(all: &[Series]) -> Table {
         table.rows.push(vec![
             name(&series.cell).into(),
             Data::of(label(series.metric)).class("l"),
-            Data::of(name(&series.instrument)).class("l"),
+            Data::of(name(&series.measured_by())).class("l"),
             Data::of(machine).class("l"),
             series.points.len().to_string().into(),
             value(series, first.value).into(),
