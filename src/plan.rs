@@ -261,3 +261,22 @@ impl Planned<'_> {
 fn tasks(workload: &Workload) -> usize {
     usize::try_from(workload.demand().tasks).unwrap_or(usize::MAX).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::{models, workloads};
+
+    #[test]
+    fn a_bound_that_a_figure_passes_by_more_than_2_percent_is_not_shown() {
+        let workload = [workloads::find("cpu").unwrap()];
+        let choice = Choice { scales: vec![10], in_one_class: true, ..Choice::default() };
+        let planned = cells(&workload, &[models::find("tokio").unwrap()], &choice)[0];
+        assert_eq!(planned.placement, Placement::Outside, "one class for all that can");
+        let bound_ns = planned.bound(1.0).as_nanos() as f64;
+        let shown = |share: f64| {
+            planned.bound_per_second(1.0, Estimate::of_trials(&[bound_ns * share], 1.0)).is_some()
+        };
+        assert_eq!([1.5, 0.99, 0.97].map(shown), [true, true, false]);
+    }
+}

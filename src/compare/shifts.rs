@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    record::{Cell, Estimate, Metric},
+    record::{Cell, Estimate, Metric, logarithms},
     stats::{Trimmed, difference},
 };
 
@@ -79,14 +79,14 @@ fn inverse(of: Estimate) -> Estimate {
     Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
 }
 
-/// Of the times of processes, where each side has enough.
+/// Of the time of a job in each process, where each side has enough.
 fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
-    let [base_logs, head_logs] = [base, head]
-        .map(|cell| cell.trials_ns.iter().map(|ns| (*ns as f64).ln()).collect::<Vec<f64>>());
+    let times = |cell: &Cell| cell.rates().iter().map(|rate| 1e9 / rate).collect::<Vec<f64>>();
+    let [base_logs, head_logs] = [base, head].map(|cell| logarithms(&times(cell)));
     let found = difference(&base_logs, &head_logs)?;
     let (lower, upper) = found.interval(LEVEL);
     // What the change is of, not the medians: both columns and the change are to agree.
-    let middle = |logs: &[f64]| Some(Trimmed::of(logs)?.mean.exp() / base.scale as f64);
+    let middle = |logs: &[f64]| Some(Trimmed::of(logs)?.mean.exp());
     Some(Shift {
         lower: Some(lower.exp_m1()),
         upper: Some(upper.exp_m1()),

@@ -129,3 +129,23 @@ fn gave_way(cell: &Cell, limit_ns: u64) -> Option<String> {
     };
     (ns > limit_ns as f64).then(|| format!("{what} is {:.2} ms", ns / 1e6))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Estimate;
+    use paceline_core::{histogram::Histogram, perform::Placement};
+
+    #[test]
+    fn of_too_few_requests_for_a_percentile_none_may_pass_the_limit() {
+        let mut times = Histogram::default();
+        (0..500).for_each(|_| times.record(1_000_000));
+        times.record(9_000_000);
+        let cell = Cell::new("serve", "tokio", 1, None, Placement::Inside, State::Ok);
+        let few = Cell { latency: times.distribution(), ..cell };
+        let why = gave_way(&few, 8_000_000).unwrap();
+        assert!(why.starts_with("the longest of 501 latencies is 9.0"), "{why}");
+        let many = Cell { latency_ns_p99: Estimate::of_trials(&[1e6], 1.0), ..few };
+        assert_eq!(gave_way(&many, 8_000_000), None);
+    }
+}
