@@ -112,6 +112,8 @@ struct Started {
     entry: &'static Entry,
     workers: Option<usize>,
     engine: Engine,
+    /// Whether its width was, where it is out of process.
+    attested: bool,
 }
 
 /// What runs batches.
@@ -133,9 +135,7 @@ enum Server<'a> {
 impl Host<'_> {
     fn answer(&mut self, request: Request) -> Result<Reply, Fault> {
         match request {
-            Request::Prepare(cell) => {
-                self.prepare(cell).map(|()| Reply::Prepared).map_err(Fault::Failed)
-            }
+            Request::Prepare(cell) => self.prepare(cell).map(|()| Reply::Prepared),
             Request::Cells => {
                 let listed = || self.own.iter().filter(|cell| cell.is_listed());
                 let names = |cells: &mut dyn Iterator<Item = &CustomCell>| {
@@ -154,7 +154,10 @@ impl Host<'_> {
             Request::Attest => match &mut self.prepared {
                 Some(Task::Calls(calls)) => custom::attest(calls),
                 _ => match self.ready()? {
-                    (prepared, Engine::Here(arm)) => prepared.attest(&**arm),
+                    // The first batch is the cold one, whose memory counts: the width is seen to after it.
+                    (prepared, Engine::Here(arm)) => prepared
+                        .attest(&**arm)
+                        .and_then(|seen| prepared.attest_width(&**arm).map(|()| seen)),
                     (prepared, Engine::Foreign(interpreter)) => interpreter.attest(prepared),
                 },
             }
@@ -217,7 +220,7 @@ impl Host<'_> {
     fn prepare_to_serve(&mut self, cell: CellSpec) -> Result<Server<'_>, Fault> {
         serve::check(&cell).map_err(Fault::Failed)?;
         // Receipts are the client's to check: none need be computed here.
-        self.prepare(CellSpec { scale: 0, ..cell.clone() }).map_err(Fault::Failed)?;
+        self.prepare(CellSpec { scale: 0, ..cell.clone() })?;
         match self.ready()? {
             (prepared, Engine::Here(arm)) => Ok(Server::Here(&**arm, prepared.jobs())),
             (_, Engine::Foreign(interpreter)) => {
@@ -235,32 +238,35 @@ impl Host<'_> {
         }
     }
 
-    fn prepare(&mut self, cell: CellSpec) -> Result<(), String> {
+    fn prepare(&mut self, cell: CellSpec) -> Result<(), Fault> {
         self.prepared = None;
         let workload = parse(&cell)?;
         if self.started.is_none() {
             let entry = models::find(&cell.model)?;
             let engine = start(entry, cell.workers)?;
-            self.started = Some(Started { entry, workers: cell.workers, engine });
+            self.started = Some(Started { entry, workers: cell.workers, engine, attested: false });
         }
         let started = self.started.as_mut().expect("it was just started");
         let info = &started.entry.info;
         if info.name != cell.model || started.workers != cell.workers {
-            return Err(format!("this process runs {} already", info.name));
+            return Err(format!("this process runs {} already", info.name).into());
         }
         let CellSpec { scale, workers, placement, .. } = cell;
         if !info.placements.contains(&placement) {
-            return Err(format!("{} cannot be offered jobs {placement}", info.name));
+            return Err(format!("{} cannot be offered jobs {placement}", info.name).into());
         }
         if !info.workers(&[workers.unwrap_or(1)]).contains(&workers) {
-            return Err(format!("{} cannot have {workers:?} workers", info.name));
+            return Err(format!("{} cannot have {workers:?} workers", info.name).into());
         }
         match &mut started.engine {
             Engine::Here(_) => set_servers(cell.servers),
             // A server has no scale, and is made ready as one.
             Engine::Foreign(_) if scale == 0 => {}
             Engine::Foreign(interpreter) => {
-                interpreter.prepare(&cell, &workload).map_err(|fault| fault.to_string())?;
+                if !std::mem::replace(&mut started.attested, true) {
+                    interpreter.attest_width(info, &cell)?;
+                }
+                interpreter.prepare(&cell, &workload)?;
             }
         }
         let prepared = Prepared::new(info, &workload, scale, workers, placement);

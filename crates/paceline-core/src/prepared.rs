@@ -1,10 +1,12 @@
 //! Batches of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
 
 mod attestation;
+mod width;
 
 pub use attestation::Attestation;
 use attestation::drivers;
 pub(crate) use attestation::drivers_of;
+pub(crate) use width::attest_width;
 
 use std::{fmt, io, time::Duration};
 
@@ -36,6 +38,13 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Fault::Invalid(message) | Fault::Failed(message)) = self;
         f.write_str(message)
+    }
+}
+
+/// What could not be done.
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Fault::Failed(why)
     }
 }
 

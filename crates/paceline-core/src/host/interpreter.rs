@@ -13,14 +13,14 @@ use super::process_group::Family;
 use crate::{
     clock::now,
     histogram::Histogram,
-    prepared::{Attestation, Fault, Prepared, Recorded},
+    prepared::{Attestation, Fault, Prepared, Recorded, attest_width},
     protocol::{CellSpec, Reply as Answer},
     usage::Usage,
 };
 use crate::{
     job::Workload,
     models::{
-        Entry,
+        Entry, ModelInfo,
         foreign::{Link, Reply, Request, TimedBatch, Watched},
     },
     perform::{Probe, Probed},
@@ -43,6 +43,8 @@ pub(super) fn end_all() {
 pub(super) struct Interpreter {
     link: Link,
     name: &'static str,
+    /// What a round of `compute` takes it.
+    compute_ns: f64,
 }
 
 impl Interpreter {
@@ -54,8 +56,8 @@ impl Interpreter {
             setpgid(None, None).map_err(|error| format!("cannot have a process group: {error}"))?;
         }
         STARTED.store(true, Relaxed);
-        let (link, _) = language.start(info.name, false, None).map_err(|(_, why)| why)?;
-        Ok(Interpreter { link, name: info.name })
+        let (link, hello) = language.start(info.name, false, None).map_err(|(_, why)| why)?;
+        Ok(Interpreter { link, name: info.name, compute_ns: hello.compute_ns })
     }
 
     /// Makes `cell` ready.
@@ -74,6 +76,20 @@ impl Interpreter {
             Reply::Prepared {} => Ok(()),
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    /// Checks that it has the workers of `cell`.
+    pub(super) fn attest_width(
+        &mut self,
+        info: &'static ModelInfo,
+        cell: &CellSpec,
+    ) -> Result<(), Fault> {
+        let compute_ns = Some(self.compute_ns);
+        attest_width(info, cell.workers, cell.placement, compute_ns, |workload, width| {
+            let cell = CellSpec { scale: width.foretold().0, ..cell.clone() };
+            self.prepare(&cell, workload)?;
+            Ok(self.attest(width)?.job_threads)
+        })
     }
 
     /// Runs `count` batches. Returns how long each took, and what the processes used meanwhile.
