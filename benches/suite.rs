@@ -1,5 +1,5 @@
-//! `cargo bench`: the core workloads on every model over their scales. The suite itself lives in `src/bench`.
+//! `cargo bench`: the core workloads on every model over their scales. The instrument is `src/bench`, its command line `src/cli/bench.rs`.
 
 fn main() -> std::process::ExitCode {
-    paceline::bench::main()
+    paceline::cli::bench()
 }

@@ -21,8 +21,8 @@ pub use kind::Kind;
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    output::Progress,
     record::{CLAIMS_SCHEMA, Claims, Estimate, Run, write_claims},
-    report::Progress,
     run::shuffled,
     session::Session,
     start::{Settings, begin},

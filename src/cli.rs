@@ -1,6 +1,7 @@
 //! The command line.
 
 mod advise;
+mod bench;
 mod claims;
 mod compare;
 mod gate;
@@ -12,6 +13,8 @@ mod selftest;
 mod serve;
 mod variants;
 
+pub use bench::bench;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,9 +23,10 @@ use std::{
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    output::{print, print_error},
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
-    report::{closing_table, floor_line, limits_table, print, print_error, summary, write_page},
+    report::{closing_table, floor_line, limits_table, summary, write_page},
     run::{Order, Unfit, run, unfinished},
     start::{parse_budget, refuse_debug_build},
 };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{CpuTicks, Group, Limits, System, cores, memory::memory_available},
-    report::list_table_within,
+    output::list_table_within,
 };
 use paceline_core::{
     clock::compute_ns,

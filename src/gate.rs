@@ -28,8 +28,8 @@ use std::{
 
 use crate::{
     compare::overall,
+    output::print_note,
     record::{GATE_SCHEMA, Gate, GateTrials, Metric, Run, SameProgram, Side, Writer, write_gate},
-    report::print_note,
     session::Session,
     start::{Settings, begin},
 };

@@ -4,6 +4,7 @@
 //! records, statistics, the instruments and the reports. The modules stand in reading order, and each uses only those
 //! above it; a test holds them to it.
 //!
+//! * [`output`]: printing, progress, and the formatting of numbers and plain tables;
 //! * [`machine`]: fingerprint and limits of this machine;
 //! * [`stats`]: statistics, pure functions on slices;
 //! * [`record`]: what is kept under `results/`;
@@ -13,16 +14,18 @@
 //! * [`advice`]: what to take for a job, and from which scale on;
 //! * [`compare`]: verdicts on pairs of trials, and two records side by side: pure functions;
 //! * [`history`]: recorded runs over time, and where they step;
-//! * [`report`]: tables and sentences for people;
 //! * [`run`]: the instrument of trials, a fresh process each;
 //! * [`load`]: the instrument of load, on servers;
 //! * [`claims`]: each claim of the concurrency tutorial as an experiment;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
 //! * [`gate`]: the instrument that says whether a change made something slower;
 //! * [`doctor`]: whether this machine is fit to measure;
+//! * [`report`]: tables, charts, the page and exports of whole records;
 //! * [`cli`]: the command line.
 
 // Blank lines keep rustfmt from sorting what stands in reading order.
+
+pub mod output;
 
 pub mod machine;
 
@@ -42,8 +45,6 @@ pub mod compare;
 
 pub mod history;
 
-pub mod report;
-
 pub mod run;
 
 pub mod load;
@@ -55,5 +56,7 @@ pub mod bench;
 pub mod gate;
 
 pub mod doctor;
+
+pub mod report;
 
 pub mod cli;

@@ -17,8 +17,8 @@ pub use url::Url;
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    output::Progress,
     record::{Cell, Loop, Writer},
-    report::Progress,
     session::Session,
     start::{Settings, begin},
 };

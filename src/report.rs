@@ -1,4 +1,4 @@
-//! What people are shown: tables, per workload with scale down and model across, and the two places to print.
+//! Reports of whole records: tables, charts, the page, and exports for other programs.
 
 mod advice;
 mod agreement;
@@ -9,15 +9,12 @@ mod compact;
 mod compare;
 mod details;
 mod export;
-mod figures;
 mod file;
 mod gate;
 mod history;
 mod history_csv;
 mod load;
 mod page;
-mod print;
-mod progress;
 mod selftest;
 mod spark;
 mod table;
@@ -31,15 +28,11 @@ pub use compact::{closing_table, compact_table};
 pub use compare::comparison_table;
 pub use details::floor_line;
 pub use export::{Export, OtavaRow, RunDocument, RunExport, otava_rows, otava_values, run_schema};
-pub use figures::{count, long, rate};
 pub use file::{PAGE, write_page};
 pub use gate::gate_table;
 pub use history::history_table;
 pub use history_csv::history_csv;
 pub use load::load_table;
 pub use page::{Charts, Sources, page};
-pub use print::{print, print_bytes, print_error, print_note};
-pub use progress::{Building, Progress};
 pub use selftest::selftest_text;
-pub(crate) use table::batches_of;
-pub use table::{cells_table, limits_table, list_table, list_table_within, summary};
+pub use table::{cells_table, limits_table, summary};

@@ -9,9 +9,9 @@ pub use resume::{Unfit, unfinished};
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    output::Progress,
     plan::{Choice, cells},
     record::{Cell, Record, Run, Writer},
-    report::Progress,
     session::Session,
     start::{Settings, begin},
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Options, Profile};
-use crate::report::long;
+use crate::output::long;
 
 /// The samples that criterion is given of a cell, which are as few as it takes.
 pub(super) const SAMPLES: u32 = 10;

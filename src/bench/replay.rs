@@ -13,7 +13,7 @@ use std::{
 use criterion::{AxisScale, BenchmarkId, Criterion, PlotConfiguration, SamplingMode, Throughput};
 use serde::{Deserialize, Serialize};
 
-use crate::report::print_error;
+use crate::output::print_error;
 
 /// The variable that makes this program criterion's process; it says whether there are plots.
 const PLOTS: &str = "PACELINE_CRITERION_PLOTS";
@@ -73,7 +73,7 @@ impl Replay<'_> {
 }
 
 /// Is criterion's process, where this one was started to be that.
-pub(super) fn child() -> Option<ExitCode> {
+pub(crate) fn child() -> Option<ExitCode> {
     let plots = env::var(PLOTS).ok()? == "1";
     let done = serde_json::from_reader(io::stdin().lock())
         .map_err(|error| error.to_string())

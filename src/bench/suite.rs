@@ -14,9 +14,9 @@ use super::{
     trial::{Trial, Warm, cell, samples},
 };
 use crate::{
+    output::{Progress, long},
     plan::{Choice, Planned, cells},
     record::{Cell, State, Writer},
-    report::{Progress, long},
     run::shuffled,
     session::{Session, ended_by},
     start::{Settings, begin},
@@ -33,18 +33,18 @@ use paceline_core::{
 const FIRST_START: Duration = Duration::from_secs(5);
 
 /// What came of it.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// In the order of the plan.
-    pub(super) cells: Vec<Cell>,
-    pub(super) folder: PathBuf,
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) folder: PathBuf,
     /// criterion's report, or why there is none; `None` where nothing was measured for it.
-    pub(super) report: Option<Result<PathBuf, String>>,
+    pub(crate) report: Option<Result<PathBuf, String>>,
     /// What criterion said.
-    pub(super) log: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 /// The cells that the filter and the profile choose.
-pub(super) fn chosen<'a>(
+pub(crate) fn chosen<'a>(
     workloads: &'a [Workload],
     models: &[&'static Entry],
     options: &Options,
@@ -56,7 +56,7 @@ pub(super) fn chosen<'a>(
 }
 
 /// Measures `chosen`, and keeps the record.
-pub(super) fn measure(
+pub(crate) fn measure(
     workloads: &[Workload],
     models: &[&'static Entry],
     chosen: &[Planned<'_>],

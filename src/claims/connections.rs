@@ -5,7 +5,7 @@ use super::{
     experiment::{Ended, Experiment, Judged, Sample, Seen, all},
     runner::ClaimRunner,
 };
-use crate::{record::ClaimVerdict, report::count};
+use crate::{output::count, record::ClaimVerdict};
 
 /// How many connections, how long each is held so that all are open at once, and what their figures are called.
 const SCALES: [(usize, &str, [&str; 3]); 3] = [

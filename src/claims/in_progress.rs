@@ -8,8 +8,8 @@ use super::{
     runner::{ClaimRunner, Subject},
 };
 use crate::{
+    output::long,
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict},
-    report::long,
 };
 use paceline_core::{clock::now, interrupt::interrupted, models::Entry};
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{Kind, experiment::Ended};
-use crate::{plan::Planned, record::ClaimVerdict, report::long, session::Session};
+use crate::{output::long, plan::Planned, record::ClaimVerdict, session::Session};
 use paceline_core::{
     job::{Workload, bounds},
     models::{self, Entry, ModelInfo},

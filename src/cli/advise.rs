@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     advice::{Advice, advise},
-    report::{advice_in_short, advice_text, print_error},
+    output::print_error,
+    report::{advice_in_short, advice_text},
     run::run,
     start::refuse_debug_build,
 };

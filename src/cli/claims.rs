@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     claims::{EXPERIMENTS, Experiment, Order, find, run},
-    report::{claims_table, print_error},
+    output::print_error,
+    report::claims_table,
     start::refuse_debug_build,
 };
 use paceline_core::interrupt;

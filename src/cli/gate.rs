@@ -18,9 +18,10 @@ use crate::{
         Arm, BuildError, Built, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject,
         default_cells, gate, note_same_program,
     },
+    output::{Building, print_note},
     plan::{Choice, Planned, cells},
     record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
-    report::{Building, Export, gate_table, print_note},
+    report::{Export, gate_table},
     start::refuse_debug_build,
 };
 use paceline_core::{

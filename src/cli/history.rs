@@ -8,8 +8,9 @@ use regex::Regex;
 use super::{CliError, say, say_json, usage};
 use crate::{
     history::{History, read, series},
+    output::print_error,
     record::Metric,
-    report::{history_csv, history_table, print_error},
+    report::{history_csv, history_table},
 };
 
 #[derive(Args)]

@@ -3,8 +3,8 @@
 use super::{CliError, ENVIRONMENT, Format, internal, say, say_json};
 use crate::{
     doctor::{self, examine},
+    output::{count, list_table},
     record::ModelRecord,
-    report::{count, list_table},
     start::model_info,
 };
 use paceline_core::{clock::compute_ns, models::MODELS, process::Program, workloads};

@@ -11,8 +11,9 @@ use clap::Args;
 use super::{CliError, internal, say, usage};
 use crate::{
     history::{self, series},
+    output::print_error,
     record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
-    report::{Charts, Export, PAGE, RunExport, Sources, page, print_error},
+    report::{Charts, Export, PAGE, RunExport, Sources, page},
 };
 
 #[derive(Args)]
@@ -253,7 +254,7 @@ fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
 /// Writes a file whole, and says where it is; `-` is standard output.
 fn written(file: &Path, bytes: &[u8], what: &str) -> Result<(), CliError> {
     if file == Path::new("-") {
-        return crate::report::print_bytes(bytes).map_err(internal);
+        return crate::output::print_bytes(bytes).map_err(internal);
     }
     write_text(file, bytes).map_err(internal)?;
     say(&format!("{what}: {}", file.display())).map(drop)

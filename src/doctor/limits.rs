@@ -8,7 +8,7 @@ use crate::{
     machine::{
         Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, SoftHard, System, THREAD_MAPS, bytes,
     },
-    report::count,
+    output::count,
 };
 use paceline_core::suite_server::ADDRESSES;
 

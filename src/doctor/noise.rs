@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Finding, Judgement};
-use crate::{machine::CpuTicks, report::long};
+use crate::{machine::CpuTicks, output::long};
 use paceline_core::{histogram::Histogram, job::rounds_of};
 
 /// Limits between two judgements: up to the first it is good, from the second on it is bad.

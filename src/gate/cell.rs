@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     compare::head_crashes_more,
+    output::long,
     record::{Crashes, GateTrial, GateTrials, Metric, Presence, SideFigures, State},
-    report::long,
     session::Session,
 };
 use paceline_core::{

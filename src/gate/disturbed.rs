@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use crate::{machine::CpuTicks, report::long};
+use crate::{machine::CpuTicks, output::long};
 use paceline_core::{
     clock::{Clocks, nanoseconds},
     usage::Usage,

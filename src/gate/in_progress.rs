@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     compare::{Judged, Sample, judge},
+    output::{Progress, long},
     record::{GateCell, Metric, Presence, State, Verdict},
-    report::{Progress, long},
     run::shuffled,
     stats::median_and_range,
 };

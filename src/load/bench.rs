@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     machine::HostActivity,
+    output::Progress,
     record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
-    report::Progress,
     run::shuffled,
     session::{Session, state_of},
 };

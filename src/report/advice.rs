@@ -10,10 +10,8 @@ pub use short::advice_in_short;
 
 use std::{fmt::Write, time::Duration};
 
-use super::{
-    figures::{count, long, rate},
-    table::{in_order, word},
-};
+use super::table::{in_order, word};
+use crate::output::{count, long, rate};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,

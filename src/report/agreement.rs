@@ -1,7 +1,7 @@
 //! How well runs of one build agree, as a table.
 
-use super::table::figures_table;
 use crate::compare::{Agreement, Disjoint};
+use crate::output::figures_table;
 
 /// The most pairs that are named.
 const MOST: usize = 10;

@@ -4,10 +4,11 @@
 use std::fmt::Write;
 
 use super::{
-    figures::{count, rate},
-    table::{figures_table, in_order, width, word},
+    table::{in_order, word},
     unreliable::footnotes,
 };
+use crate::output::{count, rate};
+use crate::output::{figures_table, width};
 use crate::record::{Cell, State};
 
 /// The most reasons that are shown.

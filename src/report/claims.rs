@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use super::{
-    figures::{count, long, rate},
-    table::{figures_table, in_order, list_table, series_name, width},
+    table::{in_order, series_name},
     unreliable::footnotes,
 };
-use crate::record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
+use crate::{
+    output::{count, figures_table, list_table, long, rate, width},
+    record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
+};
 
 /// All claims, and how many models each holds on.
 #[must_use]

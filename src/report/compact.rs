@@ -6,11 +6,11 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    figures::{count, long},
-    print::draws_bars,
     spark::sparks,
-    table::{cells_table, figure, figures_table, in_order, notes, series_name, several_workers},
+    table::{cells_table, figure, in_order, notes, series_name, several_workers},
 };
+use crate::output::figures_table;
+use crate::output::{count, draws_bars, long};
 use crate::record::{Cell, State, bytes_per_job};
 
 /// What is shown of cells at the end of a run: in short on a terminal, every cell where there is none.

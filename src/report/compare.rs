@@ -3,12 +3,12 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    figures::{count, long, rate},
-    table::{figures_table, in_order, series_name, word},
+    table::{in_order, series_name, word},
     unreliable::footnotes,
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
+    output::{count, figures_table, long, rate},
     record::{Metric, Presence, State},
 };
 

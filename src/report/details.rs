@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    figures::{count, long},
-    table::{figures_table, in_order, series_name, several_workers},
-};
+use super::table::{in_order, series_name, several_workers};
+use crate::output::figures_table;
+use crate::output::{count, long};
 use crate::record::{Cell, Estimate, State, bytes_per_job};
 use paceline_core::histogram::Distribution;
 

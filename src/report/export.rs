@@ -119,5 +119,5 @@ fn jobs_per_second(ns: Option<f64>) -> Option<f64> {
 /// What the head's figure is called where cell and metric share one name: `echo/tokio/10 latency_p99_ns`.
 fn series(cell: &GateCell, most: usize) -> String {
     let figure = cell.metric.figure();
-    format!("{} {figure}", super::gate::cut(&cell.cell, most - figure.len() - 1))
+    format!("{} {figure}", crate::output::cut(&cell.cell, most - figure.len() - 1))
 }

@@ -5,13 +5,15 @@ mod words;
 
 pub(super) use groups::Groups;
 pub(super) use words::{
-    crashes, cut, detectable, figure, interval, label, needed, overall, plain, share, verdict, why,
+    crashes, detectable, figure, interval, label, needed, overall, share, verdict, why,
 };
 
 use std::fmt::Write;
 
-use super::table::{figures_table, list_table};
-use crate::record::{Gate, GateCell, Side};
+use crate::{
+    output::{cut, figures_table, list_table},
+    record::{Gate, GateCell, Side},
+};
 
 /// The longest name in a table, in characters.
 const NAME: usize = 60;

@@ -3,13 +3,12 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    figures::long,
     spark::sparks,
-    table::figures_table,
     unreliable::{model_of, remarks},
 };
 use crate::{
     history::{Point, Series},
+    output::{figures_table, long},
     record::Metric,
 };
 

@@ -2,10 +2,9 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{
-    figures::{count, long, rate},
-    table::{figures_table, in_order, notes},
-};
+use super::table::{in_order, notes};
+use crate::output::figures_table;
+use crate::output::{count, long, rate};
 use crate::record::{Cell, Estimate, Knee, Loop, State};
 use paceline_core::histogram::Distribution;
 

@@ -305,7 +305,7 @@ impl Filtered {
 
 /// A definition, line by line, without what moves a cursor or turns the direction of writing.
 fn definition(source: &str) -> String {
-    let lines: Vec<String> = source.lines().map(super::gate::plain).collect();
+    let lines: Vec<String> = source.lines().map(crate::output::plain).collect();
     lines.join("\n").chars().take(DEFINITION).collect()
 }
 

@@ -1,7 +1,9 @@
 //! What `paceline selftest` found, as tables.
 
-use super::table::figures_table;
-use crate::record::{Equal, Planted, SelfTest, Share};
+use crate::{
+    output::figures_table,
+    record::{Equal, Planted, SelfTest, Share},
+};
 
 /// All of it, with the number of cases behind each share.
 #[must_use]

@@ -7,52 +7,14 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::{
-    details::details,
-    figures::{count, long, rate},
-    unreliable::footnotes,
-};
+use super::{details::details, unreliable::footnotes};
+use crate::output::{count, long, rate};
+use crate::output::{list_table, trimmed, width};
 use crate::{
     record::{Cell, SHORTEST_RANKED_NS, State, leaders, same_class},
     stats::{FEWEST_TRIALS, Mode},
 };
 use paceline_core::perform::Placement;
-
-/// The width of a table where there is no terminal to ask.
-const WIDTH: usize = 120;
-
-/// A plain table with a head.
-#[must_use]
-pub fn list_table(head: &[&str], rows: &[Vec<String>]) -> String {
-    list_table_within(usize::MAX, head, rows)
-}
-
-/// The same, no wider than `most` columns.
-#[must_use]
-pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width().min(most) as u16)
-        .set_header(head.to_vec());
-    for row in rows {
-        table.add_row(row);
-    }
-    trimmed(&table)
-}
-
-/// A table of figures, which are never wrapped: names to the left, the rest to the right.
-#[must_use]
-pub(super) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head.to_vec()).add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    trimmed(&table)
-}
 
 /// Every cell: a block for each workload, in the order in which they came, and under it what has no figure and why.
 #[must_use]
@@ -305,19 +267,4 @@ pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> 
         }
     }
     seen
-}
-
-pub(super) fn width() -> usize {
-    let terminal = Table::new().width().map(usize::from);
-    terminal.unwrap_or(WIDTH).clamp(60, 400)
-}
-
-fn trimmed(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// "11 batches of 1.20 s", for predictions.
-#[must_use]
-pub(crate) fn batches_of(batches: u32, batch: std::time::Duration) -> String {
-    format!("{batches} batches of {}", long(batch))
 }

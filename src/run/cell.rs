@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::{
     machine::{HostActivity, cores},
+    output::{batches_of, long},
     plan::Planned,
     record::{Cell, Estimate, PerTrial, Record, Resources, State, Trial, Writer},
-    report::{batches_of, long},
     session::{Session, ended_by, warm},
     stats::{median_and_range, modes},
 };

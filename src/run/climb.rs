@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Order, cell::CellInProgress};
 use crate::{
+    output::{Progress, long},
     plan::{Planned, cells},
     record::{Cell, Record, State, Writer},
-    report::{Progress, long},
     session::Session,
 };
 use paceline_core::{interrupt::interrupted, job::bounds};

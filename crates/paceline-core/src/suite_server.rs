@@ -74,7 +74,7 @@ pub fn serve() -> io::Result<()> {
     for mut server in servers {
         thread::Builder::new().name("echo".into()).spawn(move || {
             let ended = server.run(None);
-            eprintln!("the suite's server ended: {ended:?}");
+            let _ = writeln!(io::stderr(), "the suite's server ended: {ended:?}");
             std::process::exit(1);
         })?;
     }

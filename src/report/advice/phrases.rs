@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::title;
 use crate::{
     advice::{Advice, AtScale, Gap, Recommended, Series, Standing, Unranked},
+    output::{count, long},
     record::SHORTEST_RANKED_NS,
-    report::{count, long, table::series_name},
+    report::table::series_name,
     stats::FEWEST_TRIALS,
 };
 

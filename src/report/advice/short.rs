@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    report::{count, long, rate, table::word, unreliable::remarks},
+    output::{count, long, rate},
+    report::{table::word, unreliable::remarks},
 };
 
 /// The advice in sentences: what to take up to which scale and from where on another, where the best changes hands,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::phrases::{Names, at, percent};
 use crate::{
     advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
+    output::{count, long},
     record::State,
-    report::{count, long, table::in_order},
+    report::table::in_order,
 };
 
 /// From this share of the time on, what others took of the CPUs is worth a warning.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Unit;
-use crate::report::{count, gate::cut, rate};
+use crate::output::{count, cut, rate};
 
 /// The text of a tick: no digit more than it needs.
 pub(super) fn tick(unit: Unit, value: f64) -> String {

@@ -3,10 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::gate::{cut, interval, share, verdict},
+    super::gate::{interval, share, verdict},
     finite, jobs_per_second, series,
 };
-use crate::record::{Gate, GateCell, Metric};
+use crate::{
+    output::cut,
+    record::{Gate, GateCell, Metric},
+};
 
 /// The longest name, in characters.
 const NAME: usize = 200;

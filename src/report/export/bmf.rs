@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{super::gate::cut, finite, jobs_per_second};
-use crate::record::{Gate, GateCell, Metric};
+use super::{finite, jobs_per_second};
+use crate::{
+    output::cut,
+    record::{Gate, GateCell, Metric},
+};
 
 /// The longest name of a benchmark that Bencher takes, in characters.
 const NAME: usize = 1024;

@@ -1,13 +1,13 @@
 //! A row for each cell and metric, every column with its unit in its name.
 
 use super::{
-    super::{
-        gate::{cut, verdict},
-        table::word,
-    },
+    super::{gate::verdict, table::word},
     finite, jobs_per_second,
 };
-use crate::record::{Gate, GateCell, Metric, Presence};
+use crate::{
+    output::cut,
+    record::{Gate, GateCell, Metric, Presence},
+};
 
 const HEAD: [&str; 31] = [
     "cell",

@@ -1,8 +1,7 @@
 //! `OpenMetrics` text 1.0 for Prometheus and for GitLab's metrics report: times in seconds, as the standard asks for.
 
+use crate::output::cut;
 use std::fmt::Write;
-
-use super::super::gate::cut;
 
 /// The longest value of a label, in characters.
 const LABEL: usize = 1024;

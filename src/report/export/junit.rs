@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use super::{
     super::{
         gate::{
-            crashes, cut, detectable, figure, interval, label, needed, overall, share, verdict, why,
+            crashes, detectable, figure, interval, label, needed, overall, share, verdict, why,
         },
         table::word,
     },
     suite::{End, Suite, Test},
 };
-use crate::record::{Gate, GateCell, Overall, Presence, Sameness, State, Verdict};
+use crate::{
+    output::cut,
+    record::{Gate, GateCell, Overall, Presence, Sameness, State, Verdict},
+};
 
 /// The longest name and reason, in characters.
 const NAME: usize = 300;

@@ -3,9 +3,12 @@
 use std::fmt::Write;
 
 use super::super::gate::{
-    Groups, cut, detectable, figure, interval, label, needed, overall, share, why,
+    Groups, detectable, figure, interval, label, needed, overall, share, why,
 };
-use crate::record::{Gate, GateCell, Side};
+use crate::{
+    output::cut,
+    record::{Gate, GateCell, Side},
+};
 
 /// No more bytes than a comment on GitHub may have characters.
 const MOST: usize = 65_536;

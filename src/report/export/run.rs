@@ -123,7 +123,7 @@ fn otava(record: &Record) -> String {
     /// The longest name of a cell, in characters.
     const NAME: usize = 900;
     let run = &record.run;
-    let line = |text: &str| super::super::gate::cut(text, NAME);
+    let line = |text: &str| crate::output::cut(text, NAME);
     let commit = run.commit.as_deref().unwrap_or(&run.id);
     let values = figures::named(record, NAME).into_iter().flat_map(|(name, cell)| {
         let of = figures::costs(cell);

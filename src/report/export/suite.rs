@@ -1,13 +1,12 @@
 //! A test report for CI, by the schema of Jenkins' xUnit plugin (`junit-10.xsd`), which GitLab reads as well.
 
+use crate::output::plain;
 use std::io;
 
 use quick_xml::{
     Writer,
     events::{BytesDecl, BytesText, Event},
 };
-
-use super::super::gate::plain;
 
 /// How a test ended.
 pub(super) enum End {

@@ -1,7 +1,8 @@
 //! The cells of a gate, each in exactly one group, and the lines that sum them up.
 
-use super::{crashes, cut, label, share};
+use super::{crashes, label, share};
 use crate::{
+    output::cut,
     record::{Gate, GateCell, Presence, State, Verdict},
     report::unreliable::{model_of, remarks},
 };

@@ -5,11 +5,9 @@ use super::{
     parts::{Data, Table, name, reason},
 };
 use crate::{
+    output::{count, rate},
     record::{Cell, Loop, Run, State},
-    report::{
-        count, rate,
-        table::{series_name, word},
-    },
+    report::table::{series_name, word},
 };
 use paceline_core::{models, workloads};
 

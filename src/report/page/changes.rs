@@ -5,11 +5,9 @@ use askama::Template;
 use super::{Section, comparison, gates, listed, name, parts, rendered};
 use crate::{
     compare::{Refusal, compare_records},
+    output::cut,
     record::{Gate, Record},
-    report::{
-        gate::{cut, overall},
-        unreliable::remarks,
-    },
+    report::{gate::overall, unreliable::remarks},
 };
 
 pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {

@@ -4,10 +4,10 @@ use super::lines::Line;
 use crate::{
     advice::{Advice, Measure},
     history,
+    output::count,
     record::{Cell, Estimate, Metric},
     report::{
         chart::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit},
-        count,
         gate::share,
         table::series_name,
     },
@@ -264,7 +264,7 @@ pub(super) fn under_load(all: &[Loaded]) -> Plot {
     let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
     let knee = |of: &Loaded| {
         let at = of.knee?;
-        let text = format!("{}: {} per second", of.name, crate::report::rate(at));
+        let text = format!("{}: {} per second", of.name, crate::output::rate(at));
         Some(Mark {
             at,
             within: None,

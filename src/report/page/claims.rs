@@ -4,10 +4,10 @@ use askama::Template;
 
 use super::parts::{Data, Table, name, reason};
 use crate::{
+    output::cut,
     record::{Claim, ClaimResult, ClaimVerdict, Claims},
     report::{
         claims::{self, ideal, shown},
-        gate::cut,
         table::in_order,
         unreliable::remarks,
     },

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
+    output::count,
     record::{Presence, State},
     report::{
-        count,
         gate::{figure, label, share},
         table::{series_name, word},
     },

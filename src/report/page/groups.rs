@@ -5,7 +5,7 @@ use super::{
     overview::nanoseconds,
     parts::{Table, name},
 };
-use crate::report::count;
+use crate::output::count;
 
 /// What was seen in the warm-up trials; nothing where no group failed.
 pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {

@@ -2,11 +2,9 @@
 
 use super::{Sources, name};
 use crate::{
+    output::cut,
     record::{Cell, Record, State},
-    report::{
-        gate::{cut, overall},
-        summary,
-    },
+    report::{gate::overall, summary},
 };
 
 pub(super) fn title(sources: &Sources<'_>) -> String {

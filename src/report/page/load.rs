@@ -7,8 +7,8 @@ use super::{
     parts::{Figure, Picture, Table, reason},
 };
 use crate::{
+    output::{count, rate},
     record::{Cell, Estimate, Knee, State},
-    report::{count, rate},
 };
 
 /// Latency over the offered rate, with the knee, of servers.

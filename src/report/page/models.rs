@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::parts::{Data, Table, name, reason};
 use crate::{
+    output::count,
     record::{Cell, ModelRecord},
-    report::count,
 };
 use paceline_core::prepared::Attestation;
 

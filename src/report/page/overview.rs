@@ -7,13 +7,9 @@ use askama::Template;
 use super::parts::{Data, Table, name};
 use crate::{
     advice::{Advice, AtScale, Figure, Series, advise},
+    output::{count, cut, long, rate},
     record::{Cell, Estimate, Metric},
-    report::{
-        advice_in_short, count,
-        gate::{cut, figure},
-        long, rate,
-        table::series_name,
-    },
+    report::{advice_in_short, gate::figure, table::series_name},
 };
 
 /// What to take for one workload.

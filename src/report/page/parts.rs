@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use crate::report::{
-    chart::{self, Bars, Plot, Scale},
-    gate::cut,
+use crate::{
+    output::cut,
+    report::chart::{self, Bars, Plot, Scale},
 };
 
 /// The longest name that is shown, in characters.

@@ -7,8 +7,8 @@ use super::{
     workload::figure,
 };
 use crate::{
+    output::{count, rate},
     record::{Cell, Estimate},
-    report::{count, rate},
     stats::{Fitted, USL_POINTS, Usl, usl_by_variance},
 };
 

@@ -8,8 +8,8 @@ use super::{
     workload::figure,
 };
 use crate::{
+    output::{count, rate},
     record::Estimate,
-    report::{count, rate},
 };
 
 /// Jobs a second with more workers, over those with the fewest: of all models at one scale.

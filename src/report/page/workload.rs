@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     advice::{Advice, MARGIN, Measure},
+    output::{count, rate},
     record::{Cell, Estimate, State, bytes_per_job},
     report::{
-        count, rate,
         table::{spread, word},
         unreliable::remarks,
     },
@@ -69,7 +69,7 @@ impl Section {
             [scaling::table(workload, &lines), groups::table(workload, &lines), crossings(advice)];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
-            about: about.map_or_else(String::new, |about| crate::report::gate::cut(&about, 400)),
+            about: about.map_or_else(String::new, |about| crate::output::cut(&about, 400)),
             definition: source.map(super::definition).unwrap_or_default(),
             legend: widest.iter().map(key).collect(),
             figures,

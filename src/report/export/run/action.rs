@@ -34,7 +34,7 @@ fn entry(cell: &Cell, name: &str, figure: &Figure) -> Value {
     if let Some((lower, upper)) = figure.interval {
         entry.insert("range".into(), format!("{lower:.1} to {upper:.1}").into());
         if let Some(what) = cell.interval.as_deref() {
-            entry.insert("extra".into(), super::super::super::gate::cut(what, NAME).into());
+            entry.insert("extra".into(), crate::output::cut(what, NAME).into());
         }
     }
     Value::Object(entry)

@@ -1,9 +1,7 @@
 //! All that a cell holds, flat: a name with its unit for each figure, the same for every cell.
 
-use super::super::{
-    super::{gate::cut, table::word},
-    finite,
-};
+use super::super::{super::table::word, finite};
+use crate::output::cut;
 use crate::record::{Cell, Estimate, LoadFigures, Loop};
 use paceline_core::histogram::Distribution;
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::super::{super::gate::cut, finite, jobs_per_second};
+use super::super::{finite, jobs_per_second};
 use crate::{
     history::cell_name,
+    output::cut,
     record::{Cell, Estimate, Record, State},
 };
 

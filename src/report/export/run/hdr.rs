@@ -6,10 +6,13 @@ use std::{
 };
 
 use super::{
-    super::super::{gate::cut, table::word},
+    super::super::table::word,
     figures::{named, named_as},
 };
-use crate::record::{Cell, Record};
+use crate::{
+    output::cut,
+    record::{Cell, Record},
+};
 use paceline_core::histogram::{Distribution, Histogram};
 
 /// The longest name, in characters.

@@ -2,12 +2,15 @@
 
 use super::{
     super::{
-        super::{gate::cut, table::word},
+        super::table::word,
         suite::{End, Suite, Test},
     },
     figures::{costs, named, throughput},
 };
-use crate::record::{Cell, Record, State};
+use crate::{
+    output::cut,
+    record::{Cell, Record, State},
+};
 
 /// The longest name and reason, in characters.
 const NAME: usize = 300;

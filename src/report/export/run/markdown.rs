@@ -1,11 +1,10 @@
 //! A run for a pull request: how many cells ended how, then a folded table for each workload, with what has no figure.
 
+use crate::output::{count, cut, long, rate};
 use std::fmt::Write;
 
 use super::super::{
     super::{
-        figures::{count, long, rate},
-        gate::cut,
         table::{counted, figure, in_order, marks, series, several_workers, summary, word},
         unreliable::remarks,
     },

@@ -42,6 +42,12 @@ pub fn long(duration: Duration) -> String {
     format!("{} {unit}", rate(value))
 }
 
+/// "11 batches of 1.20 s", for predictions.
+#[must_use]
+pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
+    format!("{batches} batches of {}", long(batch))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,7 +45,7 @@ pub fn print_note(message: &str) {
 }
 
 /// Whether bars can be shown: on a terminal that is not a dumb one, in a locale of UTF-8.
-pub(super) fn draws_bars() -> bool {
+pub(crate) fn draws_bars() -> bool {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let locale =
         set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();

@@ -1,0 +1,18 @@
+//! Printing, progress on a terminal, and the formatting of numbers, durations and plain tables.
+//!
+//! It stands below the instruments. What shows whole records is in `report`, above them.
+
+mod figures;
+mod print;
+mod progress;
+mod table;
+mod text;
+
+pub(crate) use figures::batches_of;
+pub use figures::{count, long, rate};
+pub(crate) use print::draws_bars;
+pub use print::{print, print_bytes, print_error, print_note};
+pub use progress::{Building, Progress};
+pub(crate) use table::{figures_table, trimmed, width};
+pub use table::{list_table, list_table_within};
+pub(crate) use text::{cut, plain};
