@@ -12,6 +12,8 @@ pub(super) struct Along {
     own: Vec<(f64, String)>,
 }
 
+/// Figures further from 0 are left out, as infinite ones are: the length of an axis between two of them must be finite.
+const FARTHEST: f64 = 1e300;
 /// The share of its length that an axis has to spare on each side.
 const SPARE: f64 = 0.03;
 /// The most ticks that computed ones come to.
@@ -89,7 +91,7 @@ pub(super) fn raw(scale: Scale, value: f64) -> Option<f64> {
         Scale::Percentile if (0.0..1.0).contains(&value) => -(1.0 - value).log10(),
         Scale::Log | Scale::Percentile => return None,
     };
-    place.is_finite().then_some(place)
+    (place.abs() <= FARTHEST).then_some(place)
 }
 
 /// Multiples of 1, 2 or 5 times a power of ten.

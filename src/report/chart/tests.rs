@@ -140,24 +140,35 @@ fn a_file_has_its_own_colours() {
     roxmltree::Document::parse(&svg).unwrap();
 }
 
+/// The places of the picture's points, all of which must be in it.
+fn check_places(points: Vec<(f64, f64)>, scale: Scale) {
+    let mut of = plot_of(vec![line("x", &points)]);
+    of.y.scale = scale;
+    of.bound = Some(Curve { name: "b".into(), points });
+    let svg = plot(&of);
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    let parsed = roxmltree::Document::parse(&svg).unwrap();
+    for node in parsed.descendants().filter(|node| node.attribute("class") == Some("m")) {
+        let place = node.attribute("transform").unwrap();
+        let numbers = place.trim_start_matches("translate(").trim_end_matches(')');
+        let (x, y) = numbers.split_once(',').unwrap();
+        let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
+        assert!((0.0..=760.0).contains(&x) && (0.0..=400.0).contains(&y), "{x} {y}");
+    }
+}
+
+#[test]
+fn an_axis_whose_length_is_no_float_is_drawn_without_its_ends() {
+    check_places(vec![(0.0, -1.79e308), (1.39e-136, 0.0)], Scale::Linear);
+    check_places(vec![(1.0, -1.79e308), (2.0, 1.79e308), (3.0, 1.0)], Scale::Linear);
+}
+
 proptest! {
     #[test]
     fn whatever_the_figures_are_every_place_is_in_the_picture(
         points in prop::collection::vec((any::<f64>(), any::<f64>()), 1..40),
         scale in prop::sample::select(vec![Scale::Linear, Scale::Log]),
     ) {
-        let mut of = plot_of(vec![line("x", &points)]);
-        of.y.scale = scale;
-        of.bound = Some(Curve { name: "b".into(), points });
-        let svg = plot(&of);
-        prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{}", svg);
-        let parsed = roxmltree::Document::parse(&svg).unwrap();
-        for node in parsed.descendants().filter(|node| node.attribute("class") == Some("m")) {
-            let place = node.attribute("transform").unwrap();
-            let numbers = place.trim_start_matches("translate(").trim_end_matches(')');
-            let (x, y) = numbers.split_once(',').unwrap();
-            let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
-            prop_assert!((0.0..=760.0).contains(&x) && (0.0..=400.0).contains(&y), "{} {}", x, y);
-        }
+        check_places(points, scale);
     }
 }
