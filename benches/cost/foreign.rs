@@ -83,7 +83,7 @@ pub(crate) fn compare(
                 plain.side(work, batches, servers)
             };
             // The first batch is the warm-up.
-            times.map(|times| median(times[1..].to_vec())).map_err(|why| format!("{id}: {why}"))
+            times.map(|times| median(&times[1..])).map_err(|why| format!("{id}: {why}"))
         };
         let (mut of_plain, mut ratios) = (Vec::new(), Vec::new());
         for index in 0..count {
@@ -93,9 +93,9 @@ pub(crate) fn compare(
             of_plain.push(plain);
             ratios.push((suite / plain).ln());
         }
-        let ratio = Estimate::of(ratios);
+        let ratio = Estimate::of(&ratios);
         let (mean, interval) = (ratio.mean.exp(), ratio.interval());
-        println!("{id:24} {:>14.3} {mean:>6.3}  {interval}", median(of_plain) / 1e6);
+        println!("{id:24} {:>14.3} {mean:>6.3}  {interval}", median(&of_plain) / 1e6);
         if (mean - 1.0).abs() > LIMIT {
             missed.push(id.as_str());
         }

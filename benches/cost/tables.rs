@@ -89,9 +89,9 @@ impl Bench {
             let of = |what: fn(f64, f64) -> f64| -> Vec<f64> {
                 pairs.iter().map(|[bare, suite]| what(bare.batch, suite.batch)).collect()
             };
-            let bare = median(of(|bare, _| bare)) / jobs as f64;
-            let more = Estimate::of(of(|bare, suite| suite - bare)).mean / jobs as f64;
-            let ratio = Estimate::of(of(|bare, suite| (suite / bare).ln()));
+            let bare = median(&of(|bare, _| bare)) / jobs as f64;
+            let more = Estimate::of(&of(|bare, suite| suite - bare)).mean / jobs as f64;
+            let ratio = Estimate::of(&of(|bare, suite| (suite / bare).ln()));
             let (mean, interval) = (ratio.mean.exp(), ratio.interval());
             println!("{id:34} {bare:>11.1} {mean:>6.3}  {interval:16} {more:>10.1}");
             if cell.judged {
@@ -106,7 +106,9 @@ impl Bench {
         println!("{:28}  bare s suite s  ratio   bare MiB suite MiB  ratio", "cell/model");
         for (cell, model, id) in cells.iter().filter(|asked| available(asked)) {
             let pairs = self.pairs(cell, model, cell.jobs, count)?;
-            let of = |what: &dyn Fn(&[Side; 2]) -> f64| median(pairs.iter().map(what).collect());
+            let of = |what: &dyn Fn(&[Side; 2]) -> f64| {
+                median(&pairs.iter().map(what).collect::<Vec<_>>())
+            };
             let [bare, suite] = [0, 1].map(|side| of(&|pair| pair[side].batch / 1e9));
             let ratio = of(&|[bare, suite]| suite.batch / bare.batch);
             print!("{id:28} {bare:>7.3} {suite:>7.3} {ratio:>6.3}   ");
@@ -151,7 +153,7 @@ impl Side {
         let mut lines = output.lines();
         let (batches, memory) = (numbers(lines.next()?)?, numbers(lines.next()?)?);
         // The first is the warm-up, unless it is the only one.
-        let timed = if batches.len() > 1 { batches[1..].to_vec() } else { batches };
+        let timed = if batches.len() > 1 { &batches[1..] } else { &batches };
         Some(Side { batch: median(timed), memory: memory.last()? - memory.first()? })
     }
 }
