@@ -38,7 +38,7 @@ const TESTS: [Test; 4] = [
 
 fn main() -> ExitCode {
     if env::var_os(SUITE).is_some() {
-        return paceline::bench::main();
+        return paceline::cli::bench();
     }
     let arguments: Vec<String> = env::args().skip(1).collect();
     let filter = arguments.iter().find(|word| !word.starts_with('-'));
