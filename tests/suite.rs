@@ -11,6 +11,8 @@ mod each_model;
 
 use std::{
     net::{SocketAddr, TcpListener},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -186,6 +188,11 @@ macro_rules! tests_of {
             }
 
             #[test]
+            fn jobs_take_the_connections_of_a_pool_in_turn_and_give_them_back_open() {
+                super::keeps_connections($model);
+            }
+
+            #[test]
             fn joins_children_as_one_future() {
                 super::conforms($model, super::ONE_FUTURE, super::ONE_SLEEP, 2);
             }
@@ -241,6 +248,44 @@ fn cancels(name: &str, text: &str) {
             );
         }
     }
+}
+
+/// Runs jobs that take connections of a pool, and counts those that a server of our own is asked for; then groups that are
+/// cancelled with connections of a pool of one, whose place must be free again.
+fn keeps_connections(name: &str) {
+    let job = workload(POOLED);
+    let Some((entry, workers)) = able(name, &job) else { return };
+    let echo = program().echo().unwrap();
+    for placement in entry.info.placements {
+        let (address, accepted) = counting_echo();
+        let mut host = program().host(entry, workers).unwrap();
+        let mut spec = cell(entry, &job, workers, *placement, 40, &echo);
+        spec.servers.echo = vec![address];
+        host.prepare(spec, PATIENCE).unwrap();
+        host.attest(PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+        host.batches(5, PATIENCE).unwrap_or_else(|e| panic!("{name} {placement}: {e}"));
+        let cores = if *placement == Placement::Dealt { 2 } else { 1 };
+        let opened = accepted.load(Ordering::SeqCst);
+        assert!((1..=3 * cores).contains(&opened), "{name} {placement}: {opened} for 240 jobs");
+        assert_eq!(host.stop(PATIENCE).unwrap(), Vec::<String>::new(), "{name} {placement}");
+    }
+    cancels(name, POOLED_GROUP);
+}
+
+/// An echo server, and how many connections it was asked for.
+fn counting_echo() -> (SocketAddr, &'static AtomicUsize) {
+    let accepted: &AtomicUsize = Box::leak(Box::default());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            accepted.fetch_add(1, Ordering::SeqCst);
+            let (mut from, mut to) = stream.and_then(|to| Ok((to.try_clone()?, to))).unwrap();
+            to.set_nodelay(true).unwrap();
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+        }
+    });
+    (address, accepted)
 }
 
 /// Runs a room of 30 members, or of as many as the model has under way at once.
@@ -330,6 +375,28 @@ job = [
     { exchange = { bytes = "70KiB", times = 2 } },
     { connect = "echo" },
     { exchange = { bytes = 8, times = 2 } },
+]"#;
+
+/// A connection is given back before the next is taken.
+const POOLED: &str = r#"
+name = "pooled"
+job = [
+    { connect = { pool = 2, to = "echo" } },
+    { exchange = { bytes = 100, times = 2 } },
+    { sleep = "1ms" },
+    { exchange = { bytes = "70KiB", times = 1 } },
+    { connect = { pool = 1, to = "echo" } },
+    { exchange = { bytes = 8, times = 1 } },
+    { compute = 7 },
+]"#;
+
+/// Whoever is cancelled is in an exchange, or waits for the one that is.
+const POOLED_GROUP: &str = r#"
+name = "pooled-group"
+job = [
+    { group = { width = 3, every = { nth = 3, job = [{ sleep = "2ms" }, { fail = "error" }] },
+                of = [{ connect = { pool = 1, to = { slow = "10s" } } }, { exchange = { bytes = 9, times = 1 } }] } },
+    { compute = 7 },
 ]"#;
 
 const CANCELLING_GROUPS: &str = r#"

@@ -95,7 +95,8 @@ pub fn refusal(
 ) -> Option<String> {
     let demand = workload.demand();
     let tasks = demand.tasks.saturating_mul(lanes as u64);
-    let sockets = demand.sockets.saturating_mul(lanes as u64);
+    let own = demand.sockets.saturating_mul(lanes as u64);
+    let sockets = own.saturating_add(workload.pooled());
     let (threads, maps) = match about.task {
         Task::Heap => (0, 0),
         Task::Thread => (tasks, tasks.saturating_mul(THREAD_MAPS)),

@@ -6,6 +6,7 @@
 pub mod bounds;
 mod demand;
 mod every;
+mod kept;
 mod read;
 mod receipt;
 mod text;
@@ -23,7 +24,7 @@ use std::{net::SocketAddr, ops::Deref, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::receipt::child_seed;
+use crate::job::{kept::Kept, receipt::child_seed};
 
 /// One elementary act of a job. The table in docs/jobs.md says what each means on each kind of model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum Step {
     Offload(Box<Steps>),
     /// Opens a connection to the suite's server, which is what `Exchange`, `Say` and `Hear` then use.
     Connect(Server),
+    /// Takes a connection of a pool until the list ends or connects anew, and waits where all are taken.
+    Pool(Pool),
     /// Sends `bytes` and receives as many back, `times` times.
     Exchange {
         /// The size of a message in bytes, at least 8.
@@ -73,6 +76,18 @@ pub enum Server {
     Slow(Duration),
     /// It sends on what one says to all jobs of the batch, once all of them are there.
     Room,
+}
+
+/// Connections that a step keeps open from one job to the next: so many in a process, or on each core of a runtime of
+/// one core each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// How many.
+    pub size: usize,
+    /// To what.
+    pub server: Server,
+    /// The connections.
+    pub(crate) kept: Kept,
 }
 
 /// Messages in a room.
@@ -170,7 +185,7 @@ impl Step {
             Step::Block(_) => "block",
             Step::Compute(_) => "compute",
             Step::Offload(_) => "offload",
-            Step::Connect(_) => "connect",
+            Step::Connect(_) | Step::Pool(_) => "connect",
             Step::Exchange { .. } => "exchange",
             Step::Hop(_) => "hop",
             Step::Yield(_) => "yield",
@@ -189,6 +204,7 @@ impl Step {
         match self {
             Step::Connect(Server::Slow(_)) => Some("connect.slow"),
             Step::Connect(Server::Room) => Some("connect.room"),
+            Step::Pool(_) => Some("connect.pool"),
             Step::Gather(gather) if gather.join == Join::Future => Some("gather.future"),
             Step::Gather(gather) if gather.of.len() > 1 => Some("gather.each"),
             Step::Group(group) if group.cancels => Some("group.cancel"),
@@ -272,7 +288,7 @@ pub enum Waits {
     Sockets,
     /// A partner.
     Partners,
-    /// More than one of these, or children.
+    /// More than one of these, or children, or connections of a pool.
     Mixed,
 }
 
@@ -287,7 +303,7 @@ impl Waits {
                 Waits::Sockets
             }
             Step::Hop(_) => Waits::Partners,
-            Step::Offload(_) | Step::Gather(_) | Step::Group(_) => Waits::Mixed,
+            Step::Pool(_) | Step::Offload(_) | Step::Gather(_) | Step::Group(_) => Waits::Mixed,
         };
         steps.iter().map(one).fold(Waits::Nothing, Waits::and)
     }

@@ -33,7 +33,9 @@ use crate::job::Addresses;
 /// A concurrency model, as its jobs see it.
 pub trait Model: Copy + Send + Sync + 'static {
     /// A connected TCP stream of this model.
-    type Stream: Stream;
+    type Stream: Stream + 'static;
+    /// Whether streams stay on the thread that opened them.
+    const PER_CORE: bool = false;
     /// Whether jobs hold their thread, or their stack, while they wait; their futures are then never stored.
     const BLOCKS: bool = false;
 

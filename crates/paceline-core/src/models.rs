@@ -362,6 +362,12 @@ const NO_CANCEL: Unsupported = Unsupported {
           it can do",
 };
 
+/// Why jobs on stacks that lie on each other, or that a worker switches between, take no connection of a pool.
+const NO_POOL: Unsupported = Unsupported {
+    step: "connect.pool",
+    why: "a job that waits for a connection holds its worker, and with it the jobs that have one and are to go on there",
+};
+
 /// Why no model can be a server of jobs that are members of a room.
 pub const ROOM: &str =
     "a room is of the jobs of a batch, and requests come one by one: measure it with paceline run";

@@ -4,6 +4,7 @@ mod batch;
 mod group;
 mod instrumentation;
 mod park;
+mod pool;
 mod probe;
 mod recorder;
 mod request;
@@ -28,6 +29,7 @@ use crate::{
     model::{Model, Stream},
 };
 use park::BARRIER;
+use pool::Lease;
 use storage::{All, Storage};
 
 /// Performs `steps` on `model`, starting from `seed`; `place` is where its times are noted.
@@ -48,6 +50,7 @@ pub fn perform<M: Model, K: StoragePolicy>(
     // Small, for it shares a word with `place`.
     let mut next: u16 = 0;
     let mut stream: Option<<K::Socket as Storage>::Held<M::Stream>> = None;
+    let mut lease: Option<<K::Pool as Storage>::Held<Lease<M::Stream>>> = None;
     async move {
         if steps.is_whole_job() {
             INSTRUMENTATION.enter(place);
@@ -75,7 +78,16 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     K::Timer::wait(yields).await;
                     receipt.waited(*times);
                 }
+                Step::Pool(pool) => {
+                    // Given back before the next is waited for, which may be the same.
+                    drop(lease.take());
+                    stream = None;
+                    let taken = pool::lease(model, pool, receipt.checksum());
+                    lease = Some(K::Pool::hold(Box::pin(taken).await?));
+                    receipt.waited(1);
+                }
                 Step::Connect(server) => {
+                    lease = None;
                     let connected = talk::connect(model, *server, receipt.checksum());
                     stream = Some(K::Socket::hold(K::Socket::wait(connected).await?));
                     receipt.waited(1);
@@ -88,9 +100,13 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     receipt = Box::pin(talked).await?;
                 }
                 Step::Exchange { bytes, times } => {
-                    let stream: &mut M::Stream =
-                        stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+                    let stream: Option<&mut M::Stream> = match &mut lease {
+                        Some(lease) => lease.stream(),
+                        None => stream.as_deref_mut(),
+                    };
+                    let stream = stream.ok_or(io::ErrorKind::NotConnected)?;
                     receipt = K::Socket::wait(stream.exchange(*bytes, *times, receipt)).await?;
+                    lease.iter_mut().for_each(|lease| lease.settle());
                 }
                 Step::Hop(times) => {
                     let last = K::Partner::wait(model.hop(*times, receipt.checksum())).await?;

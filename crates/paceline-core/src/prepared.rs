@@ -118,7 +118,7 @@ impl Prepared {
         let some = |is: fn(&Step) -> bool| (0..scale).any(|index| jobs.steps(index).surely(is));
         Prepared {
             uses_timers: some(|step| matches!(step, Step::Sleep(_))),
-            uses_sockets: some(|step| matches!(step, Step::Connect(_))),
+            uses_sockets: some(|step| matches!(step, Step::Connect(_) | Step::Exchange { .. })),
             children: room(demand.children),
             sleeps: room(demand.sleeps),
             info,

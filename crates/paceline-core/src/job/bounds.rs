@@ -45,6 +45,8 @@ pub const ROUNDS: Bound = Bound::new("the rounds of a compute step", 0, 100_000_
 pub const BYTES: Bound = Bound::new("the bytes of a message", 8, 16 << 20);
 /// Of the bytes of a message in a room.
 pub const SAID: Bound = Bound::new("the bytes of a message in a room", 8, 64 << 10);
+/// Of the connections of a pool.
+pub const POOL: Bound = Bound::new("the connections of a pool", 1, 10_000);
 /// Of the times of an exchange.
 pub const TIMES: Bound = Bound::new("the times of an exchange", 1, 1_000_000);
 /// Of `hop`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Group, Messages, Server, Step};
+use super::{Group, Messages, Pool, Server, Step};
 
 /// Defines [`Demand`] by its fields: of two demands, what becomes of each if they come one after the other, and what if
 /// they come at once.
@@ -85,8 +85,12 @@ impl Demand {
         for step in steps {
             let mut one = Demand::of_step(step, all);
             match step {
-                Step::Connect(Server::Slow(after)) => answers_after = *after,
-                Step::Connect(_) => answers_after = Duration::ZERO,
+                Step::Connect(server) | Step::Pool(Pool { server, .. }) => {
+                    answers_after = match server {
+                        Server::Slow(after) => *after,
+                        Server::Echo | Server::Room => Duration::ZERO,
+                    };
+                }
                 Step::Exchange { times, .. } => {
                     one.floor = long(answers_after, *times);
                     one.serial = one.floor;
@@ -115,7 +119,8 @@ impl Demand {
                 Demand { floor: *wait, serial: *wait, blocked: *wait, units: 1, ..none }
             }
             Step::Compute(rounds) => Demand { compute: *rounds, units: 1, ..none },
-            Step::Connect(_) => Demand { connects: 1, units: 1, ..none },
+            // Those of a pool are no job's own.
+            Step::Connect(_) | Step::Pool(_) => Demand { connects: 1, units: 1, ..none },
             Step::Say(Messages { bytes, times }) | Step::Hear(Messages { bytes, times }) => {
                 Demand {
                     round_trips: *times,

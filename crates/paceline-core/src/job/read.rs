@@ -8,7 +8,7 @@ use std::{ops::Range, path::Path, time::Duration};
 use toml::de::DeTable;
 
 use super::{
-    Demand, Steps, bounds, chosen_below,
+    Demand, Step, Steps, bounds, chosen_below,
     text::{Text, Value, did_you_mean},
 };
 
@@ -144,6 +144,19 @@ impl Workload {
                 times(&self.job, jobs - others).saturating_add(times(other, others))
             }
         }
+    }
+
+    /// How many connections its pools keep open, all together.
+    #[must_use]
+    pub fn pooled(&self) -> u64 {
+        fn within(steps: &[Step]) -> u64 {
+            let of = |step: &Step| match step {
+                Step::Pool(pool) => pool.size as u64,
+                step => step.inner().into_iter().map(|steps| within(steps)).sum(),
+            };
+            steps.iter().map(of).sum()
+        }
+        within(&self.job) + self.every.as_ref().map_or(0, |(_, steps)| within(steps))
     }
 
     /// Whether a step, or a variant, of this name occurs, at any depth.

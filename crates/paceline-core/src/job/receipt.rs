@@ -88,7 +88,9 @@ impl Receipt {
         let mut so_far = Receipt::new(seed);
         for step in steps {
             match step {
-                Step::Connect(_) | Step::Sleep(_) | Step::Block(_) | Step::Park => so_far.waited(1),
+                Step::Connect(_) | Step::Pool(_) | Step::Sleep(_) | Step::Block(_) | Step::Park => {
+                    so_far.waited(1)
+                }
                 Step::Say(Messages { times, .. }) | Step::Hear(Messages { times, .. }) => {
                     said(*times).for_each(|message| so_far.heard(message));
                 }

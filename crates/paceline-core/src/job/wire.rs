@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Gather, Group, Join, Messages, Server, Step, Steps, Workload};
+use super::{Gather, Group, Join, Messages, Pool, Server, Step, Steps, Workload};
 
 impl Workload {
     /// Its jobs: `{"usual":[..],"every":{"nth":n,"job":[..]}}`, with `null` for no `every`.
@@ -43,11 +43,10 @@ fn step(step: &Step) -> Value {
         Step::Block(wait) => json!({ "block_ns": nanoseconds(*wait) }),
         Step::Compute(rounds) => json!({ "compute": rounds }),
         Step::Offload(of) => json!({ "offload": steps(of) }),
-        Step::Connect(Server::Echo) => json!({ "connect": "echo" }),
-        Step::Connect(Server::Slow(after)) => {
-            json!({ "connect": { "slow_ns": nanoseconds(*after) } })
+        Step::Connect(server) => json!({ "connect": server_as_json(*server) }),
+        Step::Pool(Pool { size, server, .. }) => {
+            json!({ "connect": { "pool": size, "to": server_as_json(*server) } })
         }
-        Step::Connect(Server::Room) => json!({ "connect": "room" }),
         Step::Say(messages) => json!({ "say": messages_of(*messages) }),
         Step::Hear(messages) => json!({ "hear": messages_of(*messages) }),
         Step::Exchange { bytes, times } => {
@@ -64,6 +63,14 @@ fn step(step: &Step) -> Value {
         }
         Step::Fail => json!({ "fail": "error" }),
         Step::Park => json!({ "park": "all" }),
+    }
+}
+
+fn server_as_json(server: Server) -> Value {
+    match server {
+        Server::Echo => "echo".into(),
+        Server::Slow(after) => json!({ "slow_ns": nanoseconds(after) }),
+        Server::Room => "room".into(),
     }
 }
 
@@ -102,7 +109,8 @@ job = [
     { gather = { width = 2, of = [], join = "future" } },
     { gather = [[{ yield = 1 }], []] },
     { group = { width = 3, of = [], every = { nth = 2, job = [{ fail = "error" }] }, on_failure = "wait" } },
-    { connect = { slow = "3ms" } }, { connect = "room" },
+    { connect = { slow = "3ms" } }, { connect = { pool = 5, to = "echo" } },
+    { connect = { pool = 2, to = { slow = "1us" } } }, { connect = "room" },
     { hear = { bytes = 9, times = 2 } },
 ]
 every = { nth = 9, job = [{ connect = "room" }, { say = { bytes = 9, times = 2 } }] }"#;
@@ -118,13 +126,15 @@ every = { nth = 9, job = [{ connect = "room" }, { say = { bytes = 9, times = 2 }
                 { "group": {
                     "width": 3, "of": [], "every": { "nth": 2, "job": [{ "fail": "error" }] }, "cancels": false,
                 } },
-                { "connect": { "slow_ns": 3_000_000 } }, { "connect": "room" },
+                { "connect": { "slow_ns": 3_000_000 } }, { "connect": { "pool": 5, "to": "echo" } },
+                { "connect": { "pool": 2, "to": { "slow_ns": 1_000 } } }, { "connect": "room" },
                 { "hear": { "bytes": 9, "times": 2 } },
             ],
             "every": { "nth": 9, "job": [{ "connect": "room" }, { "say": { "bytes": 9, "times": 2 } }] },
         });
         assert_eq!(workload.jobs_as_json(), wanted);
-        let variants = ["connect.room", "connect.slow", "gather.each", "gather.future"];
+        let variants =
+            ["connect.pool", "connect.room", "connect.slow", "gather.each", "gather.future"];
         let names = workload.step_names();
         assert!(variants.iter().all(|variant| names.contains(variant)), "{names:?}");
         assert_eq!(names.len(), 13 + variants.len());

@@ -16,7 +16,7 @@ use crate::job::mix;
 /// A model whose jobs are plain functions that hold their thread, or their stack, while they wait.
 pub trait Blocking: Copy + Send + Sync + 'static {
     /// A connected TCP stream.
-    type Stream: Read + Write + Send;
+    type Stream: Read + Write + Send + 'static;
 
     /// See [`Model::sleep`].
     fn sleep(self, duration: Duration) {

@@ -17,7 +17,7 @@ use may::{
 };
 
 use super::{
-    Driver, Entry, Family, ModelInfo, NO_CANCEL, NO_FUTURE, Task, Unsupported,
+    Driver, Entry, Family, ModelInfo, NO_CANCEL, NO_FUTURE, NO_POOL, Task, Unsupported,
     trust::spawn_coroutine,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(ModelInfo {
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
     leaves: None,
-    unsupported: &[NO_FUTURE, NO_CANCEL, NO_ROOM, NO_PARK],
+    unsupported: &[NO_FUTURE, NO_CANCEL, NO_ROOM, NO_PARK, NO_POOL],
     unreliable: Some(
         "in optimised builds its connections fail now and then with the error of another call (os error 115): it reads \
          errno at the address of the thread that the coroutine was on before a switch",

@@ -251,6 +251,7 @@ impl<C> Copy for PerCore<C> {}
 
 impl<C: LocalRuntime> Model for PerCore<C> {
     type Stream = ThreadBound<C::Stream>;
+    const PER_CORE: bool = true;
 
     fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
         ThreadBound::new(C::sleep(duration))

@@ -10,7 +10,7 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
-use super::{Entry, ModelInfo, NO_CANCEL, NO_FUTURE, Unsupported};
+use super::{Entry, ModelInfo, NO_CANCEL, NO_FUTURE, NO_POOL, Unsupported};
 use crate::model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std};
 
 const BELOW: &str = "a worker that waits for children may take up another connection below them on the same stack, and \
@@ -28,6 +28,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Pool>(ModelInfo {
         },
         NO_FUTURE,
         NO_CANCEL,
+        NO_POOL,
     ],
     unsupported_as_server: &[
         Unsupported { step: "gather", why: BELOW },

@@ -164,6 +164,9 @@ where
 
 struct MultiThread<const RAYON: bool> {
     runtime: tokio::runtime::Runtime,
+    /// Dropped after the runtime. Whatever else has it does so weakly: a connection that outlives the runtime holds on to its
+    /// settings.
+    _cpu: Option<Arc<Pool>>,
 }
 
 impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
@@ -172,11 +175,13 @@ impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
     fn start(settings: &Settings) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(settings.workers).enable_all();
-        if RAYON {
-            let pool = Arc::new(Pool::with(settings.workers)?);
-            builder.on_thread_start(move || CPU.with(|cpu| drop(cpu.set(pool.clone()))));
+        let pool = RAYON.then(|| Pool::with(settings.workers).map(Arc::new)).transpose()?;
+        if let Some(pool) = &pool {
+            let pool = Arc::downgrade(pool);
+            let give = move || CPU.with(|cpu| drop(pool.upgrade().map(|pool| cpu.set(pool))));
+            builder.on_thread_start(give);
         }
-        Ok(MultiThread { runtime: builder.build()? })
+        Ok(MultiThread { runtime: builder.build()?, _cpu: pool })
     }
 
     fn model(&self) -> Tokio<RAYON> {

@@ -113,29 +113,32 @@ pub trait StoragePolicy: 'static {
     type Socket: Storage;
     /// Where hops are kept.
     type Partner: Storage;
+    /// Where connections of pools are kept.
+    type Pool: Storage;
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident { $timer:ident, $socket:ident, $partner:ident })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $timer:ident, $socket:ident, $partner:ident, $pool:ident })*) => {$(
         $(#[$doc])*
         pub enum $name {}
         impl StoragePolicy for $name {
             type Timer = $timer;
             type Socket = $socket;
             type Partner = $partner;
+            type Pool = $pool;
         }
     )*};
 }
 
 kinds! {
     /// Jobs that wait for timers alone.
-    Timers { InPlace, NoStorage, NoStorage }
+    Timers { InPlace, NoStorage, NoStorage, NoStorage }
     /// Jobs that wait for sockets alone.
-    Sockets { NoStorage, InPlace, NoStorage }
+    Sockets { NoStorage, InPlace, NoStorage, NoStorage }
     /// Jobs that wait for partners alone.
-    Partners { NoStorage, NoStorage, InPlace }
-    /// Jobs that wait for more than one of these.
-    Mixed { Boxed, Boxed, Boxed }
+    Partners { NoStorage, NoStorage, InPlace, NoStorage }
+    /// Jobs that wait for more than one of these, or have connections of pools.
+    Mixed { Boxed, Boxed, Boxed, Boxed }
 }
 
 /// Jobs of blocking models, whose futures are never stored.
@@ -145,4 +148,5 @@ impl StoragePolicy for All {
     type Timer = InPlace;
     type Socket = InPlace;
     type Partner = InPlace;
+    type Pool = InPlace;
 }

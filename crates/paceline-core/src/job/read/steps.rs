@@ -4,7 +4,7 @@ use toml::de::DeTable;
 
 use super::Reader;
 use crate::job::{
-    Gather, Group, Join, Messages, ReadError, Server, Step, Steps, bounds,
+    Gather, Group, Join, Kept, Messages, Pool, ReadError, Server, Step, Steps, bounds,
     text::{Value, did_you_mean},
 };
 
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
             if let Some(wrong) = wrong {
                 return self.0.wrong(item, wrong);
             }
-            if let Step::Connect(to) = step {
+            if let Step::Connect(to) | Step::Pool(Pool { server: to, .. }) = step {
                 server = Some(to);
             }
             steps.push(step);
@@ -100,7 +100,10 @@ impl<'a> Reader<'a> {
             "hop" => Step::Hop(text.number(of, bounds::HOPS)?),
             "yield" => Step::Yield(text.number(of, bounds::YIELDS)?),
             "offload" => Step::Offload(Box::new(self.offload(of, place)?)),
-            "connect" => Step::Connect(self.server(of, place)?),
+            "connect" => match text.table(of, "") {
+                Ok(table) if table.contains_key("pool") => Step::Pool(self.pool(of, table, place)?),
+                _ => Step::Connect(self.server(of, place)?),
+            },
             "say" => Step::Say(self.messages(of, "say")?),
             "hear" => Step::Hear(self.messages(of, "hear")?),
             "exchange" => {
@@ -142,7 +145,7 @@ impl<'a> Reader<'a> {
 
     fn server(&self, value: &Value<'a>, place: Place) -> Result<Server, ReadError> {
         let text = self.0;
-        let which = "the suite has \"echo\", \"room\" and { slow = \"20ms\" }";
+        let which = "the suite has \"echo\", \"room\" and { slow = \"20ms\" }, and a pool is { pool = 8, to = \"echo\" }";
         if let Ok(table) = text.table(value, which) {
             self.only(table, &["slow"], "a server")?;
             let after = self.need(table, "slow", value.span(), "a server")?;
@@ -155,6 +158,24 @@ impl<'a> Reader<'a> {
                 text.wrong(value, "a room is of all jobs: its connect is a step of the job itself")
             }
             other => text.wrong(value, format!("no server is called {other:?}: {which}")),
+        }
+    }
+
+    fn pool(
+        &self,
+        value: &Value<'a>,
+        table: &DeTable<'a>,
+        place: Place,
+    ) -> Result<Pool, ReadError> {
+        self.only(table, &["pool", "to"], "a pool of connections")?;
+        let to = self.need(table, "to", value.span(), "a pool of connections")?;
+        let size =
+            self.0.number(self.need(table, "pool", value.span(), "a pool")?, bounds::POOL)?;
+        match self.server(to, place)? {
+            Server::Room => {
+                self.0.wrong(to, "each job is a member of the room: connect to it without a pool")
+            }
+            server => Ok(Pool { size: size as usize, server, kept: Kept::default() }),
         }
     }
 
@@ -304,6 +325,23 @@ mod tests {
     /// Where in the job's line something is wrong, and what.
     fn wrong(job: &str) -> String {
         Workload::parse("w", &format!("name = \"w\"\njob = {job}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_pool_says_how_many_connections_it_keeps_and_to_what() {
+        let of = |pool: &str| {
+            format!("[{{ connect = {{ {pool} }} }}, {{ exchange = {{ bytes = 9, times = 1 }} }}]")
+        };
+        assert!(
+            wrong(&of("pool = 0, to = \"echo\""))
+                .contains("the connections of a pool must be at least 1")
+        );
+        assert!(wrong(&of("pool = 8")).contains("needs the key `to`"));
+        assert!(wrong(&of("pool = 8, to = \"room\"")).contains("without a pool"));
+        assert!(wrong(&of("pool = 8, to = \"ech\"")).contains("a pool is { pool = 8"));
+        let text = format!("name = \"w\"\njob = {}", of("pool = 8, to = { slow = \"2ms\" }"));
+        let demand = Workload::parse("w", &text).unwrap().demand();
+        assert_eq!((demand.floor.as_millis(), demand.sockets, demand.units), (2, 0, 2));
     }
 
     #[test]

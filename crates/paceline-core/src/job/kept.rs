@@ -1,0 +1,35 @@
+//! What a step keeps from one job to the next, and what is no part of its definition.
+
+use std::{any::Any, fmt, sync::OnceLock};
+
+/// A place for one value, of a type that only the interpreter knows. A copy of a step begins with none.
+#[derive(Default)]
+pub(crate) struct Kept(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Kept {
+    /// The value, which is made where there is none.
+    pub(crate) fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
+        let kept = self.0.get_or_init(|| Box::new(make()));
+        kept.downcast_ref().expect("a process runs one model")
+    }
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        Kept::default()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Kept {}
