@@ -106,7 +106,9 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     };
                     let stream = stream.ok_or(io::ErrorKind::NotConnected)?;
                     receipt = K::Socket::wait(stream.exchange(*bytes, *times, receipt)).await?;
-                    lease.iter_mut().for_each(|lease| lease.settle());
+                    if let Some(lease) = &mut lease {
+                        lease.settle();
+                    }
                 }
                 Step::Hop(times) => {
                     let last = K::Partner::wait(model.hop(*times, receipt.checksum())).await?;

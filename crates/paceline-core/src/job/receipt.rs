@@ -89,7 +89,7 @@ impl Receipt {
         for step in steps {
             match step {
                 Step::Connect(_) | Step::Pool(_) | Step::Sleep(_) | Step::Block(_) | Step::Park => {
-                    so_far.waited(1)
+                    so_far.waited(1);
                 }
                 Step::Say(Messages { times, .. }) | Step::Hear(Messages { times, .. }) => {
                     said(*times).for_each(|message| so_far.heard(message));

@@ -82,3 +82,25 @@ fn places<M: Model>(pool: &'static Pool) -> &'static Places<M::Stream> {
         HERE.with_borrow_mut(|all| *all.entry(ptr::from_ref(pool).addr()).or_insert_with(leak));
     here.downcast_ref().expect("a process runs one model")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_left_in_the_middle_is_closed_and_its_place_is_free_all_the_same() {
+        let home: &'static Places<&str> = Box::leak(Box::new(Places::of(2)));
+        for settled in [true, false] {
+            let mut lease = Lease { stream: home.take.try_recv().unwrap(), busy: false, home };
+            lease.stream = Some("open");
+            assert!(lease.stream().is_some());
+            if settled {
+                lease.settle();
+            }
+        }
+        // Places go round: the first came back with its connection, the second without.
+        let next: Vec<_> = (0..2).map(|_| home.take.try_recv().unwrap()).collect();
+        assert_eq!(next, [Some("open"), None]);
+        assert!(home.take.try_recv().is_err(), "there are two places");
+    }
+}
