@@ -103,7 +103,7 @@ pub(super) fn spawn_coroutine<T: Send + 'static>(
 /// # Soundness
 ///
 /// The instruction reads a register and touches no memory. A system may forbid it to programs; whoever calls this has
-/// seen that the system's own clock is read with it (`clock`).
+/// seen that the system's own clock is read with it (the module `clock`).
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn time_stamp() -> u64 {
     // SAFETY: see above.
