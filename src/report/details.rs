@@ -66,8 +66,8 @@ pub(super) fn details(cells: &[&Cell]) -> String {
         "idle CPU",
     ];
     format!(
-        "latency from the intended start (p50 and p99: mean of the trials'; p99.9 and max: of all trials together; a \
-         percentile takes 10 latencies beyond it), and what a job uses\n{}\n",
+        "latency from the intended start, and what a job uses; p50 and p99 are means of the trials', p99.9 and max of all\n\
+         latencies together; a percentile takes 10 beyond it\n{}\n",
         figures_table(&head, &rows)
     )
 }

@@ -42,7 +42,9 @@ pub fn load_table(cells: &[Cell]) -> String {
         }
     }
     text.push_str(
-        "\nlatency counts from the intended start; p50 and p99 are the means of the trials', the rest is of all trials together; a percentile takes 10 latencies beyond it; late p99: how late the generator came to a start; generator: the CPU that it\nused, at most; past 1 ms or 95 % a cell is invalid\n",
+        "\nlatency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies together; a\n\
+         percentile takes 10 beyond it; late p99: how late the generator came to a start; generator: the CPU that it used, at\n\
+         most; past 1 ms or 95 % a cell is invalid\n",
     );
     text
 }

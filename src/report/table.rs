@@ -41,9 +41,9 @@ pub fn cells_table(cells: &[Cell]) -> String {
 /// What the marks of a table mean.
 pub(super) fn marks() -> String {
     format!(
-        "* the best of its row, or tied with it: no paired test over the passes tells it to be slower (5 %, Holm over all \
-         models); what is offered from inside is ranked apart from the rest; ± half of the 95 % interval; fewer than \
-         {FEWEST_TRIALS} trials (n=1, n=2) and waits under {} ms are not ranked",
+        "* the best of its row, or tied with it: no paired test over the passes tells it to be slower (5 %, Holm over all models);\n\
+         what is offered from inside is ranked apart from the rest; ± half of the 95 % interval; fewer than {FEWEST_TRIALS} trials\n\
+         (n=1, n=2) and waits under {} ms are not ranked",
         SHORTEST_RANKED_NS / 1_000_000
     )
 }

@@ -57,6 +57,7 @@ fn differences(model: &[f64], best: &[f64]) -> Option<super::Trimmed> {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "docs/validity.md has what they print")]
 mod tests {
     use super::*;
     use crate::stats::simulated::normal;
@@ -116,8 +117,8 @@ mod tests {
             logs([10.0, 90.0, 300.0, 30.0]),
         ];
         assert_eq!(best(&models), Some(Best { best: 0, behind: vec![false, true, false] }));
-        let loss = most_loss(&models[1], &models[0]).unwrap();
-        assert!(loss > 0.02 && loss < 0.03, "{loss}");
+        let lost = most_loss(&models[1], &models[0]).unwrap();
+        assert!(lost > 0.02 && lost < 0.03, "{lost}");
         assert!(most_loss(&models[2], &models[0]).unwrap() > 0.05, "not told apart is not as good");
         assert_eq!(best(&[]), None);
         assert_eq!(best(&[vec![1.0, 2.0]]), None);

@@ -40,7 +40,7 @@ pub(super) fn mean(values: &[f64]) -> Option<Trimmed> {
         return None;
     }
     // Said so, for sums of equal values are not always equal.
-    if values.iter().all(|value| *value == values[0]) {
+    if values.iter().all(|value| value.total_cmp(&values[0]).is_eq()) {
         return Some(Trimmed { mean: values[0], se: 0.0, df: count - 1.0 });
     }
     let mean = values.iter().sum::<f64>() / count;
@@ -49,6 +49,7 @@ pub(super) fn mean(values: &[f64]) -> Option<Trimmed> {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "docs/validity.md has what they print")]
 mod tests {
     use super::*;
     use crate::stats::{simulated::normal, t::t_quantile};
@@ -95,8 +96,8 @@ mod tests {
         assert_eq!(estimate(&[], 1.0), None);
         assert_eq!(estimate(&[1.0, f64::NAN, 2.0], 1.0), None);
         assert_eq!(estimate(&[7.0], 1.0), Some((7.0, 7.0, 7.0)));
-        let (value, lower, upper) = estimate(&[2.0, 8.0], 1.0).unwrap();
-        assert!((value - 4.0).abs() < 1e-12 && lower == value && upper == value);
+        let [value, lower, upper] = estimate(&[2.0, 8.0], 1.0).map(<[f64; 3]>::from).unwrap();
+        assert!([value, lower, upper].iter().all(|of| (of - 4.0).abs() < 1e-12));
         assert_eq!(estimate(&[7.0; 3], 0.5), Some((7.0, 6.5, 7.5)));
     }
 
