@@ -134,9 +134,11 @@ fn a_group_ends_with_its_first_failure_and_one_that_waits_with_its_last_child() 
 
 #[test]
 fn probes_tell_a_future_from_a_call_a_timer_from_its_driver_and_a_task_from_both() {
-    let models = "sequential,pool,tokio,async-std";
+    let models = "sequential,pool,tokio,async-std,python-sequential";
     let (claims, _, _) = ran(&program(), &["inert", "created", "--model", models]);
     let inert = claim(&claims, "inert");
+    let constant = of(inert, "python-sequential");
+    assert_eq!((constant.verdict, &constant.figures[..]), (ClaimVerdict::ByDefinition, &[][..]));
     let begun = |model| median(of(inert, model), "begun before it was driven");
     assert_eq!([begun("tokio"), begun("async-std")], [0.0; 2]);
     assert_eq!([begun("sequential"), begun("pool")], [1.0; 2]);

@@ -23,7 +23,8 @@ pub enum Metric {
     P99,
     /// CPU time of a job, user and system. Nanoseconds.
     Cpu,
-    /// Resident memory that a job adds. Bytes.
+    /// Resident memory that the first batch adds, over its jobs: with what all jobs share, unlike the slope over scales
+    /// that tables call bytes/job. Bytes.
     Memory,
 }
 

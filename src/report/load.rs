@@ -75,7 +75,7 @@ fn row(cell: &Cell) -> Option<Vec<String>> {
     let ns = |ns: u64| long(Duration::from_nanos(ns));
     let known = |of: Option<u64>| of.map_or_else(String::new, ns);
     let estimate = |of: Option<Estimate>| known(of.map(|of| of.value as u64));
-    let late = load.schedule_error.as_ref().map(|error| ns(error.ns_p99));
+    let late = known(load.schedule_error.as_ref().and_then(Distribution::p99));
     let generator = load.generator_cpu_share_max.map(|share| format!("{:.0}%", share * 100.0));
     Some(vec![
         cell.model.clone(),
@@ -89,7 +89,7 @@ fn row(cell: &Cell) -> Option<Vec<String>> {
         ns(latency.ns_max),
         known(cell.service_time.as_ref().and_then(Distribution::p99)),
         cell.cpu_ns_per_job.map_or_else(String::new, |cpu| ns(cpu as u64)),
-        late.unwrap_or_default(),
+        late,
         generator.unwrap_or_default(),
     ])
 }
@@ -105,8 +105,9 @@ fn stairs(cell: &Cell, knee: &Knee) -> String {
         |step| format!("; at {}: {}", rate(step.rate), step.gave_way.clone().unwrap_or_default()),
     );
     format!(
-        "  {}: p99 stays within {limit} up to {} requests per second{over}",
+        "  {}: {} within {limit} up to {} requests per second{over}",
         cell.model,
+        if cell.latency_ns_p99.is_some() { "p99 stays" } else { "all latencies stay" },
         rate(kept)
     )
 }

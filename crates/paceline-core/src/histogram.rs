@@ -199,6 +199,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_percentile_takes_ten_values_beyond_it() {
+        let of = |count: u64| {
+            let mut times = Histogram::default();
+            (0..count).for_each(|ns| times.record(ns));
+            let made = times.distribution().unwrap();
+            [made.p90(), made.p99(), made.p999()].map(|of| of.is_some())
+        };
+        assert_eq!([of(99), of(100)], [[false; 3], [true, false, false]]);
+        assert_eq!([of(999), of(1_000)], [[true, false, false], [true, true, false]]);
+        assert_eq!([of(9_999), of(10_000)], [[true, true, false], [true; 3]]);
+    }
+
+    #[test]
     fn figures_are_within_a_thousandth_and_the_whole_survives_the_file() {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.distribution(), None);

@@ -222,8 +222,8 @@ pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
     let series = |(line, latency): &(&Line, &Distribution)| {
         // One that cannot be read has no line, and the caption names it.
         let histogram = latency.histogram().ok();
-        let most = 1.0 - 1.0 / latency.count.max(1) as f64;
-        // Past 1 − 1/n there is one value, the greatest, and no share for it to stand at.
+        // A line ends where 10 latencies are left: what fewer say is chance.
+        let most = 1.0 - 10.0 / latency.count.max(1) as f64;
         let further =
             (4..8).flat_map(|digits| [1.0, 0.5, 0.2].map(|part| 1.0 - part * 10_f64.powi(-digits)));
         let shares = SHARES.into_iter().chain(further).filter(|share| *share <= most);
