@@ -1,9 +1,13 @@
 //! The instrument behind `cargo bench`: every cell in fresh processes, within a budget, and criterion's report of them.
 
+mod flags;
+mod in_progress;
 mod known;
 mod options;
 mod order;
 mod pace;
+#[cfg(test)]
+mod rehearsal;
 mod replay;
 mod suite;
 mod trial;

@@ -4,6 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use regex::Regex;
 
+use super::flags;
 use crate::start::parse_budget;
 use paceline_core::{
     clock::utc,
@@ -71,7 +72,7 @@ impl Profile {
     pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
             Profile::Quick => 50,
-            Profile::Default => 330,
+            Profile::Default => 340,
             Profile::Full => 30 * 60,
         })
     }
@@ -128,52 +129,6 @@ enum Filter {
     Matching(Regex),
 }
 
-/// criterion's options that take a value: what follows them is no filter.
-const WITH_VALUE: [&str; 22] = [
-    "-c",
-    "--color",
-    "--colour",
-    "-s",
-    "--save-baseline",
-    "-b",
-    "--baseline",
-    "--baseline-lenient",
-    "--format",
-    "--profile-time",
-    "--load-baseline",
-    "--sample-size",
-    "--warm-up-time",
-    "--measurement-time",
-    "--nresamples",
-    "--noise-threshold",
-    "--confidence-level",
-    "--significance-level",
-    "--plotting-backend",
-    "--output-format",
-    "--skip",
-    "--test-threads",
-];
-
-/// criterion's options that ask for what this suite does not do, and what does it.
-const REFUSED: [(&str, &str); 4] = [
-    ("--quick", "it takes its samples in one process: PACELINE_PROFILE=quick is short"),
-    ("--profile-time", "cells run in processes of their own: profile one with paceline run"),
-    (
-        "--load-baseline",
-        "every benchmark is measured: paceline compare puts two records side by side",
-    ),
-    ("--warm-up-time", "every process warms up as long as its cell needs"),
-];
-
-/// The value of criterion's option `name`, as `--name value` or `--name=value`.
-fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let at = |(index, argument): (usize, &'a String)| match argument.strip_prefix(name)? {
-        "" => arguments.get(index + 1).map(String::as_str),
-        rest => rest.strip_prefix('='),
-    };
-    arguments.iter().enumerate().find_map(at)
-}
-
 impl Options {
     /// Reads this process's arguments and environment.
     ///
@@ -191,7 +146,7 @@ impl Options {
         let arguments: Vec<String> = arguments.collect();
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let follows_option =
-            |index: usize| index > 0 && WITH_VALUE.contains(&arguments[index - 1].as_str());
+            |index: usize| index > 0 && flags::WITH_VALUE.contains(&arguments[index - 1].as_str());
         let mut words = arguments
             .iter()
             .enumerate()
@@ -220,20 +175,11 @@ impl Options {
                 format!("PACELINE_MODELS is all, or model names separated by commas: {why}")
             })?,
         };
-        for (name, why) in REFUSED {
-            if has(name) || value_of(&arguments, name).is_some() {
-                return Err(format!("{name} cannot be honoured: {why}"));
-            }
-        }
-        let number = |name: &str, least: f64| match value_of(&arguments, name) {
-            None => Ok(None),
-            Some(text) => {
-                let read = text.parse::<f64>().ok().filter(|n| (least..=86_400.0).contains(n));
-                read.map(Some).ok_or(format!("{name} is a number of at least {least}, not {text}"))
-            }
-        };
-        let sample_size = number("--sample-size", 10.0)?.map(|samples| samples as u32);
-        let measurement_time = number("--measurement-time", 0.001)?.map(Duration::from_secs_f64);
+        flags::refuse(&arguments)?;
+        let sample_size =
+            flags::number(&arguments, "--sample-size", 10.0)?.map(|samples| samples as u32);
+        let measurement_time =
+            flags::number(&arguments, "--measurement-time", 0.001)?.map(Duration::from_secs_f64);
         let seed = match variable("PACELINE_SEED") {
             None => fresh_seed(),
             Some(text) => text

@@ -4,8 +4,9 @@
 //! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between. Within
 //! each of these stages the order is shuffled, so that it is tied neither to a model nor to how fast it is.
 //!
-//! A cell fits if it and all waiting cells that need less time end within the budget. So the slowest are left out first,
-//! and a slow cell cannot take the time of many quick ones.
+//! A cell is worth the square root of its scale, so that depth comes before breadth and still no large cell takes the time
+//! of many small ones. Where not all fit into the budget, the smallest scale of every series has its time first, then
+//! those that are worth most for their time; so the slowest are left out first.
 
 use std::time::Duration;
 
@@ -35,15 +36,19 @@ pub(super) fn next(
     greatest: &[Option<usize>],
     left: Duration,
 ) -> Option<Waiting> {
-    let fit = fitting(waiting, left);
-    let of_series = |series: usize| fit.iter().filter(move |other| other.series == series);
+    let fit = fitting(waiting, greatest, left);
+    let mut ends: Vec<Option<(usize, usize)>> = vec![None; greatest.len()];
+    for Waiting { series, scale, .. } in &fit {
+        let (least, most) = ends[*series].unwrap_or((*scale, *scale));
+        ends[*series] = Some((least.min(*scale), most.max(*scale)));
+    }
     let is_smallest = |cell: &&Waiting| {
         greatest[cell.series].is_none()
-            && of_series(cell.series).all(|other| other.scale >= cell.scale)
+            && ends[cell.series].is_some_and(|(least, _)| least == cell.scale)
     };
     let is_largest = |cell: &&Waiting| {
         greatest[cell.series] < Some(cell.scale)
-            && of_series(cell.series).all(|other| other.scale <= cell.scale)
+            && ends[cell.series].is_some_and(|(_, most)| most == cell.scale)
     };
     let first = |stage: &dyn Fn(&&Waiting) -> bool| {
         fit.iter().filter(stage).min_by_key(|cell| cell.rank).copied()
@@ -52,23 +57,44 @@ pub(super) fn next(
 }
 
 /// Whether `cell` still fits where it needs `need`, which was not known before.
-pub(super) fn fits(waiting: &[Waiting], cell: Waiting, need: Duration, left: Duration) -> bool {
-    let others = waiting.iter().filter(|other| other.index != cell.index);
-    let quicker: Duration =
-        others.map(|other| other.need).filter(|other| *other <= need).sum::<Duration>();
-    quicker + need <= left
+pub(super) fn fits(
+    waiting: &[Waiting],
+    greatest: &[Option<usize>],
+    cell: Waiting,
+    need: Duration,
+    left: Duration,
+) -> bool {
+    let mut waiting = waiting.to_vec();
+    if let Some(own) = waiting.iter_mut().find(|other| other.index == cell.index) {
+        own.need = need;
+    }
+    fitting(&waiting, greatest, left).iter().any(|fit| fit.index == cell.index)
 }
 
-/// The quickest cells that end within `left` one after another, the quickest first.
-fn fitting(waiting: &[Waiting], left: Duration) -> Vec<Waiting> {
+/// The cells that end within `left` one after another, those that are worth most for their time.
+fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> Vec<Waiting> {
+    let mut smallest: Vec<Option<usize>> = vec![None; greatest.len()];
+    for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
+        let of_series = &mut smallest[cell.series];
+        *of_series = Some(of_series.map_or(cell.scale, |scale| scale.min(cell.scale)));
+    }
+    let price = |cell: &Waiting| {
+        let first = smallest[cell.series] == Some(cell.scale);
+        (!first, cell.need.as_secs_f64() / (cell.scale as f64).sqrt())
+    };
     let mut cells = waiting.to_vec();
-    cells.sort_by_key(|cell| (cell.need, cell.index));
-    let mut sum = Duration::ZERO;
-    let fit = cells.iter().take_while(|cell| {
-        sum = sum.saturating_add(cell.need);
-        sum <= left
+    cells.sort_by(|a, b| {
+        let ((a_waits, a_price), (b_waits, b_price)) = (price(a), price(b));
+        a_waits.cmp(&b_waits).then(a_price.total_cmp(&b_price)).then(a.index.cmp(&b.index))
     });
-    fit.copied().collect()
+    let mut sum = Duration::ZERO;
+    cells.retain(|cell| {
+        let with_it = sum.saturating_add(cell.need);
+        let fit = with_it <= left;
+        sum = if fit { with_it } else { sum };
+        fit
+    });
+    cells
 }
 
 /// Where a cell stands: its place in the plan, and which workload and series it is of.
@@ -175,6 +201,21 @@ mod tests {
     }
 
     #[test]
+    fn a_deep_cell_goes_before_a_slow_one_of_the_same_need() {
+        let cell = |index: usize, scale: usize| Waiting {
+            index,
+            series: index,
+            scale,
+            rank: index,
+            need: 10 * SECOND,
+        };
+        let waiting = [cell(0, 100), cell(1, 1_000_000)];
+        assert_eq!(next(&waiting, &[Some(1); 2], 15 * SECOND).unwrap().scale, 1_000_000);
+        // But every series has its smallest scale first.
+        assert_eq!(next(&waiting, &[None, Some(1)], 15 * SECOND).unwrap().scale, 100);
+    }
+
+    #[test]
     fn a_large_cell_does_not_take_the_time_of_many_small_ones() {
         let mut waiting = cells(&[1; 9], &[1, 10, 100]);
         let index = waiting.len();
@@ -189,11 +230,12 @@ mod tests {
     fn a_cell_that_turns_out_slower_fits_only_beside_all_that_are_quicker() {
         let waiting = cells(&[1, 1], &[100, 200]);
         let ms = Duration::from_millis;
-        assert!(fits(&waiting, waiting[0], ms(100), ms(200)));
-        assert!(!fits(&waiting, waiting[0], ms(100), ms(199)));
+        let fits = |need, left| fits(&waiting, &[Some(1); 2], waiting[0], need, left);
+        assert!(fits(ms(100), ms(100)));
+        assert!(!fits(ms(100), ms(99)));
         // With 300 ms it comes behind the three others: 500 ms.
-        assert!(fits(&waiting, waiting[0], ms(300), ms(800)));
-        assert!(!fits(&waiting, waiting[0], ms(300), ms(799)));
+        assert!(fits(ms(300), ms(800)));
+        assert!(!fits(ms(300), ms(799)));
     }
 
     #[test]

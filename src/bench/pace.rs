@@ -8,9 +8,12 @@ use crate::output::long;
 /// The samples that criterion is given of a cell, which are as few as it takes.
 pub(super) const SAMPLES: u32 = 10;
 /// Fewer processes have no interval.
-pub(super) const FEWEST: usize = 3;
+pub(super) const FEWEST: u32 = 3;
 /// Where a batch takes longer, half as many processes with two samples each are enough.
-const SLOW: Duration = Duration::from_millis(250);
+const SLOW: Duration = Duration::from_millis(100);
+/// Where it takes longer still, a second sample of a process costs more than it says: each has one, and there are as many
+/// processes as the time allows.
+const VERY_SLOW: Duration = Duration::from_secs(1);
 /// The most timed batches of one process.
 const MOST: u128 = 1000;
 
@@ -32,26 +35,36 @@ pub(super) struct Pace {
     processes: u32,
     /// How long the timed batches of a process last together, at least.
     slice: Duration,
-    /// What criterion takes to analyse a cell; most of it goes into plots.
+    /// What criterion takes to analyse a cell, on two cores; most of it goes into plots.
     pub(super) analysis: Duration,
 }
 
 impl Pace {
     pub(super) fn of(options: &Options) -> Self {
-        let millis = Duration::from_millis;
         let samples = options.sample_size.unwrap_or(SAMPLES);
-        let (processes, slice, analysis) = match options.profile {
-            Profile::Quick => (samples.div_ceil(2), millis(10), millis(30)),
-            Profile::Default => (samples, millis(20), millis(150)),
-            Profile::Full => (samples, millis(50), millis(150)),
+        let pace = Pace::for_profile(options.profile);
+        let processes = samples.div_ceil(pace.samples / pace.processes);
+        let slice = options.measurement_time.map_or(pace.slice, |time| time / processes);
+        Pace { samples, processes, slice, ..pace }
+    }
+
+    pub(super) fn for_profile(profile: Profile) -> Self {
+        let millis = Duration::from_millis;
+        let (processes, slice, analysis) = match profile {
+            Profile::Quick => (SAMPLES / 2, millis(10), millis(15)),
+            Profile::Default => (SAMPLES, millis(10), millis(75)),
+            Profile::Full => (SAMPLES, millis(50), millis(75)),
         };
-        let slice = options.measurement_time.map_or(slice, |time| time / processes);
-        Pace { samples, processes, slice, analysis }
+        Pace { samples: SAMPLES, processes, slice, analysis }
     }
 
     /// The processes of a cell whose batches take this long.
     pub(super) fn processes(self, batch: Duration) -> u32 {
-        if batch > SLOW { self.samples.div_ceil(2).min(self.processes) } else { self.processes }
+        match batch {
+            batch if batch > VERY_SLOW => self.samples,
+            batch if batch > SLOW => self.samples.div_ceil(2),
+            _ => self.processes,
+        }
     }
 
     /// The timed batches of one of so many processes.
@@ -61,35 +74,39 @@ impl Pace {
         room.clamp(each, MOST) as u64
     }
 
+    /// Whether another batch follows the attested one before any is timed: its time says how many fill the slice.
+    pub(super) fn warms_twice(self, attested: Duration) -> bool {
+        attested < self.slice
+    }
+
     /// The time that one of its processes takes.
     pub(super) fn trial(self, cost: Cost) -> Duration {
-        // The attested batch warms up, and a quick one more.
-        let warm = if is_slow(cost.batch) { 1 } else { 2 };
+        let warm = 1 + u32::from(self.warms_twice(cost.batch));
         let batches = self.batches(cost.batch, self.processes(cost.batch));
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
         cost.start.saturating_add(cost.batch.saturating_mul(warm + batches))
     }
 
-    /// The time that the whole cell takes.
+    /// The processes that a cell has at least: a slow one has an interval by then, and more if time is left.
+    pub(super) fn least(self, batch: Duration) -> u32 {
+        if batch > SLOW { FEWEST } else { self.processes(batch) }
+    }
+
+    /// The time that a cell takes at least.
     pub(super) fn need(self, cost: Cost) -> Duration {
-        self.trial(cost).saturating_mul(self.processes(cost.batch)).saturating_add(self.analysis)
+        self.trial(cost).saturating_mul(self.least(cost.batch)).saturating_add(self.analysis)
     }
 
     /// Why a cell of this cost, seen or predicted, does not fit where `left` is left.
     pub(super) fn over(self, seen: bool, cost: Cost, left: Duration) -> String {
         let (needed, left) = (long(self.need(cost)), long(left));
-        let (processes, batch) = (self.processes(cost.batch), long(cost.batch));
+        let (processes, batch) = (self.least(cost.batch), long(cost.batch));
         let by = if seen { "warmed up" } else { "predicted" };
         format!(
-            "{by}: {processes} processes with batches of {batch} take {needed}, and with all quicker cells that is \
-             more than the {left} left"
+            "{by}: {processes} processes with batches of {batch} take {needed}, and with all that goes before it \
+             that is more than the {left} left"
         )
     }
-}
-
-/// Whether batches take so long that a process has few of them.
-pub(super) fn is_slow(batch: Duration) -> bool {
-    batch > SLOW
 }
 
 /// How long a host may take for work that was predicted to last so long, before it counts as hung.
@@ -100,8 +117,7 @@ pub(super) fn patience(predicted: Duration) -> Duration {
     predicted.saturating_mul(4).saturating_add(LEAST).min(MOST)
 }
 
-/// Which cell ends with the trials that it has, where what all cells still `need` is more than is `left`: the one that
-/// needs most.
+/// Which cell gets a trial less, where what all cells still `need` is more than is `left`: the one that needs most.
 pub(super) fn to_cut(need: &[Duration], left: Duration) -> Option<usize> {
     // Predictions are within a few percent; a cell is not given up for less.
     let over = need.iter().sum::<Duration>() > left.saturating_add(left / 20);
@@ -126,9 +142,15 @@ mod tests {
 
     #[test]
     fn quick_cells_have_ten_processes_and_slow_ones_five_with_two_samples_each() {
-        for (batch, processes, batches) in
-            [(0, 10, 1000), (1, 10, 20), (15, 10, 2), (20, 10, 1), (250, 10, 1), (251, 5, 2)]
-        {
+        for (batch, processes, batches) in [
+            (0, 10, 1000),
+            (1, 10, 20),
+            (15, 10, 2),
+            (20, 10, 1),
+            (100, 10, 1),
+            (101, 5, 2),
+            (1001, 10, 1),
+        ] {
             let of = PACE.processes(ms(batch));
             assert_eq!((of, PACE.batches(ms(batch), of)), (processes, batches), "{batch} ms");
             // criterion has its ten samples.
@@ -140,11 +162,12 @@ mod tests {
     #[test]
     fn a_cell_costs_its_processes_their_warm_up_and_their_batches() {
         let cost = |batch, start| Cost { batch: ms(batch), start: ms(start) };
-        // 10 × (30 + 2 + 20), and 5 × (30 + 1000 + 2000).
+        // 10 × (30 + 2 + 20), 10 × (30 + 25 + 25), and 3 × (30 + 500 + 1000) of five.
         assert_eq!(PACE.need(cost(1, 30)), ms(520 + 150));
-        assert_eq!(PACE.need(cost(1000, 30)), ms(15_150 + 150));
+        assert_eq!(PACE.need(cost(25, 30)), ms(800 + 150));
+        assert_eq!(PACE.need(cost(500, 30)), ms(4_590 + 150));
         let why = PACE.over(false, cost(1000, 30), ms(2000));
-        assert!(why.starts_with("predicted: 5 processes with batches of"), "{why}");
+        assert!(why.starts_with("predicted: 3 processes with batches of"), "{why}");
     }
 
     #[test]
@@ -155,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cell_that_needs_most_is_cut_where_not_all_have_room() {
+    fn the_cell_that_needs_most_gets_less_where_not_all_have_room() {
         let need = [ms(100), ms(700), ms(200)];
         assert_eq!(to_cut(&need, ms(1000)), None);
         assert_eq!(to_cut(&need, ms(960)), None, "for 40 ms nothing is given up");

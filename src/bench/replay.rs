@@ -1,4 +1,4 @@
-//! criterion's part. It runs in a process of its own, is given the samples that were measured, and analyses, compares and
+//! criterion's part. It runs in processes of its own, is given the samples that were measured, and analyses, compares and
 //! plots them as its users know it; what it prints goes to a file.
 
 use std::{
@@ -6,14 +6,14 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     time::Duration,
 };
 
 use criterion::{AxisScale, BenchmarkId, Criterion, PlotConfiguration, SamplingMode, Throughput};
 use serde::{Deserialize, Serialize};
 
-use crate::output::print_error;
+use crate::{machine::cores, output::print_error};
 
 /// The variable that makes this program criterion's process; it says whether there are plots.
 const PLOTS: &str = "PACELINE_CRITERION_PLOTS";
@@ -48,27 +48,45 @@ impl Replay<'_> {
         let failed = |why: String| {
             format!("criterion has no report: {why}; what it said is in {}", self.log.display())
         };
-        self.exchange(benchmarks).map_err(|error| failed(error.to_string()))?;
+        // Each core has workloads of its own to analyse, and then one process makes the index of all.
+        let mut parts: Vec<Vec<&Benchmark>> = vec![vec![]; cores()];
+        for (at, of_group) in benchmarks.chunk_by(|a, b| a.group == b.group).enumerate() {
+            parts[at % cores()].extend(of_group);
+        }
+        parts.retain(|part| !part.is_empty());
+        File::create(&self.log)
+            .and_then(|log| {
+                self.exchange(&log, &parts).and_then(|()| self.exchange(&log, &[vec![]]))
+            })
+            .map_err(|error| failed(error.to_string()))?;
         Ok(criterion_home(self.program).join("report/index.html"))
     }
 
-    fn exchange(&self, benchmarks: &[Benchmark]) -> io::Result<()> {
-        let log = File::create(&self.log)?;
-        let output = if self.verbose { Stdio::inherit() } else { log.try_clone()?.into() };
-        let mut child = Command::new(self.program)
-            .args(env::args_os().skip(1))
-            .env(PLOTS, if self.plots { "1" } else { "0" })
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(log)
-            .spawn()?;
-        // It reads all before it writes anything.
-        let sent = child.stdin.take().map(|input| serde_json::to_writer(input, benchmarks));
-        let status = child.wait()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("it ended with {status}")));
+    /// Starts a process for each part, and waits for all of them.
+    fn exchange(&self, log: &File, parts: &[Vec<&Benchmark>]) -> io::Result<()> {
+        let start = |part: &Vec<&Benchmark>| {
+            let output = if self.verbose { Stdio::inherit() } else { log.try_clone()?.into() };
+            let mut child = Command::new(self.program)
+                .args(env::args_os().skip(1))
+                .env(PLOTS, if self.plots { "1" } else { "0" })
+                .stdin(Stdio::piped())
+                .stdout(output)
+                .stderr(log.try_clone()?)
+                .spawn()?;
+            // It reads all before it writes anything. Where it has ended already, its status says more.
+            let _ = child.stdin.take().map(|input| serde_json::to_writer(input, part));
+            Ok(child)
+        };
+        let children: Vec<io::Result<Child>> = parts.iter().map(start).collect();
+        let ended = children.into_iter().map(|child| child.and_then(|mut child| child.wait()));
+        // All are waited for before the first failure counts.
+        for status in ended.collect::<Vec<_>>() {
+            let status = status?;
+            if !status.success() {
+                return Err(io::Error::other(format!("it ended with {status}")));
+            }
         }
-        sent.transpose().map(|_| ()).map_err(io::Error::from)
+        Ok(())
     }
 }
 
@@ -125,7 +143,9 @@ fn analyse(benchmarks: &[Benchmark], mut criterion: Criterion) {
         }
         group.finish();
     }
-    criterion.final_summary();
+    if benchmarks.is_empty() {
+        criterion.final_summary();
+    }
 }
 
 /// The samples, of which not all are the same and none is nothing: criterion cannot plot those.

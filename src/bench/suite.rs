@@ -7,9 +7,10 @@ use std::{
 
 use super::{
     Options, Profile,
+    in_progress::{InProgress, Series},
     known::{Known, predicted},
     order::{Place, Waiting, fits, next, places},
-    pace::{Cost, Pace, SAMPLES, to_cut},
+    pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
     trial::{Trial, Warm, cell, samples},
 };
@@ -31,6 +32,9 @@ use paceline_core::{
 
 /// The first process of a model may have to read or build what later ones find ready.
 const FIRST_START: Duration = Duration::from_secs(5);
+
+/// Why a cell has fewer trials.
+const NO_ROOM: &str = "the budget has no room for more";
 
 /// What came of it.
 pub(crate) struct Outcome {
@@ -113,68 +117,14 @@ struct Suite<'a> {
     seed: u64,
     series: Vec<Series>,
     /// Every cell, in the order of the plan.
-    going: Vec<Going<'a>>,
-}
-
-/// What is known of one workload on one model with one number of workers.
-#[derive(Default)]
-struct Series {
-    known: Vec<Known>,
-    /// The greatest scale that has been begun.
-    greatest: Option<usize>,
-}
-
-/// A cell under way.
-struct Going<'a> {
-    planned: &'a Planned<'a>,
-    place: Place,
-    /// Whether it was put off because its warm-up was slower than predicted.
-    slow: bool,
-    /// How many processes it gets, once it has begun.
-    wanted: u32,
-    trials: Vec<Trial>,
-    /// How long they took.
-    spent: Duration,
-    ended: Option<Cell>,
-}
-
-impl Going<'_> {
-    fn label(&self) -> String {
-        let Planned { workload, entry, scale, .. } = self.planned;
-        format!("{} on {} at {scale}", workload.name, entry.info.name)
-    }
-
-    fn is_under_way(&self) -> bool {
-        self.ended.is_none() && !self.trials.is_empty()
-    }
-
-    /// What its other trials take, as long as those before.
-    fn need(&self) -> Duration {
-        if !self.is_under_way() {
-            return Duration::ZERO;
-        }
-        let done = self.done();
-        self.spent / done * (self.wanted - done)
-    }
-
-    fn done(&self) -> u32 {
-        u32::try_from(self.trials.len()).unwrap_or(u32::MAX)
-    }
+    going: Vec<InProgress<'a>>,
 }
 
 impl<'a> Suite<'a> {
     /// Measures all cells. They are recorded in the order in which they end.
     fn all(&mut self, chosen: &'a [Planned<'a>]) -> Result<(), String> {
-        let going = |(planned, place)| Going {
-            planned,
-            place,
-            slow: false,
-            wanted: 0,
-            trials: vec![],
-            spent: Duration::ZERO,
-            ended: None,
-        };
-        self.going = chosen.iter().zip(places(chosen)).map(going).collect();
+        let places = chosen.iter().zip(places(chosen));
+        self.going = places.map(|(planned, place)| InProgress::new(planned, place)).collect();
         for index in 0..self.going.len() {
             if let Some(why) = self.session.refusal(self.going[index].planned) {
                 self.end(index, self.going[index].planned.ended(State::Refused, why))?;
@@ -186,7 +136,8 @@ impl<'a> Suite<'a> {
         progress.end();
         for index in 0..self.going.len() {
             if self.going[index].is_under_way() {
-                self.end_with_what_there_is(index, "it was interrupted")?;
+                let why = if interrupted() { "it was interrupted" } else { NO_ROOM };
+                self.end_with_what_there_is(index, why)?;
             }
         }
         Ok(())
@@ -199,8 +150,7 @@ impl<'a> Suite<'a> {
         order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
         while !interrupted() {
             let waiting: Vec<Waiting> = self.waiting(&ranks);
-            let greatest: Vec<_> = self.series.iter().map(|series| series.greatest).collect();
-            let Some(cell) = next(&waiting, &greatest, self.unclaimed()) else {
+            let Some(cell) = next(&waiting, &self.greatest(), self.unclaimed()) else {
                 for cell in waiting {
                     let going = &self.going[cell.index];
                     let why = self.pace.over(going.slow, self.cost(going), self.unclaimed());
@@ -223,7 +173,11 @@ impl<'a> Suite<'a> {
                 if interrupted() {
                     return Ok(());
                 }
-                self.cut()?;
+                if pass >= FEWEST {
+                    self.cut()?;
+                } else if self.left().is_zero() {
+                    return Ok(());
+                }
                 let going = &self.going[index];
                 if going.is_under_way() && going.done() == pass {
                     progress.show(&going.label(), self.left());
@@ -235,6 +189,11 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
+    /// The greatest scale of each series that has begun.
+    fn greatest(&self) -> Vec<Option<usize>> {
+        self.series.iter().map(|series| series.greatest).collect()
+    }
+
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(now())
     }
@@ -242,11 +201,8 @@ impl<'a> Suite<'a> {
     /// What is left of the budget for cells that have not begun: the others have their trials to come, and criterion
     /// its part of the time.
     fn unclaimed(&self) -> Duration {
-        self.left().saturating_sub(self.claimed().iter().sum::<Duration>() + self.analysis())
-    }
-
-    fn claimed(&self) -> Vec<Duration> {
-        self.going.iter().map(Going::need).collect()
+        let claimed: Duration = self.going.iter().map(|going| going.need(going.least)).sum();
+        self.left().saturating_sub(claimed + self.analysis())
     }
 
     /// What criterion will take of the cells that have begun.
@@ -255,7 +211,7 @@ impl<'a> Suite<'a> {
         self.pace.analysis * u32::try_from(begun).unwrap_or(u32::MAX)
     }
 
-    fn cost(&self, going: &Going<'_>) -> Cost {
+    fn cost(&self, going: &InProgress<'_>) -> Cost {
         let known = &self.series[going.place.series].known;
         predicted(going.planned, self.session.compute_ns, known)
     }
@@ -264,7 +220,7 @@ impl<'a> Suite<'a> {
     fn waiting(&self, ranks: &[usize]) -> Vec<Waiting> {
         let open =
             self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
-        let waiting = |going: &Going<'_>| {
+        let waiting = |going: &InProgress<'_>| {
             let Place { index, series, .. } = going.place;
             let need = self.pace.need(self.cost(going));
             Waiting { index, series, scale: going.planned.scale, rank: ranks[index], need }
@@ -273,7 +229,7 @@ impl<'a> Suite<'a> {
     }
 
     fn trials_left(&self) -> u64 {
-        let left = |going: &Going<'_>| match going.done() {
+        let left = |going: &InProgress<'_>| match going.done() {
             _ if going.ended.is_some() => 0,
             0 => self.pace.processes(self.cost(going).batch),
             done => going.wanted - done,
@@ -288,11 +244,11 @@ impl<'a> Suite<'a> {
         let begun = now();
         let fits = |suite: &Self, cost: Cost| {
             let need = suite.pace.need(cost).saturating_sub(now() - begun);
-            fits(all, waiting, need, suite.unclaimed())
+            fits(all, &suite.greatest(), waiting, need, suite.unclaimed())
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
-        let warm = Warm::up(&self.session, planned, cost);
+        let warm = Warm::up(&self.session, planned, self.pace, cost);
         let warm = warm.and_then(|mut warm| {
             if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
                 warm.again()?;
@@ -318,9 +274,11 @@ impl<'a> Suite<'a> {
         if self.test {
             return self.end(index, planned.measured(State::Ok, None, String::new()));
         }
-        let processes = self.pace.processes(cost.batch);
-        self.going[index].wanted = processes;
-        let batches = self.pace.batches(cost.batch, processes);
+        let going = &mut self.going[index];
+        going.least = self.pace.least(cost.batch);
+        going.wanted = self.pace.processes(cost.batch);
+        going.batches = self.pace.batches(cost.batch, going.wanted);
+        let batches = going.batches;
         self.ends_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, batches))?;
         if let Some(trial) = self.going[index].trials.first() {
             let batch = Duration::from_nanos(trial.median_ns() as u64);
@@ -333,11 +291,14 @@ impl<'a> Suite<'a> {
 
     /// Another trial of a cell under way.
     fn another(&mut self, index: usize) -> Result<(), String> {
-        let planned = self.going[index].planned;
+        let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
-        let batches = self.pace.batches(cost.batch, self.going[index].wanted);
         self.ends_trial(index, now(), |suite| {
-            Warm::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, batches)
+            Warm::up(&suite.session, planned, suite.pace, cost)?.timed(
+                &mut suite.session,
+                planned,
+                batches,
+            )
         })
     }
 
@@ -384,13 +345,20 @@ impl<'a> Suite<'a> {
         self.end(index, Cell { trials_ns, ..ended })
     }
 
-    /// Ends the cell that needs most with the trials it has, where not all can have theirs.
+    /// Takes trials from the cells that need most, where there is no time for all of them.
     fn cut(&mut self) -> Result<(), String> {
-        while let Some(index) = to_cut(&self.claimed(), self.left().saturating_sub(self.analysis()))
-        {
-            self.end_with_what_there_is(index, "the budget has no room for more")?;
+        loop {
+            let need: Vec<Duration> =
+                self.going.iter().map(|going| going.need(going.wanted)).collect();
+            let Some(index) = to_cut(&need, self.left().saturating_sub(self.analysis())) else {
+                return Ok(());
+            };
+            let going = &mut self.going[index];
+            going.wanted -= 1;
+            if going.done() >= going.wanted {
+                self.end_with_what_there_is(index, NO_ROOM)?;
+            }
         }
-        Ok(())
     }
 
     fn end_with_what_there_is(&mut self, index: usize, why: &str) -> Result<(), String> {
@@ -407,7 +375,7 @@ impl<'a> Suite<'a> {
 
     /// What criterion is given: the cells that have a figure, and batches enough for as many samples as it needs.
     fn benchmarks(&self, samples_wanted: u32) -> Vec<Benchmark> {
-        let of = |going: &Going<'_>| {
+        let of = |going: &InProgress<'_>| {
             going.ended.as_ref().filter(|cell| cell.batch_ns.is_some())?;
             Some(Benchmark {
                 group: going.planned.workload.name.clone(),
@@ -417,12 +385,5 @@ impl<'a> Suite<'a> {
             })
         };
         self.going.iter().filter_map(of).collect()
-    }
-}
-
-impl Series {
-    fn learn(&mut self, known: Known) {
-        self.known.retain(|other| other.scale != known.scale);
-        self.known.push(known);
     }
 }

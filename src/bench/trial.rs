@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pace::{Cost, FEWEST, is_slow, patience};
+use super::pace::{Cost, FEWEST, Pace, patience};
 use crate::{
     machine::HostActivity,
     plan::Planned,
@@ -41,6 +41,7 @@ impl Warm {
     pub(super) fn up(
         session: &Session,
         planned: &Planned<'_>,
+        pace: Pace,
         predicted: Cost,
     ) -> Result<Self, HostError> {
         let begun = now();
@@ -50,7 +51,7 @@ impl Warm {
         let batch = Duration::from_nanos(attest.elapsed_ns);
         let start = (now() - begun).saturating_sub(batch);
         let mut warm = Warm { host, attest, cost: Cost { batch, start } };
-        if !is_slow(batch) {
+        if pace.warms_twice(batch) {
             warm.again()?;
         }
         Ok(warm)
@@ -110,7 +111,7 @@ pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why
     let server: Duration = trials.iter().map(|trial| trial.server).sum();
     let times = trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64);
     let resources = resources(trials, jobs);
-    let few = trials.len() < FEWEST;
+    let few = trials.len() < FEWEST as usize;
     let (state, figure) =
         if few { (State::Skipped, None) } else { (State::Ok, Estimate::of_trials(&medians, 1.0)) };
     let count = trials.len();

@@ -1,0 +1,109 @@
+//! The default profile on a made machine, whose cells take what their jobs take: what fits into its budget.
+
+use std::time::Duration;
+
+use super::{
+    known::{Known, predicted},
+    options::{DEFAULT_MODELS, Profile},
+    order::{Place, Waiting, fits, next, places},
+    pace::{Cost, Pace},
+};
+use crate::{machine::cores, plan, run::shuffled};
+use paceline_core::{job::Workers, models, workloads};
+
+/// Microseconds that a job takes beside others: those of the reference run of 2026-11-26, on two shared CPUs.
+fn job_us(workload: &str, model: &str) -> f64 {
+    let cost = match workload {
+        "sleep" => [0.1, 108.0, 1.0, 1.0, 10.0],
+        "echo" => [1000.0, 330.0, 500.0, 180.0, 890.0],
+        "switch" => [0.0, 1000.0, 0.0, 40.0, 1500.0],
+        "cpu" => [357.0, 300.0, 180.0, 180.0, 31_000.0],
+        _ => [500.0, 205.0, 300.0, 120.0, 7000.0],
+    };
+    let kind = match model {
+        "sequential" => 0,
+        "threads" => 1,
+        "pool" | "rayon" => 2,
+        "asyncio" => 4,
+        _ => 3,
+    };
+    cost[kind]
+}
+
+/// A round of `compute` there.
+const COMPUTE_NS: f64 = 3.5;
+
+/// Names of the cells that were measured, and the time that was left.
+fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
+    let workloads = Profile::Default.workloads().iter().map(|name| workloads::find(name).unwrap());
+    let workloads: Vec<_> = workloads.collect();
+    let models = DEFAULT_MODELS.map(|name| models::find(name).unwrap());
+    let mut planned = plan::cells(&workloads, &models, &plan::Choice::default());
+    let two = |cell: &plan::Planned<'_>| cell.workers.is_none_or(|workers| workers <= 2);
+    planned.retain(|cell| cell.workload.workers == Workers::Cores || two(cell));
+    planned.retain(|cell| cell.entry.info.unsupported_step(cell.workload).is_none());
+    let truth = |cell: &plan::Planned<'_>| {
+        let name = cell.entry.info.name;
+        let work = job_us(&cell.workload.name, name) * cell.scale as f64 / 1e6;
+        let start = if name == "asyncio" { 80 } else { 10 };
+        let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + 0.000_05));
+        Cost { batch, start: Duration::from_millis(start) }
+    };
+    let pace = Pace::for_profile(Profile::Default);
+    let places = places(&planned);
+    let ranks = shuffled(planned.len(), seed);
+    let mut known: Vec<Vec<Known>> = vec![vec![]; planned.len()];
+    let mut greatest = vec![None; planned.len()];
+    let mut slow = vec![false; planned.len()];
+    let (mut open, mut measured) = (places.clone(), vec![]);
+    let mut left = Profile::Default.budget();
+    loop {
+        let waiting = |place: &Place| {
+            let cell = &planned[place.index];
+            let need = pace.need(predicted(cell, COMPUTE_NS, &known[place.series]));
+            let Place { index, series, .. } = *place;
+            Waiting { index, series, scale: cell.scale, rank: ranks[index], need }
+        };
+        let all: Vec<Waiting> = open.iter().map(waiting).collect();
+        let Some(visited) = next(&all, &greatest, left) else { return (measured, left) };
+        let cell = &planned[visited.index];
+        let cost = truth(cell);
+        let cpu_ns = (job_us(&cell.workload.name, cell.entry.info.name) * 2e3, 0.0);
+        known[visited.series].retain(|known| known.scale != cell.scale);
+        known[visited.series].push(Known { scale: cell.scale, cost, cpu_ns });
+        let done = fits(&all, &greatest, visited, pace.need(cost), left);
+        if done {
+            measured.push(cell.name());
+            greatest[visited.series] = greatest[visited.series].max(Some(cell.scale));
+        }
+        if done || slow[visited.index] {
+            open.retain(|place| place.index != visited.index);
+        }
+        slow[visited.index] = true;
+        // A cell that does not fit has cost its warm-up.
+        left = left.saturating_sub(if done { pace.need(cost) } else { cost.start + cost.batch });
+    }
+}
+
+#[test]
+fn the_default_profile_has_room_for_its_goals_on_two_cores() {
+    if cores() < 2 {
+        return;
+    }
+    for seed in [1, 2] {
+        let (measured, left) = rehearsed(seed);
+        for model in
+            ["tokio", "smol", "async-std", "compio"].iter().filter(|m| models::find(m).is_ok())
+        {
+            for (workload, scale) in
+                [("sleep", 1_000_000), ("echo", 10_000), ("service", 10_000), ("switch", 10_000)]
+            {
+                let goal = format!("{workload}/{model}/{scale}");
+                assert!(measured.contains(&goal), "{goal} is not among {}", measured.len());
+            }
+            let cpu = format!("cpu/{model}@");
+            assert!(measured.iter().any(|n| n.starts_with(&cpu) && n.ends_with("/1000")), "{cpu}");
+        }
+        assert!(measured.len() > 200, "{} cells, {left:?} left", measured.len());
+    }
+}
