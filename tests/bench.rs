@@ -17,7 +17,7 @@ const SUITE: &str = "PACELINE_TEST_IS_SUITE";
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 4] = [
+const TESTS: [Test; 5] = [
     (
         "figures_are_of_fresh_processes_and_criterion_has_the_same",
         figures_are_of_fresh_processes_and_criterion_has_the_same,
@@ -30,6 +30,7 @@ const TESTS: [Test; 4] = [
         "a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on",
         a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on,
     ),
+    ("ctrl_c_keeps_what_was_measured", ctrl_c_keeps_what_was_measured),
     (
         "a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line",
         a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line,
@@ -185,4 +186,24 @@ fn a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line() {
     let skipped = cells.iter().filter(|cell| cell.state == State::Skipped);
     assert!(skipped.clone().count() >= 4, "{cells:?}");
     assert!(skipped.clone().all(|cell| cell.reason.as_ref().unwrap().contains("processes")));
+}
+
+fn ctrl_c_keeps_what_was_measured() {
+    if !Path::new("/proc/self/task").exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = suite(folder.path(), &["^sleep/(tokio|smol)/10$"], &[]).spawn().unwrap();
+    let mut seen = HashSet::new();
+    // Eight processes have ended then: at least three of one of the two cells.
+    while seen.len() < 9 && Path::new(&format!("/proc/{}/fd", run.id())).exists() {
+        seen.extend(hosts(run.id()));
+        thread::sleep(Duration::from_millis(1));
+    }
+    Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    printed(&run.wait_with_output().unwrap(), 130);
+    let cells = record(folder.path()).cells;
+    let kept = cells.iter().filter(|cell| cell.state == State::Ok);
+    assert!(kept.clone().count() >= 1, "{cells:?}");
+    assert!(kept.clone().all(|cell| (3..10).contains(&cell.trials_ns.len())), "{cells:?}");
 }
