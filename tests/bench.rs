@@ -112,6 +112,9 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
         }
     }
     assert!(!text.contains("criterion's report"), "there are no plots in the quick profile");
+    let shown = ["^sleep/tokio/1$", "--verbose", "--baseline", "mine"];
+    let text = printed(&suite(folder.path(), &shown, &quick).output().unwrap(), 0);
+    assert!(text.contains("time:") && text.contains("change:"), "{text}");
     let again = ["^sleep/tokio/1$", "--baseline", "absent"];
     let failed = suite(folder.path(), &again, &quick).output().unwrap();
     printed(&failed, 1);

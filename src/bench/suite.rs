@@ -15,7 +15,7 @@ use super::{
     trial::{Trial, Warm, cell, samples},
 };
 use crate::{
-    output::{Progress, long},
+    output::{Building, Progress, long},
     plan::{Choice, Planned, cells},
     record::{Cell, State, Writer},
     run::shuffled,
@@ -103,7 +103,11 @@ pub(crate) fn measure(
     };
     let benchmarks = suite.benchmarks(options.sample_size.unwrap_or(SAMPLES));
     let wanted = !benchmarks.is_empty() && !interrupted();
-    let report = wanted.then(|| replay.run(&benchmarks));
+    let report = wanted.then(|| {
+        let line = Building::start();
+        line.show("criterion analyses and plots the samples");
+        replay.run(&benchmarks)
+    });
     let cells = suite.going.into_iter().filter_map(|going| going.ended).collect();
     Ok(Outcome { cells, folder, report, log: replay.log })
 }
