@@ -313,3 +313,27 @@ fn start(entry: &Entry, workers: Option<usize>) -> Result<Engine, String> {
     let settings = Settings { workers: workers.unwrap_or(1) };
     entry.start(&settings).map(Engine::Here).map_err(|error| format!("cannot start: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_with_fewer_workers_than_its_label_is_invalid() {
+        for name in ["pool", "tokio"] {
+            let attested = [1, 2].map(|workers| {
+                let entry = models::find(name).unwrap();
+                let engine = Engine::Here(entry.start(&Settings { workers }).unwrap());
+                let started = Started { entry, workers: Some(2), engine, attested: false };
+                let mut host = Host { own: &[], started: Some(started), prepared: None };
+                let placement = entry.info.placements[0];
+                let cell = CellSpec { workers: Some(2), placement, ..CellSpec::simplest() };
+                host.prepare(CellSpec { model: name.into(), ..cell }).unwrap();
+                host.answer(Request::Attest).map(drop).map_err(|fault| fault.to_string())
+            });
+            let why = attested[0].as_ref().unwrap_err();
+            assert!(why.contains("to have 2 workers, and at most 1 of them"), "{why}");
+            assert_eq!(attested[1], Ok(()), "{name}");
+        }
+    }
+}

@@ -84,6 +84,11 @@ impl Interpreter {
         info: &'static ModelInfo,
         cell: &CellSpec,
     ) -> Result<(), Fault> {
+        // The workers of an event loop only do what is offloaded. Go has none.
+        let has_loop = info.foreign.is_some_and(|foreign| foreign.language != "Go");
+        if has_loop && !info.holds_worker() {
+            return Ok(());
+        }
         let compute_ns = Some(self.compute_ns);
         attest_width(info, cell.workers, cell.placement, compute_ns, |workload, width| {
             let cell = CellSpec { scale: width.foretold().0, ..cell.clone() };

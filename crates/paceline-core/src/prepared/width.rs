@@ -69,25 +69,3 @@ pub(crate) fn attest_width(
         info.name
     )))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{model::Settings, models, workloads};
-
-    #[test]
-    fn a_pool_with_fewer_workers_than_its_label_is_invalid() {
-        let sleep = workloads::find("sleep").unwrap();
-        for (name, placement) in [("pool", Placement::Outside), ("tokio", Placement::Inside)] {
-            let entry = models::find(name).unwrap();
-            let label = Prepared::new(&entry.info, &sleep, 1, Some(2), placement);
-            let attested = [1, 2].map(|workers| {
-                let arm = entry.start(&Settings { workers }).unwrap();
-                label.attest_width(&*arm).map_err(|fault| fault.to_string())
-            });
-            let why = attested[0].as_ref().unwrap_err();
-            assert!(why.contains("to have 2 workers, and at most 1 of them"), "{why}");
-            assert_eq!(attested[1], Ok(()), "{name}");
-        }
-    }
-}
