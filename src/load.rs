@@ -77,8 +77,8 @@ pub struct Outcome {
 pub const CONNECTIONS: usize = 256;
 /// The highest rate, in requests per second.
 pub const MOST_RATE: f64 = 1e6;
-/// How far Little's law may be off.
-pub const MOST_LITTLE_ERROR: f64 = 0.05;
+/// How far Little's law may be off. Histograms keep 3 digits.
+pub const MOST_LITTLE_ERROR: f64 = 0.01;
 /// How the reason begins where Little's law does not hold.
 const LITTLE: &str = "Little's law";
 /// How long a process may take to start, and connections to open.

@@ -189,7 +189,7 @@ impl Bench<'_> {
             reconnects: total(|loaded| loaded.reconnects),
             schedule_error: merged("the schedule error", |loaded| loaded.schedule_error.as_ref())?,
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
-            little_error_max: most(&Loaded::little_error_max),
+            little_error_max: most(&|loaded| loaded.little_error),
             ..served.figures(drive, self.order)
         };
         Ok(Cell {
@@ -228,11 +228,12 @@ fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
         Drive::Open { rate, .. } => loaded.unsteady(rate),
         Drive::Closed => None,
     };
-    let little =
-        loaded.little_error_max().filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
-            let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);
-            format!("{LITTLE} is off by {seen:.1} % in a steady second, the limit is {most} %")
-        });
+    let little = loaded.little_error.filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
+        let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);
+        format!(
+            "{LITTLE} is off by {seen:.1} %, the limit is {most} %: the generator counts wrongly"
+        )
+    });
     loaded.saturated().or(unsteady).or(little)
 }
 

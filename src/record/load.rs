@@ -43,7 +43,7 @@ pub struct LoadFigures {
     pub schedule_error: Option<Distribution>,
     /// CPU time of the generator over that of the window, at most.
     pub generator_cpu_share_max: Option<f64>,
-    /// The greatest error of Little's law in a steady second.
+    /// The greatest error of Little's law in a trial; `None` where requests were left unanswered.
     pub little_error_max: Option<f64>,
     /// Where the tail gave way, if that was looked for; the cell's other figures are of the rate that was kept.
     pub knee: Option<Knee>,

@@ -6,15 +6,11 @@ pub(super) struct Flight {
     pub(super) edges: Vec<u64>,
     /// The counter at each edge.
     pub(super) levels: Vec<u64>,
-    /// How long those in flight at each edge had been so, added up.
-    pub(super) ages: Vec<u64>,
     /// The counter's integral over each interval: requests times nanoseconds.
     pub(super) areas: Vec<u64>,
     /// The next edge.
     cursor: usize,
     level: u64,
-    /// The moments at which those in flight arrived, added up.
-    starts: u128,
     at: u64,
 }
 
@@ -24,11 +20,9 @@ impl Flight {
         Flight {
             edges,
             levels: vec![0; count],
-            ages: vec![0; count],
             areas: vec![0; count.saturating_sub(1)],
             cursor: 0,
             level: 0,
-            starts: 0,
             at: 0,
         }
     }
@@ -55,8 +49,6 @@ impl Flight {
                 self.areas[interval] += self.level * (edge - self.at);
             }
             self.levels[self.cursor] = self.level;
-            let ages = u128::from(self.level) * u128::from(edge) - self.starts;
-            self.ages[self.cursor] = u64::try_from(ages).unwrap_or(u64::MAX);
             self.at = edge;
             self.cursor += 1;
         }
@@ -79,18 +71,15 @@ impl Flight {
                 break;
             }
             self.levels[next - 1] += 1;
-            self.ages[next - 1] += edge - intended;
             to = edge;
         }
         self.level += 1;
-        self.starts += u128::from(intended);
     }
 
-    /// One that arrived at `intended` is completed.
-    pub(super) fn complete(&mut self, intended: u64, now: u64) {
+    /// One is completed.
+    pub(super) fn complete(&mut self, now: u64) {
         self.advance(now);
         self.level -= 1;
-        self.starts -= u128::from(intended);
     }
 }
 
@@ -103,11 +92,11 @@ mod tests {
         let mut flight = Flight::new(vec![100, 200, 300]);
         flight.arrive(50, 50);
         flight.arrive(120, 120);
-        flight.complete(50, 150);
-        flight.complete(120, 260);
+        flight.complete(150);
+        flight.complete(260);
         flight.advance(400);
         assert_eq!(flight.areas, [50 + 80, 60]);
-        assert_eq!((&*flight.levels, &*flight.ages), (&[1, 1, 0][..], &[50, 80, 0][..]));
+        assert_eq!(flight.levels, [1, 1, 0]);
         assert_eq!((flight.level(), flight.interval()), (0, None));
     }
 
@@ -117,9 +106,9 @@ mod tests {
             let mut flight = Flight::new(vec![100, 200, 300]);
             flight.arrive(90, 90);
             flight.arrive(95, 95 + late);
-            flight.complete(90, 320);
-            flight.complete(95, 330);
-            (flight.areas, flight.levels, flight.ages)
+            flight.complete(320);
+            flight.complete(330);
+            (flight.areas, flight.levels)
         };
         let prompt = steps(0);
         assert_eq!(prompt.0, [200, 200]);

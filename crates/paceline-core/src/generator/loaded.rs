@@ -25,13 +25,6 @@ pub const LEAST_MISSED: f64 = 5.0;
 /// By how much the requests in flight may grow over the window, as a share of those offered, over and above the number
 /// of connections. More is a queue that grows: latencies would go on growing in a longer window.
 pub const MOST_GROWTH: f64 = 0.01;
-/// The least completions of an interval for which Little's law is checked.
-pub const LEAST_COMPLETED: u64 = 100;
-/// The most that an interval's edges may come to, as a share of all its latencies, for Little's law to be checked.
-/// Those in flight at its start have spent a part of their latencies before it, those at its end a part in it that is
-/// no latency yet: the difference of the two ages is the whole of what the edges can add to the error.
-pub const MOST_EDGES: f64 = 0.02;
-
 /// One load: what was offered in the window and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Loaded {
@@ -66,23 +59,8 @@ pub struct Loaded {
     pub schedule_error: Option<Distribution>,
     /// CPU time of the generator over the time of the window.
     pub generator_cpu_share: f64,
-    /// The window in parts of a second; a last one of less than half a second is left out.
-    pub intervals: Vec<Interval>,
-}
-
-/// A part of the window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Interval {
-    /// Its length, in nanoseconds.
-    pub elapsed_ns: u64,
-    /// Completions in it, whenever they were started.
-    pub completed: u64,
-    /// Requests that had arrived and were not completed, on average over time: from a counter, not from latencies.
-    pub mean_in_flight: f64,
-    /// The mean latency of those completed in it, in nanoseconds; 0 where there is none.
-    pub mean_latency_ns: f64,
-    /// How far the mean in flight is from completions per second times mean latency, as a share of it; `None` where
-    /// the interval is not steady: it has fewer than 100 completions, or its edges come to more than 2 %.
+    /// How far the requests in flight, integrated over the window by a counter, are from what the latencies say they
+    /// are, as a share: Little's law. `None` where a request was not answered.
     pub little_error: Option<f64>,
 }
 
@@ -118,12 +96,6 @@ impl Loaded {
                 MOST_CPU_SHARE * 100.0
             )
         })
-    }
-
-    /// The greatest error of Little's law over the steady intervals; `None` where there is none.
-    #[must_use]
-    pub fn little_error_max(&self) -> Option<f64> {
-        self.intervals.iter().filter_map(|interval| interval.little_error).reduce(f64::max)
     }
 
     /// Why the server did not keep pace with an open loop of `rate` requests per second, if it did not: completions

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::{
     flight::Flight,
-    loaded::{Interval, LATE_NS, LEAST_COMPLETED, Loaded, MOST_EDGES},
+    loaded::{LATE_NS, Loaded},
 };
 use crate::{clock::cpu_time, histogram::Histogram, prepared::Fault};
-
-const SECOND: u64 = 1_000_000_000;
 
 /// The counts of a load.
 pub(super) struct Tally {
@@ -22,8 +20,12 @@ pub(super) struct Tally {
     latency: Histogram,
     service_time: Histogram,
     schedule_error: Histogram,
-    completed: Vec<u64>,
-    latencies_ns: Vec<u64>,
+    /// Completions in the window.
+    completed: u64,
+    /// Requests meant to start before the window that have no answer yet.
+    earlier: u64,
+    /// What their latencies have in the window, less what the latencies of the window's own have after it.
+    crossing_ns: i128,
     pub(super) reconnects: u64,
     /// The moment and the CPU time of the first look after the window's start, and after its end.
     looks: [Option<(u64, Duration)>; 2],
@@ -31,11 +33,8 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new(start_ns: u64, end_ns: u64) -> Self {
-        let seconds = (start_ns..end_ns).step_by(SECOND as usize);
-        let edges: Vec<u64> = seconds.chain([end_ns]).collect();
-        let intervals = edges.len() - 1;
         Tally {
-            flight: Flight::new(edges),
+            flight: Flight::new(vec![start_ns, end_ns]),
             start_ns,
             end_ns,
             offered: 0,
@@ -44,8 +43,9 @@ impl Tally {
             latency: Histogram::default(),
             service_time: Histogram::default(),
             schedule_error: Histogram::default(),
-            completed: vec![0; intervals],
-            latencies_ns: vec![0; intervals],
+            completed: 0,
+            earlier: 0,
+            crossing_ns: 0,
             reconnects: 0,
             looks: [None; 2],
         }
@@ -69,6 +69,7 @@ impl Tally {
     /// A request that was meant to start at `intended` has arrived, and is handled at `now`.
     pub(super) fn arrive(&mut self, intended: u64, now: u64) {
         self.flight.arrive(intended, now);
+        self.earlier += u64::from(intended < self.start_ns);
         if self.is_measured(intended) {
             let late = now - intended;
             self.offered += 1;
@@ -79,16 +80,17 @@ impl Tally {
 
     /// A request that was sent at `sent` is answered.
     pub(super) fn complete(&mut self, intended: u64, sent: u64, now: u64) {
-        self.flight.complete(intended, now);
+        self.flight.complete(now);
         self.answered += 1;
-        let latency = now - intended;
-        if let Some(interval) = self.flight.interval() {
-            self.completed[interval] += 1;
-            self.latencies_ns[interval] += latency;
-        }
+        self.completed += u64::from(self.flight.interval().is_some());
+        let after = i128::from(now.saturating_sub(self.end_ns));
         if self.is_measured(intended) {
-            self.latency.record(latency);
+            self.latency.record(now - intended);
             self.service_time.record(now - sent);
+            self.crossing_ns -= after;
+        } else if intended < self.start_ns {
+            self.earlier = self.earlier.saturating_sub(1);
+            self.crossing_ns += i128::from(now.saturating_sub(self.start_ns)) - after;
         }
     }
 
@@ -118,7 +120,11 @@ impl Tally {
                 ),
             })
         };
-        let in_window: u64 = self.completed.iter().sum();
+        let latency = self.latency.distribution().ok_or_else(none)?;
+        let unfinished = self.offered - latency.count;
+        let area = self.flight.areas[0] as f64;
+        let told = latency.ns_mean * latency.count as f64 + self.crossing_ns as f64;
+        let all = unfinished == 0 && self.earlier == 0;
         let [Some((from, used)), Some((to, used_then))] = self.looks else {
             unreachable!("the window has been looked at when it is over")
         };
@@ -128,36 +134,18 @@ impl Tally {
             elapsed_ns,
             offered: self.offered,
             answered: self.answered,
-            completed: self.latency.count(),
-            unfinished: self.offered - self.latency.count(),
+            completed: latency.count,
+            unfinished,
             late_starts: self.late_starts,
-            requests_per_second: in_window as f64 / (elapsed_ns as f64 / 1e9),
+            requests_per_second: self.completed as f64 / (elapsed_ns as f64 / 1e9),
             in_flight_at_start: self.flight.levels[0],
             in_flight_at_end: self.flight.levels.last().copied().unwrap_or(0),
-            latency: self.latency.distribution().ok_or_else(none)?,
+            latency,
             service_time: self.service_time.distribution().ok_or_else(none)?,
             schedule_error: rate.and_then(|_| self.schedule_error.distribution()),
             generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
                 / ((to - from).max(1) as f64 / 1e9),
-            intervals: (0..self.completed.len()).filter_map(|index| self.interval(index)).collect(),
-        })
-    }
-
-    fn interval(&self, index: usize) -> Option<Interval> {
-        let elapsed_ns = self.flight.edges[index + 1] - self.flight.edges[index];
-        if elapsed_ns < SECOND / 2 {
-            return None;
-        }
-        let completed = self.completed[index];
-        let (area, latencies) = (self.flight.areas[index] as f64, self.latencies_ns[index] as f64);
-        let edges = self.flight.ages[index].abs_diff(self.flight.ages[index + 1]) as f64;
-        let steady = completed >= LEAST_COMPLETED && edges <= MOST_EDGES * latencies;
-        Some(Interval {
-            elapsed_ns,
-            completed,
-            mean_in_flight: area / elapsed_ns as f64,
-            mean_latency_ns: latencies / completed.max(1) as f64,
-            little_error: steady.then(|| (area - latencies).abs() / area),
+            little_error: all.then(|| (area - told).abs() / area.max(1.0)),
         })
     }
 }
@@ -198,27 +186,41 @@ mod tests {
     }
 
     #[test]
-    fn littles_law_holds_in_steady_intervals_and_is_not_asked_of_others() {
-        let steady = tallied(|_| false);
-        assert_eq!(steady.intervals.len(), 2);
-        assert!(steady.intervals.iter().all(|interval| interval.little_error.is_some()));
-        assert!(steady.little_error_max().unwrap() < 0.001);
-        let slow = tallied(|start| (1800 * MS..1990 * MS).contains(&start));
-        assert_eq!(slow.intervals[0].little_error, None);
-    }
-
-    #[test]
-    fn latencies_that_begin_at_the_sending_break_littles_law() {
-        let mut tally = Tally::new(0, 1000 * MS);
-        for index in 0..1000 {
-            // It arrives, waits for half a millisecond in a queue, and takes as long again.
-            tally.arrive(index * MS, index * MS);
-            tally.complete(index * MS, index * MS + MS / 2, index * MS + MS - 1);
-            tally.latencies_ns[0] -= MS / 2;
+    fn littles_law_holds_wherever_all_are_answered_and_no_error_of_the_tally_passes() {
+        fn end(start: u64) -> u64 {
+            start + MS - 1
         }
-        tally.look(1000 * MS);
-        let error = tally.loaded(1, Some(1000.0)).unwrap().little_error_max().unwrap();
-        assert!((error - 0.5).abs() < 0.01, "{error}");
+        let slow = |start: u64| (900 * MS..1990 * MS).contains(&start) && start % (7 * MS) == 0;
+        for loaded in [tallied(|_| false), tallied(slow), tallied(|_| true)] {
+            assert!(loaded.little_error.unwrap() < 0.001, "{loaded:?}");
+        }
+        // Each waits half a millisecond for a connection, and takes as long again.
+        let planted = |plant: fn(&mut Tally, u64)| {
+            let mut tally = Tally::new(0, 1000 * MS);
+            for start in (0..1000).map(|index| index * MS) {
+                tally.arrive(start, start);
+                plant(&mut tally, start);
+            }
+            tally.look(1000 * MS);
+            tally.loaded(1, Some(1000.0)).unwrap().little_error
+        };
+        let right = planted(|tally, start| tally.complete(start, start + MS / 2, end(start)));
+        assert!(right.unwrap() < 0.001, "{right:?}");
+        let at_sending =
+            planted(|tally, start| tally.complete(start + MS / 2, start + MS / 2, end(start)));
+        assert!((at_sending.unwrap() - 0.5).abs() < 0.01, "{at_sending:?}");
+        let twice = planted(|tally, start| {
+            tally.complete(start, start, end(start));
+            tally.latency.record(if start % (10 * MS) == 0 { MS } else { 0 });
+            tally.offered += 1;
+        });
+        assert!((twice.unwrap() - 0.1).abs() < 0.01, "{twice:?}");
+        let unanswered = planted(|tally, start| {
+            if start > 0 {
+                tally.complete(start, start, end(start));
+            }
+        });
+        assert_eq!(unanswered, None);
     }
 
     #[test]
@@ -262,21 +264,6 @@ mod tests {
         assert!(said(None, 0).contains("no request began in the window of 500ms"));
         for rate in [Some(1.0), None] {
             assert_eq!(said(rate, 300 * MS), "no request of the window was answered");
-        }
-    }
-
-    #[test]
-    fn a_last_interval_of_less_than_half_a_second_is_left_out() {
-        for (window, intervals) in [(400, 0), (500, 1), (1400, 1), (1500, 2), (2000, 2)] {
-            let mut tally = Tally::new(0, window * MS);
-            tally.arrive(0, 0);
-            tally.complete(0, 0, 1);
-            tally.look(window * MS);
-            assert_eq!(
-                tally.loaded(1, Some(1000.0)).unwrap().intervals.len(),
-                intervals,
-                "{window} ms"
-            );
         }
     }
 }
