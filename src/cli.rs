@@ -227,9 +227,9 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
         Some(record) => &begun_with(record, asked)?,
         None => asked,
     };
-    let order = order(arguments)?;
+    let mut order = order(arguments)?;
     if let Some(record) = &record {
-        record.may_go_on(&order.workloads).map_err(unfit)?;
+        record.may_go_on(&mut order.workloads).map_err(unfit)?;
     }
     let program = ready()?;
     let done = run(&order, program, record.as_ref()).map_err(internal)?;

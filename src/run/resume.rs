@@ -45,21 +45,23 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
 }
 
 impl Record {
-    /// Checks that this run may be gone on with here and now.
+    /// Checks that this run may be gone on with here and now, and gives durations of `compute` the rounds that they had when
+    /// it began.
     ///
     /// # Errors
     ///
     /// Returns why not.
-    pub fn may_go_on(&self, workloads: &[Workload]) -> Result<(), Unfit> {
+    pub fn may_go_on(&self, workloads: &mut [Workload]) -> Result<(), Unfit> {
         let id = &self.run.id;
         for workload in workloads {
             let begun = self.run.workloads.iter().find(|begun| begun.name == workload.name);
-            if begun.is_none_or(|begun| begun.source != workload.source) {
+            let Some(same) = begun.and_then(|begun| workload.as_recorded(&begun.source)) else {
                 return Err(Unfit::Usage(format!(
                     "the definition of `{}` has changed since {id} began: begin a new run without --resume",
                     workload.name
                 )));
-            }
+            };
+            *workload = same;
         }
         let here = fingerprint();
         if here.hash != self.run.fingerprint.hash {

@@ -33,6 +33,8 @@ pub struct Workload {
     pub every: Option<(usize, Steps)>,
     /// The text that it was read from, with rounds for durations of `compute`: what other processes are given.
     pub source: String,
+    /// Where in it these rounds are.
+    calibrated: Vec<Range<usize>>,
 }
 
 /// The numbers of workers to run a workload with.
@@ -186,6 +188,7 @@ impl<'a> Reader<'a> {
         let other = every.as_ref().map(|(_, steps)| &**steps);
         self.room(job, &steps, other)?;
         self.parking(job, &steps, other)?;
+        let (source, calibrated) = self.1.source(self.0.text);
         Ok(Workload {
             name: self.name(name)?,
             about: match table.get("about") {
@@ -196,7 +199,8 @@ impl<'a> Reader<'a> {
             workers,
             job: steps,
             every,
-            source: self.1.source(self.0.text),
+            source,
+            calibrated,
         })
     }
 

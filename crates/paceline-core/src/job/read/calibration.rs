@@ -5,7 +5,7 @@ use std::{cell::RefCell, ops::Range};
 use toml::de::DeValue;
 
 use super::Reader;
-use crate::job::{ReadError, bounds, rounds_of, text::Value};
+use crate::job::{ReadError, Workload, bounds, rounds_of, text::Value};
 
 /// What a round takes, if anybody can say, and which places of the text had durations.
 pub(super) struct Calibration {
@@ -18,15 +18,35 @@ impl Calibration {
         Calibration { compute_ns, replaced: RefCell::default() }
     }
 
-    /// The text with rounds in these places.
-    pub(super) fn source(&self, text: &str) -> String {
-        let mut source = text.to_owned();
+    /// The text with rounds in these places, and where they then are.
+    pub(super) fn source(&self, text: &str) -> (String, Vec<Range<usize>>) {
         let mut replaced = self.replaced.take();
         replaced.sort_unstable_by_key(|(span, _)| span.start);
-        for (span, rounds) in replaced.into_iter().rev() {
-            source.replace_range(span, &rounds.to_string());
+        let (mut source, mut calibrated, mut end) = (String::new(), vec![], 0);
+        for (span, rounds) in replaced {
+            source.push_str(&text[end..span.start]);
+            let start = source.len();
+            source.push_str(&rounds.to_string());
+            calibrated.push(start..source.len());
+            end = span.end;
         }
-        source
+        source.push_str(&text[end..]);
+        (source, calibrated)
+    }
+}
+
+impl Workload {
+    /// Returns the workload of `recorded`, if that is the `source` of an earlier calibration of the same file.
+    #[must_use]
+    pub fn as_recorded(&self, recorded: &str) -> Option<Workload> {
+        let (mut rest, mut end) = (recorded, 0);
+        for rounds in &self.calibrated {
+            rest = rest.strip_prefix(&self.source[end..rounds.start])?;
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            end = rounds.end;
+        }
+        let same = rest == &self.source[end..];
+        same.then(|| Workload::parse(&self.name, recorded).ok()).flatten()
     }
 }
 
@@ -74,6 +94,22 @@ mod tests {
         );
         let again = Workload::parse("w", &workload.source).unwrap();
         assert_eq!((again.job, again.every), (workload.job, workload.every));
+    }
+
+    #[test]
+    fn a_later_calibration_of_the_same_file_takes_the_rounds_of_the_earlier_one() {
+        let text = |more: &str| {
+            format!("name = \"w\"\njob = [{{ compute = \"2ms\" }}, {{ compute = {more} }}]")
+        };
+        let earlier = read(&text("\"1us\"")).unwrap().source;
+        let later = Workload::calibrated("w", &text("\"1us\""), || 0.7).unwrap();
+        assert_ne!(later.source, earlier);
+        assert_eq!(later.as_recorded(&earlier).unwrap().source, earlier);
+        for other in ["7", "480"] {
+            let other = Workload::calibrated("w", &text(other), || 0.7).unwrap();
+            assert_eq!(other.as_recorded(&earlier).is_some(), other.source.ends_with("480 }]"));
+        }
+        assert!(later.as_recorded("").is_none());
     }
 
     #[test]
