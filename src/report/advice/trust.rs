@@ -46,8 +46,8 @@ fn apart(ranked: &[&AtScale], names: &Names) -> Option<String> {
     let series = in_order(others.map(|one| one.series.clone()));
     let names = names.all(&series);
     Some(format!(
-        "Not compared with these: {names}, {reason}: waking the pool is in the time of only one of both. --placement \
-         outside measures all alike that can be."
+        "Not compared with these: {names}, {reason}: waking the pool is in the time of only one of both. paceline run \
+         --placement outside measures alike all that can be offered jobs so."
     ))
 }
 
