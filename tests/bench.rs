@@ -17,7 +17,7 @@ const SUITE: &str = "PACELINE_TEST_IS_SUITE";
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 5] = [
+const TESTS: [Test; 6] = [
     (
         "figures_are_of_fresh_processes_and_criterion_has_the_same",
         figures_are_of_fresh_processes_and_criterion_has_the_same,
@@ -31,6 +31,10 @@ const TESTS: [Test; 5] = [
         a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on,
     ),
     ("ctrl_c_keeps_what_was_measured", ctrl_c_keeps_what_was_measured),
+    (
+        "the_suites_server_is_started_again_and_no_cell_is_lost",
+        the_suites_server_is_started_again_and_no_cell_is_lost,
+    ),
     (
         "a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line",
         a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line,
@@ -97,7 +101,7 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     for cell in &record.cells {
         let of = cell.batch_ns.unwrap();
         assert!(cell.trials_ns.len() == 6 && of.lower < of.value && of.value < of.upper, "{of:?}");
-        assert!(cell.interval.as_ref().unwrap().contains("6 processes"));
+        assert!(cell.interval.as_ref().unwrap().contains("of 6 "));
         // criterion's samples are halves of the same trials: the trial's figure lies between them.
         let kept =
             folder.path().join(format!("criterion/sleep/{}/{}/mine", cell.model, cell.scale));
@@ -131,14 +135,43 @@ fn benchmarks_are_listed_and_nothing_is_measured() {
     printed(&refused, 2);
 }
 
-/// The hosts that `parent` has now.
-fn hosts(parent: u32) -> Vec<u32> {
+/// The children of `parent` that have this role now.
+fn children(parent: u32, role: &str) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
     let ids = children.unwrap_or_default();
-    let is_host = |id: &u32| {
-        fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains("__host")
+    let has_role = |id: &u32| {
+        fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains(role)
     };
-    ids.split_whitespace().filter_map(|id| id.parse().ok()).filter(is_host).collect()
+    ids.split_whitespace().filter_map(|id| id.parse().ok()).filter(has_role).collect()
+}
+
+/// The hosts that `parent` has now.
+fn hosts(parent: u32) -> Vec<u32> {
+    children(parent, "__host")
+}
+
+/// Waits until `parent` has had so many hosts.
+fn after_hosts(parent: u32, count: usize) {
+    let mut seen = HashSet::new();
+    while seen.len() < count && Path::new(&format!("/proc/{parent}/fd")).exists() {
+        seen.extend(hosts(parent));
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn the_suites_server_is_started_again_and_no_cell_is_lost() {
+    if !Path::new("/proc/self/task").exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let quick = [("PACELINE_PROFILE", "quick")];
+    let run = suite(folder.path(), &["^echo/(tokio|smol)/1$"], &quick).spawn().unwrap();
+    after_hosts(run.id(), 4);
+    for server in children(run.id(), "__echo") {
+        Command::new("kill").args(["-KILL", &server.to_string()]).status().unwrap();
+    }
+    let text = printed(&run.wait_with_output().unwrap(), 0);
+    assert!(text.contains("2 cells: 2 ok"), "{text}");
 }
 
 fn a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on() {
@@ -197,12 +230,8 @@ fn ctrl_c_keeps_what_was_measured() {
     }
     let folder = tempfile::tempdir().unwrap();
     let run = suite(folder.path(), &["^sleep/(tokio|smol)/10$"], &[]).spawn().unwrap();
-    let mut seen = HashSet::new();
     // Eight processes have ended then: at least three of one of the two cells.
-    while seen.len() < 9 && Path::new(&format!("/proc/{}/fd", run.id())).exists() {
-        seen.extend(hosts(run.id()));
-        thread::sleep(Duration::from_millis(1));
-    }
+    after_hosts(run.id(), 9);
     Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
     printed(&run.wait_with_output().unwrap(), 130);
     let cells = record(folder.path()).cells;

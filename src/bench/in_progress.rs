@@ -26,6 +26,8 @@ pub(super) struct InProgress<'a> {
     pub(super) place: Place,
     /// Whether it was put off because its warm-up was slower than predicted.
     pub(super) slow: bool,
+    /// Whether the suite's server has ended under a trial of it.
+    pub(super) lost_server: bool,
     /// How many processes it gets at least, and if there is time, once it has begun.
     pub(super) least: u32,
     pub(super) wanted: u32,
@@ -43,6 +45,7 @@ impl<'a> InProgress<'a> {
             planned,
             place,
             slow: false,
+            lost_server: false,
             least: 0,
             wanted: 0,
             batches: 0,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{Options, Profile};
-use crate::output::long;
+use crate::{output::long, stats::FEWEST_TRIALS};
 
 /// The samples that criterion is given of a cell, which are as few as it takes.
 pub(super) const SAMPLES: u32 = 10;
 /// Fewer processes have no interval.
-pub(super) const FEWEST: u32 = 3;
+pub(super) const FEWEST: u32 = FEWEST_TRIALS as u32;
 /// Where a batch takes longer, half as many processes with two samples each are enough.
 const SLOW: Duration = Duration::from_millis(100);
 /// Where it takes longer still, a second sample of a process costs more than it says: each has one, and there are as many
@@ -22,7 +22,7 @@ const MOST: u128 = 1000;
 pub(super) struct Cost {
     /// A batch.
     pub(super) batch: Duration,
-    /// What a process takes besides its batches: its start, and preparing the cell.
+    /// What a process takes besides its first batch and those that are timed: its start, preparing the cell, warming up.
     pub(super) start: Duration,
 }
 
@@ -74,17 +74,11 @@ impl Pace {
         room.clamp(each, MOST) as u64
     }
 
-    /// Whether another batch follows the attested one before any is timed: its time says how many fill the slice.
-    pub(super) fn warms_twice(self, attested: Duration) -> bool {
-        attested < self.slice
-    }
-
     /// The time that one of its processes takes.
     pub(super) fn trial(self, cost: Cost) -> Duration {
-        let warm = 1 + u32::from(self.warms_twice(cost.batch));
         let batches = self.batches(cost.batch, self.processes(cost.batch));
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
-        cost.start.saturating_add(cost.batch.saturating_mul(warm + batches))
+        cost.start.saturating_add(cost.batch.saturating_mul(batches.saturating_add(1)))
     }
 
     /// The processes that a cell has at least: a slow one has an interval by then, and more if time is left.
@@ -162,8 +156,8 @@ mod tests {
     #[test]
     fn a_cell_costs_its_processes_their_warm_up_and_their_batches() {
         let cost = |batch, start| Cost { batch: ms(batch), start: ms(start) };
-        // 10 × (30 + 2 + 20), 10 × (30 + 25 + 25), and 3 × (30 + 500 + 1000) of five.
-        assert_eq!(PACE.need(cost(1, 30)), ms(520 + 150));
+        // 10 × (30 + 1 + 20), 10 × (30 + 25 + 25), and 3 × (30 + 500 + 1000) of five.
+        assert_eq!(PACE.need(cost(1, 30)), ms(510 + 150));
         assert_eq!(PACE.need(cost(25, 30)), ms(800 + 150));
         assert_eq!(PACE.need(cost(500, 30)), ms(4_590 + 150));
         let why = PACE.over(false, cost(1000, 30), ms(2000));

@@ -183,7 +183,7 @@ impl<'a> Suite<'a> {
                     return Ok(());
                 }
                 let going = &self.going[index];
-                if going.is_under_way() && going.done() == pass {
+                if going.is_under_way() && going.done() <= pass {
                     progress.show(&going.label(), self.left());
                     self.another(index)?;
                     progress.left(self.trials_left());
@@ -252,7 +252,7 @@ impl<'a> Suite<'a> {
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
-        let warm = Warm::up(&self.session, planned, self.pace, cost);
+        let warm = Warm::up(&self.session, planned, cost);
         let warm = warm.and_then(|mut warm| {
             if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
                 warm.again()?;
@@ -298,11 +298,7 @@ impl<'a> Suite<'a> {
         let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
         self.ends_trial(index, now(), |suite| {
-            Warm::up(&suite.session, planned, suite.pace, cost)?.timed(
-                &mut suite.session,
-                planned,
-                batches,
-            )
+            Warm::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, batches)
         })
     }
 
@@ -329,9 +325,15 @@ impl<'a> Suite<'a> {
 
     /// Ends a cell whose process gave no figure; what its processes before found is kept.
     fn fails(&mut self, index: usize, error: &HostError) -> Result<(), String> {
-        let going = &self.going[index];
+        if matches!(error, HostError::Interrupted) {
+            return Ok(());
+        }
+        // The suite's server is no part of the cell: without it the trial says nothing, and is tried once more.
+        let going = &mut self.going[index];
+        if self.session.revive()? && !std::mem::replace(&mut going.lost_server, true) {
+            return Ok(());
+        }
         let ended = match error {
-            HostError::Interrupted => return Ok(()),
             HostError::Silent(patience) => going.planned.ended(
                 State::Failed,
                 format!(

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::pace::{Cost, FEWEST, Pace, patience};
+use super::pace::{Cost, FEWEST, patience};
 use crate::{
     machine::HostActivity,
     plan::Planned,
     record::{Cell, Estimate, PerTrial, Resources, State},
-    session::Session,
+    session::{Session, warm},
     stats::{median_and_range, modes},
 };
 use paceline_core::{
@@ -25,6 +25,8 @@ pub(super) struct Trial {
     pub(super) times_ns: Vec<u64>,
     used: Usage,
     server: Duration,
+    /// CPU time of the server's busiest thread over the time of the batches.
+    server_busy_share: Option<f64>,
     meanwhile: HostActivity,
 }
 
@@ -41,20 +43,19 @@ impl Warm {
     pub(super) fn up(
         session: &Session,
         planned: &Planned<'_>,
-        pace: Pace,
         predicted: Cost,
     ) -> Result<Self, HostError> {
         let begun = now();
         let mut host = session.host(planned)?;
         let attest =
             session.warm_up(&mut host, planned, patience(predicted.start + predicted.batch))?;
-        let batch = Duration::from_nanos(attest.elapsed_ns);
-        let start = (now() - begun).saturating_sub(batch);
-        let mut warm = Warm { host, attest, cost: Cost { batch, start } };
-        if pace.warms_twice(batch) {
-            warm.again()?;
-        }
-        Ok(warm)
+        let first = Duration::from_nanos(attest.elapsed_ns);
+        let batch = warm(first, |count| {
+            let all = first.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+            Ok::<_, HostError>(host.batches(count, patience(all))?.0)
+        })?;
+        let start = (now() - begun).saturating_sub(first);
+        Ok(Warm { host, attest, cost: Cost { batch, start } })
     }
 
     /// Runs another batch: the first one is cold, and this one the better witness.
@@ -76,8 +77,11 @@ impl Warm {
         let patience = patience(self.cost.batch.saturating_mul(count));
         let (times, used) = self.host.batches(batches, patience)?;
         let (server, meanwhile) = session.since(&before)?;
+        let batches: Duration = times.iter().sum();
+        let busiest = session.busiest_since(&before);
+        let server_busy_share = busiest.map(|busy| busy.div_duration_f64(batches));
         let times_ns = times.into_iter().map(nanoseconds).collect();
-        Ok(Trial { attest: self.attest, times_ns, used, server, meanwhile })
+        Ok(Trial { attest: self.attest, times_ns, used, server, server_busy_share, meanwhile })
     }
 }
 
@@ -123,6 +127,10 @@ pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why
         bound_jobs_per_second: planned.bound_per_second(compute_ns, figure),
         cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
         server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
+        server_busy_share_max: trials
+            .iter()
+            .filter_map(|trial| trial.server_busy_share)
+            .reduce(f64::max),
         modes: modes(&times.collect::<Vec<_>>()),
         resources: Some(resources),
         per_trial: PerTrial {
@@ -184,6 +192,7 @@ mod tests {
             times_ns: times_ns.to_vec(),
             used: Usage { user_cpu_ns: 1000, ..Usage::default() },
             server: Duration::from_nanos(500),
+            server_busy_share: Some(times_ns[0] as f64 / 100.0),
             meanwhile: HostActivity::default(),
         }
     }
@@ -205,6 +214,7 @@ mod tests {
         // 3 000 ns of CPU time, 1 500 of the server's, in 6 batches of 10 jobs.
         assert_eq!((cell.cpu_ns_per_job, cell.server_cpu_ns_per_job), (Some(50.0), Some(25.0)));
         assert_eq!(cell.resources.unwrap().rss_bytes_added, Some(50));
+        assert_eq!(cell.server_busy_share_max, Some(0.8));
     }
 
     #[test]
