@@ -56,7 +56,8 @@ pub struct Outcome {
 }
 
 /// Runs every experiment on every model, repetition after repetition, so that what a budget cuts off is the last
-/// repetitions of all. The record is written whole after each.
+/// repetitions of all. The record is written whole after each model of
+/// each.
 ///
 /// # Errors
 ///
@@ -77,13 +78,12 @@ pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
             let mut runner =
                 ClaimRunner::new(&session, &mut bases, &left, subjects[index], repetition);
             going[index].repeat(&mut runner, &mut |what| progress.show(what, left()));
+            write_claims(&folder, &claims(order, &head, &going, (now() - start).as_secs_f64()))?;
             progress.left(going.iter().map(ClaimsInProgress::todo).sum());
         }
         if interrupted() {
             break;
         }
-        let so_far = claims(order, &head, &going, (now() - start).as_secs_f64());
-        write_claims(&folder, &so_far)?;
     }
     progress.end();
     let claims = claims(order, &head, &going, (now() - start).as_secs_f64());

@@ -34,7 +34,9 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         id: format!("{}-{}-{}", started.replace(':', "-"), settings.instrument, std::process::id()),
         started,
         instrument: settings.instrument.into(),
-        command: std::env::args().collect(),
+        command: std::env::args_os()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
         budget_seconds: settings.budget.as_secs_f64(),
         seed: settings.seed,
         settings: settings.more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),

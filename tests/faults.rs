@@ -8,8 +8,10 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     net::{TcpListener, TcpStream},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -378,7 +380,52 @@ fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
     let here = fs::read_to_string(&head).unwrap();
     let hash = read(head.parent().unwrap()).unwrap().run.fingerprint.hash;
     fs::write(&head, here.replace(&hash, "0123456789abcdef")).unwrap();
-    let elsewhere = resume(folder.path());
-    assert_eq!(elsewhere.status.code(), Some(6));
-    assert!(text(&elsewhere.stderr).contains("another machine"), "{}", text(&elsewhere.stderr));
+    let begun = read(head.parent().unwrap()).unwrap().run;
+    let version = |of: &str| format!("\"version\": \"{of}\"");
+    for (was, is, why) in [
+        (&hash, "0123456789abcdef", "another machine"),
+        (&begun.build.program, "0123456789abcdef", "another build"),
+        (
+            &version(&begun.models[0].version),
+            &version("0.1"),
+            "was begun with tokio 0.1, and here is",
+        ),
+    ] {
+        assert!(!was.is_empty());
+        fs::write(&head, here.replace(was, is)).unwrap();
+        let elsewhere = resume(folder.path());
+        assert_eq!(elsewhere.status.code(), Some(6));
+        assert!(text(&elsewhere.stderr).contains(why), "{}", text(&elsewhere.stderr));
+    }
+    fs::write(&head, &here).unwrap();
+
+    // One that was killed at its start, and is the newest by its name.
+    let nothing = folder.path().join("results/9999-01-01T00-00-00Z-trials-1");
+    fs::create_dir(&nothing).unwrap();
+    assert_eq!(resume(folder.path()).status.code(), Some(0), "it is passed over");
+    fs::copy(&head, nothing.join("run.json")).unwrap();
+    assert_eq!(resume(folder.path()).status.code(), Some(0), "it is gone on with");
+    assert_eq!(read(&nothing).unwrap().cells.len(), 1);
+}
+
+#[test]
+fn a_child_that_does_not_know_that_it_is_one_starts_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = paceline(folder.path()).args(COMMAND).env("PACELINE_CHILD", "__host").output();
+    let child = child.unwrap();
+    let said = text(&child.stderr);
+    assert!(!child.status.success() && said.contains("child::spawned"), "{said}");
+}
+
+#[test]
+fn a_path_that_is_no_utf8_is_no_panic_and_a_closed_terminal_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = OsStr::from_bytes(b"r\xe9sultats");
+    let arguments = COMMAND.map(OsStr::new).into_iter().chain([OsStr::new("--out"), out]);
+    let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    child_that(&mut run, "__host").unwrap();
+    kill(run.id(), Signal::HUP);
+    let ended = wait(run);
+    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
+    assert!(folder.path().join(out).read_dir().unwrap().next().is_some());
 }

@@ -44,6 +44,9 @@ pub struct Fingerprint {
 pub struct Build {
     /// This crate's version.
     pub paceline: String,
+    /// The SHA-256 of the program that measures; empty where it cannot be read.
+    #[serde(default)]
+    pub program: String,
     /// The compiler.
     pub rustc: String,
     /// What it was built for.
@@ -61,23 +64,36 @@ pub struct Build {
 /// How this program was built.
 #[must_use]
 pub fn build() -> Build {
-    let versions = env!("PACELINE_VERSIONS").split(';').filter_map(|line| line.split_once(' '));
+    let program = std::env::current_exe().and_then(fs::read).unwrap_or_default();
     Build {
         paceline: env!("CARGO_PKG_VERSION").into(),
+        program: hex(&Sha256::digest(program)),
         rustc: env!("PACELINE_RUSTC").into(),
         target: env!("PACELINE_TARGET").into(),
         flags: env!("PACELINE_FLAGS").into(),
         debug: cfg!(debug_assertions),
         allocator: "system (Rust's default)".into(),
-        dependencies: versions.map(|(name, version)| (name.into(), version.into())).collect(),
+        dependencies: versions().map(|(name, version)| (name.into(), version.into())).collect(),
     }
+}
+
+/// Every crate and its version.
+fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    env!("PACELINE_VERSIONS").split(';').filter_map(|line| line.split_once(' '))
+}
+
+fn hex(digits: &[u8]) -> String {
+    digits.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The version of a model's crate; the compiler's for one of the standard library.
 #[must_use]
 pub fn version_of(package: Option<&str>) -> String {
     match package {
-        Some(package) => build().dependencies.remove(package).unwrap_or_else(|| "unknown".into()),
+        Some(package) => {
+            let found = versions().find(|(name, _)| *name == package);
+            found.map_or("unknown", |(_, version)| version).into()
+        }
         None => env!("PACELINE_RUSTC").split(' ').nth(1).unwrap_or("unknown").into(),
     }
 }

@@ -5,8 +5,9 @@ use std::{fs, path::Path};
 use crate::{
     machine::{build, fingerprint},
     record::{Record, read},
+    start::model_info,
 };
-use paceline_core::job::Workload;
+use paceline_core::{job::Workload, models};
 
 /// Why a run cannot be gone on with.
 pub enum Unfit {
@@ -34,7 +35,12 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
     // They begin with the date.
     names.sort_unstable();
     while let Some(newest) = names.pop() {
-        let record = read(&results.join(newest)).map_err(Unfit::Usage)?;
+        let folder = results.join(newest);
+        // A run that was killed before it had written anything is none.
+        if !folder.join("run.json").exists() {
+            continue;
+        }
+        let record = read(&folder).map_err(Unfit::Usage)?;
         // Advice is measured in trials too, and cannot be gone on with.
         if record.run.command.get(1).is_some_and(|word| word == "run") {
             record.check_trials().map_err(Unfit::Usage)?;
@@ -73,9 +79,18 @@ impl Record {
         }
         if build() != self.run.build {
             return Err(Unfit::Environment(format!(
-                "{id} was begun by another build of paceline, with other versions of its crates: begin a new run \
-                 without --resume"
+                "{id} was begun by another build of paceline: begin a new run without --resume"
             )));
+        }
+        for begun in &self.run.models {
+            let Ok(entry) = models::find(&begun.name) else { continue };
+            let here = model_info(entry).version;
+            if here != begun.version {
+                return Err(Unfit::Environment(format!(
+                    "{id} was begun with {} {}, and here is {here}: begin a new run without --resume",
+                    begun.name, begun.version
+                )));
+            }
         }
         Ok(())
     }

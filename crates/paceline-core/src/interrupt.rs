@@ -9,7 +9,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
 };
 
@@ -18,14 +18,20 @@ pub const EXIT_CODE: u8 = 130;
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Takes Ctrl-C, and the signal that asks to end, from now on.
+/// Takes Ctrl-C, the signal that asks to end, and that of a terminal that is closed, from now on. The last stays ignored
+/// where it was, as under `nohup`.
 ///
 /// # Errors
 ///
 /// Returns an error where the system does not allow it.
 pub fn watch() -> io::Result<()> {
     let asked = ASKED.get_or_init(Arc::default);
-    for signal in [SIGINT, SIGTERM] {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let ignores_hangup = ignored & (1 << (SIGHUP - 1)) != 0;
+    let hangup = (!ignores_hangup).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         // In this order: only the second signal finds the flag set.
         flag::register_conditional_shutdown(signal, i32::from(EXIT_CODE), asked.clone())?;
         flag::register(signal, asked.clone())?;

@@ -12,6 +12,8 @@ use std::{
 use crate::{models::Entry, suite_server::EchoServer};
 pub use host::{Host, HostError};
 
+/// The environment variable that a child process has.
+const CHILD: &str = "PACELINE_CHILD";
 /// The first argument of a host.
 pub(crate) const HOST: &str = "__host";
 /// The first argument of the suite's server.
@@ -62,13 +64,23 @@ impl Program {
     }
 
     /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
-    pub(super) fn command(&self, role: &str) -> Command {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error in a process that was started as a child itself: it would start processes without end.
+    pub(super) fn command(&self, role: &str) -> io::Result<Command> {
+        if std::env::var_os(CHILD).is_some() {
+            return Err(io::Error::other(
+                "this process was started as a child of paceline and does another's work: let main call \
+                 paceline_core::child::spawned first",
+            ));
+        }
         let mut command = Command::new(&self.path);
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        command.arg(role).process_group(0);
-        command
+        command.arg(role).env(CHILD, role).process_group(0);
+        Ok(command)
     }
 
     /// Starts an echo server.
@@ -77,8 +89,7 @@ impl Program {
     ///
     /// Returns an error where it cannot be started.
     pub fn echo(&self) -> io::Result<EchoServer> {
-        let command = self.command(ECHO);
-        EchoServer::start(command)
+        EchoServer::start(self.command(ECHO)?)
     }
 
     /// Starts a host for cells of `entry` with so many workers.
@@ -87,7 +98,7 @@ impl Program {
     ///
     /// Returns an error where it cannot be started.
     pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
-        let mut command = self.command(HOST);
+        let mut command = self.command(HOST)?;
         if let (Some(variable), Some(workers)) = (entry.info.environment, workers) {
             command.env(variable, workers.to_string());
         }
@@ -105,6 +116,6 @@ impl Program {
     ///
     /// Returns an error where it cannot be started.
     pub fn host_of_custom_cells(&self) -> io::Result<Host> {
-        Host::start(self.command(HOST))
+        Host::start(self.command(HOST)?)
     }
 }

@@ -17,7 +17,7 @@ impl Program {
     ///
     /// Never: an order is plain data.
     pub fn load(&self, order: &Order, patience: Duration) -> Result<Loaded, HostError> {
-        let started = Host::start(self.command(LOAD));
+        let started = self.command(LOAD).and_then(Host::start);
         let mut child =
             started.map_err(|error| HostError::Died(format!("it cannot be started: {error}")))?;
         let line = serde_json::to_string(order).expect("orders are plain data");

@@ -106,7 +106,11 @@ impl Demand {
             sum = sum.then(one);
         }
         // Children of later steps start only when those of earlier ones have ended.
-        Demand { tasks: widest.saturating_add(1), sockets: most_sockets + own_socket, ..sum }
+        Demand {
+            tasks: widest.saturating_add(1),
+            sockets: most_sockets.saturating_add(own_socket),
+            ..sum
+        }
     }
 
     fn of_step(step: &Step, all: bool) -> Demand {
@@ -126,7 +130,7 @@ impl Demand {
                     round_trips: *times,
                     bytes: times.saturating_mul(*bytes as u64),
                     // The server may have to keep it for each member.
-                    held: 2 * *bytes as u64,
+                    held: (*bytes as u64).saturating_mul(2),
                     units: *times,
                     ..none
                 }
@@ -282,11 +286,13 @@ mod tests {
 
     #[test]
     fn absurd_products_saturate() {
-        let mut steps = vec![Step::Compute(u64::MAX)];
+        let connect = || Step::Connect(Server::Echo);
+        let heard = Step::Hear(Messages { bytes: usize::MAX, times: u64::MAX });
+        let mut steps = vec![Step::Compute(u64::MAX), connect(), heard];
         for _ in 0..6 {
-            steps = vec![gather(usize::MAX, steps)];
+            steps = vec![connect(), gather(usize::MAX, steps)];
         }
         assert_eq!(Demand::of(&steps).compute, u64::MAX);
-        assert_eq!(Demand::of(&steps).tasks, u64::MAX);
+        assert_eq!((Demand::of(&steps).tasks, Demand::of(&steps).sockets), (u64::MAX, u64::MAX));
     }
 }

@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpgid,
+};
 
 use crate::{
     clock::{nanoseconds, now, ticks_per_ns},
@@ -26,6 +28,17 @@ use crate::{
 
 /// How often whoever waits for a host looks whether it was interrupted.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// How long a process that closed its output may take to end, and its last words to come.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Looks until something `is_so`, or `time` has passed.
+fn within(time: Duration, mut is_so: impl FnMut() -> bool) {
+    let deadline = now() + time;
+    while !is_so() && now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// Why a host gave no answer.
 #[derive(Debug)]
@@ -302,6 +315,19 @@ impl Host {
         self.end_group();
         let _ = self.child.wait();
         self.waited_for = true;
+        self.reap_group();
+    }
+
+    /// Waits for what is left of the group where this process adopts it, as the first of a container does: it would
+    /// stay a zombie.
+    fn reap_group(&self) {
+        let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
+            return;
+        };
+        within(LAST_WORDS, || {
+            while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+            waitpgid(group, WaitOptions::NOHANG).is_err()
+        });
     }
 
     /// Only before the process was waited for: until then its number is nobody else's.
@@ -315,14 +341,18 @@ impl Host {
     fn died(&mut self) -> HostError {
         if !self.waited_for {
             let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            let _ = id.map(|id| waitid(WaitId::Pid(id), ended));
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            // It may have closed its output and not end.
+            within(LAST_WORDS, || {
+                !id.is_some_and(|id| matches!(waitid(WaitId::Pid(id), ended), Ok(None)))
+            });
             self.end_group();
         }
         let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
         self.waited_for = true;
-        // Its last words may still be on their way.
-        let _ = self.keeper.take().map(JoinHandle::join);
+        self.reap_group();
+        // Its last words may still be on their way, and what left its group may keep the pipe open.
+        within(LAST_WORDS, || self.keeper.as_ref().is_none_or(JoinHandle::is_finished));
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let said = errors.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" / ");
         HostError::Died(if said.is_empty() { how } else { format!("{how}; it said: {said}") })
@@ -352,5 +382,36 @@ fn describe(status: ExitStatus) -> String {
         Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
         Some(signal) => format!("signal {signal}"),
         None => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+
+    fn host(script: &str) -> Host {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).process_group(0);
+        Host::start(command).unwrap()
+    }
+
+    #[test]
+    fn a_process_that_closes_its_output_and_does_not_end_is_not_waited_for() {
+        let start = now();
+        let mut host = host("echo last words >&2; exec sleep 60 >&-");
+        let died = host.exchange("request".into(), Duration::from_secs(50)).unwrap_err();
+        assert!(died.to_string().contains("last words"), "{died}");
+        assert!(now() - start < LAST_WORDS * 4);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_first_process_adopts_of_a_host_does_not_stay_a_zombie() {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+        let mut host = host("sleep 61 & echo $!; exec sleep 61");
+        let orphan = host.exchange(String::new(), Duration::from_secs(9)).unwrap();
+        drop(host);
+        assert!(!std::path::Path::new(&format!("/proc/{orphan}")).exists(), "{orphan}");
     }
 }

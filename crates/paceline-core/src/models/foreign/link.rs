@@ -3,7 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Reply, Request};
 
@@ -40,6 +40,8 @@ pub struct Link {
     words: Arc<Mutex<Words>>,
     keeper: JoinHandle<()>,
     own_group: bool,
+    /// How it ended, once it was waited for: then its number may be another's.
+    status: Option<ExitStatus>,
 }
 
 /// What came out of it.
@@ -84,7 +86,7 @@ impl Link {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).take(line);
             });
         })?;
-        Ok(Link { child, requests, lines, longest, words, keeper, own_group })
+        Ok(Link { child, requests, lines, longest, words, keeper, own_group, status: None })
     }
 
     /// The process's number.
@@ -151,13 +153,33 @@ impl Link {
                 other => return other,
             }
             // Its last lines may still be on their way.
-            over = matches!(self.child.try_wait(), Ok(Some(_)));
+            over = self.status().is_some();
         }
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<String> {
-        matches!(self.child.try_wait(), Ok(Some(_))).then(|| self.died())
+        self.status().is_some().then(|| self.died())
+    }
+
+    /// How it ended, if it has. Its group ends with it.
+    fn status(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)?;
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(id), ended).ok().flatten()?;
+            self.end_group();
+            self.status = self.child.wait().ok();
+        }
+        self.status
+    }
+
+    /// Only before the process is waited for: until then its number is nobody else's.
+    fn end_group(&self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let (true, None, Some(group)) = (self.own_group, self.status, group) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     /// Says that nothing more comes, and waits until it has ended.
@@ -173,9 +195,9 @@ impl Link {
         }
     }
 
-    fn wait(&mut self) -> Option<std::process::ExitStatus> {
+    fn wait(&mut self) -> Option<ExitStatus> {
         for _ in 0..GLANCES {
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Some(status) = self.status() {
                 return Some(status);
             }
             thread::sleep(GLANCE);
@@ -218,11 +240,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // Before the process is waited for: until then its number is nobody else's.
-        if let (true, Some(group)) = (self.own_group, group) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.end_group();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -319,6 +337,19 @@ mod tests {
         assert_eq!(words("\n  indented\njust chatter\nmore").unwrap(), "just chatter");
         assert_eq!(words("\n\n"), None);
         assert_eq!(words(&"x".repeat(1 << 20)).unwrap().len(), WORDS);
+    }
+
+    #[test]
+    fn a_group_is_ended_before_its_leaders_number_can_be_another_s() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60 & echo $!; exit 3"]);
+        let mut link = Link::open(command, true).unwrap();
+        let Ok(Said::Line(id)) = link.await_line(Some(Duration::from_secs(9))) else { panic!() };
+        let status = format!("/proc/{}/stat", String::from_utf8(id).unwrap());
+        assert!(link.ended().or_else(|| link.wait().map(|_| link.died())).is_some());
+        let gone = || std::fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z"));
+        let looks = (0..200).map(|_| thread::sleep(GLANCE));
+        assert!(looks.into_iter().any(|()| gone()), "{status}");
     }
 
     #[test]
