@@ -27,7 +27,7 @@ pub use claims::claims_table;
 pub use compact::{closing_table, compact_table};
 pub use compare::comparison_table;
 pub use details::floor_line;
-pub use export::{Export, OtavaRow, RunDocument, RunExport, otava_rows, otava_values, run_schema};
+pub use export::{Export, Exported, RunDocument, run_schema};
 pub use file::{PAGE, write_page};
 pub use gate::gate_table;
 pub use history::history_table;

@@ -17,7 +17,7 @@ use paceline::{
     history::series,
     record::{Gate, Record, State},
     report::{
-        Charts, RunExport, Sources, cells_table, claims_table, compact_table, comparison_table,
+        Charts, Export, Sources, cells_table, claims_table, compact_table, comparison_table,
         gate_table, history_table, load_table, page,
     },
 };
@@ -179,7 +179,7 @@ fn an_unreliable_model_is_called_so_beside_its_figures() {
             "a comparison's table",
             comparison_table(&compare_records(&both[0], &both[1], true).unwrap()),
         ),
-        ("Markdown", RunExport::Markdown.render(&record)),
+        ("Markdown", Export::Markdown.render(&record)),
     ] {
         let text = text.replace("&#58;", ":");
         assert!(text.contains(remark), "{what} says nothing of it: {text}");

@@ -110,7 +110,7 @@ fn export(text: &str) -> Result<(Export, PathBuf), String> {
         .split_once('=')
         .filter(|(_, file)| !file.is_empty())
         .ok_or("an export is FORMAT=FILE, such as markdown=gate.md")?;
-    Ok((format.parse::<Export>()?, file.into()))
+    Ok((Export::of_gates(format)?, file.into()))
 }
 
 const REGRESSED: u8 = 4;

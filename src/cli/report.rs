@@ -13,7 +13,7 @@ use crate::{
     history::{self, series},
     output::print_error,
     record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
-    report::{Charts, Export, PAGE, RunExport, Sources, page},
+    report::{Charts, Export, PAGE, Sources, page},
 };
 
 #[derive(Args)]
@@ -42,32 +42,24 @@ pub(super) struct ReportArguments {
 enum Shape {
     Html,
     Svg,
-    /// One of the formats for other programs, by its name: runs and gates have their own each.
-    Export(&'static str),
+    /// One of the formats for other programs.
+    Export(Export),
 }
 
 impl FromStr for Shape {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let short = if name == "md" { "markdown" } else { name };
-        match short {
-            "html" => return Ok(Shape::Html),
-            "svg" => return Ok(Shape::Svg),
-            _ => {}
+        match name {
+            "html" => Ok(Shape::Html),
+            "svg" => Ok(Shape::Svg),
+            "md" => Ok(Shape::Export(Export::Markdown)),
+            _ => name.parse().map(Shape::Export).map_err(|_| {
+                let names: Vec<&str> = Export::all(false).map(Export::name).collect();
+                let names = names.join(", ");
+                format!("there is no format {name:?}: choose one of html, svg, {names}")
+            }),
         }
-        RunExport::ALL
-            .iter()
-            .map(|export| export.name())
-            .find(|export| *export == short)
-            .map(Shape::Export)
-            .ok_or_else(|| {
-                let names: Vec<&str> = RunExport::ALL.iter().map(|export| export.name()).collect();
-                format!(
-                    "there is no format {name:?}: choose one of html, svg, {}",
-                    names.join(", ")
-                )
-            })
     }
 }
 
@@ -111,8 +103,8 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
             written(&file, page(&sources).as_bytes(), "report")?;
         }
         Shape::Svg => picture(asked, &found)?,
-        Shape::Export(name) => {
-            let text = export(name, &found)?;
+        Shape::Export(format) => {
+            let text = export(format, &found)?;
             match &asked.output {
                 Some(file) => written(file, text.as_bytes(), "written")?,
                 None => {
@@ -219,16 +211,14 @@ fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
     Ok(found)
 }
 
-fn export(name: &str, found: &Found) -> Result<String, CliError> {
+fn export(format: Export, found: &Found) -> Result<String, CliError> {
     match (&found.records[..], &found.gates[..]) {
-        ([record], []) => Ok(RunExport::from_str(name).map_err(usage)?.render(record)),
-        ([], [gate]) => {
-            let export = Export::from_str(name)
-                .map_err(|why| usage(format!("this is a gate, and {why}")))?;
-            Ok(export.render(gate))
-        }
+        ([record], []) => Ok(format.render(record)),
+        ([], [gate]) => Export::of_gates(format.name())
+            .map(|format| format.render(gate))
+            .map_err(|why| usage(format!("this is a gate, and {why}"))),
         ([], []) => Err(usage("claims have a page alone; claims.json is their JSON".into())),
-        _ => Err(usage(format!("--format {name} is of one run or one gate: name one"))),
+        _ => Err(usage(format!("--format {format} is of one run or one gate: name one"))),
     }
 }
 

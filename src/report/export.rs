@@ -1,90 +1,147 @@
-//! The gate in the formats that other programs read: a pure function for each.
+//! Runs and gates in the formats that other programs read: pure functions.
+//!
+//! A run and a gate are both brought into rows ([`rows`]), and every format is written from these, whatever they are
+//! of. Only Markdown and JSON are made from the records themselves.
 
-mod action;
-mod bmf;
-mod csv;
-mod exposition;
-mod json;
+mod columns;
+mod figures;
+mod gate;
+mod hdr;
 mod junit;
 mod markdown;
 mod openmetrics;
-mod otava;
+mod rows;
 mod run;
-mod suite;
 
-pub use otava::{OtavaRow, otava_rows, otava_values};
-pub use run::{RunDocument, RunExport, run_schema};
+pub use run::{RunDocument, run_schema};
 
 use std::{fmt, str::FromStr};
 
-use crate::record::{Gate, GateCell};
+use crate::record::{Gate, Record};
 
-/// A format that a gate can be written in.
+/// What can be exported.
+#[derive(Clone, Copy)]
+pub enum Exported<'a> {
+    /// A recorded run.
+    Run(&'a Record),
+    /// A gate.
+    Gate(&'a Gate),
+}
+
+impl<'a> From<&'a Record> for Exported<'a> {
+    fn from(record: &'a Record) -> Self {
+        Exported::Run(record)
+    }
+}
+
+impl<'a> From<&'a Gate> for Exported<'a> {
+    fn from(gate: &'a Gate) -> Self {
+        Exported::Gate(gate)
+    }
+}
+
+/// A format that other programs read.
+///
+/// Formats that hold nothing but figures (`bmf`, both of the action, `otava`) have the cells of a run that are `ok`, and
+/// the head's figures of a gate. All others say how every cell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Export {
-    /// A comment or a step summary: the verdict first, at most 65 536 bytes.
+    /// A comment or a step summary, at most 65 536 bytes: the verdict first, or how many cells ended how.
     Markdown,
-    /// A test report for CI: what regressed is a failure, what is inconclusive is skipped.
-    Junit,
+    /// A row for each cell, of a gate for each cell and metric, with every figure that it has.
+    Csv,
+    /// The run and its cells by `docs/schema/report.json`, or the gate by `docs/schema/gate.json`.
+    Json,
     /// Bencher Metric Format.
     Bmf,
     /// github-action-benchmark, `customSmallerIsBetter`: times, CPU time, memory.
     ActionSmaller,
     /// github-action-benchmark, `customBiggerIsBetter`: jobs per second.
     ActionBigger,
+    /// A test report for CI: regressed or invalid is a failure, failed an error, and what has no figure or no clear
+    /// verdict is skipped.
+    Junit,
     /// `OpenMetrics` text, version 1.0.
     OpenMetrics,
-    /// CSV for change-point tools: a row for the gate, a column for each cell and metric.
+    /// CSV for change-point tools: a row for the run or the gate, a column for each cell and metric.
     Otava,
-    /// All of it, by `docs/schema/gate.json`.
-    Json,
-    /// A row for each cell and metric.
-    Csv,
+    /// An interval log of `HdrHistogram`, version 2: the latency of each cell of a run, with its name as the tag.
+    HdrLog,
+    /// The percentile text of `HdrHistogram`: the latency of each cell of a run, one block after another.
+    HdrPercentiles,
 }
 
 impl Export {
-    /// All of them.
-    pub const ALL: [Export; 9] = [
-        Export::Markdown,
-        Export::Junit,
-        Export::Bmf,
-        Export::ActionSmaller,
-        Export::ActionBigger,
-        Export::OpenMetrics,
-        Export::Otava,
-        Export::Json,
-        Export::Csv,
+    /// All of them, and their names on the command line.
+    const NAMED: [(Export, &str); 11] = [
+        (Export::Markdown, "markdown"),
+        (Export::Csv, "csv"),
+        (Export::Json, "json"),
+        (Export::Bmf, "bmf"),
+        (Export::ActionSmaller, "github-action-benchmark-smaller"),
+        (Export::ActionBigger, "github-action-benchmark-bigger"),
+        (Export::Junit, "junit"),
+        (Export::OpenMetrics, "openmetrics"),
+        (Export::Otava, "otava"),
+        (Export::HdrLog, "hdr-log"),
+        (Export::HdrPercentiles, "hdr-percentiles"),
     ];
+
+    /// All of them, or those that a gate can be written in: it keeps no histograms.
+    pub fn all(of_gates: bool) -> impl Iterator<Item = Export> {
+        let all = Export::NAMED.into_iter().map(|(export, _)| export);
+        all.filter(move |export| {
+            !(of_gates && matches!(export, Export::HdrLog | Export::HdrPercentiles))
+        })
+    }
 
     /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Export::Markdown => "markdown",
-            Export::Junit => "junit",
-            Export::Bmf => "bmf",
-            Export::ActionSmaller => "github-action-benchmark-smaller",
-            Export::ActionBigger => "github-action-benchmark-bigger",
-            Export::OpenMetrics => "openmetrics",
-            Export::Otava => "otava",
-            Export::Json => "json",
-            Export::Csv => "csv",
-        }
+        let named = Export::NAMED.iter().find(|(export, _)| *export == self);
+        named.map_or("", |(_, name)| name)
     }
 
-    /// The gate in this format, ended by a newline. Numbers that are not finite are left out, or `null` in JSON.
+    /// The format of this name, if a gate can be written in it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the formats which there are.
+    pub fn of_gates(name: &str) -> Result<Export, String> {
+        Self::named(name, true)
+    }
+
+    fn named(name: &str, of_gates: bool) -> Result<Export, String> {
+        Export::all(of_gates).find(|export| export.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Export::all(of_gates).map(Export::name).collect();
+            let of = if of_gates { " of gates" } else { "" };
+            format!("there is no export{of} {name:?}: choose one of {}", names.join(", "))
+        })
+    }
+
+    /// The run or gate in this format, ended by a newline. Numbers that are not finite are left out, or `null` in JSON.
     #[must_use]
-    pub fn render(self, gate: &Gate) -> String {
+    pub fn render<'a>(self, of: impl Into<Exported<'a>>) -> String {
+        let of = of.into();
+        let sheet = || match of {
+            Exported::Run(record) => run::sheet(record),
+            Exported::Gate(gate) => gate::sheet(gate),
+        };
         match self {
-            Export::Markdown => markdown::markdown(gate),
-            Export::Junit => junit::junit(gate),
-            Export::Bmf => bmf::bmf(gate),
-            Export::ActionSmaller => action::smaller(gate),
-            Export::ActionBigger => action::bigger(gate),
-            Export::OpenMetrics => openmetrics::openmetrics(gate),
-            Export::Otava => otava::otava(gate),
-            Export::Json => json::json(gate),
-            Export::Csv => csv::csv(gate),
+            Export::Markdown => markdown::markdown(of),
+            Export::Json => match of {
+                Exported::Run(record) => json(&RunDocument::of(record)),
+                Exported::Gate(gate) => json(gate),
+            },
+            Export::Csv => figures::csv(&sheet()),
+            Export::Bmf => figures::bmf(&sheet()),
+            Export::ActionSmaller => figures::action(&sheet(), false),
+            Export::ActionBigger => figures::action(&sheet(), true),
+            Export::Otava => figures::otava(&sheet()),
+            Export::Junit => junit::junit(&sheet()),
+            Export::OpenMetrics => openmetrics::openmetrics(&sheet()),
+            Export::HdrLog => hdr::log(&sheet()),
+            Export::HdrPercentiles => hdr::percentiles(&sheet()),
         }
     }
 }
@@ -99,25 +156,11 @@ impl FromStr for Export {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Export::ALL.into_iter().find(|export| export.name() == name).ok_or_else(|| {
-            let names = Export::ALL.map(Export::name).join(", ");
-            format!("there is no export {name:?}: choose one of {names}")
-        })
+        Self::named(name, false)
     }
 }
 
-/// A number that may be written.
-fn finite(value: Option<f64>) -> Option<f64> {
-    value.filter(|value| value.is_finite())
-}
-
-/// Jobs a second, from nanoseconds a job.
-fn jobs_per_second(ns: Option<f64>) -> Option<f64> {
-    finite(ns).filter(|ns| *ns > 0.0).and_then(|ns| finite(Some(1e9 / ns)))
-}
-
-/// What the head's figure is called where cell and metric share one name: `echo/tokio/10 latency_p99_ns`.
-fn series(cell: &GateCell, most: usize) -> String {
-    let figure = cell.metric.figure();
-    format!("{} {figure}", crate::output::cut(&cell.cell, most - figure.len() - 1))
+fn json(record: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string_pretty(record);
+    text.expect("a record is made of numbers, words and lists") + "\n"
 }

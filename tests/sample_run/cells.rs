@@ -277,11 +277,17 @@ fn served() -> Vec<Cell> {
     };
     let refused =
         Cell::new("serve-service", "rayon", 64, Some(8), Placement::Inside, State::Refused);
-    cells.push(Cell {
-        reason: Some("holds a worker for each connection: 64 connections need 64 workers".into()),
-        load: Some(LoadFigures::new(Loop::Open, Some(1_000.0), Some(Arrivals::Poisson), 64)),
-        ..refused
-    });
+    // In the order of the plan: after three cells each of threads and pool.
+    cells.insert(
+        6,
+        Cell {
+            reason: Some(
+                "holds a worker for each connection: 64 connections need 64 workers".into(),
+            ),
+            load: Some(LoadFigures::new(Loop::Open, Some(1_000.0), Some(Arrivals::Poisson), 64)),
+            ..refused
+        },
+    );
     cells
 }
 

@@ -1,133 +1,238 @@
-//! A recorded run in the formats that other programs read: a pure function for each.
+//! The rows of a recorded run: one for each cell, in the order of the plan.
 
-mod action;
-mod bmf;
-mod columns;
-mod csv;
-mod figures;
-mod hdr;
-mod json;
-mod junit;
-mod markdown;
-mod openmetrics;
+use schemars::{JsonSchema, Schema, schema_for, transform::RecursiveTransform};
+use serde::Serialize;
 
-pub use json::{RunDocument, run_schema};
+use super::{
+    super::table::word,
+    columns::Columns,
+    rows::{End, Family, Figure, OneOf, Row, Sample, Sheet, Test, finite, inverse, label},
+};
+use crate::{
+    history::cell_name,
+    output::cut,
+    record::{Cell, Estimate, Record, Run, State},
+};
+use paceline_core::perform::Placement;
 
-use std::{fmt, str::FromStr};
+/// The longest reason, in characters.
+const REASON: usize = 300;
 
-use super::otava::otava_rows;
-use crate::record::Record;
-
-/// A format that a recorded run can be written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RunExport {
-    /// A comment or a step summary: how many cells ended how, then the tables, folded; at most 65 536 bytes.
-    Markdown,
-    /// A row for each cell, with every figure that a cell has.
-    Csv,
-    /// The run and its cells, by `docs/schema/report.json`.
-    Json,
-    /// Bencher Metric Format.
-    Bmf,
-    /// github-action-benchmark, `customSmallerIsBetter`: times, CPU time, memory.
-    ActionSmaller,
-    /// github-action-benchmark, `customBiggerIsBetter`: jobs per second.
-    ActionBigger,
-    /// An interval log of `HdrHistogram`, version 2: the latency of each cell, with its name as the tag.
-    HdrLog,
-    /// The percentile text of `HdrHistogram`: the latency of each cell, one block after another.
-    HdrPercentiles,
-    /// A test report for CI: an invalid cell is a failure, a failed one an error, others without a figure are skipped.
-    Junit,
-    /// `OpenMetrics` text, version 1.0.
-    OpenMetrics,
-    /// CSV for change-point tools: a row for the run, a column for each cell and metric.
-    Otava,
-}
-
-impl RunExport {
-    /// All of them.
-    pub const ALL: [RunExport; 11] = [
-        RunExport::Markdown,
-        RunExport::Csv,
-        RunExport::Json,
-        RunExport::Bmf,
-        RunExport::ActionSmaller,
-        RunExport::ActionBigger,
-        RunExport::HdrLog,
-        RunExport::HdrPercentiles,
-        RunExport::Junit,
-        RunExport::OpenMetrics,
-        RunExport::Otava,
-    ];
-
-    /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            RunExport::Markdown => "markdown",
-            RunExport::Csv => "csv",
-            RunExport::Json => "json",
-            RunExport::Bmf => "bmf",
-            RunExport::ActionSmaller => "github-action-benchmark-smaller",
-            RunExport::ActionBigger => "github-action-benchmark-bigger",
-            RunExport::HdrLog => "hdr-log",
-            RunExport::HdrPercentiles => "hdr-percentiles",
-            RunExport::Junit => "junit",
-            RunExport::OpenMetrics => "openmetrics",
-            RunExport::Otava => "otava",
-        }
-    }
-
-    /// The run in this format, ended by a newline. Numbers that are not finite are left out, or `null` in JSON.
-    ///
-    /// Formats that know nothing but figures (`bmf`, both of the action, `otava`) have the cells
-    /// that are `ok`; all others say how every cell ended.
-    #[must_use]
-    pub fn render(self, record: &Record) -> String {
-        match self {
-            RunExport::Markdown => markdown::markdown(record),
-            RunExport::Csv => csv::csv(record),
-            RunExport::Json => json::json(record),
-            RunExport::Bmf => bmf::bmf(record),
-            RunExport::ActionSmaller => action::smaller(record),
-            RunExport::ActionBigger => action::bigger(record),
-            RunExport::HdrLog => hdr::log(record),
-            RunExport::HdrPercentiles => hdr::percentiles(record),
-            RunExport::Junit => junit::junit(record),
-            RunExport::OpenMetrics => openmetrics::openmetrics(record),
-            RunExport::Otava => otava(record),
-        }
-    }
-}
-
-impl fmt::Display for RunExport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for RunExport {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        RunExport::ALL.into_iter().find(|export| export.name() == name).ok_or_else(|| {
-            let names = RunExport::ALL.map(RunExport::name).join(", ");
-            format!("there is no export {name:?}: choose one of {names}")
-        })
-    }
-}
-
-/// One row for the run: when it began, its commit or else its name, and its figures as the gate names them.
-fn otava(record: &Record) -> String {
-    /// The longest name of a cell, in characters.
-    const NAME: usize = 900;
+/// The run as a sheet. In its test report an invalid cell is a failure: what ran was not what the label says. A failed
+/// one is an error. What was refused or skipped is skipped, with the reason.
+pub(super) fn sheet(record: &Record) -> Sheet<'_> {
     let run = &record.run;
-    let line = |text: &str| crate::output::cut(text, NAME);
-    let commit = run.commit.as_deref().unwrap_or(&run.id);
-    let values = figures::named(record, NAME).into_iter().flat_map(|(name, cell)| {
-        let of = figures::costs(cell);
-        of.into_iter().map(move |figure| (format!("{name} {}", figure.name), figure.value))
+    let blank = Cell::new("", "", 0, None, Placement::Inside, State::Ok);
+    Sheet {
+        kind: "paceline run",
+        title: format!("paceline {}", cut(&run.id, REASON)),
+        id: &run.id,
+        started: &run.started,
+        commit: run.commit.as_deref().unwrap_or(&run.id),
+        seconds: None,
+        tests: vec![],
+        verdict: None,
+        columns: Columns::of(&blank).names,
+        rows: planned(record).into_iter().enumerate().map(row).collect(),
+    }
+}
+
+/// The cells in the order of the plan: by workload, model, workers and scale, as they were asked for. In the record they
+/// stand as they ended, which the shuffle of the trials decides.
+pub(super) fn planned(record: &Record) -> Vec<&Cell> {
+    let workloads = record.workloads();
+    let models: Vec<&str> = record.run.models.iter().map(|model| model.name.as_str()).collect();
+    let place = |names: &[&str], name: &str| names.iter().position(|of| *of == name);
+    let of = |cell: &Cell| {
+        let load = cell.load.as_ref();
+        let rate =
+            load.and_then(|load| load.rate).filter(|_| load.is_some_and(|l| l.knee.is_none()));
+        (
+            place(&workloads, &cell.workload),
+            // A model that the run does not list comes last.
+            place(&models, &cell.model).unwrap_or(usize::MAX),
+            cell.workers,
+            cell.scale,
+            load.is_some_and(|load| load.knee.is_some()),
+            // Rates are positive, so that their bits are in their order.
+            rate.map(f64::to_bits),
+        )
+    };
+    let mut cells: Vec<&Cell> = record.cells.iter().collect();
+    cells.sort_by_key(|cell| of(cell));
+    cells
+}
+
+fn row((index, cell): (usize, &Cell)) -> Row<'_> {
+    let figures = figures(cell);
+    let labels = labels(cell);
+    let sample =
+        |family, value| Some(Sample { family, labels: labels.clone(), value: finite(value)? });
+    let ok = cell.state == State::Ok;
+    Row {
+        index,
+        cell: cell_name(cell),
+        fields: Columns::of(cell).fields,
+        samples: FAMILIES
+            .iter()
+            .filter(|_| ok)
+            .filter_map(|(family, of)| sample(*family, of(cell)))
+            .collect(),
+        state: Some(OneOf {
+            family: ("cell_state", "how a cell ended"),
+            labels: labels.clone(),
+            value: word(cell.state),
+            all: &["ok", "invalid", "refused", "skipped", "failed"],
+        }),
+        test: test(cell, &figures),
+        figures,
+        recorded: Some(cell),
+    }
+}
+
+fn test(cell: &Cell, figures: &[Figure]) -> Test {
+    let why = cell.reason.as_deref();
+    let not = |kind| {
+        let why = why.map_or_else(|| word(cell.state).into(), |why| cut(why, REASON));
+        End::Not(kind, word(cell.state), why)
+    };
+    let end = match cell.state {
+        State::Ok => End::Passed,
+        State::Invalid => not("failure"),
+        State::Failed => not("error"),
+        State::Refused | State::Skipped => not("skipped"),
+    };
+    let mut lines = vec![format!("state: {}", word(cell.state))];
+    lines.extend(figures.iter().map(|Figure { name, value, interval, .. }| {
+        let between = interval.map(|(lower, upper)| format!(" ({lower} to {upper})"));
+        format!("{name}: {value}{}", between.unwrap_or_default())
+    }));
+    lines.extend(why.map(|why| format!("why: {}", cut(why, 10 * REASON))));
+    Test { name: String::new(), end, body: lines.join("\n") }
+}
+
+/// Jobs a second, and what a job or the batch costs. None where the cell is not `ok`.
+fn figures(cell: &Cell) -> Vec<Figure> {
+    if cell.state != State::Ok {
+        return vec![];
+    }
+    let alone = |value: f64| Estimate { value, lower: value, upper: value };
+    // A load is given its rate: the time between two requests is not what one takes.
+    let time = cell.jobs_per_second.filter(|_| cell.load.is_none()).map(|rate| {
+        let ns = |rate| inverse(Some(rate)).unwrap_or(f64::NAN);
+        Estimate { value: ns(rate.value), lower: ns(rate.upper), upper: ns(rate.lower) }
     });
-    otava_rows(&[(line(&run.started), line(commit), values.collect())])
+    let added = cell.resources.and_then(|used| used.rss_bytes_added);
+    [
+        ("jobs_per_second", "jobs/s", cell.jobs_per_second),
+        ("time_per_job_ns", "ns", time),
+        ("latency_p50_ns", "ns", cell.latency_ns_p50),
+        ("latency_p99_ns", "ns", cell.latency_ns_p99),
+        ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(alone)),
+        ("memory_added_bytes", "bytes", added.map(|added| alone(added as f64))),
+    ]
+    .into_iter()
+    .filter_map(|(name, unit, estimate)| {
+        let estimate = estimate?;
+        let value = estimate.value;
+        let around = |(lower, upper): &(f64, f64)| *lower <= value && value <= *upper;
+        let interval = estimate.interval().filter(around);
+        Some(Figure {
+            name,
+            unit,
+            value: finite(Some(value))?,
+            interval,
+            range: interval.map(|(lower, upper)| format!("{lower:.1} to {upper:.1}")),
+            note: cell.interval.clone().filter(|_| interval.is_some()),
+        })
+    })
+    .collect()
+}
+
+fn labels(cell: &Cell) -> String {
+    let workers = cell.workers.map_or_else(String::new, |workers| workers.to_string());
+    format!(
+        "workload=\"{}\",model=\"{}\",scale=\"{}\",workers=\"{workers}\",placement=\"{}\"",
+        label(&cell.workload),
+        label(&cell.model),
+        cell.scale,
+        cell.placement
+    )
+}
+
+/// The value of a cell for a family.
+type Of = fn(&Cell) -> Option<f64>;
+
+const RATE: &str = "jobs_per_second";
+const S: &str = "seconds";
+const FAMILIES: [(Family, Of); 13] = [
+    (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
+        Some(c.jobs_per_second?.value)
+    }),
+    (("throughput_lower_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
+        Some(c.jobs_per_second?.lower)
+    }),
+    (("throughput_upper_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
+        Some(c.jobs_per_second?.upper)
+    }),
+    (("latency_p50_seconds", S, "median latency of a trial"), |c| {
+        Some(c.latency_ns_p50?.value / 1e9)
+    }),
+    (("latency_p90_seconds", S, "90th percentile of all latencies"), |c| {
+        seconds(c.latency.as_ref()?.p90())
+    }),
+    (("latency_p99_seconds", S, "99th percentile of a trial's latency"), |c| {
+        Some(c.latency_ns_p99?.value / 1e9)
+    }),
+    (("latency_p999_seconds", S, "99.9th percentile of all latencies"), |c| {
+        seconds(c.latency.as_ref()?.p999())
+    }),
+    (("latency_max_seconds", S, "the longest latency"), |c| {
+        seconds(Some(c.latency.as_ref()?.ns_max))
+    }),
+    (("service_time_p99_seconds", S, "99th percentile of service time"), |c| {
+        seconds(c.service_time.as_ref()?.p99())
+    }),
+    (("cpu_per_job_seconds", S, "CPU time of a job"), |c| Some(c.cpu_ns_per_job? / 1e9)),
+    (("trial_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),
+    (("memory_added_bytes", "bytes", "what the first batch added"), |c| {
+        Some(c.resources?.rss_bytes_added? as f64)
+    }),
+    (("memory_max_bytes", "bytes", "most that was resident"), |c| {
+        Some(c.resources?.rss_bytes_max?.value)
+    }),
+];
+
+fn seconds(ns: Option<u64>) -> Option<f64> {
+    Some(ns? as f64 / 1e9)
+}
+
+/// A run and its cells.
+#[derive(Serialize, JsonSchema)]
+pub struct RunDocument<'a> {
+    /// What holds for the whole run.
+    pub run: &'a Run,
+    /// Every cell that has ended, in the order of the plan.
+    pub cells: Vec<&'a Cell>,
+}
+
+impl<'a> RunDocument<'a> {
+    /// All of the run but its single trials.
+    pub(super) fn of(record: &'a Record) -> Self {
+        RunDocument { run: &record.run, cells: planned(record) }
+    }
+}
+
+/// The shape of that document. A number may be `null` wherever it stands: JSON has nothing else for one that is not
+/// finite.
+#[must_use]
+pub fn run_schema() -> Schema {
+    let mut schema = schema_for!(RunDocument<'_>);
+    let mut nullable = RecursiveTransform(|schema: &mut Schema| {
+        if schema.get("type").is_some_and(|kind| kind == "number") {
+            schema.insert("type".into(), serde_json::json!(["number", "null"]));
+        }
+    });
+    schemars::transform::Transform::transform(&mut nullable, &mut schema);
+    schema
 }

@@ -1,8 +1,10 @@
 //! All that a cell holds, flat: a name with its unit for each figure, the same for every cell.
 
-use super::super::{super::table::word, finite};
-use crate::output::cut;
-use crate::record::{Cell, Estimate, LoadFigures, Loop};
+use super::{super::table::word, rows::finite};
+use crate::{
+    output::cut,
+    record::{Cell, Estimate, LoadFigures, Loop},
+};
 use paceline_core::histogram::Distribution;
 
 /// The columns of a cell, in their order.
@@ -14,9 +16,9 @@ pub(super) struct Columns {
 
 impl Columns {
     /// All figures of `cell`. Histograms are left to `hdr-log`.
-    pub(super) fn of(name: &str, cell: &Cell) -> Self {
+    pub(super) fn of(cell: &Cell) -> Self {
         let mut columns = Columns::default();
-        columns.identity(name, cell);
+        columns.identity(cell);
         columns.throughput(cell);
         columns.attested(cell);
         columns.distribution("latency", cell.latency.as_ref());
@@ -29,8 +31,9 @@ impl Columns {
         columns
     }
 
-    fn identity(&mut self, name: &str, cell: &Cell) {
-        self.text("cell", Some(name));
+    fn identity(&mut self, cell: &Cell) {
+        // Which the sheet fills in.
+        self.text("cell", None);
         self.text("workload", Some(&cell.workload));
         self.text("model", Some(&cell.model));
         self.count("scale", Some(cell.scale as u64));

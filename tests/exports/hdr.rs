@@ -10,9 +10,9 @@ use hdrhistogram::{
         interval_log::{IntervalLogIterator, LogEntry},
     },
 };
-use paceline::report::RunExport;
+use paceline::report::Export;
 
-use crate::{all_kinds, not_finite, ok, only_refused, record};
+use crate::{RUNS, cell_of, ok};
 
 /// A histogram, the seconds that it is of, and the greatest as the log says it.
 type Interval = (Histogram<u64>, f64, f64);
@@ -42,11 +42,11 @@ fn intervals(text: &str) -> (HashMap<String, Interval>, usize) {
 
 #[test]
 fn the_log_has_an_interval_for_each_cell_with_latencies_and_the_same_counts() {
-    let record = record();
-    let text = RunExport::HdrLog.render(&record);
+    let record = &RUNS[0];
+    let text = Export::HdrLog.render(record);
     let (found, starts) = intervals(&text);
-    assert_eq!((found.len(), starts), (ok(&record).len(), 2));
-    let cell = ok(&record).into_iter().find(|c| c.model == "tokio" && c.scale == 1_000).unwrap();
+    assert_eq!((found.len(), starts), (ok(record).len(), 2));
+    let cell = cell_of(record, "tokio", 1_000);
     let latency = cell.latency.as_ref().unwrap();
     let (histogram, seconds, most) = &found["sleep/tokio@8/1000"];
     assert_eq!(histogram.len(), latency.count);
@@ -61,14 +61,14 @@ fn the_log_has_an_interval_for_each_cell_with_latencies_and_the_same_counts() {
 
 #[test]
 fn the_log_can_be_read_whatever_there_is_in_a_run() {
-    for record in all_kinds() {
-        let (found, _) = intervals(&RunExport::HdrLog.render(&record));
-        let whole = ok(&record)
+    for record in &*RUNS {
+        let (found, _) = intervals(&Export::HdrLog.render(record));
+        let whole = ok(record)
             .into_iter()
             .filter(|cell| cell.latency.as_ref().is_some_and(|times| times.histogram().is_ok()));
         assert_eq!(found.len(), whole.count());
     }
-    let text = RunExport::HdrLog.render(&not_finite());
+    let text = Export::HdrLog.render(&RUNS[5]);
     assert!(text.lines().any(|line| line.starts_with('#') && line.contains("not a histogram")));
 }
 
@@ -94,8 +94,8 @@ fn blocks(text: &str) -> Vec<(String, Vec<Vec<f64>>, Vec<String>)> {
 
 #[test]
 fn the_percentile_text_rises_to_the_greatest_and_counts_all() {
-    let record = record();
-    let text = RunExport::HdrPercentiles.render(&record);
+    let record = &RUNS[0];
+    let text = Export::HdrPercentiles.render(record);
     assert!(text.contains("\n       Value     Percentile TotalCount 1/(1-Percentile)\n\n"));
     let blocks = blocks(&text);
     assert_eq!(blocks.len(), record.cells.len());
@@ -125,14 +125,14 @@ fn the_percentile_text_rises_to_the_greatest_and_counts_all() {
 
 #[test]
 fn the_percentile_text_has_a_block_for_each_cell_whatever_there_is_in_a_run() {
-    for record in all_kinds() {
-        let text = RunExport::HdrPercentiles.render(&record);
+    for record in &*RUNS {
+        let text = Export::HdrPercentiles.render(record);
         if record.cells.is_empty() {
             assert_eq!(text, "#[no cells]\n");
         } else {
             assert_eq!(blocks(&text).len(), record.cells.len());
         }
     }
-    let refused = RunExport::HdrPercentiles.render(&only_refused());
+    let refused = Export::HdrPercentiles.render(&RUNS[3]);
     assert!(blocks(&refused).iter().all(|(_, rows, _)| rows.is_empty()));
 }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    super::super::table::word,
-    figures::{named, named_as},
+    super::table::word,
+    rows::{Row, Sheet},
 };
 use crate::{
     output::cut,
-    record::{Cell, Record},
+    record::{Cell, State},
 };
 use paceline_core::histogram::{Distribution, Histogram};
 
@@ -25,21 +25,21 @@ const NS_PER_MS: f64 = 1e6;
 /// An interval log, version 1.3: an interval for each cell, which is its tag; values in nanoseconds, but for the
 /// greatest, which readers only show, in milliseconds. A cell does not know when it was measured, so every interval
 /// begins with the run, and is as long as what was recorded in it. Cells without latencies are comments.
-pub(super) fn log(record: &Record) -> String {
-    let started = humantime::parse_rfc3339(&record.run.started).ok();
+pub(super) fn log(sheet: &Sheet) -> String {
+    let started = humantime::parse_rfc3339(sheet.started).ok();
     let started = started.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let seconds = started.unwrap_or(Duration::ZERO).as_secs_f64();
     let mut text = format!(
         "#[Latencies in nanoseconds, recorded by paceline in {}]\n#[Histogram log format version 1.3]\n\
          #[StartTime: {seconds:.3} (seconds since epoch), {}]\n#[BaseTime: {seconds:.3} (seconds since epoch)]\n\
          \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
-        cut(&record.run.id, NAME),
-        cut(&record.run.started, NAME),
+        cut(sheet.id, NAME),
+        cut(sheet.started, NAME),
     );
     let tag = |name: &str| cut(name, NAME).replace([' ', ','], "_");
-    for (name, cell) in named_as(record, tag) {
-        match latency(cell) {
-            Ok((latency, _)) => {
+    for (name, row) in sheet.named_as(tag) {
+        match latency(row) {
+            Ok((cell, latency, _)) => {
                 let (length, most) =
                     (recorded_seconds(cell, latency), latency.ns_max as f64 / NS_PER_MS);
                 let _ = writeln!(text, "Tag={name},0.000,{length:.3},{most:.3},{}", latency.hdr_v2);
@@ -54,14 +54,14 @@ pub(super) fn log(record: &Record) -> String {
 
 /// The percentile text of each cell in a block that begins with `#[Cell`; values in milliseconds. A plotter takes a
 /// file for each: `csplit -z FILE '/^#\[Cell/' '{*}'` makes them.
-pub(super) fn percentiles(record: &Record) -> String {
+pub(super) fn percentiles(sheet: &Sheet) -> String {
     let mut text = String::new();
-    for (name, cell) in named(record, NAME) {
+    for (name, row) in sheet.named(NAME) {
         if !text.is_empty() {
             text.push('\n');
         }
-        match latency(cell) {
-            Ok((_, histogram)) => {
+        match latency(row) {
+            Ok((_, _, histogram)) => {
                 let _ = writeln!(text, "#[Cell: {name}, latency in milliseconds]");
                 block(&mut text, &histogram);
             }
@@ -99,18 +99,15 @@ fn block(text: &mut String, histogram: &Histogram) {
 }
 
 /// The latencies of a cell, or why there are none.
-fn latency(cell: &Cell) -> Result<(&Distribution, Histogram), String> {
-    if let Some(latency) = &cell.latency
-        && cell.state == crate::record::State::Ok
-    {
-        return latency
-            .histogram()
-            .map(|histogram| (latency, histogram))
-            .map_err(|why| cut(&why, NAME));
+fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution, Histogram), String> {
+    let cell = row.recorded.ok_or("no latencies are kept of it")?;
+    if let Some(latency) = cell.latency.as_ref().filter(|_| cell.state == State::Ok) {
+        let histogram = latency.histogram().map_err(|why| cut(&why, NAME))?;
+        return Ok((cell, latency, histogram));
     }
     let reason = cell.reason.as_deref().map(|reason| format!(": {}", cut(reason, NAME)));
     let reason = reason.unwrap_or_else(|| ", without recorded latencies".into());
-    Ok(format!("{}{reason}", word(cell.state))).and_then(Err)
+    Err(format!("{}{reason}", word(cell.state)))
 }
 
 /// How long the recorded batches took together, or the load lasted.

@@ -1,20 +1,21 @@
 //! A run for a pull request: how many cells ended how, then a folded table for each workload, with what has no figure.
 
-use crate::output::{count, cut, long, rate};
-use std::fmt::Write;
-
-use super::super::{
+use super::{
     super::{
-        table::{counted, figure, in_order, marks, series, several_workers, summary, word},
-        unreliable::remarks,
+        super::{
+            table::{counted, figure, in_order, marks, series, several_workers, summary, word},
+            unreliable::remarks,
+        },
+        run::planned,
     },
-    markdown::escaped,
+    Page, code, escaped,
 };
-use crate::record::{Cell, Estimate, Record, State, leaders};
+use crate::{
+    output::{count, cut, long, rate},
+    record::{Cell, Estimate, Record, State, leaders},
+};
 use paceline_core::histogram::Distribution;
 
-/// No more bytes than a comment on GitHub may have characters.
-const MOST: usize = 65_536;
 /// What the closing lines may take of it.
 const RESERVED: usize = 1_000;
 /// The longest name in a table, in characters. Escaped, each may take 6 bytes.
@@ -22,12 +23,12 @@ const NAME: usize = 60;
 /// The longest reason.
 const REASON: usize = 150;
 
-/// The run as GitHub's Markdown, at most 65 536 bytes. What has no room is left out by whole rows, and counted.
 pub(super) fn markdown(record: &Record) -> String {
     let run = &record.run;
-    let mut page = Page::default();
+    let cells = planned(record);
+    let mut page = Page::new(RESERVED);
     page.line(&format!("### paceline run: {}\n", summary(&record.cells)));
-    let code = |text: &str| format!("<code>{}</code>", escaped(&cut(text, NAME)));
+    let code = |text: &str| code(&cut(text, NAME));
     let commit = run.commit.as_deref().map_or_else(String::new, |commit| {
         let dirty =
             if commit.ends_with("-dirty") { " with changes that are not committed" } else { "" };
@@ -45,44 +46,18 @@ pub(super) fn markdown(record: &Record) -> String {
     ));
     let mut left = 0;
     for workload in record.workloads() {
-        let cells: Vec<&Cell> =
-            record.cells.iter().filter(|cell| cell.workload == workload).collect();
-        left += section(&mut page, workload, &cells);
+        let of = cells.iter().copied().filter(|cell| cell.workload == workload);
+        left += section(&mut page, workload, &of.collect::<Vec<_>>());
     }
     if left > 0 {
-        let _ = writeln!(
-            page.text,
+        page.always(&format!(
             "\n{left} of {} cells left out for lack of room: the record has all.",
             record.cells.len()
-        );
+        ));
     }
-    let _ = writeln!(page.text, "\n<sub>{}</sub>", escaped(&marks()));
+    page.always(&format!("\n<sub>{}</sub>", escaped(&marks())));
     page.text
 }
-
-/// A text that grows by whole lines while there is room.
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    /// Adds a line, if there is room for it and `after` bytes more.
-    fn line_before(&mut self, line: &str, after: usize) -> bool {
-        let room = self.text.len() + line.len() + after < MOST - RESERVED;
-        if room {
-            self.text.push_str(line);
-            self.text.push('\n');
-        }
-        room
-    }
-
-    fn line(&mut self, line: &str) -> bool {
-        self.line_before(line, 0)
-    }
-}
-
-const END: &str = "\n</details>";
 
 /// A workload: its tables and reasons, folded. Returns how many of its cells had no room.
 fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
@@ -93,13 +68,12 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
         escaped(&cut(workload, NAME)),
         counted(&cells.iter().copied())
     );
-    if !page.line_before(&head, END.len()) {
+    if !page.line(&head) {
         return cells.len();
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
     reasons(page, cells);
-    page.text.push_str(END);
-    page.text.push('\n');
+    page.always("\n</details>");
     left
 }
 
@@ -116,21 +90,21 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
         heads.join(" | "),
         "|---:".repeat(names.len())
     );
-    if !page.line_before(&head, END.len()) {
+    if !page.line(&head) {
         return cells.len();
     }
     let mut left = 0;
     for scale in in_order(cells.iter().map(|cell| cell.scale)) {
         let row: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.scale == scale).collect();
         let leads = leaders(&row);
-        let fields = names.iter().map(|name| {
+        let figures = names.iter().map(|name| {
             let of = row.iter().zip(&leads).filter(|(cell, _)| series(cell, several) == *name);
             let shown: Vec<String> =
                 of.map(|(cell, leads)| escaped(&shown(cell, *leads))).collect();
             shown.join(", ")
         });
-        let fields: Vec<String> = fields.collect();
-        if !page.line_before(&format!("| {} | {} |", count(scale), fields.join(" | ")), END.len()) {
+        let fields: Vec<String> = std::iter::once(count(scale)).chain(figures).collect();
+        if !page.row(&fields) {
             left += row.len();
         }
     }
@@ -154,16 +128,16 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
     }
     let head = "| model | connections | load | requests per second | p50 | p99 | p99.9 | CPU per request |\n\
                 |---|---:|---|---:|---:|---:|---:|---:|";
-    if !page.line_before(head, END.len()) {
+    if !page.line(head) {
         return cells.len();
     }
     let several = several_workers(cells);
     let mut left = 0;
     for cell in cells {
         let name = escaped(&cut(&series(cell, several), NAME));
-        let connections = count(cell.scale);
-        let fields = served(cell).map(|field| escaped(&field)).join(" | ");
-        if !page.line_before(&format!("| {name} | {connections} | {fields} |"), END.len()) {
+        let served = served(cell).map(|field| escaped(&field));
+        let fields: Vec<String> = [name, count(cell.scale)].into_iter().chain(served).collect();
+        if !page.row(&fields) {
             left += 1;
         }
     }
@@ -217,11 +191,11 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
         }
     }
     for remark in remarks(cells.iter().map(|cell| cell.model.as_str())) {
-        page.line_before(&format!("\n{}.", escaped(&remark)), END.len());
+        page.line(&format!("\n{}.", escaped(&remark)));
     }
     let total = lines.len();
     if total > 0 {
-        page.line_before("\nWithout a figure:\n", END.len());
+        page.line("\nWithout a figure:\n");
     }
     for (at, (state, name, why, scales)) in lines.iter().enumerate() {
         let line = format!(
@@ -231,8 +205,8 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
             scales.join(", "),
             escaped(why)
         );
-        if !page.line_before(&line, 100 + END.len()) {
-            page.line(&format!("* {} more reasons: the record has all", total - at));
+        if !page.line(&line) {
+            page.always(&format!("* {} more reasons: the record has all", total - at));
             return;
         }
     }

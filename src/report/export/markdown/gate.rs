@@ -1,0 +1,110 @@
+//! A comment on a pull request: the verdict first, what regressed, what could not be told, and the rest folded.
+
+use std::fmt::Write;
+
+use super::{
+    super::super::gate::{
+        Groups, detectable, figure, interval, label, needed, overall, share, why,
+    },
+    Page, code, escaped,
+};
+use crate::{
+    output::cut,
+    record::{Gate, GateCell, Side},
+};
+
+/// What headings, closing lines and tags may take, beside the rows.
+const RESERVED: usize = 12_000;
+/// The longest name in a table, in characters. Escaped, each may take 6 bytes.
+const NAME: usize = 100;
+/// The longest reason.
+const REASON: usize = 150;
+const CHANGED: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "trials"];
+const UNSEEN: [&str; 7] =
+    ["cell", "metric", "change", "95 % interval", "would be found", "trials", "trials needed"];
+const LONE: [&str; 4] = ["cell", "metric", "figure", "why"];
+
+pub(super) fn markdown(gate: &Gate) -> String {
+    let groups = Groups::of(gate);
+    let mut page = Page::new(RESERVED);
+    let summary = escaped(&cut(&gate.summary, 1000));
+    page.always(&format!("### paceline gate: {}\n\n{summary}\n", overall(gate.verdict)));
+    page.always(&format!("Base {}, head {}.", side(&gate.base), side(&gate.head)));
+    for note in &gate.notes {
+        page.line(&format!("\nNote: {}", escaped(&cut(note, 600))));
+    }
+    if gate.interrupted {
+        page.always("\nIt was interrupted: cells have the trials until then.");
+    }
+    table(&mut page, "Regressed", &CHANGED, &groups.regressed, changed);
+    table(&mut page, "Inconclusive", &UNSEEN, &groups.inconclusive, unseen);
+    page.always("\n<details><summary>the rest</summary>");
+    table(&mut page, "Without a verdict", &LONE, &groups.without, lone);
+    table(&mut page, "Improved", &CHANGED, &groups.improved, changed);
+    table(&mut page, "New: not gated", &LONE, &groups.new, lone);
+    table(&mut page, "Removed: not gated", &LONE, &groups.removed, lone);
+    table(&mut page, "Not regressed", &CHANGED, &groups.not_regressed, changed);
+    page.always("");
+    for line in groups.closing(gate, true) {
+        page.always(&format!("* {}", escaped(&line)));
+    }
+    page.always("\n</details>");
+    page.text
+}
+
+fn table(
+    page: &mut Page,
+    title: &str,
+    head: &[&str],
+    cells: &[&GateCell],
+    row: fn(&GateCell) -> Vec<String>,
+) {
+    if cells.is_empty() {
+        return;
+    }
+    let count = cells.len();
+    let rule = "|---".repeat(head.len());
+    page.always(&format!("\n**{title}: {count}**\n\n| {} |\n{rule}|", head.join(" | ")));
+    for (at, cell) in cells.iter().enumerate() {
+        let named = [code(&cut(&cell.cell, NAME)), label(cell.metric).into()].into_iter();
+        let columns = named.chain(row(cell).into_iter().map(|text| escaped(&text)));
+        if !page.row(&columns.collect::<Vec<_>>()) {
+            let left = count - at;
+            page.always(&format!(
+                "\n{left} of them left out for lack of room: the record has all."
+            ));
+            return;
+        }
+    }
+}
+
+fn changed(cell: &GateCell) -> Vec<String> {
+    let (change, interval) = change(cell);
+    let (base, head) = (figure(cell.metric, cell.base), figure(cell.metric, cell.head));
+    vec![base, head, change, interval, cell.trials.to_string()]
+}
+
+fn unseen(cell: &GateCell) -> Vec<String> {
+    let (change, interval) = change(cell);
+    vec![change, interval, detectable(cell), cell.trials.to_string(), needed(cell)]
+}
+
+fn change(cell: &GateCell) -> (String, String) {
+    cell.change.map_or_else(Default::default, |of| (share(of.share), interval(&of)))
+}
+
+fn lone(cell: &GateCell) -> Vec<String> {
+    vec![figure(cell.metric, cell.head.or(cell.base)), why(cell, REASON)]
+}
+
+fn side(side: &Side) -> String {
+    let commit = side.commit.as_deref().map(|commit| commit.chars().take(12).collect::<String>());
+    let mut text = code(&cut(&side.name, 100));
+    if let Some(commit) = commit.filter(|commit| *commit != side.name) {
+        let _ = write!(text, " at {}", code(&cut(&commit, 12)));
+    }
+    if side.uncommitted {
+        text.push_str(" with changes that are not committed");
+    }
+    text
+}
