@@ -13,6 +13,6 @@ pub use figures::{count, long, rate};
 pub(crate) use print::draws_bars;
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
-pub(crate) use table::{figures_table, trimmed, width};
+pub(crate) use table::{columns, figures_table, trimmed, width};
 pub use table::{list_table, list_table_within};
 pub(crate) use text::{cut, plain};

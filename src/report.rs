@@ -9,10 +9,8 @@ mod compact;
 mod compare;
 mod details;
 mod export;
-mod file;
 mod gate;
 mod history;
-mod history_csv;
 mod load;
 mod page;
 mod selftest;
@@ -28,11 +26,31 @@ pub use compact::{closing_table, compact_table};
 pub use compare::comparison_table;
 pub use details::floor_line;
 pub use export::{Export, Exported, RunDocument, run_schema};
-pub use file::{PAGE, write_page};
 pub use gate::gate_table;
-pub use history::history_table;
-pub use history_csv::history_csv;
+pub use history::{history_csv, history_table};
 pub use load::load_table;
 pub use page::{Charts, Sources, page};
 pub use selftest::selftest_text;
 pub use table::{cells_table, limits_table, summary};
+
+use std::path::{Path, PathBuf};
+
+use crate::record::{read_cells, read_claims, write_text};
+
+/// What the page of a run is called.
+pub const PAGE: &str = "report.html";
+
+/// Writes the page of the record in `folder` there, from what is recorded, and returns where it is.
+///
+/// # Errors
+///
+/// Returns a sentence where the record cannot be read or the page not be written. The record itself is as it was.
+pub fn write_page(folder: &Path) -> Result<PathBuf, String> {
+    let text = match read_claims(folder)? {
+        Some(claims) => page(&Sources { claims: &[claims], ..Sources::default() }),
+        None => page(&Sources { records: &[read_cells(folder)?], ..Sources::default() }),
+    };
+    let file = folder.join(PAGE);
+    write_text(&file, text.as_bytes())?;
+    Ok(file)
+}

@@ -26,6 +26,11 @@ pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> St
     trimmed(&table)
 }
 
+/// The names of columns that are written in one text: `model | scale | p99`.
+pub(crate) fn columns(names: &str) -> Vec<&str> {
+    names.split(" | ").collect()
+}
+
 /// A table of figures, which are never wrapped: names to the left, the rest to the right.
 #[must_use]
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {

@@ -5,8 +5,6 @@
 //! and dark; [`file()`] brings its own.
 
 mod bars;
-mod file;
-mod look;
 mod place;
 mod plot;
 #[cfg(test)]
@@ -15,7 +13,57 @@ mod types;
 mod words;
 
 pub use bars::bars;
-pub use file::file;
-pub use look::swatch;
 pub use plot::plot;
 pub use types::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit};
+
+use std::fmt::Write;
+
+/// The light palette; the page has the same, and one for the dark.
+const STYLE: &str = include_str!("chart/chart.css");
+/// Colours; the palette of the page gives each two shades, for light and dark.
+const COLOURS: usize = 8;
+/// Dashes; the style sheets have them.
+const DASHES: usize = 4;
+/// Markers around the origin.
+const MARKERS: [&str; 7] = [
+    "M-3.5,0a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0z",
+    "M-3.2,-3.2h6.4v6.4h-6.4z",
+    "M0,-4.2L4,3.2H-4z",
+    "M0,-4.4L4.4,0L0,4.4L-4.4,0z",
+    "M0,4.2L4,-3.2H-4z",
+    "M-4.2,-1.3h2.9v-2.9h2.6v2.9h2.9v2.6h-2.9v2.9h-2.6v-2.9h-2.9z",
+    "M-3.9,-2.6l1.3,-1.3l2.6,2.6l2.6,-2.6l1.3,1.3l-2.6,2.6l2.6,2.6l-1.3,1.3l-2.6,-2.6l-2.6,2.6l-1.3,-1.3l2.6,-2.6z",
+];
+
+/// The `svg` element as a file.
+#[must_use]
+pub fn file(svg: &str) -> String {
+    let body = svg.split_once('>').map_or("", |(_, body)| body);
+    let head = svg.split_once('>').map_or(svg, |(head, _)| head);
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{head}><style>{STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}\n"
+    )
+}
+
+/// A line with its marker, as it stands in a legend.
+#[must_use]
+pub fn swatch(index: usize) -> String {
+    let mut svg = String::new();
+    let _ = write!(
+        svg,
+        "<svg viewBox=\"0 0 36 14\" class=\"swatch {}\" aria-hidden=\"true\"><path class=\"l\" d=\"M1,7H35\"/><path class=\"m\" d=\"{}\" transform=\"translate(18,7)\"/></svg>",
+        classes(index),
+        marker(index)
+    );
+    svg
+}
+
+/// The classes of a series: its colour and its dashes.
+fn classes(index: usize) -> String {
+    format!("c{} d{}", index % COLOURS, index / COLOURS % DASHES)
+}
+
+/// Its marker. Eight colours and seven markers have no common factor: the first 56 are all different even without dashes.
+fn marker(index: usize) -> &'static str {
+    MARKERS[index % MARKERS.len()]
+}

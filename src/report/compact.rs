@@ -9,9 +9,10 @@ use super::{
     spark::sparks,
     table::{cells_table, figure, in_order, notes, series_name, several_workers},
 };
-use crate::output::figures_table;
-use crate::output::{count, draws_bars, long};
-use crate::record::{Cell, State, bytes_per_job};
+use crate::{
+    output::{columns, count, draws_bars, figures_table, long},
+    record::{Cell, State, bytes_per_job},
+};
 
 /// What is shown of cells at the end of a run: in short on a terminal, every cell where there is none.
 #[must_use]
@@ -86,7 +87,7 @@ fn block(cells: &[&Cell], scales: &[usize]) -> String {
             ]
         });
     figures_table(
-        &["model", "scales", "most", "at", "greatest", "its p99", "its CPU/job", "bytes/job"],
+        &columns("model | scales | most | at | greatest | its p99 | its CPU/job | bytes/job"),
         &rows.collect::<Vec<_>>(),
     )
 }

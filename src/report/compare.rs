@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
-    output::{count, figures_table, long, rate},
+    output::{columns, count, figures_table, long, rate},
     record::{Metric, Presence, State},
 };
 
@@ -39,7 +39,7 @@ pub fn comparison_table(comparison: &Comparison) -> String {
         let rows: Vec<Vec<String>> =
             of.iter().flat_map(|cell| cell.shifts.iter().map(|shift| row(cell, shift))).collect();
         if !rows.is_empty() {
-            let head = ["cell", "metric", "base", "head", "change", "interval"];
+            let head = columns("cell | metric | base | head | change | interval");
             let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
         for cell in of {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::table::{in_order, series_name, several_workers};
-use crate::output::figures_table;
-use crate::output::{count, long};
-use crate::record::{Cell, Estimate, State, bytes_per_job};
+use crate::{
+    output::{columns, count, figures_table, long},
+    record::{Cell, Estimate, State, bytes_per_job},
+};
 use paceline_core::histogram::Distribution;
 
 /// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
@@ -51,20 +52,9 @@ pub(super) fn details(cells: &[&Cell]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let head = [
-        "model",
-        "scale",
-        "latencies",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-        "sleep late",
-        "CPU/job",
-        "switches",
-        "bytes/job",
-        "idle CPU",
-    ];
+    let head = columns(
+        "model | scale | latencies | p50 | p99 | p99.9 | max | sleep late | CPU/job | switches | bytes/job | idle CPU",
+    );
     format!(
         "latency from the intended start, and what a job uses; p50 and p99 are means of the trials', p99.9 and max of all\n\
          latencies together; a percentile takes 10 beyond it\n{}\n",

@@ -3,7 +3,8 @@
 mod groups;
 mod words;
 
-pub(super) use groups::Groups;
+use groups::REASON;
+pub(super) use groups::{CHANGED, Columns, Groups, LONE, UNSEEN};
 pub(super) use words::{
     crashes, detectable, figure, interval, label, needed, overall, share, verdict, why,
 };
@@ -17,9 +18,6 @@ use crate::{
 
 /// The longest name in a table, in characters.
 const NAME: usize = 60;
-/// The longest reason, in characters.
-const REASON: usize = 200;
-
 /// What the gate found, for a terminal, without colours. Cells that are not regressed are one line, or with `all` a
 /// table.
 #[must_use]
@@ -33,14 +31,14 @@ pub fn gate_table(gate: &Gate, all: bool) -> String {
     if gate.interrupted {
         text.push_str("it was interrupted: cells have the trials until then\n");
     }
-    block(&mut text, "regressed", &changes(&groups.regressed));
-    block(&mut text, "improved", &changes(&groups.improved));
-    block(&mut text, "inconclusive", &unseen(&groups.inconclusive));
-    block(&mut text, "new: not gated", &lone(&groups.new));
-    block(&mut text, "removed: not gated", &lone(&groups.removed));
+    block(&mut text, "regressed", &rows(&CHANGED, &groups.regressed));
+    block(&mut text, "improved", &rows(&CHANGED, &groups.improved));
+    block(&mut text, "inconclusive", &rows(&UNSEEN, &groups.inconclusive));
+    block(&mut text, "new: not gated", &rows(&LONE, &groups.new));
+    block(&mut text, "removed: not gated", &rows(&LONE, &groups.removed));
     block(&mut text, "without a verdict", &without(&groups.without));
     if all {
-        block(&mut text, "not regressed", &changes(&groups.not_regressed));
+        block(&mut text, "not regressed", &rows(&CHANGED, &groups.not_regressed));
     }
     text.push('\n');
     for line in groups.closing(gate, all) {
@@ -71,45 +69,12 @@ fn named(cell: &GateCell) -> Vec<String> {
     vec![cut(&cell.cell, NAME), label(cell.metric).to_owned()]
 }
 
-fn changes(cells: &[&GateCell]) -> String {
-    const HEAD: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "trials"];
-    rows(&HEAD, cells, |cell| {
-        vec![
-            figure(cell.metric, cell.base),
-            figure(cell.metric, cell.head),
-            cell.change.map_or_else(String::new, |change| share(change.share)),
-            cell.change.map_or_else(String::new, |change| interval(&change)),
-            cell.trials.to_string(),
-        ]
-    })
-}
-
-fn unseen(cells: &[&GateCell]) -> String {
-    const HEAD: [&str; 7] =
-        ["cell", "metric", "change", "95 % interval", "would be found", "trials", "trials needed"];
-    rows(&HEAD, cells, |cell| {
-        vec![
-            cell.change.map_or_else(String::new, |change| share(change.share)),
-            cell.change.map_or_else(String::new, |change| interval(&change)),
-            detectable(cell),
-            cell.trials.to_string(),
-            needed(cell),
-        ]
-    })
-}
-
-fn lone(cells: &[&GateCell]) -> String {
-    rows(&["cell", "metric", "figure", ""], cells, |cell| {
-        vec![figure(cell.metric, cell.head.or(cell.base)), why(cell, REASON)]
-    })
-}
-
-fn rows(head: &[&str], cells: &[&GateCell], of: impl Fn(&GateCell) -> Vec<String>) -> String {
+fn rows(columns: &Columns, cells: &[&GateCell]) -> String {
     if cells.is_empty() {
         return String::new();
     }
-    let rows = cells.iter().map(|cell| [named(cell), of(cell)].concat()).collect::<Vec<_>>();
-    figures_table(head, &rows)
+    let rows = cells.iter().map(|cell| [named(cell), (columns.row)(cell)].concat());
+    figures_table(columns.head, &rows.collect::<Vec<_>>())
 }
 
 fn without(cells: &[&GateCell]) -> String {

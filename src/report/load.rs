@@ -3,9 +3,10 @@
 use std::{fmt::Write, time::Duration};
 
 use super::table::{in_order, notes};
-use crate::output::figures_table;
-use crate::output::{count, long, rate};
-use crate::record::{Cell, Estimate, Knee, Loop, State};
+use crate::{
+    output::{columns, count, figures_table, long, rate},
+    record::{Cell, Estimate, Knee, Loop, State},
+};
 use paceline_core::histogram::Distribution;
 
 /// A row for each model, and under it what has no figure and why.
@@ -17,21 +18,9 @@ pub fn load_table(cells: &[Cell]) -> String {
         let _ = writeln!(text, "\n{workload}: {}", described(of[0]));
         let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell)).collect();
         if !rows.is_empty() {
-            let head = [
-                "model",
-                "conns",
-                "req/s",
-                "latencies",
-                "p50",
-                "p90",
-                "p99",
-                "p99.9",
-                "max",
-                "service p99",
-                "CPU/req",
-                "late p99",
-                "generator",
-            ];
+            let head = columns(
+                "model | conns | req/s | latencies | p50 | p90 | p99 | p99.9 | max | service p99 | CPU/req | late p99 | generator",
+            );
             let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
         text.push_str(&notes(&of));

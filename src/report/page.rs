@@ -7,15 +7,12 @@
 mod cells;
 mod changes;
 mod charts;
-mod charts_of;
 mod claims;
 mod comparison;
 mod gates;
-mod groups;
 mod head;
 mod lines;
 mod load;
-mod machine;
 mod models;
 mod overview;
 mod parts;
@@ -33,9 +30,8 @@ use crate::{
     history::Series,
     record::{Cell, Claims, Gate, Record},
 };
-pub use charts_of::Charts;
 use overview::WorkloadSummary;
-use parts::{Table, listed, name};
+use parts::{Picture, Table, listed, name};
 
 /// What a page is made of.
 #[derive(Default)]
@@ -231,7 +227,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         format!("{prefix}-machine"),
         format!("Machine{short}"),
         format!("Machine, build and settings{of}"),
-        rendered(&machine::table(run)) + &versions,
+        rendered(&models::machine(run)) + &versions,
     ));
 }
 
@@ -248,7 +244,7 @@ fn overview(takes: &[WorkloadSummary]) -> String {
 
 /// Every crate's version, folded.
 fn dependencies(record: &Record) -> String {
-    let mut table = Table::new("Versions of every crate, by the lock file", &["crate", "version"]);
+    let mut table = Table::new("Versions of every crate, by the lock file", "crate | version");
     for (krate, version) in &record.run.build.dependencies {
         table.rows.push(vec![name(krate).into(), name(version).into()]);
     }
@@ -311,4 +307,44 @@ fn definition(source: &str) -> String {
 
 fn rendered(part: &impl Template) -> String {
     part.render().expect("memory takes it")
+}
+
+/// The charts of a run by name, each as a picture of its own: for slides.
+pub struct Charts(Vec<(String, Picture)>);
+
+impl Charts {
+    /// Those that its page has.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let mut charts = Vec::new();
+        for workload in record.workloads() {
+            let cells: Vec<&Cell> =
+                record.cells.iter().filter(|cell| cell.workload == workload).collect();
+            let take = WorkloadSummary::of(workload, String::new(), &cells);
+            for figure in workload::figures(&cells, &take.advice) {
+                charts.extend(
+                    figure
+                        .picture
+                        .map(|picture| (format!("{}/{}", name(workload), figure.kind), picture)),
+                );
+            }
+        }
+        Charts(charts)
+    }
+
+    /// What they are called: the workload, and what is shown of it.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The chart `name` as a file of SVG; `None` where there is none of that name.
+    #[must_use]
+    pub fn svg(&self, name: &str) -> Option<String> {
+        self.find(name).map(Picture::file)
+    }
+
+    fn find(&self, name: &str) -> Option<&Picture> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, picture)| picture)
+    }
 }

@@ -1,7 +1,7 @@
 //! What `paceline selftest` found, as tables.
 
 use crate::{
-    output::figures_table,
+    output::{columns, figures_table},
     record::{Equal, Planted, SelfTest, Share},
 };
 
@@ -41,17 +41,9 @@ fn share(share: Share) -> String {
 }
 
 fn planted_table(rows: &[Planted]) -> String {
-    let head = [
-        "kind",
-        "planted",
-        "found",
-        "said",
-        "trials",
-        "detectable",
-        "found of drawn",
-        "as one of 48",
-        "truth in interval",
-    ];
+    let head = columns(
+        "kind | planted | found | said | trials | detectable | found of drawn | as one of 48 | truth in interval",
+    );
     let row = |row: &Planted| {
         vec![
             row.kind.clone(),
@@ -103,5 +95,5 @@ fn steps_table(done: &SelfTest) -> String {
             vec![rates.kind.clone(), what.into(), share(Share::new(hits as u64, of))]
         })
         .collect();
-    figures_table(&["series", "figure", "share"], &rows)
+    figures_table(&columns("series | figure | share"), &rows)
 }

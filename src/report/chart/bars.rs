@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Bar, Bars, Scale,
-    look::{classes, marker},
+    Bar, Bars, Scale, classes, marker,
     place::Along,
     plot::open,
     words::{figure, text},

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Axis, Curve, Mark, Plot, Point, Series,
-    look::{classes, marker},
+    Axis, Curve, Mark, Plot, Point, Series, classes, marker,
     place::{Along, raw},
     words::{figure, place, text},
 };

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::{
-    Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit, bars, file,
-    look::{classes, marker},
+    Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit, bars, classes, file, marker,
     place::Along,
     plot,
     words::{figure, tick},

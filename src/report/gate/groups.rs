@@ -1,6 +1,6 @@
 //! The cells of a gate, each in exactly one group, and the lines that sum them up.
 
-use super::{crashes, label, share};
+use super::{crashes, detectable, figure, interval, label, needed, share, why};
 use crate::{
     output::cut,
     record::{Gate, GateCell, Presence, State, Verdict},
@@ -9,6 +9,55 @@ use crate::{
 
 /// How many names a line has room for.
 const NAMES: usize = 5;
+
+/// The longest reason, in characters.
+pub(super) const REASON: usize = 200;
+
+/// What a table shows of the cells of a group.
+pub(in super::super) struct Columns {
+    /// The first two are the cell's name and its metric.
+    pub(in super::super) head: &'static [&'static str],
+    /// The others.
+    pub(in super::super) row: fn(&GateCell) -> Vec<String>,
+}
+
+/// Of cells with a verdict.
+pub(in super::super) const CHANGED: Columns = Columns {
+    head: &["cell", "metric", "base", "head", "change", "95 % interval", "trials"],
+    row: |cell| {
+        let [change, interval] = change(cell);
+        let [base, head] = [cell.base, cell.head].map(|value| figure(cell.metric, value));
+        vec![base, head, change, interval, cell.trials.to_string()]
+    },
+};
+
+/// Of inconclusive cells.
+pub(in super::super) const UNSEEN: Columns = Columns {
+    head: &[
+        "cell",
+        "metric",
+        "change",
+        "95 % interval",
+        "would be found",
+        "trials",
+        "trials needed",
+    ],
+    row: |cell| {
+        let [change, interval] = change(cell);
+        vec![change, interval, detectable(cell), cell.trials.to_string(), needed(cell)]
+    },
+};
+
+/// Of cells that have one side, or none.
+pub(in super::super) const LONE: Columns = Columns {
+    head: &["cell", "metric", "figure", "why"],
+    row: |cell| vec![figure(cell.metric, cell.head.or(cell.base)), why(cell, REASON)],
+};
+
+/// The change and its interval.
+fn change(cell: &GateCell) -> [String; 2] {
+    cell.change.map_or_else(Default::default, |of| [share(of.share), interval(&of)])
+}
 
 /// The cells of a gate, each in exactly one group, the greatest change first.
 #[derive(Default)]

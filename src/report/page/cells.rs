@@ -15,7 +15,7 @@ use paceline_core::{models, workloads};
 pub(super) fn without_figure(cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Every cell without a figure, and why",
-        &["workload", "model", "scale", "state", "why"],
+        "workload | model | scale | state | why",
     )
     .with_prose(&[4]);
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
@@ -34,17 +34,7 @@ pub(super) fn without_figure(cells: &[&Cell]) -> Table {
 pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Every cell, and the command that measures it again",
-        &[
-            "workload",
-            "model",
-            "scale",
-            "state",
-            "jobs per second",
-            "p99 latency",
-            "CPU per job",
-            "memory added",
-            "command",
-        ],
+        "workload | model | scale | state | jobs per second | p99 latency | CPU per job | memory added | command",
     );
     for cell in cells {
         let ok = cell.state == State::Ok;

@@ -65,10 +65,8 @@ fn counted(results: &[ClaimResult]) -> String {
 
 /// Models by claims.
 fn overview(claims: &[Claim]) -> Table {
-    let names: Vec<String> = claims.iter().map(|claim| name(&claim.name)).collect();
-    let head: Vec<&str> =
-        std::iter::once("model").chain(names.iter().map(String::as_str)).collect();
-    let mut table = Table::new("Every claim on every model", &head);
+    let names = claims.iter().map(|claim| name(&claim.name));
+    let mut table = Table::new("Every claim on every model", "model").with_columns(names);
     let results = || claims.iter().flat_map(|claim| &claim.results);
     for model in in_order(results().map(|result| result.model.as_str())) {
         let field = |claim: &Claim| {
@@ -111,17 +109,15 @@ fn table(claim: &Claim) -> Table {
             .flat_map(|result| &result.figures)
             .map(|figure| (figure.name.as_str(), figure.unit.as_str())),
     );
-    let titles: Vec<String> = figures
+    let titles = figures
         .iter()
-        .map(|(figure, unit)| format!("{}, {}{}", name(figure), name(unit), ideal(claim, figure)))
-        .collect();
-    let mut head = vec!["model", "verdict"];
-    head.extend(titles.iter().map(String::as_str));
-    head.push("why");
-    let last = head.len() - 1;
-    let mut table =
-        Table::new(format!("{}: figures and verdict by model", name(&claim.name)), &head)
-            .with_prose(&[last]);
+        .map(|(figure, unit)| format!("{}, {}{}", name(figure), name(unit), ideal(claim, figure)));
+    let mut table = Table::new(
+        format!("{}: figures and verdict by model", name(&claim.name)),
+        "model | verdict",
+    )
+    .with_columns(titles.chain(["why".into()]))
+    .with_prose(&[figures.len() + 2]);
     for result in &claim.results {
         let field = |(of, _): &(&str, &str)| -> Data {
             let figure = result.figures.iter().find(|figure| figure.name == *of);

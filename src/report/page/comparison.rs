@@ -42,7 +42,7 @@ pub(super) fn figure_of(comparison: &Comparison, id: &str) -> Figure {
         .collect();
     let mut table = Table::new(
         "Every figure that both runs have, the greatest change first",
-        &["cell", "metric", "base", "head", "change", "interval", "it follows from"],
+        "cell | metric | base | head | change | interval | it follows from",
     );
     for (pair, shift) in rows {
         let interval = match (shift.lower, shift.upper) {
@@ -87,7 +87,7 @@ pub(super) fn figure_of(comparison: &Comparison, id: &str) -> Figure {
 /// What has no change, and why.
 pub(super) fn without(comparison: &Comparison) -> Table {
     let mut table =
-        Table::new("Cells without a change", &["cell", "base", "head", "why"]).with_prose(&[3]);
+        Table::new("Cells without a change", "cell | base | head | why").with_prose(&[3]);
     for pair in comparison.cells.iter().filter(|pair| pair.shifts.is_empty()) {
         let of = |state: Option<State>| Data::of(state.map_or("absent", word)).class("l");
         let why = match pair.presence {

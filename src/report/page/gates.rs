@@ -29,19 +29,7 @@ pub(super) fn figure_of(gate: &Gate, id: &str) -> Figure {
     let bars: Vec<charts::Change> = cells.iter().filter_map(|cell| bar(cell)).take(SHOWN).collect();
     let mut table = Table::new(
         "Every cell and metric, with its verdict",
-        &[
-            "cell",
-            "metric",
-            "verdict",
-            "base",
-            "head",
-            "change",
-            "95 % interval",
-            "would be found",
-            "trials",
-            "trials needed",
-            "why",
-        ],
+        "cell | metric | verdict | base | head | change | 95 % interval | would be found | trials | trials needed | why",
     )
     .with_prose(&[10]);
     table.rows = cells.iter().map(|cell| row(cell)).collect();

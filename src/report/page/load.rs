@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Every rate that was tried",
-        &["model", "requests per second", "p99 latency", "kept", "why not"],
+        "model | requests per second | p99 latency | kept | why not",
     )
     .with_prose(&[4]);
     let mut drawn: Vec<Loaded> = Vec::new();

@@ -1,11 +1,16 @@
-//! The models: versions, settings, and what each was seen to be.
+//! The models and the machine: versions, settings, and what each model was seen to be.
 
 use std::collections::BTreeMap;
 
-use super::parts::{Data, Table, name, reason};
+use super::{
+    lines::Line,
+    overview::nanoseconds,
+    parts::{Data, Table, name, reason},
+};
 use crate::{
     output::count,
-    record::{Cell, ModelRecord},
+    record::{Cell, ModelRecord, Run},
+    report::floor_line,
 };
 use paceline_core::prepared::Attestation;
 
@@ -13,17 +18,7 @@ use paceline_core::prepared::Attestation;
 pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Models: version, set-up, and what their processes were seen to be",
-        &[
-            "model",
-            "family",
-            "version",
-            "tag",
-            "cells",
-            "threads that ran jobs",
-            "most jobs in flight",
-            "waits with",
-            "what it is",
-        ],
+        "model | family | version | tag | cells | threads that ran jobs | most jobs in flight | waits with | what it is",
     )
     .with_prose(&[8]);
     let mut of: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
@@ -83,4 +78,61 @@ fn driver(seen: &[&Attestation]) -> String {
         _ if seen.is_empty() => String::new(),
         _ => "blocking calls".into(),
     }
+}
+
+/// Task groups in which a child failed: how soon they were over, and what they left behind, in the warm-up trials.
+/// Nothing where no group failed.
+pub(super) fn failed_groups(workload: &str, lines: &[Line]) -> Option<Table> {
+    let mut table = Table::new(
+        format!("{}: groups in which a child failed, in the warm-up trial", name(workload)),
+        "model | jobs at once | over after the failure, at most | children left behind",
+    );
+    for line in lines {
+        for cell in &line.cells {
+            let Some(seen) = &cell.attest else { continue };
+            let (Some(took), Some(left)) = (seen.group_ended_ns_max, seen.children_left) else {
+                continue;
+            };
+            let (scale, left) = (count(cell.scale), count(left as usize));
+            let took = nanoseconds(took as f64);
+            table.rows.push(vec![name(&line.name).into(), scale.into(), took.into(), left.into()]);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// What a run's figures depend on: the machine, the build, the settings.
+pub(super) fn machine(run: &Run) -> Table {
+    let mut table = Table::new("Machine, build and settings", "fact | value").with_prose(&[1]);
+    let print = &run.fingerprint;
+    let mut fact = |what: &str, value: String| {
+        if !value.is_empty() {
+            table.rows.push(vec![what.into(), Data::of(reason(Some(&value)))]);
+        }
+    };
+    fact("run", run.id.clone());
+    fact("began (UTC)", run.started.clone());
+    fact("instrument", run.instrument.clone());
+    fact("command", run.command.join(" "));
+    fact("commit", run.commit.clone().unwrap_or_default());
+    fact(
+        "seed",
+        run.seed.map_or_else(|| "none: the order is fixed".into(), |seed| seed.to_string()),
+    );
+    fact("budget", format!("{} s", run.budget_seconds));
+    for (key, value) in &run.settings {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        fact(&name(key), shown);
+    }
+    fact("fingerprint", print.hash.clone());
+    fact("processor", format!("{} ({})", print.cpu_name, print.cpu.join(" ")));
+    fact("CPUs", format!("{}, threads per core: {}", print.logical_cpus, print.threads_per_core));
+    fact("hypervisor", if print.hypervisor { "yes" } else { "none shows itself" }.into());
+    fact("kernel", print.kernel.clone());
+    fact("compiler", run.build.rustc.clone());
+    fact("built for", format!("{}, {}", run.build.target, run.build.flags));
+    fact("allocator", run.build.allocator.clone());
+    fact("paceline", run.build.paceline.clone());
+    fact("timers", run.timer_floor.as_ref().map(floor_line).unwrap_or_default());
+    table
 }

@@ -39,14 +39,7 @@ impl WorkloadSummary {
 fn table(advice: &Advice) -> Table {
     let mut table = Table::new(
         format!("{}: what to take at each scale, and its figures", name(&advice.workload)),
-        &[
-            "jobs at once",
-            "take",
-            "jobs per second",
-            "p99 latency",
-            "most memory",
-            "as good: surely less than 5 % behind",
-        ],
+        "jobs at once | take | jobs per second | p99 latency | most memory | as good: surely less than 5 % behind",
     )
     .with_prose(&[5]);
     for at in &advice.scales {

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::{
-    output::cut,
+    output::{columns, cut},
     report::chart::{self, Bars, Plot, Scale},
 };
 
@@ -27,9 +27,16 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(caption: impl Into<String>, head: &[&str]) -> Self {
-        let head = head.iter().map(|name| (*name).to_owned()).collect();
+    /// A table without rows, whose columns are named in one text: `model | scale | p99`.
+    pub(super) fn new(caption: impl Into<String>, head: &str) -> Self {
+        let head = columns(head).into_iter().map(str::to_owned).collect();
         Table { caption: caption.into(), head, ..Table::default() }
+    }
+
+    /// The same with more columns, whose names come out of a record.
+    pub(super) fn with_columns(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.head.extend(names);
+        self
     }
 
     pub(super) fn with_prose(mut self, columns: &[usize]) -> Self {

@@ -23,10 +23,8 @@ pub(super) fn figures(all: &[Series]) -> Vec<Figure> {
 
 fn chart(series: &Series, index: usize) -> Figure {
     let title = called(series);
-    let mut table = Table::new(
-        format!("{title}, run by run"),
-        &["run", "commit", "figure", "interval", "step"],
-    );
+    let mut table =
+        Table::new(format!("{title}, run by run"), "run | commit | figure | interval | step");
     for (place, point) in series.points.iter().enumerate() {
         let step = series.steps.iter().find(|step| step.index == place);
         let interval = if point.lower < point.upper {
@@ -68,10 +66,8 @@ fn chart(series: &Series, index: usize) -> Figure {
 
 /// Every series, a row each.
 pub(super) fn table(all: &[Series]) -> Table {
-    let mut table = Table::new(
-        "Every series",
-        &["cell", "metric", "by", "machine", "runs", "first", "last", "steps"],
-    );
+    let mut table =
+        Table::new("Every series", "cell | metric | by | machine | runs | first | last | steps");
     for series in all {
         let (Some(first), Some(last)) = (series.points.first(), series.points.last()) else {
             continue;

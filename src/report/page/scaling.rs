@@ -41,16 +41,7 @@ fn with_deviations(points: &[Loaded]) -> Vec<(f64, f64, f64)> {
 pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
     let mut table = Table::new(
         format!("{}: the Universal Scalability Law", name(workload)),
-        &[
-            "model",
-            "over",
-            "points",
-            "contention σ",
-            "coherency κ",
-            "predicted peak",
-            "R²",
-            "why not",
-        ],
+        "model | over | points | contention σ | coherency κ | predicted peak | R² | why not",
     )
     .with_prose(&[7]);
     for line in lines {

@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Speed-up over workers",
-        &["model", "jobs at once", "workers", "jobs per second", "speed-up", "share of the ideal"],
+        "model | jobs at once | workers | jobs per second | speed-up | share of the ideal",
     );
     let models = by_workers(lines);
     if models.is_empty() {
@@ -116,7 +116,7 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     }
     let mut table = Table::new(
         OVER_SEQUENTIAL,
-        &["model", "language", "compared with", "jobs at once", "jobs per second", "speed-up"],
+        "model | language | compared with | jobs at once | jobs per second | speed-up",
     );
     let pairs: Vec<(&Line, &Line)> =
         lines.iter().filter_map(|line| Some((line, sequential(lines, line)?))).collect();

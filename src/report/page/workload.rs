@@ -3,9 +3,9 @@
 use askama::Template;
 
 use super::{
-    charts, groups,
+    charts,
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
-    load,
+    load, models,
     overview::{bytes, nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
@@ -65,8 +65,11 @@ impl Section {
         for figure in &mut figures {
             figure.id = format!("{id}-{}", figure.kind);
         }
-        let tables =
-            [scaling::table(workload, &lines), groups::table(workload, &lines), crossings(advice)];
+        let tables = [
+            scaling::table(workload, &lines),
+            models::failed_groups(workload, &lines),
+            crossings(advice),
+        ];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
             about: about.map_or_else(String::new, |about| crate::output::cut(&about, 400)),
@@ -120,20 +123,15 @@ fn throughput(lines: &[Line], widest: &[&Line], scales: &[usize], advice: &Advic
     let loaded = lines.iter().any(|line| line.cells.iter().any(|cell| cell.load.is_some()));
     let unit = if loaded { "requests per second" } else { "jobs per second" };
     let at = if loaded { "connections" } else { "jobs at once" };
-    let head: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
-    let head: Vec<&str> = std::iter::once("model").chain(head.iter().map(String::as_str)).collect();
     let caption =
         format!("{} for each model and number of {at}, and how each cell ended", capital(unit));
-    let mut table = Table::new(caption, &head);
     let best = |scale: usize| {
         let rates = lines.iter().filter_map(|line| figure(line.at(scale)?));
         rates.map(|rate| rate.value).filter(|rate| rate.is_finite()).fold(0.0, f64::max)
     };
     let best: Vec<f64> = scales.iter().map(|scale| best(*scale)).collect();
-    for line in lines {
-        let fields = scales.iter().zip(&best).map(|(scale, best)| heat(line.at(*scale), *best));
-        table.rows.push(std::iter::once(line.name.clone().into()).chain(fields).collect());
-    }
+    let table =
+        by_scale(caption, lines, scales, |line, place| heat(line.at(scales[place]), best[place]));
     let several = lines.len() > widest.len();
     let only = if several { " Of each model the most workers; the table has all." } else { "" };
     let bound = if charts::has_bound(widest) {
@@ -159,6 +157,22 @@ fn throughput(lines: &[Line], widest: &[&Line], scales: &[usize], advice: &Advic
         table,
         open: true,
     }
+}
+
+/// A row for each line, with a field for each scale, by its place.
+fn by_scale<'l, 'a: 'l>(
+    caption: impl Into<String>,
+    lines: impl IntoIterator<Item = &'l Line<'a>>,
+    scales: &[usize],
+    field: impl Fn(&Line, usize) -> Data,
+) -> Table {
+    let mut table =
+        Table::new(caption, "model").with_columns(scales.iter().map(|scale| count(*scale)));
+    for line in lines {
+        let fields = (0..scales.len()).map(|place| field(line, place));
+        table.rows.push(std::iter::once(line.name.clone().into()).chain(fields).collect());
+    }
+    table
 }
 
 pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
@@ -225,17 +239,7 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
         lines.iter().filter(elsewhere).map(|line| line.name.clone()).collect();
     let mut table = Table::new(
         format!("Latency at {} at once", count(scale)),
-        &[
-            "model",
-            "jobs",
-            "p50",
-            "p90",
-            "p99",
-            "p99.9",
-            "max",
-            "service time p99",
-            "sleep late p50",
-        ],
+        "model | jobs | p50 | p90 | p99 | p99.9 | max | service time p99 | sleep late p50",
     );
     for (line, latency) in &of {
         let ns = |ns: u64| Data::of(nanoseconds(ns as f64));
@@ -278,16 +282,10 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
     if !lines.iter().any(|line| line.measured().any(|cell| of(cell).is_some())) {
         return None;
     }
-    let head: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
-    let head: Vec<&str> = std::iter::once("model").chain(head.iter().map(String::as_str)).collect();
-    let mut table = Table::new("CPU time per job", &head);
-    for line in lines {
-        let fields = scales.iter().map(|scale| {
-            let cell = line.at(*scale).filter(|cell| cell.state == State::Ok);
-            cell.and_then(of).map_or_else(Data::default, |ns| Data::of(nanoseconds(ns)))
-        });
-        table.rows.push(std::iter::once(line.name.clone().into()).chain(fields).collect());
-    }
+    let table = by_scale("CPU time per job", lines.iter().copied(), scales, |line, place| {
+        let cell = line.at(scales[place]).filter(|cell| cell.state == State::Ok);
+        cell.and_then(of).map_or_else(Data::default, |ns| Data::of(nanoseconds(ns)))
+    });
     Some(Figure {
         id: String::new(),
         title: "CPU time per job".into(),
@@ -305,7 +303,7 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
 fn memory(lines: &[&Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Memory",
-        &["model", "per job", "before the first batch", "added by the greatest", "greatest scale"],
+        "model | per job | before the first batch | added by the greatest | greatest scale",
     );
     let mut bars: Vec<(String, usize, f64)> = Vec::new();
     for line in lines {
@@ -351,7 +349,7 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
 fn crossings(advice: &Advice) -> Option<Table> {
     let mut table = Table::new(
         "Where the best changes hands",
-        &["by", "ahead up to", "scale", "ahead from", "scale", "how it is known"],
+        "by | ahead up to | scale | ahead from | scale | how it is known",
     );
     let all = |series: &[crate::advice::Series]| {
         let names: Vec<String> = series

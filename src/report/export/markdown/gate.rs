@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    super::super::gate::{
-        Groups, detectable, figure, interval, label, needed, overall, share, why,
-    },
+    super::super::gate::{CHANGED, Columns, Groups, LONE, UNSEEN, label, overall},
     Page, code, escaped,
 };
 use crate::{
@@ -17,13 +15,6 @@ use crate::{
 const RESERVED: usize = 12_000;
 /// The longest name in a table, in characters. Escaped, each may take 6 bytes.
 const NAME: usize = 100;
-/// The longest reason.
-const REASON: usize = 150;
-const CHANGED: [&str; 7] = ["cell", "metric", "base", "head", "change", "95 % interval", "trials"];
-const UNSEEN: [&str; 7] =
-    ["cell", "metric", "change", "95 % interval", "would be found", "trials", "trials needed"];
-const LONE: [&str; 4] = ["cell", "metric", "figure", "why"];
-
 pub(super) fn markdown(gate: &Gate) -> String {
     let groups = Groups::of(gate);
     let mut page = Page::new(RESERVED);
@@ -36,14 +27,14 @@ pub(super) fn markdown(gate: &Gate) -> String {
     if gate.interrupted {
         page.always("\nIt was interrupted: cells have the trials until then.");
     }
-    table(&mut page, "Regressed", &CHANGED, &groups.regressed, changed);
-    table(&mut page, "Inconclusive", &UNSEEN, &groups.inconclusive, unseen);
+    table(&mut page, "Regressed", &CHANGED, &groups.regressed);
+    table(&mut page, "Inconclusive", &UNSEEN, &groups.inconclusive);
     page.always("\n<details><summary>the rest</summary>");
-    table(&mut page, "Without a verdict", &LONE, &groups.without, lone);
-    table(&mut page, "Improved", &CHANGED, &groups.improved, changed);
-    table(&mut page, "New: not gated", &LONE, &groups.new, lone);
-    table(&mut page, "Removed: not gated", &LONE, &groups.removed, lone);
-    table(&mut page, "Not regressed", &CHANGED, &groups.not_regressed, changed);
+    table(&mut page, "Without a verdict", &LONE, &groups.without);
+    table(&mut page, "Improved", &CHANGED, &groups.improved);
+    table(&mut page, "New: not gated", &LONE, &groups.new);
+    table(&mut page, "Removed: not gated", &LONE, &groups.removed);
+    table(&mut page, "Not regressed", &CHANGED, &groups.not_regressed);
     page.always("");
     for line in groups.closing(gate, true) {
         page.always(&format!("* {}", escaped(&line)));
@@ -52,22 +43,16 @@ pub(super) fn markdown(gate: &Gate) -> String {
     page.text
 }
 
-fn table(
-    page: &mut Page,
-    title: &str,
-    head: &[&str],
-    cells: &[&GateCell],
-    row: fn(&GateCell) -> Vec<String>,
-) {
+fn table(page: &mut Page, title: &str, columns: &Columns, cells: &[&GateCell]) {
     if cells.is_empty() {
         return;
     }
     let count = cells.len();
-    let rule = "|---".repeat(head.len());
-    page.always(&format!("\n**{title}: {count}**\n\n| {} |\n{rule}|", head.join(" | ")));
+    let (head, rule) = (columns.head.join(" | "), "|---".repeat(columns.head.len()));
+    page.always(&format!("\n**{title}: {count}**\n\n| {head} |\n{rule}|"));
     for (at, cell) in cells.iter().enumerate() {
         let named = [code(&cut(&cell.cell, NAME)), label(cell.metric).into()].into_iter();
-        let columns = named.chain(row(cell).into_iter().map(|text| escaped(&text)));
+        let columns = named.chain((columns.row)(cell).into_iter().map(|text| escaped(&text)));
         if !page.row(&columns.collect::<Vec<_>>()) {
             let left = count - at;
             page.always(&format!(
@@ -76,25 +61,6 @@ fn table(
             return;
         }
     }
-}
-
-fn changed(cell: &GateCell) -> Vec<String> {
-    let (change, interval) = change(cell);
-    let (base, head) = (figure(cell.metric, cell.base), figure(cell.metric, cell.head));
-    vec![base, head, change, interval, cell.trials.to_string()]
-}
-
-fn unseen(cell: &GateCell) -> Vec<String> {
-    let (change, interval) = change(cell);
-    vec![change, interval, detectable(cell), cell.trials.to_string(), needed(cell)]
-}
-
-fn change(cell: &GateCell) -> (String, String) {
-    cell.change.map_or_else(Default::default, |of| (share(of.share), interval(&of)))
-}
-
-fn lone(cell: &GateCell) -> Vec<String> {
-    vec![figure(cell.metric, cell.head.or(cell.base)), why(cell, REASON)]
 }
 
 fn side(side: &Side) -> String {
