@@ -14,7 +14,6 @@ mod history;
 mod load;
 mod page;
 mod selftest;
-mod spark;
 mod table;
 mod unreliable;
 

@@ -10,9 +10,13 @@ mod markdown;
 #[path = "exports/states.rs"]
 mod states;
 
+#[path = "shapes/junit.rs"]
+mod junit;
+#[path = "shapes/openmetrics.rs"]
+mod openmetrics;
+
 mod sample_gate;
 mod sample_run;
-mod shapes;
 
 use std::sync::LazyLock;
 

@@ -244,8 +244,8 @@ fn each_chart_is_a_picture_of_its_own() {
 
 fn report(results: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.arg("report").args(arguments).arg("--out").arg(results).current_dir(results);
-    command.output().expect("it starts")
+    command.env("PACELINE_ALLOW_DEBUG", "1").arg("report").args(arguments);
+    command.arg("--out").arg(results).current_dir(results).output().expect("it starts")
 }
 
 /// What is said on standard error, if the exit code is this.
@@ -346,67 +346,44 @@ fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_
 
 #[test]
 fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path().join("results/run");
+    let results = tempfile::tempdir().unwrap();
+    let at = results.path().join("run");
     fs::create_dir_all(&at).unwrap();
-    let mut run: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(Path::new(REFERENCE).join("run.json")).unwrap())
-            .unwrap();
+    let reference = |part| fs::read_to_string(Path::new(REFERENCE).join(part)).unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(&reference("run.json")).unwrap();
     run["planned"] = 240.into();
     fs::write(at.join("run.json"), run.to_string()).unwrap();
-    let cells = fs::read_to_string(Path::new(REFERENCE).join("cells.jsonl")).unwrap();
-    let some: String = cells.split_inclusive('\n').take(100).collect();
+    let some: String = reference("cells.jsonl").split_inclusive('\n').take(100).collect();
     fs::write(at.join("cells.jsonl"), some + "{\"torn").unwrap();
-    let report = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command
-            .env("PACELINE_ALLOW_DEBUG", "1")
-            .arg("report")
-            .args(arguments)
-            .current_dir(folder.path());
-        command.output().unwrap()
+    let says = |arguments: &[&str], code, sentences: &[&str]| {
+        let output = report(results.path(), arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(sentences.iter().all(|sentence| said.contains(sentence)), "{said}");
     };
-    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    let made = report(&["run"]);
-    assert!(
-        made.status.success() && said(&made).contains("100 of its 240 cells have ended"),
-        "{}",
-        said(&made)
-    );
-    assert!(said(&made).contains("paceline run --resume --out results"));
-    let page = fs::read_to_string(at.join("report.html")).unwrap();
-    assert!(page.contains("100 of its 240 cells have ended"));
+    let cut_off = "100 of its 240 cells have ended";
+    says(&["run"], 0, &[cut_off, "paceline run --resume --out"]);
+    assert!(fs::read_to_string(at.join("report.html")).unwrap().contains(cut_off));
     for part in ["run.json", "cells.jsonl"] {
         let part = at.join(part);
         let before = fs::read(&part).unwrap();
-        let refused = report(&["run", "-o", part.to_str().unwrap()]);
-        assert_eq!(refused.status.code(), Some(2));
-        assert!(said(&refused).contains("part of a record"), "{}", said(&refused));
+        says(&["run", "-o", part.to_str().unwrap()], 2, &["part of a record"]);
         assert_eq!(fs::read(&part).unwrap(), before);
     }
     fs::write(at.join("cells.jsonl"), "").unwrap();
-    let none = report(&[]);
-    assert_eq!(none.status.code(), Some(2));
-    assert!(
-        said(&none).contains("no cell of") && said(&none).contains("--resume"),
-        "{}",
-        said(&none)
-    );
-    let no_chart = report(&["run", "--format", "svg"]);
-    assert!(said(&no_chart).contains("no chart"), "{}", said(&no_chart));
+    says(&[], 2, &["no cell of", "--resume"]);
+    says(&["run", "--format", "svg"], 2, &["no chart"]);
 }
 
 #[test]
 fn the_record_of_claims_has_a_page_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path().join("results/claims");
+    let results = tempfile::tempdir().unwrap();
+    let at = results.path().join("claims");
     fs::create_dir_all(&at).unwrap();
     let claims = serde_json::to_string(&sample_claims::sample()).unwrap();
     fs::write(at.join("claims.json"), claims).unwrap();
     for named in [&["claims"][..], &[]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        let made = command.arg("report").args(named).current_dir(folder.path()).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        said(&report(results.path(), named), 0);
         assert!(fs::read_to_string(at.join("report.html")).unwrap().contains("paceline claims"));
         fs::remove_file(at.join("report.html")).unwrap();
     }

@@ -51,9 +51,11 @@ fn module_of(file: &str) -> (&'static str, String) {
     (folder, first.trim_end_matches(".rs").to_owned())
 }
 
-/// The part of a file that is no test.
-fn code(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod tests").next().unwrap()
+/// The part of a file that is neither a test nor a comment.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

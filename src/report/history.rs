@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use super::{
-    spark::sparks,
+    compact::sparks,
     unreliable::{model_of, remarks},
 };
 use crate::{

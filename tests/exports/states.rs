@@ -7,11 +7,9 @@ use paceline::{
 
 use crate::{
     GATES, RUNS, every,
+    junit::tests,
+    openmetrics::{Labels, read, value},
     sample_gate::{HOSTILE, large},
-    shapes::{
-        junit::tests,
-        openmetrics::{Labels, read, value},
-    },
 };
 
 /// How the test that begins with `name` ended, and what is said of it.

@@ -12,26 +12,25 @@ fn figure(name: &str, unit: &str, ideal: Option<f64>, values: &[f64]) -> ClaimFi
     ClaimFigure::new(name, unit, ideal, values.to_vec())
 }
 
-fn result(
-    model: &str,
-    workers: Option<usize>,
-    verdict: ClaimVerdict,
-    why: Option<&str>,
-    figures: Vec<ClaimFigure>,
-) -> ClaimResult {
-    let repetitions = figures.first().map_or(0, |figure| figure.values.len() as u32);
+/// What a model answered, and why; with one worker, or two where it has several.
+fn result(model: &str, verdict: ClaimVerdict, why: &str, figures: Vec<ClaimFigure>) -> ClaimResult {
     ClaimResult {
         model: model.into(),
-        workers,
+        workers: match model {
+            "sequential" => Some(1),
+            "threads" => None,
+            _ => Some(2),
+        },
         verdict,
-        why: why.map(Into::into),
+        why: (!why.is_empty()).then(|| why.into()),
+        repetitions: figures.first().map_or(0, |figure| figure.values.len() as u32),
         figures,
-        repetitions,
     }
 }
 
 /// The claim that three sleeps overlap, with every verdict that there is.
 pub(crate) fn sleeps() -> Claim {
+    use ClaimVerdict::{Contradicted, Failed, Holds, Inconclusive, Invalid, Refused, Skipped};
     let times = |at_once: &[f64], in_turn: &[f64]| {
         vec![
             figure("three at once", "×", Some(1.0), at_once),
@@ -40,62 +39,24 @@ pub(crate) fn sleeps() -> Claim {
     };
     let three = [2.99, 3.0, 3.0, 3.01, 3.02];
     let results = vec![
-        result(
-            "sequential",
-            Some(1),
-            ClaimVerdict::Contradicted,
-            Some("it does one job after another"),
-            times(&three, &three),
-        ),
-        result(
-            "threads",
-            None,
-            ClaimVerdict::Holds,
-            None,
-            times(&[1.0, 1.0, 1.01, 1.02, 1.02], &three),
-        ),
+        result("sequential", Contradicted, "it does one job after another", times(&three, &three)),
+        result("threads", Holds, "", times(&[1.0, 1.0, 1.01, 1.02, 1.02], &three)),
         result(
             "rayon",
-            Some(2),
-            ClaimVerdict::Contradicted,
-            Some("a sleep holds its worker, and the third waits for one of two"),
+            Contradicted,
+            "a sleep holds its worker, and the third waits for one of two",
             times(&[2.0, 2.0, 2.0, 2.01, 2.01], &three),
         ),
         result(
             "tokio",
-            Some(2),
-            ClaimVerdict::Inconclusive,
-            Some("the interval reaches from 1.00 to 1.71"),
+            Inconclusive,
+            "the interval reaches from 1.00 to 1.71",
             times(&[1.0, 1.0, 1.01, 1.02, 1.71], &three),
         ),
-        result(
-            "smol",
-            Some(2),
-            ClaimVerdict::Invalid,
-            Some("job 0 returned 1 units, its definition says 2"),
-            vec![],
-        ),
-        result(
-            "async-std",
-            Some(2),
-            ClaimVerdict::Skipped,
-            Some("the budget was used up before it"),
-            vec![],
-        ),
-        result(
-            "compio",
-            Some(2),
-            ClaimVerdict::Refused,
-            Some("io_uring cannot be used: it is switched off"),
-            vec![],
-        ),
-        result(
-            "may",
-            Some(2),
-            ClaimVerdict::Failed,
-            Some("the process of the cell ended: signal 11"),
-            vec![],
-        ),
+        result("smol", Invalid, "job 0 returned 1 units, its definition says 2", vec![]),
+        result("async-std", Skipped, "the budget was used up before it", vec![]),
+        result("compio", Refused, "io_uring cannot be used: it is switched off", vec![]),
+        result("may", Failed, "the process of the cell ended: signal 11", vec![]),
     ];
     Claim {
         name: "sleeps".into(),
@@ -115,9 +76,8 @@ pub(crate) fn sample() -> Claims {
         method: "A job is made and left alone for 20 ms, then driven.".into(),
         results: vec![result(
             "pool",
-            Some(2),
             ClaimVerdict::DoesNotApply,
-            Some("a plain function has no coroutine"),
+            "a plain function has no coroutine",
             vec![figure("begun before it was driven", "jobs", Some(0.0), &[0.0; 5])],
         )],
     };

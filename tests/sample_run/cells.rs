@@ -29,55 +29,24 @@ struct Manner {
     lanes: usize,
 }
 
+const fn manner(
+    model: &'static str,
+    workers: Option<usize>,
+    placement: Placement,
+    job_ns: f64,
+    job_bytes: f64,
+    lanes: usize,
+) -> Manner {
+    Manner { model, workers, placement, job_ns, job_bytes, lanes }
+}
+
 const MANNERS: [Manner; 6] = [
-    Manner {
-        model: "sequential",
-        workers: Some(1),
-        placement: Placement::Outside,
-        job_ns: 60_000.0,
-        job_bytes: 48.0,
-        lanes: 1,
-    },
-    Manner {
-        model: "threads",
-        workers: None,
-        placement: Placement::Outside,
-        job_ns: 11_000.0,
-        job_bytes: 12_600.0,
-        lanes: usize::MAX,
-    },
-    Manner {
-        model: "pool",
-        workers: Some(8),
-        placement: Placement::Outside,
-        job_ns: 900.0,
-        job_bytes: 64.0,
-        lanes: 8,
-    },
-    Manner {
-        model: "rayon",
-        workers: Some(8),
-        placement: Placement::Inside,
-        job_ns: 700.0,
-        job_bytes: 56.0,
-        lanes: 8,
-    },
-    Manner {
-        model: "tokio",
-        workers: Some(8),
-        placement: Placement::Inside,
-        job_ns: 480.0,
-        job_bytes: 430.0,
-        lanes: usize::MAX,
-    },
-    Manner {
-        model: "smol",
-        workers: Some(8),
-        placement: Placement::Inside,
-        job_ns: 950.0,
-        job_bytes: 610.0,
-        lanes: usize::MAX,
-    },
+    manner("sequential", Some(1), Placement::Outside, 60_000.0, 48.0, 1),
+    manner("threads", None, Placement::Outside, 11_000.0, 12_600.0, usize::MAX),
+    manner("pool", Some(8), Placement::Outside, 900.0, 64.0, 8),
+    manner("rayon", Some(8), Placement::Inside, 700.0, 56.0, 8),
+    manner("tokio", Some(8), Placement::Inside, 480.0, 430.0, usize::MAX),
+    manner("smol", Some(8), Placement::Inside, 950.0, 610.0, usize::MAX),
 ];
 
 /// All cells, and the trials of those that have them.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{
     Bar, Bars, Scale, classes, marker,
     place::Along,
-    plot::open,
+    plot::{below, open},
     words::{figure, text},
 };
 
@@ -40,21 +40,7 @@ pub fn bars(bars: &Bars) -> String {
     let at = |value: f64| along.within(value).map(|share| LEFT + share * width);
     let bottom = height - BOTTOM;
     svg.push_str("<g class=\"grid\">");
-    let mut free = f64::NEG_INFINITY;
-    for (share, label) in along.ticks() {
-        let left = LEFT + share * width;
-        let _ = write!(svg, "<path d=\"M{left:.1},{TOP}V{bottom:.1}\"/>");
-        let half = label.chars().count() as f64 * 3.4 + 3.0;
-        if left - half > free {
-            let _ = write!(
-                svg,
-                "<text class=\"x\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>",
-                bottom + 16.0,
-                text(&label, 24)
-            );
-            free = left + half;
-        }
-    }
+    below(&mut svg, &along, LEFT, width, (TOP, bottom), 16.0);
     let _ = write!(
         svg,
         "</g><text class=\"x axis\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",

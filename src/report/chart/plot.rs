@@ -85,6 +85,29 @@ pub(super) fn open(title: &str, desc: &str, height: f64) -> String {
     )
 }
 
+/// The ticks of a horizontal axis, and their texts below it.
+pub(super) fn below(
+    svg: &mut String,
+    axis: &Along,
+    left: f64,
+    width: f64,
+    (top, bottom): (f64, f64),
+    under: f64,
+) {
+    let mut free = f64::NEG_INFINITY;
+    for (share, label) in axis.ticks() {
+        let at = left + share * width;
+        let _ = write!(svg, "<path d=\"M{at:.1},{top}V{bottom:.1}\"/>");
+        // About 6.5 units for a character: what would run into the one before is left out.
+        let half = label.chars().count() as f64 * 3.4 + 3.0;
+        if at - half > free {
+            let (y, label) = (bottom + under, text(&label, 24));
+            let _ = write!(svg, "<text class=\"x\" x=\"{at:.1}\" y=\"{y:.1}\">{label}</text>");
+            free = at + half;
+        }
+    }
+}
+
 fn nothing(plot: &Plot) -> String {
     let mut svg = open(&plot.title, &plot.desc, 80.0);
     let _ = write!(
@@ -124,22 +147,7 @@ impl Frame {
                 text(&label, 24)
             );
         }
-        let mut free = f64::NEG_INFINITY;
-        for (share, label) in self.x.ticks() {
-            let at = LEFT + share * self.width;
-            let _ = write!(svg, "<path d=\"M{at:.1},{TOP}V{bottom:.1}\"/>");
-            // ModelInfo 6.5 units for a character: what would run into the one before is left out.
-            let half = label.chars().count() as f64 * 3.4 + 3.0;
-            if at - half > free {
-                let _ = write!(
-                    svg,
-                    "<text class=\"x\" x=\"{at:.1}\" y=\"{:.1}\">{}</text>",
-                    bottom + 17.0,
-                    text(&label, 24)
-                );
-                free = at + half;
-            }
-        }
+        below(svg, &self.x, LEFT, self.width, (TOP, bottom), 17.0);
         svg.push_str("</g>");
         let _ = write!(
             svg,
@@ -184,10 +192,7 @@ impl Frame {
             // Past the top a curve is not drawn along it, as if it were level there.
             let Some((left, top)) = self.left(*x).zip(self.y.at(*y)) else { continue };
             let top = TOP + (1.0 - top.clamp(-0.2, 1.2)) * self.height;
-            d.push(if d.is_empty() { 'M' } else { 'L' });
-            place(&mut d, left);
-            d.push(',');
-            place(&mut d, top.max(4.0));
+            line_to(&mut d, left, top.max(4.0));
             if top >= TOP {
                 last = Some((left, top));
             }
@@ -248,17 +253,6 @@ impl Frame {
             .collect();
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
         let _ = write!(svg, "<g class=\"{}\" data-s=\"{}\">", classes(series.index), series.index);
-        let mut fit = String::new();
-        for (x, y) in &series.fit {
-            let Some((left, top)) = self.left(*x).zip(self.top(*y)) else { continue };
-            fit.push(if fit.is_empty() { 'M' } else { 'L' });
-            place(&mut fit, left);
-            fit.push(',');
-            place(&mut fit, top);
-        }
-        if !fit.is_empty() {
-            let _ = write!(svg, "<path class=\"fit\" d=\"{fit}\"/>");
-        }
         let mut line = String::new();
         let mut bars = String::new();
         let mut before = (f64::NEG_INFINITY, f64::NEG_INFINITY);
@@ -266,10 +260,7 @@ impl Frame {
             let ends = index == 0 || index + 1 == points.len();
             let near = (left - before.0).abs() < NEAR && (top - before.1).abs() < NEAR;
             if ends || !near {
-                line.push(if line.is_empty() { 'M' } else { 'L' });
-                place(&mut line, *left);
-                line.push(',');
-                place(&mut line, *top);
+                line_to(&mut line, *left, *top);
                 before = (*left, *top);
             }
             let interval =
@@ -322,6 +313,14 @@ impl Frame {
         }
         svg.push_str("</g>");
     }
+}
+
+/// Adds a point to the path of a line.
+fn line_to(path: &mut String, left: f64, top: f64) {
+    path.push(if path.is_empty() { 'M' } else { 'L' });
+    place(path, left);
+    path.push(',');
+    place(path, top);
 }
 
 /// What is said of a point where it is pointed at.

@@ -17,7 +17,7 @@ fn axis(scale: Scale, unit: Unit) -> Axis {
 
 fn line(name: &str, points: &[(f64, f64)]) -> Series {
     let point = |(x, y): &(f64, f64)| Point { x: *x, y: *y, lower: None, upper: None };
-    Series { name: name.into(), index: 3, points: points.iter().map(point).collect(), fit: vec![] }
+    Series { name: name.into(), index: 3, points: points.iter().map(point).collect() }
 }
 
 fn plot_of(series: Vec<Series>) -> Plot {

@@ -75,8 +75,6 @@ pub struct Series {
     pub index: usize,
     /// What was measured, in ascending order of `x`.
     pub points: Vec<Point>,
-    /// A law fitted to the points: a thin line in the same colour.
-    pub fit: Vec<(f64, f64)>,
 }
 
 /// A measured point.

@@ -25,20 +25,6 @@ pub(super) struct Change {
     pub(super) verdict: &'static str,
 }
 
-/// What one model gains by more workers.
-pub(super) struct SpeedUp {
-    pub(super) name: String,
-    pub(super) style: usize,
-    pub(super) points: Vec<(usize, Estimate)>,
-}
-
-/// How many times as fast as something a line is.
-pub(super) struct Times {
-    pub(super) name: String,
-    pub(super) style: usize,
-    pub(super) ratio: Estimate,
-}
-
 /// A server at several rates.
 pub(super) struct Loaded {
     pub(super) name: String,
@@ -54,7 +40,8 @@ fn axis(label: &str, scale: Scale, unit: Unit) -> Axis {
     Axis { label: label.into(), scale, unit, ticks: vec![] }
 }
 
-fn point(x: f64, of: Estimate) -> Point {
+/// A figure at its place, with its interval where it has one.
+pub(super) fn point(x: f64, of: Estimate) -> Point {
     let known = of.lower < of.upper;
     Point { x, y: of.value, lower: known.then_some(of.lower), upper: known.then_some(of.upper) }
 }
@@ -67,7 +54,6 @@ fn over_scale(lines: &[&Line], of: impl Fn(&Cell) -> Option<Estimate>) -> Vec<Se
             .measured()
             .filter_map(|cell| Some(point(cell.scale as f64, of(cell)?)))
             .collect(),
-        fit: vec![],
     };
     lines.iter().map(series).filter(|series| !series.points.is_empty()).collect()
 }
@@ -161,25 +147,20 @@ pub(super) fn cpu(lines: &[&Line]) -> Plot {
 }
 
 /// Speed-up over workers, with the ideal.
-pub(super) fn speed_up(all: &[SpeedUp]) -> Plot {
-    let series = |of: &SpeedUp| Series {
-        name: of.name.clone(),
-        index: of.style,
-        points: of.points.iter().map(|(workers, ratio)| point(*workers as f64, *ratio)).collect(),
-        fit: vec![],
-    };
-    let workers = || all.iter().flat_map(|of| &of.points).map(|(workers, _)| *workers);
-    let (least, most) = (workers().min().unwrap_or(1), workers().max().unwrap_or(1));
-    let mut numbers: Vec<usize> = workers().collect();
+pub(super) fn speed_up(series: Vec<Series>) -> Plot {
+    let points = series.iter().flat_map(|of| &of.points);
+    let mut numbers: Vec<usize> = points.map(|point| point.x as usize).collect();
     numbers.sort_unstable();
     numbers.dedup();
+    let (least, most) =
+        (numbers.first().copied().unwrap_or(1), numbers.last().copied().unwrap_or(1));
     let ticks = numbers.iter().map(|number| (*number as f64, number.to_string())).collect();
     Plot {
         title: "Speed-up over workers".into(),
         desc: "Throughput with more workers over that with the fewest, beside the ideal.".into(),
         x: Axis { ticks, ..axis("workers", Scale::Linear, Unit::Count) },
         y: axis("speed-up", Scale::Linear, Unit::Ratio),
-        series: all.iter().map(series).collect(),
+        series,
         ideal: Some(Curve {
             name: "ideal".into(),
             points: vec![(least as f64, 1.0), (most as f64, most as f64 / least as f64)],
@@ -188,21 +169,25 @@ pub(super) fn speed_up(all: &[SpeedUp]) -> Plot {
     }
 }
 
+/// How many times as fast as something a line is.
+pub(super) fn times(line: &Line, ratio: Estimate) -> Bar {
+    Bar {
+        name: line.name.clone(),
+        index: line.style,
+        value: Some(ratio.value),
+        interval: (ratio.lower < ratio.upper).then_some((ratio.lower, ratio.upper)),
+        note: format!("{:.2}×", ratio.value),
+    }
+}
+
 /// Speed-ups over sequential programs, a bar each.
-pub(super) fn over_sequential(all: &[Times]) -> Bars {
-    let row = |of: &Times| Bar {
-        name: of.name.clone(),
-        index: of.style,
-        value: Some(of.ratio.value),
-        interval: (of.ratio.lower < of.ratio.upper).then_some((of.ratio.lower, of.ratio.upper)),
-        note: format!("{:.2}×", of.ratio.value),
-    };
+pub(super) fn over_sequential(rows: Vec<Bar>) -> Bars {
     Bars {
         title: "Speed-up over the sequential program of the same language".into(),
         desc: "Throughput of jobs that compute, as a multiple of that of a sequential program."
             .into(),
         x: axis("speed-up", Scale::Linear, Unit::Ratio),
-        rows: all.iter().map(row).collect(),
+        rows,
         line: Some(1.0),
         ..Bars::default()
     }
@@ -235,7 +220,6 @@ pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
             name: line.name.clone(),
             index: line.style,
             points: shares.filter_map(at).collect(),
-            fit: vec![],
         }
     };
     Plot {
@@ -257,7 +241,6 @@ pub(super) fn under_load(all: &[Loaded]) -> Plot {
         name: of.name.clone(),
         index: of.style,
         points: of.points.iter().map(|(rate, p99)| point(*rate, *p99)).collect(),
-        fit: vec![],
     };
     let limit = all.iter().find_map(|of| of.limit_ns);
     let rates = || all.iter().flat_map(|of| &of.points).map(|(rate, _)| *rate);
@@ -284,20 +267,20 @@ pub(super) fn under_load(all: &[Loaded]) -> Plot {
     }
 }
 
+/// What a job of a line adds to memory.
+pub(super) fn bytes(line: &Line, bytes: f64) -> Bar {
+    let note = super::overview::bytes(bytes);
+    Bar { name: line.name.clone(), index: line.style, value: Some(bytes), note, ..Bar::default() }
+}
+
 /// Bytes of a job, the least first.
-pub(super) fn memory(all: &[(String, usize, f64)]) -> Bars {
-    let row = |(name, index, bytes): &(String, usize, f64)| Bar {
-        name: name.clone(),
-        index: *index,
-        value: Some(*bytes),
-        interval: None,
-        note: super::overview::bytes(*bytes),
-    };
+pub(super) fn memory(mut rows: Vec<Bar>) -> Bars {
+    rows.sort_by(|a, b| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0)));
     Bars {
         title: "Memory per job".into(),
         desc: "How much more is resident for each job in flight, the least first, on a logarithmic axis.".into(),
         x: axis("bytes per job", Scale::Log, Unit::Bytes),
-        rows: all.iter().map(row).collect(),
+        rows,
         ..Bars::default()
     }
 }
@@ -364,7 +347,7 @@ pub(super) fn over_time(title: &str, series: &history::Series) -> Plot {
         ),
         x: Axis { ticks: ticks.collect(), ..axis("run", Scale::Linear, Unit::Count) },
         y: axis(super::past::axis(series), Scale::Linear, unit),
-        series: vec![Series { name: String::new(), index: 0, points, fit: vec![] }],
+        series: vec![Series { name: String::new(), index: 0, points }],
         marks: series.steps.iter().map(step).collect(),
         ..Plot::default()
     }

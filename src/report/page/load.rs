@@ -59,7 +59,6 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     }
     drawn.retain(|loaded| !loaded.points.is_empty());
     (!drawn.is_empty()).then(|| Figure {
-        id: String::new(),
         title: "p99 latency over the offered rate".into(),
         kind: "load",
         picture: Some(Picture::Plot(charts::under_load(&drawn))),
@@ -67,7 +66,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
                   charged for all that it keeps waiting. The marked rate is the highest that was kept."
             .into(),
         table,
-        open: false,
+        ..Figure::default()
     })
 }
 

@@ -95,7 +95,7 @@ impl<T: Into<String>> From<T> for Data {
 }
 
 /// A chart with what it says in words, and its figures.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "figure.html")]
 pub(super) struct Figure {
     /// What to link to.

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     output::{count, rate},
     record::Estimate,
+    report::chart::{Bar, Series},
 };
 
 /// Jobs a second with more workers, over those with the fewest: of all models at one scale.
@@ -25,7 +26,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     let Some(scale) = scale_over_workers(lines) else {
         return Some(without_scale("Speed-up over workers", "speed-up", lines, table));
     };
-    let (mut drawn, mut without): (Vec<charts::SpeedUp>, Vec<String>) = (vec![], vec![]);
+    let (mut drawn, mut without): (Vec<Series>, Vec<String>) = (vec![], vec![]);
     for (model, of) in models {
         let base = of[0].at(scale).and_then(figure).filter(|_| all_at(&of, scale));
         let Some(base) = base else {
@@ -33,7 +34,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
             continue;
         };
         let fewest = of[0].workers.unwrap_or(1);
-        let mut up = charts::SpeedUp { name: name(model), style: of[0].style, points: vec![] };
+        let mut up = Series { name: name(model), index: of[0].style, points: vec![] };
         for line in &of {
             let (Some(jobs), Some(workers)) = (line.at(scale).and_then(figure), line.workers)
             else {
@@ -44,7 +45,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
             } else {
                 over(jobs, base)
             };
-            up.points.push((workers, ratio));
+            up.points.push(charts::point(workers as f64, ratio));
             let ideal = workers as f64 / fewest as f64;
             table.rows.push(vec![
                 name(model).into(),
@@ -58,10 +59,9 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         drawn.push(up);
     }
     Some(Figure {
-        id: String::new(),
         title: "Speed-up over workers".into(),
         kind: "speed-up",
-        picture: Some(Picture::Plot(charts::speed_up(&drawn))),
+        picture: Some(Picture::Plot(charts::speed_up(drawn))),
         caption: format!(
             "Throughput with more workers over that with the fewest, of all models at {} jobs at once. The dotted line is \
              the ideal: twice the workers, twice the jobs. Bars are as far as both intervals allow.{}",
@@ -69,7 +69,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
             left_out(&without)
         ),
         table,
-        open: false,
+        ..Figure::default()
     })
 }
 
@@ -91,7 +91,7 @@ fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) 
         count(most_workers(lines))
     );
     let title = title.into();
-    Figure { id: String::new(), title, kind, picture: None, caption, table, open: false }
+    Figure { kind, title, caption, table, ..Figure::default() }
 }
 
 const OVER_SEQUENTIAL: &str = "Speed-up over the sequential program of the same language";
@@ -131,7 +131,7 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     else {
         return Some(without_scale(OVER_SEQUENTIAL, "over-sequential", lines, table));
     };
-    let (mut bars, mut without): (Vec<charts::Times>, Vec<String>) = (vec![], vec![]);
+    let (mut bars, mut without): (Vec<Bar>, Vec<String>) = (vec![], vec![]);
     for pair @ (line, base) in &pairs {
         let Some((jobs, times)) = times(pair, scale) else {
             without.push(line.name.clone());
@@ -145,13 +145,12 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
             with_interval(Some(jobs), &rate),
             with_interval(Some(times), &|value| format!("{value:.2}×")),
         ]);
-        bars.push(charts::Times { name: line.name.clone(), style: line.style, ratio: times });
+        bars.push(charts::times(line, times));
     }
     Some(Figure {
-        id: String::new(),
         title: OVER_SEQUENTIAL.into(),
         kind: "over-sequential",
-        picture: Some(Picture::Bars(charts::over_sequential(&bars))),
+        picture: Some(Picture::Bars(charts::over_sequential(bars))),
         caption: format!(
             "All at {} jobs at once. An event loop is no speed-up for jobs that compute: its bar ends near 1. The ideal is \
              as many times as there are workers, on as many cores.{}",
@@ -159,7 +158,7 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
             left_out(&without)
         ),
         table,
-        open: false,
+        ..Figure::default()
     })
 }
 

@@ -260,7 +260,6 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
         ]);
     }
     Some(Figure {
-        id: String::new(),
         title: format!("Latency by percentile, {} at once", count(scale)),
         kind: "latency",
         picture: Some(Picture::Plot(charts::percentiles(&of))),
@@ -272,7 +271,7 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
             left_out(&without)
         ),
         table,
-        open: false,
+        ..Figure::default()
     })
 }
 
@@ -287,7 +286,6 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
         cell.and_then(of).map_or_else(Data::default, |ns| Data::of(nanoseconds(ns)))
     });
     Some(Figure {
-        id: String::new(),
         title: "CPU time per job".into(),
         kind: "cpu",
         picture: Some(Picture::Plot(charts::cpu(lines))),
@@ -295,7 +293,7 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
                   joining many jobs is shared among them, so that lines fall; where they rise, contention begins."
             .into(),
         table,
-        open: false,
+        ..Figure::default()
     })
 }
 
@@ -305,7 +303,7 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
         "Memory",
         "model | per job | before the first batch | added by the greatest | greatest scale",
     );
-    let mut bars: Vec<(String, usize, f64)> = Vec::new();
+    let mut bars = Vec::new();
     for line in lines {
         let of: Vec<&Cell> = line.measured().collect();
         let Some(last) = of
@@ -317,7 +315,7 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
         };
         let used = last.resources.unwrap_or_default();
         let slope = bytes_per_job(&of);
-        bars.extend(slope.map(|slope| (line.name.clone(), line.style, slope)));
+        bars.extend(slope.map(|slope| charts::bytes(line, slope)));
         let shown =
             |value: Option<u64>| value.map_or_else(String::new, |value| bytes(value as f64));
         table.rows.push(vec![
@@ -331,17 +329,16 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
     if table.rows.is_empty() {
         return None;
     }
-    bars.sort_by(|a, b| a.2.total_cmp(&b.2));
     Some(Figure {
         id: String::new(),
         title: "Memory per job".into(),
         kind: "memory",
-        picture: (!bars.is_empty()).then(|| Picture::Bars(charts::memory(&bars))),
+        open: bars.is_empty(),
+        picture: (!bars.is_empty()).then(|| Picture::Bars(charts::memory(bars))),
         caption: "Lower is better: how much more is resident in the model's process for each job in flight, as the slope over \
                   the scales. Memory of the kernel, such as socket buffers, is not in it."
             .into(),
         table,
-        open: bars.is_empty(),
     })
 }
 
