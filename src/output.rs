@@ -6,13 +6,11 @@ mod figures;
 mod print;
 mod progress;
 mod table;
-mod text;
 
-pub(crate) use figures::batches_of;
+pub(crate) use figures::{batches_of, cut, plain, plain_lines};
 pub use figures::{count, long, rate};
 pub(crate) use print::draws_bars;
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
 pub(crate) use table::{columns, figures_table, trimmed, width};
 pub use table::{list_table, list_table_within};
-pub(crate) use text::{cut, plain};

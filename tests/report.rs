@@ -18,7 +18,7 @@ use paceline::{
     record::{Gate, Record, State},
     report::{
         Charts, Export, Sources, cells_table, claims_table, compact_table, comparison_table,
-        gate_table, history_table, load_table, page,
+        gate_table, history_csv, history_table, limits_table, load_table, page,
     },
 };
 use regex::Regex;
@@ -107,6 +107,27 @@ fn no_word_of_a_record_becomes_a_tag_or_turns_the_text() {
         assert_eq!(page.chars().find(turns), None, "{what}");
         let longest = page.split(['<', '>', ' ', '\n', '"']).map(str::len).max();
         assert!(longest < Some(2_000), "{what}: a word of {longest:?} bytes");
+    }
+}
+
+#[test]
+fn no_word_of_a_record_moves_a_cursor_or_turns_the_text_of_a_terminal() {
+    let record = sample_run::hostile();
+    let mut claims = sample_claims::sample();
+    claims.claims[0].name = sample_run::HOSTILE.into();
+    let both = [record.clone(), record.clone()];
+    for text in [
+        cells_table(&record.cells),
+        compact_table(&record.cells),
+        limits_table(&record.cells),
+        load_table(&record.cells),
+        claims_table(&claims),
+        comparison_table(&compare_records(&both[0], &both[1], true).unwrap()),
+        history_table(&series(&both, &[])),
+        history_csv(&series(&both, &[])),
+    ] {
+        let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!(bad, None, "{text}");
     }
 }
 

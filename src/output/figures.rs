@@ -1,6 +1,8 @@
-//! Numbers as people read them.
+//! Numbers as people read them, and text that cannot harm where it is shown, such as names out of records.
 
 use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 /// Three digits and a prefix: `1.23k`, `912`, `4.50M`.
 #[must_use]
@@ -46,6 +48,44 @@ pub fn long(duration: Duration) -> String {
 #[must_use]
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
     format!("{batches} batches of {}", long(batch))
+}
+
+/// The text in one line: characters that move the cursor, turn the direction of writing or are no part of XML are
+/// shown as escapes.
+pub(crate) fn plain(text: &str) -> String {
+    let moves = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            c if moves(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// The same in at most `most` characters. What is cut off is hashed, so that two names stay two.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    let shown = plain(text);
+    if shown.is_empty() {
+        return "(no name)".into();
+    }
+    if shown.chars().count() <= most {
+        return shown;
+    }
+    let hash = Sha256::digest(text.as_bytes());
+    let kept: String = shown.chars().take(most.saturating_sub(9)).collect();
+    format!("{kept}…{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+}
+
+/// The same line by line: what a table of names out of records is printed as.
+pub(crate) fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
     unreliable::footnotes,
 };
 use crate::{
-    output::{count, figures_table, list_table, long, rate, width},
+    output::{count, figures_table, list_table, long, plain_lines, rate, width},
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
 };
 
@@ -24,7 +24,7 @@ pub fn claims_table(claims: &Claims) -> String {
         "\nfigures: {}; ideal in parentheses where the claim names one; took {took}",
         claims.interval
     );
-    text.trim_end().to_owned()
+    plain_lines(text.trim_end())
 }
 
 fn block(claim: &Claim) -> String {

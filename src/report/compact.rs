@@ -7,7 +7,7 @@ use std::{fmt::Write, time::Duration};
 
 use super::table::{cells_table, figure, in_order, notes, series_name, several_workers};
 use crate::{
-    output::{columns, count, draws_bars, figures_table, long},
+    output::{columns, count, draws_bars, figures_table, long, plain_lines},
     record::{Cell, State, bytes_per_job},
 };
 
@@ -37,7 +37,7 @@ pub fn compact_table(cells: &[Cell]) -> String {
         text.push_str(&notes(&of));
     }
     text.push_str("\nbars: throughput over the scales, logarithmic, of one model each; a dot is a cell without a figure\n");
-    text
+    plain_lines(&text)
 }
 
 fn block(cells: &[&Cell], scales: &[usize]) -> String {

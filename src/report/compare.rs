@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
-    output::{columns, count, figures_table, long, rate},
+    output::{columns, count, figures_table, long, plain_lines, rate},
     record::{Metric, Presence, State},
 };
 
@@ -52,7 +52,7 @@ pub fn comparison_table(comparison: &Comparison) -> String {
     text.push_str(
         "\ninterval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; less is better\n",
     );
-    text
+    plain_lines(&text)
 }
 
 fn row(cell: &Pair, shift: &Shift) -> Vec<String> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     history::{Point, Series},
-    output::{columns, figures_table, long},
+    output::{columns, figures_table, long, plain, plain_lines},
     record::Metric,
 };
 
@@ -21,10 +21,10 @@ pub fn history_table(all: &[Series]) -> String {
     let row = |series: &Series| {
         let last = series.points.last().map_or(f64::NAN, |point| point.value);
         vec![
-            plain(&series.cell),
+            series.cell.clone(),
             series.metric.name().into(),
-            plain(&series.measured_by()),
-            series.fingerprint.chars().filter(|c| !c.is_control()).take(6).collect(),
+            series.measured_by(),
+            series.fingerprint.chars().take(6).collect(),
             series.points.len().to_string(),
             bars(&series.points),
             figure(series, last),
@@ -37,7 +37,7 @@ pub fn history_table(all: &[Series]) -> String {
         for step in &series.steps {
             let point = &series.points[step.index];
             let commit = point.commit.as_deref().unwrap_or("unknown");
-            let (cell, run, commit) = (plain(&series.cell), plain(&step.run), plain(commit));
+            let (cell, run) = (&series.cell, &step.run);
             let (metric, change) = (series.metric.name(), (step.ratio - 1.0) * 100.0);
             let _ =
                 write!(text, "\n{cell} {metric}: {change:+.1} % from {run} on, commit {commit}");
@@ -47,7 +47,7 @@ pub fn history_table(all: &[Series]) -> String {
         let _ = write!(text, "\n{remark}");
     }
     text.push_str("\nless is better; steps are advice, and paceline gate gives verdicts");
-    text
+    plain_lines(&text)
 }
 
 fn figure(series: &Series, value: f64) -> String {
@@ -62,11 +62,6 @@ fn figure(series: &Series, value: f64) -> String {
 fn bars(points: &[Point]) -> String {
     let shown = &points[points.len().saturating_sub(SPARKS)..];
     sparks(&shown.iter().map(|point| Some(point.value)).collect::<Vec<_>>())
-}
-
-/// A name out of a file, without what would move a terminal's cursor.
-fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// The commit, and a figure for each series.
@@ -105,7 +100,7 @@ fn column(series: &Series) -> String {
 /// By RFC 4180, but with a line feed alone. Control characters are replaced: readers by line must not be torn apart.
 fn line(fields: impl Iterator<Item = String>) -> String {
     let quoted = fields.map(|field| {
-        let field: String = field.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let field = plain(&field);
         let quote = field.contains([',', '"']);
         if quote { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
     });

@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use super::table::{in_order, notes};
 use crate::{
-    output::{columns, count, figures_table, long, rate},
+    output::{columns, count, figures_table, long, plain_lines, rate},
     record::{Cell, Estimate, Knee, Loop, State},
 };
 use paceline_core::histogram::Distribution;
@@ -35,7 +35,7 @@ pub fn load_table(cells: &[Cell]) -> String {
          percentile takes 10 beyond it; late p99: how late the generator came to a start; generator: the CPU that it used, at\n\
          most; past 1 ms or 95 % a cell is invalid\n",
     );
-    text
+    plain_lines(&text)
 }
 
 fn described(cell: &Cell) -> String {

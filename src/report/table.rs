@@ -8,9 +8,8 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{details::details, unreliable::footnotes};
-use crate::output::{count, long, rate};
-use crate::output::{list_table, trimmed, width};
 use crate::{
+    output::{count, list_table, long, plain_lines, rate, trimmed, width},
     record::{Cell, SHORTEST_RANKED_NS, State, leaders, same_class},
     stats::{FEWEST_TRIALS, Mode},
 };
@@ -35,7 +34,7 @@ pub fn cells_table(cells: &[Cell]) -> String {
             "skipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
         );
     }
-    text
+    plain_lines(&text)
 }
 
 /// What the marks of a table mean.
@@ -71,7 +70,7 @@ pub fn limits_table(cells: &[Cell]) -> String {
         .collect();
     let table = list_table(&["workload", "model", "went to", "what broke first"], &rows);
     let footnotes = footnotes(cells.iter().map(|cell| cell.model.as_str()));
-    format!("{table}\n{footnotes}").trim_end().to_owned()
+    plain_lines(format!("{table}\n{footnotes}").trim_end())
 }
 
 pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {

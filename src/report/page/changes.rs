@@ -61,25 +61,14 @@ pub(super) fn of_comparison(base: &Record, head: &Record, index: usize) -> Secti
     let id = format!("c{index}");
     let body = match compare_records(base, head, true) {
         Ok(comparison) => {
+            let differ = |what: &[String], most: usize, shown: usize| {
+                listed(&what.iter().map(|one| cut(one, most)).collect::<Vec<_>>(), shown)
+            };
             let without = comparison::without(&comparison);
             rendered(&ComparisonHead {
                 plainly: comparison::PLAINLY,
-                machines: listed(
-                    &comparison
-                        .machine_differences
-                        .iter()
-                        .map(|one| cut(one, 200))
-                        .collect::<Vec<_>>(),
-                    20,
-                ),
-                versions: listed(
-                    &comparison
-                        .version_differences
-                        .iter()
-                        .map(|one| cut(one, 100))
-                        .collect::<Vec<_>>(),
-                    40,
-                ),
+                machines: differ(&comparison.machine_differences, 200, 20),
+                versions: differ(&comparison.version_differences, 100, 40),
                 figure: comparison::figure_of(&comparison, &format!("{id}-changes")),
                 remarks: remarks(comparison.cells.iter().map(|cell| cell.model.as_str())),
                 without: if without.rows.is_empty() { String::new() } else { rendered(&without) },
