@@ -179,7 +179,7 @@ fn hostile_names_stay_in_their_place() {
     let table = text(&history(folder.path(), &[]).stdout);
     assert!(!table.contains('\u{1b}') && table.lines().count() == 3, "{table}");
     let csv = text(&history(folder.path(), &["--format", "otava"]).stdout);
-    assert!(csv.starts_with("time,commit,\"a,\"\"b\"\"  [2J/tokio@2/10 "), "{csv}");
+    assert!(csv.starts_with("time,commit,\"a,\"\"b\"\" \\u{1b}[2J/tokio@2/10 "), "{csv}");
     assert_eq!(csv.lines().count(), 2, "{csv}");
 }
 

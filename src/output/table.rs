@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::figures::plain;
+
 /// The width of a table where there is no terminal to ask.
 const WIDTH: usize = 120;
 
@@ -36,7 +38,9 @@ pub(crate) fn columns(names: &str) -> Vec<&str> {
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head.to_vec()).add_rows(rows);
+    // A name with a line feed in it would be two rows.
+    let plain = rows.iter().map(|row| row.iter().map(|field| plain(field)));
+    table.set_header(head.to_vec()).add_rows(plain);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -37,7 +37,7 @@ pub fn history_table(all: &[Series]) -> String {
         for step in &series.steps {
             let point = &series.points[step.index];
             let commit = point.commit.as_deref().unwrap_or("unknown");
-            let (cell, run) = (&series.cell, &step.run);
+            let (cell, run) = (plain(&series.cell), plain(&step.run));
             let (metric, change) = (series.metric.name(), (step.ratio - 1.0) * 100.0);
             let _ =
                 write!(text, "\n{cell} {metric}: {change:+.1} % from {run} on, commit {commit}");
