@@ -31,6 +31,7 @@ use paceline_core::{
 
 /// What `paceline gate` takes.
 #[derive(Args, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub(super) struct GateArguments {
     /// Built-in workloads, or files that end in .toml, instead of the usual cells.
     #[arg(value_name = "WORKLOAD|FILE.toml")]

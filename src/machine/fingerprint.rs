@@ -1,6 +1,6 @@
 //! What a figure depends on: the machine, the kernel, the compiler and the versions of the models.
 
-use std::{collections::BTreeMap, fs, thread};
+use std::{collections::BTreeMap, env, fmt::Write, fs, sync::OnceLock, thread};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -64,10 +64,13 @@ pub struct Build {
 /// How this program was built.
 #[must_use]
 pub fn build() -> Build {
-    let program = std::env::current_exe().and_then(fs::read).unwrap_or_default();
+    // It is read once: it has tens of megabytes.
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    let program =
+        || hex(&Sha256::digest(env::current_exe().and_then(fs::read).unwrap_or_default()));
     Build {
         paceline: env!("CARGO_PKG_VERSION").into(),
-        program: hex(&Sha256::digest(program)),
+        program: PROGRAM.get_or_init(program).clone(),
         rustc: env!("PACELINE_RUSTC").into(),
         target: env!("PACELINE_TARGET").into(),
         flags: env!("PACELINE_FLAGS").into(),
@@ -83,7 +86,10 @@ fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn hex(digits: &[u8]) -> String {
-    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+    digits.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The version of a model's crate; the compiler's for one of the standard library.
@@ -113,7 +119,7 @@ pub fn fingerprint() -> Fingerprint {
     let threads = number("siblings").checked_div(number("cpu cores")).map(|n| n.to_string());
     let mut found = Fingerprint {
         hash: String::new(),
-        architecture: std::env::consts::ARCH.into(),
+        architecture: env::consts::ARCH.into(),
         cpu: [get("vendor_id"), get("cpu family"), get("model"), get("stepping")],
         cpu_name: get("model name"),
         logical_cpus: cores(),

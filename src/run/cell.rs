@@ -19,9 +19,9 @@ use paceline_core::{
     usage::Usage,
 };
 
-/// How long timed batches of one process last together, at least, where a single one is shorter.
+/// How long measured batches of one process last together, at least, where a single one is shorter.
 const SLICE: Duration = Duration::from_millis(50);
-/// The most timed batches of one process.
+/// The most measured batches of one process.
 const MOST: u128 = 1000;
 /// How long a started model is left without jobs, to see what it uses then.
 const IDLE: Duration = Duration::from_millis(100);
@@ -224,7 +224,7 @@ impl<'a> CellInProgress<'a> {
         let (times, used) = host.batches(count, of(count))?;
         let (server, meanwhile) = session.since(&before)?;
         let busiest = session.busiest_since(&before);
-        let timed: Duration = times.iter().sum();
+        let measured: Duration = times.iter().sum();
         let recorded = host.record(count, of(count))?;
         // Those of the recorded batches may not have been dropped either.
         session.since(&before)?;
@@ -245,7 +245,7 @@ impl<'a> CellInProgress<'a> {
             attest,
             used,
             server_cpu_ns: nanoseconds(server),
-            server_busy_share: busiest.map(|busy| busy.div_duration_f64(timed)),
+            server_busy_share: busiest.map(|busy| busy.div_duration_f64(measured)),
             recorded,
             idle_ns,
             host_activity: meanwhile,
@@ -307,7 +307,7 @@ impl<'a> CellInProgress<'a> {
         })
     }
 
-    /// The jobs of all timed batches.
+    /// The jobs of all measured batches.
     fn jobs(&self) -> f64 {
         let batches: usize = self.trials.iter().map(|trial| trial.times_ns.len()).sum();
         batches as f64 * self.planned.scale as f64

@@ -28,6 +28,7 @@ pub(crate) fn run() -> Run {
         seed: Some(42),
         settings: settings.as_object().unwrap().clone(),
         build: Build {
+            program: "9f3c5a0b1d2e4f60".into(),
             paceline: "0.1.0".into(),
             rustc: fingerprint.rustc.clone(),
             target: "x86_64-unknown-linux-gnu".into(),

@@ -190,7 +190,8 @@ mod tests {
         fn end(start: u64) -> u64 {
             start + MS - 1
         }
-        let slow = |start: u64| (900 * MS..1990 * MS).contains(&start) && start % (7 * MS) == 0;
+        let slow =
+            |start: u64| (900 * MS..1990 * MS).contains(&start) && start.is_multiple_of(7 * MS);
         for loaded in [tallied(|_| false), tallied(slow), tallied(|_| true)] {
             assert!(loaded.little_error.unwrap() < 0.001, "{loaded:?}");
         }
