@@ -27,7 +27,8 @@ impl Repository {
         repository.write(
             "Cargo.toml",
             &format!(
-                "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[lib]\nbench = false\n[[bench]]\nname = \"gate\"\nharness = false\n[dev-dependencies]\npaceline-gated = {{ path = {gated:?} }}\n"
+                "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[lib]\nbench = false\n[[bench]]\nname = \"gate\"\nharness = false\n[dev-dependencies]\npaceline-gated = {{ path = \"{}\" }}\n",
+                gated.display()
             ),
         );
         // The versions that are here already.
