@@ -49,7 +49,8 @@ fn the_addresses_are_spread_over_a_thread_for_each_core() {
         let stream = open(address);
         assert!((0..2000).all(|_| echoes(&stream)));
         let after = echo.thread_times().unwrap();
-        let used = |(index, after): (usize, &Duration)| (after.saturating_sub(before[index]), index);
+        let used =
+            |(index, after): (usize, &Duration)| (after.saturating_sub(before[index]), index);
         served[after.iter().enumerate().map(used).max().unwrap().1] += 1;
     }
     assert!(served.iter().all(|of| *of == addresses.len() / served.len()), "{served:?}");

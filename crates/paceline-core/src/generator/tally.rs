@@ -212,7 +212,7 @@ mod tests {
         assert!((at_sending.unwrap() - 0.5).abs() < 0.01, "{at_sending:?}");
         let twice = planted(|tally, start| {
             tally.complete(start, start, end(start));
-            tally.latency.record(if start % (10 * MS) == 0 { MS } else { 0 });
+            tally.latency.record(if start.is_multiple_of(10 * MS) { MS } else { 0 });
             tally.offered += 1;
         });
         assert!((twice.unwrap() - 0.1).abs() < 0.01, "{twice:?}");
