@@ -79,7 +79,8 @@ pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
     for class in [Placement::Inside, Placement::Outside] {
         let of = cells.iter().enumerate().filter(|(_, cell)| {
             let ranked = cell.state == State::Ok && !cell.waits_too_briefly();
-            ranked && !cell.has_too_few_trials() && same_class(cell.placement, class)
+            let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
+            ranked && same_class(cell.placement, class)
         });
         let logs = of.map(|(place, cell)| (place, logarithms(&cell.rates())));
         let (places, logs): (Vec<usize>, Vec<Vec<f64>>) =
@@ -119,6 +120,17 @@ mod tests {
     use super::*;
     use crate::record::State;
     use paceline_core::perform::Placement;
+
+    #[test]
+    fn a_server_bound_cell_is_not_ranked() {
+        let cell = |model: &str, server_busy_share_max| Cell {
+            trials_ns: vec![1_000_000; 5],
+            server_busy_share_max,
+            ..Cell::new("echo", model, 10, Some(2), Placement::Outside, State::Ok)
+        };
+        let [one, bound, other] = [cell("a", Some(0.5)), cell("b", Some(0.95)), cell("c", None)];
+        assert_eq!(leaders(&[&one, &bound, &other]), [true, false, true]);
+    }
 
     #[test]
     fn a_cell_is_server_bound_where_a_thread_of_the_server_was_busy_for_over_nine_tenths() {

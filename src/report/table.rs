@@ -206,6 +206,16 @@ pub(super) fn notes(cells: &[&Cell]) -> String {
             "  bimodal {who} at {scale}: a batch takes {modes}; no single figure stands for it"
         );
     }
+    let bound = cells.iter().filter(|cell| cell.is_server_bound());
+    let bound: Vec<String> =
+        bound.map(|cell| format!("{} at {}", series(cell, several), count(cell.scale))).collect();
+    if !bound.is_empty() {
+        let _ = writeln!(
+            text,
+            "  server-bound, so not ranked (a thread of the suite's server was busy for over 90 % of the time): {}",
+            bound.join(", ")
+        );
+    }
     let fewer: Vec<String> =
         cells.iter().filter_map(|cell| fewer_in_flight(cell, several)).collect();
     if !fewer.is_empty() {

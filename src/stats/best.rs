@@ -56,8 +56,8 @@ fn differences(model: &[f64], best: &[f64]) -> Option<super::Trimmed> {
     mean(&differences).filter(|_| differences.len() >= FEWEST_TRIALS)
 }
 
+#[allow(clippy::print_stdout, reason = "docs/validity.md has what the tests print")]
 #[cfg(test)]
-#[allow(clippy::print_stdout, reason = "docs/validity.md has what they print")]
 mod tests {
     use super::*;
     use crate::stats::simulated::normal;

@@ -1,0 +1,97 @@
+//! What `paceline gate` takes.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use regex::Regex;
+
+use crate::{
+    cli::{Output, Selection, budget},
+    record::Metric,
+    report::Export,
+};
+
+/// What `paceline gate` takes.
+#[derive(Args, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
+pub(in crate::cli) struct GateArguments {
+    /// Built-in workloads, or files that end in .toml, instead of the usual cells.
+    #[arg(value_name = "WORKLOAD|FILE.toml")]
+    pub(in crate::cli) workloads: Vec<String>,
+    /// What it is compared with: a revision, a built program, or dependencies at versions, such as tokio@1.50.0.
+    #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
+    pub(in crate::cli) base: Option<String>,
+    /// Compares the two variants of the cells of this built program, instead of two sides. What a gated bench calls.
+    #[arg(long, value_name = "PROGRAM", hide = true, conflicts_with_all = ["base", "head", "bench", "package"])]
+    pub(in crate::cli) variants_of: Option<PathBuf>,
+    /// What is judged; the working tree where it is not said.
+    #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
+    pub(in crate::cli) head: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) of: Selection,
+    /// Only cells whose name this regular expression matches, such as `echo/.*`.
+    #[arg(long, value_name = "REGEX")]
+    pub(in crate::cli) filter: Option<Regex>,
+    /// What is compared, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "throughput", value_name = "METRIC", value_parser = metric)]
+    pub(in crate::cli) metric: Vec<Metric>,
+    /// The time for all, building excluded, such as 90s or 5m.
+    #[arg(long, default_value = "9m", value_name = "TIME", value_parser = budget)]
+    pub(in crate::cli) budget: Duration,
+    /// So many trials of each cell, instead of as many as follow from budget and noise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(5..=1000))]
+    pub(in crate::cli) trials: Option<u32>,
+    /// Take two looks, declared beforehand: what is inconclusive at half of the budget gets the other half.
+    #[arg(long, conflicts_with = "trials")]
+    pub(in crate::cli) top_up: bool,
+    /// A change below this is never called one; without it, 3%.
+    #[arg(long, value_name = "PERCENT")]
+    pub(in crate::cli) margin: Option<String>,
+    /// A change of this must have been visible before a cell is called not regressed; without it, 5%.
+    #[arg(long, value_name = "PERCENT")]
+    pub(in crate::cli) clear_margin: Option<String>,
+    /// Margins of single cells; without it, those of the base's gate.toml.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// Leave with 5 where a cell is inconclusive or was removed.
+    #[arg(long)]
+    pub(in crate::cli) strict: bool,
+    /// Repeat the gate once if the machine was not fit. Only the second result is shown; both records are kept.
+    #[arg(long)]
+    pub(in crate::cli) retry: bool,
+    /// Write the result to a file too, in a format such as markdown or junit; may be repeated.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = export)]
+    pub(in crate::cli) export: Vec<(Export, PathBuf)>,
+    /// Show cells that did not regress too.
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+    /// The bench target that is gated; without it, a bench called `gate`, or paceline-host where the project is paceline.
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) bench: Option<String>,
+    /// The package of the workspace that is gated.
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) package: Option<String>,
+    /// How long a process may take for one answer: one that hangs is ended then.
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(in crate::cli) patience: Duration,
+    /// What shuffles cells and slices; recorded.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(in crate::cli) seed: u64,
+    #[command(flatten)]
+    pub(in crate::cli) output: Output,
+}
+
+fn metric(text: &str) -> Result<Metric, String> {
+    Metric::ALL.into_iter().find(|metric| metric.name() == text).ok_or_else(|| {
+        let all = Metric::ALL.map(Metric::name).join(", ");
+        format!("a metric is one of {all}")
+    })
+}
+
+fn export(text: &str) -> Result<(Export, PathBuf), String> {
+    let (format, file) = text
+        .split_once('=')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or("an export is FORMAT=FILE, such as markdown=gate.md")?;
+    Ok((Export::of_gates(format)?, file.into()))
+}
