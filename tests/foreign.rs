@@ -27,13 +27,24 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_mins(1);
 const JOB: &str = "name = \"nap\"\nscale = [10]\njob = [{ sleep = \"20ms\" }]";
 
-/// What every fake begins with: it is whatever model it is asked to be. `answer` gives a line to a request.
+/// What every fake begins with: it is whatever model it is asked to be. `answer` gives a line to a request, `batches` as
+/// many timed batches as are asked for, until those with times are.
 const HELLO: &str = r#"#!/bin/sh
 for model; do :; done
 hello() { printf '{"hello":{"protocol":%s,"model":"%s","language":"sh","version":"1","steps":["sleep"],"compute_ns":100,"parallel":true}}\n' "${1:-2}" "$model"; }
 answer() { read -r request || exit 0; printf '%s\n' "$1"; }
 prepared() { answer '{"prepared":{}}'; }
 watched() { read -r request; sleep "${4:-0.1}"; printf '{"watched":{"ns":%s,"jobs":%s,"units":10,"digest":"%s","peak_in_flight":10,"job_threads":%s}}\n' "${1:-50000000}" "${2:-10}" "${3:-$DIGEST}" "${5:-1}"; }
+batches() {
+    while read -r request; do
+        case $request in *'"times":true'*) return ;; esac
+        count=${request#*'"count":'}
+        for _ in $(seq "${count%%,*}"); do
+            sleep 0.06
+            printf '{"batch":{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}\n' "$DIGEST"
+        done
+    done
+}
 "#;
 
 /// A run of a fake interpreter beside `tokio`, in a folder of its own.
@@ -65,6 +76,8 @@ fn command(folder: &Path, program: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command.current_dir(folder).arg("run").arg(file);
     command.args(["--model", "python-threads,tokio", "--trials", "1", "--format", "json"]);
+    // With one worker there is no width to attest, which would be a cell of its own.
+    command.args(["--workers", "1"]);
     // With this seed tokio comes first: what hangs takes the rest of the budget.
     command.args(["--seed", "2"]);
     command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", program);
@@ -125,10 +138,7 @@ fn ends(budget: &str, text: &str, state: &str, reasons: &[&str]) {
 fn a_fake_that_does_all_right_is_measured() {
     let times = "[21000000,21000000,21000000,21000000,21000000,21000000,21000000,21000000,21000000,21000000]";
     let text = format!(
-        r#"hello; prepared; watched
-        read -r request; sleep 0.1
-        printf '{{"batch":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}}}\n' "$DIGEST"
-        read -r request; sleep 0.1
+        r#"hello; prepared; watched; batches; sleep 0.1
         printf '{{"batch":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":{times},"service_ns":{times}}}}}\n' "$DIGEST"
         read -r request"#
     );
@@ -188,11 +198,8 @@ fn one_that_lies_is_invalid() {
     }
     let queued = r#"hello; prepared; read -r r; sleep 0.1; printf '{"watched":{"ns":30000000,"jobs":10,"units":10,"digest":"%s","peak_in_flight":1,"job_threads":1}}\n' "$DIGEST""#;
     ends("60s", queued, "invalid", &["no room for waits"]);
-    let batch = r#"hello; prepared; watched; read -r r; sleep 0.1; printf '{"batch":{"ns":50000000,"jobs":10,"units":10,"digest":"%s"}}\n' "$DIGEST""#;
-    let times = format!(
-        r#"{batch}; read -r r; sleep 0.1; printf '{{"batch":{{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":[1]}}}}\n' "$DIGEST""#
-    );
-    ends("60s", &times, "invalid", &["1 latencies of 10 jobs"]);
+    let times = r#"hello; prepared; watched; batches; sleep 0.1; printf '{"batch":{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":[1]}}\n' "$DIGEST""#;
+    ends("60s", times, "invalid", &["1 latencies of 10 jobs"]);
 }
 
 #[test]
