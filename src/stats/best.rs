@@ -56,7 +56,7 @@ fn differences(model: &[f64], best: &[f64]) -> Option<super::Trimmed> {
     mean(&differences).filter(|_| differences.len() >= FEWEST_TRIALS)
 }
 
-#[allow(clippy::print_stdout, reason = "docs/validity.md has what the tests print")]
+#[expect(clippy::print_stdout, reason = "docs/validity.md has what the tests print")]
 #[cfg(test)]
 mod tests {
     use super::*;

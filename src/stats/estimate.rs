@@ -48,8 +48,8 @@ pub(super) fn mean(values: &[f64]) -> Option<Trimmed> {
     Some(Trimmed { mean, se: (squares / (count - 1.0) / count).sqrt(), df: count - 1.0 })
 }
 
+#[expect(clippy::print_stdout, reason = "docs/validity.md has what they print")]
 #[cfg(test)]
-#[allow(clippy::print_stdout, reason = "docs/validity.md has what they print")]
 mod tests {
     use super::*;
     use crate::stats::{simulated::normal, t::t_quantile};
