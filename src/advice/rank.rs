@@ -126,7 +126,11 @@ pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
         "too few trials".into()
     } else {
         let other = ranked.first().filter(|one| !same_class(one.placement, cell.placement))?;
-        format!("{APART} {}, and the others {}", cell.placement, other.placement)
+        let from = |placement| match placement {
+            Placement::Dealt => "outside (dealt to the cores)".to_owned(),
+            placement => placement.to_string(),
+        };
+        format!("{APART} {}, and the others {}", from(cell.placement), from(other.placement))
     };
     Some(Without { series: Series::of(cell), state: cell.state, reason })
 }

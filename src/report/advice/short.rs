@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 use super::{
     phrases::{Names, at, capital, enough, jobs, why_unranked},
     title,
-    trust::trust,
+    trust::{apart, trust},
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
@@ -30,10 +30,11 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
         sentences.push("No cell had ended: there is nothing to say yet.".into());
     }
     sentences.extend(plan(advice, &names));
-    let both = [Measure::Throughput, Measure::P99];
-    sentences.extend(both.into_iter().filter_map(|by| crossed(advice, by, &names)));
     let ranked: Vec<&AtScale> =
         advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect();
+    sentences.extend(apart(&ranked, &names));
+    let both = [Measure::Throughput, Measure::P99];
+    sentences.extend(both.into_iter().filter_map(|by| crossed(advice, by, &names)));
     if ranked.len() > 1 && advice.crossings.is_empty() {
         sentences.push(
             "Between these scales the best changes hands neither by throughput nor by p99 latency, as far as the \

@@ -15,8 +15,7 @@ const BUSY: f64 = 0.1;
 
 /// What to know before the advice is followed, a sentence each.
 pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<String> {
-    let apart = apart(ranked, names);
-    let mut sentences: Vec<String> = [apart, discontinued(ranked, names), two_modes(advice, names)]
+    let mut sentences: Vec<String> = [discontinued(ranked, names), two_modes(advice, names)]
         .into_iter()
         .chain([timers(ranked, names)])
         .flatten()
@@ -39,15 +38,16 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
 }
 
 /// Who was measured in another way than those that are ranked.
-fn apart(ranked: &[&AtScale], names: &Names) -> Option<String> {
+pub(super) fn apart(ranked: &[&AtScale], names: &Names) -> Option<String> {
     let others = ranked.iter().flat_map(|scale| &scale.without);
     let others = others.filter(|one| one.state == State::Ok && one.reason.starts_with(APART));
     let reason = others.clone().next()?.reason.clone();
     let series = in_order(others.map(|one| one.series.clone()));
     let names = names.all(&series);
     Some(format!(
-        "Not compared with these: {names}, {reason}: waking the pool is in the time of only one of both. paceline run \
-         --placement outside measures alike all that can be offered jobs so."
+        "Not compared with these: {names}, {reason}: waking the pool is in the time of only one of both, and they may \
+         be faster: see their figures in the table. paceline run --placement outside measures alike all that can be \
+         offered jobs so."
     ))
 }
 
