@@ -58,7 +58,7 @@ pub struct Order {
     pub host: Option<String>,
     /// What is asked, in turn, over and over.
     pub requests: Vec<Request>,
-    /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`](crate::job::is_chosen) says which by
+    /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`] says which by
     /// the request's number, so that no connection has more of them than chance gives it.
     pub every: Option<(usize, Vec<Request>)>,
     /// The statuses that are right, each of 200 and more; every 2xx where there is none.

@@ -3,7 +3,7 @@
 //! The choice is one index of each block of `nth` consecutive ones, so that their number is exact. Which one of its
 //! block a hash says. Models that deal jobs out by index modulo cores would have all multiples of `nth` on one core.
 
-/// Whether index `index` is the chosen one of its block: the first of block 0, in later blocks the one at [`offset`].
+/// Whether index `index` is the chosen one of its block: the first of block 0, in later blocks the one at `offset`.
 #[inline]
 #[must_use]
 pub fn is_chosen(index: usize, nth: usize) -> bool {
