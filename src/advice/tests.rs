@@ -110,7 +110,10 @@ fn only_the_class_of_most_cells_is_ranked() {
         [("pool", Standing::Best), ("compio", Standing::Behind), ("tokio", Standing::Unranked)];
     assert_eq!(standings(&at.throughput), expected);
     assert_eq!(recommended(at), ["pool"]);
-    assert_eq!(at.without[0].reason, "offered from inside, and the others outside (dealt to the cores)");
+    assert_eq!(
+        at.without[0].reason,
+        "offered from inside, and the others outside (dealt to the cores)"
+    );
 }
 
 #[test]
