@@ -82,7 +82,9 @@ fn models_lists_all_with_versions_and_availability() {
     assert!(of("tokio")["unreliable"].is_null());
     let table = text(&paceline(&["models"], folder().path()).stdout);
     assert!(table.contains("unreliable"), "{table}");
-    assert!(table.contains("tokio-current-thread") && table.contains("historical"));
+    assert!(table.contains("tokio-current-thread") && table.contains("historical"), "{table}");
+    assert_eq!(of("tokio")["features"], serde_json::json!(["default", "full"]));
+    assert!(table.contains("full"), "{table}");
 }
 
 #[test]

@@ -22,21 +22,17 @@ pub(super) fn list_models(format: Format) -> Result<u8, CliError> {
                 (None, Some(why)) => format!("yes, but unreliable: {why}"),
                 (None, None) => "yes".into(),
             };
-            vec![
-                model.name,
-                model.family,
-                model.version,
-                model.features.join(" "),
-                model.tag,
-                here,
-                model.note,
-            ]
+            let beyond = model.features.iter().filter(|feature| *feature != "default");
+            let beyond = beyond.cloned().collect::<Vec<_>>().join(", ");
+            let what = if beyond.is_empty() {
+                model.note
+            } else {
+                format!("{} (features: {beyond})", model.note)
+            };
+            vec![model.name, model.family, model.version, model.tag, here, what]
         })
         .collect();
-    say(&list_table(
-        &["model", "family", "version", "features", "tag", "runs here", "what it is"],
-        &rows,
-    ))
+    say(&list_table(&["model", "family", "version", "tag", "runs here", "what it is"], &rows))
 }
 
 pub(super) fn list_workloads(format: Format) -> Result<u8, CliError> {
