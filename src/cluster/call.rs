@@ -22,10 +22,11 @@ pub(super) enum CallError {
     Silent(String),
 }
 
-/// Runs `command`, hides the variables that begin with one of `unset`, and returns what it printed.
+/// Runs `command`, hides the variables that begin with one of `unset` and are not among `kept`, and returns what it
+/// printed.
 pub(super) fn call(
     command: &[String],
-    unset: &[String],
+    (unset, kept): (&[String], &[String]),
     limit: Duration,
 ) -> Result<String, CallError> {
     let Some((program, arguments)) = command.split_first() else {
@@ -36,7 +37,7 @@ pub(super) fn call(
     called.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in env::vars_os() {
         let begins = |start: &String| name.to_string_lossy().starts_with(start.as_str());
-        if unset.iter().any(begins) {
+        if unset.iter().any(begins) && !kept.iter().any(|kept| name == kept.as_str()) {
             called.env_remove(&name);
         }
     }
@@ -66,7 +67,7 @@ mod tests {
 
     fn sh(script: &str) -> Result<String, CallError> {
         let command = ["sh", "-c", script].map(str::to_owned);
-        call(&command, &[], Duration::from_secs(20))
+        call(&command, (&[], &[]), Duration::from_secs(20))
     }
 
     #[test]
@@ -77,8 +78,11 @@ mod tests {
             Err(CallError::Refused("`sh` says: no such partition".into()))
         );
         let hangs = ["sleep".to_owned(), "1000".to_owned()];
-        assert!(matches!(call(&hangs, &[], Duration::from_millis(50)), Err(CallError::Silent(_))));
-        let missing = call(&["no-such-scheduler".into()], &[], Duration::from_secs(1));
+        assert!(matches!(
+            call(&hangs, (&[], &[]), Duration::from_millis(50)),
+            Err(CallError::Silent(_))
+        ));
+        let missing = call(&["no-such-scheduler".into()], (&[], &[]), Duration::from_secs(1));
         assert!(matches!(missing, Err(CallError::Missing(_))));
     }
 
@@ -86,8 +90,13 @@ mod tests {
     fn variables_of_a_job_that_paceline_runs_in_are_hidden_from_the_scheduler() {
         // What cargo sets stands for what a scheduler would.
         let command =
-            ["sh", "-c", "echo ${CARGO_MANIFEST_DIR-hidden} ${PATH:+kept}"].map(str::to_owned);
-        let said = call(&command, &["CARGO_MANIFEST_".into()], Duration::from_secs(20));
-        assert_eq!(said.unwrap(), "hidden kept\n");
+            ["sh", "-c", "echo ${CARGO_MANIFEST_DIR-hidden} ${CARGO_PKG_NAME+kept} ${PATH:+kept}"]
+                .map(str::to_owned);
+        let said = call(
+            &command,
+            (&["CARGO_".into()], &["CARGO_PKG_NAME".into()]),
+            Duration::from_secs(20),
+        );
+        assert_eq!(said.unwrap(), "hidden kept kept\n");
     }
 }

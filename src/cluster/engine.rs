@@ -48,6 +48,9 @@ pub struct Engine {
     /// Hides variables that begin so from these commands.
     #[serde(default)]
     unset: Vec<String>,
+    /// Those of them that stay.
+    #[serde(default)]
+    keep: Vec<String>,
     /// Reasons of waiting jobs that do not go away by themselves.
     #[serde(default)]
     never: Vec<String>,
@@ -197,7 +200,7 @@ impl Engine {
     }
 
     /// Leaves a copy of itself with the plan.
-    pub(super) fn keep(&self, dir: &Path) -> Result<(), String> {
+    pub(super) fn leave_copy(&self, dir: &Path) -> Result<(), String> {
         let text = toml::to_string(self).map_err(|error| error.to_string())?;
         crate::record::write_text(&dir.join(ENGINE), text.as_bytes())
     }
@@ -306,7 +309,7 @@ impl Engine {
             }
         };
         let command: Vec<String> = command.iter().flat_map(words).collect();
-        call(&command, &self.unset, Duration::from_secs_f64(self.timeout_seconds))
+        call(&command, (&self.unset, &self.keep), Duration::from_secs_f64(self.timeout_seconds))
     }
 }
 

@@ -54,7 +54,7 @@ pub fn submit(
             ));
         }
     };
-    engine.keep(&plan.dir)?;
+    engine.leave_copy(&plan.dir)?;
     watch.engine = Some(engine.clone());
     let status = settled(&mut watch)?;
     if let Some(why) = status.outage {
