@@ -16,6 +16,8 @@ mod part;
 mod plan;
 mod status;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use collect::{Collected, collect};

@@ -1,12 +1,19 @@
 //! `paceline cluster`: a run in blocks, on the nodes that some scheduler has.
 
-use std::{path::PathBuf, thread, time::Duration};
+mod arguments;
 
-use clap::{Args, Subcommand};
+pub(super) use arguments::ClusterCommand;
+
+use std::{thread, time::Duration};
+
+use arguments::{
+    Collecting, EngineArguments, Folder, PlanArguments, StatusArguments, WholeArguments,
+    WorkArguments,
+};
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, From, Output, RunArguments, Selection, budget, internal,
-    order, ready, say, say_json, usage,
+    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, order, ready, say,
+    say_json, usage,
 };
 use crate::{
     cluster::{
@@ -21,149 +28,6 @@ use paceline_core::{
     clock::now,
     interrupt::{self, interrupted},
 };
-
-#[derive(Subcommand)]
-pub(super) enum ClusterCommand {
-    /// Write a plan: which blocks there are, of which definitions, for which program.
-    Plan(PlanArguments),
-    /// Hand every block that has no result to a scheduler. Saying it again is the retry.
-    Submit(SubmitArguments),
-    /// Show how the blocks stand.
-    Status(StatusArguments),
-    /// Make one record of the results, or say which are missing.
-    Collect(CollectArguments),
-    /// Cancel what is under way.
-    Cancel(Folder),
-    /// Plan, submit, wait, retry and collect in one.
-    Run(Box<WholeArguments>),
-    /// Measure one block here: what a scheduler's script calls.
-    Work(WorkArguments),
-    /// Print an Indexed Job for Kubernetes that works on the blocks. It was not run by us.
-    Manifest(ManifestArguments),
-}
-
-#[derive(Args)]
-pub(super) struct PlanArguments {
-    /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
-    #[arg(value_name = "WORKLOAD|FILE.toml")]
-    workloads: Vec<String>,
-    #[command(flatten)]
-    of: Selection,
-    /// Trials of each cell, each in another block.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    trials: u32,
-    /// The time for each block, such as 90s or 30m.
-    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
-    budget: Duration,
-    /// Where jobs are offered from; each model's own where it is not said.
-    #[arg(long, value_enum)]
-    placement: Option<From>,
-    /// Keep each model on as many CPUs as it has workers, and the echo server on the others.
-    #[arg(long)]
-    pin: bool,
-    /// What shuffles the order; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// The folder for the plan and its parts, which all nodes must see.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Not there yet: load from several generators.
-    #[arg(long, hide = true)]
-    generators: Option<u32>,
-}
-
-#[derive(Args)]
-pub(super) struct Folder {
-    /// The folder of the plan.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
-}
-
-#[derive(Args)]
-pub(super) struct EngineArguments {
-    /// Who distributes the blocks: local, slurm, ssh, or an engine file that ends in .toml; the one that was used before
-    /// where none is named.
-    #[arg(long, value_name = "NAME|FILE.toml")]
-    engine: Option<String>,
-    /// A setting of the engine, such as hosts="box1 box2"; may be given several times.
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
-}
-
-#[derive(Args)]
-pub(super) struct SubmitArguments {
-    #[command(flatten)]
-    folder: Folder,
-    #[command(flatten)]
-    engine: EngineArguments,
-}
-
-#[derive(Args)]
-pub(super) struct StatusArguments {
-    #[command(flatten)]
-    folder: Folder,
-    /// Wait until nothing is under way any more.
-    #[arg(long)]
-    wait: bool,
-    /// How to show it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-}
-
-#[derive(Args)]
-pub(super) struct Collecting {
-    /// The folder for records.
-    #[arg(long, default_value = "results", value_name = "DIR")]
-    results: PathBuf,
-    /// Record what there is where blocks are missing; the record says so.
-    #[arg(long)]
-    partial: bool,
-    /// Make one record of machines of different kinds, whose figures differ by more than chance.
-    #[arg(long)]
-    any_machine: bool,
-}
-
-#[derive(Args)]
-pub(super) struct CollectArguments {
-    #[command(flatten)]
-    folder: Folder,
-    #[command(flatten)]
-    how: Collecting,
-}
-
-#[derive(Args)]
-pub(super) struct WholeArguments {
-    #[command(flatten)]
-    plan: PlanArguments,
-    #[command(flatten)]
-    engine: EngineArguments,
-    #[command(flatten)]
-    how: Collecting,
-}
-
-#[derive(Args)]
-pub(super) struct WorkArguments {
-    #[command(flatten)]
-    folder: Folder,
-    /// The block, such as 0007.
-    #[arg(value_name = "BLOCK")]
-    block: String,
-}
-
-#[derive(Args)]
-pub(super) struct ManifestArguments {
-    #[command(flatten)]
-    folder: Folder,
-    /// The image, which has this program at /paceline.
-    #[arg(long, value_name = "IMAGE")]
-    image: String,
-    /// The persistent volume claim that holds the plan's folder.
-    #[arg(long, default_value = "paceline-plan", value_name = "NAME")]
-    claim: String,
-    /// The CPUs of each pod.
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    cpus: u32,
-}
 
 pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
     let read = |folder: &Folder| PlanFolder::read(&folder.dir).map_err(fault);

@@ -27,6 +27,7 @@ pub(super) struct Row<'a> {
 pub(super) fn check(plan: &PlanFolder, block: &Block, part: &Part) -> Result<(), String> {
     let (workloads, choice) = plan.cells_of(block);
     let planned = cells_on(part.node.cores, workloads, &plan.models, &choice);
+    let mut measured = 0;
     for cell in &planned {
         let ends: Vec<&End> = part.ends.iter().filter(|end| is(cell, end)).collect();
         let trials: Vec<&Trial> = part.trials.iter().filter(|trial| cell.is_of(trial)).collect();
@@ -38,10 +39,10 @@ pub(super) fn check(plan: &PlanFolder, block: &Block, part: &Part) -> Result<(),
             let (name, has) = (cell.name(), trials.len());
             return Err(format!("{name} is to have {wanted} trials of its pass, and has {has}"));
         }
+        measured += wanted;
     }
-    let strange = part.ends.len() - planned.len().min(part.ends.len());
-    if strange > 0 {
-        return Err(format!("{strange} of its cells are not in the plan"));
+    if (part.ends.len(), part.trials.len()) != (planned.len(), measured) {
+        return Err("it has cells that are not in the plan".into());
     }
     let broken = part.trials.iter().find_map(|trial| trial.recorded.check().err());
     broken.map_or(Ok(()), Err)

@@ -142,7 +142,7 @@ fn name() -> String {
 }
 
 impl Contents {
-    fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         Contents {
             bytes: bytes.len() as u64,
             lines: bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
