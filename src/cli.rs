@@ -3,6 +3,7 @@
 mod advise;
 mod bench;
 mod claims;
+mod cluster;
 mod compare;
 mod gate;
 mod history;
@@ -67,6 +68,9 @@ enum Command {
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
+    /// The same trials on many nodes, by Slurm, SSH or another scheduler, and one record of them.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Put each claim of the concurrency tutorial to the test, on each model.
     Claims(claims::ClaimsArguments),
     /// Put two recorded runs side by side. Small changes need `gate`.
@@ -205,6 +209,7 @@ pub fn main() -> ExitCode {
         Command::Gate(arguments) => gate::run(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
+        Command::Cluster(command) => cluster::run(command),
         Command::Claims(arguments) => claims::put_to_the_test(arguments),
         Command::Compare(arguments) => compare::compare(arguments),
         Command::History(arguments) => history::show(arguments),
@@ -334,7 +339,7 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
         models,
         choice,
         // A climb is of single trials.
-        trials: if arguments.to_the_limit { 1 } else { arguments.trials },
+        passes: 0..if arguments.to_the_limit { 1 } else { arguments.trials },
         budget: arguments.budget,
         seed: arguments.seed,
         pin: arguments.pin,

@@ -15,6 +15,7 @@
 //! * [`compare`]: verdicts on pairs of trials, and two records side by side: pure functions;
 //! * [`history`]: recorded runs over time, and where they step;
 //! * [`run`]: the instrument of trials, a fresh process each;
+//! * [`cluster`]: the same trials in blocks, on the nodes of a cluster, and one record of them;
 //! * [`load`]: the instrument of load, on servers;
 //! * [`claims`]: each claim of the concurrency tutorial as an experiment;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
@@ -46,6 +47,8 @@ pub mod compare;
 pub mod history;
 
 pub mod run;
+
+pub mod cluster;
 
 pub mod load;
 

@@ -9,7 +9,7 @@ pub mod memory;
 mod pin;
 mod system;
 
-pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, version_of};
+pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, hex, version_of};
 pub use group::Group;
 pub use host_activity::HostActivity;
 pub use limits::{

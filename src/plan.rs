@@ -45,9 +45,20 @@ pub struct Choice {
     pub in_one_class: bool,
 }
 
-/// Every cell of `workloads` on `models`: by workload, model, workers and scale, in this order.
+/// Every cell of `workloads` on `models` on this machine: by workload, model, workers and scale, in this order.
 #[must_use]
 pub fn cells<'a>(
+    workloads: &'a [Workload],
+    models: &[&'static Entry],
+    choice: &Choice,
+) -> Vec<Planned<'a>> {
+    cells_on(cores(), workloads, models, choice)
+}
+
+/// The same on a machine of so many `cores`.
+#[must_use]
+pub fn cells_on<'a>(
+    cores: usize,
     workloads: &'a [Workload],
     models: &[&'static Entry],
     choice: &Choice,
@@ -57,7 +68,7 @@ pub fn cells<'a>(
         let scales = if choice.scales.is_empty() { &workload.scales } else { &choice.scales };
         for entry in models {
             let wanted = match &choice.workers[..] {
-                [] => entry.info.workers(&workload.workers.on(cores())),
+                [] => entry.info.workers(&workload.workers.on(cores)),
                 asked => asked.iter().copied().map(Some).collect(),
             };
             let can = entry.info.placements;

@@ -5,19 +5,22 @@ mod claims;
 mod files;
 mod gate;
 mod load;
+mod nodes;
 mod ranking;
 mod selftest;
 
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
-    GateTrials, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
-    read_gate_trials, write_claims, write_gate, write_json, write_text,
+    CELLS, GateTrials, KINDS, NODES, PARTS, ROUNDS, RUN, Record, Writer, read, read_cells,
+    read_claims, read_gate, read_gate_trials, write_claims, write_gate, write_json, write_text,
 };
+pub(crate) use files::{append, lines, whole};
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
+pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,
@@ -259,6 +262,9 @@ pub struct Cell {
     /// are requests.
     #[serde(default)]
     pub load: Option<LoadFigures>,
+    /// The nodes that its trials ran on, in the order of the passes, where a cluster measured it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
 }
 
 /// What a cell used of the machine, its model's process alone where nothing else is said. `None` is what the system
@@ -327,6 +333,9 @@ pub struct Trial {
     pub idle_ns: Option<(u64, u64)>,
     /// What the machine did meanwhile.
     pub host_activity: HostActivity,
+    /// The node that it ran on, where a cluster measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 impl Resources {
@@ -397,6 +406,7 @@ impl Cell {
             modes: None,
             resources: None,
             load: None,
+            nodes: vec![],
         }
     }
 }

@@ -3,10 +3,12 @@
 mod cell;
 mod climb;
 mod resume;
+mod whole;
 
 pub use resume::{Unfit, unfinished};
+pub(crate) use whole::whole;
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::Range, path::PathBuf, time::Duration};
 
 use crate::{
     output::Progress,
@@ -32,8 +34,8 @@ pub struct Order {
     pub models: Vec<&'static Entry>,
     /// Which cells of them.
     pub choice: Choice,
-    /// Processes for each cell.
-    pub trials: u32,
+    /// The passes: a process for each cell in each.
+    pub passes: Range<u32>,
     /// The time for all.
     pub budget: Duration,
     /// What shuffles them.
@@ -94,7 +96,7 @@ fn head(order: &Order) -> Run {
         budget: order.budget,
         seed: Some(order.seed),
         more: vec![
-            ("trials", order.trials.into()),
+            ("trials", order.passes.len().into()),
             ("pin", order.pin.into()),
             ("to_the_limit", order.to_the_limit.into()),
         ],
@@ -104,7 +106,12 @@ fn head(order: &Order) -> Run {
     Run { planned, ..begin(&settings, &order.models, &order.workloads) }
 }
 
-fn in_trials(
+/// Measures the trials of `order` that `unfinished` does not have, and returns the cells that ended.
+///
+/// # Errors
+///
+/// Returns a sentence where nothing could be measured or recorded at all.
+pub(crate) fn in_trials(
     order: &Order,
     session: &mut Session,
     writer: &mut Writer,
@@ -112,15 +119,17 @@ fn in_trials(
     left: &dyn Fn() -> Duration,
 ) -> Result<Vec<Cell>, String> {
     let planned = cells(&order.workloads, &order.models, &order.choice);
-    let mut going: Vec<CellInProgress<'_>> =
-        planned.iter().map(|cell| CellInProgress::new(cell, order.trials, unfinished)).collect();
+    let mut going: Vec<CellInProgress<'_>> = planned
+        .iter()
+        .map(|cell| CellInProgress::new(cell, order.passes.clone(), unfinished))
+        .collect();
     for cell in &mut going {
         cell.refuse(session, order.budget, writer)?;
     }
     leave_out(&mut going, session, left(), writer)?;
-    let todo = going.iter().map(|cell| cell.trials_left(order.trials)).sum();
+    let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
     let mut progress = Progress::start(todo);
-    for trial in 0..order.trials {
+    for trial in order.passes.clone() {
         for index in shuffled(going.len(), order.seed.wrapping_add(u64::from(trial))) {
             if interrupted() {
                 break;
@@ -129,7 +138,7 @@ fn in_trials(
             if cell.needs(trial) {
                 progress.show(&cell.label(), left());
                 cell.trial(session, trial, left(), writer)?;
-                let todo = going.iter().map(|cell| cell.trials_left(order.trials)).sum();
+                let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
                 progress.left(todo);
             }
         }

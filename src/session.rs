@@ -23,6 +23,8 @@ pub struct Session {
     limits: Limits,
     /// What a round of `compute` takes here, in nanoseconds.
     pub compute_ns: f64,
+    /// The node of a cluster that this is, which trials are to name.
+    pub node: Option<String>,
     models: Vec<ModelRecord>,
     /// The CPUs to pin hosts to; empty where they are free.
     cpus: Vec<usize>,
@@ -42,6 +44,7 @@ impl Session {
             program,
             limits: Limits::here(),
             compute_ns: compute_ns(),
+            node: None,
             models: models.to_vec(),
             cpus: vec![],
         })

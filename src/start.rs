@@ -52,7 +52,7 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
 
 /// The commit that is checked out here, with `-dirty` where tracked files have changes. Whatever is missing, git or a
 /// repository, is no error.
-fn commit() -> Option<String> {
+pub(crate) fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
         // It refreshes its index otherwise, and may meet the lock of another git.

@@ -85,7 +85,9 @@ fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
     env!("PACELINE_VERSIONS").split(';').filter_map(|line| line.split_once(' '))
 }
 
-fn hex(digits: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(digits: &[u8]) -> String {
     digits.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -8,11 +8,19 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, Run, SCHEMA, State, Trial};
+use super::{
+    CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Nodes, Run, SCHEMA,
+    State, Trial,
+};
 
-const RUN: &str = "run.json";
-const CELLS: &str = "cells.jsonl";
-const ROUNDS: &str = "trials.jsonl";
+/// What holds for a whole run.
+pub const RUN: &str = "run.json";
+/// The cells that ended.
+pub const CELLS: &str = "cells.jsonl";
+/// The trials.
+pub const ROUNDS: &str = "trials.jsonl";
+/// The nodes, where a cluster measured it.
+pub const NODES: &str = "nodes.json";
 const CLAIMS: &str = "claims.json";
 const GATE: &str = "gate.json";
 const GATE_ROUNDS: &str = "gate_trials.jsonl";
@@ -21,13 +29,15 @@ const GATE_ROUNDS: &str = "gate_trials.jsonl";
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
 
 /// All files that records are made of.
-pub const PARTS: [&str; 6] = [RUN, CELLS, ROUNDS, GATE, GATE_ROUNDS, CLAIMS];
+pub const PARTS: [&str; 7] = [RUN, CELLS, ROUNDS, NODES, GATE, GATE_ROUNDS, CLAIMS];
 
 /// Writes the record of a run, line by line.
 pub struct Writer {
     folder: PathBuf,
     cells: File,
     trials: File,
+    /// How it is gone on with.
+    again: &'static str,
 }
 
 impl Writer {
@@ -47,7 +57,16 @@ impl Writer {
         fs::create_dir_all(&folder)
             .and_then(|()| write_whole(&folder.join(RUN), text.as_bytes()))
             .map_err(|error| unwritable(&folder, &error))?;
-        Self::open(folder)
+        Self::open(folder, "--resume")
+    }
+
+    /// Writes the cells and trials of a part of a cluster's run to `folder`, which `again` is the command to go on from.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence where it cannot be written.
+    pub fn part(folder: &Path, again: &'static str) -> Result<Self, String> {
+        Self::open(folder.to_owned(), again)
     }
 
     /// Takes up the record in `folder`. A last line that was torn is cut off.
@@ -56,14 +75,14 @@ impl Writer {
     ///
     /// Returns a sentence where it cannot be written, or another process writes to it.
     pub fn resume(folder: &Path) -> Result<Self, String> {
-        let writer = Self::open(folder.to_owned())?;
+        let writer = Self::open(folder.to_owned(), "--resume")?;
         for name in [CELLS, ROUNDS] {
             cut_torn_line(&folder.join(name)).map_err(|error| unwritable(folder, &error))?;
         }
         Ok(writer)
     }
 
-    fn open(folder: PathBuf) -> Result<Self, String> {
+    fn open(folder: PathBuf, again: &'static str) -> Result<Self, String> {
         let open = |name| {
             let file = OpenOptions::new().create(true).append(true).open(folder.join(name));
             file.map_err(|error| unwritable(&folder, &error))
@@ -74,7 +93,7 @@ impl Writer {
             let folder = folder.display();
             return Err(format!("another paceline writes to {folder}: wait for it, or stop it"));
         }
-        Ok(Writer { folder, cells, trials })
+        Ok(Writer { folder, cells, trials, again })
     }
 
     /// Where the record is.
@@ -89,7 +108,7 @@ impl Writer {
     ///
     /// Returns a sentence where it cannot be written.
     pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
-        append(&mut self.cells, &self.folder, CELLS, cell)
+        append(&mut self.cells, &self.folder.join(CELLS), self.again, cell)
     }
 
     /// Appends a trial, and waits until it is on the disk.
@@ -98,7 +117,7 @@ impl Writer {
     ///
     /// Returns a sentence where it cannot be written.
     pub fn write_trial(&mut self, trial: &Trial) -> Result<(), String> {
-        append(&mut self.trials, &self.folder, ROUNDS, trial)
+        append(&mut self.trials, &self.folder.join(ROUNDS), self.again, trial)
     }
 }
 
@@ -126,7 +145,7 @@ impl GateTrials {
     ///
     /// Returns a sentence where it cannot be written.
     pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
-        append(&mut self.file, &self.folder, GATE_ROUNDS, trial)
+        append(&mut self.file, &self.folder.join(GATE_ROUNDS), "--resume", trial)
     }
 }
 
@@ -158,17 +177,16 @@ pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
 }
 
 /// One write: a line is either there or torn, and a torn last line is known for what it is.
-fn append(
+pub(crate) fn append(
     file: &mut File,
-    folder: &Path,
-    name: &str,
+    path: &Path,
+    again: &str,
     value: &impl Serialize,
 ) -> Result<(), String> {
     let mut line = serde_json::to_string(value).expect("it is plain data");
     line.push('\n');
     file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(|error| {
-        let path = folder.join(name);
-        format!("cannot write to {}: {error}; make room and go on with --resume", path.display())
+        format!("cannot write to {}: {error}; make room and go on with {again}", path.display())
     })
 }
 
@@ -238,6 +256,8 @@ pub struct Record {
     pub cells: Vec<Cell>,
     /// The trials, of cells that have not ended too.
     pub trials: Vec<Trial>,
+    /// Where it ran, where a cluster measured it.
+    pub nodes: Option<Nodes>,
 }
 
 impl Record {
@@ -277,8 +297,12 @@ impl Record {
     pub fn missing(&self) -> Option<String> {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
         let place = self.folder.parent().unwrap_or(&self.folder).display();
+        let again = match self.nodes {
+            Some(_) => "paceline cluster submit and collect".into(),
+            None => format!("paceline run --resume --out {place}"),
+        };
         Some(format!(
-            "{} is not whole: {} of its {planned} cells have ended; go on with paceline run --resume --out {place}",
+            "{} is not whole: {} of its {planned} cells have ended; go on with {again}",
             self.run.id,
             self.cells.len()
         ))
@@ -312,7 +336,9 @@ pub fn read_cells(folder: &Path) -> Result<Record, String> {
     if run.instrument == "trials" {
         measured_later(&mut cells);
     }
-    Ok(Record { folder: folder.to_owned(), run, cells, trials: vec![] })
+    let nodes = folder.join(NODES).exists();
+    let nodes = if nodes { Some(whole(folder, NODES, NODES_SCHEMA)?) } else { None };
+    Ok(Record { folder: folder.to_owned(), run, cells, trials: vec![], nodes })
 }
 
 /// Leaves out the lines of cells that were skipped and that `--resume` has measured since.
@@ -355,7 +381,11 @@ pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
 }
 
 /// The file `name` in `folder`, if its schema is `current`.
-fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result<T, String> {
+pub(crate) fn whole<T: DeserializeOwned>(
+    folder: &Path,
+    name: &str,
+    current: u32,
+) -> Result<T, String> {
     let path = folder.join(name);
     let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
@@ -381,7 +411,12 @@ fn not_ours(place: &Path, index: usize, why: &str) -> String {
     format!("{place}, line {line}, is nothing that paceline writes ({why}): leave this record out")
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
+/// The lines of a file. A last line that was torn by a crash is left out.
+///
+/// # Errors
+///
+/// Returns a sentence where it cannot be read.
+pub(crate) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
     let place = path.display();
     // As bytes: a torn line may end in the middle of a character.
     let text = fs::read(path).map_err(|error| format!("{place}: {error}"))?;

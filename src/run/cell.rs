@@ -1,22 +1,23 @@
 //! A cell under way: its trials so far, and the cell of the record that they make together.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
+use super::whole::whole;
 use crate::{
-    machine::{HostActivity, cores},
+    machine::cores,
     output::{batches_of, long},
     plan::Planned,
-    record::{Cell, Estimate, PerTrial, Record, Resources, State, Trial, Writer},
+    record::{Cell, Record, State, Trial, Writer},
     session::{Session, ended_by, warm},
-    stats::{median_and_range, modes},
 };
 use paceline_core::{
     clock::{nanoseconds, now},
-    histogram::Distribution,
     job::Demand,
     prepared::Fault,
     process::HostError,
-    usage::Usage,
 };
 
 /// How long measured batches of one process last together, at least, where a single one is shorter.
@@ -35,13 +36,11 @@ const HANG: (Duration, u32) = (Duration::from_secs(10), 20);
 const UNIT: Duration = Duration::from_micros(100);
 /// Batches of one length in a process, at least: to warm up, to time, to record.
 const BATCHES: u32 = 3;
-/// The kernel counts memory in pages of so many bytes.
-const PAGE: f64 = 4096.0;
 
 /// A cell under way.
 pub(super) struct CellInProgress<'a> {
     planned: &'a Planned<'a>,
-    wanted: u32,
+    passes: Range<u32>,
     trials: Vec<Trial>,
     /// Once it has ended.
     pub(super) ended: Option<Cell>,
@@ -49,14 +48,18 @@ pub(super) struct CellInProgress<'a> {
 
 impl<'a> CellInProgress<'a> {
     /// Takes up what `record` has of it. A cell that was skipped is open again.
-    pub(super) fn new(planned: &'a Planned<'a>, wanted: u32, record: Option<&Record>) -> Self {
+    pub(super) fn new(
+        planned: &'a Planned<'a>,
+        passes: Range<u32>,
+        record: Option<&Record>,
+    ) -> Self {
         let trials = record.iter().flat_map(|record| &record.trials);
         let mut trials: Vec<Trial> = trials.filter(|trial| planned.is_of(trial)).cloned().collect();
         // Figures stand in the order of the passes: models are compared pass by pass.
         trials.sort_by_key(|trial| trial.trial);
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
         let ended = ended.filter(|cell| cell.state != State::Skipped);
-        CellInProgress { planned, wanted, trials, ended: ended.cloned() }
+        CellInProgress { planned, passes, trials, ended: ended.cloned() }
     }
 
     pub(super) fn label(&self) -> String {
@@ -69,8 +72,13 @@ impl<'a> CellInProgress<'a> {
         self.ended.is_none() && !self.trials.iter().any(|done| done.trial == trial)
     }
 
-    pub(super) fn trials_left(&self, wanted: u32) -> u64 {
-        (0..wanted).filter(|trial| self.needs(*trial)).count() as u64
+    /// How many trials it is to have.
+    fn wanted(&self) -> u32 {
+        self.passes.len() as u32
+    }
+
+    pub(super) fn trials_left(&self) -> u32 {
+        self.passes.clone().filter(|trial| self.needs(*trial)).count() as u32
     }
 
     /// Ends it at once where it cannot run, or cannot fit into `budget`, or has all its trials.
@@ -84,17 +92,17 @@ impl<'a> CellInProgress<'a> {
             return Ok(());
         }
         let bound = self.planned.bound(session.compute_ns);
-        let least = bound.saturating_mul(BATCHES * self.wanted);
+        let least = bound.saturating_mul(BATCHES * self.wanted());
         if let Some(why) = session.refusal(self.planned) {
             return self.end(self.planned.ended(State::Refused, why), writer);
         }
-        if self.trials.len() >= self.wanted as usize {
+        if self.trials.len() >= self.passes.len() {
             return self.end(self.cell(session), writer);
         }
         if self.trials.is_empty() && least > budget {
             let why = format!(
                 "{}, and as many to warm up and to record, take at least {}, and the budget is {}",
-                batches_of(self.wanted, bound),
+                batches_of(self.wanted(), bound),
                 long(least),
                 long(budget)
             );
@@ -108,9 +116,8 @@ impl<'a> CellInProgress<'a> {
         if self.ended.is_some() {
             return Duration::ZERO;
         }
-        let left = (0..self.wanted).filter(|trial| self.needs(*trial)).count() as u32;
         let bound = self.planned.bound(session.compute_ns).saturating_mul(BATCHES);
-        (START + bound.max(SLICE * 2)).saturating_mul(left)
+        (START + bound.max(SLICE * 2)).saturating_mul(self.trials_left())
     }
 
     /// Leaves it out: it would take so long, which is more than so many times its share of the budget.
@@ -161,7 +168,7 @@ impl<'a> CellInProgress<'a> {
             Ok(done) => {
                 writer.write_trial(&done)?;
                 self.trials.push(done);
-                if self.trials.len() >= self.wanted as usize {
+                if self.trials.len() >= self.passes.len() {
                     return self.end(self.cell(session), writer);
                 }
                 Ok(())
@@ -182,7 +189,7 @@ impl<'a> CellInProgress<'a> {
             return self.planned.ended(State::Skipped, why);
         }
         let cell = self.cell(session);
-        let (ran, wanted) = (self.trials.len(), self.wanted);
+        let (ran, wanted) = (self.trials.len(), self.wanted());
         let why = || format!("{ran} of {wanted} trials ran before the budget was used up");
         Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
     }
@@ -249,94 +256,14 @@ impl<'a> CellInProgress<'a> {
             recorded,
             idle_ns,
             host_activity: meanwhile,
+            node: session.node.clone(),
         })
     }
 
     /// What the trials make together; failed where their histograms cannot be read.
     fn cell(&self, session: &Session) -> Cell {
-        let whole = self.whole(session);
+        let bound = |batch| self.planned.bound_per_second(session.compute_ns, batch);
+        let whole = whole(self.planned, &self.trials, bound);
         whole.unwrap_or_else(|why| ended_by(self.planned, &HostError::Fault(Fault::Failed(why))))
     }
-
-    fn whole(&self, session: &Session) -> Result<Cell, String> {
-        let trials = &self.trials;
-        let median = |trial: &Trial| {
-            let times: Vec<f64> = trial.times_ns.iter().map(|ns| *ns as f64).collect();
-            median_and_range(&times).0
-        };
-        let medians: Vec<f64> = trials.iter().map(median).collect();
-        let batch_ns = Estimate::of_trials(&medians, 1.0);
-        let all_times: Vec<f64> =
-            trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
-        let server_ns = trials.iter().map(|trial| trial.server_cpu_ns).sum::<u64>();
-        let busiest = trials.iter().filter_map(|trial| trial.server_busy_share);
-        let latency = |of: fn(&Distribution) -> Option<u64>| {
-            every(trials, |trial| of(trial.recorded.latency.as_ref()?))
-        };
-        let per_trial = PerTrial {
-            jobs_per_second: medians
-                .iter()
-                .map(|ns| self.planned.scale as f64 * 1e9 / ns)
-                .collect(),
-            latency_ns_p99: latency(Distribution::p99),
-            rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
-        };
-        let resources = self.resources(&per_trial);
-        let merged = |what: &str, of: fn(&Trial) -> &Option<Distribution>| {
-            let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
-            Distribution::merged(what, all)
-        };
-        Ok(Cell {
-            trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
-            attest: trials.last().map(|trial| trial.attest.clone()),
-            bound_jobs_per_second: self.planned.bound_per_second(session.compute_ns, batch_ns),
-            cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
-            server_cpu_ns_per_job: Some(server_ns as f64 / self.jobs()),
-            server_busy_share_max: busiest.reduce(f64::max),
-            latency: merged("the latency", |trial| &trial.recorded.latency)?,
-            latency_ns_p50: Estimate::of_trials(&latency(|of| Some(of.ns_p50)), 1.0),
-            latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
-            service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
-            timer_lateness: merged("the lateness of sleeps", |trial| {
-                &trial.recorded.timer_lateness
-            })?,
-            modes: modes(&all_times),
-            resources: Some(resources),
-            per_trial,
-            ..self.planned.measured(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
-        })
-    }
-
-    /// The jobs of all measured batches.
-    fn jobs(&self) -> f64 {
-        let batches: usize = self.trials.iter().map(|trial| trial.times_ns.len()).sum();
-        batches as f64 * self.planned.scale as f64
-    }
-
-    fn resources(&self, per_trial: &PerTrial) -> Resources {
-        let trials = &self.trials;
-        let middle = |of: &dyn Fn(&Trial) -> Option<u64>| {
-            let seen: Vec<f64> = trials.iter().filter_map(of).map(|bytes| bytes as f64).collect();
-            (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
-        };
-        let used: Usage = trials.iter().map(|trial| trial.used).sum();
-        let meanwhile: HostActivity = trials.iter().map(|trial| trial.host_activity).sum();
-        let idle = trials.iter().find_map(|trial| trial.idle_ns);
-        Resources {
-            rss_bytes: middle(&|trial| trial.attest.rss_bytes),
-            rss_bytes_added: middle(&|trial| {
-                Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
-            }),
-            rss_bytes_max: Estimate::of_trials(&per_trial.rss_bytes_max, PAGE),
-            idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
-            threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
-            ..Resources::of(used, self.jobs(), meanwhile)
-        }
-    }
-}
-
-/// A figure of each trial; none where one does not have it.
-fn every(trials: &[Trial], of: impl Fn(&Trial) -> Option<u64>) -> Vec<f64> {
-    let all: Option<Vec<f64>> = trials.iter().map(|trial| Some(of(trial)? as f64)).collect();
-    all.unwrap_or_default()
 }

@@ -40,7 +40,7 @@ pub(super) fn climb(
                 &format!("{} on {} at {scale}", cell.workload.name, cell.entry.info.name),
                 left(),
             );
-            let mut going = CellInProgress::new(&cell, 1, unfinished);
+            let mut going = CellInProgress::new(&cell, 0..1, unfinished);
             let ended = match over(&cell, session, last, share) {
                 Some(why) if going.ended.is_none() => {
                     let ended = cell.ended(State::Skipped, why);

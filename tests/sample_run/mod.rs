@@ -32,7 +32,13 @@ pub(crate) fn record() -> Record {
     static MADE: OnceLock<Record> = OnceLock::new();
     let make = || {
         let (cells, trials) = cells::all();
-        Record { folder: PathBuf::from("results").join(head::ID), run: head::run(), cells, trials }
+        Record {
+            folder: PathBuf::from("results").join(head::ID),
+            run: head::run(),
+            cells,
+            trials,
+            nodes: None,
+        }
     };
     MADE.get_or_init(make).clone()
 }
@@ -212,6 +218,7 @@ fn trial_of(cell: &Cell, trial: u32, times_ns: Vec<u64>, recorded: Recorded) -> 
         server_busy_share: None,
         idle_ns: (trial == 0).then_some((40_000, 100_000_000)),
         host_activity: head::meanwhile(),
+        node: None,
         times_ns,
         recorded,
     }

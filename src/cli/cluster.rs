@@ -1,0 +1,305 @@
+//! `paceline cluster`: a run in blocks, on the nodes that some scheduler has.
+
+mod arguments;
+
+pub(super) use arguments::ClusterCommand;
+
+use std::{thread, time::Duration};
+
+use arguments::{
+    Collecting, EngineArguments, Folder, PlanArguments, StatusArguments, WholeArguments,
+    WorkArguments,
+};
+
+use super::{
+    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, order, ready, say,
+    say_json, usage,
+};
+use crate::{
+    cluster::{
+        self, BlockState, Collected, Engine, Fault, PlanFolder, Status, Watch, Worked, cancel,
+        collect, make, manifest, submit, work,
+    },
+    output::{Progress, list_table, long, print_error, print_note},
+    report::write_page,
+    start::refuse_debug_build,
+};
+use paceline_core::{
+    clock::now,
+    interrupt::{self, interrupted},
+};
+
+pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
+    let read = |folder: &Folder| PlanFolder::read(&folder.dir).map_err(fault);
+    match command {
+        ClusterCommand::Plan(asked) => {
+            let plan = planned(asked)?;
+            said_plan(&plan)
+        }
+        ClusterCommand::Submit(asked) => {
+            let plan = read(&asked.folder)?;
+            let done = submit(&plan, engine(&asked.engine)?, |state| {
+                !state.is_under_way() && ![BlockState::Done, BlockState::Blocked].contains(&state)
+            });
+            said_submitted(&done.map_err(fault)?, &plan)
+        }
+        ClusterCommand::Status(asked) => status(asked, &read(&asked.folder)?),
+        ClusterCommand::Collect(asked) => collected(&read(&asked.folder)?, &asked.how),
+        ClusterCommand::Cancel(folder) => {
+            let jobs = cancel(&read(folder)?).map_err(fault)?;
+            let s = if jobs == 1 { "" } else { "s" };
+            say(&format!(
+                "cancelled {jobs} job{s}; what is done stays, and submit hands over the rest again"
+            ))
+        }
+        ClusterCommand::Run(asked) => whole(asked),
+        ClusterCommand::Work(asked) => worked(asked, &read(&asked.folder)?),
+        ClusterCommand::Manifest(asked) => {
+            say(manifest(&read(&asked.folder)?, &asked.image, &asked.claim, asked.cpus).trim_end())
+        }
+    }
+}
+
+fn fault(fault: Fault) -> CliError {
+    match fault {
+        Fault::Usage(why) => usage(why),
+        Fault::Environment(why) => CliError(ENVIRONMENT, why),
+        Fault::Failed(why) => internal(why),
+    }
+}
+
+fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
+    refuse_debug_build().map_err(usage)?;
+    if asked.generators.is_some() {
+        return Err(usage(
+            "load from several generators is not there yet: leave --generators out, or use paceline load on one machine"
+                .into(),
+        ));
+    }
+    let order = order(&RunArguments {
+        workloads: asked.workloads.clone(),
+        of: asked.of.clone(),
+        trials: asked.trials,
+        budget: asked.budget,
+        placement: asked.placement,
+        pin: asked.pin,
+        to_the_limit: false,
+        resume: false,
+        seed: asked.seed,
+        output: Output { out: asked.out.clone(), format: Format::Table },
+    })?;
+    make(&order, &asked.out).map_err(fault)
+}
+
+fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
+    let (blocks, models) = (plan.plan.blocks.len(), plan.models.len());
+    say(&format!(
+        "planned {blocks} blocks of {models} models each in {}: hand them over with paceline cluster submit",
+        plan.dir.display()
+    ))
+}
+
+fn engine(asked: &EngineArguments) -> Result<Option<Engine>, CliError> {
+    match &asked.engine {
+        Some(name) => Engine::find(name, &asked.set).map(Some).map_err(fault),
+        None if asked.set.is_empty() => Ok(None),
+        None => Err(usage("--set goes with --engine".into())),
+    }
+}
+
+fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, CliError> {
+    if done.jobs.is_empty() {
+        return say("nothing to submit: every block is done, or under way");
+    }
+    let (jobs, blocks) = (done.jobs.join(", "), done.blocks);
+    say(&format!(
+        "submitted {blocks} blocks as {jobs}: follow them with paceline cluster status {} --wait",
+        plan.dir.display()
+    ))
+}
+
+fn worked(asked: &WorkArguments, plan: &PlanFolder) -> Result<u8, CliError> {
+    refuse_debug_build().map_err(usage)?;
+    match work(plan, &asked.block, ready()?).map_err(fault)? {
+        Worked::Done(cells) => {
+            let wrong = cells.iter().filter(|cell| cell.is_wrong()).count();
+            say(&format!(
+                "block {} is done: {} cells, {wrong} failed or invalid",
+                asked.block,
+                cells.len()
+            ))
+        }
+        Worked::Before => say(&format!("block {} was done before", asked.block)),
+        Worked::Interrupted => {
+            let message =
+                format!("interrupted: nothing of this attempt at block {} counts", asked.block);
+            Err(CliError(interrupt::EXIT_CODE, message))
+        }
+    }
+}
+
+fn status(asked: &StatusArguments, plan: &PlanFolder) -> Result<u8, CliError> {
+    let mut watch = Watch::open(plan).map_err(fault)?;
+    let found = if asked.wait {
+        interrupt::watch().map_err(|error| internal(error.to_string()))?;
+        wait(&mut watch, |_| false)?
+    } else {
+        watch.look().map_err(fault)?
+    };
+    match asked.format {
+        Format::Json => say_json(&found)?,
+        Format::Table => say(&shown(&found))?,
+    };
+    let short = found.done < found.blocks.len();
+    Ok(if asked.wait && short { CELLS } else { 0 })
+}
+
+/// Looks until nothing is under way, `enough` says so, or Ctrl-C comes.
+fn wait(watch: &mut Watch<'_>, enough: fn(&Status) -> bool) -> Result<Status, CliError> {
+    let mut progress: Option<Progress> = None;
+    let mut pause = watch.poll();
+    loop {
+        let status = watch.look().map_err(fault)?;
+        if status.outage.is_none() && (status.is_settled() || enough(&status)) {
+            progress.into_iter().for_each(Progress::end);
+            return Ok(status);
+        }
+        let all = status.blocks.len();
+        let bar = progress.get_or_insert_with(|| Progress::start(all as u64));
+        bar.left((all - status.done) as u64);
+        let left =
+            Duration::try_from_secs_f64(status.seconds_left.unwrap_or(0.0)).unwrap_or_default();
+        bar.show(&status.outage.clone().unwrap_or_else(|| counts(&status)), left);
+        // A scheduler that does not answer is asked less and less often.
+        pause = if status.outage.is_some() {
+            (pause * 2).min(Duration::from_mins(2))
+        } else {
+            watch.poll()
+        };
+        let until = now() + pause;
+        while now() < until {
+            if interrupted() {
+                progress.into_iter().for_each(Progress::end);
+                let message = "interrupted; the blocks go on: see paceline cluster status, or end them with cancel";
+                return Err(CliError(interrupt::EXIT_CODE, message.into()));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn counts(status: &Status) -> String {
+    let all = [
+        BlockState::Done,
+        BlockState::Running,
+        BlockState::Submitted,
+        BlockState::Blocked,
+        BlockState::Planned,
+        BlockState::Lost,
+        BlockState::GaveUp,
+    ];
+    let counted = all.map(|state| (status.count(state), state.word()));
+    let some = counted.iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+fn shown(status: &Status) -> String {
+    const MOST: usize = 20;
+    let engine = status.engine.as_deref().unwrap_or("no engine yet");
+    let mut text =
+        format!("{} ({engine}): {} of {} blocks", status.id, counts(status), status.blocks.len());
+    if let Some(left) = status.seconds_left.filter(|left| *left > 0.0) {
+        text += &format!("; about {} left", long(Duration::from_secs_f64(left)));
+    }
+    if let Some(why) = &status.outage {
+        text +=
+            &format!("\nthe scheduler does not answer, so what is under way is not known: {why}");
+    }
+    let open: Vec<_> =
+        status.blocks.iter().filter(|block| block.state != BlockState::Done).collect();
+    let row = |block: &&cluster::BlockStatus| {
+        vec![
+            block.block.clone(),
+            format!("{} at {}, pass {}", block.workload, block.scale, block.pass + 1),
+            block.state.word().to_owned(),
+            block.node.clone().unwrap_or_default(),
+            block.submissions.to_string(),
+            block.reason.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = open.iter().take(MOST).map(row).collect();
+    if !rows.is_empty() {
+        let head = ["block", "what", "state", "node", "submitted", "reason"];
+        text += &format!("\n{}", list_table(&head, &rows));
+    }
+    if open.len() > MOST {
+        text += &format!("\n… and {} more; --format json has all", open.len() - MOST);
+    }
+    text
+}
+
+fn collected(plan: &PlanFolder, how: &Collecting) -> Result<u8, CliError> {
+    let done = collect(plan, &how.results, how.partial, how.any_machine).map_err(fault)?;
+    said_collected(plan, &done)
+}
+
+fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
+    const MOST: usize = 5;
+    for warning in &done.warnings {
+        print_note(warning);
+    }
+    for folder in &done.folders {
+        say(&format!("record: {}", folder.display()))?;
+        if let Err(why) = write_page(folder) {
+            print_error(&format!("there is no report: {why}"));
+        }
+    }
+    let (cells, wrong) = done.cells;
+    if !done.missing.is_empty() {
+        let named: Vec<String> =
+            done.missing.iter().take(MOST).map(|(id, why)| format!("{id} ({why})")).collect();
+        let more = done.missing.len().saturating_sub(MOST);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let what = if done.folders.is_empty() {
+            "nothing was recorded: submit again, or take what there is with --partial"
+        } else {
+            "the record says that it is partial"
+        };
+        return Err(CliError(
+            CELLS,
+            format!(
+                "{} of {} blocks have no result: {}{more}; {what}",
+                done.missing.len(),
+                plan.plan.blocks.len(),
+                named.join(", ")
+            ),
+        ));
+    }
+    say(&format!(
+        "{} blocks, {cells} cells: every planned block counts exactly once; {wrong} cells failed or are invalid",
+        plan.plan.blocks.len()
+    ))?;
+    Ok(if wrong > 0 { CELLS } else { 0 })
+}
+
+fn whole(asked: &WholeArguments) -> Result<u8, CliError> {
+    let Some(engine) = engine(&asked.engine)? else {
+        return Err(usage("name an engine with --engine: local, slurm, ssh or a file".into()));
+    };
+    let plan = planned(&asked.plan)?;
+    said_plan(&plan)?;
+    interrupt::watch().map_err(|error| internal(error.to_string()))?;
+    let mut engine = Some(engine);
+    let again = |state| matches!(state, BlockState::Planned | BlockState::Lost);
+    loop {
+        let done = submit(&plan, engine.take(), again).map_err(fault)?;
+        said_submitted(&done, &plan)?;
+        let mut watch = Watch::open(&plan).map_err(fault)?;
+        let status = wait(&mut watch, |status| status.count(BlockState::Lost) > 0)?;
+        if status.count(BlockState::Lost) == 0 {
+            break;
+        }
+        print_note(&counts(&status));
+    }
+    collected(&plan, &asked.how)
+}

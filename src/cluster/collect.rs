@@ -1,0 +1,385 @@
+//! The only writer of a cluster's record: proves that it is complete, and writes the same bytes whenever it is run again.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufWriter, Write},
+    mem,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{
+    Block, Fault, PlanFolder,
+    jobs::Jobs,
+    merge::{Row, check},
+    node::NodeFile,
+    part::{Part, attempts},
+};
+use crate::{
+    plan::cells_on,
+    record::{
+        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, ROUNDS, RUN, Run, SCHEMA,
+        write_json,
+    },
+};
+use paceline_core::histogram::Distribution;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Collected {
+    /// The records: one, or one for each kind of machine.
+    pub folders: Vec<PathBuf>,
+    /// How many cells there are, and how many of them failed or are invalid.
+    pub cells: (usize, usize),
+    /// The blocks that no complete attempt measured, each with what is known of it.
+    pub missing: Vec<(String, String)>,
+    /// What must be known of the nodes.
+    pub warnings: Vec<String>,
+}
+
+/// A record that is being written aside: what ran on machines of one kind.
+struct Group {
+    folder: PathBuf,
+    cells: BufWriter<File>,
+    trials: BufWriter<File>,
+    first: NodeFile,
+    floors: Vec<Distribution>,
+    nodes: Nodes,
+    counts: (usize, usize),
+}
+
+/// Collects `plan` into `results`. Where blocks are missing nothing is written, unless `partial`. Machines of another
+/// fingerprint have a record of their own, unless `any_machine`.
+///
+/// # Errors
+///
+/// Returns a fault where parts contradict the plan, or something cannot be read or written.
+pub fn collect(
+    plan: &PlanFolder,
+    results: &Path,
+    partial: bool,
+    any_machine: bool,
+) -> Result<Collected, Fault> {
+    let lock = plan.dir.join("collect.lock");
+    let lock = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+        return Err(Fault::Failed("another paceline collects this plan: wait for it".into()));
+    }
+    let aside = results.join(format!(".{}.new", plan.plan.id));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(unwritable(&aside))?;
+    }
+    let collector = Collector {
+        plan,
+        aside: aside.clone(),
+        any_machine,
+        given_up: Jobs::read(&plan.dir)?.given_up(),
+        groups: BTreeMap::new(),
+        left_out: vec![],
+        missing: vec![],
+        unmeasured: vec![],
+    };
+    let done = collector.collect(results, partial);
+    let _ = fs::remove_dir_all(&aside);
+    done
+}
+
+struct Collector<'a> {
+    plan: &'a PlanFolder,
+    aside: PathBuf,
+    any_machine: bool,
+    given_up: BTreeMap<String, String>,
+    groups: BTreeMap<String, Group>,
+    left_out: Vec<LeftOut>,
+    missing: Vec<(String, String)>,
+    /// A block of each workload and scale of which nothing has ended.
+    unmeasured: Vec<&'a Block>,
+}
+
+impl<'a> Collector<'a> {
+    fn collect(mut self, results: &Path, partial: bool) -> Result<Collected, Fault> {
+        let mut rows: BTreeMap<(usize, usize), Vec<&Block>> = BTreeMap::new();
+        let place = |block: &Block| {
+            self.plan.plan.workloads.iter().position(|defined| defined.name == block.workload)
+        };
+        for block in &self.plan.plan.blocks {
+            rows.entry((place(block).unwrap_or(usize::MAX), block.scale)).or_default().push(block);
+        }
+        let mut homeless = Vec::new();
+        for blocks in rows.values() {
+            homeless.extend(self.row(blocks)?);
+        }
+        let incomplete = !self.missing.is_empty() && !partial;
+        if incomplete || self.groups.is_empty() {
+            self.missing.extend(
+                homeless.iter().flatten().map(|(block, word)| (block.id.clone(), word.clone())),
+            );
+            return Ok(Collected {
+                folders: vec![],
+                cells: (0, 0),
+                missing: self.missing,
+                warnings: vec![],
+            });
+        }
+        for given_up in homeless {
+            let Some(group) = self.groups.values_mut().next() else { break };
+            let row = Row { plan: self.plan, parts: vec![], given_up, missing: 0 };
+            group.write(&row)?;
+        }
+        self.install(results)
+    }
+
+    /// Reads the blocks of one workload at one scale, in the order of their passes, and writes what they make. Returns
+    /// those that were given up where none is complete: they have no machine to belong to.
+    fn row(&mut self, blocks: &[&'a Block]) -> Result<Option<Vec<(&'a Block, String)>>, Fault> {
+        let mut by_kind: BTreeMap<String, Vec<(&Block, Part)>> = BTreeMap::new();
+        let (mut given_up, mut missing) = (Vec::new(), 0);
+        for block in blocks {
+            match self.counted(block)? {
+                Some(part) => {
+                    let hash = &part.node.node.fingerprint.hash;
+                    let kind = if self.any_machine { String::new() } else { hash.clone() };
+                    by_kind.entry(kind).or_default().push((block, part));
+                }
+                None => match self.given_up.get(&block.id) {
+                    Some(word) => given_up.push((*block, word.clone())),
+                    None => missing += 1,
+                },
+            }
+        }
+        if by_kind.is_empty() {
+            if given_up.is_empty() {
+                self.unmeasured.extend(blocks.first());
+            }
+            return Ok((!given_up.is_empty()).then_some(given_up));
+        }
+        for (kind, parts) in by_kind {
+            if !self.groups.contains_key(&kind) {
+                let group = Group::create(self.aside.join(&kind), self.plan, &parts[0].1.node)?;
+                self.groups.insert(kind.clone(), group);
+            }
+            let group = self.groups.get_mut(&kind).expect("it was made above");
+            for (block, part) in &parts {
+                group.take(block, part)?;
+            }
+            group.write(&Row { plan: self.plan, parts, given_up: given_up.clone(), missing })?;
+        }
+        Ok(None)
+    }
+
+    /// The attempt at `block` that counts: the first by the time at which it ended, and by name, of those that are whole.
+    fn counted(&mut self, block: &Block) -> Result<Option<Part>, Fault> {
+        let (complete, begun) = attempts(self.plan, &block.id);
+        let mut counted = None;
+        let mut why_none = "no attempt has begun".to_owned();
+        for attempt in begun {
+            why_none = format!("the attempt {attempt} is not complete");
+            self.leave_out(block, attempt, "it is not complete".into());
+        }
+        for done in complete {
+            if counted.is_some() {
+                self.leave_out(block, done.attempt, "superseded: another ended before it".into());
+                continue;
+            }
+            match Part::read(self.plan, &done)
+                .and_then(|part| check(self.plan, block, &part).map(|()| part))
+            {
+                Ok(part) => counted = Some(part),
+                Err(why) => {
+                    why_none = format!("the attempt {} is damaged: {why}", done.attempt);
+                    self.leave_out(block, done.attempt, format!("damaged: {why}"));
+                }
+            }
+        }
+        if counted.is_none() && !self.given_up.contains_key(&block.id) {
+            self.missing.push((block.id.clone(), format!("{}: {why_none}", block.label())));
+        }
+        Ok(counted)
+    }
+
+    fn leave_out(&mut self, block: &Block, attempt: String, reason: String) {
+        self.left_out.push(LeftOut { block: block.id.clone(), attempt, reason });
+    }
+
+    /// Moves what was written aside to its place, `run.json` last: without it a folder is no record.
+    fn install(mut self, results: &Path) -> Result<Collected, Fault> {
+        let alone = self.groups.len() == 1;
+        let missing = self.missing.len();
+        let unmeasured = mem::take(&mut self.unmeasured);
+        let mut done =
+            Collected { folders: vec![], cells: (0, 0), missing: self.missing, warnings: vec![] };
+        for (kind, mut group) in self.groups {
+            let short: String = kind.chars().take(8).collect();
+            let id = &self.plan.plan.id;
+            let id = if alone { id.clone() } else { format!("{id}-{short}") };
+            group.nodes.left_out.clone_from(&self.left_out);
+            group.nodes.counted.sort_by(|a, b| a.block.cmp(&b.block));
+            group.nodes.nodes.sort_by(|a, b| a.id.cmp(&b.id));
+            let folder = results.join(&id);
+            let planned = group.counts.0 + group.would_have(self.plan, &unmeasured);
+            let run =
+                group.run(self.plan, id, planned, [missing.into(), self.any_machine.into()])?;
+            done.warnings.extend(group.nodes.warnings());
+            done.cells.0 += group.counts.0;
+            done.cells.1 += group.counts.1;
+            write_json(&group.folder.join(NODES), &group.nodes)?;
+            write_json(&group.folder.join(RUN), &run)?;
+            for file in [&mut group.cells, &mut group.trials] {
+                file.flush()
+                    .and_then(|()| file.get_ref().sync_all())
+                    .map_err(unwritable(&folder))?;
+            }
+            put(&group.folder, &folder).map_err(unwritable(&folder))?;
+            done.folders.push(folder);
+        }
+        if !alone {
+            done.warnings.push(format!(
+                "The nodes are machines of {} kinds, each with a record of its own; --any-machine makes one of them.",
+                done.folders.len()
+            ));
+        }
+        Ok(done)
+    }
+}
+
+/// Moves the files of a record. A reader finds the old one, none, or the new one, never some files of both.
+fn put(from: &Path, to: &Path) -> std::io::Result<()> {
+    let same = |name: &str| {
+        let (old, new) = (fs::read(to.join(name)), fs::read(from.join(name)));
+        matches!((old, new), (Ok(old), Ok(new)) if old == new)
+    };
+    if [NODES, CELLS, ROUNDS, RUN].into_iter().all(same) {
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    if to.join(RUN).exists() {
+        fs::remove_file(to.join(RUN))?;
+    }
+    for name in [NODES, CELLS, ROUNDS, RUN] {
+        fs::rename(from.join(name), to.join(name))?;
+    }
+    File::open(to)?.sync_all()
+}
+
+impl Group {
+    fn create(folder: PathBuf, plan: &PlanFolder, first: &NodeFile) -> Result<Self, Fault> {
+        fs::create_dir_all(&folder).map_err(unwritable(&folder))?;
+        let file = |name| File::create(folder.join(name)).map(BufWriter::new);
+        let cells = file(CELLS).map_err(unwritable(&folder))?;
+        let trials = file(ROUNDS).map_err(unwritable(&folder))?;
+        let nodes = Nodes {
+            schema: NODES_SCHEMA,
+            plan: plan.hash.clone(),
+            nodes: vec![],
+            counted: vec![],
+            left_out: vec![],
+        };
+        let first = first.clone();
+        Ok(Group { folder, cells, trials, first, floors: vec![], nodes, counts: (0, 0) })
+    }
+
+    /// Takes note of where a block ran.
+    fn take(&mut self, block: &Block, part: &Part) -> Result<(), Fault> {
+        let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
+        if *cores != self.first.cores {
+            return Err(Fault::Usage(format!(
+                "{} has {cores} CPUs and {} has {}: settings that follow them make other cells, so leave --any-machine out",
+                node.id, self.first.node.id, self.first.cores
+            )));
+        }
+        let counted =
+            Counted { block: block.id.clone(), attempt: attempt.clone(), node: node.id.clone() };
+        self.nodes.counted.push(counted);
+        // It may have been switched on anew, and its clock be set, between two blocks; the record shows the first.
+        let known = |other: &&Node| other.id == node.id;
+        if !self.nodes.nodes.iter().any(|other| known(&other)) {
+            self.nodes.nodes.push(node.clone());
+            self.floors.extend(timer_floor.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes the cells of a row and their trials; none of them may be lost.
+    fn write(&mut self, row: &Row<'_>) -> Result<(), Fault> {
+        let read: usize = row.parts.iter().map(|(_, part)| part.trials.len()).sum();
+        let mut written = 0;
+        for (cell, trials) in row.cells(self.first.cores)? {
+            self.counts.0 += 1;
+            self.counts.1 += usize::from(Cell::is_wrong(&cell));
+            written += trials.len();
+            line(&mut self.cells, &cell).map_err(unwritable(&self.folder))?;
+            for trial in &trials {
+                line(&mut self.trials, trial).map_err(unwritable(&self.folder))?;
+            }
+        }
+        if read != written {
+            return Err(Fault::Failed(format!("{read} trials were read and {written} written")));
+        }
+        Ok(())
+    }
+
+    /// How many cells the blocks would have here.
+    fn would_have(&self, plan: &PlanFolder, blocks: &[&Block]) -> usize {
+        let count = |block: &&Block| {
+            let (workloads, choice) = plan.cells_of(block);
+            cells_on(self.first.cores, workloads, &plan.models, &choice).len()
+        };
+        blocks.iter().map(count).sum()
+    }
+
+    fn run(
+        &self,
+        plan: &PlanFolder,
+        id: String,
+        planned: usize,
+        [missing, any_machine]: [serde_json::Value; 2],
+    ) -> Result<Run, String> {
+        let plan = &plan.plan;
+        let floors = (0..).zip(&self.floors);
+        let mut settings = serde_json::Map::new();
+        for (name, value) in [
+            ("trials", plan.passes.into()),
+            ("pin", plan.pin.into()),
+            ("to_the_limit", false.into()),
+            ("cluster", true.into()),
+            ("blocks", plan.blocks.len().into()),
+            ("blocks_missing", missing),
+            ("any_machine", any_machine),
+        ] {
+            settings.insert(name.into(), value);
+        }
+        Ok(Run {
+            schema: SCHEMA,
+            id,
+            started: plan.started.clone(),
+            instrument: "trials".into(),
+            command: plan.command.clone(),
+            budget_seconds: plan.budget_seconds,
+            seed: Some(plan.seed),
+            settings,
+            fingerprint: self.first.node.fingerprint.clone(),
+            build: plan.build.clone(),
+            commit: plan.commit.clone(),
+            models: self.first.models.clone(),
+            workloads: plan.workloads.clone(),
+            planned: Some(planned),
+            timer_floor: Distribution::merged("the lateness of wake-ups", floors)?,
+        })
+    }
+}
+
+fn line(file: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *file, value)?;
+    file.write_all(b"\n")
+}
+
+fn unwritable(folder: &Path) -> impl Fn(std::io::Error) -> Fault + '_ {
+    move |error| {
+        let folder = folder.display();
+        Fault::Failed(format!(
+            "cannot write the record to {folder}: {error}; make room, and collect again"
+        ))
+    }
+}

@@ -1,0 +1,365 @@
+//! An engine: how a scheduler is spoken to, which is a file. Slurm, SSH and this machine are such files too.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Fault, PlanFolder,
+    call::{CallError, call},
+};
+use paceline_core::job::did_you_mean;
+
+/// The engines that need no file.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("local", include_str!("engines/local.toml")),
+    ("slurm", include_str!("engines/slurm.toml")),
+    ("ssh", include_str!("engines/ssh.toml")),
+];
+const ENGINE: &str = "engine.toml";
+
+/// What an engine file says. `docs/cluster.md` explains each field.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Its name.
+    pub name: String,
+    /// The command that hands a script over.
+    submit: Vec<String>,
+    /// Finds the job's id in what `submit` prints: its first group.
+    id: String,
+    /// The command that lists jobs.
+    list: Vec<String>,
+    /// Reads a line of what `list` prints: groups `job`, `state`, and where there are any `task`, `name`, `reason`, `node`.
+    line: String,
+    /// The command that cancels a job.
+    cancel: Vec<String>,
+    /// The number of an array's first task.
+    #[serde(default)]
+    first_task: u32,
+    /// How many tasks a submission has at most.
+    #[serde(default = "most_tasks")]
+    most_tasks: usize,
+    /// Hides variables that begin so from these commands.
+    #[serde(default)]
+    unset: Vec<String>,
+    /// Those of them that stay.
+    #[serde(default)]
+    keep: Vec<String>,
+    /// Reasons of waiting jobs that do not go away by themselves.
+    #[serde(default)]
+    never: Vec<String>,
+    /// How often `list` is called at most.
+    #[serde(default = "poll_seconds")]
+    poll_seconds: f64,
+    /// How long a command may take.
+    #[serde(default = "timeout_seconds")]
+    timeout_seconds: f64,
+    /// How long the files of a job that is gone are waited for.
+    #[serde(default = "grace_seconds")]
+    grace_seconds: f64,
+    /// What is handed over.
+    script: String,
+    /// What the words of `list` mean.
+    states: BTreeMap<String, Meaning>,
+    /// Values that `--set` gives, and their defaults.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+}
+
+fn most_tasks() -> usize {
+    1_000
+}
+
+fn poll_seconds() -> f64 {
+    10.0
+}
+
+fn timeout_seconds() -> f64 {
+    60.0
+}
+
+fn grace_seconds() -> f64 {
+    20.0
+}
+
+/// What a scheduler's word means to a block without a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Meaning {
+    /// It waits.
+    Pending,
+    /// It runs, or is about to begin or to end.
+    Running,
+    /// It has ended, and its files may still be on their way.
+    Gone,
+    /// It was lost through no fault of its own.
+    Retry,
+    /// Another attempt would end alike.
+    Final,
+}
+
+/// What a scheduler says of one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub job: String,
+    /// `None`: of all tasks of the job.
+    pub task: Option<u32>,
+    pub name: Option<String>,
+    pub word: String,
+    pub meaning: Meaning,
+    pub reason: String,
+    pub node: String,
+}
+
+impl Engine {
+    /// The built-in engine of this name, or that of a file, with `settings` of the form `name=value`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where there is none, or it is not one.
+    pub fn find(name: &str, settings: &[String]) -> Result<Self, Fault> {
+        let text = match BUILT_IN.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => (*text).to_owned(),
+            None if Path::new(name).extension().is_some_and(|end| end == "toml") => {
+                let cannot =
+                    |error| Fault::Usage(format!("cannot read the engine {name}: {error}"));
+                std::fs::read_to_string(name).map_err(cannot)?
+            }
+            None => {
+                let known = BUILT_IN.map(|(name, _)| name);
+                let hint = did_you_mean(name, known);
+                let known = known.join(", ");
+                return Err(Fault::Usage(format!(
+                    "there is no engine `{name}`: {hint}name one of {known}, or a file that ends in .toml"
+                )));
+            }
+        };
+        let mut engine = Engine::parse(name, &text)?;
+        for setting in settings {
+            let Some((key, value)) = setting.split_once('=') else {
+                return Err(Fault::Usage(format!("--set takes name=value, not {setting:?}")));
+            };
+            let Some(place) = engine.settings.get_mut(key) else {
+                let known: Vec<&str> = engine.settings.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                return Err(Fault::Usage(format!(
+                    "the engine {} has no setting `{key}`: it has {known}",
+                    engine.name
+                )));
+            };
+            value.clone_into(place);
+        }
+        let missing = engine.settings.iter().find(|(_, value)| *value == "?");
+        if let Some((key, _)) = missing {
+            return Err(Fault::Usage(format!("the engine {} needs --set {key}=…", engine.name)));
+        }
+        Ok(engine)
+    }
+
+    /// The engine that a plan was handed to; `None` where it was to none yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where its file cannot be read.
+    pub fn used(dir: &Path) -> Result<Option<Self>, Fault> {
+        let path = dir.join(ENGINE);
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        Engine::parse(&path.to_string_lossy(), &text).map(Some)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self, Fault> {
+        let wrong = |why: String| Fault::Usage(format!("{name} is not an engine file: {why}"));
+        let engine: Engine = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let has = |regex: &str, groups: &[&str]| {
+            let regex = Regex::new(regex).map_err(|error| wrong(error.to_string()))?;
+            let names: BTreeSet<&str> = regex.capture_names().flatten().collect();
+            let lacks = groups.iter().find(|group| !names.contains(*group));
+            match lacks {
+                Some(group) => Err(wrong(format!("`line` has no group (?<{group}>…)"))),
+                None => Ok(regex),
+            }
+        };
+        if has(&engine.id, &[])?.captures_len() < 2 {
+            return Err(wrong("`id` has no group (…) for the job's id".into()));
+        }
+        has(&engine.line, &["job", "state"])?;
+        if engine.most_tasks == 0 {
+            return Err(wrong("`most_tasks` must be at least 1".into()));
+        }
+        let times = [engine.poll_seconds, engine.timeout_seconds, engine.grace_seconds];
+        if times.iter().any(|seconds| !(0.0..=86_400.0).contains(seconds)) {
+            return Err(wrong("its times are from 0 to 86400 seconds".into()));
+        }
+        Ok(engine)
+    }
+
+    /// Leaves a copy of itself with the plan.
+    pub(super) fn leave_copy(&self, dir: &Path) -> Result<(), String> {
+        let text = toml::to_string(self).map_err(|error| error.to_string())?;
+        crate::record::write_text(&dir.join(ENGINE), text.as_bytes())
+    }
+
+    pub(super) fn most_tasks(&self) -> usize {
+        self.most_tasks
+    }
+
+    pub(super) fn first_task(&self) -> u32 {
+        self.first_task
+    }
+
+    pub(super) fn poll(&self) -> Duration {
+        Duration::from_secs_f64(self.poll_seconds)
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        Duration::from_secs_f64(self.grace_seconds)
+    }
+
+    /// Whether a waiting job with this reason will never run.
+    pub(super) fn never(&self, reason: &str) -> bool {
+        self.never.iter().any(|never| reason == never)
+    }
+
+    /// The script for one submission. Paths in it are quoted for a shell.
+    pub(super) fn script(&self, values: &Values) -> String {
+        values.fill(&self.script, &self.settings, true)
+    }
+
+    /// Hands the script over, and returns the job's id.
+    pub(super) fn submit(&self, values: &Values) -> Result<String, SubmitError> {
+        let said = self.call(&self.submit, values).map_err(|error| match error {
+            CallError::Missing(why) => SubmitError::Refused(Fault::Environment(format!(
+                "{why}: install {}, or choose another engine",
+                self.name
+            ))),
+            CallError::Refused(why) => SubmitError::Unknown(why),
+            CallError::Silent(why) => SubmitError::Unknown(why),
+        })?;
+        let regex = Regex::new(&self.id).expect("it was read once");
+        let found = regex.captures(&said).and_then(|found| found.get(1));
+        found.map(|id| id.as_str().to_owned()).ok_or_else(|| {
+            SubmitError::Unknown(format!(
+                "the engine {} found no job id by `{}` in what it printed: {:?}",
+                self.name,
+                self.id,
+                said.trim()
+            ))
+        })
+    }
+
+    /// What the scheduler knows. An error says nothing of jobs.
+    pub(super) fn list(&self, values: &Values) -> Result<Vec<Listed>, String> {
+        let said = self.call(&self.list, values).map_err(|error| match error {
+            CallError::Missing(why) | CallError::Refused(why) | CallError::Silent(why) => why,
+        })?;
+        self.read(&said)
+    }
+
+    fn read(&self, said: &str) -> Result<Vec<Listed>, String> {
+        let regex = Regex::new(&self.line).expect("it was read once");
+        let lines = said.lines().filter(|line| !line.trim().is_empty());
+        let found: Vec<Listed> = lines
+            .filter_map(|line| regex.captures(line))
+            .map(|found| {
+                let get = |name| found.name(name).map(|part| part.as_str().trim().to_owned());
+                let word = get("state").unwrap_or_default();
+                // A word that nobody explained is waited out: the files decide.
+                let meaning = self.states.get(&word).copied().unwrap_or(Meaning::Running);
+                Listed {
+                    job: get("job").unwrap_or_default(),
+                    task: get("task").and_then(|task| task.parse().ok()),
+                    name: get("name"),
+                    word,
+                    meaning,
+                    reason: get("reason").unwrap_or_default(),
+                    node: get("node").unwrap_or_default(),
+                }
+            })
+            .collect();
+        match said.lines().find(|line| !line.trim().is_empty()) {
+            Some(line) if found.is_empty() => Err(format!(
+                "the engine {} matches no line of what it listed, such as {line:?}: correct its `line`",
+                self.name
+            )),
+            _ => Ok(found),
+        }
+    }
+
+    /// Cancels a job.
+    pub(super) fn cancel(&self, values: &Values) -> Result<(), String> {
+        self.call(&self.cancel, values).map(drop).map_err(|error| match error {
+            CallError::Missing(why) | CallError::Refused(why) | CallError::Silent(why) => why,
+        })
+    }
+
+    fn call(&self, command: &[String], values: &Values) -> Result<String, CallError> {
+        let fill = |word: &String| values.fill(word, &self.settings, false);
+        // A setting that is a word of its own may be many words, or none.
+        let words = |word: &String| -> Vec<String> {
+            let key = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+            match key.and_then(|key| self.settings.get(key)) {
+                Some(value) => value.split_whitespace().map(str::to_owned).collect(),
+                None => vec![fill(word)],
+            }
+        };
+        let command: Vec<String> = command.iter().flat_map(words).collect();
+        call(&command, (&self.unset, &self.keep), Duration::from_secs_f64(self.timeout_seconds))
+    }
+}
+
+/// Why a job has no id.
+pub(super) enum SubmitError {
+    /// Nothing was handed over.
+    Refused(Fault),
+    /// It may have been: the answer is lost, or cannot be read.
+    Unknown(String),
+}
+
+/// What stands for the names in braces of an engine file.
+pub(super) struct Values(pub BTreeMap<&'static str, String>);
+
+impl Values {
+    /// Those that hold for a plan.
+    pub(super) fn of(plan: &PlanFolder) -> Self {
+        let minutes = (plan.plan.budget_seconds / 60.0).ceil() as u64 + 5;
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let program = std::env::current_exe().unwrap_or_default();
+        Values(BTreeMap::from([
+            ("dir", path(&plan.dir)),
+            ("paceline", path(&program)),
+            ("minutes", minutes.to_string()),
+        ]))
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.0.insert(name, value.to_string());
+        self
+    }
+
+    /// `text` with the values in it; what is unknown stays, for shells have braces too.
+    fn fill(&self, text: &str, settings: &BTreeMap<String, String>, quoted: bool) -> String {
+        let mut text = text.to_owned();
+        for (name, value) in settings {
+            text = text.replace(&format!("{{{name}}}"), value);
+        }
+        for (name, value) in &self.0 {
+            let value = if quoted { shell_quoted(value) } else { value.clone() };
+            text = text.replace(&format!("{{{name}}}"), &value);
+        }
+        text
+    }
+}
+
+fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,162 @@
+//! What was handed to the scheduler: `jobs.jsonl`. The intent is on the disk before the scheduler is called, the job's id
+//! after it has answered, so that a crash between the two loses no job.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use crate::record::{append, lines};
+use paceline_core::clock::utc;
+
+const JOBS: &str = "jobs.jsonl";
+
+/// A line of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Event {
+    /// These blocks are about to be handed over, as tasks of one job, in this order.
+    Intent { submission: u32, at: String, name: String, blocks: Vec<String> },
+    /// The scheduler has taken them.
+    Submitted { submission: u32, job: String },
+    /// The scheduler has not: nothing of it is under way.
+    Refused { submission: u32, why: String },
+    /// A task has ended without a result. `given_up`: another attempt would end alike.
+    Ended { submission: u32, block: String, word: String, given_up: bool },
+    /// Everything under way was cancelled.
+    Cancelled { at: String },
+}
+
+/// Blocks that were handed over together.
+#[derive(Clone, Debug)]
+pub(super) struct Submission {
+    pub number: u32,
+    /// What the scheduler was told to call it.
+    pub name: String,
+    pub blocks: Vec<String>,
+    /// The scheduler's id; `None` while it is not known whether it has taken the job.
+    pub job: Option<String>,
+    /// The tasks that ended without a result: the scheduler's word, and whether another attempt would end alike.
+    pub ended: BTreeMap<String, (String, bool)>,
+}
+
+/// All of it, read.
+pub(super) struct Jobs {
+    path: PathBuf,
+    /// Those that the scheduler has not refused.
+    pub submissions: Vec<Submission>,
+    /// The number of the next one.
+    pub next: u32,
+}
+
+impl Jobs {
+    pub(super) fn read(dir: &Path) -> Result<Self, String> {
+        let path = dir.join(JOBS);
+        let events: Vec<Event> = if path.exists() { lines(&path)? } else { vec![] };
+        let mut jobs = Jobs { path, submissions: vec![], next: 1 };
+        events.into_iter().for_each(|event| jobs.apply(event));
+        Ok(jobs)
+    }
+
+    /// Locks it against other submitters while the file that is returned lives, and cuts off a torn last line.
+    pub(super) fn lock(dir: &Path) -> Result<File, Fault> {
+        let path = dir.join(JOBS);
+        let cannot = |error: std::io::Error| format!("cannot write to {}: {error}", path.display());
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(cannot)?;
+        if matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+            return Err(Fault::Failed(format!(
+                "another paceline submits or watches {}: wait for it, or stop it",
+                dir.display()
+            )));
+        }
+        let text = fs::read(&path).map_err(cannot)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if whole < text.len() {
+            OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_len(whole as u64))
+                .map_err(cannot)?;
+        }
+        Ok(file)
+    }
+
+    /// Writes an event, and waits until it is on the disk.
+    pub(super) fn write(&mut self, event: Event) -> Result<(), String> {
+        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        let mut file =
+            file.map_err(|error| format!("cannot write to {}: {error}", self.path.display()))?;
+        append(&mut file, &self.path, "paceline cluster submit", &event)?;
+        self.apply(event);
+        Ok(())
+    }
+
+    /// Notes that `blocks` are about to be handed over, and returns their submission.
+    pub(super) fn intend(
+        &mut self,
+        name: String,
+        blocks: Vec<String>,
+    ) -> Result<Submission, String> {
+        let submission = self.next;
+        self.write(Event::Intent { submission, at: utc(), name, blocks })?;
+        Ok(self.submissions.last().expect("it was just added").clone())
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Intent { submission: number, name, blocks, .. } => {
+                self.next = self.next.max(number + 1);
+                let ended = BTreeMap::new();
+                self.submissions.push(Submission { number, name, blocks, job: None, ended });
+            }
+            Event::Submitted { submission, job } => {
+                self.with(submission, |of| of.job = Some(job));
+            }
+            Event::Refused { submission, .. } => {
+                self.submissions.retain(|of| of.number != submission);
+            }
+            Event::Ended { submission, block, word, given_up } => {
+                self.with(submission, |of| {
+                    of.ended.insert(block, (word, given_up));
+                });
+            }
+            Event::Cancelled { .. } => {
+                for of in &mut self.submissions {
+                    for block in of.blocks.clone() {
+                        of.ended.entry(block).or_insert_with(|| ("cancelled".into(), false));
+                    }
+                }
+            }
+        }
+    }
+
+    fn with(&mut self, number: u32, change: impl FnOnce(&mut Submission)) {
+        if let Some(of) = self.submissions.iter_mut().find(|of| of.number == number) {
+            change(of);
+        }
+    }
+
+    /// The last submission of a block, and how many there were.
+    pub(super) fn of(&self, block: &str) -> (Option<&Submission>, u32) {
+        let has = |of: &&Submission| of.blocks.iter().any(|id| id == block);
+        (self.submissions.iter().rfind(has), self.submissions.iter().filter(has).count() as u32)
+    }
+
+    /// The blocks whose last attempt was given up, each with the scheduler's word.
+    pub(super) fn given_up(&self) -> BTreeMap<String, String> {
+        let mut words = BTreeMap::new();
+        for of in &self.submissions {
+            for block in &of.blocks {
+                match of.ended.get(block) {
+                    Some((word, true)) => words.insert(block.clone(), word.clone()),
+                    _ => words.remove(block),
+                };
+            }
+        }
+        words
+    }
+}

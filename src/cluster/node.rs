@@ -1,0 +1,81 @@
+//! The node that works on a block, as it describes itself: `node.json`.
+
+use std::{env, fs, path::Path, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::PlanFolder;
+use crate::{
+    machine::{build, cores, fingerprint},
+    record::{ModelRecord, Node},
+    start::model_info,
+};
+use paceline_core::{clock::Clocks, fitness::wake_errors, histogram::Distribution};
+
+/// What is known before the first trial of an attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeFile {
+    /// The SHA-256 of the plan.
+    pub plan: String,
+    /// The SHA-256 of the program.
+    pub program: String,
+    /// The block.
+    pub block: String,
+    /// The attempt.
+    pub attempt: String,
+    /// The node.
+    pub node: Node,
+    /// How many CPUs `cores` stood for.
+    pub cores: usize,
+    /// The models, as they are set up there.
+    pub models: Vec<ModelRecord>,
+    /// How late `thread::sleep` wakes there.
+    pub timer_floor: Option<Distribution>,
+}
+
+impl NodeFile {
+    /// This node, which begins `attempt` at `block`. `probe` is a file that was just made in the plan's folder.
+    #[must_use]
+    pub fn here(folder: &PlanFolder, block: &str, attempt: &str, probe: &Path) -> Self {
+        let host = host_name();
+        let node = Node {
+            // What the scheduler calls it, which two hosts of one name do not share.
+            id: env::var("PACELINE_NODE")
+                .ok()
+                .filter(|id| !id.is_empty())
+                .unwrap_or_else(|| host.clone()),
+            host,
+            boot_id: boot_id(),
+            fingerprint: fingerprint(),
+            clock_ahead_seconds: clock_ahead(probe),
+        };
+        NodeFile {
+            plan: folder.hash.clone(),
+            program: build().program,
+            block: block.into(),
+            attempt: attempt.into(),
+            node,
+            cores: cores(),
+            models: folder.models.iter().map(|entry| model_info(entry)).collect(),
+            timer_floor: wake_errors(std::time::Duration::from_millis(1), 50).distribution(),
+        }
+    }
+}
+
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The kernel's name for the time since this machine was switched on.
+pub(super) fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// Whole seconds by which this node's wall clock is ahead of that of the file system, which may be another host's.
+fn clock_ahead(probe: &Path) -> Option<f64> {
+    let theirs = fs::metadata(probe).ok()?.modified().ok()?;
+    let theirs = theirs.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    // Plus 0: the record does not say that a clock is -0 s ahead.
+    Some((Clocks::now().wall.as_secs_f64() - theirs.as_secs_f64()).round() + 0.0)
+}

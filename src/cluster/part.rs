@@ -1,0 +1,230 @@
+//! An attempt at a block, in `parts/<block>/<attempt>/`. It is complete once it has `done.json`, which comes last and
+//! says what the other files are; from then on nothing changes it.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Fault, PlanFolder,
+    node::{NodeFile, boot_id, host_name},
+};
+use crate::{
+    machine::hex,
+    record::{CELLS, ROUNDS, State, Trial, Writer, lines, write_json},
+};
+use paceline_core::{clock::utc, perform::Placement};
+
+const NODE: &str = "node.json";
+const DONE: &str = "done.json";
+const AGAIN: &str = "paceline cluster submit";
+
+/// What `done.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// The SHA-256 of the plan.
+    pub plan: String,
+    /// The block.
+    pub block: String,
+    /// The attempt.
+    pub attempt: String,
+    /// When it ended, in UTC by the node's clock.
+    pub ended: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Every other file.
+    pub files: BTreeMap<String, Contents>,
+}
+
+/// What a file must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Bytes.
+    pub bytes: u64,
+    /// Lines.
+    pub lines: u64,
+    /// SHA-256.
+    pub sha256: String,
+}
+
+/// An attempt under way.
+pub(super) struct Attempt {
+    folder: PathBuf,
+    node: NodeFile,
+}
+
+impl Attempt {
+    /// Makes the folder of a new attempt at `block`, and says in it who works.
+    pub(super) fn begin(plan: &PlanFolder, block: &str) -> Result<Self, Fault> {
+        let name = name();
+        let folder = plan.attempts(block).join(&name);
+        let cannot = |error: io::Error| {
+            let (host, folder) = (host_name(), folder.display());
+            Fault::Failed(format!("{host} cannot write to {folder}: {error}; let it write there"))
+        };
+        fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(cannot)?;
+        fs::create_dir(&folder).map_err(cannot)?;
+        let probe = folder.join(CELLS);
+        File::create(&probe).map_err(cannot)?;
+        let node = NodeFile::here(plan, block, &name, &probe);
+        write_json(&folder.join(NODE), &node)?;
+        Ok(Attempt { folder, node })
+    }
+
+    pub(super) fn node(&self) -> &NodeFile {
+        &self.node
+    }
+
+    /// Where its trials go.
+    pub(super) fn writer(&self) -> Result<Writer, String> {
+        Writer::part(&self.folder, AGAIN)
+    }
+
+    /// Says that it is complete.
+    pub(super) fn complete(&self, seconds: f64) -> Result<(), String> {
+        let cannot = |error: io::Error| {
+            format!(
+                "cannot write to {}: {error}; make room and go on with {AGAIN}",
+                self.folder.display()
+            )
+        };
+        let mut files = BTreeMap::new();
+        for name in [NODE, CELLS, ROUNDS] {
+            let bytes = fs::read(self.folder.join(name)).map_err(cannot)?;
+            files.insert(name.to_owned(), Contents::of(&bytes));
+        }
+        let done = Done {
+            plan: self.node.plan.clone(),
+            block: self.node.block.clone(),
+            attempt: self.node.attempt.clone(),
+            ended: utc(),
+            seconds,
+            files,
+        };
+        let mut text = serde_json::to_vec_pretty(&done).expect("it is plain data");
+        text.push(b'\n');
+        write_once(&self.folder, &text).map_err(cannot)
+    }
+}
+
+/// Writes `done.json` aside, and links it to its name: it is there whole or not at all, and never replaced.
+fn write_once(folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = folder.join("done.new");
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    fs::hard_link(&aside, folder.join(DONE))?;
+    fs::remove_file(&aside)?;
+    File::open(folder)?.sync_all()
+}
+
+/// A name that no other attempt has: the scheduler's job, the host and its boot, and a number of its own.
+fn name() -> String {
+    let job = std::env::var("PACELINE_JOB").unwrap_or_default();
+    let job = if job.is_empty() { "by-hand".into() } else { job };
+    let nonce = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    let start = |id: &str| id.chars().take(8).collect::<String>();
+    let name = format!(
+        "{job}-{}-{}-{}-{}",
+        host_name(),
+        start(&boot_id()),
+        std::process::id(),
+        start(&nonce)
+    );
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
+}
+
+impl Contents {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Contents {
+            bytes: bytes.len() as u64,
+            lines: bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+        }
+    }
+}
+
+/// A complete attempt, read and checked against what its `done.json` says.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Who worked.
+    pub node: NodeFile,
+    /// How each cell ended.
+    pub ends: Vec<End>,
+    /// The trials.
+    pub trials: Vec<Trial>,
+}
+
+/// How a cell ended in one block.
+#[derive(Clone, Debug, Deserialize)]
+pub struct End {
+    /// Its workload.
+    pub workload: String,
+    /// Its model.
+    pub model: String,
+    /// Its scale.
+    pub scale: usize,
+    /// Its workers.
+    pub workers: Option<usize>,
+    /// Where its batches were offered from.
+    pub placement: Placement,
+    /// How it ended.
+    pub state: State,
+    /// Why.
+    pub reason: Option<String>,
+    /// What no model can exceed there.
+    pub bound_jobs_per_second: Option<f64>,
+}
+
+/// The attempts at a block that say that they are complete, the one that ended first in front, and the names of those
+/// that do not.
+pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String>) {
+    let folder = plan.attempts(block);
+    let names = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let (mut complete, mut begun) = (Vec::new(), Vec::new());
+    for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+        let bytes = fs::read(folder.join(&name).join(DONE)).ok();
+        let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
+        match done.filter(|done| done.attempt == name && done.block == block) {
+            Some(done) => complete.push(done),
+            None => begun.push(name),
+        }
+    }
+    complete.sort_by(|a, b| (&a.ended, &a.attempt).cmp(&(&b.ended, &b.attempt)));
+    begun.sort();
+    (complete, begun)
+}
+
+impl Part {
+    /// Reads an attempt. Its files must be what its `done.json` says, and of this plan.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it does not count.
+    pub fn read(plan: &PlanFolder, done: &Done) -> Result<Self, String> {
+        let folder = plan.attempts(&done.block).join(&done.attempt);
+        if done.plan != plan.hash {
+            return Err("it is of another plan".into());
+        }
+        for name in [NODE, CELLS, ROUNDS] {
+            let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+            if done.files.get(name) != Some(&Contents::of(&bytes)) {
+                return Err(format!("{name} is not what its {DONE} says"));
+            }
+        }
+        let node = fs::read(folder.join(NODE)).map_err(|error| error.to_string())?;
+        let node: NodeFile =
+            serde_json::from_slice(&node).map_err(|error| format!("{NODE}: {error}"))?;
+        if node.program != plan.plan.build.program {
+            return Err("it was measured by another program than the plan's".into());
+        }
+        Ok(Part { node, ends: lines(&folder.join(CELLS))?, trials: lines(&folder.join(ROUNDS))? })
+    }
+}

@@ -1,0 +1,240 @@
+//! The plan: which blocks there are. It is written once and never changes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Fault;
+use crate::{
+    machine::{Build, build, hex},
+    plan::Choice,
+    record::{Definition, whole, write_json},
+    run::{Order, shuffled},
+    start::commit,
+};
+use paceline_core::{
+    clock::utc,
+    job::{Workload, mix},
+    models::{self, Entry},
+    perform::Placement,
+};
+
+/// The version of the plan's shape.
+const SCHEMA: u32 = 1;
+const PLAN: &str = "plan.json";
+
+/// What is to be measured, wherever that will be. Symbolic settings, such as as many workers as cores, stay symbolic:
+/// each node resolves them for itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The name of the record that will come of it.
+    pub id: String,
+    /// When it was made, in UTC.
+    pub started: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The program that must measure all of it.
+    pub build: Build,
+    /// The commit of the repository that it was made in.
+    pub commit: Option<String>,
+    /// What shuffles blocks, and the models in each.
+    pub seed: u64,
+    /// Trials of each cell, each in a block of its own.
+    pub passes: u32,
+    /// Whether each model is kept on CPUs of its own.
+    pub pin: bool,
+    /// The time for each block, in seconds.
+    pub budget_seconds: f64,
+    /// The models, in the order of tables.
+    pub models: Vec<String>,
+    /// The definitions, word for word.
+    pub workloads: Vec<Definition>,
+    /// Numbers of workers; each definition's own where there are none.
+    pub workers: Vec<usize>,
+    /// Where jobs are offered from; each model's own where it is not said.
+    pub placement: Option<Placement>,
+    /// The blocks, in the order in which they are handed out.
+    pub blocks: Vec<Block>,
+}
+
+/// What one node does in one go: all models on one workload at one scale, one trial each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Its name in the plan.
+    pub id: String,
+    /// The workload.
+    pub workload: String,
+    /// The scale.
+    pub scale: usize,
+    /// The pass, from 0 on.
+    pub pass: u32,
+    /// What shuffles its models.
+    pub seed: u64,
+}
+
+impl Block {
+    /// What people call it: `cpu at 100, pass 3`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} at {}, pass {}", self.workload, self.scale, self.pass + 1)
+    }
+}
+
+/// A plan with its folder, read.
+#[derive(Clone)]
+pub struct PlanFolder {
+    /// The folder, as an absolute path.
+    pub dir: PathBuf,
+    /// The plan.
+    pub plan: Plan,
+    /// The SHA-256 of its file.
+    pub hash: String,
+    /// The workloads.
+    pub workloads: Vec<Workload>,
+    /// The models.
+    pub models: Vec<&'static Entry>,
+}
+
+/// Writes the plan of `order` to `dir`: pass by pass, each in an order that the seed decides.
+///
+/// # Errors
+///
+/// Returns a fault where the folder has a plan, or cannot be written.
+pub fn make(order: &Order, dir: &Path) -> Result<PlanFolder, Fault> {
+    if dir.join(PLAN).exists() {
+        return Err(Fault::Usage(format!(
+            "{} has a plan, and a plan never changes: submit it, or name another folder with --out",
+            dir.display()
+        )));
+    }
+    let started = utc();
+    let define = |w: &Workload| Definition { name: w.name.clone(), source: w.source.clone() };
+    let plan = Plan {
+        schema: SCHEMA,
+        id: format!("{}-cluster-{}", started.replace(':', "-"), std::process::id()),
+        started,
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        build: build(),
+        commit: commit(),
+        seed: order.seed,
+        passes: order.passes.len() as u32,
+        pin: order.pin,
+        budget_seconds: order.budget.as_secs_f64(),
+        models: order.models.iter().map(|entry| entry.info.name.to_owned()).collect(),
+        workloads: order.workloads.iter().map(define).collect(),
+        workers: order.choice.workers.clone(),
+        placement: order.choice.placement,
+        blocks: blocks(order),
+    };
+    write_json(&dir.join(PLAN), &plan)?;
+    PlanFolder::read(dir)
+}
+
+fn blocks(order: &Order) -> Vec<Block> {
+    let scales = |workload: &Workload| {
+        let asked = &order.choice.scales;
+        if asked.is_empty() { workload.scales.clone() } else { asked.clone() }
+    };
+    let of = |workload: &Workload| -> Vec<(String, usize)> {
+        scales(workload).into_iter().map(|scale| (workload.name.clone(), scale)).collect()
+    };
+    let rows: Vec<(String, usize)> = order.workloads.iter().flat_map(of).collect();
+    let mut blocks = Vec::new();
+    for pass in order.passes.clone() {
+        for index in shuffled(rows.len(), order.seed.wrapping_add(u64::from(pass))) {
+            let (workload, scale) = rows[index].clone();
+            let number = blocks.len() as u64;
+            let id = format!("{number:04}");
+            blocks.push(Block { id, workload, scale, pass, seed: mix(order.seed ^ mix(number)) });
+        }
+    }
+    blocks
+}
+
+impl PlanFolder {
+    /// Reads the plan in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where there is none, or it is not one of this paceline.
+    pub fn read(dir: &Path) -> Result<Self, Fault> {
+        let path = dir.join(PLAN);
+        let Ok(bytes) = fs::read(&path) else {
+            return Err(Fault::Usage(format!(
+                "{} has no plan: make one with paceline cluster plan --out {0}",
+                dir.display()
+            )));
+        };
+        let plan: Plan = whole(dir, PLAN, SCHEMA).map_err(Fault::Usage)?;
+        let parse = |defined: &Definition| {
+            Workload::parse(&format!("{}.toml", defined.name), &defined.source)
+                .map_err(|error| Fault::Usage(error.to_string()))
+        };
+        let workloads = plan.workloads.iter().map(parse).collect::<Result<_, _>>()?;
+        let find = |name: &String| models::find(name).map_err(Fault::Usage);
+        let models = plan.models.iter().map(find).collect::<Result<_, _>>()?;
+        let dir = fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        Ok(PlanFolder { dir, plan, hash: hex(&Sha256::digest(&bytes)), workloads, models })
+    }
+
+    /// Checks that this program is the one that the plan was made by: figures of two builds do not mix.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where it is another.
+    pub fn check_build(&self) -> Result<(), Fault> {
+        if build().program == self.plan.build.program {
+            return Ok(());
+        }
+        let short = |build: &Build| build.program.chars().take(12).collect::<String>();
+        Err(Fault::Environment(format!(
+            "{} was planned by another build of paceline (program {}, here {}): use that program, or make a new plan",
+            self.plan.id,
+            short(&self.plan.build),
+            short(&build())
+        )))
+    }
+
+    /// The block of this name.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where the plan has none.
+    pub fn block(&self, id: &str) -> Result<&Block, Fault> {
+        let blocks = &self.plan.blocks;
+        blocks.iter().find(|block| block.id == id).ok_or_else(|| {
+            let last = blocks.last().map_or("none", |block| block.id.as_str());
+            Fault::Usage(format!("the plan has no block {id:?}: its blocks are 0000 to {last}"))
+        })
+    }
+
+    /// The folder of the attempts at a block.
+    #[must_use]
+    pub fn attempts(&self, block: &str) -> PathBuf {
+        self.dir.join("parts").join(block)
+    }
+
+    /// The workload and the choice that make the cells of a block.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the block is of another plan.
+    #[must_use]
+    pub fn cells_of(&self, block: &Block) -> (&[Workload], Choice) {
+        let at = self.workloads.iter().position(|workload| workload.name == block.workload);
+        let at = at.expect("a block's workload is in its plan");
+        let choice = Choice {
+            scales: vec![block.scale],
+            workers: self.plan.workers.clone(),
+            placement: self.plan.placement,
+            in_one_class: false,
+        };
+        (&self.workloads[at..=at], choice)
+    }
+}

@@ -1,0 +1,325 @@
+//! How a plan stands: by its files first, then by what the scheduler says of the rest.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    time::{Duration, Instant},
+};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Block, Engine, Fault, PlanFolder,
+    engine::{Listed, Meaning, Values},
+    jobs::{Event, Jobs, Submission},
+    part::attempts,
+};
+use paceline_core::clock::now;
+
+/// So many attempts at a block are made without being asked to.
+pub(super) const MOST_ATTEMPTS: u32 = 3;
+
+/// How a block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockState {
+    /// Not handed over yet.
+    Planned,
+    /// The scheduler has it.
+    Submitted,
+    /// The scheduler has it and says that it will not run as it is.
+    Blocked,
+    /// It is being measured.
+    Running,
+    /// The scheduler has it no more, and there is no result. Submitting again is the retry.
+    Lost,
+    /// The same, and another attempt would end alike, or there were three.
+    GaveUp,
+    /// It has a complete attempt.
+    Done,
+}
+
+impl BlockState {
+    /// What people read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            BlockState::Planned => "planned",
+            BlockState::Submitted => "submitted",
+            BlockState::Blocked => "blocked",
+            BlockState::Running => "running",
+            BlockState::Lost => "lost",
+            BlockState::GaveUp => "gave up",
+            BlockState::Done => "done",
+        }
+    }
+
+    /// Whether it changes without anybody doing anything.
+    #[must_use]
+    pub fn is_under_way(self) -> bool {
+        matches!(self, BlockState::Submitted | BlockState::Running)
+    }
+}
+
+/// A plan at one moment.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// The plan's name.
+    pub id: String,
+    /// The engine; `None` where it was handed to none yet.
+    pub engine: Option<String>,
+    /// How many blocks are done.
+    pub done: usize,
+    /// About how many seconds are left, by what blocks took so far.
+    pub seconds_left: Option<f64>,
+    /// Why the scheduler gave no answer, where it did not: what is known of it is old.
+    pub outage: Option<String>,
+    /// All blocks, in the order of the plan.
+    pub blocks: Vec<BlockStatus>,
+}
+
+/// A block at one moment.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct BlockStatus {
+    /// Its name in the plan.
+    pub block: String,
+    /// Its workload.
+    pub workload: String,
+    /// Its scale.
+    pub scale: usize,
+    /// Its pass, from 0 on.
+    pub pass: u32,
+    /// How it stands.
+    pub state: BlockState,
+    /// The scheduler's word or reason.
+    pub reason: Option<String>,
+    /// Where the scheduler runs it.
+    pub node: Option<String>,
+    /// How often it was handed over.
+    pub submissions: u32,
+}
+
+impl Status {
+    /// How many blocks are in a state.
+    #[must_use]
+    pub fn count(&self, state: BlockState) -> usize {
+        self.blocks.iter().filter(|block| block.state == state).count()
+    }
+
+    /// Whether nothing changes any more without anybody doing anything.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.blocks.iter().any(|block| block.state.is_under_way())
+    }
+}
+
+/// Looks at a plan, again and again.
+pub struct Watch<'a> {
+    pub(super) plan: &'a PlanFolder,
+    pub(super) engine: Option<Engine>,
+    pub(super) jobs: Jobs,
+    /// While it is held, what is found out is written down.
+    lock: Option<File>,
+    /// Since when the scheduler has not had a task whose files are not there.
+    gone: BTreeMap<String, Instant>,
+    seconds: BTreeMap<String, f64>,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins to watch. Where another paceline submits or watches, this one writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where the plan's folder cannot be read.
+    pub fn open(plan: &'a PlanFolder) -> Result<Self, Fault> {
+        Self::with(plan, Jobs::lock(&plan.dir).ok())
+    }
+
+    /// Begins to watch, alone.
+    pub(super) fn locked(plan: &'a PlanFolder) -> Result<Self, Fault> {
+        let lock = Jobs::lock(&plan.dir)?;
+        Self::with(plan, Some(lock))
+    }
+
+    fn with(plan: &'a PlanFolder, lock: Option<File>) -> Result<Self, Fault> {
+        let jobs = Jobs::read(&plan.dir)?;
+        let engine = Engine::used(&plan.dir)?;
+        Ok(Watch { plan, engine, jobs, lock, gone: BTreeMap::new(), seconds: BTreeMap::new() })
+    }
+
+    /// How long to wait before looking again.
+    #[must_use]
+    pub fn poll(&self) -> Duration {
+        self.engine.as_ref().map_or(Duration::from_secs(1), Engine::poll)
+    }
+
+    /// Looks once.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault where what is found out cannot be written.
+    pub fn look(&mut self) -> Result<Status, Fault> {
+        if self.lock.is_none() {
+            self.jobs = Jobs::read(&self.plan.dir)?;
+        }
+        let begun = self.read_files();
+        let (listed, outage) = match self.list() {
+            Ok(listed) => (listed, None),
+            Err(why) => (vec![], Some(why)),
+        };
+        if outage.is_none() {
+            self.adopt(&listed)?;
+            // What has ended since the files were read is done, not lost.
+            self.read_files();
+        }
+        let mut blocks = Vec::new();
+        for block in &self.plan.plan.blocks {
+            blocks.push(self.block(block, &listed, outage.as_deref(), &begun)?);
+        }
+        let done = self.seconds.len();
+        let running = blocks.iter().filter(|block| block.state == BlockState::Running).count();
+        let left = blocks.iter().filter(|block| block.state.is_under_way()).count();
+        let mean = self.seconds.values().sum::<f64>() / done as f64;
+        let seconds_left = (done > 0).then(|| mean * left as f64 / running.max(1) as f64);
+        let engine = self.engine.as_ref().map(|engine| engine.name.clone());
+        Ok(Status { id: self.plan.plan.id.clone(), engine, done, seconds_left, outage, blocks })
+    }
+
+    /// Notes which blocks are done; returns those that somebody has begun.
+    fn read_files(&mut self) -> Vec<String> {
+        let mut begun = Vec::new();
+        for block in &self.plan.plan.blocks {
+            if self.seconds.contains_key(&block.id) {
+                continue;
+            }
+            let (complete, others) = attempts(self.plan, &block.id);
+            if let Some(done) = complete.first() {
+                self.seconds.insert(block.id.clone(), done.seconds);
+            } else if !others.is_empty() {
+                begun.push(block.id.clone());
+            }
+        }
+        begun
+    }
+
+    /// The submissions that may have tasks under way.
+    fn open_submissions(&self) -> Vec<&Submission> {
+        let open = |of: &&Submission| {
+            let mut blocks = of.blocks.iter();
+            blocks.any(|id| !of.ended.contains_key(id) && !self.seconds.contains_key(id))
+        };
+        self.jobs.submissions.iter().filter(open).collect()
+    }
+
+    fn list(&self) -> Result<Vec<Listed>, String> {
+        let open = self.open_submissions();
+        let Some(engine) = self.engine.as_ref().filter(|_| !open.is_empty()) else {
+            return Ok(vec![]);
+        };
+        let names: Vec<&str> = open.iter().map(|of| of.name.as_str()).collect();
+        let jobs: Vec<&str> = open.iter().filter_map(|of| of.job.as_deref()).collect();
+        let values =
+            Values::of(self.plan).with("names", names.join(",")).with("jobs", jobs.join(","));
+        engine.list(&values)
+    }
+
+    /// Finds the jobs whose ids were lost between the intent and the answer, by their names.
+    fn adopt(&mut self, listed: &[Listed]) -> Result<(), Fault> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
+        let lost: Vec<(u32, String)> = self
+            .open_submissions()
+            .iter()
+            .filter(|of| of.job.is_none())
+            .map(|of| (of.number, of.name.clone()))
+            .collect();
+        for (submission, name) in lost {
+            let found = listed.iter().find(|task| {
+                task.name.as_ref().map_or(task.job == submission.to_string(), |own| *own == name)
+            });
+            let event = match found {
+                Some(task) => Event::Submitted { submission, job: task.job.clone() },
+                None => Event::Refused { submission, why: "the scheduler has no such job".into() },
+            };
+            self.jobs.write(event)?;
+        }
+        Ok(())
+    }
+
+    fn block(
+        &mut self,
+        block: &Block,
+        listed: &[Listed],
+        outage: Option<&str>,
+        begun: &[String],
+    ) -> Result<BlockStatus, Fault> {
+        let (last, submissions) = self.jobs.of(&block.id);
+        let status = |state, reason: Option<String>, node: Option<String>| BlockStatus {
+            block: block.id.clone(),
+            workload: block.workload.clone(),
+            scale: block.scale,
+            pass: block.pass,
+            state,
+            reason: reason.filter(|reason| !reason.is_empty() && reason != "None"),
+            node: node.filter(|node| !node.is_empty()),
+            submissions,
+        };
+        if self.seconds.contains_key(&block.id) {
+            return Ok(status(BlockState::Done, None, None));
+        }
+        let Some(last) = last else { return Ok(status(BlockState::Planned, None, None)) };
+        if let Some((word, given_up)) = last.ended.get(&block.id) {
+            let state = if *given_up { BlockState::GaveUp } else { BlockState::Lost };
+            return Ok(status(state, Some(word.clone()), None));
+        }
+        if let Some(why) = outage {
+            return Ok(status(BlockState::Submitted, Some(why.to_owned()), None));
+        }
+        let Some(engine) = &self.engine else {
+            return Ok(status(BlockState::Submitted, Some("its engine.toml is gone".into()), None));
+        };
+        let place = last.blocks.iter().position(|id| *id == block.id).unwrap_or(0) as u32;
+        let is_its = |task: &&Listed| {
+            Some(&task.job) == last.job.as_ref()
+                && task.task.is_none_or(|task| task == place + engine.first_task())
+        };
+        let task = listed.iter().rfind(is_its);
+        let meaning = task.map_or(Meaning::Gone, |task| task.meaning);
+        let get = |of: fn(&Listed) -> &String| task.map(of).cloned();
+        let of_one = task.is_some_and(|task| task.task.is_some());
+        let (reason, node) = (get(|task| &task.reason), get(|task| &task.node));
+        match meaning {
+            Meaning::Pending if engine.never(reason.as_deref().unwrap_or_default()) => {
+                return Ok(status(BlockState::Blocked, reason, node));
+            }
+            Meaning::Pending => return Ok(status(BlockState::Submitted, reason, node)),
+            // A job that does all its blocks one after another is seen to be at those that have begun.
+            Meaning::Running if !of_one && !begun.contains(&block.id) => {
+                return Ok(status(BlockState::Submitted, None, None));
+            }
+            Meaning::Running => return Ok(status(BlockState::Running, None, node)),
+            _ => {}
+        }
+        let word = task.map_or_else(|| "gone without a result".into(), |task| task.word.clone());
+        let grace = engine.grace();
+        if meaning == Meaning::Gone {
+            let since = *self.gone.entry(block.id.clone()).or_insert_with(now);
+            if now() - since < grace {
+                let awaited = Some(format!("{word}: its files are awaited"));
+                return Ok(status(BlockState::Running, awaited, node));
+            }
+        }
+        let given_up = meaning == Meaning::Final || submissions >= MOST_ATTEMPTS;
+        let state = if given_up { BlockState::GaveUp } else { BlockState::Lost };
+        let ended = status(state, Some(word.clone()), None);
+        let submission = last.number;
+        self.gone.remove(&block.id);
+        if self.lock.is_some() {
+            let block = block.id.clone();
+            self.jobs.write(Event::Ended { submission, block, word, given_up })?;
+        }
+        Ok(ended)
+    }
+}

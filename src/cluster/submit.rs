@@ -1,0 +1,181 @@
+//! Handing blocks to a scheduler, and taking them back. Saying it again is the retry.
+
+use std::{fs, path::Path, thread, time::Duration};
+
+use super::{
+    BlockState, Engine, Fault, PlanFolder, Status, Watch,
+    engine::{SubmitError, Values},
+    jobs::{Event, Submission},
+};
+use crate::record::write_text;
+use paceline_core::interrupt::interrupted;
+
+/// What was handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The scheduler's ids of the jobs.
+    pub jobs: Vec<String>,
+    /// How many blocks.
+    pub blocks: usize,
+}
+
+/// How often the scheduler is asked whether it has taken a job, after a call that gave no id.
+const ASKED: u32 = 3;
+
+/// Hands over every block of `plan` that has no complete attempt and is not under way; `again` says in which states.
+///
+/// # Errors
+///
+/// Returns a fault where the scheduler does not take them, or it is not known whether it has.
+pub fn submit(
+    plan: &PlanFolder,
+    engine: Option<Engine>,
+    again: fn(BlockState) -> bool,
+) -> Result<Submitted, Fault> {
+    plan.check_build()?;
+    let mut watch = Watch::locked(plan)?;
+    let used = watch.engine.take();
+    let engine = match (engine, used) {
+        (Some(asked), Some(used)) if asked.name != used.name => {
+            watch.engine = Some(used);
+            let status = settled(&mut watch)?;
+            if !status.is_settled() {
+                let name = status.engine.unwrap_or_default();
+                return Err(Fault::Usage(format!(
+                    "blocks are under way on the engine {name}: wait for them, or cancel them first"
+                )));
+            }
+            asked
+        }
+        (Some(engine), _) | (None, Some(engine)) => engine,
+        (None, None) => {
+            return Err(Fault::Usage(
+                "name an engine with --engine: local, slurm, ssh or a file".into(),
+            ));
+        }
+    };
+    engine.leave_copy(&plan.dir)?;
+    watch.engine = Some(engine.clone());
+    let status = settled(&mut watch)?;
+    if let Some(why) = status.outage {
+        return Err(Fault::Environment(format!(
+            "the scheduler does not answer, so nothing was submitted: {why}"
+        )));
+    }
+    let open = status.blocks.iter().filter(|block| again(block.state));
+    let open: Vec<String> = open.map(|block| block.block.clone()).collect();
+    let mut done = Submitted { jobs: vec![], blocks: 0 };
+    for blocks in open.chunks(engine.most_tasks()) {
+        let short: String = plan.hash.chars().take(10).collect();
+        let name = format!("pl-{short}-{}", watch.jobs.next);
+        let submission = watch.jobs.intend(name, blocks.to_vec())?;
+        done.jobs.push(hand_over(plan, &engine, &mut watch, &submission)?);
+        done.blocks += blocks.len();
+    }
+    Ok(done)
+}
+
+/// Looks until it is known of every job that is gone whether it left a result.
+fn settled(watch: &mut Watch<'_>) -> Result<Status, Fault> {
+    loop {
+        let status = watch.look()?;
+        let awaits = |reason: &String| reason.ends_with("are awaited");
+        if interrupted()
+            || !status.blocks.iter().any(|block| block.reason.as_ref().is_some_and(awaits))
+        {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+fn hand_over(
+    plan: &PlanFolder,
+    engine: &Engine,
+    watch: &mut Watch<'_>,
+    of: &Submission,
+) -> Result<String, Fault> {
+    let folder = plan.dir.join("submissions");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let (script, blocks) = (format!("{}.sh", of.number), format!("{}.blocks", of.number));
+    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let values = Values::of(plan)
+        .with("name", &of.name)
+        .with("submission", of.number)
+        .with("last", of.blocks.len() - 1 + engine.first_task() as usize)
+        .with("count", of.blocks.len())
+        .with("blocks", path(&blocks))
+        .with("claims", path(&format!("{}.claims", of.number)))
+        .with("log", path(&of.number.to_string()))
+        .with("script", path(&script));
+    let write =
+        |name: &str, text: String| write_text(&folder.join(Path::new(name)), text.as_bytes());
+    write(&blocks, of.blocks.join("\n") + "\n")?;
+    write(&script, engine.script(&values))?;
+    let submission = of.number;
+    let why = match engine.submit(&values) {
+        Ok(job) => {
+            watch.jobs.write(Event::Submitted { submission, job: job.clone() })?;
+            return Ok(job);
+        }
+        Err(SubmitError::Refused(fault)) => {
+            let why = format!("{fault:?}");
+            watch.jobs.write(Event::Refused { submission, why })?;
+            return Err(fault);
+        }
+        Err(SubmitError::Unknown(why)) => why,
+    };
+    // It may have been taken all the same: the scheduler knows.
+    for _ in 0..ASKED {
+        let status = watch.look()?;
+        let job = watch.jobs.submissions.iter().find(|of| of.number == submission);
+        match (status.outage, job.map(|of| of.job.clone())) {
+            (None, Some(Some(job))) => return Ok(job),
+            (None, _) => {
+                return Err(Fault::Usage(format!(
+                    "the engine {} took nothing: {why}",
+                    engine.name
+                )));
+            }
+            (Some(_), _) => thread::sleep(Duration::from_secs(1)),
+        }
+    }
+    Err(Fault::Environment(format!(
+        "it is not known whether the engine {} took the job: {why}; submit again once it answers, which finds out",
+        engine.name
+    )))
+}
+
+/// Cancels whatever is under way; returns how many jobs.
+///
+/// # Errors
+///
+/// Returns a fault where the scheduler does not do it.
+pub fn cancel(plan: &PlanFolder) -> Result<usize, Fault> {
+    let mut watch = Watch::locked(plan)?;
+    let status = watch.look()?;
+    let Some(engine) = watch.engine.clone() else {
+        return Err(Fault::Usage(
+            "nothing of this plan was submitted: there is nothing to cancel".into(),
+        ));
+    };
+    if let Some(why) = status.outage {
+        return Err(Fault::Environment(format!(
+            "the scheduler does not answer, so nothing was cancelled: {why}"
+        )));
+    }
+    let open = |state: BlockState| state.is_under_way() || state == BlockState::Blocked;
+    let open: Vec<&str> =
+        status.blocks.iter().filter(|b| open(b.state)).map(|b| b.block.as_str()).collect();
+    let mut jobs: Vec<String> = Vec::new();
+    for block in open {
+        let (last, _) = watch.jobs.of(block);
+        jobs.extend(last.and_then(|of| of.job.clone()).filter(|job| !jobs.contains(job)));
+    }
+    for job in &jobs {
+        let values = Values::of(plan).with("job", job);
+        engine.cancel(&values).map_err(|why| Fault::Failed(format!("job {job} goes on: {why}")))?;
+    }
+    watch.jobs.write(Event::Cancelled { at: paceline_core::clock::utc() })?;
+    Ok(jobs.len())
+}

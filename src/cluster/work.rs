@@ -1,0 +1,64 @@
+//! What a node does: one block of the plan, by the same trials as `paceline run`.
+
+use std::time::Duration;
+
+use super::{
+    Fault, PlanFolder,
+    part::{Attempt, attempts},
+};
+use crate::{
+    record::Cell,
+    run::{Order, in_trials},
+    session::Session,
+};
+use paceline_core::{clock::now, interrupt::interrupted, process::Program};
+
+/// What came of it.
+pub enum Worked {
+    /// It is complete now.
+    Done(Vec<Cell>),
+    /// It had been complete before.
+    Before,
+    /// It was interrupted; nothing of this attempt counts.
+    Interrupted,
+}
+
+/// Works on a block of `plan`.
+///
+/// # Errors
+///
+/// Returns a fault where this program is not the plan's, or nothing could be measured or written.
+pub fn work(plan: &PlanFolder, block: &str, program: Program) -> Result<Worked, Fault> {
+    let block = plan.block(block)?;
+    plan.check_build()?;
+    if !attempts(plan, &block.id).0.is_empty() {
+        return Ok(Worked::Before);
+    }
+    let start = now();
+    let attempt = Attempt::begin(plan, &block.id)?;
+    let mut writer = attempt.writer()?;
+    let mut session = Session::start(program, &attempt.node().models)?;
+    session.node = Some(attempt.node().node.id.clone());
+    if plan.plan.pin {
+        session.pin_hosts()?;
+    }
+    let (workloads, choice) = plan.cells_of(block);
+    let order = Order {
+        workloads: workloads.to_vec(),
+        models: plan.models.clone(),
+        choice,
+        passes: block.pass..block.pass + 1,
+        budget: Duration::from_secs_f64(plan.plan.budget_seconds),
+        seed: block.seed,
+        pin: plan.plan.pin,
+        to_the_limit: false,
+        results: plan.dir.clone(),
+    };
+    let left = || order.budget.saturating_sub(now() - start);
+    let cells = in_trials(&order, &mut session, &mut writer, None, &left)?;
+    if interrupted() {
+        return Ok(Worked::Interrupted);
+    }
+    attempt.complete((now() - start).as_secs_f64())?;
+    Ok(Worked::Done(cells))
+}

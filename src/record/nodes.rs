@@ -1,0 +1,181 @@
+//! The nodes of a cluster that a record's trials ran on: `nodes.json`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, State};
+use crate::machine::Fingerprint;
+
+/// The version of the shape of `nodes.json`.
+pub const NODES_SCHEMA: u32 = 1;
+/// A node whose wall clock is further off than this is named, in seconds.
+const CLOCK_OFF: f64 = 60.0;
+
+/// Where the blocks of a plan ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Nodes {
+    /// [`NODES_SCHEMA`].
+    pub schema: u32,
+    /// The SHA-256 of the plan.
+    pub plan: String,
+    /// The nodes, by name.
+    pub nodes: Vec<Node>,
+    /// Which attempt at each block counts.
+    pub counted: Vec<Counted>,
+    /// The attempts that do not, each with the reason.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A node, as it was when it began its first block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Node {
+    /// What trials and cells call it: the scheduler's name for it, or its host name.
+    pub id: String,
+    /// Its host name.
+    pub host: String,
+    /// The kernel's name for the time since it was switched on: nodes that share it are one machine.
+    pub boot_id: String,
+    /// The machine.
+    pub fingerprint: Fingerprint,
+    /// By how many seconds its wall clock is ahead of the clock of the file system that holds the plan.
+    pub clock_ahead_seconds: Option<f64>,
+}
+
+/// A block, the attempt at it that counts, and the node of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counted {
+    /// The block.
+    pub block: String,
+    /// The attempt.
+    pub attempt: String,
+    /// The node.
+    pub node: String,
+}
+
+/// An attempt that does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// The block.
+    pub block: String,
+    /// The attempt.
+    pub attempt: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Nodes {
+    /// What a reader of the figures must know of the nodes.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let [only] = &self.nodes[..] {
+            let id = &only.id;
+            warnings.push(format!("All of it ran on one node, {id}: nothing is known of others."));
+        }
+        let mut machines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for node in &self.nodes {
+            machines.entry(&node.boot_id).or_default().push(&node.id);
+        }
+        for mut names in machines.into_values() {
+            names.dedup();
+            if names.len() > 1 {
+                warnings.push(format!(
+                    "The nodes {} share one boot id: they are one machine, and what they differ by is chance.",
+                    names.join(", ")
+                ));
+            }
+        }
+        for node in &self.nodes {
+            if let Some(ahead) = node.clock_ahead_seconds.filter(|off| off.abs() > CLOCK_OFF) {
+                let side = if ahead > 0.0 { "ahead of" } else { "behind" };
+                warnings.push(format!(
+                    "The wall clock of {} is {:.0} s {side} the file system's: its dates are wrong, its figures are not.",
+                    node.id,
+                    ahead.abs()
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// How many times as fast as the nodes' mean each node was, over the cells that ran on all of them; with how many
+    /// cells that were. A cell's figure on a node is the geometric mean of its trials there.
+    #[must_use]
+    pub fn speeds(&self, cells: &[Cell]) -> Vec<(f64, usize)> {
+        let mut sums = vec![0.0; self.nodes.len()];
+        let mut count = 0;
+        for cell in cells.iter().filter(|cell| cell.state == State::Ok) {
+            let rates = cell.rates();
+            let on = |node: &Node| {
+                let rates = cell.nodes.iter().zip(&rates).filter(|(id, _)| **id == node.id);
+                let logs: Vec<f64> = rates.map(|(_, rate)| rate.ln()).collect();
+                (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / logs.len() as f64)
+            };
+            let logs: Option<Vec<f64>> = self.nodes.iter().map(on).collect();
+            let Some(logs) = logs.filter(|logs| logs.iter().all(|log| log.is_finite())) else {
+                continue;
+            };
+            let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+            count += 1;
+            sums.iter_mut().zip(logs).for_each(|(sum, log)| *sum += log - mean);
+        }
+        let speed = |sum: &f64| (if count > 0 { (sum / count as f64).exp() } else { 1.0 }, count);
+        sums.iter().map(speed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::PerTrial;
+    use paceline_core::perform::Placement;
+
+    fn nodes(all: &[(&str, &str, Option<f64>)]) -> Nodes {
+        let node = |(id, boot_id, ahead): &(&str, &str, Option<f64>)| Node {
+            id: (*id).into(),
+            host: "h".into(),
+            boot_id: (*boot_id).into(),
+            fingerprint: Fingerprint::default(),
+            clock_ahead_seconds: *ahead,
+        };
+        let nodes = all.iter().map(node).collect();
+        Nodes {
+            schema: NODES_SCHEMA,
+            plan: String::new(),
+            nodes,
+            counted: vec![],
+            left_out: vec![],
+        }
+    }
+
+    #[test]
+    fn one_node_a_shared_machine_and_a_clock_that_is_off_are_said() {
+        let said = |all: &[(&str, &str, Option<f64>)]| nodes(all).warnings();
+        assert!(said(&[("a", "1", None)])[0].contains("one node, a"));
+        assert!(said(&[("a", "1", Some(2.0)), ("b", "2", None)]).is_empty());
+        assert!(said(&[("a", "1", None), ("b", "1", None)])[0].contains("a, b share one boot id"));
+        let off = said(&[("a", "1", Some(3_600.0)), ("b", "2", Some(-70.0))]);
+        assert!(
+            off[0].contains("of a is 3600 s ahead of") && off[1].contains("of b is 70 s behind")
+        );
+    }
+
+    #[test]
+    fn a_node_that_is_twice_as_fast_is_found_to_be_and_a_cell_on_one_node_says_nothing() {
+        let cell = |rates: &[f64], on: &[&str]| Cell {
+            per_trial: PerTrial { jobs_per_second: rates.to_vec(), ..PerTrial::default() },
+            nodes: on.iter().map(|id| (*id).to_owned()).collect(),
+            ..Cell::new("w", "m", 1, Some(1), Placement::Inside, State::Ok)
+        };
+        let cells = [
+            cell(&[100.0, 200.0, 100.0], &["a", "b", "a"]),
+            cell(&[20.0, 10.0], &["b", "a"]),
+            cell(&[9.0, 900.0], &["a", "a"]),
+        ];
+        let speeds = nodes(&[("a", "1", None), ("b", "2", None)]).speeds(&cells);
+        assert_eq!(speeds[0].1, 2);
+        assert!((speeds[1].0 / speeds[0].0 - 2.0).abs() < 1e-12, "{speeds:?}");
+    }
+}

@@ -1,0 +1,98 @@
+//! The cell of the record that trials make together, wherever each of them ran.
+
+use crate::{
+    machine::HostActivity,
+    plan::Planned,
+    record::{Cell, Estimate, PerTrial, Resources, State, Trial},
+    stats::{median_and_range, modes},
+};
+use paceline_core::{histogram::Distribution, usage::Usage};
+
+/// The kernel counts memory in pages of so many bytes.
+const PAGE: f64 = 4096.0;
+
+/// What `trials` make together, in the order of their passes; `bound` is given the time of a batch, and says what no
+/// model can exceed.
+///
+/// # Errors
+///
+/// Returns a sentence where a histogram cannot be read.
+pub(crate) fn whole(
+    planned: &Planned<'_>,
+    trials: &[Trial],
+    bound: impl FnOnce(Option<Estimate>) -> Option<f64>,
+) -> Result<Cell, String> {
+    let median = |trial: &Trial| {
+        let times: Vec<f64> = trial.times_ns.iter().map(|ns| *ns as f64).collect();
+        median_and_range(&times).0
+    };
+    let medians: Vec<f64> = trials.iter().map(median).collect();
+    let batch_ns = Estimate::of_trials(&medians, 1.0);
+    let all_times: Vec<f64> =
+        trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
+    let server_ns = trials.iter().map(|trial| trial.server_cpu_ns).sum::<u64>();
+    let busiest = trials.iter().filter_map(|trial| trial.server_busy_share);
+    let latency = |of: fn(&Distribution) -> Option<u64>| {
+        every(trials, |trial| of(trial.recorded.latency.as_ref()?))
+    };
+    let per_trial = PerTrial {
+        jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
+        latency_ns_p99: latency(Distribution::p99),
+        rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
+    };
+    let jobs = jobs(planned, trials);
+    let resources = resources(trials, jobs, &per_trial);
+    let merged = |what: &str, of: fn(&Trial) -> &Option<Distribution>| {
+        let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
+        Distribution::merged(what, all)
+    };
+    Ok(Cell {
+        trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
+        attest: trials.last().map(|trial| trial.attest.clone()),
+        bound_jobs_per_second: bound(batch_ns),
+        cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
+        server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
+        server_busy_share_max: busiest.reduce(f64::max),
+        latency: merged("the latency", |trial| &trial.recorded.latency)?,
+        latency_ns_p50: Estimate::of_trials(&latency(|of| Some(of.ns_p50)), 1.0),
+        latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
+        service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
+        timer_lateness: merged("the lateness of sleeps", |trial| &trial.recorded.timer_lateness)?,
+        modes: modes(&all_times),
+        resources: Some(resources),
+        per_trial,
+        ..planned.measured(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
+    })
+}
+
+/// The jobs of all measured batches.
+fn jobs(planned: &Planned<'_>, trials: &[Trial]) -> f64 {
+    let batches: usize = trials.iter().map(|trial| trial.times_ns.len()).sum();
+    batches as f64 * planned.scale as f64
+}
+
+fn resources(trials: &[Trial], jobs: f64, per_trial: &PerTrial) -> Resources {
+    let middle = |of: &dyn Fn(&Trial) -> Option<u64>| {
+        let seen: Vec<f64> = trials.iter().filter_map(of).map(|bytes| bytes as f64).collect();
+        (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
+    };
+    let used: Usage = trials.iter().map(|trial| trial.used).sum();
+    let meanwhile: HostActivity = trials.iter().map(|trial| trial.host_activity).sum();
+    let idle = trials.iter().find_map(|trial| trial.idle_ns);
+    Resources {
+        rss_bytes: middle(&|trial| trial.attest.rss_bytes),
+        rss_bytes_added: middle(&|trial| {
+            Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
+        }),
+        rss_bytes_max: Estimate::of_trials(&per_trial.rss_bytes_max, PAGE),
+        idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
+        threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
+        ..Resources::of(used, jobs, meanwhile)
+    }
+}
+
+/// A figure of each trial; none where one does not have it.
+fn every(trials: &[Trial], of: impl Fn(&Trial) -> Option<u64>) -> Vec<f64> {
+    let all: Option<Vec<f64>> = trials.iter().map(|trial| Some(of(trial)? as f64)).collect();
+    all.unwrap_or_default()
+}

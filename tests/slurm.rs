@@ -1,0 +1,207 @@
+//! `paceline cluster` on a real Slurm: munged, slurmctld and two slurmds in network namespaces. Whatever is planted, no
+//! block is lost and none counts twice. Where such a cluster cannot be had these tests pass, and say so.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a test that is left out says so")]
+
+mod slurm;
+
+use std::{fs, process::Output};
+
+use paceline::record::{State, read};
+use slurm::{Cluster, patiently, text};
+
+/// Brings a cluster up, or leaves the test.
+macro_rules! cluster {
+    () => {
+        match Cluster::up() {
+            Ok(cluster) => cluster,
+            Err(why) => return eprintln!("left out: {why}"),
+        }
+    };
+}
+
+/// Waits, submits again what was lost, and collects: all blocks must be there, each once.
+fn survives(cluster: &Cluster, passes: usize) {
+    for _ in 0..3 {
+        let waited = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
+        if waited.status.code() == Some(0) {
+            break;
+        }
+        let again = cluster.paceline(&["cluster", "submit", "plan"]);
+        assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    }
+    let collected = cluster.paceline(&["cluster", "collect", "plan"]);
+    assert_eq!(collected.status.code(), Some(0), "{}", text(&collected));
+    let folder = fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
+    let record = read(&folder).unwrap();
+    assert_eq!((record.cells.len(), record.trials.len()), (4, 4 * passes));
+    assert!(record.cells.iter().all(|cell| cell.state == State::Ok && cell.trials() == passes));
+    let counted = &record.nodes.as_ref().unwrap().counted;
+    assert_eq!(counted.len(), 2 * passes);
+    assert!(counted.windows(2).all(|two| two[0].block < two[1].block), "a block counts twice");
+}
+
+fn submitted(cluster: &Cluster, passes: usize, more: &[&str]) -> Output {
+    let passes = passes.to_string();
+    let plan = ["cluster", "plan", "sleep", "yield", "--model", "tokio,pool", "--scale", "10", "--trials", &passes, "--budget", "60s", "--out", "plan"];
+    let plan = cluster.paceline(&plan);
+    assert_eq!(plan.status.code(), Some(0), "{}", text(&plan));
+    cluster.paceline(&[&["cluster", "submit", "plan", "--engine"], more].concat())
+}
+
+fn ok(output: &Output) {
+    assert_eq!(output.status.code(), Some(0), "{}", text(output));
+}
+
+#[test]
+fn a_plan_runs_as_one_array_and_names_its_nodes() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 4, &["slurm"]));
+    survives(&cluster, 4);
+    let jobs = fs::read_to_string(cluster.dir().join("plan/jobs.jsonl")).unwrap();
+    assert_eq!(jobs.matches("\"submitted\"").count(), 1, "one submission for all blocks: {jobs}");
+    let folder = fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
+    let nodes = read(&folder).unwrap().nodes.unwrap();
+    let ids: Vec<&str> = nodes.nodes.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(ids, ["n1", "n2"]);
+    assert!(nodes.warnings()[0].contains("share one boot id"), "{:?}", nodes.warnings());
+}
+
+#[test]
+fn a_node_that_is_killed_costs_an_attempt_and_no_block() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 6, &["slurm"]));
+    cluster.await_running();
+    cluster.kill_node(1);
+    patiently("the node is seen to be down", || cluster.slurm("sinfo", &["-h", "-n", "n1", "-o", "%T"]).contains("down"));
+    cluster.script(&["node", ".", "1"]);
+    survives(&cluster, 6);
+}
+
+#[test]
+fn a_node_that_is_cut_off_finishes_as_a_zombie_and_counts_at_most_once() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 6, &["slurm"]));
+    cluster.await_running();
+    cluster.link(1, "down");
+    patiently("the node is seen to be down", || cluster.slurm("sinfo", &["-h", "-n", "n1", "-o", "%T"]).contains("down"));
+    cluster.link(1, "up");
+    survives(&cluster, 6);
+}
+
+#[test]
+fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
+    let cluster = cluster!();
+    // sbatch hands the job over, and the controller dies before the answer arrives.
+    let engine = cluster.engine(&[("[\"sbatch\"", "[\"sh\", \"-c\", 'sbatch \"$@\" >/dev/null && kill -9 $(cat slurm/run/slurmctld.pid); exit 1', \"sh\"")]);
+    let unsure = submitted(&cluster, 2, &[&engine]);
+    assert_eq!(unsure.status.code(), Some(6), "{}", text(&unsure));
+    assert!(text(&unsure).contains("it is not known whether the engine slurm took the job"), "{}", text(&unsure));
+    let down = cluster.paceline(&["cluster", "submit", "plan"]);
+    assert_eq!(down.status.code(), Some(6), "{}", text(&down));
+    cluster.script(&["controller", "."]);
+    patiently("the controller answers", || cluster.slurm("squeue", &["-h", "-o", "%i"]).contains('_') || !cluster.slurm("sinfo", &["-h"]).is_empty());
+    survives(&cluster, 2);
+    let jobs = fs::read_to_string(cluster.dir().join("plan/jobs.jsonl")).unwrap();
+    assert_eq!(jobs.matches("\"intent\"").count(), 1, "the job was found by its name: {jobs}");
+}
+
+#[test]
+fn blocks_that_end_while_the_controller_is_down_count() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 1, &["slurm"]));
+    cluster.await_running();
+    cluster.kill_controller();
+    patiently("the blocks that run end", || cluster.done() > 0);
+    let down = cluster.paceline(&["cluster", "status", "plan"]);
+    assert!(text(&down).contains("the scheduler does not answer"), "{}", text(&down));
+    cluster.script(&["controller", "."]);
+    survives(&cluster, 1);
+}
+
+#[test]
+fn a_job_that_slurm_has_forgotten_is_done_by_its_files() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 1, &["slurm"]));
+    patiently("slurm forgets the job", || cluster.done() == 2 && cluster.slurm("squeue", &["-h", "--states=all"]).is_empty());
+    survives(&cluster, 1);
+}
+
+#[test]
+fn requeued_and_cancelled_tasks_are_done_in_the_end() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 6, &["slurm", "--set", "options=--requeue"]));
+    cluster.await_running();
+    let running = cluster.slurm("squeue", &["-h", "--array", "--states=R", "-o", "%i"]);
+    cluster.slurm("scontrol", &["requeue", running.lines().next().unwrap()]);
+    let waiting = cluster.slurm("squeue", &["-h", "--array", "--states=PD", "-o", "%i"]);
+    cluster.slurm("scancel", &[waiting.lines().last().unwrap()]);
+    survives(&cluster, 6);
+}
+
+#[test]
+fn a_block_that_slurm_ends_for_its_time_is_given_up_with_its_word() {
+    let cluster = cluster!();
+    // The task sleeps past its time: nothing depends on how fast this machine is.
+    let engine = cluster.engine(&[("exec {paceline}", "sleep 600; exec {paceline}"), ("--time={minutes}", "--time=0:01")]);
+    ok(&submitted(&cluster, 1, &[&engine]));
+    // Slurm checks times every 30 s and more; the test says so itself.
+    cluster.await_running();
+    let running = cluster.slurm("squeue", &["-h", "--array", "--states=R", "-o", "%A"]);
+    for job in running.lines() {
+        cluster.slurm("scontrol", &["update", &format!("jobid={job}"), "TimeLimit=0"]);
+    }
+    let waited = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
+    assert_eq!(waited.status.code(), Some(3), "{}", text(&waited));
+    assert!(text(&waited).contains("gave up") && text(&waited).contains("TIMEOUT"), "{}", text(&waited));
+}
+
+#[test]
+fn a_block_that_can_never_run_is_refused_or_shown_as_blocked() {
+    let cluster = cluster!();
+    let wide = submitted(&cluster, 1, &["slurm", "--set", "options=-c 64"]);
+    assert_eq!(wide.status.code(), Some(2), "{}", text(&wide));
+    assert!(text(&wide).contains("Requested node configuration is not available"), "{}", text(&wide));
+    let unknown = cluster.paceline(&["cluster", "submit", "plan", "--engine", "slurm", "--set", "options=--partition=fast"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
+    assert!(text(&unknown).contains("invalid partition specified: fast"), "{}", text(&unknown));
+    assert_eq!(text(&unknown).lines().count(), 1, "{}", text(&unknown));
+    let never = ["cluster", "submit", "plan", "--engine", "slurm", "--set", "options=--dependency=afterok:99999"];
+    let never = cluster.paceline(&never);
+    assert_ne!(never.status.code(), Some(0), "{}", text(&never));
+    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", "slurm", "--set", "options="]));
+    survives(&cluster, 1);
+}
+
+#[test]
+fn another_program_on_a_node_measures_nothing() {
+    let cluster = cluster!();
+    let other = cluster.dir().join("other");
+    let program = fs::read(env!("CARGO_BIN_EXE_paceline")).unwrap();
+    fs::write(&other, [&program[..], b"another build"].concat()).unwrap();
+    let other = other.display();
+    let engine = cluster.engine(&[("exec {paceline}", &format!("chmod +x {other}; exec {other}"))]);
+    ok(&submitted(&cluster, 1, &[&engine]));
+    let waited = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
+    assert_eq!(waited.status.code(), Some(3), "{}", text(&waited));
+    assert!(text(&waited).contains("FAILED"), "{}", text(&waited));
+    let said = fs::read_to_string(cluster.dir().join("plan/submissions/1-0.txt")).unwrap();
+    assert!(said.contains("was planned by another build of paceline"), "{said}");
+    let honest = ["cluster", "submit", "plan", "--engine", "slurm"];
+    ok(&cluster.paceline(&honest));
+    survives(&cluster, 1);
+}
+
+#[test]
+fn cancelling_leaves_nothing_in_the_queue_and_submitting_again_goes_on() {
+    let cluster = cluster!();
+    ok(&submitted(&cluster, 6, &["slurm"]));
+    cluster.await_running();
+    ok(&cluster.paceline(&["cluster", "cancel", "plan"]));
+    patiently("the queue is empty", || cluster.slurm("squeue", &["-h", "--states=R,PD,CG"]).is_empty());
+    let status = cluster.paceline(&["cluster", "status", "plan"]);
+    assert!(text(&status).contains("lost") && text(&status).contains("cancelled"), "{}", text(&status));
+    ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    survives(&cluster, 6);
+}

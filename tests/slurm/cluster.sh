@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# A real Slurm cluster on one machine, for tests/slurm.rs: munged, slurmctld, and each slurmd in a network namespace with
+# an address of its own. Needs root, slurm-wlm, munge and iproute2. Jobs are forgotten 2 s after their end.
+#   cluster.sh up DIR NODES      starts all and waits until every node is idle
+#   cluster.sh controller DIR    starts slurmctld again
+#   cluster.sh node DIR I        starts slurmd I again
+#   cluster.sh down DIR          ends all of it
+# `ip netns exec` hides /sys/fs/cgroup from slurmd; nsenter does not.
+set -euo pipefail
+command=$1 dir=$(realpath "$2")
+net=10.97.0
+export SLURM_CONF=$dir/slurm.conf
+cd "$dir"
+
+background() { # NAME COMMAND…
+    local name=$1
+    shift
+    setsid "$@" </dev/null >"run/$name.out" 2>&1 &
+    echo $! >"run/$name.pid"
+}
+
+configure() {
+    cat <<END
+ClusterName=paceline
+SlurmctldHost=$(hostname)($net.1)
+SlurmctldPort=16917
+AuthType=auth/munge
+AuthInfo=socket=$dir/munge/socket
+CredType=cred/munge
+SlurmUser=root
+StateSaveLocation=$dir/state
+SlurmdSpoolDir=$dir/run/spool-%n
+SlurmctldPidFile=$dir/run/slurmctld.own
+SlurmdPidFile=$dir/run/slurmd-%n.own
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+SlurmctldTimeout=5
+SlurmdTimeout=6
+MinJobAge=2
+KillWait=2
+InactiveLimit=0
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+END
+    for i in $(seq 1 "$1"); do
+        echo "NodeName=n$i NodeHostname=$(hostname) NodeAddr=$net.1$i Port=1692$i CPUs=2 RealMemory=1000 State=UNKNOWN"
+    done
+    echo "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO"
+}
+
+start_controller() { background slurmctld slurmctld -D -f slurm.conf; }
+start_node() { background "slurmd-n$1" nsenter --net="/run/netns/plt-n$1" slurmd -D -N "n$1" -f slurm.conf; }
+
+case $command in
+up)
+    nodes=$3
+    mkdir -p run state munge
+    configure "$nodes" >slurm.conf
+    head -c 128 /dev/urandom >munge/key
+    chown -R munge:munge munge
+    chmod 400 munge/key
+    background munged runuser -u munge -- munged --force --foreground --key-file="$dir/munge/key" \
+        --socket="$dir/munge/socket" --pid-file="$dir/munge/own" --log-file="$dir/munge/log" --seed-file="$dir/munge/seed"
+    ip link add plt0 type bridge
+    ip addr add $net.1/24 dev plt0
+    ip link set plt0 up
+    for _ in $(seq 100); do [ -S munge/socket ] && break || sleep 0.1; done
+    start_controller
+    for i in $(seq 1 "$nodes"); do
+        ip netns add "plt-n$i"
+        ip link add "plt$i" type veth peer name eth0 netns "plt-n$i"
+        ip link set "plt$i" master plt0 up
+        ip -n "plt-n$i" addr add "$net.1$i/24" dev eth0
+        ip -n "plt-n$i" link set eth0 up
+        ip -n "plt-n$i" link set lo up
+        mkdir -p "run/spool-n$i"
+        start_node "$i"
+    done
+    for _ in $(seq 120); do
+        [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c '^idle$')" = "$nodes" ] && exit 0
+        sleep 0.5
+    done
+    sinfo -N -l || true
+    tail -n 5 run/*.out
+    exit 1
+    ;;
+controller) start_controller ;;
+node) start_node "$3" ;;
+down)
+    # By the ids that were written down; what does not end is killed.
+    for pid in $(cat run/*.pid run/*.own munge/own 2>/dev/null); do
+        kill "$pid" 2>/dev/null || continue
+        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+        kill -9 "$pid" 2>/dev/null || true
+    done
+    for ns in $(ip netns list | awk '/^plt-n/ { print $1 }'); do ip netns del "$ns"; done
+    ip link del plt0 2>/dev/null || true
+    ;;
+esac

@@ -1,0 +1,149 @@
+//! A Slurm cluster for one test at a time, which is gone when the test is.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A cluster of two nodes.
+pub(crate) struct Cluster {
+    dir: PathBuf,
+    // Its addresses are the same each time.
+    _alone: File,
+}
+
+impl Cluster {
+    /// Brings it up; says why it cannot be had, if so.
+    pub(crate) fn up() -> Result<Self, String> {
+        for program in ["slurmctld", "slurmd", "sbatch", "munged", "ip", "nsenter"] {
+            let there = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+            if !there.unwrap().status.success() {
+                return Err(format!("a Slurm cluster needs {program}: apt-get install slurm-wlm munge iproute2"));
+            }
+        }
+        if !rustix::process::geteuid().is_root() {
+            return Err("a Slurm cluster needs root for its network namespaces".into());
+        }
+        let alone = File::create("/tmp/paceline-slurm.lock").unwrap();
+        alone.lock().unwrap();
+        let dir = PathBuf::from(format!("/tmp/paceline-slurm-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(dir.join("slurm")).unwrap();
+        let cluster = Cluster { dir, _alone: alone };
+        // What an earlier test left that was killed.
+        cluster.script(&["down", "."]);
+        let up = cluster.run(&["up", ".", "2"]);
+        if up.status.success() { Ok(cluster) } else { Err(format!("a Slurm cluster does not come up: {}", text(&up))) }
+    }
+
+    /// Where plan and results are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm/cluster.sh");
+        // To files: daemons would hold a pipe open.
+        let out = File::create(self.dir.join("script.out")).unwrap();
+        let mut command = Command::new(script);
+        command.args(arguments).current_dir(self.dir.join("slurm")).stdin(Stdio::null());
+        let status = command.stdout(out.try_clone().unwrap()).stderr(out).status().unwrap();
+        Output { status, stdout: fs::read(self.dir.join("script.out")).unwrap(), stderr: vec![] }
+    }
+
+    pub(crate) fn script(&self, arguments: &[&str]) {
+        let done = self.run(arguments);
+        assert!(done.status.success(), "{arguments:?}: {}", text(&done));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.dir).env("SLURM_CONF", self.dir.join("slurm/slurm.conf"));
+        command.env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn paceline(&self, arguments: &[&str]) -> Output {
+        self.command(env!("CARGO_BIN_EXE_paceline")).args(arguments).output().unwrap()
+    }
+
+    /// What a command of Slurm prints.
+    pub(crate) fn slurm(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// An engine file: the built-in one with changes, and quick to look again.
+    pub(crate) fn engine(&self, changes: &[(&str, &str)]) -> String {
+        let (_, text) = paceline::cluster::BUILT_IN.iter().find(|(name, _)| *name == "slurm").unwrap();
+        let mut text = format!("poll_seconds = 0.5\ngrace_seconds = 2\n{text}");
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        fs::write(self.dir.join("engine.toml"), text).unwrap();
+        "engine.toml".into()
+    }
+
+    pub(crate) fn await_running(&self) {
+        patiently("a block runs", || !self.slurm("squeue", &["-h", "--states=R"]).is_empty());
+    }
+
+    /// How many blocks have a complete attempt.
+    pub(crate) fn done(&self) -> usize {
+        let files = |folder: &Path| -> Vec<PathBuf> {
+            fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+        };
+        let blocks = files(&self.dir.join("plan/parts"));
+        blocks.iter().filter(|block| files(block).iter().any(|of| of.join("done.json").exists())).count()
+    }
+
+    fn kill(&self, name: &str) {
+        let id = fs::read_to_string(self.dir.join(format!("slurm/run/{name}.pid"))).unwrap();
+        kill_process(Pid::from_raw(id.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    }
+
+    pub(crate) fn kill_controller(&self) {
+        self.kill("slurmctld");
+    }
+
+    /// Kills a node with all that runs on it: every process in its network namespace.
+    pub(crate) fn kill_node(&self, node: u32) {
+        let pids = self.command("ip").args(["netns", "pids", &format!("plt-n{node}")]).output().unwrap();
+        for id in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
+            let _ = kill_process(Pid::from_raw(id.parse().unwrap()).unwrap(), Signal::KILL);
+        }
+    }
+
+    pub(crate) fn link(&self, node: u32, state: &str) {
+        let done = self.command("ip").args(["link", "set", &format!("plt{node}"), state]).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.run(&["down", "."]);
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Waits for what does come, however slow the machine is.
+pub(crate) fn patiently(what: &str, mut come: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !come() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
