@@ -25,7 +25,7 @@ mod plain;
 mod tables;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     net::SocketAddr,
     process::{Command, ExitCode},
@@ -240,8 +240,13 @@ impl Request {
         let known = cells(request.mode);
         for filter in &request.filters {
             if !known.iter().any(|cell| matches(cell, filter)) {
-                let ids: Vec<&str> = known.iter().map(|cell| cell.id.as_str()).collect();
-                return Err(format!("nothing matches {filter}: there are {}", ids.join(", ")));
+                let works: BTreeSet<&str> = known.iter().map(|cell| cell.work.name).collect();
+                let models: BTreeSet<&str> = known.iter().map(|cell| cell.model).collect();
+                let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+                let (works, models) = (list(works), list(models));
+                return Err(format!(
+                    "nothing matches {filter}: there are {works}, each on {models}"
+                ));
             }
         }
         Ok(request)

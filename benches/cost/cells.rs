@@ -48,7 +48,7 @@ const MILLION: Work = Work { name: "million", job: r#"[{ sleep = "1s" }]"#, jobs
 
 /// The jobs that a claim is about: the six kinds, and those that box every wait.
 const CLAIMED: usize = 10;
-/// A thread for each of more jobs than that says nothing more.
+/// A thread for each of more jobs and children than that says nothing more.
 const THREADS: usize = 2_000;
 
 fn plus(value: u64, width: u64, child: impl Fn(u64) -> u64) -> u64 {
@@ -79,7 +79,13 @@ impl Work {
 
     /// How many jobs `model` is given.
     pub(crate) fn jobs_on(&self, model: &str) -> usize {
-        if model == "threads" { self.jobs.min(THREADS) } else { self.jobs }
+        let children = match self.name {
+            "gather" => 10,
+            "fanout" => 40,
+            "join" => 100,
+            _ => 1,
+        };
+        if model == "threads" { self.jobs.min(THREADS / children) } else { self.jobs }
     }
 
     pub(crate) fn is_claimed(&self) -> bool {
