@@ -1,92 +1,63 @@
-//! What the suite itself costs: the same work written by hand and run through the suite, in interleaved fresh processes.
+//! What the suite itself costs: the same work in plain programs of their own and through the suite, in interleaved fresh
+//! processes.
 //!
 //! ```text
-//! cargo bench --bench cost -- [--pairs N] [FILTER]...             time per job, and the verdict
-//! cargo bench --bench cost -- million [--pairs N] [FILTER]...     a million sleepers: time and memory
-//! cargo bench --bench cost -- callgrind [FILTER]...               instructions per job
-//! cargo bench --bench cost -- foreign [--pairs N] [FILTER]...     models of other languages beside plain scripts
+//! cargo bench --bench cost -- [--pairs N] [--limit TIME] [--json] [FILTER]...           time per job, and the verdict
+//! cargo bench --bench cost -- foreign [--pairs N] [--limit TIME] [--json] [FILTER]...   models of other languages
+//! cargo bench --bench cost -- million [--pairs N] [FILTER]...                           a million sleepers
+//! cargo bench --bench cost -- callgrind [FILTER]...                                     instructions per job
 //! ```
 //!
-//! A filter is part of a `cell/model`, such as `sleep`, `/tokio-c` or `exchange-1/compio`.
+//! A filter is part of a `/cell/model/`, such as `sleep`, `/tokio/`, `/tokio-c` or `exchange/compio`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a bench's table goes to standard output, its errors to standard error"
 )]
 
-#[path = "cost/bare.rs"]
-mod bare;
-#[path = "cost/estimate.rs"]
-mod estimate;
-#[path = "cost/foreign.rs"]
-mod foreign;
+#[path = "cost/cells.rs"]
+mod cells;
+#[path = "cost/pairs.rs"]
+mod pairs;
+#[path = "cost/plain.rs"]
+mod plain;
 #[path = "cost/tables.rs"]
 mod tables;
 
-use std::{env, io, net::SocketAddr, process::ExitCode, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    net::SocketAddr,
+    process::{Command, ExitCode},
+    thread,
+    time::Duration,
+};
 
-use bare::Plan;
+use cells::{Cell, WORK, cells};
+use paceline::stats::median_and_range;
 use paceline_core::{
     child::spawned,
     clock::{nanoseconds, now},
-    job::{Addresses, Jobs, Receipt, Workload},
+    job::{Addresses, Jobs},
     model::{Settings, set_servers},
     models,
     process::Program,
+    protocol::CellSpec,
 };
-use tables::Bench;
+use pairs::{Effort, interleave};
+use plain::{Plain, listed, said, this};
 
 /// The first argument of a child.
 const CHILD: &str = "__cost";
-/// Of jobs of 10 µs and more: the greatest geometric mean, and the greatest single ratio.
-const LIMITS: (f64, f64) = (1.01, 1.02);
-/// With fewer pairs there are figures, and no verdict.
-const ENOUGH: usize = 10;
-/// A thread for each of more jobs than that says nothing more.
-const THREADS: usize = 2_000;
+const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The work of a job, as it is written by hand.
-#[derive(Clone, Copy)]
-enum Work {
-    Empty,
-    Compute(u64),
-    Sleep(Duration),
-    Exchange,
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Time,
+    Foreign,
+    Million,
+    Callgrind,
 }
-
-/// The same work by hand and as data, how many jobs of it, and in how many batches.
-struct Cell {
-    name: &'static str,
-    work: Work,
-    job: &'static str,
-    jobs: usize,
-    batches: usize,
-    /// Whether a job is 10 µs or more: the limits are for those.
-    judged: bool,
-}
-
-const EXCHANGE: &str = r#"[{ connect = "echo" }, { exchange = { bytes = 100, times = 16 } }]"#;
-
-#[rustfmt::skip]
-const CELLS: [Cell; 7] = [
-    Cell { name: "sleep", work: Work::Sleep(Duration::from_millis(1)), job: r#"[{ sleep = "1ms" }]"#, jobs: 10_000, batches: 40, judged: true },
-    Cell { name: "compute-50", work: Work::Compute(50), job: "[{ compute = 50 }]", jobs: 100_000, batches: 12, judged: false },
-    Cell { name: "compute-2500", work: Work::Compute(2_500), job: "[{ compute = 2500 }]", jobs: 10_000, batches: 8, judged: true },
-    Cell { name: "empty", work: Work::Empty, job: "[]", jobs: 100_000, batches: 12, judged: false },
-    Cell { name: "exchange-1", work: Work::Exchange, job: EXCHANGE, jobs: 1, batches: 1_000, judged: true },
-    Cell { name: "exchange-64", work: Work::Exchange, job: EXCHANGE, jobs: 64, batches: 40, judged: true },
-    MILLION,
-];
-/// A mode of its own; its only batch is the first.
-#[rustfmt::skip]
-const MILLION: Cell =
-    Cell { name: "million", work: Work::Sleep(Duration::from_secs(1)), job: r#"[{ sleep = "1s" }]"#, jobs: 1_000_000, batches: 0, judged: false };
-
-const MODELS: [&str; 6] = ["tokio", "tokio-current-thread", "smol", "threads", "rayon", "compio"];
-#[rustfmt::skip]
-const ASYNC: [&str; 8] =
-    ["tokio", "tokio-current-thread", "tokio-per-core", "smol", "async-std", "compio", "monoio", "glommio"];
-const COUNTED: [&str; 3] = ["tokio-current-thread", "sequential", "smol"];
 
 fn main() -> ExitCode {
     spawned();
@@ -96,7 +67,7 @@ fn main() -> ExitCode {
         _ => match Request::parse(&arguments) {
             Ok(request) => request.serve(),
             Err(message) => {
-                eprintln!("{message}");
+                eprintln!("error: {message}");
                 return ExitCode::from(2);
             }
         },
@@ -104,52 +75,83 @@ fn main() -> ExitCode {
     match result {
         Ok(held) => ExitCode::from(u8::from(!held)),
         Err(message) => {
-            eprintln!("{message}");
+            eprintln!("error: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs one side of a pair and prints nanoseconds per batch, the warm-up first, then peak memory before and after.
-fn child(arguments: &[String]) -> Result<(), String> {
-    let [how, cell, model, workers, jobs, batches, servers] = arguments else {
-        return Err(format!("a child is told 7 things, not {}", arguments.len()));
-    };
-    let number = |text: &str| text.parse::<usize>().map_err(|error| format!("{text}: {error}"));
-    let cell = CELLS.iter().find(|known| known.name == cell).ok_or("no such cell")?;
-    let (workers, jobs, batches) = (number(workers)?, number(jobs)?, number(batches)? + 1);
-    let plan = Plan { work: cell.work, workers, jobs, batches };
-    let servers: Vec<SocketAddr> = servers.split(',').filter_map(|at| at.parse().ok()).collect();
-    let _ = bare::SERVERS.set(servers.clone());
-    set_servers(Addresses { echo: servers, ..Addresses::default() });
-    let before = peak_memory();
-    let times = if how == "bare" { bare::run(model, plan) } else { suite(cell, model, plan)? };
-    let after = peak_memory();
-    let times: Vec<String> = times.iter().map(|time| nanoseconds(*time).to_string()).collect();
-    println!("{}\n{before} {after}", times.join(" "));
-    Ok(())
+/// What one process said of itself.
+struct Side {
+    /// The median of its batches.
+    batch_ns: f64,
+    /// How much its peak memory grew; 0 for a script.
+    memory_kib: f64,
 }
 
-fn suite(cell: &Cell, model: &str, plan: Plan) -> Result<Vec<Duration>, String> {
-    let entry = models::find(model)?;
-    let text = format!("name = \"cost\"\njob = {}", cell.job);
-    let workload = Workload::parse("cost", &text).map_err(|error| error.to_string())?;
-    let (definition, placement) = (Jobs::load(&workload), entry.info.placements[0]);
-    let settings = Settings { workers: plan.workers };
-    let arm = entry.start(&settings).map_err(|error| error.to_string())?;
-    let mut times = Vec::with_capacity(plan.batches);
-    for index in 0..plan.batches {
-        let batch = arm.batch(definition, plan.jobs, placement, now);
-        times.push(batch.elapsed);
-        // Of the first batch only: the other side has nothing like it, and callgrind counts what is outside the clock.
-        let right = |(index, receipt): (usize, &io::Result<Receipt>)| {
-            receipt.as_ref().is_ok_and(|receipt| *receipt == definition.expected(index))
+impl Side {
+    /// Reads nanoseconds of each batch, the warm-up first, and from programs in Rust a last line: the sum of the outputs
+    /// and the peak of memory before and after.
+    fn read(text: &str, batches: usize) -> Result<(Self, Option<u64>), String> {
+        let wrong = || format!("a side said {text:?}");
+        let lines: Vec<&str> = text.lines().collect();
+        let (times, rest) = lines.split_at_checked(batches).ok_or_else(wrong)?;
+        let times: Result<Vec<f64>, _> = times.iter().map(|line| line.parse()).collect();
+        let rest: Option<Vec<u64>> = match rest {
+            [] => Some(vec![]),
+            [line] => line.split(' ').map(|number| number.parse().ok()).collect(),
+            _ => None,
         };
-        if index == 0 && !batch.receipts.iter().enumerate().all(right) {
+        let (times, rest) = (times.map_err(|_| wrong())?, rest.ok_or_else(wrong)?);
+        // The first is the warm-up, unless it is the only one.
+        let timed = if batches > 1 { &times[1..] } else { &times };
+        let memory_kib = match rest[..] {
+            [_, before, after] => after.saturating_sub(before) as f64,
+            _ => 0.0,
+        };
+        Ok((Side { batch_ns: median(timed), memory_kib }, rest.first().copied()))
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    median_and_range(values).0
+}
+
+/// As many workers as there are cores.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Runs the suite's side of a pair, and prints what [`Side::read`] reads.
+fn child(arguments: &[String]) -> Result<(), String> {
+    let [work, model, workers, jobs, batches, servers] = arguments else {
+        return Err(format!("a child is told 6 things, not {}", arguments.len()));
+    };
+    let number = |text: &str| text.parse::<usize>().map_err(|error| format!("{text}: {error}"));
+    let work = WORK.iter().find(|known| known.name == work).ok_or("no such work")?;
+    let (workers, jobs, batches) = (number(workers)?, number(jobs)?, number(batches)? + 1);
+    let echo: Vec<SocketAddr> = servers.split(',').filter_map(|at| at.parse().ok()).collect();
+    set_servers(Addresses { echo, ..Addresses::default() });
+    let entry = models::find(model)?;
+    let (definition, placement) = (Jobs::load(&work.workload()), entry.info.placements[0]);
+    let arm = entry.start(&Settings { workers }).map_err(|error| error.to_string())?;
+    let before = peak_memory();
+    let mut times = Vec::with_capacity(batches);
+    for index in 0..batches {
+        let batch = arm.batch(definition, jobs, placement, now);
+        times.push(batch.elapsed);
+        // Of the first batch only: callgrind counts what is outside the clock.
+        let wrong = |(index, receipt): (usize, &std::io::Result<_>)| {
+            !receipt.as_ref().is_ok_and(|receipt| *receipt == definition.expected(index))
+        };
+        if index == 0 && batch.receipts.iter().enumerate().any(wrong) {
             return Err("a receipt is wrong".into());
         }
     }
-    Ok(times)
+    let after = peak_memory();
+    times.iter().for_each(|time| println!("{}", nanoseconds(*time)));
+    println!("0 {before} {after}");
+    Ok(())
 }
 
 /// The most memory this process has had so far, in KiB; 0 where the system does not say.
@@ -159,101 +161,135 @@ fn peak_memory() -> u64 {
     peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
+/// What runs the suite's side of a cell in a fresh process.
+fn suite_command(cell: &Cell, numbers: [usize; 3], servers: &Addresses) -> Result<Command, String> {
+    let mut command = Command::new(this()?);
+    command.args([CHILD, cell.work.name, cell.model]);
+    command.args(numbers.map(|number| number.to_string())).arg(listed(servers));
+    Ok(command)
+}
+
+fn suite_side(cell: &Cell, program: &Program, servers: &Addresses) -> Result<Side, String> {
+    let jobs = cell.work.jobs_on(cell.model);
+    let entry = models::find(cell.model)?;
+    if entry.info.foreign.is_none() {
+        let mut command = suite_command(cell, [workers(), jobs, cell.work.batches], servers)?;
+        let text = said(cell.model, workers(), &mut command)?;
+        return Side::read(&text, cell.work.batches + 1).map(|(side, _)| side);
+    }
+    let wide = entry.info.workers(&[workers()])[0];
+    let mut host = program.host(entry, wide).map_err(|error| error.to_string())?;
+    let spec = CellSpec {
+        model: cell.model.into(),
+        workers: wide,
+        placement: entry.info.placements[0],
+        workload: cell.work.name.into(),
+        source: cell.work.source(),
+        scale: jobs,
+        servers: servers.clone(),
+    };
+    host.prepare(spec, PATIENCE).map_err(|error| error.to_string())?;
+    let times = host.batches(cell.work.batches as u64 + 1, PATIENCE);
+    let (times, _) = times.map_err(|error| error.to_string())?;
+    let times: Vec<f64> = times[1..].iter().map(|time| time.as_nanos() as f64).collect();
+    Ok(Side { batch_ns: median(&times), memory_kib: 0.0 })
+}
+
 /// What the user asks for.
 struct Request {
     mode: Mode,
     pairs: Option<usize>,
+    limit: Duration,
+    json: bool,
     filters: Vec<String>,
-}
-
-#[derive(Clone, Copy)]
-enum Mode {
-    Time,
-    Million,
-    Callgrind,
-    Foreign,
 }
 
 impl Request {
     fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut request = Request { mode: Mode::Time, pairs: None, filters: Vec::new() };
+        let limit = Duration::from_mins(30);
+        let mut request =
+            Request { mode: Mode::Time, pairs: None, limit, json: false, filters: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "million" => request.mode = Mode::Million,
                 "foreign" => request.mode = Mode::Foreign,
                 "callgrind" => request.mode = Mode::Callgrind,
+                "--json" => request.json = true,
                 "--pairs" => {
                     let pairs = arguments.next().and_then(|pairs| pairs.parse().ok());
-                    request.pairs = Some(
-                        pairs.filter(|pairs| *pairs > 0).ok_or("--pairs takes a number from 1")?,
-                    );
+                    let pairs = pairs.filter(|pairs| *pairs > 0);
+                    request.pairs = Some(pairs.ok_or("--pairs takes a number from 1")?);
+                }
+                "--limit" => {
+                    let time =
+                        arguments.next().and_then(|time| humantime::parse_duration(time).ok());
+                    request.limit = time.ok_or("--limit takes a time such as 25m or 3h")?;
                 }
                 flag if flag.starts_with('-') => {
-                    return Err(format!("unknown option {flag}: there is only --pairs N"));
+                    return Err(format!(
+                        "there is no option {flag}: there are --pairs, --limit and --json"
+                    ));
                 }
                 filter => request.filters.push(filter.to_owned()),
             }
         }
-        let all = Request { filters: Vec::new(), ..request };
-        let ids: Vec<String> = match all.mode {
-            Mode::Foreign => foreign::cells(&[]).into_iter().map(|(_, _, id)| id).collect(),
-            _ => all.cells().into_iter().map(|(_, _, id)| id).collect(),
-        };
-        let unknown = |filter: &&String| !ids.iter().any(|id| id.contains(*filter));
-        if let Some(filter) = request.filters.iter().find(unknown) {
-            return Err(format!("nothing matches {filter}: there are {}", ids.join(", ")));
+        if request.json && [Mode::Million, Mode::Callgrind].contains(&request.mode) {
+            return Err("--json is for times: leave it out, or leave out the mode".into());
+        }
+        let known = cells(request.mode);
+        for filter in &request.filters {
+            if !known.iter().any(|cell| matches(cell, filter)) {
+                let works: BTreeSet<&str> = known.iter().map(|cell| cell.work.name).collect();
+                let models: BTreeSet<&str> = known.iter().map(|cell| cell.model).collect();
+                let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+                let (works, models) = (list(works), list(models));
+                return Err(format!(
+                    "nothing matches {filter}: there are {works}, each on {models}"
+                ));
+            }
         }
         Ok(request)
     }
 
-    /// The cells and models asked for, and what they are called.
-    fn cells(&self) -> Vec<Asked> {
-        let (cells, models) = match self.mode {
-            Mode::Time => (&["sleep", "compute", "empty", "exchange"][..], &MODELS[..]),
-            Mode::Million => (&["million"][..], &ASYNC[..]),
-            Mode::Callgrind => (&["empty", "compute"][..], &COUNTED[..]),
-            Mode::Foreign => (&[][..], &[][..]),
-        };
-        let wanted = |name: &str| cells.iter().any(|cell| name.starts_with(cell));
-        let mut list = Vec::new();
-        for cell in CELLS.iter().filter(|cell| wanted(cell.name)) {
-            for model in models {
-                let id = format!("{}/{model}", cell.name);
-                let asked = self.filters.is_empty() || self.filters.iter().any(|f| id.contains(f));
-                if asked && !(cell.name == "sleep" && *model == "rayon") {
-                    list.push((cell, *model, id));
-                }
+    fn serve(&self) -> Result<bool, String> {
+        let mut cells = cells(self.mode);
+        cells.retain(|cell| {
+            let asked = self.filters.is_empty() || self.filters.iter().any(|f| matches(cell, f));
+            let there = || models::find(cell.model).and_then(|entry| (entry.info.available)());
+            asked && there().map_err(|why| eprintln!("{} is left out: {why}", cell.id)).is_ok()
+        });
+        // All are built before the first is measured.
+        let mut built: BTreeMap<&str, Plain> = BTreeMap::new();
+        for cell in &cells {
+            if !built.contains_key(cell.program) {
+                built.insert(cell.program, Plain::of(cell)?);
             }
         }
-        list
-    }
-
-    fn serve(&self) -> Result<bool, String> {
-        let cells = self.cells();
         let program = Program::this().map_err(|error| error.to_string())?;
         let echo = program.echo().map_err(|error| format!("no echo server: {error}"))?;
-        let servers: Vec<String> =
-            echo.addresses().echo.iter().map(SocketAddr::to_string).collect();
-        let bench = Bench { servers: servers.join(",") };
+        let servers = echo.addresses();
+        let side = |index: usize, suite: bool| {
+            let cell = &cells[index];
+            if suite {
+                suite_side(cell, &program, servers)
+            } else {
+                built[cell.program].side(cell, servers)
+            }
+        };
         match self.mode {
-            Mode::Time => bench.time(&cells, self.pairs.unwrap_or(ENOUGH)),
-            Mode::Million => bench.million(&cells, self.pairs.unwrap_or(3)),
-            Mode::Callgrind => bench.callgrind(&cells),
-            Mode::Foreign => foreign::compare(
-                &program,
-                echo.addresses(),
-                &foreign::cells(&self.filters),
-                self.pairs.unwrap_or(ENOUGH),
-            ),
+            Mode::Time | Mode::Foreign => {
+                let pairs = self.pairs.unwrap_or(100);
+                let effort = Effort { pairs, limit: self.limit, json: self.json };
+                return Ok(interleave(&cells, effort, side));
+            }
+            Mode::Million => tables::million(&cells, self.pairs.unwrap_or(3), side)?,
+            Mode::Callgrind => tables::callgrind(&cells, &built, servers)?,
         }
+        Ok(true)
     }
 }
 
-/// A cell, a model, and what the two are called.
-type Asked = (&'static Cell, &'static str, String);
-
-/// As many workers as there are cores.
-fn workers() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+fn matches(cell: &Cell, filter: &str) -> bool {
+    format!("/{}/", cell.id).contains(filter)
 }

@@ -127,6 +127,23 @@ fn a_single_trial_ranks_and_recommends_nothing() {
 }
 
 #[test]
+fn an_unreliable_model_is_left_out_unless_it_is_named_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    // No time for any cell: what was asked for is in the record all the same.
+    let without = ["--scale", "1", "--trials", "1", "--budget", "1ms"];
+    for (more, is_out) in [(&[][..], true), (&["--model", "may,sequential"], false)] {
+        let output = advise(folder.path(), &[&without[..], more].concat());
+        let said = text(&output.stdout);
+        let record = said.lines().find_map(|line| line.trim().strip_prefix("record: ")).unwrap();
+        let cells = fs::read_to_string(folder.path().join(record).join("cells.jsonl")).unwrap();
+        assert!(cells.contains("\"model\":\"sequential\""), "{said}{cells}");
+        assert_eq!(cells.contains("\"model\":\"may\""), !is_out, "{said}");
+        assert_eq!(said.contains("Left out: may, which is unreliable."), is_out, "{said}");
+        assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn bad_input_gets_one_sentence_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("broken.toml"), "name = \"w\"\njob = [{ slep = \"1ms\" }]")

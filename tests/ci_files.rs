@@ -80,10 +80,20 @@ fn the_flags_of_a_call_are_found() {
 
 #[test]
 fn a_script_called_wrongly_says_how_and_measures_nothing() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/gate.sh");
-    for arguments in [&[][..], &["--strict"], &[""]] {
-        let output = Command::new(&script).args(arguments).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).starts_with("usage: scripts/gate.sh BASE"));
+    let wrong: [(&str, &[&[&str]]); 2] = [
+        ("scripts/gate.sh BASE", &[&[], &["--strict"], &[""]]),
+        (
+            "scripts/reference.sh TIME",
+            &[&[], &["25"], &["0m"], &["1d"], &["1m", "-o"], &["1m", "a", "b"]],
+        ),
+    ];
+    for (usage, wrong) in wrong {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(usage.split(' ').next().unwrap());
+        for arguments in wrong {
+            let output = Command::new(&script).args(*arguments).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.starts_with(&format!("usage: {usage}")), "{arguments:?}: {said}");
+        }
     }
 }

@@ -269,6 +269,35 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
 }
 
 #[test]
+fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
+    let arguments = ["inert", "suspends", "order", "--model", "sequential,threads,tokio"];
+    let (whole, _, folder) = ran(&program(), &arguments);
+    let written = |folder: &Path| {
+        let record = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap();
+        record.path()
+    };
+    let size = fs::metadata(written(folder.path()).join("claims.json")).unwrap().len();
+    let results = |of: &Claims| of.claims.iter().map(|claim| claim.results.len()).sum::<usize>();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    // A limit on the size of files stands for the disk: the last versions of the record do not fit.
+    let script = format!(
+        "trap '' XFSZ; exec prlimit --fsize={} {} claims {}",
+        size - 600,
+        program().display(),
+        arguments.join(" ")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
+    let output = shell.stdin(Stdio::null()).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write") && said.lines().count() == 1, "{said}");
+    let kept = read_claims(&written(folder.path())).unwrap().unwrap();
+    assert!((1..=results(&whole)).contains(&results(&kept)), "{kept:?}");
+}
+
+#[test]
 fn every_claim_runs_on_a_model_and_each_is_in_the_table_with_its_method() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();

@@ -6,10 +6,14 @@
 )]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
+
+use paceline_core::models::MODELS;
+use serde_json::Value;
 
 fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -153,4 +157,67 @@ fn nothing_listens_or_connects_outside_loopback() {
             "{file} binds to every address"
         );
     }
+}
+
+/// The packages that are built with a manifest, as `name@version`, and the features that each has then.
+fn resolved(manifest: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = || Command::new(env!("CARGO"));
+    // What other systems need is not downloaded here.
+    let version = String::from_utf8(cargo().arg("-vV").output().unwrap().stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let asked = ["metadata", "--format-version=1", "--locked", "--filter-platform", host];
+    let output = cargo().args(asked).arg("--manifest-path").arg(manifest).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", manifest.display());
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    nodes
+        .iter()
+        .map(|node| {
+            let id = text(&node["id"]);
+            let features = node["features"].as_array().unwrap().iter().map(text).collect();
+            (id.split('#').next_back().unwrap().to_owned(), features)
+        })
+        .collect()
+}
+
+#[test]
+fn the_plain_programs_have_the_runtimes_of_the_suite() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let suite = resolved(&root.join("Cargo.toml"));
+    let mut runtimes: BTreeSet<&str> =
+        MODELS.iter().filter_map(|entry| entry.info.package).collect();
+    // A queue of the model `pool`, and in glommio something else.
+    runtimes.remove("crossbeam-channel");
+    let mut compared = BTreeSet::new();
+    for folder in fs::read_dir(root.join("benches/cost/plain")).unwrap() {
+        let manifest = folder.unwrap().path().join("Cargo.toml");
+        if !manifest.exists() {
+            continue;
+        }
+        for (package, features) in resolved(&manifest) {
+            let name = package.split('@').next().unwrap();
+            if name.starts_with("plain-") {
+                continue;
+            }
+            let shared = suite.get(&package);
+            assert!(
+                shared.is_some(),
+                "{} has {package}, and the suite has not",
+                manifest.display()
+            );
+            // Features of other packages may differ: that is what such a program is for.
+            if runtimes.contains(name) {
+                assert_eq!(shared, Some(&features), "{package} in {}", manifest.display());
+                compared.insert(name.to_owned());
+            }
+        }
+    }
+    let lacks: Vec<_> = runtimes.iter().filter(|name| !compared.contains(**name)).collect();
+    assert_eq!(
+        lacks,
+        [&"crossbeam-channel", &"may"],
+        "docs/cost.md says why these are not compared"
+    );
 }

@@ -13,10 +13,10 @@ use crate::{
     advice::{Advice, advise},
     output::print_error,
     report::{advice_in_short, advice_text},
-    run::run,
+    run::{Order, run},
     start::refuse_debug_build,
 };
-use paceline_core::interrupt;
+use paceline_core::{interrupt, models::Entry};
 
 #[derive(Args)]
 pub(super) struct AdviseArguments {
@@ -52,10 +52,12 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(super::usage)?;
     let mut order = order(&asked.as_run())?;
     order.choice.in_one_class = true;
+    let left_out = if asked.of.model.is_empty() { unreliable_out_of(&mut order) } else { None };
     let program = ready()?;
     let done = run(&order, program, None).map_err(internal)?;
     let advice = Advice { workload: order.workloads[0].name.clone(), ..advise(&done.cells) };
-    let summary = advice_in_short(&advice, done.interrupted);
+    let mut summary = advice_in_short(&advice, done.interrupted);
+    summary.extend(left_out);
     match asked.output.format {
         Format::Json => {
             say_json(&SideFigures { partial: done.interrupted, advice: &advice, summary })?
@@ -78,6 +80,19 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
         return Ok(CELLS);
     }
     Ok(0)
+}
+
+/// Takes out the models that fail through no fault of the job, and returns the sentence that says so, if there are any.
+fn unreliable_out_of(order: &mut Order) -> Option<String> {
+    let reliable = |entry: &&'static Entry| entry.info.unreliable.is_none();
+    let (kept, out): (Vec<_>, Vec<_>) = order.models.drain(..).partition(reliable);
+    order.models = kept;
+    let names: Vec<&str> = out.iter().map(|entry| entry.info.name).collect();
+    let (first, is) = (names.first()?, if names.len() == 1 { "is" } else { "are" });
+    let names = names.join(" and ");
+    Some(format!(
+        "Left out: {names}, which {is} unreliable. To include it, name models: --model {first},tokio."
+    ))
 }
 
 impl AdviseArguments {

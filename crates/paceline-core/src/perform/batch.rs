@@ -173,12 +173,60 @@ async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receip
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::Mutex,
+        thread::{self, ThreadId},
+        time::Instant,
+    };
+
     use super::*;
+    use crate::{
+        job::Workload,
+        model::Settings,
+        models::{Entry, MODELS, Width},
+    };
 
     #[test]
     fn a_job_that_waits_for_nothing_is_three_words() {
         // One more made tasks of tokio 90 ns slower: they were the next size of allocation.
         let steps: &'static Steps = Box::leak(Box::default());
         assert_eq!(size_of_val(&call(steps, 0, 0)), 24);
+    }
+
+    /// Who read the clock of the batch.
+    static READERS: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+
+    fn noted() -> Instant {
+        READERS.lock().unwrap().push(thread::current().id());
+        crate::clock::now()
+    }
+
+    #[test]
+    fn the_root_of_a_batch_is_polled_on_a_worker_inside_and_on_the_caller_elsewhere() {
+        let workload = Workload::parse("test", "name = \"test\"\njob = []").unwrap();
+        let (jobs, caller) = (Jobs::load(&workload), thread::current().id());
+        let mut insides = 0;
+        // Those that cannot stop need a process of their own.
+        let stop = MODELS.iter().filter(|entry| entry.info.foreign.is_none());
+        for entry in stop.filter(|entry| entry.info.leaves.is_some()) {
+            let Entry { info, .. } = entry;
+            let Ok(started) = entry.start(&Settings { workers: 2 }) else { continue };
+            for placement in info.placements {
+                READERS.lock().unwrap().clear();
+                let batch = started.batch(jobs, 4, *placement, noted);
+                assert!(batch.receipts.iter().all(Result::is_ok));
+                let readers = READERS.lock().unwrap().clone();
+                // A model of one thread has no other worker than its caller.
+                let away = *placement == Placement::Inside && info.width != Width::One;
+                let right = |reader: &ThreadId| (*reader != caller) == away;
+                assert!(
+                    readers.len() == 2 && readers.iter().all(right),
+                    "{} {placement}",
+                    info.name
+                );
+                insides += usize::from(away);
+            }
+        }
+        assert!(insides >= 5, "only {insides} batches were offered from inside");
     }
 }

@@ -1,0 +1,176 @@
+//! Two programs in turns, until the interval of their ratio is narrow enough or the time is over; and what that says.
+
+use std::time::Duration;
+
+use paceline::stats::estimate;
+use paceline_core::{clock::now, job::Jobs};
+use serde_json::json;
+
+use crate::{Side, cells::Cell, median};
+
+/// With fewer pairs there are figures, and no verdict.
+pub(crate) const ENOUGH: usize = 10;
+/// A comparison has ended once its interval reaches no farther than this from the geometric mean.
+const NARROW: f64 = 0.005;
+/// How far a claimed ratio may be from 1 either way, and how far the geometric mean of all of them.
+const LIMITS: (f64, f64) = (0.03, 0.01);
+
+/// How long to go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// At most so many pairs of each comparison.
+    pub(crate) pairs: usize,
+    /// No pair begins after this.
+    pub(crate) limit: Duration,
+    /// Whether each comparison is printed as JSON.
+    pub(crate) json: bool,
+}
+
+/// A cell, its pairs so far, and why there are no more if a side failed.
+struct Comparison<'a> {
+    cell: &'a Cell,
+    plain_ns: Vec<f64>,
+    ratios: Vec<f64>,
+    failed: Option<String>,
+    ended: bool,
+}
+
+/// Measures both sides of every cell in turns, one pair of each cell in a pass, and says whether the claims hold.
+/// `side` runs a fresh process: that of the suite, if so asked.
+pub(crate) fn interleave(
+    cells: &[Cell],
+    effort: Effort,
+    side: impl Fn(usize, bool) -> Result<Side, String>,
+) -> bool {
+    let start = now();
+    let new =
+        |cell| Comparison { cell, plain_ns: vec![], ratios: vec![], failed: None, ended: false };
+    let mut all: Vec<Comparison> = cells.iter().map(new).collect();
+    if !effort.json {
+        println!("ratio = suite / plain, geometric mean of pairs of fresh processes\n");
+        println!("{:32} plain ns/job   ratio  95 % interval   pairs", "cell/model");
+    }
+    for pass in 0.. {
+        for (index, comparison) in all.iter_mut().enumerate().filter(|(_, one)| !one.ended) {
+            let late = now() - start >= effort.limit;
+            if !late {
+                // Which side is first a fixed seed draws, so that neither always follows the other.
+                let first = Jobs::seed(pass * cells.len() + index) & 1 == 1;
+                comparison.add(first, |suite| side(index, suite));
+            }
+            if late || comparison.is_over(effort.pairs) {
+                comparison.ended = true;
+                comparison.print(effort.json);
+            }
+        }
+        if all.iter().all(|comparison| comparison.ended) {
+            break;
+        }
+    }
+    verdict(&all, effort.json)
+}
+
+impl Comparison<'_> {
+    /// One pair.
+    fn add(&mut self, suite_first: bool, side: impl Fn(bool) -> Result<Side, String>) {
+        let pair = side(suite_first).and_then(|first| Ok((first, side(!suite_first)?)));
+        match pair {
+            Ok((first, second)) => {
+                let (suite, plain) = if suite_first { (first, second) } else { (second, first) };
+                self.plain_ns.push(plain.batch_ns);
+                self.ratios.push(suite.batch_ns / plain.batch_ns);
+            }
+            Err(why) => self.failed = Some(why),
+        }
+    }
+
+    fn is_over(&self, pairs: usize) -> bool {
+        let enough = self.ratios.len() >= ENOUGH;
+        let narrow = self.ratio().is_some_and(|(mean, lower, upper)| {
+            mean / lower <= 1.0 + NARROW && upper / mean <= 1.0 + NARROW
+        });
+        self.failed.is_some() || self.ratios.len() >= pairs || enough && narrow
+    }
+
+    fn ratio(&self) -> Option<(f64, f64, f64)> {
+        estimate(&self.ratios, 0.0)
+    }
+
+    /// What its interval says of the limit: `within`, `off`, or `open` where it reaches over the limit; `few` where
+    /// there are too few pairs to say.
+    fn word(&self) -> &'static str {
+        match self.ratio() {
+            _ if self.failed.is_some() => "failed",
+            Some(ratio) if self.ratios.len() >= ENOUGH => word(ratio),
+            _ => "few",
+        }
+    }
+
+    fn print(&self, json: bool) {
+        let Cell { work, model, id, .. } = self.cell;
+        let plain_ns = median(&self.plain_ns) / work.jobs_on(model) as f64;
+        let (ratio, lower, upper) = self.ratio().unwrap_or((f64::NAN, f64::NAN, f64::NAN));
+        let (pairs, word) = (self.ratios.len(), self.word());
+        if json {
+            println!(
+                "{}",
+                json!({
+                    "cell": work.name, "model": model, "plain_ns_per_job": plain_ns, "ratio": ratio, "lower": lower,
+                    "upper": upper, "pairs": pairs, "claimed": work.is_claimed(), "verdict": word,
+                    "reason": self.failed,
+                })
+            );
+            return;
+        }
+        let interval = format!("[{lower:.3}, {upper:.3}]");
+        let word = if work.is_claimed() || self.failed.is_some() { word } else { "" };
+        println!("{id:32} {plain_ns:>12.1}  {ratio:>6.3}  {interval:16} {pairs:>4}  {word}");
+        if let Some(why) = &self.failed {
+            println!("    {why}");
+        }
+    }
+}
+
+/// Both ways alike: a suite that is 12.5 % faster than plain code is as wrong as one that is slower.
+fn word((mean, lower, upper): (f64, f64, f64)) -> &'static str {
+    let far = |ratio: f64| ratio.ln().abs() > LIMITS.0.ln_1p();
+    match () {
+        () if far(mean) => "off",
+        () if far(lower) || far(upper) => "open",
+        () => "within",
+    }
+}
+
+/// Prints how many claims hold, and returns whether none is off.
+fn verdict(all: &[Comparison], json: bool) -> bool {
+    let claimed: Vec<&Comparison> = all.iter().filter(|one| one.cell.work.is_claimed()).collect();
+    let with = |word: &str| claimed.iter().filter(|one| one.word() == word).collect::<Vec<_>>();
+    let failed: Vec<_> = all.iter().filter(|one| one.failed.is_some()).collect();
+    let judged = claimed.iter().filter(|one| ["within", "off", "open"].contains(&one.word()));
+    let logs: Vec<f64> = judged.filter_map(|one| one.ratio()).map(|(mean, ..)| mean.ln()).collect();
+    let mean = (logs.iter().sum::<f64>() / logs.len().max(1) as f64).exp();
+    let held = with("off").is_empty() && failed.is_empty() && mean.ln().abs() <= LIMITS.1.ln_1p();
+    let (within, open, few) = (with("within").len(), with("open").len(), with("few").len());
+    let off: Vec<&str> = with("off").iter().map(|one| one.cell.id.as_str()).collect();
+    if json {
+        println!(
+            "{}",
+            json!({ "within": within, "off": off, "open": open, "few": few, "failed": failed.len(),
+                "geometric_mean": (!logs.is_empty()).then_some(mean), "held": held })
+        );
+        return held;
+    }
+    println!("\n{} comparisons that are claimed to be within 3 %:", claimed.len());
+    println!(
+        "{within} within, {} off, {open} with an interval over the limit, {few} with fewer than {ENOUGH} pairs",
+        off.len()
+    );
+    if !logs.is_empty() {
+        println!("geometric mean {mean:.4}, to be within 1 % of 1");
+    }
+    if !off.is_empty() {
+        println!("off: {}", off.join(", "));
+    }
+    println!("{}", if held { "held" } else { "missed" });
+    held
+}
