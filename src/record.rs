@@ -13,6 +13,7 @@ pub use files::{
     GateTrials, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
     read_gate_trials, write_claims, write_gate, write_json, write_text,
 };
+pub(crate) use files::{assemble, claims_of, gate_of, lines};
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,

@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use paceline_core::file;
+
 use super::{CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, Run, SCHEMA, State, Trial};
 
 const RUN: &str = "run.json";
@@ -16,6 +18,8 @@ const ROUNDS: &str = "trials.jsonl";
 const CLAIMS: &str = "claims.json";
 const GATE: &str = "gate.json";
 const GATE_ROUNDS: &str = "gate_trials.jsonl";
+/// The longest file of a record that is read, in bytes.
+const MOST: u64 = 1 << 30;
 
 /// The files that tell what a folder records: a run, a gate, claims.
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
@@ -154,7 +158,7 @@ pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
 ///
 /// Returns a sentence where they cannot be read.
 pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
-    lines(&folder.join(GATE_ROUNDS))
+    lines(&folder.join(GATE_ROUNDS), &text(folder, GATE_ROUNDS)?)
 }
 
 /// One write: a line is either there or torn, and a torn last line is known for what it is.
@@ -291,12 +295,13 @@ impl Record {
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
-    let mut record = read_cells(folder)?;
-    // Runs of criterion have none.
-    if folder.join(ROUNDS).exists() {
-        record.trials = lines(&folder.join(ROUNDS))?;
-    }
-    Ok(record)
+    // Runs of criterion have no trials.
+    assemble(
+        folder,
+        &text(folder, RUN)?,
+        &text_if_any(folder, CELLS)?,
+        &text_if_any(folder, ROUNDS)?,
+    )
 }
 
 /// The same without its trials, which are most of it: what shows cells needs no more.
@@ -305,14 +310,24 @@ pub fn read(folder: &Path) -> Result<Record, String> {
 ///
 /// Returns a sentence where it is not a record, or is one of a newer paceline.
 pub fn read_cells(folder: &Path) -> Result<Record, String> {
-    let run: Run = whole(folder, RUN, SCHEMA)?;
-    // A run that was killed at once has none.
-    let there = folder.join(CELLS).exists();
-    let mut cells: Vec<Cell> = if there { lines(&folder.join(CELLS))? } else { vec![] };
+    // A run that was killed at once has no cells.
+    assemble(folder, &text(folder, RUN)?, &text_if_any(folder, CELLS)?, b"")
+}
+
+/// The record that the files in `folder` are, whose texts these are.
+pub(crate) fn assemble(
+    folder: &Path,
+    run: &[u8],
+    cells: &[u8],
+    trials: &[u8],
+) -> Result<Record, String> {
+    let run: Run = whole(&folder.join(RUN), run, SCHEMA)?;
+    let mut cells: Vec<Cell> = lines(&folder.join(CELLS), cells)?;
     if run.instrument == "trials" {
         measured_later(&mut cells);
     }
-    Ok(Record { folder: folder.to_owned(), run, cells, trials: vec![] })
+    let trials = lines(&folder.join(ROUNDS), trials)?;
+    Ok(Record { folder: folder.to_owned(), run, cells, trials })
 }
 
 /// Leaves out the lines of cells that were skipped and that `--resume` has measured since.
@@ -338,7 +353,8 @@ fn measured_later(cells: &mut Vec<Cell>) {
 ///
 /// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
 pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
-    if folder.join(GATE).exists() { whole(folder, GATE, GATE_SCHEMA).map(Some) } else { Ok(None) }
+    let there = folder.join(GATE).exists();
+    there.then(|| gate_of(folder, &text(folder, GATE)?)).transpose()
 }
 
 /// Reads what `paceline claims` found, from `claims.json` in `folder`; `None` where there is no such file.
@@ -347,21 +363,36 @@ pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
 ///
 /// Returns a sentence where it is not such a record, or is one of a newer paceline.
 pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
-    if folder.join(CLAIMS).exists() {
-        whole(folder, CLAIMS, CLAIMS_SCHEMA).map(Some)
-    } else {
-        Ok(None)
-    }
+    let there = folder.join(CLAIMS).exists();
+    there.then(|| claims_of(folder, &text(folder, CLAIMS)?)).transpose()
 }
 
-/// The file `name` in `folder`, if its schema is `current`.
-fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result<T, String> {
+/// The gate that `gate.json` in `folder` is, whose text this is.
+pub(crate) fn gate_of(folder: &Path, text: &[u8]) -> Result<Gate, String> {
+    whole(&folder.join(GATE), text, GATE_SCHEMA)
+}
+
+/// The claims that `claims.json` in `folder` is, whose text this is.
+pub(crate) fn claims_of(folder: &Path, text: &[u8]) -> Result<Claims, String> {
+    whole(&folder.join(CLAIMS), text, CLAIMS_SCHEMA)
+}
+
+fn text(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     let path = folder.join(name);
+    file::read(&path, MOST).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+/// The same, empty where there is no such file.
+fn text_if_any(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
+    if folder.join(name).exists() { text(folder, name) } else { Ok(vec![]) }
+}
+
+/// What the file at `path` says, whose text this is, if its schema is `current`.
+fn whole<T: DeserializeOwned>(path: &Path, text: &[u8], current: u32) -> Result<T, String> {
     let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(|error| fault(&error))?;
     let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let place = folder.display();
+    let place = path.parent().unwrap_or(path).display();
     if schema > u64::from(current) {
         return Err(format!(
             "{place} has schema {schema}, and this paceline reads {current}: use a newer paceline"
@@ -381,10 +412,8 @@ fn not_ours(place: &Path, index: usize, why: &str) -> String {
     format!("{place}, line {line}, is nothing that paceline writes ({why}): leave this record out")
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
-    let place = path.display();
-    // As bytes: a torn line may end in the middle of a character.
-    let text = fs::read(path).map_err(|error| format!("{place}: {error}"))?;
+/// What the lines of the file at `path` say, whose text this is: a torn one may end in the middle of a character.
+pub(crate) fn lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Vec<T>, String> {
     let mut read = Vec::new();
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         match serde_json::from_slice(line) {

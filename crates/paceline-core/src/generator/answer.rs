@@ -17,7 +17,7 @@ pub const STATUS: &str = "the answer has status";
 const SHOWN: usize = 200;
 
 /// A request, as it is sent and checked.
-pub(super) struct Rendered {
+pub(crate) struct Rendered {
     pub(super) path: String,
     /// For each address, all bytes of the request.
     pub(super) bytes: Vec<Vec<u8>>,
@@ -30,7 +30,7 @@ pub(super) struct Rendered {
 }
 
 /// What there is of the answer that a connection waits for.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// The head's bytes, until it is whole.
     partial: Vec<u8>,
     /// Whether an interim answer (1xx) has come.
@@ -46,7 +46,7 @@ pub(super) struct Progress {
 
 /// Where an answer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Not all of it has come.
     More,
     /// It is whole and right.
@@ -57,7 +57,7 @@ pub(super) enum Step {
 }
 
 impl Rendered {
-    pub(super) fn new(request: &Request, accept: &[u16], bytes: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn new(request: &Request, accept: &[u16], bytes: Vec<Vec<u8>>) -> Self {
         Rendered {
             path: request.path.clone(),
             bytes,
@@ -68,12 +68,17 @@ impl Rendered {
         }
     }
 
+    /// How many bytes it holds of answers.
+    pub(crate) fn held(&self) -> usize {
+        self.known.capacity()
+    }
+
     /// Takes bytes of the answer to this request.
     ///
     /// # Errors
     ///
     /// Returns a fault where it is no answer, or not the one that is expected.
-    pub(super) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
+    pub(crate) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
         let mut used = 0;
         while progress.head.is_none() {
             match self.head(progress, &bytes[used..])? {
@@ -113,7 +118,7 @@ impl Rendered {
     }
 
     /// The server has closed: that ends an answer without a length, and cuts off any other.
-    pub(super) fn close(&mut self, progress: &mut Progress) -> Result<Step, Fault> {
+    pub(crate) fn close(&mut self, progress: &mut Progress) -> Result<Step, Fault> {
         match progress.head {
             Some(Head { body: Body::UntilClosed, .. }) => self.finish(progress),
             _ => Err(Fault::Failed("the connection was closed in the middle of the answer".into())),
@@ -210,7 +215,7 @@ impl Rendered {
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Progress {
             partial: Vec::with_capacity(1024),
             interim: false,
@@ -219,6 +224,11 @@ impl Progress {
             kept: Vec::with_capacity(SHOWN),
             location: None,
         }
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn held(&self) -> usize {
+        self.partial.capacity() + self.kept.capacity()
     }
 
     /// Whether no byte of the answer has come.
@@ -233,7 +243,7 @@ impl Progress {
 
     /// Takes bytes that came while there was no request. Returns whether they begin an answer of status 408; `None`
     /// where they may, but are too few. Those are kept, as the beginning of what comes next.
-    pub(super) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
+    pub(crate) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
         self.partial.extend_from_slice(bytes);
         if is_timeout(&self.partial) {
             return (self.partial.len() >= TIMEOUT.len()).then_some(true);
@@ -241,7 +251,7 @@ impl Progress {
         Some(false)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.partial.clear();
         self.interim = false;
         self.head = None;
