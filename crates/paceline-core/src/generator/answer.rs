@@ -106,7 +106,8 @@ impl Rendered {
             used += taken.map_err(Fault::Invalid)?;
         }
         let whole = head.body.is_empty();
-        let after = &bytes[used..];
+        // Some servers end a body with an empty line that no length counts.
+        let after = without_empty_lines(&bytes[used..]);
         if whole && !after.is_empty() && !is_timeout(after) {
             let more = after.len();
             return Err(Fault::Invalid(format!("{more} bytes came after the end of the answer")));
@@ -133,7 +134,7 @@ impl Rendered {
     fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let partial = &mut progress.partial;
         if partial.is_empty() {
-            let empty_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let empty_lines = bytes.len() - without_empty_lines(bytes).len();
             if empty_lines > 0 {
                 return Ok(Some(empty_lines));
             }
@@ -236,6 +237,11 @@ impl Progress {
         self.head.is_none() && self.partial.is_empty() && !self.interim
     }
 
+    /// Whether nothing but the end of the connection ends the answer.
+    pub(super) fn is_endless(&self) -> bool {
+        self.head.is_some_and(|head| head.body == Body::UntilClosed)
+    }
+
     /// Whether the answer says that the server had waited for a request for too long.
     pub(super) fn timed_out(&self) -> bool {
         self.head.is_some_and(|head| head.status == 408)
@@ -244,7 +250,8 @@ impl Progress {
     /// Takes bytes that came while there was no request. Returns whether they begin an answer of status 408; `None`
     /// where they may, but are too few. Those are kept, as the beginning of what comes next.
     pub(crate) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
-        self.partial.extend_from_slice(bytes);
+        let begun = !self.partial.is_empty();
+        self.partial.extend_from_slice(if begun { bytes } else { without_empty_lines(bytes) });
         if is_timeout(&self.partial) {
             return (self.partial.len() >= TIMEOUT.len()).then_some(true);
         }
@@ -259,6 +266,12 @@ impl Progress {
         self.kept.clear();
         self.location = None;
     }
+}
+
+/// What is behind the empty lines that `bytes` begin with.
+fn without_empty_lines(bytes: &[u8]) -> &[u8] {
+    let lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &bytes[lines..]
 }
 
 /// Whether `bytes` begin an answer of status 408, as far as they go.
