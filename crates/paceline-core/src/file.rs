@@ -1,7 +1,7 @@
 //! Reading files that users name: a pipe, a folder, a device or a file without end is told apart before it is read.
 
 use std::{
-    fs::{File, FileType, Metadata},
+    fs::{File, Metadata},
     io::{self, Read},
     os::unix::fs::FileTypeExt,
     path::Path,
@@ -15,8 +15,7 @@ use std::{
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
     let about = path.metadata().map_err(cannot)?;
-    if !about.is_file() {
-        let what = kind(about.file_type());
+    if let Some(what) = other_than_file(&about) {
         return Err(format!("it is {what}: copy what it has into a file, and name that"));
     }
     // Opened after that look: to open a pipe would wait for whoever writes to it.
@@ -40,21 +39,25 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     })
 }
 
+/// What is there if it is no file, with its article.
+#[must_use]
+pub fn other_than_file(about: &Metadata) -> Option<&'static str> {
+    let of = about.file_type();
+    match of {
+        _ if of.is_file() => None,
+        _ if of.is_dir() => Some("a folder"),
+        _ if of.is_fifo() => Some("a pipe"),
+        _ if of.is_char_device() || of.is_block_device() => Some("a device"),
+        _ => Some("a socket"),
+    }
+}
+
 fn within(about: &Metadata, most: u64) -> Result<(), String> {
     if about.len() > most { Err(too_long(most)) } else { Ok(()) }
 }
 
 fn too_long(most: u64) -> String {
     format!("it is too long: at most {most} bytes are read")
-}
-
-fn kind(of: FileType) -> &'static str {
-    match of {
-        _ if of.is_dir() => "a folder",
-        _ if of.is_fifo() => "a pipe",
-        _ if of.is_char_device() || of.is_block_device() => "a device",
-        _ => "a socket",
-    }
 }
 
 #[cfg(test)]
