@@ -255,13 +255,15 @@ fn the_load_goes_on_whatever_a_server_may_do_and_each_answer_counts_once() {
             let right = loaded.as_ref().is_ok_and(|loaded| {
                 let reconnected = match reconnects {
                     Never => loaded.reconnects == 0,
-                    // Those of the last answers on each connection may not have happened yet.
+                    // Those of the last answers on each connection may not have happened yet. An open loop has the
+                    // same number of requests on each machine, and is sure of some.
                     OnePer(count) => {
-                        loaded.reconnects > (loaded.completed / count).saturating_sub(4)
+                        let least = (loaded.completed / count).saturating_sub(4);
+                        loaded.reconnects >= least.max(u64::from(drive != Drive::Closed))
                     }
                 };
                 let all = loaded.completed == loaded.offered && loaded.unfinished == 0;
-                all && reconnected && loaded.completed > 10
+                all && reconnected && loaded.completed > 0
             });
             if !right {
                 faults.push(format!("a server that {does} ({report}): {loaded:?}"));
