@@ -6,14 +6,13 @@ mod files;
 mod gate;
 mod load;
 mod ranking;
+mod read;
 mod selftest;
 
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
-    GateTrials, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
-    read_gate_trials, write_claims, write_gate, write_json, write_text,
+    GateTrials, KINDS, PARTS, Record, Writer, write_claims, write_gate, write_json, write_text,
 };
-pub(crate) use files::{assemble, claims_of, gate_of, lines};
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
@@ -23,6 +22,8 @@ pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,
 };
+pub(crate) use read::{assemble, claims_of, gate_of, lines};
+pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 
 use schemars::JsonSchema;

@@ -323,7 +323,8 @@ impl Words {
     }
 }
 
-fn shown(line: &[u8]) -> String {
+/// The beginning of a line, quoted.
+pub(crate) fn shown(line: &[u8]) -> String {
     const MOST: usize = 120;
     let text = String::from_utf8_lossy(&line[..line.len().min(MOST)]);
     if line.len() > MOST { format!("{text:?}…") } else { format!("{text:?}") }
