@@ -17,32 +17,22 @@ pub const BORDER: u8 = 0x1e;
 
 /// The files of a record. The first byte says of which kind: `r` is a run with its `run.json`, `cells.jsonl` and
 /// `trials.jsonl`, `g` is `gate.json` and `gate_trials.jsonl`, and `c` is `claims.json`. Whatever can be read must be
-/// shown, compared and exported without a panic.
-pub fn records(data: &[u8]) {
-    let Some((kind, bytes)) = data.split_first() else { return };
+/// shown, compared and exported without a panic. Returns whether it could be read.
+pub fn records(data: &[u8]) -> bool {
+    let Some((kind, bytes)) = data.split_first() else { return false };
     let mut files = bytes.split(|byte| *byte == BORDER);
     let mut next = || files.next().unwrap_or_default();
     let folder = Path::new("fuzz");
     match kind {
-        b'r' => {
-            let (head, cells, trials) = (next(), next(), next());
-            if let Ok(record) = assemble(folder, head, cells, trials) {
-                show_run(&record);
-            }
-        }
+        b'r' => assemble(folder, next(), next(), next()).map(|record| show_run(&record)),
         b'g' => {
-            if let Ok(gate) = gate_of(folder, next()) {
-                show_gate(&gate);
-            }
-            let _ = lines::<GateTrial>(folder, next());
+            let gate = gate_of(folder, next()).map(|gate| show_gate(&gate));
+            gate.and_then(|()| lines::<GateTrial>(folder, next()).map(drop))
         }
-        b'c' => {
-            if let Ok(claims) = claims_of(folder, next()) {
-                show_claims(&claims);
-            }
-        }
-        _ => {}
+        b'c' => claims_of(folder, next()).map(|claims| show_claims(&claims)),
+        _ => return false,
     }
+    .is_ok()
 }
 
 fn show_run(record: &Record) {

@@ -11,7 +11,7 @@ use std::{env, fs, panic, path::PathBuf};
 use paceline::{fuzzing, record::State};
 
 /// Feeds the corpus of a fuzzer to `feed`, then so many changes of it.
-fn fuzz(name: &str, mutations: usize, feed: fn(&[u8])) {
+fn fuzz(name: &str, mutations: usize, feed: fn(&[u8]) -> bool) {
     let mutations = env::var("PACELINE_MUTATIONS").map_or(mutations, |set| set.parse().unwrap());
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let mut files: Vec<PathBuf> =
@@ -20,11 +20,17 @@ fn fuzz(name: &str, mutations: usize, feed: fn(&[u8])) {
     let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
     assert!(seeds.len() >= 3, "{name} has no corpus");
     let mut random = Random(1);
-    let changed = (0..mutations).map(|_| random.change(&seeds));
-    for input in seeds.iter().cloned().chain(changed) {
-        let fed = panic::catch_unwind(|| feed(&input));
-        assert!(fed.is_ok(), "{name} fails on b\"{}\"", input.escape_ascii());
+    let mut read = [0, 0];
+    for number in 0..seeds.len() + mutations {
+        let input = seeds.get(number).cloned().unwrap_or_else(|| random.change(&seeds));
+        match panic::catch_unwind(|| feed(&input)) {
+            Ok(taken) => read[usize::from(number >= seeds.len())] += usize::from(taken),
+            Err(_) => panic!("{name} fails on b\"{}\"", input.escape_ascii()),
+        }
     }
+    // What is refused at once shows nothing.
+    assert!(2 * read[0] > seeds.len(), "of {} inputs {} can be read", seeds.len(), read[0]);
+    assert!(20 * read[1] > mutations, "of {mutations} changed inputs {} can be read", read[1]);
 }
 
 #[test]

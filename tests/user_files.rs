@@ -13,11 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs the command in `folder`, which must end soon: whoever opens a pipe waits for ever. Returns what it said.
-fn refused(arguments: &[&str], folder: &Path) -> String {
+/// Runs a command in `folder`, which must end soon: whoever opens a pipe waits for ever. Returns its code and what it
+/// said.
+fn run(arguments: &str, folder: &Path) -> (Option<i32>, String) {
     let said = folder.join("said");
     let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(arguments)
+        .args(arguments.split(' '))
         .current_dir(folder)
         .env("PACELINE_ALLOW_DEBUG", "1")
         .env("PACELINE_ALLOW_LOAD", "1")
@@ -33,13 +34,18 @@ fn refused(arguments: &[&str], folder: &Path) -> String {
         }
         if Instant::now() > deadline {
             child.kill().unwrap();
-            panic!("{arguments:?} waits");
+            panic!("{arguments} waits");
         }
         thread::sleep(Duration::from_millis(10));
     };
-    let said = fs::read_to_string(&said).unwrap();
-    assert_eq!(status.code(), Some(2), "{arguments:?}: {said}");
-    assert!(said.starts_with("error: "), "{arguments:?}: {said}");
+    (status.code(), fs::read_to_string(&said).unwrap())
+}
+
+/// The same, and the command must be refused.
+fn refused(arguments: &str, folder: &Path) -> String {
+    let (code, said) = run(arguments, folder);
+    assert_eq!(code, Some(2), "{arguments}: {said}");
+    assert!(said.starts_with("error: "), "{arguments}: {said}");
     said
 }
 
@@ -73,8 +79,7 @@ fn a_workload_or_margins_or_a_program_that_is_no_file_is_refused_by_each_command
             "gate --base /bin/true --head ./it.toml",
             "gate --variants-of ./it.toml",
         ] {
-            let words: Vec<&str> = arguments.split(' ').collect();
-            let said = refused(&words, folder);
+            let said = refused(arguments, folder);
             assert!(said.contains("it.toml") && said.contains(what), "{arguments}: {said}");
         }
     });
@@ -109,8 +114,7 @@ fn a_part_of_a_record_that_is_no_file_is_named_by_each_command_that_reads_it() {
         }
         each_other(&record.join(part), |what| {
             for command in commands {
-                let words: Vec<&str> = command.split(' ').collect();
-                let said = refused(&words, folder);
+                let said = refused(command, folder);
                 assert!(said.contains(part) && said.contains(what), "{command}: {said}");
             }
         });
@@ -123,9 +127,7 @@ fn a_history_names_the_records_that_are_no_files_and_shows_the_others() {
     let record = folder.path().join("results/it");
     fs::create_dir_all(&record).unwrap();
     each_other(&record.join("run.json"), |what| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        let output = command.arg("history").current_dir(folder.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
+        let (_, said) = run("history", folder.path());
         assert!(said.contains("it/run.json") && said.contains(what), "{said}");
     });
 }

@@ -1,5 +1,6 @@
 //! What fuzzers feed: bytes from outside, and what must hold of whatever is made of them. `fuzz/README.md` says how to
-//! run them. Each function panics where something does not hold.
+//! run them. Each function panics where something
+//! does not hold, and returns whether it could read the bytes at all.
 
 use std::{
     io,
@@ -25,8 +26,8 @@ use crate::{
 const HELD: usize = 256 << 10;
 
 /// Answers, as the load generator reads them. The first byte says how the others are cut.
-pub fn answers(data: &[u8]) {
-    let Some((how, bytes)) = data.split_first() else { return };
+pub fn answers(data: &[u8]) -> bool {
+    let Some((how, bytes)) = data.split_first() else { return false };
     let accept: &[u16] = if how & 1 == 0 { &[] } else { &[200, 204, 304, 404] };
     let size = usize::from(how >> 1) % 32 + 1;
     let at_once = answered(bytes, bytes.len().max(1), accept, None);
@@ -42,6 +43,7 @@ pub fn answers(data: &[u8]) {
     let mut idle = Progress::new();
     let unasked = bytes.chunks(size).find_map(|part| idle.unasked(part));
     assert_eq!(unasked, Progress::new().unasked(bytes), "cut by {size}");
+    at_once.is_ok()
 }
 
 /// Reads one answer in parts of `size` bytes, then, if it ends before them, the same again, whose head is known by
@@ -83,8 +85,8 @@ pub fn answered(
 }
 
 /// Requests, as the servers that models are read them. The first byte says how the others are cut.
-pub fn requests(data: &[u8]) {
-    let Some((how, bytes)) = data.split_first() else { return };
+pub fn requests(data: &[u8]) -> bool {
+    let Some((how, bytes)) = data.split_first() else { return false };
     let whole = responses(bytes, bytes.len().max(1));
     // The shortest request is 16 bytes long.
     assert!(whole.len() <= 256 + bytes.len() * 16, "{} bytes of responses", whole.len());
@@ -92,6 +94,7 @@ pub fn requests(data: &[u8]) {
     for size in [usize::from(*how) % 64 + 1, 1] {
         assert_eq!(responses(bytes, size), whole, "cut by {size}");
     }
+    whole.starts_with(b"HTTP/1.1 200 ")
 }
 
 /// What a connection answers to `bytes`, which come in parts of `size`, without the interim answers: whether there are
@@ -140,15 +143,15 @@ impl Stream for Client {
 }
 
 /// Workload files.
-pub fn workloads(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+pub fn workloads(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
     let workload = match Workload::calibrated("fuzz.toml", text, || 1.5) {
         Ok(workload) => workload,
         Err(error) => {
             let (line, column) = error.place.unwrap_or((1, 1));
             assert!(line <= text.lines().count() + 1 && column <= text.len() + 1, "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
-            return;
+            return false;
         }
     };
     // What other processes are given is the same workload.
@@ -161,12 +164,14 @@ pub fn workloads(data: &[u8]) {
     for scale in &workload.scales {
         assert!(workload.critical_path_wait(*scale) <= workload.total_wait(*scale));
     }
+    true
 }
 
 /// What interpreters and hosts say to this program.
-pub fn protocol(data: &[u8]) {
-    let mut noted = None;
+pub fn protocol(data: &[u8]) -> bool {
+    let (mut noted, mut read) = (None, false);
     for reply in replies(&mut &*data) {
+        read |= reply.is_ok();
         match reply {
             Ok(Reply::Batch(batch)) => {
                 let _ = noted.get_or_insert_with(Noted::default).take("fuzz", &batch);
@@ -182,6 +187,8 @@ pub fn protocol(data: &[u8]) {
             let text = serde_json::to_string(&reply).expect("a reply is plain data");
             let again: protocol::Reply = serde_json::from_str(&text).expect("it was written");
             assert_eq!(format!("{reply:?}"), format!("{again:?}"));
+            read = true;
         }
     }
+    read
 }

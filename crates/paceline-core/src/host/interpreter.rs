@@ -307,7 +307,7 @@ impl Noted {
         batch.latency_ns.iter().for_each(|ns| self.latency.record(*ns));
         batch.service_ns.iter().for_each(|ns| self.service.record(*ns));
         batch.lateness_ns.iter().for_each(|ns| self.lateness.record(*ns));
-        self.batches.sleeps_lost += batch.sleeps_lost;
+        self.batches.sleeps_lost = self.batches.sleeps_lost.saturating_add(batch.sleeps_lost);
         self.batches.times_ns.push(batch.ns);
         Ok(())
     }
