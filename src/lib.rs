@@ -22,7 +22,8 @@
 //! * [`gate`]: the instrument that says whether a change made something slower;
 //! * [`doctor`]: whether this machine is fit to measure;
 //! * [`report`]: tables, charts, the page and exports of whole records;
-//! * [`cli`]: the command line.
+//! * [`cli`]: the command line;
+//! * [`fuzzing`]: what fuzzers feed.
 
 // Blank lines keep rustfmt from sorting what stands in reading order.
 
@@ -63,3 +64,6 @@ pub mod doctor;
 pub mod report;
 
 pub mod cli;
+
+#[doc(hidden)]
+pub mod fuzzing;

@@ -7,14 +7,15 @@ mod gate;
 mod load;
 mod nodes;
 mod ranking;
+mod read;
 mod selftest;
 
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
-    CELLS, GateTrials, KINDS, NODES, PARTS, ROUNDS, RUN, Record, Writer, read, read_cells,
-    read_claims, read_gate, read_gate_trials, write_claims, write_gate, write_json, write_text,
+    CELLS, GateTrials, KINDS, NODES, PARTS, ROUNDS, RUN, Record, Writer, write_claims, write_gate,
+    write_json, write_text,
 };
-pub(crate) use files::{append, lines, whole};
+pub(crate) use files::append;
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
@@ -25,6 +26,8 @@ pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,
 };
+pub(crate) use read::{assemble, claims_of, gate_of, lines, parse_lines, whole};
+pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 
 use schemars::JsonSchema;

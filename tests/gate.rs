@@ -494,7 +494,7 @@ fn wrong_input_has_one_sentence_that_says_what_to_do() {
     assert!(with(&["--filter", "nothing"]).contains("no cell matches `nothing`: the cells are "));
     assert!(with(&["--margin", "3"]).contains("such as 3%"));
     assert!(with(&["--margin", "9%"]).contains("at most the clear margin"));
-    assert!(with(&["--config", "none.toml"]).contains("cannot read none.toml"));
+    assert!(with(&["--config", "none.toml"]).contains("none.toml: cannot be read"));
     assert!(with(&["--budget", "soon"]).contains("such as 90s"));
     assert!(with(&["--scale", "10"]).contains("go with a workload"));
     assert!(with(&["nosuch"]).contains("no workload is called `nosuch`"));

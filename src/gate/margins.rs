@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use paceline_core::file::read_text;
 use regex::Regex;
 use serde::Deserialize;
+
+/// The longest file of margins that is read, in bytes.
+const MOST: u64 = 1 << 20;
 
 /// What counts as a change in a cell. All are shares.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,8 +94,7 @@ impl Margins {
     pub fn read(file: Option<&Path>, given: &Given) -> Result<Self, String> {
         let Some(path) = file else { return Margins::of_text(None, given) };
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {place}: {error}"))?;
+        let text = read_text(path, MOST).map_err(|why| format!("{place}: {why}"))?;
         Margins::of_text(Some((&place, &text)), given)
     }
 

@@ -16,7 +16,7 @@ pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;
 
 use super::build::BuildError;
-use paceline_core::job::did_you_mean;
+use paceline_core::{file::other_than_file, job::did_you_mean};
 
 /// The name of the side that is built from the working tree.
 pub const WORKING_TREE: &str = "working tree";
@@ -185,8 +185,8 @@ impl Project {
     fn program(&self, text: &str) -> Result<Option<Source>, BuildError> {
         let path = self.folder.join(text);
         let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
-        if metadata.is_dir() {
-            let message = format!("{text} is a folder; give the path of a program in it");
+        if let Some(what) = other_than_file(&metadata) {
+            let message = format!("{text} is {what}; give the path of a program");
             return Err(BuildError::usage(message));
         }
         if metadata.permissions().mode() & 0o111 == 0 {

@@ -1,4 +1,5 @@
-//! The files of a record: written line by line, whole whenever a run is killed, and taken up again.
+//! The files of a record: written line by line, whole whenever a run is killed, and taken up again; see `read` for the
+//! way back.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -6,12 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-use super::{
-    CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Nodes, Run, SCHEMA,
-    State, Trial,
-};
+use super::{Cell, Claims, Gate, GateTrial, Nodes, Run, Trial};
 
 /// What holds for a whole run.
 pub const RUN: &str = "run.json";
@@ -21,9 +19,9 @@ pub const CELLS: &str = "cells.jsonl";
 pub const ROUNDS: &str = "trials.jsonl";
 /// The nodes, where a cluster measured it.
 pub const NODES: &str = "nodes.json";
-const CLAIMS: &str = "claims.json";
-const GATE: &str = "gate.json";
-const GATE_ROUNDS: &str = "gate_trials.jsonl";
+pub(super) const CLAIMS: &str = "claims.json";
+pub(super) const GATE: &str = "gate.json";
+pub(super) const GATE_ROUNDS: &str = "gate_trials.jsonl";
 
 /// The files that tell what a folder records: a run, a gate, claims.
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
@@ -167,15 +165,6 @@ pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
     write_json(&folder.join(CLAIMS), claims)
 }
 
-/// The trials of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence where they cannot be read.
-pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
-    lines(&folder.join(GATE_ROUNDS))
-}
-
 /// One write: a line is either there or torn, and a torn last line is known for what it is.
 pub(crate) fn append(
     file: &mut File,
@@ -309,125 +298,8 @@ impl Record {
     }
 }
 
-/// Reads a record. A last line that was torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence where it is not a record, or is one of a newer paceline.
-pub fn read(folder: &Path) -> Result<Record, String> {
-    let mut record = read_cells(folder)?;
-    // Runs of criterion have none.
-    if folder.join(ROUNDS).exists() {
-        record.trials = lines(&folder.join(ROUNDS))?;
-    }
-    Ok(record)
-}
-
-/// The same without its trials, which are most of it: what shows cells needs no more.
-///
-/// # Errors
-///
-/// Returns a sentence where it is not a record, or is one of a newer paceline.
-pub fn read_cells(folder: &Path) -> Result<Record, String> {
-    let run: Run = whole(folder, RUN, SCHEMA)?;
-    // A run that was killed at once has none.
-    let there = folder.join(CELLS).exists();
-    let mut cells: Vec<Cell> = if there { lines(&folder.join(CELLS))? } else { vec![] };
-    if run.instrument == "trials" {
-        measured_later(&mut cells);
-    }
-    let nodes = folder.join(NODES).exists();
-    let nodes = if nodes { Some(whole(folder, NODES, NODES_SCHEMA)?) } else { None };
-    Ok(Record { folder: folder.to_owned(), run, cells, trials: vec![], nodes })
-}
-
-/// Leaves out the lines of cells that were skipped and that `--resume` has measured since.
-fn measured_later(cells: &mut Vec<Cell>) {
-    let of = |cell: &Cell| {
-        let Cell { workload, model, scale, workers, placement, .. } = cell.clone();
-        (workload, model, scale, workers, placement)
-    };
-    for index in (0..cells.len())
-        .rev()
-        .filter(|index| cells[*index].state == State::Skipped)
-        .collect::<Vec<_>>()
-    {
-        if cells[index + 1..].iter().any(|later| of(later) == of(&cells[index])) {
-            cells.remove(index);
-        }
-    }
-}
-
-/// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.
-///
-/// # Errors
-///
-/// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
-pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
-    if folder.join(GATE).exists() { whole(folder, GATE, GATE_SCHEMA).map(Some) } else { Ok(None) }
-}
-
-/// Reads what `paceline claims` found, from `claims.json` in `folder`; `None` where there is no such file.
-///
-/// # Errors
-///
-/// Returns a sentence where it is not such a record, or is one of a newer paceline.
-pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
-    if folder.join(CLAIMS).exists() {
-        whole(folder, CLAIMS, CLAIMS_SCHEMA).map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
-/// The file `name` in `folder`, if its schema is `current`.
-pub(crate) fn whole<T: DeserializeOwned>(
-    folder: &Path,
-    name: &str,
-    current: u32,
-) -> Result<T, String> {
-    let path = folder.join(name);
-    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let place = folder.display();
-    if schema > u64::from(current) {
-        return Err(format!(
-            "{place} has schema {schema}, and this paceline reads {current}: use a newer paceline"
-        ));
-    }
-    if schema < u64::from(current) {
-        return Err(format!(
-            "{place} has schema {schema}, of an older paceline, and this one reads {current}: measure again"
-        ));
-    }
-    serde_json::from_value(value).map_err(|error| fault(&error))
-}
-
 /// What is said of a damaged line.
-fn not_ours(place: &Path, index: usize, why: &str) -> String {
+pub(super) fn not_ours(place: &Path, index: usize, why: &str) -> String {
     let (place, line) = (place.display(), index + 1);
     format!("{place}, line {line}, is nothing that paceline writes ({why}): leave this record out")
-}
-
-/// The lines of a file. A last line that was torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence where it cannot be read.
-pub(crate) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
-    let place = path.display();
-    // As bytes: a torn line may end in the middle of a character.
-    let text = fs::read(path).map_err(|error| format!("{place}: {error}"))?;
-    let mut read = Vec::new();
-    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        match serde_json::from_slice(line) {
-            // Without its end even a line that can be read may have lost some of its last number.
-            _ if !line.ends_with(b"\n") => {}
-            Ok(value) => read.push(value),
-            Err(error) => return Err(not_ours(path, index, &error.to_string())),
-        }
-    }
-    Ok(read)
 }

@@ -7,7 +7,7 @@
 //! those that it keeps waiting. In the closed loop a request is only meant once the one before it is answered, so that
 //! a stall meets one request for each connection and hides the rest.
 
-mod answer;
+pub(crate) mod answer;
 mod body;
 mod connection;
 mod drive;

@@ -3,7 +3,7 @@
 //! One process for one model, under criterion too: what a model leaves behind (pools that spin, runtimes that cannot
 //! stop, memory) ends with its process, a crash costs one cell, and what ran can attest to itself.
 
-mod interpreter;
+pub(crate) mod interpreter;
 mod panics;
 mod process_group;
 mod serve;

@@ -4,6 +4,7 @@
 //! The modules stand in reading order, and each uses only those above it; a test holds them to it. Statistics, records
 //! and reports are in the crate `paceline`, so that a change to a template does not change the program that is measured.
 //!
+//! * [`file`] - reading files that users name;
 //! * [`job`] - what a job is, read from TOML, and what doing it must yield;
 //! * [`model`] - what a concurrency model offers to jobs;
 //! * [`perform`] - the interpreter of jobs, and batches of them;
@@ -22,9 +23,12 @@
 //! * [`generator`] - the load generator that talks to servers;
 //! * [`host`] - the child process that runs the batches of one model;
 //! * [`child`] - what a child process does;
-//! * [`fitness`] - measurements of the machine itself.
+//! * [`fitness`] - measurements of the machine itself;
+//! * [`fuzzing`] - what fuzzers feed.
 
 // Blank lines keep rustfmt from sorting what stands in reading order.
+
+pub mod file;
 
 pub mod job;
 
@@ -63,3 +67,6 @@ pub mod host;
 pub mod child;
 
 pub mod fitness;
+
+#[doc(hidden)]
+pub mod fuzzing;

@@ -1,6 +1,7 @@
 //! Child processes, from their parent's side: which program they are, and how one is spoken to.
 
 mod host;
+mod lines;
 
 use std::{
     io,
@@ -11,6 +12,7 @@ use std::{
 
 use crate::{models::Entry, suite_server::EchoServer};
 pub use host::{Host, HostError};
+pub(crate) use lines::no_reply;
 
 /// The environment variable that a child process has.
 const CHILD: &str = "PACELINE_CHILD";

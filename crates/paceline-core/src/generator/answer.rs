@@ -17,7 +17,7 @@ pub const STATUS: &str = "the answer has status";
 const SHOWN: usize = 200;
 
 /// A request, as it is sent and checked.
-pub(super) struct Rendered {
+pub(crate) struct Rendered {
     pub(super) path: String,
     /// For each address, all bytes of the request.
     pub(super) bytes: Vec<Vec<u8>>,
@@ -30,7 +30,7 @@ pub(super) struct Rendered {
 }
 
 /// What there is of the answer that a connection waits for.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// The head's bytes, until it is whole.
     partial: Vec<u8>,
     /// Whether an interim answer (1xx) has come.
@@ -46,7 +46,7 @@ pub(super) struct Progress {
 
 /// Where an answer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Not all of it has come.
     More,
     /// It is whole and right.
@@ -57,7 +57,7 @@ pub(super) enum Step {
 }
 
 impl Rendered {
-    pub(super) fn new(request: &Request, accept: &[u16], bytes: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn new(request: &Request, accept: &[u16], bytes: Vec<Vec<u8>>) -> Self {
         Rendered {
             path: request.path.clone(),
             bytes,
@@ -68,12 +68,17 @@ impl Rendered {
         }
     }
 
+    /// How many bytes it holds of answers.
+    pub(crate) fn held(&self) -> usize {
+        self.known.capacity()
+    }
+
     /// Takes bytes of the answer to this request.
     ///
     /// # Errors
     ///
     /// Returns a fault where it is no answer, or not the one that is expected.
-    pub(super) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
+    pub(crate) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
         let mut used = 0;
         while progress.head.is_none() {
             match self.head(progress, &bytes[used..])? {
@@ -101,7 +106,8 @@ impl Rendered {
             used += taken.map_err(Fault::Invalid)?;
         }
         let whole = head.body.is_empty();
-        let after = &bytes[used..];
+        // Some servers end a body with an empty line that no length counts.
+        let after = without_empty_lines(&bytes[used..]);
         if whole && !after.is_empty() && !is_timeout(after) {
             let more = after.len();
             return Err(Fault::Invalid(format!("{more} bytes came after the end of the answer")));
@@ -113,7 +119,7 @@ impl Rendered {
     }
 
     /// The server has closed: that ends an answer without a length, and cuts off any other.
-    pub(super) fn close(&mut self, progress: &mut Progress) -> Result<Step, Fault> {
+    pub(crate) fn close(&mut self, progress: &mut Progress) -> Result<Step, Fault> {
         match progress.head {
             Some(Head { body: Body::UntilClosed, .. }) => self.finish(progress),
             _ => Err(Fault::Failed("the connection was closed in the middle of the answer".into())),
@@ -128,7 +134,7 @@ impl Rendered {
     fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let partial = &mut progress.partial;
         if partial.is_empty() {
-            let empty_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let empty_lines = bytes.len() - without_empty_lines(bytes).len();
             if empty_lines > 0 {
                 return Ok(Some(empty_lines));
             }
@@ -210,7 +216,7 @@ impl Rendered {
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Progress {
             partial: Vec::with_capacity(1024),
             interim: false,
@@ -221,9 +227,19 @@ impl Progress {
         }
     }
 
+    /// How many bytes it holds.
+    pub(crate) fn held(&self) -> usize {
+        self.partial.capacity() + self.kept.capacity()
+    }
+
     /// Whether no byte of the answer has come.
     pub(super) fn is_empty(&self) -> bool {
         self.head.is_none() && self.partial.is_empty() && !self.interim
+    }
+
+    /// Whether nothing but the end of the connection ends the answer.
+    pub(super) fn is_endless(&self) -> bool {
+        self.head.is_some_and(|head| head.body == Body::UntilClosed)
     }
 
     /// Whether the answer says that the server had waited for a request for too long.
@@ -233,15 +249,16 @@ impl Progress {
 
     /// Takes bytes that came while there was no request. Returns whether they begin an answer of status 408; `None`
     /// where they may, but are too few. Those are kept, as the beginning of what comes next.
-    pub(super) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
-        self.partial.extend_from_slice(bytes);
+    pub(crate) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
+        let begun = !self.partial.is_empty();
+        self.partial.extend_from_slice(if begun { bytes } else { without_empty_lines(bytes) });
         if is_timeout(&self.partial) {
             return (self.partial.len() >= TIMEOUT.len()).then_some(true);
         }
         Some(false)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.partial.clear();
         self.interim = false;
         self.head = None;
@@ -249,6 +266,12 @@ impl Progress {
         self.kept.clear();
         self.location = None;
     }
+}
+
+/// What is behind the empty lines that `bytes` begin with.
+fn without_empty_lines(bytes: &[u8]) -> &[u8] {
+    let lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &bytes[lines..]
 }
 
 /// Whether `bytes` begin an answer of status 408, as far as they go.

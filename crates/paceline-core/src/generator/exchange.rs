@@ -207,7 +207,13 @@ impl Driver<'_> {
                     ("requests", "this one first")
                 };
                 let fault = format!("{count} {requests} got no answer within {within}, {which}");
-                Err(self.placed(first, Fault::Failed(fault + &self.unserved())))
+                let hint = if self.connections[first].progress.is_endless() {
+                    "; one came without a length, which ends when the server closes the connection, and it does not"
+                        .into()
+                } else {
+                    self.unserved()
+                };
+                Err(self.placed(first, Fault::Failed(fault + &hint)))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The head of an answer: its status, where its body ends, and whether the connection ends with it.
 
 use super::body::{Body, Chunk};
+use crate::perform::number;
 
 /// How many fields a head may have.
 const MOST_FIELDS: usize = 100;
@@ -41,7 +42,7 @@ impl Head {
             return Ok(None);
         };
         let status = answer.code.unwrap_or(0);
-        let mut body = Body::UntilClosed;
+        let (mut chunked, mut length_said) = (false, None);
         let mut close = answer.version == Some(0);
         for field in answer.headers.iter() {
             let says = |word: &str| {
@@ -49,26 +50,32 @@ impl Head {
                 words.map(<[u8]>::trim_ascii).any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
             };
             if field.name.eq_ignore_ascii_case("content-length") {
-                let text = std::str::from_utf8(field.value).ok();
-                let length = text.and_then(|text| text.trim().parse().ok()).map(Body::Length);
-                let length = length.ok_or("the answer's content-length is no number")?;
-                // RFC 9112, section 6.3: chunks go before a length.
-                if !matches!(body, Body::Chunked(_)) {
-                    body = length;
+                let length =
+                    number(field.value).ok_or("the answer's content-length is no number")?;
+                if length_said.is_some_and(|other| other != length) {
+                    return Err("the answer's content-lengths differ".into());
                 }
+                length_said = Some(length);
             } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
                 if !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                     let coding = String::from_utf8_lossy(field.value);
                     return Err(format!("the answer has the transfer coding {coding:?}"));
                 }
-                body = Body::Chunked(Chunk::FIRST);
+                if chunked {
+                    return Err("the answer is chunked twice".into());
+                }
+                chunked = true;
             } else if field.name.eq_ignore_ascii_case("connection") {
                 close = (close && !says("keep-alive")) || says("close");
             }
         }
-        if status < 200 || status == 204 || status == 304 {
-            body = Body::Length(0);
-        }
+        let body = match length_said {
+            _ if status < 200 || status == 204 || status == 304 => Body::Length(0),
+            // RFC 9112, section 6.3: chunks go before a length.
+            _ if chunked => Body::Chunked(Chunk::FIRST),
+            Some(length) => Body::Length(length),
+            None => Body::UntilClosed,
+        };
         close |= body == Body::UntilClosed;
         Ok(Some((Head { status, body, close }, length)))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Loaded, Order, Reply};
-use crate::process::{Host, HostError, LOAD, Program};
+use crate::process::{Host, HostError, LOAD, Program, no_reply};
 
 impl Program {
     /// Carries out `order` in a process of its own, and waits for as long as the order says and `patience` more, which
@@ -29,7 +29,7 @@ impl Program {
         match serde_json::from_str(&reply) {
             Ok(Reply::Loaded(loaded)) => Ok(*loaded),
             Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
-            Err(error) => Err(HostError::Died(format!("it said {reply:?}: {error}"))),
+            Err(error) => Err(no_reply(&reply, &error)),
         }
     }
 }

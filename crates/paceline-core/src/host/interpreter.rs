@@ -114,23 +114,9 @@ impl Interpreter {
 
     /// Runs `count` batches in which the times of every job are noted.
     pub(super) fn record(&mut self, cell: &Prepared, count: u64) -> Result<Recorded, Fault> {
-        let (mut latency, mut service, mut lateness) =
-            (Histogram::default(), Histogram::default(), Histogram::default());
-        let mut recorded = Recorded::default();
-        let name = self.name;
-        self.each_batch(cell, count, true, |batch| {
-            check_times(name, &batch)?;
-            batch.latency_ns.iter().for_each(|ns| latency.record(*ns));
-            batch.service_ns.iter().for_each(|ns| service.record(*ns));
-            batch.lateness_ns.iter().for_each(|ns| lateness.record(*ns));
-            recorded.sleeps_lost += batch.sleeps_lost;
-            recorded.times_ns.push(batch.ns);
-            Ok(())
-        })?;
-        recorded.latency = latency.distribution();
-        recorded.service_time = service.distribution();
-        recorded.timer_lateness = lateness.distribution();
-        Ok(recorded)
+        let (name, mut noted) = (self.name, Noted::default());
+        self.each_batch(cell, count, true, |batch| noted.take(name, &batch))?;
+        Ok(noted.recorded())
     }
 
     fn each_batch(
@@ -302,6 +288,37 @@ impl Interpreter {
         let mut said = format!("{reply:?}");
         said.truncate(said.floor_char_boundary(200));
         Fault::Failed(format!("{} answered another question: {said}", self.name))
+    }
+}
+
+/// The times of single jobs, as an interpreter noted them.
+#[derive(Default)]
+pub(crate) struct Noted {
+    latency: Histogram,
+    service: Histogram,
+    lateness: Histogram,
+    batches: Recorded,
+}
+
+impl Noted {
+    /// Takes those of a batch, if they can be true.
+    pub(crate) fn take(&mut self, name: &str, batch: &TimedBatch) -> Result<(), Fault> {
+        check_times(name, batch)?;
+        batch.latency_ns.iter().for_each(|ns| self.latency.record(*ns));
+        batch.service_ns.iter().for_each(|ns| self.service.record(*ns));
+        batch.lateness_ns.iter().for_each(|ns| self.lateness.record(*ns));
+        self.batches.sleeps_lost = self.batches.sleeps_lost.saturating_add(batch.sleeps_lost);
+        self.batches.times_ns.push(batch.ns);
+        Ok(())
+    }
+
+    fn recorded(self) -> Recorded {
+        Recorded {
+            latency: self.latency.distribution(),
+            service_time: self.service.distribution(),
+            timer_lateness: self.lateness.distribution(),
+            ..self.batches
+        }
     }
 }
 

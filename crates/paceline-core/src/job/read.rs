@@ -11,6 +11,7 @@ use super::{
     Demand, Step, Steps, bounds, chosen_below,
     text::{Text, Value, did_you_mean},
 };
+use crate::file::read_text;
 
 pub use super::text::ReadError;
 use calibration::Calibration;
@@ -74,17 +75,7 @@ impl Workload {
     pub fn read(path: &Path, compute_ns: fn() -> f64) -> Result<Self, ReadError> {
         let file = path.display().to_string();
         let fault = |message| ReadError { file: file.clone(), place: None, message };
-        let size = std::fs::metadata(path)
-            .map_err(|error| fault(format!("cannot be read: {error}")))?
-            .len();
-        if size > bounds::FILE {
-            let most = bounds::FILE;
-            return Err(fault(format!(
-                "a workload file has at most {most} bytes, this has {size}"
-            )));
-        }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| fault(format!("cannot be read: {error}")))?;
+        let text = read_text(path, bounds::FILE).map_err(fault)?;
         Self::calibrated(&file, &text, compute_ns)
     }
 

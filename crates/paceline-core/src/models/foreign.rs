@@ -8,6 +8,7 @@ pub(super) mod node;
 pub(super) mod python;
 
 pub use link::Link;
+pub(crate) use link::{replies, shown};
 pub use message::{Hello, Reply, Request, TimedBatch, Watched};
 
 use std::{

@@ -123,7 +123,7 @@ fn lists(value: &[u8], token: &str) -> bool {
 }
 
 /// A number of digits alone: `parse` would let a sign pass.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     let digits = digits.trim_ascii();
     let are_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     are_digits.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Write},
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -16,6 +16,7 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpgid,
 };
 
+use super::lines::{LONGEST, lines, no_reply};
 use crate::{
     clock::{nanoseconds, now, ticks_per_ns},
     custom::{self, Variant},
@@ -91,16 +92,17 @@ impl Host {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let requests = child.stdin.take().expect("it is piped");
-        let (give, replies) = mpsc::channel();
+        // A bounded channel: whoever floods it waits on its own pipe.
+        let (give, replies) = mpsc::sync_channel(16);
         let output = child.stdout.take().expect("it is piped");
         thread::Builder::new().spawn(move || {
-            lines(output, |line| give.send(line).is_ok());
+            lines(output, LONGEST, |line| give.send(line).is_ok());
         })?;
         let errors = Arc::new(Mutex::new(VecDeque::new()));
         let kept = errors.clone();
         let output = child.stderr.take().expect("it is piped");
         let keeper = thread::Builder::new().spawn(move || {
-            lines(output, |line| {
+            lines(output, LONGEST, |line| {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.push_back(line);
                 if kept.len() > 3 {
@@ -277,7 +279,7 @@ impl Host {
         match serde_json::from_str(&line) {
             Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
             Ok(reply) => Ok(reply),
-            Err(error) => Err(HostError::Died(format!("it said {line:?}: {error}"))),
+            Err(error) => Err(no_reply(&line, &error)),
         }
     }
 
@@ -367,14 +369,6 @@ impl Drop for Host {
 
 pub(crate) fn unexpected(reply: &Reply) -> HostError {
     HostError::Died(format!("it answered another question: {reply:?}"))
-}
-
-fn lines(output: impl Read, mut take: impl FnMut(String) -> bool) {
-    for line in BufReader::new(output).lines() {
-        if !line.is_ok_and(&mut take) {
-            break;
-        }
-    }
 }
 
 fn describe(status: ExitStatus) -> String {

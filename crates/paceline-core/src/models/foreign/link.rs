@@ -128,9 +128,7 @@ impl Link {
     pub fn receive(&mut self, patience: Option<Duration>) -> Result<Reply, String> {
         let said = self.await_line(patience);
         match said {
-            Ok(Said::Line(line)) => serde_json::from_slice(&line).map_err(|error| {
-                self.complain(&format!("it said {}, which is no reply: {error}", shown(&line)))
-            }),
+            Ok(Said::Line(line)) => reply(&line).map_err(|why| self.complain(&why)),
             Ok(Said::TooLong) => Err(self.too_long()),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.died()),
             Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -246,6 +244,20 @@ impl Drop for Link {
     }
 }
 
+/// The replies in `output`, as long as its lines are within their bound.
+pub(crate) fn replies(output: &mut impl BufRead) -> impl Iterator<Item = Result<Reply, String>> {
+    let longest = AtomicUsize::new(LINE);
+    std::iter::from_fn(move || match line(output, &longest)? {
+        Said::Line(line) => Some(reply(&line)),
+        Said::TooLong => None,
+    })
+}
+
+fn reply(line: &[u8]) -> Result<Reply, String> {
+    serde_json::from_slice(line)
+        .map_err(|error| format!("it said {}, which is no reply: {error}", shown(line)))
+}
+
 /// The next line, without its end; `None` at the end of all.
 fn line(output: &mut impl BufRead, longest: &AtomicUsize) -> Option<Said> {
     let mut line = Vec::new();
@@ -311,7 +323,8 @@ impl Words {
     }
 }
 
-fn shown(line: &[u8]) -> String {
+/// The beginning of a line, quoted.
+pub(crate) fn shown(line: &[u8]) -> String {
     const MOST: usize = 120;
     let text = String::from_utf8_lossy(&line[..line.len().min(MOST)]);
     if line.len() > MOST { format!("{text:?}…") } else { format!("{text:?}") }

@@ -1,0 +1,95 @@
+//! Reading files that users name: a pipe, a folder, a device or a file without end is told apart before it is read.
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::fs::FileTypeExt,
+    path::Path,
+};
+
+/// Reads the whole file at `path`, of at most `most` bytes.
+///
+/// # Errors
+///
+/// Returns why it cannot be read, and what to do: a sentence to put behind the file's name and a colon.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    let about = path.metadata().map_err(cannot)?;
+    if let Some(what) = other_than_file(&about) {
+        return Err(format!("it is {what}: copy what it has into a file, and name that"));
+    }
+    // Opened after that look: to open a pipe would wait for whoever writes to it.
+    let file = File::open(path).map_err(cannot)?;
+    within(&file.metadata().map_err(cannot)?, most)?;
+    let mut bytes = Vec::new();
+    // It may grow meanwhile, and a file of /proc has no length beforehand.
+    file.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > most { Err(too_long(most)) } else { Ok(bytes) }
+}
+
+/// The same of a file of text.
+///
+/// # Errors
+///
+/// Returns why it cannot be read, and what to do: a sentence to put behind the file's name and a colon.
+pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    String::from_utf8(read(path, most)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("cannot be read: it is no text in UTF-8 from byte {at} on")
+    })
+}
+
+/// What is there if it is no file, with its article.
+#[must_use]
+pub fn other_than_file(about: &Metadata) -> Option<&'static str> {
+    let of = about.file_type();
+    match of {
+        _ if of.is_file() => None,
+        _ if of.is_dir() => Some("a folder"),
+        _ if of.is_fifo() => Some("a pipe"),
+        _ if of.is_char_device() || of.is_block_device() => Some("a device"),
+        _ => Some("a socket"),
+    }
+}
+
+fn within(about: &Metadata, most: u64) -> Result<(), String> {
+    if about.len() > most { Err(too_long(most)) } else { Ok(()) }
+}
+
+fn too_long(most: u64) -> String {
+    format!("it is too long: at most {most} bytes are read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, process::Command};
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_told_without_being_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        fs::write(at("long"), "12345").unwrap();
+        fs::write(at("right"), "1234").unwrap();
+        fs::write(at("latin"), b"\xe4").unwrap();
+        // A hole of 8 TiB takes no room; to read it would take all there is.
+        File::create(at("hole")).unwrap().set_len(8 << 40).unwrap();
+        for (path, why) in [
+            (at("pipe"), "is a pipe"),
+            (at(""), "is a folder"),
+            ("/dev/zero".into(), "is a device"),
+            (at("long"), "at most 4 bytes"),
+            (at("hole"), "at most 4 bytes"),
+            // What says that it has no length, and has one.
+            ("/proc/self/status".into(), "at most 4 bytes"),
+            (at("none"), "No such file"),
+        ] {
+            let said = read(&path, 4).unwrap_err();
+            assert!(said.contains(why), "{}: {said}", path.display());
+        }
+        assert_eq!(read(&at("right"), 4).unwrap(), b"1234");
+        assert_eq!(read_text(&at("right"), 4).unwrap(), "1234");
+        assert!(read_text(&at("latin"), 4).unwrap_err().contains("UTF-8 from byte 0"));
+    }
+}
