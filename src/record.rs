@@ -20,7 +20,7 @@ pub use gate::{
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub(crate) use ranking::logarithms;
 pub use ranking::{
-    MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,
+    MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by, same_class,
 };
 pub use selftest::{Equal, Planted, SelfTest, Share};
 

@@ -280,6 +280,10 @@ impl<'a> CellInProgress<'a> {
                 .collect(),
             latency_ns_p99: latency(Distribution::p99),
             rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
+            cpu_ns_per_job: trials
+                .iter()
+                .map(|trial| trial.used.cpu_ns() as f64 / self.jobs_of(trial))
+                .collect(),
         };
         let resources = self.resources(&per_trial);
         let merged = |what: &str, of: fn(&Trial) -> &Option<Distribution>| {
@@ -309,8 +313,11 @@ impl<'a> CellInProgress<'a> {
 
     /// The jobs of all measured batches.
     fn jobs(&self) -> f64 {
-        let batches: usize = self.trials.iter().map(|trial| trial.times_ns.len()).sum();
-        batches as f64 * self.planned.scale as f64
+        self.trials.iter().map(|trial| self.jobs_of(trial)).sum()
+    }
+
+    fn jobs_of(&self, trial: &Trial) -> f64 {
+        trial.times_ns.len() as f64 * self.planned.scale as f64
     }
 
     fn resources(&self, per_trial: &PerTrial) -> Resources {

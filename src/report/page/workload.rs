@@ -6,7 +6,7 @@ use super::{
     charts,
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load, models,
-    overview::{bytes, nanoseconds, with_interval},
+    overview::{self, WorkloadSummary, bytes, nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
 };
@@ -34,6 +34,9 @@ pub(super) struct Section {
     figures: Vec<Figure>,
     /// Tables without a chart.
     tables: Vec<Table>,
+    /// What to take, in at most four sentences, and the figures that they follow from.
+    sentences: Vec<String>,
+    take: Table,
 }
 
 /// How a line is drawn.
@@ -48,10 +51,10 @@ impl Section {
     pub(super) fn of(
         workload: &str,
         source: Option<&str>,
-        id: &str,
         cells: &[&Cell],
-        advice: &Advice,
+        summary: &WorkloadSummary,
     ) -> Self {
+        let (id, advice) = (&summary.id, &summary.advice);
         let lines = lines_of(cells);
         let widest = widest_of(&lines);
         let about =
@@ -77,6 +80,8 @@ impl Section {
             legend: widest.iter().map(key).collect(),
             figures,
             tables: tables.into_iter().flatten().collect(),
+            sentences: summary.sentences.clone(),
+            take: overview::table(advice),
         }
     }
 }
@@ -374,7 +379,7 @@ fn crossings(advice: &Advice) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
