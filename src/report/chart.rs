@@ -23,7 +23,7 @@ use std::fmt::Write;
 /// The light palette; the page has the same, and one for the dark.
 const STYLE: &str = include_str!("chart/chart.css");
 /// How many colours there are; the palette of the page gives each two shades, for light and dark.
-pub const COLOURS: usize = 8;
+const COLOURS: usize = 8;
 /// Dashes; the style sheets have them.
 const DASHES: usize = 4;
 /// Markers around the origin.
@@ -61,7 +61,7 @@ pub fn swatch(index: usize) -> String {
 }
 
 /// The classes of a series: its colour and its dashes.
-fn classes(index: usize) -> String {
+pub(super) fn classes(index: usize) -> String {
     format!("c{} d{}", index % COLOURS, index / COLOURS % DASHES)
 }
 

@@ -106,6 +106,8 @@ struct Section {
     body: String,
     /// Whether it has charts of its own.
     charts: bool,
+    /// Whether the page's title says what its own does, which then is only heard.
+    plain: bool,
 }
 
 impl Section {
@@ -115,7 +117,14 @@ impl Section {
         title: impl Into<String>,
         body: String,
     ) -> Self {
-        Section { id: id.into(), short: short.into(), title: title.into(), body, charts: false }
+        Section {
+            id: id.into(),
+            short: short.into(),
+            title: title.into(),
+            body,
+            charts: false,
+            plain: false,
+        }
     }
 }
 
@@ -196,17 +205,20 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     }
     let first = First {
         matrix: Matrix::of(&format!("{prefix}-by"), &rows),
-        models: lines::widest(&lines::lines(&all)).into_iter().map(Chip::of).collect(),
+        models: lines::widest(&lines::lines(&all)).into_iter().map(Chip::of_model).collect(),
         missing: without::Missing::of(run, &all).as_ref().map_or_else(String::new, rendered),
         holds: overview::holds(run, &takes),
         workloads: &takes,
     };
-    sections.push(Section::new(
-        format!("{prefix}-when"),
-        format!("Which model{short}"),
-        format!("Which model, when{of}"),
-        rendered(&first),
-    ));
+    sections.push(Section {
+        plain: !several,
+        ..Section::new(
+            format!("{prefix}-when"),
+            format!("Which model{short}"),
+            format!("Which model, when{of}"),
+            rendered(&first),
+        )
+    });
     sections.extend(charts);
     sections.push(Section::new(
         format!("{prefix}-cells"),

@@ -2,7 +2,7 @@
 //! not among them: the page says it once.
 
 use super::{
-    phrases::{Names, capital},
+    phrases::Names,
     title,
     trust::{timers_apart, two_modes},
 };
@@ -58,12 +58,12 @@ fn take(ranked: &[&AtScale], names: &Names) -> String {
         format!("{} {range}{unit}", what(of[0], names))
     };
     let parts: Vec<String> = stretches.iter().enumerate().map(part).collect();
-    capital(&format!("{}.", parts.join(", ")))
+    format!("Take {}.", parts.join(", "))
 }
 
 fn what(scale: &AtScale, names: &Names) -> String {
     match &scale.recommended[..] {
-        [] => "nothing to recommend".into(),
+        [] => "none of these".into(),
         [one] => called(one, names),
         each => {
             let of = each.iter().map(|of| format!("{} for {}", called(of, names), title(of.by[0])));

@@ -9,7 +9,7 @@ use super::{
 };
 
 const WIDTH: f64 = 260.0;
-const HEIGHT: f64 = 132.0;
+const HEIGHT: f64 = 118.0;
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 8.0;

@@ -56,7 +56,7 @@ pub(super) fn lead(sources: &Sources<'_>) -> String {
         return "The same jobs, a number only where every receipt was right.".into();
     }
     format!(
-        "The same jobs on every concurrency model; a number only where every receipt was right. {}.",
+        "{}. The same jobs on every concurrency model, and a number only where every receipt was right.",
         summary(&cells)
     )
 }

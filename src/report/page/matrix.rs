@@ -11,7 +11,7 @@ use crate::{
     output::{count, rate},
     record::{Cell, State, leaders_by, logarithms, same_class},
     report::{
-        chart::COLOURS,
+        chart::classes,
         table::{in_order, word},
     },
 };
@@ -32,15 +32,12 @@ enum By {
 impl By {
     const ALL: [By; 4] = [By::Throughput, By::P99, By::Memory, By::Cpu];
 
-    /// What it is called, and how to read it.
-    fn words(self) -> (&'static str, &'static str) {
+    fn label(self) -> &'static str {
         match self {
-            By::Throughput => ("throughput", "jobs per second; more is better"),
-            By::P99 => ("p99 latency", "p99 latency; less is better"),
-            By::Memory => {
-                ("memory", "most memory resident in the model's process; less is better")
-            }
-            By::Cpu => ("CPU per job", "CPU time per job; less is better"),
+            By::Throughput => "jobs per second",
+            By::P99 => "p99 latency",
+            By::Memory => "peak memory",
+            By::Cpu => "CPU time per job",
         }
     }
 
@@ -90,13 +87,14 @@ pub(super) struct Matrix {
     scales: Vec<String>,
     tables: Vec<ByOne>,
     /// Whether cells of both classes are in it.
-    apart: bool,
+    pub(super) apart: bool,
+    /// How to read it.
+    key: String,
 }
 
 /// A table of it.
 struct ByOne {
     label: &'static str,
-    caption: &'static str,
     rows: Vec<Row>,
 }
 
@@ -129,13 +127,19 @@ struct Line {
 
 /// A model in its colour.
 pub(super) struct Chip {
-    pub(super) colour: usize,
+    /// Its colour and dashes, as in every chart.
+    pub(super) class: String,
     pub(super) name: String,
 }
 
 impl Chip {
     pub(super) fn of(line: &models::Line) -> Self {
-        Chip { colour: line.style % COLOURS, name: line.name.clone() }
+        Chip { class: classes(line.style), name: line.name.clone() }
+    }
+
+    /// The same for the model with any number of workers.
+    pub(super) fn of_model(line: &models::Line) -> Self {
+        Chip { name: name(line.model), ..Chip::of(line) }
     }
 }
 
@@ -163,16 +167,33 @@ impl Matrix {
                 let fields = columns.iter().map(|scale| field(by, &lines, *scale, apart));
                 Row { workload: name(workload), id: section.clone(), fields: fields.collect() }
             };
-            let (label, caption) = by.words();
-            ByOne { label, caption, rows: workloads.iter().map(row).collect() }
+            ByOne { label: by.label(), rows: workloads.iter().map(row).collect() }
         };
         Matrix {
             id: id.into(),
             scales: columns.iter().map(|scale| count(*scale)).collect(),
             tables: By::ALL.into_iter().filter(known).map(table).collect(),
             apart,
+            key: key(apart, By::ALL.into_iter().filter(|by| !known(by))),
         }
     }
+}
+
+/// How to read the matrix, and what it lacks.
+fn key(apart: bool, unknown: impl Iterator<Item = By>) -> String {
+    let mut key = String::new();
+    if apart {
+        key.push_str(
+            "in: jobs start on the pool; out: they are handed in, and waking the pool counts: the two are not ranked \
+             against each other. ",
+        );
+    }
+    key.push_str("+1: one more is tied. Hatched: not measured.");
+    let unknown: Vec<&str> = unknown.map(By::label).collect();
+    if !unknown.is_empty() {
+        key.push_str(&format!(" Not recorded: {}.", unknown.join(", ")));
+    }
+    key
 }
 
 fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
@@ -191,7 +212,7 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
         .collect();
     all.sort_by(|a, b| by.better(a.figure.unwrap_or(0.0), b.figure.unwrap_or(0.0)));
     let of = |class: Placement| all.iter().filter(move |at| same_class(at.cell.placement, class));
-    let classes = [("inside", Placement::Inside), ("outside", Placement::Outside)];
+    let classes = [("in", Placement::Inside), ("out", Placement::Outside)];
     let best = classes.into_iter().filter_map(|(word, class)| {
         let line = best(by, &of(class).collect::<Vec<_>>())?;
         Some(Line { class: if apart { word } else { "" }, ..line })
