@@ -37,8 +37,18 @@ fn run(record: &Record) -> String {
 /// "26 November 2026" of an instant of that day; anything else as it is.
 fn date(instant: &str) -> String {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     let parts: Vec<&str> = instant.split('T').next().unwrap_or_default().split('-').collect();
     let known = || {
@@ -128,4 +138,17 @@ pub(super) fn counted(sources: &Sources<'_>) -> String {
     let parts =
         kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| plural(count, what));
     parts.collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn a_date_is_in_words_and_what_is_none_stays_as_it_is() {
+        assert_eq!(date("2026-11-06T16:25:20Z"), "6 November 2026");
+        for odd in ["2026-13-06T16:25:20Z", "2026-00-06", "once", "1-2-3-4"] {
+            assert_eq!(date(odd), odd);
+        }
+    }
 }

@@ -188,7 +188,9 @@ fn key(apart: bool, unknown: impl Iterator<Item = By>) -> String {
              against each other. ",
         );
     }
-    key.push_str("+1: one more is tied. Hatched: not measured.");
+    key.push_str(
+        "+1: one more is tied. Hatched: not measured. not ranked: too few trials, or a figure of all trials together.",
+    );
     let unknown: Vec<&str> = unknown.map(By::label).collect();
     if !unknown.is_empty() {
         key.push_str(&format!(" Not recorded: {}.", unknown.join(", ")));
@@ -235,19 +237,20 @@ fn best(by: By, of: &[&At]) -> Option<Line> {
     let leading: Vec<&At> = of.iter().copied().filter(|at| at.leads).collect();
     let first = of.first()?.figure?;
     Some(match (&leading[..], of) {
-        ([], [_]) => Line {
-            figure: by.shown(first),
-            chips: chips(of),
-            note: "alone",
+        ([], [_]) => {
+            Line { figure: by.shown(first), chips: chips(of), note: "alone", ..Line::default() }
+        }
+        // Which of them is the best is not known, so none is named.
+        ([], _) if by == By::Throughput => Line {
+            figure: format!("up to {}", by.shown(first)),
+            note: "not ranked",
             ..Line::default()
         },
-        // Which of them is the best is not known, so none is named.
-        ([], _) if by == By::Throughput => {
-            Line { figure: format!("up to {}", by.shown(first)), note: "not ranked", ..Line::default() }
-        }
-        ([], _) => {
-            Line { figure: format!("from {}", by.shown(first)), note: "not ranked", ..Line::default() }
-        }
+        ([], _) => Line {
+            figure: format!("from {}", by.shown(first)),
+            note: "not ranked",
+            ..Line::default()
+        },
         ([best, ..], _) => Line {
             figure: by.shown(best.figure?),
             chips: chips(&leading),
@@ -255,4 +258,90 @@ fn best(by: By, of: &[&At]) -> Option<Line> {
             ..Line::default()
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Estimate, PerTrial, Resources};
+
+    /// A cell whose trials are around `rate`, and whose memory is that many bytes.
+    fn cell(model: &str, placement: Placement, rate: f64) -> Cell {
+        let trials: Vec<f64> = [0.99, 1.0, 1.01, 1.0].map(|share| rate * share).to_vec();
+        let figure = Estimate::of_trials(&trials, 0.0);
+        Cell {
+            jobs_per_second: figure,
+            latency_ns_p99: figure,
+            resources: Some(Resources { rss_bytes_max: figure, ..Resources::default() }),
+            per_trial: PerTrial {
+                jobs_per_second: trials.clone(),
+                rss_bytes_max: trials,
+                ..PerTrial::default()
+            },
+            ..Cell::new("echo", model, 10, Some(2), placement, State::Ok)
+        }
+    }
+
+    /// A line as it is read: its class, figure, note and models.
+    fn read(by: By, cells: &[Cell]) -> Vec<String> {
+        let cells: Vec<&Cell> = cells.iter().collect();
+        let field = field(by, &models::lines(&cells), 10, true);
+        let line = |line: &Line| {
+            let chips: Vec<&str> = line.chips.iter().map(|chip| chip.name.as_str()).collect();
+            format!("{} {} {} {}", line.class, line.figure, line.note, chips.join(","))
+                .replace("  ", " ")
+        };
+        field
+            .lines
+            .iter()
+            .map(line)
+            .chain([field.why.clone()])
+            .filter(|text| !text.is_empty())
+            .collect()
+    }
+
+    fn four() -> Vec<Cell> {
+        vec![
+            cell("tokio", Placement::Inside, 100.0),
+            cell("smol", Placement::Inside, 99.9),
+            cell("threads", Placement::Outside, 500.0),
+            cell("compio", Placement::Dealt, 50.0),
+        ]
+    }
+
+    #[test]
+    fn each_placement_has_a_best_of_its_own_with_its_ties() {
+        assert_eq!(read(By::Throughput, &four()), ["in 100 tokio,smol", "out 500 threads"]);
+        assert_eq!(read(By::Memory, &four()), ["in 99.9 B smol,tokio", "out 50.0 B compio"]);
+    }
+
+    #[test]
+    fn who_is_best_is_not_said_where_a_model_lacks_the_figures_of_single_trials() {
+        let mut cells = four();
+        cells[0].per_trial.rss_bytes_max.clear();
+        assert_eq!(read(By::Memory, &cells), ["in from 99.9 B not ranked ", "out 50.0 B compio"]);
+        for cell in &mut cells {
+            cell.per_trial.jobs_per_second.truncate(2);
+        }
+        let up_to = ["in up to 100 not ranked ", "out up to 500 not ranked "];
+        assert_eq!(read(By::Throughput, &cells), up_to);
+    }
+
+    #[test]
+    fn a_model_with_nothing_to_compare_it_with_is_alone_and_not_the_best() {
+        assert_eq!(read(By::Throughput, &four()[..1]), ["in 100 alone tokio"]);
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why() {
+        let mut cells = four();
+        for cell in &mut cells {
+            cell.state = State::Skipped;
+        }
+        cells[3].state = State::Refused;
+        assert_eq!(read(By::Throughput, &cells), ["over budget, refused"]);
+        assert_eq!(read(By::Throughput, &[]), [""; 0]);
+        let matrix = Matrix::of("m", &[("echo", "w".into(), cells.iter().collect())]);
+        assert!(matrix.render().unwrap().contains("Not recorded: jobs per second, p99 latency"));
+    }
 }

@@ -96,7 +96,9 @@ fn models(of: &[&Cell], columns: &[usize]) -> String {
         match &scales[..] {
             all if all == columns && all.len() > 1 => format!("{names} at every scale"),
             // A longer stretch up to the greatest scale is told by where it begins.
-            [first, _, ..] if columns.ends_with(scales) => format!("{names} from {}", count(*first)),
+            [first, _, ..] if columns.ends_with(scales) => {
+                format!("{names} from {}", count(*first))
+            }
             some => {
                 let scales: Vec<String> = some.iter().map(|scale| count(*scale)).collect();
                 format!("{names} at {}", scales.join(", "))
@@ -137,4 +139,30 @@ fn table(cells: &[&Cell]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::perform::Placement;
+
+    #[test]
+    fn those_with_the_same_scales_stand_together_and_a_stretch_to_the_end_says_where_it_begins() {
+        let cells: Vec<Cell> = [
+            ("pool", 10),
+            ("rayon", 10),
+            ("smol", 1),
+            ("pool", 100),
+            ("rayon", 100),
+            ("asyncio", 1),
+        ]
+        .into_iter()
+        .chain([("asyncio", 10), ("asyncio", 100), ("smol", 10)])
+        .map(|(model, scale)| {
+            Cell::new("echo", model, scale, None, Placement::Inside, State::Skipped)
+        })
+        .collect();
+        let shown = models(&cells.iter().collect::<Vec<_>>(), &[1, 10, 100]);
+        assert_eq!(shown, "pool, rayon from 10, smol at 1, 10, asyncio at every scale");
+    }
 }
