@@ -227,7 +227,7 @@ fn what_a_page_says_follows_from_the_record() {
         "Which model, when",
         "a thread for each job from 10 to 10 000",
         "in: jobs start on the pool; out: they are handed in, and waking the pool counts",
-        "over budget: 2 cells (",
+        " from 100 000); a longer --budget makes room",
         "the Universal Scalability Law",
         "Speed-up over workers",
         "p99 latency over the offered rate",

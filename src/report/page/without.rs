@@ -11,7 +11,7 @@ use crate::{
     record::{Cell, ModelRecord, Run, State},
     report::{
         benched::kind,
-        table::{in_order, series_name, word},
+        table::{in_order, series, series_name, several_workers, word},
     },
 };
 
@@ -80,7 +80,8 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
 
 /// "threads, smol from 1 000, compio at 10": those with the same scales together, of a workload that has `columns`.
 fn models(of: &[&Cell], columns: &[usize]) -> String {
-    let series = |cell: &Cell| name(&series_name(&cell.model, cell.workers));
+    let several = several_workers(of);
+    let series = |cell: &Cell| name(&series(cell, several));
     let mut groups: Vec<(Vec<usize>, Vec<String>)> = Vec::new();
     for one in in_order(of.iter().map(|cell| series(cell))) {
         let mut scales: Vec<usize> =
