@@ -188,9 +188,8 @@ fn key(apart: bool, unknown: impl Iterator<Item = By>) -> String {
              against each other. ",
         );
     }
-    key.push_str(
-        "+1: one more is tied. Hatched: not measured. not ranked: too few trials, or a figure of all trials together.",
-    );
+    key.push_str("+1: one more is tied. not ranked: no figures of single trials, or too few. ");
+    key.push_str("Hatched: not measured.");
     let unknown: Vec<&str> = unknown.map(By::label).collect();
     if !unknown.is_empty() {
         key.push_str(&format!(" Not recorded: {}.", unknown.join(", ")));
