@@ -17,7 +17,7 @@ mod selftest;
 mod table;
 mod unreliable;
 
-pub use advice::{advice_in_short, advice_text};
+pub use advice::{advice_in_brief, advice_in_short, advice_text};
 pub use agreement::agreement_table;
 pub use benched::{benched_table, missing};
 pub use claims::claims_table;

@@ -222,9 +222,12 @@ fn a_page_is_the_same_for_the_same_record_and_small() {
 fn what_a_page_says_follows_from_the_record() {
     let page = page_of(&sample_run::record());
     for said in [
+        "models on AMD EPYC",
+        "119 cells, 25 November 2026",
         "Which model, when",
-        "From 10 to 10 000 jobs at once: a plain thread for each job is enough",
-        "tokio and smol, offered from inside, and the others outside: waking the pool",
+        "a thread for each job from 10 to 10 000",
+        "in: jobs start on the pool; out: they are handed in, and waking the pool counts",
+        " from 100 000); a longer --budget makes room",
         "the Universal Scalability Law",
         "Speed-up over workers",
         "p99 latency over the offered rate",
@@ -236,6 +239,34 @@ fn what_a_page_says_follows_from_the_record() {
     ] {
         assert!(page.contains(said), "no {said:?}");
     }
+}
+
+#[test]
+fn reasons_stand_in_the_fold_and_not_among_the_sentences() {
+    let page = page_of(&paceline::record::read(Path::new(BENCH)).unwrap());
+    let (before, fold) = page.split_once("What was not measured: 113 of 267 cells").unwrap();
+    for reason in ["predicted:", "ulimit", "skipped at"] {
+        assert!(!before.contains(reason), "{reason}");
+    }
+    let lines = fold.split_once("</ul>").unwrap().0;
+    assert!(lines.matches("<li>").count() <= 10, "{lines}");
+    assert!(lines.contains("<li>over budget: 89 cells ("), "{lines}");
+    let mut absent = sample_run::record();
+    for model in &mut absent.run.models {
+        model.available = model.name != "tokio" && model.name != "smol";
+        model.reason = Some("install it".into());
+    }
+    assert!(page_of(&absent).contains("cannot run here: tokio, smol (install it)"));
+}
+
+#[test]
+fn a_claim_that_does_not_hold_is_no_failure_and_changes_are_sorted_within_a_metric() {
+    let claims = page(&Sources { claims: &[sample_claims::sample()], ..Sources::default() });
+    let body = claims.split_once("<main").unwrap().1;
+    assert!(body.contains("class=\"l not \"") && !body.contains("regressed"));
+    let two = [sample_run::record(), elsewhere()];
+    let compared = page(&Sources { records: &two, ..Sources::default() });
+    assert!(compared.matches("What changed: ").count() > 2);
 }
 
 #[test]
@@ -351,6 +382,9 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
 
 /// The run in the README: real models, real distributions.
 const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
+
+/// What `cargo bench` left on a machine without much time.
+const BENCH: &str = "results/2026-11-26T16-25-20Z-criterion-1799";
 
 #[test]
 fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {

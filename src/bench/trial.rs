@@ -1,6 +1,6 @@
 //! A trial of a cell, which is one fresh process, and the cell of the record that trials make together.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use super::pace::{Cost, FEWEST, patience};
 use crate::{
@@ -93,7 +93,7 @@ impl Trial {
 
     /// CPU time of a job of a batch of so many, in the model's processes and in the echo server.
     pub(super) fn cpu_ns(&self, scale: usize) -> (f64, f64) {
-        let jobs = jobs(std::slice::from_ref(self), scale);
+        let jobs = jobs(slice::from_ref(self), scale);
         (self.used.cpu_ns() as f64 / jobs, self.server.as_nanos() as f64 / jobs)
     }
 }
@@ -135,6 +135,18 @@ pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why
         resources: Some(resources),
         per_trial: PerTrial {
             jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
+            // None where not every trial has one.
+            rss_bytes_max: trials
+                .iter()
+                .map(|trial| trial.attest.rss_bytes_max.map(|bytes| bytes as f64))
+                .collect::<Option<_>>()
+                .unwrap_or_default(),
+            cpu_ns_per_job: trials
+                .iter()
+                .map(|trial| {
+                    trial.used.cpu_ns() as f64 / self::jobs(slice::from_ref(trial), planned.scale)
+                })
+                .collect(),
             ..PerTrial::default()
         },
         ..planned.measured(state, figure, Estimate::interval_of(count))

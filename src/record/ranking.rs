@@ -62,6 +62,9 @@ pub struct PerTrial {
     /// The most memory that was resident in its first batch.
     #[serde(default)]
     pub rss_bytes_max: Vec<f64>,
+    /// CPU time of a job.
+    #[serde(default)]
+    pub cpu_ns_per_job: Vec<f64>,
 }
 
 /// Whether cells of these placements are ranked together. Offered from `outside`, or `dealt`, a batch begins with waking
@@ -75,6 +78,13 @@ pub fn same_class(one: Placement, other: Placement) -> bool {
 /// with the one that does. It takes two cells of three trials to make a best.
 #[must_use]
 pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
+    leaders_by(cells, |cell| Some(logarithms(&cell.rates())))
+}
+
+/// The same by another figure: `passes` are the logarithms of a cell's figure in each pass, of which more is better. A
+/// class is not ranked where one of its cells does not have it, for that one might be the best.
+#[must_use]
+pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -> Vec<bool> {
     let mut leads = vec![false; cells.len()];
     for class in [Placement::Inside, Placement::Outside] {
         let of = cells.iter().enumerate().filter(|(_, cell)| {
@@ -82,9 +92,12 @@ pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
             let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
             ranked && same_class(cell.placement, class)
         });
-        let logs = of.map(|(place, cell)| (place, logarithms(&cell.rates())));
-        let (places, logs): (Vec<usize>, Vec<Vec<f64>>) =
-            logs.filter(|(_, logs)| logs.iter().all(|log| log.is_finite())).unzip();
+        let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, passes(cell)?))).collect();
+        let (places, logs): (Vec<usize>, Vec<Vec<f64>>) = logs
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(_, logs)| logs.iter().all(|log| log.is_finite()))
+            .unzip();
         let Some(found) = best(&logs).filter(|_| places.len() > 1) else { continue };
         for (place, behind) in places.into_iter().zip(found.behind) {
             leads[place] = !behind;

@@ -1,12 +1,15 @@
 //! Advice as people read it: a paragraph for each scale, and what it comes to.
 
+mod brief;
 mod phrases;
 mod short;
 #[cfg(test)]
 mod tests;
 mod trust;
 
+pub use brief::advice_in_brief;
 pub use short::advice_in_short;
+pub(super) use trust::busy;
 
 use std::{fmt::Write, time::Duration};
 

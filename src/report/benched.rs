@@ -121,7 +121,7 @@ pub fn missing(cells: &[Cell]) -> Vec<String> {
 }
 
 /// What reasons have in common that differ in their model, their workload and their numbers alone.
-fn kind(cell: &Cell) -> String {
+pub(super) fn kind(cell: &Cell) -> String {
     let reason = match cell.state {
         State::Skipped => return String::new(),
         _ => cell.reason.as_deref().unwrap_or_default(),

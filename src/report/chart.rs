@@ -7,6 +7,7 @@
 mod bars;
 mod place;
 mod plot;
+mod small;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -14,13 +15,14 @@ mod words;
 
 pub use bars::bars;
 pub use plot::plot;
+pub use small::small;
 pub use types::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit};
 
 use std::fmt::Write;
 
 /// The light palette; the page has the same, and one for the dark.
 const STYLE: &str = include_str!("chart/chart.css");
-/// Colours; the palette of the page gives each two shades, for light and dark.
+/// How many colours there are; the palette of the page gives each two shades, for light and dark.
 const COLOURS: usize = 8;
 /// Dashes; the style sheets have them.
 const DASHES: usize = 4;
@@ -59,7 +61,7 @@ pub fn swatch(index: usize) -> String {
 }
 
 /// The classes of a series: its colour and its dashes.
-fn classes(index: usize) -> String {
+pub(super) fn classes(index: usize) -> String {
     format!("c{} d{}", index % COLOURS, index / COLOURS % DASHES)
 }
 

@@ -13,12 +13,14 @@ mod gates;
 mod head;
 mod lines;
 mod load;
+mod matrix;
 mod models;
 mod overview;
 mod parts;
 mod past;
 mod scaling;
 mod speed;
+mod without;
 mod workload;
 
 use askama::Template;
@@ -30,7 +32,8 @@ use crate::{
     history::Series,
     record::{Cell, Claims, Gate, Record},
 };
-use overview::WorkloadSummary;
+use matrix::{Chip, Matrix};
+use overview::{First, WorkloadSummary};
 use parts::{Picture, Table, listed, name};
 
 /// What a page is made of.
@@ -103,6 +106,8 @@ struct Section {
     body: String,
     /// Whether it has charts of its own.
     charts: bool,
+    /// Whether the page's title says what its own does, which then is only heard.
+    plain: bool,
 }
 
 impl Section {
@@ -112,7 +117,14 @@ impl Section {
         title: impl Into<String>,
         body: String,
     ) -> Self {
-        Section { id: id.into(), short: short.into(), title: title.into(), body, charts: false }
+        Section {
+            id: id.into(),
+            short: short.into(),
+            title: title.into(),
+            body,
+            charts: false,
+            plain: false,
+        }
     }
 }
 
@@ -170,6 +182,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     let workloads = record.workloads();
     let mut takes = Vec::new();
     let mut charts = Vec::new();
+    let mut rows = Vec::new();
     for (place, workload) in workloads.iter().enumerate() {
         let cells: Vec<&Cell> =
             all.iter().copied().filter(|cell| cell.workload == *workload).collect();
@@ -177,7 +190,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         let take = WorkloadSummary::of(workload, id.clone(), &cells);
         let source =
             run.workloads.iter().find(|of| of.name == *workload).map(|of| of.source.as_str());
-        let body = workload::Section::of(workload, source, &id, &cells, &take.advice);
+        let body = workload::Section::of(workload, source, &cells, &take);
         charts.push(Section {
             charts: true,
             ..Section::new(
@@ -188,28 +201,25 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
             )
         });
         takes.push(take);
+        rows.push((*workload, id, cells));
     }
-    sections.push(Section::new(
-        format!("{prefix}-when"),
-        format!("Which model{short}"),
-        format!("Which model, when{of}"),
-        overview(&takes),
-    ));
+    let first = First {
+        matrix: Matrix::of(&format!("{prefix}-by"), &rows),
+        models: lines::widest(&lines::lines(&all)).into_iter().map(Chip::of_model).collect(),
+        missing: without::Missing::of(run, &all).as_ref().map_or_else(String::new, rendered),
+        holds: overview::holds(run, &takes),
+        workloads: &takes,
+    };
+    sections.push(Section {
+        plain: !several,
+        ..Section::new(
+            format!("{prefix}-when"),
+            format!("Which model{short}"),
+            format!("Which model, when{of}"),
+            rendered(&first),
+        )
+    });
     sections.extend(charts);
-    let without = cells::without_figure(&all);
-    if !without.rows.is_empty() {
-        let count = without.rows.len();
-        let text = format!(
-            "{count} of {} cells have no figure. Each is here with its reason; none was dropped.",
-            all.len()
-        );
-        sections.push(Section::new(
-            format!("{prefix}-without"),
-            format!("Without a figure{short}"),
-            format!("What could not be measured, and why{of}"),
-            format!("<p>{text}</p>{}", rendered(&without)),
-        ));
-    }
     sections.push(Section::new(
         format!("{prefix}-cells"),
         format!("All cells{short}"),
@@ -229,17 +239,6 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         format!("Machine, build and settings{of}"),
         rendered(&models::machine(run)) + &versions,
     ));
-}
-
-fn overview(takes: &[WorkloadSummary]) -> String {
-    if takes.is_empty() {
-        return "<p>No cell had ended when this was made: there is nothing to say yet.</p>".into();
-    }
-    let intro = "The sentences follow from the figures of this run by fixed rules: models that are less than 5 % behind \
-         the best with 95 % confidence, by the differences pass by pass, are called as good, and of those the simplest \
-         program is named.";
-    let takes: Vec<String> = takes.iter().map(rendered).collect();
-    format!("<p>{intro}</p>{}", takes.concat())
 }
 
 /// Every crate's version, folded.

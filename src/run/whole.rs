@@ -39,6 +39,10 @@ pub(crate) fn whole(
         jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
         latency_ns_p99: latency(Distribution::p99),
         rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
+        cpu_ns_per_job: trials
+            .iter()
+            .map(|trial| trial.used.cpu_ns() as f64 / jobs_of(planned, trial))
+            .collect(),
     };
     let jobs = jobs(planned, trials);
     let resources = resources(trials, jobs, &per_trial);
@@ -67,8 +71,11 @@ pub(crate) fn whole(
 
 /// The jobs of all measured batches.
 fn jobs(planned: &Planned<'_>, trials: &[Trial]) -> f64 {
-    let batches: usize = trials.iter().map(|trial| trial.times_ns.len()).sum();
-    batches as f64 * planned.scale as f64
+    trials.iter().map(|trial| jobs_of(planned, trial)).sum()
+}
+
+fn jobs_of(planned: &Planned<'_>, trial: &Trial) -> f64 {
+    trial.times_ns.len() as f64 * planned.scale as f64
 }
 
 fn resources(trials: &[Trial], jobs: f64, per_trial: &PerTrial) -> Resources {

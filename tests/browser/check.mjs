@@ -94,6 +94,47 @@ async function withoutScript(name) {
   await close(other);
 }
 
+/** What a stranger sees without scrolling: the matrix, a chart and a sentence on each workload. */
+async function firstScreen(name) {
+  for (const script of [true, false]) {
+    const page = await open(name, { script });
+    for (const part of [".matrix table:visible", ".cards"]) {
+      const box = await page.locator(part).first().boundingBox();
+      if (!box || box.y + box.height > 900) say(name, `${part} ends at ${box?.y + box?.height} px (script ${script})`);
+    }
+    // Another figure, by the keyboard.
+    const best = () => page.locator(".matrix table:visible").innerText();
+    const shown = await best();
+    await page.locator(".matrix input").first().focus();
+    await page.keyboard.press("ArrowRight");
+    if (await page.locator(".matrix table:visible").count() !== 1) say(name, "not one table of the matrix is shown");
+    if (await best() === shown) say(name, `the matrix does not change (script ${script})`);
+    await close(page);
+  }
+}
+
+/** A press on a head of a table sorts it, and back. */
+async function sorts(name) {
+  const page = await open(name);
+  const table = page.locator(".filter ~ div table, .filter + div table").first();
+  const column = 4, head = table.locator("thead th").nth(column);
+  const figures = () => table.locator("tbody tr").evaluateAll((rows, column) => rows.map((row) => {
+    const found = /^([\d.]+)([kM]?)/.exec(row.cells[column].firstChild?.textContent ?? "");
+    return found ? found[1] * ({ k: 1e3, M: 1e6 }[found[2]] ?? 1) : null;
+  }), column);
+  const sorted = (all, sign) => {
+    const known = all.filter((one) => one !== null);
+    return known.length > 9 && all.slice(known.length).every((one) => one === null)
+      && known.every((one, index) => !index || sign * (known[index - 1] - one) >= 0);
+  };
+  if (sorted(await figures(), 1)) say(name, "the table is sorted before it is asked to be");
+  await head.getByRole("button").click();
+  if (!sorted(await figures(), 1) || await head.getAttribute("aria-sort") !== "descending") say(name, "a head does not sort");
+  await head.getByRole("button").click();
+  if (!sorted(await figures(), -1)) say(name, "a second press does not sort the other way");
+  await close(page);
+}
+
 async function prints(name) {
   const page = await open(name);
   await page.emulateMedia({ media: "print" });
@@ -197,7 +238,8 @@ async function speed(name) {
 const names = readdirSync(folder).filter((file) => file.endsWith(".html")).map((file) => file.slice(0, -5)).sort();
 for (const name of names) {
   const checks = name === "large" ? [speed] : [looks, accessible, withoutScript, prints];
-  for (const check of name === "run" ? [...checks, controls] : checks) {
+  const own = { run: [controls], bench: [firstScreen, sorts] }[name] ?? [];
+  for (const check of [...checks, ...own]) {
     try {
       await check(name);
     } catch (error) {

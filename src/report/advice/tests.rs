@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     advice::advise,
     plan::{Choice, cells},
-    record::{Cell, Estimate, PerTrial},
+    record::{Cell, Estimate, PerTrial, Resources},
 };
 use paceline_core::{histogram::Distribution, models, workloads};
 
@@ -175,4 +175,38 @@ fn known_faults_two_modes_and_discontinued_leaders_are_said() {
     ] {
         assert!(text.contains(sentence), "no `{sentence}` in {text}");
     }
+}
+
+#[test]
+fn in_brief_there_is_a_sentence_for_the_scales_one_for_all_of_them_and_the_caveat() {
+    let brief = advice_in_brief(&advise(&crossing_cells()));
+    assert_eq!(
+        brief[0],
+        "Take a sequential program at 1 job at once, a thread for each job at 20, tokio at 1 000."
+    );
+    assert_eq!(brief[1], "No one model keeps up at every scale.");
+    assert!(brief.len() <= 4, "{brief:?}");
+    let none = advice_in_brief(&advise(&[refused("tokio", 1, "no room")]));
+    assert_eq!(none, ["Nothing is ranked: the table below says why."]);
+}
+
+#[test]
+fn in_brief_memory_speaks_where_a_test_tells_the_recommended_model_to_take_more() {
+    let heavy = |model: &str, rate: f64, bytes: f64| {
+        let rss = [0.99, 1.0, 1.01, 1.0, 1.0].map(|share| bytes * share).to_vec();
+        let mut cell = cell(model, 1000, rate, 5);
+        cell.resources = Some(Resources {
+            rss_bytes_max: Estimate::of_trials(&rss, 1.0),
+            ..Resources::default()
+        });
+        cell.per_trial.rss_bytes_max = rss;
+        cell
+    };
+    let of = |bytes: f64| {
+        advice_in_brief(&advise(&[heavy("tokio", 90_000.0, bytes), heavy("smol", 70_000.0, 1e7)]))
+            .join(" ")
+    };
+    let sentence = "At 1 000 the memory of tokio is 3.00 times that of smol, the least.";
+    assert!(of(3e7).contains(sentence), "{}", of(3e7));
+    assert!(!of(1e7).contains("memory"), "{}", of(1e7));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::phrases::{Names, at, percent};
 use crate::{
-    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
+    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, Timer, is_discontinued},
     output::{count, long},
     record::State,
     report::table::in_order,
@@ -21,13 +21,7 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
         .flatten()
         .collect();
     sentences.extend(caveats(ranked, names));
-    if let Some(share) = advice.other_load_share.filter(|share| *share >= BUSY) {
-        sentences.push(format!(
-            "Something else used the CPUs: tasks waited for one in {} of the time while sequential ran, which needs \
-             only one. Figures from so busy a machine mislead: measure again when it is quiet.",
-            percent(share)
-        ));
-    }
+    sentences.extend(busy(advice.other_load_share));
     sentences.extend(ranked.iter().filter_map(|scale| scale.trials).min().map(keeps_up));
     if !ranked.is_empty() {
         sentences.push(
@@ -35,6 +29,17 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
         );
     }
     sentences
+}
+
+/// What others took of the CPUs, where that is worth a warning.
+pub(in crate::report) fn busy(share: Option<f64>) -> Option<String> {
+    share.filter(|share| *share >= BUSY).map(|share| {
+        format!(
+            "Something else used the CPUs: tasks waited for one in {} of the time while sequential ran, which needs \
+             only one. Figures from so busy a machine mislead: measure again when it is quiet.",
+            percent(share)
+        )
+    })
 }
 
 /// Who was measured in another way than those that are ranked.
@@ -64,7 +69,7 @@ fn discontinued(ranked: &[&AtScale], names: &Names) -> Option<String> {
     ))
 }
 
-fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
+pub(super) fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
     let of_scale = |scale: &AtScale| -> Vec<String> {
         let name = |series| format!("{} at {}", names.name(series), count(scale.scale));
         scale.bimodal.iter().map(|one| name(&one.series)).collect()
@@ -75,28 +80,35 @@ fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
     })
 }
 
-/// Where the timers of the models differ by more than what counts, of the shortest time that its jobs wait: it is a
-/// difference, but not one that a job has that waits for something else than a timer.
-fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
+/// Where the timers of the models differ by more than what counts, of the shortest time that its jobs wait: the least
+/// late and the latest.
+pub(super) fn timers_apart<'a>(
+    ranked: &[&'a AtScale],
+) -> Option<(&'a AtScale, &'a Timer, &'a Timer)> {
     ranked.iter().find_map(|scale| {
         let least = scale.timers.iter().min_by_key(|timer| timer.late_ns_p50)?;
         let most = scale.timers.iter().max_by_key(|timer| timer.late_ns_p50)?;
         let apart = (most.late_ns_p50 - least.late_ns_p50) as f64;
-        let ns = |ns: u64| long(Duration::from_nanos(ns));
-        (scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64).then(|| {
-            format!(
-                "Timers are a part of these differences: {} the median sleep ended {} late on {} and {} late on {}, \
-                 and a job waits {} in all. A job that in truth waits for a network or a database does not have this \
-                 part: describe it with connect and exchange instead of sleep.",
-                at(scale.scale),
-                ns(least.late_ns_p50),
-                names.name(&least.series),
-                ns(most.late_ns_p50),
-                names.name(&most.series),
-                ns(scale.floor_ns),
-            )
-        })
+        let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64;
+        counts.then_some((*scale, least, most))
     })
+}
+
+/// It is a difference, but not one that a job has that waits for something else than a timer.
+fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
+    let (scale, least, most) = timers_apart(ranked)?;
+    let ns = |ns: u64| long(Duration::from_nanos(ns));
+    Some(format!(
+        "Timers are a part of these differences: {} the median sleep ended {} late on {} and {} late on {}, \
+         and a job waits {} in all. A job that in truth waits for a network or a database does not have this \
+         part: describe it with connect and exchange instead of sleep.",
+        at(scale.scale),
+        ns(least.late_ns_p50),
+        names.name(&least.series),
+        ns(most.late_ns_p50),
+        names.name(&most.series),
+        ns(scale.floor_ns),
+    ))
 }
 
 /// What is known against the models that are recommended, once each.

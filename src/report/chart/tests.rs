@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{
     Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit, bars, classes, file, marker,
     place::Along,
-    plot,
+    plot, small,
     words::{figure, tick},
 };
 
@@ -170,4 +170,23 @@ proptest! {
     ) {
         check_places(points, scale);
     }
+}
+
+#[test]
+fn a_small_chart_has_a_shape_for_every_line_and_a_dot_for_a_single_point() {
+    let svg = small(&plot_of(vec![
+        line("one", &[(1.0, 10.0)]),
+        line("two", &[(1.0, 5.0), (10.0, 50.0), (100.0, f64::NAN)]),
+        line("none", &[(0.0, 1.0)]),
+    ]));
+    let parsed = roxmltree::Document::parse(&svg).unwrap();
+    let of = |class: &str| {
+        parsed.descendants().filter(|node| node.attribute("class") == Some(class)).count()
+    };
+    assert_eq!((of("l dot"), of("l")), (1, 1), "{svg}");
+    assert!(!svg.contains("NaN") && svg.contains("a &amp; b"), "{svg}");
+    let nothing = small(&plot_of(vec![]));
+    assert!(
+        roxmltree::Document::parse(&nothing).is_ok() && nothing.contains("nothing was measured")
+    );
 }

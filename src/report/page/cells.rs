@@ -1,8 +1,8 @@
-//! Every cell with its state and the command that measures it again, and those without a figure with their reasons.
+//! Every cell with its state and the command that measures it again.
 
 use super::{
     overview::{bytes, nanoseconds, with_interval},
-    parts::{Data, Table, name, reason},
+    parts::{Data, Table, name},
 };
 use crate::{
     output::{count, rate},
@@ -10,25 +10,6 @@ use crate::{
     report::table::{series_name, word},
 };
 use paceline_core::{models, workloads};
-
-/// Every cell that has no figure, with its reason in full: grouped by nothing, for each may matter to somebody.
-pub(super) fn without_figure(cells: &[&Cell]) -> Table {
-    let mut table = Table::new(
-        "Every cell without a figure, and why",
-        "workload | model | scale | state | why",
-    )
-    .with_prose(&[4]);
-    for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
-        table.rows.push(vec![
-            name(&cell.workload).into(),
-            Data::of(series(cell)).class("l"),
-            count(cell.scale).into(),
-            Data::of(word(cell.state)).class(format!("l {}", word(cell.state))),
-            reason(cell.reason.as_deref()).into(),
-        ]);
-    }
-    table
-}
 
 /// Every cell, a row each.
 pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {

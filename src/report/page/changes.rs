@@ -69,7 +69,7 @@ pub(super) fn of_comparison(base: &Record, head: &Record, index: usize) -> Secti
                 plainly: comparison::PLAINLY,
                 machines: differ(&comparison.machine_differences, 200, 20),
                 versions: differ(&comparison.version_differences, 100, 40),
-                figure: comparison::figure_of(&comparison, &format!("{id}-changes")),
+                figures: comparison::figures(&comparison, &format!("{id}-changes")),
                 remarks: remarks(comparison.cells.iter().map(|cell| cell.model.as_str())),
                 without: if without.rows.is_empty() { String::new() } else { rendered(&without) },
             })
@@ -88,7 +88,7 @@ struct ComparisonHead {
     plainly: &'static str,
     machines: String,
     versions: String,
-    figure: parts::Figure,
+    figures: Vec<parts::Figure>,
     remarks: Vec<String>,
     without: String,
 }

@@ -63,38 +63,50 @@ fn counted(results: &[ClaimResult]) -> String {
     counted.collect::<Vec<_>>().join(", ")
 }
 
-/// Models by claims.
+/// Claims by models, a mark each.
 fn overview(claims: &[Claim]) -> Table {
-    let names = claims.iter().map(|claim| name(&claim.name));
-    let mut table = Table::new("Every claim on every model", "model").with_columns(names);
     let results = || claims.iter().flat_map(|claim| &claim.results);
-    for model in in_order(results().map(|result| result.model.as_str())) {
-        let field = |claim: &Claim| {
-            let of: Vec<ClaimVerdict> = in_order(
-                claim
-                    .results
-                    .iter()
-                    .filter(|result| result.model == model)
-                    .map(|result| result.verdict),
-            );
-            let words: Vec<&str> = of.iter().map(|verdict| verdict.word()).collect();
-            let class = match &of[..] {
-                [one] => class(*one),
-                _ => "",
-            };
+    let models = in_order(results().map(|result| result.model.as_str()));
+    let mut table = Table::new("Every claim on every model", "claim")
+        .with_columns(models.iter().map(|model| name(model)));
+    for claim in claims {
+        let field = |model: &&str| {
+            let of = claim.results.iter().filter(|result| result.model == **model);
             // Several numbers of workers may answer differently: the table of the claim says which.
-            Data::of(words.join(" / ")).class(format!("l {class}"))
+            let of: Vec<ClaimVerdict> = in_order(of.map(|result| result.verdict));
+            let marks: Vec<&str> = of.iter().map(|verdict| mark(*verdict)).collect();
+            let words: Vec<&str> = of.iter().map(|verdict| verdict.word()).collect();
+            let class = if let [one] = &of[..] { class(*one) } else { "" };
+            let marked = Data::of(marks.join("/")).class(format!("l {class}"));
+            Data { title: words.join(" / "), ..marked }
         };
-        let fields = claims.iter().map(field);
-        table.rows.push(std::iter::once(name(model).into()).chain(fields).collect());
+        table.rows.push(
+            std::iter::once(name(&claim.name).into()).chain(models.iter().map(field)).collect(),
+        );
     }
     table
 }
 
+/// What stands for a verdict where there is little room.
+fn mark(verdict: ClaimVerdict) -> &'static str {
+    match verdict {
+        ClaimVerdict::Holds => "✓",
+        ClaimVerdict::Contradicted => "✗",
+        ClaimVerdict::ByDefinition => "=",
+        ClaimVerdict::DoesNotApply => "·",
+        ClaimVerdict::Inconclusive => "?",
+        ClaimVerdict::Invalid => "invalid",
+        ClaimVerdict::Refused => "refused",
+        ClaimVerdict::Skipped => "skipped",
+        ClaimVerdict::Failed => "failed",
+    }
+}
+
+/// How a verdict looks. That a claim does not hold on a model is a finding, not a failure.
 fn class(verdict: ClaimVerdict) -> &'static str {
     match verdict {
-        ClaimVerdict::Holds => "improved",
-        ClaimVerdict::Contradicted => "regressed",
+        ClaimVerdict::Holds => "holds",
+        ClaimVerdict::Contradicted => "not",
         ClaimVerdict::Invalid | ClaimVerdict::Failed => "failed",
         ClaimVerdict::Refused | ClaimVerdict::Skipped => "refused",
         ClaimVerdict::ByDefinition | ClaimVerdict::DoesNotApply | ClaimVerdict::Inconclusive => "",

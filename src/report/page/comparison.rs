@@ -3,14 +3,15 @@
 use super::{
     charts,
     parts::{Data, Figure, Picture, Table, name, reason},
+    workload::capital,
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
     output::count,
-    record::{Presence, State},
+    record::{Metric, Presence, State},
     report::{
         gate::{figure, label, share},
-        table::{series_name, word},
+        table::{in_order, series_name, word},
     },
 };
 
@@ -22,27 +23,36 @@ pub(super) const PLAINLY: &str = "Separate runs cannot show small changes: measu
 /// The greatest changes that the chart has room for.
 const SHOWN: usize = 30;
 
-/// The greatest changes as a chart, and all as a table.
-pub(super) fn figure_of(comparison: &Comparison, id: &str) -> Figure {
+/// A chart for each metric: changes of different figures are not greater or less than each other.
+pub(super) fn figures(comparison: &Comparison, id: &str) -> Vec<Figure> {
     let mut rows: Vec<(&Pair, &Shift)> = comparison
         .cells
         .iter()
         .flat_map(|pair| pair.shifts.iter().map(move |shift| (pair, shift)))
         .collect();
     rows.sort_by(|(_, a), (_, b)| b.share.abs().total_cmp(&a.share.abs()));
+    let of = |(place, metric): (usize, Metric)| {
+        let rows = rows.iter().copied().filter(|(_, shift)| shift.metric == metric);
+        figure_of(metric, &rows.collect::<Vec<_>>(), format!("{id}-{place}"))
+    };
+    in_order(rows.iter().map(|(_, shift)| shift.metric)).into_iter().enumerate().map(of).collect()
+}
+
+/// The greatest changes as a chart, and all as a table.
+fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
     let bars: Vec<charts::Change> = rows
         .iter()
         .take(SHOWN)
         .map(|(pair, shift)| charts::Change {
-            name: format!("{} {}", called(pair), label(shift.metric)),
+            name: called(pair),
             share: shift.share,
             interval: shift.lower.zip(shift.upper),
             verdict: "",
         })
         .collect();
     let mut table = Table::new(
-        "Every figure that both runs have, the greatest change first",
-        "cell | metric | base | head | change | interval | it follows from",
+        format!("{} that both runs have, the greatest change first", capital(label(metric))),
+        "cell | base | head | change | interval | it follows from",
     );
     for (pair, shift) in rows {
         let interval = match (shift.lower, shift.upper) {
@@ -56,29 +66,31 @@ pub(super) fn figure_of(comparison: &Comparison, id: &str) -> Figure {
         };
         table.rows.push(vec![
             called(pair).into(),
-            Data::of(label(shift.metric)).class("l"),
-            figure(shift.metric, Some(shift.base)).into(),
-            figure(shift.metric, Some(shift.head)).into(),
+            figure(metric, Some(shift.base)).into(),
+            figure(metric, Some(shift.head)).into(),
             share(shift.share).into(),
             interval.into(),
             Data::of(basis).class("l"),
         ]);
     }
     let shown = bars.len();
-    let caption = format!(
-        "How much more the head takes than the base, of each figure: + is worse, − is better. Lines are intervals. {}",
-        if table.rows.len() > shown {
-            format!("The {shown} greatest of {} changes.", table.rows.len())
-        } else {
-            String::new()
-        }
-    );
+    let some = if rows.len() > shown {
+        format!(" The {shown} greatest of {} changes.", rows.len())
+    } else {
+        String::new()
+    };
     Figure {
-        id: id.into(),
-        title: "What changed".into(),
+        id,
+        title: format!("What changed: {}", label(metric)),
         kind: "changes",
-        picture: Some(Picture::Bars(charts::changes("Changes from base to head", &bars, None))),
-        caption,
+        picture: Some(Picture::Bars(charts::changes(
+            &format!("{}, from base to head", label(metric)),
+            &bars,
+            None,
+        ))),
+        caption: format!(
+            "How much more the head takes than the base: + is worse, − is better. Lines are intervals.{some}"
+        ),
         table,
         open: false,
     }

@@ -1,20 +1,63 @@
 //! What stands above the sections: which runs, on which machine, and what must not be overlooked.
 
-use super::{Sources, name};
+use super::Sources;
 use crate::{
-    output::cut,
+    output::{count, cut},
     record::{Cell, Record, State},
-    report::{gate::overall, summary},
+    report::{gate::overall, summary, table::in_order},
 };
 
 pub(super) fn title(sources: &Sources<'_>) -> String {
     match (sources.records, sources.gates) {
-        ([one], _) => format!("paceline: {}", name(&one.run.id)),
+        ([one], _) => run(one),
         ([], [gate]) => format!("paceline gate: {}", overall(gate.verdict)),
         ([], _) if !sources.claims.is_empty() => "paceline claims".into(),
         ([], _) => "paceline".into(),
         (many, _) => format!("paceline: {} runs", many.len()),
     }
+}
+
+/// "9 models on AMD EPYC, 2 CPUs: 267 cells, 26 November 2026".
+fn run(record: &Record) -> String {
+    let print = &record.run.fingerprint;
+    let models = in_order(record.cells.iter().map(|cell| cell.model.as_str())).len();
+    let many = |number: usize, what: &str| {
+        format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+    };
+    format!(
+        "{} on {}, {}: {}, {}",
+        many(models, "model"),
+        cut(&print.cpu_name, 60),
+        many(print.logical_cpus, "CPU"),
+        many(record.cells.len(), "cell"),
+        date(&record.run.started)
+    )
+}
+
+/// "26 November 2026" of an instant of that day; anything else as it is.
+fn date(instant: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let parts: Vec<&str> = instant.split('T').next().unwrap_or_default().split('-').collect();
+    let known = || {
+        let [year, month, day] = parts[..] else { return None };
+        let month = month.parse::<usize>().ok()?.checked_sub(1)?;
+        let (year, day): (u32, u32) = (year.parse().ok()?, day.parse().ok()?);
+        Some(format!("{day} {} {year}", MONTHS.get(month)?))
+    };
+    known().unwrap_or_else(|| cut(instant, 40))
 }
 
 pub(super) fn lead(sources: &Sources<'_>) -> String {
@@ -23,13 +66,16 @@ pub(super) fn lead(sources: &Sources<'_>) -> String {
         return "The same jobs, a number only where every receipt was right.".into();
     }
     format!(
-        "The same jobs on every concurrency model; a number only where every receipt was right. {}.",
+        "{}. The same jobs on every concurrency model, and a number only where every receipt was right.",
         summary(&cells)
     )
 }
 
-/// What to know of the machine at once.
+/// What to know of the machine at once. A single run has it in its title, and the rest in a section.
 pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
+    if sources.records.len() == 1 {
+        return vec![];
+    }
     let runs = sources.records.iter().map(|record| (&record.run.fingerprint, &record.run.started));
     let gates = sources.gates.iter().map(|gate| (&gate.fingerprint, &gate.started));
     let mut facts: Vec<String> = Vec::new();
@@ -48,11 +94,6 @@ pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
                 facts.push(fact);
             }
         }
-    }
-    if let [record] = sources.records {
-        let run = &record.run;
-        facts.push(run.seed.map_or_else(|| "no seed".into(), |seed| format!("seed {seed}")));
-        facts.extend(run.commit.as_deref().map(|commit| format!("commit {}", cut(commit, 20))));
     }
     facts
 }
@@ -97,4 +138,17 @@ pub(super) fn counted(sources: &Sources<'_>) -> String {
     let parts =
         kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| plural(count, what));
     parts.collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn a_date_is_in_words_and_what_is_none_stays_as_it_is() {
+        assert_eq!(date("2026-11-06T16:25:20Z"), "6 November 2026");
+        for odd in ["2026-13-06T16:25:20Z", "2026-00-06", "once", "1-2-3-4"] {
+            assert_eq!(date(odd), odd);
+        }
+    }
 }

@@ -1,28 +1,37 @@
-//! Which model, when: sentences on each workload with the figures that they follow from.
+//! Which model, when: the first screen of a run, and the figures that its sentences follow from.
 
 use std::time::Duration;
 
 use askama::Template;
 
-use super::parts::{Data, Table, name};
+use super::{
+    charts,
+    lines::{lines, widest},
+    matrix::{Chip, Matrix},
+    parts::{Data, Table, listed, name},
+    workload::capital,
+};
 use crate::{
-    advice::{Advice, AtScale, Figure, Series, advise},
+    advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
     output::{count, cut, long, rate},
-    record::{Cell, Estimate, Metric},
-    report::{advice_in_short, gate::figure, table::series_name},
+    record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS},
+    report::{
+        advice::busy, advice_in_brief, chart::small, floor_line, gate::figure, table::series_name,
+    },
+    stats::FEWEST_TRIALS,
 };
 
 /// What to take for one workload.
-#[derive(Template)]
-#[template(path = "take.html")]
 pub(super) struct WorkloadSummary {
     pub(super) workload: String,
     /// The section with its charts.
     pub(super) id: String,
+    /// At most four.
     pub(super) sentences: Vec<String>,
-    pub(super) table: Table,
     /// What the sentences follow from; the charts mark its crossings.
     pub(super) advice: Advice,
+    /// Its throughput over the scale, in little.
+    pub(super) small: String,
 }
 
 impl WorkloadSummary {
@@ -30,15 +39,70 @@ impl WorkloadSummary {
     pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
         let owned: Vec<Cell> = cells.iter().map(|cell| (*cell).clone()).collect();
         let advice = advise(&owned);
-        let sentences = advice_in_short(&advice, false).iter().map(|text| cut(text, 600)).collect();
-        WorkloadSummary { workload: name(workload), id, sentences, table: table(&advice), advice }
+        let sentences = advice_in_brief(&advice).iter().map(|text| cut(text, 600)).collect();
+        let lines = lines(cells);
+        let plot = charts::throughput("jobs per second", "jobs at once", &widest(&lines), &advice);
+        WorkloadSummary { workload: name(workload), id, sentences, small: small(&plot), advice }
+    }
+
+    /// The sentence that can stand alone.
+    pub(super) fn first(&self) -> &str {
+        self.sentences.first().map_or("", String::as_str)
     }
 }
 
+/// The first screen of a run: the matrix, small charts, a sentence on each workload, and what was not measured.
+#[derive(Template)]
+#[template(path = "first.html")]
+pub(super) struct First<'s> {
+    pub(super) matrix: Matrix,
+    /// Every model, in its colour.
+    pub(super) models: Vec<Chip>,
+    pub(super) workloads: &'s [WorkloadSummary],
+    pub(super) missing: String,
+    pub(super) holds: Vec<String>,
+}
+
+/// What holds for every sentence and mark.
+pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "Named together are the best and what is tied with it: no paired test over the passes tells it to be behind \
+             (5 %, Holm over all models). Fewer than {FEWEST_TRIALS} trials, waits under {} ms and cells in which the \
+             suite's own server was busy for over {:.0} % of the time are not ranked.",
+            SHORTEST_RANKED_NS / 1_000_000,
+            MOST_SERVER_BUSY * 100.0
+        ),
+        format!(
+            "The sentences compare the models of one placement, inside or outside, of which there are more. They name the \
+             simplest program that keeps up, which is less than {:.0} % behind the best with 95 % confidence, in throughput \
+             and, where that is ranked, in p99 latency.",
+            MARGIN * 100.0
+        ),
+    ];
+    let gone: Vec<String> = run
+        .models
+        .iter()
+        .filter(|model| is_discontinued(&model.name))
+        .map(|model| name(&model.name))
+        .collect();
+    if !gone.is_empty() {
+        lines.push(format!("Discontinued, and never recommended: {}.", listed(&gone, 12)));
+    }
+    let load = workloads.iter().filter_map(|of| of.advice.other_load_share);
+    lines.extend(busy(load.reduce(f64::max)));
+    lines.extend(run.timer_floor.as_ref().map(|floor| format!("{}.", capital(&floor_line(floor)))));
+    lines.push(
+        "All of it holds for these jobs on this machine: measure again on the one that it will run on."
+            .into(),
+    );
+    lines
+}
+
 /// At each scale what is recommended, with its figures, and the best of each measure.
-fn table(advice: &Advice) -> Table {
+pub(super) fn table(advice: &Advice) -> Table {
     let mut table = Table::new(
-        format!("{}: what to take at each scale, and its figures", name(&advice.workload)),
+        "What to take at each scale, and its figures",
         "jobs at once | take | jobs per second | p99 latency | most memory | as good: surely less than 5 % behind",
     )
     .with_prose(&[5]);

@@ -94,6 +94,40 @@ for (const filter of all(".filter")) {
   };
 }
 
+// Tables: a head sorts its column, the greatest first where they are figures, and back by a second press.
+const units = { "%": 1, "×": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, ns: 1, "µs": 1e3, ms: 1e6, s: 1e9, min: 6e10, h: 3.6e12,
+  B: 1, KiB: 1024, MiB: 1048576, GiB: 1073741824 };
+const figure = (text) => {
+  const found = /^[*+]?([−-]?)([\d ]*\.?\d+) ?(.*)$/.exec(text);
+  const unit = found?.[3].split(" ")[0];
+  if (!found || (unit && !(unit in units))) return NaN;
+  return Number(found[2].replaceAll(" ", "")) * (units[unit] ?? 1) * (found[1] ? -1 : 1);
+};
+for (const table of all("main table:not(.matrix table)")) {
+  const heads = all("thead th", table), body = table.tBodies[0];
+  if (body.rows.length < 3) continue;
+  heads.forEach((head, column) => {
+    const button = page.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const words = (row) => (row.cells[column].firstChild?.textContent ?? "").trim();
+      const rows = [...body.rows].map((row) => ({ row, text: words(row), value: figure(words(row)) }));
+      const figures = rows.some((one) => one.value === one.value);
+      const was = head.getAttribute("aria-sort");
+      const down = was ? was === "ascending" : figures;
+      for (const other of heads) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      // What is no figure stays at the end either way.
+      const order = (a, b) => figures
+        ? (a.value !== a.value) - (b.value !== b.value) || (down ? b.value - a.value : a.value - b.value)
+        : (down ? b.text.localeCompare(a.text) : a.text.localeCompare(b.text));
+      body.append(...rows.sort(order).map((one) => one.row));
+    });
+  });
+}
+
 // Tooltips: what a mark's title says, at the pointer, at once. The browser's own come late and not to touch.
 const tip = page.createElement("div");
 tip.id = "tip"; tip.hidden = true; tip.setAttribute("aria-hidden", "true");

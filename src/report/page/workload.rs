@@ -6,14 +6,14 @@ use super::{
     charts,
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load, models,
-    overview::{bytes, nanoseconds, with_interval},
+    overview::{self, WorkloadSummary, bytes, nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
 };
 use crate::{
     advice::{Advice, MARGIN, Measure},
     output::{count, rate},
-    record::{Cell, Estimate, State, bytes_per_job},
+    record::{Cell, Estimate, State, bytes_per_job, leaders},
     report::{
         table::{spread, word},
         unreliable::remarks,
@@ -34,6 +34,9 @@ pub(super) struct Section {
     figures: Vec<Figure>,
     /// Tables without a chart.
     tables: Vec<Table>,
+    /// What to take, in at most four sentences, and the figures that they follow from.
+    sentences: Vec<String>,
+    take: Table,
 }
 
 /// How a line is drawn.
@@ -48,10 +51,10 @@ impl Section {
     pub(super) fn of(
         workload: &str,
         source: Option<&str>,
-        id: &str,
         cells: &[&Cell],
-        advice: &Advice,
+        summary: &WorkloadSummary,
     ) -> Self {
+        let (id, advice) = (&summary.id, &summary.advice);
         let lines = lines_of(cells);
         let widest = widest_of(&lines);
         let about =
@@ -77,6 +80,8 @@ impl Section {
             legend: widest.iter().map(key).collect(),
             figures,
             tables: tables.into_iter().flatten().collect(),
+            sentences: summary.sentences.clone(),
+            take: overview::table(advice),
         }
     }
 }
@@ -88,12 +93,21 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
     // Absolute speeds of languages stand apart: they say more of the language than of the model.
     let (own, others): (Vec<Line>, Vec<Line>) =
         lines_of(cells).into_iter().partition(|line| line.language == OWN);
+    let leading: Vec<&Cell> = scales
+        .iter()
+        .flat_map(|scale| {
+            let row: Vec<&Cell> =
+                cells.iter().copied().filter(|cell| cell.scale == *scale).collect();
+            let leads = leaders(&row);
+            row.into_iter().zip(leads).filter(|(_, leads)| *leads).map(|(cell, _)| cell)
+        })
+        .collect();
     let apart = |of: &[Line], kind: &'static str, of_which: &str| -> Vec<Figure> {
         if of.is_empty() {
             return vec![];
         }
         let widest = widest_of(of);
-        let mut both = vec![throughput(of, &widest, &scales, advice)];
+        let mut both = vec![throughput(of, &widest, &scales, &leading, advice)];
         both.extend(cpu(&widest, &scales));
         for figure in &mut both {
             figure.title.push_str(of_which);
@@ -119,7 +133,13 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
 }
 
 /// Jobs a second over the scale. The table under it is the heat map: every cell with its state.
-fn throughput(lines: &[Line], widest: &[&Line], scales: &[usize], advice: &Advice) -> Figure {
+fn throughput(
+    lines: &[Line],
+    widest: &[&Line],
+    scales: &[usize],
+    leading: &[&Cell],
+    advice: &Advice,
+) -> Figure {
     let loaded = lines.iter().any(|line| line.cells.iter().any(|cell| cell.load.is_some()));
     let unit = if loaded { "requests per second" } else { "jobs per second" };
     let at = if loaded { "connections" } else { "jobs at once" };
@@ -130,8 +150,11 @@ fn throughput(lines: &[Line], widest: &[&Line], scales: &[usize], advice: &Advic
         rates.map(|rate| rate.value).filter(|rate| rate.is_finite()).fold(0.0, f64::max)
     };
     let best: Vec<f64> = scales.iter().map(|scale| best(*scale)).collect();
-    let table =
-        by_scale(caption, lines, scales, |line, place| heat(line.at(scales[place]), best[place]));
+    let table = by_scale(caption, lines, scales, |line, place| {
+        let cell = line.at(scales[place]);
+        let leads = cell.is_some_and(|cell| leading.iter().any(|one| std::ptr::eq(*one, cell)));
+        heat(cell, best[place], leads)
+    });
     let several = lines.len() > widest.len();
     let only = if several { " Of each model the most workers; the table has all." } else { "" };
     let bound = if charts::has_bound(widest) {
@@ -146,7 +169,7 @@ fn throughput(lines: &[Line], widest: &[&Line], scales: &[usize], advice: &Advic
         ""
     };
     let caption = format!(
-        "Higher is better. Bars are intervals.{bound}{crossed}{only} In the table shades follow the share of the best in a column."
+        "Higher is better. Bars are intervals.{bound}{crossed}{only} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
     );
     Figure {
         id: String::new(),
@@ -179,8 +202,9 @@ pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
     cell.jobs_per_second.filter(|_| cell.state == State::Ok)
 }
 
-/// A cell of the heat map: its figure, shaded by its share of the best of its column, or how it ended.
-fn heat(cell: Option<&Cell>, best: f64) -> Data {
+/// A cell of the heat map: its figure, shaded by its share of the best of its column and marked where it leads, or how
+/// it ended.
+fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let Some(cell) = cell else { return Data::default() };
     let Some(jobs) = figure(cell) else {
         let why = super::parts::reason(cell.reason.as_deref());
@@ -206,7 +230,13 @@ fn heat(cell: Option<&Cell>, best: f64) -> Data {
     let title = bound.map_or_else(String::new, |bound| {
         format!("{:.0} % of the bound", jobs.value / bound * 100.0)
     });
-    Data { text: rate(jobs.value), more: more + modes, class: format!("heat h{step}"), title }
+    let mark = if leads { "*" } else { "" };
+    Data {
+        text: format!("{mark}{}", rate(jobs.value)),
+        more: more + modes,
+        class: format!("heat h{step}"),
+        title,
+    }
 }
 
 /// Latency by percentile, at the greatest scale that most models have.
@@ -374,7 +404,7 @@ fn crossings(advice: &Advice) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,0 +1,133 @@
+//! What advice comes to in at most four sentences, of which the first can stand alone. What holds for every workload is
+//! not among them: the page says it once.
+
+use super::{
+    phrases::Names,
+    title,
+    trust::{timers_apart, two_modes},
+};
+use crate::{
+    advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
+    output::{count, long, rate},
+};
+use std::time::Duration;
+
+/// So many times as much is worth a sentence.
+const WORTH: f64 = 1.1;
+
+/// Which model from which scale on; one for all scales; what tail latency or memory says otherwise; and the one caveat
+/// that matters most.
+#[must_use]
+pub fn advice_in_brief(advice: &Advice) -> Vec<String> {
+    let names = Names::of(advice);
+    let ranked: Vec<&AtScale> =
+        advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect();
+    let Some(last) = ranked.last() else {
+        return vec!["Nothing is ranked: the table below says why.".into()];
+    };
+    let sentences = [
+        Some(take(&ranked, &names)),
+        everywhere(advice, &ranked, &names),
+        otherwise(last, &names),
+        caveat(advice, &ranked, &names),
+    ];
+    sentences.into_iter().flatten().collect()
+}
+
+/// What is recommended, and for what.
+fn answer(scale: &AtScale) -> Vec<(&Series, &[Measure])> {
+    scale.recommended.iter().map(|one| (&one.series, &one.by[..])).collect()
+}
+
+fn stretches<'s, 'a>(ranked: &'s [&'a AtScale]) -> Vec<&'s [&'a AtScale]> {
+    ranked.chunk_by(|a, b| answer(a) == answer(b)).collect()
+}
+
+/// "Take a sequential program at 1 job at once, tokio from 10 to 1 000."
+fn take(ranked: &[&AtScale], names: &Names) -> String {
+    let stretches = stretches(ranked);
+    let part = |(place, of): (usize, &&[&AtScale])| {
+        let (from, to) = (of[0].scale, of[of.len() - 1].scale);
+        let range = if from == to {
+            format!("at {}", count(from))
+        } else {
+            format!("from {} to {}", count(from), count(to))
+        };
+        let unit = if to == 1 { " job at once" } else { " jobs at once" };
+        let unit = if place == 0 { unit } else { "" };
+        format!("{} {range}{unit}", what(of[0], names))
+    };
+    let parts: Vec<String> = stretches.iter().enumerate().map(part).collect();
+    format!("Take {}.", parts.join(", "))
+}
+
+fn what(scale: &AtScale, names: &Names) -> String {
+    match &scale.recommended[..] {
+        [] => "none of these".into(),
+        [one] => called(one, names),
+        each => {
+            let of = each.iter().map(|of| format!("{} for {}", called(of, names), title(of.by[0])));
+            of.collect::<Vec<_>>().join(" or ")
+        }
+    }
+}
+
+/// A model as what its user would write.
+fn called(one: &Recommended, names: &Names) -> String {
+    match one.series.model.as_str() {
+        "sequential" => "a sequential program".into(),
+        "threads" => "a thread for each job".into(),
+        "pool" => format!("a pool of {} threads", count(one.series.workers.unwrap_or(1))),
+        _ => names.name(&one.series),
+    }
+}
+
+fn everywhere(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String> {
+    (stretches(ranked).len() > 1).then(|| match &advice.everywhere {
+        Some(one) => format!("One model for all scales: {} keeps up at each.", names.name(one)),
+        None => "No one model keeps up at every scale.".into(),
+    })
+}
+
+/// In what the recommended model is told to be behind by p99 latency or memory, at the greatest scale that is ranked.
+fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
+    let one = at.recommended.first()?;
+    [Measure::P99, Measure::Memory].into_iter().find_map(|by| {
+        let figures = at.figures(by);
+        let best = figures.iter().find(|figure| figure.standing == Standing::Best)?;
+        let own = figures.iter().find(|figure| figure.series == one.series)?;
+        let times = by.times_worse(own.estimate, best.estimate);
+        (own.standing == Standing::Behind && times >= WORTH).then(|| {
+            format!(
+                "At {} the {} of {} is {} times that of {}, the least.",
+                count(at.scale),
+                title(by),
+                names.name(&one.series),
+                rate(times),
+                names.name(&best.series)
+            )
+        })
+    })
+}
+
+fn caveat(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String> {
+    let recommended = || ranked.iter().flat_map(|scale| &scale.recommended);
+    if recommended().any(|one| one.bimodal) {
+        return two_modes(advice, names);
+    }
+    let known = recommended().find_map(|one| Some((one, one.caveat.as_ref()?)));
+    if let Some((one, caveat)) = known {
+        return Some(format!("Beware of {}: {caveat}.", names.name(&one.series)));
+    }
+    let ns = |ns: u64| long(Duration::from_nanos(ns));
+    timers_apart(ranked).map(|(scale, least, most)| {
+        format!(
+            "Timers are a part of these differences: at {} the median sleep ended {} late on {} and {} late on {}.",
+            count(scale.scale),
+            ns(least.late_ns_p50),
+            names.name(&least.series),
+            ns(most.late_ns_p50),
+            names.name(&most.series)
+        )
+    })
+}

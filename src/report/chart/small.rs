@@ -1,0 +1,106 @@
+//! Lines over an axis in little: only their shape, for several workloads side by side.
+
+use std::fmt::Write;
+
+use super::{
+    Plot, Series, classes,
+    place::{Along, raw},
+    words::{place, text},
+};
+
+const WIDTH: f64 = 260.0;
+const HEIGHT: f64 = 118.0;
+const LEFT: f64 = 44.0;
+const RIGHT: f64 = 12.0;
+const TOP: f64 = 8.0;
+const BOTTOM: f64 = 20.0;
+
+/// The lines of a plot as a small `svg` element, with only the first and the last tick of each axis.
+#[must_use]
+pub fn small(plot: &Plot) -> String {
+    let mut svg = format!(
+        "<svg class=\"chart small\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{0}\" xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title><desc>{1}</desc>",
+        text(&plot.title, 120),
+        text(&plot.desc, 400)
+    );
+    let drawn = |series: &Series| -> Vec<(f64, f64)> {
+        let points = series.points.iter().map(|point| (point.x, point.y));
+        let placed = |(x, y): &(f64, f64)| {
+            raw(plot.x.scale, *x).is_some() && raw(plot.y.scale, *y).is_some()
+        };
+        points.filter(placed).collect()
+    };
+    let lines: Vec<(usize, Vec<(f64, f64)>)> =
+        plot.series.iter().map(|series| (series.index, drawn(series))).collect();
+    let points = || lines.iter().flat_map(|(_, points)| points.iter().copied());
+    let axes = (
+        Along::over(&plot.x, points().map(|(x, _)| x)),
+        Along::over(&plot.y, points().map(|(_, y)| y)),
+    );
+    let (Some(x), Some(y)) = axes else {
+        let _ = write!(svg, "<text x=\"8\" y=\"70\">nothing was measured</text></svg>");
+        return svg;
+    };
+    let left = |share: f64| LEFT + share * (WIDTH - LEFT - RIGHT);
+    let top = |share: f64| TOP + (1.0 - share) * (HEIGHT - TOP - BOTTOM);
+    svg.push_str("<g class=\"grid\">");
+    for (share, label) in ends(x.ticks()) {
+        let (at, bottom) = (left(share), HEIGHT - BOTTOM);
+        let _ = write!(
+            svg,
+            "<path d=\"M{at:.1},{TOP}V{bottom}\"/><text class=\"{}\" x=\"{at:.1}\" y=\"{:.1}\">{}</text>",
+            if share > 0.5 { "y" } else { "x" },
+            HEIGHT - 5.0,
+            text(&label, 24)
+        );
+    }
+    for (share, label) in ends(y.ticks()) {
+        let at = top(share);
+        let _ = write!(
+            svg,
+            "<path d=\"M{LEFT},{at:.1}H{}\"/><text class=\"y\" x=\"{}\" y=\"{:.1}\">{}</text>",
+            WIDTH - RIGHT,
+            LEFT - 4.0,
+            at + 4.0,
+            text(label.trim_end_matches("/s"), 24)
+        );
+    }
+    svg.push_str("</g>");
+    for (index, points) in &lines {
+        let placed: Vec<(f64, f64)> = points
+            .iter()
+            .filter_map(|(px, py)| Some((left(x.at(*px)?), top(y.at(*py)?))))
+            .collect();
+        line(&mut svg, *index, &placed);
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// The first and the last.
+fn ends(mut ticks: Vec<(f64, String)>) -> Vec<(f64, String)> {
+    if ticks.len() > 2 {
+        ticks.drain(1..ticks.len() - 1);
+    }
+    ticks
+}
+
+/// A line; one of a single point is a dot, as long as a round pen is wide.
+fn line(svg: &mut String, index: usize, points: &[(f64, f64)]) {
+    let mut d = String::new();
+    for (nth, (x, y)) in points.iter().enumerate() {
+        d.push(if nth == 0 { 'M' } else { 'L' });
+        place(&mut d, *x);
+        d.push(',');
+        place(&mut d, *y);
+    }
+    let class = match points {
+        [] => return,
+        [_] => {
+            d.push_str("h0");
+            "l dot"
+        }
+        _ => "l",
+    };
+    let _ = write!(svg, "<g class=\"{}\"><path class=\"{class}\" d=\"{d}\"/></g>", classes(index));
+}

@@ -1,0 +1,169 @@
+//! What was not measured: a line for each reason with how many cells, which, and what helps; and each cell in full.
+
+use askama::Template;
+
+use super::{
+    lines::scales,
+    parts::{Data, Table, name, reason},
+};
+use crate::{
+    output::{count, cut},
+    record::{Cell, ModelRecord, Run, State},
+    report::{
+        benched::kind,
+        table::{in_order, series, series_name, several_workers, word},
+    },
+};
+
+/// The cells without a figure, folded.
+#[derive(Template)]
+#[template(path = "missing.html")]
+pub(super) struct Missing {
+    summary: String,
+    lines: Vec<String>,
+    table: Table,
+}
+
+impl Missing {
+    /// `None` where every model ran and each cell has a figure.
+    pub(super) fn of(run: &Run, cells: &[&Cell]) -> Option<Self> {
+        let without: Vec<&Cell> =
+            cells.iter().copied().filter(|cell| cell.state != State::Ok).collect();
+        let mut lines = reasons(&without, cells, run);
+        lines.extend(absent(&run.models));
+        let summary = if without.is_empty() {
+            "What was not measured".into()
+        } else {
+            format!("What was not measured: {} of {} cells", without.len(), cells.len())
+        };
+        (!lines.is_empty()).then(|| Missing { summary, lines, table: table(&without) })
+    }
+}
+
+/// Each reason with how many cells it stopped, the most frequent first.
+fn reasons(without: &[&Cell], all: &[&Cell], run: &Run) -> Vec<String> {
+    let key = |cell: &Cell| (cell.state, kind(cell));
+    let mut groups: Vec<Vec<&Cell>> = in_order(without.iter().map(|cell| key(cell)))
+        .into_iter()
+        .map(|of| without.iter().copied().filter(|cell| key(cell) == of).collect())
+        .collect();
+    groups.sort_by_key(|of| std::cmp::Reverse(of.len()));
+    groups.iter().map(|of| line(of, all, run)).collect()
+}
+
+/// "over budget: 12 cells (sleep: pool and rayon from 1 000); --budget gives more".
+fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
+    let cells = if of.len() == 1 { "1 cell".into() } else { format!("{} cells", count(of.len())) };
+    let places: Vec<String> = in_order(of.iter().map(|cell| cell.workload.as_str()))
+        .into_iter()
+        .map(|workload| {
+            let within = |of: &[&'a Cell]| -> Vec<&'a Cell> {
+                of.iter().copied().filter(|cell| cell.workload == workload).collect()
+            };
+            format!("{}: {}", name(workload), models(&within(of), &scales(&within(all))))
+        })
+        .collect();
+    let places = places.join("; ");
+    // The greatest scale needs most.
+    let why = of.iter().max_by_key(|cell| cell.scale).and_then(|cell| cell.reason.as_deref());
+    match of[0].state {
+        State::Skipped => {
+            let more = match run.instrument.as_str() {
+                "criterion" => "PACELINE_BUDGET=30m, or a filter, makes room",
+                _ => "a longer --budget makes room",
+            };
+            format!("over budget: {cells} ({places}); {more}")
+        }
+        state => format!("{}: {cells} ({places}): {}", word(state), reason(why)),
+    }
+}
+
+/// "threads, smol from 1 000, compio at 10": those with the same scales together, of a workload that has `columns`.
+fn models(of: &[&Cell], columns: &[usize]) -> String {
+    let several = several_workers(of);
+    let series = |cell: &Cell| name(&series(cell, several));
+    let mut groups: Vec<(Vec<usize>, Vec<String>)> = Vec::new();
+    for one in in_order(of.iter().map(|cell| series(cell))) {
+        let mut scales: Vec<usize> =
+            of.iter().filter(|cell| series(cell) == one).map(|cell| cell.scale).collect();
+        scales.sort_unstable();
+        match groups.iter_mut().find(|(same, _)| *same == scales) {
+            Some((_, names)) => names.push(one),
+            None => groups.push((scales, vec![one])),
+        }
+    }
+    let group = |(scales, names): &(Vec<usize>, Vec<String>)| {
+        let names = names.join(", ");
+        match &scales[..] {
+            all if all == columns && all.len() > 1 => format!("{names} at every scale"),
+            // A longer stretch up to the greatest scale is told by where it begins.
+            [first, _, ..] if columns.ends_with(scales) => {
+                format!("{names} from {}", count(*first))
+            }
+            some => {
+                let scales: Vec<String> = some.iter().map(|scale| count(*scale)).collect();
+                format!("{names} at {}", scales.join(", "))
+            }
+        }
+    };
+    groups.iter().map(group).collect::<Vec<_>>().join(", ")
+}
+
+/// Models that cannot run here, those with the same reason together.
+fn absent(models: &[ModelRecord]) -> Vec<String> {
+    let why = |model: &ModelRecord| reason(model.reason.as_deref());
+    let absent: Vec<&ModelRecord> = models.iter().filter(|model| !model.available).collect();
+    in_order(absent.iter().map(|model| why(model)))
+        .into_iter()
+        .map(|of| {
+            let same = absent.iter().filter(|model| why(model) == of);
+            let names: Vec<String> = same.map(|model| name(&model.name)).collect();
+            format!("cannot run here: {} ({})", names.join(", "), cut(&of, 400))
+        })
+        .collect()
+}
+
+/// Every cell without a figure, with its reason in full.
+fn table(cells: &[&Cell]) -> Table {
+    let mut table = Table::new(
+        "Every cell without a figure, and why",
+        "workload | model | scale | state | why",
+    )
+    .with_prose(&[4]);
+    for cell in cells {
+        table.rows.push(vec![
+            name(&cell.workload).into(),
+            Data::of(name(&series_name(&cell.model, cell.workers))).class("l"),
+            count(cell.scale).into(),
+            Data::of(word(cell.state)).class(format!("l {}", word(cell.state))),
+            reason(cell.reason.as_deref()).into(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::perform::Placement;
+
+    #[test]
+    fn those_with_the_same_scales_stand_together_and_a_stretch_to_the_end_says_where_it_begins() {
+        let cells: Vec<Cell> = [
+            ("pool", 10),
+            ("rayon", 10),
+            ("smol", 1),
+            ("pool", 100),
+            ("rayon", 100),
+            ("asyncio", 1),
+        ]
+        .into_iter()
+        .chain([("asyncio", 10), ("asyncio", 100), ("smol", 10)])
+        .map(|(model, scale)| {
+            Cell::new("echo", model, scale, None, Placement::Inside, State::Skipped)
+        })
+        .collect();
+        let shown = models(&cells.iter().collect::<Vec<_>>(), &[1, 10, 100]);
+        assert_eq!(shown, "pool, rayon from 10, smol at 1, 10, asyncio at every scale");
+    }
+}
