@@ -5,6 +5,7 @@ mod bench;
 mod claims;
 mod compare;
 mod gate;
+mod help;
 mod history;
 mod list;
 mod load;
@@ -20,13 +21,13 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
     output::{print, print_error},
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
-    report::{closing_table, floor_line, limits_table, summary, write_page},
+    report::{Extent, cells_table, floor_line, limits_table, summary, write_page},
     run::{Order, Unfit, run, unfinished},
     start::{parse_budget, refuse_debug_build},
 };
@@ -49,32 +50,36 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The models: what there is, what cannot run here and why.
+    /// List the models, and why some cannot run here.
     Models(Listing),
-    /// The built-in workloads.
+    /// List the built-in workloads.
     Workloads(Listing),
-    /// Measure cells in trials, each in a fresh process.
+    /// Measure workloads on models at several scales, each trial in a fresh process.
     Run(RunArguments),
-    /// Put a server under load, in an open or a closed loop, and show its latency.
+    /// Put a server under load, and show its latency.
     Load(load::LoadArguments),
-    /// Be a server until Ctrl-C: for curl, wrk and whatever else speaks HTTP.
+    /// Serve a workload until Ctrl-C, for curl, wrk and other HTTP clients.
     Serve(serve::ServeArguments),
-    /// Whether this machine is fit to measure, and what to do about it where it is not.
+    /// Check whether this machine is fit to measure on, and say what to change.
     Doctor(Listing),
-    /// Whether a change made something slower: builds two versions, measures them in turns, and gives verdicts.
+    /// Find out whether a change made something slower: build both versions, measure them in turns, give verdicts.
     Gate(Box<gate::GateArguments>),
-    /// Put the gate to the test on this machine: false alarms, and planted slowdowns found.
+    /// Test the gate on this machine: count false alarms and find planted slowdowns.
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
-    /// Put each claim of the concurrency tutorial to the test, on each model.
+    /// Test each claim of the concurrency tutorial on each model.
     Claims(claims::ClaimsArguments),
-    /// Put two recorded runs side by side. Small changes need `gate`.
+    /// Compare two recorded runs. Small changes need `gate`.
     Compare(compare::CompareArguments),
-    /// Recorded runs over time, and the first run after each step.
+    /// Show recorded runs over time, and the first run after each step.
     History(history::HistoryArguments),
-    /// One page of charts, tables and sentences from recorded runs; or an export for other programs.
+    /// Make a page of charts, tables and sentences from recorded runs, or an export for other programs.
     Report(report::ReportArguments),
+    /// Print what a shell reads to complete commands and options.
+    Completions(help::CompletionsArguments),
+    /// Print the manual page, or write those of all commands.
+    Man(help::ManArguments),
 }
 
 #[derive(Args)]
@@ -143,6 +148,9 @@ struct RunArguments {
     /// What shuffles the order; recorded.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
+    /// Show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -181,13 +189,14 @@ const ENVIRONMENT: u8 = 6;
 /// Returns the definition of the command line, from which `docs/reference.md` is generated.
 #[must_use]
 pub fn command() -> clap::Command {
-    Arguments::command()
+    help::with_help(Arguments::command())
 }
 
 /// What `main` is.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let matches = command().try_get_matches();
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
@@ -209,6 +218,8 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::compare(arguments),
         Command::History(arguments) => history::show(arguments),
         Command::Report(arguments) => report::report(arguments),
+        Command::Completions(arguments) => help::complete(arguments),
+        Command::Man(arguments) => help::man(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -236,7 +247,7 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     match asked.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
-            say(&closing_table(&done.cells))?;
+            say(&cells_table(&done.cells, extent(asked.all)))?;
             if order.to_the_limit {
                 say(&limits_table(&done.cells))?;
             }
@@ -282,6 +293,7 @@ fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, Cli
     let own = |arguments: &RunArguments| RunArguments {
         resume: true,
         budget: asked.budget,
+        all: asked.all,
         output: asked.output.clone(),
         ..arguments.clone()
     };
@@ -354,6 +366,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
         return Ok(MODELS.iter().collect());
     }
     names.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)
+}
+
+fn extent(all: bool) -> Extent {
+    if all { Extent::All } else { Extent::Short }
 }
 
 fn usage(message: String) -> CliError {

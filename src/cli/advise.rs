@@ -81,7 +81,7 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
 }
 
 impl AdviseArguments {
-    fn as_run(&self) -> RunArguments {
+    pub(super) fn as_run(&self) -> RunArguments {
         RunArguments {
             workloads: vec![self.workload.clone()],
             of: self.of.clone(),
@@ -91,6 +91,7 @@ impl AdviseArguments {
             pin: false,
             to_the_limit: false,
             resume: false,
+            all: false,
             seed: self.seed,
             output: self.output.clone(),
         }

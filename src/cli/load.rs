@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{
-    CliError, Format, Output, chosen, finish, internal, leave_page, number, ready, say, say_json,
-    usage,
+    CliError, Format, Output, chosen, extent, finish, internal, leave_page, number, ready, say,
+    say_json, usage,
 };
 use crate::{
     load::{MOST_RATE, Order, Target, Url, load},
@@ -65,6 +65,9 @@ pub(super) struct LoadArguments {
     /// Keep each server on as many CPUs as it has workers, and the echo server on the others.
     #[arg(long)]
     pin: bool,
+    /// Show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -105,7 +108,7 @@ fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
 }
 
 impl LoadArguments {
-    fn order(&self) -> Result<Order, CliError> {
+    pub(super) fn order(&self) -> Result<Order, CliError> {
         let target = match Url::parse(&self.target) {
             Some(url) => Target::Url(url.map_err(usage)?),
             None => Target::Workload(Box::new(workloads::find(&self.target).map_err(usage)?)),
@@ -174,7 +177,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     match arguments.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
-            say(&load_table(&done.cells))?;
+            say(&load_table(&done.cells, extent(arguments.all)))?;
             say(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?

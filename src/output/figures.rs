@@ -44,6 +44,12 @@ pub fn long(duration: Duration) -> String {
     format!("{} {unit}", rate(value))
 }
 
+/// A share that is more or less by so much: `+3.2 %`.
+#[must_use]
+pub fn signed(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
+}
+
 /// "11 batches of 1.20 s", for predictions.
 #[must_use]
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use super::{
-    compact::sparks,
-    unreliable::{model_of, remarks},
-};
+use super::unreliable::{model_of, remarks};
 use crate::{
     history::{Point, Series},
     output::{columns, figures_table, long, plain, plain_lines},
@@ -64,6 +61,26 @@ fn bars(points: &[Point]) -> String {
     sparks(&shown.iter().map(|point| Some(point.value)).collect::<Vec<_>>())
 }
 
+/// Eight heights, and what stands for no figure.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const NONE: char = '·';
+
+/// A bar for each figure, by its logarithm between the least and the greatest of them all; a dot where there is none.
+fn sparks(figures: &[Option<f64>]) -> String {
+    let log = |figure: &Option<f64>| {
+        figure.filter(|figure| figure.is_finite() && *figure > 0.0).map(f64::ln)
+    };
+    let logs: Vec<Option<f64>> = figures.iter().map(log).collect();
+    let known = || logs.iter().flatten().copied();
+    let (least, most) =
+        (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    let bar = |log: f64| match most - least {
+        range if range > 0.0 => BARS[((log - least) / range * 7.0).round() as usize],
+        _ => BARS[0],
+    };
+    logs.into_iter().map(|log| log.map_or(NONE, bar)).collect()
+}
+
 /// The commit, and a figure for each series.
 type Row<'a> = (&'a str, Vec<Option<f64>>);
 
@@ -105,4 +122,17 @@ fn line(fields: impl Iterator<Item = String>) -> String {
         if quote { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
     });
     quoted.collect::<Vec<_>>().join(",") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_rise_with_the_logarithm_and_what_is_no_figure_is_a_dot() {
+        let figures = [Some(1.0), Some(10.0), Some(100.0), None, Some(f64::NAN), Some(0.0)];
+        assert_eq!(sparks(&figures), "▁▅█···");
+        assert_eq!(sparks(&[Some(3.0), Some(3.0)]), "▁▁");
+        assert_eq!(sparks(&[]), "");
+    }
 }
