@@ -12,6 +12,7 @@ mod load;
 mod report;
 mod selftest;
 mod serve;
+mod values;
 mod variants;
 
 pub use bench::bench;
@@ -21,7 +22,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use values::{TRIALS, budget, number, seed, small};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
     output::{print, print_error},
@@ -29,11 +32,11 @@ use crate::{
     record::{Cell, Record},
     report::{Extent, cells_table, floor_line, limits_table, summary, write_page},
     run::{Order, Unfit, run, unfinished},
-    start::{parse_budget, refuse_debug_build},
+    start::refuse_debug_build,
 };
 use paceline_core::{
     interrupt,
-    job::{Bound, bounds},
+    job::bounds,
     models::{self, Entry, MODELS},
     perform::Placement,
     process::Program,
@@ -128,7 +131,7 @@ struct RunArguments {
     #[command(flatten)]
     of: Selection,
     /// Processes for each cell.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = |text: &str| small(text, TRIALS))]
     trials: u32,
     /// The time for all, such as 90s or 30m.
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
@@ -146,7 +149,7 @@ struct RunArguments {
     #[arg(long)]
     resume: bool,
     /// What shuffles the order; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     /// Show every interval, reason and detail.
     #[arg(long)]
@@ -160,22 +163,6 @@ enum From {
     Inside,
     Outside,
     Dealt,
-}
-
-fn budget(text: &str) -> Result<std::time::Duration, String> {
-    parse_budget(text).map_err(|why| format!("the budget {why}"))
-}
-
-/// A whole number within `bound`, with or without `_` between its digits.
-fn number(text: &str, bound: Bound) -> Result<usize, String> {
-    let digits = text.trim().replace('_', "");
-    match digits.parse::<u64>() {
-        Ok(number) => bound.check(number).map(|number| number as usize),
-        Err(_) if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) => {
-            Err(format!("{} must be at most {}", bound.what, bound.most))
-        }
-        Err(_) => Err(format!("{} must be a whole number of at least {}", bound.what, bound.least)),
-    }
 }
 
 /// What went wrong, and with which exit code.
@@ -199,9 +186,15 @@ pub fn main() -> ExitCode {
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let code = if error.use_stderr() { USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
+            // Without arguments, and where it is asked for, help is shown whole.
+            if error.exit_code() == 0
+                || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            {
+                let _ = error.print();
+                return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            }
+            print_error(&values::sentence(&error));
+            return ExitCode::from(USAGE);
         }
     };
     let done = match &arguments.command {
@@ -353,6 +346,35 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
         to_the_limit: arguments.to_the_limit,
         results: arguments.output.out.clone(),
     })
+}
+
+/// The folder of the record called `name`, there or in `results`: one that has a file of `kinds`.
+fn found(name: &Path, results: &Path, kinds: &[&str]) -> Result<PathBuf, CliError> {
+    let mut places = vec![name.to_owned(), results.join(name)];
+    places.dedup();
+    let is_one = |place: &&PathBuf| kinds.iter().any(|kind| place.join(kind).exists());
+    if let Some(folder) = places.iter().find(is_one) {
+        return Ok(folder.clone());
+    }
+    let holds_some = |place: &PathBuf| {
+        let inside = std::fs::read_dir(place).into_iter().flatten().flatten();
+        inside.into_iter().any(|entry| is_one(&&entry.path()))
+    };
+    if let Some(place) = places.iter().find(|place| holds_some(place)) {
+        let place = place.display();
+        return Err(usage(format!(
+            "{place} is a folder of records: name one of them, or --out {place}"
+        )));
+    }
+    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    Err(usage(format!(
+        "there is no record in {}: name a folder that has {}",
+        places.join(" or "),
+        match kinds {
+            [one] => format!("a {one}"),
+            _ => format!("one of {}", kinds.join(", ")),
+        }
+    )))
 }
 
 /// The program that child processes run, once Ctrl-C is taken.

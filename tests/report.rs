@@ -339,10 +339,9 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("118 cells"), "the torn one is missing");
     fs::write(&cells, text.replacen("{\"workload\"", "{workload", 1)).unwrap();
-    assert!(
-        said(&report(results.path(), &[name]), 2)
-            .contains("cells.jsonl, line 1, is nothing that paceline writes")
-    );
+    assert!(said(&report(results.path(), &[name]), 2).contains(
+        "cells.jsonl, line 1, is damaged (key must be a string at column 2): delete this line"
+    ));
     fs::write(&cells, &text).unwrap();
     let run = fs::read_to_string(folder.join("run.json")).unwrap();
     fs::write(folder.join("run.json"), run.replacen("\"schema\": 2", "\"schema\": 9", 1)).unwrap();

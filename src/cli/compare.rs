@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, usage};
+use super::{CliError, ENVIRONMENT, Output, extent, found, say, say_json, usage};
 use crate::{
     cli::Format,
     compare::{Refusal, agreement, comparable, compare_records},
@@ -71,12 +71,5 @@ fn refused(refusal: Refusal) -> CliError {
 
 /// The record in the folder `name`, or in that folder of `results`.
 fn recorded(name: &Path, results: &Path) -> Result<Record, CliError> {
-    let places = [name.to_owned(), results.join(name)];
-    let Some(folder) = places.iter().find(|place| place.join("run.json").exists()) else {
-        let [one, other] = places.each_ref().map(|place| place.display());
-        return Err(usage(format!(
-            "there is no record in {one} or {other}: name a folder that has a run.json"
-        )));
-    };
-    read(folder).map_err(usage)
+    read(&found(name, results, &["run.json"])?).map_err(usage)
 }

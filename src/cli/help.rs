@@ -59,8 +59,11 @@ pub(super) fn with_help(mut command: Command) -> Command {
             let grouped = of.mut_args(|arg| match arg.is_positional() {
                 true => arg,
                 false => {
-                    let heading = heading(arg.get_id().as_str());
-                    arg.help_heading(heading)
+                    let id = arg.get_id().as_str().to_owned();
+                    // So that a value such as -1s is told why it is wrong.
+                    let arg =
+                        if NUMBERS.contains(&&*id) { arg.allow_hyphen_values(true) } else { arg };
+                    arg.help_heading(heading(&id))
                 }
             });
             grouped.after_help(text)
@@ -68,6 +71,10 @@ pub(super) fn with_help(mut command: Command) -> Command {
     }
     command
 }
+
+/// Options that take a number or a time, and no other word.
+const NUMBERS: [&str; 8] =
+    ["budget", "seed", "trials", "suites", "duration", "warm_up", "patience", "p99_limit"];
 
 fn heading(option: &str) -> &'static str {
     match option {
@@ -198,7 +205,10 @@ const EXAMPLES: Examples = &[
     (
         "completions",
         &[
-            ("paceline completions bash > ~/.local/share/bash-completion/completions/paceline", "for bash"),
+            (
+                "paceline completions bash > ~/.local/share/bash-completion/completions/paceline",
+                "for bash",
+            ),
             ("paceline completions zsh > ~/.zfunc/_paceline", "for zsh, with ~/.zfunc in fpath"),
             ("paceline completions fish > ~/.config/fish/completions/paceline.fish", "for fish"),
         ],

@@ -184,15 +184,7 @@ fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
         if names[..index].contains(name) {
             return Err(usage(format!("{} is named twice", name.display())));
         }
-        let places = [name.clone(), results.join(name)];
-        let is_one = |place: &&PathBuf| KINDS.iter().any(|kind| place.join(kind).exists());
-        let Some(folder) = places.iter().find(is_one) else {
-            let [one, other] = places.each_ref().map(|place| place.display());
-            return Err(usage(format!(
-                "there is no record in {one} or {other}: name a folder that has one of {}",
-                KINDS.join(", ")
-            )));
-        };
+        let folder = &super::found(name, results, &KINDS)?;
         let gate = read_gate(folder).map_err(usage)?;
         if folder.join("run.json").exists() {
             let record = read_cells(folder).map_err(usage)?;

@@ -154,7 +154,7 @@ pub(crate) fn folded(text: &str) -> String {
 fn fold(line: &str, within: usize) -> String {
     let indent = line.len() - line.trim_start().len();
     let (mut folded, mut used) = (line[..indent].to_owned(), indent);
-    for (index, word) in line[indent..].split(' ').enumerate() {
+    for (index, word) in words(&line[indent..]).into_iter().enumerate() {
         let wide = word.chars().count();
         if index > 0 && used + 1 + wide > within {
             folded.push('\n');
@@ -164,10 +164,28 @@ fn fold(line: &str, within: usize) -> String {
             folded.push(' ');
             used += 1;
         }
-        folded.push_str(word);
+        folded.push_str(&word);
         used += wide;
     }
     folded
+}
+
+/// The words between which a line may be broken: a number keeps its groups and its percent sign.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![];
+    for word in line.split(' ') {
+        let is_group = word.trim_end_matches([',', ';', ':', '.', ')']).len() == 3
+            && word.starts_with(|c: char| c.is_ascii_digit());
+        let after_number = |last: &&mut String| last.ends_with(|c: char| c.is_ascii_digit());
+        match words.last_mut().filter(after_number) {
+            Some(last) if is_group || word.starts_with('%') => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// The table without spaces at the ends of its lines.
@@ -201,6 +219,7 @@ mod tests {
     #[test]
     fn long_lines_break_between_words_and_keep_their_indent() {
         assert_eq!(fold("  one two three", 11), "  one two\n    three");
+        assert_eq!(fold("at 10 000, 5 % off", 9), "at\n  10 000,\n  5 % off");
         assert_eq!(fold("a-word-that-is-too-long yes", 8), "a-word-that-is-too-long\n  yes");
     }
 }

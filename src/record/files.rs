@@ -357,11 +357,27 @@ pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
 /// The file `name` in `folder`, if its schema is `current`.
 fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result<T, String> {
     let path = folder.join(name);
-    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let damaged = |error: &serde_json::Error| {
+        let (path, line) = (path.display(), error.line().max(1));
+        let kept = fs::read(folder.join(CELLS)).unwrap_or_default();
+        let kept = match kept.split(|byte| *byte == b'\n').count().saturating_sub(1) {
+            0 => String::new(),
+            cells => format!(": the {cells} cells in {CELLS} are not lost, and need a whole {RUN}"),
+        };
+        let why = without_place(error);
+        format!(
+            "{path} is damaged at line {line} ({why}): bring it back from a copy, or leave this record out{kept}"
+        )
+    };
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
     let place = folder.display();
+    let Some(schema) = value.get("schema").and_then(serde_json::Value::as_u64) else {
+        let path = path.display();
+        return Err(format!(
+            "{path} is no record of paceline, for it has no \"schema\": name another folder, or leave this one out"
+        ));
+    };
     if schema > u64::from(current) {
         return Err(format!(
             "{place} has schema {schema}, and this paceline reads {current}: use a newer paceline"
@@ -372,13 +388,22 @@ fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result
             "{place} has schema {schema}, of an older paceline, and this one reads {current}: measure again"
         ));
     }
-    serde_json::from_value(value).map_err(|error| fault(&error))
+    // From the text, so that an error has its line.
+    serde_json::from_str(&text).map_err(|error| damaged(&error))
+}
+
+/// What is wrong, without the line and column that serde appends.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 /// What is said of a damaged line.
 fn not_ours(place: &Path, index: usize, why: &str) -> String {
     let (place, line) = (place.display(), index + 1);
-    format!("{place}, line {line}, is nothing that paceline writes ({why}): leave this record out")
+    format!(
+        "{place}, line {line}, is damaged ({why}): delete this line to keep all others, or leave this record out"
+    )
 }
 
 fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
@@ -391,7 +416,10 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
             // Without its end even a line that can be read may have lost some of its last number.
             _ if !line.ends_with(b"\n") => {}
             Ok(value) => read.push(value),
-            Err(error) => return Err(not_ours(path, index, &error.to_string())),
+            Err(error) => {
+                let why = format!("{} at column {}", without_place(&error), error.column());
+                return Err(not_ours(path, index, &why));
+            }
         }
     }
     Ok(read)

@@ -17,7 +17,8 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     let mut text = match extent {
         Extent::Short => {
             let under = [claimed(&claims.claims), reasons(&claims.claims)].concat();
-            format!("\n{}\n\n{}\n", verdicts(&claims.claims), folded(&plain_lines(&under)))
+            format!("\n{}\n\n{}", verdicts(&claims.claims), folded(&plain_lines(under.trim_end())))
+                + "\n"
         }
         Extent::All => {
             let blocks = claims.claims.iter().map(block).collect::<String>();
@@ -108,14 +109,19 @@ fn reasons(claims: &[Claim]) -> String {
     let mut text = String::new();
     for ((verdict, why), of) in groups {
         let verdict = verdict.map_or("results", ClaimVerdict::word);
-        let names = in_order(of.iter().map(|(claim, _)| claim.name.as_str())).join(", ");
+        let names = match in_order(of.iter().map(|(claim, _)| claim.name.as_str())) {
+            all if all.len() == claims.len() && all.len() > 1 => "all claims".into(),
+            some => some.join(", "),
+        };
+        let remedy =
+            if why.contains("the budget was used up") { ": --budget 10m gives more" } else { "" };
         let models = match in_order(of.iter().map(|(claim, result)| name(claim, result))) {
             few if few.len() <= MOST_NAMED => few.join(", "),
             many => {
                 format!("{} and {} more", many[..MOST_NAMED].join(", "), many.len() - MOST_NAMED)
             }
         };
-        let _ = writeln!(text, "{} {verdict}, {names} ({models}): {why}", of.len());
+        let _ = writeln!(text, "{} {verdict}, {names} ({models}): {why}{remedy}", of.len());
     }
     text
 }
@@ -123,6 +129,12 @@ fn reasons(claims: &[Claim]) -> String {
 /// The reasons of a result: that of its verdict, and that fewer repetitions ran than were to, whatever the verdict.
 fn parts(result: &ClaimResult) -> Vec<(Option<ClaimVerdict>, String)> {
     let Some(why) = &result.why else { return vec![] };
+    // How long a repetition took is for the record.
+    let long = why.split_once(" repetitions of ");
+    let long = long.and_then(|(cut, rest)| Some((cut, rest.split_once(", and ")?.1)));
+    if let Some((cut, fewest)) = long {
+        return vec![(Some(result.verdict), format!("{cut} repetitions, and {fewest}"))];
+    }
     let cut_short = |why: &str| why.ends_with(" repetitions") && why.contains(" after ");
     match why.rsplit_once("; ") {
         Some((judged, cut)) if cut_short(cut) => {
@@ -295,7 +307,7 @@ mod tests {
         );
         assert_eq!(shown.matches("budget").count(), 1, "{shown}");
         assert!(
-            shown.contains(&format!("3 results, sleeps (pool, tokio, smol): {cut}")),
+            shown.contains(&format!("3 results, sleeps (pool, tokio, smol): {cut}: --budget")),
             "{shown}"
         );
         assert!(shown.contains("1 contradicted, sleeps (pool): a sleep holds"), "{shown}");

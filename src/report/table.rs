@@ -31,10 +31,11 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
     let cells: &[&Cell] = &cells.into_iter().collect::<Vec<_>>();
     let mut text = String::new();
     let mut wide = true;
+    let usual = usual_trials(cells);
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
         let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
         let _ = writeln!(text, "\n{}: jobs per second, by jobs at once", plain_lines(workload));
-        let (table, with_intervals) = by_scale(&of, extent);
+        let (table, with_intervals) = by_scale(&of, usual, extent);
         wide &= with_intervals;
         let _ = writeln!(text, "{table}");
         if extent == Extent::All {
@@ -42,7 +43,7 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
         }
         text.push_str(&details(&of, extent));
     }
-    let mut under = vec![legend(cells, wide)];
+    let mut under = vec![legend(cells, usual, wide)];
     under.extend(reasons::remarks(cells));
     if extent == Extent::Short {
         under.extend(missing(cells));
@@ -70,21 +71,31 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     text
 }
 
+/// How many trials most cells have.
+fn usual_trials(cells: &[&Cell]) -> usize {
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
+    let times = |trials: usize| measured().filter(|cell| cell.trials() == trials).count();
+    measured().map(|cell| cell.trials()).max_by_key(|n| (times(*n), *n)).unwrap_or(0)
+}
+
 /// What the marks of a table mean.
 pub(super) fn marks() -> String {
     format!(
         "* fastest at its scale, = tied with it: no paired test over the passes finds it slower (5 %, Holm over all \
-         models). Models offered jobs from inside are ranked apart. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
+         models). Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
          waits under {} ms",
         SHORTEST_RANKED_NS / 1_000_000
     )
 }
 
 /// The marks that the table has, and what stands behind a figure.
-fn legend(cells: &[&Cell], with_intervals: bool) -> String {
+fn legend(cells: &[&Cell], usual: usize, with_intervals: bool) -> String {
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
-    let Some(usual) = measured().map(|cell| cell.trials()).max() else { return String::new() };
-    let few = if usual < FEWEST_TRIALS { "" } else { "; fewer in brackets" };
+    if measured().next().is_none() {
+        return String::new();
+    }
+    let others = measured().any(|cell| cell.trials() != usual);
+    let few = if others { "; other numbers in brackets" } else { "" };
     let of = format!("each figure: {usual} trial{}{few}", if usual == 1 { "" } else { "s" });
     let half = |cell: &Cell| cell.jobs_per_second.and_then(Estimate::half_percent);
     let halves = measured().filter_map(|cell| Some((half(cell)?, *cell)));
@@ -92,7 +103,8 @@ fn legend(cells: &[&Cell], with_intervals: bool) -> String {
         None => String::new(),
         Some(_) if with_intervals => "; ±: half of the 95 % interval".into(),
         Some((half, cell)) => format!(
-            "; half of the 95 % interval is at most {half:.0} % ({} {} at {}; --all shows each)",
+            "; ±: half of the 95 % interval, at most {half:.0} % ({} {} at {}); `paceline report --format table \
+             --all` shows each",
             cell.workload,
             cell.model,
             count(cell.scale)
@@ -145,6 +157,9 @@ pub(super) fn counted<'c>(cells: &(impl ExactSizeIterator<Item = &'c Cell> + Clo
         (count > 0).then(|| format!("{count} {}", word(state)))
     });
     let counted = counted.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if cells.len() == 0 {
+        return "no cell has ended".into();
+    }
     format!("{} cell{}: {counted}", cells.len(), if cells.len() == 1 { "" } else { "s" })
 }
 
@@ -167,12 +182,11 @@ pub(super) fn series(cell: &Cell, several: bool) -> String {
 }
 
 /// The models down and the scales across, with intervals if there is room for them; and whether there was.
-fn by_scale(cells: &[&Cell], extent: Extent) -> (String, bool) {
+fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
     let mut scales = in_order(cells.iter().map(|cell| cell.scale));
     scales.sort_unstable();
-    let usual = cells.iter().map(|cell| cell.trials()).max().unwrap_or(0);
     let columns: Vec<Vec<(&Cell, &str)>> = scales
         .iter()
         .map(|scale| {

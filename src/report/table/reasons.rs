@@ -30,8 +30,9 @@ pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
     let rest = groups.len().saturating_sub(MOST_REASONS);
     if rest > 0 {
         let cells: usize = groups[MOST_REASONS..].iter().map(|(_, _, cells)| cells.len()).sum();
-        lines
-            .push(format!("{rest} more reasons ({cells} cells): --all shows them, and the record"));
+        lines.push(format!(
+            "{rest} more reasons ({cells} cells): `paceline report --format table --all` shows them"
+        ));
     }
     lines
 }
@@ -134,7 +135,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
 }
 
 /// The most cells that a remark names.
-const MOST_LISTED: usize = 6;
+const MOST_LISTED: usize = 3;
 
 /// `: 1.20 ms (40 %) or 3.40 ms (60 %)`, what a batch takes.
 fn modes(cell: &Cell) -> Option<String> {

@@ -130,7 +130,7 @@ fn without(model: &str, scale: usize, state: State, reason: &str) -> Cell {
 fn every_figure_says_how_many_processes_stand_behind_it() {
     let text = benched_table(&[benched("tokio", 1, 2, 10), benched("tokio", 100, 2, 5)]);
     assert!(text.contains("1.00k ±2.0%  ") && text.contains("1.00k ±2.0% (5)"), "{text}");
-    assert!(text.contains("each figure: 10 trials; fewer in brackets"), "{text}");
+    assert!(text.contains("each figure: 10 trials; other numbers in brackets"), "{text}");
 }
 
 #[test]
