@@ -65,7 +65,7 @@ const WRONG: &[(&str, &str)] = &[
         "report records/torn",
         "run.json is damaged at line 2 (EOF while parsing an object): bring it back",
     ),
-    ("report records/torn", "the 1 cells in cells.jsonl are not lost"),
+    ("report records/torn", "the lines of cells.jsonl (1) are not lost"),
     ("report records/other", "is no record of paceline, for it has no \"schema\""),
     ("report records/newer", "use a newer paceline"),
     ("report records/torn --format xyz", "choose one of html, table, svg"),
@@ -202,7 +202,8 @@ fn tables_are_coloured_on_demand_alone_and_fit_40_columns() {
     let tables = plain.lines().take_while(|line| !line.starts_with('*'));
     assert!(tables.map(|line| line.chars().count()).max().unwrap() <= 100, "{plain}");
     let narrow = table(&[("COLUMNS", "40")]);
-    let widest = narrow.lines().map(|line| line.chars().count()).max().unwrap();
-    assert!(widest <= 40 || narrow.contains("sysctl"), "{narrow}");
+    let can_break = |line: &&str| line.trim().contains(' ');
+    let widest = narrow.lines().filter(can_break).map(|line| line.chars().count()).max();
+    assert!(widest <= Some(40), "{narrow}");
     assert!(rows(&narrow) > 5, "{narrow}");
 }

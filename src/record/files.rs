@@ -363,7 +363,9 @@ fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result
         let kept = fs::read(folder.join(CELLS)).unwrap_or_default();
         let kept = match kept.split(|byte| *byte == b'\n').count().saturating_sub(1) {
             0 => String::new(),
-            cells => format!(": the {cells} cells in {CELLS} are not lost, and need a whole {RUN}"),
+            lines => {
+                format!("; the lines of {CELLS} ({lines}) are not lost, and need a whole {RUN}")
+            }
         };
         let why = without_place(error);
         format!(

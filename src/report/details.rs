@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::table::{Extent, in_order, series_name, several_workers};
 use crate::{
-    output::{columns, count, figures_table, folded, long},
+    output::{columns, count, figures_table, folded, long, percent},
     record::{Cell, Estimate, State, bytes_per_job},
 };
 use paceline_core::histogram::Distribution;
@@ -36,7 +36,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
             let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
-            let idle = used.idle_cpu_share.map(|share| format!("{:.1}%", share * 100.0));
+            let idle = used.idle_cpu_share.map(|share| percent(share));
             Some(vec![
                 name,
                 count(last.scale),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use super::unreliable::{model_of, remarks};
 use crate::{
     history::{Point, Series},
-    output::{columns, figures_table, long, plain, plain_lines},
+    output::{columns, figures_table, long, plain, plain_lines, rate, signed},
     record::Metric,
 };
 
@@ -35,9 +35,8 @@ pub fn history_table(all: &[Series]) -> String {
             let point = &series.points[step.index];
             let commit = point.commit.as_deref().unwrap_or("unknown");
             let (cell, run) = (plain(&series.cell), plain(&step.run));
-            let (metric, change) = (series.metric.name(), (step.ratio - 1.0) * 100.0);
-            let _ =
-                write!(text, "\n{cell} {metric}: {change:+.1} % from {run} on, commit {commit}");
+            let (metric, change) = (series.metric.name(), signed(step.ratio - 1.0));
+            let _ = write!(text, "\n{cell} {metric}: {change} from {run} on, commit {commit}");
         }
     }
     for remark in remarks(all.iter().map(|series| model_of(&series.cell))) {
@@ -49,8 +48,8 @@ pub fn history_table(all: &[Series]) -> String {
 
 fn figure(series: &Series, value: f64) -> String {
     match series.metric {
-        _ if series.anchor.is_some() => format!("{:+.1} % to base", (value - 1.0) * 100.0),
-        Metric::Memory => format!("{value:.0} B"),
+        _ if series.anchor.is_some() => format!("{} to base", signed(value - 1.0)),
+        Metric::Memory => format!("{} B", rate(value)),
         _ => long(Duration::from_nanos(value as u64)),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{in_order, series, several_workers, word};
 use crate::{
-    output::{count, long},
+    output::{count, long, percent},
     record::{Cell, State, same_class},
     stats::Mode,
 };
@@ -141,7 +141,7 @@ const MOST_LISTED: usize = 3;
 fn modes(cell: &Cell) -> Option<String> {
     let mode = |mode: &Mode| {
         let time = long(std::time::Duration::from_nanos(mode.ns as u64));
-        format!("{time} ({:.0} %)", mode.share * 100.0)
+        format!("{time} ({})", percent(mode.share))
     };
     let modes: Vec<String> = cell.modes.as_ref()?.iter().map(mode).collect();
     Some(format!(": {}", modes.join(" or ")))
