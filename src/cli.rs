@@ -6,12 +6,14 @@ mod claims;
 mod cluster;
 mod compare;
 mod gate;
+mod help;
 mod history;
 mod list;
 mod load;
 mod report;
 mod selftest;
 mod serve;
+mod values;
 mod variants;
 
 pub use bench::bench;
@@ -21,19 +23,21 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use values::{TRIALS, budget, number, seed, small};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
     output::{print, print_error},
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
-    report::{closing_table, floor_line, limits_table, summary, write_page},
+    report::{Extent, cells_table, floor_line, limits_table, summary, write_page},
     run::{Order, Unfit, run, unfinished},
-    start::{parse_budget, refuse_debug_build},
+    start::refuse_debug_build,
 };
 use paceline_core::{
     interrupt,
-    job::{Bound, bounds},
+    job::bounds,
     models::{self, Entry, MODELS},
     perform::Placement,
     process::Program,
@@ -50,35 +54,39 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The models: what there is, what cannot run here and why.
+    /// List the models, and why some cannot run here.
     Models(Listing),
-    /// The built-in workloads.
+    /// List the built-in workloads.
     Workloads(Listing),
-    /// Measure cells in trials, each in a fresh process.
+    /// Measure workloads on models at several scales, each trial in a fresh process.
     Run(RunArguments),
-    /// Put a server under load, in an open or a closed loop, and show its latency.
+    /// Put a server under load, and show its latency.
     Load(load::LoadArguments),
-    /// Be a server until Ctrl-C: for curl, wrk and whatever else speaks HTTP.
+    /// Serve a workload until Ctrl-C, for curl, wrk and other HTTP clients.
     Serve(serve::ServeArguments),
-    /// Whether this machine is fit to measure, and what to do about it where it is not.
+    /// Check whether this machine is fit to measure on, and say what to change.
     Doctor(Listing),
-    /// Whether a change made something slower: builds two versions, measures them in turns, and gives verdicts.
+    /// Find out whether a change made something slower: build both versions, measure them in turns, give verdicts.
     Gate(Box<gate::GateArguments>),
-    /// Put the gate to the test on this machine: false alarms, and planted slowdowns found.
+    /// Test the gate on this machine: count false alarms and find planted slowdowns.
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
     Advise(advise::AdviseArguments),
     /// The same trials on many nodes, by Slurm, SSH or another scheduler, and one record of them.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
-    /// Put each claim of the concurrency tutorial to the test, on each model.
+    /// Test each claim of the concurrency tutorial on each model.
     Claims(claims::ClaimsArguments),
-    /// Put two recorded runs side by side. Small changes need `gate`.
+    /// Compare two recorded runs. Small changes need `gate`.
     Compare(compare::CompareArguments),
-    /// Recorded runs over time, and the first run after each step.
+    /// Show recorded runs over time, and the first run after each step.
     History(history::HistoryArguments),
-    /// One page of charts, tables and sentences from recorded runs; or an export for other programs.
+    /// Make a page of charts, tables and sentences from recorded runs, or an export for other programs.
     Report(report::ReportArguments),
+    /// Print what a shell reads to complete commands and options.
+    Completions(help::CompletionsArguments),
+    /// Print the manual page, or write those of all commands.
+    Man(help::ManArguments),
 }
 
 #[derive(Args)]
@@ -127,7 +135,7 @@ struct RunArguments {
     #[command(flatten)]
     of: Selection,
     /// Processes for each cell.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = |text: &str| small(text, TRIALS))]
     trials: u32,
     /// The time for all, such as 90s or 30m.
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
@@ -145,8 +153,11 @@ struct RunArguments {
     #[arg(long)]
     resume: bool,
     /// What shuffles the order; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
+    /// Show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -156,22 +167,6 @@ enum From {
     Inside,
     Outside,
     Dealt,
-}
-
-fn budget(text: &str) -> Result<std::time::Duration, String> {
-    parse_budget(text).map_err(|why| format!("the budget {why}"))
-}
-
-/// A whole number within `bound`, with or without `_` between its digits.
-fn number(text: &str, bound: Bound) -> Result<usize, String> {
-    let digits = text.trim().replace('_', "");
-    match digits.parse::<u64>() {
-        Ok(number) => bound.check(number).map(|number| number as usize),
-        Err(_) if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) => {
-            Err(format!("{} must be at most {}", bound.what, bound.most))
-        }
-        Err(_) => Err(format!("{} must be a whole number of at least {}", bound.what, bound.least)),
-    }
 }
 
 /// What went wrong, and with which exit code.
@@ -185,18 +180,25 @@ const ENVIRONMENT: u8 = 6;
 /// Returns the definition of the command line, from which `docs/reference.md` is generated.
 #[must_use]
 pub fn command() -> clap::Command {
-    Arguments::command()
+    help::with_help(Arguments::command())
 }
 
 /// What `main` is.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let matches = command().try_get_matches();
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let code = if error.use_stderr() { USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
+            // Without arguments, and where it is asked for, help is shown whole.
+            if error.exit_code() == 0
+                || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            {
+                let _ = error.print();
+                return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            }
+            print_error(&values::sentence(&error));
+            return ExitCode::from(USAGE);
         }
     };
     let done = match &arguments.command {
@@ -214,6 +216,8 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::compare(arguments),
         Command::History(arguments) => history::show(arguments),
         Command::Report(arguments) => report::report(arguments),
+        Command::Completions(arguments) => help::complete(arguments),
+        Command::Man(arguments) => help::man(arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -241,7 +245,7 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     match asked.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
-            say(&closing_table(&done.cells))?;
+            say(&cells_table(&done.cells, extent(asked.all)))?;
             if order.to_the_limit {
                 say(&limits_table(&done.cells))?;
             }
@@ -287,6 +291,7 @@ fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, Cli
     let own = |arguments: &RunArguments| RunArguments {
         resume: true,
         budget: asked.budget,
+        all: asked.all,
         output: asked.output.clone(),
         ..arguments.clone()
     };
@@ -348,6 +353,35 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
     })
 }
 
+/// The folder of the record called `name`, there or in `results`: one that has a file of `kinds`.
+fn found(name: &Path, results: &Path, kinds: &[&str]) -> Result<PathBuf, CliError> {
+    let mut places = vec![name.to_owned(), results.join(name)];
+    places.dedup();
+    let is_one = |place: &&PathBuf| kinds.iter().any(|kind| place.join(kind).exists());
+    if let Some(folder) = places.iter().find(is_one) {
+        return Ok(folder.clone());
+    }
+    let holds_some = |place: &PathBuf| {
+        let inside = std::fs::read_dir(place).into_iter().flatten().flatten();
+        inside.into_iter().any(|entry| is_one(&&entry.path()))
+    };
+    if let Some(place) = places.iter().find(|place| holds_some(place)) {
+        let place = place.display();
+        return Err(usage(format!(
+            "{place} is a folder of records: name one of them, or --out {place}"
+        )));
+    }
+    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    Err(usage(format!(
+        "there is no record in {}: name a folder that has {}",
+        places.join(" or "),
+        match kinds {
+            [one] => format!("a {one}"),
+            _ => format!("one of {}", kinds.join(", ")),
+        }
+    )))
+}
+
 /// The program that child processes run, once Ctrl-C is taken.
 fn ready() -> Result<Program, CliError> {
     interrupt::watch().and_then(|()| Program::this()).map_err(|error| internal(error.to_string()))
@@ -359,6 +393,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
         return Ok(MODELS.iter().collect());
     }
     names.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)
+}
+
+fn extent(all: bool) -> Extent {
+    if all { Extent::All } else { Extent::Short }
 }
 
 fn usage(message: String) -> CliError {

@@ -7,8 +7,9 @@ use crate::{
     history::series,
     record::{Claims, Gate, GateTrial, Record, assemble, claims_of, gate_of, parse_lines},
     report::{
-        Charts, Export, Sources, agreement_table, cells_table, claims_table, comparison_table,
-        gate_table, history_csv, history_table, limits_table, load_table, page, summary,
+        Charts, Export, Extent, Sources, agreement_table, cells_table, claims_table,
+        comparison_table, gate_table, history_csv, history_table, limits_table, load_table, page,
+        summary,
     },
 };
 
@@ -38,9 +39,12 @@ pub fn records(data: &[u8]) -> bool {
 fn show_run(record: &Record) {
     let _ = (record.check_trials(), record.workloads(), record.missing());
     let cells = &record.cells;
-    drop([cells_table(cells), limits_table(cells), summary(cells), load_table(cells)]);
+    for extent in [Extent::Short, Extent::All] {
+        drop([cells_table(cells, extent), load_table(cells, extent)]);
+    }
+    drop([limits_table(cells), summary(cells)]);
     if let Ok(comparison) = compare_records(record, record, false) {
-        drop(comparison_table(&comparison));
+        drop(comparison_table(&comparison, Extent::All));
     }
     let both = [record.clone(), record.clone()];
     drop(agreement_table(&agreement(&both)));
@@ -65,6 +69,6 @@ fn show_gate(gate: &Gate) {
 }
 
 fn show_claims(claims: &Claims) {
-    drop(claims_table(claims));
+    drop(claims_table(claims, Extent::All));
     drop(page(&Sources { claims: std::slice::from_ref(claims), ..Sources::default() }));
 }

@@ -8,9 +8,8 @@ mod progress;
 mod table;
 
 pub(crate) use figures::{batches_of, cut, plain, plain_lines};
-pub use figures::{count, long, rate};
-pub(crate) use print::draws_bars;
+pub use figures::{count, long, percent, rate, signed};
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
-pub(crate) use table::{columns, figures_table, trimmed, width};
+pub(crate) use table::{Shown, Tone, columns, figures_table, folded, matrix};
 pub use table::{list_table, list_table_within};

@@ -11,11 +11,11 @@ mod read;
 mod selftest;
 
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
+pub(crate) use files::append;
 pub use files::{
     CELLS, GateTrials, KINDS, NODES, PARTS, ROUNDS, RUN, Record, Writer, write_claims, write_gate,
     write_json, write_text,
 };
-pub(crate) use files::append;
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,

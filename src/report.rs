@@ -2,10 +2,8 @@
 
 mod advice;
 mod agreement;
-mod benched;
 pub mod chart;
 mod claims;
-mod compact;
 mod compare;
 mod details;
 mod export;
@@ -19,9 +17,7 @@ mod unreliable;
 
 pub use advice::{advice_in_brief, advice_in_short, advice_text};
 pub use agreement::agreement_table;
-pub use benched::{benched_table, missing};
 pub use claims::claims_table;
-pub use compact::{closing_table, compact_table};
 pub use compare::comparison_table;
 pub use details::floor_line;
 pub use export::{Export, Exported, RunDocument, run_schema};
@@ -30,11 +26,23 @@ pub use history::{history_csv, history_table};
 pub use load::load_table;
 pub use page::{Charts, Sources, page};
 pub use selftest::selftest_text;
-pub use table::{cells_table, limits_table, summary};
+pub use table::{Extent, benched_table, cells_table, limits_table, summary};
 
 use std::path::{Path, PathBuf};
 
-use crate::record::{read_cells, read_claims, write_text};
+use crate::record::{Record, read_cells, read_claims, write_text};
+
+/// What the instrument of a run printed at its end, from its record.
+#[must_use]
+pub fn run_table(record: &Record, extent: Extent) -> String {
+    let cells = export::planned(record);
+    let table = match record.run.instrument.as_str() {
+        "load" => load_table(cells.iter().copied(), extent),
+        "criterion" if extent == Extent::Short => benched_table(cells.iter().copied()),
+        _ => cells_table(cells.iter().copied(), extent),
+    };
+    format!("{table}\n{}", summary(cells.iter().copied()))
+}
 
 /// What the page of a run is called.
 pub const PAGE: &str = "report.html";

@@ -5,6 +5,7 @@ use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
+    output::count,
     plan::Planned,
     record::{Cell, ModelRecord, State},
 };
@@ -172,7 +173,8 @@ impl Session {
         const OTHERS: u64 = 64;
         let needs = (connections as u64).saturating_add(OTHERS);
         let has = self.limits.files.filter(|has| needs > *has)?;
-        Some(format!("needs {needs} open files, has {has}; lift it with: ulimit -n {needs}"))
+        let [need, has] = [needs, has].map(|number| count(number as usize));
+        Some(format!("needs {need} open files, has {has}; lift it with: ulimit -n {needs}"))
     }
 
     /// What the echo server and the machine have done so far; connections that were dropped matter to jobs that open

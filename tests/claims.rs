@@ -301,7 +301,8 @@ fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
 fn every_claim_runs_on_a_model_and_each_is_in_the_table_with_its_method() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let output = command(&program(), folder.path(), &["--model", "tokio-current-thread"]).output();
+    let output =
+        command(&program(), folder.path(), &["--all", "--model", "tokio-current-thread"]).output();
     let output = output.unwrap();
     let (table, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{table}{said}");

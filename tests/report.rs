@@ -17,8 +17,8 @@ use paceline::{
     history::series,
     record::{Gate, Record, State},
     report::{
-        Charts, Export, Sources, cells_table, claims_table, compact_table, comparison_table,
-        gate_table, history_csv, history_table, limits_table, load_table, page,
+        Charts, Export, Extent, Sources, cells_table, claims_table, comparison_table, gate_table,
+        history_csv, history_table, limits_table, load_table, page,
     },
 };
 use regex::Regex;
@@ -117,12 +117,12 @@ fn no_word_of_a_record_moves_a_cursor_or_turns_the_text_of_a_terminal() {
     claims.claims[0].name = sample_run::HOSTILE.into();
     let both = [record.clone(), record.clone()];
     for text in [
-        cells_table(&record.cells),
-        compact_table(&record.cells),
+        cells_table(&record.cells, Extent::Short),
+        cells_table(&record.cells, Extent::All),
         limits_table(&record.cells),
-        load_table(&record.cells),
-        claims_table(&claims),
-        comparison_table(&compare_records(&both[0], &both[1], true).unwrap()),
+        load_table(&record.cells, Extent::All),
+        claims_table(&claims, Extent::Short),
+        comparison_table(&compare_records(&both[0], &both[1], true).unwrap(), Extent::Short),
         history_table(&series(&both, &[])),
         history_csv(&series(&both, &[])),
     ] {
@@ -190,15 +190,15 @@ fn an_unreliable_model_is_called_so_beside_its_figures() {
         ("a page", page_of(&record)),
         ("a comparison", page(&Sources { records: &both, ..Sources::default() })),
         ("a gate", gate_table(&gate, false)),
-        ("claims", claims_table(&claims)),
+        ("claims", claims_table(&claims, Extent::Short)),
         ("the page of claims", page(&Sources { claims: &[claims], ..Sources::default() })),
-        ("cells", cells_table(&record.cells)),
-        ("a terminal", compact_table(&record.cells)),
-        ("a load", load_table(&record.cells)),
+        ("cells", cells_table(&record.cells, Extent::Short)),
+        ("every cell", cells_table(&record.cells, Extent::All)),
+        ("a load", load_table(&record.cells, Extent::All)),
         ("a history", history),
         (
             "a comparison's table",
-            comparison_table(&compare_records(&both[0], &both[1], true).unwrap()),
+            comparison_table(&compare_records(&both[0], &both[1], true).unwrap(), Extent::Short),
         ),
         ("Markdown", Export::Markdown.render(&record)),
     ] {
@@ -370,10 +370,9 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("118 cells"), "the torn one is missing");
     fs::write(&cells, text.replacen("{\"workload\"", "{workload", 1)).unwrap();
-    assert!(
-        said(&report(results.path(), &[name]), 2)
-            .contains("cells.jsonl, line 1, is nothing that paceline writes")
-    );
+    assert!(said(&report(results.path(), &[name]), 2).contains(
+        "cells.jsonl, line 1, is damaged (key must be a string at column 2): delete this line"
+    ));
     fs::write(&cells, &text).unwrap();
     let run = fs::read_to_string(folder.join("run.json")).unwrap();
     fs::write(folder.join("run.json"), run.replacen("\"schema\": 2", "\"schema\": 9", 1)).unwrap();

@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    CELLS, CliError, Format, Output, RunArguments, Selection, budget, internal, order, ready, say,
-    say_json,
+    CELLS, CliError, Format, Output, RunArguments, Selection, TRIALS, budget, internal, order,
+    ready, say, say_json, seed, small,
 };
 use crate::{
     advice::{Advice, advise},
@@ -26,13 +26,13 @@ pub(super) struct AdviseArguments {
     #[command(flatten)]
     of: Selection,
     /// Trials of each cell, a fresh process each: with fewer than 3 nothing is ranked.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = |text: &str| small(text, TRIALS))]
     trials: u32,
     /// The time for all, such as 90s or 30m.
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
     /// What shuffles the order; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     #[command(flatten)]
     output: Output,
@@ -96,7 +96,7 @@ fn unreliable_out_of(order: &mut Order) -> Option<String> {
 }
 
 impl AdviseArguments {
-    fn as_run(&self) -> RunArguments {
+    pub(super) fn as_run(&self) -> RunArguments {
         RunArguments {
             workloads: vec![self.workload.clone()],
             of: self.of.clone(),
@@ -106,6 +106,7 @@ impl AdviseArguments {
             pin: false,
             to_the_limit: false,
             resume: false,
+            all: false,
             seed: self.seed,
             output: self.output.clone(),
         }

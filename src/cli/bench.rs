@@ -6,7 +6,7 @@ use crate::{
     bench::{Options, chosen, measure, replay_child},
     output::{print, print_error, print_note},
     record::Cell,
-    report::{benched_table, missing, summary, write_page},
+    report::{benched_table, summary, write_page},
     start::refuse_debug_build,
 };
 use paceline_core::{
@@ -70,7 +70,6 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let program = program.map_err(|error| (1, error.to_string()))?;
     let outcome = measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;
     show(benched_table(&outcome.cells))?;
-    missing(&outcome.cells).into_iter().try_for_each(show)?;
     left_out.into_iter().try_for_each(show)?;
     show(summary(&outcome.cells))?;
     show(format!("record: {}", outcome.folder.display()))?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    CELLS, CliError, Format, Output, budget, chosen, internal, leave_page, ready, say, say_json,
-    usage,
+    CELLS, CliError, Format, Output, budget, chosen, extent, internal, leave_page, ready, say,
+    say_json, usage,
 };
 use crate::{
     claims::{EXPERIMENTS, Experiment, Order, find, run},
@@ -28,14 +28,22 @@ pub(super) struct ClaimsArguments {
     /// The time for all, such as 90s or 3m.
     #[arg(long, default_value = "3m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
+    /// Show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: Output,
 }
 
+impl ClaimsArguments {
+    pub(super) fn named(&self) -> Result<Vec<&'static Experiment>, CliError> {
+        self.claims.iter().map(|name| find(name)).collect::<Result<_, _>>().map_err(usage)
+    }
+}
+
 pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
-    let named = asked.claims.iter().map(|name| find(name));
-    let named = named.collect::<Result<Vec<_>, _>>().map_err(usage)?;
+    let named = asked.named()?;
     // In the order of the tutorial, and each once.
     let is_asked = |experiment: &&Experiment| {
         named.is_empty() || named.iter().any(|named| named.name == experiment.name)
@@ -58,7 +66,7 @@ pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, CliError> {
     match asked.output.format {
         Format::Json => say_json(&done.claims)?,
         Format::Table => {
-            say(&claims_table(&done.claims))?;
+            say(&claims_table(&done.claims, extent(asked.all)))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
         }

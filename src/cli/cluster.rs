@@ -85,6 +85,7 @@ fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
         pin: asked.pin,
         to_the_limit: false,
         resume: false,
+        all: false,
         seed: asked.seed,
         output: Output { out: asked.out.clone(), format: Format::Table },
     })?;

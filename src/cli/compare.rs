@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, ENVIRONMENT, Output, say, say_json, usage};
+use super::{CliError, ENVIRONMENT, Output, extent, found, say, say_json, usage};
 use crate::{
     cli::Format,
     compare::{Refusal, agreement, comparable, compare_records},
@@ -29,6 +29,9 @@ pub(super) struct CompareArguments {
     /// Compare runs of different machines too.
     #[arg(long)]
     any_machine: bool,
+    /// Show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -42,7 +45,7 @@ pub(super) fn compare(asked: &CompareArguments) -> Result<u8, CliError> {
     let comparison = compare_records(&base, &head, asked.any_machine).map_err(refused)?;
     match asked.output.format {
         Format::Json => say_json(&comparison),
-        Format::Table => say(&comparison_table(&comparison)),
+        Format::Table => say(&comparison_table(&comparison, extent(asked.all))),
     }
 }
 
@@ -68,12 +71,5 @@ fn refused(refusal: Refusal) -> CliError {
 
 /// The record in the folder `name`, or in that folder of `results`.
 fn recorded(name: &Path, results: &Path) -> Result<Record, CliError> {
-    let places = [name.to_owned(), results.join(name)];
-    let Some(folder) = places.iter().find(|place| place.join("run.json").exists()) else {
-        let [one, other] = places.each_ref().map(|place| place.display());
-        return Err(usage(format!(
-            "there is no record in {one} or {other}: name a folder that has a run.json"
-        )));
-    };
-    read(folder).map_err(usage)
+    read(&found(name, results, &["run.json"])?).map_err(usage)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 
-use super::{CliError, say, say_json, usage};
+use super::{CliError, say, say_json, usage, values::regex};
 use crate::{
     history::{History, read, series},
     output::print_error,
@@ -19,8 +19,8 @@ pub(super) struct HistoryArguments {
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
     /// Only cells whose name this regular expression is found in.
-    #[arg(long, value_name = "REGEX")]
-    filter: Option<String>,
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    filter: Option<Regex>,
     /// Metrics, separated by commas: throughput, p50, p99, cpu, memory; all where none is named.
     #[arg(long, value_delimiter = ',', value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
@@ -45,16 +45,11 @@ fn metric(text: &str) -> Result<Metric, String> {
 }
 
 pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
-    let filter = asked.filter.as_deref().map(Regex::new).transpose().map_err(|error| {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        usage(format!("--filter is no regular expression: {why}"))
-    })?;
     let found = read(&asked.out).map_err(usage)?;
     let mut all = series(&found.records, &found.gates);
     let recorded = !all.is_empty();
     all.retain(|series| {
-        filter.as_ref().is_none_or(|filter| filter.is_match(&series.cell))
+        asked.filter.as_ref().is_none_or(|filter| filter.is_match(&series.cell))
             && (asked.metric.is_empty() || asked.metric.contains(&series.metric))
     });
     match asked.format {

@@ -5,17 +5,19 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{
-    CliError, Format, Output, chosen, finish, internal, leave_page, number, ready, say, say_json,
+    CliError, Format, Output, chosen, extent, finish, internal, leave_page, ready, say, say_json,
     usage,
+    values::{TRIALS, number, seed, small, time},
 };
 use crate::{
     load::{MOST_RATE, Order, Target, Url, load},
+    output::count,
     report::{load_table, summary},
     start::refuse_debug_build,
 };
 use paceline_core::{
     generator::{Arrivals, Drive},
-    job::bounds,
+    job::{Bound, bounds},
     workloads,
 };
 
@@ -30,7 +32,7 @@ pub(super) struct LoadArguments {
     rate: Option<f64>,
     /// Without --rate a closed loop: so many connections, each with one request after another. With it, so many
     /// connections may be under way at once.
-    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::SCALE))]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS))]
     connections: Option<usize>,
     /// How the requests of an open loop are spread; poisson where it is not said.
     #[arg(long, value_enum, value_name = "HOW")]
@@ -57,14 +59,17 @@ pub(super) struct LoadArguments {
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
     workers: Option<usize>,
     /// Fresh processes for each figure; 3, or 1 with --p99-limit.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| small(text, Bound { most: 100, ..TRIALS }))]
     trials: Option<u32>,
     /// What random arrivals are made from; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     /// Keep each server on as many CPUs as it has workers, and the echo server on the others.
     #[arg(long)]
     pin: bool,
+    /// Show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -76,6 +81,8 @@ enum Spread {
     Burst,
 }
 
+const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
+
 /// Where a search for the knee begins, unless a rate is given.
 const FIRST_RATE: f64 = 100.0;
 
@@ -84,7 +91,8 @@ fn rate(text: &str) -> Result<f64, String> {
     if rate > 0.0 && rate <= MOST_RATE {
         return Ok(rate);
     }
-    Err(format!("a rate is a number of requests per second over 0 and of at most {MOST_RATE}"))
+    let most = count(MOST_RATE as usize);
+    Err(format!("a rate is a number of requests per second over 0 and of at most {most}"))
 }
 
 fn status(text: &str) -> Result<u16, String> {
@@ -92,27 +100,28 @@ fn status(text: &str) -> Result<u16, String> {
     status.ok_or_else(|| format!("a status is a number from 200 to 599, not {text:?}"))
 }
 
-fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
-    const MOST: Duration = Duration::from_hours(1);
-    let long = |time: Duration| humantime::format_duration(time);
-    let time = humantime::parse_duration(text)
-        .map_err(|_| format!("{what} is a time such as 10s or 500ms, not {text:?}"))?;
-    if time < least || time > MOST {
-        let (least, most) = (long(least), long(MOST));
-        return Err(format!("{what} is at least {least} and at most {most}, not {text}"));
-    }
-    Ok(time)
+/// Whether `target` is the address of a server that lacks its `http://`.
+fn is_address(target: &str) -> bool {
+    let port = target.split('/').next().and_then(|host| host.rsplit_once(':'));
+    port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 impl LoadArguments {
-    fn order(&self) -> Result<Order, CliError> {
+    pub(super) fn order(&self) -> Result<Order, CliError> {
         let target = match Url::parse(&self.target) {
             Some(url) => Target::Url(url.map_err(usage)?),
+            None if is_address(&self.target) => {
+                let address = &self.target;
+                return Err(usage(format!(
+                    "{address} is no workload; if it is a server, write http://{address}/"
+                )));
+            }
             None => Target::Workload(Box::new(workloads::find(&self.target).map_err(usage)?)),
         };
         if matches!(target, Target::Url(_)) && (!self.model.is_empty() || self.workers.is_some()) {
             return Err(usage(
-                "a server that is there already has no --model and no --workers".into(),
+                "--model and --workers are of a workload: leave them out where a URL is loaded"
+                    .into(),
             ));
         }
         let arrivals = match self.arrivals {
@@ -129,7 +138,9 @@ impl LoadArguments {
                 ));
             }
             (None, None, Some(_)) if self.arrivals.is_some() => {
-                return Err(usage("a closed loop has no --arrivals: give a --rate".into()));
+                return Err(usage(
+                    "--arrivals is of an open loop: add --rate, or leave --arrivals out".into(),
+                ));
             }
             (None, None, Some(_)) => Drive::Closed,
             (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },
@@ -174,7 +185,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     match arguments.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
-            say(&load_table(&done.cells))?;
+            say(&load_table(&done.cells, extent(arguments.all)))?;
             say(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?

@@ -8,12 +8,12 @@ use std::{
 
 use clap::Args;
 
-use super::{CliError, internal, say, usage};
+use super::{CliError, extent, internal, say, usage};
 use crate::{
     history::{self, series},
     output::print_error,
     record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
-    report::{Charts, Export, PAGE, Sources, page},
+    report::{Charts, Export, PAGE, Sources, claims_table, gate_table, page, run_table},
 };
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub(super) struct ReportArguments {
     /// compared with the first. Without any, the newest run, with the history of all.
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// What to make: html, svg, or one of the formats for other programs, which docs/report.md lists.
+    /// What to make: html, table, svg, or one of the formats for other programs, which docs/report.md lists.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: Shape,
     /// Where it goes; - is standard output. Without it, a page goes to report.html in the run's folder, or in the folder
@@ -32,6 +32,9 @@ pub(super) struct ReportArguments {
     /// The chart that svg shows, such as echo/throughput; without it, the charts that there are are listed.
     #[arg(long, value_name = "CHART")]
     chart: Option<String>,
+    /// With --format table: show every interval, reason and detail.
+    #[arg(long)]
+    all: bool,
     /// The folder for records.
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
@@ -41,6 +44,8 @@ pub(super) struct ReportArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Html,
+    /// What the command that measured printed at its end.
+    Table,
     Svg,
     /// One of the formats for other programs.
     Export(Export),
@@ -52,12 +57,13 @@ impl FromStr for Shape {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "html" => Ok(Shape::Html),
+            "table" => Ok(Shape::Table),
             "svg" => Ok(Shape::Svg),
             "md" => Ok(Shape::Export(Export::Markdown)),
             _ => name.parse().map(Shape::Export).map_err(|_| {
                 let names: Vec<&str> = Export::all(false).map(Export::name).collect();
                 let names = names.join(", ");
-                format!("there is no format {name:?}: choose one of html, svg, {names}")
+                format!("there is no format {name:?}: choose one of html, table, svg, {names}")
             }),
         }
     }
@@ -77,7 +83,10 @@ struct Found {
 
 pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
     if asked.chart.is_some() && asked.format != Shape::Svg {
-        return Err(usage("--chart goes with --format svg".into()));
+        return Err(usage("--chart goes with --format svg: add that, or leave --chart out".into()));
+    }
+    if asked.all && asked.format != Shape::Table {
+        return Err(usage("--all goes with --format table: add that, or leave --all out".into()));
     }
     // Nothing is written over them.
     let is_record =
@@ -103,15 +112,8 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
             written(&file, page(&sources).as_bytes(), "report")?;
         }
         Shape::Svg => picture(asked, &found)?,
-        Shape::Export(format) => {
-            let text = export(format, &found)?;
-            match &asked.output {
-                Some(file) => written(file, text.as_bytes(), "written")?,
-                None => {
-                    say(text.trim_end_matches('\n'))?;
-                }
-            }
-        }
+        Shape::Table => tables(asked, &found)?,
+        Shape::Export(format) => shown_or_written(asked, &export(format, &found)?)?,
     }
     for why in &found.left_out {
         print_error(&format!("left out: {why}"));
@@ -182,15 +184,7 @@ fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
         if names[..index].contains(name) {
             return Err(usage(format!("{} is named twice", name.display())));
         }
-        let places = [name.clone(), results.join(name)];
-        let is_one = |place: &&PathBuf| KINDS.iter().any(|kind| place.join(kind).exists());
-        let Some(folder) = places.iter().find(is_one) else {
-            let [one, other] = places.each_ref().map(|place| place.display());
-            return Err(usage(format!(
-                "there is no record in {one} or {other}: name a folder that has one of {}",
-                KINDS.join(", ")
-            )));
-        };
+        let folder = &super::found(name, results, &KINDS)?;
         let gate = read_gate(folder).map_err(usage)?;
         if folder.join("run.json").exists() {
             let record = read_cells(folder).map_err(usage)?;
@@ -220,6 +214,24 @@ fn export(format: Export, found: &Found) -> Result<String, CliError> {
         ([], []) => Err(usage("claims have a page alone; claims.json is their JSON".into())),
         _ => Err(usage(format!("--format {format} is of one run or one gate: name one"))),
     }
+}
+
+/// To the file that was asked for, or to standard output.
+fn shown_or_written(asked: &ReportArguments, text: &str) -> Result<(), CliError> {
+    match &asked.output {
+        Some(file) => written(file, text.as_bytes(), "written"),
+        None => say(text.trim_end_matches('\n')).map(drop),
+    }
+}
+
+/// What the commands that measured printed at their ends.
+fn tables(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
+    let extent = extent(asked.all);
+    let runs = found.records.iter().map(|record| run_table(record, extent));
+    let gates = found.gates.iter().map(|gate| gate_table(gate, asked.all));
+    let claims = found.claims.iter().map(|claims| claims_table(claims, extent));
+    let all: Vec<String> = runs.chain(gates).chain(claims).collect();
+    shown_or_written(asked, &(all.join("\n") + "\n"))
 }
 
 fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {

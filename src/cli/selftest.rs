@@ -8,7 +8,8 @@ use std::{
 use clap::Args;
 
 use super::{
-    CliError, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json, usage,
+    CliError, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json, seed, small,
+    usage,
 };
 use crate::{
     gate::{
@@ -19,7 +20,9 @@ use crate::{
     report::selftest_text,
     start::refuse_debug_build,
 };
-use paceline_core::{clock::utc, interrupt, process::Program};
+use paceline_core::{clock::utc, interrupt, job::Bound, process::Program};
+
+const SUITES: Bound = Bound { what: "the number of suites", least: 0, most: 1000 };
 
 #[derive(Args)]
 pub(super) struct SelftestArguments {
@@ -30,10 +33,10 @@ pub(super) struct SelftestArguments {
     #[arg(long, value_delimiter = ',', value_name = "KIND", value_parser = KINDS)]
     kind: Vec<String>,
     /// Suites of equal programs, at most; with 0, only slowdowns are planted.
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = |text: &str| small(text, SUITES))]
     suites: u32,
     /// What shuffles and resamples.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     /// The folder for records; without it, results.
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! The verdict on a whole run, from those on its cells, and the sentence that says why.
 
+use crate::output::signed;
 use crate::record::{GateCell, Overall, Presence, SameProgram, State, Verdict};
 
 /// No sentence names more cells than these.
@@ -172,7 +173,7 @@ fn names(cells: &[&GateCell]) -> String {
 fn figures_of_null(cell: &GateCell) -> String {
     match cell.null {
         Some(null) if cell.null_fired => {
-            format!("{} ({:+.1} %)", name(cell), null.share * 100.0)
+            format!("{} ({})", name(cell), signed(null.share))
         }
         _ => name(cell),
     }

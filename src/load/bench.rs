@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     machine::HostActivity,
-    output::Progress,
+    output::{Progress, long},
     record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
     run::shuffled,
     session::{Session, state_of},
@@ -217,8 +217,8 @@ fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<Strin
     let least = service_time.histogram()?.quantile(0.0);
     // A histogram keeps 3 digits.
     Ok((least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
-        let least = Duration::from_nanos(least);
-        format!("a request was answered after {least:?}, and its job waits for {floor:?}")
+        let [least, floor] = [Duration::from_nanos(least), floor].map(long);
+        format!("a request was answered after {least}, and its job waits for {floor}")
     }))
 }
 
@@ -253,7 +253,7 @@ mod tests {
         times.record(4_900_000);
         let mut early = times.distribution().unwrap();
         let why = too_soon(&early, floor).unwrap().unwrap();
-        assert!(why.contains("answered after 4.") && why.contains("waits for 5ms"), "{why}");
+        assert!(why.contains("answered after 4.") && why.contains("waits for 5.00 ms"), "{why}");
         early.hdr_v2.truncate(20);
         assert!(too_soon(&early, floor).unwrap_err().starts_with("not a histogram"));
     }

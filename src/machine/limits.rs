@@ -10,6 +10,7 @@ use super::{
     memory::{least_memory, memory_available},
     system::number,
 };
+use crate::output::count;
 use paceline_core::{
     job::Workload,
     models::{ModelInfo, Task},
@@ -128,7 +129,8 @@ pub fn refusal(
         let limit = limit.filter(|limit| need > 0 && need.saturating_add(others) > *limit)?;
         let need = need.saturating_add(others);
         let space = if command.ends_with('=') { "" } else { " " };
-        Some(format!("needs {need} {what}, has {limit}; lift it with: {command}{space}{need}"))
+        let [needs, has] = [need, limit].map(|number| count(number as usize));
+        Some(format!("needs {needs} {what}, has {has}; lift it with: {command}{space}{need}"))
     });
     counted.or_else(|| {
         let need = least_memory(about, workload, scale, lanes);
@@ -199,7 +201,9 @@ mod tests {
         assert_eq!(says("tokio", "sleep", 1_000_000), None);
         assert_eq!(says("tokio", "echo", 10_000), None);
         let files = says("tokio", "echo", 20_000).unwrap();
-        assert!(files.contains("20040 open files, has 20000") && files.contains("ulimit -n 20040"));
+        assert!(
+            files.contains("20 040 open files, has 20 000") && files.contains("ulimit -n 20040")
+        );
         let maps = says("may", "sleep", 100_000).unwrap();
         assert!(maps.contains("vm.max_map_count=200500"), "{maps}");
         assert!(says("threads", "sleep", 100_000).unwrap().contains("threads"));

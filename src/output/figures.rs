@@ -34,6 +34,7 @@ pub fn count(number: usize) -> String {
 #[must_use]
 pub fn long(duration: Duration) -> String {
     let (value, unit) = match duration.as_secs_f64() {
+        0.0 => return "0 s".into(),
         s if s >= 7200.0 => (s / 3600.0, "h"),
         s if s >= 120.0 => (s / 60.0, "min"),
         s if s >= 1.0 => (s, "s"),
@@ -42,6 +43,19 @@ pub fn long(duration: Duration) -> String {
         s => (s * 1e9, "ns"),
     };
     format!("{} {unit}", rate(value))
+}
+
+/// A share as a percentage: `9.4 %`, `35 %`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    format!("{percent:.*} %", usize::from(percent.abs() < 9.95))
+}
+
+/// A share that is more or less by so much: `+3.2 %`.
+#[must_use]
+pub fn signed(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
 }
 
 /// "11 batches of 1.20 s", for predictions.
@@ -97,6 +111,8 @@ mod tests {
         let rates = [0.5, 9.994, 12.34, 999.4, 999.6, 12_345.0, 1e7].map(rate);
         assert_eq!(rates, ["0.50", "9.99", "12.3", "999", "1.00k", "12.3k", "10.0M"]);
         assert_eq!([7, 1000, 1_000_000].map(count), ["7", "1 000", "1 000 000"]);
-        assert_eq!(long(Duration::from_micros(1500)), "1.50 ms");
+        assert_eq!([1_500, 0].map(|us| long(Duration::from_micros(us))), ["1.50 ms", "0 s"]);
+        assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);
+        assert_eq!([0.032, -0.2].map(signed), ["+3.2 %", "-20.0 %"]);
     }
 }

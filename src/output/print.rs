@@ -44,13 +44,13 @@ pub fn print_note(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// Whether bars can be shown: on a terminal that is not a dumb one, in a locale of UTF-8.
-pub(crate) fn draws_bars() -> bool {
+/// Whether results are coloured: on a terminal that is not a dumb one, unless `NO_COLOR` is set; `CLICOLOR_FORCE` colours
+/// a pipe too.
+pub(crate) fn is_coloured() -> bool {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let locale =
-        set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
-    let locale = locale.to_lowercase();
-    io::stdout().is_terminal()
-        && set("TERM").is_some_and(|term| term != "dumb")
-        && (locale.contains("utf-8") || locale.contains("utf8"))
+    if set("NO_COLOR").is_some() {
+        return false;
+    }
+    let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    forced || io::stdout().is_terminal() && set("TERM").is_none_or(|term| term != "dumb")
 }

@@ -1,11 +1,15 @@
-//! Plain tables.
+//! Plain tables, and matrices that take as much room as there is.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::env;
 
-use super::figures::plain;
+use comfy_table::{
+    Attribute, Cell as Field, CellAlignment, Color, ContentArrangement, Row, Table, presets,
+};
 
-/// The width of a table where there is no terminal to ask.
-const WIDTH: usize = 120;
+use super::{figures::plain, print::is_coloured};
+
+/// The width of a table where there is no terminal to ask, and of every matrix at most.
+const WIDTH: usize = 100;
 
 /// A plain table with a head.
 #[must_use]
@@ -33,27 +37,189 @@ pub(crate) fn columns(names: &str) -> Vec<&str> {
     names.split(" | ").collect()
 }
 
-/// A table of figures, which are never wrapped: names to the left, the rest to the right.
+/// A table of figures, which are never wrapped: names to the left, the rest to the right. Columns that have no room go
+/// into further blocks, each with the names.
 #[must_use]
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    // A name with a line feed in it would be two rows.
-    let plain = rows.iter().map(|row| row.iter().map(|field| plain(field)));
-    table.set_header(head.to_vec()).add_rows(plain);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    trimmed(&table)
+    let shown = |row: &Vec<String>| row.iter().map(Shown::from).collect();
+    in_blocks(head, &rows.iter().map(shown).collect::<Vec<_>>(), width())
 }
 
-/// How many columns a terminal has, or a table without one.
+/// What a field of a matrix says by its colour too, never by that alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Plain,
+    Best,
+    Tied,
+    Wrong,
+    Absent,
+}
+
+/// A field of a matrix.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    pub(crate) tone: Tone,
+}
+
+impl From<&String> for Shown {
+    fn from(text: &String) -> Self {
+        Shown { text: text.clone(), tone: Tone::Plain }
+    }
+}
+
+/// A matrix in one block, in the first of its forms that has room in 100 columns or the terminal; where none has, the
+/// last one in several blocks. Returns which form it was. Each row begins with its name.
+pub(crate) fn matrix(head: &[&str], forms: &[Vec<Vec<Shown>>]) -> (String, usize) {
+    let within = width().min(WIDTH);
+    let fits = |rows: &Vec<Vec<Shown>>| widths(head, rows).iter().sum::<usize>() <= within;
+    let form = forms.iter().position(fits).unwrap_or(forms.len() - 1);
+    (in_blocks(head, &forms[form], within), form)
+}
+
+/// How many columns of the terminal each column of a table takes.
+fn widths(head: &[&str], rows: &[Vec<Shown>]) -> Vec<usize> {
+    let wide = |column: usize| {
+        let fields = rows.iter().filter_map(|row| row.get(column));
+        let fields = fields.map(|field| plain(&field.text).chars().count());
+        fields.chain([head[column].chars().count()]).max().unwrap_or(0) + 2
+    };
+    (0..head.len()).map(wide).collect()
+}
+
+fn in_blocks(head: &[&str], rows: &[Vec<Shown>], within: usize) -> String {
+    let wide = widths(head, rows);
+    let mut blocks: Vec<(usize, Vec<usize>)> = vec![];
+    for column in 1..head.len() {
+        match blocks.last_mut() {
+            Some((used, of)) if *used + wide[column] <= within => {
+                *used += wide[column];
+                of.push(column);
+            }
+            _ => blocks.push((wide[0] + wide[column], vec![0, column])),
+        }
+    }
+    let block = |(_, columns): &(usize, Vec<usize>)| {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        if is_coloured() {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(columns.iter().map(|column| head[*column]));
+        for row in rows {
+            let fields = columns.iter().filter_map(|column| row.get(*column));
+            table.add_row(Row::from(fields.map(field)));
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        trimmed(&table)
+    };
+    blocks.iter().map(block).collect::<Vec<_>>().join("\n\n")
+}
+
+/// A name with a line feed in it would be two rows.
+fn field(shown: &Shown) -> Field {
+    let field = Field::new(plain(&shown.text));
+    match shown.tone {
+        Tone::Plain => field,
+        Tone::Best => field.fg(Color::Green).add_attribute(Attribute::Bold),
+        Tone::Tied => field.fg(Color::Green),
+        Tone::Wrong => field.fg(Color::Red),
+        Tone::Absent => field.add_attribute(Attribute::Dim),
+    }
+}
+
+/// How many columns a terminal has, or `COLUMNS` says; 100 without either.
 pub(crate) fn width() -> usize {
-    let terminal = Table::new().width().map(usize::from);
-    terminal.unwrap_or(WIDTH).clamp(60, 400)
+    known_width().unwrap_or(WIDTH).clamp(40, 400)
+}
+
+fn known_width() -> Option<usize> {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    said.or_else(|| Table::new().width().map(usize::from))
+}
+
+/// The text with its long lines broken between words, where there is a terminal or `COLUMNS` to break them for. What
+/// goes on is indented by two more spaces than its line.
+pub(crate) fn folded(text: &str) -> String {
+    if known_width().is_none() {
+        return text.to_owned();
+    }
+    text.lines().map(|line| fold(line, width())).collect::<Vec<_>>().join("\n")
+}
+
+fn fold(line: &str, within: usize) -> String {
+    let indent = line.len() - line.trim_start().len();
+    let (mut folded, mut used) = (line[..indent].to_owned(), indent);
+    for (index, word) in words(&line[indent..]).into_iter().enumerate() {
+        let wide = word.chars().count();
+        if index > 0 && used + 1 + wide > within {
+            folded.push('\n');
+            folded.push_str(&" ".repeat(indent + 2));
+            used = indent + 2;
+        } else if index > 0 {
+            folded.push(' ');
+            used += 1;
+        }
+        folded.push_str(&word);
+        used += wide;
+    }
+    folded
+}
+
+/// The words between which a line may be broken: a number keeps its groups and its percent sign.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![];
+    for word in line.split(' ') {
+        let is_group = word.trim_end_matches([',', ';', ':', '.', ')']).len() == 3
+            && word.starts_with(|c: char| c.is_ascii_digit());
+        let after_number = |last: &&mut String| last.ends_with(|c: char| c.is_ascii_digit());
+        match words.last_mut().filter(after_number) {
+            Some(last) if is_group || word.starts_with('%') => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// The table without spaces at the ends of its lines.
-pub(crate) fn trimmed(table: &Table) -> String {
+fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_takes_the_first_form_that_has_room_and_else_blocks_with_the_names_in_each() {
+        let of = |text: &str| {
+            let figure = || Shown { text: text.into(), tone: Tone::Plain };
+            let row = |name: &str| {
+                let name = Shown { text: name.into(), tone: Tone::Plain };
+                std::iter::once(name).chain((0..4).map(|_| figure())).collect()
+            };
+            vec![row("tokio"), row("smol")]
+        };
+        let head = ["model", "1", "10", "100", "1 000"];
+        let (long, short) = (of(&"9".repeat(30)), of("9.99k"));
+        let (text, form) = matrix(&head, &[long.clone(), short]);
+        assert_eq!((form, text.lines().count()), (1, 3), "{text}");
+        let (text, form) = matrix(&head, &[long]);
+        assert_eq!((form, text.matches("tokio").count()), (0, 2), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    #[test]
+    fn long_lines_break_between_words_and_keep_their_indent() {
+        assert_eq!(fold("  one two three", 11), "  one two\n    three");
+        assert_eq!(fold("at 10 000, 5 % off", 9), "at\n  10 000,\n  5 % off");
+        assert_eq!(fold("a-word-that-is-too-long yes", 8), "a-word-that-is-too-long\n  yes");
+    }
 }

@@ -301,5 +301,7 @@ impl Record {
 /// What is said of a damaged line.
 pub(super) fn not_ours(place: &Path, index: usize, why: &str) -> String {
     let (place, line) = (place.display(), index + 1);
-    format!("{place}, line {line}, is nothing that paceline writes ({why}): leave this record out")
+    format!(
+        "{place}, line {line}, is damaged ({why}): delete this line to keep all others, or leave this record out"
+    )
 }

@@ -1,6 +1,6 @@
 //! Reading records: their files, and what these say, told apart so that fuzzers need no files.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use paceline_core::file;
 use serde::de::DeserializeOwned;
@@ -149,10 +149,29 @@ fn text_if_any(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
 
 /// What the file at `path` says, whose text this is, if its schema is `current`.
 fn parse<T: DeserializeOwned>(path: &Path, text: &[u8], current: u32) -> Result<T, String> {
-    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let value: serde_json::Value = serde_json::from_slice(text).map_err(|error| fault(&error))?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let place = path.parent().unwrap_or(path).display();
+    let folder = path.parent().unwrap_or(path);
+    let place = folder.display();
+    let damaged = |error: &serde_json::Error| {
+        let (path, line) = (path.display(), error.line().max(1));
+        let kept = fs::read(folder.join(CELLS)).unwrap_or_default();
+        let kept = match kept.split(|byte| *byte == b'\n').count().saturating_sub(1) {
+            0 => String::new(),
+            lines => {
+                format!("; the lines of {CELLS} ({lines}) are not lost, and need a whole {RUN}")
+            }
+        };
+        let why = without_place(error);
+        format!(
+            "{path} is damaged at line {line} ({why}): bring it back from a copy, or leave this record out{kept}"
+        )
+    };
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
+    let Some(schema) = value.get("schema").and_then(serde_json::Value::as_u64) else {
+        let path = path.display();
+        return Err(format!(
+            "{path} is no record of paceline, for it has no \"schema\": name another folder, or leave this one out"
+        ));
+    };
     if schema > u64::from(current) {
         return Err(format!(
             "{place} has schema {schema}, and this paceline reads {current}: use a newer paceline"
@@ -163,7 +182,14 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &[u8], current: u32) -> Result<
             "{place} has schema {schema}, of an older paceline, and this one reads {current}: measure again"
         ));
     }
-    serde_json::from_value(value).map_err(|error| fault(&error))
+    // From the text, so that an error has its line.
+    serde_json::from_slice(text).map_err(|error| damaged(&error))
+}
+
+/// What is wrong, without the line and column that serde appends.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 /// What the lines of the file at `path` say, whose text this is: a torn one may end in the middle of a character.
@@ -174,7 +200,10 @@ pub(crate) fn parse_lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Resu
             // Without its end even a line that can be read may have lost some of its last number.
             _ if !line.ends_with(b"\n") => {}
             Ok(value) => read.push(value),
-            Err(error) => return Err(not_ours(path, index, &error.to_string())),
+            Err(error) => {
+                let why = format!("{} at column {}", without_place(&error), error.column());
+                return Err(not_ours(path, index, &why));
+            }
         }
     }
     Ok(read)

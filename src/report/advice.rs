@@ -14,7 +14,7 @@ pub(super) use trust::busy;
 use std::{fmt::Write, time::Duration};
 
 use super::table::{in_order, word};
-use crate::output::{count, long, rate};
+use crate::output::{count, long, percent, rate};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
@@ -89,7 +89,7 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
             .collect();
     for bimodal in &scale.bimodal {
         let mode = |mode: &crate::stats::Mode| {
-            format!("{} ({:.0} %)", long(Duration::from_nanos(mode.ns as u64)), mode.share * 100.0)
+            format!("{} ({})", long(Duration::from_nanos(mode.ns as u64)), percent(mode.share))
         };
         let modes = bimodal.modes.each_ref().map(mode).join(" or ");
         let name = names.name(&bimodal.series);

@@ -1,7 +1,7 @@
 //! How well runs of one build agree, as a table.
 
 use crate::compare::{Agreement, Disjoint};
-use crate::output::figures_table;
+use crate::output::{figures_table, percent};
 
 /// The most pairs that are named.
 const MOST: usize = 10;
@@ -10,7 +10,7 @@ const MOST: usize = 10;
 #[must_use]
 pub fn agreement_table(found: &Agreement) -> String {
     let row = |name: &str, of: Disjoint| {
-        let share = of.share().map_or_else(String::new, |share| format!("{:.1} %", share * 100.0));
+        let share = of.share().map_or_else(String::new, percent);
         let [cells, pairs, disjoint] = [of.cells, of.pairs, of.disjoint].map(|n| n.to_string());
         vec![name.to_owned(), cells, pairs, disjoint, share]
     };
@@ -30,7 +30,7 @@ pub fn agreement_table(found: &Agreement) -> String {
         return text;
     }
     let apart = found.apart.iter().take(MOST).map(|pair| {
-        let by = format!("{:.1} % apart", (pair.ratio - 1.0) * 100.0);
+        let by = format!("{} apart", percent(pair.ratio - 1.0));
         vec![pair.cell.clone(), by, pair.runs[0].clone(), pair.runs[1].clone()]
     });
     let head = ["the farthest apart", "intervals", "in", "and"];

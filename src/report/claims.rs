@@ -1,37 +1,156 @@
-//! What `paceline claims` found: a block for each claim, with its figures by model, and under it why.
+//! What `paceline claims` found: a matrix of models and claims, and a line for each reason; or every figure.
 
 use std::fmt::Write;
 
 use super::{
-    table::{in_order, series_name},
+    table::{Extent, in_order, series_name},
     unreliable::footnotes,
 };
 use crate::{
-    output::{count, figures_table, list_table, long, plain_lines, rate, width},
+    output::{Shown, Tone, count, figures_table, folded, long, matrix, plain_lines, rate},
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
 };
 
-/// All claims, and how many models each holds on.
+/// The verdicts by model and claim and why they are so, or every claim with its figures.
 #[must_use]
-pub fn claims_table(claims: &Claims) -> String {
-    let mut text: String = claims.claims.iter().map(block).collect();
-    let _ = writeln!(text, "\n{}", summary(&claims.claims));
+pub fn claims_table(claims: &Claims, extent: Extent) -> String {
+    let mut text = match extent {
+        Extent::Short => {
+            let under = [claimed(&claims.claims), reasons(&claims.claims)].concat();
+            format!("\n{}\n\n{}", verdicts(&claims.claims), folded(&plain_lines(under.trim_end())))
+                + "\n"
+        }
+        Extent::All => {
+            let blocks = claims.claims.iter().map(block).collect::<String>();
+            format!("{}\n{}\n", folded(&plain_lines(&blocks)), verdicts(&claims.claims))
+        }
+    };
     let models = claims.claims.iter().flat_map(|claim| &claim.results);
-    text.push_str(&footnotes(models.map(|result| result.model.as_str())));
+    let mut under = footnotes(models.map(|result| result.model.as_str()));
     let took = long(std::time::Duration::from_secs_f64(claims.seconds.max(0.0)));
-    let _ = writeln!(
-        text,
-        "\nfigures: {}; ideal in parentheses where the claim names one; took {took}",
-        claims.interval
-    );
-    plain_lines(text.trim_end())
+    let _ = match extent {
+        Extent::Short => writeln!(under, "\ntook {took}; --all shows the figures"),
+        Extent::All => writeln!(
+            under,
+            "\nfigures: {}; ideal in parentheses where the claim names one; took {took}",
+            claims.interval
+        ),
+    };
+    text.push_str(&folded(&plain_lines(under.trim_end())));
+    text
 }
+
+/// A verdict in a column of the matrix.
+fn short(verdict: ClaimVerdict) -> &'static str {
+    match verdict {
+        ClaimVerdict::Holds => "yes",
+        ClaimVerdict::Contradicted => "no",
+        ClaimVerdict::ByDefinition => "def",
+        ClaimVerdict::DoesNotApply => "-",
+        ClaimVerdict::Inconclusive => "?",
+        ClaimVerdict::Invalid => "inv",
+        ClaimVerdict::Refused => "ref",
+        ClaimVerdict::Skipped => "skip",
+        ClaimVerdict::Failed => "fail",
+    }
+}
+
+/// A model in each row, a claim in each column: by its name if there is room, and else by its number.
+fn verdicts(claims: &[Claim]) -> String {
+    let results = || claims.iter().flat_map(|claim| &claim.results);
+    let models = in_order(results().map(|result| result.model.as_str()));
+    let field = |claim: &Claim, model: &str| {
+        let of = claim.results.iter().filter(|result| result.model == model);
+        let verdicts = in_order(of.map(|result| result.verdict));
+        let tone = match verdicts[..] {
+            [ClaimVerdict::Holds] => Tone::Tied,
+            [ClaimVerdict::DoesNotApply | ClaimVerdict::Skipped | ClaimVerdict::Refused] => {
+                Tone::Absent
+            }
+            _ if verdicts.iter().any(|verdict| verdict.is_wrong()) => Tone::Wrong,
+            _ => Tone::Plain,
+        };
+        let text = verdicts.iter().map(|verdict| short(*verdict)).collect::<Vec<_>>().join("/");
+        Shown { text, tone }
+    };
+    let row = |model: &&str| -> Vec<Shown> {
+        let fields = claims.iter().map(|claim| field(claim, model));
+        std::iter::once(Shown::from(&(*model).to_owned())).chain(fields).collect()
+    };
+    let rows: Vec<Vec<Shown>> = models.iter().map(row).collect();
+    let numbers: Vec<String> = (1..=claims.len()).map(|number| number.to_string()).collect();
+    let head: Vec<&str> = ["model"].into_iter().chain(numbers.iter().map(String::as_str)).collect();
+    let key = |verdict: &ClaimVerdict| format!("{} {}", short(*verdict), verdict.word());
+    let seen = |verdict: &ClaimVerdict| results().any(|result| result.verdict == *verdict);
+    let key: Vec<String> = ClaimVerdict::ALL.iter().filter(|v| seen(v)).map(key).collect();
+    format!("{}\n\n{}", matrix(&head, &[rows]).0, folded(&key.join(", ")))
+}
+
+/// What the numbers of the columns stand for.
+fn claimed(claims: &[Claim]) -> String {
+    let line = |(index, claim): (usize, &Claim)| {
+        format!("{:>2} {}: {}\n", index + 1, claim.name, claim.sentence)
+    };
+    claims.iter().enumerate().map(line).chain(["\n".to_owned()]).collect()
+}
+
+/// A line for each reason, with how many results it is of, their claims and their models.
+fn reasons(claims: &[Claim]) -> String {
+    type Reason = (Option<ClaimVerdict>, String);
+    let mut groups: Vec<(Reason, Vec<(&Claim, &ClaimResult)>)> = vec![];
+    for (claim, result) in claims.iter().flat_map(|c| c.results.iter().map(move |r| (c, r))) {
+        for reason in parts(result) {
+            match groups.iter_mut().find(|(of, _)| *of == reason) {
+                Some((_, of)) => of.push((claim, result)),
+                None => groups.push((reason, vec![(claim, result)])),
+            }
+        }
+    }
+    let mut text = String::new();
+    for ((verdict, why), of) in groups {
+        let verdict = verdict.map_or("results", ClaimVerdict::word);
+        let names = match in_order(of.iter().map(|(claim, _)| claim.name.as_str())) {
+            all if all.len() == claims.len() && all.len() > 1 => "all claims".into(),
+            some => some.join(", "),
+        };
+        let remedy =
+            if why.contains("the budget was used up") { ": --budget 10m gives more" } else { "" };
+        let models = match in_order(of.iter().map(|(claim, result)| name(claim, result))) {
+            few if few.len() <= MOST_NAMED => few.join(", "),
+            many => {
+                format!("{} and {} more", many[..MOST_NAMED].join(", "), many.len() - MOST_NAMED)
+            }
+        };
+        let _ = writeln!(text, "{} {verdict}, {names} ({models}): {why}{remedy}", of.len());
+    }
+    text
+}
+
+/// The reasons of a result: that of its verdict, and that fewer repetitions ran than were to, whatever the verdict.
+fn parts(result: &ClaimResult) -> Vec<(Option<ClaimVerdict>, String)> {
+    let Some(why) = &result.why else { return vec![] };
+    // How long a repetition took is for the record.
+    let long = why.split_once(" repetitions of ");
+    let long = long.and_then(|(cut, rest)| Some((cut, rest.split_once(", and ")?.1)));
+    if let Some((cut, fewest)) = long {
+        return vec![(Some(result.verdict), format!("{cut} repetitions, and {fewest}"))];
+    }
+    let cut_short = |why: &str| why.ends_with(" repetitions") && why.contains(" after ");
+    match why.rsplit_once("; ") {
+        Some((judged, cut)) if cut_short(cut) => {
+            vec![(Some(result.verdict), judged.to_owned()), (None, cut.to_owned())]
+        }
+        _ if cut_short(why) => vec![(None, why.clone())],
+        _ => vec![(Some(result.verdict), why.clone())],
+    }
+}
+
+/// The most models that a reason names.
+const MOST_NAMED: usize = 8;
 
 fn block(claim: &Claim) -> String {
     let mut text = format!("\n{}: {}\n  {}\n", claim.name, claim.sentence, claim.method);
-    for table in tables(claim) {
-        let _ = writeln!(text, "\n{table}");
-    }
+    let _ = writeln!(text, "\n{}", figures(claim));
     let why = |result: &ClaimResult| result.why.clone().map(|why| (result.verdict, why));
     for (verdict, why) in in_order(claim.results.iter().filter_map(why)) {
         let same =
@@ -43,51 +162,24 @@ fn block(claim: &Claim) -> String {
     text
 }
 
-/// Its figures by model, as many side by side as there is room for.
-fn tables(claim: &Claim) -> Vec<String> {
+/// Its figures by model.
+fn figures(claim: &Claim) -> String {
     let figures = claim.results.iter().flat_map(|result| &result.figures);
-    let head = |figure: &ClaimFigure| (figure.name.clone(), figure.unit.clone());
-    let heads = in_order(figures.map(head));
-    let column = |(name, unit): &(String, String)| {
-        let mut column = vec![format!("{name}, {unit}{}", ideal(claim, name))];
-        column.extend(claim.results.iter().map(|result| {
-            let figure = result.figures.iter().find(|figure| figure.name == *name);
-            figure.map_or_else(String::new, |figure| shown(figure, ideal(claim, name).is_empty()))
-        }));
-        column
-    };
-    let label = |result: &ClaimResult| vec![name(claim, result), result.verdict.word().to_owned()];
-    let labels: Vec<Vec<String>> = claim.results.iter().map(label).collect();
-    let widest = |column: &[String]| column.iter().map(|cell| cell.chars().count()).max();
-    let mut blocks: Vec<(usize, Vec<Vec<String>>)> = vec![];
-    for column in heads.iter().map(column) {
-        let wide = widest(&column).unwrap_or(0) + 2;
-        match blocks.last_mut() {
-            Some((used, columns)) if *used + wide <= width() => {
-                *used += wide;
-                columns.push(column);
-            }
-            _ => blocks.push((LABELS + wide, vec![column])),
-        }
-    }
-    if blocks.is_empty() {
-        blocks.push((0, vec![]));
-    }
-    let table = |(_, columns): &(usize, Vec<Vec<String>>)| {
-        let mut head = vec!["model", "verdict"];
-        head.extend(columns.iter().map(|column| column[0].as_str()));
-        let row = |(index, label): (usize, &Vec<String>)| {
-            let cells = columns.iter().map(|column| column[index + 1].clone());
-            label.iter().cloned().chain(cells).collect()
+    let heads = in_order(figures.map(|figure| (figure.name.clone(), figure.unit.clone())));
+    let label = |(name, unit): &(String, String)| format!("{name}, {unit}{}", ideal(claim, name));
+    let labels: Vec<String> = heads.iter().map(label).collect();
+    let mut head = vec!["model", "verdict"];
+    head.extend(labels.iter().map(String::as_str));
+    let row = |result: &ClaimResult| {
+        let cell = |(head, _): &(String, String)| {
+            let figure = result.figures.iter().find(|figure| figure.name == *head);
+            figure.map_or_else(String::new, |f| shown(f, ideal(claim, head).is_empty()))
         };
-        let rows: Vec<Vec<String>> = labels.iter().enumerate().map(row).collect();
-        figures_table(&head, &rows)
+        let label = [name(claim, result), result.verdict.word().to_owned()];
+        label.into_iter().chain(heads.iter().map(cell)).collect()
     };
-    blocks.iter().map(table).collect()
+    figures_table(&head, &claim.results.iter().map(row).collect::<Vec<_>>())
 }
-
-/// What the names of models and the verdicts take of a line.
-const LABELS: usize = 42;
 
 /// The model's name, with its workers where the claim was put to it with several numbers of them.
 pub(super) fn name(claim: &Claim, result: &ClaimResult) -> String {
@@ -125,25 +217,6 @@ fn number(value: f64, unit: &str) -> String {
     rate(value)
 }
 
-fn summary(claims: &[Claim]) -> String {
-    let seen = |verdict: &ClaimVerdict| {
-        claims.iter().flat_map(|claim| &claim.results).any(|result| result.verdict == *verdict)
-    };
-    let verdicts: Vec<ClaimVerdict> = ClaimVerdict::ALL.into_iter().filter(seen).collect();
-    let mut head = vec!["models on which a claim …"];
-    head.extend(verdicts.iter().map(|verdict| verdict.word()));
-    let row = |claim: &Claim| {
-        let mut row = vec![claim.name.clone()];
-        row.extend(verdicts.iter().map(|verdict| {
-            let of = claim.results.iter().filter(|result| result.verdict == *verdict);
-            let of = in_order(of.map(|result| result.model.as_str())).len();
-            if of == 0 { String::new() } else { of.to_string() }
-        }));
-        row
-    };
-    list_table(&head, &claims.iter().map(row).collect::<Vec<_>>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,14 +243,14 @@ mod tests {
         }
     }
 
-    fn shown_of(results: Vec<ClaimResult>) -> String {
+    fn shown_of(results: Vec<ClaimResult>, extent: Extent) -> String {
         let claim = Claim {
             name: "sleeps".into(),
             sentence: "Three sleeps overlap.".into(),
             method: "They are timed.".into(),
             results,
         };
-        claims_table(&Claims {
+        let claims = Claims {
             schema: CLAIMS_SCHEMA,
             id: String::new(),
             started: String::new(),
@@ -191,35 +264,66 @@ mod tests {
             models: vec![],
             interrupted: false,
             claims: vec![claim],
-        })
+        };
+        claims_table(&claims, extent)
     }
 
     #[test]
-    fn every_figure_has_its_interval_and_every_verdict_its_reason_once() {
+    fn every_figure_has_its_interval_and_every_reason_stands_once() {
         let why = Some("a sleep holds its worker");
-        let shown = shown_of(vec![
+        let results = vec![
             result("pool", 2, ClaimVerdict::Contradicted, why, &[2.0, 2.25, 2.5]),
             result("rayon", 2, ClaimVerdict::Contradicted, why, &[2.0; 3]),
             result("tokio", 2, ClaimVerdict::Holds, None, &[1.0, 1.0, 1.25]),
             result("may", 2, ClaimVerdict::Failed, Some("signal 11"), &[]),
-        ]);
-        assert!(shown.contains("2.24 [1.70, 2.96]"), "{shown}");
-        assert!(shown.contains("contradicted pool, rayon: a sleep holds its worker"), "{shown}");
-        assert!(shown.contains("three at once, × (1)"), "{shown}");
-        assert_eq!(shown.matches("a sleep holds its worker").count(), 1, "{shown}");
-        assert!(shown.contains("failed may: signal 11"), "{shown}");
-        let summary = shown.lines().find(|line| line.trim_start().starts_with("sleeps  ")).unwrap();
-        assert_eq!(summary.split_whitespace().collect::<Vec<_>>(), ["sleeps", "1", "2", "1"]);
+        ];
+        let all = shown_of(results.clone(), Extent::All);
+        assert!(all.contains("2.24 [1.70, 2.96]"), "{all}");
+        assert!(all.contains("contradicted pool, rayon: a sleep holds its worker"), "{all}");
+        assert!(all.contains("three at once, × (1)"), "{all}");
+        let short = shown_of(results, Extent::Short);
+        for shown in [all, short] {
+            assert_eq!(shown.matches("a sleep holds its worker").count(), 1, "{shown}");
+            assert_eq!(shown.matches("signal 11").count(), 1, "{shown}");
+            let row = |model: &str, verdict: &str| {
+                let wanted = [model, verdict];
+                shown.lines().any(|line| line.split_whitespace().eq(wanted))
+            };
+            assert!(row("pool", "no") && row("tokio", "yes") && row("may", "fail"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_budget_that_was_used_up_is_said_once_for_all_verdicts_and_claims() {
+        let cut = "the budget was used up after 4 of 5 repetitions";
+        let and_more = format!("a sleep holds its worker; {cut}");
+        let shown = shown_of(
+            vec![
+                result("pool", 2, ClaimVerdict::Contradicted, Some(&and_more), &[2.0; 4]),
+                result("tokio", 2, ClaimVerdict::Holds, Some(cut), &[1.0; 4]),
+                result("smol", 2, ClaimVerdict::Holds, Some(cut), &[1.0; 4]),
+            ],
+            Extent::Short,
+        );
+        assert_eq!(shown.matches("budget").count(), 1, "{shown}");
+        assert!(
+            shown.contains(&format!("3 results, sleeps (pool, tokio, smol): {cut}: --budget")),
+            "{shown}"
+        );
+        assert!(shown.contains("1 contradicted, sleeps (pool): a sleep holds"), "{shown}");
     }
 
     #[test]
     fn workers_are_named_where_there_are_several() {
-        let shown = shown_of(vec![
-            result("tokio", 1, ClaimVerdict::Holds, None, &[1.0; 3]),
-            result("tokio", 2, ClaimVerdict::Holds, None, &[1.0; 3]),
-            result("smol", 2, ClaimVerdict::Holds, None, &[1.0; 3]),
-        ]);
-        assert!(shown.contains("tokio@1") && shown.contains("tokio@2"), "{shown}");
-        assert!(!shown.contains("smol@2"), "{shown}");
+        let shown = shown_of(
+            vec![
+                result("tokio", 1, ClaimVerdict::Contradicted, Some("one"), &[1.0; 3]),
+                result("tokio", 2, ClaimVerdict::Holds, None, &[1.0; 3]),
+                result("smol", 2, ClaimVerdict::Holds, Some("more"), &[1.0; 3]),
+            ],
+            Extent::Short,
+        );
+        assert!(shown.contains("no/yes") && shown.contains("(tokio@1): one"), "{shown}");
+        assert!(shown.contains("(smol): more"), "{shown}");
     }
 }

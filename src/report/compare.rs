@@ -3,22 +3,26 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    table::{in_order, series_name, word},
+    table::{Extent, in_order, series_name, word},
     unreliable::footnotes,
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
-    output::{columns, count, figures_table, long, plain_lines, rate},
+    output::{
+        Shown, Tone, columns, count, figures_table, folded, long, matrix, plain_lines, rate, signed,
+    },
     record::{Metric, Presence, State},
 };
 
 /// Why no small change is to be read off the table. The figure was measured on shared virtual machines of 2 CPUs.
-const PLAINLY: &str = "separate runs cannot show small changes: measured one after the other instead of interleaved, the same\nprogram varies about 15 times as much (variance). `paceline gate` interleaves both, and gives verdicts.\n";
+const PLAINLY: &str = "separate runs cannot show small changes: measured one after the other instead of interleaved, the same program \
+     varies about 15 times as much (variance). `paceline gate` interleaves both, and gives verdicts.";
 
-/// A block for each workload: every cell and metric with its change and interval, and what has none and why.
+/// For each workload and metric the change of each model and scale, and a line for each reason why some have none; or
+/// every cell with its figures.
 #[must_use]
-pub fn comparison_table(comparison: &Comparison) -> String {
-    let mut text = format!("{PLAINLY}\n");
+pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
+    let mut text = format!("{PLAINLY}\n\n");
     let [base, head] = [&comparison.base, &comparison.head];
     let _ = writeln!(text, "base {}, head {}", base.id, head.id);
     for (what, differ) in [
@@ -29,50 +33,142 @@ pub fn comparison_table(comparison: &Comparison) -> String {
             let _ = writeln!(text, "the {what} differ: {}", differ.join(", "));
         }
     }
+    let mut tables = String::new();
     for workload in in_order(comparison.cells.iter().map(|cell| cell.workload.as_str())) {
         let of: Vec<&Pair> =
             comparison.cells.iter().filter(|cell| cell.workload == workload).collect();
-        let _ = writeln!(
-            text,
-            "\n{workload}: what the head takes of a job, and how much more than the base"
-        );
-        let rows: Vec<Vec<String>> =
-            of.iter().flat_map(|cell| cell.shifts.iter().map(|shift| row(cell, shift))).collect();
-        if !rows.is_empty() {
-            let head = columns("cell | metric | base | head | change | interval");
-            let _ = writeln!(text, "{}", figures_table(&head, &rows));
-        }
-        for cell in of {
-            if let Some(reason) = &cell.reason {
-                let _ = writeln!(text, "  {} {}: {reason}", states(cell), name(cell));
-            }
+        match extent {
+            Extent::Short => changes(&mut tables, workload, &of),
+            Extent::All => every(&mut tables, workload, &of),
         }
     }
-    text.push_str(&footnotes(comparison.cells.iter().map(|cell| cell.model.as_str())));
-    text.push_str(
-        "\ninterval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; less is better\n",
+    let mut text = folded(&plain_lines(&text));
+    text.push_str(&tables);
+    let mut under = String::from("\n");
+    if extent == Extent::Short {
+        let _ =
+            writeln!(under, "{}", missing(&comparison.cells.iter().collect::<Vec<_>>()).join("\n"));
+    }
+    under.push_str(&footnotes(comparison.cells.iter().map(|cell| cell.model.as_str())));
+    under.push_str(
+        "interval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; * the interval is off 0; less is better; --all shows every figure",
     );
-    plain_lines(&text)
+    text.push_str(&folded(&plain_lines(&under)));
+    text
+}
+
+/// A matrix for each metric: models down, scales across.
+fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
+    let shifts = of.iter().flat_map(|cell| &cell.shifts);
+    for metric in in_order(shifts.map(|shift| shift.metric)) {
+        let of: Vec<(&Pair, &Shift)> = of
+            .iter()
+            .flat_map(|cell| cell.shifts.iter().map(move |shift| (*cell, shift)))
+            .filter(|(_, shift)| shift.metric == metric)
+            .collect();
+        let names = in_order(of.iter().map(|(cell, _)| series(cell)));
+        let mut scales = in_order(of.iter().map(|(cell, _)| cell.scale));
+        scales.sort_unstable();
+        let form = |with_interval: bool| -> Vec<Vec<Shown>> {
+            let row = |name: &String| {
+                let field = |scale: &usize| {
+                    let found =
+                        of.iter().find(|(cell, _)| cell.scale == *scale && series(cell) == *name);
+                    found.map_or_else(
+                        || Shown::from(&String::new()),
+                        |(_, shift)| change(shift, with_interval),
+                    )
+                };
+                std::iter::once(Shown::from(name)).chain(scales.iter().map(field)).collect()
+            };
+            names.iter().map(row).collect()
+        };
+        let counts: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
+        let head: Vec<&str> =
+            ["model"].into_iter().chain(counts.iter().map(String::as_str)).collect();
+        let title = format!("{workload}: change of {} per job, by jobs at once", called(metric));
+        let (table, _) = matrix(&head, &[form(true), form(false)]);
+        let _ = writeln!(text, "\n{}\n{table}", folded(&plain_lines(&title)));
+    }
+}
+
+/// `+3.2 % [+1.1, +5.4]*`.
+fn change(shift: &Shift, with_interval: bool) -> Shown {
+    let value = signed(shift.share);
+    let (Some(lower), Some(upper)) = (shift.lower, shift.upper) else {
+        return Shown { text: value, tone: Tone::Plain };
+    };
+    let (mark, tone) = match (lower > 0.0, upper < 0.0) {
+        (true, _) => ("*", Tone::Wrong),
+        (_, true) => ("*", Tone::Best),
+        _ => ("", Tone::Plain),
+    };
+    let rough = if shift.basis == Basis::Intervals { "~" } else { "" };
+    let interval = if with_interval {
+        format!(" {rough}[{}, {}]", signed(lower), signed(upper)).replace(" %", "")
+    } else {
+        String::new()
+    };
+    Shown { text: format!("{mark}{}{interval}", value.replace(' ', "")), tone }
+}
+
+/// Every cell and metric, a row each, and what has no change and why.
+fn every(text: &mut String, workload: &str, of: &[&Pair]) {
+    let title =
+        format!("{workload}: what the head takes of a job, and how much more than the base");
+    let _ = writeln!(text, "\n{}", folded(&plain_lines(&title)));
+    let rows: Vec<Vec<String>> =
+        of.iter().flat_map(|cell| cell.shifts.iter().map(|shift| row(cell, shift))).collect();
+    if !rows.is_empty() {
+        let head = columns("cell | metric | base | head | change | interval");
+        let _ = writeln!(text, "{}", figures_table(&head, &rows));
+    }
+    for cell in of {
+        if let Some(reason) = &cell.reason {
+            let line = format!("  {} {}: {reason}", states(cell), name(cell));
+            let _ = writeln!(text, "{}", folded(&plain_lines(&line)));
+        }
+    }
+}
+
+/// A line for each reason why cells have no change.
+fn missing(cells: &[&Pair]) -> Vec<String> {
+    let why = |cell: &&Pair| Some((states(cell), cell.reason.clone()?));
+    let line = |(states, why): (String, String)| {
+        let same =
+            |cell: &&&Pair| self::states(cell) == states && cell.reason.as_ref() == Some(&why);
+        let of: Vec<&&Pair> = cells.iter().filter(same).collect();
+        let models = in_order(of.iter().map(|cell| series(cell))).join(", ");
+        format!("{} {states} ({models}): {why}", of.len())
+    };
+    in_order(cells.iter().filter_map(why)).into_iter().map(line).collect()
+}
+
+fn series(cell: &Pair) -> String {
+    series_name(&cell.model, cell.workers)
+}
+
+fn called(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Throughput => "time",
+        other => other.name(),
+    }
 }
 
 fn row(cell: &Pair, shift: &Shift) -> Vec<String> {
     let interval = match (shift.lower, shift.upper) {
         (Some(lower), Some(upper)) => {
             let mark = if shift.basis == Basis::Intervals { "~" } else { "" };
-            format!("{mark}{:+.1} to {:+.1} %", lower * 100.0, upper * 100.0)
+            format!("{mark}{} to {}", signed(lower).replace(" %", ""), signed(upper))
         }
         _ => "none".into(),
     };
-    let metric = match shift.metric {
-        Metric::Throughput => "time",
-        other => other.name(),
-    };
     vec![
         name(cell),
-        metric.into(),
+        called(shift.metric).into(),
         figure(shift.metric, shift.base),
         figure(shift.metric, shift.head),
-        format!("{:+.1} %", shift.share * 100.0),
+        signed(shift.share),
         interval,
     ]
 }
@@ -87,8 +183,7 @@ fn figure(metric: Metric, value: f64) -> String {
 }
 
 fn name(cell: &Pair) -> String {
-    let series = series_name(&cell.model, cell.workers);
-    format!("{series} at {}, {}", count(cell.scale), cell.placement)
+    format!("{} at {}, {}", series(cell), count(cell.scale), cell.placement)
 }
 
 /// How it ended, on both sides where they differ.

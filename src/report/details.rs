@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use super::table::{in_order, series_name, several_workers};
+use super::table::{Extent, in_order, series_name, several_workers};
 use crate::{
-    output::{columns, count, figures_table, long},
+    output::{columns, count, figures_table, folded, long, percent},
     record::{Cell, Estimate, State, bytes_per_job},
 };
 use paceline_core::histogram::Distribution;
 
+/// What a short table has of [`COLUMNS`].
+const SHORT: [usize; 7] = [0, 1, 3, 4, 6, 8, 10];
+const COLUMNS: &str = "model | scale | latencies | p50 | p99 | p99.9 | max | sleep late | CPU/job | switches | bytes/job | idle CPU";
+
 /// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
 /// scales. Empty where nothing of this was measured.
 #[must_use]
-pub(super) fn details(cells: &[&Cell]) -> String {
+pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
     let of = |cell: &&Cell| (cell.model.clone(), cell.workers);
     let several = several_workers(cells);
     let rows: Vec<Vec<String>> = in_order(cells.iter().map(of))
@@ -32,7 +36,7 @@ pub(super) fn details(cells: &[&Cell]) -> String {
             let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
-            let idle = used.idle_cpu_share.map(|share| format!("{:.1}%", share * 100.0));
+            let idle = used.idle_cpu_share.map(|share| percent(share));
             Some(vec![
                 name,
                 count(last.scale),
@@ -52,14 +56,18 @@ pub(super) fn details(cells: &[&Cell]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let head = columns(
-        "model | scale | latencies | p50 | p99 | p99.9 | max | sleep late | CPU/job | switches | bytes/job | idle CPU",
-    );
-    format!(
-        "latency from the intended start, and what a job uses; p50 and p99 are means of the trials', p99.9 and max of all\n\
-         latencies together; a percentile takes 10 beyond it\n{}\n",
-        figures_table(&head, &rows)
-    )
+    let head = columns(COLUMNS);
+    let what =
+        "at the greatest scale measured: latency from the intended start, and what a job uses";
+    if extent == Extent::Short {
+        let pick = |row: &Vec<String>| SHORT.map(|column| row[column].clone()).to_vec();
+        let rows: Vec<Vec<String>> = rows.iter().map(pick).collect();
+        let head = SHORT.map(|column| head[column]);
+        return format!("{}\n{}\n", folded(what), figures_table(&head, &rows));
+    }
+    let of = "p50 and p99 are means of the trials', p99.9 and max of all latencies together; a percentile takes 10 beyond it";
+    let table = figures_table(&head, &rows);
+    format!("{}\n{}\n", folded(&format!("{what}; {of}")), table)
 }
 
 /// How late `thread::sleep` wakes here.

@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use super::{
-    compact::sparks,
-    unreliable::{model_of, remarks},
-};
+use super::unreliable::{model_of, remarks};
 use crate::{
     history::{Point, Series},
-    output::{columns, figures_table, long, plain, plain_lines},
+    output::{columns, figures_table, long, plain, plain_lines, rate, signed},
     record::Metric,
 };
 
@@ -38,9 +35,8 @@ pub fn history_table(all: &[Series]) -> String {
             let point = &series.points[step.index];
             let commit = point.commit.as_deref().unwrap_or("unknown");
             let (cell, run) = (plain(&series.cell), plain(&step.run));
-            let (metric, change) = (series.metric.name(), (step.ratio - 1.0) * 100.0);
-            let _ =
-                write!(text, "\n{cell} {metric}: {change:+.1} % from {run} on, commit {commit}");
+            let (metric, change) = (series.metric.name(), signed(step.ratio - 1.0));
+            let _ = write!(text, "\n{cell} {metric}: {change} from {run} on, commit {commit}");
         }
     }
     for remark in remarks(all.iter().map(|series| model_of(&series.cell))) {
@@ -52,8 +48,8 @@ pub fn history_table(all: &[Series]) -> String {
 
 fn figure(series: &Series, value: f64) -> String {
     match series.metric {
-        _ if series.anchor.is_some() => format!("{:+.1} % to base", (value - 1.0) * 100.0),
-        Metric::Memory => format!("{value:.0} B"),
+        _ if series.anchor.is_some() => format!("{} to base", signed(value - 1.0)),
+        Metric::Memory => format!("{} B", rate(value)),
         _ => long(Duration::from_nanos(value as u64)),
     }
 }
@@ -62,6 +58,26 @@ fn figure(series: &Series, value: f64) -> String {
 fn bars(points: &[Point]) -> String {
     let shown = &points[points.len().saturating_sub(SPARKS)..];
     sparks(&shown.iter().map(|point| Some(point.value)).collect::<Vec<_>>())
+}
+
+/// Eight heights, and what stands for no figure.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const NONE: char = '·';
+
+/// A bar for each figure, by its logarithm between the least and the greatest of them all; a dot where there is none.
+fn sparks(figures: &[Option<f64>]) -> String {
+    let log = |figure: &Option<f64>| {
+        figure.filter(|figure| figure.is_finite() && *figure > 0.0).map(f64::ln)
+    };
+    let logs: Vec<Option<f64>> = figures.iter().map(log).collect();
+    let known = || logs.iter().flatten().copied();
+    let (least, most) =
+        (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    let bar = |log: f64| match most - least {
+        range if range > 0.0 => BARS[((log - least) / range * 7.0).round() as usize],
+        _ => BARS[0],
+    };
+    logs.into_iter().map(|log| log.map_or(NONE, bar)).collect()
 }
 
 /// The commit, and a figure for each series.
@@ -105,4 +121,17 @@ fn line(fields: impl Iterator<Item = String>) -> String {
         if quote { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
     });
     quoted.collect::<Vec<_>>().join(",") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_rise_with_the_logarithm_and_what_is_no_figure_is_a_dot() {
+        let figures = [Some(1.0), Some(10.0), Some(100.0), None, Some(f64::NAN), Some(0.0)];
+        assert_eq!(sparks(&figures), "▁▅█···");
+        assert_eq!(sparks(&[Some(3.0), Some(3.0)]), "▁▁");
+        assert_eq!(sparks(&[]), "");
+    }
 }

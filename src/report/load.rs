@@ -2,40 +2,66 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::table::{in_order, notes};
+use super::{
+    table::{Extent, in_order, missing, notes},
+    unreliable::footnotes,
+};
+
 use crate::{
-    output::{columns, count, figures_table, long, plain_lines, rate},
+    output::{columns, count, figures_table, folded, long, percent, plain_lines, rate},
     record::{Cell, Estimate, Knee, Loop, State},
 };
 use paceline_core::histogram::Distribution;
 
+const COLUMNS: &str = "model | conns | req/s | latencies | p50 | p90 | p99 | p99.9 | max | service p99 | CPU/req | late p99 | generator";
+/// What a short table has of them.
+const SHORT: [usize; 9] = [0, 1, 2, 4, 6, 7, 8, 10, 11];
+
 /// A row for each model, and under it what has no figure and why.
 #[must_use]
-pub fn load_table(cells: &[Cell]) -> String {
+pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
+    let cells: Vec<&Cell> = cells.into_iter().collect();
     let mut text = String::new();
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
-        let of: Vec<&Cell> = cells.iter().filter(|cell| cell.workload == workload).collect();
+        let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
         let _ = writeln!(text, "\n{workload}: {}", described(of[0]));
         let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell)).collect();
         if !rows.is_empty() {
-            let head = columns(
-                "model | conns | req/s | latencies | p50 | p90 | p99 | p99.9 | max | service p99 | CPU/req | late p99 | generator",
+            let all = columns(COLUMNS);
+            let chosen: Vec<usize> = match extent {
+                Extent::Short => SHORT.to_vec(),
+                Extent::All => (0..all.len()).collect(),
+            };
+            let pick = |row: &Vec<String>| chosen.iter().map(|c| row[*c].clone()).collect();
+            let head: Vec<&str> = chosen.iter().map(|column| all[*column]).collect();
+            let _ = writeln!(
+                text,
+                "{}",
+                figures_table(&head, &rows.iter().map(pick).collect::<Vec<_>>())
             );
-            let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
-        text.push_str(&notes(&of));
+        match extent {
+            Extent::Short => {
+                for line in missing(&of) {
+                    let _ = writeln!(text, "{line}");
+                }
+            }
+            Extent::All => text.push_str(&notes(&of)),
+        }
         for cell in &of {
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
                 let _ = writeln!(text, "{}", stairs(cell, knee));
             }
         }
     }
+    text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
     text.push_str(
-        "\nlatency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies together; a\n\
-         percentile takes 10 beyond it; late p99: how late the generator came to a start; generator: the CPU that it used, at\n\
-         most; past 1 ms or 95 % a cell is invalid\n",
+        "\nlatency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies \
+         together; a percentile takes 10 beyond it; late p99: how late the generator came to a start; past 1 ms, or at \
+         95 % of a CPU, a cell is invalid\n",
     );
-    plain_lines(&text)
+    // Blocks of a table are never wider than the terminal.
+    folded(&plain_lines(&text))
 }
 
 fn described(cell: &Cell) -> String {
@@ -65,7 +91,7 @@ fn row(cell: &Cell) -> Option<Vec<String>> {
     let known = |of: Option<u64>| of.map_or_else(String::new, ns);
     let estimate = |of: Option<Estimate>| known(of.map(|of| of.value as u64));
     let late = known(load.schedule_error.as_ref().and_then(Distribution::p99));
-    let generator = load.generator_cpu_share_max.map(|share| format!("{:.0}%", share * 100.0));
+    let generator = load.generator_cpu_share_max.map(|share| percent(share));
     Some(vec![
         cell.model.clone(),
         load.connections.to_string(),

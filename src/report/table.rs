@@ -1,50 +1,116 @@
-//! The table at the end of a run.
+//! The tables at the end of a run: a model in each row, a scale in each column, and what is missing and why.
 
+mod reasons;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write;
+pub(super) use reasons::{by_reason, missing, notes};
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use std::fmt::Write;
 
 use super::{details::details, unreliable::footnotes};
 use crate::{
-    output::{count, list_table, long, plain_lines, rate, trimmed, width},
-    record::{Cell, SHORTEST_RANKED_NS, State, leaders, same_class},
-    stats::{FEWEST_TRIALS, Mode},
+    output::{Shown, Tone, count, folded, list_table, matrix, plain_lines, rate},
+    record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders, same_class},
+    stats::FEWEST_TRIALS,
 };
-use paceline_core::perform::Placement;
 
-/// Every cell: a block for each workload, in the order in which they came, and under it what has no figure and why.
+/// How much of a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Figures, and one line for each reason why some are missing.
+    Short,
+    /// Every interval, reason and detail.
+    All,
+}
+
+/// A table for each workload, and under them what the marks mean, what is to be known of the figures, and why some are
+/// missing.
 #[must_use]
-pub fn cells_table(cells: &[Cell]) -> String {
+pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
+    let cells: &[&Cell] = &cells.into_iter().collect::<Vec<_>>();
     let mut text = String::new();
+    let mut wide = true;
+    let usual = usual_trials(cells);
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
-        let of: Vec<&Cell> = cells.iter().filter(|cell| cell.workload == workload).collect();
-        let _ = writeln!(text, "\n{workload}: jobs per second");
-        for block in blocks(&of) {
-            let _ = writeln!(text, "{block}");
+        let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
+        let _ = writeln!(text, "\n{}: jobs per second, by jobs at once", plain_lines(workload));
+        let (table, with_intervals) = by_scale(&of, usual, extent);
+        wide &= with_intervals;
+        let _ = writeln!(text, "{table}");
+        if extent == Extent::All {
+            text.push_str(&folded(&plain_lines(&notes(&of))));
         }
-        text.push_str(&notes(&of));
-        text.push_str(&details(&of));
+        text.push_str(&details(&of, extent));
     }
-    let _ = writeln!(text, "\n{}", marks());
-    if cells.iter().any(|cell| cell.state == State::Skipped) {
-        text.push_str(
-            "skipped: more time than the cell's share of the budget; a longer budget (PACELINE_BUDGET=30m, --budget 30m) gives more\n",
-        );
+    let mut under = vec![legend(cells, usual, wide)];
+    under.extend(reasons::remarks(cells));
+    if extent == Extent::Short {
+        under.extend(missing(cells));
     }
-    plain_lines(&text)
+    under.push(footnotes(cells.iter().map(|cell| cell.model.as_str())));
+    let _ = write!(text, "\n{}", folded(&plain_lines(&under.join("\n"))));
+    text.trim_end().to_owned()
+}
+
+/// The same of `cargo bench`: of several numbers of workers the greatest is shown.
+#[must_use]
+pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
+    let cells: Vec<&Cell> = cells.into_iter().collect();
+    let is_widest = |cell: &&Cell| {
+        let same = |other: &&&Cell| other.model == cell.model && other.workload == cell.workload;
+        cells.iter().filter(same).all(|other| other.workers <= cell.workers)
+    };
+    let (widest, narrower): (Vec<&Cell>, Vec<&Cell>) = cells.iter().copied().partition(is_widest);
+    let mut text = cells_table(widest, Extent::Short);
+    if !narrower.is_empty() {
+        let many = narrower.len();
+        let _ =
+            write!(text, "\nshown with the most workers; {many} cells with fewer: in the record");
+    }
+    text
+}
+
+/// How many trials most cells have.
+fn usual_trials(cells: &[&Cell]) -> usize {
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
+    let times = |trials: usize| measured().filter(|cell| cell.trials() == trials).count();
+    measured().map(|cell| cell.trials()).max_by_key(|n| (times(*n), *n)).unwrap_or(0)
 }
 
 /// What the marks of a table mean.
 pub(super) fn marks() -> String {
     format!(
-        "* the best of its row, or tied with it: no paired test over the passes tells it to be slower (5 %, Holm over all models);\n\
-         what is offered from inside is ranked apart from the rest; ± half of the 95 % interval; fewer than {FEWEST_TRIALS} trials\n\
-         (n=1, n=2) and waits under {} ms are not ranked",
+        "* fastest at its scale, = tied with it: no paired test over the passes finds it slower (5 %, Holm over all \
+         models). Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
+         waits under {} ms",
         SHORTEST_RANKED_NS / 1_000_000
     )
+}
+
+/// The marks that the table has, and what stands behind a figure.
+fn legend(cells: &[&Cell], usual: usize, with_intervals: bool) -> String {
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
+    if measured().next().is_none() {
+        return String::new();
+    }
+    let others = measured().any(|cell| cell.trials() != usual);
+    let few = if others { "; other numbers in brackets" } else { "" };
+    let of = format!("each figure: {usual} trial{}{few}", if usual == 1 { "" } else { "s" });
+    let half = |cell: &Cell| cell.jobs_per_second.and_then(Estimate::half_percent);
+    let halves = measured().filter_map(|cell| Some((half(cell)?, *cell)));
+    let interval = match halves.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        None => String::new(),
+        Some(_) if with_intervals => "; ±: half of the 95 % interval".into(),
+        Some((half, cell)) => format!(
+            "; ±: half of the 95 % interval, at most {half:.0} % ({} {} at {}); `paceline report --format table \
+             --all` shows each",
+            cell.workload,
+            cell.model,
+            count(cell.scale)
+        ),
+    };
+    format!("{}\n{of}{interval}", marks())
 }
 
 /// What broke first in each series of cells whose scales were climbed.
@@ -79,8 +145,8 @@ pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
 
 /// How many cells ended how.
 #[must_use]
-pub fn summary(cells: &[Cell]) -> String {
-    counted(&cells.iter())
+pub fn summary<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
+    counted(&cells.into_iter().collect::<Vec<_>>().into_iter())
 }
 
 /// The same of any cells.
@@ -91,6 +157,9 @@ pub(super) fn counted<'c>(cells: &(impl ExactSizeIterator<Item = &'c Cell> + Clo
         (count > 0).then(|| format!("{count} {}", word(state)))
     });
     let counted = counted.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if cells.len() == 0 {
+        return "no cell has ended".into();
+    }
     format!("{} cell{}: {counted}", cells.len(), if cells.len() == 1 { "" } else { "s" })
 }
 
@@ -112,151 +181,108 @@ pub(super) fn series(cell: &Cell, several: bool) -> String {
     }
 }
 
-fn blocks(cells: &[&Cell]) -> Vec<String> {
-    const SCALE: usize = 11;
-    const COLUMN: usize = 13;
+/// The models down and the scales across, with intervals if there is room for them; and whether there was.
+fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
-    let scales = in_order(cells.iter().map(|cell| cell.scale));
-    let block = |names: &[String]| {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        let head = std::iter::once("scale").chain(names.iter().map(String::as_str));
-        table.set_header(head.collect::<Vec<_>>());
-        for scale in &scales {
-            let row: Vec<&Cell> = cells.iter().copied().filter(|c| c.scale == *scale).collect();
-            let leads = leaders(&row);
-            let figure = |name: &String| {
-                let cell = row.iter().position(|cell| series(cell, several) == *name);
-                cell.map_or_else(String::new, |place| figure(row[place], leads[place]))
-            };
-            table.add_row(std::iter::once(count(*scale)).chain(names.iter().map(figure)));
-        }
-        for column in table.column_iter_mut() {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(8)));
-        }
-        trimmed(&table)
+    let mut scales = in_order(cells.iter().map(|cell| cell.scale));
+    scales.sort_unstable();
+    let columns: Vec<Vec<(&Cell, &str)>> = scales
+        .iter()
+        .map(|scale| {
+            let at: Vec<&Cell> = cells.iter().copied().filter(|c| c.scale == *scale).collect();
+            let marks = ranked(&at);
+            at.into_iter().zip(marks).collect()
+        })
+        .collect();
+    let form = |with_interval: bool| -> Vec<Vec<Shown>> {
+        let field = |name: &String, column: &Vec<(&Cell, &str)>| {
+            let of = column.iter().find(|(cell, _)| series(cell, several) == *name);
+            of.map_or_else(
+                || Shown::from(&String::new()),
+                |(cell, mark)| Shown {
+                    text: in_column(cell, mark, with_interval, usual),
+                    tone: tone(cell, mark),
+                },
+            )
+        };
+        let row = |name: &String| {
+            let fields = columns.iter().map(|column| field(name, column));
+            std::iter::once(Shown::from(name)).chain(fields).collect()
+        };
+        names.iter().map(row).collect()
     };
-    // As many columns side by side as the width has room for.
-    let mut blocks: Vec<(usize, Vec<String>)> = Vec::new();
-    for name in names {
-        let wide = name.chars().count().max(COLUMN) + 2;
-        match blocks.last_mut() {
-            Some((used, of)) if *used + wide <= width() => {
-                *used += wide;
-                of.push(name);
-            }
-            _ => blocks.push((SCALE + wide, vec![name])),
-        }
-    }
-    blocks.iter().map(|(_, names)| block(names)).collect()
+    let counts: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
+    let head: Vec<&str> = ["model"].into_iter().chain(counts.iter().map(String::as_str)).collect();
+    let forms = match extent {
+        Extent::All => vec![form(true)],
+        Extent::Short => vec![form(true), form(false)],
+    };
+    let (table, chosen) = matrix(&head, &forms);
+    (table, chosen == 0)
 }
 
-/// Jobs a second with half of the interval, marked where the cell `leads` its row; or how the cell ended.
-pub(super) fn figure(cell: &Cell, leads: bool) -> String {
+/// The mark of each of `cells`, all of one workload and scale: `*` for the fastest of its class, `=` for its ties.
+pub(super) fn ranked(cells: &[&Cell]) -> Vec<&'static str> {
+    let rate = |cell: &Cell| cell.jobs_per_second.map_or(f64::NAN, |jobs| jobs.value);
+    let leads = leaders(cells);
+    let mark = |(cell, leads_here): (&&Cell, &bool)| {
+        let faster =
+            |other: &Cell| same_class(other.placement, cell.placement) && rate(other) > rate(cell);
+        let mut others = cells.iter().zip(&leads);
+        match *leads_here {
+            false => "",
+            true if others.any(|(other, leads)| *leads && faster(other)) => "=",
+            true => "*",
+        }
+    };
+    cells.iter().zip(&leads).map(mark).collect()
+}
+
+/// Jobs a second with its mark and half of the interval; or how the cell ended.
+pub(super) fn figure(cell: &Cell, mark: &str) -> String {
     match cell.jobs_per_second {
         Some(jobs) if cell.state == State::Ok => {
-            let mark = if leads { "*" } else { "" };
             format!("{mark}{} {}", rate(jobs.value), spread(cell)).trim_end().to_owned()
         }
         _ => word(cell.state).to_owned(),
     }
 }
 
+/// The same in a column, with the number of trials where it is not the usual one.
+fn in_column(cell: &Cell, mark: &str, with_interval: bool, usual: usize) -> String {
+    let trials = cell.trials();
+    let few = match cell.state {
+        State::Ok if trials != usual && trials >= FEWEST_TRIALS => format!(" ({trials})"),
+        State::Ok if !with_interval && trials < FEWEST_TRIALS => format!(" n={trials}"),
+        _ => String::new(),
+    };
+    let figure = figure(cell, mark);
+    if with_interval || cell.state != State::Ok {
+        return figure + &few;
+    }
+    let value = figure.split(' ').next().unwrap_or_default();
+    format!("{value}{few}")
+}
+
+fn tone(cell: &Cell, mark: &str) -> Tone {
+    match (cell.state, mark) {
+        (State::Ok, "*") => Tone::Best,
+        (State::Ok, "=") => Tone::Tied,
+        (State::Ok, _) => Tone::Plain,
+        (State::Invalid | State::Failed, _) => Tone::Wrong,
+        (State::Refused | State::Skipped, _) => Tone::Absent,
+    }
+}
+
 /// "±1.2%", or "n=1" where there are too few trials.
 pub(super) fn spread(cell: &Cell) -> String {
-    let half = cell.jobs_per_second.and_then(crate::record::Estimate::half_percent);
+    let half = cell.jobs_per_second.and_then(Estimate::half_percent);
     match half {
         _ if (1..FEWEST_TRIALS).contains(&cell.trials()) => format!("n={}", cell.trials()),
         Some(half) => format!("±{half:.*}%", usize::from(half < 9.95)),
         None => String::new(),
     }
-}
-
-/// Every cell without a figure, or of fewer trials than were asked for, with its reason, a line for each series and reason; where fewer jobs were in flight
-/// than were offered although they wait; and which models are unreliable.
-pub(super) fn notes(cells: &[&Cell]) -> String {
-    let several = several_workers(cells);
-    let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.state != State::Ok || cell.reason.is_some()) {
-        let who = format!("  {} {}", word(cell.state), series(cell, several));
-        let why = cell.reason.clone().unwrap_or_default();
-        // Of a series that grew over its budget the first prediction says it all; the record has the others.
-        let same = |reason: &String| *reason == why || cell.state == State::Skipped;
-        match lines.iter_mut().find(|(name, _, reason)| *name == who && same(reason)) {
-            Some((_, scales, _)) => scales.push(count(cell.scale)),
-            None => lines.push((who, vec![count(cell.scale)], why)),
-        }
-    }
-    let mut text = String::new();
-    for (who, scales, why) in lines {
-        let _ = writeln!(text, "{who} at {}: {why}", scales.join(", "));
-    }
-    for cell in cells.iter().filter(|cell| cell.modes.is_some()) {
-        let mode = |mode: &Mode| {
-            let time = long(std::time::Duration::from_nanos(mode.ns as u64));
-            format!("{time} ({:.0} %)", mode.share * 100.0)
-        };
-        let modes: Vec<String> = cell.modes.iter().flatten().map(mode).collect();
-        let who = series(cell, several);
-        let (scale, modes) = (count(cell.scale), modes.join(" or "));
-        let _ = writeln!(
-            text,
-            "  bimodal {who} at {scale}: a batch takes {modes}; no single figure stands for it"
-        );
-    }
-    let bound = cells.iter().filter(|cell| cell.is_server_bound());
-    let bound: Vec<String> =
-        bound.map(|cell| format!("{} at {}", series(cell, several), count(cell.scale))).collect();
-    if !bound.is_empty() {
-        let _ = writeln!(
-            text,
-            "  server-bound, so not ranked (a thread of the suite's server was busy for over 90 % of the time): {}",
-            bound.join(", ")
-        );
-    }
-    let fewer: Vec<String> =
-        cells.iter().filter_map(|cell| fewer_in_flight(cell, several)).collect();
-    if !fewer.is_empty() {
-        let _ = writeln!(text, "  in flight at once, at most: {}", fewer.join(", "));
-    }
-    let groups: Vec<String> = cells.iter().filter_map(|cell| group_over(cell, several)).collect();
-    if !groups.is_empty() {
-        let _ = writeln!(text, "  groups over after their first failure: {}", groups.join(", "));
-    }
-    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
-    let inside: Vec<String> = in_order(
-        measured()
-            .filter(|cell| same_class(cell.placement, Placement::Inside))
-            .map(|cell| cell.model.clone()),
-    );
-    if !inside.is_empty() && measured().any(|cell| cell.placement != Placement::Inside) {
-        let _ = writeln!(
-            text,
-            "  offered from inside, so that waking the pool is not in their time: {}",
-            inside.join(", ")
-        );
-    }
-    text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
-    text
-}
-
-/// "tokio at 10: 1.2ms, 3 children left behind", where a child of a group failed.
-fn group_over(cell: &Cell, several: bool) -> Option<String> {
-    let attest = cell.attest.as_ref()?;
-    let took = long(std::time::Duration::from_nanos(attest.group_ended_ns_max?));
-    let left = attest.children_left.filter(|left| *left > 0);
-    let left = left.map_or_else(String::new, |left| format!(", {left} children left behind"));
-    Some(format!("{} at {}: {took}{left}", series(cell, several), count(cell.scale)))
-}
-
-/// "tokio at 100 000: 31 415", where jobs that could all wait at once did not.
-fn fewer_in_flight(cell: &Cell, several: bool) -> Option<String> {
-    let peak = cell.attest.as_ref()?.peak_in_flight as usize;
-    let waits = cell.batch_ns?.value > 0.0 && cell.scale >= 10_000;
-    (waits && peak > 1000 && peak < cell.scale)
-        .then(|| format!("{} at {}: {}", series(cell, several), count(cell.scale), count(peak)))
 }
 
 pub(super) fn several_workers(cells: &[&Cell]) -> bool {

@@ -145,8 +145,11 @@ impl<'a> CellInProgress<'a> {
     ) -> Result<(), String> {
         let bound = self.planned.bound(session.compute_ns);
         if left.is_zero() || left < bound.saturating_mul(BATCHES) {
-            let least = long(bound);
-            let why = format!("the budget was used up before it; a trial takes at least {least}");
+            let least = match bound {
+                Duration::ZERO => String::new(),
+                bound => format!("; a trial takes at least {}", long(bound)),
+            };
+            let why = format!("the budget was used up before it{least}");
             return self.end(self.out_of_budget(session, why), writer);
         }
         let deadline = now() + left + GRACE;

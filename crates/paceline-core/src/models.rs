@@ -391,8 +391,10 @@ fn io_uring_works<C: per_core::LocalRuntime>() -> Result<(), String> {
         std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     let hint = match disabled.trim() {
         "1" | "2" => "; it is switched off: sysctl -w kernel.io_uring_disabled=0",
+        // What says by itself how it is lifted.
+        _ if why.contains("ulimit") => "",
         _ => {
-            "; a container needs a seccomp profile that permits io_uring, and 512 KiB of locked memory a worker"
+            "; a container needs a seccomp profile that permits io_uring, and 512 KiB of locked memory a worker (ulimit -l unlimited)"
         }
     };
     Err(format!("io_uring cannot be used: {why}{hint}"))

@@ -6,10 +6,14 @@ use clap::Args;
 use regex::Regex;
 
 use crate::{
-    cli::{Output, Selection, budget},
+    cli::{
+        Output, Selection,
+        values::{TRIALS, budget, regex, seed, small, time},
+    },
     record::Metric,
     report::Export,
 };
+use paceline_core::job::Bound;
 
 /// What `paceline gate` takes.
 #[derive(Args, Clone)]
@@ -30,7 +34,7 @@ pub(in crate::cli) struct GateArguments {
     #[command(flatten)]
     pub(in crate::cli) of: Selection,
     /// Only cells whose name this regular expression matches, such as `echo/.*`.
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub(in crate::cli) filter: Option<Regex>,
     /// What is compared, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "throughput", value_name = "METRIC", value_parser = metric)]
@@ -39,7 +43,7 @@ pub(in crate::cli) struct GateArguments {
     #[arg(long, default_value = "9m", value_name = "TIME", value_parser = budget)]
     pub(in crate::cli) budget: Duration,
     /// So many trials of each cell, instead of as many as follow from budget and noise.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(5..=1000))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| small(text, Bound { least: 5, ..TRIALS }))]
     pub(in crate::cli) trials: Option<u32>,
     /// Take two looks, declared beforehand: what is inconclusive at half of the budget gets the other half.
     #[arg(long, conflicts_with = "trials")]
@@ -72,10 +76,10 @@ pub(in crate::cli) struct GateArguments {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) package: Option<String>,
     /// How long a process may take for one answer: one that hangs is ended then.
-    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = |text: &str| time(text, "the patience", Duration::from_millis(100)))]
     pub(in crate::cli) patience: Duration,
     /// What shuffles cells and slices; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     pub(in crate::cli) seed: u64,
     #[command(flatten)]
     pub(in crate::cli) output: Output,

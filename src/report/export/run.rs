@@ -39,7 +39,7 @@ pub(super) fn sheet(record: &Record) -> Sheet<'_> {
 
 /// The cells in the order of the plan: by workload, model, workers and scale, as they were asked for. In the record they
 /// stand as they ended, which the shuffle of the trials decides.
-pub(super) fn planned(record: &Record) -> Vec<&Cell> {
+pub(in crate::report) fn planned(record: &Record) -> Vec<&Cell> {
     let workloads = record.workloads();
     let models: Vec<&str> = record.run.models.iter().map(|model| model.name.as_str()).collect();
     let place = |names: &[&str], name: &str| names.iter().position(|of| *of == name);

@@ -9,10 +9,7 @@ use super::{
 use crate::{
     output::{count, cut},
     record::{Cell, ModelRecord, Run, State},
-    report::{
-        benched::kind,
-        table::{in_order, series, series_name, several_workers, word},
-    },
+    report::table::{by_reason, in_order, series, series_name, several_workers, word},
 };
 
 /// The cells without a figure, folded.
@@ -42,13 +39,7 @@ impl Missing {
 
 /// Each reason with how many cells it stopped, the most frequent first.
 fn reasons(without: &[&Cell], all: &[&Cell], run: &Run) -> Vec<String> {
-    let key = |cell: &Cell| (cell.state, kind(cell));
-    let mut groups: Vec<Vec<&Cell>> = in_order(without.iter().map(|cell| key(cell)))
-        .into_iter()
-        .map(|of| without.iter().copied().filter(|cell| key(cell) == of).collect())
-        .collect();
-    groups.sort_by_key(|of| std::cmp::Reverse(of.len()));
-    groups.iter().map(|of| line(of, all, run)).collect()
+    by_reason(without).iter().map(|of| line(of, all, run)).collect()
 }
 
 /// "over budget: 12 cells (sleep: pool and rayon from 1 000); --budget gives more".

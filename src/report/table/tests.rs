@@ -1,11 +1,13 @@
 //! Marks, ranks and notes of planted cells.
 
+use std::slice;
+
 use super::*;
 use crate::{
     plan::{Choice, cells},
     record::{Estimate, PerTrial},
 };
-use paceline_core::{models, workloads};
+use paceline_core::{models, perform::Placement, workloads};
 
 /// Of five trials that differ by `percent`, each model in its own way.
 fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
@@ -29,6 +31,10 @@ fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
 
 const LONG: u64 = 10_000_000;
 
+fn short(cells: &[Cell]) -> String {
+    cells_table(cells, Extent::Short)
+}
+
 #[test]
 fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
     let cells = [
@@ -41,10 +47,10 @@ fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
         },
         cell("pool", 50.0, 1.0, LONG),
     ];
-    let table = cells_table(&cells);
-    assert!(table.contains("*99.9 ±") && table.contains("*97.9 ±"), "{table}");
+    let table = short(&cells);
+    assert!(table.contains("*99.9 ±") && table.contains("=97.9 ±"), "{table}");
     assert!(table.contains(" 94.9 ±") && table.contains(" 50.0 ±"), "{table}");
-    assert!(!table.contains("*94.9") && !table.contains("*50.0"), "{table}");
+    assert!(!table.contains("=94.9") && !table.contains("=50.0"), "{table}");
 }
 
 fn slower(than: &Cell) -> PerTrial {
@@ -62,38 +68,35 @@ fn only_cells_of_one_class_are_ranked_together() {
         cell("pool", 100.0, 1.0, LONG),
         Cell { placement: Placement::Dealt, ..cell("compio", 90.0, 1.0, LONG) },
     ];
-    let table = cells_table(&cells);
+    let table = short(&cells);
     assert!(
         table.contains("*200") && table.contains("*100 ") && !table.contains("*150"),
         "{table}"
     );
-    assert!(
-        !table.contains("*90") && table.contains("not in their time: tokio, smol\n"),
-        "{table}"
-    );
-    assert!(!cells_table(&cells[1..3]).contains("*1"), "one alone is the best of nothing");
+    assert!(!table.contains("*90") && table.contains("not in their time: tokio, smol"), "{table}");
+    assert!(!short(&cells[1..3]).contains("*1"), "one alone is the best of nothing");
 }
 
 #[test]
 fn waits_too_short_for_timers_and_too_few_trials_are_not_ranked() {
     let brief = [cell("tokio", 100.0, 5.0, 1_000_000), cell("pool", 50.0, 5.0, 1_000_000)];
-    assert!(cells_table(&brief).contains(" 99.9 ±") && !cells_table(&brief).contains("*99.9"));
+    assert!(short(&brief).contains(" 99.9 ±") && !short(&brief).contains("*99.9"));
     let two = |mut of: Cell| {
         of.per_trial.jobs_per_second.truncate(2);
         of
     };
     let few = [two(cell("tokio", 100.0, 5.0, LONG)), two(cell("pool", 50.0, 5.0, LONG))];
-    assert!(cells_table(&few).contains(" 99.9 n=2") && !cells_table(&few).contains("*99.9"));
+    assert!(short(&few).contains(" 99.9 n=2") && !short(&few).contains("*99.9"));
 }
 
 #[test]
 fn an_unreliable_model_is_called_so_under_every_table_of_it() {
     let cells = [cell("tokio", 100.0, 5.0, 10_000_000), cell("may", 90.0, 5.0, 10_000_000)];
     let remark = "may is unreliable: in optimised builds";
-    for text in [cells_table(&cells), limits_table(&cells), crate::report::compact_table(&cells)] {
+    for text in [short(&cells), limits_table(&cells), cells_table(&cells, Extent::All)] {
         assert_eq!(text.matches(remark).count(), 1, "{text}");
     }
-    assert!(!cells_table(&cells[..1]).contains("unreliable"));
+    assert!(!short(&cells[..1]).contains("unreliable"));
 }
 
 #[test]
@@ -101,7 +104,80 @@ fn what_has_no_figure_is_in_the_table_and_has_its_reason_under_it() {
     let mut refused = cell("threads", 1.0, 0.0, 0);
     (refused.state, refused.jobs_per_second) = (State::Refused, None);
     refused.reason = Some("needs more than there is".into());
-    let table = cells_table(&[refused.clone()]);
-    assert!(table.contains("refused threads at 10: needs more than there is"), "{table}");
+    let all = cells_table([&refused], Extent::All);
+    assert!(all.contains("refused threads at 10: needs more than there is"), "{all}");
+    let table = short(slice::from_ref(&refused));
+    assert!(table.contains("1 cell refused (threads; at 10): needs more than there is"), "{table}");
     assert_eq!(summary(&[refused]), "1 cell: 1 refused");
+}
+
+fn benched(model: &str, scale: usize, workers: usize, processes: usize) -> Cell {
+    let rate = Estimate { value: 1000.0, lower: 980.0, upper: 1020.0 };
+    Cell {
+        jobs_per_second: Some(rate),
+        batch_ns: Some(rate),
+        trials_ns: vec![1; processes],
+        ..Cell::new("cpu", model, scale, Some(workers), Placement::Inside, State::Ok)
+    }
+}
+
+fn without(model: &str, scale: usize, state: State, reason: &str) -> Cell {
+    let cell = Cell::new("cpu", model, scale, Some(2), Placement::Inside, state);
+    Cell { reason: Some(reason.into()), ..cell }
+}
+
+#[test]
+fn every_figure_says_how_many_processes_stand_behind_it() {
+    let text = benched_table(&[benched("tokio", 1, 2, 10), benched("tokio", 100, 2, 5)]);
+    assert!(text.contains("1.00k ±2.0%  ") && text.contains("1.00k ±2.0% (5)"), "{text}");
+    assert!(text.contains("each figure: 10 trials; other numbers in brackets"), "{text}");
+}
+
+#[test]
+fn of_several_numbers_of_workers_the_greatest_is_shown() {
+    let text = benched_table(&[benched("tokio", 1, 1, 9), benched("tokio", 1, 2, 10)]);
+    assert!(!text.contains("(9)") && text.contains("1 cells with fewer"), "{text}");
+}
+
+#[test]
+fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
+    let files =
+        |scale: usize| format!("needs {scale} open files, has 64; lift it with: ulimit -n {scale}");
+    let cells = [
+        without("pool", 1, State::Refused, "pool does not support hop"),
+        without("rayon", 1, State::Refused, "rayon does not support hop"),
+        without("tokio", 1000, State::Refused, &files(1000)),
+        without("smol", 100, State::Refused, &files(100)),
+        without("smol", 100, State::Skipped, "predicted: 5 processes"),
+        without("smol", 1000, State::Skipped, "warmed up: 10 processes"),
+        without("rayon", 1000, State::Skipped, "predicted: 7 processes"),
+    ];
+    let lines = missing(&cells.iter().collect::<Vec<_>>());
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        lines[0].starts_with("3 cells skipped (smol, rayon; at 100 to 1 000): over the time"),
+        "{lines:?}"
+    );
+    assert!(lines[0].contains("PACELINE_BUDGET=30m"), "{lines:?}");
+    assert_eq!(lines[1], "2 cells refused (pool, rayon; at 1): pool does not support hop");
+    assert!(lines[2].ends_with("ulimit -n 1000"), "{lines:?}");
+}
+
+/// The default profile: 9 models, 5 workloads of 7 scales, one of them with several numbers of workers.
+#[test]
+fn a_default_run_prints_at_most_80_lines() {
+    let mut cells = vec![];
+    for (workload, model) in (0..5).flat_map(|w| (0..9).map(move |m| (w, m))) {
+        for (scale, workers) in (0..7).flat_map(|s| [(10_usize.pow(s), 1), (10_usize.pow(s), 2)]) {
+            let of = benched(&format!("model-{model}"), scale, workers, 10);
+            cells.push(Cell { workload: format!("workload-{workload}"), ..of });
+        }
+    }
+    for reason in 0..30 {
+        let failed = without("model-1", 10, State::Failed, &"x".repeat(reason + 1));
+        cells.push(Cell { workload: "workload-0".into(), ..failed });
+    }
+    let lines = benched_table(&cells).lines().count();
+    // Behind these come what was left out, a summary and where four things are.
+    assert!(lines + 6 <= 80, "{lines}");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use glommio::{
-    LocalExecutorBuilder, Placement as Pinning,
+    GlommioError, LocalExecutorBuilder, Placement as Pinning, ReactorErrorKind,
     channels::local_channel,
     net::{TcpListener, TcpStream},
 };
@@ -40,13 +40,25 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo 
 #[derive(Clone, Copy)]
 struct Glommio;
 
+/// A low limit in words, with what lifts it: `glommio` itself would say `MemLockLimit(0, 524288)`.
+fn plain(error: GlommioError<()>) -> io::Error {
+    match error {
+        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(has, needs)) => {
+            io::Error::other(format!(
+                "a worker needs {needs} bytes of locked memory, and {has} are allowed; lift it with: ulimit -l \
+                 unlimited (docker run --ulimit memlock=-1)"
+            ))
+        }
+        other => other.into(),
+    }
+}
+
 impl LocalRuntime for Glommio {
     type Stream = TcpStream;
     type Listener = TcpListener;
 
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()> {
-        let executor =
-            LocalExecutorBuilder::new(Pinning::Unbound).make().map_err(io::Error::from)?;
+        let executor = LocalExecutorBuilder::new(Pinning::Unbound).make().map_err(plain)?;
         executor.run(main);
         Ok(())
     }

@@ -3,7 +3,9 @@
 use super::{
     super::{
         super::{
-            table::{counted, figure, in_order, marks, series, several_workers, summary, word},
+            table::{
+                counted, figure, in_order, marks, ranked, series, several_workers, summary, word,
+            },
             unreliable::remarks,
         },
         run::planned,
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     output::{count, cut, long, rate},
-    record::{Cell, Estimate, Record, State, leaders},
+    record::{Cell, Estimate, Record, State},
 };
 use paceline_core::histogram::Distribution;
 
@@ -77,47 +79,48 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     left
 }
 
-/// Scale down and models across, as in the terminal.
+/// Models down and scales across, as in the terminal.
 fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
     let several = several_workers(cells);
-    let names = in_order(cells.iter().map(|cell| series(cell, several)));
-    if names.is_empty() {
+    let mut scales = in_order(cells.iter().map(|cell| cell.scale));
+    scales.sort_unstable();
+    if scales.is_empty() {
         return 0;
     }
-    let heads = names.iter().map(|name| escaped(&cut(name, NAME))).collect::<Vec<_>>();
-    let head = format!(
-        "| jobs per second at | {} |\n|---:{}|",
-        heads.join(" | "),
-        "|---:".repeat(names.len())
-    );
-    if !page.line(&head) {
+    let heads = scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(" | ");
+    let aligned = "---:|".repeat(scales.len());
+    if !page.line(&format!("| jobs per second at | {heads} |\n|---|{aligned}")) {
         return cells.len();
     }
+    let columns: Vec<Vec<(&Cell, &str)>> = scales
+        .iter()
+        .map(|scale| {
+            let at: Vec<&Cell> = cells.iter().copied().filter(|c| c.scale == *scale).collect();
+            let marks = ranked(&at);
+            at.into_iter().zip(marks).collect()
+        })
+        .collect();
     let mut left = 0;
-    for scale in in_order(cells.iter().map(|cell| cell.scale)) {
-        let row: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.scale == scale).collect();
-        let leads = leaders(&row);
-        let figures = names.iter().map(|name| {
-            let of = row.iter().zip(&leads).filter(|(cell, _)| series(cell, several) == *name);
-            let shown: Vec<String> =
-                of.map(|(cell, leads)| escaped(&shown(cell, *leads))).collect();
-            shown.join(", ")
+    for name in in_order(cells.iter().map(|cell| series(cell, several))) {
+        let figures = columns.iter().map(|column| {
+            let of = column.iter().filter(|(cell, _)| series(cell, several) == name);
+            of.map(|(cell, mark)| escaped(&shown(cell, mark))).collect::<Vec<_>>().join(", ")
         });
-        let fields: Vec<String> = std::iter::once(count(scale)).chain(figures).collect();
-        if !page.row(&fields) {
-            left += row.len();
+        let fields = std::iter::once(escaped(&cut(&name, NAME))).chain(figures);
+        if !page.row(&fields.collect::<Vec<_>>()) {
+            left += cells.iter().filter(|cell| series(cell, several) == name).count();
         }
     }
     left
 }
 
 /// A figure as the terminal shows it; `no figure` where it is not finite.
-fn shown(cell: &Cell, leads: bool) -> String {
+fn shown(cell: &Cell, mark: &str) -> String {
     let whole =
         |rate: Estimate| [rate.value, rate.lower, rate.upper].iter().all(|end| end.is_finite());
     match cell.jobs_per_second {
         Some(rate) if cell.state == State::Ok && !whole(rate) => "no figure".into(),
-        _ => figure(cell, leads),
+        _ => figure(cell, mark),
     }
 }
 

@@ -1,0 +1,272 @@
+//! Help beside the definitions of commands: options in groups, examples, shell completions and man pages.
+
+use std::{fs, path::PathBuf};
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+use super::{CliError, command, internal, say};
+use crate::output::print_bytes;
+
+#[derive(Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: Shell,
+}
+
+#[derive(Args)]
+pub(super) struct ManArguments {
+    /// Write a page for each command into this folder, instead of the first page to standard output.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Prints what a shell reads to complete commands and options.
+pub(super) fn complete(asked: &CompletionsArguments) -> Result<u8, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(asked.shell, &mut command(), "paceline", &mut script);
+    print_bytes(&script).map(|()| 0).map_err(internal)
+}
+
+/// Prints the man page, or writes those of all commands.
+pub(super) fn man(asked: &ManArguments) -> Result<u8, CliError> {
+    let Some(folder) = &asked.out else {
+        let mut page = Vec::new();
+        let rendered = clap_mangen::Man::new(command()).render(&mut page);
+        rendered.map_err(|error| internal(error.to_string()))?;
+        return print_bytes(&page).map(|()| 0).map_err(internal);
+    };
+    let written =
+        fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command(), folder));
+    let place = folder.display();
+    written.map_err(|error| {
+        internal(format!("cannot write to {place}: {error}; choose another folder with --out"))
+    })?;
+    say(&format!("man pages: {place}"))
+}
+
+const WHAT: &str = "What is measured";
+const HOW: &str = "How it is measured";
+const RESULTS: &str = "Results";
+
+/// Puts the options of every command into groups, and examples behind them.
+pub(super) fn with_help(mut command: Command) -> Command {
+    for (name, examples) in EXAMPLES {
+        let lines = examples.iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
+        let text = format!("Examples:{}", lines.collect::<String>());
+        command = command.mut_subcommand(*name, |of| {
+            let grouped = of.mut_args(|arg| match arg.is_positional() {
+                true => arg,
+                false => {
+                    let id = arg.get_id().as_str().to_owned();
+                    // So that a value such as -1s is told why it is wrong.
+                    let arg =
+                        if NUMBERS.contains(&&*id) { arg.allow_hyphen_values(true) } else { arg };
+                    arg.help_heading(heading(&id))
+                }
+            });
+            grouped.after_help(text)
+        });
+    }
+    command
+}
+
+/// Options that take a number or a time, and no other word.
+const NUMBERS: [&str; 8] =
+    ["budget", "seed", "trials", "suites", "duration", "warm_up", "patience", "p99_limit"];
+
+fn heading(option: &str) -> &'static str {
+    match option {
+        "model" | "scale" | "workers" | "filter" | "metric" | "kind" | "base" | "head"
+        | "bench" | "package" | "chart" | "agreement" | "any_machine" => WHAT,
+        "format" | "out" | "output" | "all" | "export" | "strict" => RESULTS,
+        _ => HOW,
+    }
+}
+
+/// Three examples of each command: the line, and what it does.
+type Examples = &'static [(&'static str, &'static [(&'static str, &'static str); 3])];
+
+const EXAMPLES: Examples = &[
+    (
+        "models",
+        &[
+            ("paceline models", "lists the models, and why some cannot run here"),
+            ("paceline models --format json", "the same for other programs"),
+            ("COLUMNS=80 paceline models", "in a table of 80 columns"),
+        ],
+    ),
+    (
+        "workloads",
+        &[
+            ("paceline workloads", "lists the built-in workloads and their scales"),
+            ("paceline workloads --format json", "with the text of each, to begin your own from"),
+            ("COLUMNS=80 paceline workloads", "in a table of 80 columns"),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("paceline run echo --model tokio,smol --scale 100", "compares two models"),
+            ("paceline run job.toml --budget 5m", "measures your own job on all models"),
+            ("paceline run sleep --model threads --to-the-limit", "finds what breaks first"),
+        ],
+    ),
+    (
+        "load",
+        &[
+            ("paceline load serve-plain --model tokio,pool --rate 500", "500 requests per second"),
+            (
+                "paceline load serve-plain --model tokio --p99-limit 10ms",
+                "the highest rate with a p99 latency within 10 ms",
+            ),
+            (
+                "paceline load http://127.0.0.1:8080/ --connections 16 --duration 10s",
+                "your own server, 16 connections that each wait for their answers",
+            ),
+        ],
+    ),
+    (
+        "serve",
+        &[
+            ("paceline serve serve-plain --model tokio", "a server for curl or wrk"),
+            ("paceline serve job.toml --model threads", "your own job at each request"),
+            ("paceline serve serve-plain --model smol --workers 1", "with one worker"),
+        ],
+    ),
+    (
+        "doctor",
+        &[
+            ("paceline doctor", "says what disturbs measurements here, and what to do"),
+            ("paceline doctor --format json", "the same for other programs"),
+            ("paceline doctor && paceline run", "measures only if the machine is fit"),
+        ],
+    ),
+    (
+        "gate",
+        &[
+            ("paceline gate --base main", "did the working tree get slower than main?"),
+            (
+                "paceline gate --base tokio@1.50.0 --head tokio@1.51.0",
+                "did a dependency get slower?",
+            ),
+            ("paceline gate --base v1.0 --bench hot --strict", "gates your own bench, for CI"),
+        ],
+    ),
+    (
+        "selftest",
+        &[
+            ("paceline selftest", "an hour: false alarms and planted slowdowns"),
+            ("paceline selftest --budget 10m --suites 0", "planted slowdowns only"),
+            ("paceline selftest --kind echo --budget 10m", "of one kind of work"),
+        ],
+    ),
+    (
+        "advise",
+        &[
+            ("paceline advise job.toml", "which model suits your job"),
+            ("paceline advise service --model tokio,threads", "of two models"),
+            ("paceline advise job.toml --scale 10,1000 --budget 2m", "at two scales"),
+        ],
+    ),
+    (
+        "claims",
+        &[
+            ("paceline claims", "puts every claim to every model, in 3 minutes"),
+            ("paceline claims sleeps freezes --model tokio,asyncio", "two claims on two models"),
+            ("paceline claims cancel --all", "with all figures and their intervals"),
+        ],
+    ),
+    (
+        "compare",
+        &[
+            ("paceline compare monday tuesday --out results", "two runs in the folder results"),
+            ("paceline compare results/a results/b --all", "with every figure"),
+            ("paceline compare a b c --agreement", "how often runs of one build disagree"),
+        ],
+    ),
+    (
+        "history",
+        &[
+            ("paceline history", "all runs in the folder results"),
+            ("paceline history --filter echo/tokio --metric p99", "one model's tail latency"),
+            ("paceline history --format otava", "CSV for change-point tools"),
+        ],
+    ),
+    (
+        "report",
+        &[
+            ("paceline report", "a page of the newest run"),
+            ("paceline report monday --format table --all", "every figure in the terminal"),
+            ("paceline report monday --format csv -o monday.csv", "for a spreadsheet"),
+        ],
+    ),
+    (
+        "completions",
+        &[
+            (
+                "paceline completions bash > ~/.local/share/bash-completion/completions/paceline",
+                "for bash",
+            ),
+            ("paceline completions zsh > ~/.zfunc/_paceline", "for zsh, with ~/.zfunc in fpath"),
+            ("paceline completions fish > ~/.config/fish/completions/paceline.fish", "for fish"),
+        ],
+    ),
+    (
+        "man",
+        &[
+            ("paceline man | man -l -", "shows the first page"),
+            ("paceline man --out ~/.local/share/man/man1", "installs a page for each command"),
+            ("paceline man --out man", "writes them into a folder"),
+        ],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Arguments, Command as Asked, order};
+
+    /// The words of an example that paceline gets, without what the shell does.
+    fn words(line: &str) -> Vec<&str> {
+        let words = line.split_whitespace().skip_while(|word| *word != "paceline");
+        words.take_while(|word| !["|", "&&", ">"].contains(word)).collect()
+    }
+
+    #[test]
+    fn every_command_has_three_examples_that_parse_and_name_what_there_is() {
+        for of in command().get_subcommands() {
+            let name = of.get_name();
+            let (_, examples) = EXAMPLES.iter().find(|(command, _)| *command == name).unwrap();
+            for (line, _) in *examples {
+                let parsed = Arguments::try_parse_from(words(line));
+                let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert_eq!(words(line)[1], name, "{line}");
+                // Your own job is a file of yours.
+                let checked = match &parsed.command {
+                    _ if line.contains("job.toml") => Ok(()),
+                    Asked::Run(arguments) => order(arguments).map(drop),
+                    Asked::Load(arguments) => arguments.order().map(drop),
+                    Asked::Claims(arguments) => arguments.named().map(drop),
+                    Asked::Advise(arguments) => order(&arguments.as_run()).map(drop),
+                    _ => Ok(()),
+                };
+                checked.unwrap_or_else(|error| panic!("{line}: {}", error.1));
+            }
+        }
+    }
+
+    #[test]
+    fn options_stand_in_groups_and_examples_behind_them() {
+        let mut command = command();
+        let run = command.find_subcommand_mut("run").unwrap();
+        let help = run.render_help().to_string();
+        let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} in {help}"));
+        assert!(place("What is measured:") < place("--model"), "{help}");
+        assert!(place("--budget") < place("Results:"), "{help}");
+        assert!(place("Results:") < place("Examples:"), "{help}");
+    }
+}

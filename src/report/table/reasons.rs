@@ -1,0 +1,168 @@
+//! Why figures are missing from a table, and what is to be known of those that are there.
+
+use std::fmt::Write;
+
+use super::{in_order, series, several_workers, word};
+use crate::{
+    output::{count, long, percent},
+    record::{Cell, State, same_class},
+    stats::Mode,
+};
+use paceline_core::perform::Placement;
+
+/// The most lines of reasons that a run ends with.
+const MOST_REASONS: usize = 8;
+
+/// A line for each reason why cells have no figure, with how many there are and what helps; the most frequent first.
+#[must_use]
+pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
+    let groups = by_reason(cells);
+    let mut lines: Vec<String> = groups.iter().take(MOST_REASONS).map(|of| line(of)).collect();
+    let rest = groups.len().saturating_sub(MOST_REASONS);
+    if rest > 0 {
+        let cells: usize = groups[MOST_REASONS..].iter().map(Vec::len).sum();
+        lines.push(format!(
+            "{rest} more reasons ({cells} cells): `paceline report --format table --all` shows them"
+        ));
+    }
+    lines
+}
+
+/// The cells without a figure, those with the same reason together; the most frequent reason first.
+pub(in crate::report) fn by_reason<'a>(cells: &[&'a Cell]) -> Vec<Vec<&'a Cell>> {
+    let key = |cell: &Cell| (cell.state, kind(cell));
+    let without = || cells.iter().copied().filter(|cell| cell.state != State::Ok);
+    let mut groups: Vec<Vec<&Cell>> = in_order(without().map(key))
+        .into_iter()
+        .map(|of| without().filter(|cell| key(cell) == of).collect())
+        .collect();
+    groups.sort_by_key(|of| std::cmp::Reverse(of.len()));
+    groups
+}
+
+/// `12 cells skipped (sequential, pool; at 1 000 to 100 000): no room …`.
+fn line(cells: &[&Cell]) -> String {
+    let state = cells[0].state;
+    let models = in_order(cells.iter().map(|cell| cell.model.as_str())).join(", ");
+    let many = if cells.len() == 1 { "cell" } else { "cells" };
+    // The greatest scale needs most.
+    let most = cells.iter().rev().max_by_key(|cell| cell.scale);
+    let why = match state {
+        State::Skipped => "over the time budget: give more (--budget 30m; PACELINE_BUDGET=30m with cargo bench), or \
+                           choose fewer cells"
+            .into(),
+        _ => most.and_then(|cell| cell.reason.clone()).unwrap_or_default(),
+    };
+    let scales = cells.iter().map(|cell| cell.scale);
+    let at = match (scales.clone().min(), scales.max()) {
+        (Some(least), Some(most)) if least != most => {
+            format!("{} to {}", count(least), count(most))
+        }
+        (_, most) => most.map_or_else(String::new, count),
+    };
+    format!("{} {many} {} ({models}; at {at}): {why}", cells.len(), word(state))
+}
+
+/// What reasons have in common that differ in their model, their workload and their numbers alone.
+fn kind(cell: &Cell) -> String {
+    let reason = match cell.state {
+        State::Skipped => return String::new(),
+        _ => cell.reason.as_deref().unwrap_or_default(),
+    };
+    let named = reason.replace(&cell.model, "").replace(&cell.workload, "");
+    named.chars().filter(|c| !c.is_numeric() && !c.is_whitespace()).collect()
+}
+
+/// Every cell without a figure, or of fewer trials than were asked for, with its reason, a line for each series and
+/// reason.
+pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
+    let several = several_workers(cells);
+    let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
+    for cell in cells.iter().filter(|cell| cell.state != State::Ok || cell.reason.is_some()) {
+        let who = format!("  {} {}", word(cell.state), series(cell, several));
+        let why = cell.reason.clone().unwrap_or_default();
+        // Of a series that grew over its budget the first prediction says it all; the record has the others.
+        let same = |reason: &String| *reason == why || cell.state == State::Skipped;
+        match lines.iter_mut().find(|(name, _, reason)| *name == who && same(reason)) {
+            Some((_, scales, _)) => scales.push(count(cell.scale)),
+            None => lines.push((who, vec![count(cell.scale)], why)),
+        }
+    }
+    let mut text = String::new();
+    for (who, scales, why) in lines {
+        let _ = writeln!(text, "{who} at {}: {why}", scales.join(", "));
+    }
+    text
+}
+
+/// A line for each kind of thing that is to be known of figures: several modes, a busy server, fewer jobs in flight
+/// than were offered although they wait, groups of children, and who is ranked apart.
+pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
+    let several = several_workers(cells);
+    let one = in_order(cells.iter().map(|cell| cell.workload.as_str())).len() == 1;
+    let name = |cell: &Cell| {
+        let series = series(cell, several);
+        let at = format!("{series} at {}", count(cell.scale));
+        if one { at } else { format!("{} {at}", cell.workload) }
+    };
+    let listed = |what: &str, of: Vec<String>| {
+        let (shown, rest) = (of.len().min(MOST_LISTED), of.len().saturating_sub(MOST_LISTED));
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        (shown > 0).then(|| format!("{what}: {}{more}", of[..shown].join(", ")))
+    };
+    let all = |of: &dyn Fn(&Cell) -> Option<String>| -> Vec<String> {
+        let known = cells.iter().filter(|cell| cell.state == State::Ok);
+        known.filter_map(|cell| Some(format!("{}{}", name(cell), of(cell)?))).collect()
+    };
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
+    let inside = measured().filter(|cell| same_class(cell.placement, Placement::Inside));
+    let inside = in_order(inside.map(|cell| cell.model.clone()));
+    let outside = measured().any(|cell| cell.placement != Placement::Inside);
+    let lines = [
+        listed("bimodal, so no single figure stands for it", all(&modes)),
+        listed(
+            "server-bound, so not ranked (a thread of the suite's server was busy for over 90 % of the time)",
+            all(&|cell| cell.is_server_bound().then(String::new)),
+        ),
+        listed("fewer jobs in flight than offered, at most", all(&fewer_in_flight)),
+        listed("groups over after their first failure", all(&group_over)),
+        listed(
+            "offered from inside, so that waking the pool is not in their time",
+            if outside { inside } else { vec![] },
+        ),
+        listed(
+            "fewer trials than asked for",
+            all(&|cell| Some(format!(" ({})", cell.reason.clone()?))),
+        ),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+/// The most cells that a remark names.
+const MOST_LISTED: usize = 3;
+
+/// `: 1.20 ms (40 %) or 3.40 ms (60 %)`, what a batch takes.
+fn modes(cell: &Cell) -> Option<String> {
+    let mode = |mode: &Mode| {
+        let time = long(std::time::Duration::from_nanos(mode.ns as u64));
+        format!("{time} ({})", percent(mode.share))
+    };
+    let modes: Vec<String> = cell.modes.as_ref()?.iter().map(mode).collect();
+    Some(format!(": {}", modes.join(" or ")))
+}
+
+/// `: 1.20 ms, 3 children left behind`, where a child of a group failed.
+fn group_over(cell: &Cell) -> Option<String> {
+    let attest = cell.attest.as_ref()?;
+    let took = long(std::time::Duration::from_nanos(attest.group_ended_ns_max?));
+    let left = attest.children_left.filter(|left| *left > 0);
+    let left = left.map_or_else(String::new, |left| format!(", {left} children left behind"));
+    Some(format!(": {took}{left}"))
+}
+
+/// `: 31 415`, where jobs that could all wait at once did not.
+fn fewer_in_flight(cell: &Cell) -> Option<String> {
+    let peak = cell.attest.as_ref()?.peak_in_flight as usize;
+    let waits = cell.batch_ns?.value > 0.0 && cell.scale >= 10_000;
+    (waits && peak > 1000 && peak < cell.scale).then(|| format!(": {}", count(peak)))
+}

@@ -1,0 +1,209 @@
+//! Wrong input, a table for all commands: one sentence that says what is wrong and what to do, and the exit code.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path, process::Command};
+
+/// What is typed, and what the sentence must contain. All of these end with 2.
+const WRONG: &[(&str, &str)] = &[
+    ("foo", "unrecognized subcommand 'foo'; see paceline --help"),
+    ("ruun", "a similar subcommand exists: 'run'"),
+    ("run nosuch", "no workload is called `nosuch`: name one of"),
+    ("run echoo", "did you mean `echo`?"),
+    ("run nosuch.toml", "there is no file nosuch.toml"),
+    ("run broken.toml", "broken.toml:2:25: not TOML: unclosed array"),
+    ("run zero.toml", "zero.toml:2:8: a scale must be at least 1"),
+    ("run typo.toml", "did you mean `sleep`?"),
+    ("run empty.toml", "a workload needs the key `name`"),
+    ("run bytes.toml", "did not contain valid UTF-8"),
+    ("run echo echo", "give one another name"),
+    ("run echo --model toki", "did you mean `tokio`?"),
+    ("run echo --scale 0", "--scale 0: a scale must be at least 1"),
+    ("run echo --scale 99999999999999999999", "a scale must be at most"),
+    ("run echo --workers 0", "--workers 0: workers must be at least 1"),
+    ("run echo --trials 0", "--trials 0: the number of trials must be at least 1"),
+    ("run echo --trials x", "the number of trials must be a whole number of at least 1"),
+    ("run echo --budget -1s", "--budget -1s: the budget is a duration such as 90s"),
+    ("run echo --budget 99999999h", "at most 24h"),
+    ("run echo --seed -1", "--seed -1: a seed is a whole number"),
+    ("run echo --placement side", "[possible values: inside, outside, dealt]"),
+    (
+        "run echo --to-the-limit --trials 3",
+        "cannot be used with '--trials <N>'; see paceline run --help",
+    ),
+    (
+        "run echo --model threads --workers 2",
+        "threads has a thread for each job and no workers to set",
+    ),
+    ("run --resume --out nowhere", "begin one without --resume"),
+    ("load", "<WORKLOAD|FILE.toml|URL>; see paceline load --help"),
+    ("load serve-plain", "say how to load it: --rate 1000"),
+    (
+        "load serve-plain --rate -5",
+        "a rate is a number of requests per second over 0 and of at most 1 000 000",
+    ),
+    (
+        "load serve-plain --connections 0",
+        "--connections 0: the number of connections must be at least 1",
+    ),
+    ("load serve-plain --connections 4 --arrivals burst", "add --rate, or leave --arrivals out"),
+    ("load serve-plain --rate 9 --p99-limit 1x", "the limit is a time such as 10s"),
+    ("load serve-plain --rate 9 --patience 0s", "the patience is at least 100ms"),
+    ("load serve-plain --rate 9 --trials 101", "the number of trials must be at most 100"),
+    ("load 127.0.0.1:80 --rate 9", "if it is a server, write http://127.0.0.1:80/"),
+    ("load http://example.com/ --rate 9", "give localhost, 127.0.0.1 or [::1]"),
+    ("load https://127.0.0.1/ --rate 9", "give a URL of http://"),
+    ("load http://127.0.0.1:80/ --rate 9 --model tokio", "leave them out where a URL is loaded"),
+    ("serve serve-plain", "--model <NAME>; see paceline serve --help"),
+    ("serve broken.toml --model tokio", "not TOML"),
+    ("claims sleepss", "did you mean `sleeps`?"),
+    ("claims --budget 0s", "the budget is at least 1s"),
+    ("advise nosuch.toml", "there is no file nosuch.toml"),
+    ("report nosuch", "there is no record in nosuch or results/nosuch"),
+    ("report --out nowhere", "nowhere"),
+    ("report records", "records is a folder of records: name one of them, or --out records"),
+    (
+        "report records/torn",
+        "run.json is damaged at line 2 (EOF while parsing an object): bring it back",
+    ),
+    ("report records/torn", "the lines of cells.jsonl (1) are not lost"),
+    ("report records/other", "is no record of paceline, for it has no \"schema\""),
+    ("report records/newer", "use a newer paceline"),
+    ("report records/torn --format xyz", "choose one of html, table, svg"),
+    ("report records/torn --chart x", "--chart goes with --format svg"),
+    ("report records/torn --all", "--all goes with --format table"),
+    ("report records/torn -o run.json", "run.json is the name of a part of a record"),
+    ("compare a", "<HEAD>; see paceline compare --help"),
+    ("compare records/torn records/torn", "run.json is damaged"),
+    ("history --filter [", "--filter [: this is no regular expression: unclosed character class"),
+    ("history --metric foo", "name one of throughput"),
+    ("gate", "say what to compare with: --base REV"),
+    ("gate --base x --filter [", "--filter [: this is no regular expression"),
+    ("gate --base x --trials 1", "the number of trials must be at least 5"),
+    ("gate --base x --patience x", "the patience is a time such as 10s"),
+    ("gate --base x --margin abc", "such as 3%"),
+    ("gate --base x --export foo=x", "choose one of markdown"),
+    ("selftest --suites -1", "--suites -1: the number of suites must be a whole number"),
+    ("selftest --kind foo", "[possible values: cpu"),
+    ("doctor --format x", "[possible values: table, json]"),
+    ("completions foo", "[possible values: bash"),
+];
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let sleep = "job = [{ sleep = \"1ms\" }";
+    for (name, text) in [
+        ("broken.toml", format!("name = \"x\"\n{sleep}\n").into_bytes()),
+        ("zero.toml", format!("name = \"x\"\nscale=[0]\n{sleep}]\n").into_bytes()),
+        ("typo.toml", b"name = \"x\"\njob = [{ sleeep = \"1ms\" }]\n".to_vec()),
+        ("empty.toml", vec![]),
+        ("bytes.toml", vec![0xff, 0xfe]),
+        ("records/torn/run.json", b"{\n".to_vec()),
+        ("records/torn/cells.jsonl", b"{}\n".to_vec()),
+        ("records/other/run.json", b"{}".to_vec()),
+        ("records/newer/run.json", b"{\"schema\": 99}".to_vec()),
+    ] {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    folder
+}
+
+/// The exit code, what was printed, and what was said.
+fn paceline(typed: &str, folder: &Path) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(typed.split_whitespace())
+        .current_dir(folder)
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
+    let folder = folder();
+    for (typed, what) in WRONG {
+        let (code, printed, said) = paceline(typed, folder.path());
+        assert_eq!(code, Some(2), "{typed}: {said}");
+        assert!(said.contains(what), "{typed}: {said}");
+        let sentence = said.strip_prefix("error: ").unwrap_or_else(|| panic!("{typed}: {said}"));
+        assert_eq!(sentence.trim_end().lines().count(), 1, "{typed}: {said}");
+        assert!(!sentence.starts_with(char::is_uppercase), "{typed}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("For more information"), "{said}");
+        assert_eq!(printed, "", "{typed}");
+    }
+}
+
+#[test]
+fn where_a_report_went_is_said_unless_it_went_to_standard_output() {
+    let folder = folder();
+    let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
+    let run = "2026-11-26T00-15-20Z-rounds-17411";
+    let told = |rest: &str| {
+        let (code, printed, said) =
+            paceline(&format!("report {run} --out {results} {rest}"), folder.path());
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{rest}");
+        printed
+    };
+    assert!(told("-o -").starts_with("<!doctype html>"));
+    assert_eq!(told("-o page.html"), "report: page.html\n");
+    assert_eq!(told("--format csv -o c.csv"), "written: c.csv\n");
+    assert_eq!(told("--format table -o t.txt"), "written: t.txt\n");
+    let table = fs::read_to_string(folder.path().join("t.txt")).unwrap();
+    assert!(table.contains("echo: jobs per second, by jobs at once"), "{table}");
+}
+
+#[test]
+fn completions_and_man_pages_know_every_command() {
+    let folder = folder();
+    let (_, help, _) = paceline("--help", folder.path());
+    let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let names = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names: Vec<&str> = names.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 10, "{help}");
+    let scripts = ["bash", "zsh", "fish"].map(|shell| {
+        let (code, script, _) = paceline(&format!("completions {shell}"), folder.path());
+        assert_eq!(code, Some(0));
+        script
+    });
+    assert_eq!(paceline("man --out man", folder.path()).1, "man pages: man\n");
+    let first = paceline("man", folder.path()).1;
+    for name in names.into_iter().filter(|name| *name != "help") {
+        assert!(scripts.iter().all(|script| script.contains(name)), "{name}");
+        let page = fs::read_to_string(folder.path().join(format!("man/paceline-{name}.1")));
+        assert!(page.unwrap().contains("Examples:"), "{name}");
+        assert!(first.contains(&format!("paceline\\-{name}(1)")), "{name}: {first}");
+    }
+}
+
+#[test]
+fn tables_are_coloured_on_demand_alone_and_fit_40_columns() {
+    let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
+    let table = |variables: &[(&str, &str)]| {
+        let run = "2026-11-26T16-25-20Z-criterion-1799";
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        command.args(["report", run, "--out", &results, "--format", "table"]);
+        for name in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+            command.env_remove(name);
+        }
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = table(&[]);
+    assert!(!plain.contains('\u{1b}'), "a pipe has no colour");
+    let coloured = table(&[("CLICOLOR_FORCE", "1")]);
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(table(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), plain);
+    // In one block within 100 columns, whatever it is that the lines below it say.
+    let rows = |text: &str| text.lines().filter(|line| line.starts_with(" tokio ")).count();
+    assert_eq!(rows(&plain), 5, "{plain}");
+    let tables = plain.lines().take_while(|line| !line.starts_with('*'));
+    assert!(tables.map(|line| line.chars().count()).max().unwrap() <= 100, "{plain}");
+    let narrow = table(&[("COLUMNS", "40")]);
+    let can_break = |line: &&str| line.trim().contains(' ');
+    let widest = narrow.lines().filter(can_break).map(|line| line.chars().count()).max();
+    assert!(widest <= Some(40), "{narrow}");
+    assert!(rows(&narrow) > 5, "{narrow}");
+}
