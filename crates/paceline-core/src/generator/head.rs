@@ -21,12 +21,12 @@ thread_local! {
 }
 
 impl Head {
-    /// What a head says, and its length; `None` where it is not whole.
+    /// What a head says, and its length; `None` where it is not whole. `bodyless` says that it answers a HEAD.
     ///
     /// # Errors
     ///
     /// Returns a sentence where it is no head, or its body cannot be delimited.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, String> {
+    pub(super) fn parse(bytes: &[u8], bodyless: bool) -> Result<Option<(Self, usize)>, String> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut answer = httparse::Response::new(&mut fields);
         #[cfg(test)]
@@ -66,7 +66,7 @@ impl Head {
                 close = (close && !says("keep-alive")) || says("close");
             }
         }
-        if status < 200 || status == 204 || status == 304 {
+        if bodyless || status < 200 || status == 204 || status == 304 {
             body = Body::Length(0);
         }
         close |= body == Body::UntilClosed;
