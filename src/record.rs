@@ -17,7 +17,7 @@ pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
-pub use load::{Knee, KneeStep, LoadFigures, Loop};
+pub use load::{Knee, KneeStep, LoadFigures, Loop, UrlFigures};
 pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,

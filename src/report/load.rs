@@ -4,10 +4,10 @@ use std::{fmt::Write, time::Duration};
 
 use super::table::{in_order, notes};
 use crate::{
+    load::{METRICS, Metric, MetricUnit},
     output::{columns, count, figures_table, long, plain_lines, rate},
-    record::{Cell, Estimate, Knee, Loop, State},
+    record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
-use paceline_core::histogram::Distribution;
 
 /// A row for each model, and under it what has no figure and why.
 #[must_use]
@@ -18,13 +18,16 @@ pub fn load_table(cells: &[Cell]) -> String {
         let _ = writeln!(text, "\n{workload}: {}", described(of[0]));
         let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell)).collect();
         if !rows.is_empty() {
-            let head = columns(
-                "model | conns | req/s | latencies | p50 | p90 | p99 | p99.9 | max | service p99 | CPU/req | late p99 | generator",
-            );
+            let head: Vec<&str> =
+                std::iter::once("model").chain(METRICS.iter().map(|metric| metric.name)).collect();
             let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
         text.push_str(&notes(&of));
         for cell in &of {
+            if let Some(load) = cell.load.as_ref().filter(|_| cell.state == State::Ok) {
+                text.push_str(&errors(&cell.model, load));
+                text.push_str(&by_url(load));
+            }
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
                 let _ = writeln!(text, "{}", stairs(cell, knee));
             }
@@ -32,8 +35,8 @@ pub fn load_table(cells: &[Cell]) -> String {
     }
     text.push_str(
         "\nlatency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies together; a\n\
-         percentile takes 10 beyond it; late p99: how late the generator came to a start; generator: the CPU that it used, at\n\
-         most; past 1 ms or 95 % a cell is invalid\n",
+         percentile takes 10 beyond it; errors have no latency and are not in req/s; late p99: how late the generator came to a\n\
+         start; generator: the CPU that it used, at most; past 1 ms or 95 % a cell is invalid\n",
     );
     plain_lines(&text)
 }
@@ -57,30 +60,68 @@ fn described(cell: &Cell) -> String {
 }
 
 fn row(cell: &Cell) -> Option<Vec<String>> {
-    let (latency, load) = (cell.latency.as_ref()?, cell.load.as_ref()?);
-    if cell.state != State::Ok {
-        return None;
+    (cell.state == State::Ok && cell.latency.is_some() && cell.load.is_some()).then(|| {
+        let figures = METRICS.iter().map(|metric| shown(metric, cell));
+        std::iter::once(cell.model.clone()).chain(figures).collect()
+    })
+}
+
+/// A metric of a cell as tables show it; empty where it was not measured.
+pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
+    metric.of(cell).map_or_else(String::new, |value| match metric.unit {
+        MetricUnit::Time => long(Duration::from_nanos(value as u64)),
+        MetricUnit::Rate => rate(value),
+        MetricUnit::Share => percent(value),
+        MetricUnit::Count => count(value as usize),
+    })
+}
+
+/// A share that is not 0 is never shown as 0.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0%".into(),
+        small if small < 0.01 => "<0.01%".into(),
+        percent if percent < 9.95 => format!("{percent:.2}%"),
+        percent => format!("{percent:.0}%"),
     }
-    let ns = |ns: u64| long(Duration::from_nanos(ns));
-    let known = |of: Option<u64>| of.map_or_else(String::new, ns);
-    let estimate = |of: Option<Estimate>| known(of.map(|of| of.value as u64));
-    let late = known(load.schedule_error.as_ref().and_then(Distribution::p99));
-    let generator = load.generator_cpu_share_max.map(|share| format!("{:.0}%", share * 100.0));
-    Some(vec![
-        cell.model.clone(),
-        load.connections.to_string(),
-        cell.jobs_per_second.map_or_else(String::new, |jobs| rate(jobs.value)),
-        count(latency.count as usize),
-        estimate(cell.latency_ns_p50),
-        known(latency.p90()),
-        estimate(cell.latency_ns_p99),
-        known(latency.p999()),
-        ns(latency.ns_max),
-        known(cell.service_time.as_ref().and_then(Distribution::p99)),
-        cell.cpu_ns_per_job.map_or_else(String::new, |cpu| ns(cpu as u64)),
-        late,
-        generator.unwrap_or_default(),
-    ])
+}
+
+/// "  tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; nothing where none was.
+fn errors(model: &str, load: &LoadFigures) -> String {
+    let Some(times) = &load.error_latency else { return String::new() };
+    let kinds =
+        load.errors.iter().map(|(kind, number)| format!("{} {kind}", count(*number as usize)));
+    let (kinds, time) = (kinds.collect::<Vec<_>>().join(", "), |ns| long(Duration::from_nanos(ns)));
+    let first =
+        load.first_error.as_deref().map_or_else(String::new, |why| format!("; the first: {why}"));
+    format!(
+        "  {model}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}\n",
+        count(load.failed() as usize),
+        count(load.offered as usize),
+        time(times.ns_p50),
+        time(times.ns_max)
+    )
+}
+
+/// A row for each URL that was asked for by weight.
+fn by_url(load: &LoadFigures) -> String {
+    if load.by_url.is_empty() {
+        return String::new();
+    }
+    let ns = |ns: Option<u64>| ns.map_or_else(String::new, |ns| long(Duration::from_nanos(ns)));
+    let row = |url: &UrlFigures| {
+        vec![
+            format!("{} {}", url.method, url.path),
+            count(url.weight as usize),
+            count(url.completed as usize),
+            count(url.errors as usize),
+            ns(url.latency_ns_p50),
+            ns(url.latency_ns_p99),
+            ns(url.latency_ns_max),
+        ]
+    };
+    let rows: Vec<Vec<String>> = load.by_url.iter().map(row).collect();
+    figures_table(&columns("URL | weight | latencies | errors | p50 | p99 | max"), &rows) + "\n"
 }
 
 /// "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".

@@ -12,8 +12,8 @@ mod body;
 mod connection;
 mod drive;
 mod exchange;
-mod failure;
 mod failing;
+mod failure;
 mod flight;
 mod head;
 mod loaded;
@@ -35,7 +35,7 @@ pub use answer::STATUS;
 pub use connection::REFUSED;
 pub use loaded::{
     LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_GROWTH,
-    MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
+    MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
 };
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};

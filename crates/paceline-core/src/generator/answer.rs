@@ -164,7 +164,8 @@ impl Rendered {
         partial.extend_from_slice(bytes);
         let parsed = if before < FIRST_LOOK || has_blank_line(&partial[before.saturating_sub(2)..])
         {
-            Head::parse(partial, self.bodyless).map_err(|why| malformed(self.expect.is_some(), why))?
+            Head::parse(partial, self.bodyless)
+                .map_err(|why| malformed(self.expect.is_some(), why))?
         } else {
             None
         };

@@ -126,6 +126,9 @@ impl Driver<'_> {
     pub(super) fn timeout(&self) -> Failure {
         let timeout = Duration::from_nanos(self.order.options.timeout_ns.unwrap_or(0));
         let timeout = humantime::format_duration(timeout);
-        Failure::new(Kind::Timeout, format!("no whole answer within {timeout} of its intended start"))
+        Failure::new(
+            Kind::Timeout,
+            format!("no whole answer within {timeout} of its intended start"),
+        )
     }
 }

@@ -39,7 +39,10 @@ impl Request {
 /// Returns a sentence.
 pub fn check_method(method: &str) -> Result<(), String> {
     if method.eq_ignore_ascii_case("connect") {
-        return Err("CONNECT asks a proxy for a tunnel, which load does not use: give another method".into());
+        return Err(
+            "CONNECT asks a proxy for a tunnel, which load does not use: give another method"
+                .into(),
+        );
     }
     if !is_token(method) {
         return Err(format!("{method:?} is not a method: give one such as GET or POST"));
@@ -54,10 +57,14 @@ pub fn check_method(method: &str) -> Result<(), String> {
 /// Returns a sentence, which does not repeat the value: that may be a secret.
 pub fn check_field(name: &str, value: &str) -> Result<(), String> {
     if !is_token(name) {
-        return Err(format!("{name:?} is not the name of a header: give one such as 'Accept: text/html'"));
+        return Err(format!(
+            "{name:?} is not the name of a header: give one such as 'Accept: text/html'"
+        ));
     }
     if value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(format!("the header {name} has a line end or another control character in its value"));
+        return Err(format!(
+            "the header {name} has a line end or another control character in its value"
+        ));
     }
     if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
         return Err(format!("the header {name} follows from --body: leave it out"));
@@ -217,14 +224,26 @@ mod tests {
         const HOST: &str = "Host: localhost:81\r\n";
         for (found, expected) in [
             (sent("GET", false, &[], ""), format!("GET /a?b HTTP/1.1\r\n{HOST}\r\n")),
-            (sent("HEAD", false, &[("X", "")], ""), format!("HEAD /a?b HTTP/1.1\r\n{HOST}X: \r\n\r\n")),
-            (sent("GET", false, &[("hOST", "a.b")], ""), "GET /a?b HTTP/1.1\r\nhOST: a.b\r\n\r\n".into()),
+            (
+                sent("HEAD", false, &[("X", "")], ""),
+                format!("HEAD /a?b HTTP/1.1\r\n{HOST}X: \r\n\r\n"),
+            ),
+            (
+                sent("GET", false, &[("hOST", "a.b")], ""),
+                "GET /a?b HTTP/1.1\r\nhOST: a.b\r\n\r\n".into(),
+            ),
             (
                 sent("POST", true, &[("A", "1"), ("A", "2")], "x=y"),
                 format!("POST /a?b HTTP/1.1\r\n{HOST}A: 1\r\nA: 2\r\nContent-Length: 3\r\n\r\nx=y"),
             ),
-            (sent("GET", true, &[], "x"), format!("GET /a?b HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\nx")),
-            (sent("PUT", false, &[], "x"), format!("PUT /a?b HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n")),
+            (
+                sent("GET", true, &[], "x"),
+                format!("GET /a?b HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\nx"),
+            ),
+            (
+                sent("PUT", false, &[], "x"),
+                format!("PUT /a?b HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n"),
+            ),
             (sent("DELETE", false, &[], "x"), format!("DELETE /a?b HTTP/1.1\r\n{HOST}\r\n")),
         ] {
             assert_eq!(found, expected);
@@ -244,7 +263,8 @@ mod tests {
             ("Content-length", "1"),
             ("transfer-encoding", "chunked"),
         ] {
-            let options = Options { headers: vec![(name.into(), value.into())], ..Options::default() };
+            let options =
+                Options { headers: vec![(name.into(), value.into())], ..Options::default() };
             let why = order(vec![Request::get("/", None)], options).check().unwrap_err();
             assert!(value.len() < 2 || !why.contains(value), "{why}");
         }

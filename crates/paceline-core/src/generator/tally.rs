@@ -175,7 +175,8 @@ impl Tally {
         let unfinished = self.offered - latency.count - self.error_latency.count();
         let area = self.flight.areas[0] as f64;
         let sum = |of: &Distribution| of.ns_mean * of.count as f64;
-        let told = sum(&latency) + error_latency.as_ref().map_or(0.0, sum) + self.crossing_ns as f64;
+        let told =
+            sum(&latency) + error_latency.as_ref().map_or(0.0, sum) + self.crossing_ns as f64;
         let all = unfinished == 0 && self.earlier == 0;
         let [Some((from, used)), Some((to, used_then))] = self.looks else {
             unreachable!("the window has been looked at when it is over")

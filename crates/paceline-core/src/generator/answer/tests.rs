@@ -108,7 +108,10 @@ fn a_body_that_differs_anywhere_is_a_fault() {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
         for size in [1, 1000] {
             let found = fed(Some("hello"), &answer, size);
-            assert!(matches!(found, Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })), "{body:?}: {found:?}");
+            assert!(
+                matches!(found, Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })),
+                "{body:?}: {found:?}"
+            );
             assert!(fed(None, &answer, size).is_ok());
         }
     }
@@ -144,7 +147,9 @@ fn any_2xx_is_right_unless_other_statuses_are_asked_for() {
 fn a_redirect_names_its_target_however_it_is_cut() {
     let answer = "HTTP/1.1 301 Moved\r\nLocation: /new?a\r\nContent-Length: 3\r\n\r\nabc";
     for size in 1..=answer.len() {
-        let Err(Failure { why: said, .. }) = fed(None, answer, size) else { panic!("it is a fault") };
+        let Err(Failure { why: said, .. }) = fed(None, answer, size) else {
+            panic!("it is a fault")
+        };
         assert!(said.contains("status 301, a redirect to \"/new?a\""), "{said}");
     }
 }
@@ -175,7 +180,10 @@ fn a_408_behind_an_answer_ends_the_connection_and_other_bytes_are_a_fault() {
         rendered(None).take(&mut Progress::new(), bytes.as_bytes())
     };
     assert_eq!(after("HTTP/1.1 408 Request Timeout\r\n"), Ok(Step::Done { close: true }));
-    assert!(matches!(after("HTTP/1.1 200 OK\r\n"), Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })));
+    assert!(matches!(
+        after("HTTP/1.1 200 OK\r\n"),
+        Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })
+    ));
 }
 
 #[test]
@@ -205,7 +213,10 @@ fn what_is_no_answer_is_invalid() {
         &long,
     ] {
         let found = fed(None, answer, 1000);
-        assert!(matches!(found, Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })), "{answer:.60?}: {found:?}");
+        assert!(
+            matches!(found, Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })),
+            "{answer:.60?}: {found:?}"
+        );
     }
 }
 
