@@ -58,7 +58,11 @@ fn server(act: impl Fn(usize, &str) -> Act + Send + Sync + 'static) -> (SocketAd
     (address, seen)
 }
 
-fn serve(stream: TcpStream, act: &dyn Fn(usize, &str) -> Act, all: &Mutex<Vec<Asked>>) -> Option<()> {
+fn serve(
+    stream: TcpStream,
+    act: &dyn Fn(usize, &str) -> Act,
+    all: &Mutex<Vec<Asked>>,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut lines = Vec::new();
@@ -160,7 +164,15 @@ fn the_server_is_sent_the_method_the_fields_and_the_body_that_were_asked_for() {
         (&["--body", "body", "--method", "GET"], "GET", &["Content-Length: 4"], body),
         (&["--method", "POST"], "POST", &["Content-Length: 0"], b""),
         (
-            &["--header", "Host: other.example", "--header", "A:  b: c ", "--header=A: d", "--header", "E:"],
+            &[
+                "--header",
+                "Host: other.example",
+                "--header",
+                "A:  b: c ",
+                "--header=A: d",
+                "--header",
+                "E:",
+            ],
             "GET",
             &["Host: other.example", "A: b: c", "A: d", "E:"],
             b"",
@@ -179,7 +191,10 @@ fn the_server_is_sent_the_method_the_fields_and_the_body_that_were_asked_for() {
         // The last may still be under way.
         for asked in &seen[..seen.len() - 2] {
             assert_eq!(asked.line, format!("{method} /x HTTP/1.1"));
-            assert_eq!((&asked.fields, &*asked.body), (&expected.iter().map(|s| (*s).to_owned()).collect(), body));
+            assert_eq!(
+                (&asked.fields, &*asked.body),
+                (&expected.iter().map(|s| (*s).to_owned()).collect(), body)
+            );
         }
     }
 }
@@ -189,10 +204,15 @@ fn each_kind_of_error_is_counted_by_its_name_and_is_in_no_other_figure() {
     let kinds: [(&str, fn() -> Act, &[&str], bool); 6] = [
         ("status 503", || Act::Say(BUSY), &[], true),
         ("status 204", || Act::Say("HTTP/1.1 204 No\r\n\r\n"), &["--expect", "200"], true),
-        ("closed early", || Act::Close, &[], false),
+        ("closed early", || Act::Close, &["--method", "POST"], false),
         ("malformed", || Act::Say("good morning\r\n\r\n"), &[], false),
         ("timeout", || Act::Hang, &["--timeout", "200ms"], false),
-        ("timeout", || Act::Say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no"), &["--timeout", "200ms"], false),
+        (
+            "timeout",
+            || Act::Say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no"),
+            &["--timeout", "200ms"],
+            false,
+        ),
     ];
     for (kind, act, more, keeps) in kinds {
         // A right answer takes 5 ms, an error comes at once or never.
@@ -215,7 +235,11 @@ fn each_kind_of_error_is_counted_by_its_name_and_is_in_no_other_figure() {
         let (latency, failed) = (all.latency.as_ref().unwrap(), load.failed());
         assert_eq!(code, 0, "{kind}");
         assert_eq!(load.errors.keys().collect::<Vec<_>>(), [kind], "{load:?}");
-        assert_eq!((latency.count, load.offered), (load.completed, load.completed + failed), "{kind}");
+        assert_eq!(
+            (latency.count, load.offered),
+            (load.completed, load.completed + failed),
+            "{kind}"
+        );
         assert_eq!(load.error_latency.as_ref().unwrap().count, failed);
         // Nor do fast errors make the server look fast.
         assert!(latency.histogram().unwrap().quantile(0.0) >= 5_000_000, "{kind}: {latency:?}");
@@ -229,7 +253,10 @@ fn each_kind_of_error_is_counted_by_its_name_and_is_in_no_other_figure() {
         assert_eq!((none.state, code), (State::Failed, 3), "{kind}: {why}");
         assert!(why.contains(&format!(" {kind}; the first: request ")), "{why}");
         let (first, code, _) = cell(faulty(), &[more, &["--connections", "2"]].concat());
-        assert_eq!((first.state, code), (if kind == "malformed" { State::Invalid } else { State::Failed }, 3));
+        assert_eq!(
+            (first.state, code),
+            (if kind == "malformed" { State::Invalid } else { State::Failed }, 3)
+        );
     }
 }
 
@@ -269,10 +296,10 @@ fn a_server_that_is_gone_costs_an_error_in_10_ms_and_is_found_when_it_is_back() 
 #[test]
 fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
     // Half are answered at once, half never: each of these keeps the only connection for its time.
-    let (address, _) =
-        server(|number, _| if number % 2 == 0 { Act::Say(FINE) } else { Act::Hang });
+    let (address, _) = server(|number, _| if number % 2 == 0 { Act::Say(FINE) } else { Act::Hang });
     let open = ["--rate", "40", "--arrivals", "uniform", "--connections", "1", "--duration", "1s"];
-    let all = [&open[..], &["--timeout", "100ms", "--max-errors", "100%"]].concat();
+    let all =
+        [&open[..], &["--timeout", "100ms", "--max-errors", "100%", "--warm-up", "500ms"]].concat();
     let (cell, code, _) = cell(address, &all);
     let load = figures(&cell);
     assert_eq!((code, load.timeout_seconds), (0, Some(0.1)));
@@ -290,9 +317,8 @@ fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
 fn a_request_that_may_have_been_taken_is_sent_again_only_if_that_does_no_harm() {
     for (method, repeats) in [("GET", true), ("PUT", true), ("POST", false), ("PATCH", false)] {
         // Closed once a request has come on a connection that had answered.
-        let (address, _) = server(|number, _| {
-            if number % 2 == 0 { Act::Say(FINE) } else { Act::Close }
-        });
+        let (address, _) =
+            server(|number, _| if number % 2 == 0 { Act::Say(FINE) } else { Act::Close });
         let all = ["--method", method, "--connections", "1", "--max-errors", "100%"];
         let (cell, ..) = cell(address, &all);
         let load = figures(&cell);
@@ -304,9 +330,8 @@ fn a_request_that_may_have_been_taken_is_sent_again_only_if_that_does_no_harm() 
 
 #[test]
 fn what_is_left_of_a_body_is_not_taken_for_the_next_request() {
-    let (address, _) = server(|_, _| {
-        Act::SayEarly("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
-    });
+    let (address, _) =
+        server(|_, _| Act::SayEarly("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n"));
     let folder = tempfile::tempdir().unwrap();
     // More than the buffers of both sides hold.
     std::fs::write(folder.path().join("large"), vec![b'x'; 15 << 20]).unwrap();
@@ -349,7 +374,11 @@ fn a_bound_that_is_passed_or_not_measured_is_exit_code_7_and_a_line() {
     let fine = || server(|_, _| Act::Say(FINE)).0;
     for (conditions, code, lines) in [
         (&["p50>100s", "rate<0.001", "errors>0.1%"][..], 0, &[][..]),
-        (&["p50>1ns", "rate>0.001", "max>100s"], 7, &["failed: p50>1ns: p50 of ", "failed: rate>0.001: req/s of "]),
+        (
+            &["p50>1ns", "rate>0.001", "max>100s"],
+            7,
+            &["failed: p50>1ns: p50 of ", "failed: rate>0.001: req/s of "],
+        ),
         (&["late-p99>1s"], 7, &["failed: late-p99>1s: late p99 of "]),
     ] {
         let given = conditions.iter().flat_map(|condition| ["--fail-if", condition]);
@@ -367,7 +396,10 @@ fn a_bound_that_is_passed_or_not_measured_is_exit_code_7_and_a_line() {
     let never = server(|_, _| Act::Say(BUSY)).0;
     let (cell, code, said) = cell(never, &["--fail-if", "errors>40%", "--connections", "1"]);
     assert_eq!((cell.state, code), (State::Failed, 3));
-    assert!(said.contains("was not measured: no request of the window had a right answer"), "{said}");
+    assert!(
+        said.contains("was not measured: no request of the window had a right answer"),
+        "{said}"
+    );
 }
 
 #[test]

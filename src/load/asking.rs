@@ -211,7 +211,7 @@ mod tests {
             (format!("0 {A}"), "from 1 to 1000000, not 0"),
             (format!("1000001 {A}"), "from 1 to 1000000"),
             (format!("99999999999999999999 {A}"), "from 1 to 1000000"),
-            (format!("-1 {A}\n{A}"), "line 1"),
+            (format!("-1 {A}\n{A}"), "line 1: \"-1\" is not a method"),
             (format!("{A}\nContent-Type: text/plain"), "line 2: \"Content-Type:\" is not a method"),
             (format!("{A} POST a=b"), "\"a=b\" is not a method"),
             (

@@ -111,8 +111,8 @@ impl Condition {
     fn written(&self, value: f64) -> String {
         match self.metric.unit {
             MetricUnit::Time => format!("{} ms", value / 1e6),
-            MetricUnit::Rate => format!("{value} per second"),
-            MetricUnit::Share => format!("{} %", value * 100.0),
+            MetricUnit::Rate => format!("{} per second", exact(value)),
+            MetricUnit::Share => format!("{} %", exact(value * 100.0)),
             MetricUnit::Count => format!("{value}"),
         }
     }
@@ -206,6 +206,11 @@ fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
             None => number(text).map(Amount::Number),
         },
     }
+}
+
+/// Without the digits behind the sixth that a quotient has.
+fn exact(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 fn is_errors(metric: &Metric) -> bool {

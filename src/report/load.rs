@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 use super::table::{in_order, notes};
 use crate::{
     load::{METRICS, Metric, MetricUnit},
-    output::{columns, count, figures_table, long, plain_lines, rate},
+    output::{columns, count, cut, figures_table, long, plain_lines, rate},
     record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
 
@@ -92,8 +92,10 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     let kinds =
         load.errors.iter().map(|(kind, number)| format!("{} {kind}", count(*number as usize)));
     let (kinds, time) = (kinds.collect::<Vec<_>>().join(", "), |ns| long(Duration::from_nanos(ns)));
-    let first =
-        load.first_error.as_deref().map_or_else(String::new, |why| format!("; the first: {why}"));
+    let first = load
+        .first_error
+        .as_deref()
+        .map_or_else(String::new, |why| format!("; the first: {}", cut(why, 200)));
     format!(
         "  {model}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}\n",
         count(load.failed() as usize),

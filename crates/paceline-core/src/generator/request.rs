@@ -44,7 +44,8 @@ pub fn check_method(method: &str) -> Result<(), String> {
                 .into(),
         );
     }
-    if !is_token(method) {
+    // A token may begin with a digit or a sign, but a method that does is a slip.
+    if !is_token(method) || !method.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return Err(format!("{method:?} is not a method: give one such as GET or POST"));
     }
     Ok(())
@@ -269,7 +270,7 @@ mod tests {
             assert!(value.len() < 2 || !why.contains(value), "{why}");
         }
         assert_eq!(check_field("X-Any_1", "of\tthese ä"), Ok(()));
-        for method in ["", "G T", "GET /x HTTP/1.1\r\n", "connect", "GÉT", "a/b"] {
+        for method in ["", "-1", "G T", "GET /x HTTP/1.1\r\n", "connect", "GÉT", "a/b"] {
             let request = Request { method: method.into(), ..Request::get("/", None) };
             assert!(order(vec![request], Options::default()).check().is_err(), "{method:?}");
         }

@@ -238,3 +238,32 @@ fn a_known_head_is_not_taken_for_another() {
         assert_eq!(request.take(&mut progress, answer.as_bytes()), Ok(step));
     }
 }
+
+#[test]
+fn an_answer_to_a_head_ends_with_its_head_and_the_connection_stays() {
+    let request = Request { method: "HEAD".into(), ..Request::get("/", None) };
+    let mut head = Rendered::new(&request, true, &[], vec![]);
+    for (answer, close) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", true),
+    ] {
+        let found = head.take(&mut Progress::new(), answer.as_bytes());
+        assert_eq!(found, Ok(Step::Done { close }), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_connection_is_kept_where_the_answer_is_whole_and_only_its_status_is_wrong() {
+    for (answer, reusable) in [
+        ("HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno", true),
+        ("HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno", false),
+        ("HTTP/1.0 503 No\r\nContent-Length: 2\r\n\r\nno", false),
+        ("good morning\r\n\r\n", false),
+    ] {
+        let found = rendered(None).take(&mut Progress::new(), answer.as_bytes()).unwrap_err();
+        assert_eq!(found.reusable, reusable, "{found:?}");
+        assert_eq!(found.kind == Kind::Status(503), !answer.starts_with("good"), "{found:?}");
+    }
+}
