@@ -176,6 +176,7 @@ const INTERNAL: u8 = 1;
 const USAGE: u8 = 2;
 const CELLS: u8 = 3;
 const ENVIRONMENT: u8 = 6;
+const THRESHOLD: u8 = 7;
 
 /// Returns the definition of the command line, from which `docs/reference.md` is generated.
 #[must_use]

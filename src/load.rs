@@ -4,12 +4,18 @@
 //! Every workload can be loaded: a model serves its jobs over HTTP, and a request is a job. So the generator is the
 //! same for all models, in a process of its own, and the model has nothing to do but serve.
 
+mod asking;
 mod bench;
+mod condition;
 mod knee;
+mod metrics;
 mod server_handle;
 mod target;
 mod url;
 
+pub use asking::{Asking, Urls, read_body};
+pub use condition::{Condition, MaxErrors};
+pub use metrics::{METRICS, Metric, MetricUnit};
 pub use server_handle::ServerHandle;
 pub use target::Target;
 pub use url::Url;
@@ -41,6 +47,12 @@ pub struct Order {
     pub workers: Option<usize>,
     /// The statuses that count as answers of a server that is there already; every 2xx where there is none.
     pub accept: Vec<u16>,
+    /// What a server that is there already is asked.
+    pub asking: Asking,
+    /// How long after its intended start a request must be answered; for ever where it is not said.
+    pub timeout: Option<Duration>,
+    /// How many requests of a trial may be errors; `None` for none at all.
+    pub max_errors: Option<MaxErrors>,
     /// How requests start.
     pub drive: Drive,
     /// Connections; `None` for as many as an open loop may need.
@@ -92,7 +104,7 @@ const START: Duration = Duration::from_secs(40);
 pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     let run = begin(&settings(order), &order.models, order.target.workloads());
     let mut writer = Writer::create(&order.results, &run)?;
-    let asked = order.target.asked();
+    let asked = order.asked();
     let servers = Served::all(order, &asked);
     let mut bench = Bench {
         session: Session::start(program.clone(), &run.models)?,
@@ -127,18 +139,25 @@ fn settings(order: &Order) -> Settings {
     let seconds = |time: Duration| time.as_secs_f64().into();
     let trials = order.trials * if order.p99_limit.is_some() { knee::MOST_STEPS } else { 1 };
     let models = u32::try_from(order.models.len().max(1)).unwrap_or(u32::MAX);
+    let (asking, target) = (&order.asking, order.target.to_string());
     Settings {
         instrument: "load",
         budget: (order.warm_up + order.duration).saturating_mul(trials.saturating_mul(models)),
         seed: Some(order.seed),
         more: vec![
-            ("target", order.target.to_string().into()),
+            ("target", asking.urls.as_ref().map_or(target, |urls| urls.name.clone()).into()),
             ("trials", order.trials.into()),
             ("warm_up_seconds", seconds(order.warm_up)),
             ("duration_seconds", seconds(order.duration)),
             ("patience_seconds", seconds(order.patience)),
             ("pin", order.pin.into()),
             ("expect", order.accept.clone().into()),
+            ("method", asking.method.clone().into()),
+            // A value may be a secret.
+            ("headers", asking.headers.iter().map(|(name, _)| name.clone()).collect()),
+            ("body_bytes", asking.body.as_ref().map(Vec::len).into()),
+            ("timeout_seconds", order.timeout.map(|time| time.as_secs_f64()).into()),
+            ("max_errors", order.max_errors.map(|most| most.to_string()).into()),
         ],
     }
 }

@@ -20,7 +20,7 @@ pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
-pub use load::{Knee, KneeStep, LoadFigures, Loop};
+pub use load::{Knee, KneeStep, LoadFigures, Loop, UrlFigures};
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub(crate) use ranking::logarithms;
 pub use ranking::{

@@ -34,9 +34,9 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         id: format!("{}-{}-{}", started.replace(':', "-"), settings.instrument, std::process::id()),
         started,
         instrument: settings.instrument.into(),
-        command: std::env::args_os()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect(),
+        command: without_secrets(
+            std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()),
+        ),
         budget_seconds: settings.budget.as_secs_f64(),
         seed: settings.seed,
         settings: settings.more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
@@ -48,6 +48,21 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
         planned: None,
         timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
     }
+}
+
+/// Arguments without the values of headers: records are shown to others, and a header may hold a password.
+fn without_secrets(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    const FLAG: &str = "--header";
+    let mut is_header = false;
+    let mut one = |argument: String| {
+        let inline = argument.starts_with(&format!("{FLAG}="));
+        let hides = std::mem::replace(&mut is_header, argument == FLAG) || inline;
+        match argument.split_once(':').filter(|_| hides) {
+            Some((name, _)) => format!("{name}: (left out)"),
+            None => argument,
+        }
+    };
+    arguments.map(&mut one).collect()
 }
 
 /// The commit that is checked out here, with `-dirty` where tracked files have changes. Whatever is missing, git or a

@@ -5,6 +5,8 @@
 mod figures;
 #[path = "exports/hdr.rs"]
 mod hdr;
+#[path = "exports/loads.rs"]
+mod loads;
 #[path = "exports/markdown.rs"]
 mod markdown;
 #[path = "exports/states.rs"]

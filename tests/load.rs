@@ -20,7 +20,7 @@ use std::{
 };
 
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
     histogram::Distribution,
     prepared::Fault,
     process::{HostError, Program},
@@ -88,7 +88,7 @@ fn order(address: SocketAddr, drive: Drive, connections: usize, duration_ms: u64
         addresses: vec![address],
         same_server: false,
         host: None,
-        requests: vec![Request { path: "/".into(), expect: Some("ok".into()) }],
+        requests: vec![Request::get("/", Some("ok".into()))],
         every: None,
         accept: vec![],
         drive,
@@ -97,6 +97,7 @@ fn order(address: SocketAddr, drive: Drive, connections: usize, duration_ms: u64
         duration_ns: duration_ms * MS,
         patience_ns: 300 * MS,
         seed: 1,
+        options: Options::default(),
     }
 }
 
@@ -226,7 +227,7 @@ fn every_way_to_send_a_right_answer_is_understood() {
     for (address, expect) in
         [(saying(FINE), "ok"), (by_byte, "ok"), (saying(chunked), "ok"), (whole, &large)]
     {
-        let requests = vec![Request { path: "/".into(), expect: Some(expect.into()) }];
+        let requests = vec![Request::get("/", Some(expect.into()))];
         for drive in [open(100.0), Drive::Closed] {
             let order = Order { requests: requests.clone(), ..order(address, drive, 3, 200) };
             let loaded = load(&order).unwrap();
@@ -350,12 +351,12 @@ fn requests_are_sent_in_turn_and_each_has_its_own_answer() {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}").is_ok()
         })
     };
-    let path = |path: &str| Request { path: path.into(), expect: Some(path.into()) };
+    let path = |path: &str| Request::get(path, Some(path.into()));
     let mut order = order(echo(), open(300.0), 4, 300);
     order.addresses.push(echo());
     order.requests = vec![path("/a"), path("/bcd"), path("/e?f=g")];
     assert_eq!(load(&order).unwrap().completed, 90);
-    order.requests.push(Request { path: "/other".into(), expect: Some("/Other".into()) });
+    order.requests.push(Request::get("/other", Some("/Other".into())));
     let Fault::Invalid(said) = fault(&order) else { panic!("it is invalid") };
     assert!(said.contains("request 3 (GET /other)") && said.contains("\"/other\""), "{said}");
 }

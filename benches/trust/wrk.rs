@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::Command, time::Duration};
 
 use paceline::{machine::cores, plan::Planned};
 use paceline_core::{
-    generator::{Drive, Loaded, Order, Request},
+    generator::{Drive, Loaded, Options, Order, Request},
     job::{Jobs, Workload},
     models::{self, Entry, MODELS},
     process::{Host, Program},
@@ -116,10 +116,7 @@ fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections
         same_server: false,
         host: None,
         // As wrk asks: one path, and the answer is not looked into beyond its status.
-        requests: vec![Request {
-            path: "/0".into(),
-            expect: Some(Jobs::load(workload).expected(0).body()),
-        }],
+        requests: vec![Request::get("/0", Some(Jobs::load(workload).expected(0).body()))],
         every: None,
         accept: vec![],
         drive: Drive::Closed,
@@ -128,6 +125,7 @@ fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections
         duration_ns: SLICE.as_nanos() as u64,
         patience_ns: 5_000_000_000,
         seed: 1,
+        options: Options::default(),
     };
     let loaded: Loaded = program.load(&order, PATIENCE).unwrap();
     Seen {

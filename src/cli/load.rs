@@ -1,6 +1,6 @@
 //! `paceline load`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -8,15 +8,16 @@ use super::{
     CliError, Format, Output, chosen, extent, finish, internal, leave_page, ready, say, say_json,
     usage,
     values::{TRIALS, number, seed, small, time},
+    THRESHOLD,
 };
 use crate::{
-    load::{MOST_RATE, Order, Target, Url, load},
-    output::count,
+    load::{Asking, Condition, MOST_RATE, MaxErrors, Order, Target, Url, Urls, load, read_body},
+    output::{count, print_note},
     report::{load_table, summary},
     start::refuse_debug_build,
 };
 use paceline_core::{
-    generator::{Arrivals, Drive},
+    generator::{Arrivals, Drive, check_field, check_method},
     job::{Bound, bounds},
     workloads,
 };
@@ -25,8 +26,38 @@ use paceline_core::{
 pub(super) struct LoadArguments {
     /// A built-in workload or a file that ends in .toml, which each model serves; or the URL of a server that
     /// is there already, such as `http://127.0.0.1:8080/path`.
-    #[arg(value_name = "WORKLOAD|FILE.toml|URL")]
-    target: String,
+    #[arg(
+        value_name = "WORKLOAD|FILE.toml|URL",
+        required_unless_present = "urls",
+        conflicts_with = "urls"
+    )]
+    target: Option<String>,
+    /// Several URLs of one server, from a file: on each line a URL, beside which its weight and its method may stand,
+    /// as in `3 http://127.0.0.1:8080/a POST`.
+    #[arg(long, value_name = "FILE")]
+    urls: Option<PathBuf>,
+    /// The method of the requests to a URL; GET where it is not said, or POST with --body.
+    #[arg(long, value_name = "METHOD", value_parser = method)]
+    method: Option<String>,
+    /// A header of the requests to a URL, such as 'Accept: text/html'; repeat it for others. A Host replaces the
+    /// one that follows from the URL.
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(String, String)>,
+    /// A file whose bytes are the body of the requests to a URL; at most 16 MiB.
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// How long after its intended start a request must be answered; for ever where it is not said.
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the timeout", Duration::from_millis(1)))]
+    timeout: Option<Duration>,
+    /// How many requests of a trial may be errors, which are then counted: a share such as 1%, or a number. Where it
+    /// is not said, the first error ends the load.
+    #[arg(long, value_name = "SHARE|N", allow_negative_numbers = true, value_parser = MaxErrors::parse)]
+    max_errors: Option<MaxErrors>,
+    /// Exit with 7 if a figure of the table is so, such as 'p99>20ms', 'errors>0.1%' or 'rate<9900'; repeat it for
+    /// others. A figure that was not measured counts as so. With a condition on errors they are counted, as with
+    /// --max-errors 100%.
+    #[arg(long, value_name = "CONDITION", value_parser = Condition::parse)]
+    fail_if: Vec<Condition>,
     /// Open loop: so many requests are started in a second, whatever becomes of those before.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
@@ -106,17 +137,40 @@ fn is_address(target: &str) -> bool {
     port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
+fn method(text: &str) -> Result<String, String> {
+    check_method(text).map(|()| text.to_owned())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("it is a name, a colon and a value, such as 'Accept: text/html'")?;
+    let value = value.trim_matches([' ', '\t']);
+    check_field(name, value).map(|()| (name.to_owned(), value.to_owned()))
+}
+
 impl LoadArguments {
+    fn asking(&self) -> Result<Asking, CliError> {
+        Ok(Asking {
+            method: self.method.clone(),
+            headers: self.header.clone(),
+            body: self.body.as_deref().map(read_body).transpose().map_err(usage)?,
+            urls: self.urls.as_deref().map(Urls::read).transpose().map_err(usage)?,
+        })
+    }
+
     pub(super) fn order(&self) -> Result<Order, CliError> {
-        let target = match Url::parse(&self.target) {
-            Some(url) => Target::Url(url.map_err(usage)?),
-            None if is_address(&self.target) => {
-                let address = &self.target;
+        let asking = self.asking()?;
+        let named = self.target.as_deref().unwrap_or_default();
+        let target = match (&asking.urls, Url::parse(named)) {
+            (Some(urls), _) => Target::Url(urls.first().clone()),
+            (None, Some(url)) => Target::Url(url.map_err(usage)?),
+            (None, None) if is_address(named) => {
                 return Err(usage(format!(
-                    "{address} is no workload; if it is a server, write http://{address}/"
+                    "{named} is no workload; if it is a server, write http://{named}/"
                 )));
             }
-            None => Target::Workload(Box::new(workloads::find(&self.target).map_err(usage)?)),
+            (None, None) => Target::Workload(Box::new(workloads::find(named).map_err(usage)?)),
         };
         if matches!(target, Target::Url(_)) && (!self.model.is_empty() || self.workers.is_some()) {
             return Err(usage(
@@ -155,6 +209,11 @@ impl LoadArguments {
             models,
             workers: self.workers,
             accept: self.expect.clone(),
+            asking,
+            timeout: self.timeout,
+            max_errors: self.max_errors.or_else(|| {
+                self.fail_if.iter().any(Condition::is_about_errors).then_some(MaxErrors::ALL)
+            }),
             drive,
             connections: self.connections,
             p99_limit: self.p99_limit,
@@ -167,6 +226,14 @@ impl LoadArguments {
             results: self.output.out.clone(),
         };
         order.check().map_err(usage)?;
+        if let Some(timeout) = order.timeout.filter(|timeout| *timeout > order.patience) {
+            let (timeout, patience) =
+                (humantime::format_duration(timeout), humantime::format_duration(order.patience));
+            return Err(usage(format!(
+                "the timeout of {timeout} is longer than the patience of {patience}, in which the last requests must be \
+                 answered: give --patience {timeout} or more"
+            )));
+        }
         // Of all models those that cannot are shown as refused; one that was named is a mistake.
         if !self.model.is_empty()
             && let Some(why) = order.cannot_honour()
@@ -192,5 +259,12 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         }
     };
     let kept = "interrupted; the models that had ended are kept";
-    finish(&done.cells, done.interrupted.then_some(kept))
+    let code = finish(&done.cells, done.interrupted.then_some(kept))?;
+    let broken = |condition: &Condition| -> Vec<String> {
+        done.cells.iter().filter_map(|cell| condition.broken(cell)).collect()
+    };
+    let broken: Vec<String> = arguments.fail_if.iter().flat_map(broken).collect();
+    broken.iter().for_each(|line| print_note(&format!("failed: {line}")));
+    // A cell without a figure says more than that its figure was not measured.
+    Ok(if code == 0 && !broken.is_empty() { THRESHOLD } else { code })
 }

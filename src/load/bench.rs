@@ -1,7 +1,7 @@
 //! Trials of servers under load: each a fresh process of the server and one of the generator, checked, and what they
 //! make together.
 
-use std::{slice, time::Duration};
+use std::{collections::BTreeMap, slice, time::Duration};
 
 use super::{
     LITTLE, MOST_LITTLE_ERROR, Order, START,
@@ -10,13 +10,13 @@ use super::{
 use crate::{
     machine::HostActivity,
     output::{Progress, long},
-    record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
+    record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State, UrlFigures},
     run::shuffled,
     session::{Session, state_of},
 };
 use paceline_core::{
     clock::nanoseconds,
-    generator::{Drive, Loaded, Order as Ask},
+    generator::{Drive, Loaded, Options, Order as Ask, Part},
     histogram::Distribution,
     interrupt::interrupted,
     process::{HostError, Program},
@@ -126,6 +126,13 @@ impl Bench<'_> {
             duration_ns: nanoseconds(order.duration),
             patience_ns: nanoseconds(order.patience),
             seed: order.seed.wrapping_add(u64::from(trial)),
+            options: Options {
+                headers: order.asking.headers.clone(),
+                body: order.asking.body.clone().unwrap_or_default(),
+                weights: served.asked.weights.clone(),
+                timeout_ns: order.timeout.map(nanoseconds),
+                counts_errors: order.max_errors.is_some(),
+            },
         };
         let used = |host: &mut Option<Serving>, patience| match host {
             Some(serving) => serving.host.usage(patience),
@@ -146,6 +153,9 @@ impl Bench<'_> {
         };
         let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
         self.progress.done();
+        if let Some(why) = too_many_errors(&loaded, order) {
+            return Err(Lost::Ended(State::Failed, why));
+        }
         let early = too_soon(&loaded.service_time, served.floor())
             .map_err(|why| Lost::Ended(State::Failed, format!("the service time is {why}")))?;
         if let Some(why) = early.or_else(|| doubt(&loaded, drive)) {
@@ -187,6 +197,10 @@ impl Bench<'_> {
             completed: total(|loaded| loaded.completed),
             late_starts: total(|loaded| loaded.late_starts),
             reconnects: total(|loaded| loaded.reconnects),
+            errors: errors(trials),
+            error_latency: merged("the time of errors", |loaded| loaded.error_latency.as_ref())?,
+            first_error: trials.iter().find_map(|seen| seen.loaded.first_error.clone()),
+            by_url: by_url(served, trials)?,
             schedule_error: merged("the schedule error", |loaded| loaded.schedule_error.as_ref())?,
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
             little_error_max: most(&|loaded| loaded.little_error),
@@ -206,6 +220,49 @@ impl Bench<'_> {
             ..served.blank(State::Ok)
         })
     }
+}
+
+/// Why the load ended in more errors than it may have, if so.
+fn too_many_errors(loaded: &Loaded, order: &Order) -> Option<String> {
+    let (failed, all) = (loaded.failed(), loaded.offered);
+    let most = order.max_errors.filter(|most| most.is_passed(failed, all))?;
+    let kinds: Vec<String> =
+        loaded.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let (kinds, share) = (kinds.join(", "), 100.0 * failed as f64 / all.max(1) as f64);
+    let first = loaded.first_error.as_deref().unwrap_or_default();
+    Some(format!(
+        "{failed} of {all} requests were errors ({share:.2} %), --max-errors is {most}: {kinds}; the first: {first}"
+    ))
+}
+
+fn errors(trials: &[Seen]) -> BTreeMap<String, u64> {
+    let mut sum = BTreeMap::new();
+    for (kind, count) in trials.iter().flat_map(|seen| &seen.loaded.errors) {
+        *sum.entry(kind.clone()).or_default() += count;
+    }
+    sum
+}
+
+/// The figures of each URL that has a weight.
+fn by_url(served: &Served<'_>, trials: &[Seen]) -> Result<Vec<UrlFigures>, String> {
+    let one = |(place, weight): (usize, &u32)| {
+        let request = &served.asked.requests[place];
+        let parts = || trials.iter().filter_map(|seen| seen.loaded.parts.get(place));
+        let latencies =
+            (0..).zip(parts()).filter_map(|(n, part)| Some((n, part.latency.as_ref()?)));
+        let latency = Distribution::merged("the latency of a URL", latencies)?;
+        Ok(UrlFigures {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            weight: *weight,
+            completed: latency.as_ref().map_or(0, |latency| latency.count),
+            errors: parts().map(|part: &Part| part.errors).sum(),
+            latency_ns_p50: latency.as_ref().map(|latency| latency.ns_p50),
+            latency_ns_p99: latency.as_ref().and_then(Distribution::p99),
+            latency_ns_max: latency.as_ref().map(|latency| latency.ns_max),
+        })
+    };
+    served.asked.weights.iter().enumerate().map(one).collect()
 }
 
 /// Why the server cannot have waited as its jobs say, if so: receipts alone do not prove it.

@@ -36,29 +36,20 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// What it is asked for: some of its jobs of each sort, with the receipts that must come back.
-    pub(super) fn asked(&self) -> Asked {
+    /// What a workload is asked for: some of its jobs of each sort, with the receipts that must come back.
+    fn jobs(workload: &Workload) -> Asked {
         const EACH: usize = 16;
-        let workload = match self {
-            Target::Url(url) => {
-                let only = Request { path: url.path.clone(), expect: None };
-                return Asked { requests: vec![only], every: None };
-            }
-            Target::Workload(workload) => workload,
-        };
         let jobs = Jobs::load(workload);
-        let one = |index: usize| Request {
-            path: format!("/{index}"),
-            expect: Some(jobs.expected(index).body()),
-        };
+        let one =
+            |index: usize| Request::get(format!("/{index}"), Some(jobs.expected(index).body()));
         let Some((nth, _)) = &workload.every else {
-            return Asked { requests: (0..EACH).map(one).collect(), every: None };
+            return Asked { requests: (0..EACH).map(one).collect(), ..Asked::default() };
         };
         let first = |other: bool| {
             let of_this_sort = (0..).filter(|index| is_chosen(*index, *nth) == other);
             of_this_sort.take(EACH).map(one).collect()
         };
-        Asked { requests: first(false), every: Some((*nth, first(true))) }
+        Asked { requests: first(false), every: Some((*nth, first(true))), ..Asked::default() }
     }
 
     pub(super) fn workloads(&self) -> &[Workload] {
@@ -70,9 +61,13 @@ impl Target {
 }
 
 /// What a server is asked for, as [`Ask`](paceline_core::generator::Order) has it.
+#[derive(Default)]
 pub(super) struct Asked {
     pub(super) requests: Vec<Request>,
     pub(super) every: Option<(usize, Vec<Request>)>,
+    pub(super) weights: Vec<u32>,
+    /// What stands for the workload, where there is none.
+    name: String,
 }
 
 /// A server, as the generator meets it.
@@ -229,7 +224,7 @@ impl<'a> Served<'a> {
             Whose::Model(cell) => cell.measured(state, None, String::new()),
             Whose::There(url) => {
                 let (name, connections) = (url.to_string(), self.connections);
-                Cell::new(&url.path, &name, connections, None, Placement::Outside, state)
+                Cell::new(&self.asked.name, &name, connections, None, Placement::Outside, state)
             }
         }
     }
@@ -244,6 +239,7 @@ impl<'a> Served<'a> {
         let (looped, rate, arrivals) = described(drive);
         LoadFigures {
             duration_seconds: order.duration.as_secs_f64(),
+            timeout_seconds: order.timeout.map(|timeout| timeout.as_secs_f64()),
             warm_up_seconds: order.warm_up.as_secs_f64(),
             ..LoadFigures::new(looped, rate, arrivals, self.connections as u64)
         }
@@ -251,6 +247,18 @@ impl<'a> Served<'a> {
 }
 
 impl Order {
+    /// What each of its servers is asked for.
+    pub(super) fn asked(&self) -> Asked {
+        match &self.target {
+            Target::Workload(workload) => Target::jobs(workload),
+            Target::Url(url) => {
+                let (requests, weights) = self.asking.requests(url);
+                let name = self.asking.urls.as_ref().map_or(&url.path, |urls| &urls.name).clone();
+                Asked { requests, every: None, weights, name }
+            }
+        }
+    }
+
     /// Why it cannot be carried out at all, if so.
     ///
     /// # Errors
@@ -277,6 +285,11 @@ impl Order {
         if !self.accept.is_empty() && matches!(self.target, Target::Workload(_)) {
             return Err("a model answers with status 200: --expect is for a URL".into());
         }
+        if !self.asking.is_plain() && matches!(self.target, Target::Workload(_)) {
+            return Err(
+                "a model is asked for its jobs: --method, --header and --body are for a URL".into(),
+            );
+        }
         if self.pin && matches!(self.target, Target::Url(_)) {
             return Err("a server that is there already cannot be pinned".into());
         }
@@ -300,8 +313,7 @@ mod tests {
     fn a_workload_with_every_is_asked_for_jobs_of_both_sorts() {
         let text =
             "name = \"two\"\njob = [{ yield = 1 }]\nevery = { nth = 3, job = [{ yield = 5 }] }";
-        let asked =
-            |text: &str| Target::Workload(Box::new(Workload::parse("two", text).unwrap())).asked();
+        let asked = |text: &str| Target::jobs(&Workload::parse("two", text).unwrap());
         let all = |list: &[Request], units: &str| {
             list.iter().all(|one| one.expect.as_ref().unwrap().starts_with(units))
         };

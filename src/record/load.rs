@@ -1,5 +1,7 @@
 //! The load that a server was under.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +35,26 @@ pub struct LoadFigures {
     pub duration_seconds: f64,
     /// Requests that were meant to start, all trials together.
     pub offered: u64,
-    /// Those of them that were answered.
+    /// Those of them that were answered as they should be.
     pub completed: u64,
+    /// How long after its intended start each had to be answered, where that was said.
+    #[serde(default)]
+    pub timeout_seconds: Option<f64>,
+    /// Those of them that were errors, by kind, where they were counted. They are in no other figure.
+    #[serde(default)]
+    pub errors: BTreeMap<String, u64>,
+    /// From the intended start of each error to when it was one.
+    #[serde(default)]
+    pub error_latency: Option<Distribution>,
+    /// What the first error was.
+    #[serde(default)]
+    pub first_error: Option<String>,
+    /// The URLs that were asked for by weight.
+    #[serde(default)]
+    pub by_url: Vec<UrlFigures>,
     /// Those of them that the generator came to more than a millisecond late.
     pub late_starts: u64,
-    /// How often the server had closed a connection.
+    /// How often a connection was opened again: the server had closed it, or a request on it had failed.
     pub reconnects: u64,
     /// From the intended start of each to when the generator came to it.
     pub schedule_error: Option<Distribution>,
@@ -67,6 +84,11 @@ impl LoadFigures {
             duration_seconds: 0.0,
             offered: 0,
             completed: 0,
+            timeout_seconds: None,
+            errors: BTreeMap::new(),
+            error_latency: None,
+            first_error: None,
+            by_url: Vec::new(),
             late_starts: 0,
             reconnects: 0,
             schedule_error: None,
@@ -75,6 +97,39 @@ impl LoadFigures {
             knee: None,
         }
     }
+
+    /// Requests that were errors.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Their share of all requests.
+    #[must_use]
+    pub fn error_share(&self) -> Option<f64> {
+        (self.offered > 0).then(|| self.failed() as f64 / self.offered as f64)
+    }
+}
+
+/// One of several URLs that were asked for by weight, all trials together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UrlFigures {
+    /// The method.
+    pub method: String,
+    /// The path and the query.
+    pub path: String,
+    /// How often it was asked for, compared with the others.
+    pub weight: u32,
+    /// Requests that were answered as they should be.
+    pub completed: u64,
+    /// Requests that were errors.
+    pub errors: u64,
+    /// The median of their latencies, in nanoseconds.
+    pub latency_ns_p50: Option<u64>,
+    /// The 99th percentile, where there are 10 latencies beyond it.
+    pub latency_ns_p99: Option<u64>,
+    /// The longest.
+    pub latency_ns_max: Option<u64>,
 }
 
 /// A staircase of rates.

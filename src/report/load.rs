@@ -8,14 +8,13 @@ use super::{
 };
 
 use crate::{
-    output::{columns, count, figures_table, folded, long, percent, plain_lines, rate},
-    record::{Cell, Estimate, Knee, Loop, State},
+    load::{METRICS, Metric, MetricUnit},
+    output::{columns, count, cut, figures_table, folded, long, plain_lines, rate},
+    record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
-use paceline_core::histogram::Distribution;
 
-const COLUMNS: &str = "model | conns | req/s | latencies | p50 | p90 | p99 | p99.9 | max | service p99 | CPU/req | late p99 | generator";
-/// What a short table has of them.
-const SHORT: [usize; 9] = [0, 1, 2, 4, 6, 7, 8, 10, 11];
+/// Metrics that a short table leaves out.
+const DETAILS: [&str; 4] = ["latencies", "p90", "service p99", "generator"];
 
 /// A row for each model, and under it what has no figure and why.
 #[must_use]
@@ -25,20 +24,15 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
         let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
         let _ = writeln!(text, "\n{workload}: {}", described(of[0]));
-        let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell)).collect();
+        let shown: Vec<&Metric> = METRICS
+            .iter()
+            .filter(|metric| matches!(extent, Extent::All) || !DETAILS.contains(&metric.name))
+            .collect();
+        let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell, &shown)).collect();
         if !rows.is_empty() {
-            let all = columns(COLUMNS);
-            let chosen: Vec<usize> = match extent {
-                Extent::Short => SHORT.to_vec(),
-                Extent::All => (0..all.len()).collect(),
-            };
-            let pick = |row: &Vec<String>| chosen.iter().map(|c| row[*c].clone()).collect();
-            let head: Vec<&str> = chosen.iter().map(|column| all[*column]).collect();
-            let _ = writeln!(
-                text,
-                "{}",
-                figures_table(&head, &rows.iter().map(pick).collect::<Vec<_>>())
-            );
+            let head: Vec<&str> =
+                std::iter::once("model").chain(shown.iter().map(|metric| metric.name)).collect();
+            let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
         match extent {
             Extent::Short => {
@@ -49,6 +43,10 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
             Extent::All => text.push_str(&notes(&of)),
         }
         for cell in &of {
+            if let Some(load) = cell.load.as_ref().filter(|_| cell.state == State::Ok) {
+                text.push_str(&errors(&cell.model, load));
+                text.push_str(&by_url(load));
+            }
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
                 let _ = writeln!(text, "{}", stairs(cell, knee));
             }
@@ -57,8 +55,8 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
     text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
     text.push_str(
         "\nlatency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies \
-         together; a percentile takes 10 beyond it; late p99: how late the generator came to a start; past 1 ms, or at \
-         95 % of a CPU, a cell is invalid\n",
+         together; a percentile takes 10 beyond it; errors have no latency and are not in req/s; late p99: how late the \
+         generator came to a start; past 1 ms, or at 95 % of a CPU, a cell is invalid\n",
     );
     // Blocks of a table are never wider than the terminal.
     folded(&plain_lines(&text))
@@ -82,31 +80,71 @@ fn described(cell: &Cell) -> String {
     }
 }
 
-fn row(cell: &Cell) -> Option<Vec<String>> {
-    let (latency, load) = (cell.latency.as_ref()?, cell.load.as_ref()?);
-    if cell.state != State::Ok {
-        return None;
+fn row(cell: &Cell, metrics: &[&Metric]) -> Option<Vec<String>> {
+    (cell.state == State::Ok && cell.latency.is_some() && cell.load.is_some()).then(|| {
+        let figures = metrics.iter().map(|metric| shown(metric, cell));
+        std::iter::once(cell.model.clone()).chain(figures).collect()
+    })
+}
+
+/// A metric of a cell as tables show it; empty where it was not measured.
+pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
+    metric.of(cell).map_or_else(String::new, |value| match metric.unit {
+        MetricUnit::Time => long(Duration::from_nanos(value as u64)),
+        MetricUnit::Rate => rate(value),
+        MetricUnit::Share => percent(value),
+        MetricUnit::Count => count(value as usize),
+    })
+}
+
+/// A share that is not 0 is never shown as 0.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".into(),
+        small if small < 0.01 => "<0.01 %".into(),
+        percent if percent < 9.95 => format!("{percent:.2} %"),
+        percent => format!("{percent:.0} %"),
     }
-    let ns = |ns: u64| long(Duration::from_nanos(ns));
-    let known = |of: Option<u64>| of.map_or_else(String::new, ns);
-    let estimate = |of: Option<Estimate>| known(of.map(|of| of.value as u64));
-    let late = known(load.schedule_error.as_ref().and_then(Distribution::p99));
-    let generator = load.generator_cpu_share_max.map(|share| percent(share));
-    Some(vec![
-        cell.model.clone(),
-        load.connections.to_string(),
-        cell.jobs_per_second.map_or_else(String::new, |jobs| rate(jobs.value)),
-        count(latency.count as usize),
-        estimate(cell.latency_ns_p50),
-        known(latency.p90()),
-        estimate(cell.latency_ns_p99),
-        known(latency.p999()),
-        ns(latency.ns_max),
-        known(cell.service_time.as_ref().and_then(Distribution::p99)),
-        cell.cpu_ns_per_job.map_or_else(String::new, |cpu| ns(cpu as u64)),
-        late,
-        generator.unwrap_or_default(),
-    ])
+}
+
+/// "  tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; nothing where none was.
+fn errors(model: &str, load: &LoadFigures) -> String {
+    let Some(times) = &load.error_latency else { return String::new() };
+    let kinds =
+        load.errors.iter().map(|(kind, number)| format!("{} {kind}", count(*number as usize)));
+    let (kinds, time) = (kinds.collect::<Vec<_>>().join(", "), |ns| long(Duration::from_nanos(ns)));
+    let first = load
+        .first_error
+        .as_deref()
+        .map_or_else(String::new, |why| format!("; the first: {}", cut(why, 200)));
+    format!(
+        "  {model}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}\n",
+        count(load.failed() as usize),
+        count(load.offered as usize),
+        time(times.ns_p50),
+        time(times.ns_max)
+    )
+}
+
+/// A row for each URL that was asked for by weight.
+fn by_url(load: &LoadFigures) -> String {
+    if load.by_url.is_empty() {
+        return String::new();
+    }
+    let ns = |ns: Option<u64>| ns.map_or_else(String::new, |ns| long(Duration::from_nanos(ns)));
+    let row = |url: &UrlFigures| {
+        vec![
+            format!("{} {}", url.method, url.path),
+            count(url.weight as usize),
+            count(url.completed as usize),
+            count(url.errors as usize),
+            ns(url.latency_ns_p50),
+            ns(url.latency_ns_p99),
+            ns(url.latency_ns_max),
+        ]
+    };
+    let rows: Vec<Vec<String>> = load.by_url.iter().map(row).collect();
+    figures_table(&columns("URL | weight | latencies | errors | p50 | p99 | max"), &rows) + "\n"
 }
 
 /// "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".

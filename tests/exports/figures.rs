@@ -71,9 +71,10 @@ fn both_files_for_the_action_are_lists_of_entries_with_unique_names() {
         "additionalProperties": false,
     });
     let schema = json!({ "type": "array", "items": entry });
-    for (export, units) in
-        [(Export::ActionSmaller, &["ns", "bytes"][..]), (Export::ActionBigger, &["jobs/s"])]
-    {
+    for (export, units) in [
+        (Export::ActionSmaller, &["ns", "bytes", "share"][..]),
+        (Export::ActionBigger, &["jobs/s"]),
+    ] {
         for (_, text) in every(export) {
             let list = valid(&schema, text);
             let list = list.as_array().unwrap();

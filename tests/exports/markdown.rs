@@ -99,8 +99,8 @@ fn the_summary_is_first_and_each_workload_is_folded_with_its_reasons() {
             "<details><summary>cpu: 64 cells: 64 ok</summary>",
             "| jobs per second at | pool&#64;1 | pool&#64;2 |",
             "<details><summary>serve-service: 13 cells: ",
-            "| model | connections | load |",
-            "| tokio | 256 | up to its knee | 11.0k |",
+            "| model | load | conns | req/s | errors |",
+            "| tokio | up to its knee | 256 | 11.0k | 0% |",
             "generator saturated",
         ],
     );

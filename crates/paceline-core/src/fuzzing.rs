@@ -59,8 +59,8 @@ pub fn answered(
     accept: &[u16],
     expect: Option<&str>,
 ) -> Result<(usize, bool), ()> {
-    let request = Request { path: "/".into(), expect: expect.map(str::to_owned) };
-    let mut request = Rendered::new(&request, accept, vec![]);
+    let request = Request::get("/", expect.map(str::to_owned));
+    let mut request = Rendered::new(&request, true, accept, vec![]);
     let mut once = |bytes: &[u8]| {
         let (mut progress, mut read) = (Progress::new(), 0);
         for part in bytes.chunks(size) {

@@ -12,11 +12,14 @@ mod body;
 mod connection;
 mod drive;
 mod exchange;
+mod failing;
+mod failure;
 mod flight;
 mod head;
 mod loaded;
 mod pace;
 mod parent;
+mod request;
 mod schedule;
 mod tally;
 
@@ -32,13 +35,12 @@ pub use answer::STATUS;
 pub use connection::REFUSED;
 pub use loaded::{
     LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_GROWTH,
-    MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
+    MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
 };
+pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};
 
-use crate::job::is_chosen;
 use crate::{prepared::Fault, soft_limits::raise_limits};
-use answer::Rendered;
 use loaded::Reply;
 
 /// How long opening all connections may take.
@@ -58,7 +60,7 @@ pub struct Order {
     pub host: Option<String>,
     /// What is asked, in turn, over and over.
     pub requests: Vec<Request>,
-    /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`] says which by
+    /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`](crate::job::is_chosen) says which by
     /// the request's number, so that no connection has more of them than chance gives it.
     pub every: Option<(usize, Vec<Request>)>,
     /// The statuses that are right, each of 200 and more; every 2xx where there is none.
@@ -78,15 +80,27 @@ pub struct Order {
     pub patience_ns: u64,
     /// What random arrivals are made from.
     pub seed: u64,
+    /// What else there is.
+    #[serde(default)]
+    pub options: Options,
 }
 
-/// One thing to ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// The target of the GET, beginning with a slash.
-    pub path: String,
-    /// The whole body that must be answered; `None` to require nothing but a right status.
-    pub expect: Option<String>,
+/// What an order may say besides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Fields of every request. One named `Host` stands instead of the order's host.
+    pub headers: Vec<(String, String)>,
+    /// The body of the requests that have one.
+    #[serde(with = "in_base64")]
+    pub body: Vec<u8>,
+    /// How often each of the requests is asked for, compared with the others. A hash of the seed and the request's number
+    /// chooses. In turn, where there is none.
+    pub weights: Vec<u32>,
+    /// How long after its intended start a request must be answered; for ever where it is not said.
+    pub timeout_ns: Option<u64>,
+    /// Whether requests without a right answer are counted. Otherwise the first of them ends the load.
+    pub counts_errors: bool,
 }
 
 /// When requests start.
@@ -148,45 +162,27 @@ impl Order {
         {
             return Err("the load has no request for its `every`".into());
         }
-        let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if let Some(host) = self.host.as_ref().filter(|host| host.is_empty() || !graphic(host)) {
-            return Err(format!("{host:?} is not a host that can be asked for"));
-        }
-        for Request { path, .. } in self.all_requests() {
-            if !path.starts_with('/') || !graphic(path) {
-                return Err(format!("{path:?} is not a path that can be asked for"));
-            }
+        self.check_requests()?;
+        if self.options.timeout_ns == Some(0) {
+            return Err("the load has a timeout of no time".into());
         }
         let ends = self.warm_up_ns.checked_add(self.duration_ns);
         let ends = ends.and_then(|end| end.checked_add(self.patience_ns));
         ends.map(|_| ()).ok_or_else(|| "the load lasts for over 584 years".into())
     }
+}
 
-    fn all_requests(&self) -> impl Iterator<Item = &Request> {
-        self.requests.iter().chain(self.every.iter().flat_map(|(_, others)| others))
+/// Bytes as a text of JSON.
+mod in_base64 {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(bytes))
     }
 
-    /// Which of [`Self::all_requests`] the request of this number is.
-    fn turn(&self, number: u64) -> usize {
-        let (number, usual) = (number as usize, self.requests.len());
-        match &self.every {
-            Some((nth, others)) if is_chosen(number, *nth) => usual + number / nth % others.len(),
-            _ => number % usual,
-        }
-    }
-
-    /// All requests as bytes, for each address.
-    fn render(&self) -> Vec<Rendered> {
-        let render = |request: &Request| {
-            let path = &request.path;
-            let one = |to: &SocketAddr| {
-                let host = self.host.clone().unwrap_or_else(|| to.to_string());
-                format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
-            };
-            let bytes = self.addresses.iter().map(|address| one(address).into_bytes()).collect();
-            Rendered::new(request, &self.accept, bytes)
-        };
-        self.all_requests().map(render).collect()
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(from)?).map_err(Error::custom)
     }
 }
 
@@ -220,7 +216,7 @@ mod tests {
             addresses: vec!["127.0.0.2:80".parse().unwrap(), "[::1]:80".parse().unwrap()],
             same_server: false,
             host: None,
-            requests: vec![Request { path: "/a?b".into(), expect: Some("c".into()) }],
+            requests: vec![Request::get("/a?b", Some("c".into()))],
             every: None,
             accept: vec![],
             drive: Drive::Open { rate: 0.5, arrivals: Arrivals::Poisson },
@@ -229,6 +225,7 @@ mod tests {
             duration_ns: 1,
             patience_ns: 1,
             seed: 0,
+            options: Options { body: vec![0, 255], ..Options::default() },
         }
     }
 
@@ -246,7 +243,8 @@ mod tests {
     #[test]
     fn an_order_that_cannot_be_carried_out_is_refused() {
         let rate = |rate| Drive::Open { rate, arrivals: Arrivals::Uniform };
-        let path = |path: &str| vec![Request { path: path.into(), expect: None }];
+        let path = |path: &str| vec![Request::get(path, None)];
+        let with = |options| Order { options, ..order() };
         for wrong in [
             Order { addresses: vec![], ..order() },
             Order { requests: vec![], ..order() },
@@ -266,6 +264,9 @@ mod tests {
             Order { every: Some((2, vec![])), ..order() },
             Order { every: Some((0, path("/"))), ..order() },
             Order { every: Some((2, path("no-slash"))), ..order() },
+            with(Options { timeout_ns: Some(0), ..Options::default() }),
+            with(Options { weights: vec![1, 1], ..Options::default() }),
+            with(Options { weights: vec![0], ..Options::default() }),
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }
@@ -273,9 +274,10 @@ mod tests {
 
     #[test]
     fn each_connection_has_its_share_of_the_other_requests_within_what_chance_allows() {
-        let all = |count: usize| vec![Request { path: "/".into(), expect: None }; count];
+        let all = |count: usize| vec![Request::get("/", None); count];
         let order = Order { requests: all(16), every: Some((20, all(3))), ..order() };
-        let turns: Vec<usize> = (0..20_000).map(|number| order.turn(number)).collect();
+        let turns = request::Turns::of(&order);
+        let turns: Vec<usize> = (0..20_000).map(|number| turns.at(number)).collect();
         for place in 0..19 {
             assert!(turns.contains(&place), "request {place} is never asked for");
         }

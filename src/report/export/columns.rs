@@ -111,6 +111,13 @@ impl Columns {
         self.number("duration_seconds", load.map(|load| load.duration_seconds));
         self.count("requests_offered", load.map(|load| load.offered));
         self.count("requests_completed", load.map(|load| load.completed));
+        self.number("timeout_seconds", load.and_then(|load| load.timeout_seconds));
+        self.count("errors", load.map(LoadFigures::failed));
+        self.number("error_share", load.and_then(LoadFigures::error_share));
+        let kinds = load.map(|load| load.errors.iter().map(|(kind, n)| format!("{kind}: {n}")));
+        self.text("errors_by_kind", kinds.map(|all| all.collect::<Vec<_>>().join("; ")).as_deref());
+        self.distribution("error_latency", load.and_then(|load| load.error_latency.as_ref()));
+        self.text("first_error", load.and_then(|load| load.first_error.as_deref()));
         self.count("late_starts", load.map(|load| load.late_starts));
         self.count("reconnects", load.map(|load| load.reconnects));
         let late = load.and_then(|load| load.schedule_error.as_ref());

@@ -31,15 +31,13 @@ pub(super) fn bmf(sheet: &Sheet) -> String {
     /// The longest name of a benchmark that Bencher takes, in characters.
     const NAME: usize = 1024;
     let measure = |figure: &Figure| {
-        Some(match figure.name {
-            "jobs_per_second" => "throughput",
-            "latency_p50_ns" => "latency",
-            "latency_p99_ns" => "latency-p99-ns",
-            "cpu_per_job_ns" => "cpu-per-job-ns",
-            "memory_per_job_bytes" => "memory-per-job-bytes",
-            "memory_added_bytes" => "memory-added-bytes",
-            _ => return None,
-        })
+        match figure.name {
+            "jobs_per_second" => Some("throughput".to_owned()),
+            "latency_p50_ns" => Some("latency".to_owned()),
+            // The throughput says it.
+            "time_per_job_ns" => None,
+            other => Some(other.replace('_', "-")),
+        }
     };
     let mut cells = Map::new();
     for (name, row) in sheet.named(NAME) {

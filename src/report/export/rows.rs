@@ -49,7 +49,7 @@ pub(super) struct Row<'a> {
 pub(super) struct Figure {
     /// As the gate and the history call it: the unit last.
     pub(super) name: &'static str,
-    /// `ns` or `bytes`, of which less is better, or `jobs/s`, of which more is.
+    /// `ns`, `bytes` or `share`, of which less is better, or `jobs/s`, of which more is.
     pub(super) unit: &'static str,
     pub(super) value: f64,
     /// Of the value itself.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     history::cell_name,
+    load::{METRICS, MetricUnit},
     output::cut,
     record::{Cell, Estimate, Record, Run, State},
 };
@@ -123,30 +124,38 @@ fn figures(cell: &Cell) -> Vec<Figure> {
         Estimate { value: ns(rate.value), lower: ns(rate.upper), upper: ns(rate.lower) }
     });
     let added = cell.resources.and_then(|used| used.rss_bytes_added);
-    [
+    let known = [
         ("jobs_per_second", "jobs/s", cell.jobs_per_second),
         ("time_per_job_ns", "ns", time),
         ("latency_p50_ns", "ns", cell.latency_ns_p50),
         ("latency_p99_ns", "ns", cell.latency_ns_p99),
         ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(alone)),
         ("memory_added_bytes", "bytes", added.map(|added| alone(added as f64))),
-    ]
-    .into_iter()
-    .filter_map(|(name, unit, estimate)| {
-        let estimate = estimate?;
-        let value = estimate.value;
-        let around = |(lower, upper): &(f64, f64)| *lower <= value && value <= *upper;
-        let interval = estimate.interval().filter(around);
-        Some(Figure {
-            name,
-            unit,
-            value: finite(Some(value))?,
-            interval,
-            range: interval.map(|(lower, upper)| format!("{lower:.1} to {upper:.1}")),
-            note: cell.interval.clone().filter(|_| interval.is_some()),
+    ];
+    // Whatever else the table of a load shows. What is asked for and how many answered are no figures to compare.
+    let loads = METRICS.iter().filter_map(|metric| {
+        let name = metric.figure.filter(|name| known.iter().all(|(of, ..)| of != name))?;
+        let unit = if metric.unit == MetricUnit::Time { "ns" } else { "share" };
+        Some((name, unit, metric.of(cell).map(alone)))
+    });
+    known
+        .into_iter()
+        .chain(loads)
+        .filter_map(|(name, unit, estimate)| {
+            let estimate = estimate?;
+            let value = estimate.value;
+            let around = |(lower, upper): &(f64, f64)| *lower <= value && value <= *upper;
+            let interval = estimate.interval().filter(around);
+            Some(Figure {
+                name,
+                unit,
+                value: finite(Some(value))?,
+                interval,
+                range: interval.map(|(lower, upper)| format!("{lower:.1} to {upper:.1}")),
+                note: cell.interval.clone().filter(|_| interval.is_some()),
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 fn labels(cell: &Cell) -> String {
@@ -165,7 +174,8 @@ type Of = fn(&Cell) -> Option<f64>;
 
 const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
-const FAMILIES: [(Family, Of); 13] = [
+const RATIO: &str = "ratio";
+const FAMILIES: [(Family, Of); 19] = [
     (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
         Some(c.jobs_per_second?.value)
     }),
@@ -192,6 +202,22 @@ const FAMILIES: [(Family, Of); 13] = [
     }),
     (("service_time_p99_seconds", S, "99th percentile of service time"), |c| {
         seconds(c.service_time.as_ref()?.p99())
+    }),
+    (("schedule_error_p99_seconds", S, "how late the load generator started requests, p99"), |c| {
+        seconds(c.load.as_ref()?.schedule_error.as_ref()?.p99())
+    }),
+    (("generator_cpu_max_ratio", RATIO, "most of a CPU that the load generator used"), |c| {
+        c.load.as_ref()?.generator_cpu_share_max
+    }),
+    (("errors_ratio", RATIO, "requests that were errors"), |c| c.load.as_ref()?.error_share()),
+    (("load_errors", "errors", "requests that were errors"), |c| {
+        Some(c.load.as_ref()?.failed() as f64)
+    }),
+    (("load_latencies", "latencies", "requests that were answered and have a latency"), |c| {
+        c.load.as_ref().and(c.latency.as_ref()).map(|latency| latency.count as f64)
+    }),
+    (("load_connections", "connections", "connections of a load"), |c| {
+        Some(c.load.as_ref()?.connections as f64)
     }),
     (("cpu_per_job_seconds", S, "CPU time of a job"), |c| Some(c.cpu_ns_per_job? / 1e9)),
     (("trial_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),

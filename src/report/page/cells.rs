@@ -55,6 +55,11 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     let workers = workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
     let model = shell(&cell.model);
     if let Some(load) = &cell.load {
+        // Of a URL: the model is where it is, and the workload what it was asked for.
+        if entry.is_none() && run.instrument == "load" {
+            let words = run.command.iter().skip(1).map(|word| shell(word));
+            return std::iter::once("paceline".into()).chain(words).collect::<Vec<_>>().join(" ");
+        }
         let rate = load.rate.map_or_else(String::new, |rate| format!(" --rate {rate}"));
         let connections = if load.looped == Loop::Closed {
             format!(" --connections {}", cell.scale)

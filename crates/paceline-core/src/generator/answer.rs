@@ -1,7 +1,11 @@
 //! Answers: told from the bytes that come, checked against what the request expects, parsed as seldom as possible.
 
-use super::{Request, body::Body, head::Head};
-use crate::prepared::Fault;
+use super::{
+    body::Body,
+    failure::{Failure, Kind},
+    head::Head,
+    request::Request,
+};
 
 /// The longest head of an answer that is taken.
 const MOST_HEAD: usize = 64 << 10;
@@ -18,7 +22,12 @@ const SHOWN: usize = 200;
 
 /// A request, as it is sent and checked.
 pub(crate) struct Rendered {
-    pub(super) path: String,
+    /// Its method and target, as faults name it.
+    pub(super) name: String,
+    /// Whether it may be sent twice.
+    pub(super) idempotent: bool,
+    /// Whether its answer has a head alone, whatever that says.
+    bodyless: bool,
     /// For each address, all bytes of the request.
     pub(super) bytes: Vec<Vec<u8>>,
     expect: Option<Vec<u8>>,
@@ -57,9 +66,16 @@ pub(crate) enum Step {
 }
 
 impl Rendered {
-    pub(crate) fn new(request: &Request, accept: &[u16], bytes: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn new(
+        request: &Request,
+        idempotent: bool,
+        accept: &[u16],
+        bytes: Vec<Vec<u8>>,
+    ) -> Self {
         Rendered {
-            path: request.path.clone(),
+            name: format!("{} {}", request.method, request.path),
+            idempotent,
+            bodyless: request.method == "HEAD",
             bytes,
             expect: request.expect.as_ref().map(|body| body.as_bytes().to_vec()),
             accept: accept.to_vec(),
@@ -73,12 +89,16 @@ impl Rendered {
         self.known.capacity()
     }
 
+    pub(super) fn method(&self) -> &str {
+        self.name.split(' ').next().unwrap_or_default()
+    }
+
     /// Takes bytes of the answer to this request.
     ///
     /// # Errors
     ///
-    /// Returns a fault where it is no answer, or not the one that is expected.
-    pub(crate) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Fault> {
+    /// Returns a failure where it is no answer, or not the one that is expected.
+    pub(crate) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Failure> {
         let mut used = 0;
         while progress.head.is_none() {
             match self.head(progress, &bytes[used..])? {
@@ -103,14 +123,14 @@ impl Rendered {
                     Ok(())
                 }
             });
-            used += taken.map_err(Fault::Invalid)?;
+            used += taken.map_err(|why| self.malformed(why))?;
         }
         let whole = head.body.is_empty();
         // Some servers end a body with an empty line that no length counts.
         let after = without_empty_lines(&bytes[used..]);
         if whole && !after.is_empty() && !is_timeout(after) {
             let more = after.len();
-            return Err(Fault::Invalid(format!("{more} bytes came after the end of the answer")));
+            return Err(self.malformed(format!("{more} bytes came after the end of the answer")));
         }
         match if whole { self.finish(progress)? } else { Step::More } {
             Step::Done { close } => Ok(Step::Done { close: close || !after.is_empty() }),
@@ -119,10 +139,13 @@ impl Rendered {
     }
 
     /// The server has closed: that ends an answer without a length, and cuts off any other.
-    pub(crate) fn close(&mut self, progress: &mut Progress) -> Result<Step, Fault> {
+    pub(crate) fn close(&mut self, progress: &mut Progress) -> Result<Step, Failure> {
         match progress.head {
             Some(Head { body: Body::UntilClosed, .. }) => self.finish(progress),
-            _ => Err(Fault::Failed("the connection was closed in the middle of the answer".into())),
+            _ => {
+                let why = "the connection was closed in the middle of the answer";
+                Err(Failure::new(Kind::Closed, why))
+            }
         }
     }
 
@@ -131,7 +154,7 @@ impl Rendered {
     ///
     /// The head is parsed once it is whole, and only new bytes are searched for its end, so that a server that sends it
     /// byte by byte costs no more than one that does not.
-    fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+    fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Failure> {
         let partial = &mut progress.partial;
         if partial.is_empty() {
             let empty_lines = bytes.len() - without_empty_lines(bytes).len();
@@ -147,20 +170,21 @@ impl Rendered {
         partial.extend_from_slice(bytes);
         let parsed = if before < FIRST_LOOK || has_blank_line(&partial[before.saturating_sub(2)..])
         {
-            Head::parse(partial).map_err(Fault::Invalid)?
+            Head::parse(partial, self.bodyless)
+                .map_err(|why| malformed(self.expect.is_some(), why))?
         } else {
             None
         };
         let length = parsed.map_or(partial.len(), |(_, length)| length);
         if length > MOST_HEAD {
             let most = MOST_HEAD >> 10;
-            return Err(Fault::Invalid(format!("the head of the answer is over {most} KiB")));
+            return Err(self.malformed(format!("the head of the answer is over {most} KiB")));
         }
         let Some((head, length)) = parsed else { return Ok(None) };
         match head.status {
             101 => {
                 let fault = "the server switches to another protocol (status 101), which no request asked for";
-                return Err(Fault::Invalid(fault.into()));
+                return Err(self.malformed(fault));
             }
             100..200 => {
                 progress.interim = true;
@@ -180,18 +204,25 @@ impl Rendered {
         Ok(Some(length - before))
     }
 
-    fn finish(&self, progress: &mut Progress) -> Result<Step, Fault> {
+    fn finish(&self, progress: &mut Progress) -> Result<Step, Failure> {
         let head = progress.head.expect("a whole answer has a head");
         if !accepts(&self.accept, head.status) {
-            return Err(Fault::Failed(self.wrong_status(head.status, progress)));
+            let why = self.wrong_status(head.status, progress);
+            let failure = Failure::new(Kind::Status(head.status), why);
+            return Err(Failure { reusable: !head.close, ..failure });
         }
         if let Some(expect) = &self.expect
             && progress.matched < expect.len()
         {
-            return Err(Fault::Invalid(unexpected(&expect[..progress.matched])));
+            return Err(self.malformed(unexpected(&expect[..progress.matched])));
         }
         progress.clear();
         Ok(Step::Done { close: head.close })
+    }
+
+    /// It is no answer, or not the receipt that is expected.
+    fn malformed(&self, why: impl Into<String>) -> Failure {
+        malformed(self.expect.is_some(), why)
     }
 
     /// Says that a status is not one that is right, and what came with it.
@@ -272,6 +303,10 @@ impl Progress {
 fn without_empty_lines(bytes: &[u8]) -> &[u8] {
     let lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     &bytes[lines..]
+}
+
+fn malformed(has_receipt: bool, why: impl Into<String>) -> Failure {
+    Failure::new(if has_receipt { Kind::Receipt } else { Kind::Malformed }, why)
 }
 
 /// Whether `bytes` begin an answer of status 408, as far as they go.

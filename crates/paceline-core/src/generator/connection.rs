@@ -30,6 +30,8 @@ pub(super) struct Connection {
     pub(super) address: usize,
     /// Whether it is open, and not only opening.
     pub(super) open: bool,
+    /// Whether it could not be opened, and is not opening.
+    pub(super) down: bool,
     /// Whether it has a request.
     pub(super) busy: bool,
     /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two,
@@ -92,6 +94,7 @@ impl Connection {
             stream,
             address,
             open: false,
+            down: false,
             busy: false,
             used: false,
             served: false,
@@ -133,12 +136,8 @@ impl Connection {
     }
 }
 
-/// Why it cannot be connected to `to`.
-pub(super) fn refused(error: &io::Error, to: SocketAddr) -> Fault {
-    Fault::Failed(why(error, to))
-}
-
-fn why(error: &io::Error, to: SocketAddr) -> String {
+/// Why `to` cannot be connected to.
+pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
         Some(Errno::CONNREFUSED) => REFUSED.into(),
@@ -163,7 +162,7 @@ mod tests {
     #[test]
     fn a_lack_of_ports_is_told_from_an_address_that_is_not_there() {
         let error = io::Error::from(rustix::io::Errno::ADDRNOTAVAIL);
-        let said = |to: &str| refused(&error, to.parse().unwrap()).to_string();
+        let said = |to: &str| why(&error, to.parse().unwrap());
         let full = said("127.0.0.1:80");
         assert!(full.contains("no local port is free") && full.contains("TIME_WAIT"), "{full}");
         if cfg!(target_os = "linux") {

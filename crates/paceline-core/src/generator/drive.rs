@@ -12,10 +12,11 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream, unix::SourceFd};
 use super::{
     Drive, OPENING, Order,
     answer::Rendered,
-    connection::{Connection, connect, reach, refused, register},
-    exchange::placed,
+    connection::{Connection, connect, reach, register},
+    failure::Failure,
     loaded::Loaded,
     pace::Pace,
+    request::Turns,
     schedule::Schedule,
     tally::Tally,
 };
@@ -81,6 +82,11 @@ pub(super) struct Driver<'a> {
     next_ns: u64,
     /// How many requests there were.
     pub(super) count: u64,
+    pub(super) turns: Turns,
+    /// No request is out of time before.
+    pub(super) deadline_ns: u64,
+    /// The connections that could not be opened, and when each is to be tried again.
+    pub(super) retries: VecDeque<(u64, usize)>,
     pub(super) tally: Tally,
     pub(super) buffer: Vec<u8>,
 }
@@ -109,7 +115,10 @@ impl<'a> Driver<'a> {
             schedule,
             next_ns: u64::MAX,
             count: 0,
-            tally: Tally::new(order.warm_up_ns, end_ns),
+            turns: Turns::of(order),
+            deadline_ns: u64::MAX,
+            retries: VecDeque::new(),
+            tally: Tally::new(order.warm_up_ns, end_ns, order.options.weights.len()),
             buffer: vec![0; CHUNK],
         })
     }
@@ -131,8 +140,9 @@ impl<'a> Driver<'a> {
                         Some(mut open) => register(&mut open, registry, token).map(|()| open),
                         None => connect(to, registry, token),
                     };
-                    let place =
-                        |error| placed(&format!("connection {index} to {to}"), refused(&error, to));
+                    let place = |error| {
+                        Failure::connect(&error, to).at(&format!("connection {index} to {to}"))
+                    };
                     self.connections.push(Connection::new(stream.map_err(place)?, address));
                 }
             }
@@ -167,6 +177,8 @@ impl<'a> Driver<'a> {
         }
         let patient_until = self.end_ns + self.order.patience_ns;
         loop {
+            self.expire()?;
+            self.retry()?;
             self.arrive()?;
             self.tally.look(self.now_ns);
             if self.now_ns >= self.end_ns && self.tally.in_flight() == 0 {
@@ -177,7 +189,7 @@ impl<'a> Driver<'a> {
                 break;
             }
             let border = if self.now_ns < self.end_ns { self.end_ns } else { patient_until };
-            self.wait(events, self.next_ns.min(border))?;
+            self.wait(events, self.next_ns.min(border).min(self.due_ns()))?;
         }
         let rate = match self.order.drive {
             Drive::Open { rate, .. } => Some(rate),
@@ -240,6 +252,7 @@ impl<'a> Driver<'a> {
                 }
             } else if self.queue.len() < MOST_QUEUED {
                 self.queue.push_back(intended);
+                self.watch(intended);
             } else {
                 return Err(Fault::Failed(format!(
                     "over {MOST_QUEUED} requests wait for a connection: the rate is far above what the server does"

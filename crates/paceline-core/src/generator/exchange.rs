@@ -9,8 +9,9 @@ use mio::{Token, event::Event};
 
 use super::{
     answer::Step,
-    connection::{Connection, connect, refused},
+    connection::{Connection, connect},
     drive::{Driver, FIRST},
+    failure::{Failure, Kind},
 };
 use crate::prepared::Fault;
 
@@ -20,12 +21,18 @@ impl Driver<'_> {
         let connection = &mut self.connections[index];
         connection.busy = true;
         connection.number = self.count;
-        connection.request = self.order.turn(self.count);
+        connection.request = self.turns.at(self.count);
         connection.intended_ns = intended_ns;
         connection.sent_ns = self.now_ns;
         connection.written = 0;
         self.count += 1;
-        if connection.open { self.write(index) } else { Ok(()) }
+        let (open, down) = (connection.open, connection.down);
+        self.watch(intended_ns);
+        match (open, down) {
+            (true, _) => self.write(index),
+            (false, true) => self.reopen(index),
+            (false, false) => Ok(()),
+        }
     }
 
     fn write(&mut self, index: usize) -> Result<(), Fault> {
@@ -40,14 +47,14 @@ impl Driver<'_> {
     /// A connection has an event.
     pub(super) fn ready(&mut self, index: usize, event: &Event) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
+        if connection.down {
+            return Ok(());
+        }
         if !connection.open {
             return match connection.connected() {
                 Ok(false) => Ok(()),
                 Ok(true) => self.opened(index),
-                Err(error) => {
-                    let to = self.order.addresses[connection.address];
-                    Err(self.placed(index, refused(&error, to)))
-                }
+                Err(error) => self.unconnected(index, &error),
             };
         }
         let request = &self.requests[connection.request].bytes[connection.address];
@@ -92,8 +99,8 @@ impl Driver<'_> {
                     // The connection was idle for longer than the server waits, which then closes it.
                     Some(true) => return self.lost(index, None),
                     Some(false) => {
-                        let fault = format!("{read} bytes came that no request asked for");
-                        return Err(self.placed(index, Fault::Invalid(fault)));
+                        let why = format!("{read} bytes came that no request asked for");
+                        return Err(self.placed(index, &Failure::new(Kind::Malformed, why)));
                     }
                     None => continue,
                 }
@@ -104,43 +111,56 @@ impl Driver<'_> {
                 // A read that did not fill the buffer emptied the socket: what comes later is a new event.
                 Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
                 Ok(Step::More) => {}
-                Err(fault) => return self.wrong(index, fault),
+                Err(failure) => return self.wrong(index, failure),
             }
         }
     }
 
     /// An answer is not right. A 408 may not be one: it crossed with the request, which is then sent again, once.
-    fn wrong(&mut self, index: usize, fault: Fault) -> Result<(), Fault> {
+    fn wrong(&mut self, index: usize, failure: Failure) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         if connection.progress.timed_out() && !connection.repeated {
             connection.repeated = true;
             return self.reopen(index);
         }
-        Err(self.placed(index, fault))
+        self.fail(index, failure)
     }
 
     /// A request is answered. `gone` says that the connection takes no other.
     fn complete(&mut self, index: usize, gone: bool) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
+        connection.served = true;
+        // A server may answer before it has taken the whole body: what is left of that is no request.
+        let request = &self.requests[connection.request].bytes[connection.address];
+        let gone = gone || connection.written < request.len();
+        if self.is_late(self.connections[index].intended_ns) {
+            return self.fail(index, Failure { reusable: !gone, ..self.timeout() });
+        }
+        let connection = &mut self.connections[index];
         connection.busy = false;
         connection.used = true;
-        connection.served = true;
         connection.repeated = false;
-        self.tally.complete(connection.intended_ns, connection.sent_ns, self.now_ns);
-        if gone {
-            self.reopen(index)?;
-            // In the open loop another connection may be free for the next one before this is open again.
-            if self.schedule.is_some() {
-                return Ok(());
-            }
+        let (request, intended) = (connection.request, connection.intended_ns);
+        self.tally.complete(request, intended, connection.sent_ns, self.now_ns);
+        if gone { self.replace(index) } else { self.free(index) }
+    }
+
+    /// Connects anew for the next request. In the open loop another connection may be free for that before this is open.
+    pub(super) fn replace(&mut self, index: usize) -> Result<(), Fault> {
+        self.reopen(index)?;
+        if self.schedule.is_some() || self.connections[index].down {
+            return Ok(());
         }
         self.free(index)
     }
 
     /// A connection has no request: it takes the next one, or waits for it.
     pub(super) fn free(&mut self, index: usize) -> Result<(), Fault> {
-        if let Some(intended) = self.queue.pop_front() {
-            return self.begin(index, intended);
+        while let Some(intended) = self.queue.pop_front() {
+            if !self.is_late(intended) {
+                return self.begin(index, intended);
+            }
+            self.give_up(intended)?;
         }
         if self.running && self.schedule.is_none() && self.now_ns < self.end_ns {
             self.tally.arrive(self.now_ns, self.now_ns);
@@ -157,65 +177,66 @@ impl Driver<'_> {
             self.idle.retain(|idle| *idle != index);
             return self.reopen(index);
         }
-        if connection.progress.is_empty() && connection.used {
+        let request = &mut self.requests[connection.request];
+        let began = !connection.progress.is_empty();
+        if !began && connection.used && request.idempotent {
             return self.reopen(index);
         }
-        let found = match error {
-            Some(error) if connection.progress.is_empty() => {
-                Err(Fault::Failed(format!("the connection broke before an answer: {error}")))
+        let why = match error {
+            Some(error) if began => {
+                format!("the connection broke in the middle of the answer: {error}")
             }
-            Some(error) => Err(Fault::Failed(format!(
-                "the connection broke in the middle of the answer: {error}"
-            ))),
-            None if connection.progress.is_empty() => {
-                Err(Fault::Failed("the connection was closed without an answer".into()))
+            Some(error) => format!("the connection broke before an answer: {error}"),
+            None if began => {
+                return match request.close(&mut connection.progress) {
+                    Ok(_) => self.complete(index, true),
+                    Err(failure) => self.wrong(index, failure),
+                };
             }
-            None => self.requests[connection.request].close(&mut connection.progress),
+            None if connection.used => format!(
+                "the connection was closed without an answer, and a {} is not sent twice: the server may have taken it",
+                request.method()
+            ),
+            None => "the connection was closed without an answer".into(),
         };
-        match found {
-            Ok(_) => self.complete(index, true),
-            Err(fault) => self.wrong(index, fault),
-        }
+        self.wrong(index, Failure::new(Kind::Closed, why))
     }
 
     /// Connects anew. A request that the connection has is sent again.
-    fn reopen(&mut self, index: usize) -> Result<(), Fault> {
+    pub(super) fn reopen(&mut self, index: usize) -> Result<(), Fault> {
         self.tally.reconnects += 1;
         let connection = &mut self.connections[index];
         (connection.open, connection.used, connection.written) = (false, false, 0);
         connection.progress.clear();
         let to = self.order.addresses[connection.address];
         match connect(to, self.poll.registry(), Token(FIRST + index)) {
-            Ok(stream) => connection.stream = stream,
-            Err(error) => return Err(self.placed(index, refused(&error, to))),
+            Ok(stream) => (connection.stream, connection.down) = (stream, false),
+            Err(error) => return self.unconnected(index, &error),
         }
         Ok(())
     }
 
-    /// Says which requests the server has left without an answer for as long as it may.
-    pub(super) fn check_answered(&self) -> Result<(), Fault> {
-        let patience = self.order.patience_ns;
-        let silent = |one: &&Connection| one.busy && self.now_ns - one.sent_ns >= patience;
-        let count = self.connections.iter().filter(silent).count();
+    /// Ends the requests that the server has left without an answer for as long as it may.
+    pub(super) fn check_answered(&mut self) -> Result<(), Fault> {
+        let (now, patience) = (self.now_ns, self.order.patience_ns);
+        let silent = |one: &Connection| one.busy && now - one.sent_ns >= patience;
+        let count = self.connections.iter().filter(|one| silent(one)).count();
         let within = humantime::format_duration(Duration::from_nanos(patience));
-        match self.connections.iter().position(|one| silent(&one)) {
-            None => Ok(()),
-            Some(first) => {
-                let (requests, which) = if count == 1 {
-                    ("request", "this one")
-                } else {
-                    ("requests", "this one first")
-                };
-                let fault = format!("{count} {requests} got no answer within {within}, {which}");
-                let hint = if self.connections[first].progress.is_endless() {
+        let (requests, which) =
+            if count == 1 { ("request", "this one") } else { ("requests", "this one first") };
+        let why = format!("{count} {requests} got no answer within {within}, {which}");
+        for index in 0..self.connections.len() {
+            if silent(&self.connections[index]) {
+                let hint = if self.connections[index].progress.is_endless() {
                     "; one came without a length, which ends when the server closes the connection, and it does not"
                         .into()
                 } else {
                     self.unserved()
                 };
-                Err(self.placed(first, Fault::Failed(fault + &hint)))
+                self.fail(index, Failure::new(Kind::Timeout, why.clone() + &hint))?;
             }
         }
+        Ok(())
     }
 
     /// A hint, where some connections were served and others never.
@@ -239,23 +260,15 @@ impl Driver<'_> {
     }
 
     /// A fault, with the request and the connection that had it.
-    fn placed(&self, index: usize, fault: Fault) -> Fault {
+    pub(super) fn placed(&self, index: usize, failure: &Failure) -> Fault {
         let connection = &self.connections[index];
         let to = self.order.addresses[connection.address];
-        let path = &self.requests[connection.request].path;
+        let name = &self.requests[connection.request].name;
         let number = connection.number;
-        if connection.busy {
-            placed(&format!("request {number} (GET {path}) on connection {index} to {to}"), fault)
+        failure.at(&if connection.busy {
+            format!("request {number} ({name}) on connection {index} to {to}")
         } else {
-            placed(&format!("connection {index} to {to}"), fault)
-        }
-    }
-}
-
-/// A fault, with the place where it happened.
-pub(super) fn placed(place: &str, fault: Fault) -> Fault {
-    match fault {
-        Fault::Invalid(message) => Fault::Invalid(format!("{place}: {message}")),
-        Fault::Failed(message) => Fault::Failed(format!("{place}: {message}")),
+            format!("connection {index} to {to}")
+        })
     }
 }

@@ -22,12 +22,12 @@ thread_local! {
 }
 
 impl Head {
-    /// What a head says, and its length; `None` where it is not whole.
+    /// What a head says, and its length; `None` where it is not whole. `bodyless` says that it answers a HEAD.
     ///
     /// # Errors
     ///
     /// Returns a sentence where it is no head, or its body cannot be delimited.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, String> {
+    pub(super) fn parse(bytes: &[u8], bodyless: bool) -> Result<Option<(Self, usize)>, String> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut answer = httparse::Response::new(&mut fields);
         #[cfg(test)]
@@ -70,7 +70,7 @@ impl Head {
             }
         }
         let body = match length_said {
-            _ if status < 200 || status == 204 || status == 304 => Body::Length(0),
+            _ if bodyless || status < 200 || status == 204 || status == 304 => Body::Length(0),
             // RFC 9112, section 6.3: chunks go before a length.
             _ if chunked => Body::Chunked(Chunk::FIRST),
             Some(length) => Body::Length(length),

@@ -1,5 +1,7 @@
 //! What a load was seen to be, and whether it can be believed.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +32,8 @@ pub const MOST_GROWTH: f64 = 0.01;
 pub struct Loaded {
     /// Connections that were kept open.
     pub connections: u64,
-    /// How often a connection was opened again because the server had closed it, from the first warm-up request on.
+    /// How often a connection was opened again, because the server had closed it or a request on it had failed, from the
+    /// first warm-up request on.
     pub reconnects: u64,
     /// The length of the window, in nanoseconds.
     pub elapsed_ns: u64,
@@ -38,10 +41,18 @@ pub struct Loaded {
     pub offered: u64,
     /// All requests that were answered, those of the warm-up too: what the server's CPU time is divided by.
     pub answered: u64,
-    /// Those of them that were answered, in the window or within the patience after it.
+    /// Those offered that were answered, in the window or within the patience after it.
     pub completed: u64,
-    /// Those of them that were not.
+    /// Those offered that were neither answered nor an error.
     pub unfinished: u64,
+    /// Those offered that were an error, by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// From the intended start of each of these to when it was given up. It is in none of the other times.
+    pub error_latency: Option<Distribution>,
+    /// What the first of them was.
+    pub first_error: Option<String>,
+    /// The requests that have weights, each by itself.
+    pub parts: Vec<Part>,
     /// Those of them that the generator came to more than a millisecond late; 0 in the closed loop.
     pub late_starts: u64,
     /// Completions in the window, whenever they were started, per second.
@@ -62,6 +73,15 @@ pub struct Loaded {
     /// How far the requests in flight, integrated over the window by a counter, are from what the latencies say they
     /// are, as a share: Little's law. `None` where a request was not answered.
     pub little_error: Option<f64>,
+}
+
+/// One of several requests that have weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// The latency of those that were answered.
+    pub latency: Option<Distribution>,
+    /// How many were errors.
+    pub errors: u64,
 }
 
 /// What the generator's process prints.
@@ -98,13 +118,20 @@ impl Loaded {
         })
     }
 
+    /// How many requests of the window were errors.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
     /// Why the server did not keep pace with an open loop of `rate` requests per second, if it did not: completions
     /// were under 95 % of the arrivals and at least 5 fewer, or the requests in flight grew by more than the connections and 1 % of the
     /// arrivals. `None` in the closed loop, which has no rate.
     #[must_use]
     pub fn unsteady(&self, rate: f64) -> Option<String> {
         self.schedule_error.as_ref()?;
-        let offered = self.offered as f64;
+        // Errors are judged by themselves. What is not one must have kept the rate.
+        let offered = (self.offered - self.failed()) as f64;
         let achieved = self.requests_per_second;
         let seconds = self.elapsed_ns as f64 / 1e9;
         let answered = achieved * seconds;

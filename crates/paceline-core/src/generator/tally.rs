@@ -1,12 +1,17 @@
 //! What is counted while a load runs. Its memory is allocated before the clock starts.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    failure::Kind,
     flight::Flight,
-    loaded::{LATE_NS, Loaded},
+    loaded::{LATE_NS, Loaded, Part},
 };
-use crate::{clock::cpu_time, histogram::Histogram, prepared::Fault};
+use crate::{
+    clock::cpu_time,
+    histogram::{Distribution, Histogram},
+    prepared::Fault,
+};
 
 /// The counts of a load.
 pub(super) struct Tally {
@@ -27,12 +32,19 @@ pub(super) struct Tally {
     /// What their latencies have in the window, less what the latencies of the window's own have after it.
     crossing_ns: i128,
     pub(super) reconnects: u64,
+    /// The errors of the window, how long they took, and the first.
+    errors: BTreeMap<Kind, u64>,
+    error_latency: Histogram,
+    pub(super) first_error: Option<Fault>,
+    /// Latencies and errors of each request that has a weight.
+    parts: Vec<(Histogram, u64)>,
     /// The moment and the CPU time of the first look after the window's start, and after its end.
     looks: [Option<(u64, Duration)>; 2],
 }
 
 impl Tally {
-    pub(super) fn new(start_ns: u64, end_ns: u64) -> Self {
+    /// `parts` is how many requests are also counted each by itself.
+    pub(super) fn new(start_ns: u64, end_ns: u64, parts: usize) -> Self {
         Tally {
             flight: Flight::new(vec![start_ns, end_ns]),
             start_ns,
@@ -47,6 +59,10 @@ impl Tally {
             earlier: 0,
             crossing_ns: 0,
             reconnects: 0,
+            errors: BTreeMap::new(),
+            error_latency: Histogram::default(),
+            first_error: None,
+            parts: vec![(Histogram::default(), 0); parts],
             looks: [None; 2],
         }
     }
@@ -79,14 +95,44 @@ impl Tally {
     }
 
     /// A request that was sent at `sent` is answered.
-    pub(super) fn complete(&mut self, intended: u64, sent: u64, now: u64) {
-        self.flight.complete(now);
+    pub(super) fn complete(&mut self, request: usize, intended: u64, sent: u64, now: u64) {
+        self.end(intended, now);
         self.answered += 1;
         self.completed += u64::from(self.flight.interval().is_some());
-        let after = i128::from(now.saturating_sub(self.end_ns));
         if self.is_measured(intended) {
             self.latency.record(now - intended);
             self.service_time.record(now - sent);
+            if let Some((latency, _)) = self.parts.get_mut(request) {
+                latency.record(now - intended);
+            }
+        }
+    }
+
+    /// A request came to nothing. How long that took is in no latency of those that were answered.
+    pub(super) fn fail(
+        &mut self,
+        request: usize,
+        intended: u64,
+        now: u64,
+        kind: Kind,
+        why: Option<Fault>,
+    ) {
+        self.end(intended, now);
+        if self.is_measured(intended) {
+            *self.errors.entry(kind).or_default() += 1;
+            self.error_latency.record(now - intended);
+            self.first_error = self.first_error.take().or(why);
+            if let Some((_, errors)) = self.parts.get_mut(request) {
+                *errors += 1;
+            }
+        }
+    }
+
+    /// A request is no longer in flight.
+    fn end(&mut self, intended: u64, now: u64) {
+        self.flight.complete(now);
+        let after = i128::from(now.saturating_sub(self.end_ns));
+        if self.is_measured(intended) {
             self.crossing_ns -= after;
         } else if intended < self.start_ns {
             self.earlier = self.earlier.saturating_sub(1);
@@ -107,9 +153,13 @@ impl Tally {
         self.flight.advance(self.end_ns.max(self.flight.at()));
         let elapsed_ns = self.end_ns - self.start_ns;
         let (offered, window) = (self.offered, Duration::from_nanos(elapsed_ns));
+        let first_error = self.first_error.as_ref().map(ToString::to_string);
         let none = || {
             let window = humantime::format_duration(window);
             Fault::Failed(match rate {
+                _ if let Some(first) = &first_error => {
+                    format!("no request of the window had a right answer; the first: {first}")
+                }
                 _ if offered > 0 => "no request of the window was answered".into(),
                 Some(rate) => format!(
                     "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or \
@@ -121,9 +171,12 @@ impl Tally {
             })
         };
         let latency = self.latency.distribution().ok_or_else(none)?;
-        let unfinished = self.offered - latency.count;
+        let error_latency = self.error_latency.distribution();
+        let unfinished = self.offered - latency.count - self.error_latency.count();
         let area = self.flight.areas[0] as f64;
-        let told = latency.ns_mean * latency.count as f64 + self.crossing_ns as f64;
+        let sum = |of: &Distribution| of.ns_mean * of.count as f64;
+        let told =
+            sum(&latency) + error_latency.as_ref().map_or(0.0, sum) + self.crossing_ns as f64;
         let all = unfinished == 0 && self.earlier == 0;
         let [Some((from, used)), Some((to, used_then))] = self.looks else {
             unreachable!("the window has been looked at when it is over")
@@ -145,9 +198,17 @@ impl Tally {
             schedule_error: rate.and_then(|_| self.schedule_error.distribution()),
             generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
                 / ((to - from).max(1) as f64 / 1e9),
+            errors: self.errors.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
+            error_latency,
+            first_error,
+            parts: self.parts.iter().map(part).collect(),
             little_error: all.then(|| (area - told).abs() / area.max(1.0)),
         })
     }
+}
+
+fn part((latency, errors): &(Histogram, u64)) -> Part {
+    Part { latency: latency.distribution(), errors: *errors }
 }
 
 #[cfg(test)]
@@ -165,10 +226,10 @@ mod tests {
             events.extend([(start + 20_000, start, true), (end, start, false)]);
         }
         events.sort_unstable();
-        let mut tally = Tally::new(1000 * MS, 3000 * MS);
+        let mut tally = Tally::new(1000 * MS, 3000 * MS, 0);
         for (at, start, arrives) in events {
             tally.look(at);
-            if arrives { tally.arrive(start, at) } else { tally.complete(start, start + 5, at) }
+            if arrives { tally.arrive(start, at) } else { tally.complete(0, start, start + 5, at) }
         }
         tally.loaded(16, Some(1000.0)).unwrap()
     }
@@ -197,7 +258,7 @@ mod tests {
         }
         // Each waits half a millisecond for a connection, and takes as long again.
         let planted = |plant: fn(&mut Tally, u64)| {
-            let mut tally = Tally::new(0, 1000 * MS);
+            let mut tally = Tally::new(0, 1000 * MS, 0);
             for start in (0..1000).map(|index| index * MS) {
                 tally.arrive(start, start);
                 plant(&mut tally, start);
@@ -205,20 +266,20 @@ mod tests {
             tally.look(1000 * MS);
             tally.loaded(1, Some(1000.0)).unwrap().little_error
         };
-        let right = planted(|tally, start| tally.complete(start, start + MS / 2, end(start)));
+        let right = planted(|tally, start| tally.complete(0, start, start + MS / 2, end(start)));
         assert!(right.unwrap() < 0.001, "{right:?}");
         let at_sending =
-            planted(|tally, start| tally.complete(start + MS / 2, start + MS / 2, end(start)));
+            planted(|tally, start| tally.complete(0, start + MS / 2, start + MS / 2, end(start)));
         assert!((at_sending.unwrap() - 0.5).abs() < 0.01, "{at_sending:?}");
         let twice = planted(|tally, start| {
-            tally.complete(start, start, end(start));
+            tally.complete(0, start, start, end(start));
             tally.latency.record(if start.is_multiple_of(10 * MS) { MS } else { 0 });
             tally.offered += 1;
         });
         assert!((twice.unwrap() - 0.1).abs() < 0.01, "{twice:?}");
         let unanswered = planted(|tally, start| {
             if start > 0 {
-                tally.complete(start, start, end(start));
+                tally.complete(0, start, start, end(start));
             }
         });
         assert_eq!(unanswered, None);
@@ -254,7 +315,7 @@ mod tests {
     #[test]
     fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
         let said = |rate: Option<f64>, arrival: u64| {
-            let mut tally = Tally::new(200 * MS, 700 * MS);
+            let mut tally = Tally::new(200 * MS, 700 * MS, 0);
             tally.arrive(arrival, arrival);
             tally.look(200 * MS);
             tally.look(700 * MS);

@@ -3,6 +3,7 @@
 use super::{
     super::{
         super::{
+            load::shown as shown_metric,
             table::{
                 counted, figure, in_order, marks, ranked, series, several_workers, summary, word,
             },
@@ -13,10 +14,10 @@ use super::{
     Page, code, escaped,
 };
 use crate::{
-    output::{count, cut, long, rate},
+    load::{METRICS, MetricUnit},
+    output::{count, cut, rate},
     record::{Cell, Estimate, Record, State},
 };
-use paceline_core::histogram::Distribution;
 
 /// What the closing lines may take of it.
 const RESERVED: usize = 1_000;
@@ -129,17 +130,21 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
     if cells.is_empty() {
         return 0;
     }
-    let head = "| model | connections | load | requests per second | p50 | p99 | p99.9 | CPU per request |\n\
-                |---|---:|---|---:|---:|---:|---:|---:|";
-    if !page.line(head) {
+    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    let head = format!(
+        "| model | load | {} |\n|---|---|{}",
+        names.join(" | "),
+        "---:|".repeat(names.len())
+    );
+    if !page.line(&head) {
         return cells.len();
     }
     let several = several_workers(cells);
     let mut left = 0;
     for cell in cells {
         let name = escaped(&cut(&series(cell, several), NAME));
-        let served = served(cell).map(|field| escaped(&field));
-        let fields: Vec<String> = [name, count(cell.scale)].into_iter().chain(served).collect();
+        let served = served(cell).into_iter().map(|field| escaped(&field));
+        let fields: Vec<String> = std::iter::once(name).chain(served).collect();
         if !page.row(&fields) {
             left += 1;
         }
@@ -147,33 +152,20 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
     left
 }
 
-fn served(cell: &Cell) -> [String; 6] {
-    let ns = |ns: u64| long(std::time::Duration::from_nanos(ns));
+/// How it was loaded, and every figure that the terminal shows; its state where it has none.
+fn served(cell: &Cell) -> Vec<String> {
     let offered = cell.load.as_ref().and_then(|load| load.rate).filter(|rate| rate.is_finite());
     let kind = match &cell.load {
         Some(load) if load.knee.is_some() => "up to its knee".into(),
         _ => offered
             .map_or_else(|| "closed".into(), |per_second| format!("open, {}/s", rate(per_second))),
     };
-    let [per_second, p50, p99, p999, cpu] = match cell.state {
-        State::Ok => {
-            let trials = |of: Option<Estimate>| {
-                of.filter(|of| of.value.is_finite())
-                    .map_or_else(String::new, |of| ns(of.value as u64))
-            };
-            let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-            let got = finite(cell.jobs_per_second.map(|rate| rate.value));
-            [
-                got.map_or_else(|| "no figure".into(), rate),
-                trials(cell.latency_ns_p50),
-                trials(cell.latency_ns_p99),
-                cell.latency.as_ref().and_then(Distribution::p999).map_or_else(String::new, ns),
-                finite(cell.cpu_ns_per_job).map_or_else(String::new, |cpu| ns(cpu as u64)),
-            ]
-        }
-        state => [word(state).into(), String::new(), String::new(), String::new(), String::new()],
-    };
-    [kind, per_second, p50, p99, p999, cpu]
+    let figures = METRICS.iter().map(|metric| match (metric.unit, metric.of(cell), cell.state) {
+        (MetricUnit::Rate, None, State::Ok) => "no figure".into(),
+        (MetricUnit::Rate, None, state) => word(state).into(),
+        _ => shown_metric(metric, cell),
+    });
+    std::iter::once(kind).chain(figures).collect()
 }
 
 /// Every cell without a figure, with its reason, a line for each series and reason.

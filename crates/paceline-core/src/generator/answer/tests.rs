@@ -7,12 +7,12 @@ fn rendered(expect: Option<&str>) -> Rendered {
 }
 
 fn accepting(expect: Option<&str>, accept: &[u16]) -> Rendered {
-    let request = Request { path: "/".into(), expect: expect.map(String::from) };
-    Rendered::new(&request, accept, vec![])
+    let request = Request::get("/", expect.map(String::from));
+    Rendered::new(&request, true, accept, vec![])
 }
 
 /// Feeds an answer in parts of `size` to a request that expects `expect`.
-fn fed(expect: Option<&str>, bytes: &str, size: usize) -> Result<Step, Fault> {
+fn fed(expect: Option<&str>, bytes: &str, size: usize) -> Result<Step, Failure> {
     let (mut request, mut progress) = (rendered(expect), Progress::new());
     let mut step = Step::More;
     // Twice: the second time the head is known.
@@ -55,13 +55,13 @@ fn interim_answers_are_passed_over_however_they_are_cut() {
     assert_eq!(request.take(&mut progress, interim.as_bytes()), Ok(Step::More));
     // The server has begun to answer: the request must not be sent again.
     assert!(!progress.is_empty());
-    assert!(matches!(request.close(&mut progress), Err(Fault::Failed(_))));
+    assert!(matches!(request.close(&mut progress), Err(Failure { kind: Kind::Closed, .. })));
 }
 
 #[test]
 fn an_upgrade_that_no_request_asked_for_is_a_fault() {
     let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
-    let Err(Fault::Invalid(said)) = fed(None, answer, 1000) else { panic!("it is a fault") };
+    let Err(Failure { why: said, .. }) = fed(None, answer, 1000) else { panic!("it is a fault") };
     assert!(said.contains("status 101"), "{said}");
 }
 
@@ -108,7 +108,10 @@ fn a_body_that_differs_anywhere_is_a_fault() {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
         for size in [1, 1000] {
             let found = fed(Some("hello"), &answer, size);
-            assert!(matches!(found, Err(Fault::Invalid(_))), "{body:?}: {found:?}");
+            assert!(
+                matches!(found, Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })),
+                "{body:?}: {found:?}"
+            );
             assert!(fed(None, &answer, size).is_ok());
         }
     }
@@ -117,7 +120,7 @@ fn a_body_that_differs_anywhere_is_a_fault() {
 #[test]
 fn a_status_is_a_fault_that_shows_the_body() {
     let answer = "HTTP/1.1 503 No\r\nContent-Length: 300\r\n\r\n".to_string();
-    let Err(Fault::Failed(message)) = fed(None, &(answer + &"x".repeat(300)), 50) else {
+    let Err(Failure { why: message, .. }) = fed(None, &(answer + &"x".repeat(300)), 50) else {
         panic!("it is a fault");
     };
     assert!(message.contains("503") && message.matches('x').count() == SHOWN, "{message}");
@@ -136,7 +139,7 @@ fn any_2xx_is_right_unless_other_statuses_are_asked_for() {
         assert!(step(&[], status).is_err(), "{status}");
     }
     assert!(step(&[204, 404], 204).is_ok() && step(&[204, 404], 404).is_ok());
-    let Err(Fault::Failed(said)) = step(&[204, 404], 200) else { panic!("it is a fault") };
+    let Err(Failure { why: said, .. }) = step(&[204, 404], 200) else { panic!("it is a fault") };
     assert_eq!(said, "the answer has status 200 instead of 204 or 404");
 }
 
@@ -144,7 +147,9 @@ fn any_2xx_is_right_unless_other_statuses_are_asked_for() {
 fn a_redirect_names_its_target_however_it_is_cut() {
     let answer = "HTTP/1.1 301 Moved\r\nLocation: /new?a\r\nContent-Length: 3\r\n\r\nabc";
     for size in 1..=answer.len() {
-        let Err(Fault::Failed(said)) = fed(None, answer, size) else { panic!("it is a fault") };
+        let Err(Failure { why: said, .. }) = fed(None, answer, size) else {
+            panic!("it is a fault")
+        };
         assert!(said.contains("status 301, a redirect to \"/new?a\""), "{said}");
     }
 }
@@ -175,7 +180,10 @@ fn a_408_behind_an_answer_ends_the_connection_and_other_bytes_are_a_fault() {
         rendered(None).take(&mut Progress::new(), bytes.as_bytes())
     };
     assert_eq!(after("HTTP/1.1 408 Request Timeout\r\n"), Ok(Step::Done { close: true }));
-    assert!(matches!(after("HTTP/1.1 200 OK\r\n"), Err(Fault::Invalid(_))));
+    assert!(matches!(
+        after("HTTP/1.1 200 OK\r\n"),
+        Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })
+    ));
 }
 
 #[test]
@@ -208,7 +216,10 @@ fn what_is_no_answer_is_invalid() {
         &long,
     ] {
         let found = fed(None, answer, 1000);
-        assert!(matches!(found, Err(Fault::Invalid(_))), "{answer:.60?}: {found:?}");
+        assert!(
+            matches!(found, Err(Failure { kind: Kind::Malformed | Kind::Receipt, .. })),
+            "{answer:.60?}: {found:?}"
+        );
     }
 }
 
@@ -217,7 +228,7 @@ fn an_answer_that_ends_with_the_connection_before_its_length_is_cut_off() {
     let (mut request, mut progress) = (rendered(None), Progress::new());
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab";
     assert_eq!(request.take(&mut progress, answer), Ok(Step::More));
-    assert!(matches!(request.close(&mut progress), Err(Fault::Failed(_))));
+    assert!(matches!(request.close(&mut progress), Err(Failure { kind: Kind::Closed, .. })));
 }
 
 #[test]
@@ -228,5 +239,34 @@ fn a_known_head_is_not_taken_for_another() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\na", Step::More),
     ] {
         assert_eq!(request.take(&mut progress, answer.as_bytes()), Ok(step));
+    }
+}
+
+#[test]
+fn an_answer_to_a_head_ends_with_its_head_and_the_connection_stays() {
+    let request = Request { method: "HEAD".into(), ..Request::get("/", None) };
+    let mut head = Rendered::new(&request, true, &[], vec![]);
+    for (answer, close) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", true),
+    ] {
+        let found = head.take(&mut Progress::new(), answer.as_bytes());
+        assert_eq!(found, Ok(Step::Done { close }), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_connection_is_kept_where_the_answer_is_whole_and_only_its_status_is_wrong() {
+    for (answer, reusable) in [
+        ("HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno", true),
+        ("HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno", false),
+        ("HTTP/1.0 503 No\r\nContent-Length: 2\r\n\r\nno", false),
+        ("good morning\r\n\r\n", false),
+    ] {
+        let found = rendered(None).take(&mut Progress::new(), answer.as_bytes()).unwrap_err();
+        assert_eq!(found.reusable, reusable, "{found:?}");
+        assert_eq!(found.kind == Kind::Status(503), !answer.starts_with("good"), "{found:?}");
     }
 }

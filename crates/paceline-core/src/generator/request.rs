@@ -1,0 +1,308 @@
+//! What is asked for: requests as they are ordered, checked and written, and whose turn it is.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Order, answer::Rendered};
+use crate::job::{is_chosen, mix};
+
+/// The most bytes that all requests may have together.
+const MOST_BYTES: usize = 256 << 20;
+/// Fields that say where the body of a request ends.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+
+/// One thing to ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// The target, beginning with a slash.
+    pub path: String,
+    /// Whether the body of the order comes with it.
+    pub with_body: bool,
+    /// The whole body that must be answered; `None` to require nothing but a right status.
+    pub expect: Option<String>,
+}
+
+impl Request {
+    /// A GET of `path` without a body.
+    pub fn get(path: impl Into<String>, expect: Option<String>) -> Self {
+        Request { method: "GET".into(), path: path.into(), with_body: false, expect }
+    }
+}
+
+/// Says why `method` cannot be sent, if it cannot.
+///
+/// # Errors
+///
+/// Returns a sentence.
+pub fn check_method(method: &str) -> Result<(), String> {
+    if method.eq_ignore_ascii_case("connect") {
+        return Err(
+            "CONNECT asks a proxy for a tunnel, which load does not use: give another method"
+                .into(),
+        );
+    }
+    // A token may begin with a digit or a sign, but a method that does is a slip.
+    if !is_token(method) || !method.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return Err(format!("{method:?} is not a method: give one such as GET or POST"));
+    }
+    Ok(())
+}
+
+/// Says why a field of this name and value cannot be sent, if it cannot. A line end would begin another field.
+///
+/// # Errors
+///
+/// Returns a sentence, which does not repeat the value: that may be a secret.
+pub fn check_field(name: &str, value: &str) -> Result<(), String> {
+    if !is_token(name) {
+        return Err(format!(
+            "{name:?} is not the name of a header: give one such as 'Accept: text/html'"
+        ));
+    }
+    if value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(format!(
+            "the header {name} has a line end or another control character in its value"
+        ));
+    }
+    if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+        return Err(format!("the header {name} follows from --body: leave it out"));
+    }
+    Ok(())
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(of_token)
+}
+
+/// Whether a request of this method may be sent twice where it is not known if it was taken (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &str) -> bool {
+    ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(&method)
+}
+
+impl Order {
+    /// Says which request or field cannot be sent, if one cannot.
+    pub(super) fn check_requests(&self) -> Result<(), String> {
+        let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(host) = self.host.as_ref().filter(|host| host.is_empty() || !graphic(host)) {
+            return Err(format!("{host:?} is not a host that can be asked for"));
+        }
+        for (name, value) in &self.options.headers {
+            check_field(name, value)?;
+        }
+        for Request { method, path, .. } in self.all_requests() {
+            check_method(method)?;
+            if !path.starts_with('/') || !graphic(path) {
+                return Err(format!("{path:?} is not a path that can be asked for"));
+            }
+        }
+        let bodies = self.all_requests().filter(|request| request.with_body).count();
+        if bodies.saturating_mul(self.options.body.len()) > MOST_BYTES {
+            let most = MOST_BYTES >> 20;
+            return Err(format!(
+                "the body is sent to {bodies} URLs, and all bodies together are at most {most} MiB: give a smaller one"
+            ));
+        }
+        let weights = &self.options.weights;
+        if !weights.is_empty() && (weights.len() != self.requests.len() || weights.contains(&0)) {
+            return Err("each request has a weight of at least 1, or none has one".into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn all_requests(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter().chain(self.every.iter().flat_map(|(_, others)| others))
+    }
+
+    /// All requests as bytes, for each address.
+    pub(super) fn render(&self) -> Vec<Rendered> {
+        let one = |request: &Request| {
+            let bytes = self.addresses.iter().map(|to| self.bytes(request, *to)).collect();
+            Rendered::new(request, is_idempotent(&request.method), &self.accept, bytes)
+        };
+        self.all_requests().map(one).collect()
+    }
+
+    fn bytes(&self, request: &Request, to: SocketAddr) -> Vec<u8> {
+        let fields = &self.options.headers;
+        let Request { method, path, .. } = request;
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            let host = self.host.clone().unwrap_or_else(|| to.to_string());
+            head += &format!("Host: {host}\r\n");
+        }
+        for (name, value) in fields {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let body: &[u8] = if request.with_body { &self.options.body } else { &[] };
+        // RFC 9110, section 8.6: a method for which a body is usual says that there is none.
+        if request.with_body || ["POST", "PUT", "PATCH"].contains(&&**method) {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        [head.as_bytes(), b"\r\n", body].concat()
+    }
+}
+
+/// Which request each number asks for.
+pub(super) struct Turns {
+    usual: usize,
+    every: Option<(usize, usize)>,
+    /// The weights of the usual ones, added up; empty where they take turns.
+    up_to: Vec<u64>,
+    seed: u64,
+}
+
+impl Turns {
+    pub(super) fn of(order: &Order) -> Self {
+        let mut sum = 0;
+        let add = |weight: &u32| {
+            sum += u64::from(*weight);
+            sum
+        };
+        Turns {
+            usual: order.requests.len(),
+            every: order.every.as_ref().map(|(nth, others)| (*nth, others.len())),
+            up_to: order.options.weights.iter().map(add).collect(),
+            seed: mix(!order.seed),
+        }
+    }
+
+    /// The place of request `number` among [`Order::all_requests`].
+    pub(super) fn at(&self, number: u64) -> usize {
+        if let Some(sum) = self.up_to.last() {
+            // The upper half of a product is the hash's share of the sum.
+            let point = (u128::from(mix(self.seed ^ number)) * u128::from(*sum)) >> 64;
+            return self.up_to.partition_point(|end| u128::from(*end) <= point);
+        }
+        let number = number as usize;
+        match self.every {
+            Some((nth, others)) if is_chosen(number, nth) => self.usual + number / nth % others,
+            _ => number % self.usual,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Drive, Options},
+        *,
+    };
+
+    fn order(requests: Vec<Request>, options: Options) -> Order {
+        Order {
+            addresses: vec!["127.0.0.1:81".parse().unwrap()],
+            same_server: true,
+            host: Some("localhost:81".into()),
+            requests,
+            every: None,
+            accept: vec![],
+            drive: Drive::Closed,
+            connections: 1,
+            warm_up_ns: 0,
+            duration_ns: 1,
+            patience_ns: 1,
+            seed: 1,
+            options,
+        }
+    }
+
+    fn sent(method: &str, with_body: bool, headers: &[(&str, &str)], body: &str) -> String {
+        let request = Request { method: method.into(), with_body, ..Request::get("/a?b", None) };
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let options =
+            Options { headers: headers.collect(), body: body.into(), ..Options::default() };
+        let rendered = order(vec![request], options).render().remove(0);
+        String::from_utf8(rendered.bytes[0].clone()).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_written_with_its_fields_its_body_and_one_host() {
+        const HOST: &str = "Host: localhost:81\r\n";
+        for (found, expected) in [
+            (sent("GET", false, &[], ""), format!("GET /a?b HTTP/1.1\r\n{HOST}\r\n")),
+            (
+                sent("HEAD", false, &[("X", "")], ""),
+                format!("HEAD /a?b HTTP/1.1\r\n{HOST}X: \r\n\r\n"),
+            ),
+            (
+                sent("GET", false, &[("hOST", "a.b")], ""),
+                "GET /a?b HTTP/1.1\r\nhOST: a.b\r\n\r\n".into(),
+            ),
+            (
+                sent("POST", true, &[("A", "1"), ("A", "2")], "x=y"),
+                format!("POST /a?b HTTP/1.1\r\n{HOST}A: 1\r\nA: 2\r\nContent-Length: 3\r\n\r\nx=y"),
+            ),
+            (
+                sent("GET", true, &[], "x"),
+                format!("GET /a?b HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\nx"),
+            ),
+            (
+                sent("PUT", false, &[], "x"),
+                format!("PUT /a?b HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n"),
+            ),
+            (sent("DELETE", false, &[], "x"), format!("DELETE /a?b HTTP/1.1\r\n{HOST}\r\n")),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn what_would_be_another_request_or_field_is_refused() {
+        for (name, value) in [
+            ("A", "b\r\nX: y"),
+            ("A", "b\nX: y"),
+            ("A", "b\0"),
+            ("A\r\nX", "y"),
+            ("A:", "y"),
+            ("A b", "y"),
+            ("", "y"),
+            ("Content-length", "1"),
+            ("transfer-encoding", "chunked"),
+        ] {
+            let options =
+                Options { headers: vec![(name.into(), value.into())], ..Options::default() };
+            let why = order(vec![Request::get("/", None)], options).check().unwrap_err();
+            assert!(value.len() < 2 || !why.contains(value), "{why}");
+        }
+        assert_eq!(check_field("X-Any_1", "of\tthese ä"), Ok(()));
+        for method in ["", "-1", "G T", "GET /x HTTP/1.1\r\n", "connect", "GÉT", "a/b"] {
+            let request = Request { method: method.into(), ..Request::get("/", None) };
+            assert!(order(vec![request], Options::default()).check().is_err(), "{method:?}");
+        }
+        let body = vec![0; MOST_BYTES / 2];
+        let with = Request { with_body: true, ..Request::get("/", None) };
+        let with = |count| vec![with.clone(); count];
+        let options = Options { body, ..Options::default() };
+        assert_eq!(order(with(2), options.clone()).check(), Ok(()));
+        assert!(order(with(3), options).check().unwrap_err().contains("256 MiB"));
+    }
+
+    #[test]
+    fn weights_are_kept_in_the_long_run_and_the_seed_decides_the_order() {
+        let three = || vec![Request::get("/", None); 3];
+        let turns = |seed, weights: [u32; 3]| {
+            let options = Options { weights: weights.to_vec(), ..Options::default() };
+            let turns = Turns::of(&Order { seed, ..order(three(), options) });
+            (0..60_000).map(|number| turns.at(number)).collect::<Vec<_>>()
+        };
+        let found = turns(7, [1, 2, 3]);
+        // 99.9 % of chi-squared with 2 degrees of freedom.
+        let share = |place: usize, even: f64| {
+            let count = found.iter().filter(|turn| **turn == place).count() as f64;
+            (count - even).powi(2) / even
+        };
+        let chi = share(0, 10_000.0) + share(1, 20_000.0) + share(2, 30_000.0);
+        assert!(chi < 13.82, "{chi}");
+        assert_eq!(found, turns(7, [1, 2, 3]));
+        assert_ne!(found, turns(8, [1, 2, 3]));
+        // A connection of two that take turns sees the same shares: nothing goes by the number itself.
+        let even: Vec<usize> = found.iter().step_by(2).copied().filter(|turn| *turn == 2).collect();
+        assert!((even.len() as f64 / 15_000.0 - 1.0).abs() < 0.03, "{}", even.len());
+        assert!(turns(1, [1, u32::MAX, 1]).iter().all(|turn| *turn == 1));
+    }
+}

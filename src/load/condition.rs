@@ -1,0 +1,341 @@
+//! Bounds on what a load may be: `--fail-if 'p99>20ms'` and `--max-errors 1%`.
+
+use std::fmt;
+
+use super::metrics::{METRICS, Metric, MetricUnit};
+use crate::record::{Cell, LoadFigures};
+
+/// A condition under which a load has failed, as `p99>20ms`.
+#[derive(Clone)]
+pub struct Condition {
+    text: String,
+    metric: &'static Metric,
+    operator: &'static str,
+    bound: Amount,
+}
+
+/// How many requests may be errors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaxErrors(Amount);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Amount {
+    /// In the unit of the metric.
+    Of(f64),
+    /// So many, where the metric is a share.
+    Number(f64),
+}
+
+/// The longer ones first, so that none is taken for the beginning of another.
+const OPERATORS: [&str; 4] = [">=", "<=", ">", "<"];
+const TIMES: [(&str, f64); 5] = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
+/// What the columns of the table may be called besides.
+const ALIASES: [(&str, &str); 2] = [("rate", "req/s"), ("cpu", "CPU/req")];
+
+impl Condition {
+    /// Reads a metric, an operator and a value with its unit.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that lists what there is.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let operator = OPERATORS.into_iter().find(|operator| text.contains(operator));
+        let (name, operator, value) = operator
+            .and_then(|operator| {
+                let (name, value) = text.split_once(operator)?;
+                Some((name.trim(), operator, value.trim()))
+            })
+            .ok_or_else(|| {
+                format!("{text:?} is not a condition: give a metric, one of > >= < <=, and a bound, such as 'p99>20ms'")
+            })?;
+        let metric = find(name)?;
+        let bound = amount(value, metric.unit).ok_or_else(|| {
+            let want = match metric.unit {
+                MetricUnit::Time => "a time with its unit: ns, us, ms or s, such as 20ms",
+                MetricUnit::Rate => "a number per second without a unit, such as 9900",
+                MetricUnit::Count => "a number without a unit",
+                MetricUnit::Share if is_errors(metric) => {
+                    "a share or a number of requests, such as 0.1% or 5"
+                }
+                MetricUnit::Share => "a share, such as 80%",
+            };
+            format!("{} is compared with {want}, not {value:?}", metric.name)
+        })?;
+        if matches!(bound, Amount::Number(_)) && !is_errors(metric) {
+            return Err(format!(
+                "{} is compared with a share, such as 80%, not {value:?}",
+                metric.name
+            ));
+        }
+        Ok(Condition { text: text.into(), metric, operator, bound })
+    }
+
+    /// Whether it is about errors, which are then counted.
+    #[must_use]
+    pub fn is_about_errors(&self) -> bool {
+        is_errors(self.metric)
+    }
+
+    /// Says that the cell fulfils it, and so has failed; `None` where the cell has not. What was not measured has failed:
+    /// nobody knows that it is within its bound.
+    #[must_use]
+    pub fn broken(&self, cell: &Cell) -> Option<String> {
+        let Condition { text, metric, .. } = self;
+        let place = format!("{text}: {} of {}", metric.name, cell.model);
+        let (value, bound) = match self.bound {
+            Amount::Of(bound) => (metric.of(cell), bound),
+            Amount::Number(bound) => (metric.of(cell).and(failed(cell)), bound),
+        };
+        let Some(value) = value else {
+            let why = cell.reason.as_deref().unwrap_or(match metric.unit {
+                MetricUnit::Time => {
+                    "too few requests for a percentile, or none of this kind in this load"
+                }
+                _ => "there is none in this load",
+            });
+            return Some(format!("{place} was not measured: {why}"));
+        };
+        let is_broken = match self.operator {
+            ">" => value > bound,
+            ">=" => value >= bound,
+            "<" => value < bound,
+            _ => value <= bound,
+        };
+        is_broken.then(|| match self.bound {
+            Amount::Of(_) => format!("{place} is {}", self.written(value)),
+            Amount::Number(_) => format!("{place} is {value}"),
+        })
+    }
+
+    /// Not rounded as in the table: 20.0 ms may be over 20 ms.
+    fn written(&self, value: f64) -> String {
+        match self.metric.unit {
+            MetricUnit::Time => format!("{} ms", value / 1e6),
+            MetricUnit::Rate => format!("{} per second", exact(value)),
+            MetricUnit::Share => format!("{} %", exact(value * 100.0)),
+            MetricUnit::Count => format!("{value}"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl MaxErrors {
+    /// No number is too many.
+    pub const ALL: MaxErrors = MaxErrors(Amount::Of(1.0));
+
+    /// Reads `1%` or `20`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that says what it may be.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match amount(text.trim(), MetricUnit::Share) {
+            Some(amount @ Amount::Number(number)) if number.fract() == 0.0 => Ok(MaxErrors(amount)),
+            Some(amount @ Amount::Of(share)) if share <= 1.0 => Ok(MaxErrors(amount)),
+            _ => Err(format!(
+                "it is a share of at most 100% or a whole number of requests, such as 1% or 20, not {text:?}"
+            )),
+        }
+    }
+
+    /// Whether so many errors of so many requests are too many.
+    pub(super) fn is_passed(self, errors: u64, requests: u64) -> bool {
+        match self.0 {
+            Amount::Of(share) => errors as f64 > share * requests as f64,
+            Amount::Number(number) => errors as f64 > number,
+        }
+    }
+}
+
+impl fmt::Display for MaxErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Amount::Of(share) => write!(f, "{}%", share * 100.0),
+            Amount::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+fn find(name: &str) -> Result<&'static Metric, String> {
+    // A shell and a hurry: `service-p99`, `cpu/req`.
+    let plain = |name: &str| {
+        let letters = name.chars().filter(|c| !matches!(c, ' ' | '-' | '_'));
+        letters.collect::<String>().to_lowercase()
+    };
+    let name_of = |(alias, name): &(&str, &'static str)| (plain(alias), plain(name));
+    let asked = plain(name);
+    let asked = ALIASES
+        .iter()
+        .map(name_of)
+        .find(|(alias, _)| *alias == asked)
+        .map_or(asked, |(_, name)| name);
+    METRICS.iter().find(|metric| plain(metric.name) == asked).ok_or_else(|| {
+        let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        let also: Vec<String> =
+            ALIASES.iter().map(|(alias, name)| format!("{alias} for {name}")).collect();
+        format!(
+            "there is no metric {name:?}: choose one of {} ({})",
+            names.join(", "),
+            also.join(", ")
+        )
+    })
+}
+
+/// A value with the unit that it must have.
+fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
+    let number = |text: &str| {
+        let digits = text.trim().replace('_', "");
+        let plain = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        digits.parse::<f64>().ok().filter(|number| plain && number.is_finite())
+    };
+    match unit {
+        MetricUnit::Time => {
+            let units =
+                TIMES.into_iter().filter_map(|(name, ns)| Some((text.strip_suffix(name)?, ns)));
+            // "s" ends all of them: the one that leaves a number is meant.
+            units.filter_map(|(text, ns)| Some(Amount::Of(number(text)? * ns))).next()
+        }
+        MetricUnit::Rate | MetricUnit::Count => number(text).map(Amount::Of),
+        MetricUnit::Share => match text.strip_suffix('%') {
+            Some(percent) => number(percent).map(|percent| Amount::Of(percent / 100.0)),
+            None => number(text).map(Amount::Number),
+        },
+    }
+}
+
+/// Without the digits behind the sixth that a quotient has.
+fn exact(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn is_errors(metric: &Metric) -> bool {
+    metric.name == "errors"
+}
+
+fn failed(cell: &Cell) -> Option<f64> {
+    cell.load.as_ref().map(LoadFigures::failed).map(|count| count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Estimate, Loop, State};
+    use paceline_core::{histogram::Histogram, perform::Placement};
+
+    /// 990 right answers of 20 ms, and 10 errors.
+    fn cell() -> Cell {
+        let mut times = Histogram::default();
+        (0..990).for_each(|_| times.record(20_000_000));
+        let mut load = LoadFigures::new(Loop::Closed, None, None, 8);
+        load.offered = 1_000;
+        load.errors = [("status 503".to_owned(), 7), ("timeout".to_owned(), 3)].into();
+        load.generator_cpu_share_max = Some(0.25);
+        let exactly = |value| Estimate { value, lower: value, upper: value };
+        Cell {
+            latency: times.distribution(),
+            latency_ns_p50: Some(exactly(20e6)),
+            jobs_per_second: Some(exactly(9_900.0)),
+            load: Some(load),
+            ..Cell::new("w", "tokio", 8, None, Placement::Inside, State::Ok)
+        }
+    }
+
+    #[test]
+    fn a_condition_is_broken_by_what_passes_its_bound_and_by_nothing_else() {
+        let cell = cell();
+        for (text, broken) in [
+            ("p50>20ms", None),
+            ("p50 >= 20ms", Some("p50 of tokio is 20 ms")),
+            ("p50>19.9ms", Some("p50 of tokio is 20 ms")),
+            ("P50<0.03s", Some("p50 of tokio is 20 ms")),
+            ("p50<=20000us", Some("is 20 ms")),
+            ("p50<20000000ns", None),
+            ("max>19_000µs", Some("max of tokio is ")),
+            ("rate<9900", None),
+            ("req/s<9_901", Some("req/s of tokio is 9900 per second")),
+            ("errors>0.1%", Some("errors of tokio is 1 %")),
+            ("errors>1%", None),
+            ("errors>9", Some("errors of tokio is 10")),
+            ("errors>10", None),
+            ("generator>80%", None),
+            ("conns<8", None),
+            ("latencies<1000", Some("latencies of tokio is 990")),
+            // Not measured: of 990 latencies no 99th percentile is told, and a closed loop starts nothing late.
+            ("p99>20ms", Some("p99 of tokio was not measured: too few")),
+            ("p99<20ms", Some("p99 of tokio was not measured")),
+            ("p99.9>1s", Some("was not measured")),
+            ("service-p99>1s", Some("service p99 of tokio was not measured")),
+            ("late p99>1ms", Some("late p99 of tokio was not measured")),
+            ("cpu>1s", Some("CPU/req of tokio was not measured")),
+        ] {
+            let found = Condition::parse(text).unwrap().broken(&cell);
+            match (&found, broken) {
+                (None, None) => {}
+                (Some(found), Some(said)) => assert!(found.contains(said), "{text}: {found}"),
+                _ => panic!("{text}: {found:?}"),
+            }
+        }
+        let reason = Some("the server is gone".into());
+        let failed = Cell { state: State::Failed, reason, ..cell };
+        for metric in &METRICS {
+            let condition = Condition { metric, ..Condition::parse("errors>=5").unwrap() };
+            let said = condition.broken(&failed).unwrap();
+            assert!(said.ends_with("was not measured: the server is gone"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_said_with_what_there_is() {
+        for (text, why) in [
+            ("p99", "'p99>20ms'"),
+            ("p99=20ms", "'p99>20ms'"),
+            ("", "'p99>20ms'"),
+            (">5", "there is no metric \"\""),
+            (
+                "p95>20ms",
+                "choose one of conns, req/s, errors, latencies, p50, p90, p99, p99.9, max",
+            ),
+            ("mean>20ms", "rate for req/s"),
+            ("p99>20", "ns, us, ms or s"),
+            ("p99>20min", "not \"20min\""),
+            ("p99>-1ms", "not \"-1ms\""),
+            ("p99>infs", "not \"infs\""),
+            ("p99>1e999s", "not \"1e999s\""),
+            ("p99>20%", "a time"),
+            ("rate<9900ms", "without a unit"),
+            ("rate<", "not \"\""),
+            ("errors>1ms", "0.1% or 5"),
+            ("errors>NaN%", "0.1% or 5"),
+            ("generator>1", "a share, such as 80%"),
+        ] {
+            let said = Condition::parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
+            assert!(said.contains(why), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn errors_are_too_many_beyond_the_share_or_the_number_that_is_said() {
+        for (text, errors, passed) in [
+            ("1%", 10, false),
+            ("1%", 11, true),
+            ("0", 0, false),
+            ("0", 1, true),
+            ("0%", 1, true),
+            ("10", 10, false),
+            ("10", 11, true),
+            ("100%", 1_000, false),
+        ] {
+            let most = MaxErrors::parse(text).unwrap();
+            assert_eq!(most.is_passed(errors, 1_000), passed, "{errors} of {text}");
+            assert_eq!(most.to_string(), text);
+        }
+        for text in ["", "%", "101%", "-1", "1.5", "many", "1 in 10", "1e400"] {
+            assert!(MaxErrors::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What `paceline load` shows, in every export of a run.
+
+use paceline::{
+    load::{METRICS, MetricUnit},
+    record::{Cell, Record, State},
+    report::{Export, load_table},
+};
+use serde_json::Value;
+
+use crate::RUNS;
+
+/// A run of one server in an open loop, some of whose answers were errors.
+fn loaded() -> Record {
+    let mut record = RUNS[0].clone();
+    let is_open = |cell: &Cell| {
+        let load = cell.load.as_ref();
+        cell.state == State::Ok && load.is_some_and(|load| load.schedule_error.is_some())
+    };
+    let mut cell = record.cells.iter().find(|cell| is_open(cell)).unwrap().clone();
+    // So many that every percentile is told.
+    cell.latency.as_mut().unwrap().count = 20_000;
+    cell.service_time.as_mut().unwrap().count = 20_000;
+    let load = cell.load.as_mut().unwrap();
+    load.schedule_error.as_mut().unwrap().count = 20_000;
+    load.errors = [("status 503".into(), 17), ("timeout".into(), 5)].into();
+    load.error_latency.clone_from(&cell.service_time);
+    load.first_error = Some("request 7: the answer has status 503".into());
+    record.cells = vec![cell];
+    record
+}
+
+#[test]
+fn whatever_the_table_of_a_load_shows_is_in_every_export_with_its_value() {
+    let record = loaded();
+    let cell = &record.cells[0];
+    let text = |export: Export| export.render(&record);
+    let csv = text(Export::Csv);
+    let rows: Vec<_> =
+        csv::Reader::from_reader(csv.as_bytes()).into_records().map(Result::unwrap).collect();
+    let head = csv::Reader::from_reader(csv.as_bytes()).headers().unwrap().clone();
+    let column = |name: &str| {
+        let place =
+            head.iter().position(|of| of == name).unwrap_or_else(|| panic!("{name} is missing"));
+        rows[0][place].to_owned()
+    };
+    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    let table = load_table(&record.cells);
+    let row = table.lines().find(|line| line.trim_start().starts_with(&cell.model)).unwrap();
+    let markdown = text(Export::Markdown);
+    assert!(markdown.contains(&names.join(" | ")), "{markdown}");
+    for field in row.split("  ").map(str::trim).filter(|field| !field.is_empty()) {
+        assert!(markdown.contains(&format!(" {field} ")), "{field}: {markdown}");
+    }
+    let metrics: Vec<f64> = METRICS.iter().map(|metric| metric.of(cell).unwrap()).collect();
+    let open: Vec<f64> = text(Export::OpenMetrics)
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect();
+    for (metric, value) in METRICS.iter().zip(metrics) {
+        let name = metric.name;
+        let near = |found: f64, wanted: f64| (found - wanted).abs() <= wanted.abs() * 1e-9;
+        assert!(
+            table.contains(name) && near(column(metric.column).parse().unwrap(), value),
+            "{name}"
+        );
+        let seconds = if metric.unit == MetricUnit::Time { value / 1e9 } else { value };
+        assert!(open.iter().any(|found| near(*found, seconds)), "{name} in OpenMetrics");
+        let Some(figure) = metric.figure else { continue };
+        for export in
+            [Export::Otava, Export::ActionSmaller, Export::ActionBigger, Export::Junit, Export::Bmf]
+        {
+            let bigger = metric.unit == MetricUnit::Rate;
+            let known = match (export, figure) {
+                (Export::ActionSmaller | Export::Otava, _) if bigger => continue,
+                (Export::ActionBigger, _) if !bigger => continue,
+                (Export::ActionBigger | Export::Bmf, "jobs_per_second") => "throughput".to_owned(),
+                (Export::Bmf, "latency_p50_ns") => "latency".to_owned(),
+                (Export::Bmf, other) => other.replace('_', "-"),
+                _ => figure.to_owned(),
+            };
+            let text = text(export);
+            assert!(
+                text.contains(&known) && text.contains(&value.to_string()),
+                "{known} in {export}"
+            );
+        }
+    }
+    let json: Value = serde_json::from_str(&text(Export::Json)).unwrap();
+    assert_eq!(json["cells"][0], serde_json::to_value(cell).unwrap());
+    assert_eq!(
+        (json["cells"][0]["load"]["errors"]["status 503"].as_u64(), &*column("errors")),
+        (Some(17), "22")
+    );
+    assert_eq!(column("errors_by_kind"), "status 503: 17; timeout: 5");
+    assert_eq!(column("first_error"), "request 7: the answer has status 503");
+}
+
+/// The names in conditions, of columns and of exports are where users look for them.
+#[test]
+fn the_documentation_has_every_metric_with_its_column() {
+    let page = std::fs::read_to_string("docs/load.md").unwrap();
+    for metric in &METRICS {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", metric.name)));
+        let row = row.unwrap_or_else(|| panic!("{} has no row", metric.name));
+        assert!(row.ends_with(&format!("| `{}` |", metric.column)), "{row}");
+    }
+}
