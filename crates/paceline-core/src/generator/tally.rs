@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     flight::Flight,
+    interval::Intervals,
     loaded::{LATE_NS, Loaded},
 };
 use crate::{clock::cpu_time, histogram::Histogram, prepared::Fault};
@@ -29,10 +30,12 @@ pub(super) struct Tally {
     pub(super) reconnects: u64,
     /// The moment and the CPU time of the first look after the window's start, and after its end.
     looks: [Option<(u64, Duration)>; 2],
+    /// The same by intervals, where these are asked for.
+    intervals: Option<Intervals>,
 }
 
 impl Tally {
-    pub(super) fn new(start_ns: u64, end_ns: u64) -> Self {
+    pub(super) fn new(start_ns: u64, end_ns: u64, intervals: Option<Intervals>) -> Self {
         Tally {
             flight: Flight::new(vec![start_ns, end_ns]),
             start_ns,
@@ -48,6 +51,7 @@ impl Tally {
             crossing_ns: 0,
             reconnects: 0,
             looks: [None; 2],
+            intervals,
         }
     }
 
@@ -64,6 +68,9 @@ impl Tally {
                 *look = Some((now, cpu_time()));
             }
         }
+        if let Some(intervals) = &mut self.intervals {
+            intervals.look(now);
+        }
     }
 
     /// A request that was meant to start at `intended` has arrived, and is handled at `now`.
@@ -75,6 +82,9 @@ impl Tally {
             self.offered += 1;
             self.late_starts += u64::from(late > LATE_NS);
             self.schedule_error.record(late);
+            if let Some(intervals) = &mut self.intervals {
+                intervals.arrive(intended, late > LATE_NS);
+            }
         }
     }
 
@@ -83,6 +93,9 @@ impl Tally {
         self.flight.complete(now);
         self.answered += 1;
         self.completed += u64::from(self.flight.interval().is_some());
+        if let Some(intervals) = &mut self.intervals {
+            intervals.end(intended, now, true);
+        }
         let after = i128::from(now.saturating_sub(self.end_ns));
         if self.is_measured(intended) {
             self.latency.record(now - intended);
@@ -104,6 +117,9 @@ impl Tally {
     ///
     /// Returns a fault where no request of the window was answered. `rate` is that of the open loop.
     pub(super) fn loaded(mut self, connections: u64, rate: Option<f64>) -> Result<Loaded, Fault> {
+        if let Some(mut intervals) = self.intervals.take() {
+            intervals.finish();
+        }
         self.flight.advance(self.end_ns.max(self.flight.at()));
         let elapsed_ns = self.end_ns - self.start_ns;
         let (offered, window) = (self.offered, Duration::from_nanos(elapsed_ns));
@@ -165,7 +181,7 @@ mod tests {
             events.extend([(start + 20_000, start, true), (end, start, false)]);
         }
         events.sort_unstable();
-        let mut tally = Tally::new(1000 * MS, 3000 * MS);
+        let mut tally = Tally::new(1000 * MS, 3000 * MS, None);
         for (at, start, arrives) in events {
             tally.look(at);
             if arrives { tally.arrive(start, at) } else { tally.complete(start, start + 5, at) }
@@ -197,7 +213,7 @@ mod tests {
         }
         // Each waits half a millisecond for a connection, and takes as long again.
         let planted = |plant: fn(&mut Tally, u64)| {
-            let mut tally = Tally::new(0, 1000 * MS);
+            let mut tally = Tally::new(0, 1000 * MS, None);
             for start in (0..1000).map(|index| index * MS) {
                 tally.arrive(start, start);
                 plant(&mut tally, start);
@@ -254,7 +270,7 @@ mod tests {
     #[test]
     fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
         let said = |rate: Option<f64>, arrival: u64| {
-            let mut tally = Tally::new(200 * MS, 700 * MS);
+            let mut tally = Tally::new(200 * MS, 700 * MS, None);
             tally.arrive(arrival, arrival);
             tally.look(200 * MS);
             tally.look(700 * MS);

@@ -9,7 +9,7 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{
@@ -291,7 +291,15 @@ impl Host {
         if self.requests.write_all(line.as_bytes()).is_err() {
             return Err(self.died());
         }
-        let deadline = now() + patience;
+        self.answer(now() + patience, patience)
+    }
+
+    /// Waits for the next line until the deadline, at which `patience` has run out.
+    pub(crate) fn answer(
+        &mut self,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<String, HostError> {
         loop {
             let left = deadline.saturating_duration_since(now());
             match self.replies.recv_timeout(left.min(GLANCE)) {
