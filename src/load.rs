@@ -5,11 +5,15 @@
 //! same for all models, in a process of its own, and the model has nothing to do but serve.
 
 mod bench;
+mod intervals;
 mod knee;
+mod pair;
 mod server_handle;
+mod shares;
 mod target;
 mod url;
 
+pub use intervals::{Lines, MOST_INTERVALS};
 pub use server_handle::ServerHandle;
 pub use target::Target;
 pub use url::Url;
@@ -47,6 +51,16 @@ pub struct Order {
     pub connections: Option<usize>,
     /// Look for the highest rate at which the 99th percentile of latency stays under this.
     pub p99_limit: Option<Duration>,
+    /// The shares of that rate at which latency is measured too.
+    pub shares: Vec<f64>,
+    /// The length of the intervals that each window is also told by.
+    pub every: Option<Duration>,
+    /// How each is told once it is over.
+    pub lines: Lines,
+    /// Another server, where the target is one that is there already.
+    pub other: Option<Target>,
+    /// Whether there are two servers, which take turns to be compared.
+    pub paired: bool,
     /// How long requests are sent before they count.
     pub warm_up: Duration,
     /// How long they count.
@@ -93,11 +107,14 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     let run = begin(&settings(order), &order.models, order.target.workloads());
     let mut writer = Writer::create(&order.results, &run)?;
     let asked = order.target.asked();
-    let servers = Served::all(order, &asked);
+    let other = order.other.as_ref().map(|target| (target, target.asked()));
+    let mut servers = Served::all(order, &order.target, &asked);
+    servers.extend(other.iter().flat_map(|(target, asked)| Served::all(order, target, asked)));
     let mut bench = Bench {
         session: Session::start(program.clone(), &run.models)?,
         program,
         order,
+        trials: order.trials,
         progress: Progress::start(u64::from(order.trials) * servers.len() as u64),
     };
     if order.pin {
@@ -105,13 +122,13 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     }
     let mut cells: Vec<Option<Cell>> = vec![None; servers.len()];
     let mut end = |index: usize, cell: Cell| {
-        writer.write(&cell)?;
         cells[index] = Some(cell);
-        Ok(())
+        pair::keep(order.paired, &mut cells, index, &mut |cell| writer.write(cell))
     };
     if let Some(limit) = order.p99_limit {
         for (index, served) in servers.iter().enumerate() {
-            if let Some(cell) = bench.knee(served, limit) {
+            if let Some(mut cell) = bench.knee(served, limit) {
+                bench.at_shares(served, &mut cell);
                 end(index, cell)?;
             }
         }
@@ -119,6 +136,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         bench.in_turns(&servers, order.drive, &mut end)?;
     }
     bench.progress.end();
+    pair::keep_lone(order.paired, &cells, &mut |cell| writer.write(cell))?;
     let cells = cells.into_iter().flatten().collect();
     Ok(Outcome { cells, folder: writer.folder().to_owned(), interrupted: interrupted() })
 }
@@ -137,6 +155,9 @@ fn settings(order: &Order) -> Settings {
             ("warm_up_seconds", seconds(order.warm_up)),
             ("duration_seconds", seconds(order.duration)),
             ("patience_seconds", seconds(order.patience)),
+            ("every_seconds", order.every.map(|every| every.as_secs_f64()).into()),
+            ("shares", order.shares.clone().into()),
+            ("against", order.against().into()),
             ("pin", order.pin.into()),
             ("expect", order.accept.clone().into()),
         ],
@@ -147,6 +168,7 @@ fn settings(order: &Order) -> Settings {
 fn described(drive: Drive) -> (Loop, Option<f64>, Option<Arrivals>) {
     match drive {
         Drive::Open { rate, arrivals } => (Loop::Open, Some(rate), Some(arrivals)),
+        Drive::Ramp { arrivals, .. } => (Loop::Open, None, Some(arrivals)),
         Drive::Closed => (Loop::Closed, None, None),
     }
 }

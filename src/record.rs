@@ -1,6 +1,7 @@
 //! The record of a run: `results/<run-id>/run.json`, a line of `cells.jsonl` for every cell as soon as it ends, and a
 //! line of `trials.jsonl` for every trial that had a process of its own.
 
+mod against;
 mod claims;
 mod files;
 mod gate;
@@ -8,6 +9,7 @@ mod load;
 mod ranking;
 mod selftest;
 
+pub use against::{Against, Measured};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
     GateTrials, KINDS, PARTS, Record, Writer, read, read_cells, read_claims, read_gate,
@@ -17,7 +19,7 @@ pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
-pub use load::{Knee, KneeStep, LoadFigures, Loop};
+pub use load::{AtShare, Knee, KneeStep, LoadFigures, Loop, Ramp};
 pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,

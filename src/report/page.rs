@@ -14,6 +14,7 @@ mod head;
 mod lines;
 mod load;
 mod models;
+mod over_time;
 mod overview;
 mod parts;
 mod past;

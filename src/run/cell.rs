@@ -278,6 +278,7 @@ impl<'a> CellInProgress<'a> {
                 .iter()
                 .map(|ns| self.planned.scale as f64 * 1e9 / ns)
                 .collect(),
+            latency_ns_p50: latency(|of| Some(of.ns_p50)),
             latency_ns_p99: latency(Distribution::p99),
             rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
         };
@@ -294,7 +295,7 @@ impl<'a> CellInProgress<'a> {
             server_cpu_ns_per_job: Some(server_ns as f64 / self.jobs()),
             server_busy_share_max: busiest.reduce(f64::max),
             latency: merged("the latency", |trial| &trial.recorded.latency)?,
-            latency_ns_p50: Estimate::of_trials(&latency(|of| Some(of.ns_p50)), 1.0),
+            latency_ns_p50: Estimate::of_trials(&per_trial.latency_ns_p50, 1.0),
             latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
             service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
             timer_lateness: merged("the lateness of sleeps", |trial| {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     output::{count, cut, long, rate},
-    record::{Cell, Estimate, Record, State, leaders},
+    record::{Cell, Estimate, LoadFigures, Record, State, leaders},
 };
 use paceline_core::histogram::Distribution;
 
@@ -149,6 +149,9 @@ fn served(cell: &Cell) -> [String; 6] {
     let offered = cell.load.as_ref().and_then(|load| load.rate).filter(|rate| rate.is_finite());
     let kind = match &cell.load {
         Some(load) if load.knee.is_some() => "up to its knee".into(),
+        Some(LoadFigures { ramp: Some(ramp), .. }) => {
+            format!("ramp, {} to {}/s", rate(ramp.from), rate(ramp.to))
+        }
         _ => offered
             .map_or_else(|| "closed".into(), |per_second| format!("open, {}/s", rate(per_second))),
     };
