@@ -144,7 +144,8 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
 fn settings(order: &Order) -> Settings {
     let seconds = |time: Duration| time.as_secs_f64().into();
     let trials = order.trials * if order.p99_limit.is_some() { knee::MOST_STEPS } else { 1 };
-    let models = u32::try_from(order.models.len().max(1)).unwrap_or(u32::MAX);
+    let models = order.models.len().max(1) + usize::from(order.other.is_some());
+    let models = u32::try_from(models).unwrap_or(u32::MAX);
     Settings {
         instrument: "load",
         budget: (order.warm_up + order.duration).saturating_mul(trials.saturating_mul(models)),

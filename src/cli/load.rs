@@ -190,6 +190,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&load_table(&done.cells))?;
+            courses::say_if_not_compared(order.paired, &done.cells)?;
             say(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?

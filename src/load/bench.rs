@@ -43,7 +43,7 @@ struct Seen {
 }
 
 /// Why there is no figure.
-enum Lost {
+pub(super) enum Lost {
     /// It is not one.
     Ended(State, String),
     /// Nobody waits for it any more.
@@ -71,7 +71,7 @@ impl Bench<'_> {
             }
         }
         for trial in 0..self.trials {
-            for index in turns(order, servers.len(), trial) {
+            for index in turns(order.paired, order.seed, servers.len(), trial) {
                 let (served, Some(trials)) = (&servers[index], &mut seen[index]) else { continue };
                 match self.trial(served, drive, trial) {
                     Ok(one) => {
@@ -143,13 +143,12 @@ impl Bench<'_> {
         let mark = self.session.mark(served.connects()).map_err(lost)?;
         let mut intervals = Vec::new();
         let mut teller = Teller::start(order, &self.progress, served.blank(State::Ok), trial);
+        teller.told()?;
         let loaded = self.program.load_by_intervals(&ask, START, &mut |one| {
             teller.tell(&one);
             intervals.push(one);
         });
-        if let Some(why) = teller.fault {
-            return Err(Lost::Untold(why));
-        }
+        teller.told()?;
         let (loaded, after) = match loaded {
             Ok(loaded) => (loaded, used(&mut host, START).map_err(lost)?),
             // A server that died says more than the generator, which only lost its connections. One that is silent says

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Order;
+use super::{Order, bench::Lost};
 use crate::{
     output::{Progress, count, long, print, rate},
     record::Cell,
@@ -32,7 +32,7 @@ pub(super) struct Teller<'a> {
     cell: Cell,
     trial: u32,
     /// Why one could not be told.
-    pub(super) fault: Option<String>,
+    fault: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +71,11 @@ impl<'a> Teller<'a> {
                 self.say(&text.expect("an interval is plain data"));
             }
         }
+    }
+
+    /// Why one could not be told, if so: nobody is to wait for figures that nobody can see.
+    pub(super) fn told(&mut self) -> Result<(), Lost> {
+        self.fault.take().map_or(Ok(()), |why| Err(Lost::Untold(why)))
     }
 
     fn say(&mut self, text: &str) {

@@ -1,6 +1,5 @@
 //! Two servers that take turns, to be compared pair by pair.
 
-use super::Order;
 use crate::{
     record::{Against, Cell, State},
     run::shuffled,
@@ -8,11 +7,11 @@ use crate::{
 
 /// Which server is measured when in a trial. Two that are compared take turns to be first, so that neither has what
 /// being first brings.
-pub(super) fn turns(order: &Order, servers: usize, trial: u32) -> Vec<usize> {
-    if !order.paired {
-        return shuffled(servers, order.seed.wrapping_add(u64::from(trial)));
+pub(super) fn turns(paired: bool, seed: u64, servers: usize, trial: u32) -> Vec<usize> {
+    if !paired {
+        return shuffled(servers, seed.wrapping_add(u64::from(trial)));
     }
-    let mut turns = shuffled(servers, order.seed);
+    let mut turns = shuffled(servers, seed);
     if trial % 2 == 1 {
         turns.reverse();
     }
@@ -96,6 +95,14 @@ mod tests {
         }
         keep_lone(true, &cells, &mut write).unwrap();
         said
+    }
+
+    #[test]
+    fn two_servers_that_are_compared_are_first_in_turn() {
+        let first = |seed: u64| (0..6).map(|trial| turns(true, seed, 2, trial)[0]).collect();
+        let all: Vec<Vec<usize>> = (0..20).map(first).collect();
+        assert!(all.iter().all(|of| of.array_windows().all(|[one, next]| one != next)), "{all:?}");
+        assert!(all.iter().any(|of| of[0] == 0) && all.iter().any(|of| of[0] == 1), "{all:?}");
     }
 
     #[test]

@@ -181,7 +181,7 @@ mod tests {
     fn equal_servers_are_told_apart_in_at_most_5_of_100_comparisons() {
         const EACH: usize = 4_000;
         let mut noise = normal(31, EACH * 30).into_iter();
-        let mut five = || (0..5).map(|_| (0.1 * noise.next().unwrap()).exp()).collect::<Vec<_>>();
+        let mut five = || (0..5).map(|_| f64::exp(0.1 * noise.next().unwrap())).collect::<Vec<_>>();
         let mut wrong = 0;
         for _ in 0..EACH {
             let [one, other] =

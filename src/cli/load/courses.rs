@@ -134,3 +134,12 @@ pub(super) fn say_cells(cells: &[Cell]) -> Result<u8, CliError> {
     }
     Ok(0)
 }
+
+/// Says that there is no comparison, where one was asked for.
+pub(super) fn say_if_not_compared(paired: bool, cells: &[Cell]) -> Result<u8, CliError> {
+    let is_compared = |cell: &Cell| cell.load.as_ref().is_some_and(|load| load.against.is_some());
+    if !paired || cells.iter().any(is_compared) {
+        return Ok(0);
+    }
+    say("no comparison: it takes figures of both servers from every trial")
+}
