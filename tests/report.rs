@@ -240,9 +240,9 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
         assert!(page.contains(said) && !without.contains(said), "{said:?}");
     }
     // A point where each trial has a p99: not in the first three seconds, and not in the last, which had no request.
-    let chart = page.split("p99 latency over time").nth(1).unwrap();
-    let chart = chart.split("</svg>").next().unwrap();
-    assert!(chart.matches("<title>").count() >= 6, "{chart}");
+    let chart = Charts::of(&told()).svg("serve-service/load-latency-time").unwrap();
+    // Three servers, six points each, and the name of the picture.
+    assert_eq!(chart.matches("<title>").count(), 3 * 6 + 1);
     // In the first interval of the ramp that was not answered as offered, 17 of 1 217 are missing: it kept pace.
     let table = load_table(&told().cells);
     for said in [
