@@ -9,7 +9,10 @@ use crate::{
     output::{Progress, count, long, print, rate},
     record::Cell,
 };
-use paceline_core::generator::{Interval, LEAST_INTERVAL_NS};
+use paceline_core::{
+    generator::{Interval, LEAST_INTERVAL_NS},
+    histogram::Distribution,
+};
 
 /// The most intervals of a window: of each the record keeps a histogram.
 pub const MOST_INTERVALS: u128 = 3_600;
@@ -98,7 +101,7 @@ fn line(interval: &Interval) -> String {
         rate(interval.offered_per_second()),
         rate(interval.answered_per_second()),
         times.map_or_else(none, |times| ns(times.ns_p50)),
-        times.and_then(|times| times.p99()).map_or_else(none, ns),
+        times.and_then(Distribution::p99).map_or_else(none, ns),
         times.map_or_else(none, |times| ns(times.ns_max)),
         count(interval.errors as usize),
     ])

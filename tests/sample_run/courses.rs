@@ -12,7 +12,7 @@ pub(crate) fn told(record: &mut Record) {
         if load.knee.is_some() {
             load.at_shares = [0.25, 0.5, 0.75].map(|share| at_share(share, load)).into();
         } else if load.rate.is_some() {
-            load.intervals = (0..3).map(|trial| intervals(trial)).collect();
+            load.intervals = (0..3).map(intervals).collect();
             if name == "pool" {
                 (load.rate, load.ramp) = (None, Some(Ramp { from: 100.0, to: 1_300.0 }));
             }

@@ -220,9 +220,9 @@ mod tests {
         events.sort_unstable();
         for (at, start, arrives) in events {
             if arrives {
-                tally.arrive(start, at)
+                tally.arrive(start, at);
             } else {
-                tally.complete(start, start, at)
+                tally.complete(start, start, at);
             }
             // As the loop does: once all is handled that was due.
             tally.look(at - at % (2 * MS));
@@ -236,7 +236,7 @@ mod tests {
     fn the_intervals_add_up_to_the_whole_whatever_happens() {
         let stalls =
             |start, end| Some(if (500 * MS..800 * MS).contains(&start) { 800 * MS } else { end });
-        let loses = |start: u64, end| (start % (14 * MS) != 0).then_some(end);
+        let loses = |start: u64, end| (!start.is_multiple_of(14 * MS)).then_some(end);
         let never = |start, end| (start < 700 * MS).then_some(end);
         for seed in 0..20 {
             for (name, (loaded, intervals)) in [

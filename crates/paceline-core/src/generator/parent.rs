@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{Interval, Loaded, Order, Reply};
-use crate::clock::now;
 use crate::process::{Host, HostError, LOAD, Program};
 
 impl Program {
@@ -44,7 +43,6 @@ impl Program {
         let most = times
             .into_iter()
             .fold(patience, |sum, time| sum.saturating_add(Duration::from_nanos(time)));
-        let deadline = now() + most;
         let mut reply = child.exchange(line, most)?;
         loop {
             match serde_json::from_str(&reply) {
@@ -55,7 +53,7 @@ impl Program {
                     return Err(HostError::Died(format!("it said {reply:?}: {error}")));
                 }
             }
-            reply = child.answer(deadline, most)?;
+            reply = child.line(most)?;
         }
     }
 }

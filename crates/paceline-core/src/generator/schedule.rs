@@ -180,7 +180,7 @@ mod tests {
     fn uniform_arrivals_of_a_ramp_are_where_its_area_is_a_whole_number() {
         for (from, to) in RAMPS {
             let all = ramp(from, to, Arrivals::Uniform, 1);
-            assert_eq!(all.len() as f64, area(from, to, 11_000_000_000).ceil(), "{from}..{to}");
+            assert_eq!(all.len(), area(from, to, 11_000_000_000).ceil() as usize, "{from}..{to}");
             for (number, at) in all.iter().enumerate() {
                 let due = area(from, to, *at);
                 assert!((due - number as f64).abs() < 1e-4, "{from}..{to}: {number} at {due}");

@@ -5,17 +5,17 @@ use std::{
     fmt,
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
-    os::unix::process::ExitStatusExt,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpgid,
 };
 
+use super::describe;
 use crate::{
     clock::{nanoseconds, now, ticks_per_ns},
     custom::{self, Variant},
@@ -291,15 +291,12 @@ impl Host {
         if self.requests.write_all(line.as_bytes()).is_err() {
             return Err(self.died());
         }
-        self.answer(now() + patience, patience)
+        self.line(patience)
     }
 
-    /// Waits for the next line until the deadline, at which `patience` has run out.
-    pub(crate) fn answer(
-        &mut self,
-        deadline: Instant,
-        patience: Duration,
-    ) -> Result<String, HostError> {
+    /// Waits for the next line.
+    pub(crate) fn line(&mut self, patience: Duration) -> Result<String, HostError> {
+        let deadline = now() + patience;
         loop {
             let left = deadline.saturating_duration_since(now());
             match self.replies.recv_timeout(left.min(GLANCE)) {
@@ -382,14 +379,6 @@ fn lines(output: impl Read, mut take: impl FnMut(String) -> bool) {
         if !line.is_ok_and(&mut take) {
             break;
         }
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
-        Some(signal) => format!("signal {signal}"),
-        None => status.to_string(),
     }
 }
 
