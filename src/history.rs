@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    record::{Cell, Estimate, Gate, Metric, Record, State},
+    record::{Cell, Estimate, Gate, LoadFigures, Metric, Ramp, Record, State},
     stats::{median_and_range, steps},
 };
 use paceline_core::models;
@@ -201,6 +201,9 @@ pub(crate) fn cell_name(cell: &Cell) -> String {
     let rate = match &cell.load {
         // The rate of a knee was found, and differs from run to run.
         Some(load) if load.knee.is_some() => "/knee".into(),
+        Some(LoadFigures { ramp: Some(Ramp { from, to }), .. }) => {
+            format!("/{from} to {to} per second")
+        }
         load => load.as_ref().and_then(|load| load.rate).and_then(rate).unwrap_or_default(),
     };
     format!("{}/{}{workers}/{}{placement}{rate}", cell.workload, cell.model, cell.scale)

@@ -7,14 +7,18 @@
 mod asking;
 mod bench;
 mod condition;
+mod intervals;
 mod knee;
 mod metrics;
+mod pair;
 mod server_handle;
+mod shares;
 mod target;
 mod url;
 
 pub use asking::{Asking, Urls, read_body};
 pub use condition::{Condition, MaxErrors};
+pub use intervals::{Lines, MOST_INTERVALS};
 pub use metrics::{METRICS, Metric, MetricUnit};
 pub use server_handle::ServerHandle;
 pub use target::Target;
@@ -59,6 +63,16 @@ pub struct Order {
     pub connections: Option<usize>,
     /// Look for the highest rate at which the 99th percentile of latency stays under this.
     pub p99_limit: Option<Duration>,
+    /// The shares of that rate at which latency is measured too.
+    pub shares: Vec<f64>,
+    /// The length of the intervals that each window is also told by.
+    pub every: Option<Duration>,
+    /// How each is told once it is over.
+    pub lines: Lines,
+    /// Another server, where the target is one that is there already.
+    pub other: Option<Target>,
+    /// Whether there are two servers, which take turns to be compared.
+    pub paired: bool,
     /// How long requests are sent before they count.
     pub warm_up: Duration,
     /// How long they count.
@@ -104,12 +118,15 @@ const START: Duration = Duration::from_secs(40);
 pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     let run = begin(&settings(order), &order.models, order.target.workloads());
     let mut writer = Writer::create(&order.results, &run)?;
-    let asked = order.asked();
-    let servers = Served::all(order, &asked);
+    let asked = order.asked(&order.target);
+    let other = order.other.as_ref().map(|target| (target, order.asked(target)));
+    let mut servers = Served::all(order, &order.target, &asked);
+    servers.extend(other.iter().flat_map(|(target, asked)| Served::all(order, target, asked)));
     let mut bench = Bench {
         session: Session::start(program.clone(), &run.models)?,
         program,
         order,
+        trials: order.trials,
         progress: Progress::start(u64::from(order.trials) * servers.len() as u64),
     };
     if order.pin {
@@ -117,13 +134,13 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     }
     let mut cells: Vec<Option<Cell>> = vec![None; servers.len()];
     let mut end = |index: usize, cell: Cell| {
-        writer.write(&cell)?;
         cells[index] = Some(cell);
-        Ok(())
+        pair::keep(order.paired, &mut cells, index, &mut |cell| writer.write(cell))
     };
     if let Some(limit) = order.p99_limit {
         for (index, served) in servers.iter().enumerate() {
-            if let Some(cell) = bench.knee(served, limit) {
+            if let Some(mut cell) = bench.knee(served, limit) {
+                bench.at_shares(served, &mut cell);
                 end(index, cell)?;
             }
         }
@@ -131,6 +148,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         bench.in_turns(&servers, order.drive, &mut end)?;
     }
     bench.progress.end();
+    pair::keep_lone(order.paired, &cells, &mut |cell| writer.write(cell))?;
     let cells = cells.into_iter().flatten().collect();
     Ok(Outcome { cells, folder: writer.folder().to_owned(), interrupted: interrupted() })
 }
@@ -138,7 +156,8 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
 fn settings(order: &Order) -> Settings {
     let seconds = |time: Duration| time.as_secs_f64().into();
     let trials = order.trials * if order.p99_limit.is_some() { knee::MOST_STEPS } else { 1 };
-    let models = u32::try_from(order.models.len().max(1)).unwrap_or(u32::MAX);
+    let models = order.models.len().max(1) + usize::from(order.other.is_some());
+    let models = u32::try_from(models).unwrap_or(u32::MAX);
     let (asking, target) = (&order.asking, order.target.to_string());
     Settings {
         instrument: "load",
@@ -150,6 +169,9 @@ fn settings(order: &Order) -> Settings {
             ("warm_up_seconds", seconds(order.warm_up)),
             ("duration_seconds", seconds(order.duration)),
             ("patience_seconds", seconds(order.patience)),
+            ("every_seconds", order.every.map(|every| every.as_secs_f64()).into()),
+            ("shares", order.shares.clone().into()),
+            ("against", order.against().into()),
             ("pin", order.pin.into()),
             ("expect", order.accept.clone().into()),
             ("method", asking.method.clone().into()),
@@ -166,6 +188,7 @@ fn settings(order: &Order) -> Settings {
 fn described(drive: Drive) -> (Loop, Option<f64>, Option<Arrivals>) {
     match drive {
         Drive::Open { rate, arrivals } => (Loop::Open, Some(rate), Some(arrivals)),
+        Drive::Ramp { arrivals, .. } => (Loop::Open, None, Some(arrivals)),
         Drive::Closed => (Loop::Closed, None, None),
     }
 }

@@ -1,6 +1,7 @@
 //! The record of a run: `results/<run-id>/run.json`, a line of `cells.jsonl` for every cell as soon as it ends, and a
 //! line of `trials.jsonl` for every trial that had a process of its own.
 
+mod against;
 mod claims;
 mod files;
 mod gate;
@@ -10,6 +11,7 @@ mod ranking;
 mod read;
 mod selftest;
 
+pub use against::{Against, Measured};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub(crate) use files::append;
 pub use files::{
@@ -20,7 +22,7 @@ pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
-pub use load::{Knee, KneeStep, LoadFigures, Loop, UrlFigures};
+pub use load::{AtShare, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures};
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub(crate) use ranking::logarithms;
 pub use ranking::{

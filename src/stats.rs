@@ -9,14 +9,14 @@ mod planning;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 mod t;
 mod trimmed;
 mod usl;
 
 pub use best::{Best, best, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
-pub use estimate::{FEWEST_TRIALS, LEVEL, estimate};
+pub use estimate::{FEWEST_TRIALS, LEVEL, estimate, estimate_at};
 pub use planning::{Bar, MOST_ROUNDS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
 pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl, usl_by_variance};

@@ -96,6 +96,7 @@ fn order(address: SocketAddr, drive: Drive, connections: usize, duration_ms: u64
         warm_up_ns: 200 * MS,
         duration_ns: duration_ms * MS,
         patience_ns: 300 * MS,
+        interval_ns: None,
         seed: 1,
         options: Options::default(),
     }

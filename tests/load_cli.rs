@@ -5,6 +5,9 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+#[path = "load_cli/courses.rs"]
+mod courses;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -42,7 +45,9 @@ fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
     let quick = ["--duration=1s", "--warm-up=200ms", "--trials=1", "--patience=2s"];
     let given = |flag: &&&str| {
         let name = flag.split('=').next().unwrap_or_default();
-        !arguments.contains(&name)
+        // A ramp brings its duration.
+        let ramp = name == "--duration" && arguments.contains(&"--ramp");
+        !ramp && !arguments.contains(&name)
     };
     let quick: Vec<&str> = quick.iter().filter(given).copied().collect();
     let output = load(&[arguments, &quick, &["--format", "json"]].concat());

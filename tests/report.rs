@@ -27,6 +27,13 @@ fn page_of(record: &Record) -> String {
     page(&Sources { records: slice::from_ref(record), ..Sources::default() })
 }
 
+/// The sample's loads over time, at shares of the knee, and of servers that took turns.
+fn told() -> Record {
+    let mut record = sample_run::record();
+    sample_run::courses::told(&mut record);
+    record
+}
+
 /// Every page that is looked at, with what it is of.
 fn pages() -> Vec<(&'static str, String)> {
     let record = sample_run::record();
@@ -55,6 +62,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("refusals only", page_of(&sample_run::only_refused())),
         ("no intervals", page_of(&sample_run::without_intervals())),
         ("no numbers", page_of(&sample_run::not_finite())),
+        ("loads over time", page_of(&told())),
         ("one scale", page_of(&one_scale)),
         ("one model", page_of(&one_model)),
         ("no cell", page_of(&empty)),
@@ -216,6 +224,45 @@ fn a_page_is_the_same_for_the_same_record_and_small() {
     assert!(page.len() < 360_000, "{} bytes", page.len());
     let script = page.split("<script>").nth(1).and_then(|rest| rest.split("</script>").next());
     assert!(script.is_some_and(|script| script.len() < 20_000));
+}
+
+#[test]
+fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
+    let (page, without) = (page_of(&told()), page_of(&sample_run::record()));
+    for said in [
+        "Answers per second over time",
+        "p99 latency over time",
+        "seconds since the window began",
+        "Two servers that took turns",
+        "no difference found",
+        "at 75 % of the highest kept",
+    ] {
+        assert!(page.contains(said) && !without.contains(said), "{said:?}");
+    }
+    // A point where each trial has a p99: not in the first three seconds, and not in the last, which had no request.
+    let chart = Charts::of(&told()).svg("serve-service/load-latency-time").unwrap();
+    // Three servers, six points each, and the name of the picture.
+    assert_eq!(chart.matches("<title>").count(), 3 * 6 + 1);
+    // In the first interval of the ramp that was not answered as offered, 17 of 1 217 are missing: it kept pace.
+    let table = load_table(&told().cells);
+    for said in [
+        "pool: kept pace in each interval of the ramp",
+        "at 50 % of that, 700 requests per second: p50 5.20 ms (5.04 ms to 5.30 ms), p99 6.50 ms",
+        "tokio against smol, 5 pairs of trials, intervals of 98.1 %: req/s 0.812× (0.782× to 0.853×), slower; p50 1.016× \
+         (0.986× to 1.056×), no difference found; p99 1.438× (1.407× to 1.478×), slower",
+    ] {
+        assert!(table.contains(said), "no {said:?} in {table}");
+    }
+    let mut behind = told();
+    behind.cells.retain(|cell| cell.load.as_ref().is_some_and(|load| load.ramp.is_some()));
+    for cell in behind.cells.iter_mut().filter(|cell| cell.model == "pool") {
+        let intervals = cell.load.iter_mut().flat_map(|load| load.intervals.iter_mut());
+        intervals.for_each(|trial| trial[5].answered = 1_700);
+    }
+    let table = load_table(&behind.cells);
+    let said = "first fell behind 5.0 s into the ramp, where 1.80k requests per second were offered and 1.70k answered";
+    assert!(table.contains(said), "{table}");
+    assert!(table.contains("from 100 to 1.30k requests per second over 3 s"), "{table}");
 }
 
 #[test]

@@ -124,6 +124,7 @@ fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections
         warm_up_ns: 0,
         duration_ns: SLICE.as_nanos() as u64,
         patience_ns: 5_000_000_000,
+        interval_ns: None,
         seed: 1,
         options: Options::default(),
     };

@@ -1,5 +1,7 @@
 //! `paceline load`.
 
+mod courses;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
@@ -16,6 +18,7 @@ use crate::{
     report::{load_table, summary},
     start::refuse_debug_build,
 };
+use courses::Courses;
 use paceline_core::{
     generator::{Arrivals, Drive, check_field, check_method},
     job::{Bound, bounds},
@@ -89,7 +92,7 @@ pub(super) struct LoadArguments {
     /// How many workers each model has; as many as there are cores where it is not said.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
     workers: Option<usize>,
-    /// Fresh processes for each figure; 3, or 1 with --p99-limit.
+    /// Fresh processes for each figure; 3, or 1 with --p99-limit, or 5 with --against.
     #[arg(long, value_name = "N", value_parser = |text: &str| small(text, Bound { most: 100, ..TRIALS }))]
     trials: Option<u32>,
     /// What random arrivals are made from; recorded.
@@ -101,6 +104,8 @@ pub(super) struct LoadArguments {
     /// Show every interval, reason and detail.
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    courses: Courses,
     #[command(flatten)]
     output: Output,
 }
@@ -183,7 +188,9 @@ impl LoadArguments {
             Some(Spread::Poisson) | None => Arrivals::Poisson,
             Some(Spread::Burst) => Arrivals::Burst,
         };
+        let ramp = self.courses.ramp();
         let drive = match (self.rate, self.p99_limit, self.connections) {
+            _ if let Some(ramp) = ramp => Drive::Ramp { from: ramp.from, to: ramp.to, arrivals },
             (None, None, None) => {
                 return Err(usage(
                     "say how to load it: --rate 1000 for an open loop, --connections 64 for a closed one, or \
@@ -199,11 +206,13 @@ impl LoadArguments {
             (None, None, Some(_)) => Drive::Closed,
             (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },
         };
-        let trials = if self.p99_limit.is_some() { 1 } else { 3 };
-        let models = match target {
+        let mut models = match target {
             Target::Workload(_) => chosen(&self.model)?,
             Target::Url(_) => vec![],
         };
+        let other = self.courses.other(&target, &self.model, &mut models)?;
+        let paired = self.courses.is_paired();
+        let trials = if self.p99_limit.is_some() { 1 } else { 3 + 2 * u32::from(paired) };
         let order = Order {
             target,
             models,
@@ -217,8 +226,13 @@ impl LoadArguments {
             drive,
             connections: self.connections,
             p99_limit: self.p99_limit,
+            shares: self.courses.rates.clone(),
+            every: self.courses.every(),
+            lines: self.courses.lines(self.output.format)?,
+            other,
+            paired,
             warm_up: self.warm_up,
-            duration: self.duration,
+            duration: ramp.map_or(self.duration, |ramp| ramp.over),
             patience: self.patience,
             trials: self.trials.unwrap_or(trials),
             seed: self.seed,
@@ -250,9 +264,11 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     let program = ready()?;
     let done = load(&order, program).map_err(internal)?;
     match arguments.output.format {
+        _ if arguments.courses.ndjson => courses::say_cells(&done.cells)?,
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&load_table(&done.cells, extent(arguments.all)))?;
+            courses::say_if_not_compared(order.paired, &done.cells)?;
             say(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?

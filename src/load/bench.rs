@@ -5,18 +5,19 @@ use std::{collections::BTreeMap, slice, time::Duration};
 
 use super::{
     LITTLE, MOST_LITTLE_ERROR, Order, START,
+    intervals::Teller,
+    pair::turns,
     target::{Served, Serving},
 };
 use crate::{
     machine::HostActivity,
     output::{Progress, long},
     record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State, UrlFigures},
-    run::shuffled,
     session::{Session, state_of},
 };
 use paceline_core::{
     clock::nanoseconds,
-    generator::{Drive, Loaded, Options, Order as Ask, Part},
+    generator::{Drive, Interval, Loaded, Options, Order as Ask, Part, do_not_add_up},
     histogram::Distribution,
     interrupt::interrupted,
     process::{HostError, Program},
@@ -28,22 +29,27 @@ pub(super) struct Bench<'a> {
     pub(super) session: Session,
     pub(super) program: Program,
     pub(super) order: &'a Order,
+    /// Processes for each figure.
+    pub(super) trials: u32,
     pub(super) progress: Progress,
 }
 
 /// What one process of a server was seen to do under a load.
 struct Seen {
     loaded: Loaded,
+    intervals: Vec<Interval>,
     server: Usage,
     host_activity: HostActivity,
 }
 
 /// Why there is no figure.
-enum Lost {
+pub(super) enum Lost {
     /// It is not one.
     Ended(State, String),
     /// Nobody waits for it any more.
     Interrupted,
+    /// What was seen of it could not be printed.
+    Untold(String),
 }
 
 impl Bench<'_> {
@@ -64,13 +70,13 @@ impl Bench<'_> {
                 end(index, served.ended(State::Refused, why, drive, order))?;
             }
         }
-        for trial in 0..order.trials {
-            for index in shuffled(servers.len(), order.seed.wrapping_add(u64::from(trial))) {
+        for trial in 0..self.trials {
+            for index in turns(order.paired, order.seed, servers.len(), trial) {
                 let (served, Some(trials)) = (&servers[index], &mut seen[index]) else { continue };
                 match self.trial(served, drive, trial) {
                     Ok(one) => {
                         trials.push(one);
-                        if trials.len() == order.trials as usize {
+                        if trials.len() == self.trials as usize {
                             let cell = self.of(served, drive, trials).unwrap_or_else(|why| {
                                 served.ended(State::Failed, why, drive, order)
                             });
@@ -78,6 +84,7 @@ impl Bench<'_> {
                         }
                     }
                     Err(Lost::Interrupted) => return Ok(()),
+                    Err(Lost::Untold(why)) => return Err(why),
                     Err(Lost::Ended(state, why)) => {
                         seen[index] = None;
                         end(index, served.ended(state, why, drive, order))?;
@@ -106,7 +113,7 @@ impl Bench<'_> {
         }
         let order = self.order;
         let whole = order.warm_up + order.duration;
-        self.progress.show(&served.label(drive), whole.saturating_mul(order.trials - trial));
+        self.progress.show(&served.label(drive), whole.saturating_mul(self.trials - trial));
         let lost = |error: HostError| match error {
             HostError::Interrupted => Lost::Interrupted,
             other => Lost::Ended(state_of(&other), other.to_string()),
@@ -125,6 +132,7 @@ impl Bench<'_> {
             warm_up_ns: nanoseconds(order.warm_up),
             duration_ns: nanoseconds(order.duration),
             patience_ns: nanoseconds(order.patience),
+            interval_ns: order.every.map(nanoseconds),
             seed: order.seed.wrapping_add(u64::from(trial)),
             options: Options {
                 headers: order.asking.headers.clone(),
@@ -140,7 +148,15 @@ impl Bench<'_> {
         };
         let before = used(&mut host, START).map_err(lost)?;
         let mark = self.session.mark(served.connects()).map_err(lost)?;
-        let (loaded, after) = match self.program.load(&ask, START) {
+        let mut intervals = Vec::new();
+        let mut teller = Teller::start(order, &self.progress, served.blank(State::Ok), trial);
+        teller.told()?;
+        let loaded = self.program.load_by_intervals(&ask, START, &mut |one| {
+            teller.tell(&one);
+            intervals.push(one);
+        });
+        teller.told()?;
+        let (loaded, after) = match loaded {
             Ok(loaded) => (loaded, used(&mut host, START).map_err(lost)?),
             // A server that died says more than the generator, which only lost its connections. One that is silent says
             // less.
@@ -158,10 +174,12 @@ impl Bench<'_> {
         }
         let early = too_soon(&loaded.service_time, served.floor())
             .map_err(|why| Lost::Ended(State::Failed, format!("the service time is {why}")))?;
-        if let Some(why) = early.or_else(|| doubt(&loaded, drive)) {
+        let doubt = early.or_else(|| doubt(&loaded, drive));
+        let apart = || order.every.and_then(|_| do_not_add_up(&intervals, &loaded));
+        if let Some(why) = doubt.or_else(apart) {
             return Err(Lost::Ended(State::Invalid, why));
         }
-        Ok(Seen { loaded, server: after.since(before), host_activity: meanwhile })
+        Ok(Seen { loaded, intervals, server: after.since(before), host_activity: meanwhile })
     }
 
     /// What the trials make together, or which histogram of theirs cannot be read.
@@ -173,10 +191,10 @@ impl Bench<'_> {
         };
         let per_trial = PerTrial {
             jobs_per_second: every(&|loaded| Some(loaded.requests_per_second)),
+            latency_ns_p50: every(&|loaded| Some(loaded.latency.ns_p50 as f64)),
             latency_ns_p99: every(&|loaded| loaded.latency.p99().map(|ns| ns as f64)),
             ..PerTrial::default()
         };
-        let p50s = every(&|loaded| Some(loaded.latency.ns_p50 as f64));
         // One request more or less in the whole time.
         let resolution = 1.0 / self.order.duration.as_secs_f64();
         let merged = |what: &str, of: fn(&Loaded) -> Option<&Distribution>| {
@@ -204,13 +222,17 @@ impl Bench<'_> {
             schedule_error: merged("the schedule error", |loaded| loaded.schedule_error.as_ref())?,
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
             little_error_max: most(&|loaded| loaded.little_error),
+            intervals: match self.order.every {
+                Some(_) => trials.iter().map(|seen| seen.intervals.clone()).collect(),
+                None => vec![],
+            },
             ..served.figures(drive, self.order)
         };
         Ok(Cell {
             jobs_per_second: Estimate::of_trials(&per_trial.jobs_per_second, resolution),
             interval: Some(Estimate::interval_of(trials.len())),
             latency: merged("the latency", |loaded| Some(&loaded.latency))?,
-            latency_ns_p50: Estimate::of_trials(&p50s, 1.0),
+            latency_ns_p50: Estimate::of_trials(&per_trial.latency_ns_p50, 1.0),
             latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
             per_trial,
             service_time: merged("the service time", |loaded| Some(&loaded.service_time))?,
@@ -283,7 +305,8 @@ fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<Strin
 fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
     let unsteady = match drive {
         Drive::Open { rate, .. } => loaded.unsteady(rate),
-        Drive::Closed => None,
+        // What a ramp is for is to pass what the server can do: its intervals say where.
+        Drive::Ramp { .. } | Drive::Closed => None,
     };
     let little = loaded.little_error.filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
         let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);

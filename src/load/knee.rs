@@ -79,7 +79,7 @@ impl Bench<'_> {
     }
 
     /// A step, tried again where the generator was kept from the CPU: on a shared machine that passes.
-    fn step(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
+    pub(super) fn step(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
         const TRIES: u32 = 3;
         let mut cell = self.cell(served, drive)?;
         for _ in 1..TRIES {

@@ -6,8 +6,9 @@ use super::{CONNECTIONS, Order, Url, described};
 use crate::{
     machine::cores,
     plan::Planned,
-    record::{Cell, LoadFigures, State},
+    record::{Cell, LoadFigures, Ramp, State},
     session::Session,
+    stats::FEWEST_TRIALS,
 };
 use paceline_core::{
     generator::{Drive, Request},
@@ -124,10 +125,10 @@ pub(super) fn planned<'a>(
 
 impl<'a> Served<'a> {
     /// Every server that `order` is for, each of which is asked for the same.
-    pub(super) fn all(order: &'a Order, asked: &'a Asked) -> Vec<Self> {
+    pub(super) fn all(order: &'a Order, target: &'a Target, asked: &'a Asked) -> Vec<Self> {
         let (workers, connections) = (order.workers, order.connections);
         let served = |whose, connections| Served { whose, asked, connections };
-        match &order.target {
+        match target {
             Target::Url(url) => {
                 vec![served(Whose::There(url), connections.unwrap_or(CONNECTIONS))]
             }
@@ -162,6 +163,7 @@ impl<'a> Served<'a> {
     pub(super) fn label(&self, drive: Drive) -> String {
         let how = match drive {
             Drive::Open { rate, .. } => format!("{rate:.0} requests per second"),
+            Drive::Ramp { from, to, .. } => format!("{from:.0} to {to:.0} requests per second"),
             Drive::Closed => format!("{} connections", self.connections),
         };
         match &self.whose {
@@ -241,15 +243,19 @@ impl<'a> Served<'a> {
             duration_seconds: order.duration.as_secs_f64(),
             timeout_seconds: order.timeout.map(|timeout| timeout.as_secs_f64()),
             warm_up_seconds: order.warm_up.as_secs_f64(),
+            ramp: match drive {
+                Drive::Ramp { from, to, .. } => Some(Ramp { from, to }),
+                Drive::Open { .. } | Drive::Closed => None,
+            },
             ..LoadFigures::new(looped, rate, arrivals, self.connections as u64)
         }
     }
 }
 
 impl Order {
-    /// What each of its servers is asked for.
-    pub(super) fn asked(&self) -> Asked {
-        match &self.target {
+    /// What the servers of `target` are asked for.
+    pub(super) fn asked(&self, target: &Target) -> Asked {
+        match target {
             Target::Workload(workload) => Target::jobs(workload),
             Target::Url(url) => {
                 let (requests, weights) = self.asking.requests(url);
@@ -293,7 +299,19 @@ impl Order {
         if self.pin && matches!(self.target, Target::Url(_)) {
             return Err("a server that is there already cannot be pinned".into());
         }
+        self.check_intervals()?;
+        if self.paired && (self.trials as usize) < FEWEST_TRIALS {
+            return Err(format!(
+                "--against needs at least {FEWEST_TRIALS} --trials for an interval"
+            ));
+        }
         bounds::SCALE.check(self.connections.unwrap_or(1) as u64).map(|_| ())
+    }
+
+    /// What the second of two servers is compared with, as the record says it.
+    pub(super) fn against(&self) -> Option<String> {
+        let model = self.models.get(1).filter(|_| self.paired).map(|entry| entry.info.name.into());
+        model.or_else(|| self.other.as_ref().map(Target::to_string))
     }
 
     /// Which setting one of the models cannot honour, if so.

@@ -75,6 +75,11 @@ impl Progress {
         self.line.inc(1);
     }
 
+    /// Does what prints something, while the line is out of the way.
+    pub fn beside<T>(&self, say: impl FnOnce() -> T) -> T {
+        self.line.suspend(say)
+    }
+
     /// Clears the line.
     pub fn end(self) {
         self.line.finish_and_clear();

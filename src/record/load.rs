@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use paceline_core::{generator::Arrivals, histogram::Distribution};
+use super::{Against, Estimate, State};
+use paceline_core::{
+    generator::{Arrivals, Interval},
+    histogram::Distribution,
+};
 
 /// How requests start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,8 +27,11 @@ pub struct LoadFigures {
     /// How requests started.
     #[serde(rename = "loop")]
     pub looped: Loop,
-    /// How many were meant to start in a second, in the open loop.
+    /// How many were meant to start in a second, in the open loop; `None` where that was a ramp.
     pub rate: Option<f64>,
+    /// From which rate to which it went over the window, if it did.
+    #[serde(default)]
+    pub ramp: Option<Ramp>,
     /// How they were spread.
     pub arrivals: Option<Arrivals>,
     /// Connections.
@@ -64,6 +71,47 @@ pub struct LoadFigures {
     pub little_error_max: Option<f64>,
     /// Where the tail gave way, if that was looked for; the cell's other figures are of the rate that was kept.
     pub knee: Option<Knee>,
+    /// What the server did at shares of that rate, if it was asked to.
+    #[serde(default)]
+    pub at_shares: Vec<AtShare>,
+    /// How it compares with the server that took turns with it, if one did.
+    #[serde(default)]
+    pub against: Option<Against>,
+    /// The intervals of each trial's window, by intended start, where they were asked for.
+    #[serde(default)]
+    pub intervals: Vec<Vec<Interval>>,
+}
+
+/// A rate that changes evenly, in requests per second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ramp {
+    /// At the start of the window, and before.
+    pub from: f64,
+    /// At its end.
+    pub to: f64,
+}
+
+/// A server at a share of the highest rate that it kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AtShare {
+    /// The share of that rate.
+    pub share: f64,
+    /// Requests per second that were offered.
+    pub rate: f64,
+    /// How it ended.
+    pub state: State,
+    /// Why, unless it is `ok`.
+    pub reason: Option<String>,
+    /// Its processes.
+    pub trials: usize,
+    /// Answers per second.
+    pub requests_per_second: Option<Estimate>,
+    /// The median latency of a trial.
+    pub latency_ns_p50: Option<Estimate>,
+    /// The 99th percentile of a trial.
+    pub latency_ns_p99: Option<Estimate>,
+    /// The longest latency of all.
+    pub latency_ns_max: Option<u64>,
 }
 
 impl LoadFigures {
@@ -78,6 +126,7 @@ impl LoadFigures {
         LoadFigures {
             looped,
             rate,
+            ramp: None,
             arrivals,
             connections,
             warm_up_seconds: 0.0,
@@ -95,6 +144,9 @@ impl LoadFigures {
             generator_cpu_share_max: None,
             little_error_max: None,
             knee: None,
+            at_shares: vec![],
+            against: None,
+            intervals: vec![],
         }
     }
 

@@ -56,6 +56,9 @@ pub struct PerTrial {
     /// Jobs a second.
     #[serde(default)]
     pub jobs_per_second: Vec<f64>,
+    /// The median latency, of a server under load.
+    #[serde(default)]
+    pub latency_ns_p50: Vec<f64>,
     /// The 99th percentile of latency, where each trial has 1 000 of them.
     #[serde(default)]
     pub latency_ns_p99: Vec<f64>,

@@ -1,5 +1,7 @@
 //! The table of servers under load.
 
+mod remarks;
+
 use std::{fmt::Write, time::Duration};
 
 use super::{
@@ -50,6 +52,7 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
                 let _ = writeln!(text, "{}", stairs(cell, knee));
             }
+            remarks::remarks(&mut text, cell);
         }
     }
     text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
@@ -70,6 +73,10 @@ fn described(cell: &Cell) -> String {
             format!(
                 "open loop, the highest rate whose p99 stays within its limit, steps of {seconds} s"
             )
+        }
+        _ if let Some(ramp) = load.ramp => {
+            let (from, to) = (rate(ramp.from), rate(ramp.to));
+            format!("open loop, from {from} to {to} requests per second over {seconds} s")
         }
         (Loop::Open, Some(per_second)) => {
             let arrivals = load.arrivals.map(|spread| format!("{spread:?}").to_lowercase());

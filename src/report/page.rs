@@ -15,6 +15,7 @@ mod lines;
 mod load;
 mod matrix;
 mod models;
+mod over_time;
 mod overview;
 mod parts;
 mod past;

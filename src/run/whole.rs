@@ -37,6 +37,7 @@ pub(crate) fn whole(
     };
     let per_trial = PerTrial {
         jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
+        latency_ns_p50: latency(|of| Some(of.ns_p50)),
         latency_ns_p99: latency(Distribution::p99),
         rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
         cpu_ns_per_job: trials
@@ -58,7 +59,7 @@ pub(crate) fn whole(
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
         latency: merged("the latency", |trial| &trial.recorded.latency)?,
-        latency_ns_p50: Estimate::of_trials(&latency(|of| Some(of.ns_p50)), 1.0),
+        latency_ns_p50: Estimate::of_trials(&per_trial.latency_ns_p50, 1.0),
         latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
         service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
         timer_lateness: merged("the lateness of sleeps", |trial| &trial.recorded.timer_lateness)?,

@@ -10,11 +10,19 @@ pub const LEVEL: f64 = 0.95;
 /// The mean of the figure over `trials`, and the ends of its 95 % interval; `None` without trials, or where one is not
 /// finite. Both ends are the mean where there are fewer than [`FEWEST_TRIALS`].
 ///
+/// As [`estimate_at`] does for that level.
+#[must_use]
+pub fn estimate(trials: &[f64], resolution: f64) -> Option<(f64, f64, f64)> {
+    estimate_at(LEVEL, trials, resolution)
+}
+
+/// The same with the ends of the interval of another `level`.
+///
 /// The mean is geometric, for times and rates vary by factors: x = ln(figure), and exp(mean ± t(n − 1) · s / √n) is the
 /// interval. Where a figure is 0 or less there is no logarithm, and the same is done on the plain scale. Trials that are
 /// all equal differ by less than the clock tells: its `resolution` is half the interval, in the unit of the figure.
 #[must_use]
-pub fn estimate(trials: &[f64], resolution: f64) -> Option<(f64, f64, f64)> {
+pub fn estimate_at(level: f64, trials: &[f64], resolution: f64) -> Option<(f64, f64, f64)> {
     let logs = trials.iter().all(|figure| *figure > 0.0);
     let x: Vec<f64> =
         trials.iter().map(|figure| if logs { figure.ln() } else { *figure }).collect();
@@ -29,7 +37,7 @@ pub fn estimate(trials: &[f64], resolution: f64) -> Option<(f64, f64, f64)> {
     if trials.len() < FEWEST_TRIALS {
         return Some((value, value, value));
     }
-    let (lower, upper) = found.interval(LEVEL);
+    let (lower, upper) = found.interval(level);
     Some((value, back(lower), back(upper)))
 }
 

@@ -9,7 +9,7 @@ pub(super) fn uniform(seed: u64) -> impl Iterator<Item = f64> {
 }
 
 /// Normal numbers, each of twelve uniform ones.
-pub(super) fn normal(seed: u64, count: usize) -> Vec<f64> {
+pub(crate) fn normal(seed: u64, count: usize) -> Vec<f64> {
     let mut uniform = uniform(seed);
     (0..count).map(|_| uniform.by_ref().take(12).sum::<f64>() - 6.0).collect()
 }

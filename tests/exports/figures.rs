@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use paceline::{
-    record::{Metric, State},
+    record::{Estimate, Metric, Ramp, State},
     report::{Export, Exported},
 };
 use paceline_core::prepared::Attestation;
 use serde_json::{Value, json};
 
-use crate::{GATES, RUNS, cell_of, every, ok, valid};
+use crate::{GATES, RUNS, cell_of, every, ok, sample_run::courses, valid};
 
 fn near(found: &Value, wanted: f64) {
     assert!(found.as_f64().is_some_and(|found| (found / wanted - 1.0).abs() < 1e-9), "{found}");
@@ -173,6 +173,19 @@ fn no_figure_of_a_cell_is_missing_in_its_row() {
     let knee = record.cells.iter().find_map(|cell| cell.load.clone().filter(|l| l.knee.is_some()));
     let mut cell = cell_of(&record, "tokio", 100).clone();
     cell.load = knee;
+    if let Some(load) = &mut cell.load {
+        load.at_shares = [0.25, 0.75].map(|share| courses::at_share(share, load)).into();
+        // Of each the row has the figure, and of a comparison its interval too.
+        for at in &mut load.at_shares {
+            for of in [&mut at.requests_per_second, &mut at.latency_ns_p50, &mut at.latency_ns_p99]
+            {
+                let value = of.unwrap().value;
+                *of = Some(Estimate { value, lower: value, upper: value });
+            }
+        }
+        load.against = Some(courses::against());
+        load.ramp = Some(Ramp { from: 123.5, to: 456.25 });
+    }
     let load = cell.load.as_mut().and_then(|load| load.schedule_error.as_mut());
     for of in [&mut cell.latency, &mut cell.service_time, &mut cell.timer_lateness] {
         // So many that every percentile is told.

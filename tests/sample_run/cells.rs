@@ -191,6 +191,7 @@ fn measured(
     cell.latency_ns_p99 = Estimate::of_trials(&p99, 1.0);
     cell.per_trial = PerTrial {
         jobs_per_second: medians.iter().map(|ns| cell.scale as f64 * 1e9 / ns).collect(),
+        latency_ns_p50: p50,
         latency_ns_p99: p99,
         rss_bytes_max: vec![],
         cpu_ns_per_job: [0.99, 1.0, 1.01].map(|share| cpu * share).to_vec(),

@@ -16,6 +16,7 @@ mod failing;
 mod failure;
 mod flight;
 mod head;
+mod interval;
 mod loaded;
 mod pace;
 mod parent;
@@ -26,6 +27,8 @@ mod tally;
 use std::{
     io::{self, BufRead, Write},
     net::SocketAddr,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -33,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::STATUS;
 pub use connection::REFUSED;
+pub use interval::{Interval, do_not_add_up};
 pub use loaded::{
     LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_GROWTH,
     MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
@@ -41,10 +45,14 @@ pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};
 
 use crate::{prepared::Fault, soft_limits::raise_limits};
+use interval::Counted;
 use loaded::Reply;
 
 /// How long opening all connections may take.
 pub const OPENING: Duration = Duration::from_secs(30);
+
+/// The least length of an interval: making the figures of one takes about a millisecond.
+pub const LEAST_INTERVAL_NS: u64 = 100_000_000;
 
 /// What a generator is asked to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +86,9 @@ pub struct Order {
     /// How long after the window answers are waited for, in nanoseconds. A request that was sent and has had no answer
     /// for as long at the end is a fault; those that still wait for a connection then are only unfinished.
     pub patience_ns: u64,
+    /// The length of the intervals that the window is also told by, in nanoseconds; `None` for the whole alone.
+    #[serde(default)]
+    pub interval_ns: Option<u64>,
     /// What random arrivals are made from.
     pub seed: u64,
     /// What else there is.
@@ -111,6 +122,15 @@ pub enum Drive {
     Open {
         /// How many per second.
         rate: f64,
+        /// How they are spread.
+        arrivals: Arrivals,
+    },
+    /// The same at a rate that goes straight from one to another over the window.
+    Ramp {
+        /// How many per second at the start of the window, and before it.
+        from: f64,
+        /// How many at its end.
+        to: f64,
         /// How they are spread.
         arrivals: Arrivals,
     },
@@ -152,10 +172,16 @@ impl Order {
         if let Some(status) = self.accept.iter().find(|status| **status < 200) {
             return Err(format!("status {status} is not that of a final answer"));
         }
-        if let Drive::Open { rate, .. } = self.drive
-            && !(rate.is_finite() && rate > 0.0)
-        {
+        let rates = match self.drive {
+            Drive::Open { rate, .. } => [rate, rate],
+            Drive::Ramp { from, to, .. } => [from, to],
+            Drive::Closed => [1.0; 2],
+        };
+        if let Some(rate) = rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
             return Err(format!("{rate} requests per second is no rate"));
+        }
+        if let Some(length) = self.interval_ns.filter(|length| *length < LEAST_INTERVAL_NS) {
+            return Err(format!("an interval of {length} ns is under 100 ms"));
         }
         if let Some((nth, others)) = &self.every
             && (*nth == 0 || others.is_empty())
@@ -199,10 +225,19 @@ pub fn serve() -> io::Result<()> {
     }
     let order = serde_json::from_str(&line).map_err(|error| format!("not an order: {error}"));
     let checked = order.and_then(|order: Order| order.check().map(|()| order));
-    let loaded = checked.map_err(Fault::Failed).and_then(|order| drive::run(&order));
-    let reply = loaded.map_or_else(Reply::Fault, |loaded| Reply::Loaded(Box::new(loaded)));
+    let (give, over) = mpsc::channel::<Counted>();
+    // The thread that drives the load makes no figures and writes nothing.
+    let teller = thread::Builder::new().spawn(move || {
+        over.into_iter().try_for_each(|one| say(&Reply::Interval(Box::new(one.figures()))))
+    })?;
+    let loaded = checked.map_err(Fault::Failed).and_then(|order| drive::run(&order, give));
+    teller.join().map_err(|_| io::Error::other("the thread that tells intervals panicked"))??;
+    say(&loaded.map_or_else(Reply::Fault, |loaded| Reply::Loaded(Box::new(loaded))))
+}
+
+fn say(reply: &Reply) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    serde_json::to_writer(&mut output, &reply)?;
+    serde_json::to_writer(&mut output, reply)?;
     writeln!(output)?;
     output.flush()
 }
@@ -224,6 +259,7 @@ mod tests {
             warm_up_ns: 0,
             duration_ns: 1,
             patience_ns: 1,
+            interval_ns: None,
             seed: 0,
             options: Options { body: vec![0, 255], ..Options::default() },
         }
@@ -243,6 +279,7 @@ mod tests {
     #[test]
     fn an_order_that_cannot_be_carried_out_is_refused() {
         let rate = |rate| Drive::Open { rate, arrivals: Arrivals::Uniform };
+        let ramp = |from, to| Drive::Ramp { from, to, arrivals: Arrivals::Uniform };
         let path = |path: &str| vec![Request::get(path, None)];
         let with = |options| Order { options, ..order() };
         for wrong in [
@@ -255,6 +292,9 @@ mod tests {
             Order { drive: rate(0.0), ..order() },
             Order { drive: rate(-1.0), ..order() },
             Order { drive: rate(f64::INFINITY), ..order() },
+            Order { drive: ramp(5.0, 0.0), ..order() },
+            Order { drive: ramp(f64::NAN, 5.0), ..order() },
+            Order { interval_ns: Some(LEAST_INTERVAL_NS - 1), ..order() },
             Order { accept: vec![200, 103], ..order() },
             Order { host: Some("a\r\nX: y".into()), ..order() },
             Order { host: Some(String::new()), ..order() },
@@ -296,8 +336,9 @@ mod tests {
 
     #[test]
     fn an_order_survives_the_line_that_it_is_sent_as() {
-        for drive in [order().drive, Drive::Closed] {
-            let order = Order { drive, ..order() };
+        let ramp = Drive::Ramp { from: 1.0, to: 2.0, arrivals: Arrivals::Burst };
+        for drive in [order().drive, ramp, Drive::Closed] {
+            let order = Order { drive, interval_ns: Some(LEAST_INTERVAL_NS), ..order() };
             let line = serde_json::to_string(&order).unwrap();
             assert!(!line.contains('\n'));
             assert_eq!(serde_json::from_str::<Order>(&line).unwrap(), order);

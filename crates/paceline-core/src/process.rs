@@ -5,9 +5,9 @@ mod lines;
 
 use std::{
     io,
-    os::unix::process::CommandExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
 };
 
 use crate::{models::Entry, suite_server::EchoServer};
@@ -119,5 +119,14 @@ impl Program {
     /// Returns an error where it cannot be started.
     pub fn host_of_custom_cells(&self) -> io::Result<Host> {
         Host::start(self.command(HOST)?)
+    }
+}
+
+/// How a process ended.
+fn describe(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
     }
 }

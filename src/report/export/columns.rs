@@ -3,7 +3,7 @@
 use super::{super::table::word, rows::finite};
 use crate::{
     output::cut,
-    record::{Cell, Estimate, LoadFigures, Loop},
+    record::{Against, AtShare, Cell, Estimate, LoadFigures, Loop},
 };
 use paceline_core::histogram::Distribution;
 
@@ -52,6 +52,7 @@ impl Columns {
         self.all("trials_ns", &cell.trials_ns);
         let of = &cell.per_trial;
         self.all("trials_jobs_per_second", &of.jobs_per_second);
+        self.all("trials_latency_ns_p50", &of.latency_ns_p50);
         self.all("trials_latency_ns_p99", &of.latency_ns_p99);
         self.all("trials_rss_bytes_max", &of.rss_bytes_max);
         for (index, names) in
@@ -104,6 +105,9 @@ impl Columns {
         });
         self.text("loop", looped);
         self.number("offered_per_second", load.and_then(|load| load.rate));
+        let ramp = load.and_then(|load| load.ramp);
+        self.number("ramp_from_per_second", ramp.map(|ramp| ramp.from));
+        self.number("ramp_to_per_second", ramp.map(|ramp| ramp.to));
         let spread = load.and_then(|load| load.arrivals);
         self.text("arrivals", spread.map(|spread| format!("{spread:?}").to_lowercase()).as_deref());
         self.count("connections", load.map(|load| load.connections));
@@ -129,6 +133,31 @@ impl Columns {
         self.count("knee_limit_ns", knee.map(|knee| knee.limit_ns));
         self.count("knee_rates_tried", knee.map(|knee| knee.steps.len() as u64));
         self.text("knee_gave_way", knee.and_then(|knee| knee.gave_way.as_deref()));
+        self.at_shares(load.map_or(&[], |load| &load.at_shares));
+        let against = load.and_then(|load| load.against.as_ref());
+        self.text("against", against.map(|of| of.base.as_str()));
+        self.count("against_pairs", against.map(|of| of.pairs as u64));
+        self.number("against_level", against.map(|of| of.level));
+        let ratio = |of: fn(&Against) -> Option<Estimate>| against.and_then(of);
+        self.estimate("against_requests_per_second_ratio", ratio(|of| of.requests_per_second));
+        self.estimate("against_latency_p50_ratio", ratio(|of| of.latency_p50));
+        self.estimate("against_latency_p99_ratio", ratio(|of| of.latency_p99));
+    }
+
+    /// What was measured at shares of the knee's rate: in each field a figure for each share, `-` where there is none.
+    fn at_shares(&mut self, all: &[AtShare]) {
+        let each = |of: &dyn Fn(&AtShare) -> Option<f64>| -> Vec<String> {
+            let field = |one| finite(of(one)).map_or_else(|| "-".into(), |of| of.to_string());
+            all.iter().map(field).collect()
+        };
+        let value = |of: Option<Estimate>| of.map(|of| of.value);
+        self.all("shares", &each(&|one| Some(one.share)));
+        self.all("shares_offered_per_second", &each(&|one| Some(one.rate)));
+        let got = each(&|one| value(one.requests_per_second));
+        self.all("shares_requests_per_second", &got);
+        self.all("shares_latency_ns_p50", &each(&|one| value(one.latency_ns_p50)));
+        self.all("shares_latency_ns_p99", &each(&|one| value(one.latency_ns_p99)));
+        self.all("shares_latency_ns_max", &each(&|one| Some(one.latency_ns_max? as f64)));
     }
 
     fn text(&mut self, name: &str, text: Option<&str>) {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     output::{count, rate},
-    record::{Cell, Loop, Run, State},
+    record::{Cell, Ramp, Run, State},
     report::table::{series_name, word},
 };
 use paceline_core::{models, workloads};
@@ -60,16 +60,14 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
             let words = run.command.iter().skip(1).map(|word| shell(word));
             return std::iter::once("paceline".into()).chain(words).collect::<Vec<_>>().join(" ");
         }
-        let rate = load.rate.map_or_else(String::new, |rate| format!(" --rate {rate}"));
-        let connections = if load.looped == Loop::Closed {
-            format!(" --connections {}", cell.scale)
-        } else {
-            rate
-        };
+        let what = format!("{workload} --model {model}{workers}");
         let seconds = load.duration_seconds;
-        return format!(
-            "paceline load {workload} --model {model}{workers}{connections} --duration {seconds}s"
-        );
+        let drive = match (load.ramp, load.rate) {
+            (Some(Ramp { from, to }), _) => format!("--ramp {from}..{to}/{seconds}s"),
+            (None, Some(rate)) => format!("--rate {rate} --duration {seconds}s"),
+            (None, None) => format!("--connections {} --duration {seconds}s", cell.scale),
+        };
+        return format!("paceline load {what} {drive}");
     }
     if run.instrument == "criterion" {
         let escaped = regex::escape(&format!("{}/{}", cell.workload, cell.model));

@@ -4,11 +4,11 @@ use super::{
     charts::{self, Loaded},
     lines::Line,
     overview::{nanoseconds, with_interval},
-    parts::{Figure, Picture, Table, reason},
+    parts::{Data, Figure, Picture, Table, name, reason},
 };
 use crate::{
     output::{count, rate},
-    record::{Cell, Estimate, Knee, State},
+    record::{AtShare, Cell, Estimate, Knee, State},
 };
 
 /// Latency over the offered rate, with the knee, of servers.
@@ -33,6 +33,8 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
                 let mut loaded = begun(line.name.clone());
                 searched(knee, &mut loaded, &mut table);
+                let shares = cell.load.iter().flat_map(|load| &load.at_shares);
+                shares.for_each(|at| at_share(at, &mut loaded, &mut table));
                 drawn.push(loaded);
             } else if let Some(figures) = offered(cell) {
                 let known = fixed.iter().position(|(scale, _)| *scale == cell.scale);
@@ -88,6 +90,46 @@ fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
             loaded.knee = Some(loaded.knee.map_or(step.rate, |rate: f64| rate.max(step.rate)));
         }
     }
+}
+
+/// A share of the rate that a search found.
+fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
+    let kept = at.state == State::Ok;
+    table.rows.push(vec![
+        format!("{}, at {:.0} % of the highest kept", loaded.name, at.share * 100.0).into(),
+        rate(at.rate).into(),
+        with_interval(at.latency_ns_p99, &nanoseconds),
+        if kept { "yes" } else { "no" }.into(),
+        reason(at.reason.as_deref()).into(),
+    ]);
+    loaded.points.extend(at.latency_ns_p99.filter(|_| kept).map(|p99| (at.rate, p99)));
+}
+
+/// What servers do beside those that took turns with them.
+pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
+    let mut table = Table::new(
+        "Two servers that took turns",
+        "server | against | of | pairs of trials | ratio | lower end | upper end | what it says",
+    );
+    for cell in cells {
+        let Some(against) = cell.load.as_ref().and_then(|load| load.against.as_ref()) else {
+            continue;
+        };
+        let times = |ratio: f64| Data::of(format!("{ratio:.3}×"));
+        for one in against.measured() {
+            table.rows.push(vec![
+                name(&cell.server_name()).into(),
+                Data::of(name(&against.base)).class("l"),
+                Data::of(one.name).class("l"),
+                count(against.pairs).into(),
+                times(one.ratio.value),
+                times(one.ratio.lower),
+                times(one.ratio.upper),
+                Data::of(one.word).class("l"),
+            ]);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// The rate of a cell in the open loop that has a figure, and its p99.

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{
     charts,
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
-    load, models,
+    load, models, over_time,
     overview::{self, WorkloadSummary, bytes, nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
@@ -72,6 +72,7 @@ impl Section {
             scaling::table(workload, &lines),
             models::failed_groups(workload, &lines),
             crossings(advice),
+            load::against(cells),
         ];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
@@ -129,6 +130,7 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
         memory(&widest),
     ];
     figures.extend(more.into_iter().flatten());
+    figures.extend(over_time::figures(&widest));
     figures
 }
 

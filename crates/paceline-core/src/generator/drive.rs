@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -14,10 +15,11 @@ use super::{
     answer::Rendered,
     connection::{Connection, connect, reach, register},
     failure::Failure,
+    interval::{Counted, Intervals},
     loaded::Loaded,
     pace::Pace,
     request::Turns,
-    schedule::Schedule,
+    schedule::{Course, Schedule},
     tally::Tally,
 };
 use crate::{
@@ -41,21 +43,25 @@ const LEAST_PROGRESS: Duration = Duration::from_secs(4);
 /// How much is read at a time. More than most answers: one that does not fill it needs no second read.
 const CHUNK: usize = 64 << 10;
 
-/// Carries out a checked order.
-pub(super) fn run(order: &Order) -> Result<Loaded, Fault> {
+/// Carries out a checked order, and gives away each interval once it is over.
+pub(super) fn run(order: &Order, give: mpsc::Sender<Counted>) -> Result<Loaded, Fault> {
     if !order.same_server || order.addresses.len() == 1 {
-        return carry_out(order, None);
+        return carry_out(order, None, give);
     }
     let name = order.host.as_deref().unwrap_or("the server");
     let patience = Duration::from_nanos(order.patience_ns).min(OPENING);
     let (address, first) = reach(name, &order.addresses, patience)?;
-    carry_out(&Order { addresses: vec![address], ..order.clone() }, Some(first))
+    carry_out(&Order { addresses: vec![address], ..order.clone() }, Some(first), give)
 }
 
 /// `first` is the first connection, where that is open already.
-fn carry_out(order: &Order, first: Option<TcpStream>) -> Result<Loaded, Fault> {
+fn carry_out(
+    order: &Order,
+    first: Option<TcpStream>,
+    give: mpsc::Sender<Counted>,
+) -> Result<Loaded, Fault> {
     let mut events = Events::with_capacity(1024);
-    let mut driver = Driver::new(order).map_err(|error| system(&error))?;
+    let mut driver = Driver::new(order, give).map_err(|error| system(&error))?;
     driver.open(&mut events, first)?;
     driver.drive(&mut events)
 }
@@ -92,14 +98,21 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(order: &'a Order) -> io::Result<Self> {
+    fn new(order: &'a Order, give: mpsc::Sender<Counted>) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
         let end_ns = order.warm_up_ns + order.duration_ns;
+        let window = (order.warm_up_ns, end_ns);
         let schedule = match order.drive {
-            Drive::Open { rate, arrivals } => Some(Schedule::new(rate, arrivals, order.seed)),
+            Drive::Open { rate, arrivals } => {
+                Some(Schedule::new(Course::steady(rate), arrivals, order.seed))
+            }
+            Drive::Ramp { from, to, arrivals } => {
+                Some(Schedule::new(Course::ramp(from, to, window), arrivals, order.seed))
+            }
             Drive::Closed => None,
         };
+        let intervals = order.interval_ns.map(|length| Intervals::new(window, length, give));
         Ok(Driver {
             order,
             requests: order.render(),
@@ -118,7 +131,7 @@ impl<'a> Driver<'a> {
             turns: Turns::of(order),
             deadline_ns: u64::MAX,
             retries: VecDeque::new(),
-            tally: Tally::new(order.warm_up_ns, end_ns, order.options.weights.len()),
+            tally: Tally::new(order.warm_up_ns, end_ns, order.options.weights.len(), intervals),
             buffer: vec![0; CHUNK],
         })
     }
@@ -193,6 +206,7 @@ impl<'a> Driver<'a> {
         }
         let rate = match self.order.drive {
             Drive::Open { rate, .. } => Some(rate),
+            Drive::Ramp { from, to, .. } => Some(f64::midpoint(from, to)),
             Drive::Closed => None,
         };
         self.tally.loaded(self.connections.len() as u64, rate)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Interval;
 use crate::{histogram::Distribution, prepared::Fault};
 
 /// A load whose schedule error is above this at the 99th percentile is the generator's own, not the server's.
@@ -84,10 +85,11 @@ pub struct Part {
     pub errors: u64,
 }
 
-/// What the generator's process prints.
+/// What the generator's process prints: intervals as they end, and then one of the others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Reply {
+    Interval(Box<Interval>),
     Loaded(Box<Loaded>),
     Fault(Fault),
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Loaded, Order, Reply};
+use super::{Interval, Loaded, Order, Reply};
 use crate::process::{Host, HostError, LOAD, Program, no_reply};
 
 impl Program {
@@ -17,6 +17,24 @@ impl Program {
     ///
     /// Never: an order is plain data.
     pub fn load(&self, order: &Order, patience: Duration) -> Result<Loaded, HostError> {
+        self.load_by_intervals(order, patience, &mut |_| ())
+    }
+
+    /// The same. `over` is given each interval, in their order, soon after the last of its requests was answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`] does.
+    ///
+    /// # Panics
+    ///
+    /// Never: an order is plain data.
+    pub fn load_by_intervals(
+        &self,
+        order: &Order,
+        patience: Duration,
+        over: &mut dyn FnMut(Interval),
+    ) -> Result<Loaded, HostError> {
         let started = self.command(LOAD).and_then(Host::start);
         let mut child =
             started.map_err(|error| HostError::Died(format!("it cannot be started: {error}")))?;
@@ -25,11 +43,15 @@ impl Program {
         let most = times
             .into_iter()
             .fold(patience, |sum, time| sum.saturating_add(Duration::from_nanos(time)));
-        let reply = child.exchange(line, most)?;
-        match serde_json::from_str(&reply) {
-            Ok(Reply::Loaded(loaded)) => Ok(*loaded),
-            Ok(Reply::Fault(fault)) => Err(HostError::Fault(fault)),
-            Err(error) => Err(no_reply(&reply, &error)),
+        let mut reply = child.exchange(line, most)?;
+        loop {
+            match serde_json::from_str(&reply) {
+                Ok(Reply::Interval(interval)) => over(*interval),
+                Ok(Reply::Loaded(loaded)) => return Ok(*loaded),
+                Ok(Reply::Fault(fault)) => return Err(HostError::Fault(fault)),
+                Err(error) => return Err(no_reply(&reply, &error)),
+            }
+            reply = child.line(most)?;
         }
     }
 }

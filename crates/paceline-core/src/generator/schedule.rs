@@ -19,35 +19,76 @@ pub enum Arrivals {
     Burst,
 }
 
+/// How many arrivals are due until each moment: the integral of the rate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course {
+    /// The rate up to the ramp, in arrivals per second; that of a course without one.
+    rate: f64,
+    /// When the ramp begins, in seconds.
+    begins: f64,
+    /// How much the rate grows in each second of it.
+    grows: f64,
+}
+
+impl Course {
+    /// The same rate at all times.
+    pub(super) fn steady(rate: f64) -> Self {
+        Course { rate, begins: 0.0, grows: 0.0 }
+    }
+
+    /// A rate that goes straight from `from` to `to` over a window, in nanoseconds, and is `from` before.
+    pub(super) fn ramp(from: f64, to: f64, (start_ns, end_ns): (u64, u64)) -> Self {
+        let seconds = (end_ns - start_ns) as f64 / 1e9;
+        Course { rate: from, begins: start_ns as f64 / 1e9, grows: (to - from) / seconds }
+    }
+
+    /// When so many arrivals are due, in seconds; never, where a falling rate ends before.
+    fn reaches(self, arrivals: f64) -> f64 {
+        let before = self.rate * self.begins;
+        if arrivals <= before || self.grows == 0.0 {
+            return arrivals / self.rate;
+        }
+        // rate·t + grows·t²/2 = rest, solved without the difference of two nearly equal numbers.
+        let rest = arrivals - before;
+        let root = self.rate * self.rate + 2.0 * self.grows * rest;
+        if root < 0.0 {
+            return f64::INFINITY;
+        }
+        self.begins + 2.0 * rest / (self.rate + root.sqrt())
+    }
+}
+
 /// The moments of arrival in nanoseconds since the clock started. The same seed gives the same ones.
+///
+/// They are those of a process of rate 1, each moved to where the integral of the rate reaches it. That is exact for
+/// every course, and a Poisson process stays one.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
+    course: Course,
     arrivals: Arrivals,
-    /// Mean time between two arrivals.
-    mean_ns: f64,
     state: u64,
     count: u64,
-    /// The last moment, with its fraction, so that rounding does not add up.
-    at_ns: f64,
+    /// Where the process of rate 1 is, with its fraction, so that rounding does not add up.
+    due: f64,
 }
 
 impl Schedule {
-    pub(super) fn new(rate: f64, arrivals: Arrivals, seed: u64) -> Self {
-        Schedule { arrivals, mean_ns: 1e9 / rate, state: mix(seed), count: 0, at_ns: 0.0 }
+    pub(super) fn new(course: Course, arrivals: Arrivals, seed: u64) -> Self {
+        Schedule { course, arrivals, state: mix(seed), count: 0, due: 0.0 }
     }
 
     /// The next moment; never before the last one.
     pub(super) fn next(&mut self) -> u64 {
-        self.at_ns = match self.arrivals {
-            Arrivals::Uniform => self.count as f64 * self.mean_ns,
-            Arrivals::Poisson => self.at_ns + self.exponential() * self.mean_ns,
+        self.due = match self.arrivals {
+            Arrivals::Uniform => self.count as f64,
+            Arrivals::Poisson => self.due + self.exponential(),
             Arrivals::Burst if self.count.is_multiple_of(u64::from(BURST)) => {
-                self.at_ns + self.exponential() * self.mean_ns * f64::from(BURST)
+                self.due + self.exponential() * f64::from(BURST)
             }
-            Arrivals::Burst => self.at_ns,
+            Arrivals::Burst => self.due,
         };
         self.count += 1;
-        self.at_ns as u64
+        (self.course.reaches(self.due) * 1e9) as u64
     }
 
     /// An exponential number of mean 1, by inversion.
@@ -67,7 +108,7 @@ mod tests {
     const ALL: [Arrivals; 3] = [Arrivals::Uniform, Arrivals::Poisson, Arrivals::Burst];
 
     fn moments(arrivals: Arrivals, seed: u64, count: usize) -> Vec<u64> {
-        let mut schedule = Schedule::new(1000.0, arrivals, seed);
+        let mut schedule = Schedule::new(Course::steady(1000.0), arrivals, seed);
         (0..count).map(|_| schedule.next()).collect()
     }
 
@@ -110,5 +151,68 @@ mod tests {
             assert!(burst.iter().all(|moment| *moment == burst[0]));
         }
         assert!(all[9] < all[10]);
+    }
+
+    /// Of a second at the first rate and then ten seconds of a ramp: how many moments fall before `end`.
+    fn ramp(from: f64, to: f64, arrivals: Arrivals, seed: u64) -> Vec<u64> {
+        let course = Course::ramp(from, to, (1_000_000_000, 11_000_000_000));
+        let mut schedule = Schedule::new(course, arrivals, seed);
+        std::iter::repeat_with(|| schedule.next()).take_while(|at| *at < 11_000_000_000).collect()
+    }
+
+    /// The integral of that rate up to a moment.
+    fn area(from: f64, to: f64, at_ns: u64) -> f64 {
+        let at = at_ns as f64 / 1e9;
+        let on_it = (at - 1.0).max(0.0);
+        from * at + (to - from) / 10.0 * on_it * on_it / 2.0
+    }
+
+    const RAMPS: [(f64, f64); 6] = [
+        (100.0, 5000.0),
+        (5000.0, 100.0),
+        (700.0, 700.0),
+        (0.5, 3000.0),
+        (1000.0, 1000.001),
+        (37.5, 1.0),
+    ];
+
+    #[test]
+    fn uniform_arrivals_of_a_ramp_are_where_its_area_is_a_whole_number() {
+        for (from, to) in RAMPS {
+            let all = ramp(from, to, Arrivals::Uniform, 1);
+            assert_eq!(all.len(), area(from, to, 11_000_000_000).ceil() as usize, "{from}..{to}");
+            for (number, at) in all.iter().enumerate() {
+                let due = area(from, to, *at);
+                assert!((due - number as f64).abs() < 1e-4, "{from}..{to}: {number} at {due}");
+            }
+            // None is longer than the lowest rate between two arrivals asks for.
+            for two in all.windows(2) {
+                let rate = |at: u64| from + (to - from) * (at as f64 / 1e9 - 1.0).max(0.0) / 10.0;
+                let most = 1e9 / rate(two[0]).min(rate(two[1]));
+                assert!((two[1] - two[0]) as f64 <= most * (1.0 + 1e-6) + 2.0, "{from}..{to}");
+            }
+        }
+    }
+
+    #[test]
+    fn random_arrivals_of_a_ramp_have_its_rate_in_each_part_of_it_and_its_seed() {
+        const SEEDS: u64 = 200;
+        for (from, to) in [(100.0, 1000.0), (1000.0, 100.0)] {
+            // The variance of a sum of bursts is ten times that of single arrivals.
+            for (arrivals, each) in [(Arrivals::Poisson, 1.0), (Arrivals::Burst, 10.0)] {
+                let mut found = [0.0; 11];
+                for at in (0..SEEDS).flat_map(|seed| ramp(from, to, arrivals, seed)) {
+                    found[(at / 1_000_000_000) as usize] += 1.0;
+                }
+                for (second, found) in found.iter().enumerate() {
+                    let border = |second: usize| area(from, to, second as u64 * 1_000_000_000);
+                    let wanted = (border(second + 1) - border(second)) * SEEDS as f64;
+                    let off = (found - wanted).abs() / (wanted * each).sqrt();
+                    assert!(off < 4.0, "{arrivals:?} {from}..{to}, second {second}: {off} sigma");
+                }
+                assert_eq!(ramp(from, to, arrivals, 7), ramp(from, to, arrivals, 7));
+                assert_ne!(ramp(from, to, arrivals, 7), ramp(from, to, arrivals, 8));
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     failure::Kind,
     flight::Flight,
+    interval::Intervals,
     loaded::{LATE_NS, Loaded, Part},
 };
 use crate::{
@@ -40,11 +41,18 @@ pub(super) struct Tally {
     parts: Vec<(Histogram, u64)>,
     /// The moment and the CPU time of the first look after the window's start, and after its end.
     looks: [Option<(u64, Duration)>; 2],
+    /// The same by intervals, where these are asked for.
+    intervals: Option<Intervals>,
 }
 
 impl Tally {
     /// `parts` is how many requests are also counted each by itself.
-    pub(super) fn new(start_ns: u64, end_ns: u64, parts: usize) -> Self {
+    pub(super) fn new(
+        start_ns: u64,
+        end_ns: u64,
+        parts: usize,
+        intervals: Option<Intervals>,
+    ) -> Self {
         Tally {
             flight: Flight::new(vec![start_ns, end_ns]),
             start_ns,
@@ -64,6 +72,7 @@ impl Tally {
             first_error: None,
             parts: vec![(Histogram::default(), 0); parts],
             looks: [None; 2],
+            intervals,
         }
     }
 
@@ -80,6 +89,9 @@ impl Tally {
                 *look = Some((now, cpu_time()));
             }
         }
+        if let Some(intervals) = &mut self.intervals {
+            intervals.look(now);
+        }
     }
 
     /// A request that was meant to start at `intended` has arrived, and is handled at `now`.
@@ -91,12 +103,15 @@ impl Tally {
             self.offered += 1;
             self.late_starts += u64::from(late > LATE_NS);
             self.schedule_error.record(late);
+            if let Some(intervals) = &mut self.intervals {
+                intervals.arrive(intended, late > LATE_NS);
+            }
         }
     }
 
     /// A request that was sent at `sent` is answered.
     pub(super) fn complete(&mut self, request: usize, intended: u64, sent: u64, now: u64) {
-        self.end(intended, now);
+        self.end(intended, now, true);
         self.answered += 1;
         self.completed += u64::from(self.flight.interval().is_some());
         if self.is_measured(intended) {
@@ -117,7 +132,7 @@ impl Tally {
         kind: Kind,
         why: Option<Fault>,
     ) {
-        self.end(intended, now);
+        self.end(intended, now, false);
         if self.is_measured(intended) {
             *self.errors.entry(kind).or_default() += 1;
             self.error_latency.record(now - intended);
@@ -129,8 +144,11 @@ impl Tally {
     }
 
     /// A request is no longer in flight.
-    fn end(&mut self, intended: u64, now: u64) {
+    fn end(&mut self, intended: u64, now: u64, is_answered: bool) {
         self.flight.complete(now);
+        if let Some(intervals) = &mut self.intervals {
+            intervals.end(intended, now, is_answered);
+        }
         let after = i128::from(now.saturating_sub(self.end_ns));
         if self.is_measured(intended) {
             self.crossing_ns -= after;
@@ -150,6 +168,9 @@ impl Tally {
     ///
     /// Returns a fault where no request of the window was answered. `rate` is that of the open loop.
     pub(super) fn loaded(mut self, connections: u64, rate: Option<f64>) -> Result<Loaded, Fault> {
+        if let Some(mut intervals) = self.intervals.take() {
+            intervals.finish();
+        }
         self.flight.advance(self.end_ns.max(self.flight.at()));
         let elapsed_ns = self.end_ns - self.start_ns;
         let (offered, window) = (self.offered, Duration::from_nanos(elapsed_ns));
@@ -226,7 +247,7 @@ mod tests {
             events.extend([(start + 20_000, start, true), (end, start, false)]);
         }
         events.sort_unstable();
-        let mut tally = Tally::new(1000 * MS, 3000 * MS, 0);
+        let mut tally = Tally::new(1000 * MS, 3000 * MS, 0, None);
         for (at, start, arrives) in events {
             tally.look(at);
             if arrives { tally.arrive(start, at) } else { tally.complete(0, start, start + 5, at) }
@@ -258,7 +279,7 @@ mod tests {
         }
         // Each waits half a millisecond for a connection, and takes as long again.
         let planted = |plant: fn(&mut Tally, u64)| {
-            let mut tally = Tally::new(0, 1000 * MS, 0);
+            let mut tally = Tally::new(0, 1000 * MS, 0, None);
             for start in (0..1000).map(|index| index * MS) {
                 tally.arrive(start, start);
                 plant(&mut tally, start);
@@ -315,7 +336,7 @@ mod tests {
     #[test]
     fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
         let said = |rate: Option<f64>, arrival: u64| {
-            let mut tally = Tally::new(200 * MS, 700 * MS, 0);
+            let mut tally = Tally::new(200 * MS, 700 * MS, 0, None);
             tally.arrive(arrival, arrival);
             tally.look(200 * MS);
             tally.look(700 * MS);

@@ -5,8 +5,7 @@ use std::{
     fmt,
     io::{self, Write},
     net::SocketAddr,
-    os::unix::process::ExitStatusExt,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -16,7 +15,10 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpgid,
 };
 
-use super::lines::{LONGEST, lines, no_reply};
+use super::{
+    describe,
+    lines::{LONGEST, lines, no_reply},
+};
 use crate::{
     clock::{nanoseconds, now, ticks_per_ns},
     custom::{self, Variant},
@@ -293,6 +295,11 @@ impl Host {
         if self.requests.write_all(line.as_bytes()).is_err() {
             return Err(self.died());
         }
+        self.line(patience)
+    }
+
+    /// Waits for the next line.
+    pub(crate) fn line(&mut self, patience: Duration) -> Result<String, HostError> {
         let deadline = now() + patience;
         loop {
             let left = deadline.saturating_duration_since(now());
@@ -369,14 +376,6 @@ impl Drop for Host {
 
 pub(crate) fn unexpected(reply: &Reply) -> HostError {
     HostError::Died(format!("it answered another question: {reply:?}"))
-}
-
-fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
-        Some(signal) => format!("signal {signal}"),
-        None => status.to_string(),
-    }
 }
 
 #[cfg(test)]

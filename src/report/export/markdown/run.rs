@@ -16,7 +16,7 @@ use super::{
 use crate::{
     load::{METRICS, MetricUnit},
     output::{count, cut, rate},
-    record::{Cell, Estimate, Record, State},
+    record::{Cell, Estimate, LoadFigures, Record, State},
 };
 
 /// What the closing lines may take of it.
@@ -157,6 +157,9 @@ fn served(cell: &Cell) -> Vec<String> {
     let offered = cell.load.as_ref().and_then(|load| load.rate).filter(|rate| rate.is_finite());
     let kind = match &cell.load {
         Some(load) if load.knee.is_some() => "up to its knee".into(),
+        Some(LoadFigures { ramp: Some(ramp), .. }) => {
+            format!("ramp, {} to {}/s", rate(ramp.from), rate(ramp.to))
+        }
         _ => offered
             .map_or_else(|| "closed".into(), |per_second| format!("open, {}/s", rate(per_second))),
     };

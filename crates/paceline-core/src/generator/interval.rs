@@ -1,0 +1,313 @@
+//! The window in intervals of equal length: what was offered in each, what came of it, and how long that took.
+//!
+//! A request belongs to the interval in which it was meant to start: by completions, a server that stalls would have
+//! intervals without a single slow request. So an interval is over once all of its requests are, and the thread that
+//! drives the load then only hands it over. Another one makes its figures.
+
+use std::{collections::VecDeque, sync::mpsc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Loaded;
+use crate::histogram::{Distribution, Histogram};
+
+/// What became of the requests of an interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    /// When it begins, in nanoseconds since the window did.
+    pub start_ns: u64,
+    /// How long it is, in nanoseconds. The last one of a window may be shorter.
+    pub lasts_ns: u64,
+    /// Requests that were meant to start in it. In the closed loop: that started.
+    pub offered: u64,
+    /// Answers that came in it, whenever their requests were meant to start.
+    pub answered: u64,
+    /// Requests that were meant to start in it and got no right answer.
+    pub errors: u64,
+    /// Requests that the generator came to more than a millisecond late.
+    pub late_starts: u64,
+    /// From the intended start of each that was answered to its answer.
+    pub latency: Option<Distribution>,
+}
+
+impl Interval {
+    /// How many requests were meant to start in it, per second.
+    #[must_use]
+    pub fn offered_per_second(&self) -> f64 {
+        self.offered as f64 * 1e9 / self.lasts_ns as f64
+    }
+
+    /// How many answers came in it, per second.
+    #[must_use]
+    pub fn answered_per_second(&self) -> f64 {
+        self.answered as f64 * 1e9 / self.lasts_ns as f64
+    }
+
+    /// The middle of it, in seconds since the window began.
+    #[must_use]
+    pub fn middle_seconds(&self) -> f64 {
+        (self.start_ns as f64 + self.lasts_ns as f64 / 2.0) / 1e9
+    }
+}
+
+/// Why `intervals` are not those of `loaded`, if so: what they count adds up to what it counts.
+#[must_use]
+pub fn do_not_add_up(intervals: &[Interval], loaded: &Loaded) -> Option<String> {
+    let sum = |of: fn(&Interval) -> u64| intervals.iter().map(of).sum::<u64>();
+    let answered = loaded.requests_per_second * loaded.elapsed_ns as f64 / 1e9;
+    [
+        ("requests", sum(|one| one.offered), loaded.offered),
+        ("answers", sum(|one| one.answered), answered.round() as u64),
+        ("late starts", sum(|one| one.late_starts), loaded.late_starts),
+        (
+            "latencies",
+            sum(|one| one.latency.as_ref().map_or(0, |times| times.count)),
+            loaded.latency.count,
+        ),
+        ("nanoseconds", sum(|one| one.lasts_ns), loaded.elapsed_ns),
+    ]
+    .into_iter()
+    .find(|(_, sum, whole)| sum != whole)
+    .map(|(what, sum, whole)| {
+        format!(
+            "the intervals have {sum} {what} and the window {whole}: the generator counts wrongly"
+        )
+    })
+}
+
+/// An interval as it is counted.
+pub(super) struct Counted {
+    counts: Interval,
+    /// Its requests that are neither answered nor given up.
+    under_way: u64,
+    latency: Histogram,
+}
+
+impl Counted {
+    /// Its figures.
+    pub(super) fn figures(mut self) -> Interval {
+        self.counts.errors = self.counts.offered - self.latency.count();
+        Interval { latency: self.latency.distribution(), ..self.counts }
+    }
+}
+
+/// The intervals of a window that are not over.
+pub(super) struct Intervals {
+    start_ns: u64,
+    end_ns: u64,
+    length_ns: u64,
+    /// The first is the earliest that is not over.
+    open: VecDeque<Counted>,
+    /// How many there were before the first.
+    over: u64,
+    give: mpsc::Sender<Counted>,
+}
+
+impl Intervals {
+    /// Of a window, in intervals of at most `length_ns`; each is given away once it is over, in their order.
+    pub(super) fn new(window: (u64, u64), length_ns: u64, give: mpsc::Sender<Counted>) -> Self {
+        let (start_ns, end_ns) = window;
+        let mut intervals =
+            Intervals { start_ns, end_ns, length_ns, open: VecDeque::new(), over: 0, give };
+        intervals.at(start_ns);
+        intervals
+    }
+
+    /// The one that a moment of the window belongs to.
+    fn at(&mut self, moment: u64) -> &mut Counted {
+        let place = ((moment - self.start_ns) / self.length_ns - self.over) as usize;
+        while self.open.len() <= place {
+            let start = (self.over + self.open.len() as u64) * self.length_ns;
+            let lasts_ns = self.length_ns.min(self.end_ns - self.start_ns - start);
+            self.open.push_back(Counted {
+                counts: Interval {
+                    start_ns: start,
+                    lasts_ns,
+                    offered: 0,
+                    answered: 0,
+                    errors: 0,
+                    late_starts: 0,
+                    latency: None,
+                },
+                under_way: 0,
+                latency: Histogram::default(),
+            });
+        }
+        &mut self.open[place]
+    }
+
+    fn has(&self, moment: u64) -> bool {
+        (self.start_ns..self.end_ns).contains(&moment)
+    }
+
+    /// A request of the window was meant to start at `intended`.
+    pub(super) fn arrive(&mut self, intended: u64, is_late: bool) {
+        if self.has(intended) {
+            let of = self.at(intended);
+            of.under_way += 1;
+            of.counts.offered += 1;
+            of.counts.late_starts += u64::from(is_late);
+        }
+    }
+
+    /// A request is over at `now`: answered, or given up.
+    pub(super) fn end(&mut self, intended: u64, now: u64, is_answered: bool) {
+        if is_answered && self.has(now) {
+            self.at(now).counts.answered += 1;
+        }
+        if self.has(intended) {
+            let of = self.at(intended);
+            of.under_way -= 1;
+            if is_answered {
+                of.latency.record(now - intended);
+            }
+        }
+    }
+
+    /// Gives away those that are over at `now`, once all that was meant to start until then has been counted.
+    pub(super) fn look(&mut self, now: u64) {
+        while let Some(first) = self.open.front()
+            && first.under_way == 0
+            && now >= self.start_ns + first.counts.start_ns + first.counts.lasts_ns
+        {
+            self.next();
+        }
+    }
+
+    fn next(&mut self) {
+        let end = self.open.front().map_or(0, |one| one.counts.start_ns + one.counts.lasts_ns);
+        if self.start_ns + end < self.end_ns {
+            self.at(self.start_ns + end);
+        }
+        if let Some(first) = self.open.pop_front() {
+            self.over += 1;
+            // Nobody takes them where the parent is gone, and then this process ends too.
+            let _ = self.give.send(first);
+        }
+    }
+
+    /// Gives away the rest: what is still under way gets no answer any more.
+    pub(super) fn finish(&mut self) {
+        while !self.open.is_empty() {
+            self.next();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tally::Tally, *};
+    use crate::job::mix;
+
+    const MS: u64 = 1_000_000;
+
+    /// What a tally and its intervals of 100 ms make of a window from 200 to 1 250 ms, with 2 ms between starts: each is
+    /// handled up to 2 ms late and takes up to 5 ms; `ends` may change when it ends, or that it does.
+    fn tallied(seed: u64, ends: impl Fn(u64, u64) -> Option<u64>) -> (Loaded, Vec<Interval>) {
+        let (give, over) = mpsc::channel();
+        let window = (200 * MS, 1250 * MS);
+        let intervals = Intervals::new(window, 100 * MS, give);
+        let mut tally = Tally::new(window.0, window.1, 0, Some(intervals));
+        let mut events = Vec::new();
+        for start in (0..1250).step_by(2).map(|ms| ms * MS) {
+            let random = mix(seed ^ start);
+            let late = random % (2 * MS);
+            events.push((start + late, start, true));
+            let end = start + late + mix(random) % (5 * MS);
+            events.extend(ends(start, end).map(|end| (end, start, false)));
+        }
+        events.sort_unstable();
+        for (at, start, arrives) in events {
+            if arrives {
+                tally.arrive(start, at);
+            } else {
+                tally.complete(0, start, start, at);
+            }
+            // As the loop does: once all is handled that was due.
+            tally.look(at - at % (2 * MS));
+        }
+        tally.look(3000 * MS);
+        let loaded = tally.loaded(1, Some(500.0)).unwrap();
+        (loaded, over.into_iter().map(Counted::figures).collect())
+    }
+
+    #[test]
+    fn the_intervals_add_up_to_the_whole_whatever_happens() {
+        let stalls =
+            |start, end| Some(if (500 * MS..800 * MS).contains(&start) { 800 * MS } else { end });
+        let loses = |start: u64, end| (!start.is_multiple_of(14 * MS)).then_some(end);
+        let never = |start, end| (start < 700 * MS).then_some(end);
+        for seed in 0..20 {
+            for (name, (loaded, intervals)) in [
+                ("plain", tallied(seed, |_, end| Some(end))),
+                ("stall", tallied(seed, stalls)),
+                ("lost", tallied(seed, loses)),
+                ("ends", tallied(seed, never)),
+            ] {
+                assert_eq!(intervals.len(), 11, "{name}");
+                assert_eq!(intervals.last().unwrap().lasts_ns, 50 * MS);
+                assert_eq!(do_not_add_up(&intervals, &loaded), None, "{name}");
+                let errors: u64 = intervals.iter().map(|one| one.errors).sum();
+                assert_eq!(errors, loaded.unfinished, "{name}");
+                let all = (0..).zip(intervals.iter().filter_map(|one| one.latency.as_ref()));
+                let merged = Distribution::merged("it", all).unwrap().unwrap();
+                assert_eq!(merged.histogram(), loaded.latency.histogram(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stall_is_in_the_intervals_of_those_that_it_kept_waiting() {
+        let (_, intervals) = tallied(1, |start, end| {
+            Some(if (500 * MS..800 * MS).contains(&start) { 800 * MS } else { end })
+        });
+        let longest = |one: &Interval| one.latency.as_ref().map_or(0, |times| times.ns_max / MS);
+        let seen: Vec<u64> = intervals.iter().map(longest).collect();
+        assert!(seen[3] >= 299 && (199..=201).contains(&seen[4]) && (99..=101).contains(&seen[5]));
+        assert!(seen[..3].iter().chain(&seen[6..]).all(|ms| *ms < 8), "{seen:?}");
+        // Of those that came meanwhile there are none, and all of them at once afterwards.
+        let came: Vec<u64> = intervals.iter().map(|one| one.answered).collect();
+        assert!(came[3] < 5 && came[4] == 0 && came[5] == 0 && came[6] > 190, "{came:?}");
+        assert!(intervals[..10].iter().all(|one| one.offered == 50));
+        assert!((intervals[10].offered_per_second() - 500.0).abs() < 21.0);
+    }
+
+    #[test]
+    fn an_interval_is_given_away_once_its_last_request_is_over_and_not_before() {
+        let (give, over) = mpsc::channel();
+        let mut intervals = Intervals::new((0, 300 * MS), 100 * MS, give);
+        intervals.arrive(10 * MS, false);
+        intervals.arrive(110 * MS, true);
+        intervals.end(110 * MS, 120 * MS, true);
+        intervals.look(250 * MS);
+        assert!(over.try_recv().is_err());
+        intervals.end(10 * MS, 260 * MS, true);
+        intervals.look(260 * MS);
+        let two: Vec<Interval> = over.try_iter().map(Counted::figures).collect();
+        assert_eq!([two[0].offered, two[0].answered, two[0].late_starts], [1, 0, 0]);
+        assert_eq!([two[1].offered, two[1].answered, two[1].late_starts], [1, 1, 1]);
+        assert_eq!(two.len(), 2);
+        intervals.finish();
+        let last = over.try_iter().map(Counted::figures).next().unwrap();
+        assert_eq!((last.answered, last.latency), (1, None));
+    }
+
+    #[test]
+    fn a_count_that_is_lost_is_named() {
+        let (loaded, intervals) = tallied(3, |_, end| Some(end));
+        for (what, spoil) in [
+            ("requests", (|one| one.offered -= 1) as fn(&mut Interval)),
+            ("answers", |one| one.answered += 1),
+            ("late starts", |one| one.late_starts += 1),
+            ("latencies", |one| one.latency = None),
+            ("nanoseconds", |one| one.lasts_ns += 1),
+        ] {
+            let mut spoiled = intervals.clone();
+            spoil(&mut spoiled[4]);
+            let why = do_not_add_up(&spoiled, &loaded).unwrap();
+            assert!(why.contains(what), "{why}");
+        }
+        assert!(do_not_add_up(&intervals[1..], &loaded).is_some());
+    }
+}

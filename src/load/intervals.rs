@@ -1,0 +1,168 @@
+//! Intervals as they end: a line for each, as text or as JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Order, bench::Lost};
+use crate::{
+    output::{Progress, count, long, print, rate},
+    record::Cell,
+};
+use paceline_core::{
+    generator::{Interval, LEAST_INTERVAL_NS},
+    histogram::Distribution,
+};
+
+/// The most intervals of a window: of each the record keeps a histogram.
+pub const MOST_INTERVALS: u128 = 3_600;
+
+/// How intervals are told as they end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// Not at all.
+    None,
+    /// In lines of text.
+    Text,
+    /// In lines of JSON, each an object `{"interval": …}`.
+    Json,
+}
+
+/// What tells those of one trial.
+pub(super) struct Teller<'a> {
+    lines: Lines,
+    progress: &'a Progress,
+    cell: Cell,
+    trial: u32,
+    /// Why one could not be told.
+    fault: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    interval: Told<'a>,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    workload: &'a str,
+    model: &'a str,
+    trial: u32,
+    #[serde(flatten)]
+    of: &'a Interval,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) fn start(order: &Order, progress: &'a Progress, cell: Cell, trial: u32) -> Self {
+        let lines = if order.every.is_some() { order.lines } else { Lines::None };
+        let mut teller = Teller { lines, progress, cell, trial, fault: None };
+        if lines == Lines::Text {
+            let (of, name) = (order.trials, teller.cell.server_name());
+            teller.say(&format!("\n{name}, trial {} of {of}\n{}", trial + 1, head()));
+        }
+        teller
+    }
+
+    pub(super) fn tell(&mut self, interval: &Interval) {
+        let Cell { workload, model, .. } = &self.cell;
+        let told = Told { workload, model, trial: self.trial, of: interval };
+        match self.lines {
+            Lines::None => {}
+            Lines::Text => self.say(&line(interval)),
+            Lines::Json => {
+                let text = serde_json::to_string(&Line { interval: told });
+                self.say(&text.expect("an interval is plain data"));
+            }
+        }
+    }
+
+    /// Why one could not be told, if so: nobody is to wait for figures that nobody can see.
+    pub(super) fn told(&mut self) -> Result<(), Lost> {
+        self.fault.take().map_or(Ok(()), |why| Err(Lost::Untold(why)))
+    }
+
+    fn say(&mut self, text: &str) {
+        let said = self.progress.beside(|| print(text));
+        self.fault = self.fault.take().or(said.err());
+    }
+}
+
+fn head() -> String {
+    columns(["time", "offered/s", "answered/s", "p50", "p99", "max", "errors"].map(str::to_owned))
+}
+
+/// The end of the interval, what was offered and answered per second, and how long those that were offered took.
+fn line(interval: &Interval) -> String {
+    let ns = |ns: u64| long(Duration::from_nanos(ns));
+    let none = || "-".to_owned();
+    let times = interval.latency.as_ref();
+    columns([
+        format!("{:.1} s", (interval.start_ns + interval.lasts_ns) as f64 / 1e9),
+        rate(interval.offered_per_second()),
+        rate(interval.answered_per_second()),
+        times.map_or_else(none, |times| ns(times.ns_p50)),
+        times.and_then(Distribution::p99).map_or_else(none, ns),
+        times.map_or_else(none, |times| ns(times.ns_max)),
+        count(interval.errors as usize),
+    ])
+}
+
+fn columns(fields: [String; 7]) -> String {
+    fields.map(|field| format!("{field:>10}")).join(" ")
+}
+
+impl Order {
+    /// Why its window cannot be told by such intervals, if so.
+    pub(super) fn check_intervals(&self) -> Result<(), String> {
+        let Some(every) = self.every else { return Ok(()) };
+        let long = |time: Duration| humantime::format_duration(time).to_string();
+        if every < Duration::from_nanos(LEAST_INTERVAL_NS) || every > self.duration {
+            let (least, most) =
+                (long(Duration::from_nanos(LEAST_INTERVAL_NS)), long(self.duration));
+            return Err(format!(
+                "--every is at least {least} and at most the duration, {most}; not {}",
+                long(every)
+            ));
+        }
+        let intervals = self.duration.as_nanos().div_ceil(every.as_nanos());
+        if intervals > MOST_INTERVALS {
+            let (every, all) = (long(every), long(self.duration));
+            return Err(format!(
+                "{all} have {intervals} intervals of {every}, and the record keeps {MOST_INTERVALS}: give a longer \
+                 --every"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::histogram::Histogram;
+
+    #[test]
+    fn a_line_stands_under_its_head_and_names_no_percentile_of_too_few() {
+        let mut times = Histogram::default();
+        (0..999).for_each(|_| times.record(2_000_000));
+        let mut interval = Interval {
+            start_ns: 500_000_000,
+            lasts_ns: 500_000_000,
+            offered: 1_002,
+            answered: 990,
+            errors: 3,
+            late_starts: 0,
+            latency: times.distribution(),
+        };
+        let few = line(&interval);
+        let fields: Vec<&str> = few.split("  ").map(str::trim).filter(|f| !f.is_empty()).collect();
+        assert_eq!(fields[..3], ["1.0 s", "2.00k", "1.98k"], "{few}");
+        assert_eq!(fields[4..], ["-", "2.00 ms", "3"], "{few}");
+        assert_eq!(few.len(), head().len());
+        times.record(2_000_000);
+        interval.latency = times.distribution();
+        assert!(!line(&interval).contains(" - "));
+        interval.latency = None;
+        assert_eq!(line(&interval).matches(" -").count(), 3);
+    }
+}

@@ -1,0 +1,194 @@
+//! Two servers that took turns, trial by trial: by how much the second is faster or slower than the first.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, Estimate, Loop, State};
+use crate::stats::{FEWEST_TRIALS, LEVEL, estimate_at};
+
+/// Histograms keep 3 digits: a smaller difference of two latencies may be none.
+const RESOLUTION: f64 = 0.002;
+
+/// What a server does, as a multiple of what the other one does.
+///
+/// Each is the geometric mean of the ratios within pairs of trials, with Student's interval of their logarithms. A pair
+/// was measured one right after the other, at the same intended times, so what the machine does to both cancels out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Against {
+    /// The other server: its model, or its URL.
+    pub base: String,
+    /// Pairs of trials.
+    pub pairs: usize,
+    /// The level of each interval: so high that all of them together are right in 95 % of comparisons (Bonferroni).
+    pub level: f64,
+    /// Of answers per second. `None` in an open loop, which gives both the same rate.
+    pub requests_per_second: Option<Estimate>,
+    /// Of the median latency.
+    pub latency_p50: Option<Estimate>,
+    /// Of the 99th percentile of latency. `None` where a trial has fewer than 1 000 latencies.
+    pub latency_p99: Option<Estimate>,
+}
+
+/// A ratio of [`Against`], with what it says of the second server.
+pub struct Measured {
+    /// `req/s`, `p50` or `p99`.
+    pub name: &'static str,
+    /// The second server's over the first's.
+    pub ratio: Estimate,
+    /// `faster`, `slower`, or `no difference found` where the interval does not exclude that there is none.
+    pub word: &'static str,
+}
+
+impl Against {
+    /// Of the trials of two cells, which have the same numbers; `None` where one has no figures, or fewer than
+    /// three trials.
+    #[must_use]
+    pub fn of(base: &Cell, head: &Cell) -> Option<Self> {
+        let pairs = head.trials();
+        let known = [base, head].iter().all(|cell| cell.state == State::Ok);
+        if !known || pairs < FEWEST_TRIALS || pairs != base.trials() {
+            return None;
+        }
+        let closed = head.load.as_ref().is_some_and(|load| load.looped == Loop::Closed);
+        let level = 1.0 - (1.0 - LEVEL) / if closed { 3.0 } else { 2.0 };
+        let ratio = |base: &[f64], head: &[f64]| {
+            if base.len() != pairs || head.len() != pairs {
+                return None;
+            }
+            let ratios: Vec<f64> = head.iter().zip(base).map(|(head, base)| head / base).collect();
+            let (value, lower, upper) = estimate_at(level, &ratios, RESOLUTION)?;
+            Some(Estimate { value, lower, upper })
+        };
+        let (one, other) = (&base.per_trial, &head.per_trial);
+        Some(Against {
+            base: base.server_name(),
+            pairs,
+            level,
+            requests_per_second: ratio(&one.jobs_per_second, &other.jobs_per_second)
+                .filter(|_| closed),
+            latency_p50: ratio(&one.latency_ns_p50, &other.latency_ns_p50),
+            latency_p99: ratio(&one.latency_ns_p99, &other.latency_ns_p99),
+        })
+    }
+
+    /// Each ratio that there is, and what it says.
+    #[must_use]
+    pub fn measured(&self) -> Vec<Measured> {
+        let all = [
+            ("req/s", self.requests_per_second),
+            ("p50", self.latency_p50),
+            ("p99", self.latency_p99),
+        ];
+        let of = |(name, ratio): (&'static str, Option<Estimate>)| {
+            let ratio = ratio?;
+            let more = ratio.lower > 1.0 + RESOLUTION;
+            let less = ratio.upper < 1.0 - RESOLUTION;
+            let word = match (more, less) {
+                (false, false) => "no difference found",
+                // Of latency less is better.
+                _ if more == (name == "req/s") => "faster",
+                _ => "slower",
+            };
+            Some(Measured { name, ratio, word })
+        };
+        all.into_iter().filter_map(of).collect()
+    }
+}
+
+impl Measured {
+    /// "0.81× (0.78× to 0.84×)".
+    #[must_use]
+    pub fn range(&self) -> String {
+        let Estimate { value, lower, upper } = self.ratio;
+        format!("{value:.3}× ({lower:.3}× to {upper:.3}×)")
+    }
+}
+
+impl Cell {
+    /// A server's name among others: its model, or host and path of its URL.
+    #[must_use]
+    pub fn server_name(&self) -> String {
+        let path = if self.workload.starts_with('/') { self.workload.as_str() } else { "" };
+        format!("{}{path}", self.model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        record::{LoadFigures, PerTrial},
+        stats::simulated::normal,
+    };
+    use paceline_core::perform::Placement;
+
+    fn cell(looped: Loop, figures: [Vec<f64>; 3]) -> Cell {
+        let [jobs_per_second, latency_ns_p50, latency_ns_p99] = figures;
+        let per_trial =
+            PerTrial { jobs_per_second, latency_ns_p50, latency_ns_p99, ..PerTrial::default() };
+        let load = Some(LoadFigures::new(looped, None, None, 4));
+        let cell = Cell::new("/a", "127.0.0.1:80", 4, None, Placement::Outside, State::Ok);
+        Cell { per_trial, load, ..cell }
+    }
+
+    fn words(against: &Against) -> Vec<(&'static str, &'static str)> {
+        against.measured().iter().map(|one| (one.name, one.word)).collect()
+    }
+
+    #[test]
+    fn a_difference_is_said_with_its_direction_and_drift_of_the_machine_cancels_out() {
+        // The machine becomes three times as slow; the second server takes 10 % less time, and its p99 varies.
+        let drift = [1.0, 1.4, 2.0, 2.5, 3.0];
+        let of = |times: f64| drift.map(|slow| 1e6 * slow * times).to_vec();
+        let tail = vec![2e6, 3.1e6, 3.9e6, 5.2e6, 5.8e6];
+        let rates = |times: f64| drift.map(|slow| 1e4 / slow / times).to_vec();
+        let base = cell(Loop::Closed, [rates(1.0), of(1.0), of(2.0)]);
+        let head = cell(Loop::Closed, [rates(0.9), of(0.9), tail]);
+        let there = Against::of(&base, &head).unwrap();
+        let none = "no difference found";
+        assert_eq!(words(&there), [("req/s", "faster"), ("p50", "faster"), ("p99", none)]);
+        let back = Against::of(&head, &base).unwrap();
+        assert_eq!(words(&back), [("req/s", "slower"), ("p50", "slower"), ("p99", none)]);
+        assert!((there.latency_p50.unwrap().value - 0.9).abs() < 1e-9);
+        let p99 = there.latency_p99.unwrap();
+        assert!(p99.lower < 1.0 && p99.upper > 1.0 && there.base == "127.0.0.1:80/a");
+        // An open loop gives both the same rate.
+        let open = |cell: Cell| Cell {
+            load: Some(LoadFigures::new(Loop::Open, Some(5.0), None, 4)),
+            ..cell
+        };
+        let open = Against::of(&open(base), &open(head)).unwrap();
+        assert_eq!((open.requests_per_second, open.level), (None, 0.975));
+    }
+
+    #[test]
+    fn without_pairs_enough_and_figures_on_both_sides_there_is_no_comparison() {
+        let of = |trials: usize| {
+            cell(Loop::Closed, [vec![1.0; trials], vec![1.0; trials], vec![1.0; trials]])
+        };
+        assert!(Against::of(&of(3), &of(3)).is_some());
+        assert_eq!(Against::of(&of(2), &of(2)), None);
+        assert_eq!(Against::of(&of(4), &of(3)), None);
+        assert_eq!(Against::of(&of(3), &Cell { state: State::Failed, ..of(3) }), None);
+        // Less than a histogram can tell is no difference, however often it is seen.
+        let finer = cell(Loop::Closed, [vec![1.001; 3], vec![1.0; 3], vec![]]);
+        let none = "no difference found";
+        let finer = Against::of(&of(3), &finer).unwrap();
+        assert_eq!(words(&finer), [("req/s", none), ("p50", none)]);
+    }
+
+    #[test]
+    fn equal_servers_are_told_apart_in_at_most_5_of_100_comparisons() {
+        const EACH: usize = 4_000;
+        let mut noise = normal(31, EACH * 30).into_iter();
+        let mut five = || (0..5).map(|_| f64::exp(0.1 * noise.next().unwrap())).collect::<Vec<_>>();
+        let mut wrong = 0;
+        for _ in 0..EACH {
+            let [one, other] =
+                std::array::from_fn(|_| cell(Loop::Closed, std::array::from_fn(|_| five())));
+            let against = Against::of(&one, &other).unwrap();
+            wrong += usize::from(words(&against).iter().any(|(_, word)| !word.starts_with("no")));
+        }
+        assert!((80..=220).contains(&wrong), "{wrong} of {EACH}");
+    }
+}

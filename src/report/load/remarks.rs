@@ -1,0 +1,80 @@
+//! What stands under the table of a load: a ramp, latency at shares of the knee, and a comparison.
+
+use std::{fmt::Write, time::Duration};
+
+use crate::{
+    output::{long, rate},
+    record::{Against, AtShare, Cell, Estimate, LoadFigures},
+};
+use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
+
+/// A line for each thing that the table has no column for.
+pub(super) fn remarks(text: &mut String, cell: &Cell) {
+    let Some(load) = &cell.load else { return };
+    let name = cell.server_name();
+    let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
+    for at in &load.at_shares {
+        let _ = writeln!(text, "  {name}: {}", at_share(at));
+    }
+    if let Some(against) = &load.against {
+        let _ = writeln!(text, "  {}", compared(&name, against));
+    }
+}
+
+/// Up to which rate a server kept pace on a ramp: in each trial until the interval before the first that it did not
+/// answer as it was offered.
+fn climbed(load: &LoadFigures) -> Option<String> {
+    let missed = |one: &&Interval| {
+        let (offered, answered) = (one.offered as f64, one.answered as f64);
+        answered < LEAST_REACHED * offered && offered - answered >= LEAST_MISSED
+    };
+    let first = load.intervals.iter().filter_map(|trial| trial.iter().find(missed));
+    let first = first.min_by_key(|one| one.start_ns);
+    let mixed = "the figures above are of all its rates together";
+    Some(match (load.intervals.iter().flatten().next()?, first) {
+        (_, None) => format!("kept pace in each interval of the ramp; {mixed}"),
+        (_, Some(one)) => format!(
+            "first fell behind {:.1} s into the ramp, where {} requests per second were offered and {} answered; {mixed}",
+            one.start_ns as f64 / 1e9,
+            rate(one.offered_per_second()),
+            rate(one.answered_per_second()),
+        ),
+    })
+}
+
+/// "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms".
+fn at_share(at: &AtShare) -> String {
+    let ns = |ns: f64| long(Duration::from_nanos(ns as u64));
+    let time = |name: &str, of: Option<Estimate>| {
+        let of = of?;
+        let between =
+            of.interval().map(|(lower, upper)| format!(" ({} to {})", ns(lower), ns(upper)));
+        Some(format!("{name} {}{}", ns(of.value), between.unwrap_or_default()))
+    };
+    let times = [
+        time("p50", at.latency_ns_p50),
+        time("p99", at.latency_ns_p99),
+        at.latency_ns_max.map(|most| format!("max {}", ns(most as f64))),
+    ];
+    let times: Vec<String> = times.into_iter().flatten().collect();
+    let found = match &at.reason {
+        Some(why) => format!("{}: {why}", super::super::table::word(at.state)),
+        None => times.join(", "),
+    };
+    format!("at {:.0} % of that, {} requests per second: {found}", at.share * 100.0, rate(at.rate))
+}
+
+/// "smol against tokio, 5 pairs of trials: p50 0.81× (0.78× to 0.84×), faster; …".
+fn compared(name: &str, against: &Against) -> String {
+    let measured: Vec<String> = against
+        .measured()
+        .iter()
+        .map(|one| format!("{} {}, {}", one.name, one.range(), one.word))
+        .collect();
+    let Against { base, pairs, level, .. } = against;
+    format!(
+        "{name} against {base}, {pairs} pairs of trials, intervals of {:.1} %: {}",
+        level * 100.0,
+        measured.join("; ")
+    )
+}

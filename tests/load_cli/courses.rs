@@ -1,0 +1,275 @@
+//! Loads that are told by intervals, ramps, servers that take turns, and latency at shares of the knee.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    sync::{
+        PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use paceline::record::{Cell, State};
+use paceline_core::generator::Interval;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{ALONE, calm, cells, listening, load, said};
+
+const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+/// The URL of a server that takes 2 ms, and so much longer; from its hundredth request on it stands still for a while.
+fn url(longer_ms: u64, stall_ms: u64) -> String {
+    let count = AtomicU64::new(0);
+    let whole = std::sync::Mutex::new(());
+    let address = listening("127.0.0.1:0", move |_| {
+        let one = whole.lock().unwrap();
+        if count.fetch_add(1, Relaxed) == 100 {
+            thread::sleep(Duration::from_millis(stall_ms));
+        }
+        drop(one);
+        thread::sleep(Duration::from_millis(longer_ms));
+        FINE.into()
+    });
+    format!("http://{address}/")
+}
+
+fn sum(intervals: &[Interval], of: impl Fn(&Interval) -> u64) -> u64 {
+    intervals.iter().map(of).sum()
+}
+
+#[test]
+fn the_record_has_intervals_by_intended_start_whose_sums_are_the_whole() {
+    let open = ["--rate", "100", "--arrivals", "uniform", "--connections", "60", "--warm-up", "0s"];
+    let told = ["--every", "500ms", "--duration", "2200ms"];
+    let url = url(0, 700);
+    let Some((cells, code)) = calm(&[&[&*url][..], &open, &told].concat()) else { return };
+    assert_eq!(code, 0, "{cells:?}");
+    let load = cells[0].load.as_ref().unwrap();
+    let [of] = &load.intervals[..] else { panic!("one trial: {load:?}") };
+    assert_eq!(
+        of.iter().map(|one| one.lasts_ns / 1_000_000).collect::<Vec<_>>(),
+        [500, 500, 500, 500, 200]
+    );
+    assert_eq!(of.iter().map(|one| one.offered).collect::<Vec<_>>(), [50, 50, 50, 50, 20]);
+    assert_eq!((sum(of, |one| one.offered), sum(of, |one| one.errors)), (load.offered, 0));
+    let counted = |one: &Interval| one.latency.as_ref().unwrap().count;
+    assert_eq!(sum(of, counted), cells[0].latency.as_ref().unwrap().count);
+    // Those that were meant to start in the stall waited, although none of them was answered in it.
+    let longest = |one: &Interval| one.latency.as_ref().unwrap().ns_max / 1_000_000;
+    assert!(longest(&of[2]) >= 600 && longest(&of[1]) < 500, "{of:?}");
+    assert!(of[2].answered < 25 && of[3].answered > 60, "{of:?}");
+}
+
+#[test]
+fn a_ramp_offers_the_area_under_it_and_says_where_the_server_falls_behind() {
+    let ramp = ["--ramp", "50..200/2s", "--every", "500ms", "--arrivals", "uniform"];
+    let Some((cells, code)) = calm(&[&["serve-plain", "--model", "tokio"][..], &ramp].concat())
+    else {
+        return;
+    };
+    assert_eq!(code, 0, "{cells:?}");
+    let load = cells[0].load.as_ref().unwrap();
+    let ramp = load.ramp.unwrap();
+    assert_eq!((load.rate, ramp.from, ramp.to, load.duration_seconds), (None, 50.0, 200.0, 2.0));
+    for (second, one) in (0..).zip(&load.intervals[0]) {
+        let area = |at: f64| 50.0 * at + 37.5 * at * at;
+        let wanted = area(f64::from(second + 1) / 2.0) - area(f64::from(second) / 2.0);
+        assert!((one.offered as f64 - wanted).abs() <= 1.0, "{second}: {one:?}, not {wanted}");
+    }
+    assert!((249..=251).contains(&load.offered), "{load:?}");
+
+    // A request takes 5 ms, and one is served at a time: 200 per second are the most.
+    let over = ["serve-service", "--model", "sequential", "--ramp", "50..800/2s"];
+    let quick = ["--warm-up", "0s", "--trials", "1", "--patience", "2s"];
+    let Some(text) = calm_text(&[&over[..], &quick].concat()) else { return };
+    for part in ["answered/s", "from 50.0 to 800 requests per second over 2 s", "fell behind"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+/// The load as text, tried again where the generator was kept from the CPU; `None` where it never is left alone.
+fn calm_text(arguments: &[&str]) -> Option<String> {
+    let text = |_| {
+        let output = load(arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.code() == Some(0) || text.contains(BUSY), "{text}{}", said(&output));
+        text
+    };
+    let calm = (0..10).map(text).find(|text| !text.contains(BUSY));
+    if calm.is_none() {
+        eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
+    }
+    calm
+}
+
+const BUSY: &str = "generator saturated";
+
+#[test]
+fn ndjson_is_a_line_for_each_interval_and_then_one_for_each_cell() {
+    let url = url(0, 0);
+    let open = ["--rate", "50", "--duration", "1s", "--warm-up", "0s", "--trials", "2"];
+    let told = ["--every", "500ms", "--ndjson"];
+    let Some(text) = calm_text(&[&[&*url][..], &open, &told].concat()) else { return };
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let (cell, intervals) = lines.split_last().unwrap();
+    let place = |line: &Value| {
+        let one = &line["interval"];
+        (one["trial"].as_u64().unwrap(), one["start_ns"].as_u64().unwrap() / 1_000_000)
+    };
+    let places: Vec<_> = intervals.iter().map(place).collect();
+    assert_eq!(places, [(0, 0), (0, 500), (1, 0), (1, 500)]);
+    let whole: Cell = serde_json::from_value(cell["cell"].clone()).unwrap();
+    let of = whole.load.unwrap().intervals;
+    for (line, one) in intervals.iter().zip(of.iter().flatten()) {
+        let told: Interval = serde_json::from_value(line["interval"].clone()).unwrap();
+        assert_eq!((&told, line["interval"]["workload"].as_str()), (one, Some("/")));
+    }
+}
+
+#[test]
+fn an_interval_is_told_while_the_load_goes_on() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(["load", &url(0, 0), "--rate", "20", "--warm-up", "0s", "--duration", "10m"])
+        .args(["--every", "200ms", "--ndjson"])
+        .current_dir(folder.path())
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert!(line["interval"]["offered"].is_u64(), "{line}");
+    }
+    assert_eq!(parent.try_wait().unwrap(), None);
+    let id = Pid::from_raw(i32::try_from(parent.id()).unwrap()).unwrap();
+    kill_process(id, Signal::INT).unwrap();
+    assert_eq!(parent.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn intervals_that_cannot_be_printed_end_the_load_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(["load", &url(0, 0), "--rate", "20", "--duration", "10m", "--every", "1s"])
+        .current_dir(folder.path())
+        .env("PACELINE_ALLOW_DEBUG", "1")
+        .stdout(OpenOptions::new().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("cannot write to standard output"), "{}", said(&output));
+}
+
+/// What each ratio of the second cell says.
+fn words(cells: &[Cell]) -> Vec<(&'static str, &'static str)> {
+    let against = cells.iter().find_map(|cell| cell.load.as_ref()?.against.as_ref());
+    let against = against.unwrap_or_else(|| panic!("no comparison: {cells:?}"));
+    assert_eq!((against.pairs, cells.len()), (3, 2));
+    let measured = against.measured();
+    assert!(measured.iter().all(|one| one.ratio.lower < one.ratio.upper), "{against:?}");
+    measured.iter().map(|one| (one.name, one.word)).collect()
+}
+
+#[test]
+fn two_urls_take_turns_and_the_slower_one_is_called_so_from_either_side() {
+    let (fast, slow) = (url(0, 0), url(30, 0));
+    let quick = ["--connections", "2", "--duration", "500ms", "--warm-up", "0s", "--trials", "3"];
+    for (one, other, word) in [(&fast, &slow, "slower"), (&slow, &fast, "faster")] {
+        let both = [&**one, "--against", other];
+        let Some((cells, code)) = calm(&[&both[..], &quick].concat()) else { return };
+        assert_eq!(code, 0, "{cells:?}");
+        assert_eq!(words(&cells), [("req/s", word), ("p50", word)]);
+        let second = cells[1].load.as_ref().unwrap().against.as_ref().unwrap();
+        assert!(one.contains(&second.base) && cells[0].load.as_ref().unwrap().against.is_none());
+    }
+    let Some(text) = calm_text(&[&[&*fast, "--against", &slow][..], &quick].concat()) else {
+        return;
+    };
+    assert!(text.contains("3 pairs of trials, intervals of 98.3 %: req/s 0."), "{text}");
+    // In an open loop both are given the same rate.
+    let open = [&[&*fast, "--against", &slow, "--rate", "20"][..], &quick[2..]].concat();
+    let Some((cells, _)) = calm(&open) else { return };
+    assert_eq!(words(&cells), [("p50", "slower")]);
+}
+
+#[test]
+fn two_models_take_turns_and_one_that_fails_leaves_no_comparison() {
+    let quick = ["--connections", "2", "--duration", "500ms", "--warm-up", "0s", "--trials", "3"];
+    let both = ["serve-plain", "--model", "tokio", "--against", "smol"];
+    let Some((cells, code)) = calm(&[&both[..], &quick].concat()) else { return };
+    assert_eq!((code, cells.len()), (0, 2), "{cells:?}");
+    assert!(words(&cells).len() >= 2);
+    let second = cells[1].load.as_ref().unwrap().against.as_ref().unwrap();
+    assert_eq!((&*cells[1].model, &*second.base), ("smol", "tokio"));
+    let both = ["serve-fanout", "--model", "tokio", "--against", "pool"];
+    let (cells, _) = super::cells(&[&both[..], &quick].concat());
+    assert_eq!(cells.iter().find(|cell| cell.model == "pool").unwrap().state, State::Refused);
+    assert!(cells.iter().all(|cell| cell.load.as_ref().unwrap().against.is_none()));
+    let text = load(&[&both[..], &quick].concat()).stdout;
+    assert!(String::from_utf8(text).unwrap().contains("no comparison"));
+}
+
+#[test]
+fn latency_at_shares_of_the_knee_is_of_several_trials_at_that_rate() {
+    let knee = ["serve-service", "--model", "sequential", "--p99-limit", "60ms", "--rate", "20"];
+    let arguments = [&knee[..], &["--rates", "25%,50%", "--duration", "500ms"]].concat();
+    let Some((cells, code)) = calm(&arguments) else { return };
+    assert_eq!(code, 0, "{cells:?}");
+    let load = cells[0].load.as_ref().unwrap();
+    let kept = load.rate.unwrap();
+    let shares: Vec<f64> = load.at_shares.iter().map(|at| at.rate / kept).collect();
+    assert_eq!(shares, [0.25, 0.5], "{load:?}");
+    for at in load.at_shares.iter().filter(|at| at.state == State::Ok) {
+        assert_eq!(at.trials, 3);
+        assert!(at.latency_ns_p50.unwrap().value >= 5e6 && at.latency_ns_max.is_some(), "{at:?}");
+    }
+}
+
+#[test]
+fn wrong_courses_are_one_sentence_and_exit_code_2() {
+    let plain = ["serve-plain", "--model", "tokio", "--rate", "5"];
+    let knee = ["serve-plain", "--model", "tokio", "--p99-limit", "9ms"];
+    let closed = ["serve-plain", "--connections", "2"];
+    let ramp = ["serve-plain", "--model", "tokio"];
+    let there = ["http://127.0.0.1:9/", "--rate", "5"];
+    let wrong: [(&[&str], &[&str], &str); 22] = [
+        (&plain, &["--every", "50ms"], "at least 100ms"),
+        (&plain, &["--every", "6s"], "at most the duration, 5s"),
+        (&plain, &["--every", "soon"], "a time such as"),
+        (&plain, &["--every", "100ms", "--duration", "10m"], "6000 intervals of 100ms"),
+        (&knee, &["--every", "1s"], "cannot be used with"),
+        (&ramp, &["--ramp", "100..200"], "such as 100..5000/30s"),
+        (&ramp, &["--ramp", "100/30s"], "such as 100..5000/30s"),
+        (&ramp, &["--ramp", "0..200/30s"], "requests per second"),
+        (&ramp, &["--ramp", "100..1e99/30s"], "at most 1000000"),
+        (&ramp, &["--ramp", "100..200/9h"], "at most 1h"),
+        (&plain, &["--ramp", "100..200/3s"], "cannot be used with"),
+        (&ramp, &["--ramp", "1..2/3s", "--duration", "3s"], "cannot be used with"),
+        (&plain, &["--rates", "50%"], "--p99-limit"),
+        (&knee, &["--rates", "50"], "a percentage from 1% to 100%"),
+        (&knee, &["--rates", "25%,150%"], "a percentage from 1% to 100%"),
+        (&knee, &["--against", "smol"], "cannot be used with"),
+        (&closed, &["--against", "smol"], "one --model"),
+        (&plain, &["--against", "smoll"], "did you mean `smol`"),
+        (&plain, &["--against", "smol", "--trials", "2"], "at least 3 --trials"),
+        (&plain, &["--against", "http://127.0.0.1:9/"], "served by models"),
+        (&there, &["--against", "smol"], "is none"),
+        (&plain, &["--ndjson"], "such as --every 1s"),
+    ];
+    for (arguments, more, why) in wrong {
+        let output = load(&[arguments, more].concat());
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {}", said(&output));
+        assert!(said(&output).contains(why), "{more:?}: {}", said(&output));
+    }
+    let (cells, _) = cells(&["http://127.0.0.1:9/", "--connections", "1"]);
+    assert!(cells[0].load.as_ref().unwrap().intervals.is_empty());
+}
