@@ -435,16 +435,13 @@ fn ctrl_c_keeps_the_trials_until_then() {
     let folder = folder();
     let arguments = ["--filter", "^(same|slower)$", "--trials", "1000"];
     let mut child = command(&example("faulty"), &arguments, folder.path());
-    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let enough = || {
         let trials = fs::read_dir(folder.path().join("results")).ok()?.next()?.ok()?.path();
         let text = fs::read_to_string(trials.join("gate_trials.jsonl")).ok()?;
         (text.lines().filter(|line| line.contains("\"pilot\":false")).count() > 20).then_some(())
     };
-    for _ in 0..600 {
-        if enough().is_some() {
-            break;
-        }
+    while enough().is_none() && child.try_wait().unwrap().is_none() {
         thread::sleep(Duration::from_millis(100));
     }
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -66,7 +66,7 @@ impl Repository {
     /// Gates the last commit against the one before.
     fn gate(&self, more: &[&str]) -> (Option<i32>, Gate) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "12s"];
+        let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
         command
             .args(["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"])
             .args(wide)
