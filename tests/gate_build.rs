@@ -360,19 +360,6 @@ fn a_revision_that_does_not_build_shows_the_compilers_first_error_and_which_side
     assert!(usage(tiny.build("HEAD")).starts_with("cargo cannot read this project; correct it:\n"));
 }
 
-#[test]
-fn a_revision_without_the_project_says_so() {
-    let tiny = Tiny::at("new");
-    tiny.git(&["mv", "new", "newer"]);
-    tiny.commit("moved");
-    let project = Project::here(&tiny.top.path().join("newer"), None, None).unwrap();
-    let said = usage(project.build(&project.resolve("HEAD~1").unwrap(), false, &|_| ()));
-    assert_eq!(
-        said,
-        "the revision `HEAD~1` has no newer/Cargo.toml; name one that has the project"
-    );
-}
-
 /// One that depends on bitflags, of which this project's own lock file has two versions, so both are on this machine.
 fn with_dependency() -> Tiny {
     let tiny = Tiny::without_commit("");

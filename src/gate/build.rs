@@ -16,7 +16,7 @@ pub use error::{BuildError, Exit};
 pub(in crate::gate) use tool::{Said, Tool};
 use worktree::Checkouts;
 
-use super::source::{Kind, Layout, Pin, Project, Source, What};
+use super::source::{Kind, Layout, Pin, Project, Source, Spot, What};
 use crate::record::Side;
 
 /// A program that can be measured.
@@ -106,16 +106,19 @@ impl Layout {
         progress: &dyn Fn(&str),
     ) -> Result<Built, BuildError> {
         let gate = self.gate();
-        let lent = self.lent_lock(checkout)?;
-        let key = build_cache::key(self, checkout, pins, lent.as_deref(), copy)?;
+        let who = who(source);
+        let spot = self.spot(checkout, &who)?;
+        let lent = self.lent_lock(checkout, &spot)?;
+        let key = build_cache::key(self, checkout, &spot, pins, lent.as_deref(), copy)?;
         let programs = BuildCache::in_folder(&gate);
-        let place = self.sides().join(&key[..16]).join("side");
+        let top = self.sides().join(&key[..16]);
+        let place = top.join(self.below_root());
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
                 side.about.push_str(", which has no Cargo.lock and was built with the one here");
             }
-            let folder = self.needs_folder().then(|| place.join(&self.package_inside));
+            let folder = self.needs_folder().then(|| place.join(&spot.package));
             Built { program, side, cached, folder }
         };
         let find = || programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir());
@@ -128,20 +131,14 @@ impl Layout {
             return Ok(ready(found, true));
         }
         let worktree = checkouts.check_out(checkout, &place)?;
-        let folder = worktree.folder.join(&self.inside);
-        let who = who(source);
-        if !folder.join("Cargo.toml").is_file() {
-            let inside = self.inside.join("Cargo.toml");
-            let message =
-                format!("{who} has no {}; name one that has the project", inside.display());
-            return Err(BuildError::usage(message));
-        }
+        let folder = worktree.folder.join(&spot.package);
+        let root = spot.root.as_ref().map_or(top.clone(), |root| worktree.folder.join(root));
         if let Some(lent) = &lent {
-            let path = folder.join("Cargo.lock");
+            let path = root.join("Cargo.lock");
             fs::write(&path, lent).map_err(|error| BuildError::writing(&path, &error))?;
         }
-        cargo::set(self, &folder, pins, progress)?;
-        let built = cargo::build(self, &folder, &who, progress)?;
+        cargo::set(self, &root, pins, progress)?;
+        let built = cargo::build(self, (&folder, &root), &who, progress)?;
         let made = programs.put(&key, &built, &source.about)?;
         if self.needs_folder() {
             worktree.keep();
@@ -154,12 +151,22 @@ impl Layout {
         !self.is_paceline()
     }
 
+    /// The repository's path below its workspace's root, if that lies above; otherwise any name.
+    fn below_root(&self) -> &Path {
+        let below = self.above.as_ref().and_then(|root| self.repository.strip_prefix(root).ok());
+        below.unwrap_or(Path::new("side"))
+    }
+
     /// The lock file that lies here, where the tree has none: many libraries do not commit theirs. Without it the two
     /// sides would get whatever versions are the newest at the moment.
-    fn lent_lock(&self, checkout: &str) -> Result<Option<Vec<u8>>, BuildError> {
-        let path = self.inside.join("Cargo.lock");
-        let object = format!("{checkout}:{}", path.display());
-        let has = self.git().args(["cat-file", "-e", &object]).run()?.ok;
+    fn lent_lock(&self, checkout: &str, spot: &Spot) -> Result<Option<Vec<u8>>, BuildError> {
+        let has = match &spot.root {
+            None => false,
+            Some(root) => {
+                let object = format!("{checkout}:{}", root.join("Cargo.lock").display());
+                self.git().args(["cat-file", "-e", &object]).run()?.ok
+            }
+        };
         Ok(if has { None } else { fs::read(self.workspace.join("Cargo.lock")).ok() })
     }
 }
