@@ -261,7 +261,8 @@ fn a_crate_is_found_where_each_side_has_it() {
 #[test]
 fn a_workspace_whose_root_is_above_the_repository_is_around_each_side() {
     let repository = Repository::empty("above/tiny");
-    let root = workspace("members = [\"tiny\", \"other\"]\n[workspace.package]\nedition = \"2024\"");
+    let root =
+        workspace("members = [\"tiny\", \"other\"]\n[workspace.package]\nedition = \"2024\"");
     repository.write("../Cargo.toml", &root);
     repository.lock("..");
     let other = "[package]\nname = \"other\"\nversion = \"0.1.0\"\nedition.workspace = true\n";
