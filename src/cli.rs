@@ -6,6 +6,7 @@ mod claims;
 mod compare;
 mod gate;
 mod history;
+mod init;
 mod list;
 mod load;
 mod report;
@@ -63,6 +64,8 @@ enum Command {
     Doctor(Listing),
     /// Whether a change made something slower: builds two versions, measures them in turns, and gives verdicts.
     Gate(Box<gate::GateArguments>),
+    /// Set a crate up for the gate: a bench, its lines in Cargo.toml, workflows for GitHub and ignored folders.
+    Init(init::InitArguments),
     /// Put the gate to the test on this machine: false alarms, and planted slowdowns found.
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
@@ -203,6 +206,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Doctor(listing) => list::diagnose(listing.format),
         Command::Gate(arguments) => gate::run(arguments),
+        Command::Init(arguments) => init::init(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
         Command::Claims(arguments) => claims::put_to_the_test(arguments),

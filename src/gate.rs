@@ -10,6 +10,7 @@ mod same;
 pub mod selftest;
 pub mod source;
 mod staging;
+pub mod starter;
 mod subject;
 mod trial;
 

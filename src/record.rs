@@ -18,11 +18,11 @@ pub use gate::{
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
-pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, same_class,
 };
 pub use selftest::{Equal, Planted, SelfTest, Share};
+pub(crate) use {files::write_whole, ranking::logarithms};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

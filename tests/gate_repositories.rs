@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -335,4 +336,82 @@ fn features_and_a_bench_of_another_name_are_those_that_were_asked_for() {
     assert!(cells(&[]).unwrap_err().contains("requires the features: `perf`"));
     assert!(cells(&["--features", "prf"]).unwrap_err().contains("prf"));
     assert!(repository.list("", &[]).unwrap_err().contains("has no bench for the gate"));
+}
+
+/// All files of a repository but git's own, with what is in them.
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && entry.file_name() != ".git" {
+            found.extend(files(&path));
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            found.insert(path, text);
+        }
+    }
+    found
+}
+
+#[test]
+fn what_init_writes_compiles_and_gates_and_a_second_time_it_writes_nothing() {
+    let repository = Repository::empty("");
+    repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
+    repository.write("src/main.rs", "fn main() {}\n");
+    repository.write(".gitignore", "# mine");
+    repository.lock("");
+    let gated = format!("{HERE}/crates/paceline-gated");
+    let init = |more: &[&str]| {
+        let output =
+            repository.paceline("src", &[&["init", "gate", "--gated", &gated], more].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let before = files(&repository.folder);
+    let (code, said, error) = init(&["--dry-run"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(said.contains("would write ") && said.contains("paceline-gated and [[bench]] gate"));
+    assert_eq!(files(&repository.folder), before);
+    let (code, said, error) = init(&[]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(said.contains("Next:\n* Put calls of your own into benches/gate.rs"), "{said}");
+    let after = files(&repository.folder);
+    let read = |name: &str| after[&repository.folder.join(name)].as_str();
+    assert_eq!(read(".gitignore"), "# mine\n/results\n/target\n");
+    assert!(read(".github/workflows/gate.yml").contains("paceline gate --base \"HEAD^1\""));
+    assert!(read(".github/workflows/gate-comment.yml").contains("<!-- paceline gate -->"));
+    assert_eq!(after.len(), before.len() + 3, "{:?}", after.keys());
+    let (code, said, _) = init(&[]);
+    assert_eq!((code, said.matches("nothing is missing").count()), (Some(0), 5), "{said}");
+    assert_eq!(files(&repository.folder), after);
+    // What the user wrote since is the user's.
+    repository.commit();
+    let slower = read("benches/gate.rs").replace("10_000", "1_000_000");
+    repository.write("benches/gate.rs", &slower);
+    init(&[]);
+    repository.commit();
+    assert_eq!(fs::read_to_string(repository.folder.join("benches/gate.rs")).unwrap(), slower);
+    repository.is_regressed();
+}
+
+#[test]
+fn init_refuses_what_it_would_break() {
+    let repository = Repository::empty("");
+    let refused = |more: &[&str]| {
+        let output = repository.paceline("", &[&["init", "gate"], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        said
+    };
+    assert!(refused(&[]).contains("there is no cargo project here"));
+    repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
+    repository.write("src/lib.rs", "");
+    assert!(refused(&["--gated", "nowhere"]).contains("`nowhere` is no version, no folder and"));
+    assert!(refused(&["--package", "tony"]).contains("did you mean `tiny`?"));
+    repository.write("benches/gate.rs", "#[test]\nfn it() {}\n");
+    let before = files(&repository.folder);
+    assert!(refused(&[]).contains("is there already, but Cargo.toml has no [[bench]] for it"));
+    repository.write("Cargo.toml", "[package\n");
+    assert!(refused(&[]).contains("cargo cannot read this project"));
+    repository.write("Cargo.toml", &before[&repository.folder.join("Cargo.toml")]);
+    assert_eq!(files(&repository.folder), before);
 }

@@ -55,6 +55,26 @@ pub(in crate::gate) struct Layout {
     pub scratch: Arc<Scratch>,
 }
 
+/// Where a crate is.
+#[derive(Debug)]
+pub(in crate::gate) struct Home {
+    /// The package's folder.
+    pub package: PathBuf,
+    /// The root of its workspace.
+    pub workspace: PathBuf,
+}
+
+impl Home {
+    /// Finds the package that was named, otherwise the one of the folder.
+    pub(in crate::gate) fn of(folder: &Path, package: Option<&str>) -> Result<Self, BuildError> {
+        let metadata = metadata(folder)?;
+        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let manifest = &metadata.package(&canonical(folder), package)?.manifest_path;
+        let package = canonical(manifest.parent().unwrap_or(folder));
+        Ok(Home { package, workspace: canonical(&metadata.workspace_root) })
+    }
+}
+
 /// A folder that is deleted with this value.
 #[derive(Debug)]
 pub(in crate::gate) struct Scratch(PathBuf);
