@@ -331,6 +331,16 @@ fn a_program_without_cells_is_told_to_have_some() {
 }
 
 #[test]
+fn a_debug_build_compares_nothing() {
+    let folder = folder();
+    let mut command = command(&example("faulty"), &[], folder.path());
+    command.env_remove("PACELINE_ALLOW_DEBUG").env("PACELINE", "/bin/true");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("this is a debug build"));
+}
+
+#[test]
 fn a_cell_that_was_removed_or_renamed_is_counted_and_fails_strict() {
     let folder = folder();
     let (base, head) = (example("gated"), example("faulty"));

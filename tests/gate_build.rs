@@ -520,6 +520,20 @@ fn what_a_killed_run_left_is_cleared_away() {
     tiny.no_worktree_is_left();
 }
 
+#[test]
+fn sides_of_a_project_that_is_no_more_are_cleared_away() {
+    let sides = |tiny: &Tiny| {
+        let built = tiny.build("HEAD").unwrap();
+        built.folder.unwrap().parent().unwrap().parent().unwrap().to_path_buf()
+    };
+    let (gone, stays) = (Tiny::new(), Tiny::new());
+    let (of_gone, of_stays) = (sides(&gone), sides(&stays));
+    assert!(of_gone.is_dir() && of_stays.is_dir());
+    drop(gone);
+    let next = sides(&Tiny::new());
+    assert!(next.is_dir() && of_stays.is_dir() && !of_gone.exists());
+}
+
 /// This very test in a process of its own, in which a signal or another environment does no harm.
 fn again(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
@@ -666,6 +680,11 @@ fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing(
         same.why
     );
     assert!(project.same_program((&two.0, &two.1), (&three.0, &three.1)).unwrap().is_none());
+    // The base's copy is a file of the same bytes, and takes no third build.
+    let nothing_is_built = |line: &str| assert!(!line.contains("Compiling"), "{line}");
+    let copy = project.build(&one.0, true, &nothing_is_built).unwrap();
+    assert_eq!(copy.side.program_sha256, one.1.side.program_sha256);
+    assert!(copy.program != one.1.program && copy.side.about.starts_with("a copy of commit "));
 }
 
 /// A bench that says what it finds where it runs.

@@ -189,9 +189,23 @@ fn the_bench_behaves_under_cargo_test_cargo_bench_and_nextest() {
     };
     let (ok, out, err) = ran(&["test", "--quiet", "--offline", "--all-targets"], false);
     assert!(ok && out.contains("spin/1 ... ok") && out.contains("fails ... ok"), "{out}{err}");
-    let list = ["bench", "--offline", "--bench", "gate", "--", "--list", "--format", "terse"];
-    let (ok, out, _) = ran(&list, false);
-    assert!(ok && out.ends_with("spin/1: benchmark\nfails: benchmark\n"), "{out}");
+    // What nextest asks, of the debug build that is there: the cells, the ignored ones, and a cell by its name.
+    let debug = |more: &[&str]| {
+        ran(&[&["test", "--quiet", "--offline", "--bench", "gate", "--"], more].concat(), true)
+    };
+    let list = ["--list", "--format", "terse"];
+    let (ok, out, err) = debug(&list);
+    assert!(ok && out == "spin/1: benchmark\nfails: benchmark\n", "{out}{err}");
+    assert_eq!(debug(&[&list[..], &["--ignored"]].concat()).1, "");
+    let (ok, out, err) = debug(&["spin/1", "--exact", "--nocapture"]);
+    assert!(ok && out == "spin/1 ... ok\n", "{out}{err}");
+    assert!(!debug(&["fails", "--exact", "--nocapture"]).0);
+    assert_eq!(debug(&["--skip", "fails"]).1, "spin/1 ... ok\n");
+    // Its figures would mean nothing. Nobody asked for a gate, so nothing has failed; with a gate it has.
+    let (ok, out, _) = debug(&["--bench"]);
+    assert!(ok && out.starts_with("this is a debug build, which measures nothing of use"), "{out}");
+    let (ok, _, err) = debug(&["--compare"]);
+    assert!(!ok && err.contains("no cell has two variants to compare"), "{err}");
     let (ok, out, err) =
         ran(&["bench", "--quiet", "--offline", "--bench", "gate", "--", "spin"], false);
     assert!(ok && out.contains(" a call ") && !out.contains("fails"), "{out}{err}");

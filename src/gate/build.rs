@@ -36,7 +36,8 @@ pub struct Built {
 impl Project {
     /// Builds a source, optimised, or takes it from those that were built before. With `copy` it is the arm that must
     /// show no difference: the same once more in another worktree, so that the compiler makes it anew; of a program
-    /// that was given as a path, a copy of the file. Lines that cargo says meanwhile go to `progress`.
+    /// that was given as a path, and of paceline's host, a copy of the file. Lines that cargo says meanwhile go to
+    /// `progress`.
     ///
     /// The target folder keeps dependencies and programs. Worktrees are removed from it, also after an error.
     ///
@@ -63,13 +64,18 @@ impl Project {
                 }
             }
             Kind::Tree { checkout, pins, .. } => {
-                self.layout()?.build(source, checkout, pins, copy, progress)?
+                let layout = self.layout()?;
+                // The same source makes the same bytes anywhere: to build it once more would take minutes for this file.
+                let is_file = copy && layout.is_paceline();
+                let built = layout.build(source, checkout, pins, copy && !is_file, progress)?;
+                if is_file { self.copy_of(&built.program, source)? } else { built }
             }
         };
         if copy {
-            built.side.about = match source.kind {
-                Kind::Program(_) => format!("a copy of {}", built.side.about),
-                Kind::Tree { .. } => format!("{}, built once more", built.side.about),
+            // What was built anew has a folder of its own.
+            built.side.about = match built.folder {
+                None => format!("a copy of {}", built.side.about),
+                Some(_) => format!("{}, built once more", built.side.about),
             };
         }
         Ok(built)

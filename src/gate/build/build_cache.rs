@@ -35,7 +35,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// Raised when programs are built otherwise from the same content.
-const FORM: &str = "2";
+const FORM: &str = "3";
 
 /// What is written beside a program.
 #[derive(Serialize, Deserialize)]

@@ -98,9 +98,12 @@ pub(super) fn build(
         let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
         // What a side is made of is its own; what it is made from is compiled once for all.
         let cargo = cargo.env("CARGO_TARGET_DIR", root.join("target"));
-        // Without symbols, which name the folder, the same source makes the same bytes anywhere.
+        // Without symbols, which name the folder, the same source makes the same bytes anywhere. What is stripped need not
+        // be made.
         if layout.is_paceline() {
-            cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+            cargo
+                .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+                .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         } else {
             cargo
         }

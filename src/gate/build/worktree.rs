@@ -1,10 +1,13 @@
 //! Worktrees of git for what is built, removed whatever way it ends.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{DirBuilderExt, MetadataExt, symlink},
+    },
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -21,6 +24,8 @@ pub(super) struct Checkouts<'p> {
     _lock: File,
 }
 
+/// The file beside sides that names their project's part of its target folder.
+const PROJECT: &str = "project";
 /// Sides that are kept; the oldest go first.
 const KEPT: usize = 12;
 
@@ -62,6 +67,10 @@ impl<'p> Checkouts<'p> {
             .into_iter()
             .flatten()
             .try_for_each(private)
+            .and_then(|()| {
+                let gate = self.layout.gate();
+                fs::write(self.sides.join(PROJECT), gate.as_os_str().as_encoded_bytes())
+            })
             .and_then(|()| self.show_workspace(&top));
         made.map_err(|error| BuildError::writing(&self.sides, &error))?;
         // Made first, so that a checkout that ends half-way is removed too.
@@ -162,13 +171,27 @@ impl<'p> Checkouts<'p> {
                 self.remove(Path::new(path));
             }
         }
+        self.clear_lost_projects();
         let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
+        let entries = entries.filter(|entry| entry.file_name() != PROJECT);
         let mut sides: Vec<_> = entries
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         sides.sort();
         for (_, path) in sides.iter().take(sides.len().saturating_sub(KEPT)) {
             let _ = fs::remove_dir_all(path);
+        }
+    }
+
+    /// Removes the sides of projects whose target folder is no more, such as those of temporary clones.
+    fn clear_lost_projects(&self) {
+        let all = self.sides.parent().and_then(|all| fs::read_dir(all).ok());
+        for project in all.into_iter().flatten().flatten() {
+            let named = fs::read(project.path().join(PROJECT)).ok();
+            let named = named.map(|path| PathBuf::from(OsString::from_vec(path)));
+            if named.is_some_and(|gate| !gate.exists()) {
+                let _ = fs::remove_dir_all(project.path());
+            }
         }
     }
 
