@@ -195,7 +195,7 @@ impl Layout {
     /// cargo in a side's checkout, with the settings that hold for both sides: those of folders above the repository.
     /// Those within it are a side's own, and so is its tool chain.
     pub(in crate::gate) fn cargo(&self, folder: &Path) -> Tool {
-        let mut tool = self.sees_scratch(Tool::cargo(folder));
+        let mut tool = self.sees_scratch(Tool::cargo_on_a_leash(folder));
         for path in configurations_above(&self.repository) {
             tool = tool.args([OsStr::new("--config"), path.as_os_str()]);
         }
