@@ -8,6 +8,7 @@ mod compare;
 mod gate;
 mod help;
 mod history;
+mod init;
 mod list;
 mod load;
 mod report;
@@ -68,6 +69,8 @@ enum Command {
     Doctor(Listing),
     /// Find out whether a change made something slower: build both versions, measure them in turns, give verdicts.
     Gate(Box<gate::GateArguments>),
+    /// Set a crate up for the gate: a bench, its lines in Cargo.toml, workflows for GitHub and ignored folders.
+    Init(init::InitArguments),
     /// Test the gate on this machine: count false alarms and find planted slowdowns.
     Selftest(selftest::SelftestArguments),
     /// Measure your own job, and say which model to take and from which scale on.
@@ -210,6 +213,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Doctor(listing) => list::diagnose(listing.format),
         Command::Gate(arguments) => gate::run(arguments),
+        Command::Init(arguments) => init::init(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
         Command::Cluster(command) => cluster::run(command),

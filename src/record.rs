@@ -24,13 +24,13 @@ pub use gate::{
 };
 pub use load::{AtShare, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures};
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
-pub(crate) use ranking::logarithms;
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by, same_class,
 };
 pub(crate) use read::{assemble, claims_of, gate_of, lines, parse_lines, whole};
 pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
+pub(crate) use {files::write_whole, ranking::logarithms};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

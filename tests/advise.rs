@@ -33,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--trials", "5", "--budget", "30s"];
+const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--trials", "5", "--budget", "5m"];
 
 #[test]
 fn a_sequential_program_is_enough_for_one_job_that_waits_and_not_for_twenty() {
@@ -96,16 +96,8 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
     let folder = tempfile::tempdir().unwrap();
     let job = "name = \"hops\"\nscale = [2]\njob = [{ hop = 10 }]";
     fs::write(folder.path().join("hops.toml"), job).unwrap();
-    let arguments = [
-        "advise",
-        "hops.toml",
-        "--model",
-        "pool,threads,tokio",
-        "--trials",
-        "3",
-        "--budget",
-        "20s",
-    ];
+    let arguments =
+        ["advise", "hops.toml", "--model", "pool,threads,tokio", "--trials", "3", "--budget", "5m"];
     let output = paceline(folder.path(), &arguments).output().unwrap();
     let said = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
@@ -174,9 +166,9 @@ fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"1s\" }]";
     fs::write(folder.path().join("long.toml"), job).unwrap();
-    let arguments = ["advise", "long.toml", "--model", "tokio", "--trials", "2", "--budget", "30s"];
+    let arguments = ["advise", "long.toml", "--model", "tokio", "--trials", "2", "--budget", "5m"];
     let mut command = paceline(folder.path(), &arguments);
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = run.id();
     let host = || {
         let children =
@@ -187,11 +179,14 @@ fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
         };
         children.split_whitespace().find(is_host).map(str::to_owned)
     };
-    let found = (0..1000).find_map(|_| {
+    let found = loop {
+        if let Some(found) = host() {
+            break found;
+        }
+        assert!(run.try_wait().unwrap().is_none(), "it ended without a host");
         thread::sleep(Duration::from_millis(5));
-        host()
-    });
-    let host = Pid::from_raw(found.unwrap().parse().unwrap()).unwrap();
+    };
+    let host = Pid::from_raw(found.parse().unwrap()).unwrap();
     kill_process(host, Signal::KILL).unwrap();
     let ended = run.wait_with_output().unwrap();
     let said = text(&ended.stdout);
@@ -218,16 +213,13 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
         "1m",
     ];
     let mut command = paceline(folder.path(), &arguments);
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = || {
         let mut runs = fs::read_dir(folder.path().join("results")).ok()?;
         let run = runs.find_map(Result::ok)?.path();
         fs::metadata(run.join("cells.jsonl")).ok().filter(|file| file.len() > 0)
     };
-    for _ in 0..1000 {
-        if begun().is_some() {
-            break;
-        }
+    while begun().is_none() && run.try_wait().unwrap().is_none() {
         thread::sleep(Duration::from_millis(20));
     }
     let id = Pid::from_raw(run.id() as i32).unwrap();

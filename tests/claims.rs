@@ -254,8 +254,13 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["connections", "--model", "tokio,smol"];
     let mut child = command(&program(), folder.path(), &arguments);
-    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(1500));
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The record is begun before the first process of a model.
+    while fs::read_dir(folder.path().join("results")).map_or(0, Iterator::count) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        thread::sleep(Duration::from_millis(10));
+    }
+    thread::sleep(Duration::from_millis(300));
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));

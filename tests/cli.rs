@@ -197,7 +197,7 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
             "--trials",
             "1",
             "--budget",
-            "20s",
+            "5m",
             "--format",
             "json",
         ],
@@ -464,18 +464,16 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
         .env("PACELINE_ALLOW_DEBUG", "1")
         .spawn()
         .unwrap();
+    let id = parent.id();
     let children = || -> Vec<u32> {
-        let list = format!("/proc/{0}/task/{0}/children", parent.id());
+        let list = format!("/proc/{id}/task/{id}/children");
         let list = fs::read_to_string(list).unwrap_or_default();
         list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
     };
     // The echo server and a host in the middle of a trial of five seconds.
     let mut seen = Vec::new();
-    for _ in 0..500 {
+    while cfg!(target_os = "linux") && seen.len() < 2 && parent.try_wait().unwrap().is_none() {
         seen = children();
-        if seen.len() >= 2 {
-            break;
-        }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     if cfg!(target_os = "linux") {
@@ -485,7 +483,7 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     let alive = |id: &u32| Path::new(&format!("/proc/{id}/task")).exists();
-    for _ in 0..300 {
+    for _ in 0..6_000 {
         if !seen.iter().any(alive) {
             return;
         }
@@ -498,7 +496,7 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
 fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
     let folder = folder();
     let file = folder.path().join("doze.toml");
-    fs::write(&file, "name = \"doze\"\nscale = [1, 40]\njob = [{ sleep = \"100ms\" }]\n").unwrap();
+    fs::write(&file, "name = \"doze\"\nscale = [1, 40]\njob = [{ sleep = \"200ms\" }]\n").unwrap();
     let models = "sequential,tokio,tokio-current-thread,smol,async-std";
     let (code, cells) = cells(
         &[
@@ -509,7 +507,7 @@ fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
             "--trials",
             "1",
             "--budget",
-            "15s",
+            "30s",
             "--format",
             "json",
         ],
@@ -520,9 +518,9 @@ fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
     let left_out: Vec<_> = cells.iter().filter(|cell| cell["state"] != "ok").collect();
     assert_eq!(left_out.len(), 1, "{left_out:?}");
     assert_eq!((&left_out[0]["model"], &left_out[0]["scale"]), (&"sequential".into(), &40.into()));
-    // A tenth of 15 s, less what has gone by.
+    // A tenth of 30 s, less what has gone by.
     let reason = left_out[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("more than 4 times its share of the budget, 1.4"), "{reason}");
+    assert!(reason.contains("more than 4 times its share of the budget, 2."), "{reason}");
 }
 
 #[test]
@@ -530,11 +528,11 @@ fn a_table_says_where_fewer_trials_ran_than_were_asked_for() {
     let folder = folder();
     let file = folder.path().join("doze.toml");
     fs::write(&file, "name = \"doze\"\nscale = [1]\njob = [{ sleep = \"10ms\" }]\n").unwrap();
-    let arguments = ["run", "doze.toml", "--model", "threads", "--trials", "30", "--budget", "3s"];
+    let arguments = ["run", "doze.toml", "--model", "threads", "--trials", "60", "--budget", "5s"];
     let table = text(&paceline(&arguments, folder.path()).stdout);
     let cut_short = |line: &str| {
         line.starts_with("  ok threads at 1: ")
-            && line.ends_with(" of 30 trials ran before the budget was used up")
+            && line.ends_with(" of 60 trials ran before the budget was used up")
     };
     assert!(table.lines().any(cut_short), "{table}");
 }

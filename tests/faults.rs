@@ -74,7 +74,7 @@ fn kill(id: u32, signal: Signal) {
 
 fn await_end(ids: &BTreeSet<u32>) {
     let gone = |id: &u32| !Path::new(&format!("/proc/{id}/task")).exists();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !ids.iter().all(gone) {
         assert!(Instant::now() < deadline, "left behind: {ids:?}");
         thread::sleep(Duration::from_millis(5));
@@ -83,7 +83,7 @@ fn await_end(ids: &BTreeSet<u32>) {
 
 /// Waits until the run has written a trial.
 fn await_trial(folder: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(3);
     while record(folder).is_none_or(|record| record.trials.is_empty()) {
         assert!(Instant::now() < deadline, "no trial was written");
         thread::sleep(Duration::from_millis(5));
@@ -91,7 +91,7 @@ fn await_trial(folder: &Path) {
 }
 
 fn wait(mut child: Child) -> Output {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(3);
     while child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "it does not end");
         thread::sleep(Duration::from_millis(5));
@@ -204,7 +204,7 @@ fn child_that(run: &mut Child, role: &str) -> Option<u32> {
 fn a_child_that_hangs_ends_at_its_own_deadline_or_with_the_budget() {
     let start = Instant::now();
     for (budget, trials, state, why) in [
-        ("1s", "5", State::Skipped, "did not end within"),
+        ("4s", "5", State::Skipped, "did not end within"),
         ("60s", "30", State::Failed, "no answer within"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ fn a_child_that_hangs_ends_at_its_own_deadline_or_with_the_budget() {
         assert_eq!(!record.trials.is_empty(), state == State::Failed, "what ended is kept");
     }
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(25), "3 s and 10 s, and what else there is: {took:?}");
+    assert!(took < Duration::from_secs(55), "6 s and 10 s, not the budget of 60: {took:?}");
 }
 
 #[test]
@@ -290,7 +290,11 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
     rustix::net::listen(&full, 0).unwrap();
     let address = full.local_addr().unwrap();
     let wait_a_little = |_| TcpStream::connect_timeout(&address, Duration::from_millis(50));
-    let open: Vec<_> = (0..5).map(wait_a_little).collect();
+    // Until the run has ended, whenever the third batch is.
+    let mut open = Vec::new();
+    while run.try_wait().unwrap().is_none() {
+        open.push(wait_a_little(()));
+    }
     assert!(open.iter().any(Result::is_err), "one of them was dropped");
     let ended = wait(run);
     assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));

@@ -116,7 +116,7 @@ fn await_none(mark: &str) {
 }
 
 fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         thread::sleep(Duration::from_millis(10));
@@ -164,7 +164,7 @@ fn one_that_is_killed_fails_and_so_do_its_children() {
 #[test]
 fn one_that_hangs_is_killed_with_all_that_it_started() {
     let text = "hello; trap '' TERM; sleep 1000 & prepared; sleep 1000; wait";
-    ends("2s", text, "skipped", &["did not end within"]);
+    ends("5s", text, "skipped", &["did not end within"]);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use paceline::gate::{
@@ -360,19 +362,6 @@ fn a_revision_that_does_not_build_shows_the_compilers_first_error_and_which_side
     assert!(usage(tiny.build("HEAD")).starts_with("cargo cannot read this project; correct it:\n"));
 }
 
-#[test]
-fn a_revision_without_the_project_says_so() {
-    let tiny = Tiny::at("new");
-    tiny.git(&["mv", "new", "newer"]);
-    tiny.commit("moved");
-    let project = Project::here(&tiny.top.path().join("newer"), None, None).unwrap();
-    let said = usage(project.build(&project.resolve("HEAD~1").unwrap(), false, &|_| ()));
-    assert_eq!(
-        said,
-        "the revision `HEAD~1` has no newer/Cargo.toml; name one that has the project"
-    );
-}
-
 /// One that depends on bitflags, of which this project's own lock file has two versions, so both are on this machine.
 fn with_dependency() -> Tiny {
     let tiny = Tiny::without_commit("");
@@ -533,6 +522,20 @@ fn what_a_killed_run_left_is_cleared_away() {
     tiny.no_worktree_is_left();
 }
 
+#[test]
+fn sides_of_a_project_that_is_no_more_are_cleared_away() {
+    let sides = |tiny: &Tiny| {
+        let built = tiny.build("HEAD").unwrap();
+        built.folder.unwrap().parent().unwrap().parent().unwrap().to_path_buf()
+    };
+    let (gone, stays) = (Tiny::new(), Tiny::new());
+    let (of_gone, of_stays) = (sides(&gone), sides(&stays));
+    assert!(of_gone.is_dir() && of_stays.is_dir());
+    drop(gone);
+    let next = sides(&Tiny::new());
+    assert!(next.is_dir() && of_stays.is_dir() && !of_gone.exists());
+}
+
 /// This very test in a process of its own, in which a signal or another environment does no harm.
 fn again(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
@@ -560,43 +563,76 @@ fn without_git_it_is_said_what_to_install() {
     assert!(said.contains("said: `git` was not found; install it"), "{said}");
 }
 
-#[test]
-fn ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree() {
-    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
-        interrupt::watch().unwrap();
-        let project = Project::here(Path::new(&folder), None, None).unwrap();
-        let source = project.resolve("HEAD").unwrap();
-        let error = project.build(&source, false, &|line| println!("cargo: {line}")).unwrap_err();
-        println!("\nended: {:?} {}", error.exit, error.exit.code());
-        return;
-    }
+/// A process that builds a project whose build script hangs, and that script. `test` is the one that asks.
+fn hanging_build(test: &str) -> (Tiny, Child, Pid) {
     let tiny = Tiny::new();
     let pid = tiny.folder.join("target/pid");
     let write = format!("std::fs::write({pid:?}, std::process::id().to_string()).unwrap();");
-    let sleep = "std::thread::sleep(std::time::Duration::from_secs(60));";
+    let sleep = "std::thread::sleep(std::time::Duration::from_secs(600));";
     tiny.write(
         "build.rs",
         &format!("fn main() {{ {write} println!(\"cargo::warning=x\"); {sleep} }}"),
     );
     tiny.commit("slow");
-    let test = "ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree";
     let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
-    let slow = loop {
+    let script = loop {
         if let Some(id) = fs::read_to_string(&pid).ok().and_then(|text| text.parse().ok()) {
             break Pid::from_raw(id).unwrap();
         }
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     };
+    (tiny, child, script)
+}
+
+/// What `again` does for such a test.
+fn build_in(folder: &Path) {
+    interrupt::watch().unwrap();
+    let project = Project::here(folder, None, None).unwrap();
+    let source = project.resolve("HEAD").unwrap();
+    let error = project.build(&source, false, &|line| println!("cargo: {line}")).unwrap_err();
+    println!("\nended: {:?} {}", error.exit, error.exit.code());
+}
+
+/// Whether a process is dead, though perhaps not yet waited for by whoever adopted it.
+fn is_dead(id: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
+    test_kill_process(id).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
+}
+
+#[test]
+fn ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return build_in(Path::new(&folder));
+    }
+    let test = "ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree";
+    let (tiny, mut child, script) = hanging_build(test);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let said: Vec<_> = lines.collect();
     child.wait().unwrap();
     assert!(said.iter().any(|line| line == "ended: Interrupted 130"), "{said:?}");
-    // It is dead, though perhaps not yet waited for by whoever adopted it.
-    let stat = fs::read_to_string(format!("/proc/{}/stat", slow.as_raw_nonzero()));
-    let dead = test_kill_process(slow).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "));
-    assert!(dead, "the build script still runs");
+    assert!(is_dead(script), "the build script still runs");
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_gate_that_is_killed_leaves_no_cargo_and_the_next_one_clears_its_worktree_away() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return build_in(Path::new(&folder));
+    }
+    let test = "a_gate_that_is_killed_leaves_no_cargo_and_the_next_one_clears_its_worktree_away";
+    let (tiny, mut child, script) = hanging_build(test);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for _ in 0..6_000 {
+        if is_dead(script) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(is_dead(script), "the build script still runs");
+    assert_eq!(said_by(&tiny.build("HEAD~1").unwrap()), "one");
     tiny.no_worktree_is_left();
 }
 
@@ -679,6 +715,11 @@ fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing(
         same.why
     );
     assert!(project.same_program((&two.0, &two.1), (&three.0, &three.1)).unwrap().is_none());
+    // The base's copy is a file of the same bytes, and takes no third build.
+    let nothing_is_built = |line: &str| assert!(!line.contains("Compiling"), "{line}");
+    let copy = project.build(&one.0, true, &nothing_is_built).unwrap();
+    assert_eq!(copy.side.program_sha256, one.1.side.program_sha256);
+    assert!(copy.program != one.1.program && copy.side.about.starts_with("a copy of commit "));
 }
 
 /// A bench that says what it finds where it runs.
@@ -735,6 +776,11 @@ fn what_is_not_committed_leaves_no_object_in_the_repository() {
     let project = tiny.project();
     let source = project.working_tree().unwrap();
     assert!(source.about.ends_with("not committed to .env"), "{}", source.about);
+    // Nor are records in a folder of the project that a gate was run in.
+    tiny.write("src/results/an-earlier-gate/run.json", "{}");
+    let inner = Project::here(&tiny.folder.join("src"), None, None).unwrap();
+    assert_eq!(inner.working_tree().unwrap().about, source.about);
+    fs::remove_dir_all(tiny.folder.join("src/results")).unwrap();
     let built = project.build(&source, false, &|_| ()).unwrap();
     assert_eq!(said_by(&built), "one");
     assert_eq!(objects(), before);

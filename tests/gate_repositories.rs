@@ -5,9 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use paceline::record::{Gate, Overall, Verdict};
@@ -15,26 +16,42 @@ use tempfile::TempDir;
 
 const WORK: &str = "pub fn spin(n: u64) -> u64 {\n    (0..n).fold(1, |x, i| std::hint::black_box(x ^ i).wrapping_mul(0x9E37_79B9_7F4A_7C15))\n}\n";
 
+fn target(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The manifest of `tiny`.
+fn manifest() -> String {
+    format!(
+        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nbench = false\n[[bench]]\nname = \"gate\"\nharness = false\n[dev-dependencies]\npaceline-gated = {{ path = \"{HERE}/crates/paceline-gated\" }}\n"
+    )
+}
+
 /// A crate called `tiny` in a repository of its own.
-struct Repository(TempDir);
+struct Repository {
+    _top: TempDir,
+    folder: PathBuf,
+}
 
 impl Repository {
+    /// Without any file, at `inside` of a temporary folder.
+    fn empty(inside: &str) -> Self {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().canonicalize().unwrap().join(inside);
+        fs::create_dir_all(&folder).unwrap();
+        let repository = Repository { _top: top, folder };
+        repository.git(&["init", "-q", "-b", "main"]);
+        repository.write(".gitignore", "target\nresults\n");
+        repository
+    }
+
     /// With a bench whose cells are these, not committed yet.
     fn new(cells: &str) -> Self {
-        let repository = Repository(tempfile::tempdir().unwrap());
-        let here = env!("CARGO_MANIFEST_DIR");
-        let gated = Path::new(here).join("crates/paceline-gated");
-        repository.write(
-            "Cargo.toml",
-            &format!(
-                "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[lib]\nbench = false\n[[bench]]\nname = \"gate\"\nharness = false\n[dev-dependencies]\npaceline-gated = {{ path = \"{}\" }}\n",
-                gated.display()
-            ),
-        );
-        // The versions that are here already.
-        fs::copy(Path::new(here).join("Cargo.lock"), repository.0.path().join("Cargo.lock"))
-            .unwrap();
-        repository.write(".gitignore", "/target\n/results\n");
+        let repository = Repository::empty("");
+        repository.write("Cargo.toml", &manifest());
+        repository.lock("");
         repository.write("src/lib.rs", WORK);
         repository.write(
             "benches/gate.rs",
@@ -42,19 +59,26 @@ impl Repository {
                 "use tiny::spin;\n\nfn main() -> std::process::ExitCode {{\n    paceline_gated::Gated::new(){cells}.main()\n}}\n"
             ),
         );
-        repository.git(&["init", "-q", "-b", "main"]);
         repository
     }
 
+    /// The versions that are on this machine already.
+    fn lock(&self, folder: &str) {
+        let folder = self.folder.join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(Path::new(HERE).join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    }
+
     fn write(&self, name: &str, text: &str) {
-        let path = self.0.path().join(name);
+        assert!(Path::new(name).is_relative(), "{name}");
+        let path = self.folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     fn git(&self, args: &[&str]) {
         let mut git = Command::new("git");
-        git.current_dir(self.0.path()).args(["-c", "user.name=t", "-c", "user.email=t@localhost"]);
+        git.current_dir(&self.folder).args(["-c", "user.name=t", "-c", "user.email=t@localhost"]);
         assert!(git.args(args).status().unwrap().success());
     }
 
@@ -63,31 +87,45 @@ impl Repository {
         self.git(&["commit", "-qm", "a commit"]);
     }
 
-    /// Gates the last commit against the one before.
-    fn gate(&self, more: &[&str]) -> (Option<i32>, Gate) {
+    fn paceline(&self, folder: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
         command
-            .args(["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"])
-            .args(wide)
-            .args(more)
-            .current_dir(self.0.path())
+            .args(arguments)
+            .current_dir(self.folder.join(folder))
             .env("PACELINE_ALLOW_DEBUG", "1")
             .env("PACELINE_ALLOW_LOAD", "1")
             // What all of them depend on is compiled once.
-            .env(
-                "CARGO_TARGET_DIR",
-                PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("repositories"),
-            );
-        let output = command.output().unwrap();
+            .env("CARGO_TARGET_DIR", target("repositories"));
+        command.output().unwrap()
+    }
+
+    /// Gates the last commit against the one before.
+    fn gate(&self) -> (Option<i32>, Gate) {
+        let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
+        let between = ["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
+        let output = self.paceline("", &[&between[..], &wide].concat());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let gate = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {said}"));
         (output.status.code(), gate)
     }
 
+    /// The cells of the last commit and the one before, or what was said.
+    fn list(&self, folder: &str, more: &[&str]) -> Result<Vec<(String, String)>, String> {
+        let between = ["gate", "--list", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
+        let output = self.paceline(folder, &[&between[..], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            return Err(said);
+        }
+        let cells: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |of: &serde_json::Value| of.as_str().unwrap().to_owned();
+        Ok(cells.iter().map(|cell| (text(&cell["cell"]), text(&cell["presence"]))).collect())
+    }
+
     fn is_regressed(&self) {
-        let (code, gate) = self.gate(&[]);
+        let (code, gate) = self.gate();
         assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
         assert_eq!(gate.cells[0].verdict, Some(Verdict::Regressed));
     }
@@ -143,20 +181,251 @@ fn the_bench_behaves_under_cargo_test_cargo_bench_and_nextest() {
     );
     let ran = |args: &[&str], fail: bool| {
         let mut cargo = Command::new("cargo");
-        cargo.args(args).current_dir(repository.0.path());
-        cargo.env("CARGO_TARGET_DIR", PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench"));
+        cargo.args(args).current_dir(&repository.folder);
+        cargo.env("CARGO_TARGET_DIR", target("bench"));
         let output = if fail { cargo.env("FAIL", "1") } else { &mut cargo }.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     };
     let (ok, out, err) = ran(&["test", "--quiet", "--offline", "--all-targets"], false);
     assert!(ok && out.contains("spin/1 ... ok") && out.contains("fails ... ok"), "{out}{err}");
-    let list = ["bench", "--offline", "--bench", "gate", "--", "--list", "--format", "terse"];
-    let (ok, out, _) = ran(&list, false);
-    assert!(ok && out.ends_with("spin/1: benchmark\nfails: benchmark\n"), "{out}");
+    // What nextest asks, of the debug build that is there: the cells, the ignored ones, and a cell by its name.
+    let debug = |more: &[&str]| {
+        ran(&[&["test", "--quiet", "--offline", "--bench", "gate", "--"], more].concat(), true)
+    };
+    let list = ["--list", "--format", "terse"];
+    let (ok, out, err) = debug(&list);
+    assert!(ok && out == "spin/1: benchmark\nfails: benchmark\n", "{out}{err}");
+    assert_eq!(debug(&[&list[..], &["--ignored"]].concat()).1, "");
+    let (ok, out, err) = debug(&["spin/1", "--exact", "--nocapture"]);
+    assert!(ok && out == "spin/1 ... ok\n", "{out}{err}");
+    assert!(!debug(&["fails", "--exact", "--nocapture"]).0);
+    assert_eq!(debug(&["--skip", "fails"]).1, "spin/1 ... ok\n");
+    // Its figures would mean nothing. Nobody asked for a gate, so nothing has failed; with a gate it has.
+    let (ok, out, _) = debug(&["--bench"]);
+    assert!(ok && out.starts_with("this is a debug build, which measures nothing of use"), "{out}");
+    let (ok, _, err) = debug(&["--compare"]);
+    assert!(!ok && err.contains("no cell has two variants to compare"), "{err}");
     let (ok, out, err) =
         ran(&["bench", "--quiet", "--offline", "--bench", "gate", "--", "spin"], false);
     assert!(ok && out.contains(" a call ") && !out.contains("fails"), "{out}{err}");
     let (ok, _, err) = ran(&["bench", "--offline", "--bench", "gate"], true);
     assert!(!ok && err.contains("error: fails: "), "{err}");
+}
+
+/// Writes `tiny` into a folder. Its only cell is called after a file of the folder, which each side reads as its own.
+fn tiny(repository: &Repository, folder: &str, cell: &str, manifest: &str) {
+    let at = |name: &str| Path::new(folder).join(name).to_string_lossy().into_owned();
+    let write = |name: &str, text: &str| repository.write(&at(name), text);
+    write("Cargo.toml", manifest);
+    write("src/lib.rs", WORK);
+    write("cell.txt", cell);
+    let gated = "paceline_gated::Gated::new().closure(cell, || || tiny::spin(1)).main()";
+    let read = "std::fs::read_to_string(\"cell.txt\").unwrap()";
+    let bench = format!(
+        "fn main() -> std::process::ExitCode {{\n    let cell = {read};\n    {gated}\n}}\n"
+    );
+    write("benches/gate.rs", &bench);
+}
+
+fn workspace(what: &str) -> String {
+    format!("[workspace]\nresolver = \"3\"\n{what}\n")
+}
+
+#[test]
+fn a_crate_is_found_where_each_side_has_it() {
+    // The folder of `tiny` and its workspace's root, with the text of its manifest, before and after; where we are then.
+    let lone = "";
+    let members =
+        workspace("members = [\"crates/tiny\", \"libs/tiny\"]").replace(", \"libs/tiny\"", "");
+    let moved = workspace("members = [\"libs/*\"]");
+    let any = workspace("members = [\"tiny\"]");
+    let excluded = workspace("exclude = [\"tiny\"]");
+    for (before, after, here) in [
+        // A lone crate becomes a workspace.
+        (("", lone), ("crates/tiny", members.as_str()), "crates/tiny"),
+        // It moves within one, and we are in a folder of the package.
+        (("crates/tiny", members.as_str()), ("libs/tiny", moved.as_str()), "libs/tiny/src"),
+        // A lone one moves.
+        (("old", lone), ("new", lone), "new"),
+        // A member is excluded.
+        (("tiny", any.as_str()), ("tiny", excluded.as_str()), "tiny"),
+    ] {
+        let repository = Repository::empty("");
+        for ((folder, root), cell) in [(before, "one"), (after, "two")] {
+            for old in fs::read_dir(&repository.folder).unwrap().flatten() {
+                if !old.file_name().to_string_lossy().starts_with(".git") {
+                    let path = old.path();
+                    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+                        .unwrap();
+                }
+            }
+            if !root.is_empty() {
+                repository.write("Cargo.toml", root);
+            }
+            repository.lock(if root.is_empty() || root.contains("exclude") { folder } else { "" });
+            tiny(&repository, folder, cell, &manifest());
+            repository.commit();
+        }
+        let found = repository.list(here, &[]).unwrap_or_else(|said| panic!("{after:?}: {said}"));
+        let cell = |name: &str, presence: &str| (name.to_owned(), presence.to_owned());
+        assert_eq!(found, [cell("one", "base"), cell("two", "head")], "{after:?}");
+    }
+}
+
+#[test]
+fn a_workspace_whose_root_is_above_the_repository_is_around_each_side() {
+    let repository = Repository::empty("above/tiny");
+    let root =
+        workspace("members = [\"tiny\", \"other\"]\n[workspace.package]\nedition = \"2024\"");
+    repository.write("../Cargo.toml", &root);
+    repository.lock("..");
+    let other = "[package]\nname = \"other\"\nversion = \"0.1.0\"\nedition.workspace = true\n";
+    repository.write("../other/Cargo.toml", other);
+    repository.write("../other/src/lib.rs", "");
+    for cell in ["one", "two"] {
+        let manifest = manifest().replace("edition = \"2024\"", "edition.workspace = true");
+        tiny(&repository, "", cell, &manifest);
+        repository.commit();
+    }
+    let names: Vec<_> =
+        repository.list("", &[]).unwrap().into_iter().map(|(cell, _)| cell).collect();
+    assert_eq!(names, ["one", "two"]);
+    // What is inherited from there is part of a program.
+    repository.write("../Cargo.toml", &root.replace("2024", "1066"));
+    assert!(repository.list("", &[]).unwrap_err().contains("1066"));
+}
+
+#[test]
+fn a_revision_without_the_crate_says_so_and_so_does_one_with_two_of_its_name() {
+    let repository = Repository::empty("");
+    repository.write("README.md", "");
+    repository.commit();
+    repository.lock("new");
+    tiny(&repository, "new", "one", &manifest());
+    repository.commit();
+    let said = repository.list("new", &[]).unwrap_err();
+    assert!(said.contains("the revision `HEAD~1` has no package `tiny`; name one that"), "{said}");
+    let moves = |folders: &[&str]| {
+        repository.git(&["rm", "-qrf", "--ignore-unmatch", "new", "a", "b"]);
+        for folder in folders {
+            repository.lock(folder);
+            tiny(&repository, folder, "one", &manifest());
+        }
+        repository.commit();
+    };
+    moves(&["a", "b"]);
+    moves(&["c"]);
+    let said = repository.list("c", &[]).unwrap_err();
+    assert!(said.contains("the revision `HEAD~1` has several packages `tiny`, in a, b"), "{said}");
+}
+
+#[test]
+fn features_and_a_bench_of_another_name_are_those_that_were_asked_for() {
+    let repository = Repository::empty("");
+    repository.lock("");
+    let bench = "[[bench]]\nname = \"perf\"\nharness = false\nrequired-features = [\"perf\"]\n";
+    let features = "[features]\ndefault = [\"usual\"]\nusual = []\nperf = []\nmore = []\n";
+    let manifest = manifest().replace("[[bench]]\nname = \"gate\"\nharness = false\n", bench);
+    repository.write("Cargo.toml", &format!("{manifest}{features}"));
+    repository.write("src/lib.rs", WORK);
+    let cells = ["usual", "perf", "more"].map(|feature| {
+        format!("    if cfg!(feature = \"{feature}\") {{\n        gated = gated.closure(\"{feature}\", || || tiny::spin(1));\n    }}\n")
+    });
+    let bench = format!(
+        "fn main() -> std::process::ExitCode {{\n    let mut gated = paceline_gated::Gated::new();\n{}    gated.main()\n}}\n",
+        cells.concat()
+    );
+    repository.write("benches/perf.rs", &bench);
+    repository.commit();
+    repository.write("README.md", "");
+    repository.commit();
+    let cells = |features: &[&str]| {
+        let found = repository.list("", &[&["--bench", "perf"], features].concat());
+        found.map(|cells| cells.into_iter().map(|(cell, _)| cell).collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(cells(&["--features", "perf"]).unwrap(), "usual perf");
+    assert_eq!(cells(&["--features", "perf,more", "--no-default-features"]).unwrap(), "perf more");
+    assert_eq!(cells(&["--all-features"]).unwrap(), "usual perf more");
+    assert!(cells(&[]).unwrap_err().contains("requires the features: `perf`"));
+    assert!(cells(&["--features", "prf"]).unwrap_err().contains("prf"));
+    assert!(repository.list("", &[]).unwrap_err().contains("has no bench for the gate"));
+}
+
+/// All files of a repository but git's own, with what is in them.
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && entry.file_name() != ".git" {
+            found.extend(files(&path));
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            found.insert(path, text);
+        }
+    }
+    found
+}
+
+#[test]
+fn what_init_writes_compiles_and_gates_and_a_second_time_it_writes_nothing() {
+    let repository = Repository::empty("");
+    repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
+    repository.write("src/main.rs", "fn main() {}\n");
+    repository.write(".gitignore", "# mine");
+    repository.lock("");
+    let gated = format!("{HERE}/crates/paceline-gated");
+    let init = |more: &[&str]| {
+        let output =
+            repository.paceline("src", &[&["init", "gate", "--gated", &gated], more].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let before = files(&repository.folder);
+    let (code, said, error) = init(&["--dry-run"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(said.contains("would write ") && said.contains("paceline-gated and [[bench]] gate"));
+    assert_eq!(files(&repository.folder), before);
+    let (code, said, error) = init(&[]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(said.contains("Next:\n* Put calls of your own into benches/gate.rs"), "{said}");
+    let after = files(&repository.folder);
+    let read = |name: &str| after[&repository.folder.join(name)].as_str();
+    assert_eq!(read(".gitignore"), "# mine\n/results\n/target\n");
+    assert!(read(".github/workflows/gate.yml").contains("paceline gate --base \"HEAD^1\""));
+    assert!(read(".github/workflows/gate-comment.yml").contains("<!-- paceline gate -->"));
+    assert_eq!(after.len(), before.len() + 3, "{:?}", after.keys());
+    let (code, said, _) = init(&[]);
+    assert_eq!((code, said.matches("nothing is missing").count()), (Some(0), 5), "{said}");
+    assert_eq!(files(&repository.folder), after);
+    // What the user wrote since is the user's.
+    repository.commit();
+    let slower = read("benches/gate.rs").replace("10_000", "1_000_000");
+    repository.write("benches/gate.rs", &slower);
+    init(&[]);
+    repository.commit();
+    assert_eq!(fs::read_to_string(repository.folder.join("benches/gate.rs")).unwrap(), slower);
+    repository.is_regressed();
+}
+
+#[test]
+fn init_refuses_what_it_would_break() {
+    let repository = Repository::empty("");
+    let refused = |more: &[&str]| {
+        let output = repository.paceline("", &[&["init", "gate"], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        said
+    };
+    assert!(refused(&[]).contains("there is no cargo project here"));
+    repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
+    repository.write("src/lib.rs", "");
+    assert!(refused(&["--gated", "nowhere"]).contains("`nowhere` is no version, no folder and"));
+    assert!(refused(&["--package", "tony"]).contains("did you mean `tiny`?"));
+    repository.write("benches/gate.rs", "#[test]\nfn it() {}\n");
+    let before = files(&repository.folder);
+    assert!(refused(&[]).contains("is there already, but Cargo.toml has no [[bench]] for it"));
+    repository.write("Cargo.toml", "[package\n");
+    assert!(refused(&[]).contains("cargo cannot read this project"));
+    repository.write("Cargo.toml", &before[&repository.folder.join("Cargo.toml")]);
+    assert_eq!(files(&repository.folder), before);
 }

@@ -1,6 +1,7 @@
 //! `paceline gate`.
 
 mod arguments;
+mod list;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -37,6 +38,9 @@ pub(super) struct Sides {
 
 /// `paceline gate`. With `--retry` a gate that the machine was not fit for is repeated once.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
+    if asked.list {
+        return once(asked);
+    }
     refuse_debug_build().map_err(usage)?;
     let code = once(asked)?;
     if code != ENVIRONMENT || !asked.retry {
@@ -59,6 +63,10 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
     let (workloads, jobs) = jobs(asked)?;
     let program = ready()?;
     let (project, base, head) = sources(asked, base)?;
+    if asked.list {
+        let sides = [("the base", &base), ("the head", &head)];
+        return list::list(asked, &project, sides, (&workloads, jobs));
+    }
     let (margins, others) = margins_of(asked, &project, &base, &head)?;
     let sides = built(&project, &base, &head)?;
     let Cells { custom: own, runs_jobs, .. } = cells_of(&sides.arms[..2])?;
@@ -174,7 +182,7 @@ fn margins_of(
 fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source), CliError> {
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
     let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
-    let project = project.map_err(unbuilt)?;
+    let project = project.map_err(unbuilt)?.with_features(asked.of_cargo());
     let base = project.resolve(base).map_err(unbuilt)?;
     let head = match &asked.head {
         Some(text) => project.resolve(text),
@@ -187,14 +195,10 @@ fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source
 /// Builds both sides, and the base's copy.
 fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliError> {
     let line = Building::start();
-    let build = |what: &str, source: &Source, copy| -> Result<Built, CliError> {
-        line.show(&format!("building {what}: {}", source.about));
-        project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
-    };
     let mut programs = [
-        build("the base", base, false)?,
-        build("the head", head, false)?,
-        build("a copy of the base", base, true)?,
+        build(project, &line, "the base", base, false)?,
+        build(project, &line, "the head", head, false)?,
+        build(project, &line, "a copy of the base", base, true)?,
     ];
     let same_program =
         project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
@@ -206,6 +210,17 @@ fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliEr
     });
     let [base, head, _] = programs;
     Ok(Sides { arms, described: [base.side, head.side], same_program })
+}
+
+fn build(
+    project: &Project,
+    line: &Building,
+    what: &str,
+    source: &Source,
+    copy: bool,
+) -> Result<Built, CliError> {
+    line.show(&format!("building {what}: {}", source.about));
+    project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
 }
 
 const BASE: usize = 0;

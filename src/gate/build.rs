@@ -16,7 +16,7 @@ pub use error::{BuildError, Exit};
 pub(in crate::gate) use tool::{Said, Tool};
 use worktree::Checkouts;
 
-use super::source::{Kind, Layout, Pin, Project, Source, What};
+use super::source::{Kind, Layout, Pin, Project, Source, Spot, What};
 use crate::record::Side;
 
 /// A program that can be measured.
@@ -36,7 +36,8 @@ pub struct Built {
 impl Project {
     /// Builds a source, optimised, or takes it from those that were built before. With `copy` it is the arm that must
     /// show no difference: the same once more in another worktree, so that the compiler makes it anew; of a program
-    /// that was given as a path, a copy of the file. Lines that cargo says meanwhile go to `progress`.
+    /// that was given as a path, and of paceline's host, a copy of the file. Lines that cargo says meanwhile go to
+    /// `progress`.
     ///
     /// The target folder keeps dependencies and programs. Worktrees are removed from it, also after an error.
     ///
@@ -63,13 +64,18 @@ impl Project {
                 }
             }
             Kind::Tree { checkout, pins, .. } => {
-                self.layout()?.build(source, checkout, pins, copy, progress)?
+                let layout = self.layout()?;
+                // The same source makes the same bytes anywhere: to build it once more would take minutes for this file.
+                let is_file = copy && layout.is_paceline();
+                let built = layout.build(source, checkout, pins, copy && !is_file, progress)?;
+                if is_file { self.copy_of(&built.program, source)? } else { built }
             }
         };
         if copy {
-            built.side.about = match source.kind {
-                Kind::Program(_) => format!("a copy of {}", built.side.about),
-                Kind::Tree { .. } => format!("{}, built once more", built.side.about),
+            // What was built anew has a folder of its own.
+            built.side.about = match built.folder {
+                None => format!("a copy of {}", built.side.about),
+                Some(_) => format!("{}, built once more", built.side.about),
             };
         }
         Ok(built)
@@ -106,16 +112,19 @@ impl Layout {
         progress: &dyn Fn(&str),
     ) -> Result<Built, BuildError> {
         let gate = self.gate();
-        let lent = self.lent_lock(checkout)?;
-        let key = build_cache::key(self, checkout, pins, lent.as_deref(), copy)?;
+        let who = who(source);
+        let spot = self.spot(checkout, &who)?;
+        let lent = self.lent_lock(checkout, &spot)?;
+        let key = build_cache::key(self, checkout, &spot, pins, lent.as_deref(), copy)?;
         let programs = BuildCache::in_folder(&gate);
-        let place = self.sides().join(&key[..16]).join("side");
+        let top = self.sides().join(&key[..16]);
+        let place = top.join(self.below_root());
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
                 side.about.push_str(", which has no Cargo.lock and was built with the one here");
             }
-            let folder = self.needs_folder().then(|| place.join(&self.package_inside));
+            let folder = self.needs_folder().then(|| place.join(&spot.package));
             Built { program, side, cached, folder }
         };
         let find = || programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir());
@@ -128,20 +137,14 @@ impl Layout {
             return Ok(ready(found, true));
         }
         let worktree = checkouts.check_out(checkout, &place)?;
-        let folder = worktree.folder.join(&self.inside);
-        let who = who(source);
-        if !folder.join("Cargo.toml").is_file() {
-            let inside = self.inside.join("Cargo.toml");
-            let message =
-                format!("{who} has no {}; name one that has the project", inside.display());
-            return Err(BuildError::usage(message));
-        }
+        let folder = worktree.folder.join(&spot.package);
+        let root = spot.root.as_ref().map_or(top.clone(), |root| worktree.folder.join(root));
         if let Some(lent) = &lent {
-            let path = folder.join("Cargo.lock");
+            let path = root.join("Cargo.lock");
             fs::write(&path, lent).map_err(|error| BuildError::writing(&path, &error))?;
         }
-        cargo::set(self, &folder, pins, progress)?;
-        let built = cargo::build(self, &folder, &who, progress)?;
+        cargo::set(self, &root, pins, progress)?;
+        let built = cargo::build(self, (&folder, &root), &who, progress)?;
         let made = programs.put(&key, &built, &source.about)?;
         if self.needs_folder() {
             worktree.keep();
@@ -154,12 +157,22 @@ impl Layout {
         !self.is_paceline()
     }
 
+    /// The repository's path below its workspace's root, if that lies above; otherwise any name.
+    fn below_root(&self) -> &Path {
+        let below = self.above.as_ref().and_then(|root| self.repository.strip_prefix(root).ok());
+        below.unwrap_or(Path::new("side"))
+    }
+
     /// The lock file that lies here, where the tree has none: many libraries do not commit theirs. Without it the two
     /// sides would get whatever versions are the newest at the moment.
-    fn lent_lock(&self, checkout: &str) -> Result<Option<Vec<u8>>, BuildError> {
-        let path = self.inside.join("Cargo.lock");
-        let object = format!("{checkout}:{}", path.display());
-        let has = self.git().args(["cat-file", "-e", &object]).run()?.ok;
+    fn lent_lock(&self, checkout: &str, spot: &Spot) -> Result<Option<Vec<u8>>, BuildError> {
+        let has = match &spot.root {
+            None => false,
+            Some(root) => {
+                let object = format!("{checkout}:{}", root.join("Cargo.lock").display());
+                self.git().args(["cat-file", "-e", &object]).run()?.ok
+            }
+        };
         Ok(if has { None } else { fs::read(self.workspace.join("Cargo.lock")).ok() })
     }
 }

@@ -3,6 +3,7 @@
 mod layout;
 mod pin;
 mod snapshot;
+mod spot;
 
 use std::{
     cell::OnceCell,
@@ -11,9 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(in crate::gate) use layout::{Layout, What, configurations_above};
+pub(in crate::gate) use layout::{Home, Layout, What, configurations_above};
 pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;
+pub(in crate::gate) use spot::Spot;
 
 use super::build::BuildError;
 use paceline_core::{file::other_than_file, job::did_you_mean};
@@ -29,6 +31,7 @@ pub struct Project {
     folder: PathBuf,
     package: Option<String>,
     bench: Option<String>,
+    features: Vec<String>,
     layout: OnceCell<Layout>,
     // One for all sides: what is saved while the base is built is in no side.
     snapshot: OnceCell<Snapshot>,
@@ -80,9 +83,16 @@ impl Project {
             folder,
             package: package.map(str::to_owned),
             bench: bench.map(str::to_owned),
+            features: Vec::new(),
             layout: OnceCell::new(),
             snapshot: OnceCell::new(),
         })
+    }
+
+    /// Turns features on and off for both sides: arguments of cargo such as `--features=a`.
+    #[must_use]
+    pub fn with_features(self, features: Vec<String>) -> Project {
+        Project { features, ..self }
     }
 
     /// What `text` stands for. In this order: a path that begins with `/`, `./` or `../`, or a file that can be
@@ -165,7 +175,8 @@ impl Project {
 
     pub(in crate::gate) fn layout(&self) -> Result<&Layout, BuildError> {
         if self.layout.get().is_none() {
-            let found = Layout::of(&self.folder, self.package.as_deref(), self.bench.as_deref())?;
+            let (package, bench) = (self.package.as_deref(), self.bench.as_deref());
+            let found = Layout::of(&self.folder, package, bench, &self.features)?;
             let _ = self.layout.set(found);
         }
         self.layout.get().ok_or_else(BuildError::interrupted)

@@ -184,7 +184,7 @@ fn unwritable(folder: &Path, error: &io::Error) -> String {
 }
 
 /// Writes a whole file aside and renames it.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = File::create(&aside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());

@@ -7,11 +7,8 @@ use crate::host::HOST;
 pub(crate) enum Mode {
     /// Answer paceline's requests.
     Host,
-    /// Name the cells, one in a line, as the test harness does; those that are ignored if the flag is set.
-    List {
-        /// Whether only ignored ones are asked for. There are none.
-        ignored: bool,
-    },
+    /// Name the cells that match the filter, one in a line, as the test harness does.
+    List(Filter),
     /// Hand these arguments to `paceline gate`.
     Gate(Vec<String>),
     /// Print the figures of the cells that match the filter.
@@ -24,29 +21,26 @@ pub(crate) enum Mode {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     words: Vec<String>,
+    skip: Vec<String>,
     exact: bool,
+    /// Whether only ignored cells are meant. There are none.
+    ignored: bool,
 }
 
 impl Filter {
     /// Returns whether a cell of this name is meant: any, if there is no word.
     pub(crate) fn takes(&self, name: &str) -> bool {
         let fits = |word: &String| if self.exact { name == word } else { name.contains(word) };
-        self.words.is_empty() || self.words.iter().any(fits)
+        let named = self.words.is_empty() || self.words.iter().any(fits);
+        named && !self.ignored && !self.skip.iter().any(fits)
     }
 }
 
 /// Flags that the gate takes and the test harness does not: each makes the rest arguments of `paceline gate`.
 const OF_THE_GATE: [&str; 2] = ["--base", "--compare"];
 /// Flags of the test harness and of criterion that have a value of their own.
-const WITH_VALUE: [&str; 7] = [
-    "--format",
-    "--color",
-    "--test-threads",
-    "--skip",
-    "--logfile",
-    "--save-baseline",
-    "--sample-size",
-];
+const WITH_VALUE: [&str; 6] =
+    ["--format", "--color", "--test-threads", "--logfile", "--save-baseline", "--sample-size"];
 
 impl Mode {
     /// Reads the arguments, the program's name left out.
@@ -67,19 +61,25 @@ impl Mode {
             return Mode::Gate(words);
         }
         let has = |flag: &str| words.iter().any(|word| word == flag);
-        if has("--list") {
-            return Mode::List { ignored: has("--ignored") };
-        }
-        let mut filter = Filter { words: Vec::new(), exact: has("--exact") };
+        let mut filter =
+            Filter { exact: has("--exact"), ignored: has("--ignored"), ..Filter::default() };
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
-            if WITH_VALUE.contains(&word.as_str()) {
+            if word == "--skip" {
+                filter.skip.extend(rest.next().cloned());
+            } else if let Some(word) = word.strip_prefix("--skip=") {
+                filter.skip.push(word.to_owned());
+            } else if WITH_VALUE.contains(&word.as_str()) {
                 rest.next();
             } else if !word.starts_with('-') {
                 filter.words.push(word.clone());
             }
         }
-        if benched && !has("--test") { Mode::Figures(filter) } else { Mode::Smoke(filter) }
+        match () {
+            () if has("--list") => Mode::List(filter),
+            () if benched && !has("--test") => Mode::Figures(filter),
+            () => Mode::Smoke(filter),
+        }
     }
 }
 
@@ -92,7 +92,8 @@ mod tests {
     }
 
     fn filter(words: &[&str], exact: bool) -> Filter {
-        Filter { words: words.iter().map(ToString::to_string).collect(), exact }
+        let words = words.iter().map(ToString::to_string).collect();
+        Filter { words, exact, ..Filter::default() }
     }
 
     #[test]
@@ -106,14 +107,28 @@ mod tests {
 
     #[test]
     fn nextest_gets_its_list_and_its_single_cell() {
-        assert_eq!(mode("--list --format terse"), Mode::List { ignored: false });
-        assert_eq!(mode("--list --format terse --ignored"), Mode::List { ignored: true });
+        assert_eq!(mode("--list --format terse"), Mode::List(Filter::default()));
+        let Mode::List(ignored) = mode("--list --format terse --ignored") else { panic!("list") };
+        assert!(!ignored.takes("parse"));
         let one = mode("parse/small --exact --nocapture");
         assert_eq!(one, Mode::Smoke(filter(&["parse/small"], true)));
         assert!(
             filter(&["parse"], true).takes("parse")
                 && !filter(&["parse"], true).takes("parse/small")
         );
+    }
+
+    #[test]
+    fn a_cell_that_is_to_be_skipped_is_neither_listed_nor_called() {
+        for words in ["--skip slow parse", "parse --skip=slow --list", "--bench --skip slow parse"]
+        {
+            let (Mode::Smoke(filter) | Mode::List(filter) | Mode::Figures(filter)) = mode(words)
+            else {
+                panic!("{words}")
+            };
+            let taken = ["parse/small", "parse/slow", "other"].map(|name| filter.takes(name));
+            assert_eq!(taken, [true, false, false], "{words}");
+        }
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl Gated {
             return ExitCode::from(USAGE);
         }
         match mode {
-            Mode::List { ignored } => {
-                for cell in self.cells.iter().filter(|_| !ignored) {
+            Mode::List(filter) => {
+                for cell in self.cells.iter().filter(|cell| filter.takes(cell.name())) {
                     println!("{}: benchmark", cell.name());
                 }
                 ExitCode::SUCCESS
@@ -161,6 +161,13 @@ impl Gated {
         if !across && !self.cells.iter().any(CustomCell::has_head) {
             eprintln!(
                 "error: no cell has two variants to compare; add one with CustomCell::against, or compare revisions with --base REV"
+            );
+            return ExitCode::from(USAGE);
+        }
+        let allowed = std::env::var_os("PACELINE_ALLOW_DEBUG").is_some_and(|value| value == "1");
+        if cfg!(debug_assertions) && !across && !allowed {
+            eprintln!(
+                "error: this is a debug build, whose figures mean nothing: use `cargo bench`, or `cargo run --release`"
             );
             return ExitCode::from(USAGE);
         }

@@ -26,7 +26,7 @@ pub(in crate::cli) struct GateArguments {
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
     pub(in crate::cli) base: Option<String>,
     /// Compares the two variants of the cells of this built program, instead of two sides. What a gated bench calls.
-    #[arg(long, value_name = "PROGRAM", hide = true, conflicts_with_all = ["base", "head", "bench", "package"])]
+    #[arg(long, value_name = "PROGRAM", hide = true, conflicts_with_all = ["base", "head", "bench", "package", "features", "all_features", "no_default_features", "list"])]
     pub(in crate::cli) variants_of: Option<PathBuf>,
     /// What is judged; the working tree where it is not said.
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
@@ -57,6 +57,9 @@ pub(in crate::cli) struct GateArguments {
     /// Margins of single cells; without it, those of the base's gate.toml.
     #[arg(long, value_name = "FILE.toml")]
     pub(in crate::cli) config: Option<PathBuf>,
+    /// Build both sides, show which cells each has, and measure nothing.
+    #[arg(long, conflicts_with_all = ["export", "retry", "strict", "all", "metric", "trials", "top_up", "budget"])]
+    pub(in crate::cli) list: bool,
     /// Leave with 5 where a cell is inconclusive or was removed.
     #[arg(long)]
     pub(in crate::cli) strict: bool,
@@ -75,6 +78,15 @@ pub(in crate::cli) struct GateArguments {
     /// The package of the workspace that is gated.
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) package: Option<String>,
+    /// Features of the package that both sides are built with, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "FEATURE")]
+    pub(in crate::cli) features: Vec<String>,
+    /// Build both sides with all features.
+    #[arg(long)]
+    pub(in crate::cli) all_features: bool,
+    /// Build both sides without the default features.
+    #[arg(long)]
+    pub(in crate::cli) no_default_features: bool,
     /// How long a process may take for one answer: one that hangs is ended then.
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = |text: &str| time(text, "the patience", Duration::from_millis(100)))]
     pub(in crate::cli) patience: Duration,
@@ -83,6 +95,17 @@ pub(in crate::cli) struct GateArguments {
     pub(in crate::cli) seed: u64,
     #[command(flatten)]
     pub(in crate::cli) output: Output,
+}
+
+impl GateArguments {
+    /// The features, as cargo is told of them.
+    pub(in crate::cli) fn of_cargo(&self) -> Vec<String> {
+        let named =
+            (!self.features.is_empty()).then(|| format!("--features={}", self.features.join(",")));
+        let all = self.all_features.then(|| "--all-features".to_owned());
+        let none = self.no_default_features.then(|| "--no-default-features".to_owned());
+        named.into_iter().chain(all).chain(none).collect()
+    }
 }
 
 fn metric(text: &str) -> Result<Metric, String> {

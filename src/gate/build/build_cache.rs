@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{BuildError, Layout, Pin, Tool, What};
+use super::{BuildError, Layout, Pin, Spot, Tool, What};
 use crate::gate::source::configurations_above;
 
 /// Settings of cargo and rustc that change what they make. Those that end in `_` are the beginnings of names.
@@ -35,7 +35,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// Raised when programs are built otherwise from the same content.
-const FORM: &str = "2";
+const FORM: &str = "3";
 
 /// What is written beside a program.
 #[derive(Serialize, Deserialize)]
@@ -93,10 +93,11 @@ impl BuildCache {
 }
 
 /// The hash of all that goes into a program: the tree, the dependencies that were set, a lock file that is lent to it,
-/// the compiler, what is built, the settings of cargo and rustc; and whether it is the copy.
+/// the compiler, what is built with which features, the settings of cargo and rustc; and whether it is the copy.
 pub(super) fn key(
     layout: &Layout,
     checkout: &str,
+    spot: &Spot,
     pins: &[Pin],
     lent: Option<&[u8]>,
     copy: bool,
@@ -113,7 +114,7 @@ pub(super) fn key(
         What::Bin(name) => ("release", name),
         What::Bench(name) => ("bench", name),
     };
-    let inside = layout.inside.to_string_lossy();
+    let inside = spot.package.to_string_lossy();
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
@@ -129,6 +130,13 @@ pub(super) fn key(
     pins.sort();
     for Pin { name, version } in &pins {
         part(format!("{name}@{version}").as_bytes());
+    }
+    for feature in &layout.features {
+        part(feature.as_bytes());
+    }
+    // A root above the repository is no part of the tree.
+    if let Some(root) = &layout.above {
+        part(&fs::read(root.join("Cargo.toml")).unwrap_or_default());
     }
     for (name, value) in settings() {
         part(format!("{name}={value}").as_bytes());

@@ -84,11 +84,12 @@ fn read_lock(folder: &Path) -> Result<Lock, BuildError> {
     })
 }
 
-/// Builds what is asked for, from the worktree in `folder`, and returns the program's path. All worktrees share a
-/// folder for what is built, so that dependencies are compiled once; the packages of a worktree are compiled always.
+/// Builds what is asked for, from a package in a worktree and the root of its workspace, and returns the program's path.
+/// All worktrees share a folder for what is built, so that dependencies are compiled once; the packages of a worktree are
+/// compiled always.
 pub(super) fn build(
     layout: &Layout,
-    folder: &Path,
+    (folder, root): (&Path, &Path),
     who: &str,
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, BuildError> {
@@ -96,10 +97,13 @@ pub(super) fn build(
         let build = layout.gate().join("build");
         let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
         // What a side is made of is its own; what it is made from is compiled once for all.
-        let cargo = cargo.env("CARGO_TARGET_DIR", folder.join("target"));
-        // Without symbols, which name the folder, the same source makes the same bytes anywhere.
+        let cargo = cargo.env("CARGO_TARGET_DIR", root.join("target"));
+        // Without symbols, which name the folder, the same source makes the same bytes anywhere. What is stripped need not
+        // be made.
         if layout.is_paceline() {
-            cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+            cargo
+                .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+                .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         } else {
             cargo
         }
@@ -110,7 +114,7 @@ pub(super) fn build(
     };
     for last in [false, true] {
         let package = ["-p", &layout.package, "--message-format=json"];
-        let said = cargo(&what).args(package).watched(progress)?;
+        let said = cargo(&what).args(package).args(&layout.features).watched(progress)?;
         let messages: Vec<_> =
             said.out.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         if !said.ok {

@@ -21,6 +21,13 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// Glances without a line, after a tool has ended, until no more lines are expected of it.
 const PATIENCE: u32 = 10;
 
+/// Runs a tool, and ends it with all that it started once standard input ends: once we do, in whatever way.
+const LEASH: &str = r#"exec 3<&0
+"$@" 3<&- </dev/null & tool=$!
+{ read -r _ <&3; kill -KILL 0; } & leash=$!
+wait "$tool"; code=$?
+kill -KILL "$leash"; exit "$code""#;
+
 /// A call of git or cargo.
 pub(in crate::gate) struct Tool {
     name: &'static str,
@@ -69,6 +76,14 @@ impl Tool {
         Tool::new("cargo", folder).env("CARGO_TERM_COLOR", "never")
     }
 
+    /// cargo in a folder, which does not outlive us: what it builds can take minutes, and load the machine.
+    pub(in crate::gate) fn cargo_on_a_leash(folder: &Path) -> Self {
+        let sh = Tool::new("sh", folder).args(["-c", LEASH, "sh", "cargo"]);
+        let mut tool = sh.env("CARGO_TERM_COLOR", "never");
+        tool.command.stdin(Stdio::piped());
+        tool
+    }
+
     /// Any other tool in a folder.
     pub(in crate::gate) fn new(name: &'static str, folder: &Path) -> Self {
         let mut command = Command::new(name);
@@ -114,6 +129,7 @@ impl Tool {
             return Err(BuildError::interrupted());
         }
         let mut child = self.command.spawn().map_err(|error| self.missing(&error))?;
+        let _leash = child.stdin.take();
         let (lines, heard) = mpsc::channel();
         forward(child.stdout.take(), lines.clone(), Line::Out);
         forward(child.stderr.take(), lines, Line::Err);

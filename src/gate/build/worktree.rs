@@ -1,10 +1,13 @@
 //! Worktrees of git for what is built, removed whatever way it ends.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{DirBuilderExt, MetadataExt, symlink},
+    },
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -21,6 +24,8 @@ pub(super) struct Checkouts<'p> {
     _lock: File,
 }
 
+/// The file beside sides that names their project's part of its target folder.
+const PROJECT: &str = "project";
 /// Sides that are kept; the oldest go first.
 const KEPT: usize = 12;
 
@@ -56,12 +61,18 @@ impl<'p> Checkouts<'p> {
     /// Checks a commit out at `place`.
     pub(super) fn check_out(&self, commit: &str, place: &Path) -> Result<Worktree<'_>, BuildError> {
         let parent = place.parent().unwrap_or(&self.sides);
-        let made = [self.sides.parent(), Some(&self.sides), Some(parent)]
+        let top = self.top_of(place);
+        let _ = fs::remove_dir_all(&top);
+        let made = [self.sides.parent(), Some(&self.sides), Some(&top)]
             .into_iter()
             .flatten()
-            .try_for_each(private);
+            .try_for_each(private)
+            .and_then(|()| {
+                let gate = self.layout.gate();
+                fs::write(self.sides.join(PROJECT), gate.as_os_str().as_encoded_bytes())
+            })
+            .and_then(|()| self.show_workspace(&top));
         made.map_err(|error| BuildError::writing(&self.sides, &error))?;
-        let _ = fs::remove_dir_all(place);
         // Made first, so that a checkout that ends half-way is removed too.
         let worktree = Worktree { checkouts: self, folder: place.to_path_buf(), kept: false };
         let git = self.layout.git().args(["worktree", "add", "--force", "--detach"]);
@@ -73,6 +84,37 @@ impl<'p> Checkouts<'p> {
         }
         let otherwise = format!("git cannot check {commit} out: {}", said.reason());
         Err(BuildError::of_tool(&said.err, &self.sides, BuildError::internal(otherwise)))
+    }
+
+    /// Makes a workspace whose root lies above the repository be around the checkout too: its manifest, and what lies
+    /// beside the repository and above. Its lock file is lent to the side, which may change it.
+    fn show_workspace(&self, top: &Path) -> io::Result<()> {
+        let Some(root) = &self.layout.above else { return Ok(()) };
+        let below = self.layout.repository.strip_prefix(root).unwrap_or(Path::new(""));
+        let (mut from, mut to) = (root.clone(), top.to_path_buf());
+        for (depth, next) in below.components().enumerate() {
+            fs::create_dir_all(&to)?;
+            for entry in fs::read_dir(&from)?.flatten() {
+                let name = entry.file_name();
+                let is_root_file = depth == 0 && name == "Cargo.toml";
+                if is_root_file {
+                    fs::copy(entry.path(), to.join(&name))?;
+                } else if name != next.as_os_str()
+                    && !["Cargo.lock", "target", ".git", ".cargo"].iter().any(|own| name == *own)
+                {
+                    symlink(entry.path(), to.join(&name))?;
+                }
+            }
+            (from, to) = (from.join(next), to.join(next));
+        }
+        Ok(())
+    }
+
+    /// The folder of a side, in which its checkout lies.
+    fn top_of(&self, checkout: &Path) -> PathBuf {
+        let within = checkout.strip_prefix(&self.sides).ok();
+        let first = within.and_then(|path| path.components().next());
+        first.map_or_else(|| checkout.to_path_buf(), |name| self.sides.join(name))
     }
 
     /// Makes packages beside the repository, such as `../sibling`, be beside the checkout too.
@@ -129,7 +171,9 @@ impl<'p> Checkouts<'p> {
                 self.remove(Path::new(path));
             }
         }
+        self.clear_lost_projects();
         let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
+        let entries = entries.filter(|entry| entry.file_name() != PROJECT);
         let mut sides: Vec<_> = entries
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
@@ -139,10 +183,22 @@ impl<'p> Checkouts<'p> {
         }
     }
 
+    /// Removes the sides of projects whose target folder is no more, such as those of temporary clones.
+    fn clear_lost_projects(&self) {
+        let all = self.sides.parent().and_then(|all| fs::read_dir(all).ok());
+        for project in all.into_iter().flatten().flatten() {
+            let named = fs::read(project.path().join(PROJECT)).ok();
+            let named = named.map(|path| PathBuf::from(OsString::from_vec(path)));
+            if named.is_some_and(|gate| !gate.exists()) {
+                let _ = fs::remove_dir_all(project.path());
+            }
+        }
+    }
+
     fn remove(&self, folder: &Path) {
         let git = self.layout.git().args(["worktree", "remove", "--force", "--force"]);
         let _ = git.args([folder]).despite_interrupts().run();
-        let _ = fs::remove_dir_all(folder.parent().unwrap_or(folder));
+        let _ = fs::remove_dir_all(self.top_of(folder));
     }
 }
 

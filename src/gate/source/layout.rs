@@ -37,16 +37,42 @@ pub(in crate::gate) struct Layout {
     pub workspace: PathBuf,
     /// The latter within the former.
     pub inside: PathBuf,
+    /// The workspace's root, if it lies above the repository.
+    pub above: Option<PathBuf>,
+    /// The folder within the repository that the gate is run in, which is where its records are.
+    pub here: PathBuf,
     /// The target folder.
     pub target: PathBuf,
     pub package: String,
     pub what: What,
+    /// Which features are on, as cargo is told.
+    pub features: Vec<String>,
     /// The package's folder within the repository.
     pub package_inside: PathBuf,
     /// Folders of packages outside the repository that are dependencies by their path.
     pub outside: Vec<PathBuf>,
     /// Where objects of git go that are not to stay.
     pub scratch: Arc<Scratch>,
+}
+
+/// Where a crate is.
+#[derive(Debug)]
+pub(in crate::gate) struct Home {
+    /// The package's folder.
+    pub package: PathBuf,
+    /// The root of its workspace.
+    pub workspace: PathBuf,
+}
+
+impl Home {
+    /// Finds the package that was named, otherwise the one of the folder.
+    pub(in crate::gate) fn of(folder: &Path, package: Option<&str>) -> Result<Self, BuildError> {
+        let metadata = metadata(folder)?;
+        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let manifest = &metadata.package(&canonical(folder), package)?.manifest_path;
+        let package = canonical(manifest.parent().unwrap_or(folder));
+        Ok(Home { package, workspace: canonical(&metadata.workspace_root) })
+    }
 }
 
 /// A folder that is deleted with this value.
@@ -96,6 +122,7 @@ impl Layout {
         folder: &Path,
         package: Option<&str>,
         bench: Option<&str>,
+        features: &[String],
     ) -> Result<Layout, BuildError> {
         let metadata = metadata(folder)?;
         let package = metadata.package(folder, package)?;
@@ -110,7 +137,10 @@ impl Layout {
         };
         let root = &metadata.workspace_root;
         let workspace = root.canonicalize().unwrap_or_else(|_| root.clone());
-        let said = Tool::git(&workspace).args(["rev-parse", "--show-toplevel"]).run()?;
+        let home = package.manifest_path.parent().unwrap_or(&workspace);
+        let home = home.canonicalize().unwrap_or_else(|_| home.to_path_buf());
+        // The workspace's root may lie above the repository.
+        let said = Tool::git(&home).args(["rev-parse", "--show-toplevel"]).run()?;
         if !said.ok {
             let reason = said.reason().trim_start_matches("fatal: ");
             return Err(BuildError::usage(format!(
@@ -120,10 +150,12 @@ impl Layout {
         }
         let repository = PathBuf::from(said.line());
         let repository = repository.canonicalize().unwrap_or(repository);
-        let inside = workspace.strip_prefix(&repository).map(Path::to_path_buf).unwrap_or_default();
-        let home = package.manifest_path.parent().unwrap_or(&workspace);
-        let home = home.canonicalize().unwrap_or_else(|_| home.to_path_buf());
-        let package_inside = home.strip_prefix(&repository).unwrap_or(&inside).to_path_buf();
+        let within = |folder: &Path| folder.strip_prefix(&repository).map(Path::to_path_buf);
+        let inside = within(&workspace).unwrap_or_default();
+        let above = repository.starts_with(&workspace) && repository != workspace;
+        let above = above.then(|| workspace.clone());
+        let here = within(folder).unwrap_or_default();
+        let package_inside = within(&home).unwrap_or_else(|_| inside.clone());
         let (target, package) = (metadata.target_directory.clone(), package.name.clone());
         let outside = outside(&metadata, &repository);
         let objects = format!("objects-{}", process::id());
@@ -132,9 +164,12 @@ impl Layout {
             repository,
             workspace,
             inside,
+            above,
+            here,
             target,
             package,
             what,
+            features: features.to_vec(),
             package_inside,
             outside,
             scratch,
@@ -160,7 +195,7 @@ impl Layout {
     /// cargo in a side's checkout, with the settings that hold for both sides: those of folders above the repository.
     /// Those within it are a side's own, and so is its tool chain.
     pub(in crate::gate) fn cargo(&self, folder: &Path) -> Tool {
-        let mut tool = self.sees_scratch(Tool::cargo(folder));
+        let mut tool = self.sees_scratch(Tool::cargo_on_a_leash(folder));
         for path in configurations_above(&self.repository) {
             tool = tool.args([OsStr::new("--config"), path.as_os_str()]);
         }

@@ -32,7 +32,9 @@ impl Snapshot {
         let mut add = index.git().args(["add", "-A", "--", "."]);
         // A target folder that nobody ignores would be thousands of files, ours among them; and the records of earlier
         // gates are no part of the head.
-        for folder in target_in_repository(layout)?.into_iter().chain(records(layout)?) {
+        let records = [records(layout, &layout.inside)?, records(layout, &layout.here)?];
+        for folder in target_in_repository(layout)?.into_iter().chain(records.into_iter().flatten())
+        {
             add = add.args([format!(":(exclude){}", folder.display())]);
         }
         index.succeeded(add.run()?)?;
@@ -130,9 +132,9 @@ impl Drop for Index<'_> {
     }
 }
 
-/// The folder for records, unless git has files in it or ignores it.
-fn records(layout: &Layout) -> Result<Option<PathBuf>, BuildError> {
-    let folder = layout.inside.join("results");
+/// The folder for records that a gate run in `place` has, unless git has files in it or ignores it.
+fn records(layout: &Layout, place: &Path) -> Result<Option<PathBuf>, BuildError> {
+    let folder = place.join("results");
     let git = |args: &[&str]| Tool::git(&layout.repository).args(args).args([&folder]);
     if !layout.repository.join(&folder).is_dir() || !git(&["ls-files", "--"]).run()?.out.is_empty()
     {

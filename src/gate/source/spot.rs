@@ -1,0 +1,132 @@
+//! Where a side has the package: crates become workspaces and move, so each tree of git is asked for its own place.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{super::build::BuildError, Layout};
+
+/// Where a tree has the package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::gate) struct Spot {
+    /// The package's folder within the repository.
+    pub package: PathBuf,
+    /// The root of its workspace within the repository: its own folder, if it has none; `None` if that is above.
+    pub root: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: Option<Package>,
+    workspace: Option<Workspace>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    workspace: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Workspace {
+    #[serde(default)]
+    exclude: Vec<PathBuf>,
+}
+
+impl Layout {
+    /// Finds the package in a tree: where the project has it now, otherwise the only one of its name. `who` is the
+    /// side, as errors call it.
+    pub(in crate::gate) fn spot(&self, checkout: &str, who: &str) -> Result<Spot, BuildError> {
+        let name = &self.package;
+        let read = |folder: &Path| -> Result<Option<Manifest>, BuildError> {
+            let object = format!("{checkout}:{}", folder.join("Cargo.toml").display());
+            let said = self.git().args(["cat-file", "blob", &object]).run()?;
+            // What cargo cannot read either, it names when it builds.
+            Ok(said.ok.then(|| toml::from_str(&said.out.join("\n")).ok()).flatten())
+        };
+        let is_it = |folder: &PathBuf| -> Result<bool, BuildError> {
+            Ok(read(folder)?.and_then(|of| of.package).is_some_and(|of| of.name == *name))
+        };
+        let mut found = Vec::new();
+        if is_it(&self.package_inside)? {
+            found.push(self.package_inside.clone());
+        } else {
+            for folder in self.manifests_that_name(checkout, name)? {
+                if is_it(&folder)? {
+                    found.push(folder);
+                }
+            }
+        }
+        match found.as_slice() {
+            [package] => Ok(Spot { package: package.clone(), root: self.root_of(package, &read)? }),
+            // A manifest that is broken, or no UTF-8: the build shows it.
+            [] if self.has(checkout, &self.package_inside)? => {
+                let package = self.package_inside.clone();
+                Ok(Spot { root: Some(self.inside.clone()), package })
+            }
+            [] => Err(BuildError::usage(format!(
+                "{who} has no package `{name}`; name one that has the project"
+            ))),
+            several => {
+                let all: Vec<_> = several.iter().map(|of| of.display().to_string()).collect();
+                Err(BuildError::usage(format!(
+                    "{who} has several packages `{name}`, in {}: which of them is meant cannot be told; go to the folder \
+                     that one of them has now",
+                    all.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// Follows cargo's rules from a package's folder upwards.
+    fn root_of(
+        &self,
+        package: &Path,
+        read: &dyn Fn(&Path) -> Result<Option<Manifest>, BuildError>,
+    ) -> Result<Option<PathBuf>, BuildError> {
+        for folder in package.ancestors() {
+            let Some(manifest) = read(folder)? else { continue };
+            let excludes = |of: &Workspace| {
+                of.exclude.iter().any(|path| package.starts_with(folder.join(path)))
+            };
+            if manifest.workspace.is_some_and(|of| folder == package || !excludes(&of)) {
+                return Ok(Some(folder.to_path_buf()));
+            }
+            let named = manifest.package.and_then(|of| of.workspace);
+            if let Some(path) = named.filter(|_| folder == package) {
+                return Ok(within(&package.join(path)));
+            }
+        }
+        Ok(self.above.is_none().then(|| package.to_path_buf()))
+    }
+
+    /// The folders of the manifests of a tree in which something has this name.
+    fn manifests_that_name(&self, checkout: &str, name: &str) -> Result<Vec<PathBuf>, BuildError> {
+        let name = format!("name *= *[\"']{name}[\"']");
+        let git = self.git().args(["-c", "core.quotePath=false", "grep", "-l", "-E", "-e", &name]);
+        let said = git.args([checkout, "--", ":(top,glob)**/Cargo.toml"]).run()?;
+        let folder = |line: &String| {
+            let path = line.strip_prefix(checkout)?.strip_prefix(':')?;
+            Path::new(path).parent().map(Path::to_path_buf)
+        };
+        Ok(said.out.iter().filter_map(folder).collect())
+    }
+
+    fn has(&self, checkout: &str, folder: &Path) -> Result<bool, BuildError> {
+        let object = format!("{checkout}:{}", folder.join("Cargo.toml").display());
+        Ok(self.git().args(["cat-file", "-e", &object]).run()?.ok)
+    }
+}
+
+/// A path without `..`; `None` if it leaves the repository.
+fn within(path: &Path) -> Option<PathBuf> {
+    let mut found = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir if !found.pop() => return None,
+            std::path::Component::Normal(name) => found.push(name),
+            _ => (),
+        }
+    }
+    Some(found)
+}

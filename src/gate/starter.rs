@@ -1,0 +1,271 @@
+//! What a crate needs to be gated: a bench, its lines in Cargo.toml, workflows and ignored folders, as files to write.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+
+use super::{
+    build::{BuildError, Tool},
+    source::Home,
+};
+use crate::record::write_whole;
+
+/// A cell to begin with.
+const BENCH: &str = r#"//! Cells for `paceline gate`. `cargo bench --bench gate` prints their times.
+
+use std::{hint::black_box, process::ExitCode};
+
+fn main() -> ExitCode {
+    paceline_gated::Gated::new()
+        // An example: put calls of your own crate here.
+        .closure("sum", || {
+            let numbers: Vec<u64> = (0..10_000).collect(); // made once, not timed
+            move || black_box(&numbers).iter().sum::<u64>() // timed
+        })
+        .main()
+}
+"#;
+/// The address in the workflow of `docs/ci.md` for which the user has another.
+pub const ADDRESS: &str = "https://example.com/paceline.git";
+
+/// A file, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is added, in words, and the whole new text; `None` if it stays as it is.
+    pub new: Option<(String, String)>,
+}
+
+/// Plans the files for a crate. `gated` is where `paceline-gated` comes from: a version, a folder or an address of git.
+///
+/// # Errors
+///
+/// Returns an error where there is no crate, or one to which nothing can be added.
+pub fn plan(
+    folder: &Path,
+    package: Option<&str>,
+    gated: Option<&str>,
+) -> Result<Vec<File>, BuildError> {
+    let home = Home::of(folder, package)?;
+    let top = Tool::git(&home.package).args(["rev-parse", "--show-toplevel"]).run()?;
+    let top = if top.ok { PathBuf::from(top.line()) } else { home.workspace.clone() };
+    let top = top.canonicalize().unwrap_or(top);
+    let manifest = home.package.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).map_err(|error| unreadable(&manifest, &error))?;
+    let added = with_bench(&text, &dependency(gated)?)?;
+    let bench = home.package.join("benches/gate.rs");
+    if bench.exists() && added.as_ref().is_some_and(|(what, _)| what.contains("[[bench]]")) {
+        return Err(BuildError::usage(format!(
+            "{} is there already, but Cargo.toml has no [[bench]] for it: rename it, or add name = \"gate\" and \
+             harness = false",
+            bench.display()
+        )));
+    }
+    let whole = |path: PathBuf, text: String| {
+        let new = (!path.exists()).then(|| ("the whole file".to_owned(), text));
+        File { path, new }
+    };
+    let workflows = top.join(".github/workflows");
+    Ok(vec![
+        whole(bench, BENCH.into()),
+        File { path: manifest, new: added },
+        ignored(&home)?,
+        whole(workflows.join("gate.yml"), workflow(home.package.strip_prefix(&top).ok(), gated)),
+        whole(workflows.join("gate-comment.yml"), COMMENT.into()),
+    ])
+}
+
+const COMMENT: &str = include_str!("../../.github/workflows/gate-comment.yml");
+
+/// Writes the files that are new or changed, each whole or not at all.
+///
+/// # Errors
+///
+/// Returns an error where one cannot be written; those before it are.
+pub fn write(files: &[File]) -> Result<(), BuildError> {
+    for File { path, new } in files {
+        let Some((_, text)) = new else { continue };
+        // Where a link leads, so that it stays one.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
+        let folder = path.parent().unwrap_or(path);
+        let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, text.as_bytes()));
+        written.map_err(|error| {
+            let path = path.display();
+            BuildError::internal(format!(
+                "cannot write {path}: {error}; mend it and run this again"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// The line of `paceline-gated`.
+fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
+    let from = gated.unwrap_or(env!("CARGO_PKG_VERSION"));
+    let quoted = |text: &str| Value::from(text).to_string();
+    let value = if from.contains("://") {
+        format!("{{ git = {} }}", quoted(from))
+    } else if let Ok(folder) = Path::new(from).canonicalize() {
+        format!("{{ path = {} }}", quoted(&folder.to_string_lossy()))
+    } else if from.starts_with(|c: char| c.is_ascii_digit()) {
+        quoted(from)
+    } else {
+        return Err(BuildError::usage(format!(
+            "`{from}` is no version, no folder and no address of git such as https://host/paceline.git"
+        )));
+    };
+    Ok(format!("paceline-gated = {value}"))
+}
+
+/// A manifest with the bench and the dependency, and what of both is new; `None` if it has them.
+fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, BuildError> {
+    const TABLE: &str = "[dev-dependencies]";
+    let read = |text: &str| text.parse::<Table>().ok();
+    let before = read(text).ok_or_else(|| BuildError::usage("cargo cannot read Cargo.toml"))?;
+    let has = |table: &str| before.get(table).is_some_and(|of| of.get("paceline-gated").is_some());
+    let benches = before.get("bench").and_then(Value::as_array);
+    let has_bench =
+        benches.is_some_and(|all| all.iter().any(|of| of["name"].as_str() == Some("gate")));
+    let mut wanted = before.clone();
+    let (mut lines, mut what) = (text.lines().map(str::to_owned).collect::<Vec<_>>(), Vec::new());
+    if !has("dev-dependencies") && !has("dependencies") {
+        what.push("paceline-gated");
+        match lines.iter().position(|line| line.trim() == TABLE) {
+            Some(at) => lines.insert(at + 1, dependency.to_owned()),
+            None => lines.extend(["", TABLE, dependency].map(str::to_owned)),
+        }
+        merge(&mut wanted, "dev-dependencies", &format!("{TABLE}\n{dependency}"));
+    }
+    if !has_bench {
+        const BENCH: [&str; 3] = ["[[bench]]", "name = \"gate\"", "harness = false"];
+        what.push("[[bench]] gate");
+        lines.push(String::new());
+        lines.extend(BENCH.map(str::to_owned));
+        merge(&mut wanted, "bench", &BENCH.join("\n"));
+    }
+    if what.is_empty() {
+        return Ok(None);
+    }
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let new = lines.join(end) + end;
+    // There are many ways to write a manifest: nothing else may have changed.
+    if read(&new) != Some(wanted) {
+        return Err(BuildError::usage(format!(
+            "Cargo.toml is written in a way that nothing can be added to: add a [[bench]] with name = \"gate\" and \
+             harness = false, and {dependency} to its dev-dependencies"
+        )));
+    }
+    Ok(Some((what.join(" and "), new)))
+}
+
+/// Adds what `text` has under `key`.
+fn merge(to: &mut Table, key: &str, text: &str) {
+    let Some(new) = text.parse::<Table>().ok().and_then(|mut table| table.remove(key)) else {
+        return;
+    };
+    match (to.get_mut(key), new) {
+        (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
+        (Some(Value::Array(old)), Value::Array(new)) => old.extend(new),
+        (_, new) => drop(to.insert(key.to_owned(), new)),
+    }
+}
+
+/// `.gitignore` of the package, with the folders of which git would take files otherwise.
+fn ignored(home: &Home) -> Result<File, BuildError> {
+    let path = home.package.join(".gitignore");
+    let mut text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(unreadable(&path, &error)),
+    };
+    let mut what = Vec::new();
+    let of_root = (home.package == home.workspace).then_some("target");
+    for folder in ["results"].into_iter().chain(of_root) {
+        let line = format!("/{folder}");
+        let git = Tool::git(&home.package).args(["check-ignore", "--quiet"]);
+        let is_ignored = git.args([format!("{folder}/file")]).run()?.ok;
+        if !is_ignored && !text.lines().any(|old| old.trim_end_matches('/') == line) {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text = text + &line + "\n";
+            what.push(line);
+        }
+    }
+    Ok(File { path, new: (!what.is_empty()).then(|| (what.join(" and "), text)) })
+}
+
+/// The workflow of `docs/ci.md`, for a crate in this folder of its repository.
+fn workflow(inside: Option<&Path>, gated: Option<&str>) -> String {
+    let recipe = include_str!("../../docs/ci.md").split("```yaml\n").nth(1);
+    let recipe = recipe.and_then(|rest| rest.split("```").next()).unwrap_or_default();
+    let address = gated.filter(|from| from.contains("://")).unwrap_or(ADDRESS);
+    let inside = inside.map(|path| path.to_string_lossy().into_owned()).filter(|it| !it.is_empty());
+    // JSON's strings are strings of YAML too.
+    let quoted = inside.map_or_else(|| ".".to_owned(), |path| Value::from(path).to_string());
+    recipe
+        .replace("working-directory: .\n", &format!("working-directory: {quoted}\n"))
+        .replace(ADDRESS, address)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> BuildError {
+    BuildError::usage(format!("cannot read {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_gets_what_it_lacks_and_keeps_all_else() {
+        let line = "paceline-gated = \"1.0.0\"";
+        let package = "# mine\n[package]\nname = \"a\"\n";
+        let bench = "\n[[bench]]\nname = \"gate\"\nharness = false\n";
+        let dependency = format!("\n[dev-dependencies]\n{line}\n");
+        let added = |text: &str| with_bench(text, line).unwrap();
+        let both = format!("{package}{dependency}{bench}");
+        assert_eq!(added(package).unwrap().1, both);
+        assert_eq!(added(&both), None, "a second time");
+        let (what, new) = added(&format!("{package}{bench}")).unwrap();
+        assert_eq!(
+            (what.as_str(), new),
+            ("paceline-gated", format!("{package}{bench}{dependency}"))
+        );
+        let others = format!("{package}[dev-dependencies] \nb = \"1\"\n[features]\nc = []\n");
+        let new = added(&others).unwrap().1;
+        assert!(new.contains(&format!("[dev-dependencies] \n{line}\nb = \"1\"\n")), "{new}");
+        let windows = added(&others.replace('\n', "\r\n")).unwrap().1;
+        assert_eq!(windows, new.replace('\n', "\r\n"));
+        // Other ways to write the same: the same result, or nothing done.
+        for odd in ["dev-dependencies = { b = \"1\" }\n", "bench = [{ name = \"b\" }]\n"] {
+            let error = with_bench(&format!("{odd}{package}"), line).unwrap_err().message;
+            assert!(error.contains("add a [[bench]] with name"), "{error}");
+        }
+        let dotted = format!("dev-dependencies.b = \"1\"\n{package}");
+        assert!(with_bench(&dotted, line).is_err());
+    }
+
+    #[test]
+    fn paceline_gated_comes_from_a_version_a_folder_or_an_address() {
+        let of = |from| dependency(Some(from)).unwrap();
+        assert_eq!(of("1.2.3"), "paceline-gated = \"1.2.3\"");
+        assert_eq!(of("https://h/p.git"), "paceline-gated = { git = \"https://h/p.git\" }");
+        assert_eq!(of("/"), "paceline-gated = { path = \"/\" }");
+        assert!(dependency(Some("nowhere")).is_err());
+        assert_eq!(dependency(None).unwrap(), of(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn the_workflow_is_the_one_of_the_documentation() {
+        let plain = workflow(Some(Path::new("")), None);
+        assert!(plain.starts_with("name: gate\n") && plain.ends_with("path: gate/\n"), "{plain}");
+        assert!(plain.contains("working-directory: .\n") && plain.contains(ADDRESS));
+        let other = workflow(Some(Path::new("a b/c")), Some("https://h/p.git"));
+        assert!(other.contains("working-directory: \"a b/c\"\n"), "{other}");
+        assert!(other.contains("PACELINE_GIT: https://h/p.git\n") && !other.contains(ADDRESS));
+    }
+}
