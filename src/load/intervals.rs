@@ -88,10 +88,14 @@ impl<'a> Teller<'a> {
 }
 
 fn head() -> String {
-    columns(["time", "offered/s", "answered/s", "p50", "p99", "max", "errors"].map(str::to_owned))
+    columns(
+        ["time", "offered/s", "answered/s", "p50", "p99", "max", "errors", "late"]
+            .map(str::to_owned),
+    )
 }
 
-/// The end of the interval, what was offered and answered per second, and how long those that were offered took.
+/// The end of the interval, what was offered and answered per second, how long those that were offered took, and how
+/// many of them the generator itself came to late.
 fn line(interval: &Interval) -> String {
     let ns = |ns: u64| long(Duration::from_nanos(ns));
     let none = || "-".to_owned();
@@ -104,10 +108,11 @@ fn line(interval: &Interval) -> String {
         times.and_then(Distribution::p99).map_or_else(none, ns),
         times.map_or_else(none, |times| ns(times.ns_max)),
         count(interval.errors as usize),
+        count(interval.late_starts as usize),
     ])
 }
 
-fn columns(fields: [String; 7]) -> String {
+fn columns(fields: [String; 8]) -> String {
     fields.map(|field| format!("{field:>10}")).join(" ")
 }
 
@@ -157,7 +162,7 @@ mod tests {
         let few = line(&interval);
         let fields: Vec<&str> = few.split("  ").map(str::trim).filter(|f| !f.is_empty()).collect();
         assert_eq!(fields[..3], ["1.0 s", "2.00k", "1.98k"], "{few}");
-        assert_eq!(fields[4..], ["-", "2.00 ms", "3"], "{few}");
+        assert_eq!(fields[4..], ["-", "2.00 ms", "3", "0"], "{few}");
         assert_eq!(few.len(), head().len());
         times.record(2_000_000);
         interval.latency = times.distribution();
