@@ -5,6 +5,7 @@ mod claims;
 mod files;
 mod gate;
 mod load;
+mod order;
 mod ranking;
 mod selftest;
 
