@@ -358,35 +358,6 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
     })
 }
 
-/// The folder of the record called `name`, there or in `results`: one that has a file of `kinds`.
-fn found(name: &Path, results: &Path, kinds: &[&str]) -> Result<PathBuf, CliError> {
-    let mut places = vec![name.to_owned(), results.join(name)];
-    places.dedup();
-    let is_one = |place: &&PathBuf| kinds.iter().any(|kind| place.join(kind).exists());
-    if let Some(folder) = places.iter().find(is_one) {
-        return Ok(folder.clone());
-    }
-    let holds_some = |place: &PathBuf| {
-        let inside = std::fs::read_dir(place).into_iter().flatten().flatten();
-        inside.into_iter().any(|entry| is_one(&&entry.path()))
-    };
-    if let Some(place) = places.iter().find(|place| holds_some(place)) {
-        let place = place.display();
-        return Err(usage(format!(
-            "{place} is a folder of records: name one of them, or --out {place}"
-        )));
-    }
-    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-    Err(usage(format!(
-        "there is no record in {}: name a folder that has {}",
-        places.join(" or "),
-        match kinds {
-            [one] => format!("a {one}"),
-            _ => format!("one of {}", kinds.join(", ")),
-        }
-    )))
-}
-
 /// The program that child processes run, once Ctrl-C is taken.
 fn ready() -> Result<Program, CliError> {
     interrupt::watch().and_then(|()| Program::this()).map_err(|error| internal(error.to_string()))

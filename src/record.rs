@@ -7,6 +7,7 @@ mod files;
 mod gate;
 mod load;
 mod nodes;
+mod order;
 mod ranking;
 mod read;
 mod selftest;

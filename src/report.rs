@@ -35,7 +35,7 @@ use crate::record::{Record, read_cells, read_claims, write_text};
 /// What the instrument of a run printed at its end, from its record.
 #[must_use]
 pub fn run_table(record: &Record, extent: Extent) -> String {
-    let cells = export::planned(record);
+    let cells = record.planned();
     let table = match record.run.instrument.as_str() {
         "load" => load_table(cells.iter().copied(), extent),
         "criterion" if extent == Extent::Short => benched_table(cells.iter().copied()),

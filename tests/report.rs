@@ -400,7 +400,10 @@ fn a_wrong_request_gets_one_sentence_and_leaves_nothing_behind() {
     }
     let output = report(results.path(), &[name, "--format", "pdf"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("choose one of html, svg, markdown"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("choose one of html, table, svg, markdown")
+    );
     let left: Vec<_> = fs::read_dir(results.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }

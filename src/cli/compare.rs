@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, ENVIRONMENT, Output, extent, found, say, say_json, usage};
+use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, usage};
 use crate::{
     cli::Format,
     compare::{Refusal, agreement, comparable, compare_records},
@@ -72,4 +72,33 @@ fn refused(refusal: Refusal) -> CliError {
 /// The record in the folder `name`, or in that folder of `results`.
 fn recorded(name: &Path, results: &Path) -> Result<Record, CliError> {
     read(&found(name, results, &["run.json"])?).map_err(usage)
+}
+
+/// The folder of the record called `name`, there or in `results`: one that has a file of `kinds`.
+pub(super) fn found(name: &Path, results: &Path, kinds: &[&str]) -> Result<PathBuf, CliError> {
+    let mut places = vec![name.to_owned(), results.join(name)];
+    places.dedup();
+    let is_one = |place: &&PathBuf| kinds.iter().any(|kind| place.join(kind).exists());
+    if let Some(folder) = places.iter().find(is_one) {
+        return Ok(folder.clone());
+    }
+    let holds_some = |place: &PathBuf| {
+        let inside = std::fs::read_dir(place).into_iter().flatten().flatten();
+        inside.into_iter().any(|entry| is_one(&&entry.path()))
+    };
+    if let Some(place) = places.iter().find(|place| holds_some(place)) {
+        let place = place.display();
+        return Err(usage(format!(
+            "{place} is a folder of records: name one of them, or --out {place}"
+        )));
+    }
+    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    Err(usage(format!(
+        "there is no record in {}: name a folder that has {}",
+        places.join(" or "),
+        match kinds {
+            [one] => format!("a {one}"),
+            _ => format!("one of {}", kinds.join(", ")),
+        }
+    )))
 }

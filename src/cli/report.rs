@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{CliError, extent, internal, say, usage};
+use super::{CliError, compare, extent, internal, say, usage};
 use crate::{
     history::{self, series},
     output::print_error,
@@ -184,7 +184,7 @@ fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
         if names[..index].contains(name) {
             return Err(usage(format!("{} is named twice", name.display())));
         }
-        let folder = &super::found(name, results, &KINDS)?;
+        let folder = &compare::found(name, results, &KINDS)?;
         let gate = read_gate(folder).map_err(usage)?;
         if folder.join("run.json").exists() {
             let record = read_cells(folder).map_err(usage)?;

@@ -84,14 +84,12 @@ pub fn compare_records(
         pair(base_cell, head_cell, |name| defined_alike(&base.run, &head.run, name))
     };
     let both = base
-        .cells
-        .iter()
+        .planned()
+        .into_iter()
         .map(|cell| pair(Some(cell), head.cells.iter().find(|other| same_cell(cell, other))));
-    let new = head.cells.iter().filter(|cell| !base.cells.iter().any(|of| same_cell(of, cell)));
-    let mut cells: Vec<Pair> =
-        both.chain(new.map(|cell| pair(None, Some(cell)))).flatten().collect();
-    let order = |of: &Pair| (of.workload.clone(), of.model.clone(), of.workers, of.scale);
-    cells.sort_by_key(order);
+    let new = head.planned().into_iter();
+    let new = new.filter(|cell| !base.cells.iter().any(|of| same_cell(of, cell)));
+    let cells = both.chain(new.map(|cell| pair(None, Some(cell)))).flatten().collect();
     Ok(Comparison {
         base: name(&base.run),
         head: name(&head.run),

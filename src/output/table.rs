@@ -3,13 +3,16 @@
 use std::env;
 
 use comfy_table::{
-    Attribute, Cell as Field, CellAlignment, Color, ContentArrangement, Row, Table, presets,
+    Attribute, Cell as Field, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row,
+    Table, presets,
 };
 
 use super::{figures::plain, print::is_coloured};
 
-/// The width of a table where there is no terminal to ask, and of every matrix at most.
+/// The width of a table of figures where there is no terminal to ask, and of every matrix at most.
 const WIDTH: usize = 100;
+/// The same of a list, whose words are wrapped.
+const LIST_WIDTH: usize = 120;
 
 /// A plain table with a head.
 #[must_use]
@@ -24,10 +27,14 @@ pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> St
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width().min(most) as u16)
+        .set_width(known_width().unwrap_or(LIST_WIDTH).clamp(40, 400).min(most) as u16)
         .set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
+    }
+    // A name is never broken.
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
     }
     trimmed(&table)
 }

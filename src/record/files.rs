@@ -250,20 +250,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// The workloads that have cells, in the order in which they were asked for: cells stand in that in which they ended.
-    #[must_use]
-    pub fn workloads(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        let defined = self.run.workloads.iter().map(|defined| defined.name.as_str());
-        let of_cells = || self.cells.iter().map(|cell| cell.workload.as_str());
-        for name in defined.filter(|name| of_cells().any(|of| of == *name)).chain(of_cells()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
-    }
-
     /// Checks that its trials have times, and histograms that can be merged: who goes on with a run needs both.
     ///
     /// # Errors
@@ -279,22 +265,6 @@ impl Record {
                 .map_err(|why| not_ours(&place, index, &why))?;
         }
         Ok(())
-    }
-
-    /// What is missing from a run that was cut off, and how to go on with it, if so.
-    #[must_use]
-    pub fn missing(&self) -> Option<String> {
-        let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
-        let place = self.folder.parent().unwrap_or(&self.folder).display();
-        let again = match self.nodes {
-            Some(_) => "paceline cluster submit and collect".into(),
-            None => format!("paceline run --resume --out {place}"),
-        };
-        Some(format!(
-            "{} is not whole: {} of its {planned} cells have ended; go on with {again}",
-            self.run.id,
-            self.cells.len()
-        ))
     }
 }
 

@@ -86,7 +86,7 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
         let counts: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
         let head: Vec<&str> =
             ["model"].into_iter().chain(counts.iter().map(String::as_str)).collect();
-        let title = format!("{workload}: change of {} per job, by jobs at once", called(metric));
+        let title = format!("{workload}: change of {}, by jobs at once", called(metric));
         let (table, _) = matrix(&head, &[form(true), form(false)]);
         let _ = writeln!(text, "\n{}\n{table}", folded(&plain_lines(&title)));
     }
@@ -96,7 +96,7 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
 fn change(shift: &Shift, with_interval: bool) -> Shown {
     let value = signed(shift.share);
     let (Some(lower), Some(upper)) = (shift.lower, shift.upper) else {
-        return Shown { text: value, tone: Tone::Plain };
+        return Shown { text: value.replace(' ', ""), tone: Tone::Plain };
     };
     let (mark, tone) = match (lower > 0.0, upper < 0.0) {
         (true, _) => ("*", Tone::Wrong),
@@ -150,7 +150,7 @@ fn series(cell: &Pair) -> String {
 
 fn called(metric: Metric) -> &'static str {
     match metric {
-        Metric::Throughput => "time",
+        Metric::Throughput => "time per job",
         other => other.name(),
     }
 }

@@ -13,7 +13,6 @@ mod openmetrics;
 mod rows;
 mod run;
 
-pub(super) use run::planned;
 pub use run::{RunDocument, run_schema};
 
 use std::{fmt, str::FromStr};

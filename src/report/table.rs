@@ -64,9 +64,12 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     let (widest, narrower): (Vec<&Cell>, Vec<&Cell>) = cells.iter().copied().partition(is_widest);
     let mut text = cells_table(widest, Extent::Short);
     if !narrower.is_empty() {
-        let many = narrower.len();
-        let _ =
-            write!(text, "\nshown with the most workers; {many} cells with fewer: in the record");
+        let cells = if narrower.len() == 1 { "cell" } else { "cells" };
+        let line = format!(
+            "shown with the most workers; the record has {} {cells} with fewer",
+            narrower.len()
+        );
+        let _ = write!(text, "\n{}", folded(&line));
     }
     text
 }

@@ -34,34 +34,8 @@ pub(super) fn sheet(record: &Record) -> Sheet<'_> {
         tests: vec![],
         verdict: None,
         columns: Columns::of(&blank).names,
-        rows: planned(record).into_iter().enumerate().map(row).collect(),
+        rows: record.planned().into_iter().enumerate().map(row).collect(),
     }
-}
-
-/// The cells in the order of the plan: by workload, model, workers and scale, as they were asked for. In the record they
-/// stand as they ended, which the shuffle of the trials decides.
-pub(in crate::report) fn planned(record: &Record) -> Vec<&Cell> {
-    let workloads = record.workloads();
-    let models: Vec<&str> = record.run.models.iter().map(|model| model.name.as_str()).collect();
-    let place = |names: &[&str], name: &str| names.iter().position(|of| *of == name);
-    let of = |cell: &Cell| {
-        let load = cell.load.as_ref();
-        let rate =
-            load.and_then(|load| load.rate).filter(|_| load.is_some_and(|l| l.knee.is_none()));
-        (
-            place(&workloads, &cell.workload),
-            // A model that the run does not list comes last.
-            place(&models, &cell.model).unwrap_or(usize::MAX),
-            cell.workers,
-            cell.scale,
-            load.is_some_and(|load| load.knee.is_some()),
-            // Rates are positive, so that their bits are in their order.
-            rate.map(f64::to_bits),
-        )
-    };
-    let mut cells: Vec<&Cell> = record.cells.iter().collect();
-    cells.sort_by_key(|cell| of(cell));
-    cells
 }
 
 fn row((index, cell): (usize, &Cell)) -> Row<'_> {
@@ -245,7 +219,7 @@ pub struct RunDocument<'a> {
 impl<'a> RunDocument<'a> {
     /// All of the run but its single trials.
     pub(super) fn of(record: &'a Record) -> Self {
-        RunDocument { run: &record.run, cells: planned(record) }
+        RunDocument { run: &record.run, cells: record.planned() }
     }
 }
 

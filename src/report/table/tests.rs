@@ -136,7 +136,7 @@ fn every_figure_says_how_many_processes_stand_behind_it() {
 #[test]
 fn of_several_numbers_of_workers_the_greatest_is_shown() {
     let text = benched_table(&[benched("tokio", 1, 1, 9), benched("tokio", 1, 2, 10)]);
-    assert!(!text.contains("(9)") && text.contains("1 cells with fewer"), "{text}");
+    assert!(!text.contains("(9)") && text.contains("1 cell with fewer"), "{text}");
 }
 
 #[test]

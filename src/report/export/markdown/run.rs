@@ -1,15 +1,10 @@
 //! A run for a pull request: how many cells ended how, then a folded table for each workload, with what has no figure.
 
 use super::{
-    super::{
-        super::{
-            load::shown as shown_metric,
-            table::{
-                counted, figure, in_order, marks, ranked, series, several_workers, summary, word,
-            },
-            unreliable::remarks,
-        },
-        run::planned,
+    super::super::{
+        load::shown as shown_metric,
+        table::{counted, figure, in_order, marks, ranked, series, several_workers, summary, word},
+        unreliable::remarks,
     },
     Page, code, escaped,
 };
@@ -28,7 +23,7 @@ const REASON: usize = 150;
 
 pub(super) fn markdown(record: &Record) -> String {
     let run = &record.run;
-    let cells = planned(record);
+    let cells = record.planned();
     let mut page = Page::new(RESERVED);
     page.line(&format!("### paceline run: {}\n", summary(&record.cells)));
     let code = |text: &str| code(&cut(text, NAME));
@@ -80,36 +75,34 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     left
 }
 
-/// Models down and scales across, as in the terminal.
+/// Scale down and models across, so that what has no room is left out by whole scales.
 fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
     let several = several_workers(cells);
-    let mut scales = in_order(cells.iter().map(|cell| cell.scale));
-    scales.sort_unstable();
-    if scales.is_empty() {
+    let names = in_order(cells.iter().map(|cell| series(cell, several)));
+    if names.is_empty() {
         return 0;
     }
-    let heads = scales.iter().map(|scale| count(*scale)).collect::<Vec<_>>().join(" | ");
-    let aligned = "---:|".repeat(scales.len());
-    if !page.line(&format!("| jobs per second at | {heads} |\n|---|{aligned}")) {
+    let heads = names.iter().map(|name| escaped(&cut(name, NAME))).collect::<Vec<_>>();
+    let head = format!(
+        "| jobs per second at | {} |\n|---:{}|",
+        heads.join(" | "),
+        "|---:".repeat(names.len())
+    );
+    if !page.line(&head) {
         return cells.len();
     }
-    let columns: Vec<Vec<(&Cell, &str)>> = scales
-        .iter()
-        .map(|scale| {
-            let at: Vec<&Cell> = cells.iter().copied().filter(|c| c.scale == *scale).collect();
-            let marks = ranked(&at);
-            at.into_iter().zip(marks).collect()
-        })
-        .collect();
     let mut left = 0;
-    for name in in_order(cells.iter().map(|cell| series(cell, several))) {
-        let figures = columns.iter().map(|column| {
-            let of = column.iter().filter(|(cell, _)| series(cell, several) == name);
-            of.map(|(cell, mark)| escaped(&shown(cell, mark))).collect::<Vec<_>>().join(", ")
+    for scale in in_order(cells.iter().map(|cell| cell.scale)) {
+        let row: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.scale == scale).collect();
+        let marks = ranked(&row);
+        let figures = names.iter().map(|name| {
+            let of = row.iter().zip(&marks).filter(|(cell, _)| series(cell, several) == *name);
+            let shown: Vec<String> = of.map(|(cell, mark)| escaped(&shown(cell, mark))).collect();
+            shown.join(", ")
         });
-        let fields = std::iter::once(escaped(&cut(&name, NAME))).chain(figures);
-        if !page.row(&fields.collect::<Vec<_>>()) {
-            left += cells.iter().filter(|cell| series(cell, several) == name).count();
+        let fields: Vec<String> = std::iter::once(count(scale)).chain(figures).collect();
+        if !page.row(&fields) {
+            left += row.len();
         }
     }
     left

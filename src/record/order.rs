@@ -1,0 +1,62 @@
+//! The order of the plan, in which every table and export shows cells, and what of it has not ended.
+
+use super::{Cell, Record};
+
+impl Record {
+    /// The cells in the order of the plan: by workload, model, workers and scale, as they were asked for. In the record they
+    /// stand as they ended, which the shuffle of the trials decides.
+    #[must_use]
+    pub fn planned(&self) -> Vec<&Cell> {
+        let workloads = self.workloads();
+        let models: Vec<&str> = self.run.models.iter().map(|model| model.name.as_str()).collect();
+        let place = |names: &[&str], name: &str| names.iter().position(|of| *of == name);
+        let of = |cell: &Cell| {
+            let load = cell.load.as_ref();
+            let rate =
+                load.and_then(|load| load.rate).filter(|_| load.is_some_and(|l| l.knee.is_none()));
+            (
+                place(&workloads, &cell.workload),
+                // A model that the run does not list comes last.
+                place(&models, &cell.model).unwrap_or(usize::MAX),
+                cell.workers,
+                cell.scale,
+                load.is_some_and(|load| load.knee.is_some()),
+                // Rates are positive, so that their bits are in their order.
+                rate.map(f64::to_bits),
+            )
+        };
+        let mut cells: Vec<&Cell> = self.cells.iter().collect();
+        cells.sort_by_key(|cell| of(cell));
+        cells
+    }
+
+    /// The workloads that have cells, in the order in which they were asked for: cells stand in that in which they ended.
+    #[must_use]
+    pub fn workloads(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let defined = self.run.workloads.iter().map(|defined| defined.name.as_str());
+        let of_cells = || self.cells.iter().map(|cell| cell.workload.as_str());
+        for name in defined.filter(|name| of_cells().any(|of| of == *name)).chain(of_cells()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// What is missing from a run that was cut off, and how to go on with it, if so.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
+        let place = self.folder.parent().unwrap_or(&self.folder).display();
+        let again = match self.nodes {
+            Some(_) => "paceline cluster submit and collect".into(),
+            None => format!("paceline run --resume --out {place}"),
+        };
+        Some(format!(
+            "{} is not whole: {} of its {planned} cells have ended; go on with {again}",
+            self.run.id,
+            self.cells.len()
+        ))
+    }
+}
