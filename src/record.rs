@@ -4,6 +4,7 @@
 mod claims;
 mod files;
 mod gate;
+mod gate_files;
 mod load;
 mod nodes;
 mod ranking;
@@ -11,14 +12,15 @@ mod selftest;
 
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
-    CELLS, GateTrials, KINDS, NODES, PARTS, ROUNDS, RUN, Record, Writer, read, read_cells,
-    read_claims, read_gate, read_gate_trials, write_claims, write_gate, write_json, write_text,
+    CELLS, KINDS, NODES, PARTS, ROUNDS, RUN, Record, Writer, read, read_cells, read_claims,
+    write_claims, write_json, write_text,
 };
 pub(crate) use files::{append, lines, whole};
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
+pub use gate_files::{GateTrials, read_gate, read_gate_trials, write_gate};
 pub use load::{Knee, KneeStep, LoadFigures, Loop};
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub(crate) use ranking::logarithms;

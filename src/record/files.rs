@@ -8,10 +8,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Nodes, Run, SCHEMA,
-    State, Trial,
-};
+use super::{CLAIMS_SCHEMA, Cell, Claims, NODES_SCHEMA, Nodes, Run, SCHEMA, State, Trial};
 
 /// What holds for a whole run.
 pub const RUN: &str = "run.json";
@@ -22,8 +19,8 @@ pub const ROUNDS: &str = "trials.jsonl";
 /// The nodes, where a cluster measured it.
 pub const NODES: &str = "nodes.json";
 const CLAIMS: &str = "claims.json";
-const GATE: &str = "gate.json";
-const GATE_ROUNDS: &str = "gate_trials.jsonl";
+pub(super) const GATE: &str = "gate.json";
+pub(super) const GATE_ROUNDS: &str = "gate_trials.jsonl";
 
 /// The files that tell what a folder records: a run, a gate, claims.
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
@@ -121,43 +118,6 @@ impl Writer {
     }
 }
 
-/// The trials of a gate, a line each, in `gate_trials.jsonl`.
-pub struct GateTrials {
-    folder: PathBuf,
-    file: File,
-}
-
-impl GateTrials {
-    /// Makes the file in the folder of a record.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence where it cannot be written.
-    pub fn create(folder: &Path) -> Result<Self, String> {
-        let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_ROUNDS));
-        let file = file.map_err(|error| unwritable(folder, &error))?;
-        Ok(GateTrials { folder: folder.to_owned(), file })
-    }
-
-    /// Appends a trial, and waits until it is on the disk: nothing is measured meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence where it cannot be written.
-    pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
-        append(&mut self.file, &self.folder.join(GATE_ROUNDS), "--resume", trial)
-    }
-}
-
-/// Writes the gate whose record is in `folder`: all of it in one file, `gate.json`.
-///
-/// # Errors
-///
-/// Returns a sentence where it cannot be written.
-pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
-    write_json(&folder.join(GATE), gate)
-}
-
 /// Writes what `paceline claims` has found so far, in `folder`: all of it in one file, `claims.json`.
 ///
 /// # Errors
@@ -165,15 +125,6 @@ pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
 /// Returns a sentence where it cannot be written.
 pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
     write_json(&folder.join(CLAIMS), claims)
-}
-
-/// The trials of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence where they cannot be read.
-pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
-    lines(&folder.join(GATE_ROUNDS))
 }
 
 /// One write: a line is either there or torn, and a torn last line is known for what it is.
@@ -190,7 +141,7 @@ pub(crate) fn append(
     })
 }
 
-fn unwritable(folder: &Path, error: &io::Error) -> String {
+pub(super) fn unwritable(folder: &Path, error: &io::Error) -> String {
     format!("cannot write the record to {}: {error}; choose another place", folder.display())
 }
 
@@ -356,15 +307,6 @@ fn measured_later(cells: &mut Vec<Cell>) {
             cells.remove(index);
         }
     }
-}
-
-/// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.
-///
-/// # Errors
-///
-/// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
-pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
-    if folder.join(GATE).exists() { whole(folder, GATE, GATE_SCHEMA).map(Some) } else { Ok(None) }
 }
 
 /// Reads what `paceline claims` found, from `claims.json` in `folder`; `None` where there is no such file.
