@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Arg;
+use clap::{Arg, Command};
 use paceline_core::{job::Workload, models::MODELS, workloads};
 
 fn files(folder: &str, end: &str) -> Vec<PathBuf> {
@@ -253,8 +253,15 @@ fn the_reference_is_what_the_command_line_says() {
 
 fn reference() -> String {
     let mut text = "# Commands and options\n\n<!-- Generated from the command line by tests/docs.rs: do not edit. -->\n".to_owned();
-    for command in paceline::cli::command().get_subcommands() {
-        let name = format!("paceline {}", command.get_name());
+    let command = paceline::cli::command();
+    let named =
+        |name: &str, command: &Command| (format!("{name} {}", command.get_name()), command.clone());
+    let commands = command.get_subcommands().flat_map(|command| {
+        let (name, command) = named("paceline", command);
+        let under: Vec<_> = command.get_subcommands().map(|under| named(&name, under)).collect();
+        if under.is_empty() { vec![(name, command)] } else { under }
+    });
+    for (name, command) in commands {
         let usage = command.clone().bin_name(&name).render_usage().to_string();
         let about = command.get_about().unwrap();
         text += &format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n\n| | |\n|---|---|\n");

@@ -8,22 +8,25 @@ use std::{fs, path::Path, process::Command};
 
 use paceline::{
     advice::Advice,
+    cluster::Status,
     compare::{Agreement, Comparison},
     doctor::Diagnosis,
     history::History,
-    record::{Cell, Claims, Gate, ModelRecord, read_claims, write_claims},
+    record::{Cell, Claims, Gate, ModelRecord, Nodes, read_claims, write_claims},
     report::{Export, run_schema},
 };
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-fn published() -> [(&'static str, Schema); 10] {
+fn published() -> [(&'static str, Schema); 12] {
     [
         ("models", schema_for!(Vec<ModelRecord>)),
         ("cells", schema_for!(Vec<Cell>)),
         ("doctor", schema_for!(Diagnosis)),
         ("advice", schema_for!(Advice)),
         ("claims", schema_for!(Claims)),
+        ("cluster-status", schema_for!(Status)),
+        ("nodes", schema_for!(Nodes)),
         ("gate", schema_for!(Gate)),
         ("compare", schema_for!(Comparison)),
         ("agreement", schema_for!(Agreement)),

@@ -109,6 +109,12 @@ fn engine(asked: &EngineArguments) -> Result<Option<Engine>, CliError> {
 }
 
 fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, CliError> {
+    if done.blocked > 0 {
+        let blocked = done.blocked;
+        print_note(&format!(
+            "{blocked} blocked blocks will never run: cancel them, and submit with other options"
+        ));
+    }
     if done.jobs.is_empty() {
         return say("nothing to submit: every block is done, or under way");
     }

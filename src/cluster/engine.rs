@@ -31,7 +31,7 @@ pub struct Engine {
     pub name: String,
     /// The command that hands a script over.
     submit: Vec<String>,
-    /// Finds the job's id in what `submit` prints: its first group.
+    /// Finds the job's id in a line that `submit` prints: its first group.
     id: String,
     /// The command that lists jobs.
     list: Vec<String>,
@@ -241,7 +241,7 @@ impl Engine {
             CallError::Refused(why) => SubmitError::Unknown(why),
             CallError::Silent(why) => SubmitError::Unknown(why),
         })?;
-        let regex = Regex::new(&self.id).expect("it was read once");
+        let regex = Regex::new(&format!("(?m){}", self.id)).expect("it was read once");
         let found = regex.captures(&said).and_then(|found| found.get(1));
         found.map(|id| id.as_str().to_owned()).ok_or_else(|| {
             SubmitError::Unknown(format!(

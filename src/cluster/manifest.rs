@@ -26,7 +26,7 @@ pub fn manifest(plan: &PlanFolder, image: &str, claim: &str, cpus: u32) -> Strin
                     "image": image,
                     "command": ["sh", "-c", "exec /paceline cluster work /plan `printf %04d $JOB_COMPLETION_INDEX`"],
                     "env": [
-                        { "name": "PACELINE_NODE", "valueFrom": { "fieldRef": { "fieldPath": "spec.nodeName" } } },
+                        { "name": "PACELINE_NODE_NAME", "valueFrom": { "fieldRef": { "fieldPath": "spec.nodeName" } } },
                         { "name": "PACELINE_JOB", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
                     ],
                     // Requests that equal limits, in whole CPUs: the static CPU manager then gives CPUs of their own.

@@ -40,7 +40,7 @@ impl NodeFile {
         let host = host_name();
         let node = Node {
             // What the scheduler calls it, which two hosts of one name do not share.
-            id: env::var("PACELINE_NODE")
+            id: env::var("PACELINE_NODE_NAME")
                 .ok()
                 .filter(|id| !id.is_empty())
                 .unwrap_or_else(|| host.clone()),

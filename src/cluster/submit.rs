@@ -17,6 +17,8 @@ pub struct Submitted {
     pub jobs: Vec<String>,
     /// How many blocks.
     pub blocks: usize,
+    /// How many others the scheduler has and will not run as they are.
+    pub blocked: usize,
 }
 
 /// How often the scheduler is asked whether it has taken a job, after a call that gave no id.
@@ -64,7 +66,8 @@ pub fn submit(
     }
     let open = status.blocks.iter().filter(|block| again(block.state));
     let open: Vec<String> = open.map(|block| block.block.clone()).collect();
-    let mut done = Submitted { jobs: vec![], blocks: 0 };
+    let blocked = status.count(BlockState::Blocked);
+    let mut done = Submitted { jobs: vec![], blocks: 0, blocked };
     for blocks in open.chunks(engine.most_tasks()) {
         let short: String = plan.hash.chars().take(10).collect();
         let name = format!("pl-{short}-{}", watch.jobs.next);

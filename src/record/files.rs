@@ -119,6 +119,15 @@ impl Writer {
     }
 }
 
+/// Writes what `paceline claims` has found so far, in `folder`: all of it in one file, `claims.json`.
+///
+/// # Errors
+///
+/// Returns a sentence where it cannot be written.
+pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
+    write_json(&folder.join(CLAIMS), claims)
+}
+
 /// The trials of a gate, a line each, in `gate_trials.jsonl`.
 pub struct GateTrials {
     folder: PathBuf,
@@ -156,15 +165,6 @@ pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
     write_json(&folder.join(GATE), gate)
 }
 
-/// Writes what `paceline claims` has found so far, in `folder`: all of it in one file, `claims.json`.
-///
-/// # Errors
-///
-/// Returns a sentence where it cannot be written.
-pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
-    write_json(&folder.join(CLAIMS), claims)
-}
-
 /// One write: a line is either there or torn, and a torn last line is known for what it is.
 pub(crate) fn append(
     file: &mut File,
@@ -179,7 +179,7 @@ pub(crate) fn append(
     })
 }
 
-fn unwritable(folder: &Path, error: &io::Error) -> String {
+pub(super) fn unwritable(folder: &Path, error: &io::Error) -> String {
     format!("cannot write the record to {}: {error}; choose another place", folder.display())
 }
 

@@ -233,6 +233,11 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         format!("Models{of}"),
         rendered(&models::table(&run.models, &all)),
     ));
+    if let Some(nodes) = &record.nodes {
+        let table = rendered(&models::nodes(nodes, &record.cells));
+        let id = format!("{prefix}-nodes");
+        sections.push(Section::new(id, format!("Nodes{short}"), format!("Nodes{of}"), table));
+    }
     let versions = dependencies(record);
     sections.push(Section::new(
         format!("{prefix}-machine"),

@@ -69,7 +69,7 @@ pub(in crate::cli) struct EngineArguments {
     /// where none is named.
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) engine: Option<String>,
-    /// A setting of the engine, such as hosts="box1 box2"; may be given several times.
+    /// A setting of the engine, such as hosts=box1,box2; may be given several times.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) set: Vec<String>,
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     output::count,
-    record::{Cell, ModelRecord, Run},
+    record::{Cell, ModelRecord, Nodes, Run},
     report::floor_line,
 };
 use paceline_core::prepared::Attestation;
@@ -99,6 +99,32 @@ pub(super) fn failed_groups(workload: &str, lines: &[Line]) -> Option<Table> {
         }
     }
     (!table.rows.is_empty()).then_some(table)
+}
+
+/// A row for each node of a cluster that the run's blocks ran on.
+pub(super) fn nodes(nodes: &Nodes, cells: &[Cell]) -> Table {
+    let mut table = Table::new(
+        "Nodes: how they differ. Speed is that of the nodes' mean in the cells that ran on all of them",
+        "node | host | blocks | speed | cells in common | CPUs | processor | fingerprint | boot",
+    );
+    for (node, (speed, common)) in nodes.nodes.iter().zip(nodes.speeds(cells)) {
+        let blocks = nodes.counted.iter().filter(|of| of.node == node.id).count();
+        let shown = common > 0 && nodes.nodes.len() > 1;
+        let speed = if shown { format!("{speed:.3}×") } else { String::new() };
+        let print = &node.fingerprint;
+        table.rows.push(vec![
+            name(&node.id).into(),
+            Data::of(name(&node.host)).class("l"),
+            count(blocks).into(),
+            speed.into(),
+            count(common).into(),
+            count(print.logical_cpus).into(),
+            Data::of(name(&print.cpu_name)).class("l"),
+            Data::of(name(&print.hash)).class("l"),
+            Data::of(name(&node.boot_id)).class("l"),
+        ]);
+    }
+    table
 }
 
 /// What a run's figures depend on: the machine, the build, the settings.

@@ -99,7 +99,11 @@ down)
         for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
         kill -9 "$pid" 2>/dev/null || true
     done
-    for ns in $(ip netns list | awk '/^plt-n/ { print $1 }'); do ip netns del "$ns"; done
-    ip link del plt0 2>/dev/null || true
+    # A step that is left in a namespace would keep it, and its link, alive.
+    for ns in $(ip netns list | awk '/^plt-n/ { print $1 }'); do
+        for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2>/dev/null || true; done
+        ip netns del "$ns"
+    done
+    for link in $(ip -o link | awk -F '[ :@]+' '$2 ~ /^plt[0-9]+$/ { print $2 }'); do ip link del "$link" 2>/dev/null || true; done
     ;;
 esac

@@ -23,7 +23,9 @@ impl Cluster {
         for program in ["slurmctld", "slurmd", "sbatch", "munged", "ip", "nsenter"] {
             let there = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
             if !there.unwrap().status.success() {
-                return Err(format!("a Slurm cluster needs {program}: apt-get install slurm-wlm munge iproute2"));
+                return Err(format!(
+                    "a Slurm cluster needs {program}: apt-get install slurm-wlm munge iproute2"
+                ));
             }
         }
         if !rustix::process::geteuid().is_root() {
@@ -38,7 +40,11 @@ impl Cluster {
         // What an earlier test left that was killed.
         cluster.script(&["down", "."]);
         let up = cluster.run(&["up", ".", "2"]);
-        if up.status.success() { Ok(cluster) } else { Err(format!("a Slurm cluster does not come up: {}", text(&up))) }
+        if up.status.success() {
+            Ok(cluster)
+        } else {
+            Err(format!("a Slurm cluster does not come up: {}", text(&up)))
+        }
     }
 
     /// Where plan and results are.
@@ -47,7 +53,7 @@ impl Cluster {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm/cluster.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm_cluster/cluster.sh");
         // To files: daemons would hold a pipe open.
         let out = File::create(self.dir.join("script.out")).unwrap();
         let mut command = Command::new(script);
@@ -80,7 +86,8 @@ impl Cluster {
 
     /// An engine file: the built-in one with changes, and quick to look again.
     pub(crate) fn engine(&self, changes: &[(&str, &str)]) -> String {
-        let (_, text) = paceline::cluster::BUILT_IN.iter().find(|(name, _)| *name == "slurm").unwrap();
+        let (_, text) =
+            paceline::cluster::BUILT_IN.iter().find(|(name, _)| *name == "slurm").unwrap();
         let mut text = format!("poll_seconds = 0.5\ngrace_seconds = 2\n{text}");
         for (from, to) in changes {
             assert!(text.contains(from), "{from}");
@@ -100,7 +107,10 @@ impl Cluster {
             fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
         };
         let blocks = files(&self.dir.join("plan/parts"));
-        blocks.iter().filter(|block| files(block).iter().any(|of| of.join("done.json").exists())).count()
+        blocks
+            .iter()
+            .filter(|block| files(block).iter().any(|of| of.join("done.json").exists()))
+            .count()
     }
 
     fn kill(&self, name: &str) {
@@ -114,7 +124,8 @@ impl Cluster {
 
     /// Kills a node with all that runs on it: every process in its network namespace.
     pub(crate) fn kill_node(&self, node: u32) {
-        let pids = self.command("ip").args(["netns", "pids", &format!("plt-n{node}")]).output().unwrap();
+        let pids =
+            self.command("ip").args(["netns", "pids", &format!("plt-n{node}")]).output().unwrap();
         for id in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
             let _ = kill_process(Pid::from_raw(id.parse().unwrap()).unwrap(), Signal::KILL);
         }

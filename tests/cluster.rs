@@ -1,0 +1,287 @@
+//! `paceline cluster` on this machine: the same cells as a run, whatever is killed, and one sentence for what is wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use paceline::record::{Cell, State, read};
+use paceline_core::job::mix;
+
+fn paceline(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    paceline(folder, arguments).output().unwrap()
+}
+
+fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
+    said(&output)
+}
+
+/// One sentence, and this exit code.
+fn refused(folder: &Path, arguments: &[&str], code: i32, says: &str) {
+    let output = run(folder, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    assert!(said.contains(says), "{arguments:?}: {said}");
+    assert_eq!(said.trim().lines().count(), 1, "{arguments:?}: {said}");
+}
+
+const CELLS: [&str; 8] =
+    ["sleep", "yield", "--model", "tokio,pool,sequential", "--scale", "10", "--budget", "60s"];
+
+fn planned(folder: &Path, passes: &str) {
+    let more = ["--trials", passes, "--out", "plan"];
+    ok(folder, &[&["cluster", "plan"], &CELLS[..], &more].concat());
+}
+
+fn only_record(folder: &Path) -> PathBuf {
+    let mut runs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let run = runs.find(|path| path.join("run.json").exists()).unwrap();
+    assert!(runs.all(|path| !path.join("run.json").exists()));
+    run
+}
+
+fn identities(cells: &[Cell]) -> BTreeSet<String> {
+    let of = |cell: &Cell| {
+        let Cell { workload, model, scale, workers, placement, state, .. } = cell;
+        format!("{workload} {model} {scale} {workers:?} {placement:?} {state:?}")
+    };
+    let all: BTreeSet<String> = cells.iter().map(of).collect();
+    assert_eq!(all.len(), cells.len(), "each once");
+    all
+}
+
+#[test]
+fn a_plan_on_the_engine_local_has_the_cells_of_a_run_and_its_readers_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let more = ["--trials", "3", "--out", "plan", "--engine", "local", "--results", "c"];
+    ok(folder, &[&["cluster", "run"], &CELLS[..], &more].concat());
+    ok(folder, &[&["run"], &CELLS[..], &["--trials", "3", "--out", "r"]].concat());
+    let record = read(&only_record(&folder.join("c"))).unwrap();
+    let other = read(&only_record(&folder.join("r"))).unwrap();
+    assert_eq!(identities(&record.cells), identities(&other.cells));
+    assert_eq!(record.trials.len(), other.trials.len());
+    assert!(record.trials.iter().all(|trial| trial.node.is_some()));
+    assert_eq!(record.missing(), None);
+    let cell = record.cells.iter().find(|cell| cell.state == State::Ok).unwrap();
+    assert!(cell.interval.as_ref().unwrap().ends_with("nothing is known of others"));
+    let [one, other] = [&record.folder, &other.folder].map(|folder| folder.to_str().unwrap());
+    let compared = ok(folder, &["compare", other, one]);
+    assert!(compared.contains("sequential"), "{compared}");
+    let page = ok(folder, &["report", one, "-o", "-"]);
+    assert!(page.contains("All of it ran on one node"), "the page says that it is of one node");
+    ok(folder, &["report", one, "--format", "csv"]);
+}
+
+/// The files of a record and its page.
+fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files
+        .map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
+    let kills = std::env::var("PACELINE_KILLS").map_or(10, |times| times.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "2");
+    for block in ["0000", "0001", "0002", "0003"] {
+        ok(folder, &["cluster", "work", "plan", block]);
+    }
+    let start = Instant::now();
+    ok(folder, &["cluster", "collect", "plan", "--results", "whole"]);
+    let took = start.elapsed().as_micros() as u64;
+    let whole = bytes(&only_record(&folder.join("whole")));
+    assert_eq!(whole.len(), 5, "{:?}", whole.keys());
+    let mut cut = 0;
+    for seed in 0..kills {
+        let collect = ["cluster", "collect", "plan", "--results", "killed"];
+        let mut child = paceline(folder, &collect).spawn().unwrap();
+        thread::sleep(Duration::from_micros(mix(seed) % took));
+        child.kill().unwrap();
+        cut += usize::from(!child.wait().unwrap().success());
+        // What is a record at all is the whole one.
+        let runs = fs::read_dir(folder.join("killed"))
+            .into_iter()
+            .flatten()
+            .map(|run| run.unwrap().path());
+        for run in runs.filter(|run| run.join("run.json").exists()) {
+            for (name, text) in bytes(&run)
+                .iter()
+                .filter(|(name, _)| name.ends_with("json") || name.ends_with("jsonl"))
+            {
+                assert!(whole.get(name) == Some(text), "{name} after kill {seed}");
+            }
+        }
+        if seed % 3 == 0 {
+            let _ = fs::remove_dir_all(folder.join("killed"));
+        }
+    }
+    assert!(cut > 0, "no collect was killed");
+    ok(folder, &["cluster", "collect", "plan", "--results", "killed"]);
+    assert!(bytes(&only_record(&folder.join("killed"))) == whole);
+}
+
+#[test]
+fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "4");
+    ok(folder, &["cluster", "submit", "plan", "--engine", "local"]);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !folder.join("plan/parts").is_dir() {
+        assert!(Instant::now() < deadline, "no block begins");
+        thread::sleep(Duration::from_millis(20));
+    }
+    ok(folder, &["cluster", "cancel", "plan"]);
+    let status = ok(folder, &["cluster", "status", "plan", "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let states: Vec<&str> = status["blocks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|block| block["state"].as_str().unwrap())
+        .collect();
+    assert!(states.contains(&"lost") && !states.contains(&"submitted"), "{states:?}");
+    refused(folder, &["cluster", "collect", "plan"], 3, "nothing was recorded: submit again");
+    ok(folder, &["cluster", "submit", "plan"]);
+    ok(folder, &["cluster", "status", "plan", "--wait"]);
+    ok(folder, &["cluster", "collect", "plan"]);
+    let record = read(&only_record(&folder.join("results"))).unwrap();
+    assert_eq!((record.cells.len(), record.trials.len()), (6, 24));
+    assert!(ok(folder, &["cluster", "submit", "plan"]).contains("nothing to submit"));
+    assert!(ok(folder, &["cluster", "work", "plan", "0000"]).contains("was done before"));
+}
+
+#[test]
+fn wrong_input_gets_one_sentence_and_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let status = ["cluster", "status", "plan"];
+    refused(folder, &status, 2, "plan has no plan: make one with paceline cluster plan --out plan");
+    refused(folder, &["cluster", "plan", "slep", "--out", "plan"], 2, "did you mean");
+    let generators = ["cluster", "plan", "sleep", "--generators", "3", "--out", "plan"];
+    refused(folder, &generators, 2, "load from several generators is not there yet");
+    planned(folder, "1");
+    refused(folder, &["cluster", "plan", "sleep", "--out", "plan"], 2, "a plan never changes");
+    refused(folder, &["cluster", "submit", "plan"], 2, "name an engine with --engine");
+    let submit = |engine: &str, code, says: &str| {
+        refused(folder, &["cluster", "submit", "plan", "--engine", engine], code, says);
+    };
+    submit("slrum", 2, "there is no engine `slrum`: did you mean `slurm`?");
+    submit("none.toml", 2, "cannot read the engine none.toml");
+    submit("ssh", 2, "the engine ssh needs --set hosts=");
+    let set = ["cluster", "submit", "plan", "--engine", "local", "--set", "partition=all"];
+    refused(folder, &set, 2, "the engine local has no setting `partition`");
+    refused(folder, &["cluster", "work", "plan", "9"], 2, "its blocks are 0000 to 0001");
+    refused(folder, &["cluster", "cancel", "plan"], 2, "there is nothing to cancel");
+    let engine = |name: &str, submit: &str, list: &str| {
+        let text = format!(
+            "name = \"mine\"\nsubmit = {submit}\nid = '^job (\\d+)$'\nlist = {list}\n\
+             line = '^(?<job>\\d+) (?<state>\\w+)$'\ncancel = [\"true\"]\nscript = \"\"\n[states]\nR = \"running\"\n"
+        );
+        fs::write(folder.join(name), text).unwrap();
+    };
+    engine("gone.toml", "[\"no-such-scheduler\"]", "[\"true\"]");
+    submit("gone.toml", 6, "`no-such-scheduler` cannot be started here");
+    engine("odd.toml", "[\"echo\", \"JOB 12 OK\"]", "[\"true\"]");
+    submit("odd.toml", 2, "found no job id by `^job (\\d+)$` in what it printed: \"JOB 12 OK\"");
+    engine("mute.toml", "[\"echo\", \"job 12\"]", "[\"echo\", \"12:R\"]");
+    ok(folder, &["cluster", "submit", "plan", "--engine", "mute.toml"]);
+    let status = ok(folder, &["cluster", "status", "plan"]);
+    assert!(status.contains("matches no line of what it listed, such as \"12:R\""), "{status}");
+    fs::write(folder.join("bad.toml"), "name = \"mine\"\nsubmitt = []\n").unwrap();
+    let bad = run(folder, &["cluster", "submit", "plan", "--engine", "bad.toml"]);
+    assert!(
+        bad.status.code() == Some(2) && said(&bad).contains("is not an engine file"),
+        "{}",
+        said(&bad)
+    );
+}
+
+#[test]
+fn a_plan_of_another_build_and_a_folder_that_cannot_be_written_measure_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "1");
+    let plan = folder.join("plan/plan.json");
+    let text = fs::read_to_string(&plan).unwrap();
+    let program =
+        text.split("\"program\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    fs::write(&plan, text.replace(&program, &"0".repeat(64))).unwrap();
+    let other = "was planned by another build of paceline (program 000000000000";
+    refused(folder, &["cluster", "work", "plan", "0000"], 6, other);
+    refused(folder, &["cluster", "submit", "plan", "--engine", "local"], 6, other);
+    fs::write(&plan, text.replace("\"schema\": 1,\n  \"id\"", "\"schema\": 99,\n  \"id\""))
+        .unwrap();
+    refused(folder, &["cluster", "status", "plan"], 2, "use a newer paceline");
+    fs::write(&plan, &text).unwrap();
+    // A file where a folder must be stands for a folder that this node may not write to: root may write anywhere.
+    fs::write(folder.join("plan/parts"), "").unwrap();
+    refused(folder, &["cluster", "work", "plan", "0000"], 1, "cannot write to");
+}
+
+/// No file may be larger than 4 KiB: the disk is full in the middle of a line.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_an_attempt_that_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "1");
+    let mut full = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_paceline");
+    full.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" cluster work plan 0000", program]);
+    let full = full.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").output().unwrap();
+    assert_eq!(full.status.code(), Some(1), "{}", said(&full));
+    assert!(
+        said(&full).contains("make room and go on with paceline cluster submit"),
+        "{}",
+        said(&full)
+    );
+    ok(folder, &["cluster", "work", "plan", "0000"]);
+    ok(folder, &["cluster", "work", "plan", "0001"]);
+    ok(folder, &["cluster", "collect", "plan"]);
+    let nodes = read(&only_record(&folder.join("results"))).unwrap().nodes.unwrap();
+    assert_eq!((nodes.counted.len(), nodes.left_out.len()), (2, 1));
+    assert_eq!(nodes.left_out[0].reason, "it is not complete");
+}
+
+#[test]
+fn the_manifest_for_kubernetes_has_a_pod_for_each_block_and_says_that_nobody_ran_it() {
+    let folder = tempfile::tempdir().unwrap();
+    planned(folder.path(), "2");
+    let text = ok(folder.path(), &["cluster", "manifest", "plan", "--image", "me/paceline:1"]);
+    let (note, text) = text.split_once('\n').unwrap();
+    assert!(note.contains("Not run by us"), "{note}");
+    let job: serde_json::Value = serde_json::from_str(text).unwrap();
+    let (spec, pod) = (&job["spec"], &job["spec"]["template"]["spec"]);
+    assert_eq!(spec["completions"], 4);
+    assert_eq!(spec["completionMode"], "Indexed");
+    assert_eq!(spec["podReplacementPolicy"], "Failed");
+    assert_eq!(spec["backoffLimitPerIndex"], 2);
+    assert_eq!(pod["restartPolicy"], "Never");
+    assert_eq!(
+        pod["containers"][0]["resources"]["limits"],
+        pod["containers"][0]["resources"]["requests"]
+    );
+}

@@ -1,0 +1,146 @@
+//! `paceline cluster` over SSH: a real sshd with two addresses, which are two hosts to it. Where there is none this test
+//! passes, and says so.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a test that is left out says so")]
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use paceline::record::read;
+
+/// An sshd that ends with the test.
+struct Sshd(Child);
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn there(program: &str) -> bool {
+    Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()
+        .unwrap()
+        .status
+        .success()
+}
+
+fn key(path: &Path) {
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
+    assert!(keygen.status().unwrap().success());
+}
+
+/// Starts it in `dir`, and returns the options with which ssh reaches it.
+fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
+    if !there("/usr/sbin/sshd") || !there("ssh") {
+        return Err(
+            "SSH needs a client and a server: apt-get install openssh-server openssh-client".into(),
+        );
+    }
+    key(&dir.join("host"));
+    key(&dir.join("me"));
+    fs::copy(dir.join("me.pub"), dir.join("allowed")).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let at = dir.display();
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nListenAddress 127.0.0.2\nHostKey {at}/host\nAuthorizedKeysFile {at}/allowed\n\
+         PasswordAuthentication no\nPidFile none\nStrictModes no\nAcceptEnv PACELINE_ALLOW_DEBUG\n"
+    );
+    fs::write(dir.join("config"), config).unwrap();
+    let _ = fs::create_dir_all("/run/sshd");
+    let mut command = Command::new("/usr/sbin/sshd");
+    command.args(["-D", "-e", "-f"]).arg(dir.join("config"));
+    command.stdin(Stdio::null()).stderr(fs::File::create(dir.join("sshd.log")).unwrap());
+    let mut sshd = Sshd(command.spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.2", port)).is_err() {
+        if sshd.0.try_wait().unwrap().is_some() || Instant::now() > deadline {
+            return Err(format!(
+                "sshd does not start: {}",
+                fs::read_to_string(dir.join("sshd.log")).unwrap()
+            ));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let options = format!(
+        "-p {port} -i {at}/me -F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR \
+         -o SendEnv=PACELINE_ALLOW_DEBUG"
+    );
+    Ok((sshd, options))
+}
+
+fn paceline(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.current_dir(dir).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
+    command.args(arguments).output().unwrap()
+}
+
+fn ok(dir: &Path, arguments: &[&str]) {
+    let output = paceline(dir, arguments);
+    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{arguments:?}: {}\n{log}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_sshd, options) = match sshd(dir) {
+        Ok(found) => found,
+        Err(why) => return eprintln!("left out: {why}"),
+    };
+    ok(
+        dir,
+        &[
+            "cluster",
+            "plan",
+            "sleep",
+            "yield",
+            "--model",
+            "tokio,pool",
+            "--scale",
+            "10",
+            "--trials",
+            "4",
+            "--out",
+            "plan",
+        ],
+    );
+    let [options, folder] =
+        [format!("options={options}"), format!("folder={}/away", dir.display())];
+    // Nobody listens at the third address.
+    let hosts = "hosts=127.0.0.1,127.0.0.2,127.0.0.3";
+    ok(
+        dir,
+        &[
+            "cluster", "submit", "plan", "--engine", "ssh", "--set", hosts, "--set", &options,
+            "--set", &folder,
+        ],
+    );
+    ok(dir, &["cluster", "status", "plan", "--wait"]);
+    ok(dir, &["cluster", "collect", "plan"]);
+    let run = fs::read_dir(dir.join("results")).unwrap().next().unwrap().unwrap().path();
+    let record = read(&run).unwrap();
+    assert_eq!((record.cells.len(), record.trials.len()), (4, 16));
+    let nodes = record.nodes.unwrap();
+    let ids: Vec<&str> = nodes.nodes.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(ids, ["127.0.0.1", "127.0.0.2"]);
+    assert!(nodes.left_out.is_empty(), "{:?}", nodes.left_out);
+    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap();
+    assert!(log.contains("127.0.0.3 cannot be reached"), "{log}");
+}
