@@ -239,7 +239,7 @@ mod tests {
         );
         assert!((found.ns_mean - mean).abs() < 1e-9 && most == 1_000);
         let halves = histogram.percentiles(1);
-        let begin = [(500, 0.5, 500), (750, 0.75, 750), (875, 0.875, 875)];
+        let begin = [(1, 0.0, 1), (500, 0.5, 500), (750, 0.75, 750)];
         assert_eq!((&halves[..3], halves.last()), (&begin[..], Some(&(1_000, 1.0, 1_000))));
         // 2 048 parts, 31 times doubled, are the first that hold an hour.
         assert_eq!(histogram.buckets(), (32, 2_048));
