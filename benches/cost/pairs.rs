@@ -108,8 +108,10 @@ impl Comparison<'_> {
 
     fn print(&self, json: bool) {
         let Cell { work, model, id, .. } = self.cell;
-        let plain_ns = median(&self.plain_ns) / work.jobs_on(model) as f64;
-        let (ratio, lower, upper) = self.ratio().unwrap_or((f64::NAN, f64::NAN, f64::NAN));
+        let none = f64::NAN;
+        let (ratio, lower, upper) = self.ratio().unwrap_or((none, none, none));
+        let batch_ns = if self.plain_ns.is_empty() { none } else { median(&self.plain_ns) };
+        let plain_ns = batch_ns / work.jobs_on(model) as f64;
         let (pairs, word) = (self.ratios.len(), self.word());
         if json {
             println!(
@@ -127,6 +129,9 @@ impl Comparison<'_> {
         println!("{id:32} {plain_ns:>12.1}  {ratio:>6.3}  {interval:16} {pairs:>4}  {word}");
         if let Some(why) = &self.failed {
             println!("    {why}");
+        }
+        if self.ratios.is_empty() && self.failed.is_none() {
+            println!("    no time was left for a pair: give a longer --limit, or fewer cells");
         }
     }
 }

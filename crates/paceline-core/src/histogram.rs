@@ -225,6 +225,36 @@ mod tests {
     }
 
     #[test]
+    fn every_figure_is_that_of_the_times_that_were_counted() {
+        let mut histogram = Histogram::default();
+        (1..=1_000).for_each(|ns| histogram.record(ns));
+        let found = histogram.distribution().unwrap();
+        let figures = [found.ns_p50, found.ns_p90, found.ns_p99, found.ns_p999, found.ns_max];
+        assert_eq!((found.count, figures), (1_000, [500, 900, 990, 999, 1_000]));
+        let (mean, deviation, most) = histogram.moments();
+        // The root of (n² − 1) / 12.
+        assert!(
+            (mean - 500.5).abs() < 1e-9 && (deviation - 288.674_99).abs() < 1e-4,
+            "{deviation}"
+        );
+        assert!((found.ns_mean - mean).abs() < 1e-9 && most == 1_000);
+        let halves = histogram.percentiles(1);
+        let begin = [(1, 0.0, 1), (500, 0.5, 500), (750, 0.75, 750)];
+        assert_eq!((&halves[..3], halves.last()), (&begin[..], Some(&(1_000, 1.0, 1_000))));
+        // 2 048 parts, 31 times doubled, are the first that hold an hour.
+        assert_eq!(histogram.buckets(), (32, 2_048));
+        // The upper end of its range is 2 000 895 ns.
+        histogram.record(2_000_001);
+        assert_eq!(
+            (histogram.quantile(1.0), histogram.quantile(0.5)),
+            (histogram.moments().2, 501)
+        );
+        histogram.record(u64::MAX);
+        let hour = histogram.quantile(1.0) as f64 / 3.6e12;
+        assert!((hour - 1.0).abs() < 1e-3, "{hour} of an hour");
+    }
+
+    #[test]
     fn those_of_two_processes_merge_to_that_of_all() {
         let (mut one, mut other, mut all) =
             (Histogram::default(), Histogram::default(), Histogram::default());

@@ -130,6 +130,16 @@ mod tests {
     }
 
     #[test]
+    fn the_moments_are_those_of_the_formula() {
+        // −ln of SplitMix64's upper 53 bits over 2⁵³, added up and times the mean, by a calculation in Python.
+        let poisson = [326_411, 757_649, 1_356_624, 1_860_417];
+        assert_eq!(moments(Arrivals::Poisson, 7, 4), poisson);
+        assert_eq!(moments(Arrivals::Uniform, 7, 4), [0, 1_000_000, 2_000_000, 3_000_000]);
+        let bursts = moments(Arrivals::Burst, 7, 21);
+        assert_eq!([bursts[0], bursts[10], bursts[20]], [3_264_115, 7_576_494, 13_566_246]);
+    }
+
+    #[test]
     fn every_kind_has_the_rate_that_was_asked_for() {
         for arrivals in ALL {
             let (mean, _) = gaps(&moments(arrivals, 3, 200_000));
