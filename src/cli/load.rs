@@ -7,10 +7,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    CliError, Format, Output, chosen, extent, finish, internal, leave_page, ready, say, say_json,
-    usage,
+    CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page, ready, say,
+    say_json, usage,
     values::{TRIALS, number, seed, small, time},
-    THRESHOLD,
 };
 use crate::{
     load::{Asking, Condition, MOST_RATE, MaxErrors, Order, Target, Url, Urls, load, read_body},
