@@ -56,7 +56,7 @@ enum Command {
     /// Measure cells in trials, each in a fresh process.
     Run(RunArguments),
     /// Put a server under load, in an open or a closed loop, and show its latency.
-    Load(load::LoadArguments),
+    Load(Box<load::LoadArguments>),
     /// Be a server until Ctrl-C: for curl, wrk and whatever else speaks HTTP.
     Serve(serve::ServeArguments),
     /// Whether this machine is fit to measure, and what to do about it where it is not.
