@@ -41,6 +41,12 @@ enum Act {
     Hang,
 }
 
+/// Arguments, and the method, the fields and the body that must come.
+type Sent<'a> = (&'a [&'a str], &'a str, &'a [&'a str], &'a [u8]);
+
+/// A kind of error, what the server does, more arguments, and whether the connection is kept.
+type Faulty<'a> = (&'a str, fn() -> Act, &'a [&'a str], bool);
+
 type Seen = Arc<Mutex<Vec<Asked>>>;
 
 /// A server that does `act` about the request of each number, and what it was asked.
@@ -155,7 +161,7 @@ fn the_server_is_sent_the_method_the_fields_and_the_body_that_were_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("body"), b"\0\r\n\xff").unwrap();
     let body: &[u8] = b"\0\r\n\xff";
-    let cases: [(&[&str], &str, &[&str], &[u8]); 9] = [
+    let cases: [Sent; 9] = [
         (&[], "GET", &[], b""),
         (&["--method", "HEAD"], "HEAD", &[], b""),
         (&["--method", "DELETE"], "DELETE", &[], b""),
@@ -202,7 +208,7 @@ fn the_server_is_sent_the_method_the_fields_and_the_body_that_were_asked_for() {
 
 #[test]
 fn each_kind_of_error_is_counted_by_its_name_and_is_in_no_other_figure() {
-    let kinds: [(&str, fn() -> Act, &[&str], bool); 6] = [
+    let kinds: [Faulty; 6] = [
         ("status 503", || Act::Say(BUSY), &[], true),
         ("status 204", || Act::Say("HTTP/1.1 204 No\r\n\r\n"), &["--expect", "200"], true),
         ("closed early", || Act::Close, &["--method", "POST"], false),
