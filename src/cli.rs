@@ -62,7 +62,7 @@ enum Command {
     /// Measure workloads on models at several scales, each trial in a fresh process.
     Run(RunArguments),
     /// Put a server under load, and show its latency.
-    Load(load::LoadArguments),
+    Load(Box<load::LoadArguments>),
     /// Serve a workload until Ctrl-C, for curl, wrk and other HTTP clients.
     Serve(serve::ServeArguments),
     /// Check whether this machine is fit to measure on, and say what to change.

@@ -41,6 +41,12 @@ enum Act {
     Hang,
 }
 
+/// Arguments, and the method, the fields and the body that must come.
+type Sent<'a> = (&'a [&'a str], &'a str, &'a [&'a str], &'a [u8]);
+
+/// A kind of error, what the server does, more arguments, and whether the connection is kept.
+type Faulty<'a> = (&'a str, fn() -> Act, &'a [&'a str], bool);
+
 type Seen = Arc<Mutex<Vec<Asked>>>;
 
 /// A server that does `act` about the request of each number, and what it was asked.
@@ -155,7 +161,7 @@ fn the_server_is_sent_the_method_the_fields_and_the_body_that_were_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("body"), b"\0\r\n\xff").unwrap();
     let body: &[u8] = b"\0\r\n\xff";
-    let cases: [(&[&str], &str, &[&str], &[u8]); 9] = [
+    let cases: [Sent; 9] = [
         (&[], "GET", &[], b""),
         (&["--method", "HEAD"], "HEAD", &[], b""),
         (&["--method", "DELETE"], "DELETE", &[], b""),
@@ -202,7 +208,7 @@ fn the_server_is_sent_the_method_the_fields_and_the_body_that_were_asked_for() {
 
 #[test]
 fn each_kind_of_error_is_counted_by_its_name_and_is_in_no_other_figure() {
-    let kinds: [(&str, fn() -> Act, &[&str], bool); 6] = [
+    let kinds: [Faulty; 6] = [
         ("status 503", || Act::Say(BUSY), &[], true),
         ("status 204", || Act::Say("HTTP/1.1 204 No\r\n\r\n"), &["--expect", "200"], true),
         ("closed early", || Act::Close, &["--method", "POST"], false),
@@ -313,6 +319,25 @@ fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
     assert!(errors.quantile(0.0) >= 99_900_000, "{}", errors.quantile(0.0));
     // What came later than that counts as an error, and not as an answer.
     assert!(cell.latency.unwrap().ns_max <= 100_100_000);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn requests_time_out_while_no_connection_can_be_opened() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Room for one connection that is not accepted: the next gets no answer to its SYN.
+    rustix::net::listen(&listener, 0).unwrap();
+    thread::spawn(move || {
+        let act = |number, _: &str| if number < 5 { Act::Say(FINE) } else { Act::Hang };
+        serve(listener.accept().unwrap().0, &act, &Mutex::default())
+    });
+    let open = ["--rate", "40", "--arrivals", "uniform", "--connections", "1", "--duration", "1s"];
+    let (cell, ..) =
+        cell(address, &[&open[..], &["--timeout", "100ms", "--max-errors", "100%"]].concat());
+    let load = cell.load.as_ref().unwrap();
+    assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["timeout"], "{cell:?}");
+    assert_eq!(load.offered, load.completed + load.failed(), "{load:?}");
 }
 
 #[test]

@@ -279,7 +279,9 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         done.cells.iter().filter_map(|cell| condition.broken(cell)).collect()
     };
     let broken: Vec<String> = arguments.fail_if.iter().flat_map(broken).collect();
-    broken.iter().for_each(|line| print_note(&format!("failed: {line}")));
+    for line in &broken {
+        print_note(&format!("failed: {line}"));
+    }
     // A cell without a figure says more than that its figure was not measured.
     Ok(if code == 0 && !broken.is_empty() { THRESHOLD } else { code })
 }

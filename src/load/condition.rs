@@ -195,10 +195,10 @@ fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
     };
     match unit {
         MetricUnit::Time => {
-            let units =
+            let mut units =
                 TIMES.into_iter().filter_map(|(name, ns)| Some((text.strip_suffix(name)?, ns)));
             // "s" ends all of them: the one that leaves a number is meant.
-            units.filter_map(|(text, ns)| Some(Amount::Of(number(text)? * ns))).next()
+            units.find_map(|(text, ns)| Some(Amount::Of(number(text)? * ns)))
         }
         MetricUnit::Rate | MetricUnit::Count => number(text).map(Amount::Of),
         MetricUnit::Share => match text.strip_suffix('%') {

@@ -140,13 +140,11 @@ impl Rendered {
 
     /// The server has closed: that ends an answer without a length, and cuts off any other.
     pub(crate) fn close(&mut self, progress: &mut Progress) -> Result<Step, Failure> {
-        match progress.head {
-            Some(Head { body: Body::UntilClosed, .. }) => self.finish(progress),
-            _ => {
-                let why = "the connection was closed in the middle of the answer";
-                Err(Failure::new(Kind::Closed, why))
-            }
+        if let Some(Head { body: Body::UntilClosed, .. }) = progress.head {
+            return self.finish(progress);
         }
+        let why = "the connection was closed in the middle of the answer";
+        Err(Failure::new(Kind::Closed, why))
     }
 
     /// Finds the end of a head and what it says. Returns how many of `bytes` belong to it; `None` where it is not whole.

@@ -111,13 +111,13 @@ impl Driver<'_> {
                 // A read that did not fill the buffer emptied the socket: what comes later is a new event.
                 Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
                 Ok(Step::More) => {}
-                Err(failure) => return self.wrong(index, failure),
+                Err(failure) => return self.wrong(index, &failure),
             }
         }
     }
 
     /// An answer is not right. A 408 may not be one: it crossed with the request, which is then sent again, once.
-    fn wrong(&mut self, index: usize, failure: Failure) -> Result<(), Fault> {
+    fn wrong(&mut self, index: usize, failure: &Failure) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         if connection.progress.timed_out() && !connection.repeated {
             connection.repeated = true;
@@ -134,7 +134,7 @@ impl Driver<'_> {
         let request = &self.requests[connection.request].bytes[connection.address];
         let gone = gone || connection.written < request.len();
         if self.is_late(self.connections[index].intended_ns) {
-            return self.fail(index, Failure { reusable: !gone, ..self.timeout() });
+            return self.fail(index, &Failure { reusable: !gone, ..self.timeout() });
         }
         let connection = &mut self.connections[index];
         connection.busy = false;
@@ -190,7 +190,7 @@ impl Driver<'_> {
             None if began => {
                 return match request.close(&mut connection.progress) {
                     Ok(_) => self.complete(index, true),
-                    Err(failure) => self.wrong(index, failure),
+                    Err(failure) => self.wrong(index, &failure),
                 };
             }
             None if connection.used => format!(
@@ -199,7 +199,7 @@ impl Driver<'_> {
             ),
             None => "the connection was closed without an answer".into(),
         };
-        self.wrong(index, Failure::new(Kind::Closed, why))
+        self.wrong(index, &Failure::new(Kind::Closed, why))
     }
 
     /// Connects anew. A request that the connection has is sent again.
@@ -233,7 +233,7 @@ impl Driver<'_> {
                 } else {
                     self.unserved()
                 };
-                self.fail(index, Failure::new(Kind::Timeout, why.clone() + &hint))?;
+                self.fail(index, &Failure::new(Kind::Timeout, why.clone() + &hint))?;
             }
         }
         Ok(())

@@ -13,11 +13,11 @@ const RETRY: Duration = Duration::from_millis(10);
 
 impl Driver<'_> {
     /// The request of a connection has no right answer.
-    pub(super) fn fail(&mut self, index: usize, failure: Failure) -> Result<(), Fault> {
+    pub(super) fn fail(&mut self, index: usize, failure: &Failure) -> Result<(), Fault> {
         if !self.order.options.counts_errors || failure.kind == Kind::Receipt {
-            return Err(self.placed(index, &failure));
+            return Err(self.placed(index, failure));
         }
-        let why = self.tally.first_error.is_none().then(|| self.placed(index, &failure));
+        let why = self.tally.first_error.is_none().then(|| self.placed(index, failure));
         let connection = &mut self.connections[index];
         let rest = self.requests[connection.request].bytes[connection.address].len();
         let reusable = failure.reusable && connection.written == rest;
@@ -44,7 +44,7 @@ impl Driver<'_> {
         (connection.open, connection.down) = (false, true);
         let failure = Failure::connect(error, self.order.addresses[connection.address]);
         if connection.busy {
-            return self.fail(index, failure);
+            return self.fail(index, &failure);
         }
         if !self.running || !self.order.options.counts_errors {
             return Err(self.placed(index, &failure));
@@ -99,7 +99,7 @@ impl Driver<'_> {
         for index in 0..self.connections.len() {
             let connection = &self.connections[index];
             if connection.busy && self.is_late(connection.intended_ns) {
-                self.fail(index, self.timeout())?;
+                self.fail(index, &self.timeout())?;
             }
         }
         let busy = self.connections.iter().filter(|one| one.busy).map(|one| one.intended_ns);

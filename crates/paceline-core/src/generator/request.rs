@@ -1,6 +1,6 @@
 //! What is asked for: requests as they are ordered, checked and written, and whose turn it is.
 
-use std::net::SocketAddr;
+use std::{fmt::Write, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -133,15 +133,15 @@ impl Order {
         let mut head = format!("{method} {path} HTTP/1.1\r\n");
         if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             let host = self.host.clone().unwrap_or_else(|| to.to_string());
-            head += &format!("Host: {host}\r\n");
+            let _ = write!(head, "Host: {host}\r\n");
         }
         for (name, value) in fields {
-            head += &format!("{name}: {value}\r\n");
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         let body: &[u8] = if request.with_body { &self.options.body } else { &[] };
         // RFC 9110, section 8.6: a method for which a body is usual says that there is none.
         if request.with_body || ["POST", "PUT", "PATCH"].contains(&&**method) {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
         [head.as_bytes(), b"\r\n", body].concat()
     }
