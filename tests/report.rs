@@ -15,7 +15,7 @@ use std::{
 use paceline::{
     compare::compare_records,
     history::series,
-    record::{Gate, Record, State},
+    record::{Gate, Loop, Record, State},
     report::{
         Charts, Export, Extent, Sources, cells_table, claims_table, comparison_table, gate_table,
         history_csv, history_table, limits_table, load_table, page,
@@ -243,6 +243,19 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
     let chart = Charts::of(&told()).svg("serve-service/load-latency-time").unwrap();
     // Three servers, six points each, and the name of the picture.
     assert_eq!(chart.matches("<title>").count(), 3 * 6 + 1);
+    let offered = |record: &Record| {
+        let chart = Charts::of(record).svg("serve-service/load-throughput-time").unwrap();
+        chart.contains(">offered<")
+    };
+    let mut closed = told();
+    for load in closed.cells.iter_mut().filter_map(|cell| cell.load.as_mut()) {
+        load.looped = Loop::Closed;
+        // So few that most intervals have no p99: the median is drawn.
+        let all = load.intervals.iter_mut().flatten().filter_map(|one| one.latency.as_mut());
+        all.filter(|times| times.count < 2_000).for_each(|times| times.count = 900);
+    }
+    assert!(offered(&told()) && !offered(&closed));
+    assert!(page_of(&closed).contains("p50 latency over time"));
     // In the first interval of the ramp that was not answered as offered, 17 of 1 217 are missing: it kept pace.
     let table = load_table(&told().cells);
     for said in [

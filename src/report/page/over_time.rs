@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     output::{count, rate},
-    record::{Cell, Estimate},
+    record::{Cell, Estimate, Loop},
     report::chart::{Axis, Curve, Plot, Scale, Series, Unit},
 };
 use paceline_core::{generator::Interval, histogram::Distribution};
@@ -17,13 +17,16 @@ use paceline_core::{generator::Interval, histogram::Distribution};
 struct Told<'a> {
     name: String,
     style: usize,
+    /// Whether requests were offered at times set beforehand.
+    open: bool,
     /// Of each interval, what every trial has of it.
     intervals: Vec<Vec<&'a Interval>>,
 }
 
 impl<'a> Told<'a> {
     fn of(line: &Line, cell: &'a Cell, several: bool) -> Option<Self> {
-        let trials = &cell.load.as_ref()?.intervals;
+        let load = cell.load.as_ref()?;
+        let (trials, open) = (&load.intervals, load.looped == Loop::Open);
         let count_of = trials.iter().map(Vec::len).min().filter(|count| *count > 0)?;
         let at = |index: usize| trials.iter().map(|trial| &trial[index]).collect();
         let name = if several {
@@ -31,7 +34,8 @@ impl<'a> Told<'a> {
         } else {
             line.name.clone()
         };
-        Some(Told { name, style: line.style, intervals: (0..count_of).map(at).collect() })
+        let intervals = (0..count_of).map(at).collect();
+        Some(Told { name, style: line.style, open, intervals })
     }
 
     /// A figure of each interval: the estimate from the trials, where each has it.
@@ -79,8 +83,13 @@ fn seconds() -> Axis {
 }
 
 fn throughput(all: &[Told]) -> Figure {
-    // All of a record are offered the same, but in a closed loop.
-    let offered = all[0].series(String::new(), 0, |one| Some(one.offered_per_second()));
+    // All of a record are offered the same; in a closed loop, what each server takes.
+    let first = all.iter().find(|told| told.open);
+    let offered = first.map(|told| {
+        let series = told.series(String::new(), 0, |one| Some(one.offered_per_second()));
+        let points = series.points.iter().map(|point| (point.x, point.y)).collect();
+        Curve { name: "offered".into(), points }
+    });
     let answered = |one: &Interval| Some(one.answered_per_second());
     let series = all.iter().map(|told| told.series(told.name.clone(), told.style, answered));
     Figure {
@@ -88,7 +97,7 @@ fn throughput(all: &[Told]) -> Figure {
         kind: "load-throughput-time",
         picture: Some(Picture::Plot(Plot {
             title: "Answers per second over time".into(),
-            desc: "What each server answered in each interval, and what the first of them was offered.".into(),
+            desc: "What each server answered in each interval; in an open loop beside what was offered.".into(),
             x: seconds(),
             y: Axis {
                 label: "answers per second".into(),
@@ -97,14 +106,11 @@ fn throughput(all: &[Told]) -> Figure {
                 ticks: vec![],
             },
             series: series.collect(),
-            ideal: Some(Curve {
-                name: "offered".into(),
-                points: offered.points.iter().map(|point| (point.x, point.y)).collect(),
-            }),
+            ideal: offered,
             ..Plot::default()
         })),
-        caption: "Answers count in the interval in which they came. A server that falls behind the line of what is \
-                  offered builds a queue."
+        caption: "Answers count in the interval in which they came. A server that falls behind what is offered \
+                  builds a queue."
             .into(),
         table: table(all, "What was answered in each interval", "answered per second | errors", |trials| {
             let errors: u64 = trials.iter().map(|one| one.errors).sum();
@@ -118,10 +124,13 @@ fn throughput(all: &[Told]) -> Figure {
 }
 
 fn latency(all: &[Told]) -> Figure {
-    // With several servers, one percentile of each: that of the tail, where intervals have latencies enough for it.
-    let tells = |told: &Told| told.intervals.iter().flatten().any(|one| p99(one).is_some());
+    // With several servers, one percentile of each: that of the tail, where most intervals have latencies enough for it.
+    let known = |of: fn(&Interval) -> Option<f64>| {
+        let points = |told: &Told| told.series(String::new(), 0, of).points.len();
+        all.iter().map(points).sum::<usize>()
+    };
     let (short, of): (_, fn(&Interval) -> Option<f64>) =
-        if all.iter().any(tells) { ("p99", p99) } else { ("p50", p50) };
+        if known(p99) * 2 >= known(p50) { ("p99", p99) } else { ("p50", p50) };
     let (what, series): (&str, Vec<Series>) = if let [told] = all {
         let one = |name: &str, style, of: fn(&Interval) -> Option<f64>| {
             told.series(name.into(), style, of)
