@@ -23,10 +23,10 @@ fn fuzz(name: &str, mutations: usize, feed: fn(&[u8]) -> bool) {
     let mut read = [0, 0];
     for number in 0..seeds.len() + mutations {
         let input = seeds.get(number).cloned().unwrap_or_else(|| random.change(&seeds));
-        match panic::catch_unwind(|| feed(&input)) {
-            Ok(taken) => read[usize::from(number >= seeds.len())] += usize::from(taken),
-            Err(_) => panic!("{name} fails on b\"{}\"", input.escape_ascii()),
-        }
+        let Ok(taken) = panic::catch_unwind(|| feed(&input)) else {
+            panic!("{name} fails on b\"{}\"", input.escape_ascii());
+        };
+        read[usize::from(number >= seeds.len())] += usize::from(taken);
     }
     // What is refused at once shows nothing.
     assert!(2 * read[0] > seeds.len(), "of {} inputs {} can be read", seeds.len(), read[0]);

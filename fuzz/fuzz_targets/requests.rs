@@ -1,4 +1,4 @@
 #![no_main]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    paceline_core::fuzzing::requests(data);
+    let _ = paceline_core::fuzzing::requests(data);
 });

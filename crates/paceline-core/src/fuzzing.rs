@@ -26,6 +26,7 @@ use crate::{
 const HELD: usize = 256 << 10;
 
 /// Answers, as the load generator reads them. The first byte says how the others are cut.
+#[must_use]
 pub fn answers(data: &[u8]) -> bool {
     let Some((how, bytes)) = data.split_first() else { return false };
     let accept: &[u16] = if how & 1 == 0 { &[] } else { &[200, 204, 304, 404] };
@@ -35,19 +36,19 @@ pub fn answers(data: &[u8]) -> bool {
         let cut = answered(bytes, size, accept, None);
         match (cut, at_once) {
             // What follows belongs to nothing, unless it ends the connection.
-            (Ok((end, _)), Err(())) => assert!(end < bytes.len(), "cut by {size} it is taken"),
-            (Ok((_, close)), Ok((_, whole))) => assert!(whole == close || (whole && !close)),
+            (Some((end, _)), None) => assert!(end < bytes.len(), "cut by {size} it is taken"),
+            (Some((_, close)), Some((_, whole))) => assert!(whole == close || (whole && !close)),
             (cut, whole) => assert_eq!(cut, whole, "cut by {size}"),
         }
     }
     let mut idle = Progress::new();
     let unasked = bytes.chunks(size).find_map(|part| idle.unasked(part));
     assert_eq!(unasked, Progress::new().unasked(bytes), "cut by {size}");
-    at_once.is_ok()
+    at_once.is_some()
 }
 
 /// Reads one answer in parts of `size` bytes, then, if it ends before them, the same again, whose head is known by
-/// then. Returns how many bytes were read, and whether the connection ends with it; an error where it is none, or not
+/// then. Returns how many bytes were read, and whether the connection ends with it; `None` where it is no answer, or not
 /// the body that is expected.
 ///
 /// # Panics
@@ -58,33 +59,34 @@ pub fn answered(
     size: usize,
     accept: &[u16],
     expect: Option<&str>,
-) -> Result<(usize, bool), ()> {
+) -> Option<(usize, bool)> {
     let request = Request::get("/", expect.map(str::to_owned));
     let mut request = Rendered::new(&request, true, accept, vec![]);
     let mut once = |bytes: &[u8]| {
         let (mut progress, mut read) = (Progress::new(), 0);
         for part in bytes.chunks(size) {
             read += part.len();
-            let step = request.take(&mut progress, part).map_err(drop)?;
+            let step = request.take(&mut progress, part).ok()?;
             let held = progress.held() + request.held();
             assert!(held <= HELD + 2 * part.len(), "{held} bytes are held");
             if let Step::Done { close } = step {
-                return Ok((read, close));
+                return Some((read, close));
             }
         }
-        match request.close(&mut progress).map_err(drop)? {
-            Step::Done { close } => Ok((read, close)),
-            Step::More => Err(()),
+        match request.close(&mut progress).ok()? {
+            Step::Done { close } => Some((read, close)),
+            Step::More => None,
         }
     };
     let first = once(bytes);
-    if let Ok((read, _)) = first {
+    if let Some((read, _)) = first {
         assert_eq!(once(&bytes[..read]), first, "it is read in another way when its head is known");
     }
     first
 }
 
 /// Requests, as the servers that models are read them. The first byte says how the others are cut.
+#[must_use]
 pub fn requests(data: &[u8]) -> bool {
     let Some((how, bytes)) = data.split_first() else { return false };
     let whole = responses(bytes, bytes.len().max(1));
@@ -143,6 +145,7 @@ impl Stream for Client {
 }
 
 /// Workload files.
+#[must_use]
 pub fn workloads(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let workload = match Workload::calibrated("fuzz.toml", text, || 1.5) {
@@ -168,6 +171,7 @@ pub fn workloads(data: &[u8]) -> bool {
 }
 
 /// What interpreters and hosts say to this program.
+#[must_use]
 pub fn protocol(data: &[u8]) -> bool {
     let (mut noted, mut read) = (None, false);
     for reply in replies(&mut &*data) {
