@@ -1,4 +1,4 @@
-//! What advice comes to in at most four sentences, of which the first can stand alone. What holds for every workload is
+//! What advice comes to in four sentences at most, of which the first can stand alone. What holds for every workload is
 //! not among them: the page says it once.
 
 use super::{
@@ -16,22 +16,19 @@ use std::time::Duration;
 const WORTH: f64 = 1.1;
 
 /// Which model from which scale on; one for all scales; what tail latency or memory says otherwise; and the one caveat
-/// that matters most.
+/// that matters most: each where there is something to say. Nothing where nothing is ranked.
 #[must_use]
-pub fn advice_in_brief(advice: &Advice) -> Vec<String> {
+pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
     let names = Names::of(advice);
     let ranked: Vec<&AtScale> =
         advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect();
-    let Some(last) = ranked.last() else {
-        return vec!["Nothing is ranked: the table below says why.".into()];
-    };
-    let sentences = [
+    let Some(last) = ranked.last() else { return [const { None }; 4] };
+    [
         Some(take(&ranked, &names)),
         everywhere(advice, &ranked, &names),
         otherwise(last, &names),
         caveat(advice, &ranked, &names),
-    ];
-    sentences.into_iter().flatten().collect()
+    ]
 }
 
 /// What is recommended, and for what.

@@ -134,8 +134,7 @@ fn how_far_behind_at_most_is_said_of_what_is_enough() {
 #[test]
 fn a_machine_that_others_kept_busy_is_said() {
     let with = |share| {
-        let resources =
-            crate::record::Resources { cpu_pressure_share: Some(share), ..Default::default() };
+        let resources = Resources { cpu_pressure_share: Some(share), ..Default::default() };
         let sequential = Cell { resources: Some(resources), ..cell("sequential", 5, 100.0, 5) };
         shown(&[sequential, cell("tokio", 5, 50.0, 5)])
     };
@@ -179,15 +178,15 @@ fn known_faults_two_modes_and_discontinued_leaders_are_said() {
 
 #[test]
 fn in_brief_there_is_a_sentence_for_the_scales_one_for_all_of_them_and_the_caveat() {
-    let brief = advice_in_brief(&advise(&crossing_cells()));
+    let said =
+        |cells: &[Cell]| advice_in_brief(&advise(cells)).into_iter().flatten().collect::<Vec<_>>();
+    let brief = said(&crossing_cells());
     assert_eq!(
         brief[0],
         "Take a sequential program at 1 job at once, a thread for each job at 20, tokio at 1 000."
     );
     assert_eq!(brief[1], "No one model keeps up at every scale.");
-    assert!(brief.len() <= 4, "{brief:?}");
-    let none = advice_in_brief(&advise(&[refused("tokio", 1, "no room")]));
-    assert_eq!(none, ["Nothing is ranked: the table below says why."]);
+    assert!(said(&[refused("tokio", 1, "no room")]).is_empty());
 }
 
 #[test]
@@ -204,6 +203,7 @@ fn in_brief_memory_speaks_where_a_test_tells_the_recommended_model_to_take_more(
     };
     let of = |bytes: f64| {
         advice_in_brief(&advise(&[heavy("tokio", 90_000.0, bytes), heavy("smol", 70_000.0, 1e7)]))
+            .map(Option::unwrap_or_default)
             .join(" ")
     };
     let sentence = "At 1 000 the memory of tokio is 3.00 times that of smol, the least.";

@@ -55,6 +55,7 @@ impl Columns {
         self.all("trials_latency_ns_p50", &of.latency_ns_p50);
         self.all("trials_latency_ns_p99", &of.latency_ns_p99);
         self.all("trials_rss_bytes_max", &of.rss_bytes_max);
+        self.all("trials_cpu_ns_per_job", &of.cpu_ns_per_job);
         for (index, names) in
             [["mode_1_ns", "mode_1_share"], ["mode_2_ns", "mode_2_share"]].iter().enumerate()
         {

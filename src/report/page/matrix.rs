@@ -1,5 +1,7 @@
 //! The matrix of the first screen: the best of each workload at each scale, by one figure at a time.
 
+use std::fmt::Write;
+
 use askama::Template;
 
 use super::{
@@ -85,15 +87,13 @@ impl By {
 pub(super) struct Matrix {
     id: String,
     scales: Vec<String>,
-    tables: Vec<ByOne>,
-    /// Whether cells of both classes are in it.
-    pub(super) apart: bool,
+    pub(super) tables: Vec<ByOne>,
     /// How to read it.
     key: String,
 }
 
 /// A table of it.
-struct ByOne {
+pub(super) struct ByOne {
     label: &'static str,
     rows: Vec<Row>,
 }
@@ -173,7 +173,6 @@ impl Matrix {
             id: id.into(),
             scales: columns.iter().map(|scale| count(*scale)).collect(),
             tables: By::ALL.into_iter().filter(known).map(table).collect(),
-            apart,
             key: key(apart, By::ALL.into_iter().filter(|by| !known(by))),
         }
     }
@@ -192,7 +191,7 @@ fn key(apart: bool, unknown: impl Iterator<Item = By>) -> String {
     key.push_str("Hatched: not measured.");
     let unknown: Vec<&str> = unknown.map(By::label).collect();
     if !unknown.is_empty() {
-        key.push_str(&format!(" Not recorded: {}.", unknown.join(", ")));
+        let _ = write!(key, " Not recorded: {}.", unknown.join(", "));
     }
     key
 }

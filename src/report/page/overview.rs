@@ -9,17 +9,19 @@ use super::{
     lines::{lines, widest},
     matrix::{Chip, Matrix},
     parts::{Data, Table, listed, name},
-    workload::capital,
 };
 use crate::{
     advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
     output::{count, cut, long, rate},
-    record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS},
+    record::{
+        Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State, same_class,
+    },
     report::{
         advice::busy, advice_in_brief, chart::small, floor_line, gate::figure, table::series_name,
     },
     stats::FEWEST_TRIALS,
 };
+use paceline_core::perform::Placement;
 
 /// What to take for one workload.
 pub(super) struct WorkloadSummary {
@@ -28,7 +30,9 @@ pub(super) struct WorkloadSummary {
     pub(super) id: String,
     /// At most four.
     pub(super) sentences: Vec<String>,
-    /// What the sentences follow from; the charts mark its crossings.
+    /// The figures that they follow from, of each placement.
+    pub(super) tables: Vec<Table>,
+    /// What all cells say together: the charts mark its crossings.
     pub(super) advice: Advice,
     /// Its throughput over the scale, in little.
     pub(super) small: String,
@@ -37,18 +41,69 @@ pub(super) struct WorkloadSummary {
 impl WorkloadSummary {
     /// Of the cells of one workload.
     pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
-        let owned: Vec<Cell> = cells.iter().map(|cell| (*cell).clone()).collect();
-        let advice = advise(&owned);
-        let sentences = advice_in_brief(&advice).iter().map(|text| cut(text, 600)).collect();
+        let advice_on = |cells: Vec<&Cell>| advise(&cells.into_iter().cloned().collect::<Vec<_>>());
+        let advice = advice_on(cells.to_vec());
+        // Each placement has advice of its own: they are not compared.
+        let class = |word, placement| {
+            let of = |cell: &&Cell| same_class(cell.placement, placement);
+            let of: Vec<&Cell> = cells.iter().copied().filter(of).collect();
+            of.iter().any(|cell| cell.state == State::Ok).then(|| (word, advice_on(of)))
+        };
+        let classes = [class("In", Placement::Inside), class("Out", Placement::Outside)];
+        let classes: Vec<(&str, Advice)> = classes.into_iter().flatten().collect();
+        let sentences = sentences(&classes);
+        let title = |word| match classes.len() {
+            1 => "What to take at each scale, and its figures".to_owned(),
+            _ => format!("What to take at each scale, and its figures: {}", uncapital(word)),
+        };
+        let tables = classes.iter().map(|(word, advice)| table(advice, title(word))).collect();
         let lines = lines(cells);
         let plot = charts::throughput("jobs per second", "jobs at once", &widest(&lines), &advice);
-        WorkloadSummary { workload: name(workload), id, sentences, small: small(&plot), advice }
+        WorkloadSummary {
+            workload: name(workload),
+            id,
+            sentences,
+            tables,
+            small: small(&plot),
+            advice,
+        }
     }
 
     /// The sentence that can stand alone.
     pub(super) fn first(&self) -> &str {
         self.sentences.first().map_or("", String::as_str)
     }
+}
+
+/// What the advice on each class of placements comes to, each kind of sentence once.
+fn sentences(classes: &[(&str, Advice)]) -> Vec<String> {
+    let brief: Vec<_> =
+        classes.iter().map(|(word, advice)| (*word, advice_in_brief(advice))).collect();
+    let kind = |kind: usize| {
+        let of = brief.iter().filter_map(|(word, all)| {
+            let text = all[kind].as_deref()?;
+            Some(if classes.len() == 1 {
+                text.to_owned()
+            } else {
+                format!("{word}: {}", uncapital(text))
+            })
+        });
+        let of: Vec<String> = of.collect();
+        (!of.is_empty()).then(|| cut(&of.join(" "), 600))
+    };
+    let sentences: Vec<String> = (0..4).filter_map(kind).collect();
+    if sentences.is_empty() {
+        return vec![
+            "Nothing is ranked: the figures, or the reasons why there are none, are below.".into(),
+        ];
+    }
+    sentences
+}
+
+/// The same without the capital letter that a sentence begins with.
+fn uncapital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// The first screen of a run: the matrix, small charts, a sentence on each workload, and what was not measured.
@@ -74,8 +129,7 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
             MOST_SERVER_BUSY * 100.0
         ),
         format!(
-            "The sentences compare the models of one placement, inside or outside, of which there are more. They name the \
-             simplest program that keeps up, which is less than {:.0} % behind the best with 95 % confidence, in throughput \
+            "The sentences look at each placement, in and out, alone. They name the simplest program that keeps up, which is less than {:.0} % behind the best with 95 % confidence, in throughput \
              and, where that is ranked, in p99 latency.",
             MARGIN * 100.0
         ),
@@ -91,7 +145,7 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     }
     let load = workloads.iter().filter_map(|of| of.advice.other_load_share);
     lines.extend(busy(load.reduce(f64::max)));
-    lines.extend(run.timer_floor.as_ref().map(|floor| format!("{}.", capital(&floor_line(floor)))));
+    lines.extend(run.timer_floor.as_ref().map(|floor| format!("Timers: {}.", floor_line(floor))));
     lines.push(
         "All of it holds for these jobs on this machine: measure again on the one that it will run on."
             .into(),
@@ -100,9 +154,9 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
 }
 
 /// At each scale what is recommended, with its figures, and the best of each measure.
-pub(super) fn table(advice: &Advice) -> Table {
+fn table(advice: &Advice, title: String) -> Table {
     let mut table = Table::new(
-        "What to take at each scale, and its figures",
+        title,
         "jobs at once | take | jobs per second | p99 latency | most memory | as good: surely less than 5 % behind",
     )
     .with_prose(&[5]);

@@ -6,7 +6,7 @@ use super::{
     charts,
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load, models, over_time,
-    overview::{self, WorkloadSummary, bytes, nanoseconds, with_interval},
+    overview::{WorkloadSummary, bytes, nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table, listed, name},
     scaling, speed,
 };
@@ -24,7 +24,7 @@ use paceline_core::{histogram::Distribution, job::Workload};
 /// The section of one workload.
 #[derive(Template)]
 #[template(path = "workload.html")]
-pub(super) struct Section {
+pub(super) struct Section<'s> {
     about: String,
     /// Which of its models are unreliable, and why.
     remarks: Vec<String>,
@@ -35,8 +35,7 @@ pub(super) struct Section {
     /// Tables without a chart.
     tables: Vec<Table>,
     /// What to take, in at most four sentences, and the figures that they follow from.
-    sentences: Vec<String>,
-    take: Table,
+    summary: &'s WorkloadSummary,
 }
 
 /// How a line is drawn.
@@ -46,13 +45,13 @@ struct Key {
     swatch: String,
 }
 
-impl Section {
+impl<'s> Section<'s> {
     /// Of the cells of one workload, whose definition is `source`.
     pub(super) fn of(
         workload: &str,
         source: Option<&str>,
         cells: &[&Cell],
-        summary: &WorkloadSummary,
+        summary: &'s WorkloadSummary,
     ) -> Self {
         let (id, advice) = (&summary.id, &summary.advice);
         let lines = lines_of(cells);
@@ -81,8 +80,7 @@ impl Section {
             legend: widest.iter().map(key).collect(),
             figures,
             tables: tables.into_iter().flatten().collect(),
-            sentences: summary.sentences.clone(),
-            take: overview::table(advice),
+            summary,
         }
     }
 }
