@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 pub use answer::STATUS;
 pub use connection::REFUSED;
 pub use loaded::{
-    LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_GROWTH,
-    MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
+    LATE, LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE,
+    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, SATURATED, UNSTEADY,
 };
 pub use schedule::{Arrivals, BURST};
 
