@@ -92,7 +92,7 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     let asked = ["^sleep/(tokio|smol)/(1|100)$", "--sample-size", "12", "--save-baseline", "mine"];
     let quick = [("PACELINE_PROFILE", "quick"), ("PACELINE_SEED", "7")];
     let text = printed(&suite(folder.path(), &asked, &quick).output().unwrap(), 0);
-    assert!(text.contains("4 cells: 4 ok") && text.contains("between 6 processes"), "{text}");
+    assert!(text.contains("4 cells: 4 ok") && text.contains("each figure: 6 trials"), "{text}");
     assert!(!text.contains("time:") && text.lines().count() < 80, "{text}");
     let record = record(folder.path());
     assert_eq!((record.run.seed, record.cells.len()), (Some(7), 4));
@@ -217,7 +217,7 @@ fn a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line() {
     let short = [("PACELINE_BUDGET", "2s"), ("PACELINE_MODELS", "sequential")];
     let text = printed(&suite(folder.path(), &["^sleep/"], &short).output().unwrap(), 0);
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("PACELINE_BUDGET=")).collect();
-    assert!(lines.len() == 1 && lines[0].contains("skipped (sequential)"), "{text}");
+    assert!(lines.len() == 1 && lines[0].contains("skipped (sequential; at "), "{text}");
     let cells = record(folder.path()).cells;
     let skipped = cells.iter().filter(|cell| cell.state == State::Skipped);
     assert!(skipped.clone().count() >= 4, "{cells:?}");

@@ -159,7 +159,7 @@ const EXAMPLES: Examples = &[
         &[
             ("paceline selftest", "an hour: false alarms and planted slowdowns"),
             ("paceline selftest --budget 10m --suites 0", "planted slowdowns only"),
-            ("paceline selftest --kind echo --budget 10m", "of one kind of work"),
+            ("paceline selftest --kind cpu --budget 10m", "of one kind of work"),
         ],
     ),
     (

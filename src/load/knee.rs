@@ -6,7 +6,7 @@ use super::{LITTLE, MOST_RATE, Served, bench::Bench};
 use crate::record::{Cell, Knee, KneeStep, State};
 use paceline_core::{
     clock::nanoseconds,
-    generator::{Drive, REFUSED, SATURATED, STATUS, UNSTEADY},
+    generator::{Drive, LATE, REFUSED, SATURATED, STATUS, UNSTEADY},
 };
 
 /// Two neighbouring steps this close are one.
@@ -107,14 +107,14 @@ fn sheds(cell: &Cell) -> bool {
 
 /// Whether the generator gave way, and not the server.
 fn saturated(cell: &Cell) -> bool {
-    cell.reason.as_ref().is_some_and(|why| why.starts_with(SATURATED))
+    cell.reason.as_ref().is_some_and(|why| why.starts_with(SATURATED) || why.starts_with(LATE))
 }
 
 /// Whether a lower rate may do what this one did not.
 fn may_be_the_rate(cell: &Cell) -> bool {
     let why = cell.reason.as_deref().unwrap_or_default();
     cell.state != State::Invalid
-        || [SATURATED, UNSTEADY, LITTLE].iter().any(|of| why.starts_with(of))
+        || [SATURATED, LATE, UNSTEADY, LITTLE].iter().any(|of| why.starts_with(of))
 }
 
 /// Why the rate of `cell` is not kept, if so.

@@ -305,7 +305,7 @@ mod tests {
             ],
             Extent::Short,
         );
-        assert_eq!(shown.matches("budget").count(), 1, "{shown}");
+        assert_eq!(shown.matches("the budget was used up").count(), 1, "{shown}");
         assert!(
             shown.contains(&format!("3 results, sleeps (pool, tokio, smol): {cut}: --budget")),
             "{shown}"

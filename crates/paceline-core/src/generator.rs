@@ -38,8 +38,8 @@ pub use answer::STATUS;
 pub use connection::REFUSED;
 pub use interval::{Interval, do_not_add_up};
 pub use loaded::{
-    LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE, MOST_GROWTH,
-    MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
+    LATE, LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE,
+    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
 };
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};

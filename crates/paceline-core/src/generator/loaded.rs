@@ -16,6 +16,8 @@ pub const LEAST_LATE_STARTS: u64 = 5;
 pub const MOST_CPU_SHARE: f64 = 0.95;
 /// How the reason begins where the generator, and not the server, gave way.
 pub const SATURATED: &str = "generator saturated";
+/// How the reason begins where the generator had CPU time to spare, and came to its starts too late.
+pub const LATE: &str = "generator late";
 /// How the reason begins where the server did not keep the rate.
 pub const UNSTEADY: &str = "not steady";
 /// A start that is later than this is counted as late.
@@ -106,7 +108,7 @@ impl Loaded {
             let seen = error.ns_p99 as f64 / 1e6;
             let most = MOST_SCHEDULE_ERROR_NS as f64 / 1e6;
             return Some(format!(
-                "{SATURATED}: {late} of {starts} starts were over {most} ms late, the limit is 1 %; the 99th \
+                "{LATE}: {late} of {starts} starts were over {most} ms late, the limit is 1 %; the 99th \
                  percentile is {seen:.2} ms"
             ));
         }

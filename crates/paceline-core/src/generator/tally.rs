@@ -314,7 +314,11 @@ mod tests {
         let mut late = fine.clone();
         late.schedule_error.as_mut().unwrap().ns_p99 = 2 * MS;
         late.late_starts = 21;
-        assert!(late.saturated().unwrap().contains("21 of 2000 starts were over 1 ms late"));
+        assert!(
+            late.saturated()
+                .unwrap()
+                .starts_with("generator late: 21 of 2000 starts were over 1 ms late")
+        );
         // One of 100, or four, is chance; of as few as 5 starts, all late are not.
         for (offered, late_starts, judged) in
             [(100, 1, false), (100, 4, false), (100, 5, true), (5, 5, true), (500, 5, true)]
