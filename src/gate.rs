@@ -21,7 +21,9 @@ pub use subject::{Arm, Subject, default_cells};
 
 use std::{
     fmt,
-    fs::{File, TryLockError},
+    fs::{File, Permissions, TryLockError},
+    io,
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     thread,
     time::Duration,
@@ -172,7 +174,12 @@ impl Turn {
     fn wait() -> Self {
         let path = std::env::temp_dir().join("paceline-gate.lock");
         // Another user's file can be opened and locked, but not created again.
-        let file = File::open(&path).or_else(|_| File::create(&path)).ok();
+        let create = || -> io::Result<File> {
+            let file = File::create(&path)?;
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            Ok(file)
+        };
+        let file = File::open(&path).or_else(|_| create()).ok();
         // Tests run beside each other, and ask nothing about speed.
         if let Some(file) = file.as_ref().filter(|_| !disturbed::load_is_allowed()) {
             let mut told = false;

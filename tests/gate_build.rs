@@ -567,7 +567,8 @@ fn without_git_it_is_said_what_to_install() {
 fn hanging_build(test: &str) -> (Tiny, Child, Pid) {
     let tiny = Tiny::new();
     let pid = tiny.folder.join("target/pid");
-    let write = format!("std::fs::write({pid:?}, std::process::id().to_string()).unwrap();");
+    let file = pid.to_str().unwrap();
+    let write = format!("std::fs::write({file:?}, std::process::id().to_string()).unwrap();");
     let sleep = "std::thread::sleep(std::time::Duration::from_secs(600));";
     tiny.write(
         "build.rs",

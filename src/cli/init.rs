@@ -11,7 +11,7 @@ use crate::gate::starter::{ADDRESS, plan, write};
 #[derive(Args)]
 pub(super) struct InitArguments {
     /// What the crate is set up for.
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "gate")]
     what: What,
     /// The package of the workspace.
     #[arg(long, value_name = "NAME")]

@@ -128,8 +128,9 @@ fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, 
     let before = read(text).ok_or_else(|| BuildError::usage("cargo cannot read Cargo.toml"))?;
     let has = |table: &str| before.get(table).is_some_and(|of| of.get("paceline-gated").is_some());
     let benches = before.get("bench").and_then(Value::as_array);
-    let has_bench =
-        benches.is_some_and(|all| all.iter().any(|of| of["name"].as_str() == Some("gate")));
+    let has_bench = benches.is_some_and(|all| {
+        all.iter().any(|of| of.get("name").and_then(Value::as_str) == Some("gate"))
+    });
     let mut wanted = before.clone();
     let (mut lines, mut what) = (text.lines().map(str::to_owned).collect::<Vec<_>>(), Vec::new());
     if !has("dev-dependencies") && !has("dependencies") {
