@@ -72,7 +72,7 @@ fn identities(cells: &[Cell]) -> BTreeSet<String> {
 fn a_plan_on_the_engine_local_has_the_cells_of_a_run_and_its_readers_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let more = ["--trials", "3", "--out", "plan", "--engine", "local", "--results", "c"];
+    let more = ["--trials", "3", "--out", "my plan", "--engine", "local", "--results", "c"];
     ok(folder, &[&["cluster", "run"], &CELLS[..], &more].concat());
     ok(folder, &[&["run"], &CELLS[..], &["--trials", "3", "--out", "r"]].concat());
     let record = read(&only_record(&folder.join("c"))).unwrap();

@@ -120,7 +120,7 @@ fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, Cl
     }
     let (jobs, blocks) = (done.jobs.join(", "), done.blocks);
     say(&format!(
-        "submitted {blocks} blocks as {jobs}: follow them with paceline cluster status {} --wait",
+        "submitted {blocks} blocks as job {jobs}: follow them with paceline cluster status {} --wait",
         plan.dir.display()
     ))
 }
@@ -174,8 +174,8 @@ fn wait(watch: &mut Watch<'_>, enough: fn(&Status) -> bool) -> Result<Status, Cl
         let all = status.blocks.len();
         let bar = progress.get_or_insert_with(|| Progress::start(all as u64));
         bar.left((all - status.done) as u64);
-        let left =
-            Duration::try_from_secs_f64(status.seconds_left.unwrap_or(0.0)).unwrap_or_default();
+        let left = status.seconds_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+        let left = left.unwrap_or_else(|| watch.at_most(&status));
         bar.show(&status.outage.clone().unwrap_or_else(|| counts(&status)), left);
         // A scheduler that does not answer is asked less and less often.
         pause = if status.outage.is_some() {

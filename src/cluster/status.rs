@@ -154,6 +154,13 @@ impl<'a> Watch<'a> {
         self.engine.as_ref().map_or(Duration::from_secs(1), Engine::poll)
     }
 
+    /// How long what is under way may take at most, on one node.
+    #[must_use]
+    pub fn at_most(&self, status: &Status) -> Duration {
+        let open = status.blocks.iter().filter(|block| block.state.is_under_way()).count();
+        Duration::try_from_secs_f64(self.plan.plan.budget_seconds * open as f64).unwrap_or_default()
+    }
+
     /// Looks once.
     ///
     /// # Errors
