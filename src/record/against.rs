@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Estimate, Loop, State};
+use super::{Cell, Estimate, LoadFigures, Loop, State};
 use crate::stats::{FEWEST_TRIALS, LEVEL, estimate_at};
 
 /// Histograms keep 3 digits: a smaller difference of two latencies may be none.
@@ -27,6 +27,9 @@ pub struct Against {
     pub latency_p50: Option<Estimate>,
     /// Of the 99th percentile of latency. `None` where a trial has fewer than 1 000 latencies.
     pub latency_p99: Option<Estimate>,
+    /// The share of requests that got no right answer, of the first server and of the second.
+    #[serde(default)]
+    pub error_shares: [f64; 2],
 }
 
 /// A ratio of [`Against`], with what it says of the second server.
@@ -35,7 +38,8 @@ pub struct Measured {
     pub name: &'static str,
     /// The second server's over the first's.
     pub ratio: Estimate,
-    /// `faster`, `slower`, or `no difference found` where the interval does not exclude that there is none.
+    /// `faster`, `slower`, or `no difference found` where the interval does not exclude that there is none. A server that
+    /// failed more often is never the faster one: its errors have no latency.
     pub word: &'static str,
 }
 
@@ -68,6 +72,9 @@ impl Against {
                 .filter(|_| closed),
             latency_p50: ratio(&one.latency_ns_p50, &other.latency_ns_p50),
             latency_p99: ratio(&one.latency_ns_p99, &other.latency_ns_p99),
+            error_shares: [base, head].map(|cell| {
+                cell.load.as_ref().and_then(LoadFigures::error_share).unwrap_or_default()
+            }),
         })
     }
 
@@ -86,8 +93,16 @@ impl Against {
             let word = match (more, less) {
                 (false, false) => "no difference found",
                 // Of latency less is better.
-                _ if more == (name == "req/s") => "faster",
-                _ => "slower",
+                _ => {
+                    let is_faster = more == (name == "req/s");
+                    let [base, head] = self.error_shares;
+                    match is_faster {
+                        true if head > base => "no verdict: it failed more",
+                        false if base > head => "no verdict: the other failed more",
+                        true => "faster",
+                        false => "slower",
+                    }
+                }
             };
             Some(Measured { name, ratio, word })
         };
@@ -175,6 +190,23 @@ mod tests {
         let none = "no difference found";
         let finer = Against::of(&of(3), &finer).unwrap();
         assert_eq!(words(&finer), [("req/s", none), ("p50", none)]);
+    }
+
+    #[test]
+    fn a_server_that_failed_more_often_is_not_the_faster_one() {
+        let of = |ns: f64, errors: u64| {
+            let mut cell = cell(Loop::Closed, [vec![1e9 / ns; 3], vec![ns; 3], vec![ns; 3]]);
+            let load = cell.load.as_mut().unwrap();
+            load.offered = 100;
+            load.errors.insert("timeout".into(), errors);
+            cell
+        };
+        let words = |base, head| words(&Against::of(&base, &head).unwrap())[1].1;
+        assert_eq!(words(of(2e6, 1), of(1e6, 2)), "no verdict: it failed more");
+        assert_eq!(words(of(1e6, 2), of(2e6, 1)), "no verdict: the other failed more");
+        // Without a difference in its favour the word stands.
+        assert_eq!(words(of(1e6, 1), of(2e6, 2)), "slower");
+        assert_eq!(words(of(2e6, 1), of(1e6, 1)), "faster");
     }
 
     #[test]
