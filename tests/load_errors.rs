@@ -322,25 +322,6 @@ fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
-fn requests_time_out_while_no_connection_can_be_opened() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    // Room for one connection that is not accepted: the next gets no answer to its SYN.
-    rustix::net::listen(&listener, 0).unwrap();
-    thread::spawn(move || {
-        let act = |number, _: &str| if number < 5 { Act::Say(FINE) } else { Act::Hang };
-        serve(listener.accept().unwrap().0, &act, &Mutex::default())
-    });
-    let open = ["--rate", "40", "--arrivals", "uniform", "--connections", "1", "--duration", "1s"];
-    let (cell, ..) =
-        cell(address, &[&open[..], &["--timeout", "100ms", "--max-errors", "100%"]].concat());
-    let load = cell.load.as_ref().unwrap();
-    assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["timeout"], "{cell:?}");
-    assert_eq!(load.offered, load.completed + load.failed(), "{load:?}");
-}
-
-#[test]
 fn a_request_that_may_have_been_taken_is_sent_again_only_if_that_does_no_harm() {
     for (method, repeats) in [("GET", true), ("PUT", true), ("POST", false), ("PATCH", false)] {
         // Closed once a request has come on a connection that had answered.
