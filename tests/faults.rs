@@ -289,11 +289,11 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
     let full = TcpListener::bind("127.0.0.1:0").unwrap();
     rustix::net::listen(&full, 0).unwrap();
     let address = full.local_addr().unwrap();
-    let wait_a_little = |_| TcpStream::connect_timeout(&address, Duration::from_millis(50));
+    let wait_a_little = || TcpStream::connect_timeout(&address, Duration::from_millis(50));
     // Until the run has ended, whenever the third batch is.
     let mut open = Vec::new();
     while run.try_wait().unwrap().is_none() {
-        open.push(wait_a_little(()));
+        open.push(wait_a_little());
     }
     assert!(open.iter().any(Result::is_err), "one of them was dropped");
     let ended = wait(run);
