@@ -91,7 +91,7 @@ fn row(cell: &Cell) -> Option<Vec<String>> {
     let known = |of: Option<u64>| of.map_or_else(String::new, ns);
     let estimate = |of: Option<Estimate>| known(of.map(|of| of.value as u64));
     let late = known(load.schedule_error.as_ref().and_then(Distribution::p99));
-    let generator = load.generator_cpu_share_max.map(|share| percent(share));
+    let generator = load.generator_cpu_share_max.map(percent);
     Some(vec![
         cell.model.clone(),
         load.connections.to_string(),
