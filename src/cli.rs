@@ -131,6 +131,7 @@ struct Output {
 }
 
 #[derive(Args, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 struct RunArguments {
     /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
     #[arg(value_name = "WORKLOAD|FILE.toml")]

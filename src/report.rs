@@ -30,6 +30,7 @@ pub use table::{Extent, benched_table, cells_table, limits_table, summary};
 
 use std::path::{Path, PathBuf};
 
+use crate::output;
 use crate::record::{Record, read_cells, read_claims, write_text};
 
 /// What the instrument of a run printed at its end, from its record.
@@ -41,7 +42,7 @@ pub fn run_table(record: &Record, extent: Extent) -> String {
         "criterion" if extent == Extent::Short => benched_table(cells.iter().copied()),
         _ => cells_table(cells.iter().copied(), extent),
     };
-    format!("{table}\n{}", summary(cells.iter().copied()))
+    format!("{table}\n{}", output::folded(&summary(cells.iter().copied())))
 }
 
 /// What the page of a run is called.

@@ -56,15 +56,15 @@ pub(super) fn with_help(mut command: Command) -> Command {
         let lines = examples.iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
         let text = format!("Examples:{}", lines.collect::<String>());
         command = command.mut_subcommand(*name, |of| {
-            let grouped = of.mut_args(|arg| match arg.is_positional() {
-                true => arg,
-                false => {
-                    let id = arg.get_id().as_str().to_owned();
-                    // So that a value such as -1s is told why it is wrong.
-                    let arg =
-                        if NUMBERS.contains(&&*id) { arg.allow_hyphen_values(true) } else { arg };
-                    arg.help_heading(heading(&id))
+            let grouped = of.mut_args(|arg| {
+                if arg.is_positional() {
+                    return arg;
                 }
+                let id = arg.get_id().as_str().to_owned();
+                // So that a value such as -1s is told why it is wrong.
+                let takes_numbers = NUMBERS.contains(&&*id);
+                let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
+                arg.help_heading(heading(&id))
             });
             grouped.after_help(text)
         });

@@ -36,7 +36,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
             let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
-            let idle = used.idle_cpu_share.map(|share| percent(share));
+            let idle = used.idle_cpu_share.map(percent);
             Some(vec![
                 name,
                 count(last.scale),

@@ -34,7 +34,8 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
     let usual = usual_trials(cells);
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
         let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
-        let _ = writeln!(text, "\n{}: jobs per second, by jobs at once", plain_lines(workload));
+        let title = format!("{workload}: jobs per second, by jobs at once");
+        let _ = writeln!(text, "\n{}", folded(&plain_lines(&title)));
         let (table, with_intervals) = by_scale(&of, usual, extent);
         wide &= with_intervals;
         let _ = writeln!(text, "{table}");
