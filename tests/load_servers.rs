@@ -238,7 +238,9 @@ fn reloading() -> SocketAddr {
             if answers.fetch_add(1, Relaxed) % 60 == 59 {
                 let others = std::mem::take(&mut *all.lock().unwrap());
                 client.say(OK)?;
-                others.iter().for_each(|one| drop(one.shutdown(Shutdown::Both)));
+                for other in others {
+                    let _ = other.shutdown(Shutdown::Both);
+                }
                 return None;
             }
             client.say(OK)?;
