@@ -104,12 +104,12 @@ impl Side {
         };
         let (times, rest) = (times.map_err(|_| wrong())?, rest.ok_or_else(wrong)?);
         // The first is the warm-up, unless it is the only one.
-        let timed = if batches > 1 { &times[1..] } else { &times };
+        let counted = if batches > 1 { &times[1..] } else { &times };
         let memory_kib = match rest[..] {
             [_, before, after] => after.saturating_sub(before) as f64,
             _ => 0.0,
         };
-        Ok((Side { batch_ns: median(timed), memory_kib }, rest.first().copied()))
+        Ok((Side { batch_ns: median(counted), memory_kib }, rest.first().copied()))
     }
 }
 
@@ -149,7 +149,9 @@ fn child(arguments: &[String]) -> Result<(), String> {
         }
     }
     let after = peak_memory();
-    times.iter().for_each(|time| println!("{}", nanoseconds(*time)));
+    for time in times {
+        println!("{}", nanoseconds(time));
+    }
     println!("0 {before} {after}");
     Ok(())
 }
