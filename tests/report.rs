@@ -257,7 +257,7 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
     assert!(offered(&told()) && !offered(&closed));
     assert!(page_of(&closed).contains("p50 latency over time"));
     // In the first interval of the ramp that was not answered as offered, 17 of 1 217 are missing: it kept pace.
-    let table = load_table(&told().cells);
+    let table = load_table(&told().cells, Extent::All);
     for said in [
         "pool: kept pace in each interval of the ramp",
         "at 50 % of that, 700 requests per second: p50 5.20 ms (5.04 ms to 5.30 ms), p99 6.50 ms",
@@ -272,7 +272,7 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
         let intervals = cell.load.iter_mut().flat_map(|load| load.intervals.iter_mut());
         intervals.for_each(|trial| trial[5].answered = 1_700);
     }
-    let table = load_table(&behind.cells);
+    let table = load_table(&behind.cells, Extent::All);
     let said = "first fell behind 5.0 s into the ramp, where 1.80k requests per second were offered and 1.70k answered";
     assert!(table.contains(said), "{table}");
     assert!(table.contains("from 100 to 1.30k requests per second over 3 s"), "{table}");

@@ -31,6 +31,7 @@ pub(crate) fn against() -> Against {
         requests_per_second: ratio(0.8125),
         latency_p50: ratio(1.015_625),
         latency_p99: ratio(1.4375),
+        error_shares: [0.0; 2],
     }
 }
 

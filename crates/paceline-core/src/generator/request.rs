@@ -206,6 +206,7 @@ mod tests {
             warm_up_ns: 0,
             duration_ns: 1,
             patience_ns: 1,
+            interval_ns: None,
             seed: 1,
             options,
         }
