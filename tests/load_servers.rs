@@ -14,7 +14,7 @@ use std::{
 };
 
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
     process::{HostError, Program},
 };
 use rustix::net::sockopt::set_socket_linger;
@@ -95,7 +95,7 @@ fn load(address: SocketAddr, drive: Drive, body: Option<&str>) -> Result<Loaded,
         addresses: vec![address],
         same_server: false,
         host: None,
-        requests: vec![Request { path: "/".into(), expect: body.map(str::to_owned) }],
+        requests: vec![Request::get("/", body.map(str::to_owned))],
         every: None,
         accept: vec![],
         drive,
@@ -103,7 +103,9 @@ fn load(address: SocketAddr, drive: Drive, body: Option<&str>) -> Result<Loaded,
         warm_up_ns: 50 * MS,
         duration_ns: 400 * MS,
         patience_ns: 2_000 * MS,
+        interval_ns: None,
         seed: 1,
+        options: Options::default(),
     };
     Program::at(env!("CARGO_BIN_EXE_paceline")).load(&order, Duration::from_secs(20))
 }
