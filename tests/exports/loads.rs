@@ -3,7 +3,7 @@
 use paceline::{
     load::{METRICS, MetricUnit},
     record::{Cell, Record, State},
-    report::{Export, load_table},
+    report::{Export, Extent, load_table},
 };
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ fn whatever_the_table_of_a_load_shows_is_in_every_export_with_its_value() {
         rows[0][place].to_owned()
     };
     let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
-    let table = load_table(&record.cells);
+    let table = load_table(&record.cells, Extent::All);
     let row = table.lines().find(|line| line.trim_start().starts_with(&cell.model)).unwrap();
     let markdown = text(Export::Markdown);
     assert!(markdown.contains(&names.join(" | ")), "{markdown}");
