@@ -16,7 +16,7 @@ use std::{
 };
 
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
     process::{HostError, Program},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -195,7 +195,7 @@ fn load(address: SocketAddr, drive: Drive) -> Result<Loaded, HostError> {
         addresses: vec![address],
         same_server: false,
         host: None,
-        requests: vec![Request { path: "/".into(), expect: None }],
+        requests: vec![Request::get("/", None)],
         every: None,
         accept: vec![],
         drive,
@@ -203,7 +203,9 @@ fn load(address: SocketAddr, drive: Drive) -> Result<Loaded, HostError> {
         warm_up_ns: 100 * MS,
         duration_ns: 700 * MS,
         patience_ns: 20_000 * MS,
+        interval_ns: None,
         seed: 1,
+        options: Options::default(),
     };
     Program::at(env!("CARGO_BIN_EXE_paceline")).load(&order, Duration::from_mins(1))
 }

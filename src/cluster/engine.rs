@@ -13,7 +13,7 @@ use super::{
     Fault, PlanFolder,
     call::{CallError, call},
 };
-use paceline_core::job::did_you_mean;
+use paceline_core::{file, job::did_you_mean};
 
 /// The engines that need no file.
 pub const BUILT_IN: [(&str, &str); 3] = [
@@ -22,6 +22,8 @@ pub const BUILT_IN: [(&str, &str); 3] = [
     ("ssh", include_str!("engines/ssh.toml")),
 ];
 const ENGINE: &str = "engine.toml";
+/// The longest engine file that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// What an engine file says. `docs/cluster.md` explains each field.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,9 +129,8 @@ impl Engine {
         let text = match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => (*text).to_owned(),
             None if Path::new(name).extension().is_some_and(|end| end == "toml") => {
-                let cannot =
-                    |error| Fault::Usage(format!("cannot read the engine {name}: {error}"));
-                std::fs::read_to_string(name).map_err(cannot)?
+                let cannot = |why| Fault::Usage(format!("the engine {name}: {why}"));
+                file::read_text(Path::new(name), LONGEST).map_err(cannot)?
             }
             None => {
                 let known = BUILT_IN.map(|(name, _)| name);

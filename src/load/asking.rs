@@ -1,9 +1,12 @@
 //! What a server that is there already is asked: the method, fields, body and URLs of its requests.
 
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
 use super::Url;
-use paceline_core::generator::{Request, check_method};
+use paceline_core::{
+    file,
+    generator::{Request, check_method},
+};
 
 /// The longest body and list of URLs, in bytes.
 const MOST_BODY: u64 = 16 << 20;
@@ -75,10 +78,10 @@ impl Urls {
     ///
     /// Returns a sentence with the number of the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = String::from_utf8(bounded(path, MOST_LIST)?)
-            .map_err(|_| format!("{} is not a text in UTF-8", path.display()))?;
+        let fault = |why| format!("{}: {why}", path.display());
+        let text = file::read_text(path, MOST_LIST).map_err(fault)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Urls { name, list: parse(&text).map_err(|why| format!("{}: {why}", path.display()))? })
+        Ok(Urls { name, list: parse(&text).map_err(fault)? })
     }
 
     /// The first: its server is that of all.
@@ -94,22 +97,7 @@ impl Urls {
 ///
 /// Returns a sentence where the file cannot be read, or is too long.
 pub fn read_body(path: &Path) -> Result<Vec<u8>, String> {
-    bounded(path, MOST_BODY)
-}
-
-fn bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let name = path.display();
-    let fault = |error: std::io::Error| format!("{name} cannot be read: {error}");
-    // What is no file, such as a pipe or an endless device, may never end.
-    if !std::fs::metadata(path).map_err(fault)?.is_file() {
-        return Err(format!("{name} is not a file: give the name of one"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(fault)?;
-    if bytes.len() as u64 > most {
-        return Err(format!("{name} is too long: it may have at most {} MiB", most >> 20));
-    }
-    Ok(bytes)
+    file::read(path, MOST_BODY).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 fn parse(text: &str) -> Result<Vec<Line>, String> {
