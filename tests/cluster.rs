@@ -189,7 +189,7 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
         refused(folder, &["cluster", "submit", "plan", "--engine", engine], code, says);
     };
     submit("slrum", 2, "there is no engine `slrum`: did you mean `slurm`?");
-    submit("none.toml", 2, "cannot read the engine none.toml");
+    submit("none.toml", 2, "the engine none.toml: cannot be read");
     submit("ssh", 2, "the engine ssh needs --set hosts=");
     let set = ["cluster", "submit", "plan", "--engine", "local", "--set", "partition=all"];
     refused(folder, &set, 2, "the engine local has no setting `partition`");

@@ -14,7 +14,7 @@ const WRONG: &[(&str, &str)] = &[
     ("run zero.toml", "zero.toml:2:8: a scale must be at least 1"),
     ("run typo.toml", "did you mean `sleep`?"),
     ("run empty.toml", "a workload needs the key `name`"),
-    ("run bytes.toml", "did not contain valid UTF-8"),
+    ("run bytes.toml", "bytes.toml: cannot be read: it is no text in UTF-8"),
     ("run echo echo", "give one another name"),
     ("run echo --model toki", "did you mean `tokio`?"),
     ("run echo --scale 0", "--scale 0: a scale must be at least 1"),

@@ -73,14 +73,25 @@ pub(super) fn with_help(mut command: Command) -> Command {
 }
 
 /// Options that take a number or a time, and no other word.
-const NUMBERS: [&str; 8] =
-    ["budget", "seed", "trials", "suites", "duration", "warm_up", "patience", "p99_limit"];
+const NUMBERS: [&str; 10] = [
+    "budget",
+    "seed",
+    "trials",
+    "suites",
+    "duration",
+    "warm_up",
+    "patience",
+    "p99_limit",
+    "every",
+    "timeout",
+];
 
 fn heading(option: &str) -> &'static str {
     match option {
         "model" | "scale" | "workers" | "filter" | "metric" | "kind" | "base" | "head"
-        | "bench" | "package" | "chart" | "agreement" | "any_machine" => WHAT,
-        "format" | "out" | "output" | "all" | "export" | "strict" => RESULTS,
+        | "bench" | "package" | "chart" | "agreement" | "any_machine" | "method" | "header"
+        | "body" | "urls" | "against" => WHAT,
+        "format" | "out" | "output" | "all" | "export" | "strict" | "ndjson" | "fail_if" => RESULTS,
         _ => HOW,
     }
 }
@@ -152,6 +163,25 @@ const EXAMPLES: Examples = &[
                 "did a dependency get slower?",
             ),
             ("paceline gate --base v1.0 --bench hot --strict", "gates your own bench, for CI"),
+        ],
+    ),
+    (
+        "init",
+        &[
+            ("paceline init gate --dry-run", "what would be written, and where"),
+            ("paceline init gate", "sets the crate of this folder up for the gate"),
+            ("paceline init gate --package my-crate", "one crate of a workspace"),
+        ],
+    ),
+    (
+        "cluster",
+        &[
+            (
+                "paceline cluster run echo --scale 100 --engine local --out matrix",
+                "plans, measures and collects here, in blocks that can be stopped and resumed",
+            ),
+            ("paceline cluster plan echo sleep --out matrix", "writes a plan for other nodes"),
+            ("paceline cluster submit matrix --engine slurm", "hands its blocks to Slurm"),
         ],
     ),
     (
