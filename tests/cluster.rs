@@ -133,7 +133,7 @@ fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
                 assert!(whole.get(name) == Some(text), "{name} after kill {seed}");
             }
         }
-        if seed % 3 == 0 {
+        if seed % 3 > 0 {
             let _ = fs::remove_dir_all(folder.join("killed"));
         }
     }

@@ -383,3 +383,31 @@ fn unwritable(folder: &Path) -> impl Fn(std::io::Error) -> Fault + '_ {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_moved_in_part_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        for (place, text) in [(&from, "new"), (&to, "old")] {
+            fs::create_dir_all(place).unwrap();
+            for name in [NODES, CELLS, ROUNDS, RUN] {
+                fs::write(place.join(name), text).unwrap();
+            }
+        }
+        // Nothing can be moved over a folder: this is where it stops.
+        fs::remove_file(to.join(ROUNDS)).unwrap();
+        fs::create_dir_all(to.join(ROUNDS).join("x")).unwrap();
+        assert!(put(&from, &to).is_err());
+        assert!(!to.join(RUN).exists(), "old and new files are one record");
+        fs::remove_dir_all(to.join(ROUNDS)).unwrap();
+        for name in [NODES, CELLS] {
+            fs::write(from.join(name), "new").unwrap();
+        }
+        put(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join(RUN)).unwrap(), "new");
+    }
+}
