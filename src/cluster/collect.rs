@@ -137,7 +137,7 @@ impl<'a> Collector<'a> {
         let mut by_kind: BTreeMap<String, Vec<(&Block, Part)>> = BTreeMap::new();
         let (mut given_up, mut missing) = (Vec::new(), 0);
         for block in blocks {
-            match self.counted(block)? {
+            match self.counted(block) {
                 Some(part) => {
                     let hash = &part.node.node.fingerprint.hash;
                     let kind = if self.any_machine { String::new() } else { hash.clone() };
@@ -170,7 +170,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The attempt at `block` that counts: the first by the time at which it ended, and by name, of those that are whole.
-    fn counted(&mut self, block: &Block) -> Result<Option<Part>, Fault> {
+    fn counted(&mut self, block: &Block) -> Option<Part> {
         let (complete, begun) = attempts(self.plan, &block.id);
         let mut counted = None;
         let mut why_none = "no attempt has begun".to_owned();
@@ -196,7 +196,7 @@ impl<'a> Collector<'a> {
         if counted.is_none() && !self.given_up.contains_key(&block.id) {
             self.missing.push((block.id.clone(), format!("{}: {why_none}", block.label())));
         }
-        Ok(counted)
+        counted
     }
 
     fn leave_out(&mut self, block: &Block, attempt: String, reason: String) {
