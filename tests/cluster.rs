@@ -133,7 +133,7 @@ fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
                 assert!(whole.get(name) == Some(text), "{name} after kill {seed}");
             }
         }
-        if seed % 3 == 0 {
+        if seed % 3 > 0 {
             let _ = fs::remove_dir_all(folder.join("killed"));
         }
     }
@@ -148,7 +148,7 @@ fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice(
     let folder = folder.path();
     planned(folder, "4");
     ok(folder, &["cluster", "submit", "plan", "--engine", "local"]);
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !folder.join("plan/parts").is_dir() {
         assert!(Instant::now() < deadline, "no block begins");
         thread::sleep(Duration::from_millis(20));
@@ -156,13 +156,13 @@ fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice(
     ok(folder, &["cluster", "cancel", "plan"]);
     let status = ok(folder, &["cluster", "status", "plan", "--format", "json"]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-    let states: Vec<&str> = status["blocks"]
+    let found: Vec<&str> = status["blocks"]
         .as_array()
         .unwrap()
         .iter()
         .map(|block| block["state"].as_str().unwrap())
         .collect();
-    assert!(states.contains(&"lost") && !states.contains(&"submitted"), "{states:?}");
+    assert!(found.contains(&"lost") && !found.contains(&"submitted"), "{found:?}");
     refused(folder, &["cluster", "collect", "plan"], 3, "nothing was recorded: submit again");
     ok(folder, &["cluster", "submit", "plan"]);
     ok(folder, &["cluster", "status", "plan", "--wait"]);

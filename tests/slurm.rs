@@ -2,7 +2,6 @@
 //! block is lost and none counts twice. Where such a cluster cannot be had these tests pass, and say so.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stderr, reason = "a test that is left out says so")]
 
 mod slurm_cluster;
 

@@ -62,7 +62,7 @@ fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
     command.args(["-D", "-e", "-f"]).arg(dir.join("config"));
     command.stdin(Stdio::null()).stderr(fs::File::create(dir.join("sshd.log")).unwrap());
     let mut sshd = Sshd(command.spawn().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while TcpStream::connect(("127.0.0.2", port)).is_err() {
         if sshd.0.try_wait().unwrap().is_some() || Instant::now() > deadline {
             return Err(format!(

@@ -4,7 +4,7 @@ mod arguments;
 
 pub(super) use arguments::ClusterCommand;
 
-use std::{thread, time::Duration};
+use std::{fmt::Write, thread, time::Duration};
 
 use arguments::{
     Collecting, EngineArguments, Folder, PlanArguments, StatusArguments, WholeArguments,
@@ -215,12 +215,15 @@ fn shown(status: &Status) -> String {
     let engine = status.engine.as_deref().unwrap_or("no engine yet");
     let mut text =
         format!("{} ({engine}): {} of {} blocks", status.id, counts(status), status.blocks.len());
-    if let Some(left) = status.seconds_left.filter(|left| *left > 0.0) {
-        text += &format!("; about {} left", long(Duration::from_secs_f64(left)));
+    let left = status.seconds_left.filter(|left| *left > 0.0);
+    if let Some(left) = left.and_then(|left| Duration::try_from_secs_f64(left).ok()) {
+        let _ = write!(text, "; about {} left", long(left));
     }
     if let Some(why) = &status.outage {
-        text +=
-            &format!("\nthe scheduler does not answer, so what is under way is not known: {why}");
+        let _ = write!(
+            text,
+            "\nthe scheduler does not answer, so what is under way is not known: {why}"
+        );
     }
     let open: Vec<_> =
         status.blocks.iter().filter(|block| block.state != BlockState::Done).collect();
@@ -237,10 +240,10 @@ fn shown(status: &Status) -> String {
     let rows: Vec<Vec<String>> = open.iter().take(MOST).map(row).collect();
     if !rows.is_empty() {
         let head = ["block", "what", "state", "node", "submitted", "reason"];
-        text += &format!("\n{}", list_table(&head, &rows));
+        let _ = write!(text, "\n{}", list_table(&head, &rows));
     }
     if open.len() > MOST {
-        text += &format!("\n… and {} more; --format json has all", open.len() - MOST);
+        let _ = write!(text, "\n… and {} more; --format json has all", open.len() - MOST);
     }
     text
 }

@@ -137,7 +137,7 @@ impl<'a> Collector<'a> {
         let mut by_kind: BTreeMap<String, Vec<(&Block, Part)>> = BTreeMap::new();
         let (mut given_up, mut missing) = (Vec::new(), 0);
         for block in blocks {
-            match self.counted(block)? {
+            match self.counted(block) {
                 Some(part) => {
                     let hash = &part.node.node.fingerprint.hash;
                     let kind = if self.any_machine { String::new() } else { hash.clone() };
@@ -170,7 +170,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The attempt at `block` that counts: the first by the time at which it ended, and by name, of those that are whole.
-    fn counted(&mut self, block: &Block) -> Result<Option<Part>, Fault> {
+    fn counted(&mut self, block: &Block) -> Option<Part> {
         let (complete, begun) = attempts(self.plan, &block.id);
         let mut counted = None;
         let mut why_none = "no attempt has begun".to_owned();
@@ -196,7 +196,7 @@ impl<'a> Collector<'a> {
         if counted.is_none() && !self.given_up.contains_key(&block.id) {
             self.missing.push((block.id.clone(), format!("{}: {why_none}", block.label())));
         }
-        Ok(counted)
+        counted
     }
 
     fn leave_out(&mut self, block: &Block, attempt: String, reason: String) {
@@ -381,5 +381,33 @@ fn unwritable(folder: &Path) -> impl Fn(std::io::Error) -> Fault + '_ {
         Fault::Failed(format!(
             "cannot write the record to {folder}: {error}; make room, and collect again"
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_moved_in_part_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        for (place, text) in [(&from, "new"), (&to, "old")] {
+            fs::create_dir_all(place).unwrap();
+            for name in [NODES, CELLS, ROUNDS, RUN] {
+                fs::write(place.join(name), text).unwrap();
+            }
+        }
+        // Nothing can be moved over a folder: this is where it stops.
+        fs::remove_file(to.join(ROUNDS)).unwrap();
+        fs::create_dir_all(to.join(ROUNDS).join("x")).unwrap();
+        assert!(put(&from, &to).is_err());
+        assert!(!to.join(RUN).exists(), "old and new files are one record");
+        fs::remove_dir_all(to.join(ROUNDS)).unwrap();
+        for name in [NODES, CELLS] {
+            fs::write(from.join(name), "new").unwrap();
+        }
+        put(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join(RUN)).unwrap(), "new");
     }
 }

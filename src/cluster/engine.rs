@@ -239,8 +239,7 @@ impl Engine {
                 "{why}: install {}, or choose another engine",
                 self.name
             ))),
-            CallError::Refused(why) => SubmitError::Unknown(why),
-            CallError::Silent(why) => SubmitError::Unknown(why),
+            CallError::Refused(why) | CallError::Silent(why) => SubmitError::Unknown(why),
         })?;
         let regex = Regex::new(&format!("(?m){}", self.id)).expect("it was read once");
         let found = regex.captures(&said).and_then(|found| found.get(1));
@@ -338,8 +337,8 @@ impl Values {
         ]))
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.0.insert(name, value.to_string());
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.insert(name, value.into());
         self
     }
 

@@ -58,7 +58,9 @@ impl Jobs {
         let path = dir.join(JOBS);
         let events: Vec<Event> = if path.exists() { lines(&path)? } else { vec![] };
         let mut jobs = Jobs { path, submissions: vec![], next: 1 };
-        events.into_iter().for_each(|event| jobs.apply(event));
+        for event in events {
+            jobs.apply(event);
+        }
         Ok(jobs)
     }
 

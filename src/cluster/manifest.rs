@@ -3,6 +3,10 @@
 use super::PlanFolder;
 
 /// The manifest, for `kubectl apply -f -`. `image` has the plan's program at `/paceline`, `claim` the plan's folder.
+///
+/// # Panics
+///
+/// Never: what is printed is plain data.
 #[must_use]
 pub fn manifest(plan: &PlanFolder, image: &str, claim: &str, cpus: u32) -> String {
     let short: String = plan.hash.chars().take(10).collect();

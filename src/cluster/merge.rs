@@ -85,7 +85,7 @@ impl Row<'_> {
         let partial = || format!("{ran} of {wanted} passes had ended when this was collected");
         let interval = whole.interval.clone().map(|what| what + &over(&nodes));
         let reason = (self.missing > 0).then(partial);
-        Ok((Cell { nodes, interval, reason, ..whole }, trials))
+        Ok((Cell { reason, interval, nodes, ..whole }, trials))
     }
 
     /// How it ended where any block of it gave no figure. One figure less would pair the passes of models wrongly, so
@@ -134,8 +134,8 @@ fn told(block: &Block, part: &Part, end: &End, others: &str) -> String {
 /// What the interval is of, in words.
 fn over(nodes: &[String]) -> String {
     let names: BTreeSet<&str> = nodes.iter().map(String::as_str).collect();
-    let named: Vec<&str> = names.iter().copied().take(8).collect();
-    match &named[..] {
+    let first: Vec<&str> = names.iter().copied().take(8).collect();
+    match &first[..] {
         [one] => format!("; all on one node, {one}: nothing is known of others"),
         some => format!("; over blocks on {} nodes ({})", names.len(), some.join(", ")),
     }

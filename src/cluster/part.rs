@@ -145,7 +145,7 @@ impl Contents {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Contents {
             bytes: bytes.len() as u64,
-            lines: bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+            lines: bytes.split(|byte| *byte == b'\n').count() as u64 - 1,
             sha256: hex(&Sha256::digest(bytes)),
         }
     }

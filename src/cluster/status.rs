@@ -231,7 +231,8 @@ impl<'a> Watch<'a> {
         engine.list(&values)
     }
 
-    /// Finds the jobs whose ids were lost between the intent and the answer, by their names.
+    /// Finds the jobs whose ids were lost between the intent and the answer, by their names. Slurm lists jobs that it has
+    /// refused as failed: only what waits or runs was taken, and the files tell what has ended.
     fn adopt(&mut self, listed: &[Listed]) -> Result<(), Fault> {
         if self.lock.is_none() {
             return Ok(());
@@ -243,7 +244,9 @@ impl<'a> Watch<'a> {
             .map(|of| (of.number, of.name.clone()))
             .collect();
         for (submission, name) in lost {
-            let found = listed.iter().find(|task| {
+            let alive =
+                |task: &&Listed| matches!(task.meaning, Meaning::Pending | Meaning::Running);
+            let found = listed.iter().filter(alive).find(|task| {
                 task.name.as_ref().map_or(task.job == submission.to_string(), |own| *own == name)
             });
             let event = match found {

@@ -104,9 +104,9 @@ fn hand_over(
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let values = Values::of(plan)
         .with("name", &of.name)
-        .with("submission", of.number)
-        .with("last", of.blocks.len() - 1 + engine.first_task() as usize)
-        .with("count", of.blocks.len())
+        .with("submission", of.number.to_string())
+        .with("last", (of.blocks.len() - 1 + engine.first_task() as usize).to_string())
+        .with("count", of.blocks.len().to_string())
         .with("blocks", path(&blocks))
         .with("claims", path(&format!("{}.claims", of.number)))
         .with("log", path(&of.number.to_string()))

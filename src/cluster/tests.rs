@@ -44,6 +44,8 @@ enum Torn {
     HalfALine,
     /// A trial is missing, and its `done.json` does not know it.
     LostTrial,
+    /// A digit of a time is another.
+    Flipped,
     /// A trial is there twice, and its `done.json` says so too.
     Twice,
     /// Another program measured it.
@@ -152,8 +154,9 @@ fn plant(plan: &PlanFolder, of: &Planted) {
     let torn = files.get_mut("trials.jsonl").unwrap();
     match of.fault {
         Some(Torn::HalfALine) => torn.truncate(torn.len() - 9),
+        Some(Torn::Flipped) => *torn = torn.replacen("\"times_ns\":[2", "\"times_ns\":[3", 1),
         Some(Torn::LostTrial) => {
-            *torn = torn.lines().skip(1).map(|line| line.to_owned() + "\n").collect()
+            *torn = torn.lines().skip(1).map(|line| line.to_owned() + "\n").collect();
         }
         _ => {}
     }
@@ -178,7 +181,8 @@ fn bytes(folder: &Path) -> BTreeMap<&'static str, Vec<u8>> {
 }
 
 fn planted() -> impl Strategy<Value = Planted> {
-    let torn = [Torn::NoDone, Torn::HalfALine, Torn::LostTrial, Torn::Twice, Torn::Program];
+    let torn =
+        [Torn::NoDone, Torn::HalfALine, Torn::LostTrial, Torn::Flipped, Torn::Twice, Torn::Program];
     let fault =
         prop_oneof![2 => Just(None), 1 => proptest::sample::select(torn.to_vec()).prop_map(Some)];
     (0..6_usize, 0..4_u32, 0..3_usize, 0..1_000_000_u64, fault)
@@ -186,7 +190,7 @@ fn planted() -> impl Strategy<Value = Planted> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn each_block_counts_once_by_a_fixed_order_whatever_else_lies_there(
@@ -196,7 +200,9 @@ proptest! {
         let plan = plan(folder.path(), 3);
         let mut tags = std::collections::BTreeSet::new();
         let all: Vec<Planted> = all.into_iter().filter(|of| tags.insert((of.tag, of.node))).collect();
-        all.iter().for_each(|of| plant(&plan, of));
+        for of in &all {
+            plant(&plan, of);
+        }
         let first = |block: usize| {
             let whole = all.iter().filter(|of| of.block == block && of.fault.is_none());
             whole.min_by_key(|of| (of.ended, format!("job-{}-{}", of.tag, of.node)))
@@ -318,9 +324,9 @@ fn settings_that_follow_the_cores_are_resolved_on_the_node_and_not_in_the_plan()
     assert!(workers(64).contains(&Some(64)) && !workers(2).contains(&Some(64)));
 }
 
-/// The figures of docs/cluster.md: `cargo test --release -p paceline --lib -- --ignored --nocapture a_thousand_blocks`.
+/// The figures of docs/cluster.md: `cargo test -p paceline --lib -- --ignored --nocapture a_thousand_blocks`.
 #[test]
-#[ignore = "it writes 2 GB"]
+#[ignore = "it writes 260 MB and takes minutes in an unoptimised build"]
 fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_a_gigabyte() {
     let folder = tempfile::tempdir().unwrap();
     let order = Order {
@@ -351,8 +357,7 @@ fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_
     let took = std::time::Duration::from_nanos(cpu() - before);
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    let trials = fs::read(found.folders[0].join("trials.jsonl")).unwrap();
-    let trials = trials.iter().filter(|byte| **byte == b'\n').count();
+    let trials = read(&found.folders[0]).unwrap().trials.len();
     let text = format!(
         "1 000 blocks, {trials} trials, {} cells: {took:.1?} of CPU, {peak}",
         found.cells.0

@@ -25,7 +25,7 @@ ClusterName=paceline
 SlurmctldHost=$(hostname)($net.1)
 SlurmctldPort=16917
 AuthType=auth/munge
-AuthInfo=socket=$dir/munge/socket
+AuthInfo=socket=$dir/munge/socket,cred_expire=30
 CredType=cred/munge
 SlurmUser=root
 StateSaveLocation=$dir/state

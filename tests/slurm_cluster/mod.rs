@@ -152,7 +152,7 @@ pub(crate) fn text(output: &Output) -> String {
 
 /// Waits for what does come, however slow the machine is.
 pub(crate) fn patiently(what: &str, mut come: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !come() {
         assert!(Instant::now() < deadline, "in vain: {what}");
         thread::sleep(Duration::from_millis(100));
