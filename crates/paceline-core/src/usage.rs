@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Usage {
     /// CPU time in user mode, in nanoseconds.
     pub user_cpu_ns: u64,
-    /// CPU time in the kernel.
+    /// CPU time in system mode, in nanoseconds.
     pub system_cpu_ns: u64,
     /// Context switches because a thread waited.
     pub voluntary_switches: u64,

@@ -37,10 +37,10 @@ impl Variant {
 
 /// One call of the measured work.
 type Call = Box<dyn FnMut() -> Result<(), String>>;
-/// Prepares the work outside the clock.
+/// Prepares the work outside the timed section.
 type Prepare = Box<dyn Fn() -> Invocation>;
 
-/// A cell that a program brings: a closure or a command with a name.
+/// A cell defined by a program: a closure or a command with a name.
 pub struct CustomCell {
     name: String,
     listed: bool,
@@ -55,8 +55,8 @@ impl fmt::Debug for CustomCell {
 }
 
 impl CustomCell {
-    /// Creates a cell from a closure. `prepare` runs once per process, outside the clock; the closure that it returns is
-    /// called again and again. Its result goes through [`black_box`], so that the compiler cannot remove the work.
+    /// Creates a cell from a closure. `prepare` runs once per process and is not timed. The closure that it returns is
+    /// called repeatedly. Its result goes through [`black_box`], so that the compiler cannot remove the work.
     pub fn closure<W, T>(name: impl Into<String>, prepare: impl Fn() -> W + 'static) -> Self
     where
         W: FnMut() -> T + 'static,
@@ -180,7 +180,7 @@ fn of_command<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Prepar
 /// One variant of a cell, prepared in this process.
 pub struct Invocation {
     call: Call,
-    /// Whether each call is a process. Memory is then that of the process.
+    /// Whether each call starts a process. Memory figures are then those of that process.
     spawns: bool,
 }
 

@@ -22,7 +22,7 @@ const MOST_CALLS: u64 = 1 << 30;
 /// The time per call: the medians of fresh processes.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    /// One for each process, ascending, in nanoseconds.
+    /// One median per process, ascending, in nanoseconds.
     pub(crate) trials_ns: [f64; TRIALS],
 }
 

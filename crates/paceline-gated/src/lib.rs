@@ -12,7 +12,7 @@
 //!
 //! * `cargo bench --bench gate` prints the time per call of each cell;
 //! * `paceline gate --base main` builds the bench at `main` and in the working tree, alternates between both and
-//! reports which cells regressed;
+//!   reports which cells regressed;
 //! * `cargo test --all-targets` calls each cell once.
 //!
 //! This crate is deliberately small: it has no runtime, no statistics and no report, so it adds only seconds to your

@@ -92,7 +92,7 @@ pub fn memory_of_children() -> Option<u64> {
     Some(used.max_rss().unsigned_abs() * unit)
 }
 
-/// Returns the number of threads of this process; `None` where the system does not show them.
+/// Returns the number of threads of this process; `None` if the system does not show them.
 #[must_use]
 pub fn threads() -> Option<u64> {
     Some(fs::read_dir("/proc/self/task").ok()?.count() as u64)

@@ -144,7 +144,7 @@ impl<R: Runtime> Offer<'_, R> {
     {
         let Offer { runtime, count, placement, clock, .. } = self;
         match placement {
-            // The root reads the clock, because waking the worker that runs it is not part of the batch.
+            // The root reads the clock, because waking the worker that runs the root is not part of the batch.
             Placement::Inside => {
                 let model = runtime.model();
                 runtime.root(async move {
