@@ -49,7 +49,7 @@ pub enum Step {
         /// The number of round trips.
         times: u64,
     },
-    /// Starts a partner task and passes a message to it and back this number of times.
+    /// Starts a partner and passes a message to it and back this number of times.
     Hop(u64),
     /// Yields to other jobs this number of times.
     Yield(u64),
@@ -288,7 +288,7 @@ pub enum Waits {
     Timers,
     /// Sockets.
     Sockets,
-    /// Partner tasks.
+    /// Partners.
     Partners,
     /// Several of these, children, or pooled connections.
     Mixed,

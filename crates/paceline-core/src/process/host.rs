@@ -340,7 +340,7 @@ impl Host {
         });
     }
 
-    /// Kills the group, unless the process was waited for: until then no other process can have its id.
+    /// Kills the group, unless the process has been waited for: after that, its id may belong to another process.
     fn end_group(&self) {
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(group) = group.filter(|_| !self.waited_for) {
