@@ -352,7 +352,7 @@ class Connection {
         }
     }
 
-    /** Sends `message` unless it is `null`, and returns `length` received bytes. Further bytes stay for the next call. */
+    /** Sends `message` unless it is `null`; returns `length` received bytes. Further bytes stay for the next call. */
     async trip(message, length = message.length) {
         this.missing += length;
         if (message !== null || this.missing > 0) {
