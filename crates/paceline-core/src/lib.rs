@@ -4,7 +4,7 @@
 //! The modules are listed in reading order. Each uses only those above it; a test enforces this. Statistics, records
 //! and reports are in the crate `paceline`, so a change to a template does not change the measured program.
 //!
-//! * [`file`] - reads files that users name;
+//! * [`mod@file`] - reads files that users name;
 //! * [`job`] - jobs, read from TOML, and their expected results;
 //! * [`model`] - the interface of a concurrency model;
 //! * [`perform`] - the interpreter of jobs, and batches;
