@@ -1,4 +1,4 @@
-//! Tells the crate with which features each of its dependencies is asked for.
+//! Tells the crate which features its manifest enables for each dependency.
 
 use std::{env, fs, path::Path};
 

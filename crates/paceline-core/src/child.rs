@@ -1,4 +1,4 @@
-//! What a child process of paceline does: it is a host, the suite's server or a load generator.
+//! The entry point of paceline's child processes: a host, the suite's server or a load generator.
 
 use crate::{
     custom::CustomCell,
@@ -7,13 +7,13 @@ use crate::{
     suite_server,
 };
 
-/// Does a child's work and ends the process, if this process was started as a child. A program that uses the instruments
-/// calls this first.
+/// Does a child's work and exits, if this process was started as a child. A program that uses the instruments calls
+/// this first.
 pub fn spawned() {
     spawned_with(&[]);
 }
 
-/// Does the same for a program that has cells of its own.
+/// Does the same for a program that has its own cells.
 pub fn spawned_with(cells: &[CustomCell]) {
     let mut arguments = std::env::args_os().skip(1);
     let done = match arguments.next() {

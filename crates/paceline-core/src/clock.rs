@@ -1,4 +1,4 @@
-//! The only clock.
+//! The only module that reads a clock.
 
 use std::{
     sync::{
@@ -13,31 +13,31 @@ pub use paceline_gated::clock::{nanoseconds, now};
 
 use crate::{job::compute, perform::Ticks};
 
-/// Reads the monotonic clock in the form that the kernel's timers take.
+/// Reads the monotonic clock as a `timespec`, the form that kernel timers take.
 #[must_use]
 pub(crate) fn timer_clock() -> rustix::time::Timespec {
     rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)
 }
 
-/// The wall clock, for names and dates only: `2026-11-22T22:10:52Z`.
+/// Returns the wall-clock time, such as `2026-11-22T22:10:52Z`. Use it for names and dates only.
 #[must_use]
 pub fn utc() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// Three clocks at one moment. They go apart where the machine sleeps or is set.
+/// Three clocks read at one moment. They diverge if the machine is suspended or its clock is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
-    /// The monotonic clock, which stands still while the machine is suspended.
+    /// The monotonic clock, which stops while the machine is suspended.
     pub steady: Duration,
-    /// The same with the time in which the machine was suspended.
+    /// The monotonic clock including time suspended.
     pub boot: Duration,
     /// The wall clock.
     pub wall: Duration,
 }
 
 impl Clocks {
-    /// What they show now.
+    /// Reads the three clocks.
     #[must_use]
     pub fn now() -> Self {
         let read = |clock| {
@@ -55,15 +55,15 @@ impl Clocks {
     }
 }
 
-/// CPU time that this process has used so far, in user and system mode together.
+/// Returns the CPU time that this process has used so far, user and system mode together.
 #[must_use]
 pub(super) fn cpu_time() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
 }
 
-/// What the times of single jobs are taken from: on x86-64 the counter that the system's own clock is made of, where it
-/// is; elsewhere that clock.
+/// Returns the counter that times single jobs: on x86-64 the time-stamp counter if the system's clock is based on it,
+/// otherwise the system's clock.
 pub(super) fn ticks() -> Ticks {
     static TICKS: OnceLock<Ticks> = OnceLock::new();
     *TICKS.get_or_init(|| {
@@ -81,8 +81,8 @@ pub(super) fn ticks() -> Ticks {
     })
 }
 
-/// How many ticks a nanosecond has: by two readings of both clocks, far enough apart that their own time is less than
-/// a millionth of it. The first call of a process takes 50 ms.
+/// Returns the number of ticks per nanosecond. It reads both clocks twice, 50 ms apart, so the cost of reading them is
+/// less than a millionth of the interval. Only the first call in a process waits these 50 ms.
 #[must_use]
 pub fn ticks_per_ns() -> f64 {
     const APART: Duration = Duration::from_millis(50);
@@ -99,7 +99,7 @@ pub fn ticks_per_ns() -> f64 {
 
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 
-/// A clock for one round: its first reading is also kept in ticks, for [`begun`].
+/// Reads the clock for a batch. The first reading is also stored in ticks, for [`begun`].
 pub(super) fn noting() -> Instant {
     if BEGUN.load(Relaxed) == 0 {
         BEGUN.store(ticks()().max(1), Relaxed);
@@ -107,13 +107,13 @@ pub(super) fn noting() -> Instant {
     now()
 }
 
-/// The tick at which the round began whose clock was [`noting`], and makes ready for the next.
+/// Returns the tick at which the batch timed by [`noting`] began, and resets it for the next batch.
 pub(super) fn begun() -> u64 {
     BEGUN.swap(0, Relaxed)
 }
 
-/// Returns how long a round of `compute` takes on this machine, in nanoseconds: measured once in a process, so that all of
-/// a run agree.
+/// Returns the duration of one round of `compute` on this machine, in nanoseconds. It is measured once per process, so
+/// every use in a run sees the same value.
 #[must_use]
 pub fn compute_ns() -> f64 {
     const ROUNDS: u64 = 200_000;

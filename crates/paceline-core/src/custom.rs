@@ -1,4 +1,4 @@
-//! Cells that a program brings of its own: closures and commands of the crate `paceline-gated`, measured by a host.
+//! Cells defined by a user's program: closures and commands of the crate `paceline-gated`, measured by a host.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     prepared::{Attestation, Fault, Recorded},
 };
 
-/// Makes the first call, and returns what it showed.
+/// Makes the first call, and returns the attestation of it.
 pub(crate) fn attest(invocation: &mut Invocation) -> Result<Attestation, Fault> {
     let first = invocation.first_call().map_err(Fault::Failed)?;
     Ok(Attestation {
@@ -35,7 +35,7 @@ pub(crate) fn record(invocation: &mut Invocation, count: u64) -> Result<Recorded
     Ok(recorded(calls.into_iter()))
 }
 
-/// Turns the times of single calls into what a host records of jobs.
+/// Converts the times of single calls to the form in which hosts report jobs.
 pub(crate) fn recorded(calls: impl Iterator<Item = Duration>) -> Recorded {
     let mut latency = Histogram::default();
     let mut total = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! Reading files that users name: a pipe, a folder, a device or a file without end is told apart before it is read.
+//! Reads files that users name, and rejects pipes, folders, devices and endless files before reading them.
 
 use std::{
     fs::{File, Metadata},
@@ -7,31 +7,31 @@ use std::{
     path::Path,
 };
 
-/// Reads the whole file at `path`, of at most `most` bytes.
+/// Reads the whole file at `path`, up to `most` bytes.
 ///
 /// # Errors
 ///
-/// Returns why it cannot be read, and what to do: a sentence to put behind the file's name and a colon.
+/// Returns why the file cannot be read and what to do: a sentence to append to the file's name and a colon.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
     let about = path.metadata().map_err(cannot)?;
     if let Some(what) = other_than_file(&about) {
         return Err(format!("it is {what}: copy what it has into a file, and name that"));
     }
-    // Opened after that look: to open a pipe would wait for whoever writes to it.
+    // Opened only after that check: opening a pipe would wait for a writer.
     let file = File::open(path).map_err(cannot)?;
     within(&file.metadata().map_err(cannot)?, most)?;
     let mut bytes = Vec::new();
-    // It may grow meanwhile, and a file of /proc has no length beforehand.
+    // The file may grow while it is read, and files in /proc report no length.
     file.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > most { Err(too_long(most)) } else { Ok(bytes) }
 }
 
-/// The same of a file of text.
+/// Reads a text file in the same way.
 ///
 /// # Errors
 ///
-/// Returns why it cannot be read, and what to do: a sentence to put behind the file's name and a colon.
+/// Returns why the file cannot be read and what to do: a sentence to append to the file's name and a colon.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     String::from_utf8(read(path, most)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -39,7 +39,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     })
 }
 
-/// What is there if it is no file, with its article.
+/// Returns what a path that is not a regular file is, with its article.
 #[must_use]
 pub fn other_than_file(about: &Metadata) -> Option<&'static str> {
     let of = about.file_type();
@@ -73,7 +73,7 @@ mod tests {
         fs::write(at("long"), "12345").unwrap();
         fs::write(at("right"), "1234").unwrap();
         fs::write(at("latin"), b"\xe4").unwrap();
-        // A hole of 8 TiB takes no room; to read it would take all there is.
+        // A sparse file of 8 TiB takes no disk space, but reading it would exhaust memory.
         File::create(at("hole")).unwrap().set_len(8 << 40).unwrap();
         for (path, why) in [
             (at("pipe"), "is a pipe"),
@@ -81,7 +81,7 @@ mod tests {
             ("/dev/zero".into(), "is a device"),
             (at("long"), "at most 4 bytes"),
             (at("hole"), "at most 4 bytes"),
-            // What says that it has no length, and has one.
+            // A file that reports no length but has content.
             ("/proc/self/status".into(), "at most 4 bytes"),
             (at("none"), "No such file"),
         ] {

@@ -1,5 +1,5 @@
-//! Measurements of the machine itself, none of a model: how late it wakes, what a look at the clock costs, and how much
-//! the same work differs between processes.
+//! Measurements of the machine itself: wake-up delay, the cost of reading the clock, and how much the time of the same
+//! work varies between processes.
 
 use std::{hint::black_box, thread, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     models,
 };
 
-/// How much later than asked `thread::sleep` returns: one time for each of `times` sleeps of `wait`.
+/// Returns how much later than requested `thread::sleep` returns, for each of `times` sleeps of `wait`.
 #[must_use]
 pub fn wake_errors(wait: Duration, times: u32) -> Histogram {
     let mut late = Histogram::default();
@@ -26,7 +26,7 @@ pub fn wake_errors(wait: Duration, times: u32) -> Histogram {
     late
 }
 
-/// What one look at the clock costs, in nanoseconds.
+/// Returns the cost of reading the clock, in nanoseconds.
 #[must_use]
 pub fn clock_ns() -> f64 {
     const LOOKS: u32 = 100_000;
@@ -37,7 +37,7 @@ pub fn clock_ns() -> f64 {
     (now() - start).as_nanos() as f64 / f64::from(LOOKS)
 }
 
-/// Computes on one core for about `time`. Returns how long it was, and the CPU time that this process had in it.
+/// Computes on one core for about `time`. Returns the elapsed time and the CPU time that this process used in it.
 #[must_use]
 pub fn keep_busy(time: Duration) -> (Duration, Duration) {
     let (start, before) = (now(), cpu_time());
@@ -48,12 +48,12 @@ pub fn keep_busy(time: Duration) -> (Duration, Duration) {
     ((now() - start), cpu_time().saturating_sub(before))
 }
 
-/// How long the same work of about `time` takes in each of `processes` fresh processes, one after another: the median
-/// of three times. `compute_ns` is what a round of `compute` takes here.
+/// Returns the time that the same work, of about `time`, takes in each of `processes` fresh processes, run one after
+/// another: the median of three repetitions. `compute_ns` is the duration of a round of `compute` here.
 ///
 /// # Errors
 ///
-/// Returns an error where a process cannot be started, or does not do it.
+/// Returns an error if a process cannot be started, or fails.
 pub fn same_work(
     program: &Program,
     processes: u32,

@@ -1,11 +1,11 @@
-//! The neutral load generator: HTTP/1.1 over loopback, readiness-based on mio, one thread, none of the models under
+//! The neutral load generator: HTTP/1.1 over loopback, readiness-based on mio, one thread, and none of the models under
 //! test.
 //!
-//! It runs in a process of its own, which reads an [`Order`] as one line of JSON, prints one line with what came of it,
-//! and ends; at once if its standard input does, whatever way its parent went. In the open loop a latency begins when
-//! the request was meant to start, not when something became free for it: a server that stalls is charged for all
-//! those that it keeps waiting. In the closed loop a request is only meant once the one before it is answered, so that
-//! a stall meets one request for each connection and hides the rest.
+//! It runs in its own process, which reads an [`Order`] as one line of JSON, prints its result as one line, and ends.
+//! It ends at once if its standard input does, however its parent ended. In the open loop, a latency starts at the
+//! intended start of the request, even if no connection is free then: a server that stalls is charged for all requests
+//! that it delays. In the closed loop, a request is only intended once the previous one is answered. A stall then
+//! affects one request per connection, and the others that it delays are not seen.
 
 pub(crate) mod answer;
 mod body;
@@ -48,69 +48,70 @@ use crate::{prepared::Fault, soft_limits::raise_limits};
 use interval::Counted;
 use loaded::Reply;
 
-/// How long opening all connections may take.
+/// The time limit for opening all connections.
 pub const OPENING: Duration = Duration::from_secs(30);
 
-/// The least length of an interval: making the figures of one takes about a millisecond.
+/// The minimum length of an interval: computing its figures takes about a millisecond.
 pub const LEAST_INTERVAL_NS: u64 = 100_000_000;
 
-/// What a generator is asked to do.
+/// The load that a generator has to produce.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// Where the server listens, on loopback.
+    /// The loopback addresses of the server.
     pub addresses: Vec<SocketAddr>,
-    /// Whether the addresses are those of one name: the first that can be connected to is taken for all connections.
-    /// Otherwise connections are dealt to them in turn.
+    /// Whether the addresses belong to one name: all connections then use the first that accepts a connection.
+    /// Otherwise connections are assigned to them in turn.
     #[serde(default)]
     pub same_server: bool,
-    /// What the `Host` field says; `None` for the address of the connection.
+    /// The value of the `Host` field; `None` for the address of the connection.
     #[serde(default)]
     pub host: Option<String>,
-    /// What is asked, in turn, over and over.
+    /// The requests, sent in turn, repeatedly.
     pub requests: Vec<Request>,
-    /// What one request of each `nth` asks for instead, in turn too. [`is_chosen`](crate::job::is_chosen) says which by
-    /// the request's number, so that no connection has more of them than chance gives it.
+    /// The requests that replace one in each `nth`, also in turn. [`is_chosen`](crate::job::is_chosen) selects them by
+    /// the request's number, so that they are spread evenly over connections.
     pub every: Option<(usize, Vec<Request>)>,
-    /// The statuses that are right, each of 200 and more; every 2xx where there is none.
+    /// The accepted statuses, each 200 or more; if empty, every 2xx status.
     #[serde(default)]
     pub accept: Vec<u16>,
     /// When requests start.
     pub drive: Drive,
-    /// How many connections are kept open. All are opened before the clock starts, and each has one request under way
-    /// at most.
+    /// The number of open connections. All are opened before the clock starts, and each has at most one request in
+    /// flight.
     pub connections: usize,
     /// How long requests are sent before the window, in nanoseconds.
     pub warm_up_ns: u64,
-    /// The length of the window that is measured, in nanoseconds.
+    /// The length of the measured window, in nanoseconds.
     pub duration_ns: u64,
-    /// How long after the window answers are waited for, in nanoseconds. A request that was sent and has had no answer
-    /// for as long at the end is a fault; those that still wait for a connection then are only unfinished.
+    /// How long to wait for responses after the window, in nanoseconds. A request that was sent and has then been
+    /// unanswered for this long is a fault; one that still waits for a connection is only unfinished.
     pub patience_ns: u64,
-    /// The length of the intervals that the window is also told by, in nanoseconds; `None` for the whole alone.
+    /// The length of the intervals for which figures are also reported, in nanoseconds; `None` to report only the whole
+    /// window.
     #[serde(default)]
     pub interval_ns: Option<u64>,
-    /// What random arrivals are made from.
+    /// The seed of random arrivals.
     pub seed: u64,
-    /// What else there is.
+    /// Further options.
     #[serde(default)]
     pub options: Options,
 }
 
-/// What an order may say besides.
+/// Further options of an order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Fields of every request. One named `Host` stands instead of the order's host.
+    /// Header fields of every request. A field named `Host` replaces the order's host.
     pub headers: Vec<(String, String)>,
-    /// The body of the requests that have one.
+    /// The body of those requests that have one.
     #[serde(with = "in_base64")]
     pub body: Vec<u8>,
-    /// How often each of the requests is asked for, compared with the others. A hash of the seed and the request's number
-    /// chooses. In turn, where there is none.
+    /// The relative frequencies of the requests. A hash of the seed and the request's number selects the request. If
+    /// empty, requests are sent in turn.
     pub weights: Vec<u32>,
-    /// How long after its intended start a request must be answered; for ever where it is not said.
+    /// How long after its intended start a request may take; `None` for no limit.
     pub timeout_ns: Option<u64>,
-    /// Whether requests without a right answer are counted. Otherwise the first of them ends the load.
+    /// Whether requests without a correct response are counted. Otherwise the first one ends the load.
     pub counts_errors: bool,
 }
 
@@ -118,27 +119,27 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Drive {
-    /// At times that are set beforehand. One that finds no connection idle waits for one inside the generator.
+    /// At scheduled times. A request that finds no idle connection waits for one inside the generator.
     Open {
-        /// How many per second.
+        /// Requests per second.
         rate: f64,
-        /// How they are spread.
+        /// How they are distributed in time.
         arrivals: Arrivals,
     },
-    /// The same at a rate that goes straight from one to another over the window.
+    /// At scheduled times, with a rate that changes linearly over the window.
     Ramp {
-        /// How many per second at the start of the window, and before it.
+        /// Requests per second before and at the start of the window.
         from: f64,
-        /// How many at its end.
+        /// Requests per second at the end of the window.
         to: f64,
-        /// How they are spread.
+        /// How they are distributed in time.
         arrivals: Arrivals,
     },
-    /// On each connection as soon as the answer before is whole.
+    /// On each connection as soon as the previous response is complete.
     Closed,
 }
 
-/// Says which address is not on loopback, if one is not. Load is sent to no other.
+/// Checks that all addresses are on loopback. Load is sent nowhere else.
 ///
 /// # Errors
 ///
@@ -151,11 +152,11 @@ pub fn check_loopback(addresses: &[SocketAddr]) -> Result<(), String> {
 }
 
 impl Order {
-    /// Says why it cannot be carried out, if it cannot.
+    /// Checks that the order can be carried out.
     ///
     /// # Errors
     ///
-    /// Returns a sentence.
+    /// Returns a sentence with the reason.
     pub fn check(&self) -> Result<(), String> {
         check_loopback(&self.addresses)?;
         for (missing, what) in [
@@ -198,7 +199,7 @@ impl Order {
     }
 }
 
-/// Bytes as a text of JSON.
+/// Bytes as base64 text in JSON.
 mod in_base64 {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -212,11 +213,11 @@ mod in_base64 {
     }
 }
 
-/// Carries out the order on standard input. What `main` of the child process calls.
+/// Carries out the order on standard input. The `main` of the child process calls this.
 ///
 /// # Errors
 ///
-/// Returns an error where a standard stream is gone.
+/// Returns an error if a standard stream is closed.
 pub fn serve() -> io::Result<()> {
     raise_limits();
     let mut line = String::new();
@@ -226,7 +227,7 @@ pub fn serve() -> io::Result<()> {
     let order = serde_json::from_str(&line).map_err(|error| format!("not an order: {error}"));
     let checked = order.and_then(|order: Order| order.check().map(|()| order));
     let (give, over) = mpsc::channel::<Counted>();
-    // The thread that drives the load makes no figures and writes nothing.
+    // The thread that drives the load computes no figures and writes nothing.
     let teller = thread::Builder::new().spawn(move || {
         over.into_iter().try_for_each(|one| say(&Reply::Interval(Box::new(one.figures()))))
     })?;
@@ -321,7 +322,8 @@ mod tests {
         for place in 0..19 {
             assert!(turns.contains(&place), "request {place} is never asked for");
         }
-        // In a closed loop whose requests take equally long, connections take turns. 99.9 % of chi-squared.
+        // In a closed loop with requests of equal length, connections take turns. The limits are the 99.9th percentile
+        // of chi-squared.
         for (connections, most) in [(2, 10.83), (4, 16.27), (10, 27.88), (20, 43.82)] {
             let mut shares = vec![0.0; connections];
             for (number, _) in turns.iter().enumerate().filter(|(_, turn)| **turn >= 16) {

@@ -1,17 +1,17 @@
-//! Distributions of times: `HdrHistogram` with 3 significant digits, kept whole, so that those of many processes merge
-//! exactly.
+//! Distributions of times: `HdrHistogram` with 3 significant digits, stored whole, so that histograms of many processes
+//! merge exactly.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The greatest time that is told from greater ones: an hour, in nanoseconds.
+/// The highest time that is recorded exactly: an hour, in nanoseconds.
 const MOST: u64 = 3_600_000_000_000;
 /// Significant digits.
 const DIGITS: u8 = 3;
 
-/// Times in nanoseconds, from 0 to an hour, each kept to 3 digits. All its memory is allocated at once.
+/// Times in nanoseconds, from 0 to an hour, with 3 significant digits. All memory is allocated at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram(hdrhistogram::Histogram<u64>);
 
@@ -23,27 +23,28 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts a time. One of more than an hour counts as an hour.
+    /// Records a time. Times above an hour count as an hour.
     #[inline]
     pub fn record(&mut self, ns: u64) {
         self.0.saturating_record(ns);
     }
 
-    /// How many were counted.
+    /// Returns the number of recorded times.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The least time that `share` of all do not exceed; 0 where none was counted.
+    /// Returns the quantile `share`: the lowest time that this share of all times does not exceed; 0 if the histogram
+    /// is empty.
     #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
-        // The upper end of a bucket may lie over the greatest value in it.
+        // The upper end of a bucket may be above the highest value in it.
         self.0.value_at_quantile(share).min(self.0.max())
     }
 
-    /// For the percentile text of `HdrHistogram`: times, the share of all that do not exceed each, and how many these
-    /// are, in `ticks` steps for every half of the way that is left to 100 %. The last is of all.
+    /// Returns the rows of `HdrHistogram`'s percentile text: a time, the share of times that do not exceed it, and
+    /// their number. There are `ticks` rows for each halving of the distance to 100 %. The last row covers all times.
     #[must_use]
     pub fn percentiles(&self, ticks: u32) -> Vec<(u64, f64, u64)> {
         let mut sum = 0;
@@ -54,16 +55,16 @@ impl Histogram {
         self.0.iter_quantiles(ticks).map(step).collect()
     }
 
-    /// The mean, the standard deviation and the greatest, in nanoseconds.
+    /// Returns the mean, the standard deviation and the maximum, in nanoseconds.
     #[must_use]
     pub fn moments(&self) -> (f64, f64, u64) {
         (self.0.mean(), self.0.stdev(), self.0.max())
     }
 
-    /// How many ranges it counts in, each twice as wide as the one before, and parts of a range.
+    /// Returns the number of buckets, each twice as wide as the one before, and the number of sub-buckets in each.
     #[must_use]
     pub fn buckets(&self) -> (usize, usize) {
-        // So many parts that two of them are never more than the last kept digit apart.
+        // Enough sub-buckets that two neighbours differ by at most the last significant digit.
         let parts = (2 * 10_usize.pow(u32::from(self.0.sigfig()))).next_power_of_two();
         (usize::from(self.0.buckets()), parts)
     }
@@ -72,16 +73,16 @@ impl Histogram {
     ///
     /// # Panics
     ///
-    /// Never: all have the same bounds.
+    /// Never: all histograms have the same bounds.
     pub fn merge(&mut self, other: &Histogram) {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
-    /// It and its usual figures, as files keep them; `None` where nothing was counted.
+    /// Returns the histogram and its usual figures in the form that files store; `None` if it is empty.
     ///
     /// # Panics
     ///
-    /// Never: it is written to memory.
+    /// Never: it writes to memory.
     #[must_use]
     pub fn distribution(&self) -> Option<Distribution> {
         let at = |share| self.quantile(share);
@@ -106,54 +107,55 @@ impl Histogram {
 /// The distribution of a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
-    /// How many times were counted.
+    /// The number of recorded times.
     pub count: u64,
-    /// Their mean, in nanoseconds.
+    /// The mean, in nanoseconds.
     pub ns_mean: f64,
     /// The median, in nanoseconds.
     pub ns_p50: u64,
-    /// 90 % are no longer.
+    /// The 90th percentile, in nanoseconds.
     pub ns_p90: u64,
-    /// 99 % are no longer.
+    /// The 99th percentile, in nanoseconds.
     pub ns_p99: u64,
-    /// 99.9 % are no longer.
+    /// The 99.9th percentile, in nanoseconds.
     pub ns_p999: u64,
-    /// The longest.
+    /// The maximum, in nanoseconds.
     pub ns_max: u64,
-    /// The whole histogram: `HdrHistogram` V2, compressed, in base64, as its interval logs have it.
+    /// The whole histogram: `HdrHistogram` V2, compressed, in base64, as in its interval logs.
     pub hdr_v2: String,
 }
 
 impl Distribution {
-    /// The 90th percentile, where there are values enough beyond it.
+    /// Returns the 90th percentile if enough values lie beyond it.
     #[must_use]
     pub fn p90(&self) -> Option<u64> {
         self.tells(10).then_some(self.ns_p90)
     }
 
-    /// The 99th percentile, where there are values enough beyond it.
+    /// Returns the 99th percentile if enough values lie beyond it.
     #[must_use]
     pub fn p99(&self) -> Option<u64> {
         self.tells(100).then_some(self.ns_p99)
     }
 
-    /// The 99.9th percentile, where there are values enough beyond it.
+    /// Returns the 99.9th percentile if enough values lie beyond it.
     #[must_use]
     pub fn p999(&self) -> Option<u64> {
         self.tells(1_000).then_some(self.ns_p999)
     }
 
-    /// Whether at least 10 times lie beyond the percentile that one in `one_in` exceeds: of fewer, one decides alone.
+    /// Returns whether at least 10 times lie beyond the percentile that one in `one_in` exceeds. With fewer, a single
+    /// time would decide it.
     fn tells(&self, one_in: u64) -> bool {
         self.count >= 10 * one_in
     }
 
-    /// The distribution of all their times, whose count is the sum of theirs; `None` where there is none. Each comes
-    /// with the number of its batch.
+    /// Merges distributions, each given with the number of its batch; `None` if there is none. The count of the result
+    /// is the sum of the counts.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that calls the first one that cannot be read `what` of its batch.
+    /// Returns a sentence that names the first distribution that cannot be read, as `what` of its batch.
     pub fn merged<'d>(
         what: &str,
         all: impl Iterator<Item = (u32, &'d Distribution)>,
@@ -174,11 +176,11 @@ impl Distribution {
         Ok(sum.distribution())
     }
 
-    /// The histogram that it was made of, which counts as many times as it says.
+    /// Decodes the stored histogram, and checks that it holds `count` times.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where the text is none, or is one of more or fewer times.
+    /// Returns a sentence if the text is not a histogram, or holds more or fewer times.
     pub fn histogram(&self) -> Result<Histogram, String> {
         let fault = |why: String| format!("not a histogram: {why}");
         let bytes = STANDARD.decode(&self.hdr_v2).map_err(|error| fault(error.to_string()))?;
@@ -186,7 +188,7 @@ impl Distribution {
         let read: hdrhistogram::Histogram<u64> = read.map_err(|error| fault(error.to_string()))?;
         let mut whole = Histogram::default();
         whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
-        // The checksum of the compressed text is not looked at where the histogram ends before it.
+        // The checksum of the compressed text is not checked if the histogram ends before it.
         if whole.count() != self.count {
             return Err(format!("a histogram of {} times that says {}", whole.count(), self.count));
         }
@@ -232,7 +234,7 @@ mod tests {
         let figures = [found.ns_p50, found.ns_p90, found.ns_p99, found.ns_p999, found.ns_max];
         assert_eq!((found.count, figures), (1_000, [500, 900, 990, 999, 1_000]));
         let (mean, deviation, most) = histogram.moments();
-        // The root of (n² − 1) / 12.
+        // The square root of (n² − 1) / 12.
         assert!(
             (mean - 500.5).abs() < 1e-9 && (deviation - 288.674_99).abs() < 1e-4,
             "{deviation}"
@@ -241,9 +243,9 @@ mod tests {
         let halves = histogram.percentiles(1);
         let begin = [(1, 0.0, 1), (500, 0.5, 500), (750, 0.75, 750)];
         assert_eq!((&halves[..3], halves.last()), (&begin[..], Some(&(1_000, 1.0, 1_000))));
-        // 2 048 parts, 31 times doubled, are the first that hold an hour.
+        // 2 048 sub-buckets, doubled 31 times, are the first that cover an hour.
         assert_eq!(histogram.buckets(), (32, 2_048));
-        // The upper end of its range is 2 000 895 ns.
+        // The upper end of its bucket is 2 000 895 ns.
         histogram.record(2_000_001);
         assert_eq!(
             (histogram.quantile(1.0), histogram.quantile(0.5)),

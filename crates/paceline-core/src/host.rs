@@ -1,7 +1,7 @@
-//! A host: the child process that runs the batches of one model, told what to do by lines of JSON.
+//! A host: the child process that runs the batches of one model, controlled by lines of JSON.
 //!
-//! One process for one model, under criterion too: what a model leaves behind (pools that spin, runtimes that cannot
-//! stop, memory) ends with its process, a crash costs one cell, and what ran can attest to itself.
+//! Each model gets its own process, under criterion too. Whatever a model leaves behind (spinning pools, runtimes that
+//! cannot stop, memory) ends with its process, a crash costs one cell, and the process can attest what ran in it.
 
 pub(crate) mod interpreter;
 mod panics;
@@ -32,23 +32,23 @@ use crate::{
 use interpreter::Interpreter;
 use panics::{keep_panics, last_panic};
 
-/// The lines that a host is sent.
+/// Received request lines.
 type Requests = mpsc::Receiver<String>;
 
 /// The name of the thread that reads requests.
 const READER: &str = "requests";
-/// How long threads that were told to end may take.
+/// How long threads that were asked to end may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Answers requests on standard input until it ends. What `main` of the child process calls, with the cells that the
-/// program has of its own.
+/// Answers requests on standard input until it ends. The `main` of a child process calls this with the program's custom
+/// cells.
 ///
 /// # Errors
 ///
-/// Returns an error where standard output is gone.
+/// Returns an error if standard output is closed.
 pub fn serve(own: &[CustomCell]) -> io::Result<()> {
     let (give, requests) = mpsc::channel::<String>();
-    // A thread of its own, so that a host ends with its parent even in the middle of a batch.
+    // A separate thread, so that a host ends with its parent even in the middle of a batch.
     thread::Builder::new().name(READER.into()).spawn(move || {
         for line in io::stdin().lock().lines() {
             if line.is_err() || line.is_ok_and(|line| give.send(line).is_err()) {
@@ -100,11 +100,11 @@ struct Host<'a> {
     prepared: Option<Task>,
 }
 
-/// What is prepared.
+/// The prepared cell.
 enum Task {
     /// Batches of jobs on the started model.
     Batches(Prepared),
-    /// Calls of what the program brought.
+    /// Calls of a custom cell.
     Calls(Invocation),
 }
 
@@ -112,11 +112,11 @@ struct Started {
     entry: &'static Entry,
     workers: Option<usize>,
     engine: Engine,
-    /// Whether its width was, where it is out of process.
+    /// For a model out of process, whether its number of workers has been checked.
     attested: bool,
 }
 
-/// What runs batches.
+/// What runs the batches.
 enum Engine {
     /// The model, in this process.
     Here(Box<dyn StartedModel>),
@@ -124,11 +124,11 @@ enum Engine {
     Foreign(Interpreter),
 }
 
-/// What serves.
+/// What serves the jobs.
 enum Server<'a> {
-    /// The model, once it is called.
+    /// The model, which starts to serve when it is called.
     Here(&'a dyn StartedModel, Jobs),
-    /// An interpreter, already, and what it said.
+    /// The interpreter, which serves already, and its reply.
     Foreign(&'a mut Interpreter, Box<Reply>),
 }
 
@@ -154,7 +154,7 @@ impl Host<'_> {
             Request::Attest => match &mut self.prepared {
                 Some(Task::Calls(calls)) => custom::attest(calls),
                 _ => match self.ready()? {
-                    // The first batch is the cold one, whose memory counts: the width is seen to after it.
+                    // The first batch runs cold and its memory is recorded, so the workers are checked after it.
                     (prepared, Engine::Here(arm)) => prepared
                         .attest(&**arm)
                         .and_then(|seen| prepared.attest_width(&**arm).map(|()| seen)),
@@ -205,7 +205,7 @@ impl Host<'_> {
         }
     }
 
-    /// What runs the jobs has used so much so far.
+    /// Returns the resources used so far by the processes that run the jobs.
     fn used(&mut self) -> Result<Usage, String> {
         match self.started.as_mut().map(|started| &mut started.engine) {
             Some(Engine::Foreign(interpreter)) => interpreter.usage(),
@@ -219,7 +219,7 @@ impl Host<'_> {
     )]
     fn prepare_to_serve(&mut self, cell: CellSpec) -> Result<Server<'_>, Fault> {
         serve::check(&cell).map_err(Fault::Failed)?;
-        // Receipts are the client's to check: none need be computed here.
+        // The client checks the receipts, so none are computed here.
         self.prepare(CellSpec { scale: 0, ..cell.clone() })?;
         match self.ready()? {
             (prepared, Engine::Here(arm)) => Ok(Server::Here(&**arm, prepared.jobs())),
@@ -260,7 +260,7 @@ impl Host<'_> {
         }
         match &mut started.engine {
             Engine::Here(_) => set_servers(cell.servers),
-            // A server has no scale, and is made ready as one.
+            // A server has no scale; it is prepared when it starts to serve.
             Engine::Foreign(_) if scale == 0 => {}
             Engine::Foreign(interpreter) => {
                 if !std::mem::replace(&mut started.attested, true) {
@@ -274,8 +274,8 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// Stops the model. Returns the threads that are left and ought not to be, after a while: some are only told to
-    /// end, and blocking pools keep idle threads for some seconds.
+    /// Stops the model. Returns the names of threads that remain although they should have ended. It waits first,
+    /// because some threads are only asked to end, and blocking pools keep idle threads for some seconds.
     fn stop(&mut self) -> Vec<String> {
         self.prepared = None;
         let Some(Started { entry, engine, .. }) = self.started.take() else { return vec![] };
@@ -289,7 +289,7 @@ impl Host<'_> {
         loop {
             let mut left = thread_names().unwrap_or_default();
             left.retain(|name| !known.iter().any(|known| name.starts_with(known)));
-            // The kernel's name of a process's first thread is the program's.
+            // The kernel names a process's first thread after the program.
             if let Some(main) = left.iter().position(|name| *name == own) {
                 left.swap_remove(main);
             }

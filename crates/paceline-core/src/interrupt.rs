@@ -1,4 +1,4 @@
-//! Ctrl-C: the first stops what is under way and keeps what has ended, the second ends the program at once.
+//! Ctrl-C: the first stops the run and keeps finished results, the second ends the program at once.
 
 use std::{
     io,
@@ -18,12 +18,11 @@ pub const EXIT_CODE: u8 = 130;
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Takes Ctrl-C, the signal that asks to end, and that of a terminal that is closed, from now on. The last stays ignored
-/// where it was, as under `nohup`.
+/// Handles SIGINT, SIGTERM and SIGHUP from now on. SIGHUP stays ignored if it already was, as under `nohup`.
 ///
 /// # Errors
 ///
-/// Returns an error where the system does not allow it.
+/// Returns an error if the system refuses to install a handler.
 pub fn watch() -> io::Result<()> {
     let asked = ASKED.get_or_init(Arc::default);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -32,14 +31,14 @@ pub fn watch() -> io::Result<()> {
     let ignores_hangup = ignored & (1 << (SIGHUP - 1)) != 0;
     let hangup = (!ignores_hangup).then_some(SIGHUP);
     for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
-        // In this order: only the second signal finds the flag set.
+        // The order matters: only the second signal must find the flag set.
         flag::register_conditional_shutdown(signal, i32::from(EXIT_CODE), asked.clone())?;
         flag::register(signal, asked.clone())?;
     }
     Ok(())
 }
 
-/// Whether an interrupt has come.
+/// Returns whether an interrupt has arrived.
 #[must_use]
 pub fn interrupted() -> bool {
     ASKED.get().is_some_and(|asked| asked.load(Relaxed))

@@ -1,7 +1,7 @@
-//! What a job is, what it must yield, and what it asks of a machine.
+//! What a job is, its expected result, and its demand on a machine.
 //!
-//! A job is loaded once and lives as long as the process (`&'static`): jobs by the million then share it without a
-//! reference count, which would be one contended write per job.
+//! A job is loaded once and lives as long as the process (`&'static`). Millions of jobs then share it without a
+//! reference count, which would cost one contended write per job.
 
 pub mod bounds;
 mod demand;
@@ -26,65 +26,66 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{kept::Kept, receipt::child_seed};
 
-/// One elementary act of a job. The table in docs/jobs.md says what each means on each kind of model.
+/// One step of a job. The table in docs/jobs.md defines each for each kind of model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Waits on a timer, giving way to other jobs where the model can.
+    /// Waits on a timer, and yields to other jobs if the model can.
     Sleep(Duration),
-    /// Waits, holding the OS thread: the classic mistake.
+    /// Waits while holding the OS thread: the classic mistake.
     Block(Duration),
-    /// So many rounds of [`compute`]; never yields.
+    /// Runs this number of rounds of [`compute`], without yielding.
     Compute(u64),
-    /// Hands `block` and `compute` steps to where the model puts blocking and CPU-heavy work.
+    /// Runs `block` and `compute` steps where the model runs blocking and CPU-heavy work.
     Offload(Box<Steps>),
-    /// Opens a connection to the suite's server, which is what `Exchange`, `Say` and `Hear` then use.
+    /// Opens a connection to the suite's server, for the `Exchange`, `Say` and `Hear` steps that follow.
     Connect(Server),
-    /// Takes a connection of a pool until the list ends or connects anew, and waits where all are taken.
+    /// Takes a connection from a pool, waiting if all are taken. The job holds it until its list of steps ends or the
+    /// next `Connect` or `Pool`.
     Pool(Pool),
     /// Sends `bytes` and receives as many back, `times` times.
     Exchange {
         /// The size of a message in bytes, at least 8.
         bytes: usize,
-        /// How many round trips.
+        /// The number of round trips.
         times: u64,
     },
-    /// Starts a partner and passes a message to it and back so many times.
+    /// Starts a partner and passes a message to it and back this number of times.
     Hop(u64),
-    /// Gives way so many times.
+    /// Yields to other jobs this number of times.
     Yield(u64),
-    /// Says something to a room, and waits until it is heard, so many times.
+    /// Sends messages to a room, waiting after each until it is heard.
     Say(Messages),
-    /// Hears what somebody says in a room, so many times.
+    /// Receives messages that another job sends to a room.
     Hear(Messages),
-    /// Starts children at once and waits for all.
+    /// Starts children concurrently and waits for all of them.
     Gather(Box<Gather>),
-    /// Starts children at once, as a task group: whether one fails is its own affair, and not the job's.
+    /// Starts children concurrently as a task group. A child that fails does not fail the job.
     Group(Box<Group>),
     /// Ends a child of a group with an error.
     Fail,
-    /// Waits until the last job of the batch has begun. It is a job's first step, so that nothing can fail before it
-    /// and keep the others waiting.
+    /// Waits until the last job of the batch has started. It is always a job's first step, so that no earlier step can
+    /// fail and leave the others waiting.
     Park,
 }
 
-/// What the suite's server is to a connection.
+/// How the suite's server treats a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// It returns what it is sent.
+    /// Echoes what it receives.
     Echo,
-    /// It returns what it is sent, so much later.
+    /// Echoes what it receives after this delay.
     Slow(Duration),
-    /// It sends on what one says to all jobs of the batch, once all of them are there.
+    /// Broadcasts a member's messages to all jobs of the batch, once all of them have joined.
     Room,
 }
 
-/// Connections that a step keeps open from one job to the next: so many in a process, or on each core of a runtime of
-/// one core each.
+/// Connections that a step keeps open between jobs. Each process has its own, or each core in a model with one runtime
+/// per core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
-    /// How many.
+    /// The number of connections.
     pub size: usize,
-    /// To what.
+    /// What they connect to.
     pub server: Server,
     /// The connections.
     pub(crate) kept: Kept,
@@ -95,59 +96,59 @@ pub struct Pool {
 pub struct Messages {
     /// The size of each in bytes, at least 8.
     pub bytes: usize,
-    /// How many.
+    /// The number of messages.
     pub times: u64,
 }
 
-/// What the children of a gather are to the model.
+/// How the children of a gather run on the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
-    /// Tasks of their own, each spawned and then awaited.
+    /// As separate tasks, each spawned and then awaited.
     Tasks,
-    /// Parts of one future, which is part of their parent's task.
+    /// As parts of one future within the parent's task.
     Future,
 }
 
-/// Children that are waited for together.
+/// Children that are awaited together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// How many children.
+    /// The number of children.
     pub width: usize,
-    /// What each of them does: one list for all, or one list each.
+    /// The steps of the children: one list for all, or one list each.
     pub of: Vec<Steps>,
-    /// What they are to the model.
+    /// How the children run.
     pub join: Join,
 }
 
 impl Gather {
-    /// What child `index` does.
+    /// Returns the steps of child `index`.
     #[inline]
     #[must_use]
     pub fn steps(&self, index: usize) -> &Steps {
         self.of.get(index).unwrap_or(&self.of[0])
     }
 
-    /// Its sorts of children, and how many of each there are.
+    /// Returns the distinct kinds of children, and the number of each.
     pub fn sorts(&self) -> impl Iterator<Item = (usize, &Steps)> {
         self.of.iter().map(|steps| (self.width / self.of.len(), steps))
     }
 }
 
-/// Children that end together.
+/// Children of a task group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// How many children.
+    /// The number of children.
     pub width: usize,
-    /// What each of them does.
+    /// The steps of each child.
     pub of: Steps,
-    /// What one child of each `nth` does instead: see [`is_chosen`].
+    /// The steps that one child of each `nth` runs instead: see [`is_chosen`].
     pub every: Option<(usize, Steps)>,
-    /// Whether the first that fails ends the others; else they run to their ends.
+    /// Whether the first failure cancels the other children; otherwise they run to completion.
     pub cancels: bool,
 }
 
 impl Group {
-    /// What child `index` does.
+    /// Returns the steps of child `index`.
     #[inline]
     #[must_use]
     pub fn steps(&self, index: usize) -> &Steps {
@@ -157,7 +158,7 @@ impl Group {
         }
     }
 
-    /// Its sorts of children, and how many of each there are.
+    /// Returns the distinct kinds of children, and the number of each.
     #[must_use]
     pub fn sorts(&self) -> Vec<(usize, &Steps)> {
         match &self.every {
@@ -169,7 +170,7 @@ impl Group {
         }
     }
 
-    /// Whether some child of it fails.
+    /// Returns whether any child fails.
     #[must_use]
     pub fn fails(&self) -> bool {
         self.sorts().iter().any(|(count, steps)| *count > 0 && steps.fail())
@@ -177,7 +178,7 @@ impl Group {
 }
 
 impl Step {
-    /// The name of the step in a workload file.
+    /// Returns the step's name in a workload file.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -198,7 +199,7 @@ impl Step {
         }
     }
 
-    /// The name of what not every model can do that knows the step, if this is it.
+    /// Returns the name of this step's variant, if it is one that not every model with the step supports.
     #[must_use]
     pub fn variant(&self) -> Option<&'static str> {
         match self {
@@ -212,7 +213,7 @@ impl Step {
         }
     }
 
-    /// The lists of steps within it.
+    /// Returns the lists of steps inside this step.
     #[must_use]
     pub fn inner(&self) -> Vec<&Steps> {
         match self {
@@ -227,7 +228,7 @@ impl Step {
     }
 }
 
-/// Steps, in order. Jobs hold a thin pointer to it.
+/// A list of steps. Jobs hold a thin pointer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
     list: Vec<Step>,
@@ -235,14 +236,15 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Whether these are the steps of a whole job, and not of a child or of an offload.
+    /// Returns whether this is a whole job, rather than the steps of a child or an offload.
     #[inline]
     #[must_use]
     pub fn is_whole_job(&self) -> bool {
         self.whole
     }
 
-    /// Whether whoever does them comes to a step that `is`. What a group may cancel does not count.
+    /// Returns whether running these steps always reaches a step for which `is` returns true. Steps that a group may
+    /// cancel do not count.
     #[must_use]
     pub fn surely(&self, is: fn(&Step) -> bool) -> bool {
         self.iter().any(|step| match step {
@@ -255,7 +257,7 @@ impl Steps {
         })
     }
 
-    /// Whether who does them fails.
+    /// Returns whether running these steps fails.
     #[must_use]
     pub fn fail(&self) -> bool {
         self.list.last() == Some(&Step::Fail)
@@ -277,23 +279,23 @@ impl Deref for Steps {
     }
 }
 
-/// What a job and its children wait for: it decides how their futures are laid out.
+/// What a job and its children wait for. It determines how their futures are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// Nothing: such a job is a plain function call.
+    /// Nothing: the job is a plain function call.
     Nothing,
-    /// Timers, yields, and the other jobs.
+    /// Timers, yields and other jobs.
     Timers,
     /// Sockets.
     Sockets,
-    /// A partner.
+    /// Partners.
     Partners,
-    /// More than one of these, or children, or connections of a pool.
+    /// Several of these, children, or pooled connections.
     Mixed,
 }
 
 impl Waits {
-    /// What `steps` wait for.
+    /// Returns what `steps` wait for.
     #[must_use]
     pub fn of(steps: &[Step]) -> Waits {
         let one = |step: &Step| match step {
@@ -308,7 +310,7 @@ impl Waits {
         steps.iter().map(one).fold(Waits::Nothing, Waits::and)
     }
 
-    /// What two jobs of one batch wait for, both.
+    /// Returns what two jobs of one batch wait for together.
     #[must_use]
     pub fn and(self, other: Waits) -> Waits {
         match (self, other) {
@@ -319,7 +321,7 @@ impl Waits {
     }
 }
 
-/// The jobs of a cell: the steps of the usual one, and of one in every so many.
+/// The jobs of a cell: the usual steps, and those of one job in each `nth`.
 #[derive(Clone, Copy, Debug)]
 pub struct Jobs {
     usual: &'static Steps,
@@ -328,7 +330,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Keeps the definition for as long as the process lives.
+    /// Loads the definition for the rest of the process's life.
     #[must_use]
     pub fn load(workload: &Workload) -> Self {
         let keep = |steps: &Steps| -> &'static Steps {
@@ -341,55 +343,55 @@ impl Jobs {
         }
     }
 
-    /// The steps of job `index`: for one of each `nth` the unusual ones, as [`is_chosen`] says.
+    /// Returns the steps of job `index`: the other steps for one job in each `nth`, as [`is_chosen`] decides.
     #[inline]
     #[must_use]
     pub fn steps(self, index: usize) -> &'static Steps {
         if self.nth != usize::MAX && is_chosen(index, self.nth) { self.other } else { self.usual }
     }
 
-    /// Whether each waits until all have begun.
+    /// Returns whether each job waits until all have started.
     #[must_use]
     pub fn park(self) -> bool {
         self.usual.first() == Some(&Step::Park)
     }
 
-    /// What any of them waits for.
+    /// Returns what the jobs wait for.
     #[must_use]
     pub fn waits(self) -> Waits {
         Waits::of(self.usual).and(Waits::of(self.other))
     }
 
-    /// The seed of job `index`: what its receipt starts from.
+    /// Returns the seed of job `index`, from which its receipt starts.
     #[inline]
     #[must_use]
     pub fn seed(index: usize) -> u64 {
         child_seed(0, index)
     }
 
-    /// The receipt that job `index` must return.
+    /// Returns the receipt that job `index` must produce.
     #[must_use]
     pub fn expected(self, index: usize) -> Receipt {
         Receipt::expected(self.steps(index), Self::seed(index))
     }
 }
 
-/// Where the suite's server listens: jobs are dealt out to the addresses by their seeds.
+/// The addresses of the suite's server. Jobs are spread over them by their seeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// As [`Server::Echo`].
+    /// For [`Server::Echo`].
     #[serde(rename = "servers")]
     pub echo: Vec<SocketAddr>,
-    /// As [`Server::Slow`].
+    /// For [`Server::Slow`].
     #[serde(default)]
     pub slow: Vec<SocketAddr>,
-    /// As [`Server::Room`].
+    /// For [`Server::Room`].
     #[serde(default)]
     pub rooms: Vec<SocketAddr>,
 }
 
 impl Addresses {
-    /// Those of a server of this sort.
+    /// Returns the addresses for this kind of server.
     #[inline]
     #[must_use]
     pub fn of(&self, server: Server) -> &[SocketAddr] {

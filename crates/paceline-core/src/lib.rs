@@ -1,32 +1,32 @@
-//! What paceline measures, and what measures it from inside the process: jobs, models, their one interpreter, the hosts
-//! that run batches, the suite's server and the load generator.
+//! The measured code: jobs, models, the interpreter that they share, the hosts that run batches, the suite's server and
+//! the load generator.
 //!
-//! The modules stand in reading order, and each uses only those above it; a test holds them to it. Statistics, records
-//! and reports are in the crate `paceline`, so that a change to a template does not change the program that is measured.
+//! The modules are listed in reading order. Each uses only those above it; a test enforces this. Statistics, records
+//! and reports are in the crate `paceline`, so a change to a template does not change the measured program.
 //!
-//! * [`file`] - reading files that users name;
-//! * [`job`] - what a job is, read from TOML, and what doing it must yield;
-//! * [`model`] - what a concurrency model offers to jobs;
-//! * [`perform`] - the interpreter of jobs, and batches of them;
-//! * [`models`] - the models, one to a file, and their registry;
+//! * [`mod@file`] - reads files that users name;
+//! * [`job`] - jobs, read from TOML, and their expected results;
+//! * [`model`] - the interface of a concurrency model;
+//! * [`perform`] - the interpreter of jobs, and batches;
+//! * [`models`] - the models, one per file, and their registry;
 //! * [`clock`] - the only clock;
 //! * [`workloads`] - the built-in workloads, one TOML file each;
 //! * [`histogram`] - distributions of times;
-//! * [`usage`] - what processes have used;
-//! * [`interrupt`] - Ctrl-C;
-//! * [`soft_limits`] - raising this process's soft limits;
-//! * [`prepared`] - a cell prepared in this process, its batches and their checks;
-//! * [`custom`] - cells that a program brings of its own;
-//! * [`protocol`] - what hosts and their parents say to each other;
+//! * [`usage`] - CPU time, context switches and page faults of processes;
+//! * [`interrupt`] - Ctrl-C handling;
+//! * [`soft_limits`] - raises this process's soft limits;
+//! * [`prepared`] - a cell prepared in this process: runs and checks its batches;
+//! * [`custom`] - cells defined by a user's program;
+//! * [`protocol`] - messages between hosts and their parents;
 //! * [`suite_server`] - the server that jobs talk to;
-//! * [`process`] - child processes, from their parent's side;
+//! * [`process`] - child processes, seen from the parent;
 //! * [`generator`] - the load generator that talks to servers;
 //! * [`host`] - the child process that runs the batches of one model;
-//! * [`child`] - what a child process does;
+//! * [`child`] - the entry point of child processes;
 //! * [`fitness`] - measurements of the machine itself;
-//! * [`fuzzing`] - what fuzzers feed.
+//! * [`fuzzing`] - entry points for fuzzers.
 
-// Blank lines keep rustfmt from sorting what stands in reading order.
+// Blank lines stop rustfmt from sorting the modules, which are in reading order.
 
 pub mod file;
 

@@ -1,10 +1,10 @@
-//! What a concurrency model offers to jobs, and how one is started and stopped.
+//! The interface of a concurrency model, and how a model is started and stopped.
 //!
-//! Jobs hold a [`Model`]: a `Copy` handle of at most a word, so that they pass it on without a reference count. What
-//! owns the threads is its [`Runtime`], which lives outside the jobs and outside the clock.
+//! Jobs hold a [`Model`]: a `Copy` handle of at most one word, so they pass it on without a reference count. The
+//! [`Runtime`] owns the threads. It lives outside the jobs and outside the timed section.
 //!
 //! Blocking models implement [`Blocking`] instead: the same operations as plain functions. They get the same `async`
-//! methods, which never return `Pending`, and [`now`] runs such a future as the plain function it is.
+//! methods, which never return `Pending`, and [`now`] runs such a future as a plain function call.
 
 mod blocking;
 mod listen;
@@ -30,44 +30,44 @@ use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 
 use crate::job::Addresses;
 
-/// A concurrency model, as its jobs see it.
+/// A concurrency model, as seen by its jobs.
 pub trait Model: Copy + Send + Sync + 'static {
     /// A connected TCP stream of this model.
     type Stream: Stream + 'static;
-    /// Whether streams stay on the thread that opened them.
+    /// Whether a stream must stay on the thread that opened it.
     const PER_CORE: bool = false;
-    /// Whether jobs hold their thread, or their stack, while they wait; their futures are then never stored.
+    /// Whether jobs hold their thread, or their stack, while they wait. Their futures are then never stored.
     const BLOCKS: bool = false;
 
-    /// Where the suite's server listens.
+    /// Returns the addresses of the suite's server.
     fn servers(self) -> &'static Addresses {
         servers()
     }
 
-    /// Waits until `duration` has elapsed, from the call on. Returns the timer itself: a wrapper would be larger.
+    /// Waits for `duration`, counted from the call. Returns the timer itself, because a wrapper would be larger.
     fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send;
 
-    /// Gives way to other jobs once.
+    /// Yields to other jobs once.
     fn yield_now(self) -> impl Future<Output = ()> + Send;
 
     /// Connects to `address`, and sets `TCP_NODELAY`.
     fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Does blocking or CPU-heavy work where the model puts it.
+    /// Runs blocking or CPU-heavy work where the model runs such work.
     fn offload<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = T> + Send;
 
-    /// Starts a partner and passes it a message `times` times, which it sends back mixed. Returns the last.
+    /// Starts a partner and passes it a message `times` times; it sends each back mixed. Returns the last.
     fn hop(self, times: u64, message: u64) -> impl Future<Output = io::Result<u64>> + Send;
 
-    /// Runs `child(0)` to `child(width - 1)` at once, from within a job, and returns their outputs in that order.
+    /// Runs `child(0)` to `child(width - 1)` concurrently from within a job, and returns their outputs in that order.
     ///
     /// # Panics
     ///
-    /// The future panics where a child does, or where the machine can start no more of them: the process that runs a
-    /// cell then ends, and its cell is `failed`.
+    /// The future panics if a child does, or if the machine cannot start more children. The process that runs the cell
+    /// then ends, and the cell is `failed`.
     fn gather<F>(
         self,
         width: usize,
@@ -76,11 +76,12 @@ pub trait Model: Copy + Send + Sync + 'static {
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Runs `child(0)` to `child(width - 1)` at once, as a task group, and returns their outputs in that order; or,
-    /// once one has failed, its error. The others are then cancelled, and gone where the model can wait for that.
+    /// Runs `child(0)` to `child(width - 1)` concurrently as a task group. Returns their outputs in that order, or the
+    /// first error. After an error, the other children are cancelled; they have ended when this returns, if the model
+    /// can wait for that.
     ///
-    /// By default they are parts of one future, and what is left of them is dropped: what a runtime without cancellable
-    /// tasks can do.
+    /// By default the children are parts of one future and cancelling drops them, as in a runtime without cancellable
+    /// tasks.
     ///
     /// # Errors
     ///
@@ -101,8 +102,8 @@ pub trait Model: Copy + Send + Sync + 'static {
     }
 }
 
-/// Waits for children, which yield their indices too, until all of the `width` have ended, and returns their outputs in
-/// order; or until one has failed: then its error, and what is left of the others.
+/// Waits until all `width` children have ended, and returns their outputs in order. Each child also yields its index.
+/// If one fails, returns its error and the unfinished children.
 async fn until_one_fails<T, F>(
     mut children: FuturesUnordered<F>,
     width: usize,
@@ -119,7 +120,7 @@ where
     Ok(outputs.all())
 }
 
-/// The same where a task that is left is ended by `cancel`, and is gone when that is over.
+/// Waits as [`until_one_fails`] does, but ends unfinished tasks by `cancel`, and waits until each has ended.
 pub(crate) async fn cancel_the_rest<T, F, C>(
     tasks: FuturesUnordered<F>,
     width: usize,
@@ -133,50 +134,50 @@ where
         Ok(outputs) => return Ok(outputs),
         Err(failed) => failed,
     };
-    // All are told before any is waited for.
+    // All are cancelled before any is waited for.
     join_all(rest.into_iter().map(cancel)).await;
     Err(error)
 }
 
-/// A child that yields its index too.
+/// Runs a child and also returns its index.
 pub(crate) async fn numbered<F: Future>(index: usize, child: F) -> (usize, F::Output) {
     (index, child.await)
 }
 
-/// Outputs of children, which end in any order.
+/// The outputs of children that end in any order.
 pub(crate) struct Outputs<T>(Vec<Option<T>>);
 
 impl<T> Outputs<T> {
-    /// Places for those of `width` children.
+    /// Creates room for the outputs of `width` children.
     pub(crate) fn of(width: usize) -> Self {
         Outputs((0..width).map(|_| None).collect())
     }
 
-    /// Puts what a child returned in its place, or returns its error.
+    /// Stores a child's output, or returns its error.
     pub(crate) fn put(&mut self, (index, output): (usize, io::Result<T>)) -> io::Result<()> {
         self.0[index] = Some(output?);
         Ok(())
     }
 
-    /// All of them, in order.
+    /// Returns all outputs, in order.
     pub(crate) fn all(self) -> Vec<T> {
         self.0.into_iter().map(|output| output.expect("every child has ended")).collect()
     }
 }
 
-/// What owns the threads of a started model. Dropping it stops the model and waits for its threads.
+/// The owner of a started model's threads. Dropping it stops the model and waits for its threads.
 pub trait Runtime: Sized {
-    /// What its jobs hold.
+    /// The handle that its jobs hold.
     type Model: Model;
 
-    /// Starts it.
+    /// Starts the model.
     ///
     /// # Errors
     ///
-    /// Returns an error where a thread, a ring or a poller cannot be had, or a setting cannot be honoured.
+    /// Returns an error if a thread, a ring or a poller cannot be created, or a setting cannot be honoured.
     fn start(settings: &Settings) -> io::Result<Self>;
 
-    /// The handle for its jobs.
+    /// Returns the handle for its jobs.
     fn model(&self) -> Self::Model;
 
     /// Runs `root` on one of the workers and waits for it.
@@ -184,8 +185,8 @@ pub trait Runtime: Sized {
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Runs `job(0)` to `job(jobs - 1)` at once, handed in from a thread that is no worker, and returns their outputs
-    /// in that order.
+    /// Runs `job(0)` to `job(jobs - 1)` concurrently, submitted from a thread that is not a worker, and returns their
+    /// outputs in that order.
     fn outside<F>(
         &self,
         jobs: usize,
@@ -194,13 +195,14 @@ pub trait Runtime: Sized {
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Is a server: binds a loopback address, says it to `bound` once connections are accepted there, and serves each
-    /// by `connection`, with `TCP_NODELAY` set, as users of the model would. A server ends with its process.
+    /// Runs a server as users of the model would write it. It binds a loopback address, reports it to `bound` once it
+    /// accepts connections, sets `TCP_NODELAY`, and serves each connection with `connection`. The server ends with its
+    /// process.
     ///
     /// # Errors
     ///
-    /// Returns only with an error: of binding, or of accepting, such as that no descriptor is left. Connections may
-    /// then still be under way, and hold the model's threads: the process is to be ended.
+    /// Returns only with an error from binding or accepting, for example if no descriptor is left. Open connections may
+    /// then still hold the model's threads, so the caller must end the process.
     fn serve<F>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
@@ -210,19 +212,19 @@ pub trait Runtime: Sized {
         F: Future<Output = ()> + Send + 'static;
 }
 
-/// How to start a model.
+/// The settings that a model starts with.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How many worker threads.
+    /// The number of worker threads.
     pub workers: usize,
 }
 
-/// Reads the clock; only the measuring module has one to give.
+/// A function that reads the clock. Only the module `clock` provides one.
 pub type Clock = fn() -> Instant;
 
 static SERVERS: OnceLock<Addresses> = OnceLock::new();
 
-/// Says where the suite's server listens, for this process's jobs. The first call decides.
+/// Sets the addresses of the suite's server for this process's jobs. Only the first call has an effect.
 pub fn set_servers(addresses: Addresses) {
     let _ = SERVERS.set(addresses);
 }
@@ -232,8 +234,8 @@ fn servers() -> &'static Addresses {
     SERVERS.get().unwrap_or(&NONE)
 }
 
-/// The body of `hop` on a model whose tasks are futures: `$spawn` starts the partner, `$channel` makes a bounded
-/// channel of one place, and `$some` is the pattern of a message received.
+/// The body of `hop` for models whose tasks are futures. `$spawn` starts the partner, `$channel` creates a bounded
+/// channel with a capacity of one, and `$some` is the pattern of a received message.
 macro_rules! volley {
     ($times:expr, $message:expr, spawn: $spawn:expr, channel: $channel:expr, some: $some:ident) => {{
         #[allow(

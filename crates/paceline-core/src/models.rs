@@ -1,5 +1,5 @@
-//! The models, one to a file, and their registry. A new one is a file, its `mod` line and its line in [`MODELS`].
-//! Those of other languages are in `foreign`.
+//! The models, one per file, and their registry. To add one, add its file, its `mod` line and its line in [`MODELS`].
+//! Models in other languages are in `foreign`.
 
 mod async_std;
 #[cfg(target_os = "linux")]
@@ -38,7 +38,7 @@ use crate::{
 };
 use foreign::Foreign;
 
-/// Every model, in the order of tables: first those in Rust, then those out of process.
+/// All models in the order of tables: first those in Rust, then those out of process.
 pub static MODELS: &[Entry] = &[
     sequential::ENTRY,
     threads::ENTRY,
@@ -70,20 +70,20 @@ pub static MODELS: &[Entry] = &[
     foreign::go::ENTRY,
 ];
 
-/// Models that the program which uses this library brings.
+/// Models added by the program that uses this library.
 static MORE: OnceLock<&'static [Entry]> = OnceLock::new();
 
-/// Adds models of your own, which hosts of this program then know too. Call it before
-/// `child::spawned`, once; a second call changes nothing.
+/// Adds your own models, which this program's hosts then also know. Call it once, before `child::spawned`; later calls
+/// have no effect.
 pub fn add(models: &'static [Entry]) {
     let _ = MORE.set(models);
 }
 
-/// The model called `name`.
+/// Returns the model called `name`.
 ///
 /// # Errors
 ///
-/// Returns a sentence that suggests a close name or lists all.
+/// Returns a sentence that suggests a similar name or lists all models.
 pub fn find(name: &str) -> Result<&'static Entry, String> {
     let all = || MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
     let names = || all().map(|entry| entry.info.name);
@@ -93,65 +93,67 @@ pub fn find(name: &str) -> Result<&'static Entry, String> {
     })
 }
 
-/// Why the model called `name` is unreliable, if it is one of these and is: see [`ModelInfo::unreliable`].
+/// Returns why the model called `name` is unreliable; `None` if it is reliable or unknown. See
+/// [`ModelInfo::unreliable`].
 #[must_use]
 pub fn unreliable(name: &str) -> Option<&'static str> {
     let all = MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
     all.map(|entry| &entry.info).find(|info| info.name == name)?.unreliable
 }
 
-/// A model: what is to be known of it, and how to start it.
+/// A model: its description and how to start it.
 pub struct Entry {
-    /// What is to be known of it.
+    /// The description.
     pub info: ModelInfo,
     start: fn(&Settings) -> io::Result<Box<dyn StartedModel>>,
 }
 
-/// What is to be known of a model before it is started.
+/// The description of a model, known before the model is started.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelInfo {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it is of.
+    /// The model's family.
     pub family: Family,
-    /// Its language, for a model out of process; `None` for one in Rust.
+    /// The language, for a model out of process; `None` for one in Rust.
     pub foreign: Option<&'static Foreign>,
-    /// The crate that makes it; `None` for the standard library.
+    /// The crate that implements it; `None` for the standard library.
     pub package: Option<&'static str>,
-    /// How it is set up.
+    /// How it is configured.
     pub tag: Tag,
-    /// What it is, and every setting that is not the crate's default.
+    /// What it is, and every setting that differs from the crate's default.
     pub note: &'static str,
-    /// Where batches can be offered from; the first is what its users would write.
+    /// Where jobs can be spawned from; the first is what users of the model would write.
     pub placements: &'static [Placement],
     /// How many workers it can have.
     pub width: Width,
-    /// Threads beside the workers that run jobs too.
+    /// The number of further threads, besides the workers, that may run jobs.
     pub more_threads: usize,
-    /// What a task of it occupies.
+    /// What each task occupies.
     pub task: Task,
-    /// What its jobs wait with when they sleep.
+    /// What sleeping jobs wait with.
     pub timers: Driver,
-    /// What its jobs wait with on a connection.
+    /// What jobs wait with on connections.
     pub sockets: Driver,
-    /// The steps it does not support.
+    /// The steps that it does not support.
     pub unsupported: &'static [Unsupported],
-    /// The steps that it does not support in the jobs of a server alone.
+    /// The steps that it does not support as a server, but otherwise does.
     pub unsupported_as_server: &'static [Unsupported],
-    /// Threads that may stay after it was stopped, by the beginning of their names: reactors and blocking pools that
-    /// their crate has once for the whole process. `None` where the model cannot be stopped at all, and needs a process of its own.
+    /// Name prefixes of threads that may remain after it has stopped: reactors and blocking pools that its crate has
+    /// once per process. `None` if the model cannot be stopped and needs its own process.
     pub leaves: Option<&'static [&'static str]>,
-    /// The environment that a process needs for it.
+    /// The environment that its process needs.
     pub environment: Option<&'static str>,
-    /// Why its cells may fail through no fault of the job or the machine, where it has such a known defect: a sentence
-    /// without its first capital and its full stop. Such cells end as `failed` like any other, and nothing is retried.
+    /// A known defect of the model that makes cells fail although neither the job nor the machine is at fault. Write it
+    /// as a sentence without initial capital and full stop. Such cells end as `failed` like any other, and nothing is
+    /// retried.
     pub unreliable: Option<&'static str>,
-    /// Whether it can run here.
+    /// Returns whether it can run on this machine, or why not.
     pub available: fn() -> Result<(), String>,
 }
 
 impl ModelInfo {
-    /// What most models are: build others upon it.
+    /// The values of most models, as a base for others.
     pub const DEFAULT: ModelInfo = ModelInfo {
         name: "",
         family: Family::Threads,
@@ -173,8 +175,8 @@ impl ModelInfo {
         available: || Ok(()),
     };
 
-    /// Returns the features that the model's crate is asked for in this crate's manifest; empty for a model without a
-    /// crate. `default` is among them unless it is switched off.
+    /// Returns the features that this crate's manifest enables for the model's crate, with `default` among them unless
+    /// it is disabled. Empty for a model without a crate.
     #[must_use]
     pub fn features(&self) -> Vec<&'static str> {
         let all = env!("PACELINE_FEATURES").split(';').filter_map(|part| part.split_once('='));
@@ -183,21 +185,21 @@ impl ModelInfo {
         features.split(',').filter(|feature| !feature.is_empty()).collect()
     }
 
-    /// Why this model cannot do `workload`, if so.
+    /// Returns why this model cannot run `workload`; `None` if it can.
     #[must_use]
     pub fn unsupported_step(&self, workload: &Workload) -> Option<String> {
         let lack = self.unsupported.iter().find(|lack| workload.has(lack.step));
         if let Some(Unsupported { step, why }) = lack {
             return Some(format!("{} does not support `{step}`: {why}", self.name));
         }
-        // Where it is not to be had, that is said before this.
+        // If the interpreter is unavailable, an earlier check has reported it.
         let hello = self.foreign?.found(self.name).hello.ok()?;
         let knows = |step: &&str| hello.steps.iter().any(|known| known == step);
         let step = workload.step_names().into_iter().find(|step| !knows(step))?;
         Some(format!("{} does not support `{step}`: its interpreter does not know it", self.name))
     }
 
-    /// Why this model cannot be a server of `workload`, if so.
+    /// Returns why this model cannot serve `workload`; `None` if it can.
     #[must_use]
     pub fn unsupported_as_server_step(&self, workload: &Workload) -> Option<String> {
         if workload.has("connect.room") {
@@ -213,8 +215,8 @@ impl ModelInfo {
         })
     }
 
-    /// How many connections it can serve at once as a server with `workers` workers; `None` where nothing but the
-    /// machine bounds them. More of them wait until others close.
+    /// Returns how many connections a server with `workers` workers serves concurrently; further ones wait until others
+    /// close. `None` if only the machine limits them.
     #[must_use]
     pub fn connections(&self, workers: usize) -> Option<usize> {
         match self.width {
@@ -225,13 +227,13 @@ impl ModelInfo {
         }
     }
 
-    /// Whether a job of this model holds a worker while it waits.
+    /// Returns whether a job holds a worker while it waits.
     #[must_use]
     pub fn holds_worker(&self) -> bool {
         self.task == Task::Heap && [self.timers, self.sockets].contains(&Driver::Blocking)
     }
 
-    /// The numbers of workers, out of `wanted`, that it can have.
+    /// Returns the worker counts that it can have, out of `wanted`.
     #[must_use]
     pub fn workers(&self, wanted: &[usize]) -> Vec<Option<usize>> {
         match self.width {
@@ -243,13 +245,13 @@ impl ModelInfo {
 }
 
 impl Entry {
-    /// A model of runtime `R`.
+    /// Creates the entry of a model with runtime `R`.
     #[must_use]
     pub const fn new<R: Runtime + 'static>(info: ModelInfo) -> Self {
         Entry { info, start: start::<R> }
     }
 
-    /// A model that `about.foreign` runs, out of process.
+    /// Creates the entry of a model that the interpreter `info.foreign` runs, out of process.
     #[must_use]
     pub const fn out_of_process(info: ModelInfo) -> Self {
         let start = |_: &Settings| Err(io::Error::other("it runs out of process"));
@@ -260,73 +262,73 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be started, or a setting cannot be honoured.
+    /// Returns an error if it cannot be started, or a setting cannot be honoured.
     pub fn start(&self, settings: &Settings) -> io::Result<Box<dyn StartedModel>> {
         (self.start)(settings)
     }
 }
 
-/// What a model is of.
+/// The family of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// OS threads, and the caller's alone.
+    /// OS threads, or only the caller's thread.
     Threads,
-    /// Futures on readiness (epoll, kqueue).
+    /// Futures with readiness-based I/O (epoll, kqueue).
     Async,
-    /// Futures on `io_uring`.
+    /// Futures with `io_uring`.
     IoUring,
-    /// Coroutines with stacks of their own.
+    /// Stackful coroutines.
     Coroutines,
-    /// Other languages, whose interpreters are processes of their own.
+    /// Other languages, whose interpreters run in separate processes.
     OutOfProcess,
 }
 
-/// How a model is set up.
+/// How a model is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tag {
-    /// As its documentation tells its users to.
+    /// As its documentation recommends.
     Idiomatic,
-    /// With settings that its defaults do not have.
+    /// With settings that differ from its defaults.
     Tuned,
-    /// Discontinued, kept because people must migrate off it.
+    /// Discontinued, and kept because people must migrate off it.
     Historical,
 }
 
 /// How many workers a model can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// As many as it is told to.
+    /// Any number, as configured.
     Any,
     /// One.
     One,
-    /// None of its own: a thread for every task.
+    /// None of its own: each task gets a thread.
     PerTask,
 }
 
-/// What a task occupies besides heap.
+/// What a task occupies besides heap memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Nothing.
     Heap,
     /// An OS thread.
     Thread,
-    /// A stack in a memory map of its own.
+    /// A stack in its own memory mapping.
     Stack,
 }
 
-/// What the jobs of a model wait with, as the kernel sees it. Each value is a promise, which every measured cell is held
-/// to whose jobs sleep or connect (on Linux, which shows the instances of a process).
+/// What a model's jobs wait with, as seen by the kernel. Each value is a promise. paceline checks it in every measured
+/// cell whose jobs sleep or connect (on Linux, which shows a process's instances).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// System calls that block: the process has neither an epoll instance nor a ring.
+    /// Blocking system calls: the process has neither an epoll instance nor a ring.
     Blocking,
-    /// epoll, or kqueue: the process has an instance, and no ring completes anything. A runtime that keeps time on a
-    /// thread beside its pollers, as may does, counts as this too: the kernel shows no difference.
+    /// epoll or kqueue: the process has an instance, and no ring completes anything. A runtime that keeps time on a
+    /// thread beside its pollers, as may does, also counts as this, because the kernel shows no difference.
     Readiness,
-    /// `io_uring`: the process has a ring, which completes something. A process whose jobs only sleep may also wait on its
-    /// ring for some time, which completes nothing: then it has no epoll instance.
+    /// `io_uring`: the process has a ring that completes operations. If its jobs only sleep, the process may instead
+    /// wait on its ring with a timeout, which completes nothing; then it has no epoll instance.
     IoUring,
 }
 
@@ -340,45 +342,46 @@ impl fmt::Display for Driver {
     }
 }
 
-/// A step that a model does not support, and why.
+/// A step that a model does not support, and the reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsupported {
     /// The step's name.
     pub step: &'static str,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
 }
 
-/// Why children that are calls are no parts of a future.
+/// For models whose children are calls, which cannot be parts of a future.
 const NO_FUTURE: Unsupported = Unsupported {
     step: "gather.future",
     why: "its children are calls that each need a stack, and no futures that could be parts of one",
 };
 
-/// Why what has begun there goes on.
+/// For models that cannot cancel a running call.
 const NO_CANCEL: Unsupported = Unsupported {
     step: "group.cancel",
     why: "a call that has begun goes on to its end, and nobody can end it from outside; a group with on_failure = \"wait\" \
           it can do",
 };
 
-/// Why jobs on stacks that lie on each other, or that a worker switches between, take no connection of a pool.
+/// For models where a job that waits for a pooled connection could block the jobs that hold one: their stacks are
+/// nested, or a worker switches between them.
 const NO_POOL: Unsupported = Unsupported {
     step: "connect.pool",
     why: "a job that waits for a connection holds its worker, and with it the jobs that have one and are to go on there",
 };
 
-/// Why no model can be a server of jobs that are members of a room.
+/// Why no model can serve jobs that are members of a room.
 pub const ROOM: &str =
     "a room is of the jobs of a batch, and requests come one by one: measure it with paceline run";
 
-/// Why no model can be a server of jobs that wait for each other.
+/// Why no model can serve jobs that wait for each other.
 pub const PARK: &str = "park waits for all jobs of a batch, and requests come one by one: measure it with paceline run";
 
-/// Whether a runtime on `io_uring` can be started here.
+/// Checks that an `io_uring` runtime can be started here.
 #[cfg(target_os = "linux")]
 fn io_uring_works<C: per_core::LocalRuntime>() -> Result<(), String> {
-    // On a thread of its own, and caught: some runtimes return an error without a ring, others panic.
+    // On its own thread and with panics caught: without a ring, some runtimes return an error and others panic.
     let tried = std::thread::Builder::new()
         .name("io_uring-probe".into())
         .spawn(|| std::panic::catch_unwind(|| C::run(async {})));
@@ -391,7 +394,7 @@ fn io_uring_works<C: per_core::LocalRuntime>() -> Result<(), String> {
         std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     let hint = match disabled.trim() {
         "1" | "2" => "; it is switched off: sysctl -w kernel.io_uring_disabled=0",
-        // What says by itself how it is lifted.
+        // This message already says how to raise the limit.
         _ if why.contains("ulimit") => "",
         _ => {
             "; a container needs a seccomp profile that permits io_uring, and 512 KiB of locked memory a worker (ulimit -l unlimited)"

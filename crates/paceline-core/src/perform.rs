@@ -1,4 +1,4 @@
-//! The one interpreter of jobs.
+//! The interpreter of jobs, shared by all models.
 
 mod batch;
 mod group;
@@ -32,9 +32,9 @@ use park::BARRIER;
 use pool::Lease;
 use storage::{All, Storage};
 
-/// Performs `steps` on `model`, starting from `seed`; `place` is where its times are noted.
+/// Runs `steps` on `model`, starting from `seed`. `place` is the recorder slot for its times.
 ///
-/// The future is as large as the kind `K` says and allocates what hand-written code would: see [`StoragePolicy`].
+/// The policy `K` determines the size of the future; it allocates as hand-written code would: see [`StoragePolicy`].
 ///
 /// # Errors
 ///
@@ -45,9 +45,9 @@ pub fn perform<M: Model, K: StoragePolicy>(
     seed: u64,
     place: u32,
 ) -> impl Future<Output = io::Result<Receipt>> + Send + 'static {
-    // Captured, not declared inside, where each would be there twice: as argument and as variable.
+    // Captured rather than declared inside, where each would be stored twice: as argument and as variable.
     let mut receipt = Receipt::new(seed);
-    // Small, for it shares a word with `place`.
+    // Small, so that it shares a word with `place`.
     let mut next: u16 = 0;
     let mut stream: Option<<K::Socket as Storage>::Held<M::Stream>> = None;
     let mut lease: Option<<K::Pool as Storage>::Held<Lease<M::Stream>>> = None;
@@ -79,7 +79,7 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     receipt.waited(*times);
                 }
                 Step::Pool(pool) => {
-                    // Given back before the next is waited for, which may be the same.
+                    // Returned before waiting for the next, which may come from the same pool.
                     drop(lease.take());
                     stream = None;
                     let taken = pool::lease(model, pool, receipt.checksum());
@@ -143,11 +143,11 @@ pub fn perform<M: Model, K: StoragePolicy>(
     }
 }
 
-/// Performs `steps`, none of which waits on anything but the thread itself, starting from `seed`.
+/// Runs `steps` that wait for nothing but the thread itself, starting from `seed`.
 ///
 /// # Panics
 ///
-/// Panics at any step other than `compute` and `block`; the reader of workload files lets no other in here.
+/// Panics at any step except `compute` and `block`; the reader of workload files allows no others here.
 #[must_use]
 pub fn plain(steps: &[Step], seed: u64) -> Receipt {
     let mut receipt = Receipt::new(seed);
@@ -164,8 +164,8 @@ pub fn plain(steps: &[Step], seed: u64) -> Receipt {
     receipt
 }
 
-/// Performs the children of `gather` at once. Boxed, and its type written out: the one place where the
-/// interpreter's future would otherwise contain, and infer, itself.
+/// Runs the children of `gather` concurrently. Boxed and with an explicit type, because otherwise the interpreter's
+/// future would contain itself and its type could not be inferred.
 fn gather<M: Model, K: StoragePolicy>(
     model: M,
     gather: &'static Gather,

@@ -1,4 +1,5 @@
-//! Batches of one cell in this process: prepared outside the clock, timed inside it, checked against their receipts.
+//! Batches of one cell in this process: prepared outside the timed section, timed inside it, and checked against their
+//! receipts.
 
 mod attestation;
 mod width;
@@ -24,13 +25,13 @@ use crate::{
     perform::{Batch, INSTRUMENTATION, LatencyRecorder, Placement, StartedModel},
 };
 
-/// Why a batch is not a number.
+/// Why a batch has no result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fault {
-    /// It ran, but was not what its label says.
+    /// It ran, but not as its label says.
     Invalid(String),
-    /// It could not run, or not to its end.
+    /// It could not run, or not to completion.
     Failed(String),
 }
 
@@ -41,34 +42,34 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What could not be done.
+/// Converts a message about something that could not be done.
 impl From<String> for Fault {
     fn from(why: String) -> Self {
         Fault::Failed(why)
     }
 }
 
-/// The times of single jobs, of all batches that were recorded.
+/// The times of single jobs in all recorded batches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// From the start of the batch, when all its jobs were due, until each had its receipt.
+    /// The times from the start of the batch, when all its jobs were due, until each job had its receipt.
     pub latency: Option<Distribution>,
-    /// From when each was first polled until it had its receipt.
+    /// The times from the first poll of each job until it had its receipt.
     pub service_time: Option<Distribution>,
-    /// How much longer than it was told to each sleep lasted.
+    /// How much longer than requested each sleep took.
     pub timer_lateness: Option<Distribution>,
-    /// Sleeps that found no room in the recorder.
+    /// Sleeps that did not fit in the recorder.
     pub sleeps_lost: u64,
-    /// How long each of these batches took, the recorder's own time included.
+    /// The duration of each batch, including the time of recording.
     pub times_ns: Vec<u64>,
 }
 
 impl Recorded {
-    /// Checks that its histograms can be read, and count as many times as they say.
+    /// Checks that each histogram can be read and holds as many times as it states.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that names the first that does not.
+    /// Returns a sentence that names the first invalid histogram.
     pub fn check(&self) -> Result<(), String> {
         let all = [
             ("latency", &self.latency),
@@ -92,18 +93,18 @@ pub struct Prepared {
     expected: Vec<Receipt>,
     floor: Duration,
     total_wait: Duration,
-    /// Whether some job surely waits on a timer, and on a socket.
+    /// Whether some job always waits on a timer, and below, on a socket.
     uses_timers: bool,
     uses_sockets: bool,
     children: usize,
     sleeps: usize,
 }
 
-/// The most children, and the most sleeps, of a batch that the recorder has room for.
+/// The most children, and the most sleeps, that the recorder can hold for a batch.
 const ROOM: u64 = 4_000_000;
 
 impl Prepared {
-    /// Computes what `scale` jobs of `workload` must return and how long they must take at least.
+    /// Computes the receipts of `scale` jobs of `workload` and the shortest time that they can take.
     #[must_use]
     pub fn new(
         info: &'static ModelInfo,
@@ -131,16 +132,16 @@ impl Prepared {
         }
     }
 
-    /// Its jobs.
+    /// Returns the jobs.
     pub(super) fn jobs(&self) -> Jobs {
         self.jobs
     }
 
-    /// Runs one batch on `arm`, which is the started model.
+    /// Runs one batch on the started model `arm`.
     ///
     /// # Errors
     ///
-    /// Returns a fault where a job failed, a receipt is wrong, or the batch ended before its floor.
+    /// Returns a fault if a job failed, a receipt is wrong, or the batch was shorter than its waits.
     pub fn batch(&self, arm: &dyn StartedModel) -> Result<Duration, Fault> {
         self.timed_by(arm, now)
     }
@@ -151,11 +152,11 @@ impl Prepared {
         Ok(batch.elapsed)
     }
 
-    /// Runs `batches` batches in which the times of every job are noted, in ticks of which a nanosecond has `per_ns`.
+    /// Runs `batches` batches and records the times of every job. `per_ns` is the number of ticks per nanosecond.
     ///
     /// # Errors
     ///
-    /// Returns a fault as [`batch`](Self::batch) does, or where this process has recorded batches of fewer jobs.
+    /// Returns a fault as [`batch`](Self::batch) does, or if this process has recorded batches of fewer jobs.
     pub fn record(
         &self,
         arm: &dyn StartedModel,
@@ -195,11 +196,11 @@ impl Prepared {
         })
     }
 
-    /// Runs one batch with the counters on, and checks what they saw.
+    /// Runs one batch with the counters on, and checks the counts.
     ///
     /// # Errors
     ///
-    /// Returns a fault as [`batch`](Self::batch) does, or where another model ran than the label says.
+    /// Returns a fault as [`batch`](Self::batch) does, or if the counts do not fit the model's label.
     pub fn attest(&self, arm: &dyn StartedModel) -> Result<Attestation, Fault> {
         let rss_bytes = reset_memory_peak();
         let before = drivers().2;
@@ -228,7 +229,7 @@ impl Prepared {
         Ok(attest)
     }
 
-    /// How many jobs there are, and what their receipts join to.
+    /// Returns the number of jobs, and their joined receipts, both computed from the definition.
     pub(super) fn foretold(&self) -> (usize, Receipt) {
         (self.expected.len(), Receipt::new(0).join(self.expected.iter().copied()))
     }
@@ -258,7 +259,7 @@ impl Prepared {
         self.check_floor(batch.elapsed)
     }
 
-    /// Whether a batch was as long as its jobs wait for.
+    /// Checks that a batch was at least as long as its critical-path wait.
     pub(super) fn check_floor(&self, elapsed: Duration) -> Result<(), Fault> {
         if elapsed < self.floor {
             return Err(Fault::Invalid(format!(
@@ -270,7 +271,7 @@ impl Prepared {
     }
 }
 
-/// An error, with what to do about it where that is known.
+/// Describes an error, with a remedy if one is known.
 fn explain(error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::AddrNotAvailable => {
@@ -282,12 +283,12 @@ fn explain(error: &io::Error) -> String {
     format!("{error}{hint}")
 }
 
-/// The kernel's name of the thread that calls.
+/// Returns the kernel's name of the calling thread.
 pub(super) fn thread_name() -> String {
     std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default().trim().to_owned()
 }
 
-/// The names of the threads of this process; `None` where the system does not show them.
+/// Returns the names of this process's threads; `None` if the system does not provide them.
 #[cfg(target_os = "linux")]
 pub(super) fn thread_names() -> Option<Vec<String>> {
     let tasks = std::fs::read_dir("/proc/self/task").ok()?;

@@ -1,4 +1,4 @@
-//! Child processes, from their parent's side: which program they are, and how one is spoken to.
+//! Child processes, seen from the parent: which program they run, and how to start each kind.
 
 mod host;
 mod lines;
@@ -14,7 +14,7 @@ use crate::{models::Entry, suite_server::EchoServer};
 pub use host::{Host, HostError};
 pub(crate) use lines::no_reply;
 
-/// The environment variable that a child process has.
+/// The environment variable that marks a child process.
 const CHILD: &str = "PACELINE_CHILD";
 /// The first argument of a host.
 pub(crate) const HOST: &str = "__host";
@@ -23,53 +23,54 @@ pub(crate) const ECHO: &str = "__echo";
 /// The first argument of a load generator.
 pub(crate) const LOAD: &str = "__load";
 
-/// The program that child processes run: one that calls `child::spawned` first.
+/// The program that child processes run. It must call `child::spawned` first.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
-    /// The folder it runs in; `None` for that of this process.
+    /// The working directory; `None` for this process's own.
     folder: Option<PathBuf>,
 }
 
 impl Program {
-    /// This program itself.
+    /// Returns the running program itself.
     ///
     /// # Errors
     ///
-    /// Returns an error where the system does not say where it is.
+    /// Returns an error if the system does not provide its path.
     pub fn this() -> io::Result<Self> {
         std::env::current_exe().map(Program::at)
     }
 
-    /// Another one.
+    /// Returns the program at `path`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Program { path: path.into(), folder: None }
     }
 
-    /// Has it run in a folder.
+    /// Sets the working directory.
     #[must_use]
     pub fn working_in(self, folder: Option<PathBuf>) -> Self {
         Program { folder, ..self }
     }
 
-    /// The folder it runs in; `None` for that of this process.
+    /// Returns the working directory; `None` for this process's own.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// Where it is.
+    /// Returns the program's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A child process, in a process group of its own: Ctrl-C is for its parent, which then ends it.
+    /// Returns the command of a child process in its own process group: Ctrl-C reaches only the parent, which then ends
+    /// the child.
     ///
     /// # Errors
     ///
-    /// Returns an error in a process that was started as a child itself: it would start processes without end.
+    /// Returns an error if this process is itself a child: otherwise processes would start each other without end.
     pub(super) fn command(&self, role: &str) -> io::Result<Command> {
         if std::env::var_os(CHILD).is_some() {
             return Err(io::Error::other(
@@ -89,16 +90,16 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be started.
+    /// Returns an error if it cannot be started.
     pub fn echo(&self) -> io::Result<EchoServer> {
         EchoServer::start(self.command(ECHO)?)
     }
 
-    /// Starts a host for cells of `entry` with so many workers.
+    /// Starts a host for cells of `entry` with `workers` workers.
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be started.
+    /// Returns an error if it cannot be started.
     pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
         let mut command = self.command(HOST)?;
         if let (Some(variable), Some(workers)) = (entry.info.environment, workers) {
@@ -112,17 +113,17 @@ impl Program {
         Host::start(command)
     }
 
-    /// Starts a host for cells of the program's own.
+    /// Starts a host for the program's custom cells.
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be started.
+    /// Returns an error if it cannot be started.
     pub fn host_of_custom_cells(&self) -> io::Result<Host> {
         Host::start(self.command(HOST)?)
     }
 }
 
-/// How a process ended.
+/// Describes how a process ended.
 fn describe(status: ExitStatus) -> String {
     match status.signal() {
         Some(9) => "signal 9, as the kernel sends when memory runs out".into(),

@@ -1,6 +1,6 @@
-//! What a host and its parent say to each other: lines of JSON on the host's standard input and output.
+//! Messages between a host and its parent: lines of JSON on the host's standard input and output.
 //!
-//! The hosts of `paceline-gated` speak the part of it that cells of a program's own need.
+//! The hosts of `paceline-gated` implement the part that custom cells need.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::{
     usage::Usage,
 };
 
-/// How [`Variant`] is written.
+/// The serialised form of [`Variant`].
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Variant", rename_all = "lowercase")]
 enum VariantName {
@@ -22,76 +22,76 @@ enum VariantName {
     Head,
 }
 
-/// What a host is asked.
+/// A request to a host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Request {
-    /// Starts the model, or takes the one that runs, and prepares a cell.
+    /// Starts the model, or reuses the running one, and prepares a cell.
     Prepare(CellSpec),
-    /// Says which cells the program has of its own.
+    /// Lists the program's custom cells.
     Cells,
-    /// Prepares one variant of a cell of the program's own.
+    /// Prepares one variant of a custom cell.
     Custom {
         /// The cell's name.
         name: String,
-        /// Which variant of it.
+        /// The variant.
         #[serde(with = "VariantName")]
         variant: Variant,
     },
-    /// Runs a batch with the counters on, which is not timed for the record. It is also the warm-up.
+    /// Runs a batch with the counters on. It also warms up; its time is not recorded as a result.
     Attest,
     /// Runs `count` timed batches.
     Batches {
-        /// How many.
+        /// The number of batches.
         count: u64,
     },
-    /// Runs `count` batches in which the times of every job are recorded.
+    /// Runs `count` batches and records the times of every job.
     Record {
-        /// How many.
+        /// The number of batches.
         count: u64,
-        /// How many ticks a nanosecond has: the parent has measured it for all.
+        /// Ticks per nanosecond, as the parent measured it for all hosts.
         ticks_per_ns: f64,
     },
-    /// Does nothing for so long, the model started and without jobs.
+    /// Keeps the started model idle, without jobs.
     Idle {
-        /// How long.
+        /// The duration, in nanoseconds.
         ns: u64,
     },
-    /// Looks at what no job can say of the model.
+    /// Probes a property of the model that no job can show.
     Probe {
-        /// At what.
+        /// The property.
         what: Probe,
     },
-    /// Stops the model and ends.
+    /// Stops the model and exits.
     Stop,
-    /// Prepares a cell and is a server of its jobs from then on, which answers `Usage` alone.
+    /// Prepares a cell and serves its jobs from then on, answering only `Usage`.
     Serve(CellSpec),
-    /// Says what the process has used so far.
+    /// Returns the resources that the process has used so far.
     Usage,
 }
 
-/// A cell, as a host is told it.
+/// A cell, as sent to a host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CellSpec {
     /// The model's name.
     pub model: String,
-    /// How many workers it is to have; `None` for one that has none of its own.
+    /// The number of workers; `None` for a model without workers of its own.
     pub workers: Option<usize>,
-    /// Where batches are offered from.
+    /// Where the jobs of a batch are spawned from.
     pub placement: Placement,
     /// The workload's name, for errors.
     pub workload: String,
     /// The text of the workload.
     pub source: String,
-    /// How many jobs at once.
+    /// The number of concurrent jobs.
     pub scale: usize,
-    /// Where the suite's server listens.
+    /// The addresses of the suite's server.
     #[serde(flatten)]
     pub servers: Addresses,
 }
 
 impl CellSpec {
-    /// The simplest cell that every host of models can prepare: one job on the caller's thread, which does next to
+    /// Returns the simplest cell, which every model's host can prepare: one job on the caller's thread that does almost
     /// nothing.
     #[must_use]
     pub fn simplest() -> Self {
@@ -107,53 +107,53 @@ impl CellSpec {
     }
 }
 
-/// What a host answers.
+/// A host's reply.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {
-    /// The cells that the program has of its own.
+    /// The program's custom cells.
     Cells {
         /// Their names.
         names: Vec<String>,
-        /// Those that have a head variant beside the base.
+        /// The names of the cells that have a head variant besides the base.
         #[serde(default)]
         with_head: Vec<String>,
     },
     /// The cell is ready.
     Prepared,
-    /// What the counters showed.
+    /// The result of a batch with the counters on.
     Attested(Attestation),
-    /// How long each batch took, in nanoseconds.
+    /// The durations of batches.
     Batches {
-        /// One for each batch; of a cell of the program's own, one for all of them.
+        /// One per batch, in nanoseconds; for a custom cell, one for all batches together.
         batch_ns: Vec<u64>,
-        /// What this process used meanwhile, all threads, checking receipts included.
+        /// What this process used in the meantime, all threads, including the checking of receipts.
         used: Usage,
     },
     /// The times of single jobs.
     Recorded(Recorded),
-    /// The times of single calls of a cell of the program's own, from a host of `paceline-gated`.
+    /// The times of single calls of a custom cell, from a host of `paceline-gated`.
     Calls {
-        /// One for each call, in nanoseconds.
+        /// One per call, in nanoseconds.
         ns: Vec<u64>,
     },
-    /// What this process used while it was idle.
+    /// The resources that this process used while idle.
     Idled(Usage),
-    /// What a probe saw.
+    /// The result of a probe.
     Probed(Probed),
-    /// The model has stopped. The host ends.
+    /// The model has stopped, and the host exits.
     Stopped {
-        /// The names of the threads that are left and are not the host's own.
+        /// The names of the threads that remain and are not the host's own.
         threads_left: Vec<String>,
     },
-    /// It serves.
+    /// The host serves.
     Serving {
-        /// Where.
+        /// The address that it listens on.
         address: SocketAddr,
     },
-    /// What the process has used so far.
+    /// The resources that the process has used so far.
     Usage(Usage),
-    /// It is not a number, and why.
+    /// The request failed, with the reason.
     Fault(Fault),
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_gated_program_answers_in_the_words_of_a_host() {
-        // What paceline-gated writes by hand, as this crate reads it.
+        // The messages that paceline-gated writes by hand, as this crate reads them.
         for line in [
             r#"{"cells":{"names":["a"],"with_head":["a"]}}"#,
             r#""prepared""#,

@@ -1,12 +1,12 @@
-//! Lifting the limits of this process and its children as far as they may go without asking anybody.
+//! Raises the soft limits of this process and its children to the hard limits, which needs no privileges.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What jobs run into: a descriptor for each socket, a process number for each thread, locked memory for rings.
+/// The limits that jobs hit: a descriptor per socket, a process number per thread, locked memory for rings.
 const RAISED: [Resource; 3] = [Resource::Nofile, Resource::Nproc, Resource::Memlock];
 
-/// Lifts the soft limits of open files, of processes and of locked memory to the hard ones, for this process and its
-/// children. One that cannot be lifted stays as it is: the preflight reads what is left.
+/// Raises the soft limits on open files, processes and locked memory to the hard limits, for this process and its
+/// children. A limit that cannot be raised stays as it is; the preflight checks read the result.
 pub fn raise_limits() {
     for resource in RAISED {
         let limit = getrlimit(resource);
@@ -23,7 +23,7 @@ mod tests {
     #[test]
     fn soft_limits_are_the_hard_ones_afterwards() {
         raise_limits();
-        // macOS shows no hard limit of files that it would also grant.
+        // macOS reports no hard limit on files that it would also grant.
         for resource in RAISED.into_iter().filter(|_| cfg!(target_os = "linux")) {
             let limit = getrlimit(resource);
             assert_eq!(limit.current, limit.maximum);

@@ -1,17 +1,16 @@
-//! The suite's neutral server: readiness-based on mio, one thread per core, none of the models under test. It echoes, at
-//! once or later, and keeps rooms.
+//! The suite's neutral server: readiness-based on mio, one thread per core, and none of the models under test. It
+//! echoes, at once or with a delay, and runs rooms.
 //!
-//! Each thread polls listeners and connections of its own and shares nothing with the others. Jobs choose an address by
-//! their seeds, so the same connections meet on a thread in every run and for every model. All rooms are on the first
-//! thread, since their members must meet.
+//! Each thread polls its own listeners and connections and shares nothing with the others. Jobs choose an address by
+//! their seeds, so the same connections share a thread in every run and for every model. All rooms are on the first
+//! thread, because their members must meet.
 //!
-//! What a connection is to the server depends on the port that it came to. To the two ports besides the echo server's, it
-//! says a number of 8 bytes first, little-endian: how many nanoseconds later it is to be answered, or how many members
-//! its room has, who are all sent that number once they are there.
+//! The port determines how the server treats a connection. On the two ports besides the echo port, a client first sends
+//! an 8-byte little-endian number: the delay of replies in nanoseconds, or the number of members of its room. When a
+//! room is complete, the server sends that number to all members.
 //!
-//! It runs in a process of its own, which is told everything through its standard streams: it prints its addresses,
-//! answers each line with the CPU time it has used so far, and ends when its standard input does, whatever way its
-//! parent went.
+//! It runs in its own process, controlled through its standard streams. It prints its addresses, answers each line with
+//! the CPU time it has used so far, and ends when its standard input does, however its parent ended.
 
 mod child;
 mod connection;
@@ -41,27 +40,27 @@ use connection::{Connection, Sort, State, Word};
 use delayed::Delayed;
 use rooms::Rooms;
 
-/// Loopback addresses that the server listens on: each has all the ephemeral ports for itself.
+/// The number of loopback addresses that the server listens on. Each has its own range of ephemeral ports.
 pub const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
-/// The first token of a connection; below are standard input and the listeners of a thread.
+/// The first token of a connection; lower ones are standard input and the listeners of a thread.
 const FIRST: usize = 32;
 const CONTROL: Token = Token(0);
-/// When a listener that could not accept is tried again: it has no further event for those who already wait.
+/// The delay before a listener that could not accept is tried again: clients that already wait cause no further event.
 const RETRY: Duration = Duration::from_millis(10);
-/// How much is read from a connection at a time.
+/// The number of bytes read from a connection at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Serves until standard input ends. What `main` of the child process calls.
+/// Serves until standard input ends. The `main` of the child process calls this.
 ///
 /// # Errors
 ///
-/// Returns an error where no address can be bound or the poller fails.
+/// Returns an error if no address can be bound or the poller fails.
 pub fn serve() -> io::Result<()> {
     raise_limits();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut servers = (0..threads).map(|_| Server::new()).collect::<io::Result<Vec<_>>>()?;
     let mut addresses = Addresses::default();
-    // As many for each thread.
+    // Rounded up, so that each thread listens on the same number of addresses.
     for address in 0..usize::from(ADDRESSES).next_multiple_of(threads) {
         let server = &mut servers[address % threads];
         addresses.echo.push(server.listen(address, 0)?);
@@ -85,18 +84,18 @@ pub fn serve() -> io::Result<()> {
     first.run(Some(&mut output))
 }
 
-/// One thread of it.
+/// One thread of the server.
 struct Server {
     poll: Poll,
-    /// Each with the sort of its connections.
+    /// Each with the kind of its connections.
     listeners: Vec<(TcpListener, usize)>,
-    /// Those at which somebody may wait who could not be accepted.
+    /// Listeners that failed to accept a client, which may still be waiting.
     starved: Vec<usize>,
     delayed: Delayed,
     rooms: Rooms,
-    /// How many connections there have been.
+    /// The number of connections opened so far.
     opened: u64,
-    /// By token; a free place keeps the index of the next.
+    /// Indexed by token; a free slot stores the index of the next one.
     connections: Vec<Slot>,
     free: Option<usize>,
     buffer: Vec<u8>,
@@ -107,7 +106,7 @@ enum Slot {
     Open(Connection),
 }
 
-/// A connection, for those who know it by its place: in which another may be by then.
+/// Identifies a connection by its slot and generation, because the slot may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Peer {
     index: usize,
@@ -129,11 +128,11 @@ impl Server {
         })
     }
 
-    /// Listens at the loopback address of this number for connections of a sort. Returns where.
+    /// Listens on this loopback address for connections of a kind. Returns the address with its port.
     fn listen(&mut self, address: usize, sort: usize) -> io::Result<SocketAddr> {
         let last = 1 + (address % usize::from(ADDRESSES)) as u8;
         let socket = std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0))?;
-        // std and mio ask for a queue of 128, which a burst of connections overflows.
+        // std and mio use a queue of 128, which a burst of connections overflows.
         rustix::net::listen(&socket, BACKLOG)?;
         socket.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(socket);
@@ -144,7 +143,7 @@ impl Server {
         Ok(address)
     }
 
-    /// Serves. With an `output`, it answers what comes on standard input, and returns when that ends.
+    /// Serves. With an `output`, it also answers each line of standard input, and returns when that ends.
     fn run(&mut self, mut output: Option<&mut dyn Write>) -> io::Result<()> {
         if output.is_some() {
             self.poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
@@ -170,7 +169,7 @@ impl Server {
                 match event.token() {
                     CONTROL => {
                         let mut request = [0; 64];
-                        // One answer for a line; there is never more than one under way.
+                        // One reply per line; at most one request is outstanding.
                         match io::stdin().read(&mut request) {
                             Ok(0) => return Ok(()),
                             Ok(_) => {
@@ -192,16 +191,16 @@ impl Server {
         }
     }
 
-    /// Accepts all that wait: events are edges.
+    /// Accepts all waiting clients, because events are edge-triggered.
     fn accept(&mut self, listener: usize) -> io::Result<()> {
         loop {
             let (socket, sort) = &self.listeners[listener];
             match socket.accept() {
                 Ok((stream, _)) => self.open(stream, *sort)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The client is gone again.
+                // The client has already gone.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // No descriptor or no memory is left, until a connection closes.
+                // No descriptor or memory is free until a connection closes.
                 Err(_) => {
                     self.starved.push(listener);
                     return Ok(());
@@ -271,13 +270,12 @@ impl Server {
         self.rooms.leave(Peer { index, generation }, room);
     }
 
-    /// Takes all that has come on a connection that is answered otherwise than at once, and sends what it has not
-    /// taken yet.
+    /// Sends what is unsent, and processes everything that has arrived on a connection that is not an echo connection.
     fn hear(&mut self, index: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Some(Slot::Open(connection)) = self.connections.get_mut(index) {
             let peer = Peer { index, generation: connection.generation };
-            // What is not taken yet holds nobody up who writes: else two long messages could wait for each other.
+            // Reads even while data is unsent: otherwise two peers with long messages could wait for each other.
             let flushed = match connection.flush() {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
                 _ => connection.stream.read(&mut buffer),
@@ -293,7 +291,7 @@ impl Server {
         self.buffer = buffer;
     }
 
-    /// Does what the sort of the connection asks for with what has come on it.
+    /// Processes received bytes according to the kind of the connection.
     fn heard(&mut self, peer: Peer, bytes: &[u8]) {
         let Some(Slot::Open(connection)) = self.connections.get_mut(peer.index) else { return };
         let mut rest = bytes;
@@ -317,7 +315,7 @@ impl Server {
         }
     }
 
-    /// Lets `peer` into a room of `size` members, and tells all of them if it was the last.
+    /// Adds `peer` to a room of `size` members, and notifies all of them when it is complete.
     fn join(&mut self, peer: Peer, size: u64) {
         let Some(room) = self.rooms.join(peer, size) else { return };
         for member in self.rooms.members(room).to_vec() {
@@ -328,7 +326,7 @@ impl Server {
         }
     }
 
-    /// Sends what `peer` says to all members of its room. Who speaks before all are there is not heard.
+    /// Sends a message of `peer` to all members of its room. Messages sent before the room is complete are discarded.
     fn say(&mut self, peer: Peer, bytes: &[u8]) {
         let Some(Slot::Open(connection)) = self.connections.get(peer.index) else { return };
         if let (Sort::Room(Word::Said(Some(room))), false) = (&connection.sort, bytes.is_empty()) {
@@ -342,12 +340,12 @@ impl Server {
         matches!(self.connections.get(peer.index), Some(Slot::Open(open)) if open.generation == peer.generation)
     }
 
-    /// Sends `bytes` to a connection that is still there; what it does not take now, it is sent when it can.
+    /// Sends `bytes` to a connection if it is still open; what it does not accept now is sent later.
     fn send(&mut self, peer: Peer, bytes: &[u8]) {
         match self.connections.get_mut(peer.index) {
             Some(Slot::Open(connection)) if connection.generation == peer.generation => {
                 connection.unsent.extend_from_slice(bytes);
-                // An error shows again where it is next read from.
+                // The next read reports the error again.
                 let _ = connection.flush();
             }
             _ => {}

@@ -1,15 +1,15 @@
-//! What a process has used of the machine so far, as the kernel counts it for the process as a whole.
+//! Resources that a process has used so far, as counted by the kernel for the whole process.
 
 pub(crate) use paceline_gated::usage::{memory_peak, reset_memory_peak};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What this process has used, its threads and children that have ended included.
+/// The resources that this process has used, including its threads and its children that have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// CPU time in user mode, in nanoseconds.
     pub user_cpu_ns: u64,
-    /// CPU time in the kernel.
+    /// CPU time in system mode, in nanoseconds.
     pub system_cpu_ns: u64,
     /// Context switches because a thread waited.
     pub voluntary_switches: u64,
@@ -17,18 +17,18 @@ pub struct Usage {
     pub involuntary_switches: u64,
     /// Page faults that needed no disk.
     pub minor_faults: u64,
-    /// Page faults that did.
+    /// Page faults that needed the disk.
     pub major_faults: u64,
 }
 
 impl Usage {
-    /// Returns the usage up to now. All fields are zero where the system does not tell.
+    /// Returns the usage so far. All fields are zero if the system does not provide them.
     #[must_use]
     pub fn now() -> Self {
         paceline_gated::usage::Usage::now().into()
     }
 
-    /// What was used since `before`.
+    /// Returns the usage since `before`.
     #[must_use]
     pub fn since(self, before: Usage) -> Usage {
         Usage {
@@ -43,14 +43,14 @@ impl Usage {
         }
     }
 
-    /// User and system CPU time together, in nanoseconds.
+    /// Returns user and system CPU time together, in nanoseconds.
     #[must_use]
     pub fn cpu_ns(self) -> u64 {
         self.user_cpu_ns + self.system_cpu_ns
     }
 }
 
-/// Of several processes together.
+/// Adds up the usage of several processes.
 impl std::iter::Sum for Usage {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Usage::default(), |a, b| Usage {

@@ -1,4 +1,4 @@
-//! The built-in workloads, one TOML file each. A new one is a file and its line in `BUILT_IN`.
+//! The built-in workloads, one TOML file each. To add one, add its file and its line in `BUILT_IN`.
 
 use std::{
     ffi::OsStr,
@@ -14,7 +14,7 @@ macro_rules! built_in {
     ($($name:literal)*) => { &[$(($name, include_str!(concat!("workloads/", $name, ".toml")))),*] };
 }
 
-/// Every built-in workload's name and text, in the order of tables.
+/// The name and text of each built-in workload, in the order of tables.
 static BUILT_IN: &[(&str, &str)] = built_in! {
     "sleep"
     "echo"
@@ -40,14 +40,14 @@ static BUILT_IN: &[(&str, &str)] = built_in! {
     "serve-fanout"
 };
 
-/// The ones that `cargo bench` runs unless it is told otherwise.
+/// The workloads that `cargo bench` runs by default.
 pub const CORE: [&str; 5] = ["sleep", "echo", "switch", "cpu", "service"];
 
-/// All built-in workloads.
+/// Returns all built-in workloads.
 ///
 /// # Panics
 ///
-/// Panics if one does not parse, which a test rules out.
+/// Panics if one does not parse; a test rules this out.
 #[must_use]
 pub fn built_in() -> Vec<Workload> {
     let parse = |(name, text): &(&str, &str)| {
@@ -56,11 +56,11 @@ pub fn built_in() -> Vec<Workload> {
     BUILT_IN.iter().map(parse).collect()
 }
 
-/// The built-in workload of this name, or the workload in the file of this path.
+/// Returns the built-in workload called `name`, or reads the workload file at that path.
 ///
 /// # Errors
 ///
-/// Returns the sentence to show: a close name, the files that are wrong and where.
+/// Returns the sentence to show: a similar name, or which file is wrong and where.
 pub fn find(name: &str) -> Result<Workload, String> {
     if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
         return Workload::parse(name, text).map_err(|error: ReadError| error.to_string());
@@ -83,7 +83,7 @@ pub fn find(name: &str) -> Result<Workload, String> {
     Workload::read(&path, compute_ns).map_err(|error| error.to_string())
 }
 
-/// A workload file in the same folder with a close name.
+/// Returns a workload file in the same folder with a similar name.
 fn near_file(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let names: Vec<String> = folder

@@ -1,4 +1,4 @@
-//! What this program was started for: by its user, by cargo, by nextest, or by paceline as a host.
+//! Determines what started this program: its user, cargo, nextest, or paceline (as a host).
 
 use crate::host::HOST;
 
@@ -7,28 +7,28 @@ use crate::host::HOST;
 pub(crate) enum Mode {
     /// Answer paceline's requests.
     Host,
-    /// Name the cells that match the filter, one in a line, as the test harness does.
+    /// Print the names of the cells that match the filter, one per line, as the test harness does.
     List(Filter),
-    /// Hand these arguments to `paceline gate`.
+    /// Pass these arguments to `paceline gate`.
     Gate(Vec<String>),
     /// Print the figures of the cells that match the filter.
     Figures(Filter),
-    /// Call each cell that matches once, as a test.
+    /// Call each matching cell once, as a test.
     Smoke(Filter),
 }
 
-/// Which cells are meant.
+/// Which cells are selected.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     words: Vec<String>,
     skip: Vec<String>,
     exact: bool,
-    /// Whether only ignored cells are meant. There are none.
+    /// Whether only ignored cells are selected. There are none.
     ignored: bool,
 }
 
 impl Filter {
-    /// Returns whether a cell of this name is meant: any, if there is no word.
+    /// Returns whether the filter selects a cell of this name. A filter without words selects every cell.
     pub(crate) fn takes(&self, name: &str) -> bool {
         let fits = |word: &String| if self.exact { name == word } else { name.contains(word) };
         let named = self.words.is_empty() || self.words.iter().any(fits);
@@ -36,14 +36,14 @@ impl Filter {
     }
 }
 
-/// Flags that the gate takes and the test harness does not: each makes the rest arguments of `paceline gate`.
+/// Flags of the gate that the test harness does not have. With one of them, all arguments go to `paceline gate`.
 const OF_THE_GATE: [&str; 2] = ["--base", "--compare"];
-/// Flags of the test harness and of criterion that have a value of their own.
+/// Flags of the test harness and of criterion that take a value.
 const WITH_VALUE: [&str; 6] =
     ["--format", "--color", "--test-threads", "--logfile", "--save-baseline", "--sample-size"];
 
 impl Mode {
-    /// Reads the arguments, the program's name left out.
+    /// Reads the arguments, without the program's name.
     pub(crate) fn of(arguments: impl IntoIterator<Item = String>) -> Self {
         let mut words: Vec<String> = arguments.into_iter().collect();
         if words.first().is_some_and(|word| word == HOST) {

@@ -1,4 +1,4 @@
-//! Cells: closures and commands, each perhaps with a second variant that it is compared with.
+//! Cells: closures and commands, optionally with a second variant to compare with.
 
 use std::{
     ffi::OsString,
@@ -14,7 +14,7 @@ use crate::{
     usage::{memory_of_children, memory_peak, reset_memory_peak, threads},
 };
 
-/// Which of the two variants of a cell is meant.
+/// One of the two variants of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Variant {
     /// The reference; the only variant of a cell that is compared across two programs.
@@ -35,12 +35,12 @@ impl Variant {
     }
 }
 
-/// One call of what is measured.
+/// One call of the measured work.
 type Call = Box<dyn FnMut() -> Result<(), String>>;
-/// Prepares the work outside the clock.
+/// Prepares the work outside the timed section.
 type Prepare = Box<dyn Fn() -> Invocation>;
 
-/// A cell that a program brings: a closure or a command with a name.
+/// A cell defined by a program: a closure or a command with a name.
 pub struct CustomCell {
     name: String,
     listed: bool,
@@ -55,8 +55,8 @@ impl fmt::Debug for CustomCell {
 }
 
 impl CustomCell {
-    /// Creates a cell from a closure. `prepare` runs once per process, outside the clock; the closure that it returns is
-    /// called again and again. Its result goes through [`black_box`], so that the compiler cannot remove the work.
+    /// Creates a cell from a closure. `prepare` runs once per process and is not timed. The closure that it returns is
+    /// called repeatedly. Its result goes through [`black_box`], so that the compiler cannot remove the work.
     pub fn closure<W, T>(name: impl Into<String>, prepare: impl Fn() -> W + 'static) -> Self
     where
         W: FnMut() -> T + 'static,
@@ -64,8 +64,8 @@ impl CustomCell {
         CustomCell { name: name.into(), listed: true, base: of_closure(prepare), head: None }
     }
 
-    /// Creates a cell from a command. Each call starts a process and waits for its end; its standard streams are closed.
-    /// A call fails if the command exits with anything but 0.
+    /// Creates a cell from a command. Each call starts a process and waits for its end; its standard streams are
+    /// closed. A call fails if the command exits with a code other than 0.
     pub fn command<S: Into<OsString>>(
         name: impl Into<String>,
         command: impl IntoIterator<Item = S>,
@@ -93,7 +93,7 @@ impl CustomCell {
         self
     }
 
-    /// Leaves the cell out of lists. It is still measured where it is named.
+    /// Hides the cell from lists. It is still measured if it is named.
     #[must_use]
     pub fn unlisted(mut self) -> Self {
         self.listed = false;
@@ -180,20 +180,20 @@ fn of_command<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Prepar
 /// One variant of a cell, prepared in this process.
 pub struct Invocation {
     call: Call,
-    /// Whether each call is a process: then memory is that of the process.
+    /// Whether each call starts a process. Memory figures are then those of that process.
     spawns: bool,
 }
 
-/// What the first call showed.
+/// The measurements of the first call.
 #[derive(Clone, Copy, Debug)]
 pub struct FirstCall {
-    /// How long it took.
+    /// The duration.
     pub elapsed: Duration,
-    /// Threads of the process after it.
+    /// The number of threads of the process after the call.
     pub threads: Option<u64>,
-    /// Resident memory before it, in bytes; 0 for a command, whose process starts with none.
+    /// Resident memory before the call, in bytes; 0 for a command, whose process starts with none.
     pub rss_bytes: Option<u64>,
-    /// The peak of resident memory in it, in bytes.
+    /// The peak of resident memory during the call, in bytes.
     pub rss_bytes_max: Option<u64>,
 }
 
@@ -204,7 +204,7 @@ impl fmt::Debug for Invocation {
 }
 
 impl Invocation {
-    /// Returns the time of `count` calls together.
+    /// Returns the total time of `count` calls.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl Invocation {
         Ok(now() - start)
     }
 
-    /// Makes the first call, and returns the time and the memory that it took.
+    /// Makes the first call, and returns its time and memory.
     ///
     /// # Errors
     ///

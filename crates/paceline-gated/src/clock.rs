@@ -1,4 +1,4 @@
-//! The clock that every figure comes from.
+//! The clock of all measurements.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Converts a duration to nanoseconds. A `u64` of them lasts for 584 years; longer durations saturate.
+/// Converts a duration to nanoseconds. A `u64` covers 584 years; longer durations saturate.
 #[must_use]
 pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

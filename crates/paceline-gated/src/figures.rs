@@ -1,4 +1,4 @@
-//! The figures that a plain `cargo bench` prints: the time of a call, from a few fresh processes of this program.
+//! The figures that a plain `cargo bench` prints: the time per call, from a few fresh processes of this program.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 
 use crate::{cell::Variant, host::HOST};
 
-/// Fresh processes of each variant.
+/// The number of fresh processes per variant.
 pub(crate) const TRIALS: usize = 5;
-/// Timed slices of a process; its figure is their median.
+/// The number of timed slices per process; the figure of a process is their median.
 const SLICES: usize = 5;
-/// How long a slice is at least.
+/// The minimum length of a slice.
 const SLICE: Duration = Duration::from_millis(20);
 /// The most calls of a slice.
 const MOST_CALLS: u64 = 1 << 30;
 
-/// The time of a call: the medians of fresh processes.
+/// The time per call: the medians of fresh processes.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    /// One for each process, ascending, in nanoseconds.
+    /// One median per process, ascending, in nanoseconds.
     pub(crate) trials_ns: [f64; TRIALS],
 }
 
@@ -38,7 +38,7 @@ impl Figure {
     }
 }
 
-/// The median slice of one fresh process, in nanoseconds a call.
+/// Returns the median slice of one fresh process, in nanoseconds per call.
 fn trial_ns(name: &str, variant: Variant) -> Result<f64, String> {
     let cannot = |error: io::Error| format!("cannot start this program again: {error}");
     let program = std::env::current_exe().map_err(cannot)?;
@@ -69,7 +69,7 @@ fn trial_ns(name: &str, variant: Variant) -> Result<f64, String> {
             let ns = reply["batches"]["batch_ns"][0].as_u64();
             ns.map(|ns| ns as f64).ok_or_else(|| "the process gave no time".into())
         };
-        // Doubling until a slice is long enough also warms up.
+        // Doubling the calls until a slice is long enough also warms up.
         let mut count = 1;
         while slice(count)? < SLICE.as_nanos() as f64 && count < MOST_CALLS {
             count *= 2;

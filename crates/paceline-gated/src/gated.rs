@@ -1,4 +1,4 @@
-//! What `main` of a gated bench is.
+//! The `main` of a gated bench.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 use std::{
@@ -20,7 +20,7 @@ const PACELINE: &str = "PACELINE";
 const USAGE: u8 = 2;
 const CELLS: u8 = 3;
 
-/// Cells of a program, for the gate: what `main` of a bench is.
+/// The cells of a program, for the gate. Its [`main`](Self::main) is the `main` of a bench.
 ///
 /// ```no_run
 /// use paceline_gated::Gated;
@@ -39,12 +39,12 @@ pub struct Gated {
 }
 
 impl Gated {
-    /// Starts without cells.
+    /// Creates a program without cells.
     pub fn new() -> Self {
         Gated::default()
     }
 
-    /// Adds a closure: `prepare` makes what it works on and returns what is timed.
+    /// Adds a closure: `prepare` creates the input and returns the closure that is timed.
     pub fn closure<W, T>(self, name: impl Into<String>, prepare: impl Fn() -> W + 'static) -> Self
     where
         W: FnMut() -> T + 'static,
@@ -52,7 +52,7 @@ impl Gated {
         self.cell(CustomCell::closure(name, prepare))
     }
 
-    /// Adds a command: a call is a process, from its start to its end.
+    /// Adds a command: a call is a process, timed from start to end.
     pub fn command<S: Into<OsString>>(
         self,
         name: impl Into<String>,
@@ -65,7 +65,7 @@ impl Gated {
     ///
     /// # Panics
     ///
-    /// Panics if there is a cell of this name already.
+    /// Panics if there already is a cell of this name.
     pub fn cell(mut self, cell: CustomCell) -> Self {
         let twice = self.cells.iter().any(|other| other.name() == cell.name());
         assert!(!twice, "two cells are called `{}`: give one another name", cell.name());
@@ -75,10 +75,10 @@ impl Gated {
 
     /// Does what this program was started for, and returns its exit code.
     ///
-    /// * `cargo bench` prints the time of a call of each cell;
+    /// * `cargo bench` prints the time per call of each cell;
     /// * `cargo test --all-targets` calls each cell once;
     /// * `cargo bench --bench gate -- --base REV` runs `paceline gate --base REV`;
-    /// * `cargo bench --bench gate -- --compare` runs the gate on the two variants of the cells that have two;
+    /// * `cargo bench --bench gate -- --compare` runs the gate on the cells with two variants;
     /// * paceline itself starts the program as a host.
     #[must_use]
     pub fn main(self) -> ExitCode {
@@ -126,7 +126,7 @@ impl Gated {
         code
     }
 
-    /// Prints the time of a call of each variant.
+    /// Prints the time per call of each variant.
     fn figures(&self, filter: &Filter) -> ExitCode {
         if cfg!(debug_assertions) {
             println!("this is a debug build, which measures nothing of use: run `cargo bench`");
@@ -183,7 +183,7 @@ impl Gated {
                 }
             };
         }
-        // In place of this process, so that Ctrl-C and the exit code are the gate's.
+        // Replaces this process, so that Ctrl-C and the exit code are the gate's.
         let error = command.exec();
         eprintln!(
             "error: cannot start {}: {error}; install it with `cargo install paceline`, or set {PACELINE} to its path",
@@ -197,7 +197,7 @@ fn variants(cell: &CustomCell) -> impl Iterator<Item = Variant> {
     [Variant::Base, Variant::Head].into_iter().take(if cell.has_head() { 2 } else { 1 })
 }
 
-/// The cell's name, with the variant's where there are two.
+/// Returns the cell's name, followed by the variant's if there are two.
 fn shown(cell: &CustomCell, variant: Variant) -> String {
     if cell.has_head() {
         format!("{} ({})", cell.name(), variant.name())

@@ -1,7 +1,7 @@
-//! The child process of a gate: answers requests, one line of JSON each, on what was standard input.
+//! The child process of a gate: answers requests, one line of JSON each, on its original standard input.
 //!
-//! The words are those of paceline's own hosts (`paceline_core::host`), as far as cells of this kind need them; a test
-//! of `paceline-core` holds both to the same words.
+//! The protocol is the part of paceline's own (`paceline_core::host`) that cells of this kind need. A test of
+//! `paceline-core` checks that both agree.
 
 use std::{
     fs::File,
@@ -26,7 +26,7 @@ pub(crate) const HOST: &str = "__host";
 /// The most calls whose times are reported one by one.
 const MOST_RECORDED: u64 = 4_000_000;
 
-/// Answers requests until standard input ends. A parent that is gone so ends its host.
+/// Answers requests until standard input ends. A host therefore ends with its parent.
 pub(crate) fn serve(cells: &[CustomCell]) -> io::Result<()> {
     let (requests, mut replies) = private_streams()?;
     let mut prepared = None;
@@ -56,7 +56,7 @@ pub(crate) fn serve(cells: &[CustomCell]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes standard input and output for the protocol alone. What measured code prints or reads goes to `/dev/null`.
+/// Reserves standard input and output for the protocol. Measured code prints to and reads from `/dev/null`.
 fn private_streams() -> io::Result<(File, File)> {
     let own = |stream: io::Result<OwnedFd>| stream.map(File::from);
     let requests = own(io::stdin().as_fd().try_clone_to_owned())?;
@@ -134,7 +134,7 @@ fn answer(
         }
         "usage" => Ok(json!({ "usage": usage(Usage::now()) })),
         "stop" => Ok(json!({ "stopped": { "threads_left": [] } })),
-        // What paceline's own hosts say of a cell they do not have.
+        // The wording of paceline's own hosts for a cell that they do not have.
         _ => Err(format!("no cell of this program can do `{word}`")),
     }
 }

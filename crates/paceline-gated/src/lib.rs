@@ -8,18 +8,18 @@
 //! }
 //! ```
 //!
-//! Put this into `benches/gate.rs`, with `harness = false` in `Cargo.toml`. Then
+//! Put this in `benches/gate.rs`, with `harness = false` in `Cargo.toml`. Then
 //!
-//! * `cargo bench --bench gate` prints the time of a call of each cell;
-//! * `paceline gate --base main` builds the bench at `main` and in the working tree, runs both in turns and says which
-//!   cells regressed;
+//! * `cargo bench --bench gate` prints the time per call of each cell;
+//! * `paceline gate --base main` builds the bench at `main` and in the working tree, alternates between both and
+//!   reports which cells regressed;
 //! * `cargo test --all-targets` calls each cell once.
 //!
-//! This crate is small on purpose: it has no runtime, no statistics and no report, so that it adds seconds to your
-//! build. The measuring and judging is done by the program `paceline`, which starts your bench as a child process and
-//! tells it what to do over its standard input.
+//! This crate is deliberately small: it has no runtime, no statistics and no report, so it adds only seconds to your
+//! build. The program `paceline` measures and judges. It starts your bench as a child process and controls it over its
+//! standard input.
 
-// Blank lines keep rustfmt from sorting what stands in reading order.
+// Blank lines stop rustfmt from sorting the modules, which are in reading order.
 
 pub mod clock;
 

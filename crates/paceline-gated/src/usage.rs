@@ -1,10 +1,10 @@
-//! What a process has used of the machine so far, as the kernel counts it for the process as a whole.
+//! Resources that a process has used so far, as counted by the kernel for the whole process.
 
 use std::fs;
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// What this process has used, its threads and the children that it has waited for included.
+/// The resources that this process has used, including its threads and the children that it has waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time in user mode, in nanoseconds.
@@ -22,7 +22,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Returns the usage up to now. All fields are zero where the system does not tell.
+    /// Returns the usage so far. All fields are zero if the system does not provide them.
     #[must_use]
     pub fn now() -> Self {
         let [own, children] = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(Self::of);
@@ -52,7 +52,7 @@ impl Usage {
         }
     }
 
-    /// Returns what was used since `before`.
+    /// Returns the usage since `before`.
     #[must_use]
     pub fn since(self, before: Usage) -> Usage {
         Usage {
@@ -68,7 +68,7 @@ impl Usage {
     }
 }
 
-/// Resets the peak of resident memory, and returns what is resident now, in bytes; `None` where the system has no such
+/// Resets the peak of resident memory, and returns the resident memory now, in bytes; `None` if the system has no such
 /// counter.
 #[must_use]
 pub fn reset_memory_peak() -> Option<u64> {
@@ -83,16 +83,16 @@ pub fn memory_peak() -> Option<u64> {
     memory("VmHWM:")
 }
 
-/// Returns the greatest resident memory of any child that has ended, in bytes.
+/// Returns the greatest peak of resident memory of any child that has ended, in bytes.
 #[must_use]
 pub fn memory_of_children() -> Option<u64> {
     let used = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
-    // Linux counts it in KiB, macOS in bytes.
+    // The unit is KiB on Linux and bytes on macOS.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     Some(used.max_rss().unsigned_abs() * unit)
 }
 
-/// Returns the number of threads of this process; `None` where the system does not show them.
+/// Returns the number of threads of this process; `None` if the system does not show them.
 #[must_use]
 pub fn threads() -> Option<u64> {
     Some(fs::read_dir("/proc/self/task").ok()?.count() as u64)
@@ -113,7 +113,7 @@ mod tests {
     fn work_and_memory_show() {
         let before = Usage::now();
         let resident = reset_memory_peak();
-        // Far more than what other tests of this process may give back meanwhile.
+        // Far more than other tests of this process may free in the meantime.
         let block = vec![1_u8; 256 << 20];
         let sum: u64 = block.iter().map(|byte| u64::from(*std::hint::black_box(byte))).sum();
         assert_eq!(sum, 256 << 20);

@@ -1,5 +1,5 @@
-//! The program that is measured, without the instruments: a host of every model, the suite's server and the load
-//! generator. The gate builds it alone.
+//! The measured program, without the instruments: a host of every model, the suite's server and the load generator. The
+//! gate builds only this.
 
 fn main() -> std::process::ExitCode {
     paceline_core::child::spawned();

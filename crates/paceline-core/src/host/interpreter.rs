@@ -1,5 +1,5 @@
-//! Batches of a model out of process: what its interpreter says of them, checked against the definition and against what
-//! the system shows.
+//! Batches of a model out of process. The interpreter's reports are checked against the definition and against what the
+//! system shows.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -26,29 +26,31 @@ use crate::{
     perform::{Probe, Probed},
 };
 
-/// How long what was told to end may take.
+/// How long processes that were asked to end may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether this process has started an interpreter.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// Ends all interpreters of this process, and all that they started, and with them this process, if it has any.
+/// Kills this process's group if it has started an interpreter: all interpreters, everything they started, and this
+/// process.
 pub(super) fn end_all() {
     if STARTED.load(Relaxed) {
         let _ = kill_process_group(getpgrp(), Signal::KILL);
     }
 }
 
-/// A running interpreter, and what it has to do.
+/// A running interpreter.
 pub(super) struct Interpreter {
     link: Link,
     name: &'static str,
-    /// What a round of `compute` takes it.
+    /// The duration of a round of `compute` in it, in nanoseconds.
     compute_ns: f64,
 }
 
 impl Interpreter {
-    /// Starts that of `entry`. Its processes are of this one's group, which whoever has started this process can end.
+    /// Starts the interpreter of `entry`. Its processes join this process's group, so the parent of this process can
+    /// kill them.
     pub(super) fn start(entry: &Entry) -> Result<Self, String> {
         let info = &entry.info;
         let language = info.foreign.ok_or("this model runs in Rust")?;
@@ -60,7 +62,7 @@ impl Interpreter {
         Ok(Interpreter { link, name: info.name, compute_ns: hello.compute_ns })
     }
 
-    /// Makes `cell` ready.
+    /// Prepares `cell`.
     pub(super) fn prepare(&mut self, cell: &CellSpec, workload: &Workload) -> Result<(), Fault> {
         let demand = workload.demand();
         let times = demand.sleeps.saturating_add(2).saturating_mul(cell.scale as u64);
@@ -84,7 +86,7 @@ impl Interpreter {
         info: &'static ModelInfo,
         cell: &CellSpec,
     ) -> Result<(), Fault> {
-        // The workers of an event loop only do what is offloaded. Go has none.
+        // The workers of an event loop only run offloaded work. Go has no event loop.
         let has_loop = info.foreign.is_some_and(|foreign| foreign.language != "Go");
         if has_loop && !info.holds_worker() {
             return Ok(());
@@ -97,7 +99,7 @@ impl Interpreter {
         })
     }
 
-    /// Runs `count` batches. Returns how long each took, and what the processes used meanwhile.
+    /// Runs `count` batches. Returns the duration of each, and the resources that the processes used in the meantime.
     pub(super) fn batches(
         &mut self,
         cell: &Prepared,
@@ -112,7 +114,7 @@ impl Interpreter {
         Ok((times_ns, Family::of_this_process().usage().since(before)))
     }
 
-    /// Runs `count` batches in which the times of every job are noted.
+    /// Runs `count` batches and records the times of every job.
     pub(super) fn record(&mut self, cell: &Prepared, count: u64) -> Result<Recorded, Fault> {
         let (name, mut noted) = (self.name, Noted::default());
         self.each_batch(cell, count, true, |batch| noted.take(name, &batch))?;
@@ -140,7 +142,7 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Runs a batch that is watched, and checks what it was seen to be.
+    /// Runs a batch with the counters on, and checks the counts.
     pub(super) fn attest(&mut self, cell: &Prepared) -> Result<Attestation, Fault> {
         let rss_bytes = Family::of_this_process().reset_memory_peak();
         let start = now();
@@ -183,7 +185,7 @@ impl Interpreter {
         Ok(attest)
     }
 
-    /// Whether a batch is what the definition says.
+    /// Checks that a batch is as its definition says.
     fn check(&self, cell: &Prepared, batch: &TimedBatch) -> Result<Duration, Fault> {
         let invalid = |message| Err(Fault::Invalid(message));
         let (jobs, foretold) = cell.foretold();
@@ -204,7 +206,7 @@ impl Interpreter {
         Ok(elapsed)
     }
 
-    /// Whether batches since `start` can have taken as long as they are said to.
+    /// Checks that batches since `start` can have taken the reported time.
     fn check_claim(&self, claimed: Duration, start: Instant) -> Result<(), Fault> {
         let seen = now() - start;
         if claimed > seen {
@@ -216,7 +218,7 @@ impl Interpreter {
         Ok(())
     }
 
-    /// What the processes have used so far.
+    /// Returns the resources that the processes have used so far.
     pub(super) fn usage(&mut self) -> Result<Usage, String> {
         self.link.ended().map_or_else(|| Ok(Family::of_this_process().usage()), Err)
     }
@@ -229,7 +231,7 @@ impl Interpreter {
         }
     }
 
-    /// Makes it a server of the cell's jobs.
+    /// Makes it serve the cell's jobs.
     pub(super) fn serve(&mut self, cell: &CellSpec, workload: &Workload) -> Result<Answer, Fault> {
         let reply = self.ask(&Request::Serve {
             jobs: workload.jobs_as_json(),
@@ -248,7 +250,7 @@ impl Interpreter {
         }
     }
 
-    /// Stops the model. Returns the names of the processes that are left after a while, and ought not to be.
+    /// Stops the model. Waits, then returns the names of processes that remain although they should have ended.
     pub(super) fn stop(mut self) -> Vec<String> {
         let stopped = match self.ask(&Request::Stop {}) {
             Ok(Reply::Stopped {}) => self.link.close(),
@@ -291,7 +293,7 @@ impl Interpreter {
     }
 }
 
-/// The times of single jobs, as an interpreter noted them.
+/// The times of single jobs, as recorded by an interpreter.
 #[derive(Default)]
 pub(crate) struct Noted {
     latency: Histogram,
@@ -301,7 +303,7 @@ pub(crate) struct Noted {
 }
 
 impl Noted {
-    /// Takes those of a batch, if they can be true.
+    /// Adds the times of a batch, if they are plausible.
     pub(crate) fn take(&mut self, name: &str, batch: &TimedBatch) -> Result<(), Fault> {
         check_times(name, batch)?;
         batch.latency_ns.iter().for_each(|ns| self.latency.record(*ns));
@@ -322,7 +324,7 @@ impl Noted {
     }
 }
 
-/// Whether there is a time for each job, and none longer than its batch.
+/// Checks that there is a time for each job, and that none is longer than the batch.
 fn check_times(name: &str, batch: &TimedBatch) -> Result<(), Fault> {
     let TimedBatch { ns, jobs, latency_ns, service_ns, .. } = batch;
     for (what, times) in [("latencies", latency_ns), ("service times", service_ns)] {

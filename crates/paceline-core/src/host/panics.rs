@@ -1,10 +1,10 @@
-//! What a host's panics said, for the parent.
+//! Keeps the messages of a host's panics for its parent.
 
 use std::sync::{Mutex, PoisonError};
 
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Keeps the first panic's message: later ones, of those who waited, only say that it happened.
+/// Keeps the message of the first panic. Later ones, in threads that waited for it, only say that it happened.
 pub(super) fn keep_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
@@ -13,7 +13,7 @@ pub(super) fn keep_panics() {
     }));
 }
 
-/// What the first panic said, since it was last asked for.
+/// Returns the message of the first panic since the last call.
 pub(super) fn last_panic() -> String {
     let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
     first.take().unwrap_or_else(|| "panicked".into())

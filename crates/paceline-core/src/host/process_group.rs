@@ -1,9 +1,9 @@
-//! What the processes of a model out of process use together: every process of this one's group but itself, as the
-//! system counts it.
+//! The resources used by the processes of a model out of process: every process of this one's group except itself, as
+//! counted by the system.
 
 use crate::usage::Usage;
 
-/// The processes that an interpreter is made of, at one moment.
+/// A snapshot of the processes that make up an interpreter.
 pub(super) struct Family {
     #[cfg(target_os = "linux")]
     members: Vec<(procfs::process::Process, procfs::process::Stat)>,
@@ -11,44 +11,44 @@ pub(super) struct Family {
 
 #[cfg(target_os = "linux")]
 impl Family {
-    /// Those of this process's group.
+    /// Takes a snapshot of this process's group.
     pub(super) fn of_this_process() -> Self {
         let own = rustix::process::getpid().as_raw_pid();
         let group = rustix::process::getpgrp().as_raw_pid();
         let all = procfs::process::all_processes().into_iter().flatten().flatten();
         let members = all.filter(|process| process.pid != own).filter_map(|process| {
             let stat = process.stat().ok()?;
-            // A zombie only waits for its parent to look.
+            // A zombie has ended and only waits to be reaped.
             (stat.pgrp == group && stat.state != 'Z').then_some((process, stat))
         });
         Family { members: members.collect() }
     }
 
-    /// What they have used so far, children of theirs that have ended included.
+    /// Returns the resources used so far, including those of children that have ended.
     pub(super) fn usage(&self) -> Usage {
         self.members.iter().map(|(process, stat)| usage(process, stat)).sum()
     }
 
-    /// How many threads they have.
+    /// Returns their number of threads.
     #[expect(clippy::unnecessary_wraps, reason = "not every system shows it")]
     pub(super) fn threads(&self) -> Option<u64> {
         Some(self.members.iter().map(|(_, stat)| stat.num_threads.unsigned_abs()).sum())
     }
 
-    /// Their epoll instances. A process shares those that it had when it was forked, and has them too.
+    /// Returns their number of epoll instances. An instance inherited by a fork counts for both processes.
     #[expect(clippy::unnecessary_wraps, reason = "not every system shows it")]
     pub(super) fn epolls(&self) -> Option<u64> {
         let each = self.members.iter().map(|(process, _)| crate::prepared::drivers_of(process).0);
         Some(each.flatten().sum())
     }
 
-    /// The names of their programs.
+    /// Returns the names of their programs.
     pub(super) fn names(&self) -> Vec<String> {
         self.members.iter().map(|(_, stat)| stat.comm.clone()).collect()
     }
 
-    /// Forgets the greatest resident memory so far, and returns what is resident now, in bytes. Pages that processes
-    /// share count for each.
+    /// Resets the peak of resident memory, and returns the resident memory now, in bytes. Pages shared by processes
+    /// count for each.
     pub(super) fn reset_memory_peak(&self) -> Option<u64> {
         for (process, _) in &self.members {
             std::fs::write(format!("/proc/{}/clear_refs", process.pid), "5").ok()?;
@@ -56,7 +56,7 @@ impl Family {
         self.memory(|status| status.vmrss)
     }
 
-    /// The greatest resident memory of each since the last reset, added up, in bytes.
+    /// Returns the sum of the processes' peaks of resident memory since the last reset, in bytes.
     pub(super) fn memory_peak(&self) -> Option<u64> {
         self.memory(|status| status.vmhwm)
     }
@@ -68,11 +68,11 @@ impl Family {
 
 #[cfg(target_os = "linux")]
 fn usage(process: &procfs::process::Process, stat: &procfs::process::Stat) -> Usage {
-    /// Linux has shown times to programs in hundredths of a second since there is `/proc`.
+    /// Linux reports times in `/proc` in hundredths of a second.
     const TICK_NS: u64 = 10_000_000;
     let ticks = |ticks: u64| ticks * TICK_NS;
     let ended = |ticks: i64| ticks.unsigned_abs() * TICK_NS;
-    // The clock of the process is exact, and does not tell user from system mode.
+    // The process's clock is exact, but does not separate user from system mode.
     let clock = nix::time::clock_getcpuclockid(nix::unistd::Pid::from_raw(process.pid));
     let exact = clock
         .and_then(nix::time::ClockId::now)
@@ -95,7 +95,7 @@ fn usage(process: &procfs::process::Process, stat: &procfs::process::Stat) -> Us
     used
 }
 
-/// Where the system does not show other processes, nothing is known of them.
+/// On systems that do not show other processes, nothing is known about them.
 #[cfg(not(target_os = "linux"))]
 impl Family {
     pub(super) fn of_this_process() -> Self {

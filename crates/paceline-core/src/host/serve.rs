@@ -1,6 +1,6 @@
-//! A host that is a server: the other way to run a model, until its process ends.
+//! A host as a server: the other way to run a model, until its process ends.
 //!
-//! Its main thread is inside [`StartedModel::serve`], so a thread of its own answers the parent.
+//! The main thread is inside [`StartedModel::serve`], so a separate thread answers the parent.
 
 use std::{
     io::{self, Write},
@@ -17,18 +17,18 @@ use crate::{
     usage::Usage,
 };
 
-/// Refuses a cell whose model cannot be a server of it.
+/// Checks that the cell's model can serve its jobs.
 pub(super) fn check(cell: &CellSpec) -> Result<(), String> {
     let workload = Workload::parse(&cell.workload, &cell.source).map_err(|e| e.to_string())?;
     models::find(&cell.model)?.info.unsupported_as_server_step(&workload).map_or(Ok(()), Err)
 }
 
-/// What a host is asked at any time.
+/// Answers the request that every host accepts at any time.
 pub(super) fn usage() -> Reply {
     Reply::Usage(Usage::now())
 }
 
-/// Answers `requests` as long as there are some, and ends with the interpreter that serves.
+/// Answers `requests` until there are no more. Exits if the serving interpreter ends.
 pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
     for line in requests {
         let used = interpreter.usage().unwrap_or_else(|why| end(format_args!("{why}")));
@@ -44,9 +44,9 @@ pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
     process::exit(0)
 }
 
-/// Serves until the process ends, and answers `requests` meanwhile.
+/// Serves until the process ends, and answers `requests` in the meantime.
 pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> ! {
-    // A job that panics would end a connection, or a worker with all that wait for it, and nobody would know.
+    // A panicking job would end a connection, or a worker with all jobs waiting for it, without any report.
     std::panic::set_hook(Box::new(|panic| {
         end(format_args!("panicked: {}", panic.payload_as_str().unwrap_or("without a message")))
     }));
@@ -70,9 +70,9 @@ pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> !
     end(format_args!("the server ended: {error}"))
 }
 
-/// Ends the process at once: other threads may be serving still, and cannot be waited for.
+/// Exits at once: other threads may still be serving, and cannot be waited for.
 fn end(why: std::fmt::Arguments) -> ! {
-    // An answer that is being given is given whole.
+    // Lets an answer that is being written finish.
     let _answer = io::stdout().lock();
     let _ = writeln!(io::stderr(), "{why}");
     process::exit(1)

@@ -1,17 +1,17 @@
-//! The bounds of every number in a workload file: what is over one is refused, with the bound named.
+//! The limits on every number in a workload file. A value outside them is refused with an error that names the limit.
 
 use std::time::Duration;
 
 use super::Demand;
 
-/// A bound, as an error names it.
+/// A range, as an error names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// What is bounded.
+    /// The name of the bounded value.
     pub what: &'static str,
-    /// The least that is allowed.
+    /// The lowest allowed value.
     pub least: u64,
-    /// The most that is allowed.
+    /// The highest allowed value.
     pub most: u64,
 }
 
@@ -20,7 +20,7 @@ impl Bound {
         Bound { what, least, most }
     }
 
-    /// Whether `value` is within.
+    /// Checks that `value` is within the bound, and returns it.
     ///
     /// # Errors
     ///
@@ -35,51 +35,51 @@ impl Bound {
     }
 }
 
-/// Of a scale: jobs offered at once.
+/// Scales: concurrent jobs.
 pub const SCALE: Bound = Bound::new("a scale", 1, 10_000_000);
-/// Of worker threads.
+/// Worker threads.
 pub const WORKERS: Bound = Bound::new("workers", 1, 1024);
-/// Of `compute`.
+/// Rounds of a `compute` step.
 pub const ROUNDS: Bound = Bound::new("the rounds of a compute step", 0, 100_000_000_000);
-/// Of the bytes of a message.
+/// Bytes of a message.
 pub const BYTES: Bound = Bound::new("the bytes of a message", 8, 16 << 20);
-/// Of the bytes of a message in a room.
+/// Bytes of a message in a room.
 pub const SAID: Bound = Bound::new("the bytes of a message in a room", 8, 64 << 10);
-/// Of the connections of a pool.
+/// Connections of a pool.
 pub const POOL: Bound = Bound::new("the connections of a pool", 1, 10_000);
-/// Of the times of an exchange.
+/// Round trips of an exchange.
 pub const TIMES: Bound = Bound::new("the times of an exchange", 1, 1_000_000);
-/// Of `hop`.
+/// Messages of a `hop` step.
 pub const HOPS: Bound = Bound::new("hops", 1, 1_000_000);
-/// Of `yield`.
+/// Yields of a `yield` step.
 pub const YIELDS: Bound = Bound::new("yields", 1, 1_000_000);
-/// Of the width of a gather.
+/// Children of a gather.
 pub const WIDTH: Bound = Bound::new("the width of a gather", 1, 100_000);
-/// Of the width of a group.
+/// Children of a group.
 pub const GROUP: Bound = Bound::new("the width of a group", 1, 100_000);
-/// Of `every.nth`.
+/// `every.nth`.
 pub const NTH: Bound = Bound::new("every.nth", 2, 1_000_000);
-/// How deep steps may nest.
+/// The maximum nesting depth of steps.
 pub const DEPTH: usize = 8;
-/// Of one `sleep` or `block`.
+/// The longest `sleep` or `block`.
 pub const WAIT: Duration = Duration::from_mins(1);
-/// Of all waits of a job, one after another.
+/// The longest total wait of a job, one wait after another.
 pub const SERIAL: Duration = Duration::from_hours(1);
-/// Units of a job, children included.
+/// The most units of a job, children included.
 pub const UNITS: u64 = 10_000_000;
-/// Rounds of compute of a job, children included.
+/// The most rounds of `compute` of a job, children included.
 pub const COMPUTE: u64 = 1_000_000_000_000;
-/// Tasks alive at once in a job.
+/// The most concurrent tasks of a job.
 pub const TASKS: u64 = 100_000;
-/// Bytes that a job sends.
+/// The most bytes that a job sends.
 pub const SENT: u64 = 1 << 32;
-/// Steps written in a list.
+/// The most steps in a list.
 pub const STEPS: usize = 1000;
-/// Bytes of a workload file.
+/// The largest workload file, in bytes.
 pub const FILE: u64 = 1 << 20;
 
 impl Demand {
-    /// Whether a whole job is within bounds.
+    /// Checks that a whole job is within bounds.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
-//! What a job asks of a machine, computed from its definition: predictions, limits and bounds stand on it.
+//! The demand of a job on a machine, computed from its definition. Predictions, limits and bounds are based on it.
 
 use std::time::Duration;
 
 use super::{Group, Messages, Pool, Server, Step};
 
-/// Defines [`Demand`] by its fields: of two demands, what becomes of each if they come one after the other, and what if
-/// they come at once.
+/// Defines [`Demand`] by its fields. For each field, the first function combines steps that run in sequence, the second
+/// steps that run concurrently.
 macro_rules! demand {
     ($($(#[$doc:meta])* $field:ident: $type:ty = $then:ident, $beside:ident;)*) => {
         /// The demand of one job. All sums saturate.
@@ -15,7 +15,7 @@ macro_rules! demand {
         }
 
         impl Demand {
-            /// Of each figure the greater.
+            /// Returns the maximum of each field.
             #[must_use]
             pub fn max(self, other: Demand) -> Demand {
                 Demand { $($field: self.$field.max(other.$field),)* }
@@ -33,46 +33,46 @@ macro_rules! demand {
 }
 
 demand! {
-    /// The least time that the job can take on any model: its waits, children side by side.
+    /// The shortest time that the job can take on any model: its waits, with children running concurrently.
     floor: Duration = saturating_add, max;
-    /// Its waits one after another, children too: what it takes where nothing overlaps.
+    /// All waits one after another, children included: the time without any overlap.
     serial: Duration = saturating_add, saturating_add;
     /// The part of `serial` that holds an OS thread on every model.
     blocked: Duration = saturating_add, saturating_add;
     /// Rounds of `compute`.
     compute: u64 = saturating_add, saturating_add;
-    /// Units on its receipt.
+    /// Units on the receipt.
     units: u64 = saturating_add, saturating_add;
     /// Round trips to the echo server.
     round_trips: u64 = saturating_add, saturating_add;
-    /// Bytes sent, all round trips together.
+    /// Bytes sent in all round trips.
     bytes: u64 = saturating_add, saturating_add;
-    /// Bytes of messages held at once, at most: a job has one buffer for the message that it exchanges.
+    /// The most bytes of messages held at once: a job has one buffer for the message that it exchanges.
     held: u64 = max, saturating_add;
     /// Hops.
     hops: u64 = saturating_add, saturating_add;
-    /// Connections opened, all together.
+    /// Connections opened in total.
     connects: u64 = saturating_add, saturating_add;
-    /// Connections open at once, at most.
+    /// The most connections open at once.
     sockets: u64 = max, saturating_add;
-    /// Tasks alive at once, itself included, at most.
+    /// The most tasks alive at once, including the job itself.
     tasks: u64 = max, saturating_add;
-    /// Children started, all together, theirs too.
+    /// Children started in total, at all depths.
     children: u64 = saturating_add, saturating_add;
-    /// Sleeps, all together.
+    /// Sleeps in total.
     sleeps: u64 = saturating_add, saturating_add;
-    /// How deep steps are nested; 1 where no step holds others.
+    /// The nesting depth of steps; 1 if no step contains others.
     depth: usize = max, max;
 }
 
 impl Demand {
-    /// The demand of a job of `steps`.
+    /// Returns the demand of a job of `steps`.
     #[must_use]
     pub fn of(steps: &[Step]) -> Demand {
         Self::of_steps(steps, false)
     }
 
-    /// The same where no group is over before its last child: what bounds are held against.
+    /// Returns the demand if no group ends before its last child, which is the figure that bounds are checked against.
     #[must_use]
     pub fn most_of(steps: &[Step]) -> Demand {
         Self::of_steps(steps, true)
@@ -95,7 +95,7 @@ impl Demand {
                     one.floor = long(answers_after, *times);
                     one.serial = one.floor;
                     if !answers_after.is_zero() {
-                        one.held = one.held.saturating_mul(2); // The server keeps it meanwhile.
+                        one.held = one.held.saturating_mul(2); // The server buffers it too.
                     }
                 }
                 _ => {}
@@ -105,7 +105,7 @@ impl Demand {
             own_socket = own_socket.max(u64::from(matches!(step, Step::Connect(_))));
             sum = sum.then(one);
         }
-        // Children of later steps start only when those of earlier ones have ended.
+        // Children of a later step start only after those of the earlier steps have ended.
         Demand {
             tasks: widest.saturating_add(1),
             sockets: most_sockets.saturating_add(own_socket),
@@ -123,13 +123,13 @@ impl Demand {
                 Demand { floor: *wait, serial: *wait, blocked: *wait, units: 1, ..none }
             }
             Step::Compute(rounds) => Demand { compute: *rounds, units: 1, ..none },
-            // Those of a pool are no job's own.
+            // Pooled connections belong to no single job.
             Step::Connect(_) | Step::Pool(_) => Demand { connects: 1, units: 1, ..none },
             Step::Say(Messages { bytes, times }) | Step::Hear(Messages { bytes, times }) => {
                 Demand {
                     round_trips: *times,
                     bytes: times.saturating_mul(*bytes as u64),
-                    // The server may have to keep it for each member.
+                    // The server may have to buffer it for each member.
                     held: (*bytes as u64).saturating_mul(2),
                     units: *times,
                     ..none
@@ -171,7 +171,7 @@ impl Demand {
         if group.fails() {
             whole.units = 1;
         }
-        // It is over when the first has failed, and what the others have done by then nobody knows.
+        // A group that cancels ends at the first failure; the progress of the other children is unknown then.
         let failing = sorts.iter().filter(|(_, fails, _)| group.cancels && *fails);
         if let Some((_, _, first)) = failing.min_by_key(|(_, _, one)| one.floor) {
             let Demand { floor, serial, blocked, compute, .. } = *first;
@@ -180,7 +180,7 @@ impl Demand {
         whole
     }
 
-    /// The demand of `width` such children at once, seen from their parent.
+    /// Returns the demand of `width` such children running concurrently, as seen from their parent.
     fn times(self, width: u64) -> Demand {
         let mut doubled =
             Demand { children: self.children.saturating_add(1), depth: self.depth + 1, ..self };

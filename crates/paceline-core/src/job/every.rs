@@ -1,27 +1,30 @@
-//! Which jobs of a batch, and which children of a group, have the other steps of `every`.
+//! Selects which jobs of a batch, and which children of a group, run the other steps of `every`.
 //!
-//! The choice is one index of each block of `nth` consecutive ones, so that their number is exact. Which one of its
-//! block a hash says. Models that deal jobs out by index modulo cores would have all multiples of `nth` on one core.
+//! One index is chosen in each block of `nth` consecutive ones, so the number of chosen ones is exact. A hash decides
+//! which index of the block. If it were always the same one, models that assign jobs to cores by index modulo the
+//! number of cores would run all chosen jobs on one core.
 
-/// Whether index `index` is the chosen one of its block: the first of block 0, in later blocks the one at `offset`.
+/// Returns whether `index` is the chosen one of its block: the first of block 0, and the one at `offset` in later
+/// blocks.
 #[inline]
 #[must_use]
 pub fn is_chosen(index: usize, nth: usize) -> bool {
     index % nth == offset(index / nth, nth)
 }
 
-/// How many of the indices below `count` are chosen: one of each whole block, and the one of the last if it is below.
+/// Returns how many indices below `count` are chosen: one in each whole block, and the one in the last if it is below
+/// `count`.
 #[must_use]
 pub fn chosen_below(count: usize, nth: usize) -> usize {
     let (blocks, rest) = (count / nth, count % nth);
     blocks + usize::from(offset(blocks, nth) < rest)
 }
 
-/// How far into block `block` its chosen index is: the hash of the low 32 bits of `block`, modulo `nth`.
+/// Returns the position of the chosen index in `block`: the hash of the low 32 bits of `block`, modulo `nth`.
 ///
-/// The hash is `fmix32`, the finalizer of `MurmurHash3` (Austin Appleby, 2011, public domain). It needs 32-bit
-/// arithmetic only, which every language has. It maps 0 to 0, so index 0 is always chosen: a batch of one job has the
-/// other steps, and in a room job 0 speaks. docs/protocol.md defines it for interpreters in other languages.
+/// The hash is `fmix32`, the finalizer of `MurmurHash3` (Austin Appleby, 2011, public domain). It needs only 32-bit
+/// arithmetic, which every language has. It maps 0 to 0, so index 0 is always chosen: a batch of one job runs the other
+/// steps, and in a room job 0 is the sender. docs/protocol.md defines the hash for interpreters in other languages.
 #[inline]
 fn offset(block: usize, nth: usize) -> usize {
     fmix32(block as u32) as usize % nth
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_murmurhash3() {
-        // `fmix32` of the reference implementation.
+        // Values of `fmix32` from the reference implementation.
         assert_eq!([0, 1, 2, u32::MAX].map(fmix32), [0, 0x514E_28B7, 0x30F4_C306, 0x81F1_6F39]);
     }
 
@@ -71,7 +74,7 @@ mod tests {
         assert_eq!(chosen_below(0, 2), 0);
     }
 
-    /// Pearson's statistic of the shares of cores among which jobs are dealt by index modulo their number.
+    /// Returns Pearson's statistic of the cores' shares if jobs are assigned by index modulo the number of cores.
     fn chi_squared(nth: usize, cores: usize, count: usize) -> f64 {
         let mut shares = vec![0.0; cores];
         chosen(nth).take(count).for_each(|index| shares[index % cores] += 1.0);
@@ -81,7 +84,8 @@ mod tests {
 
     #[test]
     fn each_core_has_its_share_of_the_chosen_within_what_chance_allows() {
-        // 99.9 % of chi-squared with cores - 1 degrees of freedom. With index % nth all of them are on one core.
+        // The 99.9th percentile of chi-squared with cores - 1 degrees of freedom. With index % nth, all chosen jobs are
+        // on one core.
         for (cores, most) in [(2, 10.83), (3, 13.82), (4, 16.27), (8, 24.32), (16, 37.70)] {
             for nth in [2, 3, 4, 8, 10, 16, 20, 32, 50, 64, 100, 1000] {
                 for count in [50, 500] {

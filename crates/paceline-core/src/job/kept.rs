@@ -1,13 +1,13 @@
-//! What a step keeps from one job to the next, and what is no part of its definition.
+//! State that a step keeps between jobs and that is not part of its definition.
 
 use std::{any::Any, fmt, sync::OnceLock};
 
-/// A place for one value, of a type that only the interpreter knows. A copy of a step begins with none.
+/// Storage for one value of a type that only the interpreter knows. A clone of a step starts empty.
 #[derive(Default)]
 pub(crate) struct Kept(OnceLock<Box<dyn Any + Send + Sync>>);
 
 impl Kept {
-    /// The value, which is made where there is none.
+    /// Returns the value, creating it if there is none.
     pub(crate) fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
         let kept = self.0.get_or_init(|| Box::new(make()));
         kept.downcast_ref().expect("a process runs one model")

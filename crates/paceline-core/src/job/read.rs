@@ -1,4 +1,4 @@
-//! Workload files: TOML in, a checked [`Workload`] out, or an error that points at the place.
+//! Workload files: parses TOML into a checked [`Workload`], or returns an error that points at the mistake.
 
 mod calibration;
 mod steps;
@@ -17,40 +17,40 @@ pub use super::text::ReadError;
 use calibration::Calibration;
 use steps::Place;
 
-/// A named job, the scales to run it at, and a sentence on what it shows.
+/// A named job, the scales to run it at, and a sentence that says what it shows.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it shows, in one sentence.
+    /// What the workload shows, in one sentence.
     pub about: String,
-    /// How many jobs to offer at once, ascending.
+    /// The numbers of concurrent jobs, ascending.
     pub scales: Vec<usize>,
-    /// With how many workers.
+    /// The numbers of workers.
     pub workers: Workers,
     /// The job.
     pub job: Steps,
-    /// A job that takes the place of one in each `nth`: see [`is_chosen`](super::is_chosen).
+    /// A job that replaces one job in each `nth`: see [`is_chosen`](super::is_chosen).
     pub every: Option<(usize, Steps)>,
-    /// The text that it was read from, with rounds for durations of `compute`: what other processes are given.
+    /// The text of the file, with durations of `compute` converted to rounds. Other processes receive this text.
     pub source: String,
-    /// Where in it these rounds are.
+    /// The ranges of `source` that hold converted rounds.
     calibrated: Vec<Range<usize>>,
 }
 
-/// The numbers of workers to run a workload with.
+/// The numbers of workers that a workload runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Workers {
-    /// As many as there are cores.
+    /// One worker per core.
     Cores,
-    /// 1, 2, 4, … and the number of cores.
+    /// 1, 2, 4, … up to the number of cores.
     UpToCores,
-    /// These.
+    /// These numbers.
     List(Vec<usize>),
 }
 
 impl Workers {
-    /// The numbers themselves, ascending, on a machine of `cores` cores.
+    /// Returns the numbers, ascending, for a machine with `cores` cores.
     #[must_use]
     pub fn on(&self, cores: usize) -> Vec<usize> {
         match self {
@@ -67,11 +67,11 @@ impl Workers {
 const KEYS: [&str; 6] = ["name", "about", "scale", "workers", "job", "every"];
 
 impl Workload {
-    /// Reads the file at `path`, as [`calibrated`](Self::calibrated) does its text.
+    /// Reads the file at `path` and parses it as [`calibrated`](Self::calibrated) does.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file, and where it can the line and column.
+    /// Returns an error that names the file and, if possible, the line and column.
     pub fn read(path: &Path, compute_ns: fn() -> f64) -> Result<Self, ReadError> {
         let file = path.display().to_string();
         let fault = |message| ReadError { file: file.clone(), place: None, message };
@@ -79,7 +79,7 @@ impl Workload {
         Self::calibrated(&file, &text, compute_ns)
     }
 
-    /// Parses `text`, calling it `file` in errors. A `compute` step takes rounds, and no duration.
+    /// Parses `text`, which errors call `file`. A `compute` step takes rounds, not a duration.
     ///
     /// # Errors
     ///
@@ -88,8 +88,9 @@ impl Workload {
         Reader(Text { file, text }, Calibration::by(None)).workload()
     }
 
-    /// Parses `text` where `compute_ns` says how many nanoseconds a round of `compute` takes: it is asked if a step gives
-    /// a duration. The workload then has the rounds, in its `source` too, so that all do the same work.
+    /// Parses `text`. If a step gives a duration for `compute`, it is converted to rounds by `compute_ns`, which
+    /// returns the nanoseconds of one round. The rounds are also stored in `source`, so every process does the same
+    /// work.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl Workload {
         Reader(Text { file, text }, Calibration::by(Some(compute_ns))).workload()
     }
 
-    /// What a job asks of the machine; of the usual and the unusual job, the greater of each.
+    /// Returns the demand of a job: for each field, the maximum of the usual and the other job.
     #[must_use]
     pub fn demand(&self) -> Demand {
         let usual = Demand::of(&self.job);
@@ -106,25 +107,26 @@ impl Workload {
         usual.max(Demand::of(other))
     }
 
-    /// The least time that a batch of `jobs` jobs can take on any model: the floor of the longest of them.
+    /// Returns the shortest time that a batch of `jobs` jobs can take on any model: the critical-path wait of its
+    /// longest job.
     #[must_use]
     pub fn critical_path_wait(&self, jobs: usize) -> Duration {
         let usual = Demand::of(&self.job).floor;
         match &self.every {
             None => usual,
-            // Job 0 is one of the others, and job 1 is not: `nth` is 2 or more.
+            // Job 0 runs the other steps and job 1 the usual ones: `nth` is at least 2.
             Some((_, other)) if jobs == 1 => Demand::of(other).floor,
             Some((_, other)) => usual.max(Demand::of(other).floor),
         }
     }
 
-    /// The floors of `jobs` jobs, added up.
+    /// Returns the sum of the critical-path waits of `jobs` jobs.
     #[must_use]
     pub fn total_wait(&self, jobs: usize) -> Duration {
         self.over_all(jobs, |demand| demand.floor)
     }
 
-    /// Adds up some wait of `jobs` jobs, usual and unusual ones as they come.
+    /// Returns the sum of `wait` over `jobs` jobs, usual and other ones in their proportion.
     #[must_use]
     pub fn over_all(&self, jobs: usize, wait: impl Fn(Demand) -> Duration) -> Duration {
         let times = |steps: &Steps, jobs: usize| {
@@ -139,7 +141,7 @@ impl Workload {
         }
     }
 
-    /// How many connections its pools keep open, all together.
+    /// Returns how many connections all pools keep open in total.
     #[must_use]
     pub fn pooled(&self) -> u64 {
         fn within(steps: &[Step]) -> u64 {
@@ -152,7 +154,7 @@ impl Workload {
         within(&self.job) + self.every.as_ref().map_or(0, |(_, steps)| within(steps))
     }
 
-    /// Whether a step, or a variant, of this name occurs, at any depth.
+    /// Returns whether a step or variant of this name occurs, at any depth.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.step_names().contains(name)
@@ -195,7 +197,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A name is part of paths and of benchmark identifiers.
+    /// Reads a name, which becomes part of paths and benchmark identifiers.
     fn name(&self, value: &Value<'a>) -> Result<String, ReadError> {
         let name = self.0.string(value, "name is a word such as \"service\"")?;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_+.".contains(c);
@@ -246,7 +248,7 @@ impl<'a> Reader<'a> {
         Ok((nth as usize, job(self.need(table, "job", value.span(), "every")?)?))
     }
 
-    /// A whole job, within the bounds of its sums.
+    /// Reads a whole job and checks its demand against the bounds.
     fn job(&self, value: &Value<'a>) -> Result<Steps, ReadError> {
         let steps = self.steps(value, Place::JOB)?;
         Demand::most_of(&steps).check().or_else(|message| self.0.wrong(value, message))?;

@@ -1,65 +1,66 @@
-//! The proof that steps were done, computable beforehand from their definition.
+//! The receipt of a job: a count and a checksum that prove its steps were run. Both can be computed in advance from the
+//! definition.
 
 use std::{fmt, num::NonZeroU64, time::Duration};
 
 use super::{Messages, Step};
 
-/// Units done and a checksum that only doing them, in order, yields.
+/// The number of units done, and a checksum that only running the steps in order produces.
 ///
-/// Two words, with a place to spare for an error's pointer: a job's result costs what a hand-written one would.
+/// Two words, with a niche for an error's pointer, so that a job's result costs as much as in hand-written code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Never 0: one more than the units.
+    /// The units plus one, so that it is never 0.
     units_and_one: NonZeroU64,
     checksum: u64,
 }
 
 impl Receipt {
-    /// The receipt of a job that has yet to do anything.
+    /// Creates the receipt of a job that has done nothing yet.
     #[inline]
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Receipt { units_and_one: NonZeroU64::MIN, checksum: seed }
     }
 
-    /// Elementary operations done: sleeps, round trips, computations, yields.
+    /// Returns the number of elementary operations done: sleeps, round trips, computations, yields.
     #[must_use]
     pub fn units(self) -> u64 {
         self.units_and_one.get() - 1
     }
 
-    /// What the operations made of the seed.
+    /// Returns the checksum that the operations computed from the seed.
     #[inline]
     #[must_use]
     pub fn checksum(self) -> u64 {
         self.checksum
     }
 
-    /// Adds operations that leave no other trace.
+    /// Adds operations that do not change the checksum.
     #[inline]
     pub fn waited(&mut self, units: u64) {
         self.units_and_one = self.units_and_one.saturating_add(units);
     }
 
-    /// Adds one operation, which turned the checksum into `checksum`.
+    /// Adds one operation, which changed the checksum to `checksum`.
     #[inline]
     pub fn did(&mut self, checksum: u64) {
         self.waited(1);
         self.checksum = checksum;
     }
 
-    /// Adds a message heard in a room: the listener's receipt is of what it heard, and not of who said it.
+    /// Adds a message received in a room. The receipt covers the message, not its sender.
     #[inline]
     pub fn heard(&mut self, message: u64) {
         self.did(mix(self.checksum ^ message));
     }
 
-    /// Adds a group of `width` children that failed, whatever became of the others meanwhile.
+    /// Adds a group of `width` children that failed, regardless of how far the others got.
     pub fn contained(&mut self, width: usize) {
         self.did(mix(self.checksum ^ width as u64));
     }
 
-    /// Adds what children did, whose order counts.
+    /// Adds the receipts of children, in order.
     #[must_use]
     pub fn join(mut self, children: impl IntoIterator<Item = Receipt>) -> Self {
         for child in children {
@@ -69,20 +70,20 @@ impl Receipt {
         self
     }
 
-    /// The seed of child `index` of a job that has come this far.
+    /// Returns the seed of child `index` of a job with this receipt.
     #[inline]
     #[must_use]
     pub fn child_seed(self, index: usize) -> u64 {
         child_seed(self.checksum, index)
     }
 
-    /// The body of the response to a request whose job returned this: one line.
+    /// Returns the response body for a request whose job returned this receipt: one line.
     #[must_use]
     pub fn body(self) -> String {
         format!("{self}\n")
     }
 
-    /// What a job of `steps` that starts from `seed` must return.
+    /// Returns the receipt that a job of `steps` starting from `seed` must produce.
     #[must_use]
     pub fn expected(steps: &[Step], seed: u64) -> Receipt {
         let mut so_far = Receipt::new(seed);
@@ -115,7 +116,7 @@ impl Receipt {
                         |index| Receipt::expected(group.steps(index), parent.child_seed(index));
                     so_far = so_far.join((0..group.width).map(child));
                 }
-                // Who fails has no receipt, and nobody asks for it.
+                // A child that fails has no receipt.
                 Step::Fail => {}
             }
         }
@@ -123,25 +124,26 @@ impl Receipt {
     }
 }
 
-/// The messages that are said in a room, one after another: the same in all rooms, for listeners must foretell them.
+/// Returns the sequence of messages sent in a room. It is the same in all rooms, because receivers must know it in
+/// advance.
 pub(crate) fn said(times: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(mix(0)), |message| Some(mix(*message))).take(times as usize)
 }
 
-/// As a server sends it: the units, and the checksum in hexadecimal.
+/// The form in which a server sends it: the units, and the checksum in hexadecimal.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:016x}", self.units(), self.checksum)
     }
 }
 
-/// The seed of child `index` of whatever has the checksum `parent`.
+/// Returns the seed of child `index` of a parent with the checksum `parent`.
 #[inline]
 pub(super) fn child_seed(parent: u64, index: usize) -> u64 {
     mix(parent.wrapping_add(index as u64))
 }
 
-/// `rounds` rounds of [`mix`], each of which needs the one before: they can be neither skipped nor overlapped.
+/// Runs `rounds` rounds of [`mix`]. Each depends on the one before, so none can be skipped or overlapped.
 #[inline]
 #[must_use]
 pub fn compute(mut value: u64, rounds: u64) -> u64 {
@@ -151,8 +153,8 @@ pub fn compute(mut value: u64, rounds: u64) -> u64 {
     value
 }
 
-/// How many rounds of [`compute`] take `time` where one takes `compute_ns` nanoseconds: in two digits, so that the next
-/// calibration on the same machine yields the same number.
+/// Returns how many rounds of [`compute`] take `time` if one takes `compute_ns` nanoseconds. The result has two
+/// significant digits, so that the next calibration on the same machine gives the same number.
 #[must_use]
 pub fn rounds_of(time: Duration, compute_ns: f64) -> u64 {
     let rounds = time.as_nanos() as f64 / compute_ns;
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn mix_is_splitmix64_with_its_published_first_outputs() {
-        // The reference implementation's outputs for seed 1234567.
+        // Outputs of the reference implementation for seed 1234567.
         let mut state = 1_234_567_u64;
         let mut next = || {
             let output = mix(state);

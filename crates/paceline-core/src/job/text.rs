@@ -1,4 +1,4 @@
-//! Values in a workload file, each with the place to point at when it is wrong.
+//! Values in a workload file, each with its position, so that errors can point at it.
 
 use std::{fmt, ops::Range, time::Duration};
 
@@ -10,14 +10,14 @@ use toml::{
 
 use super::Bound;
 
-/// What is wrong with a workload file, and where: `service.toml:4:7: …`.
+/// What is wrong in a workload file, and where: `service.toml:4:7: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadError {
     /// The file's name.
     pub file: String,
-    /// Line and column, both from 1; `None` where the whole file is at fault.
+    /// The line and column, both from 1; `None` if the whole file is at fault.
     pub place: Option<(usize, usize)>,
-    /// One lowercase sentence that says what is allowed.
+    /// One lowercase sentence that says which values are allowed.
     pub message: String,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Text<'a> {
         })
     }
 
-    /// An error at `span`.
+    /// Returns an error at `span`.
     pub(super) fn error(self, span: Range<usize>, message: impl Into<String>) -> ReadError {
         let mut start = span.start.min(self.text.len());
         while !self.text.is_char_boundary(start) {
@@ -91,7 +91,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A whole number within `bound`.
+    /// Reads a whole number within `bound`.
     pub(super) fn number(self, value: &Value<'_>, bound: Bound) -> Read<u64> {
         let what = bound.what;
         let DeValue::Integer(integer) = value.get_ref() else {
@@ -111,7 +111,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A duration such as `"10ms"`, more than nothing and at most `most`.
+    /// Reads a duration such as `"10ms"`, above zero and at most `most`.
     pub(super) fn duration(self, value: &Value<'a>, what: &str, most: Duration) -> Read<Duration> {
         let text = self.string(value, &format!("{what} is a duration such as \"10ms\""))?;
         let long = |wait| humantime::format_duration(wait);
@@ -129,7 +129,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A size such as `"64KiB"` or `100`, within `bound`.
+    /// Reads a size such as `"64KiB"` or `100`, within `bound`.
     pub(super) fn size(self, value: &Value<'a>, bound: Bound) -> Read<usize> {
         let DeValue::String(text) = value.get_ref() else {
             return self.number(value, bound).map(|bytes| bytes as usize);
@@ -158,7 +158,7 @@ fn kind(value: &DeValue<'_>) -> String {
     }
 }
 
-/// "did you mean `sleep`? ", or nothing where no name is close.
+/// Returns "did you mean `sleep`? ", or an empty string if no name is similar.
 pub fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     names
         .into_iter()

@@ -1,6 +1,6 @@
-//! Jobs as JSON: what interpreters in other languages are given, so that none of them needs to read TOML.
+//! Jobs as JSON, for interpreters in other languages, which then need no TOML parser.
 //!
-//! `docs/protocol.md` publishes this form. A new step gets its arm in [`step`] and its row there.
+//! `docs/protocol.md` defines this format. A new step needs its arm in [`step`] and its row there.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::{Gather, Group, Join, Messages, Pool, Server, Step, Steps, Workload};
 
 impl Workload {
-    /// Its jobs: `{"usual":[..],"every":{"nth":n,"job":[..]}}`, with `null` for no `every`.
+    /// Returns the jobs as `{"usual":[..],"every":{"nth":n,"job":[..]}}`, with `null` if there is no `every`.
     #[must_use]
     pub fn jobs_as_json(&self) -> Value {
         json!({ "usual": steps(&self.job), "every": every_as_json(self.every.as_ref()) })
     }
 
-    /// The names of all its steps, at any depth, and of their variants that not every model has.
+    /// Returns the names of all steps at any depth, and of those variants that not every model supports.
     #[must_use]
     pub fn step_names(&self) -> BTreeSet<&'static str> {
         fn within(steps: &[Step], names: &mut BTreeSet<&'static str>) {
@@ -36,7 +36,7 @@ fn steps(list: &[Step]) -> Value {
     list.iter().map(step).collect()
 }
 
-/// A step, as an object with one key. Every number in it is below 2^53: `bounds` sees to that.
+/// Returns a step as an object with one key. All numbers are below 2^53, which `bounds` ensures.
 fn step(step: &Step) -> Value {
     match step {
         Step::Sleep(wait) => json!({ "sleep_ns": nanoseconds(*wait) }),

@@ -39,7 +39,7 @@ pub trait Blocking: Copy + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns an error where no partner can be started.
+    /// Returns an error if no partner can be started.
     fn hop(self, times: u64, message: u64) -> io::Result<u64> {
         hop_between_threads(times, message)
     }
@@ -51,8 +51,8 @@ pub trait Blocking: Copy + Send + Sync + 'static {
         child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
     ) -> Vec<T>;
 
-    /// See [`Model::gather_or_cancel`]. By default one after another, until one fails: whoever can have more of them at
-    /// once cannot end them, and lacks `group.cancel`.
+    /// See [`Model::gather_or_cancel`]. By default children run one after another until one fails. A model that runs
+    /// several at once but cannot cancel them lists `group.cancel` as unsupported.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ pub trait Blocking: Copy + Send + Sync + 'static {
     }
 }
 
-/// `std::net`'s connect, as every thread-based model does it.
+/// Connects with `std::net`, as every thread-based model does.
 pub(crate) fn connect_std(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
@@ -134,7 +134,7 @@ impl<B: Blocking> Model for B {
     }
 }
 
-/// A stream that blocks.
+/// A blocking stream.
 pub struct Plain<S>(pub(crate) S);
 
 reads_and_writes!(Stream [S: Read + Write + Send] for Plain<S>, field: 0, read: read_some);
@@ -148,7 +148,7 @@ fn read_some<S: Read>(stream: &mut Plain<S>, buffer: &mut [u8]) -> io::Result<us
     }
 }
 
-/// Runs a future of a blocking model, which is ready at its first poll.
+/// Runs a future of a blocking model, which is ready at the first poll.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! How every model listens: on loopback alone, with a queue that a burst of connections does not overflow.
+//! Listening sockets for all models: on loopback only, with a queue that bursts of connections do not overflow.
 
 use std::{
     convert::Infallible,
@@ -8,7 +8,7 @@ use std::{
 
 use super::Plain;
 
-/// Accepts by `$accept` and starts each connection by `$start`, until accepting fails; its value is that error.
+/// Accepts with `$accept` and starts each connection with `$start` until accepting fails. Evaluates to that error.
 macro_rules! accept_each {
     ($accept:expr, |$stream:ident| $start:expr) => {
         loop {
@@ -22,32 +22,33 @@ macro_rules! accept_each {
 }
 pub(crate) use accept_each;
 
-/// How many connections may wait to be accepted. std, mio and most runtimes ask for 128 to 1024: a burst overflows
-/// that, and each connection that is dropped comes again after a second, which then looks like the model's own time.
-/// The kernel caps this by somaxconn.
+/// The length of the accept queue. std, mio and most runtimes request 128 to 1024, which a burst overflows. A dropped
+/// connection is retried after a second, and that second would look like the model's own time. The kernel caps the
+/// length at somaxconn.
 pub(crate) const BACKLOG: i32 = 65_535;
 
-/// Loopback, at a port that the system chooses.
+/// Loopback, with a port that the system chooses.
 pub(crate) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A listening socket that blocks, for runtimes to take over.
+/// Creates a blocking listening socket, for runtimes to take over.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind(LOOPBACK)?;
     rustix::net::listen(&listener, BACKLOG)?;
     Ok(listener)
 }
 
-/// A socket that holds a port for several that are to listen there; see [`listen_beside`].
+/// Creates a socket that reserves a port for several listeners; see [`listen_beside`].
 ///
-/// One listening socket that several cores accept from would deal badly: of a burst of 16 connections, the first of 4
-/// cores to wake took between 5 and all 16 (measured on tokio, smol, compio and monoio).
+/// A single listening socket that several cores accept from would distribute connections badly: of a burst of 16
+/// connections, the first of 4 cores to wake took between 5 and all 16 (measured on tokio, smol, compio and monoio).
 #[cfg(target_os = "linux")]
 pub(crate) fn hold_port() -> io::Result<TcpListener> {
     bind_shared(&LOOPBACK)
 }
 
-/// A listening socket of its own at the port of `held`: the kernel deals connections out to all of them by a hash.
+/// Creates another listening socket at the port of `held`. The kernel distributes connections over all of them by a
+/// hash.
 #[cfg(target_os = "linux")]
 pub(crate) fn listen_beside(held: &TcpListener) -> io::Result<TcpListener> {
     let listener = bind_shared(&held.local_addr()?)?;
@@ -64,27 +65,27 @@ fn bind_shared(address: &SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A listening socket: where `SO_REUSEPORT` does not deal out connections, all accept from one.
+/// Creates a listening socket. Where `SO_REUSEPORT` does not distribute connections, all cores accept from this one.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn hold_port() -> io::Result<TcpListener> {
     listen()
 }
 
-/// The same socket again.
+/// Returns the same socket again.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn listen_beside(held: &TcpListener) -> io::Result<TcpListener> {
     held.try_clone()
 }
 
-/// `std::net`'s accept, as every thread-based model does it.
+/// Accepts with `std::net`, as every thread-based model does.
 pub(crate) fn accept_std(listener: &TcpListener) -> io::Result<TcpStream> {
     let (stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Is a server on `std::net`, as every thread-based model is one: `start` is given each connection, on the caller's
-/// thread, until it or accepting fails.
+/// Runs a server on `std::net`, as every thread-based model does. It calls `start` with each connection on the caller's
+/// thread, until `start` or accepting fails.
 pub(crate) fn serve_std(
     bound: impl FnOnce(SocketAddr),
     start: impl Fn(Plain<TcpStream>) -> io::Result<()>,
@@ -94,8 +95,8 @@ pub(crate) fn serve_std(
     accept_each!(accept_std(&listener), |stream| start(Plain(stream))?)
 }
 
-/// Whether an error of accepting is only that one client was gone before it was accepted. All others end a server:
-/// out of descriptors, say, it would find the same client again at once, and spin.
+/// Returns whether an error of accepting only means that the client closed the connection first. Any other error ends
+/// the server: without free descriptors, for example, it would find the same client again at once, and spin.
 pub(crate) fn client_left(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)

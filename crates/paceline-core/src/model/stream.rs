@@ -1,26 +1,26 @@
-//! Connected byte streams, as jobs and servers use them.
+//! Connected byte streams for jobs and servers.
 
 use std::io;
 
 use crate::job::Receipt;
 
-/// A connected byte stream whose buffers are passed by value, the one shape that std, readiness and completion
-/// runtimes can all implement without a copy. On an error the buffer is dropped.
+/// A connected byte stream that takes buffers by value. This is the one interface that std, readiness-based and
+/// completion-based runtimes can all implement without copying. On an error the buffer is dropped.
 pub trait Stream: Send {
     /// Writes all of `buffer`.
     fn send(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
 
-    /// Reads exactly `buffer.len()` bytes over what `buffer` holds.
+    /// Reads exactly `buffer.len()` bytes, overwriting `buffer`.
     fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
 
-    /// Reads what there is, at least one byte and at most `buffer.len()`, over what `buffer` holds, whose length stays.
-    /// Returns how many bytes that were: 0 at the end of the stream.
+    /// Reads what is available, at least one byte and at most `buffer.len()`, overwriting `buffer` without changing its
+    /// length. Returns the number of bytes: 0 at the end of the stream.
     fn read(
         &mut self,
         buffer: Vec<u8>,
     ) -> impl Future<Output = io::Result<(Vec<u8>, usize)>> + Send;
 
-    /// Does `times` round trips of `bytes`, each of which carries the checksum there and back.
+    /// Does `times` round trips of `bytes` bytes. Each carries the checksum there and back.
     fn exchange(
         &mut self,
         bytes: usize,
@@ -31,9 +31,9 @@ pub trait Stream: Send {
     }
 }
 
-/// The body of `exchange`, for streams that are `Send` and for those that are not: generic over that, Rust is only
-/// in macros. Of the reply every byte is checked: its head is cleared before, or a reply that never came would look
-/// right, and the rest must still be the filling.
+/// The body of `exchange`, for streams that are `Send` and for those that are not; in Rust, only a macro can be generic
+/// over that. It checks every byte of the reply: the head is cleared first, or a missing reply would look right, and
+/// the rest must still be the filling.
 macro_rules! round_trips {
     ($stream:expr, $bytes:expr, $times:expr, $receipt:expr) => {{
         let mut receipt: $crate::job::Receipt = $receipt;
@@ -55,9 +55,9 @@ macro_rules! round_trips {
 }
 pub(crate) use round_trips;
 
-/// Implements [`Stream`], or a trait with the same methods, for a type whose `write_all` and `read_exact` take a slice:
-/// `field` is where in it they are, `read` is its function that reads what there is, and `wait` is `await` where they
-/// are `async`.
+/// Implements [`Stream`], or a trait with the same methods, for a type with slice-based `write_all` and `read_exact`.
+/// `field` is the inner stream that has them, `read` is the function that reads what is available, and `wait` is
+/// `await` if these functions are `async`.
 macro_rules! reads_and_writes {
     (
         $trait:ident [$($generics:tt)*] for $stream:ty, $(field: $field:tt,)? read: $read:path $(, wait: $wait:tt)?
@@ -82,10 +82,10 @@ macro_rules! reads_and_writes {
 }
 pub(crate) use reads_and_writes;
 
-/// What a message holds behind its first 8 bytes.
+/// The byte that fills a message after its first 8 bytes.
 pub(crate) const FILLING: u8 = 0xA5;
 
-/// The checksum that a message starts with.
+/// Returns the checksum at the start of a message.
 #[inline]
 pub(crate) fn head(message: &[u8]) -> u64 {
     u64::from_le_bytes(*message.first_chunk().expect("messages hold at least 8 bytes"))

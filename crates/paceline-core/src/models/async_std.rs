@@ -1,6 +1,7 @@
-//! `async-std`: discontinued in favour of smol (2025), kept as the historical baseline that people migrate off.
+//! `async-std`: discontinued in favour of smol (2025), and kept as the historical baseline that people migrate from.
 //!
-//! Its executor is one for the process, starts at first use, cannot stop, and takes its width from the environment.
+//! Its executor is global, starts at first use, cannot be stopped, and takes its number of threads from the
+//! environment.
 
 use std::{convert::Infallible, env, io, net::SocketAddr, sync::mpsc, time::Duration};
 

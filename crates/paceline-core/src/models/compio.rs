@@ -1,4 +1,4 @@
-//! `compio`: completion-based I/O, `io_uring` on Linux, a runtime per worker.
+//! `compio`: completion-based I/O (`io_uring` on Linux), with a runtime per worker.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -96,7 +96,7 @@ impl LocalStream for TcpStream {
     }
 
     async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        // A slice of it, for of a `Vec` it would fill what is reserved.
+        // A slice, because reading into a whole `Vec` would fill its reserved capacity.
         let whole = ..buffer.len();
         let BufResult(result, buffer) = AsyncRead::read(self, buffer.slice(whole)).await;
         result.map(|read| (buffer.into_inner(), read))

@@ -1,5 +1,5 @@
-//! Models of other languages: programs that `docs/protocol.md` describes. What there is of each, where its program is
-//! found, and whether it runs here. Batches of them are in `host`.
+//! Models in other languages, implemented by programs that follow `docs/protocol.md`: how each program is found and
+//! whether it runs here. Their batches are in `host`.
 
 pub(super) mod go;
 mod link;
@@ -23,50 +23,50 @@ use std::{
 
 /// The version of the protocol.
 pub const PROTOCOL: u32 = 2;
-/// How long an interpreter may take to say what it is.
+/// How long an interpreter may take to report what it is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A language whose models run out of process.
 #[derive(Debug)]
 pub struct Foreign {
-    /// Its name, for errors.
+    /// The name, for errors.
     pub language: &'static str,
-    /// The environment variable that can name the program to start.
+    /// The environment variable that selects the program to start.
     pub variable: &'static str,
-    /// The programs to try where it does not, in this order.
+    /// The programs to try if the variable is unset, in this order.
     pub programs: &'static [&'static str],
-    /// What to do where there is none: a part of a sentence.
+    /// What to do if no program is found: part of a sentence.
     pub install: &'static str,
-    /// How `program` is started to interpret jobs on the model of this name.
+    /// Returns the command that starts `program` as the interpreter of this model.
     pub command: fn(program: &OsStr, model: &str) -> io::Result<Command>,
 }
 
-/// What an interpreter said of itself, or why there is none.
+/// What an interpreter reported about itself, or why there is none.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The version of its language, where that much is known.
+    /// The version of the language, if known.
     pub version: Option<String>,
-    /// What it can do, or why it cannot run here.
+    /// Its abilities, or why it cannot run here.
     pub hello: Result<Hello, String>,
 }
 
-/// By the names of models. An interpreter is asked once in a process.
+/// By model name. Each interpreter is asked once per process.
 static FOUND: Mutex<BTreeMap<String, Found>> = Mutex::new(BTreeMap::new());
 
-/// By the variables of languages: programs behind wrappers, so that only the first model of a language waits for one.
+/// By environment variable: the programs that wrappers start. Only the first model of a language waits for the wrapper.
 static KNOWN: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
 
 impl Foreign {
-    /// What is known of `model` here. The first call for a model starts its interpreter, which takes as long as that
-    /// takes, and 10 s at most.
+    /// Returns what is known about `model` here. The first call for a model starts its interpreter, and takes at most
+    /// 10 s.
     #[must_use]
     pub fn found(&self, model: &str) -> Found {
         let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
         found.entry(model.to_owned()).or_insert_with(|| self.look(model)).clone()
     }
 
-    /// The environment variable and the program by which a host finds the interpreter of `model` without a wrapper in
-    /// between, if it was found already and says so.
+    /// Returns the environment variable and the program with which a host starts the interpreter of `model` directly,
+    /// without a wrapper. `None` if the interpreter has not been found or did not report its program.
     #[must_use]
     pub fn program(&self, model: &str) -> Option<(&'static str, PathBuf)> {
         let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,21 +74,21 @@ impl Foreign {
         Some((self.variable, hello.program.clone()?))
     }
 
-    /// Whether `model` can run here: what `ModelInfo::available` is for a model of this language.
+    /// Checks that `model` can run here; this is `ModelInfo::available` for models of this language.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that says why not, and what to install.
+    /// Returns a sentence with the reason and what to install.
     pub fn available(&self, model: &str) -> Result<(), String> {
         self.found(model).hello.map(drop)
     }
 
-    /// Starts the interpreter of `model`, and hears what it says of itself. With `own_group` its process group is its
-    /// own, and ends with the link; otherwise it is that of this process.
+    /// Starts the interpreter of `model` and receives its description. With `own_group` it gets its own process group,
+    /// which ends with the link; otherwise it joins the group of this process.
     ///
     /// # Errors
     ///
-    /// Returns why it cannot run here, and the version of the language where it says one.
+    /// Returns why it cannot run here, and the version of the language if it reports one.
     pub fn start(
         &self,
         model: &str,
@@ -142,7 +142,7 @@ impl Foreign {
         let Foreign { language, variable, programs, install, .. } = self;
         let try_one = |program: &OsStr| Link::open((self.command)(program, model)?, own_group);
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(variable).cloned();
-        // One that has gone meanwhile is looked for again.
+        // A program that no longer exists is searched for again.
         if let Some(Ok(link)) = known.map(|program| try_one(program.as_os_str())) {
             return Ok(link);
         }

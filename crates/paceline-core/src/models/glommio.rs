@@ -1,4 +1,4 @@
-//! `glommio`: `io_uring` behind a readiness-style interface, an executor per worker.
+//! `glommio`: `io_uring` with a readiness-style interface, and an executor per worker.
 
 use std::{
     io,
@@ -40,7 +40,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo 
 #[derive(Clone, Copy)]
 struct Glommio;
 
-/// A low limit in words, with what lifts it: `glommio` itself would say `MemLockLimit(0, 524288)`.
+/// Explains a limit that is too low, and how to raise it: `glommio` itself would report `MemLockLimit(0, 524288)`.
 fn plain(error: GlommioError<()>) -> io::Error {
     match error {
         GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(has, needs)) => {
@@ -73,7 +73,7 @@ impl LocalRuntime for Glommio {
         glommio::spawn_local(task).detach();
     }
 
-    /// Only holds the port: glommio takes over no socket, and binds its own.
+    /// Only reserves the port: glommio cannot take over a socket, and binds its own.
     fn bind(held: &net::TcpListener) -> io::Result<net::TcpListener> {
         held.try_clone()
     }

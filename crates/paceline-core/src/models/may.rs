@@ -1,6 +1,6 @@
-//! `may`: coroutines with stacks of their own, whose operations look like the blocking ones.
+//! `may`: stackful coroutines, whose operations look like the blocking ones.
 //!
-//! Its scheduler is one for the process and cannot stop.
+//! Its scheduler is global and cannot be stopped.
 
 use std::{
     convert::Infallible,
@@ -47,14 +47,14 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(ModelInfo {
     ..ModelInfo::DEFAULT
 });
 
-/// Why its jobs are no members of a room. A hang would be charged to the budget of every run, and say no more.
+/// Rooms are refused, because a hang would use up the budget of every run without showing anything new.
 const NO_ROOM: Unsupported = Unsupported {
     step: "connect.room",
     why: "in optimised builds its jobs hang in rooms (chat at 10 in 4 of 4 runs), by the same defect by which its \
           connections fail",
 };
 
-/// Why its jobs do not park.
+/// Why its jobs cannot park.
 const NO_PARK: Unsupported = Unsupported {
     step: "park",
     why: "models whose jobs are calls park on a condition variable of std, which would hold a worker for each coroutine",

@@ -1,4 +1,4 @@
-//! `monoio`: completion-based I/O, `io_uring` on Linux, a runtime per worker.
+//! `monoio`: completion-based I/O (`io_uring` on Linux), with a runtime per worker.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -98,7 +98,7 @@ impl LocalStream for TcpStream {
     }
 
     async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        // A boxed slice, for a `Vec` it would cut to what was read. Neither way copies.
+        // A boxed slice, because monoio would truncate a `Vec` to the bytes read. Neither variant copies.
         let (result, buffer) = AsyncReadRent::read(self, buffer.into_boxed_slice()).await;
         result.map(|read| (buffer.into_vec(), read))
     }

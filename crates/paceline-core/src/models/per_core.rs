@@ -1,4 +1,5 @@
-//! Runtimes of one core each, between which nothing moves: what tokio-per-core, compio, monoio, glommio and tokio-uring share.
+//! Runtimes of one core each, which share nothing: the common part of tokio-per-core, compio, monoio, glommio and
+//! tokio-uring.
 
 use std::{
     convert::Infallible,
@@ -29,17 +30,17 @@ pub(super) trait LocalRuntime: Copy + Send + Sync + 'static {
 
     /// Starts a runtime on this thread and runs `main` on it.
     fn run(main: impl Future<Output = ()> + 'static) -> io::Result<()>;
-    /// Starts `task` on the runtime of this thread.
+    /// Spawns `task` on this thread's runtime.
     fn spawn<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + 'static;
-    /// Starts `task`, which nobody waits for.
+    /// Spawns `task` without a way to wait for it.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
-    /// Binds what a core listens by, beside the others, at the port of `held`.
+    /// Binds a core's own listening socket at the port of `held`.
     fn bind(held: &TcpListener) -> io::Result<TcpListener> {
         listen_beside(held)
     }
-    /// Takes over, on the runtime of this thread, what [`bind`](Self::bind) bound.
+    /// Registers a socket that [`bind`](Self::bind) bound with this thread's runtime.
     fn listen(bound: TcpListener) -> io::Result<Self::Listener>;
     /// Accepts a connection, and sets `TCP_NODELAY`.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
@@ -78,7 +79,7 @@ pub(super) trait LocalStream {
     }
 }
 
-/// Streams that could leave their core are at home on one, too.
+/// Streams that may leave their core also work on one.
 impl<S: Stream> LocalStream for S {
     async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         Stream::send(self, buffer).await
@@ -93,10 +94,10 @@ impl<S: Stream> LocalStream for S {
     }
 }
 
-/// Starts something on the runtime of the worker that is given it, which waits for it.
+/// Starts a future on the runtime of the worker that receives it. The worker waits for it.
 type Start = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// Threads with a runtime each. Jobs are dealt out to them in turn.
+/// Threads with one runtime each. Jobs are assigned to them round-robin.
 pub(super) struct PerCoreRuntime<C> {
     inboxes: Vec<Sender<Start>>,
     threads: Vec<JoinHandle<()>>,
@@ -113,7 +114,7 @@ impl<C> Drop for PerCoreRuntime<C> {
 }
 
 impl<C: LocalRuntime> PerCoreRuntime<C> {
-    /// Has worker `index` make a future and wait for it, and returns where its output will arrive.
+    /// Makes worker `index` create a future and wait for it. Returns the channel that receives its output.
     fn on<F>(
         &self,
         index: usize,
@@ -166,7 +167,7 @@ impl<C: LocalRuntime> Runtime for PerCoreRuntime<C> {
         PerCore(PhantomData)
     }
 
-    /// On the first core, and so are the jobs that it spawns: a batch on one core.
+    /// Runs `root` on the first core. The jobs that it spawns run there too, so the batch uses one core.
     fn root<F>(&self, root: F) -> F::Output
     where
         F: Future<Output: Send> + Send + 'static,
@@ -204,7 +205,7 @@ impl<C: LocalRuntime> Runtime for PerCoreRuntime<C> {
         outputs
     }
 
-    /// Every core accepts by itself, and serves what it accepted.
+    /// Every core accepts connections itself, and serves those that it accepted.
     fn serve<F>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
@@ -238,7 +239,7 @@ impl<C: LocalRuntime> Runtime for PerCoreRuntime<C> {
     }
 }
 
-/// The runtime of the core that a job is on, as the job sees it.
+/// The handle of a job to the runtime of its core.
 pub(super) struct PerCore<C>(PhantomData<C>);
 
 impl<C> Clone for PerCore<C> {
@@ -321,7 +322,8 @@ impl<S: LocalStream> Stream for ThreadBound<S> {
     }
 }
 
-/// A task's output, if it did not panic. Not an `async` block, whose state machine costs instructions for each job.
+/// Returns a task's output, or panics if the task panicked. Not an `async` block, whose state machine costs
+/// instructions in each job.
 pub(super) struct Joined<H>(pub(super) H);
 
 impl<T, E: fmt::Debug, H: Future<Output = Result<T, E>> + Unpin> Future for Joined<H> {

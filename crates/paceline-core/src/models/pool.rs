@@ -1,4 +1,4 @@
-//! `pool`: a fixed pool of OS threads that take boxed closures from one queue and know nothing of each other.
+//! `pool`: a fixed pool of OS threads that take boxed closures from one queue and do not know of each other.
 
 use std::{
     convert::Infallible,
@@ -36,7 +36,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Pool>(ModelInfo {
 type Work = Box<dyn FnOnce() + Send>;
 
 struct Pool {
-    /// `None` once it stops.
+    /// `None` after it has stopped.
     queue: Option<Sender<Work>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -112,7 +112,7 @@ impl Runtime for Pool {
     }
 }
 
-/// A worker of a pool, as its jobs see it.
+/// A worker of the pool, as seen by its jobs.
 #[derive(Clone, Copy)]
 struct Pooled;
 
@@ -132,11 +132,11 @@ impl Blocking for Pooled {
     }
 }
 
-/// The outputs in the order of their indices.
+/// Returns the outputs in the order of their indices.
 ///
 /// # Panics
 ///
-/// Panics where one is missing: its job panicked.
+/// Panics if one is missing, because its job panicked.
 fn in_order<T>(count: usize, finished: impl IntoIterator<Item = (usize, T)>) -> Vec<T> {
     let mut outputs: Vec<Option<T>> = (0..count).map(|_| None).collect();
     for (index, output) in finished {

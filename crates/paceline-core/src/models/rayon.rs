@@ -1,4 +1,4 @@
-//! `rayon`: a work-stealing pool whose workers a job holds while it waits.
+//! `rayon`: a work-stealing pool in which a waiting job holds its worker.
 
 use std::{
     convert::Infallible,
@@ -37,15 +37,15 @@ pub(super) const ENTRY: Entry = Entry::new::<Pool>(ModelInfo {
     ..ModelInfo::DEFAULT
 });
 
-/// A pool that can be waited for: dropping a `ThreadPool` alone does not wait for its threads.
+/// A pool whose end can be waited for: dropping a `ThreadPool` does not wait for its threads.
 pub(super) struct Pool {
-    /// `None` once it stops.
+    /// `None` after it has stopped.
     pool: Option<ThreadPool>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl Pool {
-    /// Starts `workers` workers.
+    /// Creates a pool of `workers` workers.
     pub(super) fn with(workers: usize) -> io::Result<Self> {
         let threads = Arc::new(Mutex::new(Vec::new()));
         let started = threads.clone();
@@ -61,7 +61,7 @@ impl Pool {
         Ok(Pool { pool: Some(pool), threads })
     }
 
-    /// Does `work` on a worker, not to be waited for.
+    /// Runs `work` on a worker, without waiting for it.
     pub(super) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
         self.get().spawn(work);
     }
@@ -131,7 +131,7 @@ impl Runtime for Pool {
     }
 }
 
-/// A worker of a pool, as its jobs see it.
+/// A worker of the pool, as seen by its jobs.
 #[derive(Clone, Copy)]
 pub(super) struct Rayon;
 

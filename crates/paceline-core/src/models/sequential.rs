@@ -1,4 +1,5 @@
-//! `sequential`: one job after another on the caller. The floor in every chart, and what runs the steps of an `offload`.
+//! `sequential`: one job after another on the caller's thread. The baseline in every chart; it also runs the steps of
+//! an `offload`.
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,4 @@
-//! `smol`: an executor of its own, for smol's global one runs a single thread unless `SMOL_THREADS` says otherwise.
+//! `smol`: with its own executor, because smol's global executor runs a single thread unless `SMOL_THREADS` is set.
 
 use std::{
     convert::Infallible,
@@ -32,10 +32,10 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     ..ModelInfo::DEFAULT
 });
 
-/// The threads that drive an executor. The executor itself, some hundred bytes, is leaked at every start.
+/// The threads that drive an executor. Each start leaks an executor of some hundred bytes.
 struct Threads {
     smol: Smol,
-    /// `None` once it stops.
+    /// `None` after it has stopped.
     going: Option<channel::Sender<()>>,
     joined: Vec<JoinHandle<()>>,
 }
@@ -73,7 +73,7 @@ impl Runtime for Threads {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        // Not `smol::block_on`, with which this thread would take part in polling the reactor.
+        // `smol::block_on` would make this thread take part in polling the reactor.
         let (give, output) = mpsc::sync_channel(1);
         self.smol.executor.spawn(async move { drop(give.send(root.await)) }).detach();
         output.recv().expect("the root panicked")
@@ -115,7 +115,7 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// An executor, as its jobs see it.
+/// An executor, as seen by its jobs.
 #[derive(Clone, Copy)]
 struct Smol {
     executor: &'static Executor<'static>,

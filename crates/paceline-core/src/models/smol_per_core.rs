@@ -1,4 +1,4 @@
-//! `smol-per-core`: a `LocalExecutor` per worker, the topology that the `io_uring` runtimes have.
+//! `smol-per-core`: a `LocalExecutor` per worker, the same topology as the `io_uring` runtimes.
 
 use std::{io, net::SocketAddr, time::Duration};
 

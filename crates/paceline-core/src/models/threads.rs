@@ -1,4 +1,4 @@
-//! `threads`: an OS thread for every job, and for every child and partner of one.
+//! `threads`: an OS thread for each job, child and partner.
 
 use std::{
     convert::Infallible,
@@ -23,7 +23,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     ..ModelInfo::DEFAULT
 });
 
-/// A thread for each job. Public for models that are it but for one thing, as those with planted costs are.
+/// One thread per job. Public so that models with one difference, such as planted costs, can reuse it.
 #[derive(Clone, Copy)]
 pub struct Threads;
 

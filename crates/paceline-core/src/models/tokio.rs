@@ -1,4 +1,4 @@
-//! `tokio`, `tokio-current-thread`, and `tokio+rayon`: tokio whose offloaded work goes to a rayon pool.
+//! `tokio`, `tokio-current-thread`, and `tokio+rayon`: tokio that offloads work to a rayon pool.
 
 use std::{cell::OnceCell, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -47,15 +47,15 @@ pub(super) const CURRENT_THREAD: Entry = Entry::new::<CurrentThread>(ModelInfo {
     ..ABOUT
 });
 
-/// Whatever runtime the job's thread belongs to.
+/// The tokio runtime that the job's thread belongs to.
 #[derive(Clone, Copy)]
 pub(super) struct Tokio<const RAYON: bool>;
 
-/// The runtime of the thread, whose offloaded work goes to tokio's own blocking pool.
+/// The thread's runtime, with offloaded work on tokio's own blocking pool.
 pub(super) const TOKIO: Tokio<false> = Tokio;
 
 thread_local! {
-    /// Where the threads of `tokio+rayon` offload to.
+    /// The pool to which the threads of `tokio+rayon` offload work.
     static CPU: OnceCell<Arc<Pool>> = const { OnceCell::new() };
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Takes over a listening socket.
+/// Registers a listening socket with the runtime.
 pub(super) fn listener(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
@@ -149,7 +149,7 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The root task of a server, which starts a task for each connection.
+/// Runs the root task of a server, which spawns a task for each connection.
 async fn serve<F>(
     bound: impl FnOnce(SocketAddr),
     connection: impl Fn(TcpStream) -> F,
@@ -164,8 +164,8 @@ where
 
 struct MultiThread<const RAYON: bool> {
     runtime: tokio::runtime::Runtime,
-    /// Dropped after the runtime. Whatever else has it does so weakly: a connection that outlives the runtime holds on to its
-    /// settings.
+    /// Dropped after the runtime. All other references are weak, because a connection that outlives the runtime keeps
+    /// the runtime's settings alive.
     _cpu: Option<Arc<Pool>>,
 }
 
@@ -218,7 +218,7 @@ impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
     }
 }
 
-/// Its worker is whoever calls.
+/// A runtime whose worker is the calling thread.
 struct CurrentThread {
     runtime: tokio::runtime::Runtime,
 }
@@ -282,7 +282,7 @@ mod tests {
         runtime.runtime.block_on(async {
             let timer = tokio::time::sleep(Duration::ZERO);
             let sleeps = size_of_val(&perform::<_, Timers>(model, steps, 0, 0));
-            // Besides the timer: the steps, where it is in them, the receipt, and two states.
+            // Besides the timer: the steps, the position in them, the receipt, and two states.
             assert!(sleeps <= size_of_val(&timer) + 48, "{sleeps} bytes");
             let mixed = size_of_val(&perform::<_, Mixed>(model, steps, 0, 0));
             assert!(mixed <= 96, "{mixed} bytes: every wait is boxed");
@@ -301,7 +301,7 @@ mod tests {
         where
             F: Future<Output = io::Result<Receipt>> + Send + 'static,
         {
-            // Never called: only the type of the future counts.
+            // Never called: only the type of the future matters.
             returned(|stream: TcpStream| connection(stream, job))
         }
         let steps: &'static Steps = Box::leak(Box::default());
@@ -314,7 +314,7 @@ mod tests {
                 sleeps <= idle + job,
                 "{sleeps} bytes, idle {idle}, and the job alone has {job}"
             );
-            // The stream, three buffers, and what is known of a request; a chunk itself is on the heap.
+            // The stream, three buffers and the parsed request; the chunk itself is on the heap.
             assert!(idle <= size_of::<TcpStream>() + 320, "{idle} bytes");
         });
     }

@@ -1,4 +1,4 @@
-//! `tokio-per-core`: one current-thread runtime per worker, the topology that the `io_uring` runtimes have.
+//! `tokio-per-core`: a current-thread runtime per worker, the same topology as the `io_uring` runtimes.
 
 use std::{io, net::SocketAddr, time::Duration};
 

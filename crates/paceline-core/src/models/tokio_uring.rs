@@ -1,6 +1,7 @@
-//! `tokio-uring`: tokio's current-thread runtime with sockets on `io_uring`, a runtime per worker.
+//! `tokio-uring`: tokio's current-thread runtime with sockets on `io_uring`, one runtime per worker.
 //!
-//! A ring's completions wake tokio through epoll, and timers are tokio's own: the model's two drivers differ.
+//! Completions of the ring wake tokio through epoll, and timers are tokio's own. The model's two drivers therefore
+//! differ.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -108,7 +109,7 @@ impl LocalStream for TcpStream {
     }
 
     async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        // A slice of it, for of a `Vec` it would fill what is reserved.
+        // A slice, because reading into a whole `Vec` would fill its reserved capacity.
         let whole = ..buffer.len();
         let (result, slice) = TcpStream::read(self, buffer.slice(whole)).await;
         result.map(|read| (slice.into_inner(), read))

@@ -1,4 +1,4 @@
-//! All the unsafe code there is, each piece with the reason why it is sound.
+//! All unsafe code of the project, each piece with the reason why it is sound.
 #![expect(
     unsafe_code,
     reason = "three promises that the compiler cannot check; all are argued below"
@@ -14,19 +14,20 @@ use std::{
 #[cfg(debug_assertions)]
 use std::thread::{self, ThreadId};
 
-/// A value that stays on the thread that made it, though its type says that it may move.
+/// A value that stays on the thread that made it although its type is `Send`.
 ///
-/// The interpreter is one for all models, and those that steal work need `Send`. The futures and streams of a runtime
-/// per core are not `Send`, and never leave their core. A safe wrapper exists (`send_wrapper`), at the price of a
-/// thread id in every timer of a million: measured, 11 % of the memory of such jobs. This one is free, and in debug
-/// builds, which is how the tests run, it makes the same check.
+/// All models share one interpreter, and those that steal work need `Send`. The futures and streams of a runtime per
+/// core are not `Send`, but never leave their core. A safe wrapper exists (`send_wrapper`), but it stores a thread id
+/// in each of a million timers: measured, 11 % of the memory of such jobs. This one is free. In debug builds, which the
+/// tests use, it makes the same check.
 ///
 /// # Soundness
 ///
-/// Values are made by the methods of `per_core::PerCore`, which run within a job's future, on the core that the job was
-/// started on, and by a core that accepts a connection, which it then serves itself. A job's future is made on that core, by `LocalRuntime::spawn` or in the share that the core was dealt,
-/// and these runtimes never move a task. A future that crosses over to a core has not been polled yet, and so holds no
-/// such value. `PerCore` is private to `models`: nobody else can poll one of its futures.
+/// Values are made in two places. The methods of `per_core::PerCore` make them within a job's future, on the core on
+/// which the job was started. A core that accepts a connection makes one for it, and then serves that connection
+/// itself. A job's future is made on its core, by `LocalRuntime::spawn` or in the share assigned to the core, and these
+/// runtimes never move a task. A future that is sent to a core has not been polled yet, and so holds no such value.
+/// `PerCore` is private to `models`, so no other code can poll one of its futures.
 pub(super) struct ThreadBound<T> {
     value: T,
     #[cfg(debug_assertions)]
@@ -73,8 +74,8 @@ impl<F: Future> Future for ThreadBound<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.check();
-        // SAFETY: `value` is pinned whenever `self` is: it is never moved out, `ThreadBound` has no `Drop`, and `DerefMut`
-        // needs an `ThreadBound` that is not pinned.
+        // SAFETY: `value` is pinned whenever `self` is: it is never moved out, `ThreadBound` has no `Drop`, and
+        // `DerefMut` needs a `ThreadBound` that is not pinned.
         unsafe { self.map_unchecked_mut(|this| &mut this.value) }.poll(context)
     }
 }
@@ -83,14 +84,14 @@ impl<F: Future> Future for ThreadBound<F> {
 ///
 /// # Soundness
 ///
-/// may asks of a coroutine that it does not overflow its stack and keeps no thread-local across a switch. The work is
-/// the interpreter's, or that of a connection around it: its depth is bounded (`job::bounds::DEPTH`, and each level of children is a coroutine of its
-/// own), the stack is several times what it uses (`models::may::STACK_WORDS`), and its only thread-local is read out of
-/// line, between two switches (`perform::watch`).
+/// may requires that a coroutine does not overflow its stack and keeps no thread-local across a switch. The work is
+/// that of the interpreter, or of a connection around it. Its depth is bounded (`job::bounds::DEPTH`, and each level of
+/// children is its own coroutine), and the stack is several times what it uses (`models::may::STACK_WORDS`). Its only
+/// thread-local is read out of line, between two switches (`perform::instrumentation`).
 ///
 /// # Errors
 ///
-/// Returns an error where no stack can be had.
+/// Returns an error if no stack can be allocated.
 pub(super) fn spawn_coroutine<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<may::coroutine::JoinHandle<T>> {
@@ -98,12 +99,12 @@ pub(super) fn spawn_coroutine<T: Send + 'static>(
     unsafe { may::coroutine::Builder::new().spawn(work) }
 }
 
-/// The processor's time-stamp counter: read in 10 ns, where the system's clock takes 25.
+/// Reads the processor's time-stamp counter, in 10 ns; the system's clock takes 25.
 ///
 /// # Soundness
 ///
-/// The instruction reads a register and touches no memory. A system may forbid it to programs; whoever calls this has
-/// seen that the system's own clock is read with it (the module `clock`).
+/// The instruction reads a register and touches no memory. A system may forbid it to programs; the caller has checked
+/// that the system's own clock is read with it (the module `clock`).
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn time_stamp() -> u64 {
     // SAFETY: see above.

@@ -1,4 +1,4 @@
-//! Batches: many jobs offered to a model at once, timed by a clock that the caller brings.
+//! Batches: many jobs submitted to a model at once, timed with a clock that the caller provides.
 
 use std::{
     convert::Infallible,
@@ -19,15 +19,15 @@ use crate::{
     model::{Clock, Model, Runtime, Settings},
 };
 
-/// Where a batch is offered from.
+/// Where the jobs of a batch are spawned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
     /// From a root task, on one of the model's workers.
     Inside,
-    /// From a thread that is none of the model's.
+    /// From a thread that is not one of the model's.
     Outside,
-    /// Dealt out in equal shares to runtimes of one core each.
+    /// In equal shares on runtimes of one core each.
     Dealt,
 }
 
@@ -41,37 +41,37 @@ impl fmt::Display for Placement {
     }
 }
 
-/// How many jobs the batch under way has; it has one at a time.
+/// The number of jobs of the running batch; only one runs at a time.
 static JOBS: AtomicU64 = AtomicU64::new(0);
 
-/// How many jobs this process runs at once: the members of a room.
+/// Returns the number of jobs that run concurrently in this process: the members of a room.
 pub(super) fn jobs_of_the_batch() -> u64 {
     JOBS.load(Relaxed)
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub struct Batch {
-    /// From before the first job was spawned until the last was joined.
+    /// The time from before the first job is spawned until the last is joined.
     pub elapsed: Duration,
-    /// Every job's receipt, in the order of the jobs.
+    /// The receipt of each job, in the order of the jobs.
     pub receipts: Vec<io::Result<Receipt>>,
 }
 
-/// A started model, erased: one indirect call for a batch, monomorphic inside. Dropping it stops the model.
+/// A started model with its type erased: one indirect call per batch, monomorphic inside. Dropping it stops the model.
 pub trait StartedModel {
-    /// Offers `count` of `jobs` at once and waits for all.
+    /// Runs `count` of `jobs` concurrently and waits for all.
     fn batch(&self, jobs: Jobs, count: usize, placement: Placement, clock: Clock) -> Batch;
 
-    /// Looks at what no job can say of the model.
+    /// Probes a property of the model that no job can show.
     fn probe(&self, what: Probe, clock: Clock) -> Probed;
 
-    /// Is an HTTP/1.1 server on a loopback address, which it says to `bound` once it accepts connections. A request
-    /// for `/<index>` does job `index` of `jobs`; the body of the response is [`Receipt::body`].
+    /// Runs an HTTP/1.1 server on a loopback address, which it reports to `bound` once it accepts connections. A
+    /// request for `/<index>` runs job `index` of `jobs`; the body of the response is [`Receipt::body`].
     ///
     /// # Errors
     ///
-    /// Returns only with an error, after which the process is to be ended: see [`Runtime::serve`].
+    /// Returns only with an error, after which the caller must end the process: see [`Runtime::serve`].
     fn serve(
         &self,
         jobs: Jobs,
@@ -144,7 +144,7 @@ impl<R: Runtime> Offer<'_, R> {
     {
         let Offer { runtime, count, placement, clock, .. } = self;
         match placement {
-            // The clock is read by the root: waking the worker that runs it is not part of the batch.
+            // The root reads the clock, because waking the worker that runs the root is not part of the batch.
             Placement::Inside => {
                 let model = runtime.model();
                 runtime.root(async move {
@@ -162,7 +162,7 @@ impl<R: Runtime> Offer<'_, R> {
     }
 }
 
-/// A job that waits for nothing, as a future that is ready at once. `place` is where its times are noted.
+/// Runs a job that waits for nothing, as a future that is ready at once. `place` is the recorder slot for its times.
 #[expect(clippy::unused_async, reason = "batches are of futures, and this one is ready at once")]
 async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receipt> {
     INSTRUMENTATION.enter(place);
@@ -188,12 +188,12 @@ mod tests {
 
     #[test]
     fn a_job_that_waits_for_nothing_is_three_words() {
-        // One more made tasks of tokio 90 ns slower: they were the next size of allocation.
+        // A fourth word made tasks of tokio 90 ns slower: they fell into the next allocation size.
         let steps: &'static Steps = Box::leak(Box::default());
         assert_eq!(size_of_val(&call(steps, 0, 0)), 24);
     }
 
-    /// Who read the clock of the batch.
+    /// The threads that read the clock of the batch.
     static READERS: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
 
     fn noted() -> Instant {
@@ -206,7 +206,7 @@ mod tests {
         let workload = Workload::parse("test", "name = \"test\"\njob = []").unwrap();
         let (jobs, caller) = (Jobs::load(&workload), thread::current().id());
         let mut insides = 0;
-        // Those that cannot stop need a process of their own.
+        // A model that cannot stop needs its own process.
         let stop = MODELS.iter().filter(|entry| entry.info.foreign.is_none());
         for entry in stop.filter(|entry| entry.info.leaves.is_some()) {
             let Entry { info, .. } = entry;
@@ -216,7 +216,7 @@ mod tests {
                 let batch = started.batch(jobs, 4, *placement, noted);
                 assert!(batch.receipts.iter().all(Result::is_ok));
                 let readers = READERS.lock().unwrap().clone();
-                // A model of one thread has no other worker than its caller.
+                // A model of one thread has no worker besides its caller.
                 let away = *placement == Placement::Inside && info.width != Width::One;
                 let right = |reader: &ThreadId| (*reader != caller) == away;
                 assert!(

@@ -1,4 +1,4 @@
-//! Task groups: children whose failure ends with the group, and what is left of them when it is over.
+//! Task groups: a child's failure ends at the group. Also counts the children that are still running when a group ends.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ use crate::{
     model::Model,
 };
 
-/// What a `fail` step fails with: it was meant to, unlike every other error.
+/// The error of a `fail` step: expected, unlike every other error.
 #[derive(Debug)]
 struct Meant;
 
@@ -38,7 +38,7 @@ fn is_meant(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Meant>)
 }
 
-/// Performs the children of `group` at once, and what is made of them. Boxed for the reason that `gather` is.
+/// Runs the children of `group` concurrently and combines their results. Boxed for the same reason as `gather`.
 pub(super) fn group<M: Model, K: StoragePolicy>(
     model: M,
     group: &'static Group,
@@ -54,7 +54,7 @@ pub(super) fn group<M: Model, K: StoragePolicy>(
             model.gather_or_cancel(group.width, child).await
         } else {
             let mut children = model.gather(group.width, child).await;
-            // An error that nobody meant counts, wherever it stands.
+            // An unexpected error takes precedence, wherever it occurs.
             match children.iter().position(|child| child.as_ref().is_err_and(|e| !is_meant(e))) {
                 Some(index) => children.swap_remove(index).map(|_| vec![]),
                 None => children.into_iter().collect(),
@@ -74,7 +74,7 @@ pub(super) fn group<M: Model, K: StoragePolicy>(
     })
 }
 
-/// A child of a group.
+/// Runs a child of a group.
 async fn member<M: Model, K: StoragePolicy>(
     model: M,
     steps: &'static Steps,
@@ -90,12 +90,12 @@ async fn member<M: Model, K: StoragePolicy>(
     done
 }
 
-/// The children of one group, counted.
+/// Counts the children of one group.
 #[derive(Default)]
 pub(super) struct Children {
     begun: AtomicU32,
     gone: AtomicU32,
-    /// When the first had failed.
+    /// When the first child failed.
     failed: OnceLock<Instant>,
 }
 
@@ -105,7 +105,7 @@ impl Children {
         UnderWay(self)
     }
 
-    /// How many have begun, and neither ended nor been dropped.
+    /// Returns how many children have started and neither ended nor been dropped.
     pub(super) fn left(&self) -> u32 {
         let gone = self.gone.load(SeqCst);
         self.begun.load(SeqCst).saturating_sub(gone)
@@ -116,7 +116,7 @@ impl Children {
     }
 }
 
-/// A child that has begun; dropped with it, whatever way it ends.
+/// Guards a running child. It is dropped with the child, however that ends.
 struct UnderWay<'a>(&'a Children);
 
 impl Drop for UnderWay<'_> {

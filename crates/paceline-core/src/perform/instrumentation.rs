@@ -1,5 +1,5 @@
-//! Watches jobs: counts those in flight and the threads that ran them, as attestation, and notes on a [`LatencyRecorder`] when
-//! each began and ended, as latency. Both are off in the batches that are timed.
+//! Counts jobs in flight and the threads that run them, for attestation, and records on a [`LatencyRecorder`] when each
+//! job begins and ends, for latency. Both are off in timed batches.
 
 use std::{
     cell::Cell,
@@ -13,8 +13,8 @@ use std::{
 use super::{group::Children, recorder::LatencyRecorder};
 use crate::model::Clock;
 
-/// The watch of this process, which runs one cell at a time. While it is off it costs a job two reads of a byte that
-/// nobody writes, and two for each sleep.
+/// The instrumentation of this process, which runs one cell at a time. While it is off, it costs a job two reads of a
+/// byte that nobody writes, and two more for each sleep.
 pub struct Instrumentation {
     mode: AtomicU8,
     epoch: AtomicU32,
@@ -32,27 +32,27 @@ const OFF: u8 = 0;
 const COUNTING: u8 = 1;
 const RECORDING: u8 = 2;
 
-/// What was counted.
+/// The counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The greatest number of jobs that had begun and not ended.
     pub peak_in_flight: u32,
     /// The distinct threads that began or ended a job.
     pub threads: u32,
-    /// Of groups in which a child failed; `None` where none did.
+    /// The groups in which a child failed; `None` if there are none.
     pub groups: Option<Groups>,
 }
 
-/// What became of the groups in which a child failed.
+/// Figures of the groups in which a child failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// From the first failure in a group until the group was over, in nanoseconds: the longest.
+    /// The longest time from the first failure in a group until the group ended, in nanoseconds.
     pub ended_ns_max: u64,
-    /// Children that were still under way when their group was over, all groups together.
+    /// Children still running when their group ended, summed over all groups.
     pub children_left: u32,
 }
 
-/// The one watch.
+/// The only instance.
 pub static INSTRUMENTATION: Instrumentation = Instrumentation {
     mode: AtomicU8::new(OFF),
     epoch: AtomicU32::new(0),
@@ -71,7 +71,7 @@ thread_local! {
 }
 
 impl Instrumentation {
-    /// Begins to count, from zero, and to read `clock` where groups end. No job may be under way.
+    /// Starts counting from zero. `clock` is read when groups end. No job may be running.
     pub fn start(&self, clock: Clock) {
         let _ = self.clock.set(clock);
         self.epoch.fetch_add(1, Relaxed);
@@ -83,7 +83,7 @@ impl Instrumentation {
         self.mode.store(COUNTING, Relaxed);
     }
 
-    /// Stops counting.
+    /// Stops counting and returns the counts.
     pub fn stop(&self) -> Seen {
         self.mode.store(OFF, Relaxed);
         let groups = Groups {
@@ -97,12 +97,12 @@ impl Instrumentation {
         }
     }
 
-    /// A group begins: what counts its children, in a batch that is counted. It stays for as long as the process.
+    /// Starts counting a group's children, if the batch is counted. The counter is never freed.
     pub(super) fn group(&self) -> Option<&'static Children> {
         (self.mode.load(Relaxed) == COUNTING).then(|| &*Box::leak(Box::default()))
     }
 
-    /// It is over.
+    /// Records that a group has ended.
     pub(super) fn group_over(&self, children: &Children) {
         let Some(failed) = children.failed() else { return };
         let took = self.now().saturating_duration_since(failed).as_nanos();
@@ -111,22 +111,22 @@ impl Instrumentation {
         self.children_left.fetch_add(children.left(), Relaxed);
     }
 
-    /// The time, in a batch that is counted.
+    /// Returns the time. Only valid in a batch that is counted.
     pub(super) fn now(&self) -> Instant {
         self.clock.get().expect("it was started with one")()
     }
 
-    /// The tape of this process; the first call makes it.
+    /// Returns the recorder of this process, creating it with `make` on the first call.
     pub fn tape(&self, make: impl FnOnce() -> LatencyRecorder) -> &LatencyRecorder {
         self.tape.get_or_init(make)
     }
 
-    /// Begins to note times on the tape, or ends. No job may be under way.
+    /// Switches the recording of times on or off. No job may be running.
     pub fn record(&self, on: bool) {
         self.mode.store(if on { RECORDING } else { OFF }, Relaxed);
     }
 
-    /// A job begins.
+    /// Notes that a job has started.
     #[inline]
     pub(super) fn enter(&self, place: u32) {
         if self.mode.load(Relaxed) != OFF {
@@ -134,7 +134,7 @@ impl Instrumentation {
         }
     }
 
-    /// A job has ended.
+    /// Notes that a job has ended.
     #[inline]
     pub(super) fn leave(&self, place: u32) {
         if self.mode.load(Relaxed) != OFF {
@@ -142,7 +142,7 @@ impl Instrumentation {
         }
     }
 
-    /// The place on the tape of a child, which is about to be spawned.
+    /// Returns a recorder slot for a child that is about to be spawned.
     #[inline]
     pub(super) fn child(&self) -> u32 {
         if self.mode.load(Relaxed) == RECORDING {
@@ -151,7 +151,7 @@ impl Instrumentation {
         u32::MAX
     }
 
-    /// A job, or a child, begins to sleep.
+    /// Notes that a job or child starts to sleep.
     #[inline]
     pub(super) fn asleep(&self, place: u32) {
         if self.mode.load(Relaxed) == RECORDING {
@@ -159,7 +159,7 @@ impl Instrumentation {
         }
     }
 
-    /// It has slept, and meant to for `duration`.
+    /// Notes that a sleep of `duration` has ended.
     #[inline]
     pub(super) fn woke(&self, place: u32, duration: Duration) {
         if self.mode.load(Relaxed) == RECORDING {
@@ -167,7 +167,8 @@ impl Instrumentation {
         }
     }
 
-    // What is done only where the watch is on stands out of line, so that jobs of timed batches stay small.
+    // Work that is done only while the instrumentation is on is kept out of line, so that jobs of timed batches stay
+    // small.
 
     #[cold]
     #[inline(never)]
@@ -210,7 +211,7 @@ impl Instrumentation {
         }
     }
 
-    // Out of line: a stackful coroutine may go on on another thread, and must not keep the address of a thread-local
+    // Out of line: a stackful coroutine may continue on another thread, and must not keep the address of a thread-local
     // across that.
     #[inline(never)]
     fn see_thread(&self) {

@@ -1,7 +1,7 @@
-//! The step `park`: each job of a batch waits until the last has begun.
+//! The step `park`: each job of a batch waits until the last has started.
 //!
-//! It is the suite's own and the same for all models, for runtimes differ in whether they have a barrier at all. A job
-//! that waits costs its place in a list of wakers, which exists before the batch, and nothing else of ours.
+//! The suite implements it, in the same way for all models, because not every runtime has a barrier. A waiting job
+//! costs its entry in a list of wakers, which is allocated before the batch, and nothing else.
 
 use std::{
     pin::Pin,
@@ -12,19 +12,19 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Where the jobs of a batch wait for each other.
+/// The barrier at which the jobs of a batch wait for each other.
 pub(super) struct Barrier {
     jobs: AtomicUsize,
     begun: AtomicUsize,
     open: AtomicBool,
-    /// One for each job whose thread goes on meanwhile.
+    /// One entry for each job that releases its thread while it waits.
     wakers: RwLock<Vec<Mutex<Option<Waker>>>>,
-    /// Where those wait that hold their thread.
+    /// The lock of jobs that hold their thread while they wait.
     held: Mutex<()>,
     opened: Condvar,
 }
 
-/// That of this process, which runs one batch at a time.
+/// The barrier of this process, which runs one batch at a time.
 pub(super) static BARRIER: Barrier = Barrier::new();
 
 impl Barrier {
@@ -39,8 +39,8 @@ impl Barrier {
         }
     }
 
-    /// Prepares for a batch of `jobs`, which hold their threads or, where `wake` is set, are to be woken. No job may be
-    /// under way.
+    /// Prepares for a batch of `jobs` jobs. If `wake` is set they are woken by wakers; otherwise they hold their
+    /// threads. No job may be running.
     pub(super) fn set(&self, jobs: usize, wake: bool) {
         self.jobs.store(jobs, SeqCst);
         self.begun.store(0, SeqCst);
@@ -49,7 +49,7 @@ impl Barrier {
         wakers.resize_with(if wake { jobs } else { 0 }, Mutex::default);
     }
 
-    /// Waits, holding the thread.
+    /// Waits while holding the thread.
     pub(super) fn block(&self) {
         self.arrive();
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,18 +57,18 @@ impl Barrier {
         drop(self.opened.wait_while(held, closed).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits as the job of this index.
+    /// Waits as job `index`.
     pub(super) fn wait(&self, index: u32) -> Parked<'_> {
         Parked { barrier: self, index, arrived: false }
     }
 
-    /// One more has begun; the last lets all go on.
+    /// Counts a job that has started. The last one releases all.
     fn arrive(&self) {
         if self.begun.fetch_add(1, SeqCst) + 1 < self.jobs.load(SeqCst) {
             return;
         }
         self.open.store(true, SeqCst);
-        // Who found it closed holds the lock until it waits.
+        // A job that saw the barrier closed holds the lock until it waits.
         drop(self.held.lock());
         self.opened.notify_all();
         for waker in &*self.wakers.read().unwrap_or_else(PoisonError::into_inner) {
@@ -77,7 +77,7 @@ impl Barrier {
         }
     }
 
-    /// Notes whom to wake. Returns whether that is over already.
+    /// Stores the waker of a job. Returns whether the barrier is already open.
     fn note(&self, index: u32, waker: &Waker) -> bool {
         let wakers = self.wakers.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = wakers.get(index as usize) {
@@ -87,12 +87,12 @@ impl Barrier {
                 none => *none = Some(waker.clone()),
             }
         }
-        // Read after the waker is noted: the last that begins opens first, and then looks at the wakers.
+        // Read after storing the waker: the last job opens the barrier first and then looks at the wakers.
         self.open.load(SeqCst)
     }
 }
 
-/// A job that waits for the others.
+/// A job waiting at the barrier.
 pub(super) struct Parked<'b> {
     barrier: &'b Barrier,
     index: u32,
@@ -146,7 +146,7 @@ mod tests {
             let mut jobs: Vec<_> = (0..3).map(|index| barrier.wait(index)).collect();
             let mut poll = |job: &mut Parked<'_>| Pin::new(job).poll(&mut context).is_ready();
             assert!(!poll(&mut jobs[0]) && !poll(&mut jobs[1]));
-            // Being polled again is not arriving again.
+            // A second poll does not count as a second arrival.
             assert!(!poll(&mut jobs[0]) && !poll(&mut jobs[0]));
             assert_eq!(count.0.load(SeqCst), 0);
             assert!(poll(&mut jobs[2]));

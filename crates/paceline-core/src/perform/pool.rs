@@ -1,7 +1,8 @@
-//! Connections that jobs take in turn and give back open, as a service keeps those to the services that it calls.
+//! Pooled connections: jobs take them in turn and return them open, as a service does with connections to the services
+//! that it calls.
 //!
-//! Each step that asks for a pool has one of its own, which outlives jobs and batches. Models write nothing for it: free
-//! places are messages in a channel that any executor can wait on.
+//! Each step that uses a pool has its own, which outlives jobs and batches. Models need no code for it: free slots are
+//! messages in a channel that any executor can wait on.
 
 use std::{any::Any, cell::RefCell, collections::HashMap, io, ptr};
 
@@ -10,7 +11,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use super::talk;
 use crate::{job::Pool, model::Model};
 
-/// The places of a pool that nobody has: with a connection, or yet without.
+/// The free slots of a pool, each with or without a connection.
 struct Places<S> {
     give: Sender<Option<S>>,
     take: Receiver<Option<S>>,
@@ -24,7 +25,7 @@ impl<S> Places<S> {
     }
 }
 
-/// A connection of a pool, until it is dropped.
+/// A pooled connection. Dropping it returns it to the pool.
 pub(super) struct Lease<S: 'static> {
     stream: Option<S>,
     busy: bool,
@@ -32,13 +33,13 @@ pub(super) struct Lease<S: 'static> {
 }
 
 impl<S> Lease<S> {
-    /// The connection, which is in disorder until [`settle`](Self::settle).
+    /// Returns the connection and marks it as in use until [`settle`](Self::settle).
     pub(super) fn stream(&mut self) -> Option<&mut S> {
         self.busy = true;
         self.stream.as_mut()
     }
 
-    /// Says that nothing is under way on it: the next job may have it.
+    /// Marks the connection as reusable: nothing is in transit on it.
     pub(super) fn settle(&mut self) {
         self.busy = false;
     }
@@ -46,13 +47,13 @@ impl<S> Lease<S> {
 
 impl<S> Drop for Lease<S> {
     fn drop(&mut self) {
-        // One that was left in the middle of an exchange is closed, and its place is free all the same.
+        // A connection left in the middle of an exchange is closed, but its slot is still freed.
         let stream = self.stream.take().filter(|_| !self.busy);
         let _ = self.home.give.try_send(stream);
     }
 }
 
-/// Waits for a place of `pool`, and connects where it has no connection yet.
+/// Waits for a free slot of `pool`, and connects if it has no connection yet.
 pub(super) async fn lease<M: Model>(
     model: M,
     pool: &'static Pool,
@@ -76,7 +77,7 @@ fn places<M: Model>(pool: &'static Pool) -> &'static Places<M::Stream> {
     if !M::PER_CORE {
         return pool.kept.get_or_init(make);
     }
-    // Leaked, as the connections of such a runtime must not be dropped once it has ended.
+    // Leaked, because connections of such a runtime must not be dropped after it has ended.
     let leak = || -> &'static dyn Any { Box::leak(Box::new(make())) };
     let here =
         HERE.with_borrow_mut(|all| *all.entry(ptr::from_ref(pool).addr()).or_insert_with(leak));
@@ -98,7 +99,7 @@ mod tests {
                 lease.settle();
             }
         }
-        // Places go round: the first came back with its connection, the second without.
+        // Slots are reused in order: the first was returned with its connection, the second without.
         let next: Vec<_> = (0..2).map(|_| home.take.try_recv().unwrap()).collect();
         assert_eq!(next, [Some("open"), None]);
         assert!(home.take.try_recv().is_err(), "there are two places");

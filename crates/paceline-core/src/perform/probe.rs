@@ -1,4 +1,4 @@
-//! Probes: what no job can say of a model, asked of every model in the same way.
+//! Probes: properties of a model that no job can show, measured in the same way for all models.
 
 use std::{
     future::poll_fn,
@@ -13,20 +13,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Clock, Model, Runtime, now};
 
-/// What is probed.
+/// The property to probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Probe {
-    /// Whether what was made, and is not driven, does anything.
+    /// Whether a future or call makes progress without being driven.
     Inert,
-    /// When a task begins that was created and is not yet awaited.
+    /// When a task starts that was created and is not yet awaited.
     Created,
-    /// What becomes of children whose parent is cancelled while it waits for them.
+    /// What happens to children whose parent is cancelled while it waits for them.
     Cancelled,
 }
 
 impl Probe {
-    /// Its name, as interpreters of other languages are asked.
+    /// Returns the name in the protocol for other languages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -37,46 +37,45 @@ impl Probe {
     }
 }
 
-/// What a probe saw.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Probed {
-    /// Of [`Probe::Inert`].
+    /// The result of [`Probe::Inert`].
     Inert {
-        /// Whether a job had begun [`PAUSE`] after it was made, before anything drove it.
+        /// Whether a job had started [`PAUSE`] after it was made, before anything drove it.
         begun: bool,
-        /// How long a sleep of [`PAUSE`] lasted, in nanoseconds, from when it was driven: that was as long after it was
-        /// made.
+        /// How long a sleep of [`PAUSE`] took once it was driven, in nanoseconds. It was made [`PAUSE`] before that.
         slept_ns: u64,
     },
-    /// Of [`Probe::Created`].
+    /// The result of [`Probe::Created`].
     Created {
-        /// Whether the task had begun while its creator still held the thread; `None` where creators cannot, for
-        /// creating and awaiting is one call.
+        /// Whether the task started while its creator still held the thread; `None` on models where creating and
+        /// awaiting is one call.
         at_once: Option<bool>,
-        /// Whether it had begun before it was awaited.
+        /// Whether the task started before it was awaited.
         before_awaited: bool,
     },
-    /// Of [`Probe::Cancelled`].
+    /// The result of [`Probe::Cancelled`].
     Cancelled {
-        /// Children that had begun when their parent was cancelled.
+        /// Children that had started when their parent was cancelled.
         begun: u32,
-        /// Children that ran to their end all the same.
+        /// Children that still ran to completion.
         ended: u32,
     },
 }
 
-/// Children of a parent that is cancelled.
+/// The number of children of the cancelled parent.
 pub const CHILDREN: u32 = 3;
 
-/// How long a probe waits for what may happen meanwhile.
+/// How long a probe waits for something to happen.
 pub const PAUSE: Duration = Duration::from_millis(20);
 
 /// Probes a started model.
 pub(super) fn probe<R: Runtime>(runtime: &R, what: Probe, clock: Clock) -> Probed {
     let model = runtime.model();
     match what {
-        // Blocking models have no root everywhere; a batch of one is the same to them.
+        // Not every blocking model has a root, but for them a batch of one job is the same.
         Probe::Inert if R::Model::BLOCKS => {
             let one = runtime.outside(1, move |_| inert(model, clock));
             one.into_iter().next().expect("one job gives one output")
@@ -88,8 +87,8 @@ pub(super) fn probe<R: Runtime>(runtime: &R, what: Probe, clock: Clock) -> Probe
     }
 }
 
-/// What a call leaves that nobody drives: on an async model a future, on a blocking one nothing, for the call was the
-/// work.
+/// Runs `job` at once on a blocking model, where the call is the work; returns it as a future that is not yet driven on
+/// an async one.
 fn call<M: Model, F: Future>(job: F) -> Option<F> {
     if M::BLOCKS {
         now(job);
@@ -102,7 +101,7 @@ async fn inert<M: Model>(model: M, clock: Clock) -> Probed {
     let begun = AtomicBool::new(false);
     let job = call::<M, _>(async { begun.store(true, SeqCst) });
     let mut timer = pin!(call::<M, _>(model.sleep(PAUSE)));
-    // The loop turns meanwhile: it could run them, if it knew of them.
+    // The event loop runs during this sleep, so it could run them if it knew of them.
     let _ = model.sleep(PAUSE).await;
     let was_begun = begun.load(SeqCst);
     let start = clock();
@@ -117,7 +116,7 @@ async fn inert<M: Model>(model: M, clock: Clock) -> Probed {
     Probed::Inert { begun: was_begun, slept_ns }
 }
 
-/// A child that notes that it has begun; one poll of `gather` creates it, and nothing awaits it until the end.
+/// Creates a child by polling `gather` once, and checks whether it starts although nothing awaits it.
 async fn created<M: Model>(model: M) -> Probed {
     let begun: &'static AtomicBool = Box::leak(Box::default());
     let mut children = pin!(model.gather(1, move |_| async move { begun.store(true, SeqCst) }));
@@ -133,7 +132,7 @@ async fn created<M: Model>(model: M) -> Probed {
     Probed::Created { at_once: Some(at_once), before_awaited }
 }
 
-/// Children that sleep, and whose parent stops to wait for them: its `gather` is dropped, as it is where the parent is.
+/// Starts children that sleep, and stops waiting for them by dropping `gather`, as cancelling their parent does.
 async fn cancelled<M: Model>(model: M) -> Probed {
     let counts: &'static [AtomicU32; 2] = Box::leak(Box::default());
     let [begun, ended] = counts;
@@ -150,8 +149,8 @@ async fn cancelled<M: Model>(model: M) -> Probed {
     Probed::Cancelled { begun: seen, ended: ended.load(SeqCst) }
 }
 
-/// Two jobs, of which the first sleeps: it is the first to be awaited, so the second has begun before it was awaited if
-/// it had when the first ended.
+/// Runs two jobs, of which the first sleeps. The first is also awaited first, so if the second has started when the
+/// first ends, it started before it was awaited.
 fn created_in_a_batch<R: Runtime>(runtime: &R) -> Probed {
     let begun: &'static AtomicBool = Box::leak(Box::default());
     let model = runtime.model();
@@ -186,7 +185,7 @@ mod tests {
     fn a_future_is_inert_a_call_is_not_and_tokios_timer_runs_from_its_construction() {
         let probe = |name| started(name, 1).probe(Probe::Inert, now);
         let Probed::Inert { begun, slept_ns } = probe("tokio-current-thread") else { panic!() };
-        // It was due when it was driven; a timer that began then would take all of the pause.
+        // It was already due when it was driven. A timer that started only then would take the whole pause.
         assert!(!begun && slept_ns < 15_000_000, "{slept_ns}");
         let Probed::Inert { begun, slept_ns } = probe("sequential") else { panic!() };
         assert!(begun && slept_ns < 15_000_000, "{slept_ns}");

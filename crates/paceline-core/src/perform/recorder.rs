@@ -1,4 +1,4 @@
-//! The tape: where the times of a batch's jobs are noted while they run, all of it allocated beforehand.
+//! Records the times of a batch's jobs while they run, in memory that is allocated beforehand.
 
 use std::{
     iter,
@@ -6,20 +6,20 @@ use std::{
     time::Duration,
 };
 
-/// A counter that goes up by itself: what the times of jobs are taken from, cheaper than the clock.
+/// Reads a counter that increases at a constant rate. It times jobs, because it is cheaper to read than the clock.
 pub type Ticks = fn() -> u64;
 
-/// Room for the times of a batch.
+/// Storage for the times of a batch.
 pub struct LatencyRecorder {
     ticks: Ticks,
     ticks_per_ns: f64,
     times: Box<[Times]>,
     jobs: usize,
-    /// Places that are taken: those of the jobs come first, then those of their children.
+    /// The number of slots in use: those of the jobs come first, then those of their children.
     taken: AtomicUsize,
     lateness: Box<[AtomicU64]>,
     woken: AtomicUsize,
-    /// Sleeps of children that found no place.
+    /// Sleeps of children without a slot.
     lost: AtomicUsize,
 }
 
@@ -30,19 +30,19 @@ struct Times {
     asleep: AtomicU64,
 }
 
-/// What a batch left on the tape.
+/// The recorded times of a batch.
 #[derive(Debug)]
 pub struct JobTimes {
-    /// When each job was first polled, and when it had its receipt, in ticks.
+    /// When each job was first polled and when it produced its receipt, in ticks.
     pub jobs: Vec<(u64, u64)>,
-    /// How much longer than they were told to each sleep lasted, in nanoseconds, in no order.
+    /// How much longer than requested each sleep took, in nanoseconds, in no particular order.
     pub lateness_ns: Vec<u64>,
-    /// Sleeps that found no room.
+    /// Sleeps that did not fit.
     pub lost: usize,
 }
 
 impl LatencyRecorder {
-    /// Room for `jobs` jobs, `children` children of theirs, and `sleeps` sleeps of all of them.
+    /// Allocates storage for `jobs` jobs, `children` children of theirs, and `sleeps` sleeps in total.
     #[must_use]
     pub fn new(
         ticks: Ticks,
@@ -65,13 +65,13 @@ impl LatencyRecorder {
         }
     }
 
-    /// Whether it has room for a batch of so many jobs.
+    /// Returns whether a batch of `jobs` jobs fits.
     #[must_use]
     pub fn holds(&self, jobs: usize) -> bool {
         self.jobs >= jobs
     }
 
-    /// Reads what a batch of `jobs` jobs left, and makes room for the next.
+    /// Takes the times of a batch of `jobs` jobs, and frees the slots for the next.
     pub fn take(&self, jobs: usize) -> JobTimes {
         let woken = self.woken.swap(0, Relaxed);
         self.taken.store(self.jobs, Relaxed);

@@ -1,52 +1,52 @@
-//! HTTP/1.1 requests, read from bytes: pure, and no more of HTTP than a server of jobs needs.
+//! Parses HTTP/1.1 requests from bytes: pure, and only as much of HTTP as a server of jobs needs.
 
-/// What there is to know of a request, once its head is whole.
+/// A request whose head has been read completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request {
-    /// The bytes of its head.
+    /// The length of the head in bytes.
     pub(super) head: usize,
-    /// The bytes of its body, which are skipped.
+    /// The length of the body in bytes. The body is skipped.
     pub(super) body: u64,
-    /// What it asks for.
+    /// The requested resource.
     pub(super) asks: Asks,
-    /// Whether the response is to have no body.
+    /// Whether the response must not have a body.
     pub(super) bodiless: bool,
-    /// What becomes of the connection.
+    /// Whether the connection stays open.
     pub(super) then: Then,
-    /// Whether the client waits to be told to send the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub(super) expects: bool,
 }
 
-/// What becomes of a connection after a response, and whether the client has to be told.
+/// Whether a connection stays open after a response, and whether the response must say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// It stays open, as a client of HTTP/1.1 expects.
+    /// It stays open, the default of HTTP/1.1.
     Stay,
-    /// It stays open, as a client of HTTP/1.0 asked.
+    /// It stays open, as an HTTP/1.0 client asked for.
     StayAsAsked,
-    /// It ends.
+    /// It is closed.
     Close,
 }
 
-/// What a request asks for.
+/// The requested resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
     /// The job of this index.
     Job(u32),
-    /// What is not here.
+    /// A path that does not exist.
     Missing,
-    /// Something by a method that is not known.
+    /// A resource with an unknown method.
     Method,
 }
 
-/// Why a request cannot be read, and with it nothing that comes behind it: the connection ends.
+/// Why a request cannot be read. The rest of the input cannot be read either, so the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: &'static str,
     pub(super) why: &'static str,
 }
 
-/// The longest head that is read.
+/// The longest head that is read, in bytes.
 pub(super) const HEAD: usize = 16 << 10;
 /// The most headers that are read.
 const HEADERS: usize = 64;
@@ -56,11 +56,11 @@ const LARGE: Refusal = Refusal {
     why: "the head of a request must be at most 16 KiB, with at most 64 headers",
 };
 
-/// Reads the head of the request that `input` begins with. `None` as long as it is not whole.
+/// Reads the head of the request at the start of `input`; `None` while it is incomplete.
 ///
 /// # Errors
 ///
-/// Returns a refusal where it is no request, or one of a kind that this server does not read.
+/// Returns a refusal if this is not a request, or one of a kind that this server does not support.
 pub(super) fn read(input: &[u8]) -> Result<Option<Request>, Refusal> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -115,24 +115,24 @@ fn malformed(why: &'static str) -> Refusal {
     Refusal { status: "400 Bad Request", why }
 }
 
-/// Whether the value of a header, a list, names `token`.
+/// Returns whether a comma-separated header value contains `token`.
 fn lists(value: &[u8], token: &str) -> bool {
     value
         .split(|byte| *byte == b',')
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// A number of digits alone: `parse` would let a sign pass.
+/// Parses a number that consists of digits only: `parse` would accept a sign.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     let digits = digits.trim_ascii();
     let are_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     are_digits.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
 }
 
-/// The index of the job that `target` names: `/` is `/0`, and what follows a `?` does not count.
+/// Returns the index of the job in `target`. `/` means `/0`, and the query is ignored.
 fn index(target: &str) -> Option<u32> {
     let path = target.split('?').next()?;
-    // As clients send it to a proxy: servers must take it too.
+    // The form that clients send to proxies; servers must accept it too.
     let path = match path.strip_prefix("http://") {
         Some(whole) => whole.find('/').map_or("/", |slash| &whole[slash..]),
         None => path,

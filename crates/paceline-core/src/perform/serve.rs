@@ -1,4 +1,4 @@
-//! Every model as an HTTP server whose handler is a job: what it does with a connection.
+//! Runs any model as an HTTP server whose handler is a job: how it handles a connection.
 
 use std::{
     convert::Infallible,
@@ -16,10 +16,10 @@ use crate::{
     model::{Model, Runtime, Stream},
 };
 
-/// How much is read from a connection at a time.
+/// The number of bytes read from a connection at a time.
 const CHUNK: usize = 4 << 10;
 
-/// Serves `jobs` on `runtime`, as [`Runtime::serve`] says.
+/// Serves `jobs` on `runtime`; see [`Runtime::serve`].
 pub(super) fn serve<R: Runtime>(
     runtime: &R,
     jobs: Jobs,
@@ -53,7 +53,7 @@ fn of_kind<R: Runtime, K: StoragePolicy>(
     })
 }
 
-/// Answers the requests of a connection, in order, until either side ends it. `job` performs the job of an index.
+/// Answers the requests of a connection in order until either side closes it. `job` runs the job with the given index.
 pub(crate) fn connection<S, F>(
     mut stream: S,
     job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
@@ -62,7 +62,7 @@ where
     S: Stream + 'static,
     F: Future<Output = io::Result<Receipt>> + Send + 'static,
 {
-    // Captured, not declared inside, as `perform` does it.
+    // Captured rather than declared inside, as in `perform`.
     let mut input = vec![0; CHUNK];
     let mut pending = Pending::default();
     let mut output = Output::default();
@@ -76,7 +76,7 @@ where
                         input = buffer;
                         continue;
                     }
-                    // The client ended it, in order or not: there is nobody to tell.
+                    // The client closed the connection, cleanly or not, so there is nobody to report to.
                     Ok(_) | Err(_) => return,
                 },
                 Err(refusal) => {
@@ -134,7 +134,7 @@ where
     }
 }
 
-/// What was read and is not answered yet.
+/// Bytes that were read and not yet processed.
 #[derive(Default)]
 struct Pending {
     bytes: Vec<u8>,
@@ -156,7 +156,7 @@ impl Pending {
         self.taken += count;
     }
 
-    /// Drops up to `count` bytes, and returns how many of them are yet to come.
+    /// Drops up to `count` bytes, and returns how many of them are still to come.
     fn skip(&mut self, count: u64) -> u64 {
         let here = count.min(self.rest().len() as u64);
         self.take(here as usize);
@@ -164,7 +164,7 @@ impl Pending {
     }
 }
 
-/// A response, in buffers that serve the next one too.
+/// A response, in buffers that are reused for the next.
 #[derive(Default)]
 struct Output {
     bytes: Vec<u8>,

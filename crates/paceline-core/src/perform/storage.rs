@@ -1,7 +1,7 @@
-//! Where a job's future keeps the state of its waits: decided by types, because conditions cannot do it.
+//! Where a job's future stores the state of its waits. Types decide this, because conditions cannot.
 //!
 //! rustc lays a future out before it knows which branches are dead, but after it knows the types. A job that only
-//! sleeps must not carry a socket, nor a compute job a timer: at a million tasks that is what costs, not dispatch.
+//! sleeps must not carry a socket, nor a compute job a timer: with a million tasks, that costs more than dispatch does.
 
 use std::{
     convert::Infallible,
@@ -11,20 +11,20 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Where the state of a sort of wait is kept while it lasts. All places mean the same: they differ in the size of a
-/// job's future, and in allocations.
+/// Where the state of one kind of wait is stored while it lasts. All implementations behave the same; they differ in
+/// the size of the job's future and in allocations.
 pub trait Storage: 'static {
-    /// A future, in this place.
+    /// A future in this storage.
     type Wait<F: Future + Send>: Future<Output = F::Output> + Send;
-    /// A value, in this place.
+    /// A value in this storage.
     type Held<T: Send>: DerefMut<Target = T> + Send;
-    /// Puts `wait` in this place.
+    /// Stores `wait`.
     fn wait<F: Future + Send>(wait: F) -> Self::Wait<F>;
-    /// Puts `value` in this place.
+    /// Stores `value`.
     fn hold<T: Send>(value: T) -> Self::Held<T>;
 }
 
-/// In the job's future: no allocation, and every such job is the larger for it.
+/// In the job's future: no allocation, but every such job is larger.
 pub enum InPlace {}
 
 impl Storage for InPlace {
@@ -54,7 +54,7 @@ impl<T> DerefMut for Inline<T> {
     }
 }
 
-/// Nowhere: the job has no such wait, which [`Waits::of`](crate::job::Waits::of) made sure of when it chose the kind.
+/// Nowhere: the job has no such wait. [`Waits::of`](crate::job::Waits::of) ensures this when it selects the policy.
 pub enum NoStorage {}
 
 impl Storage for NoStorage {
@@ -68,7 +68,7 @@ impl Storage for NoStorage {
     }
 }
 
-/// What stands for a `T` that cannot be.
+/// An uninhabited stand-in for `T`.
 pub struct Never<T>(Infallible, PhantomData<T>);
 
 impl<T> Deref for Never<T> {
@@ -91,7 +91,7 @@ impl<F: Future> Future for Never<F> {
     }
 }
 
-/// On the heap: a word in the job's future.
+/// On the heap, with one word in the job's future.
 pub enum Boxed {}
 
 impl Storage for Boxed {
@@ -105,15 +105,15 @@ impl Storage for Boxed {
     }
 }
 
-/// Which waits a job keeps in place: chosen once for a cell, by what its jobs wait for.
+/// Which waits are stored inside the job's future. It is selected once per cell, by what its jobs wait for.
 pub trait StoragePolicy: 'static {
-    /// Where sleeps and yields are kept.
+    /// The storage of sleeps and yields.
     type Timer: Storage;
-    /// Where connections and exchanges are kept.
+    /// The storage of connections and exchanges.
     type Socket: Storage;
-    /// Where hops are kept.
+    /// The storage of hops.
     type Partner: Storage;
-    /// Where connections of pools are kept.
+    /// The storage of pooled connections.
     type Pool: Storage;
 }
 
@@ -131,13 +131,13 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Jobs that wait for timers alone.
+    /// Jobs that wait only for timers.
     Timers { InPlace, NoStorage, NoStorage, NoStorage }
-    /// Jobs that wait for sockets alone.
+    /// Jobs that wait only for sockets.
     Sockets { NoStorage, InPlace, NoStorage, NoStorage }
-    /// Jobs that wait for partners alone.
+    /// Jobs that wait only for partners.
     Partners { NoStorage, NoStorage, InPlace, NoStorage }
-    /// Jobs that wait for more than one of these, or have connections of pools.
+    /// Jobs that wait for several of these, or use pooled connections.
     Mixed { Boxed, Boxed, Boxed, Boxed }
 }
 

@@ -1,4 +1,4 @@
-//! Connections to the suite's server that begin with a word, and what is said and heard in its rooms.
+//! Connections to the suite's server that start with a request word, and the messages sent and received in its rooms.
 
 use std::io;
 
@@ -8,8 +8,7 @@ use crate::{
     model::{FILLING, Model, Stream, head},
 };
 
-/// Opens a connection to `server`. The address is dealt out by the checksum: as evenly as chance does it, and the same in
-/// every run.
+/// Opens a connection to `server`. The checksum selects the address: statistically even, and the same in every run.
 pub(super) async fn connect<M: Model>(
     model: M,
     server: Server,
@@ -22,12 +21,13 @@ pub(super) async fn connect<M: Model>(
     let stream = model.connect(*address).await?;
     match server {
         Server::Echo => Ok(stream),
-        // Boxed: a connection to the echo server must not carry it.
+        // Boxed, so that a connection to the echo server does not carry it.
         Server::Slow(_) | Server::Room => Box::pin(greet(stream, server)).await,
     }
 }
 
-/// Says what is asked of the server, as a number of 8 bytes, and waits in a room until all are there.
+/// Sends the delay or the size of the room to the server as an 8-byte number. In a room, waits until all members are
+/// there.
 async fn greet<S: Stream>(mut stream: S, server: Server) -> io::Result<S> {
     let word = match server {
         Server::Slow(after) => u64::try_from(after.as_nanos()).unwrap_or(u64::MAX),
@@ -40,7 +40,7 @@ async fn greet<S: Stream>(mut stream: S, server: Server) -> io::Result<S> {
     Ok(stream)
 }
 
-/// Says `messages` in a room, each once the last was heard, or hears them.
+/// Sends `messages` to a room, each after the previous one was heard, or receives them.
 pub(super) async fn talk<S: Stream>(
     stream: &mut S,
     Messages { bytes, times }: Messages,

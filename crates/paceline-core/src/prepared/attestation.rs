@@ -1,4 +1,4 @@
-//! What a batch was seen to be, and whether that fits the label of its model.
+//! What the counters observed in a batch, and whether it fits the label of its model.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use serde::{Deserialize, Serialize};
 use super::{Fault, Prepared};
 use crate::models::{Driver, Width};
 
-/// What a batch was seen to be, by counters that are off in all others.
+/// What the counters observed in a batch. They are off in all timed batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attestation {
-    /// How long it took, counters included.
+    /// The duration of the batch, including the time of counting.
     pub elapsed_ns: u64,
     /// The greatest number of jobs in flight at once.
     pub peak_in_flight: u32,
-    /// The distinct threads that began or ended a job.
+    /// The number of distinct threads on which jobs started or ended.
     pub job_threads: u32,
-    /// All threads of the process, at the end of the batch.
+    /// The number of threads of the process at the end of the batch.
     pub process_threads: Option<u64>,
-    /// epoll instances of the process; `None` where the system does not show them.
+    /// The number of epoll instances of the process; `None` if the system does not provide it.
     pub epolls: Option<u64>,
-    /// `io_uring` instances of the process.
+    /// The number of `io_uring` instances of the process.
     pub rings: Option<u64>,
-    /// Completions that those rings had in the batch.
+    /// Completions of those rings during the batch.
     pub completions: Option<u64>,
-    /// Memory of the process that was resident before the batch, in bytes.
+    /// Resident memory of the process before the batch, in bytes.
     #[serde(default)]
     pub rss_bytes: Option<u64>,
-    /// The most that was resident in it.
+    /// The peak of resident memory during the batch, in bytes.
     #[serde(default)]
     pub rss_bytes_max: Option<u64>,
-    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest; `None` where
-    /// none failed.
+    /// The longest time from the first failure of a child in a group until the group ended, in nanoseconds; `None` if
+    /// no child failed.
     #[serde(default)]
     pub group_ended_ns_max: Option<u64>,
-    /// Children that were still under way when their group was over, all groups together.
+    /// Children still running when their group ended, summed over all groups.
     #[serde(default)]
     pub children_left: Option<u32>,
 }
 
 impl Prepared {
-    /// Whether what a batch was seen to be fits its label.
+    /// Checks that the counts of a batch fit its label.
     pub(crate) fn check_attest(
         &self,
         attest: &Attestation,
@@ -57,7 +57,7 @@ impl Prepared {
                 "at most {peak} of {jobs} jobs were in flight at once, and park waits for all of them"
             ));
         }
-        // Little's law: with so few in flight, so many waits cannot have ended so soon.
+        // Little's law: with so few jobs in flight, this much waiting cannot fit in the elapsed time.
         let room = elapsed.saturating_mul(attest.peak_in_flight);
         if room < self.total_wait {
             return invalid(format!(
@@ -78,7 +78,7 @@ impl Prepared {
         self.check_drivers(attest)
     }
 
-    /// Whether the jobs waited with what the model's label says, as [`Driver`] promises it.
+    /// Checks that jobs waited with the drivers that the model's label promises; see [`Driver`].
     fn check_drivers(&self, attest: &Attestation) -> Result<(), Fault> {
         let waits = [
             ("timers", self.uses_timers, self.info.timers),
@@ -89,7 +89,7 @@ impl Prepared {
             let seen = match driver {
                 Driver::IoUring if attest.rings == Some(0) => "has no ring",
                 _ if !used => continue,
-                // A ring can be waited on for some time only, which completes nothing.
+                // A wait on a ring that only times out completes nothing.
                 Driver::IoUring
                     if attest.completions == Some(0)
                         && (what == "sockets" || attest.epolls > Some(0)) =>
@@ -113,13 +113,13 @@ impl Prepared {
     }
 }
 
-/// epoll instances, rings, and completions of those rings, of this process.
+/// Returns the epoll instances, rings and ring completions of this process.
 #[cfg(target_os = "linux")]
 pub(super) fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
     procfs::process::Process::myself().map_or((None, None, None), |me| drivers_of(&me))
 }
 
-/// The same of another process.
+/// Returns the same figures for another process.
 #[cfg(target_os = "linux")]
 pub(crate) fn drivers_of(
     process: &procfs::process::Process,
@@ -158,7 +158,7 @@ mod tests {
         workloads,
     };
 
-    /// What is seen of four threads in a second, where the process has so many instances.
+    /// Builds the attestation of four threads and one second, with these instances.
     fn seen(epolls: u64, rings: u64, completions: u64) -> Attestation {
         Attestation {
             elapsed_ns: 1_000_000_000,
@@ -180,7 +180,7 @@ mod tests {
         use Driver::{Blocking, IoUring, Readiness};
         const ALL: [Driver; 3] = [Blocking, Readiness, IoUring];
         let base = &models::find("threads").unwrap().info;
-        // What a process shows in which jobs sleep, and in which they connect, and the one label that is true.
+        // The counts of a process whose jobs sleep, those of one whose jobs connect, and the only correct label.
         let processes = [
             ("threads", seen(0, 0, 0), seen(0, 0, 0), (Blocking, Blocking)),
             ("tokio", seen(2, 0, 0), seen(2, 0, 0), (Readiness, Readiness)),

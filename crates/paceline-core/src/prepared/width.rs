@@ -1,4 +1,5 @@
-//! Whether a model has as many workers as its label says: too few pass every other check, and only make it slow.
+//! Checks that a model has as many workers as its label says. Too few would pass every other check and only make the
+//! model slow.
 
 use super::{Fault, Prepared};
 use crate::{
@@ -8,21 +9,21 @@ use crate::{
     perform::{INSTRUMENTATION, Placement, StartedModel},
 };
 
-/// Jobs for each worker in the first batch; each further batch has so many more.
+/// Jobs per worker in the first batch; each further batch has this many more.
 const JOBS: usize = 4;
-/// Batches, until every worker was seen: on a busy machine a thread may not get a CPU within one.
+/// The most batches to run until every worker was seen: on a busy machine a thread may not get a CPU within one batch.
 const TRIES: usize = 8;
-/// Rounds that a job computes in Rust: about 0.2 ms.
+/// The rounds of `compute` in a job in Rust: about 0.2 ms.
 const ROUNDS: u64 = 200_000;
-/// How long a job computes in another language, in nanoseconds.
+/// The time that a job computes in another language, in nanoseconds.
 const JOB_NS: f64 = 1e6;
 
 impl Prepared {
-    /// Checks that `arm` has the workers of this cell, by batches of jobs that only compute.
+    /// Checks that `arm` has the workers of this cell, with batches of jobs that only compute.
     ///
     /// # Errors
     ///
-    /// Returns a fault where it has fewer.
+    /// Returns a fault if it has fewer.
     pub(crate) fn attest_width(&self, arm: &dyn StartedModel) -> Result<(), Fault> {
         attest_width(self.info, self.workers, self.placement, None, |_, width| {
             INSTRUMENTATION.start(now);
@@ -33,12 +34,12 @@ impl Prepared {
     }
 }
 
-/// Checks the same of any model: `threads` runs a batch, and says how many threads ran its jobs. `compute_ns` is what a
-/// round of `compute` takes in another language.
+/// Checks the workers of any model. `threads` runs a batch and returns how many threads ran its jobs. `compute_ns` is
+/// the duration of a round of `compute` in another language.
 ///
 /// # Errors
 ///
-/// Returns the fault of a batch, or one that says how many workers there are.
+/// Returns the fault of a batch, or a fault that states how many workers there are.
 pub(crate) fn attest_width(
     info: &'static ModelInfo,
     workers: Option<usize>,
@@ -46,7 +47,7 @@ pub(crate) fn attest_width(
     compute_ns: Option<f64>,
     mut threads: impl FnMut(&Workload, &Prepared) -> Result<u32, Fault>,
 ) -> Result<(), Fault> {
-    // Offered inside, a batch stays on one of the runtimes between which nothing moves.
+    // A batch spawned inside stays on one of the runtimes, which share nothing.
     let one_core = placement == Placement::Inside && info.placements[0] == Placement::Dealt;
     let least = match (info.width, workers) {
         (Width::Any, Some(workers)) if workers > 1 && !one_core => workers,

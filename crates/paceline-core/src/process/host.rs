@@ -1,4 +1,4 @@
-//! A running host, as its parent speaks to it.
+//! A running host, seen from its parent.
 
 use std::{
     collections::VecDeque,
@@ -29,13 +29,13 @@ use crate::{
     usage::Usage,
 };
 
-/// How often whoever waits for a host looks whether it was interrupted.
+/// How often a wait for a host checks for an interrupt.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// How long a process that closed its output may take to end, and its last words to come.
+/// How long a process that closed its output may take to exit and to deliver its last output.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Looks until something `is_so`, or `time` has passed.
+/// Polls `is_so` until it returns true or `time` has passed.
 fn within(time: Duration, mut is_so: impl FnMut() -> bool) {
     let deadline = now() + time;
     while !is_so() && now() < deadline {
@@ -43,16 +43,16 @@ fn within(time: Duration, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Why a host gave no answer.
+/// Why a host gave no reply.
 #[derive(Debug)]
 pub enum HostError {
-    /// It said why.
+    /// The host reported a fault.
     Fault(Fault),
-    /// It ended.
+    /// The host ended.
     Died(String),
-    /// It did not answer in time, and was killed.
+    /// The host did not reply in time, and was killed.
     Silent(Duration),
-    /// Nobody waits for it any more: the program was interrupted.
+    /// The program was interrupted.
     Interrupted,
 }
 
@@ -83,9 +83,9 @@ pub struct Host {
     requests: ChildStdin,
     replies: mpsc::Receiver<String>,
     errors: Arc<Mutex<VecDeque<String>>>,
-    /// What keeps them, until the process ends.
+    /// The thread that collects standard error until the process ends.
     keeper: Option<JoinHandle<()>>,
-    /// Whether the process has ended and its number may be another's.
+    /// Whether the process has been waited for: its id may since belong to another process.
     waited_for: bool,
 }
 
@@ -94,7 +94,7 @@ impl Host {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let requests = child.stdin.take().expect("it is piped");
-        // A bounded channel: whoever floods it waits on its own pipe.
+        // A bounded channel: a host that floods it blocks on its own pipe.
         let (give, replies) = mpsc::sync_channel(16);
         let output = child.stdout.take().expect("it is piped");
         thread::Builder::new().spawn(move || {
@@ -116,7 +116,7 @@ impl Host {
         Ok(Host { child, requests, replies, errors, keeper: Some(keeper), waited_for: false })
     }
 
-    /// The process's number.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -126,7 +126,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be prepared, or the host is gone.
+    /// Returns an error if the cell cannot be prepared, or the host has ended.
     pub fn prepare(&mut self, cell: CellSpec, patience: Duration) -> Result<(), HostError> {
         match self.ask(&Request::Prepare(cell), patience)? {
             Reply::Prepared => Ok(()),
@@ -134,11 +134,11 @@ impl Host {
         }
     }
 
-    /// Returns the names of the cells that the program has of its own and lists, and of those with a head variant.
+    /// Returns the names of the listed custom cells, and of those that have a head variant.
     ///
     /// # Errors
     ///
-    /// Returns an error where it does not know the question, or the host is gone.
+    /// Returns an error if the host does not know the request, or has ended.
     pub fn cells(&mut self, patience: Duration) -> Result<[Vec<String>; 2], HostError> {
         match self.ask(&Request::Cells, patience)? {
             Reply::Cells { names, with_head } => Ok([names, with_head]),
@@ -146,11 +146,11 @@ impl Host {
         }
     }
 
-    /// Prepares one variant of a cell of the program's own.
+    /// Prepares one variant of a custom cell.
     ///
     /// # Errors
     ///
-    /// Returns an error if it has no such cell, or the host is gone.
+    /// Returns an error if there is no such cell, or the host has ended.
     pub fn prepare_custom(
         &mut self,
         name: &str,
@@ -167,7 +167,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Returns an error if the batch fails a check, or the host is gone.
+    /// Returns an error if the batch fails a check, or the host has ended.
     pub fn attest(&mut self, patience: Duration) -> Result<Attestation, HostError> {
         match self.ask(&Request::Attest, patience)? {
             Reply::Attested(attest) => Ok(attest),
@@ -175,12 +175,12 @@ impl Host {
         }
     }
 
-    /// Runs `count` timed batches of the prepared cell. Returns the time of each, and what the host used
-    /// meanwhile.
+    /// Runs `count` timed batches of the prepared cell. Returns the duration of each, and the resources that the host
+    /// used in the meantime.
     ///
     /// # Errors
     ///
-    /// Returns an error if a batch fails a check, or the host is gone.
+    /// Returns an error if a batch fails a check, or the host has ended.
     pub fn batches(
         &mut self,
         count: u64,
@@ -194,11 +194,11 @@ impl Host {
         }
     }
 
-    /// Runs `count` batches of the prepared cell in which the times of every job are recorded.
+    /// Runs `count` batches of the prepared cell and records the times of every job.
     ///
     /// # Errors
     ///
-    /// Returns an error if a batch fails a check, or the host is gone.
+    /// Returns an error if a batch fails a check, or the host has ended.
     pub fn record(&mut self, count: u64, patience: Duration) -> Result<Recorded, HostError> {
         match self.ask(&Request::Record { count, ticks_per_ns: ticks_per_ns() }, patience)? {
             Reply::Recorded(recorded) => Ok(recorded),
@@ -207,11 +207,11 @@ impl Host {
         }
     }
 
-    /// Leaves the started model without jobs for `time`, and returns what its process used meanwhile.
+    /// Leaves the started model without jobs for `time`, and returns the resources that its process used.
     ///
     /// # Errors
     ///
-    /// Returns an error where the host is gone.
+    /// Returns an error if the host has ended.
     pub fn idle(&mut self, time: Duration, patience: Duration) -> Result<Usage, HostError> {
         match self.ask(&Request::Idle { ns: nanoseconds(time) }, patience)? {
             Reply::Idled(used) => Ok(used),
@@ -219,11 +219,11 @@ impl Host {
         }
     }
 
-    /// Probes the model of the cell that is prepared.
+    /// Probes the model of the prepared cell.
     ///
     /// # Errors
     ///
-    /// Returns an error where no cell is prepared, the host does not know the question, or it is gone.
+    /// Returns an error if no cell is prepared, or the host does not know the request or has ended.
     pub fn probe(&mut self, what: Probe, patience: Duration) -> Result<Probed, HostError> {
         match self.ask(&Request::Probe { what }, patience)? {
             Reply::Probed(seen) => Ok(seen),
@@ -231,13 +231,14 @@ impl Host {
         }
     }
 
-    /// Makes the host a server of `cell`'s jobs, which it stays until it ends: then it answers [`usage`] alone.
-    /// Returns where it listens. How many connections it can serve at once,
-    /// [`ModelInfo::connections`](crate::models::ModelInfo::connections) knows; the cell's scale does not count.
+    /// Makes the host serve `cell`'s jobs until it ends; from then on it answers only [`usage`]. Returns the address
+    /// that it listens on. The cell's scale is ignored.
+    /// [`ModelInfo::connections`](crate::models::ModelInfo::connections) gives the number of connections that it serves
+    /// concurrently.
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be started, or the host is gone.
+    /// Returns an error if the server cannot be started, or the host has ended.
     ///
     /// [`usage`]: Self::usage
     pub fn serve(&mut self, cell: CellSpec, patience: Duration) -> Result<SocketAddr, HostError> {
@@ -247,11 +248,11 @@ impl Host {
         }
     }
 
-    /// What the host has used so far, all its threads together.
+    /// Returns the resources that the host has used so far, all threads together.
     ///
     /// # Errors
     ///
-    /// Returns an error where the host is gone: also where its server ended, as one does that runs out of descriptors.
+    /// Returns an error if the host has ended. A server that runs out of descriptors ends its host.
     pub fn usage(&mut self, patience: Duration) -> Result<Usage, HostError> {
         match self.ask(&Request::Usage, patience)? {
             Reply::Usage(used) => Ok(used),
@@ -259,11 +260,11 @@ impl Host {
         }
     }
 
-    /// Stops the model and ends the host. Returns the threads that the model left behind.
+    /// Stops the model and ends the host. Returns the names of the threads that the model left behind.
     ///
     /// # Errors
     ///
-    /// Returns an error where the host is gone already.
+    /// Returns an error if the host has already ended.
     pub fn stop(mut self, patience: Duration) -> Result<Vec<String>, HostError> {
         match self.ask(&Request::Stop, patience)? {
             Reply::Stopped { threads_left } => Ok(threads_left),
@@ -285,7 +286,7 @@ impl Host {
         }
     }
 
-    /// Sends a line, and waits for the line that answers it.
+    /// Sends a line and waits for its reply.
     pub(crate) fn exchange(
         &mut self,
         mut line: String,
@@ -319,7 +320,7 @@ impl Host {
         }
     }
 
-    /// Ends the process and all that it started, which are of its group.
+    /// Kills the process and everything it started, which shares its process group.
     fn kill(&mut self) {
         self.end_group();
         let _ = self.child.wait();
@@ -327,8 +328,8 @@ impl Host {
         self.reap_group();
     }
 
-    /// Waits for what is left of the group where this process adopts it, as the first of a container does: it would
-    /// stay a zombie.
+    /// Reaps the rest of the group if this process adopts orphans, as the first process of a container does. Otherwise
+    /// they would stay zombies.
     fn reap_group(&self) {
         let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
             return;
@@ -339,7 +340,7 @@ impl Host {
         });
     }
 
-    /// Only before the process was waited for: until then its number is nobody else's.
+    /// Kills the group, unless the process has been waited for: after that, its id may belong to another process.
     fn end_group(&self) {
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(group) = group.filter(|_| !self.waited_for) {
@@ -351,7 +352,7 @@ impl Host {
         if !self.waited_for {
             let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
             let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-            // It may have closed its output and not end.
+            // The process may have closed its output without exiting.
             within(LAST_WORDS, || {
                 !id.is_some_and(|id| matches!(waitid(WaitId::Pid(id), ended), Ok(None)))
             });
@@ -360,7 +361,7 @@ impl Host {
         let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
         self.waited_for = true;
         self.reap_group();
-        // Its last words may still be on their way, and what left its group may keep the pipe open.
+        // Its last output may still be on the way, and a process that left its group may keep the pipe open.
         within(LAST_WORDS, || self.keeper.as_ref().is_none_or(JoinHandle::is_finished));
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let said = errors.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" / ");

@@ -1,5 +1,5 @@
-//! The lines that child processes write, of a bounded length: a program that floods its output must not fill the memory
-//! of the one that listens.
+//! Reads lines that child processes write, with a limit on their length: a program that floods its output must not fill
+//! the reader's memory.
 
 use std::{
     fmt::Display,
@@ -9,10 +9,11 @@ use std::{
 use super::HostError;
 use crate::models::foreign::shown;
 
-/// The longest line that is read, in bytes. The times of a million single calls are 20 MB.
+/// The longest line that is read, in bytes. The times of a million single calls take 20 MB.
 pub(super) const LONGEST: u64 = 256 << 20;
 
-/// Hands over each line of `output` without its end, until `take` has enough. One over `longest` is the last, and torn.
+/// Passes each line of `output`, without its line end, to `take` until it returns false. A line over `longest` bytes is
+/// cut and is the last.
 pub(super) fn lines(output: impl Read, longest: u64, mut take: impl FnMut(String) -> bool) {
     let mut output = BufReader::new(output);
     loop {
@@ -29,7 +30,7 @@ pub(super) fn lines(output: impl Read, longest: u64, mut take: impl FnMut(String
     }
 }
 
-/// The error of a line that is no reply.
+/// Returns the error for a line that is not a reply.
 pub(crate) fn no_reply(line: &str, why: &dyn Display) -> HostError {
     HostError::Died(format!("it said {}: {why}", shown(line.as_bytes())))
 }

@@ -1,4 +1,4 @@
-//! The suite's server, from its parent's side.
+//! The suite's server, seen from its parent.
 
 use std::{
     fs,
@@ -11,13 +11,13 @@ use std::{
 
 use crate::job::Addresses;
 
-/// How long an answer may take that takes some microseconds.
+/// How long a reply may take; it normally takes some microseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it ends it.
 pub struct EchoServer {
     child: Child,
-    /// `None` once it is told to end.
+    /// `None` after it was asked to end.
     requests: Option<ChildStdin>,
     answers: mpsc::Receiver<String>,
     addresses: Addresses,
@@ -28,7 +28,7 @@ impl EchoServer {
     ///
     /// # Errors
     ///
-    /// Returns an error where the process cannot be started or does not say its addresses.
+    /// Returns an error if the process cannot be started or does not report its addresses.
     pub fn start(mut command: Command) -> io::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let requests = child.stdin.take();
@@ -52,23 +52,23 @@ impl EchoServer {
         self.answers.recv_timeout(PATIENCE).ok()
     }
 
-    /// The process's number.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it listens.
+    /// Returns the addresses that it listens on.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// The CPU time that it has used so far.
+    /// Returns the CPU time that it has used so far.
     ///
     /// # Errors
     ///
-    /// Returns an error where it is gone, or does not answer.
+    /// Returns an error if it has ended, or does not reply.
     pub fn cpu_time(&mut self) -> io::Result<Duration> {
         let gone = || io::Error::other("the suite's server ended");
         self.requests.as_mut().ok_or_else(gone)?.write_all(b"?\n").map_err(|_| gone())?;
@@ -76,8 +76,8 @@ impl EchoServer {
         used.map(Duration::from_nanos).ok_or_else(gone)
     }
 
-    /// The CPU time that each of its threads has used so far, in a fixed order; exact while they are idle. `None` where
-    /// the system does not show it.
+    /// Returns the CPU time that each of its threads has used so far, in a fixed order. Exact while the threads are
+    /// idle. `None` if the system does not provide it.
     #[must_use]
     pub fn thread_times(&self) -> Option<Vec<Duration>> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).ok()?;

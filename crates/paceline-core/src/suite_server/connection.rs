@@ -7,16 +7,16 @@ use std::{
 
 use mio::net::TcpStream;
 
-/// What the server is to a connection.
+/// How the server treats a connection.
 pub(super) enum Sort {
     Echo,
-    /// It answers so much later, once it was told how much.
+    /// It echoes with a delay, once the client has sent the delay.
     Slow(Word<Duration>),
-    /// The connection is a member of this room, once it is full.
+    /// It is a member of this room, once the room is complete.
     Room(Word<Option<usize>>),
 }
 
-/// What a connection begins with, of which this has come so far; and what it means.
+/// The number that a connection starts with: the bytes received so far, or its meaning.
 pub(super) enum Word<T> {
     Coming(Vec<u8>),
     Said(T),
@@ -26,11 +26,12 @@ pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) generation: u64,
     pub(super) sort: Sort,
-    /// What the client has not taken yet. Nothing is read meanwhile: the client's sending is held up, not our memory.
+    /// Bytes that the client has not accepted yet. On an echo connection nothing is read meanwhile, which slows the
+    /// client down instead of filling memory.
     pub(super) unsent: Vec<u8>,
 }
 
-/// What became of a connection that was served.
+/// The state of a connection after serving it.
 pub(super) enum State {
     Reading,
     Writing,
@@ -38,7 +39,7 @@ pub(super) enum State {
 }
 
 impl<T> Word<T> {
-    /// Takes what belongs to the word off `bytes`, and returns the number once it is whole.
+    /// Takes the bytes of the number from `bytes`, and returns it once complete.
     pub(super) fn complete(&mut self, bytes: &mut &[u8]) -> Option<u64> {
         let Word::Coming(so_far) = self else { return None };
         let (more, rest) = bytes.split_at(bytes.len().min(8 - so_far.len()));
@@ -49,7 +50,7 @@ impl<T> Word<T> {
 }
 
 impl Connection {
-    /// Writes what is unsent.
+    /// Writes unsent bytes.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.unsent.is_empty() {
             match self.stream.write(&self.unsent) {
@@ -61,7 +62,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what is unsent, then reads and returns what there is.
+    /// Echoes: writes unsent bytes, then reads what is available and sends it back.
     pub(super) fn serve(&mut self, buffer: &mut [u8]) -> State {
         loop {
             match self.flush() {
@@ -82,7 +83,7 @@ impl Connection {
                 Err(_) => return State::Closed,
             };
             self.unsent.extend_from_slice(&buffer[sent..read]);
-            // A read that did not fill the buffer emptied the socket: what comes later is a new edge.
+            // A read that did not fill the buffer emptied the socket. More data causes a new event.
             if sent == read && read < buffer.len() {
                 return State::Reading;
             }

@@ -1,4 +1,4 @@
-//! Rooms: what one member says is sent to all of them, once all are there.
+//! Rooms: a message of one member is sent to all members, once all have joined.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,14 @@ use std::{
 use super::Peer;
 use crate::clock::now;
 
-/// How long nothing may happen in a room. Longer than one sleep of a job may be: then somebody is missing, and who waits
-/// for it is better told than left to wait.
+/// How long a room may be inactive. This is longer than the longest sleep of a job. After that a member must be
+/// missing, and closing the connections of the others is better than letting them wait.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// All rooms. Those that wait for the same number of members are one: who comes is let into the one that fills.
+/// All rooms. Peers that request rooms of the same size join the same one until it is full.
 #[derive(Default)]
 pub(super) struct Rooms {
-    /// Who waits, by the number of members that are waited for.
+    /// Incomplete rooms, by their size.
     filling: HashMap<u64, Room>,
     open: HashMap<usize, Room>,
     so_far: usize,
@@ -24,7 +24,7 @@ pub(super) struct Rooms {
 struct Room {
     members: Vec<Peer>,
     gone: usize,
-    /// When something last happened.
+    /// The time of the last activity.
     last: Instant,
 }
 
@@ -35,7 +35,7 @@ impl Default for Room {
 }
 
 impl Rooms {
-    /// Lets `peer` into a room of `size` members. Returns the room where it is full now.
+    /// Adds `peer` to a room of `size` members. Returns the room if it is now complete.
     pub(super) fn join(&mut self, peer: Peer, size: u64) -> Option<usize> {
         let waiting = self.filling.entry(size).or_default();
         waiting.members.push(peer);
@@ -48,12 +48,12 @@ impl Rooms {
         Some(self.so_far)
     }
 
-    /// The members of a room, those that are gone too.
+    /// Returns the members of a room, including those that have left.
     pub(super) fn members(&self, room: usize) -> &[Peer] {
         self.open.get(&room).map_or(&[], |room| &room.members)
     }
 
-    /// The same where something is said in it.
+    /// Records activity in a room, and returns its members.
     pub(super) fn hear(&mut self, room: usize) -> &[Peer] {
         if let Some(room) = self.open.get_mut(&room) {
             room.last = now();
@@ -61,7 +61,7 @@ impl Rooms {
         self.members(room)
     }
 
-    /// `peer` is gone, from a room or from where it waited.
+    /// Removes `peer` from its room, or from the incomplete room in which it waits.
     pub(super) fn leave(&mut self, peer: Peer, from: Option<usize>) {
         let Some(room) = from else {
             for waiting in self.filling.values_mut() {
@@ -70,7 +70,7 @@ impl Rooms {
             self.filling.retain(|_, waiting| !waiting.members.is_empty());
             return;
         };
-        // Counted and not looked for: all leave a room of thousands at once.
+        // Counted rather than removed: all members of a room of thousands leave at once.
         let Some(Room { members, gone, .. }) = self.open.get_mut(&room) else { return };
         *gone += 1;
         if *gone == members.len() {
@@ -78,13 +78,13 @@ impl Rooms {
         }
     }
 
-    /// How long until patience with one of them is over; `None` where there is none.
+    /// Returns the time until the next room expires; `None` if there are no rooms.
     pub(super) fn patience(&self) -> Option<Duration> {
         let last = self.filling.values().chain(self.open.values()).map(|room| room.last).min()?;
         Some((last + PATIENCE).saturating_duration_since(now()))
     }
 
-    /// The members of rooms in which nothing has happened for too long.
+    /// Removes rooms that were inactive for too long, and returns their members.
     pub(super) fn given_up(&mut self) -> Vec<Peer> {
         if self.patience() != Some(Duration::ZERO) {
             return vec![];

@@ -1,4 +1,4 @@
-//! Durations of `compute`, which become rounds on the machine that reads the file.
+//! Converts durations of `compute` to rounds on the machine that reads the file.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::Reader;
 use crate::job::{ReadError, Workload, bounds, rounds_of, text::Value};
 
-/// What a round takes, if anybody can say, and which places of the text had durations.
+/// The duration of a round, if known, and the ranges of the text that held durations.
 pub(super) struct Calibration {
     compute_ns: Option<fn() -> f64>,
     replaced: RefCell<Vec<(Range<usize>, u64)>>,
@@ -18,7 +18,7 @@ impl Calibration {
         Calibration { compute_ns, replaced: RefCell::default() }
     }
 
-    /// The text with rounds in these places, and where they then are.
+    /// Returns the text with rounds in these ranges, and the new position of each range.
     pub(super) fn source(&self, text: &str) -> (String, Vec<Range<usize>>) {
         let mut replaced = self.replaced.take();
         replaced.sort_unstable_by_key(|(span, _)| span.start);
@@ -36,7 +36,7 @@ impl Calibration {
 }
 
 impl Workload {
-    /// Returns the workload of `recorded`, if that is the `source` of an earlier calibration of the same file.
+    /// Returns the workload of `recorded` if that text is the `source` of an earlier calibration of the same file.
     #[must_use]
     pub fn as_recorded(&self, recorded: &str) -> Option<Workload> {
         let (mut rest, mut end) = (recorded, 0);
@@ -51,7 +51,7 @@ impl Workload {
 }
 
 impl<'a> Reader<'a> {
-    /// The rounds of a `compute` step: a number, or as many as take a duration here.
+    /// Reads the rounds of a `compute` step: a number, or a duration converted to rounds.
     pub(super) fn rounds(&self, value: &Value<'a>) -> Result<u64, ReadError> {
         let Reader(text, Calibration { compute_ns, replaced }) = self;
         if matches!(value.get_ref(), DeValue::Integer(_)) {

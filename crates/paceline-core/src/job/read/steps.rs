@@ -1,4 +1,4 @@
-//! Steps of workload files.
+//! Reads the steps of workload files.
 
 use toml::de::DeTable;
 
@@ -13,20 +13,20 @@ const STEPS: [&str; 14] = [
     "gather", "group", "fail", "park",
 ];
 
-/// Where a list of steps stands.
+/// The position of a list of steps.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    /// 1 for those of a job.
+    /// The nesting depth; 1 for the steps of a job.
     depth: usize,
-    /// Of a list of a group's children, whether the group cancels.
+    /// Whether the group cancels, for the steps of a group's children.
     group: Option<bool>,
 }
 
 impl Place {
-    /// That of the steps of a job.
+    /// The position of a job's steps.
     pub(super) const JOB: Place = Place { depth: 1, group: None };
 
-    /// The place of a list within a step of this one.
+    /// Returns the position of a list within a step of this one.
     fn child(self) -> Place {
         Place { depth: self.depth + 1, group: None }
     }
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether all jobs wait for each other, or none: else those that wait would wait for ever.
+    /// Checks that either all jobs park or none does. Otherwise those that park would wait forever.
     pub(super) fn parking(
         &self,
         value: &Value<'a>,
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether what is said in the room is what is heard there: else somebody would wait for ever.
+    /// Checks that every message sent to the room is received there. Otherwise a member would wait forever.
     pub(super) fn room(
         &self,
         value: &Value<'a>,
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Messages of a room, which the server may have to keep for each of its members.
+    /// Reads the messages of a room, which the server may have to buffer for each member.
     fn messages(&self, value: &Value<'a>, of: &str) -> Result<Messages, ReadError> {
         let table =
             self.0.table(value, &format!("{of} is a table {{ bytes = 64, times = 10 }}"))?;
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Children that all do the same, or those of a list that each do their own.
+    /// Reads children that all run the same steps, or a list with the steps of each.
     fn gather(&self, value: &Value<'a>, place: Place) -> Result<Gather, ReadError> {
         let text = self.0;
         if let Ok(each) = text.array(value, "") {
@@ -289,7 +289,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What the word at `key` stands for; `None` where there is no such key.
+    /// Returns the value of the word at `key`; `None` if the key is missing.
     fn one_of<T: Copy>(
         &self,
         table: &DeTable<'a>,
@@ -322,7 +322,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use crate::job::Workload;
 
-    /// Where in the job's line something is wrong, and what.
+    /// Returns the error for a workload with this job, position included.
     fn wrong(job: &str) -> String {
         Workload::parse("w", &format!("name = \"w\"\njob = {job}")).unwrap_err().to_string()
     }

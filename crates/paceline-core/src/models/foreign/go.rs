@@ -18,10 +18,10 @@ static GO: Foreign = Foreign {
     command,
 };
 
-/// What changes how Go's runtime works: what is measured is what it does by default.
+/// Variables that change how Go's runtime works. They are removed, so that its defaults are measured.
 const SETTINGS: [&str; 4] = ["GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"];
 
-/// `program` is the tool chain: it builds the interpreter, once.
+/// Returns the interpreter's command. `program` is the tool chain, which builds the interpreter once.
 fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     let mut command = Command::new(build::built(program)?);
     command.arg(model);
@@ -38,7 +38,7 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
     note: "a goroutine for each job, GOMAXPROCS is `workers`; offload is a plain call, as a goroutine that blocks or \
            computes holds up no other; as a server, net/http",
     placements: &[Placement::Inside],
-    // A thread that blocks is replaced by another: Go's own limit of threads.
+    // Go replaces a blocked thread by another, up to its own limit on threads.
     more_threads: 10_000,
     timers: Driver::Readiness,
     sockets: Driver::Readiness,

@@ -1,4 +1,4 @@
-//! The pipe to an interpreter: lines of a bounded length and number, its last words, and its end.
+//! The pipe to an interpreter: lines limited in length and number, its last error output, and its end.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -17,45 +17,45 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use super::{Reply, Request};
 
-/// The longest line of one that carries no times, in bytes.
+/// The longest line of a reply without times, in bytes.
 const LINE: usize = 64 << 10;
-/// How much longer it may be for each time that it carries.
+/// The additional bytes allowed for each time that a line carries.
 const EACH: usize = 24;
-/// The longest line of standard error that is kept.
+/// The most bytes kept of a line of standard error.
 const WORDS: usize = 1000;
-/// How often it is looked whether a process that closed its output has ended.
+/// How often a process that closed its output is checked for its end.
 const GLANCE: Duration = Duration::from_millis(5);
-/// How long a line is waited for before it is looked whether the process still runs.
+/// How long to wait for a line before checking whether the process still runs.
 const SLICE: Duration = Duration::from_millis(100);
-/// How many times it is looked, before it is ended.
+/// How many checks are made before the process is killed.
 const GLANCES: usize = 400;
 
 /// A running interpreter. Dropping it kills it.
 pub struct Link {
     child: Child,
-    /// `None` once it is told that nothing more comes.
+    /// `None` after the end of requests was signalled.
     requests: Option<ChildStdin>,
     lines: mpsc::Receiver<Said>,
     longest: Arc<AtomicUsize>,
     words: Arc<Mutex<Words>>,
     keeper: JoinHandle<()>,
     own_group: bool,
-    /// How it ended, once it was waited for: then its number may be another's.
+    /// The exit status, once the process has been waited for: its id may since belong to another process.
     status: Option<ExitStatus>,
 }
 
-/// What came out of it.
+/// A line of the interpreter's output.
 enum Said {
     Line(Vec<u8>),
     TooLong,
 }
 
 impl Link {
-    /// Starts `command`, in a process group of its own or in that of this process.
+    /// Starts `command`, in its own process group or in that of this process.
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be started.
+    /// Returns an error if it cannot be started.
     pub(super) fn open(mut command: Command, own_group: bool) -> io::Result<Self> {
         if own_group {
             command.process_group(0);
@@ -65,7 +65,7 @@ impl Link {
         let requests = child.stdin.take();
         let output = child.stdout.take().expect("it is piped");
         let errors = child.stderr.take().expect("it is piped");
-        // A channel of one place: whoever floods it waits on its own pipe.
+        // A channel with a capacity of one: an interpreter that floods it blocks on its own pipe.
         let (give, lines) = mpsc::sync_channel(1);
         let longest = Arc::new(AtomicUsize::new(LINE));
         let most = longest.clone();
@@ -89,13 +89,13 @@ impl Link {
         Ok(Link { child, requests, lines, longest, words, keeper, own_group, status: None })
     }
 
-    /// The process's number.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Lets a line carry so many times.
+    /// Allows a line to carry `times` times.
     pub fn expect_times(&self, times: usize) {
         self.longest.store(LINE + EACH.saturating_mul(times), Relaxed);
     }
@@ -104,7 +104,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it is gone, or said something without being asked.
+    /// Returns a sentence if it has ended, or wrote something without being asked.
     pub fn send(&mut self, request: &Request) -> Result<(), String> {
         if let Ok(said) = self.lines.try_recv() {
             return Err(match said {
@@ -120,11 +120,11 @@ impl Link {
         if sent.is_some_and(|sent| sent.is_ok()) { Ok(()) } else { Err(self.died()) }
     }
 
-    /// Waits for the next reply, for as long as `patience` lasts where there is one.
+    /// Waits for the next reply, without limit if `patience` is `None`.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it ended, or said what is no reply, or nothing.
+    /// Returns a sentence if it ended, wrote something that is not a reply, or wrote nothing in time.
     pub fn receive(&mut self, patience: Option<Duration>) -> Result<Reply, String> {
         let said = self.await_line(patience);
         match said {
@@ -138,7 +138,7 @@ impl Link {
         }
     }
 
-    /// A child of the process may hold its output open when it has ended: so it is looked at, too.
+    /// Also checks the process, because a child of it may keep its output open after it has ended.
     fn await_line(&mut self, patience: Option<Duration>) -> Result<Said, mpsc::RecvTimeoutError> {
         let mut left = patience.unwrap_or(Duration::MAX);
         let mut over = false;
@@ -150,17 +150,17 @@ impl Link {
                 Err(mpsc::RecvTimeoutError::Timeout) if left > SLICE => left -= SLICE,
                 other => return other,
             }
-            // Its last lines may still be on their way.
+            // Its last lines may still be on the way.
             over = self.status().is_some();
         }
     }
 
-    /// How it ended, if it has.
+    /// Returns how it ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<String> {
         self.status().is_some().then(|| self.died())
     }
 
-    /// How it ended, if it has. Its group ends with it.
+    /// Returns its exit status if it has ended. Its process group is then killed too.
     fn status(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)?;
@@ -172,7 +172,7 @@ impl Link {
         self.status
     }
 
-    /// Only before the process is waited for: until then its number is nobody else's.
+    /// Kills the group, unless the process has been waited for: after that, its id may belong to another process.
     fn end_group(&self) {
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let (true, None, Some(group)) = (self.own_group, self.status, group) {
@@ -180,11 +180,11 @@ impl Link {
         }
     }
 
-    /// Says that nothing more comes, and waits until it has ended.
+    /// Closes its standard input and waits for its end.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it ends with another code than 0, or does not end.
+    /// Returns a sentence if it exits with a code other than 0, or does not exit.
     pub fn close(&mut self) -> Result<(), String> {
         self.requests = None;
         match self.wait() {
@@ -213,7 +213,7 @@ impl Link {
             let _ = self.child.kill();
             "it closed its output and did not end".into()
         };
-        // Its last words may still be on their way; a child of its own may keep the pipe open.
+        // Its last output may still be on the way, and a child of it may keep the pipe open.
         for _ in 0..GLANCES / 4 {
             if self.keeper.is_finished() {
                 break;
@@ -228,7 +228,7 @@ impl Link {
         self.complain(&format!("it wrote a line of more than {most} bytes"))
     }
 
-    /// What went wrong, with the first useful line of standard error.
+    /// Describes what went wrong, with the first useful line of standard error.
     fn complain(&self, what: &str) -> String {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let said = words.best().map(|line| format!("; it said: {line}")).unwrap_or_default();
@@ -244,7 +244,7 @@ impl Drop for Link {
     }
 }
 
-/// The replies in `output`, as long as its lines are within their bound.
+/// Reads the replies in `output` while its lines are within the limit.
 pub(crate) fn replies(output: &mut impl BufRead) -> impl Iterator<Item = Result<Reply, String>> {
     let longest = AtomicUsize::new(LINE);
     std::iter::from_fn(move || match line(output, &longest)? {
@@ -258,7 +258,7 @@ fn reply(line: &[u8]) -> Result<Reply, String> {
         .map_err(|error| format!("it said {}, which is no reply: {error}", shown(line)))
 }
 
-/// The next line, without its end; `None` at the end of all.
+/// Reads the next line, without its line end; `None` at the end of the output.
 fn line(output: &mut impl BufRead, longest: &AtomicUsize) -> Option<Said> {
     let mut line = Vec::new();
     loop {
@@ -276,7 +276,7 @@ fn line(output: &mut impl BufRead, longest: &AtomicUsize) -> Option<Said> {
     }
 }
 
-/// Hands over the beginning of each line, and drops what is too long of it.
+/// Passes the start of each line to `take`, and discards what exceeds the limit.
 fn listen(errors: &mut impl BufRead, mut take: impl FnMut(&str)) {
     let mut line = Vec::new();
     while let Ok(read) = errors.fill_buf()
@@ -294,7 +294,7 @@ fn listen(errors: &mut impl BufRead, mut take: impl FnMut(&str)) {
     take(&String::from_utf8_lossy(&line));
 }
 
-/// What is kept of standard error.
+/// The kept lines of standard error.
 #[derive(Debug, Default)]
 struct Words {
     first: Option<String>,
@@ -303,7 +303,7 @@ struct Words {
 
 impl Words {
     fn take(&mut self, line: &str) {
-        // The frames of a traceback are indented, in Python and in JavaScript.
+        // Frames of a traceback are indented, in Python and in JavaScript.
         let passed = line.trim().is_empty()
             || line.starts_with(char::is_whitespace)
             || line.starts_with("Traceback (most recent call last)");
@@ -323,7 +323,7 @@ impl Words {
     }
 }
 
-/// The beginning of a line, quoted.
+/// Quotes the start of a line.
 pub(crate) fn shown(line: &[u8]) -> String {
     const MOST: usize = 120;
     let text = String::from_utf8_lossy(&line[..line.len().min(MOST)]);

@@ -1,4 +1,4 @@
-//! The messages of `docs/protocol.md`, version 2, as they are sent and read.
+//! The messages of `docs/protocol.md`, version 2, as sent and received.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -9,153 +9,153 @@ use crate::{
     perform::{Placement, Probe, Probed},
 };
 
-/// What an interpreter is asked.
+/// A request to an interpreter.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Request {
-    /// Starts the model, if it is not yet, and makes a cell ready.
+    /// Starts the model, if it has not been started, and prepares a cell.
     Prepare {
         /// The jobs, as `Workload::jobs_as_json` writes them.
         jobs: serde_json::Value,
-        /// How many at once.
+        /// The number of concurrent jobs.
         scale: usize,
-        /// How many workers; `None` for a model that has none of its own.
+        /// The number of workers; `None` for a model without workers of its own.
         workers: Option<usize>,
-        /// Where batches are offered from.
+        /// Where the jobs of a batch are spawned from.
         placement: Placement,
-        /// Where the suite's server listens.
+        /// The addresses of the suite's server.
         #[serde(flatten)]
         servers: Addresses,
     },
-    /// Runs a batch that is watched.
+    /// Runs a batch and counts its jobs and threads.
     Watch {},
-    /// Runs so many batches, one after another, with an answer for each.
+    /// Runs `count` batches, one after another, with a reply for each.
     Batches {
-        /// How many.
+        /// The number of batches.
         count: u64,
-        /// Whether the times of single jobs are noted.
+        /// Whether to record the times of single jobs.
         times: bool,
     },
-    /// Looks at what no job can say of the model.
+    /// Probes a property of the model that no job can show.
     Probe {
-        /// At what.
+        /// The property.
         what: Probe,
     },
-    /// Becomes a server of the jobs.
+    /// Serves the jobs.
     Serve {
         /// The jobs.
         jobs: serde_json::Value,
-        /// How many workers.
+        /// The number of workers.
         workers: Option<usize>,
-        /// Where the suite's server listens.
+        /// The addresses of the suite's server.
         #[serde(flatten)]
         servers: Addresses,
     },
-    /// Stops the model and ends.
+    /// Stops the model and exits.
     Stop {},
 }
 
-/// What an interpreter says.
+/// A reply of an interpreter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {
-    /// What it is, without being asked.
+    /// The interpreter's description, sent without being asked.
     Hello(Hello),
-    /// Why it cannot run here.
+    /// The interpreter cannot run here.
     Unavailable {
-        /// The reason, and what to do about it.
+        /// The reason, and what to do.
         reason: String,
-        /// The version of its language.
+        /// The version of the language.
         version: Option<String>,
     },
     /// The cell is ready.
     Prepared {},
-    /// A batch.
+    /// The result of a batch.
     Batch(TimedBatch),
-    /// A batch that was watched.
+    /// The result of a batch with the counters on.
     Watched(Watched),
-    /// What a probe saw.
+    /// The result of a probe.
     Probed(Probed),
-    /// It serves.
+    /// The interpreter serves.
     Serving {
-        /// Where.
+        /// The address that it listens on.
         address: SocketAddr,
     },
     /// The model has stopped, and the process ends.
     Stopped {},
-    /// The request went wrong.
+    /// The request failed.
     Failed {
-        /// The job whose fault it is.
+        /// The job that caused it.
         #[serde(default)]
         job: Option<u64>,
-        /// What went wrong.
+        /// The error.
         error: String,
     },
 }
 
-/// What an interpreter is.
+/// The description of an interpreter.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Hello {
-    /// The version of the protocol that it speaks.
+    /// The protocol version that it implements.
     pub protocol: u32,
     /// The model.
     pub model: String,
-    /// Its language.
+    /// The language.
     pub language: String,
-    /// The version of that, and of what else matters.
+    /// The version of the language and of anything else that matters.
     pub version: String,
-    /// The steps that its jobs can do.
+    /// The steps that it supports.
     pub steps: Vec<String>,
-    /// How long a round of `compute` takes in it, in nanoseconds.
+    /// The duration of a round of `compute`, in nanoseconds.
     pub compute_ns: f64,
-    /// Whether two jobs can ever compute at once.
+    /// Whether two jobs can ever compute at the same time.
     pub parallel: bool,
-    /// The probes that it answers.
+    /// The probes that it supports.
     #[serde(default)]
     pub probes: Vec<String>,
-    /// The program that runs, where it may have been started by a wrapper, which hosts then leave out.
+    /// The running program, if a wrapper may have started it. Hosts then start this program directly.
     pub program: Option<PathBuf>,
 }
 
-/// A batch, as an interpreter tells it.
+/// A batch, as reported by an interpreter.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TimedBatch {
-    /// How long it took.
+    /// The duration, in nanoseconds.
     pub ns: u64,
-    /// How many jobs gave a receipt.
+    /// The number of jobs that returned a receipt.
     pub jobs: u64,
-    /// The sum of their units.
+    /// The sum of the receipts' units.
     pub units: u64,
-    /// What the receipts join to from a checksum of 0, in the order of the jobs; 16 hexadecimal digits.
+    /// The checksum of all receipts, joined in the order of the jobs starting from 0; 16 hexadecimal digits.
     pub digest: String,
-    /// From the start of the batch until each job had its receipt, where times are noted.
+    /// The times from the start of the batch until each job had its receipt, if times are recorded.
     #[serde(default)]
     pub latency_ns: Vec<u64>,
-    /// From when each job began to run until it had its receipt.
+    /// The times from the start of each job until it had its receipt.
     #[serde(default)]
     pub service_ns: Vec<u64>,
-    /// How much longer than it was told to each sleep lasted.
+    /// How much longer than requested each sleep took.
     #[serde(default)]
     pub lateness_ns: Vec<u64>,
-    /// Sleeps whose lateness was not kept.
+    /// The number of sleeps whose lateness was not kept.
     #[serde(default)]
     pub sleeps_lost: u64,
 }
 
-/// A batch that was watched.
+/// A batch with the counters on.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Watched {
     /// The batch.
     #[serde(flatten)]
     pub batch: TimedBatch,
-    /// The greatest number of jobs that had begun and not ended.
+    /// The greatest number of jobs that had started and not ended.
     pub peak_in_flight: u32,
-    /// The distinct threads on which jobs began or ended.
+    /// The number of distinct threads on which jobs started or ended.
     pub job_threads: u32,
-    /// From the first failure of a child in a group until the group was over, in nanoseconds: the longest.
+    /// The longest time from the first failure of a child in a group until the group ended, in nanoseconds.
     #[serde(default)]
     pub group_ended_ns_max: Option<u64>,
-    /// Children that were still under way when their group was over, all groups together.
+    /// Children still running when their group ended, summed over all groups.
     #[serde(default)]
     pub children_left: Option<u32>,
 }

@@ -11,20 +11,20 @@ use crate::{
 static NODE: Foreign = Foreign {
     language: "JavaScript",
     variable: "PACELINE_NODE",
-    // Debian had a time when `node` was another program.
+    // On some Debian releases `node` was a different program.
     programs: &["node", "nodejs"],
     install: "install Node.js 18 or newer (apt-get install nodejs)",
     command,
 };
 
-/// It travels on the command line: no file is written, on any disk.
+/// Passed on the command line, so no file is written.
 const SOURCE: &str = include_str!("node/interpreter.mjs");
 
 #[expect(clippy::unnecessary_wraps, reason = "other languages build a program first")]
 fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     let mut command = Command::new(program);
     command.args(["--input-type=module", "-e", SOURCE, model]);
-    // What is measured is what node does by default.
+    // node's defaults are measured.
     command.env_remove("NODE_OPTIONS");
     Ok(command)
 }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_source_is_no_longer_than_an_argument_may_be() {
-        // Linux: 32 pages, the 0 at the end included.
+        // The limit of Linux: 32 pages, including the final 0 byte.
         assert!(SOURCE.len() < 32 * 4096);
     }
 }

@@ -1,4 +1,4 @@
-//! Python's models: its event loop with and without a pool of processes, its pools, and the caller alone.
+//! Python's models: the event loop with and without a process pool, the pools, and the caller's thread alone.
 
 use std::{ffi::OsStr, io, process::Command};
 
@@ -8,7 +8,7 @@ use crate::{
     perform::Placement,
 };
 
-/// The language. `-B` writes no compiled files, `-E` keeps the environment out.
+/// The language. `-B` prevents compiled files, `-E` ignores Python's environment variables.
 static PYTHON: Foreign = Foreign {
     language: "Python",
     variable: "PACELINE_PYTHON",
@@ -17,7 +17,7 @@ static PYTHON: Foreign = Foreign {
     command,
 };
 
-/// Modules, each before those that import it. They travel on the command line: no file is written, on any disk.
+/// The modules, each before those that import it. They are passed on the command line, so no file is written.
 const SOURCES: [(&str, &str); 7] = [
     ("grouping", include_str!("python/grouping.py")),
     ("receipts", include_str!("python/receipts.py")),
@@ -36,7 +36,7 @@ fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// What a model of an event loop is.
+/// The common description of event-loop models.
 const LOOP: ModelInfo = ModelInfo {
     family: Family::OutOfProcess,
     foreign: Some(&PYTHON),
@@ -48,7 +48,7 @@ const LOOP: ModelInfo = ModelInfo {
     ..ModelInfo::DEFAULT
 };
 
-/// What a model of calls is.
+/// The common description of models whose jobs are calls.
 const CALLS: ModelInfo = ModelInfo {
     placements: &[Placement::Outside],
     width: Width::Any,
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn no_source_is_longer_than_an_argument_may_be() {
-        // Linux: 32 pages, the 0 at the end included.
+        // The limit of Linux: 32 pages, including the final 0 byte.
         assert!(SOURCES.iter().all(|(_, text)| text.len() < 32 * 4096));
     }
 }

@@ -1,4 +1,4 @@
-//! Builds Go's interpreter with the local tool chain, once for each of its versions, and keeps the program.
+//! Builds Go's interpreter with the local tool chain, once per version of each, and keeps the program.
 
 use std::{
     env,
@@ -16,22 +16,22 @@ use std::{
 use sha2::{Digest, Sha256};
 
 const SOURCE: &str = include_str!("interpreter.go");
-/// The first version, after the 1, whose standard library has all that the interpreter uses.
+/// The lowest minor version of Go 1 whose standard library has everything that the interpreter uses.
 const OLDEST: u32 = 19;
-/// How often it is looked whether the tool chain is done.
+/// How often the tool chain is checked for completion.
 const GLANCE: Duration = Duration::from_millis(10);
-/// How many times, where it is to say its version: 10 s.
+/// How many checks are made while it reports its version: 10 s.
 const TO_ANSWER: u32 = 1_000;
-/// How many times, where it builds: 5 minutes. The first build may compile Go's standard library.
+/// How many checks are made while it builds: 5 minutes. The first build may compile Go's standard library.
 const TO_BUILD: u32 = 30_000;
 
-/// Where the interpreter is that the tool chain `go` builds: in the user's folder of caches or, where none can be
-/// written to, below that of temporary files. The first call for a version builds it.
+/// Returns the interpreter built by the tool chain `go`. It is in the user's cache folder or, if that is not writable,
+/// in a folder for temporary files. The first call for a version builds it.
 ///
 /// # Errors
 ///
-/// Returns an error of kind `NotFound` where there is no such tool chain, and others where it is too old, where it
-/// cannot build, and where there is no place to write to.
+/// Returns an error of kind `NotFound` if there is no such tool chain, and other errors if it is too old, cannot build,
+/// or no folder is writable.
 pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
     let version = version(go)?;
     let name = format!("go-{}", key(SOURCE, &version));
@@ -50,7 +50,7 @@ pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("its program cannot be kept, set XDG_CACHE_HOME: {why}")))
 }
 
-/// What the tool chain says of itself: `go version go1.19.8 linux/amd64`.
+/// Returns the version that the tool chain reports: `go version go1.19.8 linux/amd64`.
 fn version(go: &OsStr) -> io::Result<String> {
     let output = ended(tool(go).arg("version"), TO_ANSWER)?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -64,20 +64,20 @@ fn version(go: &OsStr) -> io::Result<String> {
     }
 }
 
-/// The number after the 1 of a version.
+/// Returns the minor version, the number after `go1.`.
 fn minor(version: &str) -> Option<u32> {
     let number = version.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// What another source or another tool chain has another of.
+/// Returns a key that differs between sources and between tool chains.
 fn key(source: &str, version: &str) -> String {
     let hash =
         Sha256::new().chain_update(source).chain_update([0]).chain_update(version).finalize();
     hash.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// The tool chain, whatever the user has set for work of their own: no modules, no network, no C compiler.
+/// Returns the tool chain's command, independent of the user's settings: no modules, no network, no C compiler.
 fn tool(go: &OsStr) -> Command {
     let mut command = Command::new(go);
     for (name, value) in [
@@ -96,8 +96,8 @@ fn tool(go: &OsStr) -> Command {
     command
 }
 
-/// Runs `command` to its end, which comes within so many glances or is brought about. Neither of what it is for says
-/// more than a pipe holds.
+/// Runs `command` to its end, and kills it after `glances` checks. Its output must fit in a pipe, which holds for both
+/// commands used here.
 fn ended(command: &mut Command, glances: u32) -> io::Result<Output> {
     let mut child = command.spawn()?;
     for _ in 0..glances {
@@ -122,11 +122,11 @@ fn first_line(output: &Output) -> String {
 /// A folder where programs are kept.
 struct Place {
     folder: PathBuf,
-    /// Whether the home folder cannot be relied upon: then Go's own cache is to be here too.
+    /// Whether the home folder is unusable: Go's own cache is then put here too.
     alone: bool,
 }
 
-/// Where programs can be kept, the best first.
+/// Returns the folders where programs can be kept, the best first.
 fn places() -> Vec<Place> {
     let named = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = named("XDG_CACHE_HOME");
@@ -141,15 +141,15 @@ fn places() -> Vec<Place> {
     places
 }
 
-/// Whether nobody else can have put a program there: others may write to the folder of temporary files too.
+/// Returns whether only this user can write to the folder, because the folder of temporary files is shared with others.
 fn is_ours(folder: &Path) -> bool {
-    // Not what a link leads to.
+    // Links are not followed.
     fs::symlink_metadata(folder).is_ok_and(|is| {
         is.is_dir() && is.uid() == rustix::process::getuid().as_raw() && is.mode() & 0o022 == 0
     })
 }
 
-/// A folder of one build: two at once have two. Dropping it removes it.
+/// A folder for one build, so that concurrent builds do not collide. Dropping it removes it.
 struct Room(PathBuf);
 
 impl Room {
@@ -166,7 +166,7 @@ impl Room {
         Ok(Room(room))
     }
 
-    /// Builds the interpreter, and puts it in its place whole.
+    /// Builds the interpreter, and moves it to its place in one step.
     fn build(&self, go: &OsStr, place: &Place, name: &str) -> io::Result<PathBuf> {
         let program = self.0.join("interpreter");
         fs::write(self.0.join("interpreter.go"), SOURCE)?;

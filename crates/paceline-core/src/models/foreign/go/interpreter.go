@@ -1,6 +1,6 @@
-// Interprets paceline's jobs on goroutines, as docs/protocol.md describes it. The standard library alone.
+// Interprets paceline's jobs on goroutines, as docs/protocol.md describes. It uses only the standard library.
 //
-// A job is a function on a goroutine of its own; a batch waits for all by a WaitGroup.
+// Each job is a function on its own goroutine; a batch waits for all of them with a WaitGroup.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 	"time"
 )
 
-// Sleeps of a batch whose lateness is kept.
+// The most sleeps of a batch whose lateness is kept.
 const room = 4_000_000
 
 // ---- Receipts ----
@@ -46,12 +46,12 @@ func compute(value, rounds uint64) uint64 {
 	return value
 }
 
-// What a job has done so far.
+// The result of a job so far.
 type receipt struct {
 	units, checksum uint64
 }
 
-// The receipt of a child that has yet to do anything; of the job of an index, as a child of 0.
+// Returns the initial receipt of a child; for a job, of the child with the job's index of the zero receipt.
 func (parent receipt) child(index int) receipt {
 	return receipt{0, mix(parent.checksum + uint64(index))}
 }
@@ -81,7 +81,7 @@ const (
 	fails
 )
 
-// The acts' names in a job's definition.
+// Maps the names in a job's definition to acts.
 var acts = map[string]act{
 	"sleep_ns": sleeps, "block_ns": blocks, "compute": computes, "offload": offloads, "connect": connects,
 	"exchange": exchanges, "hop": hops, "yield": yields, "gather": gathers, "group": groups, "say": says,
@@ -100,7 +100,7 @@ type step struct {
 	to      server
 }
 
-// What the suite's server is to a connection.
+// How the suite's server treats a connection.
 type server int
 
 const (
@@ -109,17 +109,17 @@ const (
 	rooms
 )
 
-// Where it listens; and how many members a room has.
+// The server's addresses, and the number of members of a room.
 var (
 	servers [3][]string
 	members uint64
 )
 
-// What a fail step returns: it was told to, unlike every other error.
+// The error of a fail step: expected, unlike every other error.
 var errMeant = errors.New("it was told to fail")
 
-// Does steps for a job, or a child, whose receipt has yet to do anything. Within a group that cancels, ctx tells it to
-// end; it is nil elsewhere.
+// Runs the steps of a job or child, starting from its initial receipt. In a group that cancels, ctx signals the
+// cancellation; elsewhere it is nil.
 func perform(ctx context.Context, steps []step, done receipt) (receipt, error) {
 	var connection net.Conn
 	defer func() {
@@ -177,7 +177,7 @@ func perform(ctx context.Context, steps []step, done receipt) (receipt, error) {
 			done.checksum = hop(step.count, done.checksum)
 			done.units += step.count
 		case offloads:
-			// Inline: the scheduler takes other goroutines off a thread that blocks, and preempts what computes long.
+			// Inline: the scheduler moves other goroutines off a blocked thread, and preempts long computations.
 			child, err := perform(nil, step.of, done.child(0))
 			if err != nil {
 				return done, err
@@ -249,7 +249,7 @@ func connect(ctx context.Context, step *step, checksum uint64) (net.Conn, error)
 		binary.LittleEndian.PutUint64(word, members)
 	}
 	if _, err = connection.Write(word); err == nil && step.to == rooms {
-		// Comes once all are there.
+		// Arrives once all members are there.
 		_, err = io.ReadFull(connection, word)
 	}
 	if err != nil {
@@ -259,7 +259,7 @@ func connect(ctx context.Context, step *step, checksum uint64) (net.Conn, error)
 	return connection, nil
 }
 
-// A connection on which nothing waits longer than for the group to be over.
+// A connection whose operations fail once its group is cancelled.
 type guarded struct {
 	net.Conn
 	closed chan struct{}
@@ -282,7 +282,7 @@ func (of guarded) Close() error {
 	return of.Conn.Close()
 }
 
-// Says messages in a room, each once the last was heard, or hears them.
+// Sends messages to a room, each after the previous one was heard, or receives them.
 func talk(connection net.Conn, step *step, done *receipt) error {
 	wanted, heard := bytes.Repeat([]byte{0xA5}, step.bytes), make([]byte, step.bytes)
 	message := uint64(0)
@@ -305,11 +305,11 @@ func talk(connection net.Conn, step *step, done *receipt) error {
 	return nil
 }
 
-// Holds the thread: time.Sleep would give it to another goroutine.
+// Blocks the thread. time.Sleep would let another goroutine use it.
 func block(ns uint64) error {
 	left := syscall.NsecToTimespec(int64(ns))
 	for {
-		// The scheduler's signals interrupt it.
+		// Signals of the scheduler interrupt it.
 		err := syscall.Nanosleep(&left, &left)
 		if err != syscall.EINTR {
 			return err
@@ -353,7 +353,7 @@ func hop(times, message uint64) uint64 {
 	return message
 }
 
-// What child index of a gather does.
+// Returns the steps of child index of a gather.
 func (gather *step) child(index int) []step {
 	if gather.each != nil {
 		return gather.each[index]
@@ -381,8 +381,8 @@ func gather(step *step, parent receipt) ([]receipt, error) {
 	return children, nil
 }
 
-// Does the children of a group: what their receipts, or their failure, make of the parent's. Children of one that cancels
-// have none of their own: the definition sees to that.
+// Runs the children of a group and adds their receipts, or their failure, to the parent's. Children of a group that
+// cancels have no children of their own, which the definition ensures.
 func group(step *step, done *receipt) error {
 	var ctx context.Context
 	end := func() {}
@@ -539,7 +539,7 @@ func readStep(name string, of json.RawMessage) (step, error) {
 	return read, err
 }
 
-// Reads what must have no key that is not known here: left out, it would be another job.
+// Decodes JSON and rejects unknown keys: ignoring one would change the job.
 func strictly(name string, text json.RawMessage, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -549,13 +549,13 @@ func strictly(name string, text json.RawMessage, into any) error {
 	return nil
 }
 
-// Other steps for one job, or child, of each nth.
+// The other steps, which one job or child in each nth runs.
 type every struct {
 	Nth int                          `json:"nth"`
 	Job []map[string]json.RawMessage `json:"job"`
 }
 
-// Whether this index, of its block of nth consecutive ones, has the steps of every: docs/protocol.md.
+// Returns whether this index is the one in its block of nth that runs the other steps: see docs/protocol.md.
 func isChosen(index, nth int) bool {
 	return uint64(index%nth) == uint64(fmix32(uint32(index/nth)))%uint64(nth)
 }
@@ -566,7 +566,7 @@ func fmix32(value uint32) uint32 {
 	return value ^ (value >> 16)
 }
 
-// What requests tell of jobs. Fields that are not known here are ignored.
+// The part of a request that describes jobs. Unknown fields are ignored.
 type told struct {
 	Jobs struct {
 		Usual []map[string]json.RawMessage `json:"usual"`
@@ -579,7 +579,7 @@ type told struct {
 	Rooms   []string `json:"rooms"`
 }
 
-// What is prepared.
+// The prepared cell.
 type cell struct {
 	scale, nth   int
 	usual, other []step
@@ -593,7 +593,7 @@ func (cell *cell) steps(index int) []step {
 	return cell.usual
 }
 
-// Does job index.
+// Runs job index.
 func (cell *cell) job(index int) (receipt, error) {
 	return perform(nil, cell.steps(index), receipt{}.child(index))
 }
@@ -642,7 +642,7 @@ func countSleeps(steps []step) float64 {
 
 // ---- Batches ----
 
-// What a batch watches, or notes; nil in those that are timed.
+// The counters and the recorder of the current batch; nil in timed batches.
 var (
 	watching *watch
 	noting   *tape
@@ -652,12 +652,13 @@ type watch struct {
 	inFlight, peak atomic.Int64
 	threads        sync.Map
 	mutex          sync.Mutex
-	// Of groups in which a child failed: from the first failure until the group was over, and children that were left.
+	// For groups in which a child failed: the time from the first failure until the group ended, and the number of
+	// children still running then.
 	over []time.Duration
 	left int64
 }
 
-// The children of a group in a batch that is watched, counted; nil in others.
+// Counts the children of a group, if the batch is counted; otherwise nil.
 type childrenSeen struct {
 	begun, gone atomic.Int64
 	failed      time.Time
@@ -708,7 +709,7 @@ func (watch *watch) ended() {
 	watch.threads.Store(syscall.Gettid(), nil)
 }
 
-// Times of single jobs, in nanoseconds. All of it is allocated beforehand.
+// Times of single jobs, in nanoseconds. All memory is allocated beforehand.
 type tape struct {
 	begin                      time.Time
 	latency, service, lateness []int64
@@ -721,7 +722,7 @@ func (tape *tape) late(by time.Duration) {
 	}
 }
 
-// A batch, as it is told.
+// A batch, as reported.
 type batch struct {
 	Ns       int64   `json:"ns"`
 	Jobs     int     `json:"jobs"`
@@ -743,7 +744,7 @@ type failure struct {
 	error
 }
 
-// Runs all jobs at once by one.
+// Runs all jobs concurrently, each with one.
 func run(cell *cell, one func(int) (receipt, error)) (batch, error) {
 	receipts, failures := make([]receipt, cell.scale), make([]error, cell.scale)
 	var all sync.WaitGroup
@@ -819,13 +820,13 @@ func runNoted(cell *cell) (batch, error) {
 
 // ---- A server ----
 
-// Accepts, and ends the process where net/http would try again: without descriptors.
+// Accepts connections. Ends the process where net/http would retry, for example without descriptors.
 type listener struct{ net.Listener }
 
 func (listener listener) Accept() (net.Conn, error) {
 	for {
 		connection, err := listener.Listener.Accept()
-		// A client that has left already is no error of the server.
+		// A client that has already left is not an error of the server.
 		if err == nil || !errors.Is(err, syscall.ECONNABORTED) {
 			if err != nil {
 				end(err)
@@ -847,7 +848,7 @@ func serve(cell *cell) (net.Addr, error) {
 	}
 	server := http.Server{
 		Handler: http.HandlerFunc(cell.handle),
-		// net/http adds 4 KiB.
+		// net/http adds 4 KiB to this.
 		MaxHeaderBytes: 12 << 10,
 		ErrorLog:       log.New(io.Discard, "", 0),
 	}
@@ -898,7 +899,7 @@ func (cell *cell) handle(response http.ResponseWriter, request *http.Request) {
 
 var output = bufio.NewWriterSize(os.Stdout, 1<<16)
 
-// Says messages of one key each.
+// Sends messages with one key each.
 func say[T any](name string, messages ...T) {
 	for _, of := range messages {
 		encoded, err := json.Marshal(map[string]any{name: of})
@@ -921,7 +922,7 @@ func hello() {
 		best = math.Min(best, each)
 		rounds = int(math.Max(1e5, 1e6/best))
 	}
-	// So that the compiler keeps what is timed.
+	// Uses the result, so that the compiler keeps the timed work.
 	if sum == 0 {
 		best += 1e-9
 	}
@@ -940,15 +941,15 @@ func hello() {
 	})
 }
 
-// What the probes wait for.
+// How long a probe waits for something to happen.
 const pause = 20 * time.Millisecond
 
-// What no job can say of goroutines.
+// Probes a property of goroutines that no job can show.
 func probe(what string) (map[string]any, error) {
 	var begun atomic.Bool
 	switch what {
 	case "inert":
-		// A call is the work: when it has returned, nothing is left to drive.
+		// The call is the work: nothing is left to drive after it returns.
 		begun.Store(true)
 		time.Sleep(pause)
 		time.Sleep(pause)
@@ -972,7 +973,7 @@ func probe(what string) (map[string]any, error) {
 	return nil, fmt.Errorf("no probe is called %s", what)
 }
 
-// What the process is.
+// The state of the process.
 type state struct {
 	cell    *cell
 	serving bool
@@ -1030,7 +1031,7 @@ func (state *state) answer(name string, of json.RawMessage) error {
 			}
 			batches = append(batches, done)
 		}
-		// Said together: who reads them would be at work beside the next batch.
+		// Sent together: a parent reading them one by one would run during the next batch.
 		say("batch", batches...)
 	case "watch":
 		done, err := runWatched(state.cell)
@@ -1061,7 +1062,7 @@ func (state *state) answer(name string, of json.RawMessage) error {
 
 func main() {
 	hello()
-	// A goroutine of its own, so that the process ends with its input even in the middle of a batch.
+	// A separate goroutine, so that the process ends with its input even in the middle of a batch.
 	requests := make(chan []byte)
 	go func() {
 		input := bufio.NewReaderSize(os.Stdin, 1<<16)

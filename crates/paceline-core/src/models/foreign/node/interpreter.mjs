@@ -1,7 +1,7 @@
-// Interprets paceline's jobs on node's event loop, as docs/protocol.md describes it. The standard library alone.
+// Interprets paceline's jobs on node's event loop, as docs/protocol.md describes. It uses only the standard library.
 //
-// A job is an async function; all of a batch are called, then awaited by Promise.all. Numbers of 64 bits are pairs of
-// 32-bit integers, for the same with BigInt takes many times as long.
+// Each job is an async function. A batch calls all of them, then awaits them with Promise.all. 64-bit numbers are pairs
+// of 32-bit integers, because BigInt takes many times as long.
 
 import { setMaxListeners } from "node:events";
 import fs from "node:fs";
@@ -18,21 +18,21 @@ const STEPS = [
     "sleep", "block", "compute", "offload", "connect", "connect.slow", "connect.room", "exchange", "say", "hear", "hop",
     "yield", "gather", "gather.each", "group", "group.cancel", "fail",
 ];
-/** Sleeps of a batch whose lateness is kept. */
+/** The most sleeps of a batch whose lateness is kept. */
 const ROOM = 4_000_000;
 
 // ---- Receipts ----
 
-/** The high 32 bits of the product of two unsigned 32-bit integers. */
+/** Returns the high 32 bits of the product of two unsigned 32-bit integers. */
 function multiplyHigh(a, b) {
     const a0 = a & 0xffff, a1 = a >>> 16, b0 = b & 0xffff, b1 = b >>> 16;
-    // None of these sums has more than 32 bits; `| 0` keeps them integers to the compiler too.
+    // None of these sums exceeds 32 bits; `| 0` makes them integers for the compiler too.
     const middle = (Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16)) | 0;
     const cross = (Math.imul(a0, b1) + (middle & 0xffff)) | 0;
     return (Math.imul(a1, b1) + (middle >>> 16) + (cross >>> 16)) | 0;
 }
 
-/** A number of 64 bits after some rounds of SplitMix64. Returned in `mixed`, so that no round allocates. */
+/** The 64-bit result of some rounds of SplitMix64. A shared object, so that no round allocates. */
 const mixed = { high: 0, low: 0 };
 function compute(high, low, rounds) {
     for (let round = 0; round < rounds; round++) {
@@ -58,7 +58,7 @@ function compute(high, low, rounds) {
     mixed.low = low;
 }
 
-/** What a job has done so far: its units, and its checksum in two halves. */
+/** The result of a job so far: its units, and its checksum in two halves. */
 class Receipt {
     constructor(high, low) {
         this.units = 0;
@@ -66,9 +66,9 @@ class Receipt {
         this.low = low;
     }
 
-    /** The receipt of a child that has yet to do anything; of the job of an index, as a child of 0. */
+    /** Returns the initial receipt of a child; for a job, of the child with the job's index of the zero receipt. */
     child(index) {
-        // An index may have more than 32 bits in principle, and never does: scales are bounded.
+        // An index never exceeds 32 bits, because scales are bounded.
         const sum = (this.low >>> 0) + index;
         compute((this.high + (sum > 0xffffffff ? 1 : 0)) | 0, sum | 0, 1);
         return new Receipt(mixed.high, mixed.low);
@@ -91,12 +91,12 @@ class Receipt {
         this.low = mixed.low;
     }
 
-    /** Adds a group of so many children that failed. */
+    /** Adds a failed group of `width` children. */
     contain(width) {
         this.join(1, 0, width);
     }
 
-    /** The remainder of the checksum, an unsigned number of 64 bits. */
+    /** Returns the checksum, an unsigned 64-bit number, modulo `count`. */
     modulo(count) {
         return (((this.high >>> 0) % count) * (0x100000000 % count) + ((this.low >>> 0) % count)) % count;
     }
@@ -109,20 +109,20 @@ class Receipt {
 
 // ---- Jobs ----
 
-/** What a batch watches, or notes: `null` in batches that are timed. */
+/** The counters and the recorder of the current batch; `null` in timed batches. */
 let watch = null;
 let tape = null;
 
-/** Where the suite's server listens, by what it is to a connection; and how many members a room has. */
+/** The server's addresses, by how it treats a connection, and the number of members of a room. */
 let servers = {};
 let members = 0;
 
-/** What a `fail` step throws: it was told to, unlike every other error. */
+/** The error of a `fail` step: expected, unlike every other error. */
 class Meant extends Error {}
 
 /**
- * Does `steps` for a job, or a child, whose receipt has yet to do anything. Within a group that cancels, `signal` tells
- * it to end.
+ * Runs the steps of a job or child, starting from its initial receipt. In a group that cancels, `signal` signals the
+ * cancellation.
  */
 async function perform(steps, receipt, signal = null) {
     let connection = null;
@@ -135,7 +135,7 @@ async function perform(steps, receipt, signal = null) {
                     if (signal !== null || tape !== null) {
                         await sleep(step.ms, signal);
                     } else {
-                        // Written out: another async function for each sleep would be 5 % of it.
+                        // Inlined: another async function would add 5 % to each sleep.
                         const start = performance.now();
                         let left = step.ms;
                         do {
@@ -208,7 +208,7 @@ async function perform(steps, receipt, signal = null) {
 }
 
 /**
- * Waits for `ms` milliseconds at least, unless `signal` tells it to end before. `setTimeout` counts in whole ones and may be
+ * Waits for at least `ms` milliseconds, unless `signal` cancels it. `setTimeout` counts whole milliseconds and may end
  * up to one early.
  */
 async function sleep(ms, signal = null) {
@@ -227,15 +227,15 @@ function fmix32(value) {
     return (value ^ (value >>> 16)) >>> 0;
 }
 
-/** Whether this index, of its block of `nth` consecutive ones, has the steps of `every`: docs/protocol.md. */
+/** Returns whether this index is the one in its block of `nth` that runs the other steps: see docs/protocol.md. */
 function isChosen(index, nth) {
     const place = index % nth;
     return place === fmix32((index - place) / nth) % nth;
 }
 
 /**
- * The children of a group: what their receipts, or their failure, make of the parent's. Children of one that cancels have
- * none of their own: the definition sees to that.
+ * Runs the children of a group and adds their receipts, or their failure, to the parent's. Children of a group that
+ * cancels have no children of their own, which the definition ensures.
  */
 async function group(step, receipt) {
     const controller = step.cancels ? new AbortController() : null;
@@ -285,12 +285,12 @@ async function counted(child, watched) {
     }
 }
 
-/** Holds the thread. */
+/** Blocks the thread. */
 function block(ms) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** A connection to the echo server: one message at a time is on its way. */
+/** A connection to the suite's server, with at most one message in transit. */
 class Connection {
     constructor({ host, port }, signal) {
         this.error = null;
@@ -309,14 +309,14 @@ class Connection {
         }
     }
 
-    /** Says what is asked of the server, as a number of 8 bytes, and waits in a room until all are there. */
+    /** Sends the delay or the size of the room as an 8-byte number. In a room, waits until all members are there. */
     async greet({ to, ns }) {
         const word = Buffer.alloc(8);
         word.writeBigUInt64LE(BigInt(to === "rooms" ? members : ns));
         await (to === "rooms" ? this.trip(word) : this.socket.write(word));
     }
 
-    /** Says messages in a room, each once the last was heard, or hears them. */
+    /** Sends messages to a room, each after the previous one was heard, or receives them. */
     async talk({ does, bytes, count }, receipt) {
         const wanted = Buffer.alloc(bytes, 0xa5);
         const message = new Receipt(0, 0);
@@ -352,7 +352,7 @@ class Connection {
         }
     }
 
-    /** Sends a message, if there is one, and returns as many bytes. More of them stay for the next time. */
+    /** Sends `message` unless it is `null`; returns `length` received bytes. Further bytes stay for the next call. */
     async trip(message, length = message.length) {
         this.missing += length;
         if (message !== null || this.missing > 0) {
@@ -394,7 +394,7 @@ class Connection {
     }
 }
 
-/** A channel of one place. `send` and `receive` wait where it is full, and where it is empty. */
+/** A channel with a capacity of one. `send` waits while it is full, `receive` while it is empty. */
 class Channel {
     constructor() {
         this.held = null;
@@ -449,7 +449,7 @@ async function hop(times, receipt) {
 
 // ---- Worker threads, for what is offloaded ----
 
-/** What a worker thread does with each message. It is given this as text, with what it uses. */
+/** Handles the messages of a worker thread, which receives this function and its dependencies as text. */
 function serveWork() {
     const { parentPort } = require("node:worker_threads");
     parentPort.on("message", ({ steps, high, low }) => {
@@ -467,7 +467,7 @@ function serveWork() {
     });
 }
 
-/** Threads, and work that waits for one. */
+/** The threads, and the work that waits for one. */
 const pool = { idle: [], waiting: [], all: [] };
 
 async function startPool(workers) {
@@ -484,7 +484,7 @@ async function startPool(workers) {
         worker.on("error", (error) => worker.task?.reject(error));
         worker.task = null;
         pool.all.push(worker);
-        // A first task, so that it has started when a batch begins.
+        // A first task ensures that the thread has started before a batch begins.
         await new Promise((resolve, reject) => {
             worker.task = { resolve, reject };
             worker.postMessage({ steps: [], high: 0, low: 0 });
@@ -513,10 +513,10 @@ function offload(steps, { high, low }) {
 
 // ---- Definitions ----
 
-/** Thrown where there is no single job's fault. */
+/** The error of a failure that no single job caused. */
 class Refused extends Error {}
 
-/** Reads steps as paceline sends them. All have the same fields, so that the interpreter's loop sees one shape. */
+/** Reads steps as paceline sends them. All get the same fields, so that the interpreter's loop sees one shape. */
 function readSteps(list) {
     return list.map((step) => {
         const [does] = Object.keys(step);
@@ -575,7 +575,7 @@ const offloads = (steps) =>
             step.does === "offload" || offloads(step.of) || offloads(step.other) || (step.each?.some(offloads) ?? false),
     ) ?? false;
 
-/** What is prepared: for each index, the steps of its job. */
+/** Reads a cell: the steps of the job of each index. */
 async function readCell(cell) {
     const place = (address) => {
         const colon = address.lastIndexOf(":");
@@ -591,7 +591,7 @@ async function readCell(cell) {
     if (offloads(usual) || offloads(other)) {
         await startPool(cell.workers ?? 1);
     }
-    // Made beforehand: what jobs start from is no work of theirs.
+    // Computed beforehand, because the seeds are not part of the jobs' work.
     const seeds = Array.from({ length: cell.scale }, (_, index) => NONE.child(index));
     return { scale: cell.scale, seeds, steps: (index) => (nth > 0 && isChosen(index, nth) ? other : usual) };
 }
@@ -644,7 +644,7 @@ class Tape {
 
 const nanoseconds = (ms) => Math.max(0, Math.round(ms * 1e6));
 
-/** Runs all jobs at once by `one`, and returns the batch as it is told. */
+/** Runs all jobs concurrently, each with `one`, and returns the batch as reported. */
 async function timedBatch(cell, one) {
     const begin = performance.now();
     if (tape) {
@@ -658,7 +658,7 @@ async function timedBatch(cell, one) {
     try {
         receipts = await Promise.all(jobs);
     } catch {
-        // The first job that failed counts, and all have ended before it is said.
+        // Reports the first job that failed, after all have ended.
         const ended = await Promise.allSettled(jobs);
         const job = ended.findIndex((end) => end.status === "rejected");
         throw Object.assign(new Error(explain(ended[job].reason)), { job });
@@ -671,7 +671,7 @@ async function timedBatch(cell, one) {
     return { ns, jobs: receipts.length, units: all.units, digest: all.hex() };
 }
 
-/** An error in words: libuv's codes are for programs. */
+/** Describes an error in words instead of libuv's codes. */
 function explain(error) {
     const [code, words] = util.getSystemErrorMap().get(error.errno) ?? [];
     return code ? `${words} (${code}, ${error.syscall ?? "system call"})` : String(error.message ?? error);
@@ -680,7 +680,7 @@ function explain(error) {
 // ---- A server ----
 
 const TEXT = { "content-type": "text/plain" };
-/** What follows a `?` does not count; clients of proxies send the host too. */
+/** The query is ignored; clients of proxies also send the host. */
 const PATH = /^(?:http:\/\/[^/?]*)?(?:\/(\d*))?(?:\?.*)?$/;
 
 async function serve(told) {
@@ -711,14 +711,14 @@ async function serve(told) {
             );
         }
     });
-    // A timer for each connection would be a cost of ours, and connections stay open.
+    // A timer per connection would be a cost of the interpreter's own. Connections stay open.
     server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = server.timeout = 0;
     const end = (why) => {
         fs.writeSync(2, `the server ended: ${why}\n`);
         process.exit(1);
     };
     server.on("error", (error) => end(explain(error)));
-    // libuv closes what it has no descriptor for, and tells nobody. So it is counted.
+    // Without a free descriptor, libuv silently closes the connection. The limit below makes this visible.
     const room = descriptors();
     if (room !== null) {
         server.maxConnections = room;
@@ -728,7 +728,7 @@ async function serve(told) {
     say({ serving: { address: `127.0.0.1:${server.address().port}` } });
 }
 
-/** How many more files can be opened, but for a few; `null` where the system does not say. */
+/** Returns how many more files can be opened, less a reserve of 4; `null` if the system does not show it. */
 function descriptors() {
     try {
         const [, most] = /^Max open files\s+(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "utf8"));
@@ -745,7 +745,7 @@ function say(...messages) {
 }
 
 const PROBES = { inert, created, cancelled };
-/** What the probes wait for, in milliseconds. */
+/** How long a probe waits for something to happen, in milliseconds. */
 const PAUSE = 20;
 
 async function inert() {
@@ -780,7 +780,7 @@ async function cancelled() {
         await sleep(2 * PAUSE);
         ended += 1;
     };
-    // No promise can be cancelled. One that lost a race is one that nobody waits for any more.
+    // Promises cannot be cancelled. The one that loses a race is merely no longer awaited.
     await Promise.race([Promise.all([child(), child(), child()]), sleep(PAUSE)]);
     const seen = begun;
     await sleep(4 * PAUSE);
@@ -794,7 +794,7 @@ function hello() {
         process.exit(0);
     }
     let best = Infinity;
-    // The first tries are before the compiler has seen to it.
+    // The first tries run before the compiler has optimised the code.
     for (let time = 0, rounds = 20_000; time < 20; time++) {
         const begin = performance.now();
         compute(0, time, rounds);
@@ -841,14 +841,14 @@ async function answer(request) {
                     batches.push({ batch: done });
                 }
             }
-            // Said together: who reads them would be at work beside the next batch.
+            // Sent together: a parent reading them one by one would run during the next batch.
             say(...batches);
             break;
         }
         case "watch": {
             watch = { inFlight: 0, peak: 0, groups: [] };
             const done = await timedBatch(cell, watched);
-            // Jobs run on the thread of the event loop, whatever they offload.
+            // Jobs run on the thread of the event loop, even if they offload work.
             if (watch.groups.length > 0) {
                 done.group_ended_ns_max = Math.max(...watch.groups.map(({ ns }) => ns));
                 done.children_left = watch.groups.reduce((sum, { left }) => sum + left, 0);
@@ -874,7 +874,7 @@ async function answer(request) {
 }
 
 hello();
-// One request after another: a line that comes early waits.
+// Handles one request at a time: a line that arrives early waits.
 let last = Promise.resolve();
 const lines = readline.createInterface({ input: process.stdin, crlfDelay: Infinity });
 lines.on("line", (line) => {
