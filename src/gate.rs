@@ -43,7 +43,7 @@ use paceline_core::{
 };
 use staging::StagingArea;
 
-/// What to gate.
+/// The settings of a gate.
 pub struct Order<'a> {
     /// The cells.
     pub subjects: Vec<Subject<'a>>,
@@ -59,7 +59,7 @@ pub struct Order<'a> {
     pub same_program: Option<SameProgram>,
     /// The program that runs the echo server: the same for all sides.
     pub program: Program,
-    /// What is compared.
+    /// The metrics compared.
     pub metrics: Vec<Metric>,
     /// The margins of a change.
     pub margins: Margins,

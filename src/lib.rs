@@ -1,29 +1,29 @@
 //! **paceline** runs the same jobs on every concurrency model and shows, honestly, which one keeps pace.
 //!
-//! What is measured, and the measuring inside the process, is in the crate [`paceline_core`]. This crate has plans,
+//! The crate [`paceline_core`] has the measured program, and the measuring inside the process. This crate has plans,
 //! records, statistics, the instruments and the reports. The modules are in reading order, and each uses only those
 //! above it; a test enforces this.
 //!
 //! * [`output`]: printing, progress, and the formatting of numbers and plain tables;
 //! * [`machine`]: fingerprint and limits of this machine;
 //! * [`stats`]: statistics, pure functions on slices;
-//! * * [`record`]: the files under `results/`;
-//! * * [`plan`]: the cells, and the predicted time of each;
-//! * * [`session`]: what the instruments share while they measure;
-//! * * [`start`]: the beginning of a record;
-//! * * [`advice`]: which model to use for a job, by scale;
-//! * * [`compare`]: verdicts on pairs of trials, and comparisons of two records: pure functions;
-//! * * [`history`]: recorded runs over time, and their steps;
-//! * * [`run`]: the trial instrument, with a fresh process for each trial;
-//! * * [`cluster`]: the same trials in blocks on the nodes of a cluster, combined into one record;
-//! * * [`load`]: the load instrument, for servers;
+//! * [`record`]: the files under `results/`;
+//! * [`plan`]: the cells, and the predicted time of each;
+//! * [`session`]: what the instruments share while they measure;
+//! * [`start`]: the beginning of a record;
+//! * [`advice`]: which model to use for a job, by scale;
+//! * [`compare`]: verdicts on pairs of trials, and comparisons of two records: pure functions;
+//! * [`history`]: recorded runs over time, and their steps;
+//! * [`run`]: the trial instrument, with a fresh process for each trial;
+//! * [`cluster`]: the same trials in blocks on the nodes of a cluster, combined into one record;
+//! * [`load`]: the load instrument, for servers;
 //! * [`claims`]: each claim of the concurrency tutorial as an experiment;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
-//! * * [`gate`]: the regression gate;
-//! * * [`doctor`]: whether this machine is fit to measure on;
+//! * [`gate`]: the regression gate;
+//! * [`doctor`]: whether this machine is fit to measure on;
 //! * [`report`]: tables, charts, the page and exports of whole records;
 //! * [`cli`]: the command line;
-//! * * [`fuzzing`]: the entry points for fuzzers.
+//! * [`fuzzing`]: the entry points for fuzzers.
 
 // Blank lines keep rustfmt from sorting the modules.
 

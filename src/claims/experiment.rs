@@ -1,5 +1,4 @@
-//! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
-//! here.
+//! Defines experiments, with the list of them. A new claim is a constant in a file beside this one, and its line here.
 
 use super::{
     Kind, connections, cpu, ending, looping, making, runner::ClaimRunner, simple, waiting,

@@ -49,9 +49,9 @@ pub struct Judged {
 /// Judges all samples of a run together. `rate` is the share of discoveries that may be false.
 ///
 /// Tests are one-sided, slower and faster separately, with Benjamini and Hochberg over all samples. Then
-/// * * **regressed** is a rejected cell that is slower by the margin, **improved** one that is faster by the margin;
-/// * * **not regressed** is any other cell whose one-sided upper 95 % bound is below the clear margin;
-/// * * **inconclusive** is the rest.
+/// * **regressed** is a rejected cell that is slower by the margin, **improved** one that is faster by the margin;
+/// * **not regressed** is any other cell whose one-sided upper 95 % bound is below the clear margin;
+/// * **inconclusive** is the rest.
 ///
 /// A rejected cell must also exceed the margin against the base's copy, if there is one: it is the same program, and a
 /// base process may be fast by chance. The gate's first design did not ask for this. In suites of equal programs, drawn

@@ -111,7 +111,7 @@ pub struct ClaimResult {
     pub model: String,
     /// Its workers; `None` for a thread per job.
     pub workers: Option<usize>,
-    /// What is said of the claim.
+    /// The verdict.
     pub verdict: ClaimVerdict,
     /// The reason, in one sentence; `None` only if the claim holds and there is nothing to add.
     pub why: Option<String>,
@@ -126,7 +126,7 @@ pub struct ClaimResult {
 pub struct Claim {
     /// Its name, on the command line too.
     pub name: String,
-    /// What is claimed.
+    /// The claim in one sentence.
     pub sentence: String,
     /// How it is measured.
     pub method: String,

@@ -69,8 +69,8 @@ pub struct PerTrial {
     pub cpu_ns_per_job: Vec<f64>,
 }
 
-/// Returns whether cells of these placements are ranked together. From `outside`, or `dealt`, a batch begins by waking
-/// the pool; from `inside` it does not.
+/// Returns whether cells of these placements are ranked together. A batch from `outside`, or `dealt`, begins by waking
+/// the pool; one from `inside` does not.
 #[must_use]
 pub fn same_class(one: Placement, other: Placement) -> bool {
     (one == Placement::Inside) == (other == Placement::Inside)

@@ -17,11 +17,11 @@ const LEAST: usize = 3;
 ///
 /// `P = s · (4 + 1.5 ln n) · (1 + ρ) / (1 - ρ)`
 ///
-/// * * `s` is the scale of the noise: the root mean square difference of neighbours over `√(2 (1 - ρ))`. Differences
+/// * `s` is the scale of the noise: the root mean square difference of neighbours over `√(2 (1 - ρ))`. Differences
 ///   are independent of levels. Squares weigh rare outliers and two modes, which by chance form runs that look like
 ///   steps.
-/// * * `ln n`: longer series have more places for a chance step, and longer runs.
-/// * * `(1 + ρ) / (1 - ρ)` is how much more the mean of a long segment varies if neighbours are correlated (AR(1)).
+/// * `ln n`: longer series have more places for a chance step, and longer runs.
+/// * `(1 + ρ) / (1 - ρ)` is how much more the mean of a long segment varies if neighbours are correlated (AR(1)).
 ///
 /// `ρ` and `s` come from the residuals of a first cut with `P = 7 s₁`, `s₁` the mean absolute difference of neighbours
 /// over 1.128 (its value for a normal distribution). `ρ` is the correlation of neighbours with values clipped at 3
