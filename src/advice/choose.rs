@@ -19,7 +19,7 @@ pub struct Simplicity(u8, usize);
 /// 3. an async runtime on several threads (`tokio`, `smol`): what futures hold must be `Send` too;
 /// 4. two runtimes side by side (`tokio+rayon`);
 /// 5. a runtime for each core (`tokio-per-core`): the program itself has to spread its jobs over the cores;
-/// 6. `io_uring`: that, and buffers given away to the kernel, a system that permits it, and few libraries that fit;
+/// 6. `io_uring`: the same, with buffers passed to the kernel, a system that permits it, and few compatible libraries;
 /// 7. stackful coroutines (`may`): stacks of a fixed size, and thread locals that change under the code;
 /// 8. what is discontinued (`async-std`);
 /// 9. another language.

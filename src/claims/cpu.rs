@@ -44,7 +44,7 @@ pub(super) const CPU: Experiment = Experiment {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
             let speed_up = base / runner.time(&through, JOBS, ROUNDS)?.as_secs_f64();
             let sample = Sample::new(OFFLOADED, "×", speed_up);
-            // A `spawn_blocking` pool of one worker cannot show a speed-up.
+            // Offloading to a single thread cannot show a speed-up.
             let workers = runner.workers().unwrap_or(JOBS);
             samples.push(if workers > 1 { sample.ideally(ideal(Some(workers))) } else { sample });
         }
@@ -78,7 +78,7 @@ fn judge(figures: &Seen<'_>) -> Judged {
     }
 }
 
-/// For a loop without a speed-up of its own, judges whether `spawn_blocking` gives one; adds nothing if no ideal is
+/// For a loop without a speed-up of its own, judges whether offloading to threads gives one; adds nothing if no ideal is
 /// known.
 fn bridged(figures: &Seen<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == OFFLOADED);

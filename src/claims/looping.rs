@@ -1,4 +1,4 @@
-//! The effect of a job that does not await on the other jobs of its loop, and how `spawn_blocking` avoids it.
+//! The effect of a job that does not await on the other jobs of its loop, and how offloading to threads avoids it.
 
 use std::time::Duration;
 

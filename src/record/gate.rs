@@ -96,7 +96,7 @@ pub enum Overall {
 pub enum Sameness {
     /// Base and head are the same source.
     SameSource,
-    /// The sources differ only in files that no build reads, such as documentation and tests.
+    /// The sources differ only in files that builds do not read, such as documentation and tests.
     Unreachable,
     /// The sources differ, and built the same bytes of a program that reads nothing else at run time: paceline's own
     /// hosts. Nothing is measured.

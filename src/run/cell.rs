@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_millis(100);
 const START: Duration = Duration::from_millis(100);
 /// How long a trial may exceed the end of the budget.
 const GRACE: Duration = Duration::from_secs(2);
-/// A host hangs if it exceeds the predicted time by this duration and by this factor.
+/// A host counts as hung after this duration plus this multiple of the predicted time.
 const HANG: (Duration, u32) = (Duration::from_secs(10), 20);
 /// The time of a unit of a checksum on the slowest model.
 const UNIT: Duration = Duration::from_micros(100);
@@ -120,7 +120,7 @@ impl<'a> CellInProgress<'a> {
         (START + bound.max(SLICE * 2)).saturating_mul(self.trials_left())
     }
 
-    /// Leaves it out: its time exceeds its share of the budget by this factor.
+    /// Skips it: its trials take `cost`, more than `times` its `share` of the budget.
     pub(super) fn leave_out(
         &mut self,
         cost: Duration,

@@ -176,7 +176,7 @@ fn variance_is_parted_between_slices_and_trials() {
     let trials = [vec![1.0, 2.0, 3.0], vec![5.0, 6.0, 7.0], vec![3.0, 4.0, 5.0]];
     let (slice, trial) = variance_parts(&trials);
     assert!(near(slice, 1.0) && near(trial, (12.0 - 1.0) / 3.0), "{slice} {trial}");
-    // By hand: 3 and 2 slices, 4 within both together with 3 free, (3 · 2 / 5) · 6² between, and 2.4 typical slices.
+    // By hand: 3 and 2 slices; 4 within both with 3 degrees of freedom, (3 · 2 / 5) · 6² between, 2.4 typical slices.
     let (slice, trial) = variance_parts(&[vec![0.0, 1.0, 2.0], vec![6.0, 8.0], vec![]]);
     assert!(near(slice, 4.0 / 3.0) && near(trial, (43.2 - 4.0 / 3.0) / 2.4), "{slice} {trial}");
     // Equal means: the estimate between trials is negative.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// SPEC SDM91 on a Sun `SPARCcenter` 2000: scripts an hour over simulated users (Gunther, "Guerrilla Capacity Planning",
-/// 2007, from results that SPEC published in 1994).
+/// SPEC SDM91 on a Sun `SPARCcenter` 2000: scripts per hour over simulated users (Gunther, "Guerrilla Capacity
+/// Planning", 2007, from results that SPEC published in 1994).
 const SDM91: [(f64, f64); 7] = [
     (1.0, 64.9),
     (18.0, 995.9),
