@@ -85,7 +85,7 @@ fn read_lock(folder: &Path) -> Result<Lock, BuildError> {
 }
 
 /// Builds the target from a package in a worktree and the root of its workspace, and returns the program's path. All
-/// worktrees share a target folder, so that dependencies are compiled once. The packages of a worktree are always
+/// worktrees share a build folder, so that dependencies are compiled once. The packages of a worktree are always
 /// compiled.
 pub(super) fn build(
     layout: &Layout,
@@ -98,7 +98,7 @@ pub(super) fn build(
         let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
         // Each side compiles its own packages; the dependencies are compiled once for all.
         let cargo = cargo.env("CARGO_TARGET_DIR", root.join("target"));
-        // Symbols contain the folder. Without them, the same source gives the same bytes. Debug information would be
+        // Symbols contain the folder: without them, the same source gives the same bytes. Debug information would be
         // stripped anyway.
         if layout.is_paceline() {
             cargo
