@@ -1,7 +1,7 @@
-//! What to take for a job, and from which scale on: a pure function of measured cells. The words for it are `report`'s.
+//! Advice on which model to use for a job, by scale: a pure function of measured cells. `report` turns it into words.
 //!
-//! There is no score here. Throughput, p99 latency and memory are ranked apart, and where one model does not keep up in
-//! throughput and in p99 both, two are recommended and the choice is left to the reader.
+//! There is no combined score. Throughput, p99 latency and memory are ranked separately. If no model keeps up in both
+//! throughput and p99, two are recommended and the choice is left to you.
 
 mod choose;
 mod part;
@@ -19,39 +19,39 @@ use crate::{
 
 pub use choose::{Simplicity, caveat, is_discontinued, simplicity};
 
-/// A model that is surely less than this share behind the best keeps up with it: so small a difference is not worth a
-/// more complicated program, be it ever so certain.
+/// A model that is significantly less than this share behind the best keeps up with it: so small a difference does not
+/// justify a more complicated program, even if it is certain.
 pub const MARGIN: f64 = 0.05;
 
-/// How the reason begins of cells that were offered from elsewhere than those that are ranked.
+/// The beginning of the reason for cells that were submitted from elsewhere than the ranked ones.
 pub(crate) const APART: &str = "offered from";
 
-/// What the cells of one workload say.
+/// The advice from the cells of one workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
-    /// The workload's name.
+    /// Name of the workload.
     pub workload: String,
     /// [`MARGIN`].
     pub margin: f64,
     /// Each scale, ascending.
     pub scales: Vec<AtScale>,
-    /// Where the best changes hands.
+    /// The scales at which the best model changes.
     pub crossings: Vec<Crossing>,
-    /// What has no figure at some scale, and why.
+    /// The cells without a figure, and why.
     pub broke: Vec<Broke>,
-    /// What a job adds to memory, where enough scales were measured to tell.
+    /// Memory per job, if enough scales were measured.
     pub bytes_per_job: Vec<BytesPerJob>,
-    /// The simplest model that keeps up at every scale with a ranking; `None` where there is none.
+    /// The simplest model that keeps up at every scale with a ranking; `None` if there is none.
     pub everywhere: Option<Series>,
-    /// The share of the time in which some task of the machine waited for a CPU while `sequential` ran, which needs one:
-    /// the greatest of all scales. It is what others took; `None` where `sequential` was not measured.
+    /// The share of the time in which a task of the machine waited for a CPU while `sequential` ran, which needs one
+    /// CPU: the greatest over all scales. It shows other load; `None` if `sequential` was not measured.
     pub other_load_share: Option<f64>,
 }
 
-/// A model, with its workers.
+/// A model with its workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
-    /// The model's name.
+    /// Name of the model.
     pub model: String,
     /// Its workers; `None` for a thread per job.
     pub workers: Option<usize>,
@@ -63,45 +63,45 @@ impl Series {
     }
 }
 
-/// What is ranked.
+/// What models are ranked by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
-    /// Jobs a second: more is better.
+    /// Jobs a second: higher is better.
     Throughput,
-    /// The 99th percentile of latency, from when each job was due, in nanoseconds: less is better. Ranked only where
+    /// The 99th percentile of latency, from when each job was due, in nanoseconds: lower is better. Ranked only if
     /// every trial of every ranked model has 1 000 latencies.
     P99,
-    /// The most memory of the model's process that was resident in its first batch, in bytes: less is better.
+    /// Peak resident memory of the model's process in its first batch, in bytes: lower is better.
     Memory,
 }
 
-/// One scale.
+/// The advice at one scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AtScale {
-    /// How many jobs were offered at once.
+    /// The number of jobs in a batch.
     pub scale: usize,
-    /// How long its jobs wait at least, by their definition, in nanoseconds.
+    /// The minimum wait of its jobs by their definition, in nanoseconds.
     pub floor_ns: u64,
-    /// Why nothing is ranked, and so nothing recommended; `None` where there is a ranking.
+    /// Why nothing is ranked, and so nothing recommended; `None` if there is a ranking.
     pub unranked: Option<Unranked>,
-    /// How many trials the intervals are of: the fewest of all that are ranked.
+    /// The number of trials of the intervals: the fewest over all ranked models.
     pub trials: Option<usize>,
-    /// Jobs a second; the best first.
+    /// Jobs a second; best first.
     pub throughput: Vec<Figure>,
-    /// p99 latency; the best first.
+    /// p99 latency; best first.
     pub p99: Vec<Figure>,
-    /// Memory; the best first.
+    /// Memory; best first.
     pub memory: Vec<Figure>,
-    /// Those that keep up with the best in throughput and, where that is ranked, in p99; the simplest first.
+    /// The models that keep up with the best in throughput and, if it is ranked, in p99; simplest first.
     pub keeping_up: Vec<Series>,
-    /// One for throughput and p99 both; or one for each, where none keeps up in both.
+    /// One model for both throughput and p99, or one for each if none keeps up in both.
     pub recommended: Vec<Recommended>,
-    /// Whose figures stand for nothing: their trials fall into two modes.
+    /// The models without a single representative figure: their trials fall into two modes.
     pub bimodal: Vec<Bimodal>,
-    /// How late the timers of each were, where its jobs sleep.
+    /// Timer overshoot of each model, if its jobs sleep.
     pub timers: Vec<Timer>,
-    /// Those without a figure that could be ranked.
+    /// The models without a figure that could be ranked.
     pub without: Vec<Without>,
 }
 
@@ -111,39 +111,39 @@ pub struct AtScale {
 pub enum Unranked {
     /// Its jobs wait for less than [`SHORTEST_RANKED_NS`](crate::record::SHORTEST_RANKED_NS): timers would be ranked.
     ShortWaits,
-    /// No model was measured in three trials, and fewer have no interval.
+    /// No model was measured in three trials, the fewest with an interval.
     TooFewTrials,
-    /// Only one model has a figure that can be ranked: there is nothing to compare it with.
+    /// Only one model has a figure that can be ranked, so there is nothing to compare.
     Alone,
     /// No model has a figure.
     NoFigure,
 }
 
-/// A figure of a model, and how it stands to the best.
+/// A figure of a model, and its standing relative to the best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
-    /// Whose it is.
+    /// The model.
     #[serde(flatten)]
     pub series: Series,
     /// The mean of its trials with its 95 % interval.
     #[serde(flatten)]
     pub estimate: Estimate,
-    /// How it stands.
+    /// Its standing.
     pub standing: Standing,
-    /// By what share it is behind the best of those that may be recommended, at most: the upper end of the 95 % interval
-    /// of the difference, pass by pass. `None` where it is not ranked.
+    /// The greatest share by which it is behind the best model that may be recommended: the upper end of the 95 %
+    /// interval of the difference, pass by pass. `None` if it is not ranked.
     pub at_most: Option<f64>,
 }
 
-/// How a figure stands to the best.
+/// The standing of a figure relative to the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// Its figure is the best.
     Best,
-    /// No paired test over the passes tells it to be behind the best.
+    /// No paired test over the passes shows that it is behind the best.
     Tied,
-    /// A paired test does, at 5 % by Holm over all models.
+    /// A paired test shows it, at 5 % with Holm's correction over all models.
     Behind,
     /// It is not ranked.
     Unranked,
@@ -152,109 +152,109 @@ pub enum Standing {
 /// A recommendation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommended {
-    /// What to take.
+    /// The recommended model.
     #[serde(flatten)]
     pub series: Series,
-    /// For what: `throughput` and `p99` both, or one of them.
+    /// The measures it is recommended for: `throughput` and `p99` both, or one of them.
     pub by: Vec<Measure>,
-    /// How far it is behind the best of those that may be recommended, in each of them in which it is not that itself;
-    /// and how far it is surely behind one that is discontinued.
+    /// How far it is behind the best model that may be recommended, in each measure in which it is not the best itself;
+    /// and how far it is significantly behind a discontinued one.
     pub gaps: Vec<Gap>,
-    /// Whether its trials fall into two modes, so that no single figure stands for it.
+    /// Whether its trials fall into two modes, so that no single figure represents it.
     pub bimodal: bool,
-    /// What to know of the model before it is taken.
+    /// A caveat about the model.
     pub caveat: Option<String>,
 }
 
 /// How far a model is behind the best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
-    /// In what.
+    /// The measure.
     pub by: Measure,
-    /// Behind which.
+    /// The best model.
     pub best: Series,
-    /// By what share of the best one's figure.
+    /// The share of the best model's figure.
     pub share: f64,
-    /// By what share at most, with 95 % confidence; `None` where the best is discontinued.
+    /// The greatest share with 95 % confidence; `None` if the best is discontinued.
     pub at_most: Option<f64>,
 }
 
 /// A cell whose trials fall into two modes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bimodal {
-    /// Whose it is.
+    /// The model.
     #[serde(flatten)]
     pub series: Series,
     /// The modes of a batch.
     pub modes: [Mode; 2],
 }
 
-/// How late the timers of a model were.
+/// The timer overshoot of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timer {
-    /// Of which.
+    /// The model.
     #[serde(flatten)]
     pub series: Series,
-    /// How much longer than it was told to the median sleep lasted, in nanoseconds.
+    /// Median timer overshoot, in nanoseconds.
     pub late_ns_p50: u64,
 }
 
 /// A cell that could not be ranked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Without {
-    /// Whose it is.
+    /// The model.
     #[serde(flatten)]
     pub series: Series,
     /// How it ended.
     pub state: State,
-    /// Why it has none.
+    /// The reason.
     pub reason: String,
 }
 
-/// Where the best changes hands between two neighbouring scales that have a ranking.
+/// A change of the best model between two neighbouring scales with a ranking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Crossing {
-    /// By `throughput` or `p99`.
+    /// The measure: `throughput` or `p99`.
     pub by: Measure,
-    /// Each of these was the best, or not told from it, at every scale from the crossing before on.
+    /// The models that were the best or tied at every scale since the previous crossing.
     pub ahead: Vec<Series>,
     /// The last scale at which they were.
     pub up_to: usize,
-    /// Each of these is the best, or not told from it, at every scale from `from` on to the next crossing.
+    /// The models that are the best or tied at every scale from `from` to the next crossing.
     pub then: Vec<Series>,
     /// The first scale at which they are.
     pub from: usize,
-    /// Whether one of those that were ahead was measured there and is behind. Otherwise they have no figure there.
+    /// Whether one of `ahead` was measured there and is behind. Otherwise they have no figure there.
     pub overtaken: bool,
 }
 
-/// A series that has no figure at some scales.
+/// A series without a figure at some scales.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Broke {
-    /// Which.
+    /// The model.
     #[serde(flatten)]
     pub series: Series,
     /// How its cells ended there.
     pub state: State,
-    /// At these scales.
+    /// These scales.
     pub scales: Vec<usize>,
-    /// Why, at the first of them.
+    /// The reason at the first of them.
     pub reason: String,
-    /// The greatest scale that has a figure; `None` where none has.
+    /// The greatest scale with a figure; `None` without one.
     pub went_to: Option<usize>,
 }
 
-/// What a job adds to memory.
+/// Memory per job of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BytesPerJob {
-    /// On what.
+    /// The model.
     #[serde(flatten)]
     pub series: Series,
     /// The slope of memory over scales.
     pub bytes: f64,
 }
 
-/// What the cells of one workload say. Those of others than the first one's are left out.
+/// Returns the advice from the cells of the first one's workload. Cells of other workloads are left out.
 #[must_use]
 pub fn advise(cells: &[Cell]) -> Advice {
     let workload = cells.first().map(|cell| cell.workload.clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The instrument behind `cargo bench`: every cell in fresh processes, within a budget, and criterion's report of them.
+//! The instrument behind `cargo bench`: every cell in fresh processes, within a budget, with criterion's report.
 
 mod flags;
 mod in_progress;

@@ -1,7 +1,7 @@
-//! The instrument of claims: each claim of the concurrency tutorial as an experiment, on every model.
+//! The claims instrument: each claim of the concurrency tutorial as an experiment, on every model.
 //!
-//! A model's experiments share a host, which is fresh for every repetition. Figures of several processes make the
-//! interval; pure functions beside each experiment judge it.
+//! A model's experiments share a host, which is fresh for each repetition. Intervals are over processes; pure functions
+//! beside each experiment judge the figures.
 
 mod connections;
 mod cpu;
@@ -31,37 +31,36 @@ use in_progress::{ClaimsInProgress, subjects};
 use paceline_core::{clock::now, interrupt::interrupted, models::Entry, process::Program};
 use runner::{Bases, ClaimRunner};
 
-/// Processes of each experiment on each model: the least and the greatest of 5 are an interval of 93.75 % for the
-/// median, by the binomial distribution.
+/// Processes of each experiment on each model: the least and the greatest of 5 are a 93.75 % interval of the median, by
+/// the binomial distribution.
 pub const REPETITIONS: u32 = 5;
 
-/// What is asked for.
+/// The settings of the experiments.
 pub struct Order {
     /// The claims.
     pub experiments: Vec<&'static Experiment>,
     /// The models.
     pub models: Vec<&'static Entry>,
-    /// The time for all.
+    /// The time for all of them.
     pub budget: Duration,
-    /// Where records go.
+    /// The folder for records.
     pub results: PathBuf,
 }
 
-/// What came of it.
+/// The result of all experiments.
 pub struct Outcome {
     /// The record.
     pub claims: Claims,
-    /// Where it is.
+    /// The folder of the record.
     pub folder: PathBuf,
 }
 
-/// Runs every experiment on every model, repetition after repetition, so that what a budget cuts off is the last
-/// repetitions of all. The record is written whole after each model of
-/// each.
+/// Runs every experiment on every model, repetition after repetition, so that a short budget cuts off the last
+/// repetitions of all. The whole record is written after each model of each repetition.
 ///
 /// # Errors
 ///
-/// Returns a sentence where nothing could be measured or recorded at all.
+/// Returns a sentence if nothing at all could be measured or recorded.
 pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let start = now();
     let head = head(order);

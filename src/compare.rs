@@ -1,4 +1,4 @@
-//! Verdicts on pairs of trials, and two records side by side: pure functions on slices.
+//! Verdicts on pairs of trials, and comparisons of two records: pure functions on slices.
 
 mod agreement;
 mod crashes;

@@ -1,6 +1,6 @@
-//! Whether this machine is fit to measure: what was looked at, what was found, how it is judged and what to do about it.
+//! Checks whether this machine is fit to measure on: what was checked, what was found, the judgement and the advice.
 //!
-//! Reading and measuring are `machine`'s and `measure`'s; judging is a pure function of what they found.
+//! `machine` reads and `measure` measures; judging is a pure function of their results.
 
 pub mod limits;
 pub mod noise;
@@ -21,22 +21,22 @@ use paceline_core::{
     process::Program,
 };
 
-/// How a finding is judged.
+/// The judgement of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Judgement {
-    /// It stands in no figure's way.
+    /// It does not affect any figure.
     Good,
-    /// Figures stand, but some cells are refused, or small differences cannot be told.
+    /// Figures are valid, but some cells are refused, or small differences cannot be detected.
     Fair,
-    /// Figures of this machine mislead.
+    /// Figures from this machine are misleading.
     Bad,
     /// The system does not show it.
     Unknown,
 }
 
 impl Judgement {
-    /// The word for it, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -48,27 +48,27 @@ impl Judgement {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// What was looked at: the name that a finding keeps over versions.
+    /// The name of the check, stable over versions.
     pub what: String,
-    /// What was found, with numbers and units.
+    /// The result, with numbers and units.
     pub found: String,
     /// How it is judged.
     pub judgement: Judgement,
-    /// What to do about it, or what to bear in mind; empty where it is good.
+    /// What to do about it, or what to keep in mind; empty if it is good.
     pub advice: String,
-    /// The number that was judged; absent where there is none.
+    /// The number that was judged, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The unit of that number; absent for a mere count.
+    /// The unit of that number; absent for a plain count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
 
 impl Finding {
-    /// A finding without a number. The advice is dropped where it is good.
+    /// Returns a finding without a number. The advice is dropped if it is good.
     fn new(what: &str, found: impl Into<String>, judgement: Judgement, advice: &str) -> Self {
         let advice = if judgement == Judgement::Good { "" } else { advice };
         Finding {
@@ -81,7 +81,7 @@ impl Finding {
         }
     }
 
-    /// One that the system does not show.
+    /// Returns a finding that the system does not show.
     fn unknown(what: &str, advice: &str) -> Self {
         Finding::new(what, "not shown by this system", Judgement::Unknown, advice)
     }
@@ -92,34 +92,34 @@ impl Finding {
     }
 }
 
-/// What all findings come to.
+/// The verdict over all findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
-    /// How many are good.
+    /// The number of good findings.
     pub good: usize,
-    /// How many are fair.
+    /// The number of fair findings.
     pub fair: usize,
-    /// How many are bad.
+    /// The number of bad findings.
     pub bad: usize,
-    /// How many are not shown.
+    /// The number of findings that the system does not show.
     pub unknown: usize,
     /// Whether none is bad.
     pub fit: bool,
-    /// All that in one sentence.
+    /// All of this in one sentence.
     pub sentence: String,
 }
 
-/// What `paceline doctor` says: the findings, in the order of its table, and the verdict.
+/// The output of `paceline doctor`: the findings, in the order of its table, and the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnosis {
     /// What was found.
     pub findings: Vec<Finding>,
-    /// What it comes to.
+    /// The verdict on them.
     pub verdict: Verdict,
 }
 
 impl Diagnosis {
-    /// The verdict on `findings`.
+    /// Judges `findings` together.
     #[must_use]
     pub fn of(findings: Vec<Finding>) -> Self {
         let verdict = Verdict::on(&findings);
@@ -148,16 +148,16 @@ impl Verdict {
     }
 }
 
-/// The widest that the table is.
+/// The greatest width of the table.
 const WIDTH: usize = 100;
-/// What the timer's error is measured with: a wait of which the shortest that is ranked has five, 300 times.
+/// The wait that measures the timer's error, a fifth of the shortest that is ranked, and the number of repetitions.
 const WAIT: (Duration, u32) = (Duration::from_millis(1), 300);
-/// How long one core computes while others are watched.
+/// How long one core computes while other programs are observed.
 const BUSY: Duration = Duration::from_secs(1);
-/// The work that fresh processes are compared by, and how many of them.
+/// The work by which fresh processes are compared, and the number of processes.
 const WORK: (Duration, u32) = (Duration::from_millis(20), 10);
 
-/// Examines this machine, which takes about three seconds. What ran before is read first: our own work would hide it.
+/// Examines this machine in about three seconds. Earlier activity is read first, because our own work would hide it.
 #[must_use]
 pub fn examine(program: &Program) -> Diagnosis {
     let (system, group) = (System::here(), Group::here());
@@ -191,7 +191,7 @@ pub fn examine(program: &Program) -> Diagnosis {
     Diagnosis::of(findings)
 }
 
-/// The findings and the verdict as people read them: what there is to do stands under what was found.
+/// Formats the findings and the verdict; advice is below its finding.
 #[must_use]
 pub fn table(diagnosis: &Diagnosis) -> String {
     let rows: Vec<Vec<String>> = diagnosis
@@ -207,7 +207,7 @@ pub fn table(diagnosis: &Diagnosis) -> String {
     format!("{table}\n\n{good} good, {fair} fair, {bad} bad, {unknown} unknown: {sentence}")
 }
 
-/// The models on `io_uring`, and why each cannot run, if so.
+/// Returns the models on `io_uring`, and why each cannot run, if it cannot.
 fn ring_models() -> Vec<(&'static str, Option<String>)> {
     let of = MODELS.iter().filter(|entry| entry.info.family == Family::IoUring);
     of.map(|entry| (entry.info.name, (entry.info.available)().err())).collect()

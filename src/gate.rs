@@ -1,4 +1,4 @@
-//! The instrument that says whether a change made something slower: base and head interleaved, verdicts by cell.
+//! The regression gate: measures base and head interleaved, and gives a verdict on each cell.
 
 pub mod build;
 mod cell;
@@ -43,50 +43,50 @@ use paceline_core::{
 };
 use staging::StagingArea;
 
-/// What to gate.
+/// The settings of a gate.
 pub struct Order<'a> {
     /// The cells.
     pub subjects: Vec<Subject<'a>>,
-    /// The workloads that they are of, for the record.
+    /// The workloads of the cells, for the record.
     pub workloads: &'a [Workload],
-    /// The models, for the record.
+    /// The models of the cells, for the record.
     pub models: Vec<&'static Entry>,
-    /// The base, the head, and a rebuilt copy of the base.
+    /// The base, the head, and a second build of the base.
     pub arms: [Arm; 3],
-    /// What the base and the head are.
+    /// How the base and the head are described.
     pub sides: [Side; 2],
-    /// Why base and head are the same program, where they are and the cells have one half only.
+    /// Why base and head are the same program, if they are and the cells have one variant only.
     pub same_program: Option<SameProgram>,
-    /// The program that the echo server is of: the same for all sides.
+    /// The program that runs the echo server: the same for all sides.
     pub program: Program,
-    /// What is compared.
+    /// The metrics compared.
     pub metrics: Vec<Metric>,
-    /// What counts as a change.
+    /// The margins of a change.
     pub margins: Margins,
-    /// What else must be known, in sentences.
+    /// Further facts for the record, in sentences.
     pub notes: Vec<String>,
-    /// The time for all, building excluded.
+    /// The time for the whole gate, without building.
     pub budget: Duration,
-    /// Trials of each cell, instead of as many as follow from budget and spread.
+    /// Trials of each cell; `None` to derive them from budget and spread.
     pub trials: Option<u32>,
-    /// Slices of each side in a trial, instead of as many as follow from a pilot; with `trials`, there is none.
+    /// Slices of each side in a trial; `None` to derive them from a pilot. With `trials` too, there is no pilot.
     pub slices: Option<u32>,
-    /// Whether what is inconclusive at half of the budget gets the other half: two looks, declared beforehand.
+    /// Whether cells that are inconclusive at half of the budget get the other half: two looks, declared beforehand.
     pub top_up: bool,
-    /// What shuffles cells, processes and slices.
+    /// The seed for the order of cells, processes and slices.
     pub seed: u64,
-    /// How long a process may take for one answer.
+    /// The time limit of a process for one answer.
     pub patience: Duration,
-    /// Where records go.
+    /// The folder for records.
     pub results: PathBuf,
 }
 
-/// Why there is no verdict at all.
+/// The reason why there is no verdict at all.
 #[derive(Debug)]
 pub enum NoGate {
-    /// The budget does not hold the fewest trials there can be.
+    /// The budget is too short for the fewest trials.
     TooShort(String),
-    /// Something that ought not to happen.
+    /// An internal error.
     Internal(String),
 }
 
@@ -103,19 +103,19 @@ impl From<String> for NoGate {
     }
 }
 
-/// What came of it.
+/// The result of a gate.
 pub struct Outcome {
-    /// All of it.
+    /// The gate's record.
     pub gate: Gate,
-    /// Where the record is.
+    /// The folder of the record.
     pub folder: PathBuf,
 }
 
-/// Gates it. Trials are written to the record as they end.
+/// Runs the gate. Trials are written to the record as they end.
 ///
 /// # Errors
 ///
-/// Returns why nothing could be judged, or recorded.
+/// Returns the reason if nothing could be judged or recorded.
 pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let _turn = Turn::wait();
     let start = now();
@@ -166,11 +166,11 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     Ok(Outcome { gate, folder })
 }
 
-/// The only gate that measures on this machine. Two at once would disturb each other.
+/// A lock that lets one gate at a time measure on this machine: two would disturb each other.
 struct Turn(#[expect(dead_code, reason = "an open file holds its lock")] Option<File>);
 
 impl Turn {
-    /// Waits until no other gate measures, whoever's it is. Without a place for a lock it does not wait.
+    /// Waits until no other gate measures, of any user. Without a place for a lock it does not wait.
     fn wait() -> Self {
         let path = std::env::temp_dir().join("paceline-gate.lock");
         // Another user's file can be opened and locked, but not created again.
@@ -180,7 +180,7 @@ impl Turn {
             Ok(file)
         };
         let file = File::open(&path).or_else(|_| create()).ok();
-        // Tests run beside each other, and ask nothing about speed.
+        // Tests run in parallel and do not measure speed.
         if let Some(file) = file.as_ref().filter(|_| !disturbed::load_is_allowed()) {
             let mut told = false;
             while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && !interrupted() {

@@ -1,4 +1,4 @@
-//! Recorded runs over time: series by cell, metric and machine, and where they step.
+//! Recorded runs over time: series by cell, metric and machine, and their steps.
 
 mod read;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 use paceline_core::models;
 
-/// Recorded runs over time, as they are printed.
+/// Recorded runs over time, as printed.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct History {
     /// The series.
@@ -22,24 +22,24 @@ pub struct History {
     pub left_out: Vec<String>,
 }
 
-/// One figure of one cell on one machine, run after run.
+/// A figure of a cell on one machine, over runs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// The cell, such as `echo/tokio@2/10`.
     pub cell: String,
-    /// The text of its workload's definition, which another of the same name may not have. Not printed.
+    /// The text of its workload's definition; another workload may have the same name. Not printed.
     #[serde(skip)]
     pub definition: Option<String>,
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
     /// The hash of the machine's fingerprint. Figures of two machines are never in one series.
     pub fingerprint: String,
-    /// The hash of the base's program, where values are ratios of head to base; `None` where they are figures in the
-    /// unit of the metric.
+    /// The hash of the base's program, if values are ratios of head to base; `None` if they are figures in the unit of
+    /// the metric.
     pub anchor: Option<String>,
-    /// Whether its processes were kept on CPUs of their own: such runs are never in one series with others.
+    /// Whether its processes were pinned to CPUs of their own: such runs are never in a series with others.
     pub pinned: bool,
-    /// `trials`, `criterion`, `load` or `gate`. What instruments find is not compared with each other.
+    /// `trials`, `criterion`, `load` or `gate`. Figures of different instruments are not compared.
     pub instrument: String,
     /// The figures, in the order in which their runs began.
     pub points: Vec<Point>,
@@ -48,50 +48,50 @@ pub struct Series {
 }
 
 impl Series {
-    /// What measured it, and whether pinned.
+    /// Returns the instrument, and whether it was pinned.
     #[must_use]
     pub fn measured_by(&self) -> String {
         format!("{}{}", self.instrument, if self.pinned { ", pinned" } else { "" })
     }
 }
 
-/// What one run found.
+/// The figure of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Point {
-    /// The name of its run.
+    /// Name of the run.
     pub run: String,
-    /// When that began, in UTC.
+    /// When the run began, in UTC.
     pub started: String,
-    /// The commit, where it is known.
+    /// The commit, if known.
     pub commit: Option<String>,
-    /// The figure: nanoseconds or bytes a job, or the ratio of head to base.
+    /// The figure: nanoseconds or bytes per job, or the ratio of head to base.
     pub value: f64,
-    /// The lower end of its interval; the figure itself where there is none.
+    /// The lower end of its interval; the figure itself without an interval.
     pub lower: f64,
     /// The upper end.
     pub upper: f64,
 }
 
-/// A step: from here on the level is another.
+/// A step: the level changes here.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Step {
-    /// The place in `points` of the first run after it.
+    /// The index in `points` of the first run after it.
     pub index: usize,
-    /// The name of that run.
+    /// Name of that run.
     pub run: String,
-    /// The median after it over the median before it, each to the next step: 1.05 is 5 % more.
+    /// The median after it over the median before it, each up to the neighbouring step: 1.05 is 5 % more.
     pub ratio: f64,
 }
 
-/// The series in `records` and `gates`, each ordered by time, by the order in which their first figures came. Only
-/// cells that are `ok` have figures, and only figures above 0 are taken: steps are looked for in logarithms.
+/// Returns the series in `records` and `gates`, each ordered by time, in the order of their first figures. Only cells
+/// that are `ok` have figures. Only figures above 0 are used: steps are detected in logarithms.
 #[must_use]
 pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     let mut found: Vec<Series> = Vec::new();
     for record in records {
         let run = &record.run;
         for cell in record.cells.iter().filter(|cell| cell.state == State::Ok) {
-            // Two workloads may have one name.
+            // Two workloads may have the same name.
             let defined = run.workloads.iter().find(|defined| defined.name == cell.workload);
             let definition = defined.map(|defined| &*defined.source);
             for (metric, figure) in figures(cell) {
@@ -124,14 +124,14 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
         }
     }
     for series in &mut found {
-        // Times in UTC, of one form: their order is that of their letters.
+        // Times in UTC, in one format: they sort as text.
         series.points.sort_by(|a, b| (&a.started, &a.run).cmp(&(&b.started, &b.run)));
         series.steps = steps_of(&series.points);
     }
     found
 }
 
-/// A cell, its definition, a metric, a machine and whether runs were pinned there, an anchor, and an instrument.
+/// A cell, its definition, a metric, a machine and whether runs were pinned, an anchor, and an instrument.
 type Key<'a> = (&'a str, Option<&'a str>, Metric, (&'a str, bool), Option<&'a str>, &'a str);
 
 fn add(
@@ -170,7 +170,7 @@ fn add(
     found[place].points.push(Point { run, started, commit, value, lower, upper });
 }
 
-/// What a cell says of each metric, of one job.
+/// Returns a cell's figure of each metric, per job.
 fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
     let alone = |value: f64| Estimate { value, lower: value, upper: value };
     let per_job = |rate: Estimate| Estimate {
@@ -188,7 +188,7 @@ fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
     figures.into_iter().filter_map(|(metric, figure)| Some((metric, figure?))).collect()
 }
 
-/// `echo/tokio@2/10`; the placement stands behind it where it is not the model's own.
+/// Returns `echo/tokio@2/10`, followed by the placement if it is not the model's default.
 pub(crate) fn cell_name(cell: &Cell) -> String {
     let workers = cell.workers.map_or_else(String::new, |workers| format!("@{workers}"));
     let own = models::find(&cell.model).ok().map(|entry| entry.info.placements[0]);
@@ -196,10 +196,10 @@ pub(crate) fn cell_name(cell: &Cell) -> String {
         Some(own) if own != cell.placement => format!("/{}", cell.placement),
         _ => String::new(),
     };
-    // What else makes a load another one than that of the same name.
+    // Settings that distinguish loads of the same name.
     let rate = |rate: f64| rate.is_finite().then(|| format!("/{rate} per second"));
     let rate = match &cell.load {
-        // The rate of a knee was found, and differs from run to run.
+        // The rate of a knee is a result, and differs from run to run.
         Some(load) if load.knee.is_some() => "/knee".into(),
         Some(LoadFigures { ramp: Some(Ramp { from, to }), .. }) => {
             format!("/{from} to {to} per second")

@@ -1,5 +1,4 @@
-//! This machine: its fingerprint, how this program was built, the limits that a cell may run into, and what the system
-//! shows of itself.
+//! This machine: its fingerprint, the build of this program, the limits of cells, and readings of the system.
 
 mod fingerprint;
 mod group;

@@ -1,6 +1,6 @@
 //! Printing, progress on a terminal, and the formatting of numbers, durations and plain tables.
 //!
-//! It stands below the instruments. What shows whole records is in `report`, above them.
+//! The instruments use it; the formatting of whole records is in `report`, above them.
 
 mod figures;
 mod print;

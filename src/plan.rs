@@ -1,4 +1,4 @@
-//! Which cells there are, what each will take at least, and which cannot be run at all.
+//! Plans the cells: which there are, the least time of each, and which cannot run at all.
 
 use std::time::Duration;
 
@@ -17,35 +17,35 @@ use paceline_core::{
 /// A cell to be measured.
 #[derive(Clone, Copy)]
 pub struct Planned<'a> {
-    /// What its jobs are.
+    /// The workload of its jobs.
     pub workload: &'a Workload,
-    /// What runs them.
+    /// The model that runs them.
     pub entry: &'static Entry,
-    /// With how many workers.
+    /// The worker count.
     pub workers: Option<usize>,
-    /// Offered from where.
+    /// Where the jobs are submitted from.
     pub placement: Placement,
-    /// How many at once.
+    /// The number of jobs in a batch.
     pub scale: usize,
 }
 
-/// Below so many jobs, a batch's fixed costs outweigh those of each job.
+/// With fewer jobs, a batch's fixed costs outweigh those per job.
 const FEW: usize = 100;
 
-/// What to choose cells by. Nothing named means all, or the definition's own.
+/// The selection of cells. An empty list means all, or the definition's own values.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// Scales.
     pub scales: Vec<usize>,
-    /// Numbers of workers.
+    /// Worker counts.
     pub workers: Vec<usize>,
     /// A placement.
     pub placement: Option<Placement>,
-    /// Whether models are to be ranked together: without a placement, each is then offered jobs from outside, if it can.
+    /// Whether models are ranked together: without a placement, each then gets its jobs from outside if it can.
     pub in_one_class: bool,
 }
 
-/// Every cell of `workloads` on `models` on this machine: by workload, model, workers and scale, in this order.
+/// Returns every cell of `workloads` on `models` on this machine, ordered by workload, model, workers and scale.
 #[must_use]
 pub fn cells<'a>(
     workloads: &'a [Workload],
@@ -55,7 +55,7 @@ pub fn cells<'a>(
     cells_on(cores(), workloads, models, choice)
 }
 
-/// The same on a machine of so many `cores`.
+/// Returns the same for a machine with this number of `cores`.
 #[must_use]
 pub fn cells_on<'a>(
     cores: usize,
@@ -86,7 +86,7 @@ pub fn cells_on<'a>(
 }
 
 impl Planned<'_> {
-    /// Which setting the model cannot honour, if so.
+    /// Returns the setting that the model cannot honour, if there is one.
     #[must_use]
     pub fn cannot_honour(&self) -> Option<String> {
         let about = &self.entry.info;
@@ -111,13 +111,13 @@ impl Planned<'_> {
         None
     }
 
-    /// `cpu/tokio@1/100`: what it is called, by criterion too.
+    /// Returns the name, as in criterion: `cpu/tokio@1/100`.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}/{}/{}", self.workload.name, self.series(), self.scale)
     }
 
-    /// The model, and the number of workers where the workload has several.
+    /// Returns the model, with its workers if the workload has several worker counts.
     #[must_use]
     pub fn series(&self) -> String {
         let several = self.workload.workers != paceline_core::job::Workers::Cores;
@@ -132,21 +132,21 @@ impl Planned<'_> {
         (workload, model, self.scale, self.workers, self.placement)
     }
 
-    /// Whether `cell` is this one, ended.
+    /// Returns whether `cell` is the result of this cell.
     #[must_use]
     pub fn is(&self, cell: &Cell) -> bool {
         let Cell { workload, model, scale, workers, placement, .. } = cell;
         self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
-    /// Whether `batch` is one of this cell.
+    /// Returns whether `batch` is a trial of this cell.
     #[must_use]
     pub fn is_of(&self, batch: &Trial) -> bool {
         let Trial { workload, model, scale, workers, placement, .. } = batch;
         self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
-    /// Why it cannot be run, if so.
+    /// Returns why it cannot run, if it cannot.
     #[must_use]
     pub fn refusal(&self, limits: &Limits, unavailable: Option<&String>) -> Option<String> {
         let about = &self.entry.info;
@@ -157,7 +157,7 @@ impl Planned<'_> {
             .or_else(|| refusal(limits, about, self.workload, self.scale, self.lanes()))
     }
 
-    /// Why its jobs cannot be members of one room, or wait for each other, if so.
+    /// Returns why its jobs cannot be members of one room, or wait for each other, if they cannot.
     fn no_room(&self) -> Option<String> {
         let what = match () {
             () if self.workload.has("connect.room") => "a room needs all its members at once",
@@ -182,14 +182,15 @@ impl Planned<'_> {
         })
     }
 
-    /// How many of its jobs can be under way at once.
+    /// Returns the maximum concurrency of its jobs.
     fn lanes(&self) -> usize {
         let workers = self.workers.unwrap_or(self.scale).max(1);
         if self.entry.info.holds_worker() { workers.min(self.scale) } else { self.scale }
     }
 
-    /// The least time that a batch can take, by the definition, the model's lanes and this machine's cores, where a
-    /// round of `compute` takes `compute_ns` in Rust. In another language it takes what its interpreter has measured.
+    /// Returns the least time of a batch, by the definition, the model's maximum concurrency and this machine's cores.
+    /// A round of `compute` takes `compute_ns` in Rust; in another language, the time that its interpreter has
+    /// measured.
     #[must_use]
     pub fn bound(&self, compute_ns: f64) -> Duration {
         let (workload, scale) = (self.workload, self.scale);
@@ -205,7 +206,7 @@ impl Planned<'_> {
         };
         let rounds =
             workload.over_all(scale, |demand| Duration::from_nanos(demand.compute)).as_nanos();
-        // What is offloaded may use every core; the rest only as many as there are workers.
+        // Offloaded work may use every core; the rest is limited to the workers.
         let width = if workload.has("offload") && lanes == scale { usize::MAX } else { workers };
         let width = if hello.is_some_and(|hello| !hello.parallel) { 1 } else { width };
         let cpus = cores().min(width).min(scale.saturating_mul(tasks(workload)));
@@ -213,19 +214,19 @@ impl Planned<'_> {
         if lanes == 1 { waits + work } else { waits.max(work) }
     }
 
-    /// What a batch will take, by that bound and by what a smaller scale of the same series took.
+    /// Predicts the time of a batch from that bound and from a smaller scale of the same series.
     #[must_use]
     pub fn predict(&self, compute_ns: f64, smaller: Option<(usize, Duration)>) -> Duration {
         let bound = self.bound(compute_ns);
         let Some((scale, took)) = smaller else { return bound };
         let over = took.saturating_sub(Planned { scale, ..*self }.bound(compute_ns));
         let times = self.scale as f64 / scale as f64;
-        // What few jobs take over the bound is for the most part the same for many: a wake-up, a tick of the timer.
-        // The warm-up batch will tell.
+        // The time of few jobs above the bound, such as a wake-up or a tick of the timer, is mostly the same for many.
+        // The warm-up batch will show it.
         bound + over.mul_f64(if scale < FEW { times.sqrt() } else { times })
     }
 
-    /// The cell as its host is told it.
+    /// Returns the cell in the form that its host takes.
     #[must_use]
     pub fn for_host(&self, servers: &Addresses) -> CellSpec {
         CellSpec {
@@ -239,8 +240,8 @@ impl Planned<'_> {
         }
     }
 
-    /// The most jobs a second, by what this machine's `compute` takes; `None` where the definition bounds nothing, and
-    /// where `batch_ns` was shorter: a figure more than 2 % above its bound refutes the bound.
+    /// Returns the most jobs a second by this machine's `compute` speed. `None` if the definition bounds nothing, or if
+    /// `batch_ns` is shorter: a figure more than 2 % above its bound refutes the bound.
     #[must_use]
     pub fn bound_per_second(&self, compute_ns: f64, batch_ns: Option<Estimate>) -> Option<f64> {
         let bound = self.bound(compute_ns).as_secs_f64();
@@ -248,13 +249,13 @@ impl Planned<'_> {
         (bound > 0.0 && !refuted).then(|| self.scale as f64 / bound)
     }
 
-    /// The cell of the record, ended without a figure.
+    /// Returns the cell of the record, without a figure.
     #[must_use]
     pub fn ended(&self, state: State, reason: impl Into<String>) -> Cell {
         Cell { reason: Some(reason.into()), ..self.measured(state, None, String::new()) }
     }
 
-    /// The cell of the record, with the time of a batch.
+    /// Returns the cell of the record, with the time of a batch.
     #[must_use]
     pub fn measured(&self, state: State, batch_ns: Option<Estimate>, interval: String) -> Cell {
         let Planned { workload, entry, workers, placement, scale } = *self;
@@ -268,7 +269,7 @@ impl Planned<'_> {
     }
 }
 
-/// How many cores one job can use at once.
+/// Returns how many cores one job can use at once.
 fn tasks(workload: &Workload) -> usize {
     usize::try_from(workload.demand().tasks).unwrap_or(usize::MAX).max(1)
 }

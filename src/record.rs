@@ -1,5 +1,5 @@
-//! The record of a run: `results/<run-id>/run.json`, a line of `cells.jsonl` for every cell as soon as it ends, and a
-//! line of `trials.jsonl` for every trial that had a process of its own.
+//! The record of a run: `results/<run-id>/run.json`; `cells.jsonl` with a line for each cell as soon as it ends;
+//! `trials.jsonl` with a line for each trial that had its own process.
 
 mod against;
 mod claims;
@@ -47,15 +47,15 @@ use paceline_core::{
     usage::Usage,
 };
 
-/// The version of the record's shape. It changes when a reader of the older one would misread the newer.
+/// The version of the record's format. It changes if a reader of the older one would misread the newer.
 pub const SCHEMA: u32 = 2;
 
-/// What holds for a whole run.
+/// The metadata of a run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The name of its folder.
+    /// The name of the run's folder.
     pub id: String,
     /// When it began, in UTC.
     pub started: String,
@@ -63,9 +63,9 @@ pub struct Run {
     pub instrument: String,
     /// The command line.
     pub command: Vec<String>,
-    /// Seconds that it was given.
+    /// The time budget in seconds.
     pub budget_seconds: f64,
-    /// What shuffled it; `None` where the order is fixed.
+    /// The seed of the shuffle; `None` if the order is fixed.
     pub seed: Option<u64>,
     /// Every other setting.
     pub settings: serde_json::Map<String, serde_json::Value>,
@@ -73,19 +73,19 @@ pub struct Run {
     pub fingerprint: Fingerprint,
     /// How the program was built.
     pub build: Build,
-    /// The commit of the repository that it was run in, with `-dirty` where changes are not committed; `None` where
-    /// there is no git or no repository.
+    /// The commit of the repository in which it ran, with `-dirty` if changes are not committed; `None` without git or
+    /// a repository.
     #[serde(default)]
     pub commit: Option<String>,
-    /// The models, as they are set up here.
+    /// The models, as configured here.
     pub models: Vec<ModelRecord>,
-    /// The definitions, word for word.
+    /// The definitions, verbatim.
     pub workloads: Vec<Definition>,
-    /// How many cells it is of; `None` where that shows only while it runs.
+    /// The number of planned cells; `None` if that becomes known only during the run.
     #[serde(default)]
     pub planned: Option<usize>,
-    /// How much later than it was told to `thread::sleep` wakes a thread here from a millisecond. The kernel may add
-    /// its timer slack to such a sleep, so a model with a timer of its own may be less late.
+    /// The overshoot of `thread::sleep` here for a sleep of a millisecond. The kernel may add its timer slack to such a
+    /// sleep, so a model with its own timer may be less late.
     #[serde(default)]
     pub timer_floor: Option<Distribution>,
 }
@@ -95,7 +95,7 @@ pub struct Run {
 pub struct ModelRecord {
     /// Its name.
     pub name: String,
-    /// What it is of.
+    /// The model's family.
     pub family: String,
     /// The version of its crate, or of Rust.
     pub version: String,
@@ -106,12 +106,12 @@ pub struct ModelRecord {
     pub tag: String,
     /// Whether it can run here.
     pub available: bool,
-    /// Why not.
+    /// Why it cannot run here.
     pub reason: Option<String>,
-    /// Why its cells may fail through no fault of the job or the machine, where it has such a known defect.
+    /// A known defect that may make its cells fail through no fault of the job or the machine.
     #[serde(default)]
     pub unreliable: Option<String>,
-    /// What it is, and every setting that is not its crate's default.
+    /// A description, and every setting that is not its crate's default.
     pub note: String,
 }
 
@@ -128,11 +128,11 @@ pub struct Definition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Measured, every receipt right.
+    /// Measured; every checksum is right.
     Ok,
-    /// Measured, and not what its label says.
+    /// Measured, but not what its label says.
     Invalid,
-    /// A limit or the model itself forbids it: said beforehand.
+    /// A limit or the model itself excludes it; known before it runs.
     Refused,
     /// It would not have fitted into the budget.
     Skipped,
@@ -140,19 +140,19 @@ pub enum State {
     Failed,
 }
 
-/// A figure of a cell, from one value of each trial: their geometric mean with its 95 % interval.
+/// A figure of a cell over its trials, one value each: their geometric mean with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,
-    /// The lower end of its interval. Both ends are the figure itself where it has none: with fewer than three trials.
+    /// The lower end of its interval. With fewer than three trials there is no interval, and both ends are the figure.
     pub lower: f64,
     /// The upper end.
     pub upper: f64,
 }
 
 impl Run {
-    /// Whether its processes were kept on CPUs of their own.
+    /// Returns whether its processes were pinned to CPUs of their own.
     #[must_use]
     pub fn is_pinned(&self) -> bool {
         self.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false)
@@ -160,15 +160,15 @@ impl Run {
 }
 
 impl Estimate {
-    /// Of `trials`, one value of each; `resolution` is what the clock cannot tell apart, in the unit of the values.
-    /// `None` without trials, or where one has no finite value.
+    /// Estimates a figure from `trials`, one value each; `resolution` is that of the clock, in the unit of the values.
+    /// `None` without trials, or if one is not finite.
     #[must_use]
     pub fn of_trials(trials: &[f64], resolution: f64) -> Option<Self> {
         let (value, lower, upper) = estimate(trials, resolution)?;
         Some(Estimate { value, lower, upper })
     }
 
-    /// What such an interval is, as a cell says it.
+    /// Describes such an interval for a cell.
     #[must_use]
     pub fn interval_of(trials: usize) -> String {
         let (s, is) = if trials == 1 { ("", "is") } else { ("s", "are") };
@@ -179,20 +179,20 @@ impl Estimate {
         }
     }
 
-    /// Its interval, where it has one.
+    /// Returns its interval, if it has one.
     #[must_use]
     pub fn interval(self) -> Option<(f64, f64)> {
         let known = self.lower.is_finite() && self.upper.is_finite() && self.lower < self.upper;
         known.then_some((self.lower, self.upper))
     }
 
-    /// Half of its interval, in percent of the figure.
+    /// Returns half of its interval, in percent of the figure.
     #[must_use]
     pub fn half_percent(self) -> Option<f64> {
         self.interval().map(|(lower, upper)| (upper - lower) / 2.0 / self.value * 100.0)
     }
 
-    /// `jobs` a second, from nanoseconds a batch.
+    /// Converts nanoseconds a batch of `jobs` to jobs a second.
     #[must_use]
     pub fn per_second(self, jobs: usize) -> Self {
         let rate = |ns: f64| jobs as f64 * 1e9 / ns;
@@ -200,152 +200,152 @@ impl Estimate {
     }
 }
 
-/// A cell, ended.
+/// A cell that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
-    /// The workload's name.
+    /// Name of the workload.
     pub workload: String,
-    /// The model's name.
+    /// Name of the model.
     pub model: String,
-    /// How many jobs were offered at once.
+    /// The number of jobs in a batch.
     pub scale: usize,
     /// The model's workers; `None` for a thread per job.
     pub workers: Option<usize>,
-    /// Where its batches were offered from.
+    /// Where its batches were submitted from.
     pub placement: Placement,
     /// How it ended.
     pub state: State,
-    /// Why, unless it is `ok`.
+    /// The reason, unless it is `ok`.
     pub reason: Option<String>,
     /// Jobs a second.
     pub jobs_per_second: Option<Estimate>,
-    /// Nanoseconds a batch: of the trials' medians.
+    /// Nanoseconds a batch, over the medians of trials.
     pub batch_ns: Option<Estimate>,
-    /// What the intervals are.
+    /// How the intervals are computed.
     pub interval: Option<String>,
-    /// How long its jobs wait at least, by their definition, in nanoseconds.
+    /// The minimum wait of its jobs by their definition, in nanoseconds.
     pub floor_ns: u64,
-    /// No model can do more jobs a second: by its waits, its lanes and this machine's cores. `None` too where the
-    /// cell did more: a figure above its bound refutes the bound.
+    /// Upper bound of the jobs a second of any model, by the waits, the maximum concurrency and this machine's cores.
+    /// `None` too if the cell exceeded it: the figure then refutes the bound.
     pub bound_jobs_per_second: Option<f64>,
-    /// The time of a batch in each trial, the median of its batches, in nanoseconds, in the order of the passes.
+    /// Median time of a batch in each trial, in nanoseconds, in the order of the passes.
     pub trials_ns: Vec<u64>,
     /// The other figures of each trial.
     #[serde(default)]
     pub per_trial: PerTrial,
-    /// What the cell was seen to be, in its warm-up trial.
+    /// What its warm-up trial showed of it.
     pub attest: Option<Attestation>,
-    /// CPU time of the model's process for each job, all threads, checking of receipts included.
+    /// CPU time of the model's process per job, over all threads, with the check of checksums.
     pub cpu_ns_per_job: Option<f64>,
-    /// CPU time of the echo server for each job.
+    /// CPU time of the echo server per job.
     pub server_cpu_ns_per_job: Option<f64>,
-    /// The share of the batches' time for which the busiest thread of the suite's server was on a CPU, in the process
-    /// where it was greatest; `None` where no job connects. See [`Cell::is_server_bound`].
+    /// The share of the batches' time in which the busiest thread of the suite's server was on a CPU, in the process
+    /// where it was greatest; `None` if no job connects. See [`Cell::is_server_bound`].
     #[serde(default)]
     pub server_busy_share_max: Option<f64>,
-    /// From when each job was due until it had its receipt; all trials together. Its percentiles are those of all.
+    /// From when each job was due until it had its checksum, over all trials. Its percentiles are over all jobs.
     #[serde(default)]
     pub latency: Option<Distribution>,
-    /// The median latency of a trial. What tables call p50.
+    /// The median latency of a trial, which tables call p50.
     #[serde(default)]
     pub latency_ns_p50: Option<Estimate>,
-    /// The 99th percentile of a trial. What tables call p99. `None` where a trial has fewer than 1 000 latencies.
+    /// The 99th percentile of a trial, which tables call p99. `None` if a trial has fewer than 1 000 latencies.
     #[serde(default)]
     pub latency_ns_p99: Option<Estimate>,
-    /// From when each job was begun until it had its receipt: what latency is without the time before.
+    /// From when each job began until it had its checksum: latency without the time before.
     #[serde(default)]
     pub service_time: Option<Distribution>,
-    /// How much longer than it was told to each sleep lasted.
+    /// Timer overshoot of each sleep.
     #[serde(default)]
     pub timer_lateness: Option<Distribution>,
-    /// The two modes that the times of trials fall into, where they do: then no single figure stands for them.
+    /// The two modes of the times of trials, if there are two: then no single figure represents them.
     #[serde(default)]
     pub modes: Option<[Mode; 2]>,
-    /// What it used of the machine.
+    /// Its use of the machine's resources.
     #[serde(default)]
     pub resources: Option<Resources>,
-    /// What the load was, where the cell is a server under one: then the scale is the number of connections, and jobs
-    /// are requests.
+    /// The load, if the cell is a server under load: the scale is then the number of connections, and jobs are
+    /// requests.
     #[serde(default)]
     pub load: Option<LoadFigures>,
-    /// The nodes that its trials ran on, in the order of the passes, where a cluster measured it.
+    /// The nodes that its trials ran on, in the order of the passes, if a cluster measured it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<String>,
 }
 
-/// What a cell used of the machine, its model's process alone where nothing else is said. `None` is what the system
-/// does not show.
+/// A cell's use of the machine's resources, by its model's process alone unless stated otherwise. `None` if the system
+/// does not show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// Resident memory before the first batch of a fresh process, the model started; the median of the processes'.
+    /// Resident memory of a fresh process with its model started, before the first batch; the median over processes.
     pub rss_bytes: Option<u64>,
-    /// What the first batch added to it at its peak, the receipts included. Bytes per job are the slope of this over
-    /// scales.
+    /// Peak resident memory that the first batch added, with the checksums. Bytes per job are its slope over scales.
     pub rss_bytes_added: Option<u64>,
-    /// The most that was resident in the first batch of a trial.
+    /// Peak resident memory in the first batch of a trial.
     #[serde(default)]
     pub rss_bytes_max: Option<Estimate>,
-    /// CPU time of a job in user mode.
+    /// CPU time per job in user mode.
     pub user_cpu_ns_per_job: f64,
-    /// CPU time of a job in the kernel.
+    /// CPU time per job in the kernel.
     pub system_cpu_ns_per_job: f64,
-    /// CPU time, as a share of one CPU's, of the started model without jobs.
+    /// CPU time of the started model without jobs, as a share of one CPU.
     pub idle_cpu_share: Option<f64>,
-    /// Context switches of a job because a thread waited.
+    /// Context switches per job because a thread waited.
     pub voluntary_switches_per_job: f64,
-    /// Context switches of a job because another thread was given the CPU.
+    /// Context switches per job because another thread was given the CPU.
     pub involuntary_switches_per_job: f64,
-    /// Page faults of a job that needed no disk.
+    /// Page faults per job that needed no disk.
     pub minor_faults_per_job: f64,
-    /// Page faults of a job that did.
+    /// Page faults per job that needed the disk.
     pub major_faults_per_job: f64,
-    /// All threads of the process, at the end of the first batch.
+    /// Threads of the process at the end of the first batch.
     pub threads: Option<u64>,
-    /// The share of all CPUs' time that the hypervisor gave to others meanwhile.
+    /// The share of all CPUs' time that the hypervisor gave to others during the batches.
     pub steal_share: Option<f64>,
-    /// The share of the time in which some task of the machine waited for a CPU.
+    /// The share of the time in which a task of the machine waited for a CPU.
     pub cpu_pressure_share: Option<f64>,
 }
 
-/// A trial: what one fresh process found of a cell.
+/// A trial: the results of one fresh process of a cell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trial {
     /// The cell's workload.
     pub workload: String,
-    /// Its model.
+    /// The cell's model.
     pub model: String,
-    /// Its scale.
+    /// The cell's scale.
     pub scale: usize,
-    /// Its workers.
+    /// The cell's workers.
     pub workers: Option<usize>,
-    /// Where its batches were offered from.
+    /// Where its batches were submitted from.
     pub placement: Placement,
-    /// Which trial it is, from 0 on.
+    /// Number of the trial, from 0.
     pub trial: u32,
     /// The times of the batches, in nanoseconds.
     pub times_ns: Vec<u64>,
-    /// What the first batch was seen to be.
+    /// What the first batch showed of the cell.
     pub attest: Attestation,
-    /// What the batches used.
+    /// The resources that the batches used.
     pub used: Usage,
-    /// CPU time of the echo server meanwhile.
+    /// CPU time of the echo server during the batches.
     pub server_cpu_ns: u64,
-    /// CPU time of the server's busiest thread over the time of the batches; `None` where no job connects.
+    /// CPU time of the server's busiest thread over the time of the batches; `None` if no job connects.
     #[serde(default)]
     pub server_busy_share: Option<f64>,
-    /// The times of single jobs, of batches of their own.
+    /// The times of single jobs, from separate batches.
     pub recorded: Recorded,
-    /// CPU time of the started model without jobs, and for how long, in nanoseconds; in the first trial only.
+    /// CPU time of the started model without jobs, and the length of that period, in nanoseconds; in the first trial
+    /// only.
     pub idle_ns: Option<(u64, u64)>,
-    /// What the machine did meanwhile.
+    /// The machine's activity during the trial.
     pub host_activity: HostActivity,
-    /// The node that it ran on, where a cluster measured it.
+    /// The node that it ran on, if a cluster measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
 }
 
 impl Resources {
-    /// What `jobs` jobs used together, and what the machine did meanwhile; of the rest nothing is known.
+    /// Computes the resources per job from those of `jobs` jobs and the machine's activity; the rest is unknown.
     #[must_use]
     pub fn of(used: Usage, jobs: f64, meanwhile: HostActivity) -> Self {
         Resources {
@@ -361,7 +361,7 @@ impl Resources {
         }
     }
 
-    /// CPU time of a job, user and system mode together.
+    /// Returns CPU time per job, user and system mode together.
     #[must_use]
     pub fn cpu_ns_per_job(&self) -> f64 {
         self.user_cpu_ns_per_job + self.system_cpu_ns_per_job
@@ -369,13 +369,13 @@ impl Resources {
 }
 
 impl Cell {
-    /// Whether it is no figure although it was to be one: what makes a command end with exit code 3.
+    /// Returns whether the cell should have a figure and has none: the command then ends with exit code 3.
     #[must_use]
     pub fn is_wrong(&self) -> bool {
         matches!(self.state, State::Failed | State::Invalid)
     }
 
-    /// A cell without any figure.
+    /// Returns a cell without figures.
     #[must_use]
     pub fn new(
         workload: &str,

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use crate::output;
 use crate::record::{Record, read_cells, read_claims, write_text};
 
-/// What the instrument of a run printed at its end, from its record.
+/// Returns the table that the instrument of a run printed at its end, from its record.
 #[must_use]
 pub fn run_table(record: &Record, extent: Extent) -> String {
     let cells = record.planned();
@@ -45,14 +45,14 @@ pub fn run_table(record: &Record, extent: Extent) -> String {
     format!("{table}\n{}", output::folded(&summary(cells.iter().copied())))
 }
 
-/// What the page of a run is called.
+/// The file name of a run's page.
 pub const PAGE: &str = "report.html";
 
-/// Writes the page of the record in `folder` there, from what is recorded, and returns where it is.
+/// Writes the page of the record in `folder` there, and returns its path.
 ///
 /// # Errors
 ///
-/// Returns a sentence where the record cannot be read or the page not be written. The record itself is as it was.
+/// Returns a sentence if the record cannot be read or the page cannot be written. The record itself stays unchanged.
 pub fn write_page(folder: &Path) -> Result<PathBuf, String> {
     let text = match read_claims(folder)? {
         Some(claims) => page(&Sources { claims: &[claims], ..Sources::default() }),

@@ -1,4 +1,4 @@
-//! The instrument of trials: a fresh process for every cell and trial, in an order shuffled by a recorded seed.
+//! The trial instrument: a fresh process for each trial of each cell, in an order shuffled by a recorded seed.
 
 mod cell;
 mod climb;
@@ -26,45 +26,46 @@ use paceline_core::{
     process::Program,
 };
 
-/// What to run.
+/// The settings of a run.
 pub struct Order {
     /// The workloads.
     pub workloads: Vec<Workload>,
     /// The models.
     pub models: Vec<&'static Entry>,
-    /// Which cells of them.
+    /// The selection of cells.
     pub choice: Choice,
-    /// The passes: a process for each cell in each.
+    /// The passes: each has one process per cell.
     pub passes: Range<u32>,
-    /// The time for all.
+    /// The time for the whole run.
     pub budget: Duration,
-    /// What shuffles them.
+    /// The seed of the shuffle.
     pub seed: u64,
-    /// Whether each host is kept on CPUs of its own.
+    /// Whether each host is pinned to CPUs of its own.
     pub pin: bool,
-    /// Whether scales are climbed until something breaks.
+    /// Whether scales double until something breaks.
     pub to_the_limit: bool,
-    /// Where records go.
+    /// The folder for records.
     pub results: PathBuf,
 }
 
-/// What came of it.
+/// The result of a run.
 pub struct Outcome {
-    /// What holds for all of it.
+    /// The metadata of the run.
     pub run: Run,
     /// The cells that ended, in the order of the plan.
     pub cells: Vec<Cell>,
-    /// Where the record is.
+    /// The folder of the record.
     pub folder: PathBuf,
-    /// Whether it was interrupted before the last cell had ended.
+    /// Whether it was interrupted before the last cell ended.
     pub interrupted: bool,
 }
 
-/// Runs it, or what `unfinished` of an earlier run left of it. Trials and cells are written to the record as they end.
+/// Runs the order, or the part that `unfinished` of an earlier run lacks. Trials and cells are written to the record as
+/// they end.
 ///
 /// # Errors
 ///
-/// Returns a sentence where nothing could be measured or recorded at all.
+/// Returns a sentence if nothing at all could be measured or recorded.
 pub fn run(
     order: &Order,
     program: Program,
@@ -106,11 +107,11 @@ fn head(order: &Order) -> Run {
     Run { planned, ..begin(&settings, &order.models, &order.workloads) }
 }
 
-/// Measures the trials of `order` that `unfinished` does not have, and returns the cells that ended.
+/// Measures the trials of `order` that `unfinished` lacks, and returns the cells that ended.
 ///
 /// # Errors
 ///
-/// Returns a sentence where nothing could be measured or recorded at all.
+/// Returns a sentence if nothing at all could be measured or recorded.
 pub(crate) fn in_trials(
     order: &Order,
     session: &mut Session,
@@ -147,11 +148,11 @@ pub(crate) fn in_trials(
     Ok(going.into_iter().filter_map(|cell| cell.ended).collect())
 }
 
-/// A cell may take so many times its share of the budget, which is an equal one.
+/// How many equal shares of the budget a cell may take.
 const OVERDRAFT: u32 = 4;
 
-/// Leaves out the cells that would use up the budget of the others, the longest first, where not all have room: a few
-/// slow ones, chosen by the shuffle, would otherwise decide which quick ones are measured.
+/// If not all cells fit, leaves out those that would use up the budget of the others, the longest first. Otherwise a
+/// few slow cells, first in the shuffle, would decide which quick ones are measured.
 fn leave_out(
     going: &mut [CellInProgress<'_>],
     session: &Session,
@@ -175,7 +176,7 @@ fn leave_out(
     Ok(())
 }
 
-/// 0 to `count` − 1 in an order that `seed` decides (Fisher and Yates).
+/// Returns 0 to `count` − 1 in an order determined by `seed` (Fisher and Yates).
 pub(crate) fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     let mut state = seed;

@@ -1,5 +1,5 @@
-//! What the instruments share while they measure: the suite's server, limits, what a round of `compute` takes, and the
-//! hosts.
+//! The context that instruments share while they measure: the suite's server, limits, the cost of a round of `compute`,
+//! and the hosts.
 
 use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
@@ -17,27 +17,27 @@ use paceline_core::{
     suite_server::EchoServer,
 };
 
-/// The surroundings of a run.
+/// The context of a run.
 pub struct Session {
     program: Program,
     echo: RefCell<EchoServer>,
     limits: Limits,
-    /// What a round of `compute` takes here, in nanoseconds.
+    /// The time of a round of `compute` here, in nanoseconds.
     pub compute_ns: f64,
-    /// The node of a cluster that this is, which trials are to name.
+    /// This node's name in a cluster, for its trials.
     pub node: Option<String>,
     models: Vec<ModelRecord>,
-    /// The CPUs to pin hosts to; empty where they are free.
+    /// The CPUs to pin hosts to; empty without pinning.
     cpus: Vec<usize>,
 }
 
 impl Session {
-    /// Lifts the soft limits as far as allowed, and starts the echo server. Which of `models` can run was
-    /// found out when the record was begun.
+    /// Raises the soft limits as far as allowed, and starts the echo server. Which of `models` can run was determined
+    /// when the record was begun.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where the echo server does not start.
+    /// Returns a sentence if the echo server does not start.
     pub fn start(program: Program, models: &[ModelRecord]) -> Result<Self, String> {
         raise_limits();
         Ok(Session {
@@ -51,11 +51,11 @@ impl Session {
         })
     }
 
-    /// Pins every host to as many CPUs as it has workers, and the echo server to the others, if any are left.
+    /// Pins every host to as many CPUs as it has workers, and the echo server to the others, if there are any.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where this system cannot.
+    /// Returns a sentence if this system cannot pin.
     pub fn pin_hosts(&mut self) -> Result<(), String> {
         self.cpus = allowed_cpus();
         if self.cpus.is_empty() {
@@ -64,14 +64,14 @@ impl Session {
         Ok(())
     }
 
-    /// The CPUs of a host of so many workers, and those of who talks to it. A thread for each job may use all.
+    /// Returns the CPUs of a host with `workers`, and those of its peers. With a thread per job, both may use all.
     fn split(&self, workers: Option<usize>) -> (&[usize], &[usize]) {
         let workers = workers.unwrap_or(self.cpus.len()).min(self.cpus.len());
         let (own, others) = self.cpus.split_at(workers);
         (own, if others.is_empty() { own } else { others })
     }
 
-    /// Why a cell cannot be run, if so.
+    /// Returns why a cell cannot run, if it cannot.
     #[must_use]
     pub fn refusal(&self, cell: &Planned<'_>) -> Option<String> {
         let workers = cell.workers.unwrap_or(1);
@@ -83,11 +83,11 @@ impl Session {
         cell.refusal(&self.limits, model.and_then(|model| model.reason.as_ref()))
     }
 
-    /// Starts the suite's server anew where it has ended, or does not answer. Returns whether it had.
+    /// Restarts the suite's server if it has ended or does not answer. Returns whether it had to.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be started.
+    /// Returns a sentence if it cannot be started.
     pub fn revive(&self) -> Result<bool, String> {
         let gone = self.echo.borrow_mut().cpu_time().is_err();
         if gone {
@@ -96,22 +96,22 @@ impl Session {
         Ok(gone)
     }
 
-    /// Starts a host for cells of this model and so many workers.
+    /// Starts a host for cells of this model and worker count.
     ///
     /// # Errors
     ///
-    /// Returns a fault where the process cannot be started.
+    /// Returns a fault if the process cannot be started.
     pub fn host(&self, cell: &Planned<'_>) -> Result<Host, HostError> {
         self.host_of(&self.program, cell)
     }
 
-    /// The same, of another program: one that was built of other sources.
+    /// Starts a host of another program, built from other sources.
     ///
     /// # Errors
     ///
-    /// Returns a fault where the process cannot be started.
+    /// Returns a fault if the process cannot be started.
     pub fn host_of(&self, program: &Program, cell: &Planned<'_>) -> Result<Host, HostError> {
-        // A server that ended in another cell is no fault of this one.
+        // A server that ended in another cell is not a fault of this one.
         self.revive().map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         let host =
             program.host(cell.entry, cell.workers).map_err(|error| HostError::unstarted(&error))?;
@@ -128,7 +128,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be prepared, or the host is gone.
+    /// Returns an error if it cannot be prepared, or the host has ended.
     pub fn prepare(
         &self,
         host: &mut Host,
@@ -138,11 +138,11 @@ impl Session {
         host.prepare(cell.for_host(self.echo.borrow().addresses()), patience)
     }
 
-    /// Prepares `cell` in `host` and runs its warm-up batch, in which it is seen to be what its label says.
+    /// Prepares `cell` in `host` and runs its warm-up batch, which checks that it is what its label says.
     ///
     /// # Errors
     ///
-    /// Returns an error where the batch is not one.
+    /// Returns an error if the batch is not what the label says.
     pub fn warm_up(
         &self,
         host: &mut Host,
@@ -153,11 +153,11 @@ impl Session {
         host.attest(patience)
     }
 
-    /// Makes `host` a server of the cell's jobs, and returns where it listens.
+    /// Makes `host` a server of the cell's jobs, and returns the address on which it listens.
     ///
     /// # Errors
     ///
-    /// Returns an error where it cannot be one.
+    /// Returns an error if it cannot be a server.
     pub fn serve(
         &self,
         host: &mut Host,
@@ -167,7 +167,7 @@ impl Session {
         host.serve(cell.for_host(self.echo.borrow().addresses()), patience)
     }
 
-    /// Why so many connections cannot be open at once in one process, if so.
+    /// Returns why this number of connections cannot be open at once in one process, if it cannot.
     #[must_use]
     pub fn lacks_files(&self, connections: usize) -> Option<String> {
         const OTHERS: u64 = 64;
@@ -177,12 +177,12 @@ impl Session {
         Some(format!("needs {need} open files, has {has}; lift it with: ulimit -n {needs}"))
     }
 
-    /// What the echo server and the machine have done so far; connections that were dropped matter to jobs that open
-    /// some.
+    /// Returns the counters of the echo server and the machine so far; dropped connections matter only for jobs that
+    /// connect.
     ///
     /// # Errors
     ///
-    /// Returns an error where the server is gone.
+    /// Returns an error if the server has ended.
     pub fn mark(&mut self, connects: bool) -> Result<Mark, HostError> {
         let echo = self.echo.get_mut();
         let server_cpu =
@@ -193,19 +193,19 @@ impl Session {
         Ok(Mark { server_cpu, server_threads, dropped, machine })
     }
 
-    /// CPU time that the busiest thread of the suite's server has used since `before`; `None` where the system does not
-    /// show it.
+    /// Returns CPU time that the busiest thread of the suite's server has used since `before`; `None` if the system
+    /// does not show it.
     #[must_use]
     pub fn busiest_since(&self, before: &Mark) -> Option<Duration> {
         busiest(before.server_threads.as_ref()?, &self.echo.borrow().thread_times()?)
     }
 
-    /// CPU time that the echo server has used since `before`, and what the machine did.
+    /// Returns CPU time that the echo server has used since `before`, and the machine's activity.
     ///
     /// # Errors
     ///
-    /// Returns a fault where connections were dropped meanwhile: each was tried again after a second, and the time is
-    /// the queue's, not the model's.
+    /// Returns a fault if connections were dropped meanwhile: each was retried after a second, so the time is the
+    /// queue's and not the model's.
     pub fn since(&mut self, before: &Mark) -> Result<(Duration, HostActivity), HostError> {
         let after = self.mark(before.dropped.is_some())?;
         match (before.dropped, after.dropped) {
@@ -228,13 +228,13 @@ fn start_server(program: &Program) -> Result<EchoServer, String> {
     program.echo().map_err(|error| format!("cannot start the suite's server: {error}"))
 }
 
-/// How long a cell is warmed up at most, its first batch included, where batches keep changing.
+/// The longest warm-up of a cell, with its first batch, if batches keep changing.
 const WARM_UP: Duration = Duration::from_millis(100);
-/// How far the means of two groups of batches may be apart for the cell to be warm.
+/// The greatest relative difference between the means of two groups of batches for the cell to be warm.
 const STABLE: f64 = 0.1;
 
 /// Warms a cell up after its `first` batch, in groups of 1, 2, 4 … `batches`, until the mean of a group is within 10 %
-/// of the one before, or 100 ms have been spent. Returns the last mean: what a warm batch takes.
+/// of the previous one, or 100 ms have passed. Returns the last mean: the time of a warm batch.
 ///
 /// # Errors
 ///
@@ -259,7 +259,7 @@ pub fn warm<E>(
     Ok(last)
 }
 
-/// A moment before a measurement.
+/// The state before a measurement.
 pub struct Mark {
     /// CPU time that the echo server has used so far.
     pub server_cpu: Duration,
@@ -268,13 +268,13 @@ pub struct Mark {
     machine: HostActivity,
 }
 
-/// The most that any thread has used; `None` where they are not the same threads.
+/// Returns the greatest time that any thread has used; `None` if the threads have changed.
 fn busiest(before: &[Duration], after: &[Duration]) -> Option<Duration> {
     let used = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
     used.max().filter(|_| before.len() == after.len())
 }
 
-/// How a cell ends whose process gave this instead of a figure.
+/// Returns the state of a cell whose process gave this error instead of a figure.
 #[must_use]
 pub fn state_of(error: &HostError) -> State {
     match error {
@@ -283,7 +283,7 @@ pub fn state_of(error: &HostError) -> State {
     }
 }
 
-/// The cell of the record for a cell whose host gave no figure.
+/// Returns the cell of the record for a cell whose host gave no figure.
 #[must_use]
 pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
     let label = format!("{} on {}", cell.workload.name, cell.entry.info.name);
@@ -306,12 +306,13 @@ mod tests {
             });
             (last.unwrap(), done)
         };
-        // The first takes 40 times as long as those after the seventh: a sample sized by it would be 40 times too short.
+        // The first takes 40 times as long as those after the seventh: a sample sized by it would be 40 times too
+        // short.
         let settling = |batch: u64| 800 >> batch.min(5);
         assert_eq!(warmed(us(1000), &settling), (us(25), 31));
         assert_eq!(warmed(us(1000), &|_| 950), (us(950), 1));
         assert_eq!(warmed(us(100_000), &|_| 950), (us(100_000), 0));
-        // What never settles ends with the time.
+        // A batch that never settles is ended by the time limit.
         let (_, batches) = warmed(us(1000), &|batch| 1000 * (batch + 1));
         assert!(batches < 40);
     }

@@ -1,4 +1,4 @@
-//! How a run begins: what its record says before the first cell.
+//! Begins a run: collects what its record contains before the first cell.
 
 use std::{
     process::{Command, Stdio},
@@ -11,26 +11,26 @@ use crate::{
 };
 use paceline_core::{clock::utc, fitness::wake_errors, job::Workload, models::Entry};
 
-/// What an instrument knows of a run.
+/// The settings of a run, from its instrument.
 pub struct Settings {
     /// `criterion` or `trials`.
     pub instrument: &'static str,
-    /// The time for all.
+    /// The time for the whole run.
     pub budget: Duration,
-    /// What shuffles it.
+    /// The seed of the shuffle.
     pub seed: Option<u64>,
     /// Every other setting.
     pub more: Vec<(&'static str, serde_json::Value)>,
 }
 
-/// The head of a record.
+/// Returns the head of a record.
 #[must_use]
 pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Workload]) -> Run {
     let started = utc();
     let define = |w: &Workload| Definition { name: w.name.clone(), source: w.source.clone() };
     Run {
         schema: SCHEMA,
-        // The process's number keeps apart what began in the same second.
+        // The process id separates runs that began in the same second.
         id: format!("{}-{}-{}", started.replace(':', "-"), settings.instrument, std::process::id()),
         started,
         instrument: settings.instrument.into(),
@@ -50,7 +50,7 @@ pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Worklo
     }
 }
 
-/// Arguments without the values of headers: records are shown to others, and a header may hold a password.
+/// Returns arguments without the values of headers: records are shared, and a header may contain a password.
 fn without_secrets(arguments: impl Iterator<Item = String>) -> Vec<String> {
     const FLAG: &str = "--header";
     let mut is_header = false;
@@ -65,12 +65,12 @@ fn without_secrets(arguments: impl Iterator<Item = String>) -> Vec<String> {
     arguments.map(&mut one).collect()
 }
 
-/// The commit that is checked out here, with `-dirty` where tracked files have changes. Whatever is missing, git or a
-/// repository, is no error.
+/// Returns the commit that is checked out here, with `-dirty` if tracked files have changes. `None` without git or a
+/// repository.
 pub(crate) fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
-        // It refreshes its index otherwise, and may meet the lock of another git.
+        // Otherwise git refreshes its index, and may meet the lock of another git.
         git.args(["--no-optional-locks"]).args(arguments);
         let output = git.stdin(Stdio::null()).output().ok().filter(|o| o.status.success())?;
         String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
@@ -81,7 +81,7 @@ pub(crate) fn commit() -> Option<String> {
     Some(if clean { commit } else { commit + "-dirty" })
 }
 
-/// What `paceline models` says of a model.
+/// Describes a model as `paceline models` does.
 #[must_use]
 pub fn model_info(entry: &Entry) -> ModelRecord {
     let word = |value: serde_json::Result<serde_json::Value>| {
@@ -109,7 +109,7 @@ pub fn model_info(entry: &Entry) -> ModelRecord {
 ///
 /// # Errors
 ///
-/// Returns the sentence to show.
+/// Returns the message to show.
 pub fn refuse_debug_build() -> Result<(), String> {
     let allowed = std::env::var_os("PACELINE_ALLOW_DEBUG").is_some_and(|value| value == "1");
     if cfg!(debug_assertions) && !allowed {
@@ -118,11 +118,11 @@ pub fn refuse_debug_build() -> Result<(), String> {
     Ok(())
 }
 
-/// A budget such as `30m`, of a second to a day.
+/// Parses a budget such as `30m`, from a second to a day.
 ///
 /// # Errors
 ///
-/// Returns what is allowed, to stand behind the budget's name.
+/// Returns the allowed values, to follow the budget's name.
 pub fn parse_budget(text: &str) -> Result<Duration, String> {
     const MOST: Duration = Duration::from_hours(24);
     let budget = humantime::parse_duration(text)

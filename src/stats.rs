@@ -29,11 +29,11 @@ pub use steps::{StepRates, step_rates, steps};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The middle of `values`, with the least and the greatest.
+/// Returns the median of `values` with the least and the greatest value.
 ///
 /// # Panics
 ///
-/// Panics where there is none.
+/// Panics if `values` is empty.
 #[must_use]
 pub fn median_and_range(values: &[f64]) -> (f64, f64, f64) {
     let sorted = sorted(values);
@@ -42,7 +42,7 @@ pub fn median_and_range(values: &[f64]) -> (f64, f64, f64) {
     (middle, sorted[0], sorted[last])
 }
 
-/// The slope of the line of least squares through points `(x, y)`; `None` where all have the same `x`.
+/// Returns the slope of the least-squares line through points `(x, y)`; `None` if all have the same `x`.
 #[must_use]
 pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let count = points.len() as f64;
@@ -56,18 +56,20 @@ pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
 /// One of two modes that times fall into.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mode {
-    /// Its median, in nanoseconds.
+    /// Median, in nanoseconds.
     pub ns: f64,
-    /// The share of all times that belong to it.
+    /// Share of all times that belong to this mode.
     pub share: f64,
 }
 
-/// The two modes of positive `times`, where they are two: the middle of neither is a time that is ever seen.
+/// Returns the two modes of positive `times` if there are two: the median of a bimodal sample is a time that never
+/// occurs.
 ///
-/// The logarithms are split where the two parts differ least within themselves (Otsu). They are two modes where all of
-/// these hold: each has a tenth of the times and at least 3; their means are at least 1.3 fold apart, and by Ashman's
-/// D over 4 + 60 / n (a normal distribution split so has 2.7, a uniform one 3.5, and few values more by chance); and the middle third between the means holds
-/// less than 3 % of the times (normal: 21 %, uniform: 17 %). Under 12 times nothing is said: chance alone
+/// The logarithms are split so that the variance within the two parts is least (Otsu). The parts are two modes if all
+/// of these hold: each has a tenth of the times and at least 3; their means differ by a factor of at least 1.3, and by
+/// Ashman's D of more than 4 + 60 / n (split this way, a normal distribution has 2.7, a uniform one 3.5, and small
+/// samples more by chance); the middle third between the means holds less than 3 % of the times (normal: 21 %, uniform:
+/// 17 %). With fewer than 12 times the answer is `None`: chance alone
 /// leaves such gaps.
 #[must_use]
 pub fn modes(times: &[f64]) -> Option<[Mode; 2]> {
@@ -97,7 +99,7 @@ pub fn modes(times: &[f64]) -> Option<[Mode; 2]> {
     two.then(|| [mode(low), mode(high)])
 }
 
-/// Where to split sorted values so that the variance within both parts, weighted by their size, is least.
+/// Returns where to split sorted values so that the variance within both parts, weighted by their size, is least.
 fn otsu(sorted: &[f64]) -> usize {
     let total: f64 = sorted.iter().sum();
     let mut below = 0.0;

@@ -1,4 +1,4 @@
-//! Which model to recommend at a scale: the simplest that keeps up.
+//! Chooses the model to recommend at a scale: the simplest that keeps up.
 
 use super::{AtScale, Figure, Gap, MARGIN, Measure, Recommended, Series, Standing};
 use paceline_core::{
@@ -6,11 +6,12 @@ use paceline_core::{
     perform::Placement,
 };
 
-/// How much a model asks of those who write and keep the program: less is simpler.
+/// The effort that a model demands of those who write and maintain the program: less is simpler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Simplicity(u8, usize);
 
-/// How simple the model called `model` is. In this order, and within each kind in the order of `paceline models`:
+/// Returns the simplicity of the model called `model`. In this order, and within each kind in the order of `paceline
+/// models`:
 ///
 /// 1. `sequential`, `threads`, `pool`, `rayon`: plain functions, called, debugged and profiled like any other code;
 /// 2. an async runtime on one thread (`tokio-current-thread`): futures, and code that must not block them, but nothing
@@ -18,12 +19,12 @@ pub struct Simplicity(u8, usize);
 /// 3. an async runtime on several threads (`tokio`, `smol`): what futures hold must be `Send` too;
 /// 4. two runtimes side by side (`tokio+rayon`);
 /// 5. a runtime for each core (`tokio-per-core`): the program itself has to spread its jobs over the cores;
-/// 6. `io_uring`: that, and buffers given away to the kernel, a system that permits it, and few libraries that fit;
+/// 6. `io_uring`: the same, with buffers passed to the kernel, a system that permits it, and few compatible libraries;
 /// 7. stackful coroutines (`may`): stacks of a fixed size, and thread locals that change under the code;
 /// 8. what is discontinued (`async-std`);
 /// 9. another language.
 ///
-/// It is a judgement, not a measurement. It only decides among models whose figures do not.
+/// This is a judgement, not a measurement. It decides only among models that the figures do not separate.
 #[must_use]
 pub fn simplicity(model: &str) -> Simplicity {
     let place = MODELS.iter().position(|entry| entry.info.name == model);
@@ -31,7 +32,7 @@ pub fn simplicity(model: &str) -> Simplicity {
     Simplicity(kind(&MODELS[place]), place)
 }
 
-/// Derived from what each model says of itself, so that a new one needs no line here.
+/// Derived from each model's description, so that a new model needs no line here.
 fn kind(entry: &Entry) -> u8 {
     let info = &entry.info;
     match info.family {
@@ -47,13 +48,13 @@ fn kind(entry: &Entry) -> u8 {
     }
 }
 
-/// Whether the model is discontinued, and so never recommended.
+/// Returns whether the model is discontinued, and so never recommended.
 #[must_use]
 pub fn is_discontinued(model: &str) -> bool {
     models::find(model).is_ok_and(|entry| entry.info.tag == Tag::Historical)
 }
 
-/// What to know of the model before it is taken.
+/// Returns a caveat about the model.
 #[must_use]
 pub fn caveat(model: &str) -> Option<&'static str> {
     match models::find(model).ok()?.info.family {
@@ -68,16 +69,16 @@ pub fn caveat(model: &str) -> Option<&'static str> {
     }
 }
 
-/// Sets what keeps up at this scale, and what is recommended there.
+/// Sets the models that keep up at this scale, and those recommended.
 ///
-/// A model keeps up that is surely less than [`MARGIN`] behind the best: not to be told from it is not to be as good.
-/// The best is meant among models that may be recommended: what is discontinued sets no standard. Memory is ranked and
-/// shown but recommends nothing: the least is nearly always `sequential`, however long it takes.
+/// A model keeps up if it is significantly less than [`MARGIN`] behind the best: a tie alone is not enough. The best is
+/// among models that may be recommended: discontinued ones do not set the standard. Memory is ranked and shown but does
+/// not decide: the least is nearly always `sequential`, however long it takes.
 pub(super) fn choose(at: &mut AtScale) {
     let by_throughput = keeping_up(&at.throughput);
     let by_p99 = keeping_up(&at.p99);
     let both = [Measure::Throughput, Measure::P99];
-    // Where p99 is not ranked, throughput decides alone.
+    // Without a p99 ranking, throughput alone decides.
     if by_p99.is_empty() {
         at.recommended = recommend(at, &by_throughput, &both[..1]);
         at.keeping_up = by_throughput;
@@ -93,7 +94,7 @@ pub(super) fn choose(at: &mut AtScale) {
     };
 }
 
-/// The simplest first.
+/// Returns the models that keep up, simplest first.
 fn keeping_up(figures: &[Figure]) -> Vec<Series> {
     let keeps_up = |figure: &&Figure| {
         figure.at_most.is_some_and(|at_most| at_most < MARGIN)
@@ -105,7 +106,7 @@ fn keeping_up(figures: &[Figure]) -> Vec<Series> {
     kept
 }
 
-/// The first of `kept`, which is the simplest.
+/// Recommends the first of `kept`, which is the simplest.
 fn recommend(at: &AtScale, kept: &[Series], by: &[Measure]) -> Vec<Recommended> {
     let recommended = |series: &Series| Recommended {
         series: series.clone(),
@@ -132,7 +133,7 @@ fn gaps(figures: &[Figure], by: Measure, series: &Series) -> Vec<Gap> {
     best.into_iter().chain(ahead).collect()
 }
 
-/// The simplest model that keeps up at every scale with a ranking.
+/// Returns the simplest model that keeps up at every scale with a ranking.
 pub(super) fn everywhere(scales: &[AtScale]) -> Option<Series> {
     let mut ranked = scales.iter().filter(|at| at.unranked.is_none());
     let first = ranked.next()?;
@@ -142,7 +143,7 @@ pub(super) fn everywhere(scales: &[AtScale]) -> Option<Series> {
 }
 
 impl AtScale {
-    /// Its figures by this measure.
+    /// Returns its figures by this measure.
     #[must_use]
     pub fn figures(&self, by: Measure) -> &[Figure] {
         match by {

@@ -1,12 +1,12 @@
-//! What runs over the scales: where the best changes hands, and where models break.
+//! Finds changes over the scales: where the best model changes, and where models break.
 
 use super::{AtScale, Broke, Crossing, Figure, Measure, Series, Standing};
 use crate::record::{Cell, State};
 
-/// Parts the scales into as few stretches as possible in each of which some model leads throughout, which is to say
-/// is the best or not told from it. Where one ends, every model that led throughout is told to be behind, or has no
-/// figure, and the next ones were so somewhere before: so tests support each crossing, and noise makes none
-/// among models that tie. Scales without a ranking are passed over.
+/// Divides the scales into as few stretches as possible in which some model leads throughout: it is the best or tied.
+/// Where a stretch ends, every model that led throughout is significantly behind or has no figure, and the next leaders
+/// were so somewhere before. Tests thus support each crossing, and noise causes none among models that tie. Scales
+/// without a ranking are skipped.
 pub(super) fn crossings(scales: &[AtScale], by: Measure) -> Vec<Crossing> {
     let mut crossings: Vec<Crossing> = Vec::new();
     let mut before: Option<(Vec<Series>, usize)> = None;
@@ -40,7 +40,7 @@ pub(super) fn crossings(scales: &[AtScale], by: Measure) -> Vec<Crossing> {
     crossings
 }
 
-/// Each series that has no figure somewhere, an entry for each way in which it ended.
+/// Returns each series that lacks a figure somewhere, with an entry for each state in which its cells ended.
 pub(super) fn broke(cells: &[&Cell]) -> Vec<Broke> {
     let mut all = Vec::new();
     for series in all_series(cells) {
@@ -63,7 +63,7 @@ pub(super) fn broke(cells: &[&Cell]) -> Vec<Broke> {
     all
 }
 
-/// Each series once, in the order of the cells.
+/// Returns each series once, in the order of the cells.
 pub(super) fn all_series(cells: &[&Cell]) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();
     for cell in cells {

@@ -1,4 +1,4 @@
-//! The figures of one scale in their order, and how each stands to the best.
+//! Orders the figures of one scale, with the standing of each relative to the best.
 
 use super::{APART, Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
 use crate::{
@@ -16,7 +16,7 @@ impl Measure {
         }
     }
 
-    /// Logarithms of each trial's figure, of which more is better; `None` where one has no such figure.
+    /// Returns logarithms of each trial's figure, where higher is better; `None` if one lacks the figure.
     fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
         let minus = |figures: &[f64]| logarithms(figures).iter().map(|log| -log).collect();
         let logs: Vec<f64> = match self {
@@ -27,7 +27,7 @@ impl Measure {
         (!logs.is_empty() && logs.iter().all(|log| log.is_finite())).then_some(logs)
     }
 
-    /// How many times worse `one` is than `best`: 1 where it is as good.
+    /// Returns how many times worse `one` is than `best`: 1 if they are equal.
     #[must_use]
     pub fn times_worse(self, one: Estimate, best: Estimate) -> f64 {
         match self {
@@ -36,22 +36,22 @@ impl Measure {
         }
     }
 
-    /// By what share of the best one's figure `one` is behind it.
+    /// Returns the share of the best figure by which `one` is behind it.
     pub(super) fn behind(self, one: Estimate, best: Estimate) -> f64 {
         let more = (one.value - best.value) / best.value;
         if self == Measure::Throughput { -more } else { more }
     }
 
-    /// By what share it is behind `best` at most, of passes of both.
+    /// Returns the greatest share by which it is behind `best`, over the passes of both.
     fn behind_at_most(self, one: &[f64], best: &[f64]) -> Option<f64> {
         let of_best = most_loss(one, best)?;
-        // Where less is better, what is lost is a share of the own figure.
+        // If lower is better, the loss is a share of the model's own figure.
         Some(if self == Measure::Throughput { of_best } else { of_best / (1.0 - of_best) })
     }
 }
 
-/// Those of the measured cells that are ranked: of at least three trials, and of one placement's class, that of most
-/// cells. Why none is ranked otherwise.
+/// Returns the ranked cells: those of at least three trials, and of the placement class that most cells have.
+/// Otherwise, why none is ranked.
 pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranked> {
     if measured.is_empty() {
         return Err(Unranked::NoFigure);
@@ -72,8 +72,8 @@ pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranke
     }
 }
 
-/// The figures of these cells: the best first of those that are `ranked`, then the others in the order of the cells. None
-/// is ranked by what one of `ranked` does not have.
+/// Returns the figures of these cells: the `ranked` ones with the best first, then the others in the order of the
+/// cells. If one of `ranked` lacks the figure, none is ranked by it.
 pub(super) fn figures(measured: &[&Cell], by: Measure, ranked: &[&Cell]) -> Vec<Figure> {
     let passes: Option<Vec<Vec<f64>>> = ranked.iter().map(|cell| by.passes(cell)).collect();
     let passes = passes.unwrap_or_default();
@@ -118,7 +118,7 @@ pub(super) fn figures(measured: &[&Cell], by: Measure, ranked: &[&Cell]) -> Vec<
     figures
 }
 
-/// Why this cell is not ranked among others, if so.
+/// Returns why this cell is not ranked, if it is not.
 pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
     let reason = if cell.state != State::Ok {
         cell.reason.clone().unwrap_or_default()

@@ -8,13 +8,13 @@ use crate::{
 };
 use paceline_core::{models, perform::Placement, workloads};
 
-/// Five figures around `value` that differ by `percent`, in another order for each model.
+/// Returns five figures around `value` that differ by `percent`, in a different order for each model.
 fn spread(model: &str, value: f64, percent: f64) -> Vec<f64> {
     let of = |pass: usize| [-1.0, 0.5, 0.0, 1.0, -0.5][(pass + model.len()) % 5];
     (0..5).map(|pass| value * (percent / 100.0 * of(pass)).exp()).collect()
 }
 
-/// A cell of 5 trials: `rate` jobs a second and a p99 of `p99` ms, each ± `percent`.
+/// Returns a cell of 5 trials: `rate` jobs a second and a p99 of `p99` ms, each ± `percent`.
 fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {
     let workload = [workloads::find("sleep").unwrap()];
     let choice = Choice { scales: vec![scale], ..Choice::default() };
@@ -29,7 +29,7 @@ fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {
     }
 }
 
-/// The same with the first `n` of its trials.
+/// Returns the cell with the first `n` of its trials.
 fn first(n: usize, mut cell: Cell) -> Cell {
     cell.per_trial.jobs_per_second.truncate(n);
     cell.per_trial.latency_ns_p99.truncate(n);
@@ -176,13 +176,13 @@ fn the_best_changes_hands_where_tests_say_so_and_not_in_a_tie() {
     assert_eq!((names(&crossing.then), crossing.from), (vec!["tokio"], 1000));
     assert!(crossing.overtaken && crossing.by == Measure::Throughput);
 
-    // Who ties at first and falls back later does not lead "from there on".
+    // A model that ties at first and falls back later does not lead "from there on".
     let smol = series("smol", [50.0, 300.0, 900.0, 1990.0]);
     let later = [cell("smol", 5000, 1000.0, 10.0, 4.0), cell("tokio", 5000, 2000.0, 10.0, 4.0)];
     let advice = advise(&[cells, smol, later.to_vec()].concat());
     assert_eq!(names(&advice.crossings[0].then), ["tokio"]);
 
-    // Medians alone change hands at every scale.
+    // By medians alone, the best changes at every scale.
     let cells = [
         series("threads", [100.0, 99.0, 100.0, 99.0]),
         series("tokio", [99.0, 100.0, 99.0, 100.0]),

@@ -1,6 +1,6 @@
-//! criterion's options: those that the suite honours, and those that it cannot.
+//! criterion's options: those that the suite supports, and those that it refuses.
 
-/// criterion's options that take a value: what follows them is no filter.
+/// criterion's options that take a value: the next argument is not a filter.
 pub(super) const WITH_VALUE: [&str; 22] = [
     "-c",
     "--color",
@@ -26,7 +26,7 @@ pub(super) const WITH_VALUE: [&str; 22] = [
     "--test-threads",
 ];
 
-/// criterion's options that ask for what this suite does not do, and what does it.
+/// criterion's options for what this suite does not do, each with the alternative.
 const REFUSED: [(&str, &str); 4] = [
     ("--quick", "it takes its samples in one process: PACELINE_PROFILE=quick is short"),
     ("--profile-time", "cells run in processes of their own: profile one with paceline run"),
@@ -37,7 +37,7 @@ const REFUSED: [(&str, &str); 4] = [
     ("--warm-up-time", "every process warms up as long as its cell needs"),
 ];
 
-/// The value of criterion's option `name`, as `--name value` or `--name=value`.
+/// Returns the value of criterion's option `name`, as `--name value` or `--name=value`.
 fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     let at = |(index, argument): (usize, &'a String)| match argument.strip_prefix(name)? {
         "" => arguments.get(index + 1).map(String::as_str),
@@ -46,7 +46,7 @@ fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     arguments.iter().enumerate().find_map(at)
 }
 
-/// Refuses what cannot be honoured.
+/// Refuses unsupported options.
 pub(super) fn refuse(arguments: &[String]) -> Result<(), String> {
     for (name, why) in REFUSED {
         if arguments.iter().any(|argument| argument == name) || value_of(arguments, name).is_some()
@@ -57,7 +57,7 @@ pub(super) fn refuse(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The value of `name`, a number of at least `least`, where it was given.
+/// Returns the value of `name`, a number of at least `least`, if given.
 pub(super) fn number(arguments: &[String], name: &str, least: f64) -> Result<Option<f64>, String> {
     let Some(text) = value_of(arguments, name) else { return Ok(None) };
     let read = text.parse::<f64>().ok().filter(|number| (least..=86_400.0).contains(number));

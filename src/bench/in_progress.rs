@@ -1,15 +1,15 @@
-//! What is known of a cell under way, and of its series.
+//! The state of a cell in progress, and of its series.
 
 use std::time::Duration;
 
 use super::{known::Known, order::Place, trial::Trial};
 use crate::{plan::Planned, record::Cell};
 
-/// What is known of one workload on one model with one number of workers.
+/// The state of one workload on one model with one worker count.
 #[derive(Default)]
 pub(super) struct Series {
     pub(super) known: Vec<Known>,
-    /// The greatest scale that has been begun.
+    /// The greatest scale that has begun.
     pub(super) greatest: Option<usize>,
 }
 
@@ -20,21 +20,21 @@ impl Series {
     }
 }
 
-/// A cell under way.
+/// A cell in progress.
 pub(super) struct InProgress<'a> {
     pub(super) planned: &'a Planned<'a>,
     pub(super) place: Place,
-    /// Whether it was put off because its warm-up was slower than predicted.
+    /// Whether it was postponed because its warm-up was slower than predicted.
     pub(super) slow: bool,
-    /// Whether the suite's server has ended under a trial of it.
+    /// Whether the suite's server has ended during a trial of it.
     pub(super) lost_server: bool,
-    /// How many processes it gets at least, and if there is time, once it has begun.
+    /// The fewest processes it gets once it has begun, if there is time.
     pub(super) least: u32,
     pub(super) wanted: u32,
-    /// How many batches each of them times.
+    /// The number of batches that each process times.
     pub(super) batches: u64,
     pub(super) trials: Vec<Trial>,
-    /// How long they took.
+    /// The time spent on its trials.
     pub(super) spent: Duration,
     pub(super) ended: Option<Cell>,
 }
@@ -64,7 +64,7 @@ impl<'a> InProgress<'a> {
         self.ended.is_none() && !self.trials.is_empty()
     }
 
-    /// What its trials up to `wanted` take, if they are like those before.
+    /// Returns the time of its trials up to `wanted`, if they are like the previous ones.
     pub(super) fn need(&self, wanted: u32) -> Duration {
         if !self.is_under_way() {
             return Duration::ZERO;

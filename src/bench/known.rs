@@ -1,31 +1,30 @@
-//! What a cell will take, by what other scales of its series took.
+//! Predicts the time of a cell from other scales of its series.
 
 use std::time::Duration;
 
 use super::pace::Cost;
 use crate::{machine::cores, plan::Planned};
 
-/// What a process takes besides its batches, where none of its series has been seen.
+/// The overhead of a process besides its batches, if none of its series has been measured.
 const START: Duration = Duration::from_millis(40);
 
-/// What is known of a scale of a series.
+/// The measured figures of a scale of a series.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     /// The scale.
     pub(super) scale: usize,
-    /// What a batch of it took, and a process besides.
+    /// The cost of a batch, and the overhead of a process.
     pub(super) cost: Cost,
-    /// CPU time of a job in nanoseconds, in the model's processes and in the echo server; zero where it was not
-    /// measured.
+    /// CPU time per job in nanoseconds, in the model's processes and in the echo server; zero if it was not measured.
     pub(super) cpu_ns: (f64, f64),
 }
 
-/// What `planned` will take.
+/// Returns the predicted cost of `planned`.
 pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Cost {
     if let Some(own) = known.iter().find(|known| known.scale == planned.scale) {
         return own.cost;
     }
-    // A host computes all receipts beforehand, one after another.
+    // A host first computes all checksums, one after another.
     let receipts = |scale: usize| {
         let rounds = planned.workload.over_all(scale, |job| Duration::from_nanos(job.compute));
         rounds.mul_f64(compute_ns)
@@ -35,10 +34,10 @@ pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known])
     Cost { batch: batch(planned, compute_ns, known), start }
 }
 
-/// What a batch of `planned` will take.
+/// Returns the predicted time of a batch of `planned`.
 ///
-/// Few jobs wait for the most part, and say little of the time that many take. Their CPU time says more: no model does
-/// many jobs sooner than its CPUs can. It is an estimate from above, for a wake-up serves several of many jobs.
+/// Few jobs mostly wait, so their time is a poor prediction for many. Their CPU time is a better one: no model does
+/// many jobs faster than its CPUs allow. It is an upper estimate, because one wake-up serves several of many jobs.
 fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
     let below = known.iter().filter(|known| known.scale < planned.scale);
     let below = below.max_by_key(|known| known.scale);
@@ -49,7 +48,7 @@ fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
     by_time.max(by_cpu).min(above.unwrap_or(Duration::MAX))
 }
 
-/// How long the CPUs are busy with a batch of `planned`, if each of its jobs takes what one of `known` takes.
+/// Returns how long the CPUs are busy with a batch of `planned`, if each job takes as long as one of `known`.
 fn work(known: &Known, planned: &Planned<'_>) -> Duration {
     let (model, server) = known.cpu_ns;
     let workers = planned.workers.unwrap_or(usize::MAX).clamp(1, cores());
@@ -81,7 +80,7 @@ mod tests {
         let ms = Duration::from_millis;
         let without = of(&echo, "smol", 10_000, &[known(1, 1, (0.0, 0.0))]);
         assert!(without < ms(200), "{without:?}");
-        // 10 000 jobs of 200 µs on all cores; of one worker, the model's 150 µs on one.
+        // 10 000 jobs of 200 µs on all cores; with one worker, the model's 150 µs on one.
         let one = known(1, 1, (150_000.0, 50_000.0));
         assert_eq!(of(&echo, "smol", 10_000, &[one]), ms(2000) / cores() as u32);
         let alone = of(&echo, "tokio-current-thread", 10_000, &[one]);

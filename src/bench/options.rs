@@ -1,4 +1,4 @@
-//! What the user asked `cargo bench` for: criterion's arguments, and the suite's environment.
+//! The options of `cargo bench`: criterion's arguments and the suite's environment variables.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -13,12 +13,12 @@ use paceline_core::{
     workloads::CORE,
 };
 
-/// The models that `cargo bench` measures unless it is told otherwise: one of each kind, so that the time goes into
-/// large scales instead of many models. Every one of them must run on a fresh clone without a failed cell.
+/// The models that `cargo bench` measures by default: one of each kind, so that the time goes into large scales instead
+/// of many models. Each must run on a fresh clone without a failed cell.
 pub(super) const DEFAULT_MODELS: [&str; 9] =
     ["sequential", "threads", "pool", "rayon", "tokio", "smol", "async-std", "compio", "asyncio"];
 
-/// How much to measure.
+/// The amount of measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// The core workloads at a few scales, within a minute.
@@ -39,7 +39,7 @@ impl Profile {
         }
     }
 
-    /// The profile's name.
+    /// Returns the profile's name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,13 +49,13 @@ impl Profile {
         }
     }
 
-    /// The names of its workloads; none where it has all.
+    /// Returns the names of its workloads; empty if it has all.
     #[must_use]
     pub fn workloads(self) -> &'static [&'static str] {
         if self == Profile::Full { &[] } else { &CORE }
     }
 
-    /// The scales that it takes out of a workload's.
+    /// Returns the scales that it selects from a workload's.
     #[must_use]
     pub fn scales(self, all: &[usize]) -> Vec<usize> {
         match self {
@@ -66,8 +66,7 @@ impl Profile {
         }
     }
 
-    /// The time for all, where the user names none: below the promise, for the last cell may last longer than
-    /// predicted.
+    /// Returns the default time budget: less than promised, because the last cell may take longer than predicted.
     #[must_use]
     pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
@@ -78,35 +77,35 @@ impl Profile {
     }
 }
 
-/// What the user asked for.
+/// The user's options.
 pub struct Options {
-    /// How much to measure.
+    /// The profile.
     pub profile: Profile,
-    /// The time for all.
+    /// The time for the whole run.
     pub budget: Duration,
-    /// Where records go.
+    /// The folder for records.
     pub results: PathBuf,
-    /// Only list what would be measured.
+    /// Whether to list the cells and measure nothing.
     pub list: bool,
-    /// Run each once and measure nothing: what `cargo test --benches` asks for.
+    /// Whether to run each cell once without measuring, as `cargo test --benches` asks for.
     pub test: bool,
-    /// The filter, as it was given.
+    /// The filter as typed.
     pub filter_text: Option<String>,
-    /// Whether criterion's lines are shown, and not only kept in a file.
+    /// Whether criterion's output is shown as well as kept in a file.
     pub verbose: bool,
-    /// How many samples criterion is given of a cell, where it was said.
+    /// The number of samples of a cell for criterion, if set.
     pub sample_size: Option<u32>,
-    /// How long the timed batches of a cell last at least, where it was said.
+    /// The least total time of a cell's timed batches, if set.
     pub measurement_time: Option<Duration>,
-    /// What shuffles the cells.
+    /// The seed of the shuffle.
     pub seed: u64,
     filter: Filter,
     models: Models,
 }
 
-/// What `PACELINE_MODELS` asks for.
+/// The value of `PACELINE_MODELS`.
 enum Models {
-    /// [`DEFAULT_MODELS`], and what the filter names.
+    /// [`DEFAULT_MODELS`], and the models that the filter names.
     Default,
     All,
     Named(Vec<&'static str>),
@@ -134,7 +133,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// Returns the sentence to show.
+    /// Returns the message to show.
     pub fn from_environment() -> Result<Self, String> {
         Self::read(env::args().skip(1), |name| env::var(name).ok())
     }
@@ -206,10 +205,10 @@ impl Options {
         })
     }
 
-    /// Splits `matched`, the models of which the filter matches a benchmark, into those that are measured and the names
-    /// of those that are left out by default.
+    /// Splits `matched`, the models with a benchmark that the filter matches, into those to measure and the names of
+    /// those left out by default.
     ///
-    /// A filter that names a model asks for it. So does one that matches benchmarks of left-out models only.
+    /// A filter that names a model includes it. So does one that matches only benchmarks of left-out models.
     #[must_use]
     pub fn choose_models(
         &self,
@@ -233,14 +232,14 @@ impl Options {
         }
     }
 
-    /// Whether the filter has this model's name as a word of its own, escaped as a regular expression or not.
+    /// Returns whether the filter has this model's name as a word, with or without regex escapes.
     fn filter_names(&self, model: &str) -> bool {
         let text = self.filter_text.as_deref().unwrap_or_default().replace('\\', "");
         let in_a_name = |c: char| c.is_ascii_alphanumeric() || "-+_".contains(c);
         text.split(|c: char| !in_a_name(c)).any(|word| word == model)
     }
 
-    /// Whether the benchmark of this identifier is asked for.
+    /// Returns whether the benchmark of this identifier is selected.
     #[must_use]
     pub fn matches(&self, id: &str) -> bool {
         match &self.filter {
@@ -252,7 +251,8 @@ impl Options {
     }
 }
 
-/// Another one in every run: with the same order in all, what the order does to a cell would look like the cell's own.
+/// Returns a different seed in every run: with one order in all runs, its effect on a cell would look like the cell's
+/// own.
 fn fresh_seed() -> u64 {
     utc().bytes().fold(u64::from(std::process::id()), |seed, byte| mix(seed ^ u64::from(byte)))
 }

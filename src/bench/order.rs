@@ -1,36 +1,36 @@
-//! In which order `cargo bench` measures cells, and which it leaves out for lack of time: pure functions of
+//! The order in which `cargo bench` measures cells, and which it leaves out for lack of time: pure functions of
 //! predictions.
 //!
-//! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between. Within
-//! each of these stages the order is shuffled, so that it is tied neither to a model nor to how fast it is.
+//! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between.
+//! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.
 //!
-//! A cell is worth the square root of its scale, so that depth comes before breadth and still no large cell takes the time
-//! of many small ones. Where not all fit into the budget, the smallest scale of every series has its time first, then
-//! those that are worth most for their time; so the slowest are left out first.
+//! The value of a cell is the square root of its scale. Depth thus comes before breadth, but no large cell takes the
+//! time of many small ones. If not all fit into the budget, the smallest scale of every series comes first, then the
+//! cells with the most value for their time; so the slowest are left out first.
 
 use std::time::Duration;
 
 use crate::plan::Planned;
 
-/// A cell that has not ended.
+/// A cell that has not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
-    /// Its place in the plan.
+    /// Its index in the plan.
     pub(super) index: usize,
-    /// Its series: one workload on one model with one number of workers.
+    /// Its series: one workload on one model with one worker count.
     pub(super) series: usize,
-    /// How many jobs at once.
+    /// The number of jobs in a batch.
     pub(super) scale: usize,
-    /// Its place in the shuffled order.
+    /// Its index in the shuffled order.
     pub(super) rank: usize,
-    /// The time that measuring it takes, as far as is known.
+    /// The time to measure it, as far as known.
     pub(super) need: Duration,
 }
 
-/// The cell of `waiting` to measure next, with `left` of the budget, where `greatest` is the greatest scale of each
-/// series that has been measured. `None` where nothing fits any more.
+/// Returns the cell of `waiting` to measure next, with `left` of the budget. `greatest` is the greatest scale of each
+/// series that has been measured. `None` if nothing fits any more.
 ///
-/// As predictions get better, a greater scale of a series may come to fit: it then comes before those between.
+/// As predictions improve, a greater scale of a series may fit: it then comes before those between.
 pub(super) fn next(
     waiting: &[Waiting],
     greatest: &[Option<usize>],
@@ -56,7 +56,7 @@ pub(super) fn next(
     first(&is_smallest).or_else(|| first(&is_largest)).or_else(|| first(&|_| true))
 }
 
-/// Whether `cell` still fits where it needs `need`, which was not known before.
+/// Returns whether `cell` still fits now that it needs `need`, which was unknown before.
 pub(super) fn fits(
     waiting: &[Waiting],
     greatest: &[Option<usize>],
@@ -71,7 +71,7 @@ pub(super) fn fits(
     fitting(&waiting, greatest, left).iter().any(|fit| fit.index == cell.index)
 }
 
-/// The cells that end within `left` one after another, those that are worth most for their time.
+/// Returns the cells that fit into `left` one after another, those with the most value for their time.
 fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> Vec<Waiting> {
     let mut smallest: Vec<Option<usize>> = vec![None; greatest.len()];
     for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
@@ -97,7 +97,7 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> V
     cells
 }
 
-/// Where a cell stands: its place in the plan, and which workload and series it is of.
+/// The place of a cell: its index in the plan, its workload and its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) index: usize,
@@ -105,7 +105,7 @@ pub(super) struct Place {
     pub(super) series: usize,
 }
 
-/// The places of `chosen`, whose cells of one workload and of one series stand together.
+/// Returns the places of `chosen`, in which cells of one workload and of one series are adjacent.
 pub(super) fn places(chosen: &[Planned<'_>]) -> Vec<Place> {
     let mut places: Vec<Place> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
@@ -135,7 +135,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Cells of series that have `scales` each, where a cell of a series needs its factor times its scale.
+    /// Returns cells of series that have `scales` each; a cell needs its series' factor times its scale.
     fn cells(factors: &[u32], scales: &[usize]) -> Vec<Waiting> {
         let mut cells = vec![];
         for (series, factor) in factors.iter().enumerate() {
@@ -151,7 +151,7 @@ mod tests {
     /// Series and scales.
     type Cells = Vec<(usize, usize)>;
 
-    /// What is measured, and what is left out, where every prediction comes true.
+    /// Returns the cells measured and the cells left out, if every prediction is exact.
     fn run(mut waiting: Vec<Waiting>, mut left: Duration) -> (Cells, Cells) {
         let mut greatest = vec![None; 10];
         let mut measured = vec![];
@@ -180,7 +180,7 @@ mod tests {
             let ranks = shuffled(waiting.len(), seed);
             waiting.iter_mut().zip(ranks).for_each(|(cell, rank)| cell.rank = rank);
             let (measured, _) = run(waiting, 100 * SECOND);
-            // Stages stay apart: 3 smallest, 3 largest, 3 between.
+            // Stages stay separate: 3 smallest, 3 largest, 3 between.
             let stages: Vec<usize> = measured.iter().map(|(_, scale)| *scale).collect();
             assert_eq!(stages, [1, 1, 1, 100, 100, 100, 10, 10, 10]);
             for stage in measured.chunks(3) {

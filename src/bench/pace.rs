@@ -1,41 +1,41 @@
-//! How many processes a cell gets, what each of them does, and how long that takes: pure functions.
+//! How many processes a cell gets, what each of them measures, and how long that takes: pure functions.
 
 use std::time::Duration;
 
 use super::{Options, Profile};
 use crate::{output::long, stats::FEWEST_TRIALS};
 
-/// The samples that criterion is given of a cell, which are as few as it takes.
+/// The number of samples of a cell for criterion, which is its minimum.
 pub(super) const SAMPLES: u32 = 10;
-/// Fewer processes have no interval.
+/// With fewer processes there is no interval.
 pub(super) const FEWEST: u32 = FEWEST_TRIALS as u32;
-/// Where a batch takes longer, half as many processes with two samples each are enough.
+/// If a batch takes longer, half as many processes with two samples each are enough.
 const SLOW: Duration = Duration::from_millis(100);
-/// Where it takes longer still, a second sample of a process costs more than it says: each has one, and there are as many
-/// processes as the time allows.
+/// If a batch takes longer than this, a second sample of a process costs more than it adds: each process has one, and
+/// there are as many processes as the time allows.
 const VERY_SLOW: Duration = Duration::from_secs(1);
-/// The most timed batches of one process.
+/// The most timed batches of a process.
 const MOST: u128 = 1000;
 
-/// What a cell takes, as far as it is known.
+/// The cost of a cell, as far as known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cost {
     /// A batch.
     pub(super) batch: Duration,
-    /// What a process takes besides its first batch and those that are timed: its start, preparing the cell, warming up.
+    /// The overhead of a process besides its first batch and the timed ones: its start, preparing the cell, warming up.
     pub(super) start: Duration,
 }
 
-/// How thoroughly cells are measured.
+/// The thoroughness of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// Samples of a cell.
+    /// The samples of a cell.
     samples: u32,
-    /// Processes of a cell whose batches are quick.
+    /// The processes of a cell with quick batches.
     processes: u32,
-    /// How long the timed batches of a process last together, at least.
+    /// The least total time of a process's timed batches.
     slice: Duration,
-    /// What criterion takes to analyse a cell, on two cores; most of it goes into plots.
+    /// The time criterion takes to analyse a cell on two cores, mostly for plots.
     pub(super) analysis: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Pace {
         Pace { samples: SAMPLES, processes, slice, analysis }
     }
 
-    /// The processes of a cell whose batches take this long.
+    /// Returns the processes of a cell whose batches take `batch`.
     pub(super) fn processes(self, batch: Duration) -> u32 {
         match batch {
             batch if batch > VERY_SLOW => self.samples,
@@ -67,31 +67,31 @@ impl Pace {
         }
     }
 
-    /// The timed batches of one of so many processes.
+    /// Returns the timed batches of one of `processes`.
     pub(super) fn batches(self, batch: Duration, processes: u32) -> u64 {
         let each = u128::from(self.samples.div_ceil(processes));
         let room = self.slice.as_nanos().div_ceil(batch.as_nanos().max(1));
         room.clamp(each, MOST) as u64
     }
 
-    /// The time that one of its processes takes.
+    /// Returns the time of one of its processes.
     pub(super) fn trial(self, cost: Cost) -> Duration {
         let batches = self.batches(cost.batch, self.processes(cost.batch));
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
         cost.start.saturating_add(cost.batch.saturating_mul(batches.saturating_add(1)))
     }
 
-    /// The processes that a cell has at least: a slow one has an interval by then, and more if time is left.
+    /// Returns the fewest processes of a cell: enough for an interval of a slow one, with more if time is left.
     pub(super) fn least(self, batch: Duration) -> u32 {
         if batch > SLOW { FEWEST } else { self.processes(batch) }
     }
 
-    /// The time that a cell takes at least.
+    /// Returns the least time of a cell.
     pub(super) fn need(self, cost: Cost) -> Duration {
         self.trial(cost).saturating_mul(self.least(cost.batch)).saturating_add(self.analysis)
     }
 
-    /// Why a cell of this cost, seen or predicted, does not fit where `left` is left.
+    /// Returns why a cell of this cost, measured or predicted, does not fit into `left`.
     pub(super) fn over(self, seen: bool, cost: Cost, left: Duration) -> String {
         let (needed, left) = (long(self.need(cost)), long(left));
         let (processes, batch) = (self.least(cost.batch), long(cost.batch));
@@ -103,17 +103,17 @@ impl Pace {
     }
 }
 
-/// How long a host may take for work that was predicted to last so long, before it counts as hung.
+/// Returns the time limit of a host for work of this predicted time, after which it counts as hung.
 pub(super) fn patience(predicted: Duration) -> Duration {
-    /// A machine that is busy with something else delays even the shortest batch.
+    /// Other load on the machine delays even the shortest batch.
     const LEAST: Duration = Duration::from_secs(10);
     const MOST: Duration = Duration::from_mins(5);
     predicted.saturating_mul(4).saturating_add(LEAST).min(MOST)
 }
 
-/// Which cell gets a trial less, where what all cells still `need` is more than is `left`: the one that needs most.
+/// Returns the cell that loses a trial if all cells `need` more than is `left`: the one that needs most.
 pub(super) fn to_cut(need: &[Duration], left: Duration) -> Option<usize> {
-    // Predictions are within a few percent; a cell is not given up for less.
+    // Predictions are within a few percent; no cell is cut for less.
     let over = need.iter().sum::<Duration>() > left.saturating_add(left / 20);
     over.then(|| (0..need.len()).max_by_key(|index| need[*index])).flatten()
 }

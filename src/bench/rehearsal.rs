@@ -1,4 +1,4 @@
-//! The default profile on a made machine, whose cells take what their jobs take: what fits into its budget.
+//! Simulates the default profile with fixed times per job, to test what fits into its budget.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 use crate::{machine::cores, plan, run::shuffled};
 use paceline_core::{job::Workers, models, workloads};
 
-/// Microseconds that a job takes beside others: those of the reference run of 2026-11-26, on two shared CPUs.
+/// Returns microseconds per job under concurrency: those of the reference run of 2026-11-26, on two shared CPUs.
 fn job_us(workload: &str, model: &str) -> f64 {
     let cost = match workload {
         "sleep" => [0.1, 108.0, 1.0, 1.0, 10.0],
@@ -30,10 +30,10 @@ fn job_us(workload: &str, model: &str) -> f64 {
     cost[kind]
 }
 
-/// A round of `compute` there.
+/// Nanoseconds of a round of `compute` in that run.
 const COMPUTE_NS: f64 = 3.5;
 
-/// Names of the cells that were measured, and the time that was left.
+/// Returns the names of the cells measured, and the time left.
 fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
     let workloads = Profile::Default.workloads().iter().map(|name| workloads::find(name).unwrap());
     let workloads: Vec<_> = workloads.collect();
@@ -80,7 +80,7 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
             open.retain(|place| place.index != visited.index);
         }
         slow[visited.index] = true;
-        // A cell that does not fit has cost its warm-up.
+        // A cell that does not fit costs its warm-up.
         left = left.saturating_sub(if done { pace.need(cost) } else { cost.start + cost.batch });
     }
 }

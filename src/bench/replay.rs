@@ -1,5 +1,5 @@
-//! criterion's part. It runs in processes of its own, is given the samples that were measured, and analyses, compares and
-//! plots them as its users know it; what it prints goes to a file.
+//! Replays the measured samples in criterion, in separate processes, which analyse, compare and plot them as usual; its
+//! output goes to a file.
 
 use std::{
     env,
@@ -15,26 +15,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::{machine::cores, output::print_error};
 
-/// The variable that makes this program criterion's process; it says whether there are plots.
+/// The variable that makes this program criterion's process; its value says whether to plot.
 const PLOTS: &str = "PACELINE_CRITERION_PLOTS";
 
-/// A benchmark as criterion names it, and what was measured.
+/// A benchmark under criterion's name, with its samples.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Benchmark {
     pub(super) group: String,
     pub(super) function: String,
     pub(super) scale: usize,
-    /// Nanoseconds of a batch.
+    /// The samples in nanoseconds per batch.
     pub(super) samples_ns: Vec<u64>,
 }
 
-/// What criterion is given, and how.
+/// The input of criterion, and its settings.
 pub(super) struct Replay<'a> {
     pub(super) program: &'a Path,
     pub(super) plots: bool,
     /// Whether its results are shown too.
     pub(super) verbose: bool,
-    /// Where its lines are kept.
+    /// The file for its output.
     pub(super) log: PathBuf,
 }
 
@@ -43,12 +43,12 @@ impl Replay<'_> {
     ///
     /// # Errors
     ///
-    /// Returns the sentence to show where it fails.
+    /// Returns the message to show if it fails.
     pub(super) fn run(&self, benchmarks: &[Benchmark]) -> Result<PathBuf, String> {
         let failed = |why: String| {
             format!("criterion has no report: {why}; what it said is in {}", self.log.display())
         };
-        // Each core has workloads of its own to analyse, and then one process makes the index of all.
+        // Each core analyses its own workloads, then one process creates the index of all.
         let mut parts: Vec<Vec<&Benchmark>> = vec![vec![]; cores()];
         for (at, of_group) in benchmarks.chunk_by(|a, b| a.group == b.group).enumerate() {
             parts[at % cores()].extend(of_group);
@@ -73,7 +73,7 @@ impl Replay<'_> {
                 .stdout(output)
                 .stderr(log.try_clone()?)
                 .spawn()?;
-            // It reads all before it writes anything. Where it has ended already, its status says more.
+            // It reads all input before it writes. If it has ended already, its status says more.
             let _ = child.stdin.take().map(|input| serde_json::to_writer(input, part));
             Ok(child)
         };
@@ -90,15 +90,15 @@ impl Replay<'_> {
     }
 }
 
-/// Is criterion's process, where this one was started to be that.
+/// Runs criterion if this process was started for it.
 pub(crate) fn child() -> Option<ExitCode> {
     let plots = env::var(PLOTS).ok()? == "1";
     let done = serde_json::from_reader(io::stdin().lock())
         .map_err(|error| error.to_string())
         .and_then(|benchmarks: Vec<Benchmark>| {
             let program = env::current_exe().map_err(|error| error.to_string())?;
-            // criterion pools what processes of two runs found, and calls more changes than there are: it is told to
-            // leave all but gross ones alone. `paceline gate` is for changes.
+            // criterion pools the processes of two runs, and reports more changes than there are. Its thresholds are
+            // set to ignore all but gross ones: use `paceline gate` for changes.
             let criterion = Criterion::default()
                 .nresamples(10_000)
                 .noise_threshold(0.5)
@@ -117,7 +117,7 @@ pub(crate) fn child() -> Option<ExitCode> {
 }
 
 fn analyse(benchmarks: &[Benchmark], mut criterion: Criterion) {
-    // Nothing is measured here: criterion asks for samples and has them at once.
+    // Nothing is measured here: criterion gets its samples immediately.
     const AT_ONCE: Duration = Duration::from_nanos(1);
     for of_group in benchmarks.chunk_by(|a, b| a.group == b.group) {
         let mut group = criterion.benchmark_group(&of_group[0].group);
@@ -128,7 +128,7 @@ fn analyse(benchmarks: &[Benchmark], mut criterion: Criterion) {
             .measurement_time(AT_ONCE);
         for benchmark in of_group {
             let samples = apart(&benchmark.samples_ns);
-            // The first call is criterion's warm-up; then comes one for each sample, in their order.
+            // The first call is criterion's warm-up; one call for each sample follows, in order.
             let mut next = samples.iter().cycle().skip(samples.len() - 1);
             group
                 .throughput(Throughput::Elements(benchmark.scale as u64))
@@ -148,7 +148,7 @@ fn analyse(benchmarks: &[Benchmark], mut criterion: Criterion) {
     }
 }
 
-/// The samples, of which not all are the same and none is nothing: criterion cannot plot those.
+/// Returns the samples, changed so that not all are equal and none is 0: criterion cannot plot those.
 fn apart(samples_ns: &[u64]) -> Vec<u64> {
     let mut samples: Vec<u64> = samples_ns.iter().map(|ns| (*ns).max(1)).collect();
     if samples.windows(2).all(|pair| pair[0] == pair[1])
@@ -159,8 +159,7 @@ fn apart(samples_ns: &[u64]) -> Vec<u64> {
     samples
 }
 
-/// Where criterion keeps its files: `CRITERION_HOME`, or `criterion` in the target folder that the program at
-/// `program` was built into.
+/// Returns criterion's folder: `CRITERION_HOME`, or `criterion` in the target folder that contains `program`.
 fn criterion_home(program: &Path) -> PathBuf {
     if let Some(home) = env::var_os("CRITERION_HOME") {
         return home.into();

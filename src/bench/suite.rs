@@ -1,4 +1,5 @@
-//! Measures the chosen cells: refuses and skips, runs the first trial of each coarse to fine, and then passes over all.
+//! Measures the chosen cells: refuses and skips, runs the first trial of each coarse to fine, and then repeats passes
+//! over all.
 
 use std::{
     path::PathBuf,
@@ -30,24 +31,24 @@ use paceline_core::{
     process::{HostError, Program},
 };
 
-/// The first process of a model may have to read or build what later ones find ready.
+/// Extra time for the first process of a model, which may have to read or build files for later ones.
 const FIRST_START: Duration = Duration::from_secs(5);
 
-/// Why a cell has fewer trials.
+/// The reason why a cell has fewer trials.
 const NO_ROOM: &str = "the budget has no room for more";
 
-/// What came of it.
+/// The result of the suite.
 pub(crate) struct Outcome {
-    /// In the order of the plan.
+    /// The cells, in the order of the plan.
     pub(crate) cells: Vec<Cell>,
     pub(crate) folder: PathBuf,
-    /// criterion's report, or why there is none; `None` where nothing was measured for it.
+    /// criterion's report, or why there is none; `None` if there was nothing to analyse.
     pub(crate) report: Option<Result<PathBuf, String>>,
-    /// What criterion said.
+    /// The file with criterion's output.
     pub(crate) log: PathBuf,
 }
 
-/// The cells that the filter and the profile choose.
+/// Returns the cells that the filter and the profile select.
 pub(crate) fn chosen<'a>(
     workloads: &'a [Workload],
     models: &[&'static Entry],
@@ -59,7 +60,7 @@ pub(crate) fn chosen<'a>(
     all
 }
 
-/// Measures `chosen`, and keeps the record.
+/// Measures `chosen`, and writes the record.
 pub(crate) fn measure(
     workloads: &[Workload],
     models: &[&'static Entry],
@@ -147,7 +148,7 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    /// The first trial of every cell for which there is time, coarse to fine.
+    /// Runs the first trial of every cell for which there is time, coarse to fine.
     fn first_trials(&mut self, progress: &mut Progress) -> Result<(), String> {
         let order = shuffled(self.going.len(), self.seed);
         let mut ranks = vec![0; order.len()];
@@ -169,7 +170,7 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    /// One trial after another of every cell that has begun, each pass in another order.
+    /// Repeats passes over every cell that has begun, each in a different order.
     fn passes(&mut self, progress: &mut Progress) -> Result<(), String> {
         let most = self.going.iter().map(|going| going.wanted).max().unwrap_or(0);
         for pass in 1..most {
@@ -193,7 +194,7 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    /// The greatest scale of each series that has begun.
+    /// Returns the greatest scale of each series that has begun.
     fn greatest(&self) -> Vec<Option<usize>> {
         self.series.iter().map(|series| series.greatest).collect()
     }
@@ -202,14 +203,14 @@ impl<'a> Suite<'a> {
         self.deadline.saturating_duration_since(now())
     }
 
-    /// What is left of the budget for cells that have not begun: the others have their trials to come, and criterion
-    /// its part of the time.
+    /// Returns the part of the budget for cells that have not begun: the rest is for the remaining trials of the others
+    /// and for criterion.
     fn unclaimed(&self) -> Duration {
         let claimed: Duration = self.going.iter().map(|going| going.need(going.least)).sum();
         self.left().saturating_sub(claimed + self.analysis())
     }
 
-    /// What criterion will take of the cells that have begun.
+    /// Returns the time that criterion will take for the cells that have begun.
     fn analysis(&self) -> Duration {
         let begun = self.going.iter().filter(|going| !going.trials.is_empty()).count();
         self.pace.analysis * u32::try_from(begun).unwrap_or(u32::MAX)
@@ -220,7 +221,7 @@ impl<'a> Suite<'a> {
         predicted(going.planned, self.session.compute_ns, known)
     }
 
-    /// The cells that have not begun, with what they need as far as their series shows.
+    /// Returns the cells that have not begun, with the time that their series predicts.
     fn waiting(&self, ranks: &[usize]) -> Vec<Waiting> {
         let open =
             self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
@@ -241,7 +242,7 @@ impl<'a> Suite<'a> {
         self.going.iter().map(|going| u64::from(left(going))).sum()
     }
 
-    /// The first trial of a cell, if its warm-up shows that the cell fits; otherwise it is put off, once.
+    /// Runs the first trial of a cell if its warm-up shows that the cell fits; otherwise postpones it, once.
     fn first(&mut self, waiting: Waiting, all: &[Waiting]) -> Result<(), String> {
         let index = waiting.index;
         let planned = self.going[index].planned;
@@ -293,7 +294,7 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    /// Another trial of a cell under way.
+    /// Runs another trial of a cell in progress.
     fn another(&mut self, index: usize) -> Result<(), String> {
         let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
@@ -302,7 +303,7 @@ impl<'a> Suite<'a> {
         })
     }
 
-    /// Takes what a trial gave, and ends the cell where it is the last, or went wrong.
+    /// Records the result of a trial, and ends the cell after the last trial or a failure.
     fn ends_trial(
         &mut self,
         index: usize,
@@ -323,12 +324,12 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Ends a cell whose process gave no figure; what its processes before found is kept.
+    /// Ends a cell whose process gave no figure; the results of earlier processes are kept.
     fn fails(&mut self, index: usize, error: &HostError) -> Result<(), String> {
         if matches!(error, HostError::Interrupted) {
             return Ok(());
         }
-        // The suite's server is no part of the cell: without it the trial says nothing, and is tried once more.
+        // The suite's server is not part of the cell: if it failed, the trial is repeated once.
         let going = &mut self.going[index];
         if self.session.revive()? && !std::mem::replace(&mut going.lost_server, true) {
             return Ok(());
@@ -351,7 +352,7 @@ impl<'a> Suite<'a> {
         self.end(index, Cell { trials_ns, ..ended })
     }
 
-    /// Takes trials from the cells that need most, where there is no time for all of them.
+    /// Removes trials from the cells that need most, if there is no time for all of them.
     fn cut(&mut self) -> Result<(), String> {
         loop {
             let need: Vec<Duration> =
@@ -379,7 +380,7 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    /// What criterion is given: the cells that have a figure, and batches enough for as many samples as it needs.
+    /// Returns the input for criterion: the cells with a figure and enough batches for the samples that it needs.
     fn benchmarks(&self, samples_wanted: u32) -> Vec<Benchmark> {
         let of = |going: &InProgress<'_>| {
             going.ended.as_ref().filter(|cell| cell.batch_ns.is_some())?;

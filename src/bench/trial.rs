@@ -1,4 +1,4 @@
-//! A trial of a cell, which is one fresh process, and the cell of the record that trials make together.
+//! A trial of a cell, in one fresh process, and the cell of the record that trials form.
 
 use std::{slice, time::Duration};
 
@@ -17,11 +17,11 @@ use paceline_core::{
     usage::Usage,
 };
 
-/// What one process found of a cell.
+/// The results of one process of a cell.
 #[derive(Clone)]
 pub(super) struct Trial {
     attest: Attestation,
-    /// Each timed batch.
+    /// The time of each timed batch, in nanoseconds.
     pub(super) times_ns: Vec<u64>,
     used: Usage,
     server: Duration,
@@ -34,12 +34,12 @@ pub(super) struct Trial {
 pub(super) struct Warm {
     host: Host,
     attest: Attestation,
-    /// What was seen of it so far.
+    /// Its measured cost so far.
     pub(super) cost: Cost,
 }
 
 impl Warm {
-    /// Starts a host, prepares `planned` in it, and warms up. `predicted` is what that should take.
+    /// Starts a host, prepares `planned` in it, and warms up. `predicted` is the expected time.
     pub(super) fn up(
         session: &Session,
         planned: &Planned<'_>,
@@ -58,7 +58,7 @@ impl Warm {
         Ok(Warm { host, attest, cost: Cost { batch, start } })
     }
 
-    /// Runs another batch: the first one is cold, and this one the better witness.
+    /// Runs another batch: the first one is cold, so this one is more reliable.
     pub(super) fn again(&mut self) -> Result<(), HostError> {
         let (times, _) = self.host.batches(1, patience(self.cost.batch))?;
         self.cost.batch = times.into_iter().sum();
@@ -86,12 +86,12 @@ impl Warm {
 }
 
 impl Trial {
-    /// The trial's figure.
+    /// Returns the trial's figure.
     pub(super) fn median_ns(&self) -> f64 {
         median(&self.times_ns)
     }
 
-    /// CPU time of a job of a batch of so many, in the model's processes and in the echo server.
+    /// Returns CPU time per job for batches of `scale` jobs, in the model's processes and in the echo server.
     pub(super) fn cpu_ns(&self, scale: usize) -> (f64, f64) {
         let jobs = jobs(slice::from_ref(self), scale);
         (self.used.cpu_ns() as f64 / jobs, self.server.as_nanos() as f64 / jobs)
@@ -102,13 +102,13 @@ fn median(times_ns: &[u64]) -> f64 {
     median_and_range(&times_ns.iter().map(|ns| *ns as f64).collect::<Vec<_>>()).0
 }
 
-/// The jobs of all timed batches.
+/// Returns the jobs of all timed batches.
 fn jobs(trials: &[Trial], scale: usize) -> f64 {
     trials.iter().map(|trial| trial.times_ns.len()).sum::<usize>() as f64 * scale as f64
 }
 
-/// The cell of the record. `why` says why it has fewer trials than it should have; with too few for an interval it is
-/// skipped, and keeps their figures.
+/// Returns the cell of the record. `why` says why it has fewer trials than it should; with too few for an interval it
+/// is skipped, and keeps their figures.
 pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why: &str) -> Cell {
     let medians: Vec<f64> = trials.iter().map(Trial::median_ns).collect();
     let jobs = jobs(trials, planned.scale);
@@ -135,7 +135,7 @@ pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why
         resources: Some(resources),
         per_trial: PerTrial {
             jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
-            // None where not every trial has one.
+            // Empty if not every trial has one.
             rss_bytes_max: trials
                 .iter()
                 .map(|trial| trial.attest.rss_bytes_max.map(|bytes| bytes as f64))
@@ -172,8 +172,8 @@ fn resources(trials: &[Trial], jobs: f64) -> Resources {
     }
 }
 
-/// criterion's samples of a cell, in nanoseconds of a batch: the figure of each trial, or where those are fewer than
-/// `least`, the medians of equal parts of each trial's batches. `None` where there are not so many batches.
+/// Returns criterion's samples of a cell, in nanoseconds per batch: the figure of each trial or, if there are fewer
+/// than `least`, the medians of equal parts of each trial's batches. `None` if there are too few batches.
 pub(super) fn samples(trials: &[Trial], least: u32) -> Option<Vec<u64>> {
     let each = (least as usize).div_ceil(trials.len().max(1));
     let fewest = trials.iter().map(|trial| trial.times_ns.len()).min()?;

@@ -1,4 +1,4 @@
-//! What a connection costs in threads and memory, with few of them and with many.
+//! The cost of a connection in threads and memory, with few and with many connections.
 
 use super::{
     Kind,
@@ -7,13 +7,13 @@ use super::{
 };
 use crate::{output::count, record::ClaimVerdict};
 
-/// How many connections, how long each is held so that all are open at once, and what their figures are called.
+/// The number of connections, how long each is held so that all are open at once, and the names of the figures.
 const SCALES: [(usize, &str, [&str; 3]); 3] = [
     (10, "20ms", ["open at once of 10", "threads for 10", "memory each of 10"]),
     (1_000, "200ms", ["open at once of 1 000", "threads for 1 000", "memory each of 1 000"]),
     (10_000, "800ms", ["open at once of 10 000", "threads for 10 000", "memory each of 10 000"]),
 ];
-/// More threads than any runtime has by itself, and far fewer than connections.
+/// More threads than any runtime has of its own, and far fewer than connections.
 const FEW: f64 = 100.0;
 
 pub(super) const CONNECTIONS: Experiment = Experiment {
@@ -32,7 +32,7 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
             }
             match connections(runner, index) {
                 Ok(more) => samples.extend(more),
-                // What is refused or skipped at the greatest scale does not undo what was seen at the others.
+                // If the greatest scale is refused or skipped, the results of the others remain.
                 Err(Ended::As(verdict @ (ClaimVerdict::Refused | ClaimVerdict::Skipped), why))
                     if index + 1 == SCALES.len() =>
                 {
@@ -45,7 +45,7 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
                 }
                 Err(ended) => return Err(ended),
             }
-            // Where few are not open at once, many would only take their turns.
+            // If few are not open at once, many would only take turns.
             if samples[0].value < SCALES[0].0 as f64 {
                 break;
             }
@@ -103,7 +103,7 @@ mod tests {
         };
         assert_eq!(judge(10.0, 4.0, 4.0), ClaimVerdict::Holds);
         assert_eq!(judge(10.0, 1001.0, 10_001.0), ClaimVerdict::Contradicted);
-        // One process at 10 000 decides nothing.
+        // One process at 10 000 connections decides nothing.
         assert_eq!(judge(10.0, 4.0, 10_001.0), ClaimVerdict::Holds);
         assert_eq!(judge(2.0, 4.0, 4.0), ClaimVerdict::DoesNotApply);
     }

@@ -1,4 +1,4 @@
-//! What concurrency does for jobs that only compute.
+//! The effect of concurrency on jobs that only compute.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::{machine::cores, record::ClaimVerdict};
 const INLINE: &str = "speed-up";
 const OFFLOADED: &str = "speed-up through the bridge";
 const JOBS: usize = 8;
-/// Many short ones: one of them finds the machine quiet.
+/// Many short batches, so that at least one runs on a quiet machine.
 const ROUNDS: u64 = 6;
-/// What a machine that is not quite quiet makes of no speed-up.
+/// The greatest apparent speed-up on a machine that is not quite quiet.
 const NONE: f64 = 1.25;
 
 pub(super) const CPU: Experiment = Experiment {
@@ -44,7 +44,7 @@ pub(super) const CPU: Experiment = Experiment {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
             let speed_up = base / runner.time(&through, JOBS, ROUNDS)?.as_secs_f64();
             let sample = Sample::new(OFFLOADED, "×", speed_up);
-            // What a bridge of one worker cannot do says nothing of bridges.
+            // Offloading to a single thread cannot show a speed-up.
             let workers = runner.workers().unwrap_or(JOBS);
             samples.push(if workers > 1 { sample.ideally(ideal(Some(workers))) } else { sample });
         }
@@ -78,7 +78,8 @@ fn judge(figures: &Seen<'_>) -> Judged {
     }
 }
 
-/// Of a loop that gives no speed-up by itself, whether its bridge does; nothing where no ideal is known.
+/// For a loop without a speed-up of its own, judges whether offloading to threads gives one; adds nothing if no ideal is
+/// known.
 fn bridged(figures: &Seen<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == OFFLOADED);
     let Some(ideal) = figure.and_then(|figure| figure.ideal) else {

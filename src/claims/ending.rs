@@ -1,4 +1,4 @@
-//! What becomes of children when nobody waits for them any more.
+//! What happens to child tasks that are no longer awaited.
 
 use super::{
     Kind,

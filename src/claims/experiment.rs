@@ -1,5 +1,4 @@
-//! What an experiment is, and the list of them: a new claim is a constant in one of the files beside this and its line
-//! here.
+//! Defines experiments, with the list of them. A new claim is a constant in a file beside this one, and its line here.
 
 use super::{
     Kind, connections, cpu, ending, looping, making, runner::ClaimRunner, simple, waiting,
@@ -32,24 +31,24 @@ pub static EXPERIMENTS: &[Experiment] = &[
     simple::SIMPLE,
 ];
 
-/// A claim, and how it is put to the test.
+/// A claim and its experiment.
 pub struct Experiment {
     /// Its name.
     pub name: &'static str,
-    /// What is claimed, in one sentence.
+    /// The claim, in one sentence.
     pub sentence: &'static str,
-    /// How that is measured, in one sentence.
+    /// The method, in one sentence.
     pub method: &'static str,
-    /// The numbers of workers of models that can have any; `None` is one for each of this machine's cores.
+    /// The worker counts for models with adjustable workers; `None` is one for each of this machine's cores.
     pub(super) workers: &'static [Option<usize>],
-    /// Measures it once. What does not apply to a model ends early.
+    /// Measures it once. Ends early if the claim does not apply to a model.
     pub(super) measure: fn(&mut ClaimRunner<'_>) -> Result<Vec<Sample>, Ended>,
-    /// The verdict that the figures of all repetitions give.
+    /// Returns the verdict on the figures of all repetitions.
     pub(super) judge: fn(&Seen<'_>) -> Judged,
 }
 
 impl Experiment {
-    /// The numbers of workers that a model is put to it with.
+    /// Returns the worker counts to test a model with.
     pub(super) fn workers_of(&self, about: &ModelInfo) -> Vec<Option<usize>> {
         let mut wanted: Vec<usize> = self.workers.iter().map(|n| n.unwrap_or_else(cores)).collect();
         wanted.dedup();
@@ -57,7 +56,7 @@ impl Experiment {
     }
 }
 
-/// The claim called `name`.
+/// Returns the claim called `name`.
 ///
 /// # Errors
 ///
@@ -84,18 +83,18 @@ impl Sample {
         Sample { name, unit, ideal: None, value }
     }
 
-    /// What it would be if the claim were true to the letter.
+    /// Sets its value if the claim were exactly true.
     pub(super) fn ideally(self, ideal: f64) -> Self {
         Sample { ideal: Some(ideal), ..self }
     }
 }
 
-/// Why an experiment gave no figures.
+/// The reason why an experiment gave no figures.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// This is said instead, and why.
+    /// The verdict to report instead, and the reason.
     As(ClaimVerdict, String),
-    /// Nobody waits for it any more.
+    /// The run was interrupted.
     Interrupted,
 }
 
@@ -110,29 +109,29 @@ impl From<HostError> for Ended {
     }
 }
 
-/// A probe that was answered by what another one sees.
+/// Returns the error for an answer that belongs to another probe.
 pub(super) fn unexpected(seen: Probed) -> Ended {
     Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
 }
 
-/// A verdict and why.
+/// A verdict and its reason.
 pub(super) type Judged = (ClaimVerdict, Option<String>);
 
-/// What a model is judged by.
+/// The input of a verdict on a model.
 pub(super) struct Seen<'a> {
     /// The model's name.
     pub(super) model: &'a str,
     pub(super) kind: Kind,
-    /// How many workers run jobs; `None` for a thread for each.
+    /// The number of workers that run jobs; `None` for a thread per job.
     pub(super) runners: Option<usize>,
-    /// Whether its threads share a lock that lets one of them compute at a time.
+    /// Whether its threads share a global lock, so that only one computes at a time.
     pub(super) one_lock: bool,
     pub(super) figures: &'a [ClaimFigure],
 }
 
 impl Seen<'_> {
-    /// Whether the figure called `name` lies between `least` and `most`, with its whole interval; `None` where only a
-    /// part of that does, or there is no such figure, or it is of too few processes for an interval.
+    /// Returns whether the whole interval of the figure called `name` is between `least` and `most`; `None` if only a
+    /// part is, if there is no such figure, or if it has too few processes for an interval.
     pub(super) fn within(&self, name: &str, least: f64, most: f64) -> Option<bool> {
         let figure = self.figures.iter().find(|figure| figure.name == name)?;
         if figure.values.len() < FEWEST_TRIALS {
@@ -144,19 +143,19 @@ impl Seen<'_> {
         (figure.upper < least || figure.lower > most).then_some(false)
     }
 
-    /// Whether it is at most `most`.
+    /// Returns whether the figure is at most `most`.
     pub(super) fn at_most(&self, name: &str, most: f64) -> Option<bool> {
         self.within(name, f64::NEG_INFINITY, most)
     }
 
-    /// Whether it is at least `least`.
+    /// Returns whether the figure is at least `least`.
     pub(super) fn at_least(&self, name: &str, least: f64) -> Option<bool> {
         self.within(name, least, f64::INFINITY)
     }
 }
 
-/// The verdict where each of `parts` must be so: one that is not contradicts the claim, one that cannot be told leaves
-/// it open. `why` says what a contradicting model does instead.
+/// Returns the verdict if each of `parts` must hold: a false one contradicts the claim, an undecided one leaves it
+/// open. `why` says what a contradicting model does instead.
 pub(super) fn all(parts: &[Option<bool>], why: &str) -> Judged {
     if parts.contains(&Some(false)) {
         (ClaimVerdict::Contradicted, Some(why.into()))
@@ -168,7 +167,7 @@ pub(super) fn all(parts: &[Option<bool>], why: &str) -> Judged {
     }
 }
 
-/// A distribution that a recorded batch must have.
+/// Returns the distribution that a recorded batch must have.
 pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, Ended> {
     let missing = || Ended::As(ClaimVerdict::Failed, "the host noted no times of jobs".into());
     distribution.ok_or_else(missing)
@@ -188,7 +187,7 @@ pub(super) fn made(kind: Kind, workers: usize, figures: &[(&str, [f64; 3])]) -> 
     Judging { kind, workers: Some(workers), figures: figures.iter().map(made).collect() }
 }
 
-/// Made-up figures, for the tests of judges.
+/// Made-up figures to test judges with.
 #[cfg(test)]
 pub(super) struct Judging {
     kind: Kind,
@@ -202,7 +201,7 @@ impl Judging {
         self.judged(experiment).0
     }
 
-    /// What the judge adds to its verdict.
+    /// Returns what the judge adds to its verdict.
     pub(super) fn remark_by(&self, experiment: &Experiment) -> Option<String> {
         self.judged(experiment).1
     }

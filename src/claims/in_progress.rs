@@ -1,4 +1,4 @@
-//! Experiments under way on one model: their samples so far, and the verdicts that follow.
+//! Experiments in progress on one model: their samples so far, and the verdicts.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
 };
 use paceline_core::{clock::now, interrupt::interrupted, models::Entry};
 
-/// Fewer repetitions have no interval that a verdict could stand on.
+/// With fewer repetitions there is no interval for a verdict.
 const FEWEST: u32 = 3;
 
-/// Every model with each number of workers that any of `experiments` asks for.
+/// Returns every model with each worker count that any of `experiments` needs.
 pub(super) fn subjects(
     experiments: &[&'static Experiment],
     models: &[&'static Entry],
@@ -43,12 +43,12 @@ pub(super) struct ClaimsInProgress {
 struct Tries {
     experiment: &'static Experiment,
     samples: Vec<Vec<Sample>>,
-    /// What is said instead of a verdict on figures.
+    /// The verdict without figures, and its reason, if there is one.
     ended: Option<(ClaimVerdict, String)>,
     /// Whether the budget had no room for another repetition.
     cut: bool,
     took: Duration,
-    /// What is to be added to the verdict.
+    /// Additions to the verdict.
     notes: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ impl ClaimsInProgress {
         ClaimsInProgress { entry, workers, tries: of.map(tries).collect() }
     }
 
-    /// How many repetitions are to be run.
+    /// Returns the number of repetitions to run.
     pub(super) fn todo(&self) -> u64 {
         self.tries.iter().map(|tries| u64::from(tries.todo())).sum()
     }
@@ -124,7 +124,7 @@ impl Tries {
         match (self.experiment.measure)(runner) {
             Ok(samples) => self.samples.push(samples),
             Err(Ended::Interrupted) => {}
-            // The last repetitions of something that went well before are left out, and not held against it.
+            // Skipped last repetitions of a successful experiment do not count against it.
             Err(Ended::As(ClaimVerdict::Skipped, _)) if !self.samples.is_empty() => self.cut = true,
             Err(Ended::As(verdict, why)) => {
                 runner.fresh();
@@ -135,7 +135,7 @@ impl Tries {
         self.notes.extend(runner.notes());
     }
 
-    /// What the samples make, by name, in the order of their first appearance.
+    /// Returns the figures of the samples, in the order in which their names first appear.
     fn figures(&self) -> Vec<ClaimFigure> {
         let mut names: Vec<&Sample> = Vec::new();
         let all = || self.samples.iter().flatten();
@@ -177,7 +177,7 @@ impl Tries {
     }
 }
 
-/// The claims with what was found of each.
+/// Returns the claims with their results.
 pub(super) fn judged(
     experiments: &[&'static Experiment],
     going: &[ClaimsInProgress],

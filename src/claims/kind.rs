@@ -5,11 +5,11 @@ use paceline_core::models::{ModelInfo, Task, Width};
 /// How a model runs jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One after another, on the caller.
+    /// One after another, on the calling thread.
     InTurn,
-    /// Each on a thread of its own.
+    /// Each on its own thread.
     Threads,
-    /// On workers that each hold a job from its beginning to its end.
+    /// On workers that each hold a job until it ends.
     Queue,
     /// As futures on event loops.
     Loop,
@@ -18,10 +18,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// That of a model.
+    /// Returns the kind of a model.
     #[must_use]
     pub fn of(about: &ModelInfo) -> Self {
-        // A goroutine has a stack of its own, in a process that is not ours.
+        // A goroutine has a stack of its own, but runs in another process.
         if about.foreign.is_some_and(|foreign| foreign.language == "Go") {
             return Kind::Coroutines;
         }
@@ -34,19 +34,20 @@ impl Kind {
         }
     }
 
-    /// How many of `workers` run jobs themselves: those of an event loop in another language are for what it offloads.
+    /// Returns how many of `workers` run jobs: the workers of an event loop in another language are only for
+    /// offloading.
     #[must_use]
     pub fn runners(self, about: &ModelInfo, workers: Option<usize>) -> Option<usize> {
         if self == Kind::Loop && about.foreign.is_some() { Some(1) } else { workers }
     }
 
-    /// Whether a job that waits gives its worker to others.
+    /// Returns whether a waiting job gives its worker to others.
     #[must_use]
     pub fn gives_way(self) -> bool {
         matches!(self, Kind::Loop | Kind::Coroutines)
     }
 
-    /// A clause on it, for verdicts.
+    /// Returns a clause about it, for verdicts.
     pub(super) fn clause(self) -> &'static str {
         match self {
             Kind::InTurn => "it does one job after another on the caller's thread",

@@ -1,4 +1,4 @@
-//! What a job that does not await does to the others on its loop, and what the bridge to threads saves them from.
+//! The effect of a job that does not await on the other jobs of its loop, and how offloading to threads avoids it.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(super) const COOPERATIVE: Experiment = Experiment {
 
 const BEAT: &str = "latest beat";
 const QUIET: &str = "latest beat without the call";
-/// Far under the length of the call, and far over what timers and a busy machine do to a beat.
+/// Far below the length of the call, and far above the jitter of timers on a busy machine.
 const KEPT: f64 = 10.0;
 
 pub(super) const FREEZES: Experiment = Experiment {
@@ -74,7 +74,7 @@ pub(super) const FREEZES: Experiment = Experiment {
         applies_to_loops(figures).unwrap_or_else(|| {
             let judged = all(&[figures.at_least(BEAT, 15.0), quiet(figures)], why);
             let more = match (judged.0, figures.model, figures.runners) {
-                // The claim is on one loop, and several are not one.
+                // The claim is about one loop, and this model has several.
                 (ClaimVerdict::Contradicted, _, Some(2..)) if figures.kind == Kind::Loop => {
                     return (ClaimVerdict::DoesNotApply, Some(format!("it has several: {why}")));
                 }
@@ -112,7 +112,7 @@ pub(super) const BRIDGE: Experiment = Experiment {
     },
 };
 
-/// How late the latest sleep of the heartbeat ends, in milliseconds. The call comes in the midst of it.
+/// Returns how late the latest sleep of the heartbeat ends, in milliseconds. The call comes in the middle of it.
 fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, Ended> {
     if let Kind::InTurn | Kind::Queue = runner.kind() {
         return Err(Ended::As(ClaimVerdict::DoesNotApply, no_loop(runner.kind())));
@@ -126,7 +126,7 @@ fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, Ended> {
     Ok(late.ns_max as f64 / 1e6)
 }
 
-/// Whether the beats are in time without the call. Where they are not, nothing is said of the call.
+/// Returns whether the beats are on time without the call. If they are not, the call is not judged.
 fn quiet(figures: &Seen<'_>) -> Option<bool> {
     figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }

@@ -1,4 +1,4 @@
-//! What becomes of a job that was made and is not driven, and of a task that was created and is not awaited.
+//! What happens to a job that was created but not driven, and to a task that was created but not awaited.
 
 use super::{
     Kind,
@@ -41,7 +41,7 @@ pub(super) const INERT: Experiment = Experiment {
     },
 };
 
-/// What a probe sees. A call in another language has no program that could show it: its answer would be a constant.
+/// Returns the answer of a probe. In another language it would be a constant: no program could show the behaviour.
 fn inert(runner: &mut ClaimRunner<'_>) -> Result<Probed, Ended> {
     if runner.kind() != Kind::Loop && runner.entry().info.foreign.is_some() {
         let why =

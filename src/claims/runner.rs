@@ -1,4 +1,4 @@
-//! What experiments measure with: a model's host, which is started anew after a fault and where an experiment asks for it.
+//! Runs experiments: holds a model's host, which is restarted after a fault or at an experiment's request.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,29 +12,29 @@ use paceline_core::{
     process::Host,
 };
 
-/// A model with a number of workers.
+/// A model with a worker count.
 pub(super) type Subject = (&'static Entry, Option<usize>);
 
-/// A model that others are compared with, and its workers.
+/// A baseline model and its workers.
 type Base = (&'static str, Option<usize>);
 
-/// The simple programs of a language.
+/// The simple programs of a language, as baselines.
 #[derive(Clone, Copy)]
 pub(super) struct Simple {
     /// One job after another.
     pub(super) sequential: Base,
-    /// A pool of a handful of threads.
+    /// A pool of a few threads.
     pub(super) pool: Base,
 }
 
-/// Threads of a simple program, a handful.
+/// The threads of a simple program.
 const HANDFUL: usize = 8;
 
-/// A workload of no steps: probes need a model that is started, and nothing of it.
+/// A workload without steps: probes only need a started model.
 const NOTHING: &str = "name = \"nothing\"\njob = []";
 
 impl Simple {
-    /// Those of the language of a model; `None` where it has none among the models.
+    /// Returns the simple programs of a model's language; `None` if it has none among the models.
     fn of(about: &ModelInfo) -> Option<Self> {
         let (sequential, pool) = match about.foreign.map(|foreign| foreign.language) {
             None => ("sequential", "pool"),
@@ -45,11 +45,10 @@ impl Simple {
     }
 }
 
-/// How long a host may take for an answer that should take far less than a second.
+/// The time limit of a host for an answer that should take far less than a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The times of the programs that models are compared with, by model, workers, text and scale: each is measured once
-/// in a repetition.
+/// The times of the baseline programs, by model, workers, text and scale: each is measured once per repetition.
 #[derive(Default)]
 pub(super) struct Bases {
     repetition: u32,
@@ -64,7 +63,7 @@ pub(super) struct ClaimRunner<'a> {
     subject: Subject,
     repetition: u32,
     host: Option<Host>,
-    /// The jobs and sleeps of the largest batch that this host's recorder has room for.
+    /// The capacity of this host's recorder, in jobs and sleeps of a batch.
     recorder: Option<(usize, u64)>,
     notes: Vec<String>,
 }
@@ -100,28 +99,28 @@ impl<'a> ClaimRunner<'a> {
         self.subject.0
     }
 
-    /// Its workers; `None` for a thread per job.
+    /// Returns its workers; `None` for a thread per job.
     pub(super) fn workers(&self) -> Option<usize> {
         self.subject.1
     }
 
-    /// How many workers run its jobs; `None` for a thread for each.
+    /// Returns the number of workers that run its jobs; `None` for a thread per job.
     pub(super) fn runners(&self) -> Option<usize> {
         self.kind().runners(&self.subject.0.info, self.subject.1)
     }
 
-    /// The simple programs of its language.
+    /// Returns the simple programs of its language.
     pub(super) fn simple(&self) -> Option<Simple> {
         Simple::of(&self.subject.0.info)
     }
 
-    /// What its speed-up is a multiple of: the sequential program of its language, or itself with one worker.
+    /// Returns the baseline of its speed-up: the sequential program of its language, or itself with one worker.
     pub(super) fn alone(&self) -> Base {
         let info = &self.subject.0.info;
         self.simple().map_or_else(|| (info.name, info.workers(&[1])[0]), |simple| simple.sequential)
     }
 
-    /// Whether this is the first repetition, in which what takes long is measured too.
+    /// Returns whether this is the first repetition, which includes the slow measurements.
     pub(super) fn is_first(&self) -> bool {
         self.repetition == 0
     }
@@ -130,7 +129,7 @@ impl<'a> ClaimRunner<'a> {
         (self.left)()
     }
 
-    /// Ends the host: what comes next has a fresh process, as everything has that comes after a fault.
+    /// Ends the host: the next measurement has a fresh process, as after a fault.
     pub(super) fn fresh(&mut self) {
         (self.host, self.recorder) = (None, None);
     }
@@ -140,18 +139,18 @@ impl<'a> ClaimRunner<'a> {
         self.notes.push(note);
     }
 
-    /// The sentences since the last call.
+    /// Returns the sentences since the last call.
     pub(super) fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
-    /// How many rounds of `compute` take about `time` on this model.
+    /// Returns how many rounds of `compute` take about `time` on this model.
     pub(super) fn rounds_of_compute(&mut self, time: Duration) -> Result<u64, Ended> {
         let took = self.time(SOME_COMPUTE, 1, 3)?;
         Ok(batches_within(time, took))
     }
 
-    /// How many take about `time` on another one, which it is compared with.
+    /// Returns how many rounds take about `time` on a baseline model.
     pub(super) fn rounds_of_compute_on(
         &mut self,
         base: Base,
@@ -161,7 +160,7 @@ impl<'a> ClaimRunner<'a> {
         Ok(batches_within(time, took))
     }
 
-    /// The least time of `batches` batches of `text` at `scale`: whatever disturbs a batch makes it longer.
+    /// Returns the least time of `batches` batches of `text` at `scale`: any disturbance makes a batch longer.
     pub(super) fn time(
         &mut self,
         text: &str,
@@ -173,13 +172,13 @@ impl<'a> ClaimRunner<'a> {
         Ok(times.into_iter().min().unwrap_or_default())
     }
 
-    /// What a watched batch was seen to be.
+    /// Returns what an instrumented batch showed of the model.
     pub(super) fn attest(&mut self, text: &str, scale: usize) -> Result<Attestation, Ended> {
         let (host, patience) = self.prepared(text, scale, 1)?;
         Ok(host.attest(patience)?)
     }
 
-    /// The times of the jobs of one batch.
+    /// Returns the times of the jobs of one batch.
     pub(super) fn record(&mut self, text: &str, scale: usize) -> Result<Recorded, Ended> {
         let sleeps = workload(text).demand().sleeps * scale as u64;
         let fits = |(jobs, room): (usize, u64)| scale <= jobs && sleeps <= room;
@@ -191,10 +190,10 @@ impl<'a> ClaimRunner<'a> {
         Ok(host.record(1, patience)?)
     }
 
-    /// What a probe of the model saw.
+    /// Returns the answer of a probe of the model.
     pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Ended> {
         let info = &self.subject.0.info;
-        // Where its interpreter is not to be had, that is said below.
+        // A missing interpreter is reported below.
         let hello = info.foreign.and_then(|foreign| foreign.found(info.name).hello.ok());
         if hello.is_some_and(|hello| !hello.probes.iter().any(|known| known == what.name())) {
             let why = format!("the interpreter of {} does not answer this probe", info.name);
@@ -204,7 +203,7 @@ impl<'a> ClaimRunner<'a> {
         Ok(host.probe(what, patience)?)
     }
 
-    /// The same as [`time`](Self::time), of another model, which this one is compared with; in a host of its own.
+    /// Returns the [`time`](Self::time) of a baseline model, in a host of its own.
     pub(super) fn base(
         &mut self,
         (model, workers): Base,
@@ -230,7 +229,7 @@ impl<'a> ClaimRunner<'a> {
         Ok(time)
     }
 
-    /// The host with `text` prepared, and how long to wait for it. Refused and skipped before anything starts.
+    /// Returns the host with `text` prepared, and the time limit. Refuses and skips before anything starts.
     fn prepared(
         &mut self,
         text: &str,
@@ -263,7 +262,7 @@ impl<'a> ClaimRunner<'a> {
     }
 }
 
-/// What compute is timed by.
+/// The workload that times compute.
 const SOME_COMPUTE: &str = "name = \"compute\"\njob = [{ compute = 20_000 }]";
 
 fn batches_within(time: Duration, took: Duration) -> u64 {
@@ -271,11 +270,11 @@ fn batches_within(time: Duration, took: Duration) -> u64 {
     (batches as u64).clamp(1, bounds::ROUNDS.most)
 }
 
-/// The workload of an experiment.
+/// Parses the workload of an experiment.
 ///
 /// # Panics
 ///
-/// Panics where it does not parse: it is written beside the experiment, and every experiment is run by tests.
+/// Panics if it does not parse: the text is beside the experiment, and tests run every experiment.
 fn workload(text: &str) -> Workload {
     Workload::parse("claim.toml", text).unwrap_or_else(|error| panic!("{error}"))
 }

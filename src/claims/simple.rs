@@ -1,4 +1,4 @@
-//! Up to which scale the simple program is as good.
+//! The greatest scale up to which the simple program is as good.
 
 use super::{
     experiment::{Ended, Experiment, Judged, Sample, Seen, all},
@@ -7,9 +7,10 @@ use super::{
 use crate::record::ClaimVerdict;
 
 const JOB: &str = "name = \"simple\"\njob = [{ sleep = \"5ms\" }, { compute = 1_000 }]";
-/// What is called enough: a little more than the resolution of timers, a millisecond, is of the wait.
+/// The factor up to which a program is as good: slightly more than the share of timer resolution, a millisecond, in the
+/// wait.
 const AS_GOOD: f64 = 1.25;
-/// Scales, and batches of each: those that take long are disturbed less.
+/// Scales, and batches of each: long batches are disturbed less.
 const SCALES: [(usize, u64, &str); 4] = [
     (1, 3, "simple over model at 1"),
     (8, 3, "simple over model at 8"),
@@ -38,7 +39,7 @@ pub(super) const SIMPLE: Experiment = Experiment {
         let (mut samples, mut up_to, mut still) = (Vec::new(), 0, true);
         for (scale, batches, name) in SCALES {
             let mut simple = runner.base(pool, JOB, scale, batches)?;
-            // One after another, more than a few take longer than any pool.
+            // One after another, more than a few take longer than in any pool.
             if scale == 1 {
                 simple = simple.min(runner.base(sequential, JOB, scale, batches)?);
             }

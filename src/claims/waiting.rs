@@ -1,4 +1,4 @@
-//! What jobs do to each other while they wait, and in which order their results come.
+//! How waiting jobs affect each other, and in which order their results arrive.
 
 use super::{
     Kind,
@@ -27,7 +27,7 @@ pub(super) const SUSPENDS: Experiment = Experiment {
             Kind::Threads => "a wait holds the thread of its job: as many waits, as many threads",
             kind => kind.clause(),
         };
-        // may wakes sleepers on the thread of its timer: two threads, however many wait.
+        // may wakes sleepers on its timer's thread: two threads for any number of waiting jobs.
         all(&[figures.at_least(WAITING, 10.0), figures.at_most(HELD, 2.0)], why)
     },
 };

@@ -1,4 +1,4 @@
-//! How well runs of one build agree: how many of their intervals are disjoint.
+//! Agreement of runs of one build: how many of their intervals are disjoint.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,62 +6,64 @@ use serde::{Deserialize, Serialize};
 use super::records::{RunName, name, same_cell};
 use crate::record::{Cell, Record, State};
 
-/// What several runs say of each other.
+/// How well several runs agree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Agreement {
     /// The runs.
     pub runs: Vec<RunName>,
     /// Pairs of intervals of the same cell, all workloads together.
     pub total: Disjoint,
-    /// The same by workload.
+    /// The pairs by workload.
     pub workloads: Vec<WorkloadAgreement>,
-    /// The disjoint pairs, the farthest apart first.
+    /// The disjoint pairs, with the greatest ratio first.
     pub apart: Vec<Apart>,
 }
 
-/// How many pairs of intervals are disjoint. Two honest 95 % intervals of one quantity are in about 0.6 % of pairs.
+/// The number of disjoint pairs of intervals. Correct 95 % intervals of one quantity are disjoint in about 0.6 % of
+/// pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Disjoint {
     /// Cells that have an interval in at least two runs.
     pub cells: usize,
     /// Pairs of intervals of the same cell in two runs.
     pub pairs: usize,
-    /// Those that have no value in common.
+    /// Pairs of intervals that have no value in common.
     pub disjoint: usize,
 }
 
 impl Disjoint {
-    /// The share of disjoint pairs; `None` where there is no pair.
+    /// Returns the share of disjoint pairs; `None` without pairs.
     #[must_use]
     pub fn share(self) -> Option<f64> {
         (self.pairs > 0).then(|| self.disjoint as f64 / self.pairs as f64)
     }
 }
 
-/// A workload's part.
+/// The agreement on a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkloadAgreement {
-    /// Its name.
+    /// Name of the workload.
     pub workload: String,
-    /// Its pairs.
+    /// The pairs of its cells.
     #[serde(flatten)]
     pub of: Disjoint,
 }
 
-/// A cell whose intervals in two runs have no value in common.
+/// A cell whose intervals in two runs are disjoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Apart {
     /// The cell, as `workload/model@workers/scale`.
     pub cell: String,
     /// The runs.
     pub runs: [String; 2],
-    /// Their figures: nanoseconds of a batch.
+    /// The figures of both runs, in nanoseconds per batch.
     pub batch_ns: [f64; 2],
-    /// How far the intervals are apart: the lower end of one over the upper end of the other.
+    /// The distance of the intervals: the lower end of one over the upper end of the other.
     pub ratio: f64,
 }
 
-/// Counts disjoint intervals over all pairs of `runs`. Cells without an interval in a run are left out of its pairs.
+/// Counts disjoint intervals over all pairs of `runs`. A pair leaves out the cells that lack an interval in one of its
+/// runs.
 #[must_use]
 pub fn agreement(runs: &[Record]) -> Agreement {
     let mut found = Agreement {

@@ -1,4 +1,4 @@
-//! Whether the head crashes more often than the base: a pure function of counts.
+//! Tests whether the head crashes more often than the base: a pure function of counts.
 
 use statrs::distribution::{DiscreteCDF, Hypergeometric};
 
@@ -6,21 +6,21 @@ use crate::record::Crashes;
 
 /// The level of the test.
 const LEVEL: f64 = 0.05;
-/// So many crashes of the head are enough where neither the base nor its copy crashed once.
+/// The number of crashes of the head that is enough if neither the base nor its copy crashed.
 const FEW: u32 = 2;
 
-/// Whether the head crashes at a higher rate than the base and its copy together, which are the same program.
+/// Returns whether the head crashes at a higher rate than the base and its copy together, which are the same program.
 ///
-/// That is so where Fisher's exact test, one-sided, rejects equal rates at 5 %; and where the head crashed twice or more
+/// It does if Fisher's exact test, one-sided, rejects equal rates at 5 %, and also if the head crashed twice or more
 /// and neither base nor copy ever did. The second rule is stricter than the test. If all sides crash in a share q of n
-/// trials, it is wrong in at most 4 % of cells, whatever q is: the base's 2n trials show q sooner than the head's n.
+/// trials, it is wrong in at most 4 % of cells for any q: the base's 2n trials reveal q sooner than the head's n.
 #[must_use]
 pub fn head_crashes_more(of: Crashes) -> bool {
     let same = of.base + of.copy;
     (of.head >= FEW && same == 0) || chance(of) <= LEVEL
 }
 
-/// The chance that of all crashes as many or more fall to the head if all sides crash at one rate.
+/// Returns the chance that the head has this many crashes or more if all sides crash at one rate.
 fn chance(of: Crashes) -> f64 {
     let crashes = of.base + of.copy + of.head;
     if of.head == 0 {
@@ -36,14 +36,14 @@ fn chance(of: Crashes) -> f64 {
 mod tests {
     use super::*;
 
-    /// Trials of a side in a gate of 40 trials: those, and the six of the pilot.
+    /// Trials of a side in a gate of 40 trials, with the six of the pilot.
     const TRIALS: u32 = 46;
 
     fn more(trials: u32, base: u32, head: u32, copy: u32) -> bool {
         head_crashes_more(Crashes { trials, base, head, copy })
     }
 
-    /// The chance of each number of crashes in `trials`.
+    /// Returns the chance of each number of crashes in `trials`.
     fn binomial(trials: u32, rate: f64) -> Vec<f64> {
         let mut chances = vec![1.0];
         for _ in 0..trials {
@@ -57,14 +57,14 @@ mod tests {
         chances
     }
 
-    /// How often the head is failed where it and the base crash at these rates: a sum over all counts there can be.
+    /// Returns how often the head fails if it and the base crash at these rates: a sum over all possible counts.
     fn failed(trials: u32, base: f64, head: f64) -> f64 {
         let (same, heads) = (binomial(2 * trials, base), binomial(trials, head));
         let mut failed = 0.0;
         for (crashes, chance) in same.iter().enumerate() {
             for (of_head, chance_of_head) in heads.iter().enumerate() {
                 let base = (crashes as u32).min(trials);
-                // What hardly ever happens need not be judged.
+                // Outcomes with a negligible chance are skipped.
                 if chance * chance_of_head > 1e-12
                     && more(trials, base, of_head as u32, crashes as u32 - base)
                 {

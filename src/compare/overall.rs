@@ -1,21 +1,20 @@
-//! The verdict on a whole run, from those on its cells, and the sentence that says why.
+//! The verdict on a whole run from the verdicts on its cells, and the sentence that gives the reason.
 
 use crate::output::signed;
 use crate::record::{GateCell, Overall, Presence, SameProgram, State, Verdict};
 
-/// No sentence names more cells than these.
+/// The most cells that a sentence names.
 const NAMED: usize = 3;
 
-/// What all `cells` come to, and why, in a sentence with its counts and the worst cell. `enough` is whether the machine
-/// was fit for so many trials that they say something. `same` is why base and head are the same program, where they are:
-/// then nothing was compared, and no run passes by that. A cell that regressed all the same is reported: files that are
-/// read at run time may differ.
+/// Returns the verdict on all `cells` and the reason, in a sentence with counts and the worst cell. `enough` says
+/// whether the machine was quiet for enough trials. `same` is the reason why base and head are the same program, if
+/// they are: nothing was compared then, so the run does not pass. A cell that regressed is reported even then, because
+/// files that are read at run time may differ.
 ///
-/// The first that is so counts. The run failed where a cell failed or is invalid: a head that crashes is no matter of the
-/// machine. It regressed where a cell did. The environment is invalid where a null arm fired, which
-/// voids that cell and no other, or not enough trials count.
-/// The run is inconclusive where a cell is, or where a cell of both sides has no figure although it was to have one, and
-/// passed otherwise.
+/// The first of these that applies counts. The run failed if a cell failed or is invalid: a crash of the head is not
+/// the machine's fault. It regressed if a cell did. The environment is invalid if a null arm fired, which voids only
+/// its cell, or if too few trials count. The run is inconclusive if a cell is, or if a cell of both sides lacks the
+/// figure that it should have. Otherwise it passed.
 #[must_use]
 pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> (Overall, String) {
     let of = |verdict: Verdict| -> Vec<&GateCell> {
@@ -84,18 +83,18 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
     (Overall::Passed, format!("{counts}; the greatest rise is {}", figures(worst(&all))))
 }
 
-/// Whether it could not run, or ran and was not what its label says.
+/// Returns whether the cell could not run, or ran and was not what its label says.
 fn is_wrong(cell: &GateCell) -> bool {
     matches!(cell.state, State::Failed | State::Invalid)
 }
 
-/// Whether it was to be gated and has no verdict. What was refused cannot run on this machine on either side.
+/// Returns whether the cell should have been gated and has no verdict. A refused cell cannot run here on either side.
 fn is_unseen(cell: &GateCell) -> bool {
     let both = cell.presence == Presence::Both && cell.state != State::Refused;
     both && cell.verdict.is_none() && !is_wrong(cell) && !cell.null_fired
 }
 
-/// The beginning of a reason: a process may have said a lot before it ended.
+/// Returns the beginning of a reason: a process may print a lot before it ends.
 fn brief(why: &str) -> String {
     const MOST: usize = 300;
     let cut: String = why.chars().take(MOST).collect();
@@ -112,25 +111,25 @@ fn counts(counts: &[(usize, &str)]) -> String {
     format!("of {all} cell{}, {}", if all == 1 { "" } else { "s" }, some.join(", "))
 }
 
-/// The one that rose most.
+/// Returns the cell that rose most.
 fn worst<'a>(cells: &[&'a GateCell]) -> &'a GateCell {
     let share = |cell: &GateCell| cell.change.map_or(f64::NEG_INFINITY, |change| change.share);
     most(cells, share)
 }
 
-/// The one whose least detectable change is greatest; before all one of which that is not known.
+/// Returns the cell with the greatest least detectable change, or one for which that is unknown.
 fn least_visible<'a>(cells: &[&'a GateCell]) -> &'a GateCell {
     most(cells, |cell| cell.detectable.unwrap_or(f64::INFINITY))
 }
 
 /// # Panics
 ///
-/// Panics where there is none.
+/// Panics if there are no cells.
 fn most<'a>(cells: &[&'a GateCell], by: impl Fn(&GateCell) -> f64) -> &'a GateCell {
     cells.iter().max_by(|one, other| by(one).total_cmp(&by(other))).expect("there is one")
 }
 
-/// "echo/tokio/10 throughput +6.1 % (+4.0 to +8.3 %)".
+/// Returns the figures of a cell, such as "echo/tokio/10 throughput +6.1 % (+4.0 to +8.3 %)".
 fn figures(cell: &GateCell) -> String {
     match cell.change {
         Some(change) => {
@@ -169,7 +168,7 @@ fn names(cells: &[&GateCell]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-/// With the null arm's figure, where it fired.
+/// Returns the figures of a cell with those of its null arm if that fired.
 fn figures_of_null(cell: &GateCell) -> String {
     match cell.null {
         Some(null) if cell.null_fired => {

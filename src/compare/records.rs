@@ -1,4 +1,4 @@
-//! Two records side by side, cell by cell: what separate runs can say of a change.
+//! Compares two records cell by cell: what separate runs can show of a change.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,69 +11,70 @@ use super::shifts::{Shift, shifts};
 /// Two runs, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// The run that the other is compared with.
+    /// The base run.
     pub base: RunName,
-    /// The run that is compared.
+    /// The head run.
     pub head: RunName,
-    /// The fields of the fingerprint that differ, and pinning, each with both values: figures then say more of the
-    /// machines.
+    /// The fields of the fingerprint, and pinning, that differ, each with both values. If there are any, the figures
+    /// may show the machines and not the change.
     pub machine_differences: Vec<String>,
-    /// The versions that differ, of paceline and of models, each with both.
+    /// The versions of paceline and of models that differ, each with both values.
     pub version_differences: Vec<String>,
-    /// Every cell of either, by workload, model, workers and scale: records are in the order in which cells ended.
+    /// Every cell of either run, by workload, model, workers and scale: records hold cells in the order in which they
+    /// ended.
     pub cells: Vec<Pair>,
 }
 
-/// Which run it is.
+/// The identity of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunName {
-    /// The name of its folder.
+    /// Name of its folder.
     pub id: String,
     /// When it began, in UTC.
     pub started: String,
-    /// What identifies its machine.
+    /// Hash that identifies its machine.
     pub fingerprint_hash: String,
 }
 
-/// A cell of either run or both.
+/// A cell of one run or both.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pair {
-    /// The workload's name.
+    /// Name of the workload.
     pub workload: String,
-    /// The model's name.
+    /// Name of the model.
     pub model: String,
-    /// How many jobs were offered at once.
+    /// The number of jobs in a batch.
     pub scale: usize,
     /// The model's workers.
     pub workers: Option<usize>,
-    /// Where its batches were offered from.
+    /// Where batches were submitted from.
     pub placement: Placement,
-    /// Which runs have it.
+    /// Which of the runs have it.
     pub presence: Presence,
     /// How it ended in the base.
     pub base_state: Option<State>,
     /// How it ended in the head.
     pub head_state: Option<State>,
-    /// Why there is no change of it, where there is none.
+    /// Why there is no comparison, if there is none.
     pub reason: Option<String>,
-    /// What both runs have figures of.
+    /// The changes of the figures that both runs have.
     pub shifts: Vec<Shift>,
 }
 
 /// Why two records are not compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// They are of different machines, or differently built, or only one was pinned.
+    /// The records are from different machines or builds, or only one was pinned.
     Machine(String),
-    /// They are of different instruments, which measure different things.
+    /// The records are from different instruments, which measure different things.
     Instrument(String),
 }
 
-/// Puts two records side by side. With `any_machine`, those of different machines too.
+/// Compares two records. With `any_machine`, records of different machines too.
 ///
 /// # Errors
 ///
-/// Returns why they are not to be compared.
+/// Returns the reason if they cannot be compared.
 pub fn compare_records(
     base: &Record,
     head: &Record,
@@ -99,11 +100,11 @@ pub fn compare_records(
     })
 }
 
-/// The fields of the fingerprint in which two records differ, where they are to be compared at all.
+/// Returns the fields of the fingerprint in which two comparable records differ.
 ///
 /// # Errors
 ///
-/// Returns why they are not: they are of two instruments, or without `any_machine` of two machines.
+/// Returns the reason if they are from two instruments or, without `any_machine`, from two machines.
 pub fn comparable(base: &Record, head: &Record, any_machine: bool) -> Result<Vec<String>, Refusal> {
     if base.run.instrument != head.run.instrument {
         let [one, other] =
@@ -139,7 +140,7 @@ pub(super) fn same_cell(one: &Cell, other: &Cell) -> bool {
     one.workload == other.workload && one.model == other.model && key(one) == key(other)
 }
 
-/// The fields that are hashed and differ; none where the hashes are the same.
+/// Returns the hashed fields that differ; none if the hashes are equal.
 fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
     let (base, head) = (&base.fingerprint, &head.fingerprint);
     if base.hash == head.hash {
@@ -180,7 +181,7 @@ fn version_differences(base: &Run, head: &Run) -> Vec<String> {
         .collect()
 }
 
-/// Whether both runs have the same definition of the workload `name`.
+/// Returns whether both runs have the same definition of the workload `name`.
 fn defined_alike(base: &Run, head: &Run, name: &str) -> bool {
     let source =
         |run: &Run| run.workloads.iter().find(|of| of.name == name).map(|of| of.source.clone());
@@ -216,7 +217,7 @@ fn pair(base: Option<&Cell>, head: Option<&Cell>, alike: impl Fn(&str) -> bool) 
     })
 }
 
-/// Why the figures of two cells are not to be compared.
+/// Returns why the figures of two cells cannot be compared.
 fn unlike(base: &Cell, head: &Cell, alike: impl Fn(&str) -> bool) -> Option<String> {
     let of = |side: &str, cell: &Cell| {
         (cell.state != State::Ok).then(|| {

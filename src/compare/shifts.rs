@@ -1,4 +1,4 @@
-//! How the figures of a cell differ between two runs, with what their intervals allow.
+//! How the figures of a cell differ between two runs, within their intervals.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,42 +8,42 @@ use crate::{
     stats::{Trimmed, difference},
 };
 
-/// The level of intervals that follow from processes.
+/// The level of intervals over processes.
 const LEVEL: f64 = 0.95;
 
-/// How a figure of the head differs from the base's. Of each metric, less is better.
+/// How a figure of the head differs from the base's. Lower is better for each metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shift {
-    /// What was compared.
+    /// The metric that was compared.
     pub metric: Metric,
-    /// The base's figure, in the unit of the metric: where the interval follows from processes, the 20 % trimmed mean of
-    /// their times' logarithms; otherwise the record's.
+    /// The base's figure, in the unit of the metric. With the basis `Processes` it is the 20 % trimmed mean of the
+    /// logarithms of their times; otherwise it is the record's figure.
     pub base: f64,
-    /// The head's.
+    /// The head's figure.
     pub head: f64,
-    /// How much more the head takes, as a share: `0.05` is 5 % more.
+    /// The relative change of the head: `0.05` is 5 % more.
     pub share: f64,
-    /// The lower end of the interval; `None` where the records have none.
+    /// The lower end of the interval; `None` if the records have none.
     pub lower: Option<f64>,
     /// The upper end.
     pub upper: Option<f64>,
-    /// What the interval follows from.
+    /// What the interval is computed from.
     pub basis: Basis,
 }
 
-/// What an interval follows from.
+/// What an interval is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
     /// At least 5 processes of each side: the 95 % interval of the difference of trimmed means (Yuen and Welch).
     Processes,
-    /// The intervals of both: as far apart as they allow, and as near.
+    /// The intervals of both: the largest and the smallest change that they allow.
     Intervals,
-    /// One figure of each side: there is no interval.
+    /// One figure of each side: without an interval.
     Figures,
 }
 
-/// Time, latency, CPU time and memory, of a job each.
+/// Returns the changes of time, latency, CPU time and memory per job.
 pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
     let jobs = base.scale as f64;
     let per_job = |of: Estimate| Estimate {
@@ -74,18 +74,18 @@ fn both<T>(base: Option<T>, head: Option<T>) -> Option<(T, T)> {
     base.zip(head)
 }
 
-/// Nanoseconds, of a rate a second.
+/// Converts a rate a second to nanoseconds.
 fn inverse(of: Estimate) -> Estimate {
     Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
 }
 
-/// Of the time of a job in each process, where each side has enough.
+/// Returns the change of the time of a job over processes, if each side has enough.
 fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
     let times = |cell: &Cell| cell.rates().iter().map(|rate| 1e9 / rate).collect::<Vec<f64>>();
     let [base_logs, head_logs] = [base, head].map(|cell| logarithms(&times(cell)));
     let found = difference(&base_logs, &head_logs)?;
     let (lower, upper) = found.interval(LEVEL);
-    // What the change is of, not the medians: both columns and the change are to agree.
+    // The trimmed mean and not the median, so that both columns and the change agree.
     let middle = |logs: &[f64]| Some(Trimmed::of(logs)?.mean.exp());
     Some(Shift {
         lower: Some(lower.exp_m1()),

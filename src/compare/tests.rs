@@ -7,7 +7,7 @@ use crate::record::{
     Change, Crashes, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
 };
 
-/// Trials around `mean`, evenly up to `spread` to both sides.
+/// Returns trials spread evenly around `mean`, up to `spread` on either side.
 fn around(mean: f64, spread: f64, trials: usize) -> Vec<f64> {
     let place = |trial: usize| 2.0 * (trial as f64 + 0.5) / trials as f64 - 1.0;
     (0..trials).map(|trial| mean + spread * place(trial)).collect()
@@ -26,11 +26,11 @@ fn the_four_verdicts_follow_the_margins() {
     assert_eq!(verdict(&around(0.06, 0.05, 40)), Verdict::Regressed);
     assert_eq!(verdict(&around(-0.06, 0.05, 40)), Verdict::Improved);
     assert_eq!(verdict(&around(0.0, 0.05, 40)), Verdict::NotRegressed);
-    // Surely slower, and by less than the margin.
+    // Significantly slower, but by less than the margin.
     assert_eq!(verdict(&around(0.02, 0.01, 40)), Verdict::NotRegressed);
     assert_eq!(verdict(&around(-0.02, 0.01, 40)), Verdict::NotRegressed);
     assert_eq!(verdict(&around(0.0, 0.5, 40)), Verdict::Inconclusive);
-    // Slower by more than the margin, not surely so, and perhaps by more than the clear one.
+    // Slower by more than the margin, not significantly, and perhaps by more than the clear margin.
     assert_eq!(verdict(&around(0.06, 0.5, 40)), Verdict::Inconclusive);
 }
 
@@ -65,7 +65,7 @@ fn a_change_against_the_base_alone_and_not_against_its_copy_is_none() {
         judge(&[sample(&slower, &copy)], 0.05)[0]
     };
     assert_eq!(judged(0.0).verdict, Some(Verdict::Regressed));
-    // The base was fast by chance: its copy is so near to the head that less than the margin lies between.
+    // The base was fast by chance: its copy differs from the head by less than the margin.
     let odd = judged(0.0294);
     assert!(!odd.null_fired);
     assert_eq!(odd.verdict, Some(Verdict::Regressed), "0.0306 is over the margin, 0.0296");
@@ -259,7 +259,7 @@ fn failed_comes_before_regressed_before_an_unfit_machine_before_the_rest() {
     }
     assert_eq!(overall(std::slice::from_ref(&unclear), false, None).0, Overall::EnvironmentInvalid);
     assert_eq!(overall(&[unclear], true, None).0, Overall::Inconclusive);
-    // A new cell that cannot run is a fault of the head too.
+    // A new cell that cannot run also fails the head.
     let new = GateCell { presence: Presence::Head, ..failed };
     assert_eq!(overall(&[new], true, None).0, Overall::Failed);
 }
@@ -271,12 +271,12 @@ fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
     let (verdict, why) = overall(&[passed.clone(), unseen.clone()], true, None);
     assert_eq!(verdict, Overall::Inconclusive);
     assert!(why.contains("no figure of b/tokio/1 p99"), "{why}");
-    // What cannot run on this machine, or on one side only is there, is not gated.
+    // A cell that cannot run on this machine, or exists on one side only, is not gated.
     let refused = GateCell { state: State::Refused, ..unseen.clone() };
     let new = GateCell { presence: Presence::Head, ..unseen };
     assert_eq!(overall(&[passed, refused.clone(), new.clone()], true, None).0, Overall::Passed);
     assert_eq!(overall(&[refused, new.clone()], true, None).0, Overall::Nothing);
-    // A cell that the head lacks, or calls otherwise, is counted.
+    // A cell that the head lacks or has renamed is counted.
     let removed = GateCell { presence: Presence::Base, state: State::Ok, ..new.clone() };
     let cells = [gated("a/tokio/1", Some(Verdict::NotRegressed), 0.0), removed, new];
     let (verdict, why) = overall(&cells, true, None);

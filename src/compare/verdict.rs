@@ -5,60 +5,59 @@ use crate::{
     stats::{Bar, FEWEST, Trimmed, discoveries, trials_until},
 };
 
-/// The level of the intervals, and of the bound that a cell called not regressed must have.
+/// The level of the intervals, and of the bound for a cell called not regressed.
 const LEVEL: f64 = 0.95;
-/// The share of runs in which an effect is to be found before it is called detectable.
+/// The share of runs in which an effect must be found to be called detectable.
 const POWER: f64 = 0.8;
 
-/// What is judged: a cell and metric whose trials were measured on both sides.
+/// The input of a verdict: a cell and metric measured on both sides.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     /// `ln(head / base)` of every trial that counts.
     pub log_ratios: &'a [f64],
-    /// `ln(copy / base)` of the same trials: the null arm. Empty where there is none.
+    /// `ln(copy / base)` of the same trials: the null arm. Empty if there is none.
     pub null: &'a [f64],
-    /// A change below this share is never called one.
+    /// The least share that is called a change.
     pub margin: f64,
-    /// A change of this share must have been visible before the cell is called not regressed.
+    /// The share of a change that must have been detectable before the cell is called not regressed.
     pub clear_margin: f64,
-    /// The standard deviation that the layout of code gives, in logarithms; 0 where it is not known.
+    /// The standard deviation caused by the layout of code, in logarithms; 0 if unknown.
     pub layout_sd: f64,
 }
 
-/// What follows from a sample: the fields of [`crate::record::GateCell`] of the same names.
+/// The result for a sample: the fields of [`crate::record::GateCell`] of the same names.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
-    /// The verdict; `None` where there is no trial at all, and where the null arm fired. With fewer than 5, or where one is no finite number, it is
-    /// inconclusive: a cell that was to be gated never passes unseen.
+    /// The verdict; `None` without any trial, and if the null arm fired. With fewer than 5 trials, or a value that is
+    /// not finite, it is inconclusive: a cell that should be gated never passes unseen.
     pub verdict: Option<Verdict>,
-    /// How the head differs, with its two-sided 95 % interval.
+    /// The head's change, with its two-sided 95 % interval.
     pub change: Option<Change>,
-    /// The least change that would be found in 8 of 10 such runs, as a share: it must pass the margin, and the chance
-    /// that a single discovery among all samples must pass.
+    /// The least change, as a share, that would be found in 8 of 10 such runs: it must exceed the margin and the
+    /// p-value required of a single discovery among all samples.
     pub detectable: Option<f64>,
-    /// Where the verdict is inconclusive: trials that would make the clear margin detectable so, and that would have
-    /// ruled it out here if the change is what it seems. `None` also where no number of trials would.
+    /// If the verdict is inconclusive: the trials that would make the clear margin detectable in the same sense, and
+    /// would have excluded it here if the true change is the measured one. `None` also if no number of trials would.
     pub trials_needed: Option<u32>,
-    /// How the copy of the base differs.
+    /// The change of the base's copy.
     pub null: Option<Change>,
-    /// Whether that would be called a change. Then the cell is void: what makes a difference between two copies of the base
-    /// makes one between base and head too.
+    /// Whether the copy's change would be called a change. The cell is then void: a disturbance that separates two
+    /// copies of the base also separates base and head.
     pub null_fired: bool,
 }
 
-/// Judges all samples of a run together. `rate` is the share of those found to have changed that may be false.
+/// Judges all samples of a run together. `rate` is the share of discoveries that may be false.
 ///
-/// The rejections are one-sided, slower and faster each for itself, by Benjamini and Hochberg over all samples. Then
-/// * **regressed** is what is rejected and by the margin slower, **improved** what is rejected and by the margin faster;
-/// * **not regressed** is any other whose one-sided upper 95 % bound is below the clear margin;
+/// Tests are one-sided, slower and faster separately, with Benjamini and Hochberg over all samples. Then
+/// * **regressed** is a rejected cell that is slower by the margin, **improved** one that is faster by the margin;
+/// * **not regressed** is any other cell whose one-sided upper 95 % bound is below the clear margin;
 /// * **inconclusive** is the rest.
 ///
-/// What is rejected must be changed by the margin against the base's copy too, where there is one: it is the same program,
-/// and a base process that was fast by chance is no reason. That is more than the gate was first designed to ask. Suites of
-/// equal programs, drawn from recorded trials, were falsely regressed in 2.0 % without it and in 0.7 % with it.
+/// A rejected cell must also exceed the margin against the base's copy, if there is one: it is the same program, and a
+/// base process may be fast by chance. The gate's first design did not ask for this. In suites of equal programs, drawn
+/// from recorded trials, 2.0 % were falsely regressed without it and 0.7 % with it.
 ///
-/// The null arms are held to the same rule among themselves, in either direction. One that fires voids its cell, and no
-/// other.
+/// The same rule applies to the null arms among themselves, in either direction. One that fires voids only its cell.
 #[must_use]
 pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
     let heads: Vec<StartedModel> =
@@ -84,7 +83,7 @@ pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
     .collect()
 }
 
-/// Whether the head is changed in this direction, by the margin, against the copy too.
+/// Returns whether the head's change in this direction exceeds the margin against the copy too.
 fn is_so_of_the_copy(sample: &Sample, direction: Verdict) -> bool {
     if sample.null.len() != sample.log_ratios.len() {
         return true;
@@ -97,7 +96,7 @@ fn is_so_of_the_copy(sample: &Sample, direction: Verdict) -> bool {
     })
 }
 
-/// What is tested; `None` where it could not be.
+/// A test; `None` if it could not be made.
 struct StartedModel(Option<Trimmed>, f64);
 
 impl StartedModel {
@@ -107,7 +106,7 @@ impl StartedModel {
     }
 }
 
-/// Regressed or improved, of those that are rejected and by their margin changed.
+/// Returns regressed or improved for rejected cells that changed by their margin.
 fn directions(arms: &[StartedModel], rate: f64) -> Vec<Option<Verdict>> {
     let chances = |of: fn(Trimmed) -> f64| {
         let chances: Vec<f64> = arms.iter().map(|arm| arm.0.map_or(f64::NAN, of)).collect();
@@ -164,21 +163,21 @@ fn judged(
 fn trials_needed(sample: &Sample, head: Trimmed, bar: Bar) -> Option<u32> {
     debug_assert!(sample.log_ratios.len() >= FEWEST);
     let clear = sample.clear_margin.ln_1p();
-    // What trials alone give, of one trial.
+    // The standard error from trials alone.
     let sampling = Trimmed::of(sample.log_ratios)?.se;
     let sd = sampling * (sample.log_ratios.len() as f64).sqrt();
     let seen = bar.trials_needed(clear, sd, sample.layout_sd)?;
     if head.mean >= clear {
         return Some(seen);
     }
-    // A change below the clear margin is not to be found, but to be bounded.
+    // A change below the clear margin need not be found, only excluded.
     let bounded = trials_until(sd, sample.layout_sd, |se, df| {
         Trimmed { mean: head.mean, se, df }.upper(LEVEL) < clear
     })?;
     Some(seen.max(bounded))
 }
 
-/// As a share, of logarithms.
+/// Converts a change in logarithms to a share.
 fn change(of: Trimmed) -> Change {
     let (lower, upper) = of.interval(LEVEL);
     Change {

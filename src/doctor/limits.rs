@@ -1,7 +1,7 @@
-//! Judging what this machine allows: descriptors, threads, ports, memory, CPUs.
+//! Judges the limits of this machine: descriptors, threads, ports, memory, CPUs.
 //!
-//! A count of something that jobs use up is judged by how many jobs it is enough for: those of the suite's core
-//! workloads run at 1000 and at 10 000 at once.
+//! The limit of a resource that jobs use up is judged by the number of jobs that it allows: the suite's core workloads
+//! run 1000 and 10 000 jobs at once.
 
 use super::{Finding, Judgement};
 use crate::{
@@ -12,31 +12,31 @@ use crate::{
 };
 use paceline_core::suite_server::ADDRESSES;
 
-/// A limit that is enough for so many jobs at once is good.
+/// A limit that allows this many jobs at once is good.
 pub const MANY_JOBS: u64 = 10_000;
-/// One that is not even enough for so many is bad: every curve of the suite would end before it bends.
+/// A limit that does not even allow this many is bad: every curve of the suite would end before it bends.
 pub const SOME_JOBS: u64 = 1_000;
-/// With so much memory the million sleepers of `sleep` run on every model, of which the dearest takes 1.3 GiB.
+/// With this much memory, the million sleepers of `sleep` run on every model; the greatest use is 1.3 GiB.
 pub const MUCH_MEMORY: u64 = 2 << 30;
-/// With less, 10 000 threads do not fit (24 KiB each at least) beside what a system keeps for itself.
+/// With less, 10 000 threads do not fit (at least 24 KiB each) beside the system's own memory.
 pub const LITTLE_MEMORY: u64 = 256 << 20;
-/// CPUs from which on the echo server and the jobs have one each, and the jobs more than one.
+/// The fewest CPUs with which the echo server has one and the jobs have more than one.
 pub const ENOUGH_CPUS: usize = 4;
-/// What a ring of a worker locks on kernels before 5.12, which count it.
+/// Memory that a worker's ring locks on kernels before 5.12, which count it.
 pub const RING: u64 = 512 << 10;
 
 /// A limit that jobs use up.
 struct Counted<'a> {
     what: &'a str,
-    /// How its figure is written.
+    /// Its figure as text.
     found: String,
-    /// For how many jobs it is enough; `None` is no limit.
+    /// The number of jobs that it allows; `None` without a limit.
     jobs: Option<u64>,
     /// The limit itself.
     value: Option<u64>,
-    /// What of each job uses it up.
+    /// The resource that each job uses.
     unit: &'a str,
-    /// What lifts it.
+    /// How to raise it.
     lift: &'a str,
 }
 
@@ -59,7 +59,7 @@ impl Counted<'_> {
     }
 }
 
-/// The limits that jobs use up one by one. Soft limits are no obstacle: the suite lifts them to the hard ones.
+/// Returns the limits that jobs use up one by one. Soft limits are no obstacle: the suite raises them to the hard ones.
 #[must_use]
 pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
     let both = |limit: SoftHard| format!("soft {}, hard {}", shown(limit.soft), shown(limit.hard));
@@ -144,7 +144,7 @@ fn shown(limit: Option<u64>) -> String {
     limit.map_or_else(|| "unlimited".into(), |limit| count(limit as usize))
 }
 
-/// Closed connections that wait out their minute, and whether their ports can be had before it is over.
+/// Judges closed connections in TIME-WAIT, and whether their ports can be reused within the minute.
 #[must_use]
 pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
     const WHAT: &str = "closed connections";
@@ -161,7 +161,7 @@ pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
     Finding::new(WHAT, waiting + found, judgement, advice)
 }
 
-/// CPUs that this process may run on, of those that are switched on.
+/// Judges the CPUs that this process may run on, of those that are online.
 #[must_use]
 pub fn cpus(allowed: Option<usize>, online: Option<usize>) -> Finding {
     let Some(allowed) = allowed else {
@@ -185,7 +185,7 @@ pub fn cpus(allowed: Option<usize>, online: Option<usize>) -> Finding {
         .with(allowed as f64, "")
 }
 
-/// The CPU time that the control group may use, against the CPUs that models see and start workers for.
+/// Judges the control group's CPU quota against the CPUs that models see and start workers for.
 #[must_use]
 pub fn quota(quota: Option<f64>, allowed: Option<usize>) -> Finding {
     const WHAT: &str = "CPU quota";
@@ -198,7 +198,7 @@ pub fn quota(quota: Option<f64>, allowed: Option<usize>) -> Finding {
     Finding::new(WHAT, found, judgement, advice).with(quota, "CPUs")
 }
 
-/// Memory that can be had, and the limit of the control group.
+/// Judges available memory, and the limit of the control group.
 #[must_use]
 pub fn memory(available: Option<u64>, group: Option<u64>) -> Finding {
     let Some(available) = available else {
@@ -215,7 +215,7 @@ pub fn memory(available: Option<u64>, group: Option<u64>) -> Finding {
     Finding::new("memory", found, judgement, advice).with(available as f64, "bytes")
 }
 
-/// Locked memory, which rings of older kernels are counted against, on a machine of so many workers.
+/// Judges locked memory, which limits rings on older kernels, for this number of workers.
 #[must_use]
 pub fn locked(limit: SoftHard, workers: usize) -> Finding {
     let need = RING * workers as u64;
@@ -234,7 +234,7 @@ pub fn locked(limit: SoftHard, workers: usize) -> Finding {
     }
 }
 
-/// The models on `io_uring`, each with why it cannot run, and what `kernel.io_uring_disabled` says.
+/// Judges the models on `io_uring`, each with why it cannot run, and `kernel.io_uring_disabled`.
 #[must_use]
 pub fn rings(models: &[(&str, Option<String>)], disabled: Option<u64>) -> Finding {
     const WHAT: &str = "io_uring";

@@ -1,4 +1,4 @@
-//! Judging what blurs figures: other load, steal, timers, clocks, frequencies.
+//! Judges sources of noise: other load, steal, timers, clocks, frequencies.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use super::{Finding, Judgement};
 use crate::{machine::CpuTicks, output::long};
 use paceline_core::{histogram::Histogram, job::rounds_of};
 
-/// Limits between two judgements: up to the first it is good, from the second on it is bad.
+/// Bounds of judgements: good up to the first, bad from the second.
 pub type Bounds = (f64, f64);
 
-/// How late a sleep ends, 99 % of the time, in microseconds. The shortest wait that models are ranked by is 5 ms:
-/// these are 5 % and 20 % of it.
+/// The 99th percentile of sleep overshoot, in microseconds. The shortest wait by which models are ranked is 5 ms: these
+/// are 5 % and 20 % of it.
 pub const LATE_US: Bounds = (250.0, 1000.0);
-/// Steal, in percent of the time that CPUs wanted to work. A tick in a second of one busy core is already 1 %; at 5 %
-/// it is as large as the differences that people look for.
+/// Steal, in percent of the time that CPUs wanted to work. One tick in a second of one busy core is already 1 %; 5 % is
+/// as large as the differences that users look for.
 pub const STEAL: Bounds = (2.0, 5.0);
-/// The range of the same work over processes, in percent of its median: the median of a few processes tells apart no
-/// less than about this.
+/// The range of the same work over processes, in percent of its median: the median of a few processes cannot
+/// distinguish much less than this.
 pub const RANGE: Bounds = (2.0, 10.0);
-/// CPUs that other programs use while we measure. A twentieth is a desktop at rest; a quarter is a program at work.
+/// CPUs that other programs use during the measurement. A twentieth is an idle desktop; a quarter is a program at work.
 pub const OTHERS: Bounds = (0.05, 0.25);
-/// What a look at the clock costs, in nanoseconds: without a system call about 25, with one several hundred, by
-/// hpet about a thousand.
+/// The cost of reading the clock, in nanoseconds: about 25 without a system call, several hundred with one, about a
+/// thousand with hpet.
 pub const LOOK_NS: Bounds = (100.0, 500.0);
-/// Percent of the last 10 seconds in which a thread waited for a CPU.
+/// The percentage of the last 10 seconds in which a thread waited for a CPU.
 pub const PRESSURE: Bounds = (5.0, 40.0);
-/// Load over the last minute for each CPU, above which it is worth a word. It is never bad: what ran a minute ago may
-/// be over, and what runs now is measured.
+/// The load per CPU over the last minute that is reported. It is never bad: load of a minute ago may have ended, and
+/// current load is measured.
 pub const LOAD: f64 = 0.25;
 
 fn by(bounds: Bounds, value: f64) -> Judgement {
@@ -37,7 +37,7 @@ fn by(bounds: Bounds, value: f64) -> Judgement {
     }
 }
 
-/// How this program was built.
+/// Judges how this program was built.
 #[must_use]
 pub fn build(debug: bool) -> Finding {
     let (found, judgement) =
@@ -46,7 +46,7 @@ pub fn build(debug: bool) -> Finding {
     Finding::new("build", found, judgement, advice)
 }
 
-/// What ran over the last minute, on so many CPUs.
+/// Judges the load of the last minute on this number of CPUs.
 #[must_use]
 pub fn load(load: Option<f64>, cpus: usize) -> Finding {
     let Some(load) = load else {
@@ -58,7 +58,7 @@ pub fn load(load: Option<f64>, cpus: usize) -> Finding {
     Finding::new("load before", found, judgement, advice).with(load, "threads")
 }
 
-/// In how many percent of the last 10 seconds a thread waited for a CPU.
+/// Judges the percentage of the last 10 seconds in which a thread waited for a CPU.
 #[must_use]
 pub fn pressure(percent: Option<f64>) -> Finding {
     const WHAT: &str = "CPU pressure before";
@@ -73,7 +73,7 @@ pub fn pressure(percent: Option<f64>) -> Finding {
     Finding::new(WHAT, found, by(PRESSURE, percent), advice).with(percent, "%")
 }
 
-/// What others did in `ticks`, while we used so many CPUs.
+/// Judges the CPU use of other programs in `ticks`, of which this program used `own` CPUs.
 #[must_use]
 pub fn others(ticks: Option<CpuTicks>, own: f64) -> Finding {
     const WHAT: &str = "other programs";
@@ -87,7 +87,7 @@ pub fn others(ticks: Option<CpuTicks>, own: f64) -> Finding {
     Finding::new(WHAT, found, by(OTHERS, others), advice).with(others, "CPUs")
 }
 
-/// The share of the time that CPUs wanted to work in which the hypervisor ran somebody else.
+/// Judges the share of the time that CPUs wanted to work in which the hypervisor ran others.
 #[must_use]
 pub fn steal(ticks: Option<CpuTicks>) -> Finding {
     let Some(ticks) = ticks.filter(|ticks| ticks.busy > 0) else {
@@ -100,7 +100,7 @@ pub fn steal(ticks: Option<CpuTicks>) -> Finding {
     Finding::new("steal", found, by(STEAL, share), advice).with(share, "%")
 }
 
-/// How much the same work differs from process to process.
+/// Judges how much the same work differs between processes.
 #[must_use]
 pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
     const WHAT: &str = "repeated work";
@@ -133,7 +133,7 @@ pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
     Finding::new(WHAT, found, by(RANGE, range), advice).with(range, "%")
 }
 
-/// How late sleeps of `wait` ended.
+/// Judges the overshoot of sleeps of `wait`.
 #[must_use]
 pub fn timer(late: &Histogram, wait: Duration, slack_ns: Option<u64>) -> Finding {
     let at = |share: f64| late.quantile(share);
@@ -152,7 +152,7 @@ pub fn timer(late: &Histogram, wait: Duration, slack_ns: Option<u64>) -> Finding
     Finding::new("timer", found, by(LATE_US, p99), advice).with(p99, "µs")
 }
 
-/// What the clock is read from, and what that costs.
+/// Judges the clock source, and the cost of reading it.
 #[must_use]
 pub fn clock(source: Option<&str>, look_ns: f64) -> Finding {
     let judgement = match source {
@@ -165,13 +165,13 @@ pub fn clock(source: Option<&str>, look_ns: f64) -> Finding {
     Finding::new("clock", found, judgement, advice).with(look_ns, "ns")
 }
 
-/// What a round of a `compute` step takes: nothing to judge, but people think of CPU work in time.
+/// Reports the time of a round of a `compute` step. It is not judged, but people think of CPU work in time.
 #[must_use]
 pub fn compute(compute_ns: f64) -> Finding {
     Finding::new("compute", cost_of_compute(compute_ns), Judgement::Good, "").with(compute_ns, "ns")
 }
 
-/// `a round of compute takes 2.10 ns, and compute = "200us" is 95000 rounds`.
+/// Returns `a round of compute takes 2.10 ns, and compute = "200us" is 95000 rounds`.
 #[must_use]
 pub fn cost_of_compute(compute_ns: f64) -> String {
     let rounds = rounds_of(Duration::from_micros(200), compute_ns);
@@ -180,7 +180,7 @@ pub fn cost_of_compute(compute_ns: f64) -> String {
     )
 }
 
-/// The frequency governors and their driver.
+/// Judges the frequency governors and their driver.
 #[must_use]
 pub fn frequency(governors: &[String], driver: Option<&str>, hypervisor: Option<bool>) -> Finding {
     const WHAT: &str = "frequency governor";
@@ -191,7 +191,7 @@ pub fn frequency(governors: &[String], driver: Option<&str>, hypervisor: Option<
         };
         return Finding::unknown(WHAT, advice);
     }
-    // These two drivers call a governor powersave that goes up to the full rate under load.
+    // These two drivers have a governor called powersave that reaches the full clock rate under load.
     let scales = driver.is_some_and(|driver| {
         driver.starts_with("intel_pstate") || driver.starts_with("amd-pstate-epp")
     });
@@ -208,7 +208,7 @@ pub fn frequency(governors: &[String], driver: Option<&str>, hypervisor: Option<
     Finding::new(WHAT, found, judgement, advice)
 }
 
-/// Whether the clock rate may rise above its base.
+/// Judges whether the clock rate may exceed its base.
 #[must_use]
 pub fn boost(boost: Option<bool>) -> Finding {
     match boost {
@@ -224,7 +224,7 @@ pub fn boost(boost: Option<bool>) -> Finding {
     }
 }
 
-/// Whether this is a virtual machine.
+/// Judges whether this is a virtual machine.
 #[must_use]
 pub fn hypervisor(present: Option<bool>) -> Finding {
     match present {

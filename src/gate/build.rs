@@ -1,4 +1,5 @@
-//! From a source to a program: checked out by git in a worktree, built by cargo, kept by what went into it.
+//! Builds a program from a source: git checks it out in a worktree, cargo builds it, and a cache keeps it by a hash of
+//! its inputs.
 
 mod build_cache;
 mod cargo;
@@ -22,30 +23,29 @@ use crate::record::Side;
 /// A program that can be measured.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// Where it is.
+    /// The program's path.
     pub program: PathBuf,
-    /// What the record says of it.
+    /// The side as the record describes it.
     pub side: Side,
-    /// Whether it had been built before, from the same content by the same compiler with the same settings.
+    /// Whether it was in the cache, from the same content, compiler and settings.
     pub cached: bool,
-    /// The folder in which the program runs: the package, as the side has it. `None` for a program that was given, and for
-    /// paceline's own hosts, which read nothing.
+    /// The folder in which the program runs: the package as the side has it. `None` for a given program, and for
+    /// paceline's own hosts, which read no files.
     pub folder: Option<PathBuf>,
 }
 
 impl Project {
-    /// Builds a source, optimised, or takes it from those that were built before. With `copy` it is the arm that must
-    /// show no difference: the same once more in another worktree, so that the compiler makes it anew; of a program
-    /// that was given as a path, and of paceline's host, a copy of the file. Lines that cargo says meanwhile go to
-    /// `progress`.
+    /// Builds a source with optimisation, or takes it from the cache. With `copy` it is the null arm, which must show
+    /// no difference: a second build in another worktree, compiled anew. For a program given as a path, and for
+    /// paceline's host, it is a copy of the file. cargo's output goes to `progress`, line by line.
     ///
-    /// The target folder keeps dependencies and programs. Worktrees are removed from it, also after an error.
+    /// The target folder keeps dependencies and programs. Worktrees are removed from it, even after an error.
     ///
     /// # Errors
     ///
-    /// Returns an error where the source does not build, with the compiler's first error; where a dependency cannot be
-    /// set to its version, with cargo's reason; where the target folder cannot be written; and after an interrupt, once
-    /// cargo and all that it started have ended.
+    /// Returns an error if the source does not build, with the compiler's first error; if a dependency cannot be set to
+    /// its version, with cargo's reason; if the target folder cannot be written; and after an interrupt, once cargo and
+    /// all its processes have ended.
     pub fn build(
         &self,
         source: &Source,
@@ -65,14 +65,14 @@ impl Project {
             }
             Kind::Tree { checkout, pins, .. } => {
                 let layout = self.layout()?;
-                // The same source makes the same bytes anywhere: to build it once more would take minutes for this file.
+                // The same source gives the same bytes anywhere: a second build would take minutes for the same file.
                 let is_file = copy && layout.is_paceline();
                 let built = layout.build(source, checkout, pins, copy && !is_file, progress)?;
                 if is_file { self.copy_of(&built.program, source)? } else { built }
             }
         };
         if copy {
-            // What was built anew has a folder of its own.
+            // A new build has a folder of its own.
             built.side.about = match built.folder {
                 None => format!("a copy of {}", built.side.about),
                 Some(_) => format!("{}, built once more", built.side.about),
@@ -82,7 +82,7 @@ impl Project {
     }
 
     fn copy_of(&self, path: &Path, source: &Source) -> Result<Built, BuildError> {
-        // Two built programs can be compared where there is no project, and so no target folder.
+        // Two built programs can be compared without a project, and so without a target folder.
         let gate = self.layout().map_or_else(|_| folder_without_project(), Layout::gate);
         let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
         let programs = BuildCache::in_folder(&gate);
@@ -95,7 +95,7 @@ impl Project {
     }
 }
 
-/// Says so where both sides are one program. That is allowed: it shows what the gate makes of no change.
+/// Notes that both sides are one program. That is allowed: it shows what the gate reports without a change.
 pub fn note_same_program(base: &Built, head: &mut Built) {
     if base.side.program_sha256 == head.side.program_sha256 {
         head.side.about.push_str(", the same program as the base");
@@ -132,7 +132,7 @@ impl Layout {
             return Ok(ready(found, true));
         }
         let checkouts = Checkouts::enter(self, progress)?;
-        // Whoever held the checkouts may have built the same.
+        // The gate that held the checkouts may have built the same source.
         if let Some(found) = find() {
             return Ok(ready(found, true));
         }
@@ -152,19 +152,19 @@ impl Layout {
         Ok(ready(made, false))
     }
 
-    /// Whether what is built may read files or start programs of the project while it is measured.
+    /// Returns whether the built program may read files or start programs of the project while it is measured.
     fn needs_folder(&self) -> bool {
         !self.is_paceline()
     }
 
-    /// The repository's path below its workspace's root, if that lies above; otherwise any name.
+    /// Returns the repository's path below its workspace's root if the root is above it; otherwise any name.
     fn below_root(&self) -> &Path {
         let below = self.above.as_ref().and_then(|root| self.repository.strip_prefix(root).ok());
         below.unwrap_or(Path::new("side"))
     }
 
-    /// The lock file that lies here, where the tree has none: many libraries do not commit theirs. Without it the two
-    /// sides would get whatever versions are the newest at the moment.
+    /// Returns the user's lock file if the tree has none: many libraries do not commit it. Without it, the two sides
+    /// would get the versions that are newest at the moment.
     fn lent_lock(&self, checkout: &str, spot: &Spot) -> Result<Option<Vec<u8>>, BuildError> {
         let has = match &spot.root {
             None => false,
@@ -190,7 +190,7 @@ fn side(source: &Source, program_sha256: String) -> Side {
     Side { name, about, commit, uncommitted, dependencies, program_sha256 }
 }
 
-/// A source, as errors call it.
+/// Returns the name of a source in errors.
 fn who(source: &Source) -> String {
     match &source.kind {
         Kind::Tree { pins, .. } if !pins.is_empty() => {
@@ -205,7 +205,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> BuildError {
     BuildError::usage(format!("cannot read {}: {error}", path.display()))
 }
 
-/// Where copies are kept if there is no target folder.
+/// Returns the folder for copies if there is no target folder.
 fn folder_without_project() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || env::home_dir().map(|home| home.join(".cache"));

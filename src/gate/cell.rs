@@ -1,4 +1,4 @@
-//! A cell under way: calibrated, piloted, and the trials that count so far.
+//! A cell in progress: its calibration, its pilot, and the trials that count so far.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use paceline_core::{
     process::{Host, HostError},
 };
 
-/// Trials of one side that crash one after another until a cell is given up.
+/// Consecutive crashes of one side after which a cell is given up.
 const CRASHES: u32 = 3;
 
-/// What a trial needs besides the cell.
+/// The context of a trial besides the cell.
 pub(super) struct Surroundings<'a> {
     pub(super) stage: StagingArea,
     pub(super) arms: Vec<Arm>,
     pub(super) session: &'a mut Session,
     pub(super) trials: &'a mut GateTrials,
     pub(super) seed: u64,
-    /// How long a process may take for one answer.
+    /// The time limit of a process for one answer.
     pub(super) patience: Duration,
 }
 
-/// A cell under way.
+/// A cell in progress.
 pub(super) struct CellInProgress<'a> {
     pub(super) subject: Subject<'a>,
     pub(super) name: String,
@@ -44,29 +44,29 @@ pub(super) struct CellInProgress<'a> {
     /// How it ended before it had its trials.
     pub(super) ended: Option<(State, String)>,
     pub(super) pace: Pace,
-    /// Whether latency is asked for.
+    /// Whether latency is measured.
     recorded: bool,
-    /// What the sides showed in the pilot, whose figures are only used to plan.
+    /// The figures of the sides in the pilot, used only for planning.
     pilot: Vec<Vec<SideFigures>>,
-    /// What the sides showed in the trials that count.
+    /// The figures of the sides in the trials that count.
     pub(super) trials: Vec<Vec<SideFigures>>,
-    /// Why the machine made other trials not count.
+    /// Why the machine invalidated other trials.
     pub(super) disturbed: Vec<String>,
     /// Trials that do not count because a process crashed.
     pub(super) lost: u32,
-    /// The trials of the first time, where it is measured again.
+    /// The first trials, if the cell is measured again.
     first: Option<Vec<Vec<SideFigures>>>,
-    /// Trials of the first time, those that do not count included.
+    /// The number of first trials, with those that do not count.
     before: usize,
-    /// What a trial costs.
+    /// The cost of a trial.
     pub(super) cost: Cost,
-    /// A new cell's figure: time of a job, in nanoseconds.
+    /// The figure of a new cell: time of a job, in nanoseconds.
     pub(super) alone: Option<f64>,
-    /// Every trial, those of the pilot included.
+    /// Crashes over all trials, with the pilot.
     pub(super) crashes: Crashes,
-    /// Crashes of each side one after another, up to now.
+    /// Consecutive crashes of each side until now.
     in_a_row: [u32; 3],
-    /// Why each side crashed first.
+    /// The reason of each side's first crash.
     first_crash: [Option<String>; 3],
     tried: u32,
 }
@@ -96,13 +96,13 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// Whether it can have trials.
+    /// Returns whether it can have trials.
     pub(super) fn is_gated(&self) -> bool {
         self.ended.is_none() && self.presence == Presence::Both
     }
 
-    /// Finds out which sides have it, and how many batches a slice holds: as many on all sides. A process that dies gets
-    /// two more chances: its trials will tell how often it does.
+    /// Finds out which sides have the cell, and how many batches fit into a slice: the same for all sides. A process
+    /// that dies gets two more attempts: the trials will show how often it does.
     pub(super) fn calibrate(&mut self, around: &Surroundings<'_>) {
         for chances in (0..CRASHES).rev() {
             match self.calibrated(around) {
@@ -142,7 +142,7 @@ impl<'a> CellInProgress<'a> {
         self.ended.get_or_insert((state, why));
     }
 
-    /// How many batches fit into a slice.
+    /// Returns how many batches fit into a slice.
     fn count(
         &mut self,
         mut host: Host,
@@ -182,7 +182,8 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// Whether it wants another trial, to have `wanted` that count; what was dropped is made up for, up to half as many.
+    /// Returns whether it needs another trial to have `wanted` that count. Dropped trials are replaced, up to half as
+    /// many.
     pub(super) fn needs(&self, wanted: u32) -> bool {
         let most = wanted.saturating_add(wanted.div_ceil(2));
         self.is_gated() && self.trials.len() < wanted as usize && self.tried < most
@@ -199,7 +200,7 @@ impl<'a> CellInProgress<'a> {
         Ok(())
     }
 
-    /// Runs a trial that counts unless it is dropped.
+    /// Runs a trial, which counts unless it is dropped.
     pub(super) fn step(&mut self, around: &mut Surroundings<'_>) -> Result<(), String> {
         self.tried += 1;
         if let Some(sides) = self.trial(around, false)? {
@@ -208,12 +209,12 @@ impl<'a> CellInProgress<'a> {
         Ok(())
     }
 
-    /// Whether it is measured for the second time.
+    /// Returns whether it is measured for the second time.
     pub(super) fn is_again(&self) -> bool {
         self.first.is_some()
     }
 
-    /// Lays aside what was measured, so that it is measured again. Crashes are not forgotten.
+    /// Sets the trials aside to measure the cell again. Crashes still count.
     pub(super) fn begin_again(&mut self) {
         self.before = self.kept();
         self.first = Some(std::mem::take(&mut self.trials));
@@ -221,7 +222,7 @@ impl<'a> CellInProgress<'a> {
         (self.lost, self.tried) = (0, 0);
     }
 
-    /// Takes the first time's trials back where the second has too few for a verdict: what was void is then void still.
+    /// Restores the first trials if the second have too few for a verdict: the cell then stays void.
     pub(super) fn settle(&mut self) {
         if self.trials.len() < pace::FEWEST as usize
             && let Some(first) = self.first.take()
@@ -230,7 +231,7 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// Trials that were run since it was begun, the pilot apart.
+    /// Returns the number of trials since it began, without the pilot.
     fn kept(&self) -> usize {
         self.before + self.trials.len() + self.disturbed.len() + self.lost as usize
     }
@@ -265,7 +266,7 @@ impl<'a> CellInProgress<'a> {
             sides.clear();
         }
         let crashed = [BASE, HEAD, COPY].map(|side| lost.iter().any(|lost| lost.side == side));
-        // A crash is never a disturbance: the machine is not asked.
+        // A crash is never a disturbance, so the machine is not consulted.
         let crash = lost.first().map(ToString::to_string);
         let disturbed = disturbed.or(overflow).filter(|_| crash.is_none());
         around.trials.write(&GateTrial {
@@ -282,15 +283,15 @@ impl<'a> CellInProgress<'a> {
         self.count_crashes(&lost);
         match (crash, disturbed) {
             (Some(_), _) => self.lost += u32::from(!pilot),
-            // A pilot is only used to plan: better a disturbed one than none.
+            // A pilot is only for planning: a disturbed one is better than none.
             (None, Some(why)) if !pilot => self.disturbed.push(why),
             _ => return Ok(Some(sides)),
         }
         Ok(None)
     }
 
-    /// A process that died, hung or failed costs the trial. Several of a side in a row end the cell, and so does one
-    /// whose jobs were not what their definition says.
+    /// Counts crashes. A process that died, hung or failed costs the trial. Several in a row on one side end the cell,
+    /// and so do jobs that did not do what their definition says.
     fn count_crashes(&mut self, lost: &[Lost]) {
         self.crashes.trials += 1;
         for side in [BASE, HEAD, COPY] {
@@ -310,7 +311,7 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// Why the head cannot be judged by the trials that it survived, if so: it crashes more often than the base.
+    /// Returns why the head cannot be judged by its surviving trials: it crashes more often than the base.
     pub(super) fn head_crashes(&self) -> Option<String> {
         let first = self.first_crash[HEAD].as_ref().filter(|_| head_crashes_more(self.crashes))?;
         let Crashes { trials, base, head, copy } = self.crashes;
@@ -321,7 +322,7 @@ impl<'a> CellInProgress<'a> {
         ))
     }
 
-    /// Why it has too few trials, if crashes are the reason.
+    /// Returns why it has too few trials, if crashes are the reason.
     pub(super) fn too_many_crashes(&self) -> Option<String> {
         let first = self.first_crash.iter().flatten().next()?;
         let Crashes { trials, base, head, copy } = self.crashes;
@@ -333,39 +334,39 @@ impl<'a> CellInProgress<'a> {
         })
     }
 
-    /// How much its figures vary, between the trials and the slices of the pilot: of all metrics the worst. Neither
-    /// says which side is faster.
+    /// Returns the spread of its figures between trials and between slices of the pilot: the worst over all metrics. It
+    /// does not show which side is faster.
     pub(super) fn spread(&self, metrics: &[Metric]) -> pace::Spread {
         pace::Spread::of(&self.pilot, metrics)
     }
 
-    /// `ln(other / base)` of each trial that has both.
+    /// Returns `ln(other / base)` of each trial that has both.
     pub(super) fn log_ratios(&self, metric: Metric, other: usize) -> Vec<f64> {
         self.trials.iter().filter_map(|r| log_ratio(metric, &r[BASE], &r[other])).collect()
     }
 
-    /// A side's figure in each trial that has one.
+    /// Returns a side's figure in each trial that has one.
     pub(super) fn figures(&self, metric: Metric, side: usize) -> Vec<f64> {
         let (jobs, iterations) = (self.subject.jobs(), self.pace.iterations);
         self.trials.iter().filter_map(|r| figure(metric, &r[side], jobs, iterations)).collect()
     }
 
-    /// What a trial of it takes.
+    /// Returns the time of a trial.
     pub(super) fn trial_time(&self) -> Duration {
         self.cost.trial(self.pace.slices)
     }
 
-    /// For progress.
+    /// Returns its label for progress.
     pub(super) fn label(&self) -> String {
         format!("{} (a trial of {})", self.name, long(self.trial_time()))
     }
 }
 
-/// Why a cell could not be calibrated.
+/// The reason why a cell could not be calibrated.
 struct Uncalibrated {
     state: State,
     why: String,
-    /// Whether a process ended by itself, which it may not do again.
+    /// Whether a process ended by itself, so that another attempt may succeed.
     died: bool,
 }
 
@@ -375,7 +376,7 @@ impl Uncalibrated {
     }
 }
 
-/// Whether the side does not know the cell: it is another version's.
+/// Returns whether the side does not know the cell because its version is different.
 fn is_unknown(error: &HostError) -> bool {
     const WORDS: [&str; 5] = [
         "no model is called",

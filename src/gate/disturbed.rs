@@ -1,4 +1,4 @@
-//! Whether the machine disturbed a trial: rules that cannot see which side is faster.
+//! Detects trials that the machine disturbed, by rules that cannot see which side is faster.
 
 use std::{fs, time::Duration};
 
@@ -8,28 +8,29 @@ use paceline_core::{
     usage::Usage,
 };
 
-/// What the machine shows at a moment.
+/// The state of the machine at a moment.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     clocks: Clocks,
     cpus: CpuTicks,
-    /// CPU time that we have used: this process, its children that have ended, the echo server.
+    /// CPU time that paceline has used: this process, its ended children, the echo server.
     ours_ns: u64,
 }
 
-/// The kernel counts the time of CPUs in ticks of 10 ms, on every Linux that matters here.
+/// The kernel counts CPU time in ticks of 10 ms, on every relevant Linux.
 const TICK_NS: f64 = 10e6;
-/// Fewer ticks than these are chance: each CPU's counter is off by one at both ends of a trial.
+/// Fewer ticks are chance: each CPU's counter is off by one at both ends of a trial.
 const CHANCE: f64 = 6.0;
-/// The share of all CPUs' time that may be given to other machines.
+/// The greatest share of all CPUs' time that may be stolen by the hypervisor.
 const STOLEN: f64 = 0.1;
-/// The share of one CPU's time that other programs may use.
+/// The greatest share of one CPU's time that other programs may use.
 const OTHERS: f64 = 0.4;
-/// How far clocks may go apart in a trial.
+/// The greatest difference between clocks over a trial.
 const APART: Duration = Duration::from_millis(50);
 
 impl Moment {
-    /// Now, where processes of ours that are neither children nor waited for have used `others`.
+    /// Returns the state now; `others` is the CPU time of paceline's processes that are neither children nor waited
+    /// for.
     pub(super) fn now(others: Duration) -> Self {
         Moment {
             clocks: Clocks::now(),
@@ -38,7 +39,7 @@ impl Moment {
         }
     }
 
-    /// Why what was measured between `before` and this moment does not count, if so.
+    /// Returns why the measurement between `before` and this moment does not count, if it does not.
     pub(super) fn disturbed_since(&self, before: &Moment) -> Option<String> {
         let steady = self.clocks.steady.saturating_sub(before.clocks.steady);
         let boot = self.clocks.boot.saturating_sub(before.clocks.boot);
@@ -46,7 +47,7 @@ impl Moment {
         if suspended > APART {
             return Some(format!("the machine was suspended for {}", long(suspended)));
         }
-        // As a sum on both sides, for the wall clock may have been set back.
+        // Sums on both sides, because the wall clock may have been set back.
         let (wall, expected) = (self.clocks.wall, before.clocks.wall + boot);
         let set = wall.abs_diff(expected);
         if set > APART {
@@ -74,11 +75,11 @@ impl Moment {
     }
 }
 
-/// The CPU time of the processes that these process groups have beside their leaders, children that have ended included.
+/// Returns the CPU time of all processes of these process groups but their leaders, ended children included.
 pub(super) fn cpu_of_children(leaders: &[u32]) -> Duration {
     let ticks = |pid: &str| -> Option<u64> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name of the program stands in parentheses and may hold anything.
+        // The program's name is in parentheses and may contain anything.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let group: u32 = fields.get(2)?.parse().ok()?;
         let child = leaders.contains(&group) && pid.parse() != Ok(group);
@@ -90,7 +91,7 @@ pub(super) fn cpu_of_children(leaders: &[u32]) -> Duration {
     Duration::from_nanos(sum * TICK_NS as u64)
 }
 
-/// Tests run beside each other, and none of them asks how fast something is: they set this.
+/// Returns whether tests allow load: they run in parallel and do not measure speed.
 pub(super) fn load_is_allowed() -> bool {
     std::env::var_os("PACELINE_ALLOW_LOAD").is_some_and(|value| value == "1")
 }
@@ -108,7 +109,7 @@ mod tests {
         }
     }
 
-    /// A second later, in which we used a CPU.
+    /// Returns a moment one second later, in which paceline used a CPU.
     fn later() -> Moment {
         let second = Duration::from_secs(1);
         let mut after = calm();
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn the_children_of_a_process_group_count_and_its_leader_does_not() {
         use std::os::unix::process::CommandExt;
-        // A leader that computes as long as its child does.
+        // A leader that computes as long as its child.
         let script = "busy() { i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; }; busy & busy; wait; sleep 60 & wait";
         let mut sh = std::process::Command::new("sh");
         let mut leader = sh.args(["-c", script]).process_group(0).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! A gate under way: all cells calibrated and piloted, their trials planned and run, and what follows from them.
+//! A gate in progress: calibrates and pilots all cells, plans and runs their trials, and judges them.
 
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,14 @@ use crate::{
 };
 use paceline_core::{clock::now, interrupt::interrupted};
 
-/// The share of false discoveries among those found.
+/// The share of discoveries that may be false.
 pub(super) const RATE: f64 = 0.05;
-/// The same at each of two looks (Pocock).
+/// The same share at each of two looks (Pocock).
 const RATE_OF_TWO: f64 = 0.030;
-/// The share of the time left that is planned with: trials differ, and the last must end in time.
+/// The share of the remaining time that is planned: trials vary, and the last must end in time.
 const PLANNED: f64 = 0.93;
 
-/// What was declared beforehand.
+/// The settings declared beforehand.
 pub(super) struct Plan {
     pub(super) metrics: Vec<Metric>,
     pub(super) margins: Margins,
@@ -36,13 +36,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The share of false discoveries at a look.
+    /// Returns the share of discoveries that may be false at a look.
     pub(super) fn rate(&self) -> f64 {
         if self.top_up { RATE_OF_TWO } else { RATE }
     }
 }
 
-/// A gate under way.
+/// A gate in progress.
 pub(super) struct GateInProgress<'a, 's> {
     pub(super) start: Instant,
     pub(super) plan: Plan,
@@ -51,7 +51,7 @@ pub(super) struct GateInProgress<'a, 's> {
 }
 
 impl GateInProgress<'_, '_> {
-    /// Runs it to its end, or until it is interrupted.
+    /// Runs the gate to its end, or until it is interrupted.
     pub(super) fn run(&mut self) -> Result<Vec<GateCell>, NoGate> {
         let cells = self.looks()?;
         let is_void = |going: &CellInProgress<'_>| {
@@ -71,7 +71,7 @@ impl GateInProgress<'_, '_> {
         Ok(self.judged())
     }
 
-    /// Measures all cells, and with two looks those that are open a second time.
+    /// Measures all cells and, with two looks, the open ones a second time.
     fn looks(&mut self) -> Result<Vec<GateCell>, NoGate> {
         self.calibrate()?;
         if self.plan.slices.is_none() || self.plan.trials.is_none() {
@@ -118,7 +118,7 @@ impl GateInProgress<'_, '_> {
             let left = self.left();
             if left.is_zero() {
                 progress.end();
-                // A cell's trials take longer than its calibration, by far.
+                // A cell's trials take far longer than its calibration.
                 let each = self.plan.budget / u32::try_from(index.max(1)).unwrap_or(u32::MAX);
                 return Err(self.too_short(each * 10 * self.cells.len() as u32));
             }
@@ -164,7 +164,7 @@ impl GateInProgress<'_, '_> {
         Ok(())
     }
 
-    /// Trials of each cell, fixed before any difference is looked at.
+    /// Plans the trials of each cell, before any difference is looked at.
     fn planned(&self, left: Duration) -> Result<Vec<u32>, NoGate> {
         if let Some(trials) = self.plan.trials {
             return Ok(vec![trials; self.cells.len()]);
@@ -193,13 +193,13 @@ impl GateInProgress<'_, '_> {
         Ok(trials)
     }
 
-    /// What a single discovery among all must pass.
+    /// Returns the p-value that a single discovery among all cells must stay below.
     fn alpha(&self) -> f64 {
         let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
         self.plan.rate() / (gated * self.plan.metrics.len()).max(1) as f64
     }
 
-    /// The trials after which the second look comes: the rest of the time for the cells that are open.
+    /// Returns the trials at the second look: open cells get the rest of the time.
     fn topped_up(&self, open: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
         let wishes: Vec<(u32, Duration)> = self
@@ -215,8 +215,8 @@ impl GateInProgress<'_, '_> {
         have.enumerate().map(|(index, have)| have + more.get(index).unwrap_or(&0)).collect()
     }
 
-    /// Trials of the cells that are void, by themselves, in what is left of the budget: once, and as many as they had. Empty
-    /// where there is none, or no time for a verdict.
+    /// Returns the trials for void cells alone, in what is left of the budget: once, and as many as they had. Empty if
+    /// there is no void cell, or no time for a verdict.
     fn once_more(&self, is_void: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
         let wishes: Vec<(u32, Duration)> = self
@@ -231,7 +231,7 @@ impl GateInProgress<'_, '_> {
         if none || left.is_zero() || interrupted() { vec![] } else { pace::trials(&wishes, left) }
     }
 
-    /// Runs the trials that are wanted of each cell, in an order that each pass over them shuffles anew.
+    /// Runs the wanted trials of each cell. Each pass shuffles the order again.
     fn trials(&mut self, wanted: &[u32]) -> Result<(), NoGate> {
         let todo = |cells: &[CellInProgress<'_>]| -> u64 {
             let left = cells.iter().zip(wanted).map(|(cell, wanted)| {
@@ -250,7 +250,7 @@ impl GateInProgress<'_, '_> {
             self.around.stage.refresh();
             for index in needy {
                 let left = self.left();
-                // With a fixed number of trials that number counts, and not the time.
+                // A fixed number of trials counts instead of the time.
                 if interrupted() || (left.is_zero() && self.plan.trials.is_none()) {
                     progress.end();
                     return Ok(());
@@ -265,14 +265,14 @@ impl GateInProgress<'_, '_> {
         Ok(())
     }
 
-    /// Whether the machine disturbed no more trials than it left alone. A crash is none of its doing.
+    /// Returns whether the machine disturbed at most half of the trials. Crashes count as undisturbed.
     pub(super) fn is_enough(&self) -> bool {
         let calm = |cell: &CellInProgress<'_>| cell.trials.len() + cell.lost as usize;
         let disturbed: usize = self.cells.iter().map(|cell| cell.disturbed.len()).sum();
         disturbed <= self.cells.iter().map(calm).sum()
     }
 
-    /// Every cell and metric, judged together.
+    /// Judges every cell and metric together.
     fn judged(&self) -> Vec<GateCell> {
         let mut cells: Vec<GateCell> = self
             .cells
@@ -318,7 +318,7 @@ impl GateInProgress<'_, '_> {
         cells
     }
 
-    /// A cell and metric, not judged yet.
+    /// Returns a cell and metric without a verdict.
     fn cell(&self, going: &CellInProgress<'_>, metric: Metric) -> GateCell {
         let middle = |side| {
             let figures = going.figures(metric, side);
@@ -369,7 +369,7 @@ impl GateInProgress<'_, '_> {
     }
 }
 
-/// Why there are too few trials for a verdict.
+/// Returns why there are too few trials for a verdict.
 fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, Option<String>) {
     let fewest = pace::FEWEST;
     if let Some(why) = going.too_many_crashes() {
@@ -393,7 +393,7 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
     )
 }
 
-/// Rounded up, and to at least a second.
+/// Rounds up to whole seconds, at least one.
 fn whole_seconds(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs() + 1)
 }

@@ -1,4 +1,4 @@
-//! What counts as a change, for each cell: margins, from the command line or a file.
+//! Margins of a change for each cell, from the command line or a file.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use paceline_core::file::read_text;
 use regex::Regex;
 use serde::Deserialize;
 
-/// The longest file of margins that is read, in bytes.
+/// The greatest size of a margin file, in bytes.
 const MOST: u64 = 1 << 20;
 
-/// What counts as a change in a cell. All are shares.
+/// The margins of a cell. All are shares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Margin {
-    /// Less is never called a change.
+    /// The least difference that is called a change.
     pub margin: f64,
-    /// So much must have been visible before a cell is called not regressed.
+    /// The difference that must have been detectable before a cell is called not regressed.
     pub clear: f64,
-    /// The standard deviation that the layout of code gives, where it is known.
+    /// The standard deviation caused by the layout of code, if known.
     pub layout_sd: f64,
 }
 
@@ -52,7 +52,7 @@ struct OfCell {
     layout_sd: Option<String>,
 }
 
-/// What a file or the command line says; the rest is as before.
+/// Settings from a file or the command line; the rest is unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
     /// Such as `3%`.
@@ -86,7 +86,7 @@ impl Given {
 }
 
 impl Margins {
-    /// Reads `file`, if there is one, and puts what the command line says over what it says of all cells.
+    /// Reads `file`, if there is one; the command line overrides what it says of all cells.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Margins {
         Margins::of_text(Some((&place, &text)), given)
     }
 
-    /// The same of a file's text, with the name of its place for errors; the defaults where there is none.
+    /// Parses a file's text, with the name of its place for errors; without one, returns the defaults.
     ///
     /// # Errors
     ///
@@ -116,14 +116,14 @@ impl Margins {
             let given = Given { margin, clear_margin, layout_sd };
             let pattern = Regex::new(&format!("^(?:{name})$"))
                 .map_err(|_| format!("`{name}` is no regular expression"))?;
-            // A fault is to be told before anything is measured.
+            // Errors must appear before anything is measured.
             given.over(of_all).map_err(|why| format!("of `{name}`: {why}"))?;
             of_some.push((pattern, given));
         }
         Ok(Margins { of_all, of_some })
     }
 
-    /// Those of a cell: later entries of the file count over earlier ones.
+    /// Returns the margins of a cell: later entries of the file override earlier ones.
     #[must_use]
     pub fn of(&self, cell: &str) -> Margin {
         let found = self.of_some.iter().filter(|(pattern, _)| pattern.is_match(cell));
@@ -132,7 +132,7 @@ impl Margins {
 }
 
 impl Margins {
-    /// How these margins of `cells` differ from those that are `used`, in words; `None` where they do not.
+    /// Describes how these margins of `cells` differ from the `used` ones; `None` if they do not.
     #[must_use]
     pub fn unlike(&self, used: &Margins, cells: &[String]) -> Option<String> {
         const NAMED: usize = 5;
@@ -152,7 +152,7 @@ impl Margins {
 }
 
 impl Margin {
-    /// "3 % and 5 %", and the layout where it is known.
+    /// Returns "3 % and 5 %", with the layout if known.
     fn said(self) -> String {
         let percent = |share: f64| format!("{} %", (share * 1e6).round() / 1e4);
         let layout = match self.layout_sd {
@@ -170,7 +170,7 @@ fn parse(text: &str) -> Result<Text, String> {
     })
 }
 
-/// A share from `3%` or `3 %`.
+/// Parses a share such as `3%` or `3 %`.
 fn percent(text: &str) -> Result<f64, String> {
     let digits = text.trim().strip_suffix('%').map(str::trim);
     let number = digits.and_then(|digits| digits.parse::<f64>().ok());

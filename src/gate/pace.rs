@@ -1,5 +1,5 @@
-//! How many slices a trial has, and how many trials a cell: fixed from the pilot's variances and the budget, before
-//! any difference is looked at.
+//! Plans the slices of a trial and the trials of a cell, from the pilot's variances and the budget, before any
+//! difference is looked at.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use crate::{
     stats::{Bar, Trimmed, slices, variance_parts},
 };
 
-/// How long a slice is meant to last: of the 5 to 20 ms that were found good, the short end, for more of them fit.
+/// The target length of a slice: the short end of the 5 to 20 ms that work well, so that more fit.
 pub(super) const SLICE: Duration = Duration::from_millis(6);
-/// The same where latency is recorded: the 99th percentile needs many jobs.
+/// The target length if latency is recorded: the 99th percentile needs many jobs.
 pub(super) const RECORDED_SLICE: Duration = Duration::from_millis(30);
-/// So many latencies are wanted in such a slice.
+/// The number of latencies wanted in such a slice.
 pub(super) const LATENCIES: u64 = 1_000;
-/// The most batches of a slice.
+/// The most batches in a slice.
 pub(super) const MOST_ITERATIONS: u64 = 1 << 32;
 /// Trials of the pilot.
 pub(super) const PILOT: u32 = 6;
-/// Slices of each side in them.
+/// Slices of each side in a trial of the pilot.
 pub(super) const PILOT_SLICES: u32 = 4;
-/// Slices of each side in a trial, at most. A pilot often takes what lies between processes for what lies between slices,
-/// and then asks for as many as it may: with 12, at most a fifth of the time is lost where it was right, and trials are
-/// left where it was wrong.
+/// The most slices of each side in a trial. A pilot often mistakes variance between processes for variance between
+/// slices, and then asks for the most. 12 lose at most a fifth of the time if it was right, and leave time for trials
+/// if it was wrong.
 const MOST_SLICES: u32 = 12;
-/// Trials, unless something else follows from the budget or the spread.
+/// Trials, unless budget or spread determine another number.
 pub(super) const ROUNDS: u32 = 40;
-/// With fewer, the trimmed mean has no variance to speak of.
+/// With fewer trials, the trimmed mean has no usable variance.
 pub(super) const FEWEST: u32 = 5;
-/// Trials that a cell is given at most, however noisy it is.
+/// The most trials of a cell, however noisy it is.
 pub(super) const MOST: u32 = 1_000;
-/// A deviation of six trials is uncertain: the true one is at most so many times it in 8 of 10 cases, for
-/// √(5 / χ²(0.2; 5)) = 1.46. Who plans with the bare figure plans too few trials in every second case.
+/// A deviation estimated from six trials is uncertain: in 8 of 10 cases the true one is at most this factor greater,
+/// √(5 / χ²(0.2; 5)) = 1.46. Without the factor, every second plan has too few trials.
 const UNCERTAIN: f64 = 1.46;
-/// The share of cases in which a change that is there is to be found.
+/// The share of cases in which a real change must be found.
 pub(super) const POWER: f64 = 0.8;
 
-/// What a trial costs, as the pilot saw it.
+/// The cost of a trial in the pilot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Cost {
     trials: u32,
@@ -49,44 +49,44 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// Adds a trial, in which a slice of all sides took so long.
+    /// Adds the time of a trial, and of a slice of all sides in it.
     pub(super) fn add(&mut self, trial: Duration, slice: Duration) {
         self.trials += 1;
         self.total += trial;
         self.slices += slice;
     }
 
-    /// A slice of all sides.
+    /// Returns the time of a slice of all sides.
     fn slice(self) -> Duration {
         self.slices / self.trials.max(1)
     }
 
-    /// All that is not slices of the pilot: processes, warming up, latency.
+    /// Returns the time of a trial besides the pilot's slices: processes, warming up, latency.
     fn start(self) -> Duration {
         (self.total / self.trials.max(1)).saturating_sub(self.slice() * PILOT_SLICES)
     }
 
-    /// A trial of so many slices of each side.
+    /// Returns the time of a trial of `slices` slices of each side.
     pub(super) fn trial(self, slices: u32) -> Duration {
         self.start() + self.slice() * slices
     }
 }
 
-/// How much the logarithms of ratios vary.
+/// The variation of the logarithms of ratios.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Spread {
     /// The variance between slices of a trial.
     pub(super) slice: f64,
-    /// The variance between trials, without what comes from slices.
+    /// The variance between trials, without the part from slices.
     pub(super) trial: f64,
-    /// What a trial's median deviates in the pilot, as the trimmed mean feels it: winsorised.
+    /// The winsorised standard deviation of a trial's median in the pilot, as the trimmed mean uses it.
     pub(super) winsorised_sd: f64,
-    /// The greatest such deviation of a metric that no slices are averaged for.
+    /// The greatest such deviation of a metric that is not averaged over slices.
     pub(super) other: f64,
 }
 
 impl Spread {
-    /// Of the trials of a pilot, of all sides against the base.
+    /// Estimates the spread from the trials of a pilot, of all sides against the base.
     pub(super) fn of(pilot: &[Vec<SideFigures>], metrics: &[Metric]) -> Self {
         let others = |trial: &Vec<SideFigures>| trial.len().saturating_sub(1);
         let count = pilot.iter().map(others).min().unwrap_or(0);
@@ -95,7 +95,7 @@ impl Spread {
             let trials: Vec<Vec<f64>> =
                 pilot.iter().map(|trial| slice_ratios(&trial[BASE], &trial[side])).collect();
             let (slice, trial) = variance_parts(&trials);
-            // The mean over the sides: each is an estimate of the same.
+            // The mean over the sides: each estimates the same variance.
             spread.slice += slice / count as f64;
             spread.trial += trial.max(0.0) / count as f64;
             let times = ratios_of(pilot, Metric::Throughput, side);
@@ -107,13 +107,13 @@ impl Spread {
         spread
     }
 
-    /// Slices of each side in a trial (Kalibera and Jones).
+    /// Returns the slices of each side in a trial (Kalibera and Jones).
     pub(super) fn slices(self, cost: Cost) -> u32 {
         let (start, slice) = (cost.start().as_secs_f64(), cost.slice().as_secs_f64());
         slices(start, slice, self.slice, self.trial, MOST_SLICES)
     }
 
-    /// What a trial of so many slices deviates, to plan with.
+    /// Returns the standard deviation of a trial of `slices` slices, for planning.
     pub(super) fn sd(self, slices: u32) -> f64 {
         let of = |slices: u32| self.trial + self.slice / f64::from(slices.max(1));
         let scaled = if of(PILOT_SLICES) > 0.0 { of(slices) / of(PILOT_SLICES) } else { 1.0 };
@@ -125,20 +125,20 @@ fn ratios_of(pilot: &[Vec<SideFigures>], metric: Metric, side: usize) -> Vec<f64
     pilot.iter().filter_map(|trial| log_ratio(metric, &trial[BASE], &trial[side])).collect()
 }
 
-/// The deviation of one value that the standard error of the trimmed mean of these follows from.
+/// Returns the standard deviation of one value that gives the standard error of the trimmed mean.
 fn winsorised_sd(values: &[f64]) -> f64 {
     Trimmed::of(values).map_or(0.0, |of| of.se * (values.len() as f64).sqrt())
 }
 
-/// Trials that a cell of this spread wishes for, so that a change of its clear margin would be found at `alpha`.
+/// Returns the trials that a cell of this spread needs to detect a change of its clear margin at `alpha`.
 pub(super) fn wish(sd: f64, margin: Margin, alpha: f64) -> u32 {
     let bar = Bar { alpha, power: POWER, margin: margin.margin.ln_1p() };
     let needed = bar.trials_needed(margin.clear.ln_1p(), sd, margin.layout_sd);
     needed.unwrap_or(MOST).clamp(ROUNDS, MOST)
 }
 
-/// Trials of each cell: what it wishes for, but no more than a number that is the same for all and fits into `left`.
-/// Each item is a wish, and what a trial costs. An empty list where not even [`FEWEST`] of each fit.
+/// Returns the trials of each cell: what it needs, up to a limit that is the same for all and fits into `left`. Each
+/// item is the trials needed and the cost of a trial. Empty if not even [`FEWEST`] of each fit.
 pub(super) fn trials(cells: &[(u32, Duration)], left: Duration) -> Vec<u32> {
     let at = |most: u32| cells.iter().map(move |(wish, cost)| ((*wish).min(most), *cost));
     let fits = |most| at(most).map(|(trials, cost)| cost * trials).sum::<Duration>() <= left;

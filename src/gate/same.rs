@@ -1,4 +1,4 @@
-//! Why base and head are the same program, and whether what differs between their sources could have reached it.
+//! Says why base and head are the same program, and whether the difference of their sources could have reached it.
 
 use super::{
     build::{BuildError, Built},
@@ -6,16 +6,16 @@ use super::{
 };
 use crate::record::{SameProgram, Sameness};
 
-/// No sentence names more files than these.
+/// The most files that a sentence names.
 const NAMED: usize = 3;
 
 impl Project {
-    /// Says why base and head are the same program; `None` where they are two programs. Each side is its source and what
-    /// was built of it.
+    /// Returns why base and head are the same program; `None` if they are two programs. Each side is its source and its
+    /// build.
     ///
     /// # Errors
     ///
-    /// Returns an error where git cannot compare the sources.
+    /// Returns an error if git cannot compare the sources.
     pub fn same_program(
         &self,
         (base, base_built): (&Source, &Built),
@@ -34,7 +34,7 @@ impl Project {
                 if layout.is_paceline() && !(files.is_empty() && base_pins == head_pins) {
                     not_affected(&files)
                 } else if only_data(&files) {
-                    // Each side runs beside its own files: the same program with other data is another side.
+                    // Each side runs beside its own files: the same program with other data is a different side.
                     return Ok(None);
                 } else {
                     of_trees(&files, base_pins != head_pins, layout)
@@ -50,7 +50,7 @@ impl Project {
     }
 }
 
-/// The files that differ between two commits, by their paths in the repository.
+/// Returns the files that differ between two commits, by their paths in the repository.
 fn changed(layout: &Layout, from: &str, to: &str) -> Result<Vec<String>, BuildError> {
     let git = layout.git().args(["-c", "core.quotePath=false", "diff-tree"]);
     let said = git.args(["-r", "--no-renames", "--name-only", from, to]).run()?;
@@ -66,8 +66,8 @@ fn of_trees(files: &[String], other_dependencies: bool, layout: &Layout) -> Same
     judged(files, other_dependencies, &inside)
 }
 
-/// What follows from the files that differ, and from whether dependencies were set to other versions. `inside` is the
-/// workspace's folder in the repository.
+/// Classifies the files that differ and other versions of dependencies. `inside` is the workspace's folder in the
+/// repository.
 fn judged(files: &[String], other_dependencies: bool, inside: &str) -> SameProgram {
     if files.is_empty() && !other_dependencies {
         return same_source();
@@ -105,7 +105,7 @@ fn unreached(what: &str, reasons: &[&str]) -> SameProgram {
     SameProgram { sameness: Sameness::Unreached, why }
 }
 
-/// The likely reasons why files that differ made no other program.
+/// Returns the likely reasons why different files gave the same program.
 fn reasons(files: &[String], other_dependencies: bool, inside: &str) -> Vec<&'static str> {
     let name = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
     let is_manifest = |file: &str| matches!(name(file).as_str(), "Cargo.toml" | "Cargo.lock");
@@ -139,8 +139,8 @@ fn reasons(files: &[String], other_dependencies: bool, inside: &str) -> Vec<&'st
     reasons.into_iter().filter_map(|(fits, reason)| fits.then_some(reason)).collect()
 }
 
-/// Whether a file can reach no program, neither when it is built nor when it runs: documentation, integration tests, and
-/// the settings of other tools. What is in doubt can: a bench may read any file beside it.
+/// Returns whether a file cannot affect a program, neither its build nor its run: documentation, integration tests, and
+/// the settings of other tools. When in doubt it can: a bench may read any file beside it.
 fn no_build_reads(file: &str) -> bool {
     let parts: Vec<&str> = file.split('/').collect();
     let Some((name, folders)) = parts.split_last() else { return false };
@@ -177,7 +177,7 @@ fn no_build_reads(file: &str) -> bool {
         || (within(&["tests"]) && has_extension(name, &["rs"]))
 }
 
-/// Whether all files that could reach a program are data that it may read while it runs.
+/// Returns whether all files that could affect a program are data that it may read while it runs.
 fn only_data(files: &[String]) -> bool {
     let mut reach = files.iter().filter(|file| !no_build_reads(file)).peekable();
     let is_data = |file: &String| {

@@ -1,5 +1,5 @@
-//! The gate put to the test on this machine: how often it calls equal programs different, and how often it finds what
-//! was planted.
+//! Tests the gate on this machine: how often it calls equal programs different, and how often it finds planted
+//! slowdowns.
 
 mod draw;
 mod kinds;
@@ -32,36 +32,36 @@ use paceline_core::{
     workloads,
 };
 
-/// What to test with.
+/// The settings of a test.
 pub struct Trial {
-    /// The time for all.
+    /// The time for the whole test.
     pub budget: Duration,
-    /// Suites of equal programs, at most; with none, a neighbour is not tried either.
+    /// The most suites of equal programs; with 0, the neighbour test is left out too.
     pub suites: u32,
     /// The kinds of planted slowdowns.
     pub kinds: Vec<&'static str>,
-    /// What shuffles and resamples.
+    /// The seed for shuffling and resampling.
     pub seed: u64,
     /// This program twice, and a copy of it.
     pub programs: [Program; 3],
-    /// Where records go.
+    /// The folder for records.
     pub results: PathBuf,
 }
 
-/// Seconds of a gate of one cell.
+/// The time of a gate of one cell.
 const GATE: Duration = Duration::from_secs(20);
-/// Trials of a cell of a suite.
+/// Trials of a cell in a suite.
 const ROUNDS: u32 = 12;
-/// Suites, and gates, drawn from recorded trials.
+/// The number of suites, and of gates, resampled from recorded trials.
 const DRAWN: u64 = 200;
-/// How the budget is divided: planted slowdowns, equal programs, and the neighbour has the rest.
+/// The shares of the budget for planted slowdowns and equal programs; the neighbour has the rest.
 const SHARES: [f64; 2] = [0.48, 0.44];
 
-/// Runs it. What does not fit into the budget is left out, and its numbers of cases say so.
+/// Runs the test. Parts that do not fit into the budget are left out; their numbers of cases show it.
 ///
 /// # Errors
 ///
-/// Returns why nothing could be measured.
+/// Returns the reason if nothing could be measured.
 pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
     let start = now();
     let mut done = SelfTest {
@@ -71,7 +71,7 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
         ..SelfTest::default()
     };
     let until = |share: f64| start + trial.budget.mul_f64(share);
-    // What matters most comes first.
+    // The most important ones come first.
     let wanted = [(5, 4), (10, 1), (2, 1), (3, 1), (1, 1), (20, 1), (0, 1)];
     let share = if trial.suites > 0 { SHARES[0] } else { 1.0 };
     done.planted = planted(trial, &wanted, until(share))?;
@@ -88,7 +88,7 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
     Ok(done)
 }
 
-/// An order of cells on this program and its copies.
+/// Returns an order for cells of this program and its copies.
 fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) -> Order<'a> {
     let arm = |at: usize| Arm { program: trial.programs[at].clone(), variant: variants[at] };
     let side = |name: &str| Side {
@@ -120,7 +120,7 @@ fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) 
     }
 }
 
-/// Gates of one cell with slowdowns that are `wanted`: so many percent, and how often.
+/// Gates one cell with each of the `wanted` slowdowns: percent, and number of times.
 fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<Planted>, NoGate> {
     let mut gates: Vec<(u32, &str, Gate)> = Vec::new();
     for (percent, times) in wanted {
@@ -135,7 +135,7 @@ fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<P
                 order.seed = mix(trial.seed ^ u64::from(turn * 1000 + percent));
                 match gate(order) {
                     Ok(Outcome { gate, .. }) => gates.push((*percent, kind, gate)),
-                    // A machine so slow that no trials fit: a gate that found nothing.
+                    // On a machine too slow for any trial, the gate found nothing.
                     Err(NoGate::TooShort(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -200,7 +200,7 @@ fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
     Sample { log_ratios, null, margin, clear_margin: clear, layout_sd }
 }
 
-/// Suites of the usual cells, all sides the same program.
+/// Gates suites of the usual cells with the same program on all sides.
 fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
     let built_in = workloads::built_in();
     let models: Vec<_> = MODELS.iter().collect();
@@ -245,7 +245,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
     })
 }
 
-/// Suites of trials that are drawn, cell by cell, from those of all real suites.
+/// Judges suites whose trials are resampled, cell by cell, from all real suites.
 fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
     let mut pools: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
     for cell in gates.iter().flat_map(|gate| &gate.cells).filter(|cell| cell.verdict.is_some()) {
@@ -264,13 +264,13 @@ fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
             pools.iter().map(|(_, pool)| draw.equal_trials(pool, ROUNDS as usize)).collect();
         let samples: Vec<Sample<'_>> = drawn.iter().map(|(x, null)| sample(x, null)).collect();
         let judged = judge(&samples, super::in_progress::RATE);
-        // A null arm that fires voids its own cell, which then has no verdict, and excuses no other.
+        // A null arm that fires voids only its own cell, which then has no verdict.
         wrong += u64::from(judged.iter().any(|cell| cell.verdict == Some(Verdict::Regressed)));
     }
     Share::new(wrong, DRAWN)
 }
 
-/// A process that computes in bursts, until it is dropped.
+/// A process that computes in bursts until it is dropped.
 struct Neighbour {
     ends: std::sync::Arc<AtomicBool>,
     busy: Option<thread::JoinHandle<()>>,
@@ -298,7 +298,7 @@ impl Drop for Neighbour {
     }
 }
 
-/// How long it takes to judge 200 cells of 200 trials, in milliseconds.
+/// Measures the time to judge 200 cells of 200 trials, in milliseconds.
 fn judging_ms() -> f64 {
     let mut draw = Draw::new(7);
     let values: Vec<Vec<f64>> = (0..200).map(|_| draw.normal(200, 0.02)).collect();

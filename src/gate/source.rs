@@ -1,4 +1,4 @@
-//! What is compared, as the user types it: a path, a revision, the working tree, dependencies at versions.
+//! Resolves the sides as the user types them: a path, a revision, the working tree, dependencies at versions.
 
 mod layout;
 mod pin;
@@ -23,9 +23,9 @@ use paceline_core::{file::other_than_file, job::did_you_mean};
 /// The name of the side that is built from the working tree.
 pub const WORKING_TREE: &str = "working tree";
 
-/// The project that the gate is run in.
+/// The project in which the gate runs.
 ///
-/// cargo and git are asked when something of theirs is needed first: two built programs can be compared anywhere.
+/// cargo and git are called when they are first needed: two built programs can be compared anywhere.
 #[derive(Debug)]
 pub struct Project {
     folder: PathBuf,
@@ -33,30 +33,30 @@ pub struct Project {
     bench: Option<String>,
     features: Vec<String>,
     layout: OnceCell<Layout>,
-    // One for all sides: what is saved while the base is built is in no side.
+    // One for all sides: changes saved while the base is built are in no side.
     snapshot: OnceCell<Snapshot>,
 }
 
-/// What a side is made from. [`Project::build`] makes it.
+/// The source of a side. [`Project::build`] builds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// What was asked for.
+    /// The text that the user typed.
     pub name: String,
-    /// What it was found to be, in words.
+    /// A description of the source found.
     pub about: String,
     pub(in crate::gate) kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gate) enum Kind {
-    /// A program that is there already.
+    /// An existing program.
     Program(PathBuf),
-    /// A commit to check out, perhaps one of ours that no branch has.
+    /// A commit to check out, perhaps a snapshot that is on no branch.
     Tree { checkout: String, commit: String, uncommitted: bool, pins: Vec<Pin> },
 }
 
 impl Source {
-    /// Whether it is a program that was built already.
+    /// Returns whether it is a program that is already built.
     #[must_use]
     pub fn is_built(&self) -> bool {
         matches!(self.kind, Kind::Program(_))
@@ -64,13 +64,12 @@ impl Source {
 }
 
 impl Project {
-    /// The project of a folder. What is built is the bench target called `bench`; where none is named, the program
-    /// `paceline` of the package `paceline`, and the bench target `gate` of any other. `package` chooses one of a
-    /// workspace.
+    /// Returns the project of a folder. `bench` is the bench target to build; by default it is the program `paceline`
+    /// of the package `paceline`, and the bench target `gate` of any other. `package` selects one of a workspace.
     ///
     /// # Errors
     ///
-    /// Returns an error where there is no such folder.
+    /// Returns an error if there is no such folder.
     pub fn here(
         folder: &Path,
         package: Option<&str>,
@@ -89,19 +88,19 @@ impl Project {
         })
     }
 
-    /// Turns features on and off for both sides: arguments of cargo such as `--features=a`.
+    /// Sets features for both sides: arguments of cargo such as `--features=a`.
     #[must_use]
     pub fn with_features(self, features: Vec<String>) -> Project {
         Project { features, ..self }
     }
 
-    /// What `text` stands for. In this order: a path that begins with `/`, `./` or `../`, or a file that can be
-    /// executed; a revision of git; dependencies at versions, `tokio@1.50.0` or `tokio@1.50.0,mio@1.0.2`, set in the
-    /// working tree. So a branch called `a@1.0.0` is a branch; `a@=1.0.0` is a dependency even then.
+    /// Resolves `text`. In this order: a path that begins with `/`, `./` or `../`, or an executable file; a revision of
+    /// git; dependencies at versions, `tokio@1.50.0` or `tokio@1.50.0,mio@1.0.2`, set in the working tree. So a branch
+    /// called `a@1.0.0` is a branch; `a@=1.0.0` is a dependency even then.
     ///
     /// # Errors
     ///
-    /// Returns an error where it is none of these, or where there is no project of cargo and git and it needs one.
+    /// Returns an error if it is none of these, or if it needs a project of cargo and git and there is none.
     pub fn resolve(&self, text: &str) -> Result<Source, BuildError> {
         let text = text.trim();
         let explicit = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
@@ -148,22 +147,22 @@ impl Project {
         }
     }
 
-    /// The working tree: its commit where it is clean, otherwise all that is in it and not ignored.
+    /// Returns the working tree: its commit if it is clean, otherwise all its files that are not ignored.
     ///
     /// # Errors
     ///
-    /// Returns an error where there is no project of cargo and git, or no commit.
+    /// Returns an error if there is no project of cargo and git, or no commit.
     pub fn working_tree(&self) -> Result<Source, BuildError> {
         let Snapshot { checkout, commit, uncommitted, about } = self.snapshot()?.clone();
         let kind = Kind::Tree { checkout, commit, uncommitted, pins: Vec::new() };
         Ok(Source { name: WORKING_TREE.into(), about, kind })
     }
 
-    /// The file `name` of this project's folder as a source has it; `None` where it has none, and of a program.
+    /// Returns the file `name` of this project's folder as a source has it; `None` if it has none, and for a program.
     ///
     /// # Errors
     ///
-    /// Returns an error where git cannot be asked.
+    /// Returns an error if git fails.
     pub fn file_of(&self, source: &Source, name: &str) -> Result<Option<String>, BuildError> {
         let Kind::Tree { checkout, .. } = &source.kind else { return Ok(None) };
         let layout = self.layout()?;
@@ -213,7 +212,7 @@ impl Project {
 
     fn pinned(&self, text: &str, pins: Vec<Pin>) -> Result<Source, BuildError> {
         let layout = self.layout()?;
-        // Without a lock file this waits until the build has made one.
+        // Without a lock file, the check waits until the build has created one.
         if let Some(lock) = Lock::read(&layout.workspace)? {
             pins.iter().try_for_each(|pin| lock.check(pin))?;
         }
@@ -228,20 +227,20 @@ impl Project {
     }
 }
 
-/// The commit that git takes `text` for.
+/// Returns the commit that `text` means to git.
 fn revision(layout: &Layout, text: &str) -> Result<Option<String>, BuildError> {
     let git = layout.git().args(["rev-parse", "--verify", "--quiet"]);
     let said = git.args(["--end-of-options", &format!("{text}^{{commit}}")]).run()?;
     Ok((said.ok && !said.line().is_empty()).then(|| said.line().to_owned()))
 }
 
-/// A commit in words.
+/// Describes a commit.
 fn describe(layout: &Layout, commit: &str) -> Result<String, BuildError> {
     let said = layout.git().args(["log", "-1", "--format=%h (%s)", commit]).run()?;
     Ok(format!("commit {}", said.line()))
 }
 
-/// Why there is no such revision, as far as git can tell.
+/// Returns the error for an unknown revision, with the cause if git shows it.
 fn no_revision(layout: &Layout, text: &str) -> BuildError {
     let ask = |args: &[&str]| layout.git().args(args).run().unwrap_or_default();
     if ask(&["rev-list", "-n", "1", "--all"]).out.is_empty() {
@@ -253,7 +252,7 @@ fn no_revision(layout: &Layout, text: &str) -> BuildError {
         Some(remote) => format!("did you mean `{remote}`? "),
         None => did_you_mean(text, refs.iter().map(String::as_str)),
     };
-    // What CI checks out has one commit, and fetching is the cure there.
+    // A checkout on CI has one commit: the user must fetch.
     let shallow = ask(&["rev-parse", "--is-shallow-repository"]).line() == "true";
     let fetch = if shallow {
         "this clone is shallow: `git fetch --unshallow` brings all commits; "

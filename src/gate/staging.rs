@@ -1,8 +1,8 @@
-//! Where programs lie while they are measured: copied into memory, all in the same way, and now and then anew.
+//! Places programs for measuring: copies them into memory, all in the same way, and renews the copies regularly.
 //!
-//! The very same file, written at another time, was 8 to 13 % slower on a cell that switches a lot (`docs/validity.md`):
-//! what the page cache makes of a file stays with it, and no number of processes averages it out. Copies in a file system
-//! in memory have pages of one size, and fresh copies turn what is left into noise that the trials do average.
+//! The same file, written at another time, was 8 to 13 % slower on a cell that switches a lot (`docs/validity.md`): its
+//! layout in the page cache persists, and no number of processes averages it out. Copies in a file system in memory
+//! have pages of one size, and fresh copies turn the rest into noise that the trials average.
 
 use std::{
     env, fs,
@@ -22,23 +22,23 @@ use rustix::{
 use super::subject::Arm;
 use paceline_core::{clock::now, process::Program};
 
-/// How the names of such folders begin; the number of the process follows.
+/// The prefix of such folders; the process id follows.
 const PREFIX: &str = "paceline-gate-";
-/// How long copies stay, at least: three of them take some 60 ms.
+/// The least lifetime of copies: three of them take some 60 ms.
 const STAY: Duration = Duration::from_secs(3);
 
-/// A folder with a copy of each side's program. It is deleted with this value.
+/// A folder with a copy of each side's program. It is deleted on drop.
 pub(super) struct StagingArea {
     sources: Vec<Arm>,
-    /// `None` where there is no place for copies: then programs are measured where they are.
+    /// `None` if there is no place for copies: programs are then measured in place.
     folder: Option<PathBuf>,
     copied: Instant,
 }
 
 impl StagingArea {
-    /// The first place that takes copies which can be run: memory, the system's folder for temporary files, or none.
+    /// Uses the first place in which copies can be run: memory, the system's temporary folder, or none.
     pub(super) fn new(arms: &[Arm]) -> Self {
-        // Hashed with keys that are random in each process.
+        // Hashed with random keys, different in each process.
         let secret = RandomState::new().hash_one(process::id());
         let name = format!("{PREFIX}{}-{secret:016x}", process::id());
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
@@ -57,7 +57,7 @@ impl StagingArea {
         stage
     }
 
-    /// What is to be run.
+    /// Returns the programs to run.
     pub(super) fn arms(&self) -> Vec<Arm> {
         let Some(folder) = &self.folder else { return self.sources.clone() };
         let staged = |(side, arm): (usize, &Arm)| Arm {
@@ -67,15 +67,15 @@ impl StagingArea {
         self.sources.iter().enumerate().map(staged).collect()
     }
 
-    /// Copies anew, if that was not just done. Where it cannot be, the copies that are there stay.
+    /// Renews the copies unless they are recent. If copying fails, the old copies stay.
     pub(super) fn refresh(&mut self) {
         if self.folder.is_some() && now() - self.copied > STAY {
-            // A copy that failed left the one before.
+            // A failed copy leaves the previous one.
             let _ = self.copy();
         }
     }
 
-    /// Creates the folder, which nobody else may look into. One that is there already is not ours.
+    /// Creates the folder, which only this user can read. An existing one is not ours.
     fn create(&self) -> io::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         fs::DirBuilder::new().mode(0o700).create(folder)
@@ -106,8 +106,8 @@ impl Drop for StagingArea {
     }
 }
 
-/// Removes what gates left that were killed: folders named after a process that is no more. Those of other users cannot
-/// be removed, and stay.
+/// Removes the folders of killed gates: those named after a process that no longer exists. Folders of other users
+/// cannot be removed, and stay.
 fn clear_left(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -120,7 +120,7 @@ fn clear_left(place: &Path) {
 }
 
 fn at(folder: &Path, side: usize) -> Program {
-    // Of equal length: the path is in the environment of a process, and moves its stack.
+    // All of equal length: the path is in the environment of a process, and moves its stack.
     Program::at(folder.join(format!("side-{side}")))
 }
 

@@ -1,4 +1,4 @@
-//! What a crate needs to be gated: a bench, its lines in Cargo.toml, workflows and ignored folders, as files to write.
+//! Creates the files that a crate needs to be gated: a bench, its lines in Cargo.toml, workflows and ignored folders.
 
 use std::{
     fs, io,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::record::write_whole;
 
-/// A cell to begin with.
+/// An example cell.
 const BENCH: &str = r#"//! Cells for `paceline gate`. `cargo bench --bench gate` prints their times.
 
 use std::{hint::black_box, process::ExitCode};
@@ -28,23 +28,23 @@ fn main() -> ExitCode {
         .main()
 }
 "#;
-/// The address in the workflow of `docs/ci.md` for which the user has another.
+/// The placeholder address in the workflow of `docs/ci.md`, replaced by the user's.
 pub const ADDRESS: &str = "https://example.com/paceline.git";
 
-/// A file, and what becomes of it.
+/// A file and its planned change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What is added, in words, and the whole new text; `None` if it stays as it is.
+    /// A description of the addition, and the whole new text; `None` if the file stays unchanged.
     pub new: Option<(String, String)>,
 }
 
-/// Plans the files for a crate. `gated` is where `paceline-gated` comes from: a version, a folder or an address of git.
+/// Plans the files for a crate. `gated` is the source of `paceline-gated`: a version, a folder or a git address.
 ///
 /// # Errors
 ///
-/// Returns an error where there is no crate, or one to which nothing can be added.
+/// Returns an error if there is no crate, or nothing can be added to it.
 pub fn plan(
     folder: &Path,
     package: Option<&str>,
@@ -81,15 +81,15 @@ pub fn plan(
 
 const COMMENT: &str = include_str!("../../.github/workflows/gate-comment.yml");
 
-/// Writes the files that are new or changed, each whole or not at all.
+/// Writes the new and changed files, each whole or not at all.
 ///
 /// # Errors
 ///
-/// Returns an error where one cannot be written; those before it are.
+/// Returns an error if one cannot be written; the files before it are written.
 pub fn write(files: &[File]) -> Result<(), BuildError> {
     for File { path, new } in files {
         let Some((_, text)) = new else { continue };
-        // Where a link leads, so that it stays one.
+        // The target of a symbolic link, so that the link stays.
         let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
         let folder = path.parent().unwrap_or(path);
         let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, text.as_bytes()));
@@ -103,7 +103,7 @@ pub fn write(files: &[File]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// The line of `paceline-gated`.
+/// Returns the line of `paceline-gated`.
 fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
     let from = gated.unwrap_or(env!("CARGO_PKG_VERSION"));
     let quoted = |text: &str| Value::from(text).to_string();
@@ -121,7 +121,7 @@ fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
     Ok(format!("paceline-gated = {value}"))
 }
 
-/// A manifest with the bench and the dependency, and what of both is new; `None` if it has them.
+/// Returns a manifest with the bench and the dependency, and which of them are new; `None` if it has both.
 fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, BuildError> {
     const TABLE: &str = "[dev-dependencies]";
     let read = |text: &str| text.parse::<Table>().ok();
@@ -153,7 +153,7 @@ fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, 
     }
     let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let new = lines.join(end) + end;
-    // There are many ways to write a manifest: nothing else may have changed.
+    // Manifests can be written in many ways: nothing else may have changed.
     if read(&new) != Some(wanted) {
         return Err(BuildError::usage(format!(
             "Cargo.toml is written in a way that nothing can be added to: add a [[bench]] with name = \"gate\" and \
@@ -163,7 +163,7 @@ fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, 
     Ok(Some((what.join(" and "), new)))
 }
 
-/// Adds what `text` has under `key`.
+/// Adds the table of `text` under `key`.
 fn merge(to: &mut Table, key: &str, text: &str) {
     let Some(new) = text.parse::<Table>().ok().and_then(|mut table| table.remove(key)) else {
         return;
@@ -175,7 +175,7 @@ fn merge(to: &mut Table, key: &str, text: &str) {
     }
 }
 
-/// `.gitignore` of the package, with the folders of which git would take files otherwise.
+/// Returns `.gitignore` of the package, with the folders that git would otherwise track.
 fn ignored(home: &Home) -> Result<File, BuildError> {
     let path = home.package.join(".gitignore");
     let mut text = match fs::read_to_string(&path) {
@@ -200,13 +200,13 @@ fn ignored(home: &Home) -> Result<File, BuildError> {
     Ok(File { path, new: (!what.is_empty()).then(|| (what.join(" and "), text)) })
 }
 
-/// The workflow of `docs/ci.md`, for a crate in this folder of its repository.
+/// Returns the workflow of `docs/ci.md` for a crate in this folder of its repository.
 fn workflow(inside: Option<&Path>, gated: Option<&str>) -> String {
     let recipe = include_str!("../../docs/ci.md").split("```yaml\n").nth(1);
     let recipe = recipe.and_then(|rest| rest.split("```").next()).unwrap_or_default();
     let address = gated.filter(|from| from.contains("://")).unwrap_or(ADDRESS);
     let inside = inside.map(|path| path.to_string_lossy().into_owned()).filter(|it| !it.is_empty());
-    // JSON's strings are strings of YAML too.
+    // JSON strings are valid YAML strings.
     let quoted = inside.map_or_else(|| ".".to_owned(), |path| Value::from(path).to_string());
     recipe
         .replace("working-directory: .\n", &format!("working-directory: {quoted}\n"))
@@ -241,7 +241,7 @@ mod tests {
         assert!(new.contains(&format!("[dev-dependencies] \n{line}\nb = \"1\"\n")), "{new}");
         let windows = added(&others.replace('\n', "\r\n")).unwrap().1;
         assert_eq!(windows, new.replace('\n', "\r\n"));
-        // Other ways to write the same: the same result, or nothing done.
+        // Other spellings of the same: the same result, or no change.
         for odd in ["dev-dependencies = { b = \"1\" }\n", "bench = [{ name = \"b\" }]\n"] {
             let error = with_bench(&format!("{odd}{package}"), line).unwrap_err().message;
             assert!(error.contains("add a [[bench]] with name"), "{error}");

@@ -1,4 +1,4 @@
-//! What is gated: jobs on a model, or a cell of a program's own; and one side of it, in a fresh process.
+//! A cell of the gate: jobs on a model, or a custom cell; and one side of it, in a fresh process.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use paceline_core::{
 pub enum Subject<'a> {
     /// Batches of jobs.
     Jobs(Planned<'a>),
-    /// Calls of what the programs brought.
+    /// Calls of a custom cell of the programs.
     Own(String),
 }
 
-/// One side: a program, and which half of its own cells.
+/// One side: a program, and which variant of its custom cells.
 #[derive(Clone, Debug)]
 pub struct Arm {
     /// The program.
     pub program: Program,
-    /// The half, where cells are the program's own.
+    /// The variant, for custom cells.
     pub variant: Variant,
 }
 
 impl Subject<'_> {
-    /// Its name in tables and records.
+    /// Returns the name in tables and records.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -39,7 +39,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Jobs of a batch.
+    /// Returns the jobs of a batch.
     pub(super) fn jobs(&self) -> u64 {
         match self {
             Subject::Jobs(planned) => planned.scale as u64,
@@ -47,7 +47,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Why it cannot be run here, if so.
+    /// Returns why it cannot run here, if it cannot.
     pub(super) fn refusal(&self, session: &Session) -> Option<String> {
         match self {
             Subject::Jobs(planned) => planned.cannot_honour().or_else(|| session.refusal(planned)),
@@ -55,7 +55,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Whether its jobs open connections.
+    /// Returns whether its jobs open connections.
     pub(super) fn connects(&self) -> bool {
         match self {
             Subject::Jobs(planned) => planned.workload.demand().connects > 0,
@@ -63,7 +63,7 @@ impl Subject<'_> {
         }
     }
 
-    /// A fresh process of `arm` that has it prepared, and has not run it yet.
+    /// Starts a fresh process of `arm` that has prepared the cell and not run it yet.
     pub(super) fn start(
         &self,
         arm: &Arm,
@@ -88,13 +88,13 @@ impl Subject<'_> {
     }
 }
 
-/// What the first batch of a fresh process added to resident memory.
+/// Returns how much the first batch of a fresh process added to resident memory.
 pub(super) fn memory(attest: &Attestation) -> Option<u64> {
     Some(attest.rss_bytes_max?.saturating_sub(attest.rss_bytes?))
 }
 
-/// The default cells of a project that has none of its own: small batches, in which what a runtime does itself is a
-/// great part of the time, on all models. A batch takes about a millisecond, so that a slice holds several.
+/// Returns the default cells of a project without its own: small batches on all models, in which the runtime's own work
+/// is much of the time. A batch takes about a millisecond, so that a slice holds several.
 #[must_use]
 pub fn default_cells<'a>(workloads: &'a [Workload], models: &[&'static Entry]) -> Vec<Planned<'a>> {
     let mut cells = Vec::new();
@@ -116,9 +116,10 @@ pub fn default_cells<'a>(workloads: &'a [Workload], models: &[&'static Entry]) -
 
 /// Workload, scale, and the models it is for.
 ///
-/// Left out of `echo` is what would be inconclusive on every machine with few cores: models that wait for each answer on
-/// a worker of few fall into the two modes of a message over loopback, 5 or 80 µs. And may, whose connections fail now
-/// and then: a gate that fails for that says nothing of a change. Pure computing differs little between models: some of
+/// `echo` leaves out the models that would be inconclusive on every machine with few cores: if they wait for each
+/// answer on one of few workers, a message over loopback takes 5 or 80 µs, in two modes. It also leaves out may, whose
+/// connections fail now and then: such a failure of the gate would not show a change. Pure computing differs little
+/// between models, so a few of each family represent it.
 /// each kind stand for it.
 const DEFAULT: &[(&str, usize, Chosen)] = &[
     ("empty", 1_000, Chosen::AllBut(&[])),

@@ -1,4 +1,4 @@
-//! A trial: a fresh process of each side, slices of the same work in turns, one side running while the others wait.
+//! A trial: a fresh process of each side; slices of the same work take turns, and one side runs while the others wait.
 
 use std::time::Duration;
 
@@ -19,34 +19,34 @@ use paceline_core::{
     process::{Host, HostError},
 };
 
-/// The base, the head, and the base's copy, in this order.
+/// The base, the head, and the base's copy.
 pub(super) const SIDES: [&str; 3] = ["base", "head", "copy of the base"];
 pub(super) const BASE: usize = 0;
 pub(super) const HEAD: usize = 1;
 pub(super) const COPY: usize = 2;
 
-/// What is done in a trial.
+/// The work of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
     /// Slices of each side.
     pub(super) slices: u32,
     /// Batches of a slice.
     pub(super) iterations: u64,
-    /// Batches of a slice in which the latency of jobs is recorded; 0 where nobody asks for it.
+    /// Batches of a slice in which the latency of jobs is recorded; 0 if it is not needed.
     pub(super) recorded: u64,
 }
 
-/// Why a side has no figures of a trial: its process died, hung or failed.
+/// The reason why a side has no figures of a trial: its process died, hung or failed.
 #[derive(Debug)]
 pub(super) struct Lost {
-    /// Whose process it was.
+    /// The side of the process.
     pub(super) side: usize,
-    /// What came of it.
+    /// Its error.
     pub(super) error: HostError,
 }
 
 impl Lost {
-    /// Whether it ran and was not what its label says.
+    /// Returns whether it ran and was not what its label says.
     pub(super) fn is_invalid(&self) -> bool {
         matches!(self.error, HostError::Fault(Fault::Invalid(_)))
     }
@@ -58,15 +58,16 @@ impl std::fmt::Display for Lost {
     }
 }
 
-/// A prepared and warm process of a side.
+/// A prepared and warmed-up process of a side.
 struct Warm {
     host: Host,
     shown: SideFigures,
     recorded: Vec<Distribution>,
 }
 
-/// Runs a trial: what each side showed, or why it crashed; and the CPU time of processes that the sides started. `seed` orders its processes and its slices. The others go on
-/// where one crashed, so that each trial is one trial of every side.
+/// Runs a trial. Returns the figures of each side, or its crash; and the CPU time of processes that the sides started.
+/// `seed` orders its processes and slices. If one side crashes, the others continue, so that each trial has one process
+/// of every side.
 pub(super) fn trial(
     subject: &Subject<'_>,
     arms: &[Arm],
@@ -96,7 +97,7 @@ pub(super) fn trial(
             });
         }
     }
-    // What cells have started themselves, a server for one, is no other program.
+    // Processes started by the cells, such as a server, are not other programs.
     let hosts = sides.iter().flatten().map(|warm| warm.host.id());
     let started = cpu_of_children(&hosts.collect::<Vec<_>>());
     let finish = |Warm { mut shown, recorded, .. }: Warm| {
@@ -108,7 +109,7 @@ pub(super) fn trial(
     (sides.into_iter().map(|side| side.and_then(finish)).collect(), started)
 }
 
-/// Does the next thing with a side, unless it has crashed.
+/// Does the next step with a side, unless it has crashed.
 fn go_on(
     side: &mut Result<Warm, HostError>,
     next: impl FnOnce(&mut Warm) -> Result<(), HostError>,
@@ -120,10 +121,11 @@ fn go_on(
     }
 }
 
-/// Slices in which latency is recorded, of each side.
+/// The number of slices of each side in which latency is recorded.
 pub(super) const RECORDED_SLICES: u32 = 2;
 
-/// Whose turn it is: each block of two is an order and its reverse, as in ABBA, so that a drift hits all alike.
+/// Returns the order of turns: each block of two is an order and its reverse, as in ABBA, so that drift affects all
+/// alike.
 fn turns(sides: usize, slices: u32, seed: u64) -> Vec<usize> {
     let mut turns = Vec::new();
     for slice in 0..slices {
@@ -136,7 +138,7 @@ fn turns(sides: usize, slices: u32, seed: u64) -> Vec<usize> {
     turns
 }
 
-/// A fresh process: its first batch is watched, and tells its memory; a slice is thrown away.
+/// Starts a fresh process: its first batch is instrumented and gives its memory; a slice is discarded.
 fn warm(
     subject: &Subject<'_>,
     arm: &Arm,
@@ -151,7 +153,7 @@ fn warm(
     Ok(Warm { host, shown, recorded: Vec::new() })
 }
 
-/// A side's figure in a trial, in the unit of the metric; `None` where there is none, or nothing of it.
+/// Returns a side's figure in a trial, in the unit of the metric; `None` if it has none, or 0.
 pub(super) fn figure(
     metric: Metric,
     shown: &SideFigures,
@@ -173,18 +175,19 @@ pub(super) fn figure(
     found.filter(|value| value.is_finite() && *value > 0.0)
 }
 
-/// `ln(other / base)` of a trial: of throughput the median over slices, each with the slice of its turn.
+/// Returns `ln(other / base)` of a trial: of throughput, the median over slices, each paired with the slice of its
+/// turn.
 pub(super) fn log_ratio(metric: Metric, base: &SideFigures, other: &SideFigures) -> Option<f64> {
     if metric == Metric::Throughput {
         let ratios = slice_ratios(base, other);
         return (!ratios.is_empty()).then(|| median_and_range(&ratios).0);
     }
-    // Of one trial: jobs and batches are the same on both sides and drop out.
+    // Within a trial, jobs and batches are equal on both sides and cancel.
     let ratio = figure(metric, other, 1, 1)?.ln() - figure(metric, base, 1, 1)?.ln();
     ratio.is_finite().then_some(ratio)
 }
 
-/// `ln(other / base)` of each slice.
+/// Returns `ln(other / base)` of each slice.
 pub(super) fn slice_ratios(base: &SideFigures, other: &SideFigures) -> Vec<f64> {
     let pairs = base.slices_ns.iter().zip(&other.slices_ns);
     pairs

@@ -1,25 +1,25 @@
-//! The records in a folder, and those that cannot be read with the reason.
+//! Reads the records in a folder, and lists those that cannot be read with the reason.
 
 use std::{fs, path::Path};
 
 use crate::record::{self, Gate, Record};
 
-/// What is in a folder for records.
+/// The contents of a folder for records.
 #[derive(Debug, Default)]
 pub struct Recorded {
     /// The runs.
     pub records: Vec<Record>,
     /// The gates.
     pub gates: Vec<Gate>,
-    /// A sentence for each folder that holds no record, or one that cannot be read.
+    /// A sentence for each folder without a record, or with one that cannot be read.
     pub left_out: Vec<String>,
 }
 
-/// Reads every record in the folders of `results`. One that cannot be read is no error: it is named in `left_out`.
+/// Reads every record in the folders of `results`. One that cannot be read is not an error: `left_out` names it.
 ///
 /// # Errors
 ///
-/// Returns a sentence where `results` itself cannot be read.
+/// Returns a sentence if `results` itself cannot be read.
 pub fn read(results: &Path) -> Result<Recorded, String> {
     let fault = |error| {
         let place = results.display();
@@ -41,7 +41,7 @@ pub fn read(results: &Path) -> Result<Recorded, String> {
             Ok(gate) => found.gates.extend(gate),
             Err(why) => found.left_out.push(why),
         }
-        // A gate has the head of a run only where it keeps one, and claims have none; any other folder must.
+        // A gate has a run's head only if it keeps one, and claims have none; any other folder must have one.
         let has_none = is_gate || folder.join("claims.json").exists();
         if !has_none || folder.join("run.json").exists() {
             match record::read_cells(&folder) {

@@ -1,4 +1,4 @@
-//! What a figure depends on: the machine, the kernel, the compiler and the versions of the models.
+//! The factors of a figure: the machine, the kernel, the compiler and the versions of the models.
 
 use std::{collections::BTreeMap, env, fmt::Write, fs, sync::OnceLock, thread};
 
@@ -8,25 +8,25 @@ use sha2::{Digest, Sha256};
 use super::group::Group;
 use paceline_core::models::MODELS;
 
-/// What identifies a machine for comparisons. Clock rates, host name and free memory are no part of it.
+/// The identity of a machine for comparisons. It does not include clock rates, host name and free memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fingerprint {
-    /// The first 16 digits of the SHA-256 of all the rest.
+    /// The first 16 digits of the SHA-256 of the other fields.
     pub hash: String,
     /// `x86_64`, …
     pub architecture: String,
     /// The CPU's vendor, family, model and stepping.
     pub cpu: [String; 4],
-    /// The CPU's name; not hashed, for hypervisors change it at will.
+    /// The CPU's name; not hashed, because hypervisors may change it.
     pub cpu_name: String,
-    /// How many CPUs this process may run on.
+    /// The number of CPUs this process may run on.
     pub logical_cpus: usize,
-    /// The time of how many CPUs its control group may use, where that is limited.
+    /// The CPU quota of its control group, in CPUs, if there is one.
     #[serde(default)]
     pub cpu_quota: Option<String>,
-    /// Hardware threads of a core.
+    /// Hardware threads per core.
     pub threads_per_core: String,
-    /// Whether a hypervisor shows itself.
+    /// Whether a hypervisor is visible.
     pub hypervisor: bool,
     /// The kernel's name and its version, major and minor.
     pub kernel: String,
@@ -44,27 +44,27 @@ pub struct Fingerprint {
 pub struct Build {
     /// This crate's version.
     pub paceline: String,
-    /// The SHA-256 of the program that measures; empty where it cannot be read.
+    /// The SHA-256 of the measuring program; empty if it cannot be read.
     #[serde(default)]
     pub program: String,
     /// The compiler.
     pub rustc: String,
-    /// What it was built for.
+    /// The target.
     pub target: String,
     /// Optimisation level, LTO, codegen units, flags.
     pub flags: String,
-    /// Whether debug assertions are on: then no figure of it means anything.
+    /// Whether debug assertions are on: figures are then meaningless.
     pub debug: bool,
     /// The allocator of every in-process model.
     pub allocator: String,
-    /// Every crate's version, by the lock file.
+    /// Every crate's version, from the lock file.
     pub dependencies: BTreeMap<String, String>,
 }
 
-/// How this program was built.
+/// Returns how this program was built.
 #[must_use]
 pub fn build() -> Build {
-    // It is read once: it has tens of megabytes.
+    // Read once, because it has tens of megabytes.
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let program =
         || hex(&Sha256::digest(env::current_exe().and_then(fs::read).unwrap_or_default()));
@@ -80,12 +80,12 @@ pub fn build() -> Build {
     }
 }
 
-/// Every crate and its version.
+/// Returns every crate and its version.
 fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
     env!("PACELINE_VERSIONS").split(';').filter_map(|line| line.split_once(' '))
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 #[must_use]
 pub fn hex(digits: &[u8]) -> String {
     digits.iter().fold(String::new(), |mut text, byte| {
@@ -94,7 +94,7 @@ pub fn hex(digits: &[u8]) -> String {
     })
 }
 
-/// The version of a model's crate; the compiler's for one of the standard library.
+/// Returns the version of a model's crate; the compiler's version for a model of the standard library.
 #[must_use]
 pub fn version_of(package: Option<&str>) -> String {
     match package {
@@ -106,13 +106,13 @@ pub fn version_of(package: Option<&str>) -> String {
     }
 }
 
-/// How many CPUs this process may run on.
+/// Returns the number of CPUs this process may run on.
 #[must_use]
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The fingerprint of this machine and this build.
+/// Returns the fingerprint of this machine and build.
 #[must_use]
 pub fn fingerprint() -> Fingerprint {
     let cpu = cpu_info();
@@ -138,7 +138,7 @@ pub fn fingerprint() -> Fingerprint {
 }
 
 impl Fingerprint {
-    /// The hash of all the rest but the CPU's name.
+    /// Hashes all other fields but the CPU's name.
     fn hashed(&self) -> String {
         let features = self.features.join(";");
         let (cpu, cpus) = (self.cpu.join(" "), self.logical_cpus.to_string());
@@ -165,7 +165,7 @@ impl Fingerprint {
     }
 }
 
-/// The features of each runtime's crate.
+/// Returns the features of each runtime's crate.
 fn features() -> Vec<String> {
     let all = MODELS.iter().map(|entry| &entry.info);
     let mut features: Vec<String> = all
@@ -176,7 +176,7 @@ fn features() -> Vec<String> {
     features
 }
 
-/// What the first CPU says of itself.
+/// Returns the fields of the first CPU in `/proc/cpuinfo`.
 fn cpu_info() -> BTreeMap<String, String> {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let first = text.split("\n\n").next().unwrap_or_default().lines();
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn runtimes_have_the_features_that_their_documentation_recommends() {
-        // tokio's tutorial and its crate documentation: `full`, which includes `parking_lot`. The others' name none
-        // beyond their defaults that jobs could use; compio's I/O, network and timers are features of their own.
+        // tokio's tutorial and crate documentation use `full`, which includes `parking_lot`. The others document no
+        // features beyond their defaults that jobs could use; compio's I/O, network and timers are separate features.
         let wanted = [
             "async-std=default",
             "may=default",

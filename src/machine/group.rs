@@ -1,20 +1,20 @@
-//! Control groups, in both versions of their file system: what a container or a service may use of the machine.
+//! Control groups, versions 1 and 2: the limits of a container or a service.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// What the control groups of this process allow; `None` where they set no limit, or are not shown.
+/// The limits of this process's control groups; `None` if they set no limit, or do not show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Group {
     /// The least limit of memory, in bytes.
     pub memory: Option<u64>,
-    /// The memory that is left, in bytes: what only caches files does not count, for the kernel gives it up.
+    /// The memory left, in bytes. File cache does not count as used, because the kernel can reclaim it.
     pub memory_left: Option<u64>,
-    /// How many CPUs' time may be used.
+    /// The CPU quota, in CPUs.
     pub cpus: Option<f64>,
-    /// Processes and threads.
+    /// The limit of processes and threads.
     pub pids: Option<u64>,
 }
 
@@ -22,13 +22,13 @@ pub struct Group {
 const NO_LIMIT: u64 = 1 << 60;
 
 impl Group {
-    /// This process's.
+    /// Returns the limits of this process.
     #[must_use]
     pub fn here() -> Self {
         Group::under(Path::new("/"))
     }
 
-    /// The same, with `root` for the root of the file system. A group is limited by each that it lies in.
+    /// Returns the same with `root` as the root of the file system. All enclosing groups limit a group too.
     fn under(root: &Path) -> Self {
         let memory = levels(root, "memory").into_iter().filter_map(|level| memory(&level));
         let (memory, memory_left): (Vec<u64>, Vec<u64>) = memory.unzip();
@@ -44,8 +44,8 @@ impl Group {
     }
 }
 
-/// The folders of this process's group for `controller` and of all groups around it. A container may be told the path
-/// that its group has outside: then only the last, which is the mount, exists.
+/// Returns the folders of this process's group for `controller` and of all groups around it. A container may see the
+/// path of its group outside: then only the last, the mount point, exists.
 fn levels(root: &Path, controller: &str) -> Vec<PathBuf> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mounts = root.join("sys/fs/cgroup");
@@ -65,7 +65,7 @@ fn levels(root: &Path, controller: &str) -> Vec<PathBuf> {
     own.ancestors().take_while(|level| level.starts_with(&mount)).map(Path::to_owned).collect()
 }
 
-/// The limit of memory, and what is left of it.
+/// Returns the limit of memory, and the memory left.
 fn memory(level: &Path) -> Option<(u64, u64)> {
     let first = |names: [&str; 2]| names.iter().find_map(|name| number(level, name));
     let limit = first(["memory.max", "memory.limit_in_bytes"]).filter(|most| *most < NO_LIMIT)?;
@@ -75,14 +75,14 @@ fn memory(level: &Path) -> Option<(u64, u64)> {
         let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|number| number.trim().parse::<u64>().ok())
     };
-    // Version 1 has a group's own figures under the short names, and those with all groups in it as totals.
+    // In version 1, the short names are a group's own figures, and the totals include its subgroups.
     let cached = ["inactive_file", "active_file"]
         .map(|name| named(&format!("total_{name}")).or_else(|| named(name)).unwrap_or(0));
     let held = used.saturating_sub(cached.iter().sum());
     Some((limit, limit.saturating_sub(held)))
 }
 
-/// How many CPUs' time: the quota, by the period.
+/// Returns the quota in CPUs: the quota divided by the period.
 fn cpus(level: &Path) -> Option<f64> {
     let (quota, period) = match fs::read_to_string(level.join("cpu.max")) {
         Ok(both) => {
@@ -96,7 +96,7 @@ fn cpus(level: &Path) -> Option<f64> {
     (quota > 0.0 && period > 0.0).then(|| quota / period)
 }
 
-/// The number in a file; `None` for `max` and -1, which are no limit.
+/// Returns the number in a file; `None` for `max` and -1, which mean no limit.
 fn number(level: &Path, name: &str) -> Option<u64> {
     fs::read_to_string(level.join(name)).ok()?.trim().parse().ok()
 }

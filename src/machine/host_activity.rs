@@ -1,4 +1,4 @@
-//! What the machine did besides us while something was measured.
+//! The activity of the rest of the machine during a measurement.
 
 use std::fs;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::system::CpuTicks;
 
-/// The machine's counters, or what was added to them during a measurement. All zero where the system has none.
+/// The machine's counters, or their increase during a measurement. All zero if the system has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostActivity {
     /// Time of all CPUs, in ticks of the kernel, mostly hundredths of a second.
     pub cpu_ticks: u64,
-    /// The part of it that the hypervisor gave to others.
+    /// The part that the hypervisor gave to others.
     pub steal_ticks: u64,
-    /// Time in which some task waited for a CPU, in microseconds.
+    /// Time in which a task waited for a CPU, in microseconds.
     pub pressure_us: u64,
-    /// How many CPUs these are the sums of.
+    /// The number of CPUs in these sums.
     pub cpus: usize,
 }
 
 impl HostActivity {
-    /// The counters as they are.
+    /// Returns the current counters.
     #[must_use]
     pub fn now() -> Self {
         let CpuTicks { busy, stolen, idle, cpus } = CpuTicks::now().unwrap_or_default();
@@ -34,7 +34,7 @@ impl HostActivity {
         }
     }
 
-    /// What was added since `before`.
+    /// Returns the increase since `before`.
     #[must_use]
     pub fn since(self, before: HostActivity) -> HostActivity {
         HostActivity {
@@ -45,15 +45,15 @@ impl HostActivity {
         }
     }
 
-    /// The share of the time in which some task waited for a CPU; `None` where too little was seen to say.
+    /// Returns the share of the time in which a task waited for a CPU; `None` after too short a time.
     #[must_use]
     pub fn pressure_share(self) -> Option<f64> {
-        // A tick is 10 ms on every Linux that matters here.
+        // A tick is 10 ms on every relevant Linux.
         let wall_us = self.cpu_ticks as f64 / self.cpus.max(1) as f64 * 10_000.0;
         (self.cpu_ticks > 0).then(|| (self.pressure_us as f64 / wall_us).min(1.0))
     }
 
-    /// The share of the CPUs' time that was stolen; `None` where too little was seen to say.
+    /// Returns the share of the CPUs' time that was stolen; `None` after too short a time.
     #[must_use]
     pub fn steal_share(self) -> Option<f64> {
         (self.cpu_ticks > 0).then(|| self.steal_ticks as f64 / self.cpu_ticks as f64)

@@ -1,4 +1,4 @@
-//! Limits: what a cell needs is compared with what there is, before it is run.
+//! Limits: compares what a cell needs with what is available, before it runs.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use paceline_core::{
     suite_server::ADDRESSES,
 };
 
-/// What a process may have on this machine; `None` where there is no such limit, or it is not shown.
+/// The limits of a process on this machine; `None` if there is no such limit, or it is not shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Open files of a process.
@@ -34,24 +34,24 @@ pub struct Limits {
     pub maps: Option<u64>,
     /// Ephemeral ports for each loopback address.
     pub ports: Option<u64>,
-    /// Memory that can be had, in bytes.
+    /// Available memory, in bytes.
     pub memory: Option<u64>,
 }
 
-/// Descriptors that a process has besides its jobs' connections.
+/// Descriptors of a process besides its jobs' connections.
 pub const OTHER_FILES: u64 = 40;
-/// Maps that a process has besides its stacks.
+/// Maps of a process besides its stacks.
 pub const OTHER_MAPS: u64 = 500;
-/// Memory maps of a thread: its stack, the stack on which it would report that the former overflowed, and their guard
-/// pages. Measured: 40 071 maps with 10 002 threads.
+/// Memory maps of a thread: its stack, the signal stack that reports an overflow, and their guard pages. Measured: 40
+/// 071 maps with 10 002 threads.
 pub const THREAD_MAPS: u64 = 4;
 /// Memory maps of a coroutine: its stack and its guard page.
 const COROUTINE_MAPS: u64 = 2;
-/// Threads that a machine runs besides ours.
+/// Threads on a machine besides paceline's.
 pub const OTHER_THREADS: u64 = 300;
 
 impl Limits {
-    /// This machine's.
+    /// Returns the limits of this machine.
     #[must_use]
     pub fn here() -> Self {
         let ports = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
@@ -66,16 +66,16 @@ impl Limits {
             pids: number("/proc/sys/kernel/pid_max"),
             group_pids: Group::here().pids,
             maps: number("/proc/sys/vm/max_map_count"),
-            // Closed connections that wait out their minute are not subtracted: a port is held only towards the
-            // same port of the same address, and each echo server listens on new ones.
+            // Connections in TIME-WAIT are not subtracted: a port is held only for the same port of the same address,
+            // and each echo server listens on new ones.
             ports: ports.map(|(first, last)| last.saturating_sub(first) + 1),
             memory: memory_available(),
         }
     }
 }
 
-/// Connections that this machine has dropped so far because nobody accepted them in time; each comes again after a
-/// second. `None` where the system does not count them.
+/// Returns how many connections this machine has dropped so far because they were not accepted in time; each is retried
+/// after a second. `None` if the system does not count them.
 #[must_use]
 pub fn dropped_connections() -> Option<u64> {
     let text = fs::read_to_string("/proc/net/netstat").ok()?;
@@ -84,8 +84,8 @@ pub fn dropped_connections() -> Option<u64> {
     names.zip(values).find(|(name, _)| *name == "ListenDrops")?.1.parse().ok()
 }
 
-/// Why this machine cannot run `scale` jobs of `workload` on a model that has `lanes` of them under way at once, if so:
-/// with the number needed, the number there is, and the command that lifts the limit.
+/// Returns why this machine cannot run `scale` jobs of `workload` on a model with `lanes` as its maximum concurrency:
+/// the number needed, the number available, and the command that raises the limit.
 #[must_use]
 pub fn refusal(
     limits: &Limits,
@@ -144,7 +144,7 @@ pub fn refusal(
     })
 }
 
-/// A number of bytes as people read it: `2.5 GiB`.
+/// Formats a number of bytes: `2.5 GiB`.
 #[must_use]
 pub fn bytes(number: u64) -> String {
     ByteSize(number).display().iec().to_string()

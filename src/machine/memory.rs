@@ -1,8 +1,8 @@
-//! Memory: how much there is, and how much jobs need at the very least.
+//! Memory: how much is available, and how much jobs need at least.
 //!
-//! The needs are lower bounds: to refuse what would have run is as wrong as to let the kernel kill it. Each is less than
-//! what was measured on Linux 6.18, `x86_64`, as growth of the process and of the kernel's own counters for each job
-//! (`paceline run` with jobs that sleep for seconds), and the figure measured stands beside it.
+//! The needs are lower bounds: refusing a cell that would have run is as wrong as letting the kernel kill it. Each is
+//! less than the growth per job of the process and of the kernel's own counters, measured on Linux 6.18, `x86_64`
+//! (`paceline run` with jobs that sleep for seconds); the measured figure is given with it.
 
 use std::fs;
 
@@ -12,23 +12,23 @@ use paceline_core::{
     models::{ModelInfo, Task},
 };
 
-/// A job on any model: the receipt that it must return, and the one that it did. Measured: 30 bytes on `sequential`.
+/// A job on any model: the expected and the returned checksum. Measured: 30 bytes on `sequential`.
 pub const JOB: u64 = 24;
-/// A task of an async runtime, which its handle keeps until it is joined. Measured: 141 bytes on `smol`, 358 on `tokio`.
+/// A task of an async runtime, kept by its handle until it is joined. Measured: 141 bytes on `smol`, 358 on `tokio`.
 pub const TASK: u64 = 120;
 /// A task of an async runtime that waits on a timer or a socket. Measured: 305 bytes on `smol-per-core`, up to 1343 on
 /// `monoio`.
 pub const WAITING_TASK: u64 = 240;
-/// An OS thread: 16 KiB of stack in the kernel, a page of its own stack, a page for the page table of that. Measured:
-/// 16 + 9.7 + 4 KiB, and what the kernel has of it besides.
+/// An OS thread: 16 KiB of kernel stack, a page of its own stack, a page for its page table. Measured: 16 + 9.7 + 4
+/// KiB, and the kernel's other data for it.
 pub const THREAD: u64 = 24 << 10;
-/// A coroutine with a stack of its own: the one page of it that it touches at least. Measured: 9 KiB and more on `may`.
+/// A coroutine with its own stack: at least one page of it. Measured: 9 KiB and more on `may`.
 pub const COROUTINE: u64 = 4 << 10;
-/// A connection, both ends of which are here: two sockets, their inodes and their files. Measured: 5.7 KiB.
+/// A connection with both ends here: two sockets, their inodes and their files. Measured: 5.7 KiB.
 pub const CONNECTION: u64 = 4 << 10;
 
-/// The memory in bytes that can be had without swapping, which would measure the disk. The control group's limit
-/// counts where it is less.
+/// Returns the memory in bytes that is available without swapping, which would measure the disk. The control group's
+/// limit applies if it is lower.
 #[must_use]
 pub fn memory_available() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
@@ -39,20 +39,20 @@ fn least(machine: Option<u64>, group: Option<u64>) -> Option<u64> {
     machine.into_iter().chain(group).min()
 }
 
-/// `MemAvailable` of `/proc/meminfo`.
+/// Returns `MemAvailable` of `/proc/meminfo`.
 fn available_in(info: &str) -> Option<u64> {
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
 
-/// The least memory in bytes that `scale` jobs of `workload` need on a model, of which `lanes` can be under way at
-/// once. Jobs that wait are taken to wait all at once, which is what a scale means; of those that never wait, one may be
-/// over before the next begins.
+/// Returns the least memory in bytes that `scale` jobs of `workload` need on a model with `lanes` as its maximum
+/// concurrency. Jobs that wait are assumed to wait at the same time, which is the meaning of a scale; a job that never
+/// waits may end before the next begins.
 #[must_use]
 pub fn least_memory(about: &ModelInfo, workload: &Workload, scale: usize, lanes: usize) -> u64 {
     let all = (scale as u64).saturating_mul(JOB);
-    // The first jobs of the batch are under way at once: so many of them have the steps of `every`.
+    // The first jobs of the batch run at once, so this many of them have the steps of `every`.
     let others = workload.every.as_ref().map_or(0, |(nth, _)| chosen_below(lanes, *nth));
     let usual = under_way(about, &Demand::of(&workload.job), lanes - others);
     let other =
@@ -60,7 +60,7 @@ pub fn least_memory(about: &ModelInfo, workload: &Workload, scale: usize, lanes:
     all.saturating_add(usual).saturating_add(other)
 }
 
-/// What `jobs` jobs of this demand hold while they are under way.
+/// Returns the memory that `jobs` jobs of this demand hold while they run.
 fn under_way(about: &ModelInfo, demand: &Demand, jobs: usize) -> u64 {
     let waits = !demand.floor.is_zero() || demand.sockets > 0;
     let (tasks, task) = match about.task {

@@ -1,8 +1,8 @@
-//! Which CPUs a process may use.
+//! The CPUs that a process may use.
 
 use std::io;
 
-/// The CPUs that this process may use, ascending. Empty where the system does not say.
+/// Returns the CPUs that this process may use, ascending. Empty if the system does not show them.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn allowed_cpus() -> Vec<usize> {
@@ -11,7 +11,7 @@ pub fn allowed_cpus() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect()
 }
 
-/// Keeps every thread of process `id`, and those that they will start, on `cpus`.
+/// Pins every thread of process `id`, and those that they will start, to `cpus`.
 ///
 /// # Errors
 ///
@@ -33,14 +33,14 @@ pub fn pin(id: u32, cpus: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
-/// See the one for Linux; elsewhere nothing is known.
+/// Returns no CPUs: see the function for Linux.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn allowed_cpus() -> Vec<usize> {
     vec![]
 }
 
-/// See the one for Linux; elsewhere it cannot be done.
+/// Fails: see the function for Linux.
 ///
 /// # Errors
 ///

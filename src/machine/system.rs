@@ -1,4 +1,4 @@
-//! What the system shows of itself that decides whether figures of this machine mean anything.
+//! Readings of the system that decide whether figures from this machine are meaningful.
 
 use std::{collections::BTreeSet, fs};
 
@@ -6,16 +6,16 @@ use rustix::process::{Resource, getrlimit};
 
 use super::fingerprint;
 
-/// A soft and a hard limit of this process; `None` is no limit.
+/// A soft and a hard limit of this process; `None` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SoftHard {
-    /// What holds now.
+    /// The current limit.
     pub soft: Option<u64>,
-    /// What it may be lifted to.
+    /// The limit up to which it may be raised.
     pub hard: Option<u64>,
 }
 
-/// Readings of the system; `None` where it does not show them.
+/// Readings of the system; `None` if it does not show them.
 #[derive(Clone, Debug)]
 pub struct System {
     /// Open files of a process.
@@ -24,38 +24,38 @@ pub struct System {
     pub processes: SoftHard,
     /// Locked memory, in bytes.
     pub locked: SoftHard,
-    /// CPUs that are switched on.
+    /// CPUs that are online.
     pub cpus_online: Option<usize>,
     /// CPUs that this process may run on.
     pub cpus_allowed: Option<usize>,
-    /// How long a queue of connections may be that wait to be accepted.
+    /// The greatest length of a queue of connections that wait to be accepted.
     pub somaxconn: Option<u64>,
     /// Closed connections that are kept for a minute.
     pub time_wait: Option<u64>,
-    /// `net.ipv4.tcp_tw_reuse`: whether such a connection's port can be had again after a second.
+    /// `net.ipv4.tcp_tw_reuse`: whether such a connection's port can be reused after a second.
     pub time_wait_reuse: Option<u64>,
     /// `kernel.io_uring_disabled`.
     pub io_uring_disabled: Option<u64>,
-    /// What the clock is read from.
+    /// The clock source.
     pub clock_source: Option<String>,
     /// How late the kernel may wake a thread to save wake-ups, in nanoseconds.
     pub timer_slack_ns: Option<u64>,
-    /// The frequency governors of the CPUs, each once.
+    /// The frequency governors of the CPUs, without duplicates.
     pub governors: Vec<String>,
     /// The frequency driver.
     pub driver: Option<String>,
-    /// Whether the clock rate may rise above its base for a while.
+    /// Whether the clock rate may temporarily exceed its base.
     pub boost: Option<bool>,
-    /// Whether a hypervisor shows itself; `None` where the system has no flag for it.
+    /// Whether a hypervisor is visible; `None` if the system has no flag for it.
     pub hypervisor: Option<bool>,
-    /// Threads that ran or wanted to, on average over the last minute.
+    /// Average number of threads that ran or wanted to, over the last minute.
     pub load: Option<f64>,
-    /// In how many percent of the last 10 seconds a thread waited for a CPU (PSI).
+    /// The percentage of the last 10 seconds in which a thread waited for a CPU (PSI).
     pub pressure: Option<f64>,
 }
 
 impl System {
-    /// This system's.
+    /// Returns the readings of this system.
     #[must_use]
     pub fn here() -> Self {
         let status = text("/proc/self/status");
@@ -87,21 +87,21 @@ impl System {
     }
 }
 
-/// What all CPUs have done since the start, in ticks, by `/proc/stat`.
+/// The activity of all CPUs since the start, in ticks, from `/proc/stat`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTicks {
-    /// Worked, for anybody.
+    /// Ticks of work of any program.
     pub busy: u64,
-    /// Wanted to work while the hypervisor ran somebody else.
+    /// Ticks in which they wanted to work while the hypervisor ran others.
     pub stolen: u64,
-    /// Had nothing to do.
+    /// Ticks without work.
     pub idle: u64,
-    /// How many CPUs these are the sums of.
+    /// The number of CPUs in these sums.
     pub cpus: usize,
 }
 
 impl CpuTicks {
-    /// Until now.
+    /// Returns the activity until now.
     #[must_use]
     pub fn now() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/stat").ok()?)
@@ -110,7 +110,7 @@ impl CpuTicks {
     fn parse(stat: &str) -> Option<Self> {
         let all = stat.lines().next()?.strip_prefix("cpu ")?;
         let ticks: Vec<u64> = all.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        // user nice system idle iowait irq softirq steal; guests are in user and nice already.
+        // user nice system idle iowait irq softirq steal; user and nice already include guests.
         let [user, nice, system, idle, waiting, irq, softirq, stolen, ..] = ticks[..] else {
             return None;
         };
@@ -119,7 +119,7 @@ impl CpuTicks {
         Some(CpuTicks { busy, stolen, idle: idle + waiting, cpus })
     }
 
-    /// What was done after `before`. Counters of an idle CPU may go back a little: that counts as none.
+    /// Returns the activity after `before`. Counters of an idle CPU may go back a little: that counts as none.
     #[must_use]
     pub fn since(self, before: CpuTicks) -> CpuTicks {
         CpuTicks {
@@ -135,12 +135,12 @@ fn text(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// The number in a file of one line.
+/// Returns the number in a file of one line.
 pub(super) fn number(path: &str) -> Option<u64> {
     text(path)?.parse().ok()
 }
 
-/// What stands behind `name` in a file with a name on each line.
+/// Returns the value after `name` in a file with a name on each line.
 pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
@@ -150,7 +150,7 @@ fn soft_hard(resource: Resource) -> SoftHard {
     SoftHard { soft: limit.current, hard: limit.maximum }
 }
 
-/// How many CPUs are in a list such as `0-3,8`.
+/// Returns the number of CPUs in a list such as `0-3,8`.
 fn count_cpus(numbers: &str) -> usize {
     let one = |range: &str| {
         let (from, to) = range.split_once('-').unwrap_or((range, range));

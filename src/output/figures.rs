@@ -1,10 +1,10 @@
-//! Numbers as people read them, and text that cannot harm where it is shown, such as names out of records.
+//! Formats numbers for people, and makes text from records, such as names, safe to show.
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-/// Three digits and a prefix: `1.23k`, `912`, `4.50M`.
+/// Formats a rate with three digits and a prefix: `1.23k`, `912`, `4.50M`.
 #[must_use]
 pub fn rate(value: f64) -> String {
     const PREFIXES: [&str; 5] = ["", "k", "M", "G", "T"];
@@ -22,7 +22,7 @@ pub fn rate(value: f64) -> String {
     format!("{value:.digits$}{}", PREFIXES[prefix])
 }
 
-/// A whole number with its thousands apart: `1 000 000`.
+/// Formats a whole number with grouped thousands: `1 000 000`.
 #[must_use]
 pub fn count(number: usize) -> String {
     let digits = number.to_string();
@@ -30,7 +30,7 @@ pub fn count(number: usize) -> String {
     groups.map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(" ")
 }
 
-/// A duration in three digits: `1.20 s`, `350 ms`, `12.0 µs`.
+/// Formats a duration with three digits: `1.20 s`, `350 ms`, `12.0 µs`.
 #[must_use]
 pub fn long(duration: Duration) -> String {
     let (value, unit) = match duration.as_secs_f64() {
@@ -45,27 +45,27 @@ pub fn long(duration: Duration) -> String {
     format!("{} {unit}", rate(value))
 }
 
-/// A share as a percentage: `9.4 %`, `35 %`.
+/// Formats a share as a percentage: `9.4 %`, `35 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     format!("{percent:.*} %", usize::from(percent.abs() < 9.95))
 }
 
-/// A share that is more or less by so much: `+3.2 %`.
+/// Formats a share with its sign: `+3.2 %`.
 #[must_use]
 pub fn signed(share: f64) -> String {
     format!("{:+.1} %", share * 100.0)
 }
 
-/// "11 batches of 1.20 s", for predictions.
+/// Formats a prediction: "11 batches of 1.20 s".
 #[must_use]
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
     format!("{batches} batches of {}", long(batch))
 }
 
-/// The text in one line: characters that move the cursor, turn the direction of writing or are no part of XML are
-/// shown as escapes.
+/// Returns the text in one line: characters that move the cursor, change the writing direction or are invalid in XML
+/// are escaped.
 pub(crate) fn plain(text: &str) -> String {
     let moves = |c: char| {
         c.is_control()
@@ -83,7 +83,7 @@ pub(crate) fn plain(text: &str) -> String {
     shown
 }
 
-/// The same in at most `most` characters. What is cut off is hashed, so that two names stay two.
+/// Returns the same in at most `most` characters. The cut part is hashed, so that different names stay different.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     let shown = plain(text);
     if shown.is_empty() {
@@ -97,7 +97,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     format!("{kept}…{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
 }
 
-/// The same line by line: what a table of names out of records is printed as.
+/// Returns the same line by line, for tables with names from records.
 pub(crate) fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }

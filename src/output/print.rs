@@ -5,11 +5,11 @@ use std::{
     io::{self, ErrorKind, IsTerminal, Write},
 };
 
-/// Writes a line of results. Whoever reads them may leave early, as `head` does.
+/// Writes a line of results. The reader may close the pipe early, as `head` does.
 ///
 /// # Errors
 ///
-/// Returns a sentence where they cannot be written, as on a full disk.
+/// Returns a sentence if the line cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<(), String> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -23,7 +23,7 @@ pub fn print(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// Returns a sentence where they cannot be written.
+/// Returns a sentence if they cannot be written.
 pub fn print_bytes(bytes: &[u8]) -> Result<(), String> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
@@ -34,18 +34,18 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Writes an error. Where standard error is gone there is nobody left to tell.
+/// Writes an error. A closed standard error is ignored: nothing can be reported then.
 pub fn print_error(message: &str) {
     let _ = writeln!(io::stderr().lock(), "error: {message}");
 }
 
-/// Writes a remark to standard error, beside results that other programs read.
+/// Writes a note to standard error, separate from results that other programs read.
 pub fn print_note(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// Whether results are coloured: on a terminal that is not a dumb one, unless `NO_COLOR` is set; `CLICOLOR_FORCE` colours
-/// a pipe too.
+/// Returns whether results are coloured: on a terminal that is not `dumb`, unless `NO_COLOR` is set; `CLICOLOR_FORCE`
+/// colours a pipe too.
 pub(crate) fn is_coloured() -> bool {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     if set("NO_COLOR").is_some() {

@@ -1,4 +1,4 @@
-//! Progress on standard error while something is measured, and only on a terminal.
+//! Shows progress on standard error during a measurement, only on a terminal.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::figures::long;
 use paceline_core::clock::now;
 
-/// A line that says what is built.
+/// A progress line of a build.
 pub struct Building(ProgressBar);
 
 impl Building {
-    /// Begins.
+    /// Starts the line.
     #[must_use]
     pub fn start() -> Self {
         let bar = ProgressBar::new_spinner();
@@ -20,7 +20,7 @@ impl Building {
         Building(bar)
     }
 
-    /// Says what is done now.
+    /// Shows the current step.
     pub fn show(&self, what: &str) {
         self.0.set_message(what.trim().to_owned());
         self.0.tick();
@@ -33,24 +33,24 @@ impl Drop for Building {
     }
 }
 
-/// A line that says what is measured and how long it may still take.
+/// A progress line of a measurement, with the time that it may still take.
 pub struct Progress {
     line: ProgressBar,
     start: Instant,
 }
 
 impl Progress {
-    /// Begins, with so many trials to go.
+    /// Starts the line with `trials` to go.
     #[must_use]
     pub fn start(trials: u64) -> Self {
-        // Where standard error is no terminal, indicatif draws nothing.
+        // Without a terminal on standard error, indicatif draws nothing.
         let bar = ProgressBar::new(trials);
         let style = ProgressStyle::with_template("[{pos}/{len}] {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Progress { line: bar, start: now() }
     }
 
-    /// Says what is measured now, and how much of the budget is left.
+    /// Shows the current measurement, and the rest of the budget.
     pub fn show(&self, what: &str, budget: Duration) {
         let done = self.line.position();
         let guess = (done > 0).then(|| {
@@ -65,17 +65,17 @@ impl Progress {
         self.line.tick();
     }
 
-    /// Says that so many trials are to go: those of a cell that ended early are done with.
+    /// Sets the number of trials to go: those of a cell that ended early are counted as done.
     pub fn left(&mut self, trials: u64) {
         self.line.set_position(self.line.length().unwrap_or(0).saturating_sub(trials));
     }
 
-    /// Says that one trial more is done.
+    /// Counts one more trial as done.
     pub fn done(&self) {
         self.line.inc(1);
     }
 
-    /// Does what prints something, while the line is out of the way.
+    /// Runs a function that prints, with the line hidden.
     pub fn beside<T>(&self, say: impl FnOnce() -> T) -> T {
         self.line.suspend(say)
     }

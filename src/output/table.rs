@@ -1,4 +1,4 @@
-//! Plain tables, and matrices that take as much room as there is.
+//! Plain tables, and matrices that fit the width of the terminal.
 
 use std::env;
 
@@ -9,18 +9,18 @@ use comfy_table::{
 
 use super::{figures::plain, print::is_coloured};
 
-/// The width of a table of figures where there is no terminal to ask, and of every matrix at most.
+/// The width of a table of figures without a terminal, and the greatest width of a matrix.
 const WIDTH: usize = 100;
-/// The same of a list, whose words are wrapped.
+/// The width of a list, whose words are wrapped.
 const LIST_WIDTH: usize = 120;
 
-/// A plain table with a head.
+/// Formats a plain table with a head.
 #[must_use]
 pub fn list_table(head: &[&str], rows: &[Vec<String>]) -> String {
     list_table_within(usize::MAX, head, rows)
 }
 
-/// The same, no wider than `most` columns.
+/// Formats a plain table, at most `most` columns wide.
 #[must_use]
 pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
@@ -32,27 +32,27 @@ pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> St
     for row in rows {
         table.add_row(row);
     }
-    // A name is never broken.
+    // Names are never broken.
     if let Some(names) = table.column_mut(0) {
         names.set_constraint(ColumnConstraint::ContentWidth);
     }
     trimmed(&table)
 }
 
-/// The names of columns that are written in one text: `model | scale | p99`.
+/// Splits the names of columns that are written in one text: `model | scale | p99`.
 pub(crate) fn columns(names: &str) -> Vec<&str> {
     names.split(" | ").collect()
 }
 
-/// A table of figures, which are never wrapped: names to the left, the rest to the right. Columns that have no room go
-/// into further blocks, each with the names.
+/// Formats a table of figures, which are never wrapped: names are left-aligned, the rest right-aligned. Columns that do
+/// not fit go into further blocks, each with the names.
 #[must_use]
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
     let shown = |row: &Vec<String>| row.iter().map(Shown::from).collect();
     in_blocks(head, &rows.iter().map(shown).collect::<Vec<_>>(), width())
 }
 
-/// What a field of a matrix says by its colour too, never by that alone.
+/// The meaning of a field that its colour repeats; colour is never the only sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,
@@ -75,8 +75,8 @@ impl From<&String> for Shown {
     }
 }
 
-/// A matrix in one block, in the first of its forms that has room in 100 columns or the terminal; where none has, the
-/// last one in several blocks. Returns which form it was. Each row begins with its name.
+/// Formats a matrix in one block, in the first of its forms that fits into 100 columns or the terminal; if none fits,
+/// the last one in several blocks. Returns the index of the form. Each row begins with its name.
 pub(crate) fn matrix(head: &[&str], forms: &[Vec<Vec<Shown>>]) -> (String, usize) {
     let within = width().min(WIDTH);
     let fits = |rows: &Vec<Vec<Shown>>| widths(head, rows).iter().sum::<usize>() <= within;
@@ -84,7 +84,7 @@ pub(crate) fn matrix(head: &[&str], forms: &[Vec<Vec<Shown>>]) -> (String, usize
     (in_blocks(head, &forms[form], within), form)
 }
 
-/// How many columns of the terminal each column of a table takes.
+/// Returns how many columns of the terminal each column of a table takes.
 fn widths(head: &[&str], rows: &[Vec<Shown>]) -> Vec<usize> {
     let wide = |column: usize| {
         let fields = rows.iter().filter_map(|row| row.get(column));
@@ -127,7 +127,7 @@ fn in_blocks(head: &[&str], rows: &[Vec<Shown>], within: usize) -> String {
     blocks.iter().map(block).collect::<Vec<_>>().join("\n\n")
 }
 
-/// A name with a line feed in it would be two rows.
+/// A name with a line feed would be two rows.
 fn field(shown: &Shown) -> Field {
     let field = Field::new(plain(&shown.text));
     match shown.tone {
@@ -139,7 +139,7 @@ fn field(shown: &Shown) -> Field {
     }
 }
 
-/// How many columns a terminal has, or `COLUMNS` says; 100 without either.
+/// Returns the width of the terminal, or the value of `COLUMNS`; 100 without either.
 pub(crate) fn width() -> usize {
     known_width().unwrap_or(WIDTH).clamp(40, 400)
 }
@@ -149,8 +149,8 @@ fn known_width() -> Option<usize> {
     said.or_else(|| Table::new().width().map(usize::from))
 }
 
-/// The text with its long lines broken between words, where there is a terminal or `COLUMNS` to break them for. What
-/// goes on is indented by two more spaces than its line.
+/// Returns the text with long lines broken between words, if there is a terminal or `COLUMNS`. A continuation is
+/// indented by two more spaces than its line.
 pub(crate) fn folded(text: &str) -> String {
     if known_width().is_none() {
         return text.to_owned();
@@ -177,7 +177,7 @@ fn fold(line: &str, within: usize) -> String {
     folded
 }
 
-/// The words between which a line may be broken: a number keeps its groups and its percent sign.
+/// Returns the words between which a line may be broken: a number keeps its groups and its percent sign.
 fn words(line: &str) -> Vec<String> {
     let mut words: Vec<String> = vec![];
     for word in line.split(' ') {
@@ -195,7 +195,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The table without spaces at the ends of its lines.
+/// Returns the table without trailing spaces.
 fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! Two servers that took turns, trial by trial: by how much the second is faster or slower than the first.
+//! Compares two servers that took turns, trial by trial: by how much the second is faster or slower than the first.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,46 +6,47 @@ use serde::{Deserialize, Serialize};
 use super::{Cell, Estimate, LoadFigures, Loop, State};
 use crate::stats::{FEWEST_TRIALS, LEVEL, estimate_at};
 
-/// Histograms keep 3 digits: a smaller difference of two latencies may be none.
+/// Histograms keep 3 digits: a smaller difference of two latencies is not measurable.
 const RESOLUTION: f64 = 0.002;
 
-/// What a server does, as a multiple of what the other one does.
+/// A server's figures as multiples of the other server's.
 ///
-/// Each is the geometric mean of the ratios within pairs of trials, with Student's interval of their logarithms. A pair
-/// was measured one right after the other, at the same intended times, so what the machine does to both cancels out.
+/// Each is the geometric mean of the ratios within pairs of trials, with Student's interval of their logarithms. The
+/// trials of a pair ran one right after the other, at the same intended times, so that the machine's effect on both
+/// cancels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Against {
-    /// The other server: its model, or its URL.
+    /// The other server: its model or its URL.
     pub base: String,
     /// Pairs of trials.
     pub pairs: usize,
-    /// The level of each interval: so high that all of them together are right in 95 % of comparisons (Bonferroni).
+    /// The level of each interval, such that all of them together are right in 95 % of comparisons (Bonferroni).
     pub level: f64,
-    /// Of answers per second. `None` in an open loop, which gives both the same rate.
+    /// The ratio of answers per second. `None` in an open loop, which gives both the same rate.
     pub requests_per_second: Option<Estimate>,
-    /// Of the median latency.
+    /// The ratio of median latencies.
     pub latency_p50: Option<Estimate>,
-    /// Of the 99th percentile of latency. `None` where a trial has fewer than 1 000 latencies.
+    /// The ratio of 99th percentiles of latency. `None` if a trial has fewer than 1 000 latencies.
     pub latency_p99: Option<Estimate>,
-    /// The share of requests that got no right answer, of the first server and of the second.
+    /// The share of requests without a right answer, of the first and the second server.
     #[serde(default)]
     pub error_shares: [f64; 2],
 }
 
-/// A ratio of [`Against`], with what it says of the second server.
+/// A ratio of [`Against`], with its meaning for the second server.
 pub struct Measured {
     /// `req/s`, `p50` or `p99`.
     pub name: &'static str,
-    /// The second server's over the first's.
+    /// The second server's figure over the first's.
     pub ratio: Estimate,
-    /// `faster`, `slower`, or `no difference found` where the interval does not exclude that there is none. A server that
-    /// failed more often is never the faster one: its errors have no latency.
+    /// `faster`, `slower`, or `no difference found` if the interval contains no difference. A server that failed more
+    /// often is never the faster one: its errors have no latency.
     pub word: &'static str,
 }
 
 impl Against {
-    /// Of the trials of two cells, which have the same numbers; `None` where one has no figures, or fewer than
-    /// three trials.
+    /// Compares the trials of two cells with the same numbers; `None` if one has no figures, or fewer than three
+    /// trials.
     #[must_use]
     pub fn of(base: &Cell, head: &Cell) -> Option<Self> {
         let pairs = head.trials();
@@ -78,7 +79,7 @@ impl Against {
         })
     }
 
-    /// Each ratio that there is, and what it says.
+    /// Returns each available ratio with its meaning.
     #[must_use]
     pub fn measured(&self) -> Vec<Measured> {
         let all = [
@@ -92,7 +93,7 @@ impl Against {
             let less = ratio.upper < 1.0 - RESOLUTION;
             let word = match (more, less) {
                 (false, false) => "no difference found",
-                // Of latency less is better.
+                // Lower latency is better.
                 _ => {
                     let is_faster = more == (name == "req/s");
                     let [base, head] = self.error_shares;
@@ -111,7 +112,7 @@ impl Against {
 }
 
 impl Measured {
-    /// "0.81× (0.78× to 0.84×)".
+    /// Returns the interval, such as "0.81× (0.78× to 0.84×)".
     #[must_use]
     pub fn range(&self) -> String {
         let Estimate { value, lower, upper } = self.ratio;
@@ -120,7 +121,7 @@ impl Measured {
 }
 
 impl Cell {
-    /// A server's name among others: its model, or host and path of its URL.
+    /// Returns a server's short name: its model, or host and path of its URL.
     #[must_use]
     pub fn server_name(&self) -> String {
         let path = if self.workload.starts_with('/') { self.workload.as_str() } else { "" };
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_said_with_its_direction_and_drift_of_the_machine_cancels_out() {
-        // The machine becomes three times as slow; the second server takes 10 % less time, and its p99 varies.
+        // The machine becomes three times slower; the second server takes 10 % less time, and its p99 varies.
         let drift = [1.0, 1.4, 2.0, 2.5, 3.0];
         let of = |times: f64| drift.map(|slow| 1e6 * slow * times).to_vec();
         let tail = vec![2e6, 3.1e6, 3.9e6, 5.2e6, 5.8e6];
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(Against::of(&of(2), &of(2)), None);
         assert_eq!(Against::of(&of(4), &of(3)), None);
         assert_eq!(Against::of(&of(3), &Cell { state: State::Failed, ..of(3) }), None);
-        // Less than a histogram can tell is no difference, however often it is seen.
+        // A difference below the histogram's resolution is no difference, however often it is seen.
         let finer = cell(Loop::Closed, [vec![1.001; 3], vec![1.0; 3], vec![]]);
         let none = "no difference found";
         let finer = Against::of(&of(3), &finer).unwrap();
@@ -204,7 +205,7 @@ mod tests {
         let words = |base, head| words(&Against::of(&base, &head).unwrap())[1].1;
         assert_eq!(words(of(2e6, 1), of(1e6, 2)), "no verdict: it failed more");
         assert_eq!(words(of(1e6, 2), of(2e6, 1)), "no verdict: the other failed more");
-        // Without a difference in its favour the word stands.
+        // Without a difference in its favour the word stays.
         assert_eq!(words(of(1e6, 1), of(2e6, 2)), "slower");
         assert_eq!(words(of(2e6, 1), of(1e6, 1)), "faster");
     }

@@ -1,4 +1,5 @@
-//! What `paceline claims` found: each claim of the concurrency tutorial, with its figures and a verdict on every model.
+//! The results of `paceline claims`: each claim of the concurrency tutorial, with its figures and a verdict on every
+//! model.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,35 +7,35 @@ use serde::{Deserialize, Serialize};
 use super::{Estimate, ModelRecord};
 use crate::machine::{Build, Fingerprint};
 
-/// The version of [`Claims`]' shape. Additions do not change it.
+/// The version of [`Claims`]' format. Additions do not change it.
 pub const CLAIMS_SCHEMA: u32 = 1;
 
-/// What is said of a claim on a model: what was measured, what needs no measurement, or why there is none.
+/// The verdict of a claim on a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClaimVerdict {
-    /// The figures are as the claim says, and so are both ends of their intervals.
+    /// The figures agree with the claim, with both ends of their intervals.
     Holds,
-    /// They are not, and neither end of their intervals is: `why` says what the model does instead.
+    /// The figures disagree with the claim, with both ends of their intervals: `why` says what the model does instead.
     Contradicted,
-    /// Nothing was measured: the language leaves no other answer, and `why` says which.
+    /// Nothing was measured: the language allows only one answer, given in `why`.
     ByDefinition,
-    /// The model has no such thing as the claim speaks of: `why` says what it lacks.
+    /// The model lacks the subject of the claim, which `why` names.
     DoesNotApply,
     /// The intervals contain both answers.
     Inconclusive,
-    /// A receipt was wrong, or another model ran than the label says.
+    /// A checksum was wrong, or another model ran than the label says.
     Invalid,
-    /// A limit, or the model itself, forbids the experiment: said beforehand.
+    /// A limit or the model itself excludes the experiment; known before it runs.
     Refused,
-    /// The budget was used up before it.
+    /// The budget was used up before the experiment.
     Skipped,
-    /// It could not run to its end.
+    /// The experiment could not run to its end.
     Failed,
 }
 
 impl ClaimVerdict {
-    /// All of them, in the order of tables.
+    /// All verdicts, in the order of tables.
     pub const ALL: [ClaimVerdict; 9] = [
         ClaimVerdict::Holds,
         ClaimVerdict::Contradicted,
@@ -47,7 +48,7 @@ impl ClaimVerdict {
         ClaimVerdict::Failed,
     ];
 
-    /// As people read it.
+    /// Returns the verdict in words.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -63,38 +64,38 @@ impl ClaimVerdict {
         }
     }
 
-    /// Whether it was to be measured and came to nothing: what makes the command end with exit code 3.
+    /// Returns whether it should have been measured and was not: the command then ends with exit code 3.
     #[must_use]
     pub fn is_wrong(self) -> bool {
         matches!(self, ClaimVerdict::Invalid | ClaimVerdict::Failed)
     }
 }
 
-/// A figure of an experiment: the mean of the processes that it ran in, with its 95 % interval.
+/// A figure of an experiment: the mean over its processes, with its 95 % interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimFigure {
-    /// What it is, in words.
+    /// Its description.
     pub name: String,
     /// Its unit: `ms`, `×`, `bytes`, `threads`, …
     pub unit: String,
-    /// The geometric mean; where a process found 0 or less, the plain mean.
+    /// The geometric mean; the plain mean if a process measured 0 or less.
     pub value: f64,
-    /// The lower end of its interval; with fewer than three processes, or all alike, the mean itself.
+    /// The lower end of its interval; the mean itself with fewer than three processes, or if all are equal.
     pub lower: f64,
     /// The upper end.
     pub upper: f64,
-    /// What it would be if the claim were true to the letter; `None` where the claim names no figure.
+    /// Its value if the claim were exactly true; `None` if the claim names no figure.
     pub ideal: Option<f64>,
-    /// What each process found, in the order in which they ran.
+    /// The value of each process, in the order in which they ran.
     pub values: Vec<f64>,
 }
 
 impl ClaimFigure {
-    /// The figure that `values` make, one of each process.
+    /// Returns the figure of `values`, one from each process.
     ///
     /// # Panics
     ///
-    /// Panics where there is none, or one is not finite.
+    /// Panics if there are no values, or one is not finite.
     #[must_use]
     pub fn new(name: &str, unit: &str, ideal: Option<f64>, values: Vec<f64>) -> Self {
         let made = Estimate::of_trials(&values, 0.0).expect("every process found a finite figure");
@@ -103,37 +104,37 @@ impl ClaimFigure {
     }
 }
 
-/// A claim on one model.
+/// The result of a claim on one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimResult {
     /// The model's name.
     pub model: String,
     /// Its workers; `None` for a thread per job.
     pub workers: Option<usize>,
-    /// What is said of the claim.
+    /// The verdict.
     pub verdict: ClaimVerdict,
-    /// Why, in one sentence; `None` only where the claim holds and nothing is to be added.
+    /// The reason, in one sentence; `None` only if the claim holds and there is nothing to add.
     pub why: Option<String>,
-    /// What was measured; empty where nothing was.
+    /// The figures; empty if nothing was measured.
     pub figures: Vec<ClaimFigure>,
-    /// In how many processes, one after another.
+    /// The number of processes, one after another.
     pub repetitions: u32,
 }
 
-/// A claim, and what became of it.
+/// A claim and its results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
     /// Its name, on the command line too.
     pub name: String,
-    /// What is claimed.
+    /// The claim in one sentence.
     pub sentence: String,
-    /// How that is measured.
+    /// How it is measured.
     pub method: String,
-    /// Every model, in the order of tables; some with several numbers of workers.
+    /// Every model, in the order of tables; some with several worker counts.
     pub results: Vec<ClaimResult>,
 }
 
-/// What came of all of them.
+/// The results of all claims.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Claims {
     /// [`CLAIMS_SCHEMA`].
@@ -144,21 +145,21 @@ pub struct Claims {
     pub started: String,
     /// The command line.
     pub command: Vec<String>,
-    /// Seconds that it was given.
+    /// The time budget in seconds.
     pub budget_seconds: f64,
     /// Seconds that it took so far.
     pub seconds: f64,
-    /// Processes that each experiment was to have.
+    /// Planned number of processes of each experiment.
     pub repetitions: u32,
-    /// What the intervals are.
+    /// How the intervals are computed.
     pub interval: String,
     /// The machine.
     pub fingerprint: Fingerprint,
     /// How the program was built.
     pub build: Build,
-    /// The models, as they are set up here.
+    /// The models, as configured here.
     pub models: Vec<ModelRecord>,
-    /// Whether it was interrupted before its end.
+    /// Whether it was interrupted.
     pub interrupted: bool,
     /// The claims, in the order of the tutorial.
     pub claims: Vec<Claim>,

@@ -1,5 +1,4 @@
-//! The files of a record: written line by line, whole whenever a run is killed, and taken up again; see `read` for the
-//! way back.
+//! The files of a record: written line by line, valid even if a run is killed, and resumed; see `read` for reading.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,22 +10,22 @@ use serde::Serialize;
 
 use super::{Cell, Claims, Gate, GateTrial, Nodes, Run, Trial};
 
-/// What holds for a whole run.
+/// The metadata of a run.
 pub const RUN: &str = "run.json";
-/// The cells that ended.
+/// The cells that have ended.
 pub const CELLS: &str = "cells.jsonl";
 /// The trials.
 pub const ROUNDS: &str = "trials.jsonl";
-/// The nodes, where a cluster measured it.
+/// The nodes, if a cluster measured it.
 pub const NODES: &str = "nodes.json";
 pub(super) const CLAIMS: &str = "claims.json";
 pub(super) const GATE: &str = "gate.json";
 pub(super) const GATE_ROUNDS: &str = "gate_trials.jsonl";
 
-/// The files that tell what a folder records: a run, a gate, claims.
+/// The files that show the kind of a record: a run, a gate, claims.
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
 
-/// All files that records are made of.
+/// All files of records.
 pub const PARTS: [&str; 7] = [RUN, CELLS, ROUNDS, NODES, GATE, GATE_ROUNDS, CLAIMS];
 
 /// Writes the record of a run, line by line.
@@ -34,20 +33,20 @@ pub struct Writer {
     folder: PathBuf,
     cells: File,
     trials: File,
-    /// How it is gone on with.
+    /// The command that resumes it.
     again: &'static str,
 }
 
 impl Writer {
-    /// Makes the folder of `run` under `results`, and writes what is known.
+    /// Creates the folder of `run` under `results`, and writes its metadata.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written.
+    /// Returns a sentence if it cannot be written.
     ///
     /// # Panics
     ///
-    /// Never: what is written is plain data.
+    /// Never: plain data always serialises.
     pub fn create(results: &Path, run: &Run) -> Result<Self, String> {
         let folder = results.join(&run.id);
         let mut text = serde_json::to_string_pretty(run).expect("a run is plain data");
@@ -58,20 +57,20 @@ impl Writer {
         Self::open(folder, "--resume")
     }
 
-    /// Writes the cells and trials of a part of a cluster's run to `folder`, which `again` is the command to go on from.
+    /// Creates a writer for a part of a cluster's run in `folder`; `again` is the command that resumes it.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written.
+    /// Returns a sentence if it cannot be written.
     pub fn part(folder: &Path, again: &'static str) -> Result<Self, String> {
         Self::open(folder.to_owned(), again)
     }
 
-    /// Takes up the record in `folder`. A last line that was torn is cut off.
+    /// Resumes the record in `folder`. A torn last line is cut off.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written, or another process writes to it.
+    /// Returns a sentence if it cannot be written, or another process writes to it.
     pub fn resume(folder: &Path) -> Result<Self, String> {
         let writer = Self::open(folder.to_owned(), "--resume")?;
         for name in [CELLS, ROUNDS] {
@@ -86,7 +85,7 @@ impl Writer {
             file.map_err(|error| unwritable(&folder, &error))
         };
         let (cells, trials) = (open(CELLS)?, open(ROUNDS)?);
-        // Where the file system has no locks, nothing is lost but this check.
+        // On a file system without locks, only this check is lost.
         if matches!(cells.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             let folder = folder.display();
             return Err(format!("another paceline writes to {folder}: wait for it, or stop it"));
@@ -94,78 +93,78 @@ impl Writer {
         Ok(Writer { folder, cells, trials, again })
     }
 
-    /// Where the record is.
+    /// Returns the folder of the record.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Appends a cell, and waits until it is on the disk.
+    /// Appends a cell, and waits until it is on disk.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written.
+    /// Returns a sentence if it cannot be written.
     pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
         append(&mut self.cells, &self.folder.join(CELLS), self.again, cell)
     }
 
-    /// Appends a trial, and waits until it is on the disk.
+    /// Appends a trial, and waits until it is on disk.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written.
+    /// Returns a sentence if it cannot be written.
     pub fn write_trial(&mut self, trial: &Trial) -> Result<(), String> {
         append(&mut self.trials, &self.folder.join(ROUNDS), self.again, trial)
     }
 }
 
-/// Writes what `paceline claims` has found so far, in `folder`: all of it in one file, `claims.json`.
+/// Writes the results of `paceline claims` so far to one file in `folder`, `claims.json`.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it cannot be written.
+/// Returns a sentence if it cannot be written.
 pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
     write_json(&folder.join(CLAIMS), claims)
 }
 
-/// The trials of a gate, a line each, in `gate_trials.jsonl`.
+/// The trials of a gate, one a line, in `gate_trials.jsonl`.
 pub struct GateTrials {
     folder: PathBuf,
     file: File,
 }
 
 impl GateTrials {
-    /// Makes the file in the folder of a record.
+    /// Creates the file in the folder of a record.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written.
+    /// Returns a sentence if it cannot be written.
     pub fn create(folder: &Path) -> Result<Self, String> {
         let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_ROUNDS));
         let file = file.map_err(|error| unwritable(folder, &error))?;
         Ok(GateTrials { folder: folder.to_owned(), file })
     }
 
-    /// Appends a trial, and waits until it is on the disk: nothing is measured meanwhile.
+    /// Appends a trial, and waits until it is on disk: nothing is measured during that time.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it cannot be written.
+    /// Returns a sentence if it cannot be written.
     pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
         append(&mut self.file, &self.folder.join(GATE_ROUNDS), "--resume", trial)
     }
 }
 
-/// Writes the gate whose record is in `folder`: all of it in one file, `gate.json`.
+/// Writes the gate whose record is in `folder` to one file, `gate.json`.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it cannot be written.
+/// Returns a sentence if it cannot be written.
 pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
     write_json(&folder.join(GATE), gate)
 }
 
-/// One write: a line is either there or torn, and a torn last line is known for what it is.
+/// Appends a line in one write: it is complete or torn, and a torn last line is recognised.
 pub(crate) fn append(
     file: &mut File,
     path: &Path,
@@ -189,18 +188,18 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(&aside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
-        // What has no room is not left lying there half.
+        // A partial file is removed if the disk is full.
         let _ = fs::remove_file(&aside);
     })
 }
 
-/// Writes `bytes` to a file, whole or not at all; what was there before stays where they cannot be written.
+/// Writes `bytes` to a file, whole or not at all; if that fails, the previous contents stay.
 ///
 /// # Errors
 ///
-/// Returns a sentence where they cannot be written.
+/// Returns a sentence if they cannot be written.
 pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    // What is no file, such as /dev/stdout, cannot be renamed to.
+    // A path that is not a plain file, such as /dev/stdout, cannot be replaced by a rename.
     let plain = fs::metadata(path).map_or(true, |there| there.is_file());
     let written = if plain { write_whole(path, bytes) } else { fs::write(path, bytes) };
     written.map_err(|error| {
@@ -212,11 +211,11 @@ pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// Returns a sentence where it cannot be written.
+/// Returns a sentence if it cannot be written.
 ///
 /// # Panics
 ///
-/// Never: what is written is plain data.
+/// Never: plain data always serialises.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
     let mut text = serde_json::to_string_pretty(value).expect("it is plain data");
     text.push('\n');
@@ -234,27 +233,27 @@ fn cut_torn_line(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A record, read.
+/// A record that was read.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Where it is.
+    /// The folder of the record.
     pub folder: PathBuf,
-    /// What holds for the whole run.
+    /// The metadata of the run.
     pub run: Run,
     /// The cells that have ended.
     pub cells: Vec<Cell>,
-    /// The trials, of cells that have not ended too.
+    /// The trials, also of cells that have not ended.
     pub trials: Vec<Trial>,
-    /// Where it ran, where a cluster measured it.
+    /// The nodes, if a cluster measured it.
     pub nodes: Option<Nodes>,
 }
 
 impl Record {
-    /// Checks that its trials have times, and histograms that can be merged: who goes on with a run needs both.
+    /// Checks that its trials have times and mergeable histograms, as a resumed run needs.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that names the first line that is damaged.
+    /// Returns a sentence that names the first damaged line.
     pub fn check_trials(&self) -> Result<(), String> {
         let place = self.folder.join(ROUNDS);
         for (index, trial) in self.trials.iter().enumerate() {
@@ -268,7 +267,7 @@ impl Record {
     }
 }
 
-/// What is said of a damaged line.
+/// Returns the message for a damaged line.
 pub(super) fn not_ours(place: &Path, index: usize, why: &str) -> String {
     let (place, line) = (place.display(), index + 1);
     format!(

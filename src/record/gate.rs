@@ -1,4 +1,4 @@
-//! What the gate found: both sides, the trials of every cell, and the verdicts that follow from them.
+//! The results of the gate: both sides, the trials of every cell, and the verdicts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,34 +6,34 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use crate::machine::Fingerprint;
 
-/// The version of [`Gate`]'s shape. Additions do not change it.
+/// The version of [`Gate`]'s format. Additions do not change it.
 pub const GATE_SCHEMA: u32 = 2;
 
-/// What is compared. Of each, less is better.
+/// A metric that is compared. Lower is always better.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {
-    /// Wall time of a job in batches: what throughput is the inverse of. Nanoseconds.
+    /// Wall time per job in batches, the inverse of throughput. Nanoseconds.
     Throughput,
     /// Median latency of a job. Nanoseconds.
     P50,
     /// 99th percentile of a job's latency. Nanoseconds.
     P99,
-    /// CPU time of a job, user and system. Nanoseconds.
+    /// CPU time per job, user and system. Nanoseconds.
     Cpu,
-    /// Resident memory that the first batch adds, over its jobs: with what all jobs share, unlike the slope over scales
-    /// that tables call bytes/job. Bytes.
+    /// Resident memory that the first batch adds, per job. It includes what all jobs share, unlike the slope over
+    /// scales that tables call bytes/job. Bytes.
     Memory,
 }
 
 impl Metric {
-    /// All of them, in the order of tables.
+    /// All metrics, in the order of tables.
     pub const ALL: [Metric; 5] =
         [Metric::Throughput, Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory];
 
-    /// Its name, on the command line and in files.
+    /// Returns the name on the command line and in files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Metric {
         }
     }
 
-    /// What its figures are called in files, the unit last.
+    /// Returns the name of its figures in files, with the unit last.
     #[must_use]
     pub fn figure(self) -> &'static str {
         match self {
@@ -58,21 +58,21 @@ impl Metric {
     }
 }
 
-/// What the gate says of a cell.
+/// The gate's verdict on a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The head is slower: rejected, and by the margin at least.
+    /// The head is slower: significantly, and by at least the margin.
     Regressed,
-    /// The head is faster: rejected, and by the margin at least.
+    /// The head is faster: significantly, and by at least the margin.
     Improved,
-    /// The run could have seen the clear margin, and it is not there.
+    /// The run could have detected the clear margin, and excludes it.
     NotRegressed,
-    /// The run could not have told.
+    /// The run could not decide.
     Inconclusive,
 }
 
-/// What the gate says of the whole run.
+/// The gate's verdict on the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overall {
@@ -80,23 +80,23 @@ pub enum Overall {
     Failed,
     /// A cell regressed.
     Regressed,
-    /// None did, and of each it could have been seen.
+    /// No cell regressed, and each would have shown it.
     Passed,
-    /// None did, and of some it could not have been seen.
+    /// No cell regressed, but some could not have shown it.
     Inconclusive,
-    /// The null arm fired in a cell, or the machine was not fit, and nothing of more weight was found.
+    /// The null arm fired in a cell, or the machine was not fit, and nothing more serious was found.
     EnvironmentInvalid,
     /// Nothing was compared: no cell has figures of both sides, or both sides are the same program.
     Nothing,
 }
 
-/// How it comes that base and head are the same program.
+/// Why base and head are the same program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sameness {
     /// Base and head are the same source.
     SameSource,
-    /// The sources differ only in files that no build reads, such as documentation and tests.
+    /// The sources differ only in files that builds do not read, such as documentation and tests.
     Unreachable,
     /// The sources differ, and built the same bytes of a program that reads nothing else at run time: paceline's own
     /// hosts. Nothing is measured.
@@ -108,9 +108,9 @@ pub enum Sameness {
 /// Base and head are the same program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SameProgram {
-    /// How it comes.
+    /// The kind of sameness.
     pub sameness: Sameness,
-    /// The same in a sentence, with the likely reasons.
+    /// A sentence with the likely reasons.
     pub why: String,
 }
 
@@ -118,32 +118,32 @@ pub struct SameProgram {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// Both: it is gated.
+    /// Both: the cell is gated.
     Both,
-    /// The head alone: it is new.
+    /// The head alone: the cell is new.
     Head,
-    /// The base alone: it was removed.
+    /// The base alone: the cell was removed.
     Base,
 }
 
-/// One of the two that are compared.
+/// One of the two sides of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
-    /// What was asked for: a revision, `working tree`, `tokio@1.50.0`, or a path.
+    /// What the user named: a revision, `working tree`, `tokio@1.50.0`, or a path.
     pub name: String,
-    /// What was built, in words.
+    /// A description of what was built.
     pub about: String,
-    /// The commit, where it is one.
+    /// The commit, if it is one.
     pub commit: Option<String>,
-    /// Whether changes that are not committed are in it.
+    /// Whether it contains uncommitted changes.
     pub uncommitted: bool,
     /// Dependencies that were set to a version.
     pub dependencies: Vec<String>,
-    /// A hash of the program that was measured, in hexadecimal digits.
+    /// SHA-256 of the measured program, in hexadecimal digits.
     pub program_sha256: String,
 }
 
-/// A change: how much more the head takes than the base, as a share. `0.05` is 5 % slower.
+/// A change: the head's relative increase over the base. `0.05` is 5 % slower.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The 20 % trimmed mean.
@@ -152,17 +152,17 @@ pub struct Change {
     pub lower: f64,
     /// The upper end.
     pub upper: f64,
-    /// The chance of such a rise or more where there is none.
+    /// The p-value of such an increase or more without a true change.
     pub p_slower: f64,
-    /// The chance of such a fall or more.
+    /// The p-value of such a decrease or more without a true change.
     pub p_faster: f64,
 }
 
-/// Trials of a cell, and those that crashed: the process died, hung or failed. A trial is one process of a side in a
-/// trial, those of the pilot included.
+/// Processes of a cell, and those that crashed: died, hung or failed. Here a trial is one process of a side, the
+/// pilot's included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Crashes {
-    /// Trials of each side.
+    /// Processes of each side.
     pub trials: u32,
     /// Crashes of the base.
     pub base: u32,
@@ -172,43 +172,43 @@ pub struct Crashes {
     pub copy: u32,
 }
 
-/// A cell and metric, compared.
+/// A comparison of a cell and metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateCell {
-    /// The cell: `echo/tokio/10`, or the name that a program gave to one of its own.
+    /// The cell: `echo/tokio/10`, or the name of a custom cell.
     pub cell: String,
-    /// What was compared.
+    /// The metric compared.
     pub metric: Metric,
     /// Which sides have it.
     pub presence: Presence,
     /// How it ended.
     pub state: State,
-    /// Why, unless it is `ok`.
+    /// The reason, unless it is `ok`.
     pub reason: Option<String>,
-    /// The verdict; only where it is `ok` and both sides have it.
+    /// The verdict; only if it is `ok` and both sides have the cell.
     pub verdict: Option<Verdict>,
-    /// A change below this share is never called one.
+    /// The least share that is called a change.
     pub margin: f64,
-    /// A change of this share must have been visible before a cell is called not regressed.
+    /// The share of a change that must have been detectable before a cell is called not regressed.
     pub clear_margin: f64,
-    /// The standard deviation that the layout of code gives, in logarithms, where it is known.
+    /// The standard deviation caused by the layout of code, in logarithms, if known.
     pub layout_sd: f64,
-    /// The base's figure, the median of trials, in the unit of the metric.
+    /// The base's figure, the median over trials, in the unit of the metric.
     pub base: Option<f64>,
-    /// The head's.
+    /// The head's figure.
     pub head: Option<f64>,
-    /// How they differ.
+    /// The change of the head.
     pub change: Option<Change>,
     /// The least change that would be found in 8 of 10 such runs, as a share.
     pub detectable: Option<f64>,
-    /// Trials that count.
+    /// The number of trials that count.
     pub trials: u32,
-    /// Trials that were dropped, because of the machine or because a process crashed.
+    /// The number of trials dropped, because of the machine or a crash.
     pub dropped: u32,
     /// How often each side crashed.
     #[serde(default)]
     pub crashes: Crashes,
-    /// Trials that would make the clear margin visible, where these did not.
+    /// The number of trials that would make the clear margin detectable, if these did not.
     pub trials_needed: Option<u32>,
     /// Pairs of slices in a trial.
     pub slices: u32,
@@ -216,87 +216,87 @@ pub struct GateCell {
     pub iterations: u64,
     /// The base against its rebuilt copy.
     pub null: Option<Change>,
-    /// Whether the null arm called that a change: then the cell is void, and has no verdict.
+    /// Whether the null arm called that a change: the cell is then void, and has no verdict.
     pub null_fired: bool,
-    /// Whether it was measured again by itself, because its null arm fired at first. All figures are of the second time,
-    /// but for the crashes, which are of both.
+    /// Whether the cell was measured again alone because its null arm fired at first. All figures are from the second
+    /// time, except crashes, which are from both.
     #[serde(default)]
     pub again: bool,
-    /// `ln(head / base)` of every trial that counts: all that verdicts follow from.
+    /// `ln(head / base)` of every trial that counts: the basis of all verdicts.
     pub log_ratios: Vec<f64>,
     /// `ln(copy / base)` of the same trials.
     pub null_log_ratios: Vec<f64>,
 }
 
-/// What one side showed of a cell in a trial.
+/// The figures of one side of a cell in a trial.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SideFigures {
     /// The time of each slice, in nanoseconds.
     pub slices_ns: Vec<u64>,
-    /// CPU time of the process in all of them, in nanoseconds.
+    /// CPU time of the process over all slices, in nanoseconds.
     pub cpu_ns: u64,
-    /// Latency of its jobs, in batches of their own: the median and the 99th percentile, in nanoseconds.
+    /// Latency of its jobs, from separate batches: the median and the 99th percentile, in nanoseconds.
     pub latency_ns: Option<(u64, u64)>,
-    /// What its first batch added to resident memory, in bytes.
+    /// Resident memory that its first batch added, in bytes.
     pub memory_bytes: Option<u64>,
 }
 
-/// A trial of a cell: a fresh process each of the base, of the head, and of the base's copy.
+/// A trial of a cell: a fresh process of the base, of the head, and of the base's copy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateTrial {
     /// The cell.
     pub cell: String,
-    /// Which trial it is; those of the pilot come before, and are counted apart.
+    /// Number of the trial; the pilot's trials come before, and are counted separately.
     pub trial: u32,
-    /// Whether it is of the pilot, whose figures are only used to plan the others.
+    /// Whether it belongs to the pilot, whose figures are only used for planning.
     pub pilot: bool,
-    /// Jobs of a batch; 1 for a cell of a program's own.
+    /// Jobs of a batch; 1 for a custom cell.
     pub jobs: u64,
     /// Batches of a slice.
     pub iterations: u64,
-    /// Whether it is of the second time that the cell was measured: then those of the first time do not count.
+    /// Whether it is from the second measurement of the cell: the first trials then do not count.
     #[serde(default)]
     pub again: bool,
-    /// Why it does not count, if so. No reason depends on which side is faster.
+    /// Why it does not count, if it does not. No reason depends on which side is faster.
     pub dropped: Option<String>,
-    /// Whether the process of the base, of the head and of the copy crashed.
+    /// Whether the processes of the base, the head and the copy crashed.
     #[serde(default)]
     pub crashed: [bool; 3],
-    /// The base, the head and the copy; nothing where one of them crashed.
+    /// The base, the head and the copy; empty if one of them crashed.
     pub sides: Vec<SideFigures>,
 }
 
-/// A gate: all of it, so that every verdict can be computed again.
+/// A gate: complete, so that every verdict can be recomputed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
     /// [`GATE_SCHEMA`].
     pub schema: u32,
-    /// The name of its run's folder.
+    /// The name of its folder.
     pub id: String,
     /// When it began, in UTC.
     pub started: String,
-    /// What it is compared with.
+    /// The side compared with.
     pub base: Side,
-    /// What is judged.
+    /// The side that is judged.
     pub head: Side,
     /// The machine.
     pub fingerprint: Fingerprint,
-    /// What shuffled cells and slices.
+    /// The seed of the order of cells and slices.
     pub seed: u64,
-    /// The share of false discoveries that is allowed among those found (Benjamini and Hochberg).
+    /// The share of discoveries that may be false (Benjamini and Hochberg).
     pub false_discovery_rate: f64,
-    /// Seconds that it took, building excluded.
+    /// Seconds that it took, without building.
     pub seconds: f64,
-    /// Whether it was interrupted: cells have the trials until then.
+    /// Whether it was interrupted: cells then have the trials until that moment.
     pub interrupted: bool,
-    /// Why base and head are the same program, where they are and the cells have one half only.
+    /// Why base and head are the same program, if they are and the cells have one variant only.
     #[serde(default)]
     pub same_program: Option<SameProgram>,
-    /// The verdict on all.
+    /// The verdict on all cells.
     pub verdict: Overall,
-    /// Why, in a sentence.
+    /// The reason, in a sentence.
     pub summary: String,
-    /// What else must be known, in sentences: margins that the head has and that do not count.
+    /// Further facts, in sentences: margins that the head has and that do not count.
     #[serde(default)]
     pub notes: Vec<String>,
     /// Every cell and metric.

@@ -1,4 +1,4 @@
-//! The load that a server was under.
+//! The load on a server.
 
 use std::collections::BTreeMap;
 
@@ -15,79 +15,79 @@ use paceline_core::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Loop {
-    /// At times set beforehand: a server that stalls is charged for all that it keeps waiting.
+    /// At times set beforehand: the latency of a stall counts for all requests that it delays.
     Open,
-    /// On each connection when the answer before is whole: what a stall keeps from starting is hidden.
+    /// On each connection as soon as the previous answer is complete: a stall hides the requests that it prevents.
     Closed,
 }
 
-/// The load that a server was under.
+/// The load on a server, and its results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadFigures {
     /// How requests started.
     #[serde(rename = "loop")]
     pub looped: Loop,
-    /// How many were meant to start in a second, in the open loop; `None` where that was a ramp.
+    /// The intended starts per second in the open loop; `None` for a ramp.
     pub rate: Option<f64>,
-    /// From which rate to which it went over the window, if it did.
+    /// The first and last rate over the window, for a ramp.
     #[serde(default)]
     pub ramp: Option<Ramp>,
-    /// How they were spread.
+    /// The distribution of arrivals.
     pub arrivals: Option<Arrivals>,
-    /// Connections.
+    /// The number of connections.
     pub connections: u64,
-    /// How long requests were sent before they counted, in each trial.
+    /// Seconds of requests before the window, in each trial.
     pub warm_up_seconds: f64,
-    /// How long they counted.
+    /// Seconds of the window.
     pub duration_seconds: f64,
-    /// Requests that were meant to start, all trials together.
+    /// Requests that were meant to start, over all trials.
     pub offered: u64,
-    /// Those of them that were answered as they should be.
+    /// Requests with a right answer.
     pub completed: u64,
-    /// How long after its intended start each had to be answered, where that was said.
+    /// The time limit of an answer after its intended start, if one was set.
     #[serde(default)]
     pub timeout_seconds: Option<f64>,
-    /// Those of them that were errors, by kind, where they were counted. They are in no other figure.
+    /// Requests that were errors, by kind, if they were counted. No other figure includes them.
     #[serde(default)]
     pub errors: BTreeMap<String, u64>,
-    /// From the intended start of each error to when it was one.
+    /// From the intended start of each failed request until its error.
     #[serde(default)]
     pub error_latency: Option<Distribution>,
-    /// What the first error was.
+    /// The first error.
     #[serde(default)]
     pub first_error: Option<String>,
-    /// The URLs that were asked for by weight.
+    /// The URLs that were requested by weight.
     #[serde(default)]
     pub by_url: Vec<UrlFigures>,
-    /// Those of them that the generator came to more than a millisecond late.
+    /// Requests that the generator reached more than a millisecond late.
     pub late_starts: u64,
-    /// How often a connection was opened again: the server had closed it, or a request on it had failed.
+    /// The number of reopened connections: the server had closed them, or a request on them had failed.
     pub reconnects: u64,
-    /// From the intended start of each to when the generator came to it.
+    /// From the intended start of each request until the generator reached it.
     pub schedule_error: Option<Distribution>,
-    /// CPU time of the generator over that of the window, at most.
+    /// The greatest share of the window for which the generator used a CPU.
     pub generator_cpu_share_max: Option<f64>,
-    /// The greatest error of Little's law in a trial; `None` where requests were left unanswered.
+    /// The greatest error of Little's law in a trial; `None` if requests were left unanswered.
     pub little_error_max: Option<f64>,
-    /// Where the tail gave way, if that was looked for; the cell's other figures are of the rate that was kept.
+    /// The search for the knee, if it was requested; the cell's other figures are at the highest rate that was kept.
     pub knee: Option<Knee>,
-    /// What the server did at shares of that rate, if it was asked to.
+    /// The server at shares of that rate, if requested.
     #[serde(default)]
     pub at_shares: Vec<AtShare>,
-    /// How it compares with the server that took turns with it, if one did.
+    /// The comparison with the server that took turns with it, if there was one.
     #[serde(default)]
     pub against: Option<Against>,
-    /// The intervals of each trial's window, by intended start, where they were asked for.
+    /// The intervals of each trial's window, by intended start, if requested.
     #[serde(default)]
     pub intervals: Vec<Vec<Interval>>,
 }
 
-/// A rate that changes evenly, in requests per second.
+/// A rate that changes linearly, in requests per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ramp {
-    /// At the start of the window, and before.
+    /// The rate at the start of the window, and before.
     pub from: f64,
-    /// At its end.
+    /// The rate at its end.
     pub to: f64,
 }
 
@@ -100,9 +100,9 @@ pub struct AtShare {
     pub rate: f64,
     /// How it ended.
     pub state: State,
-    /// Why, unless it is `ok`.
+    /// The reason, unless it is `ok`.
     pub reason: Option<String>,
-    /// Its processes.
+    /// The number of its processes.
     pub trials: usize,
     /// Answers per second.
     pub requests_per_second: Option<Estimate>,
@@ -110,12 +110,12 @@ pub struct AtShare {
     pub latency_ns_p50: Option<Estimate>,
     /// The 99th percentile of a trial.
     pub latency_ns_p99: Option<Estimate>,
-    /// The longest latency of all.
+    /// The longest latency.
     pub latency_ns_max: Option<u64>,
 }
 
 impl LoadFigures {
-    /// Of a load that has not been.
+    /// Returns a load without results.
     #[must_use]
     pub fn new(
         looped: Loop,
@@ -150,48 +150,48 @@ impl LoadFigures {
         }
     }
 
-    /// Requests that were errors.
+    /// Returns the number of requests that were errors.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    /// Their share of all requests.
+    /// Returns the share of requests that were errors.
     #[must_use]
     pub fn error_share(&self) -> Option<f64> {
         (self.offered > 0).then(|| self.failed() as f64 / self.offered as f64)
     }
 }
 
-/// One of several URLs that were asked for by weight, all trials together.
+/// One of several URLs requested by weight, over all trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UrlFigures {
     /// The method.
     pub method: String,
     /// The path and the query.
     pub path: String,
-    /// How often it was asked for, compared with the others.
+    /// The relative frequency of its requests.
     pub weight: u32,
-    /// Requests that were answered as they should be.
+    /// Requests with a right answer.
     pub completed: u64,
     /// Requests that were errors.
     pub errors: u64,
     /// The median of their latencies, in nanoseconds.
     pub latency_ns_p50: Option<u64>,
-    /// The 99th percentile, where there are 10 latencies beyond it.
+    /// The 99th percentile, if there are 10 latencies beyond it.
     pub latency_ns_p99: Option<u64>,
-    /// The longest.
+    /// The longest latency, in nanoseconds.
     pub latency_ns_max: Option<u64>,
 }
 
-/// A staircase of rates.
+/// The search for the highest sustainable rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Knee {
     /// The limit of the 99th percentile of latency, in nanoseconds.
     pub limit_ns: u64,
-    /// Every rate that was tried, in this order.
+    /// Every rate that was tried, in order.
     pub steps: Vec<KneeStep>,
-    /// Why the next rate was not kept; `None` where the highest that is tried was.
+    /// Why the next rate was not kept; `None` if the highest possible rate was.
     pub gave_way: Option<String>,
 }
 
@@ -200,8 +200,8 @@ pub struct Knee {
 pub struct KneeStep {
     /// Requests per second.
     pub rate: f64,
-    /// The 99th percentile of latency, where it is one.
+    /// The 99th percentile of latency, if there is one.
     pub latency_ns_p99: Option<f64>,
-    /// Why it was not kept; `None` where it was.
+    /// Why it was not kept; `None` if it was.
     pub gave_way: Option<String>,
 }

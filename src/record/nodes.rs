@@ -1,4 +1,4 @@
-//! The nodes of a cluster that a record's trials ran on: `nodes.json`.
+//! The nodes of a cluster on which a record's trials ran: `nodes.json`.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{Cell, State};
 use crate::machine::Fingerprint;
 
-/// The version of the shape of `nodes.json`.
+/// The version of the format of `nodes.json`.
 pub const NODES_SCHEMA: u32 = 1;
-/// A node whose wall clock is further off than this is named, in seconds.
+/// The clock offset in seconds above which a node is reported.
 const CLOCK_OFF: f64 = 60.0;
 
-/// Where the blocks of a plan ran.
+/// The nodes on which the blocks of a plan ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Nodes {
     /// [`NODES_SCHEMA`].
@@ -22,28 +22,28 @@ pub struct Nodes {
     pub plan: String,
     /// The nodes, by name.
     pub nodes: Vec<Node>,
-    /// Which attempt at each block counts.
+    /// The attempt at each block that counts.
     pub counted: Vec<Counted>,
-    /// The attempts that do not, each with the reason.
+    /// The attempts that do not count, each with the reason.
     pub left_out: Vec<LeftOut>,
 }
 
-/// A node, as it was when it began its first block.
+/// A node when it began its first block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
-    /// What trials and cells call it: the scheduler's name for it, or its host name.
+    /// Its name in trials and cells: the scheduler's, or its host name.
     pub id: String,
     /// Its host name.
     pub host: String,
-    /// The kernel's name for the time since it was switched on: nodes that share it are one machine.
+    /// The kernel's boot id: nodes that share it are one machine.
     pub boot_id: String,
     /// The machine.
     pub fingerprint: Fingerprint,
-    /// By how many seconds its wall clock is ahead of the clock of the file system that holds the plan.
+    /// How many seconds its wall clock is ahead of the clock of the file system with the plan.
     pub clock_ahead_seconds: Option<f64>,
 }
 
-/// A block, the attempt at it that counts, and the node of that.
+/// A block, its attempt that counts, and the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counted {
     /// The block.
@@ -61,12 +61,12 @@ pub struct LeftOut {
     pub block: String,
     /// The attempt.
     pub attempt: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 impl Nodes {
-    /// What a reader of the figures must know of the nodes.
+    /// Returns warnings about the nodes for readers of the figures.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -100,8 +100,8 @@ impl Nodes {
         warnings
     }
 
-    /// How many times as fast as the nodes' mean each node was, over the cells that ran on all of them; with how many
-    /// cells that were. A cell's figure on a node is the geometric mean of its trials there.
+    /// Returns the speed of each node relative to the nodes' mean over the cells that ran on all of them, and the
+    /// number of these cells. A cell's figure on a node is the geometric mean of its trials there.
     #[must_use]
     pub fn speeds(&self, cells: &[Cell]) -> Vec<(f64, usize)> {
         let mut sums = vec![0.0; self.nodes.len()];

@@ -1,10 +1,10 @@
-//! The order of the plan, in which every table and export shows cells, and what of it has not ended.
+//! The order of the plan, in which every table and export shows cells, and the cells that are missing.
 
 use super::{Cell, Record};
 
 impl Record {
-    /// The cells in the order of the plan: by workload, model, workers and scale, as they were asked for. In the record they
-    /// stand as they ended, which the shuffle of the trials decides.
+    /// Returns the cells in the order of the plan: by workload, model, workers and scale, as requested. In the record
+    /// they are in the order in which they ended, which depends on the shuffle.
     #[must_use]
     pub fn planned(&self) -> Vec<&Cell> {
         let workloads = self.workloads();
@@ -16,12 +16,12 @@ impl Record {
                 load.and_then(|load| load.rate).filter(|_| load.is_some_and(|l| l.knee.is_none()));
             (
                 place(&workloads, &cell.workload),
-                // A model that the run does not list comes last.
+                // Models that the run does not list come last.
                 place(&models, &cell.model).unwrap_or(usize::MAX),
                 cell.workers,
                 cell.scale,
                 load.is_some_and(|load| load.knee.is_some()),
-                // Rates are positive, so that their bits are in their order.
+                // The bits of positive rates sort as the rates do.
                 rate.map(f64::to_bits),
             )
         };
@@ -30,7 +30,8 @@ impl Record {
         cells
     }
 
-    /// The workloads that have cells, in the order in which they were asked for: cells stand in that in which they ended.
+    /// Returns the workloads of the cells, in the order requested; the cells themselves are in the order in which they
+    /// ended.
     #[must_use]
     pub fn workloads(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
@@ -44,7 +45,7 @@ impl Record {
         names
     }
 
-    /// What is missing from a run that was cut off, and how to go on with it, if so.
+    /// Returns what an interrupted run lacks and how to resume it; `None` if it is complete.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;

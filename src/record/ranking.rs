@@ -1,4 +1,4 @@
-//! What of a cell may be ranked, and who is ahead: one rule for tables, pages and advice.
+//! Which cells may be ranked, and which lead: one rule for tables, pages and advice.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,40 +7,39 @@ use super::{Cell, State};
 use crate::stats::{FEWEST_TRIALS, best, slope};
 use paceline_core::perform::Placement;
 
-/// The shortest wait that models are ranked by, in nanoseconds: under it each timer's resolution decides.
+/// The shortest wait by which models are ranked, in nanoseconds: below it, timer resolution decides.
 pub const SHORTEST_RANKED_NS: u64 = 5_000_000;
 
-/// The share of a CPU up to which no thread of the suite's server limits a cell. Above it the cell is as fast as the
-/// server, whatever the model.
+/// The CPU share of the busiest thread of the suite's server above which the server limits a cell: the figure is then
+/// the server's for any model.
 pub const MOST_SERVER_BUSY: f64 = 0.9;
 
 impl Cell {
-    /// Whether a thread of the suite's server was busy for so much of the time that the cell's figure may be the
-    /// server's.
+    /// Returns whether a thread of the suite's server was so busy that the cell's figure may be the server's.
     #[must_use]
     pub fn is_server_bound(&self) -> bool {
         self.server_busy_share_max.is_some_and(|busy| busy > MOST_SERVER_BUSY)
     }
 
-    /// Whether its jobs wait, and so briefly that timers would be ranked and not models.
+    /// Returns whether its jobs wait so briefly that a ranking would be of timers and not of models.
     #[must_use]
     pub fn waits_too_briefly(&self) -> bool {
         self.floor_ns > 0 && self.floor_ns < SHORTEST_RANKED_NS
     }
 
-    /// How many trials its figures are of.
+    /// Returns the number of trials in its figures.
     #[must_use]
     pub fn trials(&self) -> usize {
         self.per_trial.jobs_per_second.len().max(self.trials_ns.len())
     }
 
-    /// Whether its trials are too few for an interval and a rank.
+    /// Returns whether it has too few trials for an interval and a rank.
     #[must_use]
     pub fn has_too_few_trials(&self) -> bool {
         self.trials() < FEWEST_TRIALS
     }
 
-    /// The jobs a second of each trial, in the order of the passes.
+    /// Returns the jobs a second of each trial, in the order of the passes.
     #[must_use]
     pub fn rates(&self) -> Vec<f64> {
         if self.per_trial.jobs_per_second.is_empty() {
@@ -50,42 +49,42 @@ impl Cell {
     }
 }
 
-/// The figures of a cell in each of its trials, in the order of the passes. One is empty where not every trial has it.
+/// The figures of a cell in each trial, in the order of the passes. A list is empty if not every trial has the figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PerTrial {
     /// Jobs a second.
     #[serde(default)]
     pub jobs_per_second: Vec<f64>,
-    /// The median latency, of a server under load.
+    /// The median latency of a server under load.
     #[serde(default)]
     pub latency_ns_p50: Vec<f64>,
-    /// The 99th percentile of latency, where each trial has 1 000 of them.
+    /// The 99th percentile of latency, if each trial has 1 000 latencies.
     #[serde(default)]
     pub latency_ns_p99: Vec<f64>,
-    /// The most memory that was resident in its first batch.
+    /// Peak resident memory in its first batch.
     #[serde(default)]
     pub rss_bytes_max: Vec<f64>,
-    /// CPU time of a job.
+    /// CPU time per job.
     #[serde(default)]
     pub cpu_ns_per_job: Vec<f64>,
 }
 
-/// Whether cells of these placements are ranked together. Offered from `outside`, or `dealt`, a batch begins with waking
-/// the pool; from `inside` it does not.
+/// Returns whether cells of these placements are ranked together. A batch from `outside`, or `dealt`, begins by waking
+/// the pool; one from `inside` does not.
 #[must_use]
 pub fn same_class(one: Placement, other: Placement) -> bool {
     (one == Placement::Inside) == (other == Placement::Inside)
 }
 
-/// Which of `cells`, all of one workload and scale, do the most jobs a second of their placement's class, or are tied
-/// with the one that does. It takes two cells of three trials to make a best.
+/// Returns which of `cells`, all of one workload and scale, do the most jobs a second in their placement's class, or
+/// tie with the best. A class is ranked if it has two cells of three trials.
 #[must_use]
 pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
     leaders_by(cells, |cell| Some(logarithms(&cell.rates())))
 }
 
-/// The same by another figure: `passes` are the logarithms of a cell's figure in each pass, of which more is better. A
-/// class is not ranked where one of its cells does not have it, for that one might be the best.
+/// Returns the same for another figure: `passes` are the logarithms of a cell's figure in each pass, and higher is
+/// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best.
 #[must_use]
 pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -> Vec<bool> {
     let mut leads = vec![false; cells.len()];
@@ -109,13 +108,13 @@ pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -
     leads
 }
 
-/// The logarithm of each.
+/// Returns the logarithm of each figure.
 pub(crate) fn logarithms(figures: &[f64]) -> Vec<f64> {
     figures.iter().map(|figure| figure.ln()).collect()
 }
 
-/// The slope of memory over scales of one series, in bytes; `None` where it says nothing: the largest batch must have
-/// added a MiB more than the smallest, for the kernel counts pages in bundles.
+/// Returns the slope of memory over scales of one series, in bytes; `None` unless the largest batch added at least a
+/// MiB more than the smallest: the kernel counts pages in bundles.
 #[must_use]
 pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
     const LEAST: f64 = (1 << 20) as f64;

@@ -1,4 +1,4 @@
-//! Reading records: their files, and what these say, told apart so that fuzzers need no files.
+//! Reads records. Files and their contents are separate functions, so that fuzzers need no files.
 
 use std::{fs, path::Path};
 
@@ -10,31 +10,31 @@ use super::{
     files::{CELLS, CLAIMS, GATE, GATE_ROUNDS, NODES, ROUNDS, RUN, Record, not_ours},
 };
 
-/// The longest file of a record that is read, in bytes.
+/// The greatest size of a record's file that is read, in bytes.
 const MOST: u64 = 1 << 30;
 
-/// Reads a record. A last line that was torn by a crash is left out.
+/// Reads a record. A last line torn by a crash is left out.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it is not a record, or is one of a newer paceline.
+/// Returns a sentence if it is not a record, or one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
-    // Runs of criterion have no trials.
+    // criterion's runs have no trials.
     let trials = text_if_any(folder, ROUNDS)?;
     with_nodes(assemble(folder, &text(folder, RUN)?, &text_if_any(folder, CELLS)?, &trials)?)
 }
 
-/// The same without its trials, which are most of it: what shows cells needs no more.
+/// Reads a record without its trials, which are most of it and not needed to show cells.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it is not a record, or is one of a newer paceline.
+/// Returns a sentence if it is not a record, or one of a newer paceline.
 pub fn read_cells(folder: &Path) -> Result<Record, String> {
-    // A run that was killed at once has no cells.
+    // A run that was killed early has no cells.
     with_nodes(assemble(folder, &text(folder, RUN)?, &text_if_any(folder, CELLS)?, b"")?)
 }
 
-/// The same with its nodes, where a cluster measured it.
+/// Adds the nodes to a record if a cluster measured it.
 fn with_nodes(mut record: Record) -> Result<Record, String> {
     if record.folder.join(NODES).exists() {
         record.nodes = Some(whole(&record.folder, NODES, NODES_SCHEMA)?);
@@ -42,11 +42,11 @@ fn with_nodes(mut record: Record) -> Result<Record, String> {
     Ok(record)
 }
 
-/// What the file `name` in `folder` says, if its schema is `current`.
+/// Reads the file `name` in `folder`, if its schema is `current`.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it cannot be read, or is of another schema.
+/// Returns a sentence if it cannot be read, or has another schema.
 pub(crate) fn whole<T: DeserializeOwned>(
     folder: &Path,
     name: &str,
@@ -55,17 +55,17 @@ pub(crate) fn whole<T: DeserializeOwned>(
     parse(&folder.join(name), &text(folder, name)?, current)
 }
 
-/// What the lines of the file at `path` say. A last line that was torn by a crash is left out.
+/// Reads the lines of the file at `path`. A last line torn by a crash is left out.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it cannot be read, or a line is not one of ours.
+/// Returns a sentence if it cannot be read, or a line is not paceline's.
 pub(crate) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
     let text = file::read(path, MOST).map_err(|why| format!("{}: {why}", path.display()))?;
     parse_lines(path, &text)
 }
 
-/// The record that the files in `folder` are, whose texts these are.
+/// Assembles the record from the texts of the files in `folder`.
 pub(crate) fn assemble(
     folder: &Path,
     run: &[u8],
@@ -81,7 +81,7 @@ pub(crate) fn assemble(
     Ok(Record { folder: folder.to_owned(), run, cells, trials, nodes: None })
 }
 
-/// Leaves out the lines of cells that were skipped and that `--resume` has measured since.
+/// Removes the lines of skipped cells that `--resume` has measured since.
 fn measured_later(cells: &mut Vec<Cell>) {
     let of = |cell: &Cell| {
         let Cell { workload, model, scale, workers, placement, .. } = cell.clone();
@@ -98,41 +98,41 @@ fn measured_later(cells: &mut Vec<Cell>) {
     }
 }
 
-/// Reads what a gate found, from `gate.json` in `folder`; `None` where there is no such file.
+/// Reads a gate from `gate.json` in `folder`; `None` without such a file.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it is not the record of a gate, or is one of a newer paceline.
+/// Returns a sentence if it is not the record of a gate, or one of a newer paceline.
 pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
     let there = folder.join(GATE).exists();
     there.then(|| gate_of(folder, &text(folder, GATE)?)).transpose()
 }
 
-/// The trials of the gate whose record is in `folder`. A last line that was torn by a crash is left out.
+/// Reads the trials of the gate whose record is in `folder`. A last line torn by a crash is left out.
 ///
 /// # Errors
 ///
-/// Returns a sentence where they cannot be read.
+/// Returns a sentence if they cannot be read.
 pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
     lines(&folder.join(GATE_ROUNDS))
 }
 
-/// Reads what `paceline claims` found, from `claims.json` in `folder`; `None` where there is no such file.
+/// Reads claims from `claims.json` in `folder`; `None` without such a file.
 ///
 /// # Errors
 ///
-/// Returns a sentence where it is not such a record, or is one of a newer paceline.
+/// Returns a sentence if it is not such a record, or one of a newer paceline.
 pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
     let there = folder.join(CLAIMS).exists();
     there.then(|| claims_of(folder, &text(folder, CLAIMS)?)).transpose()
 }
 
-/// The gate that `gate.json` in `folder` is, whose text this is.
+/// Parses the text of `gate.json` in `folder`.
 pub(crate) fn gate_of(folder: &Path, text: &[u8]) -> Result<Gate, String> {
     parse(&folder.join(GATE), text, GATE_SCHEMA)
 }
 
-/// The claims that `claims.json` in `folder` is, whose text this is.
+/// Parses the text of `claims.json` in `folder`.
 pub(crate) fn claims_of(folder: &Path, text: &[u8]) -> Result<Claims, String> {
     parse(&folder.join(CLAIMS), text, CLAIMS_SCHEMA)
 }
@@ -142,12 +142,12 @@ fn text(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     file::read(&path, MOST).map_err(|why| format!("{}: {why}", path.display()))
 }
 
-/// The same, empty where there is no such file.
+/// Reads a file; empty without such a file.
 fn text_if_any(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     if folder.join(name).exists() { text(folder, name) } else { Ok(vec![]) }
 }
 
-/// What the file at `path` says, whose text this is, if its schema is `current`.
+/// Parses the text of the file at `path`, if its schema is `current`.
 fn parse<T: DeserializeOwned>(path: &Path, text: &[u8], current: u32) -> Result<T, String> {
     let folder = path.parent().unwrap_or(path);
     let place = folder.display();
@@ -182,22 +182,22 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &[u8], current: u32) -> Result<
             "{place} has schema {schema}, of an older paceline, and this one reads {current}: measure again"
         ));
     }
-    // From the text, so that an error has its line.
+    // Parsed from the text, so that an error has its line.
     serde_json::from_slice(text).map_err(|error| damaged(&error))
 }
 
-/// What is wrong, without the line and column that serde appends.
+/// Returns serde's message without the line and column that it appends.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// What the lines of the file at `path` say, whose text this is: a torn one may end in the middle of a character.
+/// Parses the lines of the text of the file at `path`: a torn one may end in the middle of a character.
 pub(crate) fn parse_lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Vec<T>, String> {
     let mut read = Vec::new();
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         match serde_json::from_slice(line) {
-            // Without its end even a line that can be read may have lost some of its last number.
+            // Without its line end, even a readable line may have lost digits of its last number.
             _ if !line.ends_with(b"\n") => {}
             Ok(value) => read.push(value),
             Err(error) => {

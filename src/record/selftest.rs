@@ -1,4 +1,4 @@
-//! What `paceline selftest` found of the gate.
+//! The results of `paceline selftest`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,12 +8,12 @@ use crate::{
     stats::{StepRates, clopper_pearson},
 };
 
-/// A share of cases, with its Clopper–Pearson interval of 95 %.
+/// A share of cases, with its 95 % Clopper–Pearson interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Share {
-    /// Cases in which it was so.
+    /// Cases with the property.
     pub hits: u64,
-    /// Cases.
+    /// All cases.
     pub of: u64,
     /// The lower end of the interval.
     pub lower: f64,
@@ -22,7 +22,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// `hits` of so many cases. Of none, nothing is known.
+    /// Returns the share `hits` of `of` cases. Without cases, the share is unknown.
     #[must_use]
     pub fn new(hits: u64, of: u64) -> Self {
         let (lower, upper) = if of == 0 { (0.0, 1.0) } else { clopper_pearson(hits, of, 0.95) };
@@ -33,50 +33,50 @@ impl Share {
 /// Suites of equal programs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Equal {
-    /// Cells of a suite, at most: those that were judged.
+    /// The most cells judged in a suite.
     pub cells: usize,
     /// Trials of a cell.
     pub trials: u32,
-    /// Seconds that a suite took, the median.
+    /// Median seconds of a suite.
     pub seconds: f64,
-    /// Suites that said `regressed`.
+    /// Suites with the verdict `regressed`.
     pub false_regressed: Share,
-    /// Suites whose null arm fired, or whose trials were disturbed: they say nothing.
+    /// Suites without a verdict because their null arm fired or their trials were disturbed.
     pub environment: Share,
-    /// The same of suites drawn from the recorded trials of the real ones.
+    /// Suites with the verdict `regressed` among those resampled from the recorded trials.
     pub drawn_false_regressed: Share,
     /// Cells called not regressed.
     pub not_regressed: Share,
-    /// Intervals of 95 % that contain the truth, which is no change.
+    /// 95 % intervals that contain the true change, which is 0.
     pub covered: Share,
-    /// Trials that were dropped because of the machine.
+    /// Trials dropped because of the machine.
     pub dropped: Share,
 }
 
 /// A planted slowdown.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Planted {
-    /// What does it.
+    /// The kind of work.
     pub kind: String,
-    /// How much, in percent.
+    /// The slowdown, in percent.
     pub percent: u32,
-    /// Real gates of one cell that said `regressed`.
+    /// Real gates of one cell with the verdict `regressed`.
     pub found: Share,
-    /// Trials of such a gate, the median.
+    /// Median number of trials of such a gate.
     pub trials: u32,
-    /// What the gates said, in percent: the median.
+    /// Median of the change that the gates reported, in percent.
     pub said_percent: f64,
-    /// The least change that such a gate finds in 8 of 10 cases, in percent: the median of what they say themselves.
+    /// Median of the least change that the gates report to find in 8 of 10 cases, in percent.
     pub detectable_percent: f64,
-    /// Gates of one cell drawn from the recorded trials, that said `regressed`.
+    /// Gates of one cell, resampled from the recorded trials, with the verdict `regressed`.
     pub drawn_found: Share,
-    /// The same as one of 48 cells, of which no other changed: it must pass a stricter test.
+    /// The same for one of 48 cells, of which no other changed: it must pass a stricter test.
     pub drawn_found_of_48: Share,
-    /// Intervals of 95 % of the real gates that contain the truth.
+    /// 95 % intervals of the real gates that contain the true change.
     pub covered: Share,
 }
 
-/// What came of it.
+/// The result of a self-test.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct SelfTest {
     /// When it began, in UTC.
@@ -93,11 +93,11 @@ pub struct SelfTest {
     pub planted: Vec<Planted>,
     /// Equal programs beside a neighbour that computes in bursts.
     pub equal_beside_neighbour: Equal,
-    /// Slowdowns of 5 % beside it.
+    /// Slowdowns of 5 % beside the same neighbour.
     pub planted_beside_neighbour: Vec<Planted>,
-    /// The step detector of `paceline history`, on made series.
+    /// The step detector of `paceline history`, on simulated series.
     pub steps: Vec<StepRates>,
-    /// Milliseconds in which 200 cells of 200 trials are judged.
+    /// Milliseconds to judge 200 cells of 200 trials.
     pub judged_ms: f64,
     /// Whether it was interrupted.
     pub interrupted: bool,

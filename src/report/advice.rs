@@ -1,4 +1,4 @@
-//! Advice as people read it: a paragraph for each scale, and what it comes to.
+//! Advice as text: a paragraph for each scale, and a summary.
 
 mod brief;
 mod phrases;
@@ -23,10 +23,10 @@ use phrases::{Names, at, because, capital, enough, why_unranked};
 
 /// The greatest width of a line.
 const WIDTH: usize = 100;
-/// Where the figures of a scale begin.
+/// The column in which the figures of a scale begin.
 const INDENT: usize = 15;
 
-/// All of the advice, in lines of at most 100 columns.
+/// Returns the whole advice, in lines of at most 100 columns.
 #[must_use]
 pub fn advice_text(advice: &Advice, summary: &[String]) -> String {
     let names = Names::of(advice);
@@ -58,7 +58,7 @@ pub fn advice_text(advice: &Advice, summary: &[String]) -> String {
     text
 }
 
-/// What to take at this scale, and why.
+/// Returns what to use at this scale, and why.
 fn answer(scale: &AtScale, names: &Names) -> String {
     if let Some(why) = scale.unranked {
         return format!("nothing is ranked, for {}.", why_unranked(why, scale, names));
@@ -79,7 +79,7 @@ fn answer(scale: &AtScale, names: &Names) -> String {
     }
 }
 
-/// The lines under it, each with its label.
+/// Returns the lines below it, each with its label.
 fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
     let mut lines: Vec<(&'static str, String)> =
         [Measure::Throughput, Measure::P99, Measure::Memory]
@@ -114,7 +114,7 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The best and its interval, what is tied with it, and by which factor the others are behind.
+/// Returns the best model and its interval, its ties, and the factor by which the others are behind.
 fn standings(figures: &[Figure], by: Measure, names: &Names) -> String {
     let shown = |figure: &Figure| {
         let of = figure.estimate;
@@ -166,7 +166,7 @@ fn title(by: Measure) -> &'static str {
     }
 }
 
-/// `text` behind `label`, broken between words, each further line as far in as the first.
+/// Wraps `text` after `label` between words; further lines are indented like the first.
 fn wrapped(label: &str, text: &str) -> String {
     let mut lines = String::new();
     let mut line = label.to_owned();

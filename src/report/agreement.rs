@@ -1,12 +1,12 @@
-//! How well runs of one build agree, as a table.
+//! The agreement of runs of one build, as a table.
 
 use crate::compare::{Agreement, Disjoint};
 use crate::output::{figures_table, percent};
 
-/// The most pairs that are named.
+/// The most pairs that are listed.
 const MOST: usize = 10;
 
-/// Pairs and disjoint ones by workload and in total, and the worst of them.
+/// Returns pairs and disjoint pairs by workload and in total, and the worst of them.
 #[must_use]
 pub fn agreement_table(found: &Agreement) -> String {
     let row = |name: &str, of: Disjoint| {

@@ -1,8 +1,8 @@
-//! Charts as SVG: pure functions from what is to be seen to text, without a clock, a file or a page around it.
+//! Charts as SVG: pure functions from data to text, without a clock, a file or a page.
 //!
-//! A picture is one `svg` element with its name, a description, and a title for each point. Series are told apart by
-//! colour, dashes and markers together. Colours and dashes are classes, which the page's style sheet fills in for light
-//! and dark; [`file()`] brings its own.
+//! A chart is one `svg` element with its name, a description, and a title for each point. Series differ in colour,
+//! dashes and markers together. Colours and dashes are classes, which the page's style sheet defines for light and dark
+//! mode; [`file()`] includes its own.
 
 mod bars;
 mod place;
@@ -20,11 +20,11 @@ pub use types::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit};
 
 use std::fmt::Write;
 
-/// The light palette; the page has the same, and one for the dark.
+/// The light palette; the page has the same, and a dark one.
 const STYLE: &str = include_str!("chart/chart.css");
-/// How many colours there are; the palette of the page gives each two shades, for light and dark.
+/// The number of colours; the page's palette has two shades of each, for light and dark mode.
 const COLOURS: usize = 8;
-/// Dashes; the style sheets have them.
+/// The number of dash patterns in the style sheets.
 const DASHES: usize = 4;
 /// Markers around the origin.
 const MARKERS: [&str; 7] = [
@@ -37,7 +37,7 @@ const MARKERS: [&str; 7] = [
     "M-3.9,-2.6l1.3,-1.3l2.6,2.6l2.6,-2.6l1.3,1.3l-2.6,2.6l2.6,2.6l-1.3,1.3l-2.6,-2.6l-2.6,2.6l-1.3,-1.3l2.6,-2.6z",
 ];
 
-/// The `svg` element as a file.
+/// Returns the `svg` element as a file.
 #[must_use]
 pub fn file(svg: &str) -> String {
     let body = svg.split_once('>').map_or("", |(_, body)| body);
@@ -47,7 +47,7 @@ pub fn file(svg: &str) -> String {
     )
 }
 
-/// A line with its marker, as it stands in a legend.
+/// Returns a line with its marker for a legend.
 #[must_use]
 pub fn swatch(index: usize) -> String {
     let mut svg = String::new();
@@ -60,12 +60,12 @@ pub fn swatch(index: usize) -> String {
     svg
 }
 
-/// The classes of a series: its colour and its dashes.
+/// Returns the classes of a series: its colour and its dashes.
 pub(super) fn classes(index: usize) -> String {
     format!("c{} d{}", index % COLOURS, index / COLOURS % DASHES)
 }
 
-/// Its marker. Eight colours and seven markers have no common factor: the first 56 are all different even without dashes.
+/// Returns the marker. Eight colours and seven markers have no common factor: the first 56 differ even without dashes.
 fn marker(index: usize) -> &'static str {
     MARKERS[index % MARKERS.len()]
 }

@@ -1,4 +1,4 @@
-//! What `paceline claims` found: a matrix of models and claims, and a line for each reason; or every figure.
+//! The results of `paceline claims`: a matrix of models and claims with a line for each reason, or every figure.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::{
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
 };
 
-/// The verdicts by model and claim and why they are so, or every claim with its figures.
+/// Returns the verdicts by model and claim with their reasons, or every claim with its figures.
 #[must_use]
 pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     let mut text = match extent {
@@ -40,7 +40,7 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     text
 }
 
-/// A verdict in a column of the matrix.
+/// Returns the verdict in a column of the matrix.
 fn short(verdict: ClaimVerdict) -> &'static str {
     match verdict {
         ClaimVerdict::Holds => "yes",
@@ -55,7 +55,7 @@ fn short(verdict: ClaimVerdict) -> &'static str {
     }
 }
 
-/// A model in each row, a claim in each column: by its name if there is room, and else by its number.
+/// Returns a row for each model and a column for each claim: by name if there is room, otherwise by number.
 fn verdicts(claims: &[Claim]) -> String {
     let results = || claims.iter().flat_map(|claim| &claim.results);
     let models = in_order(results().map(|result| result.model.as_str()));
@@ -86,7 +86,7 @@ fn verdicts(claims: &[Claim]) -> String {
     format!("{}\n\n{}", matrix(&head, &[rows]).0, folded(&key.join(", ")))
 }
 
-/// What the numbers of the columns stand for.
+/// Returns the meaning of the columns' numbers.
 fn claimed(claims: &[Claim]) -> String {
     let line = |(index, claim): (usize, &Claim)| {
         format!("{:>2} {}: {}\n", index + 1, claim.name, claim.sentence)
@@ -94,7 +94,7 @@ fn claimed(claims: &[Claim]) -> String {
     claims.iter().enumerate().map(line).chain(["\n".to_owned()]).collect()
 }
 
-/// A line for each reason, with how many results it is of, their claims and their models.
+/// Returns a line for each reason, with the number of results, their claims and their models.
 fn reasons(claims: &[Claim]) -> String {
     type Reason = (Option<ClaimVerdict>, String);
     let mut groups: Vec<(Reason, Vec<(&Claim, &ClaimResult)>)> = vec![];
@@ -126,10 +126,10 @@ fn reasons(claims: &[Claim]) -> String {
     text
 }
 
-/// The reasons of a result: that of its verdict, and that fewer repetitions ran than were to, whatever the verdict.
+/// Returns the reasons of a result: the verdict's, and that fewer repetitions ran than planned, for any verdict.
 fn parts(result: &ClaimResult) -> Vec<(Option<ClaimVerdict>, String)> {
     let Some(why) = &result.why else { return vec![] };
-    // How long a repetition took is for the record.
+    // The time of a repetition is only in the record.
     let long = why.split_once(" repetitions of ");
     let long = long.and_then(|(cut, rest)| Some((cut, rest.split_once(", and ")?.1)));
     if let Some((cut, fewest)) = long {
@@ -162,7 +162,7 @@ fn block(claim: &Claim) -> String {
     text
 }
 
-/// Its figures by model.
+/// Returns its figures by model.
 fn figures(claim: &Claim) -> String {
     let figures = claim.results.iter().flat_map(|result| &result.figures);
     let heads = in_order(figures.map(|figure| (figure.name.clone(), figure.unit.clone())));
@@ -181,13 +181,13 @@ fn figures(claim: &Claim) -> String {
     figures_table(&head, &claim.results.iter().map(row).collect::<Vec<_>>())
 }
 
-/// The model's name, with its workers where the claim was put to it with several numbers of them.
+/// Returns the model's name, with its workers if the claim was tested with several worker counts.
 pub(super) fn name(claim: &Claim, result: &ClaimResult) -> String {
     let of = claim.results.iter().filter(|other| other.model == result.model);
     if of.count() > 1 { series_name(&result.model, result.workers) } else { result.model.clone() }
 }
 
-/// ` (1)`: the ideal of a figure, where it is the same for all models.
+/// Returns the ideal of a figure, such as ` (1)`, if it is the same for all models.
 pub(super) fn ideal(claim: &Claim, name: &str) -> String {
     let figures = claim.results.iter().flat_map(|result| &result.figures);
     let ideals = in_order(figures.filter(|f| f.name == name).map(|figure| figure.ideal));
@@ -197,8 +197,8 @@ pub(super) fn ideal(claim: &Claim, name: &str) -> String {
     }
 }
 
-/// `2.00 [1.98, 2.10] (1)`: the figure, its interval where that is wider than what is shown, and its ideal where models
-/// have different ones.
+/// Returns the figure, such as `2.00 [1.98, 2.10] (1)`, with its interval if that is wider than the digits shown, and
+/// its ideal if models have different ones.
 pub(super) fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
     let in_unit = |value| number(value, &figure.unit);
     let [value, lower, upper] = [figure.value, figure.lower, figure.upper].map(in_unit);
@@ -209,7 +209,7 @@ pub(super) fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
 }
 
 fn number(value: f64, unit: &str) -> String {
-    // What is counted is shown whole, what is measured to three digits.
+    // Counts are shown whole, measurements with three digits.
     let counted = value.fract() == 0.0 && (0.0..1e9).contains(&value);
     if counted && !["bytes", "ms", "×"].contains(&unit) {
         return count(value as usize);

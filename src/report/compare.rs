@@ -1,4 +1,4 @@
-//! Two runs side by side, as people read them.
+//! The comparison of two runs, as text.
 
 use std::{fmt::Write, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::{
     record::{Metric, Presence, State},
 };
 
-/// Why no small change is to be read off the table. The figure was measured on shared virtual machines of 2 CPUs.
+/// Why the table cannot show small changes. The figure was measured on shared virtual machines of 2 CPUs.
 const PLAINLY: &str = "separate runs cannot show small changes: measured one after the other instead of interleaved, the same program \
      varies about 15 times as much (variance). `paceline gate` interleaves both, and gives verdicts.";
 
-/// For each workload and metric the change of each model and scale, and a line for each reason why some have none; or
-/// every cell with its figures.
+/// Returns, for each workload and metric, the change of each model and scale, and a line for each reason why some have
+/// none; or every cell with its figures.
 #[must_use]
 pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
     let mut text = format!("{PLAINLY}\n\n");
@@ -57,7 +57,7 @@ pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
     text
 }
 
-/// A matrix for each metric: models down, scales across.
+/// Adds a matrix for each metric: models down, scales across.
 fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
     let shifts = of.iter().flat_map(|cell| &cell.shifts);
     for metric in in_order(shifts.map(|shift| shift.metric)) {
@@ -92,7 +92,7 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
     }
 }
 
-/// `+3.2 % [+1.1, +5.4]*`.
+/// Returns a change, such as `+3.2 % [+1.1, +5.4]*`.
 fn change(shift: &Shift, with_interval: bool) -> Shown {
     let value = signed(shift.share);
     let (Some(lower), Some(upper)) = (shift.lower, shift.upper) else {
@@ -112,7 +112,7 @@ fn change(shift: &Shift, with_interval: bool) -> Shown {
     Shown { text: format!("{mark}{}{interval}", value.replace(' ', "")), tone }
 }
 
-/// Every cell and metric, a row each, and what has no change and why.
+/// Adds a row for every cell and metric, and the cells without a change with the reason.
 fn every(text: &mut String, workload: &str, of: &[&Pair]) {
     let title =
         format!("{workload}: what the head takes of a job, and how much more than the base");
@@ -131,7 +131,7 @@ fn every(text: &mut String, workload: &str, of: &[&Pair]) {
     }
 }
 
-/// A line for each reason why cells have no change.
+/// Returns a line for each reason why cells have no change.
 fn missing(cells: &[&Pair]) -> Vec<String> {
     let why = |cell: &&Pair| Some((states(cell), cell.reason.clone()?));
     let line = |(states, why): (String, String)| {
@@ -176,7 +176,7 @@ fn row(cell: &Pair, shift: &Shift) -> Vec<String> {
 fn figure(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Memory => format!("{} B", rate(value)),
-        // Times under a nanosecond are none: a Duration would cut them to it.
+        // A Duration would truncate times below a nanosecond.
         _ if value < 100.0 => format!("{} ns", rate(value)),
         _ => long(Duration::from_nanos(value as u64)),
     }
@@ -186,7 +186,7 @@ fn name(cell: &Pair) -> String {
     format!("{} at {}, {}", series(cell), count(cell.scale), cell.placement)
 }
 
-/// How it ended, on both sides where they differ.
+/// Returns its state, on both sides if they differ.
 fn states(cell: &Pair) -> String {
     let of = |state: Option<State>| state.map_or("absent", word);
     match cell.presence {

@@ -1,4 +1,4 @@
-//! What a run knows of each series besides its throughput: latency, timers, CPU, switches and memory.
+//! The details of each series besides its throughput: latency, timers, CPU, switches and memory.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::{
 };
 use paceline_core::histogram::Distribution;
 
-/// What a short table has of [`COLUMNS`].
+/// The [`COLUMNS`] of a short table.
 const SHORT: [usize; 7] = [0, 1, 3, 4, 6, 8, 10];
 const COLUMNS: &str = "model | scale | latencies | p50 | p99 | p99.9 | max | sleep late | CPU/job | switches | bytes/job | idle CPU";
 
-/// A row for each series of the workload: at the greatest scale that was measured, and the bytes of a job over all
-/// scales. Empty where nothing of this was measured.
+/// Returns a row for each series of the workload: at its greatest measured scale, with the bytes per job over all
+/// scales. Empty if none of these was measured.
 #[must_use]
 pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
     let of = |cell: &&Cell| (cell.model.clone(), cell.workers);
@@ -70,7 +70,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
     format!("{}\n{}\n", folded(&format!("{what}; {of}")), table)
 }
 
-/// How late `thread::sleep` wakes here.
+/// Returns the overshoot of `thread::sleep` here.
 #[must_use]
 pub fn floor_line(floor: &Distribution) -> String {
     let ns = |ns: u64| long(Duration::from_nanos(ns));

@@ -1,7 +1,7 @@
-//! Runs and gates in the formats that other programs read: pure functions.
+//! Exports of runs and gates in formats for other programs: pure functions.
 //!
-//! A run and a gate are both brought into rows ([`rows`]), and every format is written from these, whatever they are
-//! of. Only Markdown and JSON are made from the records themselves.
+//! Runs and gates are both converted to rows ([`rows`]), from which every format is written. Only Markdown and JSON are
+//! written from the records themselves.
 
 mod columns;
 mod figures;
@@ -19,7 +19,7 @@ use std::{fmt, str::FromStr};
 
 use crate::record::{Gate, Record};
 
-/// What can be exported.
+/// A record that can be exported.
 #[derive(Clone, Copy)]
 pub enum Exported<'a> {
     /// A recorded run.
@@ -40,17 +40,17 @@ impl<'a> From<&'a Gate> for Exported<'a> {
     }
 }
 
-/// A format that other programs read.
+/// An export format.
 ///
-/// Formats that hold nothing but figures (`bmf`, both of the action, `otava`) have the cells of a run that are `ok`, and
-/// the head's figures of a gate. All others say how every cell ended.
+/// Formats that hold only figures (`bmf`, both of the action, `otava`) have the cells of a run that are `ok`, and the
+/// head's figures of a gate. All others include the state of every cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Export {
-    /// A comment or a step summary, at most 65 536 bytes: the verdict first, or how many cells ended how.
+    /// A comment or a step summary, at most 65 536 bytes: first the verdict, or the number of cells in each state.
     Markdown,
-    /// A row for each cell, of a gate for each cell and metric, with every figure that it has.
+    /// A row for each cell of a run, or for each cell and metric of a gate, with all its figures.
     Csv,
-    /// The run and its cells by `docs/schema/report.json`, or the gate by `docs/schema/gate.json`.
+    /// The run and its cells as in `docs/schema/report.json`, or the gate as in `docs/schema/gate.json`.
     Json,
     /// Bencher Metric Format.
     Bmf,
@@ -58,7 +58,7 @@ pub enum Export {
     ActionSmaller,
     /// github-action-benchmark, `customBiggerIsBetter`: jobs per second.
     ActionBigger,
-    /// A test report for CI: regressed or invalid is a failure, failed an error, and what has no figure or no clear
+    /// A test report for CI: regressed or invalid is a failure, failed an error; a cell without a figure or a clear
     /// verdict is skipped.
     Junit,
     /// `OpenMetrics` text, version 1.0.
@@ -72,7 +72,7 @@ pub enum Export {
 }
 
 impl Export {
-    /// All of them, and their names on the command line.
+    /// All formats, with their names on the command line.
     const NAMED: [(Export, &str); 11] = [
         (Export::Markdown, "markdown"),
         (Export::Csv, "csv"),
@@ -87,7 +87,7 @@ impl Export {
         (Export::HdrPercentiles, "hdr-percentiles"),
     ];
 
-    /// All of them, or those that a gate can be written in: it keeps no histograms.
+    /// Returns all formats, or those for gates, which keep no histograms.
     pub fn all(of_gates: bool) -> impl Iterator<Item = Export> {
         let all = Export::NAMED.into_iter().map(|(export, _)| export);
         all.filter(move |export| {
@@ -95,18 +95,18 @@ impl Export {
         })
     }
 
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         let named = Export::NAMED.iter().find(|(export, _)| *export == self);
         named.map_or("", |(_, name)| name)
     }
 
-    /// The format of this name, if a gate can be written in it.
+    /// Returns the format of this name if it supports gates.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that names the formats which there are.
+    /// Returns a sentence that lists the supported formats.
     pub fn of_gates(name: &str) -> Result<Export, String> {
         Self::named(name, true)
     }
@@ -119,7 +119,8 @@ impl Export {
         })
     }
 
-    /// The run or gate in this format, ended by a newline. Numbers that are not finite are left out, or `null` in JSON.
+    /// Returns the run or gate in this format, ended by a newline. Numbers that are not finite are left out, or `null`
+    /// in JSON.
     #[must_use]
     pub fn render<'a>(self, of: impl Into<Exported<'a>>) -> String {
         let of = of.into();

@@ -1,4 +1,4 @@
-//! The gate as a terminal shows it: the verdict first, then what regressed, and last what is fine.
+//! The gate for a terminal: the verdict first, then what regressed, and last what is fine.
 
 mod groups;
 mod words;
@@ -18,8 +18,8 @@ use crate::{
 
 /// The longest name in a table, in characters.
 const NAME: usize = 60;
-/// What the gate found, for a terminal, without colours. Cells that are not regressed are one line, or with `all` a
-/// table.
+/// Returns the results of the gate for a terminal, without colours. Cells that are not regressed are one line, or with
+/// `all` a table.
 #[must_use]
 pub fn gate_table(gate: &Gate, all: bool) -> String {
     let groups = Groups::of(gate);
@@ -48,7 +48,7 @@ pub fn gate_table(gate: &Gate, all: bool) -> String {
     text
 }
 
-/// What a side is. That changes are not committed is among the words of `about`.
+/// Describes a side. `about` says if changes are not committed.
 fn side(side: &Side) -> String {
     let commit = side.commit.as_deref().map(|commit| commit.chars().take(12).collect::<String>());
     let mut text = cut(&side.name, 100);
@@ -64,7 +64,7 @@ fn block(text: &mut String, title: &str, table: &str) {
     }
 }
 
-/// A name and its metric: the first two columns of every table.
+/// Returns a name and its metric: the first two columns of every table.
 fn named(cell: &GateCell) -> Vec<String> {
     vec![cut(&cell.cell, NAME), label(cell.metric).to_owned()]
 }

@@ -1,4 +1,4 @@
-//! The history: for people a line for each series, and under them the first run after each step; and as CSV.
+//! The history: a line for each series with the first run after each step below it, or CSV.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::{
     record::Metric,
 };
 
-/// The most figures in a sparkline: the last ones.
+/// The most figures in a sparkline; the last ones are shown.
 const SPARKS: usize = 30;
 
-/// Every series with its last figures, and every step.
+/// Returns every series with its last figures, and every step.
 #[must_use]
 pub fn history_table(all: &[Series]) -> String {
     let row = |series: &Series| {
@@ -54,17 +54,17 @@ fn figure(series: &Series, value: f64) -> String {
     }
 }
 
-/// The last figures as heights, of the least and the greatest of them.
+/// Returns the last figures as heights between the least and the greatest of them.
 fn bars(points: &[Point]) -> String {
     let shown = &points[points.len().saturating_sub(SPARKS)..];
     sparks(&shown.iter().map(|point| Some(point.value)).collect::<Vec<_>>())
 }
 
-/// Eight heights, and what stands for no figure.
+/// Eight heights, and the sign for a missing figure.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const NONE: char = '·';
 
-/// A bar for each figure, by its logarithm between the least and the greatest of them all; a dot where there is none.
+/// Returns a bar for each figure, by its logarithm between the least and the greatest of all; a dot if it is missing.
 fn sparks(figures: &[Option<f64>]) -> String {
     let log = |figure: &Option<f64>| {
         figure.filter(|figure| figure.is_finite() && *figure > 0.0).map(f64::ln)
@@ -83,10 +83,10 @@ fn sparks(figures: &[Option<f64>]) -> String {
 /// The commit, and a figure for each series.
 type Row<'a> = (&'a str, Vec<Option<f64>>);
 
-/// The history for tools that look for changes, such as Apache Otava: `time,commit` and a column for each series.
+/// Returns the history for change detection tools such as Apache Otava: `time,commit` and a column for each series.
 ///
-/// A line for each run, ordered by time; a cell is empty where the run has no such figure. Times are in UTC, figures
-/// in nanoseconds or bytes a job, or ratios of head to base.
+/// It has a line for each run, ordered by time; a field is empty if the run lacks the figure. Times are in UTC, figures
+/// in nanoseconds or bytes per job, or ratios of head to base.
 #[must_use]
 pub fn history_csv(all: &[Series]) -> String {
     let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
@@ -113,7 +113,8 @@ fn column(series: &Series) -> String {
     format!("{cell} {} {instrument}{pinned} {fingerprint}{anchor}", metric.figure())
 }
 
-/// By RFC 4180, but with a line feed alone. Control characters are replaced: readers by line must not be torn apart.
+/// Formats a line by RFC 4180, but with a line feed alone. Control characters are replaced, because they would break
+/// line-based readers.
 fn line(fields: impl Iterator<Item = String>) -> String {
     let quoted = fields.map(|field| {
         let field = plain(&field);

@@ -15,10 +15,10 @@ use crate::{
     record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
 
-/// Metrics that a short table leaves out.
+/// Metrics that a short table omits.
 const DETAILS: [&str; 4] = ["latencies", "p90", "service p99", "generator"];
 
-/// A row for each model, and under it what has no figure and why.
+/// Returns a row for each model, and below it the cells without a figure, with the reason.
 #[must_use]
 pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
     let cells: Vec<&Cell> = cells.into_iter().collect();
@@ -94,7 +94,7 @@ fn row(cell: &Cell, metrics: &[&Metric]) -> Option<Vec<String>> {
     })
 }
 
-/// A metric of a cell as tables show it; empty where it was not measured.
+/// Formats a metric of a cell for tables; empty if it was not measured.
 pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
     metric.of(cell).map_or_else(String::new, |value| match metric.unit {
         MetricUnit::Time => long(Duration::from_nanos(value as u64)),
@@ -104,7 +104,7 @@ pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
     })
 }
 
-/// A share that is not 0 is never shown as 0.
+/// Formats a share; one that is not 0 is never shown as 0.
 fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".into(),
@@ -114,7 +114,7 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// "  tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; nothing where none was.
+/// Returns "  tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; empty without errors.
 fn errors(model: &str, load: &LoadFigures) -> String {
     let Some(times) = &load.error_latency else { return String::new() };
     let kinds =
@@ -133,7 +133,7 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     )
 }
 
-/// A row for each URL that was asked for by weight.
+/// Returns a row for each URL that was requested by weight.
 fn by_url(load: &LoadFigures) -> String {
     if load.by_url.is_empty() {
         return String::new();
@@ -154,7 +154,7 @@ fn by_url(load: &LoadFigures) -> String {
     figures_table(&columns("URL | weight | latencies | errors | p50 | p99 | max"), &rows) + "\n"
 }
 
-/// "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".
+/// Returns "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".
 fn stairs(cell: &Cell, knee: &Knee) -> String {
     let kept = cell.load.as_ref().and_then(|load| load.rate).unwrap_or(0.0);
     let first_over = knee.steps.iter().filter(|step| step.gave_way.is_some() && step.rate > kept);

@@ -1,11 +1,11 @@
-//! What `paceline selftest` found, as tables.
+//! The results of `paceline selftest`, as tables.
 
 use crate::{
     output::{columns, figures_table},
     record::{Equal, Planted, SelfTest, Share},
 };
 
-/// All of it, with the number of cases behind each share.
+/// Returns all results, with the number of cases behind each share.
 #[must_use]
 pub fn selftest_text(done: &SelfTest) -> String {
     let seconds = done.gate_seconds;
@@ -31,7 +31,7 @@ pub fn selftest_text(done: &SelfTest) -> String {
     parts.join("\n\n")
 }
 
-/// `3 of 20, at most 37.9 %`: hits, cases, and the interval of 95 %.
+/// Formats hits, cases, and the 95 % interval: `3 of 20, at most 37.9 %`.
 fn share(share: Share) -> String {
     if share.of == 0 {
         return "not measured".into();

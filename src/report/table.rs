@@ -1,4 +1,4 @@
-//! The tables at the end of a run: a model in each row, a scale in each column, and what is missing and why.
+//! The tables at the end of a run: models down, scales across, and the missing figures with the reason.
 
 mod reasons;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use crate::{
     stats::FEWEST_TRIALS,
 };
 
-/// How much of a run is shown.
+/// The amount of detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Figures, and one line for each reason why some are missing.
@@ -24,8 +24,8 @@ pub enum Extent {
     All,
 }
 
-/// A table for each workload, and under them what the marks mean, what is to be known of the figures, and why some are
-/// missing.
+/// Returns a table for each workload, and below them the meaning of the marks, remarks on the figures, and the reasons
+/// for missing ones.
 #[must_use]
 pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
     let cells: &[&Cell] = &cells.into_iter().collect::<Vec<_>>();
@@ -54,7 +54,7 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
     text.trim_end().to_owned()
 }
 
-/// The same of `cargo bench`: of several numbers of workers the greatest is shown.
+/// Returns the tables of `cargo bench`: of several worker counts, the greatest is shown.
 #[must_use]
 pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     let cells: Vec<&Cell> = cells.into_iter().collect();
@@ -75,14 +75,14 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     text
 }
 
-/// How many trials most cells have.
+/// Returns the number of trials that most cells have.
 fn usual_trials(cells: &[&Cell]) -> usize {
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
     let times = |trials: usize| measured().filter(|cell| cell.trials() == trials).count();
     measured().map(|cell| cell.trials()).max_by_key(|n| (times(*n), *n)).unwrap_or(0)
 }
 
-/// What the marks of a table mean.
+/// Returns the meaning of the marks.
 pub(super) fn marks() -> String {
     format!(
         "* fastest at its scale, = tied with it: no paired test over the passes finds it slower (5 %, Holm over all \
@@ -92,7 +92,7 @@ pub(super) fn marks() -> String {
     )
 }
 
-/// The marks that the table has, and what stands behind a figure.
+/// Returns the meaning of the marks in the table, and of the suffixes of figures.
 fn legend(cells: &[&Cell], usual: usize, with_intervals: bool) -> String {
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
     if measured().next().is_none() {
@@ -117,7 +117,7 @@ fn legend(cells: &[&Cell], usual: usize, with_intervals: bool) -> String {
     format!("{}\n{of}{interval}", marks())
 }
 
-/// What broke first in each series of cells whose scales were climbed.
+/// Returns what broke first in each series whose scales were climbed.
 #[must_use]
 pub fn limits_table(cells: &[Cell]) -> String {
     let of = |cell: &Cell| (cell.workload.clone(), cell.model.clone(), cell.workers);
@@ -147,13 +147,13 @@ pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
     workers.map_or_else(|| model.to_owned(), |workers| format!("{model}@{workers}"))
 }
 
-/// How many cells ended how.
+/// Returns the number of cells in each state.
 #[must_use]
 pub fn summary<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     counted(&cells.into_iter().collect::<Vec<_>>().into_iter())
 }
 
-/// The same of any cells.
+/// Returns the same for any cells.
 pub(super) fn counted<'c>(cells: &(impl ExactSizeIterator<Item = &'c Cell> + Clone)) -> String {
     let states = [State::Ok, State::Invalid, State::Refused, State::Skipped, State::Failed];
     let counted = states.map(|state| {
@@ -177,7 +177,7 @@ pub(super) fn word(state: State) -> &'static str {
     }
 }
 
-/// The name of a series: the model's, with its workers where a workload is run with several numbers of them.
+/// Returns the name of a series: the model's, with its workers if the workload has several worker counts.
 pub(super) fn series(cell: &Cell, several: bool) -> String {
     match cell.workers {
         Some(_) if several => series_name(&cell.model, cell.workers),
@@ -185,7 +185,7 @@ pub(super) fn series(cell: &Cell, several: bool) -> String {
     }
 }
 
-/// The models down and the scales across, with intervals if there is room for them; and whether there was.
+/// Returns models down and scales across, with intervals if there is room; and whether there was.
 fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
@@ -226,7 +226,8 @@ fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
     (table, chosen == 0)
 }
 
-/// The mark of each of `cells`, all of one workload and scale: `*` for the fastest of its class, `=` for its ties.
+/// Returns the mark of each of `cells`, all of one workload and scale: `*` for the fastest of its class, `=` for its
+/// ties.
 pub(super) fn ranked(cells: &[&Cell]) -> Vec<&'static str> {
     let rate = |cell: &Cell| cell.jobs_per_second.map_or(f64::NAN, |jobs| jobs.value);
     let leads = leaders(cells);
@@ -243,7 +244,7 @@ pub(super) fn ranked(cells: &[&Cell]) -> Vec<&'static str> {
     cells.iter().zip(&leads).map(mark).collect()
 }
 
-/// Jobs a second with its mark and half of the interval; or how the cell ended.
+/// Returns jobs a second with its mark and half of the interval; or the state of the cell.
 pub(super) fn figure(cell: &Cell, mark: &str) -> String {
     match cell.jobs_per_second {
         Some(jobs) if cell.state == State::Ok => {
@@ -253,7 +254,7 @@ pub(super) fn figure(cell: &Cell, mark: &str) -> String {
     }
 }
 
-/// The same in a column, with the number of trials where it is not the usual one.
+/// Returns the same for a column, with the number of trials if it is unusual.
 fn in_column(cell: &Cell, mark: &str, with_interval: bool, usual: usize) -> String {
     let trials = cell.trials();
     let few = match cell.state {
@@ -279,7 +280,7 @@ fn tone(cell: &Cell, mark: &str) -> Tone {
     }
 }
 
-/// "±1.2%", or "n=1" where there are too few trials.
+/// Returns "±1.2%", or "n=1" with too few trials.
 pub(super) fn spread(cell: &Cell) -> String {
     let half = cell.jobs_per_second.and_then(Estimate::half_percent);
     match half {
@@ -297,7 +298,7 @@ pub(super) fn several_workers(cells: &[&Cell]) -> bool {
     })
 }
 
-/// Each value once, in the order of its first appearance.
+/// Returns the distinct values, in the order of their first appearance.
 pub(super) fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for value in values {

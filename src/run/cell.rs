@@ -1,4 +1,4 @@
-//! A cell under way: its trials so far, and the cell of the record that they make together.
+//! A cell in progress: its trials so far, and its cell for the record.
 
 use std::{
     ops::Range,
@@ -20,34 +20,34 @@ use paceline_core::{
     process::HostError,
 };
 
-/// How long measured batches of one process last together, at least, where a single one is shorter.
+/// The least total length of the measured batches of a process, if a single batch is shorter.
 const SLICE: Duration = Duration::from_millis(50);
-/// The most measured batches of one process.
+/// The most measured batches of a process.
 const MOST: u128 = 1000;
-/// How long a started model is left without jobs, to see what it uses then.
+/// How long a started model is left without jobs to measure its idle CPU time.
 const IDLE: Duration = Duration::from_millis(100);
-/// What a trial costs besides its batches, about: a process is started and stopped.
+/// The approximate cost of a trial besides its batches: to start and stop a process.
 const START: Duration = Duration::from_millis(100);
-/// How long after the end of the budget a trial may go on.
+/// How long a trial may exceed the end of the budget.
 const GRACE: Duration = Duration::from_secs(2);
-/// A host that takes so much longer for a request than was predicted, and so many times as long, hangs.
+/// A host counts as hung after this duration plus this multiple of the predicted time.
 const HANG: (Duration, u32) = (Duration::from_secs(10), 20);
-/// What a unit of a receipt takes on the slowest model.
+/// The time of a unit of a checksum on the slowest model.
 const UNIT: Duration = Duration::from_micros(100);
-/// Batches of one length in a process, at least: to warm up, to time, to record.
+/// The fewest batches in a process: to warm up, to time, to record.
 const BATCHES: u32 = 3;
 
-/// A cell under way.
+/// A cell in progress.
 pub(super) struct CellInProgress<'a> {
     planned: &'a Planned<'a>,
     passes: Range<u32>,
     trials: Vec<Trial>,
-    /// Once it has ended.
+    /// The result, once it has ended.
     pub(super) ended: Option<Cell>,
 }
 
 impl<'a> CellInProgress<'a> {
-    /// Takes up what `record` has of it. A cell that was skipped is open again.
+    /// Restores its trials from `record`. A skipped cell is open again.
     pub(super) fn new(
         planned: &'a Planned<'a>,
         passes: Range<u32>,
@@ -55,7 +55,7 @@ impl<'a> CellInProgress<'a> {
     ) -> Self {
         let trials = record.iter().flat_map(|record| &record.trials);
         let mut trials: Vec<Trial> = trials.filter(|trial| planned.is_of(trial)).cloned().collect();
-        // Figures stand in the order of the passes: models are compared pass by pass.
+        // Figures are in the order of the passes: models are compared pass by pass.
         trials.sort_by_key(|trial| trial.trial);
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
         let ended = ended.filter(|cell| cell.state != State::Skipped);
@@ -67,12 +67,12 @@ impl<'a> CellInProgress<'a> {
         format!("{} on {} at {scale}", workload.name, entry.info.name)
     }
 
-    /// Whether this trial of it is still to be run.
+    /// Returns whether this trial of it is still needed.
     pub(super) fn needs(&self, trial: u32) -> bool {
         self.ended.is_none() && !self.trials.iter().any(|done| done.trial == trial)
     }
 
-    /// How many trials it is to have.
+    /// Returns the number of trials that it needs.
     fn wanted(&self) -> u32 {
         self.passes.len() as u32
     }
@@ -81,7 +81,7 @@ impl<'a> CellInProgress<'a> {
         self.passes.clone().filter(|trial| self.needs(*trial)).count() as u32
     }
 
-    /// Ends it at once where it cannot run, or cannot fit into `budget`, or has all its trials.
+    /// Ends it immediately if it cannot run, does not fit into `budget`, or has all its trials.
     pub(super) fn refuse(
         &mut self,
         session: &Session,
@@ -111,7 +111,7 @@ impl<'a> CellInProgress<'a> {
         Ok(())
     }
 
-    /// What the trials that are left will take at least; nothing where it has ended.
+    /// Returns the least time of the remaining trials; zero if it has ended.
     pub(super) fn cost(&self, session: &Session) -> Duration {
         if self.ended.is_some() {
             return Duration::ZERO;
@@ -120,7 +120,7 @@ impl<'a> CellInProgress<'a> {
         (START + bound.max(SLICE * 2)).saturating_mul(self.trials_left())
     }
 
-    /// Leaves it out: it would take so long, which is more than so many times its share of the budget.
+    /// Skips it: its trials take `cost`, more than `times` its `share` of the budget.
     pub(super) fn leave_out(
         &mut self,
         cost: Duration,
@@ -135,7 +135,7 @@ impl<'a> CellInProgress<'a> {
         self.end(self.planned.ended(State::Skipped, why), writer)
     }
 
-    /// Runs a trial in a process of its own, and ends the cell where it is the last, or where it went wrong.
+    /// Runs a trial in a process of its own. Ends the cell after the last trial or a failure.
     pub(super) fn trial(
         &mut self,
         session: &mut Session,
@@ -154,7 +154,7 @@ impl<'a> CellInProgress<'a> {
         }
         let deadline = now() + left + GRACE;
         let mut done = self.measure(session, trial, deadline);
-        // The suite's server is no part of the cell: without it the trial says nothing.
+        // The suite's server is not part of the cell: if it failed, the trial is invalid.
         if done.as_ref().is_err_and(|error| !matches!(error, HostError::Interrupted))
             && session.revive()?
         {
@@ -186,7 +186,8 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// The cell where the budget has no room for another trial: of those that ended, or skipped for this reason.
+    /// Returns the cell if the budget has no room for another trial: with the trials that ended, or skipped for this
+    /// reason.
     fn out_of_budget(&self, session: &Session, why: String) -> Cell {
         if self.trials.is_empty() {
             return self.planned.ended(State::Skipped, why);
@@ -197,7 +198,7 @@ impl<'a> CellInProgress<'a> {
         Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
     }
 
-    /// How long the host may take for its first batch, and for computing the receipts before.
+    /// Returns the time limit of the host's first batch, with the checksums that it computes first.
     fn patience(&self, session: &Session) -> Duration {
         let Planned { workload, scale, .. } = self.planned;
         let units =
@@ -236,7 +237,7 @@ impl<'a> CellInProgress<'a> {
         let busiest = session.busiest_since(&before);
         let measured: Duration = times.iter().sum();
         let recorded = host.record(count, of(count))?;
-        // Those of the recorded batches may not have been dropped either.
+        // Connections of the recorded batches must not have been dropped either.
         session.since(&before)?;
         let idle_ns = if trial == 0 {
             let used = host.idle(IDLE, of(1))?;
@@ -263,7 +264,7 @@ impl<'a> CellInProgress<'a> {
         })
     }
 
-    /// What the trials make together; failed where their histograms cannot be read.
+    /// Returns the cell of all trials; failed if their histograms cannot be read.
     fn cell(&self, session: &Session) -> Cell {
         let bound = |batch| self.planned.bound_per_second(session.compute_ns, batch);
         let whole = whole(self.planned, &self.trials, bound);

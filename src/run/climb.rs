@@ -1,4 +1,4 @@
-//! `--to-the-limit`: a series climbs the scales, twofold each, until its model refuses, fails or leaves the budget.
+//! `--to-the-limit`: doubles the scale of a series until its model refuses, fails or leaves the budget.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 use paceline_core::{interrupt::interrupted, job::bounds};
 
-/// Climbs every series of the plan, from its smallest scale on.
+/// Climbs every series of the plan from its smallest scale.
 pub(super) fn climb(
     order: &Order,
     session: &mut Session,
@@ -71,7 +71,7 @@ pub(super) fn climb(
     Ok(all)
 }
 
-/// Why a batch of this scale, after one of half of it, would not fit into what is left for the series.
+/// Returns why a batch of this scale, after one of half the scale, would not fit into the time left for the series.
 fn over(
     cell: &Planned<'_>,
     session: &Session,

@@ -1,4 +1,4 @@
-//! Which run there is to go on with, and whether it may be: on the same machine, with the same definitions.
+//! Finds the run to resume, and checks that the machine and the definitions are the same.
 
 use std::{fs, path::Path};
 
@@ -9,19 +9,19 @@ use crate::{
 };
 use paceline_core::{job::Workload, models};
 
-/// Why a run cannot be gone on with.
+/// The reason why a run cannot be resumed.
 pub enum Unfit {
-    /// What was asked for is not what was begun.
+    /// The request differs from the run.
     Usage(String),
-    /// The machine, or the build, is another.
+    /// The machine or the build differs.
     Environment(String),
 }
 
-/// The newest run of this instrument in `results`.
+/// Returns the newest run of this instrument in `results`.
 ///
 /// # Errors
 ///
-/// Returns why there is none to go on with.
+/// Returns the reason if there is none to resume.
 pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
     let none = || {
         let place = results.display();
@@ -32,16 +32,16 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
     let entries = fs::read_dir(results).map_err(|_| none())?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| name.contains("-trials-")).collect();
-    // They begin with the date.
+    // Names begin with the date.
     names.sort_unstable();
     while let Some(newest) = names.pop() {
         let folder = results.join(newest);
-        // A run that was killed before it had written anything is none.
+        // A run that was killed before it wrote anything does not count.
         if !folder.join("run.json").exists() {
             continue;
         }
         let record = read(&folder).map_err(Unfit::Usage)?;
-        // Advice is measured in trials too, and cannot be gone on with.
+        // Advice is measured in trials too, but cannot be resumed.
         if record.run.command.get(1).is_some_and(|word| word == "run") {
             record.check_trials().map_err(Unfit::Usage)?;
             return Ok(record);
@@ -51,12 +51,12 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
 }
 
 impl Record {
-    /// Checks that this run may be gone on with here and now, and gives durations of `compute` the rounds that they had when
-    /// it began.
+    /// Checks that this run may be resumed here, and gives durations of `compute` the rounds that they had when it
+    /// began.
     ///
     /// # Errors
     ///
-    /// Returns why not.
+    /// Returns the reason if it may not.
     pub fn may_go_on(&self, workloads: &mut [Workload]) -> Result<(), Unfit> {
         let id = &self.run.id;
         for workload in workloads {

@@ -1,4 +1,4 @@
-//! The cell of the record that trials make together, wherever each of them ran.
+//! Combines trials into the cell of the record, independent of where each of them ran.
 
 use crate::{
     machine::HostActivity,
@@ -8,15 +8,15 @@ use crate::{
 };
 use paceline_core::{histogram::Distribution, usage::Usage};
 
-/// The kernel counts memory in pages of so many bytes.
+/// Bytes in a page, the unit in which the kernel counts memory.
 const PAGE: f64 = 4096.0;
 
-/// What `trials` make together, in the order of their passes; `bound` is given the time of a batch, and says what no
+/// Combines `trials`, in the order of their passes, into a cell. `bound` takes the time of a batch, and returns what no
 /// model can exceed.
 ///
 /// # Errors
 ///
-/// Returns a sentence where a histogram cannot be read.
+/// Returns a sentence if a histogram cannot be read.
 pub(crate) fn whole(
     planned: &Planned<'_>,
     trials: &[Trial],
@@ -70,7 +70,7 @@ pub(crate) fn whole(
     })
 }
 
-/// The jobs of all measured batches.
+/// Returns the jobs of all measured batches.
 fn jobs(planned: &Planned<'_>, trials: &[Trial]) -> f64 {
     trials.iter().map(|trial| jobs_of(planned, trial)).sum()
 }
@@ -99,7 +99,7 @@ fn resources(trials: &[Trial], jobs: f64, per_trial: &PerTrial) -> Resources {
     }
 }
 
-/// A figure of each trial; none where one does not have it.
+/// Returns a figure of each trial; empty if one lacks it.
 fn every(trials: &[Trial], of: impl Fn(&Trial) -> Option<u64>) -> Vec<f64> {
     let all: Option<Vec<f64>> = trials.iter().map(|trial| Some(of(trial)? as f64)).collect();
     all.unwrap_or_default()

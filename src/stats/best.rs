@@ -3,24 +3,25 @@
 
 use super::estimate::{FEWEST_TRIALS, LEVEL, mean};
 
-/// The chance that any model that is as good as the best is called behind it.
+/// The chance that a model as good as the best is called worse.
 const SIZE: f64 = 0.05;
 
-/// The best of several models, and how the others stand to it.
+/// The best of several models, and which of the others are worse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Best {
-    /// The place of the one with the greatest mean.
+    /// Index of the model with the greatest mean.
     pub best: usize,
-    /// Of each model whether a test tells it to be behind the best. The rest are tied with it.
+    /// For each model, whether a test shows that it is worse than the best. The rest are tied with it.
     pub behind: Vec<bool>,
 }
 
-/// Compares each of `models` with the best of them. A model is the logarithms of its figures, one of each pass in the
-/// order of the passes; more is better. `None` where there is no model, or one has fewer than three passes.
+/// Compares each of `models` with the best of them. A model is given as the logarithms of its figures, one for each
+/// pass, in the order of the passes; greater is better. Returns `None` without models, or if a model has fewer than
+/// three passes.
 ///
-/// Of each model the differences to the sample best are taken pass by pass, so that what a pass did to both cancels.
-/// It is behind where the one-sided t test of a mean difference below 0 rejects at 5 %, by Holm over all the models
-/// (1979): overlapping intervals are no test, and the best of many is a lucky one.
+/// The differences of each model to the sample best are taken pass by pass, so that the effect of a pass on both
+/// cancels. A model is worse if the one-sided t test of a mean difference below 0 rejects at 5 %, with Holm's
+/// correction (1979) over all models. Overlapping intervals are not a test, and the best of many is partly lucky.
 #[must_use]
 pub fn best(models: &[Vec<f64>]) -> Option<Best> {
     let means = models
@@ -43,14 +44,14 @@ pub fn best(models: &[Vec<f64>]) -> Option<Best> {
     Some(Best { best, behind })
 }
 
-/// By which share of the best one's figure `model` is behind it, at most: the upper end of the 95 % interval of the paired loss, which
-/// says that a model is as good as another where it is below a margin. `None` with fewer than three passes of both.
+/// Returns the upper end of the 95 % interval of the paired loss: the largest plausible share by which `model` is worse
+/// than the best. Below a margin, the model is as good as the best. `None` with fewer than three passes of both.
 #[must_use]
 pub fn most_loss(model: &[f64], best: &[f64]) -> Option<f64> {
     Some(-differences(model, best)?.interval(LEVEL).0.exp_m1())
 }
 
-/// The mean difference of the passes that both have.
+/// Returns the mean difference over the passes that both have.
 fn differences(model: &[f64], best: &[f64]) -> Option<super::Trimmed> {
     let differences: Vec<f64> = model.iter().zip(best).map(|(one, best)| one - best).collect();
     mean(&differences).filter(|_| differences.len() >= FEWEST_TRIALS)
@@ -65,7 +66,7 @@ mod tests {
     const MODELS: usize = 15;
     const PASSES: usize = 5;
 
-    /// The comparison of models whose logarithms are those of `levels` with noise of 2 %, and what each pass did to all.
+    /// Compares models with logarithms `levels`, noise of 2 % and a common effect of each pass.
     fn table(levels: [f64; MODELS], seed: u64) -> Best {
         let noise = normal(seed, (MODELS + 1) * PASSES);
         let of = |model: usize| -> Vec<f64> {
@@ -79,7 +80,7 @@ mod tests {
         best(&(0..MODELS).map(of).collect::<Vec<_>>()).unwrap()
     }
 
-    /// The share of 2 000 tables of which `so` holds.
+    /// Returns the share of 2 000 tables for which `so` holds.
     fn share(levels: [f64; MODELS], so: impl Fn(&Best) -> bool) -> f64 {
         const TABLES: u64 = 2_000;
         (0..TABLES).filter(|seed| so(&table(levels, 1_000 + seed))).count() as f64 / TABLES as f64

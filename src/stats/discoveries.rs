@@ -1,11 +1,11 @@
-//! Many tests at once: which of them count, and what a share of them that came out tells.
+//! Multiple tests: which are discoveries, and the interval of a share.
 
 use statrs::distribution::{Beta, ContinuousCDF};
 
-/// Which of the tests with the chances `p` are discoveries, where at most a share `rate` of those found may be false
-/// (Benjamini and Hochberg, 1995): all up to the k-th least, for the greatest k whose chance is at most `rate` · k / n.
+/// Returns which of the tests with p-values `p` are discoveries if at most a share `rate` of them may be false
+/// (Benjamini and Hochberg, 1995): all up to the k-th smallest, for the greatest k with p at most `rate` · k / n.
 ///
-/// A chance that is not a number is that of a test that could not be made: it is never a discovery, and counts in n.
+/// A NaN stands for a test that could not be made: it is never a discovery, and counts in n.
 #[must_use]
 pub fn discoveries(p: &[f64], rate: f64) -> Vec<bool> {
     let mut order: Vec<f64> = p.to_vec();
@@ -16,14 +16,14 @@ pub fn discoveries(p: &[f64], rate: f64) -> Vec<bool> {
     p.iter().map(|p| last.is_some_and(|last| *p <= last)).collect()
 }
 
-/// The two-sided interval of the share of which `hits` of `trials` came out, at `level` (Clopper and Pearson, 1934). It
-/// covers the truth in at least that share of all cases. (0, 1) where there was no trial.
+/// Returns the two-sided interval of a share observed as `hits` of `trials`, at `level` (Clopper and Pearson, 1934). It
+/// covers the true share with a probability of at least `level`. (0, 1) without trials.
 ///
 /// A one-sided bound at 95 % is an end of the interval at 90 %.
 ///
 /// # Panics
 ///
-/// Panics where there are more hits than trials, or `level` is not between 0 and 1.
+/// Panics if there are more hits than trials, or `level` is not between 0 and 1.
 #[must_use]
 pub fn clopper_pearson(hits: u64, trials: u64, level: f64) -> (f64, f64) {
     assert!(hits <= trials, "{hits} hits of {trials} trials");

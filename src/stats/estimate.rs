@@ -1,26 +1,26 @@
-//! The estimate of a figure from the trials of a cell: one value of each fresh process.
+//! The estimate of a figure from the trials of a cell: one value from each fresh process.
 
 use super::trimmed::Trimmed;
 
-/// Fewer trials have no interval, and no rank.
+/// With fewer trials there is no interval and no rank.
 pub const FEWEST_TRIALS: usize = 3;
-/// The level of every interval of trials.
+/// The level of every interval over trials.
 pub const LEVEL: f64 = 0.95;
 
-/// The mean of the figure over `trials`, and the ends of its 95 % interval; `None` without trials, or where one is not
-/// finite. Both ends are the mean where there are fewer than [`FEWEST_TRIALS`].
+/// Returns the mean of the figure over `trials` and the ends of its 95 % interval; `None` without trials, or if one is
+/// not finite. Both ends are the mean with fewer than [`FEWEST_TRIALS`].
 ///
-/// As [`estimate_at`] does for that level.
+/// See [`estimate_at`].
 #[must_use]
 pub fn estimate(trials: &[f64], resolution: f64) -> Option<(f64, f64, f64)> {
     estimate_at(LEVEL, trials, resolution)
 }
 
-/// The same with the ends of the interval of another `level`.
+/// Returns the mean and the ends of the interval at another `level`.
 ///
-/// The mean is geometric, for times and rates vary by factors: x = ln(figure), and exp(mean ± t(n − 1) · s / √n) is the
-/// interval. Where a figure is 0 or less there is no logarithm, and the same is done on the plain scale. Trials that are
-/// all equal differ by less than the clock tells: its `resolution` is half the interval, in the unit of the figure.
+/// The mean is geometric, because times and rates vary by factors: x = ln(figure), and exp(mean ± t(n − 1) · s / √n) is
+/// the interval. If a figure is 0 or less, it has no logarithm and the plain scale is used. Trials that are all equal
+/// differ by less than the clock shows: half the interval is then its `resolution`, in the unit of the figure.
 #[must_use]
 pub fn estimate_at(level: f64, trials: &[f64], resolution: f64) -> Option<(f64, f64, f64)> {
     let logs = trials.iter().all(|figure| *figure > 0.0);
@@ -41,13 +41,13 @@ pub fn estimate_at(level: f64, trials: &[f64], resolution: f64) -> Option<(f64, 
     Some((value, back(lower), back(upper)))
 }
 
-/// The plain mean of `values` with its standard error: what a [`Trimmed`] is of which nothing is cut off.
+/// Returns the plain mean of `values` with its standard error, as a [`Trimmed`] mean without trimming.
 pub(super) fn mean(values: &[f64]) -> Option<Trimmed> {
     let count = values.len() as f64;
     if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
         return None;
     }
-    // Said so, for sums of equal values are not always equal.
+    // Explicit, because rounding can make the mean of equal values differ from them.
     if values.iter().all(|value| value.total_cmp(&values[0]).is_eq()) {
         return Some(Trimmed { mean: values[0], se: 0.0, df: count - 1.0 });
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::stats::{simulated::normal, t::t_quantile};
 
-    /// The share of 4 000 cells of `n` trials whose interval contains the long-run mean.
+    /// Returns the share of 4 000 cells of `n` trials whose interval contains the long-run mean.
     fn covered(n: usize) -> f64 {
         const CELLS: usize = 4_000;
         let noise = normal(7 + n as u64, CELLS * n);

@@ -1,4 +1,4 @@
-//! What scipy says of the same values: `tests/golden/stats.py` asked it.
+//! Compares the statistics with scipy's results for the same values, from `tests/golden/stats.py`.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::{
     usl,
 };
 
-/// The vectors of one kind.
+/// Returns the vectors of one kind.
 fn vectors(kind: &str) -> Vec<Value> {
     let text = include_str!("../../tests/golden/stats.json");
     let mut all: Value = serde_json::from_str(text).unwrap();
@@ -80,7 +80,7 @@ fn the_interval_of_a_share_is_that_of_scipy() {
 #[test]
 fn the_quantiles_of_t_are_those_of_scipy() {
     for vector in vectors("quantiles") {
-        // statrs inverts by steps, and ends them at 8 digits.
+        // statrs inverts iteratively and stops at 8 digits.
         let (ours, theirs) =
             (t_quantile(number(&vector["p"]), number(&vector["df"])), number(&vector["t"]));
         assert!((ours / theirs - 1.0).abs() < 1e-8, "{ours}, scipy {theirs}");
@@ -92,7 +92,7 @@ fn the_scalability_law_is_that_of_scipy() {
     for vector in vectors("usl") {
         let points = vector["points"].as_array().unwrap().iter().map(numbers);
         let found = usl(&points.map(|point| (point[0], point[1])).collect::<Vec<_>>()).unwrap();
-        // Two iterations that end at one minimum agree to the root of what their squares are compared by.
+        // Two iterations that reach one minimum agree to the square root of the precision of the sum of squares.
         let near = |ours: f64, of: &str, least: f64| {
             let theirs = number(&vector[of]);
             assert!((ours - theirs).abs() <= 1e-4 * theirs.max(least), "{ours}, scipy {theirs}");
@@ -107,7 +107,7 @@ fn the_scalability_law_is_that_of_scipy() {
 fn the_estimate_of_trials_is_that_of_scipy() {
     for vector in vectors("estimates") {
         let (value, lower, upper) = estimate(&numbers(&vector["trials"]), 1.0).unwrap();
-        // The quantile has 8 digits, see above.
+        // The quantile has 8 digits, as above.
         for (ours, of) in [(value, "value"), (lower, "lower"), (upper, "upper")] {
             assert!((ours / number(&vector[of]) - 1.0).abs() < 1e-8, "{of}: {ours}");
         }

@@ -1,48 +1,48 @@
-//! What a number of trials can find, how many are needed for it, and how many slices are worth their time in each.
+//! Planning: which effect a number of trials can find, how many trials an effect needs, and how many slices a trial.
 
 use super::t::t_quantile;
 
-/// More trials than these are not asked for: whoever needs more should make the machine quieter.
+/// The most trials that are recommended. If more are needed, make the machine quieter instead.
 pub const MOST_ROUNDS: u32 = 10_000;
-/// The least number of trials that have a trimmed mean.
+/// The fewest trials that have a trimmed mean.
 const FEWEST_ROUNDS: u32 = 5;
 
-/// What an effect must pass to be found.
+/// The conditions under which an effect is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bar {
-    /// The one-sided chance that a test must stay under.
+    /// The one-sided p-value that a test must stay below.
     pub alpha: f64,
-    /// The share of such runs in which the effect is to be found.
+    /// The share of such runs in which the effect must be found.
     pub power: f64,
-    /// A mean below this is not called an effect, whatever its chance; in the unit of the values.
+    /// A mean below this margin is never called an effect, even if significant; in the unit of the values.
     pub margin: f64,
 }
 
 impl Bar {
-    /// The least effect that is found with a mean whose standard error is `se`, with `df` degrees of freedom.
+    /// Returns the least effect that is found with a mean whose standard error is `se`, with `df` degrees of freedom.
     ///
-    /// The mean must pass t(1 − alpha) · se and the margin, and in `power` of all runs it is at least the effect less
-    /// t(power) · se. That takes the place of the non-central t distribution, and asks for little more than it does.
+    /// The mean must exceed t(1 − alpha) · se and the margin; in a share `power` of all runs it is at least the effect
+    /// minus t(power) · se. This approximates the non-central t distribution and demands little more than that does.
     ///
     /// # Panics
     ///
-    /// Panics where `alpha` or `power` is not between 0 and 1.
+    /// Panics if `alpha` or `power` is not between 0 and 1.
     #[must_use]
     pub fn detectable(self, se: f64, df: f64) -> f64 {
         let critical = (t_quantile(1.0 - self.alpha, df) * se).max(self.margin);
         critical + t_quantile(self.power, df) * se
     }
 
-    /// Trials in which `effect` is found, where one trial has the spread `sd` (the standard error is `sd` / √n) and the
-    /// layout of code adds `layout_sd`, which no number of trials lessens. See [`trials_until`].
+    /// Returns the number of trials that find `effect`. One trial has the spread `sd` (the standard error is `sd` /
+    /// √n); the layout of code adds `layout_sd`, which more trials do not reduce. See [`trials_until`].
     #[must_use]
     pub fn trials_needed(self, effect: f64, sd: f64, layout_sd: f64) -> Option<u32> {
         trials_until(sd, layout_sd, |se, df| self.detectable(se, df) <= effect)
     }
 }
 
-/// Trials from which on the standard error and the degrees of freedom are `enough`, where one trial has the spread `sd`
-/// and the layout of code adds `layout_sd`. One trial less is not enough. `None` where [`MOST_ROUNDS`] are not enough.
+/// Returns the fewest trials for which the standard error and the degrees of freedom satisfy `enough`. One trial has
+/// the spread `sd`; the layout of code adds `layout_sd`. `None` if [`MOST_ROUNDS`] are not enough.
 #[must_use]
 pub fn trials_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) -> Option<u32> {
     let enough = |trials: u32| {
@@ -66,13 +66,13 @@ pub fn trials_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) 
     Some(many)
 }
 
-/// How many pairs of slices a trial is to have, from 1 to `most`, so that a given time finds the least effect (Kalibera
-/// and Jones, "Rigorous benchmarking in reasonable time", 2013): √(`cost_trial` / `cost_slice` · `var_slice` /
-/// `var_trial`), rounded up. `cost_trial` is what a trial takes whatever its slices, both in the same unit.
+/// Returns how many pairs of slices a trial should have, from 1 to `most`, to find the least effect in a given time
+/// (Kalibera and Jones, "Rigorous benchmarking in reasonable time", 2013): √(`cost_trial` / `cost_slice` · `var_slice`
+/// / `var_trial`), rounded up. `cost_trial` is the fixed cost of a trial, in the unit of `cost_slice`.
 ///
-/// Estimates of variances may be 0 or less. A trial has `most` slices where trials do not differ but slices do, or where
-/// a slice costs nothing; 1 where slices do not differ, or a trial costs nothing, or one of the four is not a number:
-/// then nothing speaks for more.
+/// Estimated variances may be 0 or less. The result is `most` if slices vary but trials do not, or if a slice costs
+/// nothing. It is 1 if slices do not vary, if a trial costs nothing, or if one of the four is NaN: nothing then
+/// justifies more.
 #[must_use]
 pub fn slices(cost_trial: f64, cost_slice: f64, var_slice: f64, var_trial: f64, most: u32) -> u32 {
     let known = [cost_trial, cost_slice, var_slice, var_trial].iter().all(|of| !of.is_nan());
@@ -86,11 +86,11 @@ pub fn slices(cost_trial: f64, cost_slice: f64, var_slice: f64, var_trial: f64, 
     best.clamp(1.0, f64::from(most.max(1))) as u32
 }
 
-/// The variance of slices within a trial, and that which trials add to it, from pilot trials of several slices each (the
-/// one-way analysis of variance with random effects; trials may have different numbers of slices).
+/// Returns the variance of slices within a trial and the variance that trials add, from pilot trials of several slices
+/// each (one-way analysis of variance with random effects; trials may have different numbers of slices).
 ///
-/// The second is an estimate without bias, and so below 0 now and then. The first is not a number where no trial has two
-/// slices, the second where there are not two trials, either.
+/// The second is an unbiased estimate and can therefore be negative. The first is NaN if no trial has two slices; the
+/// second is NaN also with fewer than two trials.
 #[must_use]
 pub fn variance_parts(trials: &[Vec<f64>]) -> (f64, f64) {
     let trials: Vec<&Vec<f64>> = trials.iter().filter(|trial| !trial.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What holds of the statistics whatever the values, and what was defined where formulas say nothing.
+//! Properties that the statistics keep for all values, and their definition where the formulas have none.
 
 use proptest::{collection::vec, prelude::*};
 
@@ -143,7 +143,7 @@ fn a_layout_that_hides_the_effect_is_not_outvoted_by_trials() {
     assert_eq!(bar.trials_needed(0.05, 0.1, 0.02), None);
     assert!(bar.trials_needed(0.05, 0.1, 0.0).is_some());
     assert_eq!(bar.trials_needed(0.05, 0.0, 0.0), Some(5));
-    // The margin is passed by half of all runs whose effect is the margin: an effect of it is never found in 8 of 10.
+    // If the effect equals the margin, half of all runs exceed the margin: 8 of 10 is out of reach.
     assert_eq!(Bar { margin: 0.05, ..bar }.trials_needed(0.05, 0.1, 0.0), None);
 }
 
@@ -172,14 +172,14 @@ fn slices_follow_the_formula_and_its_ends_are_defined() {
 
 #[test]
 fn variance_is_parted_between_slices_and_trials() {
-    // By hand: means 2, 6 and 4 of three trials; 2 within each, 12 between with three slices in each.
+    // By hand: three trials with means 2, 6 and 4; 2 within each, 12 between, with three slices in each.
     let trials = [vec![1.0, 2.0, 3.0], vec![5.0, 6.0, 7.0], vec![3.0, 4.0, 5.0]];
     let (slice, trial) = variance_parts(&trials);
     assert!(near(slice, 1.0) && near(trial, (12.0 - 1.0) / 3.0), "{slice} {trial}");
-    // By hand: 3 and 2 slices, 4 within both together with 3 free, (3 · 2 / 5) · 6² between, and 2.4 typical slices.
+    // By hand: 3 and 2 slices; 4 within both with 3 degrees of freedom, (3 · 2 / 5) · 6² between, 2.4 typical slices.
     let (slice, trial) = variance_parts(&[vec![0.0, 1.0, 2.0], vec![6.0, 8.0], vec![]]);
     assert!(near(slice, 4.0 / 3.0) && near(trial, (43.2 - 4.0 / 3.0) / 2.4), "{slice} {trial}");
-    // Trials with one mean: less than nothing is left for them.
+    // Equal means: the estimate between trials is negative.
     let (slice, trial) = variance_parts(&[vec![0.0, 2.0], vec![2.0, 0.0]]);
     assert!(near(slice, 2.0) && near(trial, -1.0));
     assert!(variance_parts(&[vec![1.0], vec![2.0]]).0.is_nan());

@@ -1,30 +1,30 @@
-//! Series of numbers without a step, as bad as those of real machines, to try the detector of steps on.
+//! Generates series of numbers without a step, as noisy as real machines, to test the step detector.
 
 use std::{f64::consts::TAU, iter};
 
 use paceline_core::job::mix;
 
-/// What a series is like. Its level is the same from its first value to its last.
+/// The kind of noise. The level is constant over the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Normal and independent, with a standard deviation of 1.
     White,
-    /// AR(1) with a correlation of neighbours of 0.3, and a standard deviation of 1.
+    /// AR(1) with a correlation of neighbours of 0.3 and a standard deviation of 1.
     Correlated3,
-    /// The same with 0.5.
+    /// AR(1) with a correlation of 0.5.
     Correlated5,
-    /// The same with 0.7.
+    /// AR(1) with a correlation of 0.7.
     Correlated7,
-    /// White, and a tenth of the values 10 standard deviations off, to either side.
+    /// White, with a tenth of the values moved by 10 standard deviations up or down.
     Spiky,
     /// Student's t with 2 degrees of freedom.
     StudentT,
-    /// Two modes 10 standard deviations apart, either at random for each value.
+    /// Two modes 10 standard deviations apart, chosen at random for each value.
     Bimodal,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Kind; 7] = [
         Kind::White,
         Kind::Correlated3,
@@ -35,7 +35,7 @@ impl Kind {
         Kind::Bimodal,
     ];
 
-    /// Its name, in tables.
+    /// Returns the name for tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,18 +50,18 @@ impl Kind {
     }
 }
 
-/// A length of 10 to 200 values, another for each `seed`.
+/// Returns a length of 10 to 200 values that depends on `seed`.
 #[must_use]
 pub fn lengths(seed: u64) -> usize {
     10 + (mix(seed ^ 0x006c_656e) % 191) as usize
 }
 
-/// A series of `length` values. The same `seed` gives the same series.
+/// Returns a series of `length` values. The same `seed` gives the same series.
 #[must_use]
 pub fn series(kind: Kind, length: usize, seed: u64) -> Vec<f64> {
     let mut uniform = uniform(seed);
     let mut next = || uniform.next().unwrap_or(0.5);
-    // Box and Muller, of which the second number is not used.
+    // Box and Muller; the second number is unused.
     let normal = |next: &mut dyn FnMut() -> f64| (-2.0 * next().ln()).sqrt() * (TAU * next()).cos();
     let mut before = normal(&mut next);
     let value = |_| {
@@ -81,7 +81,7 @@ pub fn series(kind: Kind, length: usize, seed: u64) -> Vec<f64> {
                 share if share < 0.1 => noise - 10.0,
                 _ => noise,
             },
-            // The square root of a chi-squared number with 2 degrees of freedom, over 2, is exponential.
+            // Half the square root of a chi-squared number with 2 degrees of freedom is exponential.
             Kind::StudentT => noise / (-next().ln()).sqrt(),
             Kind::Bimodal => noise + if next() < 0.5 { 10.0 } else { 0.0 },
         }
@@ -89,7 +89,7 @@ pub fn series(kind: Kind, length: usize, seed: u64) -> Vec<f64> {
     (0..length).map(value).collect()
 }
 
-/// Numbers above 0 and below 1.
+/// Returns numbers above 0 and below 1.
 fn uniform(seed: u64) -> impl Iterator<Item = f64> {
     let states = iter::successors(Some(mix(seed)), |state| Some(mix(*state)));
     states.map(|state| ((state >> 11) as f64 + 0.5) / 2_f64.powi(53))

@@ -8,7 +8,7 @@ pub(super) fn uniform(seed: u64) -> impl Iterator<Item = f64> {
     std::iter::successors(Some(mix(seed)), next).map(|state| (state >> 11) as f64 / 2_f64.powi(53))
 }
 
-/// Normal numbers, each of twelve uniform ones.
+/// Returns normal numbers, each the sum of twelve uniform ones.
 pub(crate) fn normal(seed: u64, count: usize) -> Vec<f64> {
     let mut uniform = uniform(seed);
     (0..count).map(|_| uniform.by_ref().take(12).sum::<f64>() - 6.0).collect()

@@ -1,4 +1,4 @@
-//! Where a series steps from one level to another and stays there: L1 Potts, by exact dynamic programming.
+//! Detects where a series steps from one level to another and stays there: L1 Potts, by exact dynamic programming.
 
 use super::{
     median_and_range,
@@ -6,29 +6,30 @@ use super::{
 };
 use paceline_core::job::mix;
 
-/// The fewest values between two steps, and before the first and after the last.
+/// The fewest values in a segment.
 const LEAST: usize = 3;
 
-/// Where `values` step: the index of the first value after each step, ascending.
+/// Returns where `values` step: the index of the first value after each step, ascending.
 ///
-/// Of all ways to cut them into segments of 3 values at least, it is the one with the least
-/// `sum |value - median of its segment| + P · steps`. A sum of absolute distances bears outliers, and a median bears
-/// a step that has only begun. The penalty is
+/// Of all ways to cut them into segments of at least 3 values, it takes the one with the least `sum |value - median of
+/// its segment| + P · steps`. Absolute distances tolerate outliers, and a median tolerates a step that has only begun.
+/// The penalty is
 ///
 /// `P = s · (4 + 1.5 ln n) · (1 + ρ) / (1 - ρ)`
 ///
-/// * `s` is the scale of noise: the root of the mean squared difference of neighbours over `√(2 (1 - ρ))`. Differences
-///   do not see levels, and squares see rare outliers and two modes, of which chance makes runs that look like steps.
-/// * `ln n`, for there are more places at which chance can make a step, and longer runs of it.
-/// * `(1 + ρ) / (1 - ρ)` is how much more the mean of a long segment varies where neighbours are correlated (AR(1)).
+/// * `s` is the scale of the noise: the root mean square difference of neighbours over `√(2 (1 - ρ))`. Differences
+///   are independent of levels. Squares weigh rare outliers and two modes, which by chance form runs that look like
+///   steps.
+/// * `ln n`: longer series have more places for a chance step, and longer runs.
+/// * `(1 + ρ) / (1 - ρ)` is how much more the mean of a long segment varies if neighbours are correlated (AR(1)).
 ///
-/// `ρ` and `s` are of what is left by a first cut with `P = 7 s₁`, `s₁` the mean absolute difference of neighbours over
-/// 1.128 (that of a normal distribution). `ρ` is the correlation of neighbours, values cut off at 3 robust standard
-/// deviations, plus `1 / n` for each segment, which is what a fitted level takes from it; it is 0 to 0.9. The constants
-/// are from simulation: [`step_rates`] finds how often they are wrong.
+/// `ρ` and `s` come from the residuals of a first cut with `P = 7 s₁`, `s₁` the mean absolute difference of neighbours
+/// over 1.128 (its value for a normal distribution). `ρ` is the correlation of neighbours with values clipped at 3
+/// robust standard deviations, plus `1 / n` for each segment, to correct for the fitted levels; it is 0 to 0.9. The
+/// constants are from simulation: [`step_rates`] measures the error rates.
 ///
-/// It takes time and memory in proportion to the square of the number of values. Fewer than 6 values have no step, nor
-/// have those that are not all finite.
+/// Time and memory grow with the square of the number of values. Fewer than 6 values, or values that are not all
+/// finite, have no step.
 #[must_use]
 pub fn steps(values: &[f64]) -> Vec<usize> {
     if values.len() < 2 * LEAST || values.iter().any(|value| !value.is_finite()) {
@@ -41,7 +42,7 @@ pub fn steps(values: &[f64]) -> Vec<usize> {
     let noise = noise(values, &first);
     let rho = noise.correlation;
     let penalty = noise.scale * (4.0 + 1.5 * count.ln()) * (1.0 + rho) / (1.0 - rho);
-    // Without noise the least penalty keeps segments of equal values whole.
+    // Without noise, a minimal penalty keeps segments of equal values whole.
     cut(&costs, penalty.max(apart * 1e-9))
 }
 
@@ -50,7 +51,7 @@ struct Noise {
     correlation: f64,
 }
 
-/// The noise about the levels between `steps`.
+/// Returns the noise about the levels between `steps`.
 fn noise(values: &[f64], steps: &[usize]) -> Noise {
     let mut segments: Vec<Vec<f64>> = Vec::new();
     let mut from = 0;
@@ -79,13 +80,14 @@ fn noise(values: &[f64], steps: &[usize]) -> Noise {
     Noise { scale: (jumps / pairs / 2.0 / (1.0 - correlation)).sqrt(), correlation }
 }
 
-/// `costs[from][len - 1]`: the sum of absolute distances of `len` values from their median.
+/// Returns `costs[from][len - 1]`: the sum of absolute distances of `len` values from their median.
 fn costs(values: &[f64]) -> Vec<Vec<f64>> {
     let of = |from: usize| {
         let mut sorted: Vec<f64> = Vec::with_capacity(values.len() - from);
         let mut cost = 0.0;
         let next = |value: &f64| {
-            // A value adds its distance from the nearest median that there was: any between the two middle ones is.
+            // A new value adds its distance from the nearest previous median: any value between the two middle ones is
+            // one.
             if let Some(last) = sorted.len().checked_sub(1) {
                 let (low, high) = (sorted[last / 2], sorted[last.div_ceil(2)]);
                 cost += (low - value).max(value - high).max(0.0);
@@ -98,10 +100,10 @@ fn costs(values: &[f64]) -> Vec<Vec<f64>> {
     (0..values.len()).map(of).collect()
 }
 
-/// The cheapest cut, where each step costs `penalty`.
+/// Returns the cheapest cut if each step costs `penalty`.
 fn cut(costs: &[Vec<f64>], penalty: f64) -> Vec<usize> {
     let count = costs.len();
-    // Of the first values, how many they are: the least cost, and where their last segment begins.
+    // For each prefix of the values: its least cost, and where its last segment begins.
     let mut best = vec![(f64::INFINITY, 0); count + 1];
     best[0].0 = -penalty;
     for to in LEAST..=count {
@@ -118,20 +120,20 @@ fn cut(costs: &[Vec<f64>], penalty: f64) -> Vec<usize> {
     steps
 }
 
-/// How often [`steps`] is right, on series of one kind.
+/// The accuracy of [`steps`] on series of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct StepRates {
-    /// What the series are.
+    /// The kind of series.
     pub kind: String,
-    /// How many there were.
+    /// The number of series.
     pub series: usize,
-    /// Those without a step in which one was found; of a kind with a step, 0.
+    /// Series without a step in which one was found; 0 for a kind with a step.
     pub with_false_steps: usize,
-    /// Those with a step in which it was found, a value sooner or later; of a kind without, `None`.
+    /// Series in which the planted step was found, at most one value off; `None` for a kind without a step.
     pub found: Option<usize>,
 }
 
-/// How often [`steps`] is wrong on series of 10 to 200 values that do not step, of every [`Kind`], and how often it
+/// Measures how often [`steps`] finds a false step in series of 10 to 200 values of every [`Kind`], and how often it
 /// finds a step that was planted into white noise. The same `seed` gives the same rates.
 #[must_use]
 pub fn step_rates(series_per_kind: usize, seed: u64) -> Vec<StepRates> {
@@ -212,7 +214,7 @@ mod tests {
         assert_eq!(steps(&values.iter().map(|v| 7.0 - 1e6 * v).collect::<Vec<_>>()), found);
     }
 
-    /// Three hundred of white noise and a hundred of each other kind, and the steps that must be found.
+    /// Uses three hundred series of white noise and a hundred of each other kind.
     #[test]
     fn at_most_one_in_a_hundred_series_has_a_false_step_and_most_steps_are_found() {
         let rates = step_rates(100, 1);
@@ -222,7 +224,7 @@ mod tests {
         let more = more.filter(|s| !steps(&series(Kind::White, lengths(*s), *s)).is_empty());
         let (wrong, all) = (wrong + more.count(), 100 * still.count() + 200);
         assert!(wrong * 100 <= all, "{wrong} of {all}: {rates:#?}");
-        // Twelve values alone tell too little; the others are found mostly.
+        // Twelve values alone are too few; the other steps are mostly found.
         for of in rates.iter().filter(|of| of.found.is_some()).skip(1) {
             assert!(of.found.unwrap() > 50, "{of:?}");
         }

@@ -1,17 +1,17 @@
-//! Student's t distribution, as the tests of the gate need it.
+//! Student's t distribution for the tests of the gate.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The chance that Student's t with `df` degrees of freedom is above `t`.
+/// Returns the chance that Student's t with `df` degrees of freedom exceeds `t`.
 pub(super) fn t_above(t: f64, df: f64) -> f64 {
     student(df).sf(t)
 }
 
-/// What Student's t with `df` degrees of freedom is below with the chance `p`.
+/// Returns the quantile `p` of Student's t with `df` degrees of freedom.
 ///
 /// # Panics
 ///
-/// Panics where `p` is not between 0 and 1.
+/// Panics if `p` is not between 0 and 1.
 pub(super) fn t_quantile(p: f64, df: f64) -> f64 {
     student(df).inverse_cdf(p)
 }

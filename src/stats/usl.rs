@@ -1,4 +1,4 @@
-//! The Universal Scalability Law: what contention and coherency cost, fitted to throughput over scale or workers.
+//! The Universal Scalability Law: the cost of contention and coherency, fitted to throughput over scale or workers.
 
 mod fit;
 #[cfg(test)]
@@ -11,36 +11,36 @@ use fit::{Law, Point};
 use super::sorted;
 use paceline_core::job::mix;
 
-/// Fewer distinct loads than these are not fitted: three parameters go through few points whatever they are.
+/// The fewest distinct loads that are fitted: three parameters fit any few points.
 pub const USL_POINTS: usize = 6;
-/// A law that explains less of how throughput varies than this share is refused.
+/// The least share of the variance of throughput that a law must explain.
 const LEAST_R_SQUARED: f64 = 0.9;
-/// By which share of a throughput the law may miss it.
+/// The greatest relative error of a throughput under the law.
 const MOST_MISSED: f64 = 0.25;
-/// How many samples the intervals are drawn from.
+/// The number of bootstrap samples for the intervals.
 const SAMPLES: usize = 400;
-/// The share of all cases in which an interval is to cover the truth.
+/// The share of cases in which an interval should cover the true value.
 const LEVEL: f64 = 0.95;
 
 /// A law that fits: X(N) = λN / (1 + σ(N − 1) + κN(N − 1)) (Gunther, "A Simple Capacity Model of Massively Parallel
 /// Transaction Systems", 1993, and "Guerrilla Capacity Planning", 2007).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usl {
-    /// λ: throughput of one job, or one worker, on its own. In the unit of the throughput.
+    /// λ: throughput of a single job or worker, in the unit of the throughput.
     pub lambda: Fitted,
-    /// σ: contention, the share of the work that goes one at a time. From 0 to 1.
+    /// σ: contention, the serial share of the work. From 0 to 1.
     pub sigma: Fitted,
-    /// κ: coherency, what each pair costs that must agree. 0 or more.
+    /// κ: coherency, the cost of each pair that must agree. 0 or more.
     pub kappa: Fitted,
-    /// Where throughput is greatest; none where it never falls, or falls from the beginning.
+    /// The maximum of throughput; `None` if throughput never falls, or falls from the beginning.
     pub peak: Option<Peak>,
     /// The share of the variance of throughput that the law explains, from 0.9 to 1.
     pub r_squared: f64,
-    /// The greatest load that was measured: what is said of more is a prediction.
+    /// The greatest load that was measured: the law beyond it is a prediction.
     pub measured_to: f64,
 }
 
-/// A parameter and its interval of 95 %.
+/// A parameter and its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fitted {
     /// Its value.
@@ -51,10 +51,10 @@ pub struct Fitted {
     pub upper: f64,
 }
 
-/// Where throughput is greatest.
+/// The maximum of throughput.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
-    /// The load, √((1 − σ) / κ). The upper end of its interval is infinite where the data cannot rule out that there is no
+    /// The load, √((1 − σ) / κ). The upper end of its interval is infinite if the data cannot exclude that there is no
     /// peak.
     pub at: Fitted,
     /// The throughput there.
@@ -62,7 +62,7 @@ pub struct Peak {
 }
 
 impl Usl {
-    /// The throughput that the law foretells at load `n`.
+    /// Returns the throughput that the law predicts at load `n`.
     #[must_use]
     pub fn throughput(&self, n: f64) -> f64 {
         let law =
@@ -72,20 +72,19 @@ impl Usl {
 }
 
 /// Fits the law to `points` of load, throughput and its standard deviation, by least squares with 0 ≤ σ ≤ 1, κ ≥ 0 and
-/// λ > 0, each square weighted by 1 / variance: over decades of throughput, squares that weigh the same would be those of
-/// the greatest throughput alone.
+/// λ > 0. Each square is weighted by 1 / variance: over decades of throughput, unweighted squares would reflect the
+/// greatest throughputs only.
 ///
-/// Intervals come from a wild bootstrap: each residual stays with its point and changes its sign by chance (Wu, 1986),
-/// after it was divided by 1 − leverage, as in HC3 of `MacKinnon` and White (1985). Points drawn with replacement would
-/// often leave too few distinct loads for three parameters, and residuals that are dealt to other points would take
-/// noise at 10 000 jobs for noise at 1. The ends are where the middle 95 % of the samples end, moved apart by the ratio of
-/// Student's t to the normal distribution, for samples of few points spread too little. The same points give the same
-/// intervals.
+/// Intervals come from a wild bootstrap: each residual stays with its point and changes its sign at random (Wu, 1986),
+/// after division by 1 − leverage, as in HC3 of `MacKinnon` and White (1985). Points drawn with replacement would often
+/// leave too few distinct loads for three parameters. Residuals moved to other points would apply the noise at 10 000
+/// jobs to 1 job. The ends are those of the middle 95 % of the samples, moved apart by the ratio of Student's t to the
+/// normal distribution, because samples of few points spread too little. The same points give the same intervals.
 ///
 /// # Errors
 ///
-/// A sentence on why there is no law to be had: fewer than 6 distinct loads, a load or a throughput that is not a
-/// positive number, throughput that falls from the first load on, or a law that explains less than 90 % of the variance,
+/// Returns a sentence that says why no law fits: fewer than 6 distinct loads, a load or a throughput that is not a
+/// positive number, throughput that falls from the first load on, a law that explains less than 90 % of the variance,
 /// or one that misses a point by more than a quarter.
 pub fn usl_by_variance(points: &[(f64, f64, f64)]) -> Result<Usl, String> {
     let weighted: Vec<Point> = points.iter().map(|(n, x, sd)| (*n, *x, 1.0 / sd.powi(2))).collect();
@@ -101,11 +100,11 @@ pub fn usl_by_variance(points: &[(f64, f64, f64)]) -> Result<Usl, String> {
     }
 }
 
-/// The same where every throughput has the same variance, as in the published fits.
+/// Fits the law to throughputs of equal variance, as in the published fits.
 ///
 /// # Errors
 ///
-/// A sentence on why there is no law to be had.
+/// Returns a sentence that says why no law fits.
 pub fn usl(points: &[(f64, f64)]) -> Result<Usl, String> {
     fitted(&points.iter().map(|(n, x)| (*n, *x, 1.0)).collect::<Vec<_>>())
 }
@@ -115,7 +114,7 @@ fn fitted(points: &[Point]) -> Result<Usl, String> {
     let law =
         fit::best(points, None).ok_or("no law comes near these points: measure more scales")?;
     let r_squared = r_squared(points, law);
-    // Compared so that what is not a number is refused too.
+    // Written so that NaN is refused too.
     if r_squared.is_nan() || r_squared < LEAST_R_SQUARED {
         let share = (100.0 * r_squared.max(0.0)).floor();
         return Err(format!(
@@ -181,7 +180,7 @@ fn check(points: &[Point]) -> Result<(), String> {
     Ok(())
 }
 
-/// 1 less the share of the weighted variance that is left.
+/// Returns 1 minus the share of the weighted variance that is unexplained.
 fn r_squared(points: &[Point], law: Law) -> f64 {
     let weights: f64 = points.iter().map(|(.., weight)| weight).sum();
     let mean = points.iter().map(|(_, x, weight)| weight * x).sum::<f64>() / weights;
@@ -189,11 +188,11 @@ fn r_squared(points: &[Point], law: Law) -> f64 {
     1.0 - law.squares(points) / all
 }
 
-/// Laws of points that chance might have given instead.
+/// Fits the law to bootstrap samples of the points.
 fn samples(points: &[Point], law: Law) -> Vec<Law> {
     let leverages = law.leverages(points);
     let residual = |(&(n, x, _), leverage): (&Point, f64)| {
-        // A point that alone decides a parameter has no residual to speak of.
+        // A point that alone determines a parameter has a residual near 0.
         (x - law.throughput(n)) / (1.0 - leverage).max(0.1)
     };
     let residuals: Vec<f64> = points.iter().zip(leverages).map(residual).collect();
@@ -209,13 +208,13 @@ fn samples(points: &[Point], law: Law) -> Vec<Law> {
     drawn.collect()
 }
 
-/// By how much Student's t of `count` points and three parameters spreads wider than the normal distribution.
+/// Returns how much wider Student's t for `count` points and three parameters is than the normal distribution.
 fn spread(count: usize) -> f64 {
     let both = f64::midpoint(1.0, LEVEL);
     super::t::t_quantile(both, count as f64 - 3.0) / super::t::t_quantile(both, 1e6)
 }
 
-/// Where the middle of `samples` ends, moved away from `value` by `spread`, within what is possible.
+/// Returns the middle interval of `samples`, widened around `value` by `spread`, within the bounds.
 fn interval(value: f64, samples: &[f64], spread: f64, least: f64, most: f64) -> Fitted {
     let samples = sorted(samples);
     let at = |share: f64| samples[(share * (samples.len() - 1) as f64).round() as usize];

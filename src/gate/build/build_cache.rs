@@ -1,4 +1,4 @@
-//! Programs that were built, kept under a hash of all that went into them.
+//! The cache of built programs, each under a hash of its inputs.
 
 use std::{
     env,
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{BuildError, Layout, Pin, Spot, Tool, What};
 use crate::gate::source::configurations_above;
 
-/// Settings of cargo and rustc that change what they make. Those that end in `_` are the beginnings of names.
+/// Settings of cargo and rustc that change the built program. Those that end in `_` are prefixes.
 const SETTINGS: &[&str] = &[
     "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -34,10 +34,10 @@ const SETTINGS: &[&str] = &[
     "LDFLAGS",
 ];
 
-/// Raised when programs are built otherwise from the same content.
+/// Raised when the same content is built in a different way.
 const FORM: &str = "3";
 
-/// What is written beside a program.
+/// The file beside a program.
 #[derive(Serialize, Deserialize)]
 struct Label {
     about: String,
@@ -54,7 +54,7 @@ impl BuildCache {
         BuildCache { folder: gate.join("programs") }
     }
 
-    /// A program and the hash of its file, unless it is not there or is not what was put there.
+    /// Returns a program and the hash of its file; `None` if it is missing or was modified.
     pub(super) fn find(&self, key: &str) -> Option<(PathBuf, String)> {
         let place = self.folder.join(key);
         let label: Label =
@@ -64,7 +64,7 @@ impl BuildCache {
         (hash == label.program_sha256).then_some((program, hash))
     }
 
-    /// Copies a program there. Written aside and renamed, so that a program is whole or absent.
+    /// Copies a program to the cache. It is written aside and renamed, so that it is complete or absent.
     pub(super) fn put(
         &self,
         key: &str,
@@ -79,7 +79,7 @@ impl BuildCache {
             let program_sha256 = hash_of(&aside.join("program"))?;
             let label = Label { about: about.to_owned(), program_sha256: program_sha256.clone() };
             fs::write(aside.join("about.json"), serde_json::to_vec_pretty(&label)?)?;
-            // What is there, if anything, was not found to be whole.
+            // Anything there was found incomplete.
             let _ = fs::remove_dir_all(&place);
             fs::rename(&aside, &place)?;
             Ok(program_sha256)
@@ -92,8 +92,8 @@ impl BuildCache {
     }
 }
 
-/// The hash of all that goes into a program: the tree, the dependencies that were set, a lock file that is lent to it,
-/// the compiler, what is built with which features, the settings of cargo and rustc; and whether it is the copy.
+/// Returns the hash of all inputs of a program: the tree, the pinned dependencies, a lent lock file, the compiler, the
+/// target and its features, the settings of cargo and rustc, and whether it is the copy.
 pub(super) fn key(
     layout: &Layout,
     checkout: &str,
@@ -134,7 +134,7 @@ pub(super) fn key(
     for feature in &layout.features {
         part(feature.as_bytes());
     }
-    // A root above the repository is no part of the tree.
+    // A root above the repository is not part of the tree.
     if let Some(root) = &layout.above {
         part(&fs::read(root.join("Cargo.toml")).unwrap_or_default());
     }
@@ -153,7 +153,7 @@ pub(super) fn key(
     Ok(digits(hash))
 }
 
-/// The hash of a file.
+/// Returns the hash of a file.
 pub(super) fn hash_of(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
@@ -169,7 +169,7 @@ fn digits(hash: Sha256) -> String {
 
 fn settings() -> Vec<(String, String)> {
     let counts = |name: &str| {
-        // Where it is built does not change what is built.
+        // The target folder does not change the program.
         name != "CARGO_TARGET_DIR"
             && SETTINGS
                 .iter()
@@ -183,7 +183,7 @@ fn settings() -> Vec<(String, String)> {
     found
 }
 
-/// All files below a folder but what cargo and git keep there, in the order of their names.
+/// Returns all files below a folder in the order of their names, without those that cargo and git keep there.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_path_buf()];
@@ -201,7 +201,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// cargo's own files of settings that hold for both sides, whether git has them or not.
+/// Returns cargo's configuration files that apply to both sides, in git or not.
 fn configurations(layout: &Layout) -> impl Iterator<Item = PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));

@@ -1,4 +1,4 @@
-//! What cargo is asked for, and what it answers: dependencies set to versions, and one optimised program.
+//! Calls cargo: sets dependencies to versions, and builds one optimised program.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use super::{
     BuildError, Layout, Said, What,
 };
 
-/// Lines of what cargo says that go into an error.
+/// The most lines of cargo's output in an error.
 const MOST_LINES: usize = 30;
 
-/// A line of `--message-format=json`, as far as it matters here.
+/// A line of `--message-format=json`, with the fields used here.
 #[derive(Deserialize)]
 #[serde(tag = "reason")]
 enum Message {
@@ -36,7 +36,7 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Sets dependencies to versions in the lock file of a worktree, which is made where there is none.
+/// Sets dependencies to versions in the lock file of a worktree, which is created if there is none.
 pub(super) fn set(
     layout: &Layout,
     folder: &Path,
@@ -68,7 +68,7 @@ pub(super) fn set(
             return Err(BuildError::of_tool(&said.err, folder, BuildError::usage(message)));
         }
     }
-    // A later one may have moved an earlier one.
+    // A later one may have moved an earlier one, so all are checked.
     let lock = read_lock(folder)?;
     match pins.iter().find(|pin| !lock.holds(pin)) {
         None => Ok(()),
@@ -84,9 +84,9 @@ fn read_lock(folder: &Path) -> Result<Lock, BuildError> {
     })
 }
 
-/// Builds what is asked for, from a package in a worktree and the root of its workspace, and returns the program's path.
-/// All worktrees share a folder for what is built, so that dependencies are compiled once; the packages of a worktree are
-/// compiled always.
+/// Builds the target from a package in a worktree and the root of its workspace, and returns the program's path. All
+/// worktrees share a build folder, so that dependencies are compiled once. The packages of a worktree are always
+/// compiled.
 pub(super) fn build(
     layout: &Layout,
     (folder, root): (&Path, &Path),
@@ -96,10 +96,10 @@ pub(super) fn build(
     let cargo = |args: &[&str]| {
         let build = layout.gate().join("build");
         let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
-        // What a side is made of is its own; what it is made from is compiled once for all.
+        // Each side compiles its own packages; the dependencies are compiled once for all.
         let cargo = cargo.env("CARGO_TARGET_DIR", root.join("target"));
-        // Without symbols, which name the folder, the same source makes the same bytes anywhere. What is stripped need not
-        // be made.
+        // Symbols contain the folder: without them, the same source gives the same bytes. Debug information would be
+        // stripped anyway.
         if layout.is_paceline() {
             cargo
                 .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
@@ -128,7 +128,7 @@ pub(super) fn build(
                 ))
             });
         }
-        // cargo goes by the times of files. Where the clock was set back, it takes this worktree for the last one.
+        // cargo compares the times of files. If the clock was set back, it mistakes this worktree for the last one.
         for package in stale {
             cargo(&["clean", "--release", "-p", package]).run()?;
         }
@@ -136,7 +136,7 @@ pub(super) fn build(
     Err(BuildError::interrupted())
 }
 
-/// Packages of the worktree that cargo did not compile.
+/// Returns packages of the worktree that cargo did not compile.
 fn kept(messages: &[Message]) -> Vec<&str> {
     let of = |message| match message {
         &Message::Made { ref package_id, fresh: true, .. } => Some(package_id.as_str()),
@@ -181,7 +181,7 @@ fn failure(layout: &Layout, who: &str, said: &Said, messages: &[Message]) -> Bui
     BuildError::of_tool(&all, &layout.target, BuildError::usage(message))
 }
 
-/// What cargo said from its first error on.
+/// Returns cargo's output from its first error on.
 fn excerpt(lines: &[String]) -> String {
     let start = lines.iter().position(|line| line.starts_with("error")).unwrap_or(0);
     lines[start..]

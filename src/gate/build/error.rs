@@ -1,22 +1,22 @@
-//! Why a side of the gate could not be had: one sentence, and the exit code that it is.
+//! Errors of preparing a side of the gate: one sentence, and the exit code.
 
 use std::{error::Error, fmt, io, path::Path};
 
 use paceline_core::interrupt::EXIT_CODE;
 
-/// Whose fault it is that there is no program.
+/// The cause of the error, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The system's: a file that cannot be written, a full disk.
+    /// The system: a file that cannot be written, a full disk.
     Internal,
-    /// What was asked for: a revision that does not exist or does not build, a folder without a project.
+    /// The user's request: a revision that does not exist or does not build, a folder without a project.
     Usage,
-    /// Nobody's: Ctrl-C.
+    /// An interrupt: Ctrl-C.
     Interrupted,
 }
 
 impl Exit {
-    /// The exit code of the program.
+    /// Returns the exit code of the program.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -27,12 +27,12 @@ impl Exit {
     }
 }
 
-/// Why there is no program to measure.
+/// The reason why there is no program to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
-    /// Which exit code it is.
+    /// The exit code.
     pub exit: Exit,
-    /// One lowercase sentence that says what to do. What the compiler said follows on lines of its own.
+    /// One lowercase sentence that says what to do. The compiler's output follows on separate lines.
     pub message: String,
 }
 
@@ -50,7 +50,7 @@ impl BuildError {
         BuildError { exit: Exit::Interrupted, message }
     }
 
-    /// A file or folder of the gate that cannot be written.
+    /// Returns the error for a file or folder of the gate that cannot be written.
     pub(in crate::gate) fn writing(path: &Path, error: &io::Error) -> Self {
         let path = path.display();
         BuildError::internal(if error.kind() == io::ErrorKind::StorageFull {
@@ -62,7 +62,7 @@ impl BuildError {
         })
     }
 
-    /// `otherwise`, unless what a tool said means that the disk is full.
+    /// Returns `otherwise`, unless a tool's output means that the disk is full.
     pub(in crate::gate) fn of_tool(said: &[String], place: &Path, otherwise: BuildError) -> Self {
         let full = said.iter().any(|line| line.contains("No space left on device"));
         let place = place.display().to_string();

@@ -1,4 +1,4 @@
-//! git and cargo as child processes: a group of their own, lines as they come, an end when an interrupt comes.
+//! git and cargo as child processes: in their own process group, read line by line, ended by an interrupt.
 
 use std::{
     ffi::OsStr,
@@ -16,12 +16,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::BuildError;
 use paceline_core::interrupt::interrupted;
 
-/// How often whoever waits for a tool looks whether it was interrupted.
+/// The interval at which a running tool is checked for an interrupt.
 const GLANCE: Duration = Duration::from_millis(100);
-/// Glances without a line, after a tool has ended, until no more lines are expected of it.
+/// Intervals without a line, after a tool has ended, until its output counts as complete.
 const PATIENCE: u32 = 10;
 
-/// Runs a tool, and ends it with all that it started once standard input ends: once we do, in whatever way.
+/// Runs a tool, and ends it with all its processes when standard input closes: when paceline ends for any reason.
 const LEASH: &str = r#"exec 3<&0
 "$@" 3<&- </dev/null & tool=$!
 { read -r _ <&3; kill -KILL 0; } & leash=$!
@@ -35,7 +35,7 @@ pub(in crate::gate) struct Tool {
     minds_interrupts: bool,
 }
 
-/// What a tool said.
+/// The output of a tool.
 #[derive(Debug, Default)]
 pub(in crate::gate) struct Said {
     /// Whether it succeeded.
@@ -47,12 +47,12 @@ pub(in crate::gate) struct Said {
 }
 
 impl Said {
-    /// The first line of its output.
+    /// Returns the first line of its output.
     pub(in crate::gate) fn line(&self) -> &str {
         self.out.first().map_or("", |line| line.as_str())
     }
 
-    /// Its reason in one line: the one that says so, otherwise the first.
+    /// Returns its reason in one line: the first that starts as an error, otherwise the first.
     pub(in crate::gate) fn reason(&self) -> &str {
         let says = |line: &&String| line.starts_with("fatal:") || line.starts_with("error");
         let line = self.err.iter().find(says).or(self.err.first());
@@ -61,8 +61,8 @@ impl Said {
 }
 
 impl Tool {
-    /// git in a folder. Where a hook of git called us, its repository is not taken for the one of the folder; hooks of
-    /// the user are not run.
+    /// Returns git for a folder. Inside a git hook, the hook's repository is not used for the folder. The user's hooks
+    /// are not run.
     pub(in crate::gate) fn git(folder: &Path) -> Self {
         let mut tool = Tool::new("git", folder).args(["-c", "core.hooksPath=/dev/null"]);
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
@@ -71,12 +71,12 @@ impl Tool {
         tool
     }
 
-    /// cargo in a folder.
+    /// Returns cargo for a folder.
     pub(in crate::gate) fn cargo(folder: &Path) -> Self {
         Tool::new("cargo", folder).env("CARGO_TERM_COLOR", "never")
     }
 
-    /// cargo in a folder, which does not outlive us: what it builds can take minutes, and load the machine.
+    /// Returns cargo for a folder; it ends with paceline, because a build can take minutes and load the machine.
     pub(in crate::gate) fn cargo_on_a_leash(folder: &Path) -> Self {
         let sh = Tool::new("sh", folder).args(["-c", LEASH, "sh", "cargo"]);
         let mut tool = sh.env("CARGO_TERM_COLOR", "never");
@@ -84,10 +84,10 @@ impl Tool {
         tool
     }
 
-    /// Any other tool in a folder.
+    /// Returns any other tool for a folder.
     pub(in crate::gate) fn new(name: &'static str, folder: &Path) -> Self {
         let mut command = Command::new(name);
-        // Reasons are looked for in what tools say, so they must say it in English.
+        // Error messages are parsed, so they must be in English.
         command.current_dir(folder).env("LC_ALL", "C").process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Tool { name, command, minds_interrupts: true }
@@ -106,24 +106,24 @@ impl Tool {
         self
     }
 
-    /// Hides a variable of the environment from it.
+    /// Removes an environment variable.
     pub(in crate::gate) fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
-    /// It goes on after an interrupt: it clears away.
+    /// Lets it continue after an interrupt, to clean up.
     pub(in crate::gate) fn despite_interrupts(mut self) -> Self {
         self.minds_interrupts = false;
         self
     }
 
-    /// Runs it, whatever its exit code.
+    /// Runs it and returns its output for any exit code.
     pub(in crate::gate) fn run(self) -> Result<Said, BuildError> {
         self.watched(&|_| ())
     }
 
-    /// Runs it; lines of its standard error go to `progress` too.
+    /// Runs it; lines of its standard error also go to `progress`.
     pub(in crate::gate) fn watched(mut self, progress: &dyn Fn(&str)) -> Result<Said, BuildError> {
         if self.minds_interrupts && interrupted() {
             return Err(BuildError::interrupted());
@@ -143,8 +143,8 @@ impl Tool {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) if matches!(child.try_wait(), Ok(Some(_))) => {
-                    // What it started may hold its output open after its end: a server of sccache, for one. What it
-                    // said itself may still be on its way.
+                    // A process that it started, such as a server of sccache, may keep its output open after its end.
+                    // Its own last lines may still arrive.
                     quiet += 1;
                     if quiet == PATIENCE {
                         break;
@@ -192,7 +192,7 @@ fn forward(
     });
 }
 
-/// Ends a child and all that it started.
+/// Ends a child and all its processes.
 fn end(child: &mut Child) {
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.wait();
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_a_tool_says_as_it_ends_is_heard_whenever_that_is() {
-        // Around the moment at which its parent looks whether it has ended.
+        // Covers the moment at which the parent checks whether it has ended.
         for milliseconds in (90..=110).step_by(2) {
             let said = shell(&format!("sleep 0.{milliseconds:03}; echo last"));
             assert_eq!(said.line(), "last", "after {milliseconds} ms");

@@ -1,4 +1,4 @@
-//! Worktrees of git for what is built, removed whatever way it ends.
+//! Worktrees of git for builds, removed however the build ends.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,21 +16,21 @@ use std::{
 use super::{BuildError, Layout, tool::Tool};
 use paceline_core::interrupt::interrupted;
 
-/// The checkouts of a project's sides, held for one build at a time.
+/// The checkouts of a project's sides, locked for one build at a time.
 pub(super) struct Checkouts<'p> {
     layout: &'p Layout,
     sides: PathBuf,
-    /// Open files lose their locks when their process ends, in whatever way.
+    /// The system releases the lock of an open file when the process ends for any reason.
     _lock: File,
 }
 
-/// The file beside sides that names their project's part of its target folder.
+/// The file beside sides that contains the path of the project's part of its target folder.
 const PROJECT: &str = "project";
-/// Sides that are kept; the oldest go first.
+/// The number of sides kept; the oldest are removed first.
 const KEPT: usize = 12;
 
 impl<'p> Checkouts<'p> {
-    /// Waits until no other gate builds here, and clears away what killed ones left.
+    /// Waits until no other gate builds here, and removes what killed gates left.
     pub(super) fn enter(layout: &'p Layout, progress: &dyn Fn(&str)) -> Result<Self, BuildError> {
         let gate = &layout.gate();
         let path = gate.join("lock");
@@ -73,7 +73,7 @@ impl<'p> Checkouts<'p> {
             })
             .and_then(|()| self.show_workspace(&top));
         made.map_err(|error| BuildError::writing(&self.sides, &error))?;
-        // Made first, so that a checkout that ends half-way is removed too.
+        // Created first, so that a failed checkout is removed too.
         let worktree = Worktree { checkouts: self, folder: place.to_path_buf(), kept: false };
         let git = self.layout.git().args(["worktree", "add", "--force", "--detach"]);
         let said = git.args([worktree.folder.as_os_str(), commit.as_ref()]).run()?;
@@ -86,8 +86,8 @@ impl<'p> Checkouts<'p> {
         Err(BuildError::of_tool(&said.err, &self.sides, BuildError::internal(otherwise)))
     }
 
-    /// Makes a workspace whose root lies above the repository be around the checkout too: its manifest, and what lies
-    /// beside the repository and above. Its lock file is lent to the side, which may change it.
+    /// Recreates a workspace whose root is above the repository around the checkout: its manifest, and what is beside
+    /// and above the repository. Its lock file is copied, because the side may change it.
     fn show_workspace(&self, top: &Path) -> io::Result<()> {
         let Some(root) = &self.layout.above else { return Ok(()) };
         let below = self.layout.repository.strip_prefix(root).unwrap_or(Path::new(""));
@@ -110,14 +110,14 @@ impl<'p> Checkouts<'p> {
         Ok(())
     }
 
-    /// The folder of a side, in which its checkout lies.
+    /// Returns the folder of a side, which contains its checkout.
     fn top_of(&self, checkout: &Path) -> PathBuf {
         let within = checkout.strip_prefix(&self.sides).ok();
         let first = within.and_then(|path| path.components().next());
         first.map_or_else(|| checkout.to_path_buf(), |name| self.sides.join(name))
     }
 
-    /// Makes packages beside the repository, such as `../sibling`, be beside the checkout too.
+    /// Makes packages beside the repository, such as `../sibling`, available beside the checkout.
     fn show_siblings(&self, parent: &Path) {
         let Some(beside) = self.layout.repository.parent() else { return };
         for folder in &self.layout.outside {
@@ -128,7 +128,7 @@ impl<'p> Checkouts<'p> {
         }
     }
 
-    /// Checks submodules out, at the commits that `commit` names, from where the user has them.
+    /// Checks out submodules at the commits that `commit` names, from the user's copies.
     fn add_submodules(&self, commit: &str, folder: &Path) -> Result<(), BuildError> {
         if !folder.join(".gitmodules").is_file() {
             return Ok(());
@@ -159,12 +159,12 @@ impl<'p> Checkouts<'p> {
         Ok(())
     }
 
-    /// Removes all worktrees, and the oldest sides. While we hold the lock, worktrees that are there were left by a
-    /// killed run; a side that was built is none any more.
+    /// Removes all worktrees and the oldest sides. Under the lock, existing worktrees are from killed runs; the side of
+    /// a finished build is no longer a worktree.
     fn clear(&self) {
         let list = self.layout.git().args(["worktree", "list", "--porcelain"]);
         let listed = list.despite_interrupts().run().unwrap_or_default().out;
-        // git shows paths without symbolic links in them.
+        // git prints paths with symbolic links resolved.
         let ours = self.sides.canonicalize().unwrap_or_else(|_| self.sides.clone());
         for path in listed.iter().filter_map(|line| line.strip_prefix("worktree ")) {
             if Path::new(path).starts_with(&ours) || Path::new(path).starts_with(&self.sides) {
@@ -183,7 +183,7 @@ impl<'p> Checkouts<'p> {
         }
     }
 
-    /// Removes the sides of projects whose target folder is no more, such as those of temporary clones.
+    /// Removes the sides of projects whose target folder is gone, such as those of temporary clones.
     fn clear_lost_projects(&self) {
         let all = self.sides.parent().and_then(|all| fs::read_dir(all).ok());
         for project in all.into_iter().flatten().flatten() {
@@ -202,11 +202,11 @@ impl<'p> Checkouts<'p> {
     }
 }
 
-/// Makes a folder that only its owner can enter, unless it is there.
+/// Creates a folder that only its owner can enter, unless it exists.
 fn private(folder: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        // In a folder for all, somebody else's would be a trap.
+        // In a shared folder, another user's folder could be a trap.
         _ if fs::metadata(folder)?.uid() != rustix::process::getuid().as_raw() => {
             Err(io::Error::other("it belongs to somebody else"))
         }
@@ -214,7 +214,7 @@ fn private(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A commit, checked out in a folder of its own, which goes with this value unless it is kept.
+/// A commit checked out in a folder of its own, which is removed on drop unless it is kept.
 pub(super) struct Worktree<'w> {
     checkouts: &'w Checkouts<'w>,
     pub(super) folder: PathBuf,
@@ -222,7 +222,7 @@ pub(super) struct Worktree<'w> {
 }
 
 impl Worktree<'_> {
-    /// Leaves the files where they are, and has git forget them.
+    /// Keeps the files, and makes git forget the worktree.
     pub(super) fn keep(mut self) {
         let _ = fs::remove_file(self.folder.join(".git"));
         let aside = self.folder.with_extension("kept");

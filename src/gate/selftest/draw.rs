@@ -1,8 +1,8 @@
-//! Drawing trials from recorded ones, the same for the same seed.
+//! Resamples recorded trials, reproducibly by seed.
 
 use paceline_core::job::mix;
 
-/// A source of draws.
+/// A random number generator.
 pub(super) struct Draw(u64);
 
 impl Draw {
@@ -15,7 +15,7 @@ impl Draw {
         self.0
     }
 
-    /// So many trials out of `pool`, with replacement: what the head and what the copy showed in each.
+    /// Draws `count` trials from `pool`, with replacement: the head's and the copy's values of each.
     pub(super) fn trials(&mut self, pool: &[(f64, f64)], count: usize) -> (Vec<f64>, Vec<f64>) {
         if pool.is_empty() {
             return (vec![], vec![]);
@@ -23,8 +23,8 @@ impl Draw {
         (0..count).map(|_| pool[(self.next() % pool.len() as u64) as usize]).unzip()
     }
 
-    /// The same of equal programs: base, head and copy change places at random in each trial, for nothing tells them
-    /// apart. So the truth of what is drawn is no change, whatever the recorded trials happened to show.
+    /// Draws trials of equal programs: base, head and copy are interchangeable, so they change places at random in each
+    /// trial. The true change is then 0, whatever the recorded trials show.
     pub(super) fn equal_trials(
         &mut self,
         pool: &[(f64, f64)],
@@ -42,7 +42,7 @@ impl Draw {
         heads.into_iter().zip(copies).map(change).unzip()
     }
 
-    /// Normal numbers of this standard deviation, each of twelve uniform ones.
+    /// Returns normal numbers with this standard deviation, each the sum of twelve uniform ones.
     pub(super) fn normal(&mut self, count: usize, sd: f64) -> Vec<f64> {
         let mut uniform = || (self.next() >> 11) as f64 / 2_f64.powi(53);
         (0..count).map(|_| sd * ((0..12).map(|_| uniform()).sum::<f64>() - 6.0)).collect()

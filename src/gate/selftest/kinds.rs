@@ -1,7 +1,7 @@
-//! Eight kinds of work with a planted slowdown: what the gate must find, and how much of it.
+//! Eight kinds of work with a planted slowdown of known size, which the gate must find.
 //!
-//! A call is so many operations of a kind, and the planted half does some percent more of the same: the truth is known,
-//! and it is in the measured process.
+//! A call is a number of operations of a kind; the planted variant does some percent more of the same. The true
+//! slowdown is therefore known, and is in the measured process.
 
 use std::{
     hint::black_box,
@@ -19,22 +19,22 @@ use paceline_core::{
     job::{compute, mix},
 };
 
-/// The kinds, in the order of tables. By the share of their noise that lies between processes they are of all sorts.
+/// The kinds, in the order of tables. They differ in how much of their noise is between processes.
 pub const KINDS: [&str; 8] =
     ["cpu", "two threads", "atomic", "spawn", "memory", "mutex", "ping-pong", "allocation"];
 /// The planted slowdowns, in percent.
 pub(crate) const PLANTED: [u32; 7] = [0, 1, 2, 3, 5, 10, 20];
-/// Operations of a call without any: a percent of it is a whole number.
+/// Operations of a call without a slowdown: one percent is a whole number.
 const OPERATIONS: u64 = 100;
-/// The work that is a neighbour.
+/// The work of the noisy neighbour.
 pub(crate) const NEIGHBOUR: &str = "neighbour";
 
-/// What a kind with a planted slowdown is called.
+/// Returns the name of a kind with a planted slowdown.
 pub(crate) fn name(kind: &str, percent: u32) -> String {
     format!("{kind} +{percent}%")
 }
 
-/// All of them, as cells of this program that are in no list; and the neighbour.
+/// Returns all kinds as unlisted cells of this program, and the neighbour.
 #[must_use]
 pub fn custom_cells() -> Vec<CustomCell> {
     let mut cells = Vec::new();
@@ -91,7 +91,7 @@ fn work_of(kind: &str) -> fn(u64) {
     }
 }
 
-/// Two threads that do the same at once.
+/// Runs the same work on two threads at once.
 fn both(work: impl Fn() + Sync) {
     thread::scope(|scope| {
         scope.spawn(&work);
@@ -99,20 +99,20 @@ fn both(work: impl Fn() + Sync) {
     });
 }
 
-/// Reads that each depend on the one before, all over 16 MiB.
+/// Does dependent reads all over 16 MiB.
 fn walk(count: u64) {
     const WORDS: usize = 2 << 20;
     static BLOCK: std::sync::OnceLock<Vec<u64>> = std::sync::OnceLock::new();
     let block = BLOCK.get_or_init(|| (0..WORDS as u64).map(mix).collect());
     let mut at = 0_usize;
     for step in 0..count as usize * 200 {
-        // Without the step, a walk over random numbers soon goes round in a circle that fits into the cache.
+        // Without the step, a walk over random numbers soon enters a cycle that fits into the cache.
         at = block[at.wrapping_add(step) % WORDS] as usize;
     }
     black_box(at);
 }
 
-/// A message to another thread and back.
+/// Sends a message to another thread and back.
 fn ping_pong(count: u64) {
     let (give, take) = sync_channel::<u64>(1);
     let (answer, answers) = sync_channel::<u64>(1);
@@ -127,7 +127,7 @@ fn ping_pong(count: u64) {
     });
 }
 
-/// Blocks of many sizes, some of which live for a while.
+/// Allocates blocks of many sizes, some of which stay alive for a while.
 fn allocate(count: u64) {
     let mut kept: Vec<Vec<u8>> = (0..64).map(|_| Vec::new()).collect();
     for index in 0..count * 50 {
@@ -137,7 +137,7 @@ fn allocate(count: u64) {
     black_box(kept);
 }
 
-/// A burst of computing, and a rest: 0.1 to 0.4 seconds each.
+/// Computes in a burst, then rests: 0.1 to 0.4 seconds each.
 fn burst() {
     static TURN: AtomicU64 = AtomicU64::new(1);
     let turn = mix(TURN.fetch_add(1, Relaxed));

@@ -1,4 +1,4 @@
-//! Where a project, its repository and its target folder are, and what of it is built.
+//! Locates a project, its repository and its target folder, and determines what of it is built.
 
 use std::{
     env,
@@ -15,47 +15,47 @@ use sha2::{Digest, Sha256};
 use super::super::build::{BuildError, Tool};
 use paceline_core::job::did_you_mean;
 
-/// The bench target that is built where none is named.
+/// The default bench target.
 const GATE: &str = "gate";
 
-/// The program that is built where the project is paceline itself.
+/// The program that is built for paceline itself.
 const HOST: &str = "paceline-host";
 
-/// What is built.
+/// The target that is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gate) enum What {
     Bin(String),
     Bench(String),
 }
 
-/// A project, as cargo and git see it.
+/// A project according to cargo and git.
 #[derive(Clone, Debug)]
 pub(in crate::gate) struct Layout {
     /// The repository's top folder.
     pub repository: PathBuf,
-    /// The workspace's root, or the package's where it has none.
+    /// The root of the workspace, or of the package without a workspace.
     pub workspace: PathBuf,
-    /// The latter within the former.
+    /// The path of the workspace within the repository.
     pub inside: PathBuf,
-    /// The workspace's root, if it lies above the repository.
+    /// The workspace's root, if it is above the repository.
     pub above: Option<PathBuf>,
-    /// The folder within the repository that the gate is run in, which is where its records are.
+    /// The folder within the repository in which the gate runs, which contains its records.
     pub here: PathBuf,
     /// The target folder.
     pub target: PathBuf,
     pub package: String,
     pub what: What,
-    /// Which features are on, as cargo is told.
+    /// The features, as arguments of cargo.
     pub features: Vec<String>,
     /// The package's folder within the repository.
     pub package_inside: PathBuf,
-    /// Folders of packages outside the repository that are dependencies by their path.
+    /// Folders of path dependencies outside the repository.
     pub outside: Vec<PathBuf>,
-    /// Where objects of git go that are not to stay.
+    /// The folder for temporary git objects.
     pub scratch: Arc<Scratch>,
 }
 
-/// Where a crate is.
+/// The place of a crate.
 #[derive(Debug)]
 pub(in crate::gate) struct Home {
     /// The package's folder.
@@ -65,7 +65,7 @@ pub(in crate::gate) struct Home {
 }
 
 impl Home {
-    /// Finds the package that was named, otherwise the one of the folder.
+    /// Finds the named package, otherwise the package of the folder.
     pub(in crate::gate) fn of(folder: &Path, package: Option<&str>) -> Result<Self, BuildError> {
         let metadata = metadata(folder)?;
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
@@ -75,7 +75,7 @@ impl Home {
     }
 }
 
-/// A folder that is deleted with this value.
+/// A folder that is deleted on drop.
 #[derive(Debug)]
 pub(in crate::gate) struct Scratch(PathBuf);
 
@@ -126,7 +126,7 @@ impl Layout {
     ) -> Result<Layout, BuildError> {
         let metadata = metadata(folder)?;
         let package = metadata.package(folder, package)?;
-        // Of paceline itself only what is measured is built: a change to a report cannot reach it.
+        // For paceline itself, only the measured program is built: a change to a report cannot affect it.
         let host = metadata
             .packages
             .iter()
@@ -139,7 +139,7 @@ impl Layout {
         let workspace = root.canonicalize().unwrap_or_else(|_| root.clone());
         let home = package.manifest_path.parent().unwrap_or(&workspace);
         let home = home.canonicalize().unwrap_or_else(|_| home.to_path_buf());
-        // The workspace's root may lie above the repository.
+        // The workspace's root may be above the repository.
         let said = Tool::git(&home).args(["rev-parse", "--show-toplevel"]).run()?;
         if !said.ok {
             let reason = said.reason().trim_start_matches("fatal: ");
@@ -176,24 +176,24 @@ impl Layout {
         })
     }
 
-    /// Whether the project is paceline itself, of which the hosts alone are built.
+    /// Returns whether the project is paceline itself, of which only the host is built.
     pub(in crate::gate) fn is_paceline(&self) -> bool {
         self.what == What::Bin(HOST.into())
     }
 
-    /// git in the repository, which also finds the objects of the working tree's snapshot.
+    /// Returns git for the repository, with access to the objects of the working tree's snapshot.
     pub(in crate::gate) fn git(&self) -> Tool {
         self.sees_scratch(Tool::git(&self.repository))
     }
 
-    /// Lets a tool that calls git find them too.
+    /// Gives a tool that calls git access to them too.
     pub(in crate::gate) fn sees_scratch(&self, tool: Tool) -> Tool {
         let path = self.scratch.path();
         if path.is_dir() { tool.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", path) } else { tool }
     }
 
-    /// cargo in a side's checkout, with the settings that hold for both sides: those of folders above the repository.
-    /// Those within it are a side's own, and so is its tool chain.
+    /// Returns cargo for a side's checkout, with the configuration of folders above the repository, which applies to
+    /// both sides. The configuration within the repository, and the toolchain, are the side's own.
     pub(in crate::gate) fn cargo(&self, folder: &Path) -> Tool {
         let mut tool = self.sees_scratch(Tool::cargo_on_a_leash(folder));
         for path in configurations_above(&self.repository) {
@@ -202,12 +202,12 @@ impl Layout {
         let names_its_own = |folder: &Path| {
             ["rust-toolchain.toml", "rust-toolchain"].iter().any(|name| folder.join(name).is_file())
         };
-        // cargo hands its own tool chain to what it runs, `cargo bench` for one.
+        // cargo passes its own toolchain on to the programs that it runs, such as `cargo bench`.
         if folder.ancestors().any(names_its_own) { tool.without("RUSTUP_TOOLCHAIN") } else { tool }
     }
 
-    /// Where the sides of this project are checked out: outside of every workspace and of every setting of cargo that
-    /// the project has, in a folder that only this user can enter.
+    /// Returns the folder of this project's checkouts: outside of every workspace and of the project's cargo
+    /// configuration, in a folder that only this user can enter.
     pub(in crate::gate) fn sides(&self) -> PathBuf {
         let user = rustix::process::getuid().as_raw();
         let digits = Sha256::digest(self.gate().as_os_str().as_encoded_bytes());
@@ -215,13 +215,13 @@ impl Layout {
         env::temp_dir().join(format!("paceline-sides-{user}")).join(format!("{project:016x}"))
     }
 
-    /// The gate's part of the target folder.
+    /// Returns the gate's part of the target folder.
     pub(in crate::gate) fn gate(&self) -> PathBuf {
         self.target.join("gate")
     }
 }
 
-/// cargo's files of settings in the folders above a repository, the nearest last: of two settings, cargo takes the later.
+/// Returns cargo's configuration files above a repository, the nearest last: of two settings, cargo takes the later.
 pub(in crate::gate) fn configurations_above(repository: &Path) -> Vec<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
@@ -237,8 +237,7 @@ pub(in crate::gate) fn configurations_above(repository: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The folders of packages outside `repository` that packages of it depend on by their path, and those that these depend
-/// on.
+/// Returns the folders of packages outside `repository` on which its packages depend by path, directly or indirectly.
 fn outside(project: &Metadata, repository: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut waiting: Vec<PathBuf> = project.path_dependencies();
@@ -279,7 +278,7 @@ impl Metadata {
         all.filter_map(|dependency| dependency.path.clone()).collect()
     }
 
-    /// The package that was named, otherwise the one whose folder we are in, otherwise the only one.
+    /// Returns the named package, otherwise the package of the folder, otherwise the only one.
     fn package(&self, folder: &Path, name: Option<&str>) -> Result<&Package, BuildError> {
         let names = || self.packages.iter().map(|package| package.name.as_str());
         if let Some(name) = name {

@@ -1,4 +1,4 @@
-//! Dependencies at versions: `tokio@1.50.0,mio@1.0.2`, and the lock file that they are set in.
+//! Dependencies at versions: `tokio@1.50.0,mio@1.0.2`, and the lock file in which they are set.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ pub(in crate::gate) struct Pin {
 }
 
 impl Pin {
-    /// `NAME@VERSION`, several separated by commas; `None` where no part of the text looks like one.
+    /// Parses `NAME@VERSION`, or several separated by commas; `None` if no part of the text looks like one.
     pub(in crate::gate) fn parse_all(text: &str) -> Option<Result<Vec<Pin>, BuildError>> {
         let parts: Vec<_> = text.split(',').map(|part| (part.trim(), Pin::parse(part))).collect();
         if parts.iter().all(|(_, pin)| pin.is_none()) {
@@ -57,14 +57,14 @@ impl Pin {
     }
 }
 
-/// Whether a version has its three numbers, with or without what may follow them.
+/// Returns whether a version has its three numbers, with an optional suffix.
 fn whole(version: &str) -> bool {
     let numbers = version.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<_> = numbers.split('.').collect();
     parts.len() == 3 && parts.iter().all(|part| part.parse::<u64>().is_ok())
 }
 
-/// What a lock file holds.
+/// The contents of a lock file.
 #[derive(Debug, Deserialize)]
 pub(in crate::gate) struct Lock {
     #[serde(default)]
@@ -79,7 +79,7 @@ struct Locked {
 }
 
 impl Lock {
-    /// The lock file of a workspace, where it has one.
+    /// Reads the lock file of a workspace, if it has one.
     pub(in crate::gate) fn read(workspace: &Path) -> Result<Option<Lock>, BuildError> {
         let path = workspace.join("Cargo.lock");
         let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
@@ -91,7 +91,7 @@ impl Lock {
         })
     }
 
-    /// Whether a dependency is there to be set.
+    /// Checks that a dependency is there to be set.
     pub(in crate::gate) fn check(&self, pin: &Pin) -> Result<(), BuildError> {
         let name = &pin.name;
         let mut found = self.package.iter().filter(|package| package.name == *name).peekable();
@@ -109,7 +109,7 @@ impl Lock {
         Ok(())
     }
 
-    /// What `cargo update` must be told to change: the one that the version could replace, where there are several.
+    /// Returns the package that `cargo update` must change: of several, the one that the version could replace.
     pub(in crate::gate) fn spec(&self, pin: &Pin) -> String {
         let mut same: Vec<_> = self.package.iter().filter(|other| other.name == pin.name).collect();
         if same.len() > 1 {
@@ -121,9 +121,9 @@ impl Lock {
         pin.name.clone()
     }
 
-    /// Whether a dependency is at a version.
+    /// Returns whether a dependency is at a version.
     pub(in crate::gate) fn holds(&self, pin: &Pin) -> bool {
-        // cargo may be given a version without what follows its `+`.
+        // cargo accepts a version without its `+` suffix.
         let bare = |version: &str| version.split('+').next().unwrap_or_default().to_owned();
         let same =
             |other: &Locked| other.name == pin.name && bare(&other.version) == bare(&pin.version);
@@ -131,7 +131,7 @@ impl Lock {
     }
 }
 
-/// The part of a version that must be the same for cargo to replace one by the other.
+/// Returns the part of a version that must be equal for cargo to replace one by the other.
 fn compatible(version: &str) -> Vec<&str> {
     let parts: Vec<_> = version.split(['.', '-', '+']).collect();
     let first = parts.iter().take(2).position(|part| *part != "0").unwrap_or(2);

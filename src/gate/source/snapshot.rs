@@ -1,4 +1,4 @@
-//! The working tree as a commit: what is not committed is put into one that no branch has, by an index of our own.
+//! Snapshots the working tree: commits uncommitted changes to no branch, through an index of paceline's own.
 
 use std::{
     fs::{self, File},
@@ -15,23 +15,23 @@ use super::{
 /// The working tree at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
-    /// What to check out.
+    /// The commit to check out.
     pub checkout: String,
-    /// The commit that the working tree stands on.
+    /// The commit that the working tree is based on.
     pub commit: String,
     /// Whether the two differ.
     pub uncommitted: bool,
-    /// In words.
+    /// A description.
     pub about: String,
 }
 
 impl Snapshot {
-    /// Takes it. The user's index stays as it is.
+    /// Takes the snapshot. The user's index stays unchanged.
     pub(super) fn take(layout: &Layout, head: &str) -> Result<Snapshot, BuildError> {
         let index = Index::copy(layout)?;
         let mut add = index.git().args(["add", "-A", "--", "."]);
-        // A target folder that nobody ignores would be thousands of files, ours among them; and the records of earlier
-        // gates are no part of the head.
+        // A target folder that is not ignored would add thousands of files, paceline's among them. Records of earlier
+        // gates are not part of the head.
         let records = [records(layout, &layout.inside)?, records(layout, &layout.here)?];
         for folder in target_in_repository(layout)?.into_iter().chain(records.into_iter().flatten())
         {
@@ -50,7 +50,7 @@ impl Snapshot {
             1 => first.clone(),
             more => format!("{more} files, {first} among them"),
         };
-        // The same tree gives the same commit, so that repeated gates leave one object behind and not many.
+        // The same tree gives the same commit, so that repeated gates leave one object and not many.
         let mut git = index.git();
         for who in ["AUTHOR", "COMMITTER"] {
             git = git.env(&format!("GIT_{who}_NAME"), "paceline");
@@ -66,13 +66,13 @@ impl Snapshot {
     }
 }
 
-/// A copy of the user's index, which knows what has not changed since, so that few files are read.
+/// A copy of the user's index: it knows the unchanged files, so that few files are read.
 struct Index<'l> {
     repository: &'l Path,
     path: PathBuf,
-    /// Where new objects go.
+    /// The folder for new objects.
     scratch: &'l Path,
-    /// Where the repository's objects are.
+    /// The folder of the repository's objects.
     objects: PathBuf,
 }
 
@@ -101,14 +101,14 @@ impl<'l> Index<'l> {
 
     fn copied(&self, users: &Path) -> io::Result<()> {
         fs::copy(users, &self.path)?;
-        // A file that changed within the second in which the index was written seems to be as it was; git looks closer
-        // at files that are not older than the index. A copy that looked younger would hide them.
+        // A file that changed within the second in which the index was written seems unchanged. git checks the contents
+        // of files that are not older than the index; a newer copy would hide such changes.
         let written = fs::metadata(users)?.modified()?;
         File::options().write(true).open(&self.path)?.set_modified(written)
     }
 
-    /// git with this index, and with objects that do not go into the user's repository: what is not committed, and
-    /// perhaps secret, is gone with them.
+    /// Returns git with this index. Its objects stay out of the user's repository: uncommitted changes, perhaps secret,
+    /// are deleted with them.
     fn git(&self) -> Tool {
         Tool::git(self.repository)
             .env("GIT_INDEX_FILE", &self.path)
@@ -132,7 +132,7 @@ impl Drop for Index<'_> {
     }
 }
 
-/// The folder for records that a gate run in `place` has, unless git has files in it or ignores it.
+/// Returns the folder for records of a gate run in `place`, unless git tracks files in it or ignores it.
 fn records(layout: &Layout, place: &Path) -> Result<Option<PathBuf>, BuildError> {
     let folder = place.join("results");
     let git = |args: &[&str]| Tool::git(&layout.repository).args(args).args([&folder]);
@@ -143,11 +143,11 @@ fn records(layout: &Layout, place: &Path) -> Result<Option<PathBuf>, BuildError>
     Ok((!git(&["check-ignore", "--quiet"]).run()?.ok).then_some(folder))
 }
 
-/// The target folder within the repository, where git does not ignore it.
+/// Returns the target folder within the repository if git does not ignore it.
 fn target_in_repository(layout: &Layout) -> Result<Option<PathBuf>, BuildError> {
     let target = layout.target.canonicalize().unwrap_or_else(|_| layout.target.clone());
     let Ok(within) = target.strip_prefix(&layout.repository) else { return Ok(None) };
-    // git add would not take an ignored path, not even to leave it out.
+    // git add rejects an ignored path, even as an exclusion.
     let git = Tool::git(&layout.repository).args(["check-ignore", "--quiet"]);
     let ignored = git.args([within]).run()?.ok;
     Ok((!ignored && !within.as_os_str().is_empty()).then(|| within.to_path_buf()))

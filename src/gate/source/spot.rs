@@ -1,4 +1,4 @@
-//! Where a side has the package: crates become workspaces and move, so each tree of git is asked for its own place.
+//! Finds the package in each side's tree: crates become workspaces and move, so each tree has its own place.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,13 @@ use serde::Deserialize;
 
 use super::{super::build::BuildError, Layout};
 
-/// Where a tree has the package.
+/// The place of the package in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::gate) struct Spot {
     /// The package's folder within the repository.
     pub package: PathBuf,
-    /// The root of its workspace within the repository: its own folder, if it has none; `None` if that is above.
+    /// The root of its workspace within the repository: its own folder if it has no workspace; `None` if the root is
+    /// above.
     pub root: Option<PathBuf>,
 }
 
@@ -35,13 +36,13 @@ struct Workspace {
 
 impl Layout {
     /// Finds the package in a tree: where the project has it now, otherwise the only one of its name. `who` is the
-    /// side, as errors call it.
+    /// side's name in errors.
     pub(in crate::gate) fn spot(&self, checkout: &str, who: &str) -> Result<Spot, BuildError> {
         let name = &self.package;
         let read = |folder: &Path| -> Result<Option<Manifest>, BuildError> {
             let object = format!("{checkout}:{}", folder.join("Cargo.toml").display());
             let said = self.git().args(["cat-file", "blob", &object]).run()?;
-            // What cargo cannot read either, it names when it builds.
+            // If cargo cannot read it either, the build reports it.
             Ok(said.ok.then(|| toml::from_str(&said.out.join("\n")).ok()).flatten())
         };
         let is_it = |folder: &PathBuf| -> Result<bool, BuildError> {
@@ -59,7 +60,7 @@ impl Layout {
         }
         match found.as_slice() {
             [package] => Ok(Spot { package: package.clone(), root: self.root_of(package, &read)? }),
-            // A manifest that is broken, or no UTF-8: the build shows it.
+            // A manifest that is broken or not UTF-8: the build reports it.
             [] if self.has(checkout, &self.package_inside)? => {
                 let package = self.package_inside.clone();
                 Ok(Spot { root: Some(self.inside.clone()), package })
@@ -78,7 +79,7 @@ impl Layout {
         }
     }
 
-    /// Follows cargo's rules from a package's folder upwards.
+    /// Follows cargo's rules upwards from a package's folder.
     fn root_of(
         &self,
         package: &Path,
@@ -100,7 +101,7 @@ impl Layout {
         Ok(self.above.is_none().then(|| package.to_path_buf()))
     }
 
-    /// The folders of the manifests of a tree in which something has this name.
+    /// Returns the folders of manifests in a tree that contain this name.
     fn manifests_that_name(&self, checkout: &str, name: &str) -> Result<Vec<PathBuf>, BuildError> {
         let name = format!("name *= *[\"']{name}[\"']");
         let git = self.git().args(["-c", "core.quotePath=false", "grep", "-l", "-E", "-e", &name]);
@@ -118,7 +119,7 @@ impl Layout {
     }
 }
 
-/// A path without `..`; `None` if it leaves the repository.
+/// Returns a path without `..`; `None` if it leaves the repository.
 fn within(path: &Path) -> Option<PathBuf> {
     let mut found = PathBuf::new();
     for part in path.components() {

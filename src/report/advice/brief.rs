@@ -1,5 +1,5 @@
-//! What advice comes to in four sentences at most, of which the first can stand alone. What holds for every workload is
-//! not among them: the page says it once.
+//! A summary of the advice in at most four sentences, of which the first can stand alone. Facts about every workload
+//! are left out: the page states them once.
 
 use super::{
     phrases::Names,
@@ -12,11 +12,11 @@ use crate::{
 };
 use std::time::Duration;
 
-/// So many times as much is worth a sentence.
+/// The least factor that is worth a sentence.
 const WORTH: f64 = 1.1;
 
-/// Which model from which scale on; one for all scales; what tail latency or memory says otherwise; and the one caveat
-/// that matters most: each where there is something to say. Nothing where nothing is ranked.
+/// Returns up to four sentences: which model to use from which scale; one for all scales; what tail latency or memory
+/// suggests instead; and the most important caveat. All are `None` if nothing is ranked.
 #[must_use]
 pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
     let names = Names::of(advice);
@@ -31,7 +31,7 @@ pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
     ]
 }
 
-/// What is recommended, and for what.
+/// Returns the recommendations and their measures.
 fn answer(scale: &AtScale) -> Vec<(&Series, &[Measure])> {
     scale.recommended.iter().map(|one| (&one.series, &one.by[..])).collect()
 }
@@ -40,7 +40,7 @@ fn stretches<'s, 'a>(ranked: &'s [&'a AtScale]) -> Vec<&'s [&'a AtScale]> {
     ranked.chunk_by(|a, b| answer(a) == answer(b)).collect()
 }
 
-/// "Take a sequential program at 1 job at once, tokio from 10 to 1 000."
+/// Returns "Take a sequential program at 1 job at once, tokio from 10 to 1 000."
 fn take(ranked: &[&AtScale], names: &Names) -> String {
     let stretches = stretches(ranked);
     let part = |(place, of): (usize, &&[&AtScale])| {
@@ -69,7 +69,7 @@ fn what(scale: &AtScale, names: &Names) -> String {
     }
 }
 
-/// A model as what its user would write.
+/// Returns what the model's user would write.
 fn called(one: &Recommended, names: &Names) -> String {
     match one.series.model.as_str() {
         "sequential" => "a sequential program".into(),
@@ -86,7 +86,8 @@ fn everywhere(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<Str
     })
 }
 
-/// In what the recommended model is told to be behind by p99 latency or memory, at the greatest scale that is ranked.
+/// Returns how far the recommended model is significantly behind by p99 latency or memory, at the greatest ranked
+/// scale.
 fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
     let one = at.recommended.first()?;
     [Measure::P99, Measure::Memory].into_iter().find_map(|by| {

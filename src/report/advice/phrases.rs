@@ -1,4 +1,4 @@
-//! The phrases that advice is made of.
+//! The phrases of the advice.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
     stats::FEWEST_TRIALS,
 };
 
-/// So many threads are a handful.
+/// The most threads that are called a handful.
 const HANDFUL: usize = 32;
 
-/// How series are called: with their workers only where a model has several numbers of them.
+/// The names of series: with workers only if a model has several worker counts.
 pub(super) struct Names {
     several: bool,
 }
@@ -44,12 +44,12 @@ impl Names {
     }
 }
 
-/// "20 jobs at once".
+/// Returns "20 jobs at once".
 pub(super) fn jobs(scale: usize) -> String {
     format!("{} job{} at once", count(scale), if scale == 1 { "" } else { "s" })
 }
 
-/// "at 20 jobs at once".
+/// Returns "at 20 jobs at once".
 pub(super) fn at(scale: usize) -> String {
     format!("at {}", jobs(scale))
 }
@@ -59,7 +59,7 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What to take, up to `scale`: what is enough.
+/// Returns what to use up to `scale`: what is enough.
 pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
     let workers = one.series.workers.unwrap_or(0);
     let (what, more) = match one.series.model.as_str() {
@@ -79,7 +79,7 @@ pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
     format!("{what} is enough{more}")
 }
 
-/// Why it is recommended: how it stands, what is known against it.
+/// Returns why it is recommended: its standing, and known problems.
 pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> String {
     let others = if one.by.len() == 2 && scale.keeping_up.len() == 1 {
         "the only one measured that keeps up in throughput and p99 latency"
@@ -126,7 +126,7 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// Why nothing is ranked there, to stand behind "for".
+/// Returns why nothing is ranked, to follow "for".
 pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
     match why {
         Unranked::ShortWaits => {

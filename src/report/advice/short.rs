@@ -1,4 +1,4 @@
-//! What advice comes to: a few sentences.
+//! A summary of the advice in a few sentences.
 
 use std::{fmt::Write, time::Duration};
 
@@ -13,9 +13,8 @@ use crate::{
     report::{table::word, unreliable::remarks},
 };
 
-/// The advice in sentences: what to take up to which scale and from where on another, where the best changes hands,
-/// what broke and why, and how far all this is to be trusted. `partial` is whether cells are missing that were asked
-/// for.
+/// Returns the advice in sentences: what to use up to which scale, where the best model changes, what broke and why,
+/// and how reliable this is. `partial` says whether requested cells are missing.
 #[must_use]
 pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
     let names = Names::of(advice);
@@ -50,7 +49,7 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
     sentences
 }
 
-/// What to take, a sentence for each stretch of scales with the same answer.
+/// Returns what to use, in a sentence for each stretch of scales with the same answer.
 fn plan(advice: &Advice, names: &Names) -> Vec<String> {
     let answer = |scale: &AtScale| -> (Option<Unranked>, Vec<(Series, Vec<Measure>)>) {
         let of = scale.recommended.iter().map(|one| (one.series.clone(), one.by.clone()));
@@ -82,7 +81,7 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
     sentences
 }
 
-/// "up to 100 jobs at once", "from 1 000 jobs at once on, measured up to 10 000".
+/// Returns "up to 100 jobs at once", "from 1 000 jobs at once on, measured up to 10 000".
 fn range(stretch: &[AtScale], first: bool, last: bool) -> String {
     let (from, to) = (stretch[0].scale, stretch[stretch.len() - 1].scale);
     match (first, last) {
@@ -115,8 +114,8 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
     }
 }
 
-/// "; at 1 000 it does 48.2k jobs a second with a p99 latency of 12.1 ms": what is recommended at the greatest of these
-/// scales, if that is one.
+/// Returns "; at 1 000 it does 48.2k jobs a second with a p99 latency of 12.1 ms", for a single recommended model at
+/// the greatest of these scales.
 fn figures(stretch: &[AtScale]) -> String {
     let at = &stretch[stretch.len() - 1];
     let [one] = &at.recommended[..] else { return String::new() };
@@ -132,7 +131,7 @@ fn figures(stretch: &[AtScale]) -> String {
     format!("; {place}it does {} job{unit} a second{p99}", rate(jobs))
 }
 
-/// "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on."
+/// Returns "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on."
 fn crossed(advice: &Advice, by: Measure, names: &Names) -> Option<String> {
     let crossings: Vec<&Crossing> =
         advice.crossings.iter().filter(|crossing| crossing.by == by).collect();
@@ -158,7 +157,7 @@ fn crossed(advice: &Advice, by: Measure, names: &Names) -> Option<String> {
     Some(text + ".")
 }
 
-/// A sentence for each reason, with all whom it stopped at the same scales.
+/// Returns a sentence for each reason, with all models that it stopped at the same scales.
 fn broke(advice: &Advice, names: &Names) -> Vec<String> {
     let mut groups: Vec<(&Broke, Vec<Series>)> = Vec::new();
     for one in &advice.broke {

@@ -1,4 +1,4 @@
-//! Sentences of planted advice: what people read must be what was found.
+//! Tests the sentences of planted advice against its figures.
 
 use super::*;
 use crate::{
@@ -34,7 +34,7 @@ fn refused(model: &str, scale: usize, why: &str) -> Cell {
 fn shown(cells: &[Cell]) -> String {
     let advice = advise(cells);
     let text = advice_text(&advice, &advice_in_short(&advice, false));
-    // As one line, so that what is looked for may be broken anywhere.
+    // Joined to one line, because a phrase may be broken anywhere.
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -120,7 +120,7 @@ fn how_far_behind_at_most_is_said_of_what_is_enough() {
         ),
         "{text}"
     );
-    // Of trials that differ more it is not: not told apart is not as good.
+    // With more variable trials it does not keep up: a tie alone is not enough.
     let wide = |mut cell: Cell| {
         for (trial, rate) in cell.per_trial.jobs_per_second.iter_mut().enumerate() {
             *rate *= 1.0 + 0.1 * ((trial * cell.model.len()) % 3) as f64;
@@ -153,7 +153,7 @@ fn timers_that_differ_by_more_than_counts_are_named_as_a_part_of_it() {
     };
     let text = shown(&[late("smol", 100_000), late("tokio", 1_100_000)]);
     assert!(text.contains("ended 100 µs late on smol and 1.10 ms late on tokio"), "{text}");
-    // 5 % of the 10 ms that it waits are 0.5 ms.
+    // 5 % of its wait of 10 ms is 0.5 ms.
     let text = shown(&[late("smol", 100_000), late("tokio", 590_000)]);
     assert!(!text.contains("Timers"), "{text}");
 }

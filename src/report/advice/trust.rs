@@ -1,4 +1,4 @@
-//! How far advice is to be trusted: what stands behind its words, and what may mislead.
+//! The reliability of the advice: the evidence for it, and what may mislead.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::{
     report::table::in_order,
 };
 
-/// From this share of the time on, what others took of the CPUs is worth a warning.
+/// The share of the time in which other programs used the CPUs from which a warning is given.
 const BUSY: f64 = 0.1;
 
-/// What to know before the advice is followed, a sentence each.
+/// Returns what to know before following the advice, one sentence each.
 pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<String> {
     let mut sentences: Vec<String> = [discontinued(ranked, names), two_modes(advice, names)]
         .into_iter()
@@ -31,7 +31,7 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
     sentences
 }
 
-/// What others took of the CPUs, where that is worth a warning.
+/// Returns the CPU use of other programs if it is worth a warning.
 pub(in crate::report) fn busy(share: Option<f64>) -> Option<String> {
     share.filter(|share| *share >= BUSY).map(|share| {
         format!(
@@ -42,7 +42,7 @@ pub(in crate::report) fn busy(share: Option<f64>) -> Option<String> {
     })
 }
 
-/// Who was measured in another way than those that are ranked.
+/// Returns the models that were measured in a different way than the ranked ones.
 pub(super) fn apart(ranked: &[&AtScale], names: &Names) -> Option<String> {
     let others = ranked.iter().flat_map(|scale| &scale.without);
     let others = others.filter(|one| one.state == State::Ok && one.reason.starts_with(APART));
@@ -80,8 +80,8 @@ pub(super) fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
     })
 }
 
-/// Where the timers of the models differ by more than what counts, of the shortest time that its jobs wait: the least
-/// late and the latest.
+/// Returns the least late and the latest model if their timers differ by more than the margin, as a share of the
+/// shortest wait of its jobs.
 pub(super) fn timers_apart<'a>(
     ranked: &[&'a AtScale],
 ) -> Option<(&'a AtScale, &'a Timer, &'a Timer)> {
@@ -94,7 +94,8 @@ pub(super) fn timers_apart<'a>(
     })
 }
 
-/// It is a difference, but not one that a job has that waits for something else than a timer.
+/// Returns a remark on such timers: it is a real difference, but does not apply to jobs that wait for something other
+/// than a timer.
 fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
     let (scale, least, most) = timers_apart(ranked)?;
     let ns = |ns: u64| long(Duration::from_nanos(ns));
@@ -111,7 +112,7 @@ fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
     ))
 }
 
-/// What is known against the models that are recommended, once each.
+/// Returns the caveats of the recommended models, once each.
 fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
     let mut sentences = Vec::new();
     for one in ranked.iter().flat_map(|scale| &scale.recommended) {
@@ -124,7 +125,7 @@ fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
     sentences
 }
 
-/// What keeping up means.
+/// Returns the definition of keeping up.
 fn keeps_up(trials: usize) -> String {
     format!(
         "A model keeps up that is less than {} behind the best with 95 % confidence, by the differences of {trials} \

@@ -1,4 +1,4 @@
-//! Figures beside each other, a row each.
+//! Bar charts: one row for each figure.
 
 use std::fmt::Write;
 
@@ -17,10 +17,10 @@ const ROW: f64 = 22.0;
 const BOTTOM: f64 = 44.0;
 /// The longest name of a row, in characters.
 const NAME: usize = 33;
-/// The longest note at its end.
+/// The longest note at the end of a row.
 const NOTE: usize = 24;
 
-/// The rows as an `svg` element.
+/// Returns the rows as an `svg` element.
 #[must_use]
 pub fn bars(bars: &Bars) -> String {
     let height = TOP + BOTTOM + ROW * bars.rows.len().max(1) as f64;
@@ -89,7 +89,7 @@ fn draw(svg: &mut String, bars: &Bars, row: &Bar, middle: f64, at: &dyn Fn(f64) 
             let zero = at(0.0).unwrap_or(LEFT);
             let _ = write!(svg, "<path class=\"b\" d=\"M{zero:.1},{middle:.1}H{left:.1}\"/>");
         } else {
-            // A length on a logarithmic axis would begin nowhere: a thin line only leads the eye.
+            // A bar on a logarithmic axis has no start: a thin line only guides the eye.
             let _ = write!(svg, "<path class=\"lead\" d=\"M{LEFT},{middle:.1}H{left:.1}\"/>");
         }
         let value = row.value.map_or_else(String::new, |value| figure(bars.x.unit, value));

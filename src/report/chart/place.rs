@@ -1,26 +1,26 @@
-//! From values to places along an axis, and the ticks between.
+//! Converts values to positions on an axis, and computes its ticks.
 
 use super::{Axis, Scale, Unit, words::tick};
 
-/// An axis whose values are known.
+/// An axis with known ends.
 pub(super) struct Along {
     scale: Scale,
     unit: Unit,
-    /// The ends, as places of the scale.
+    /// The ends, as positions on the scale.
     least: f64,
     most: f64,
     own: Vec<(f64, String)>,
 }
 
-/// Figures further from 0 are left out, as infinite ones are: the length of an axis between two of them must be finite.
+/// The greatest magnitude of figures: others are left out like infinite ones, so that the length of an axis is finite.
 const FARTHEST: f64 = 1e300;
-/// The share of its length that an axis has to spare on each side.
+/// The margin on each side of an axis, as a share of its length.
 const SPARE: f64 = 0.03;
-/// The most ticks that computed ones come to.
+/// The most computed ticks.
 const TICKS: i32 = 9;
 
 impl Along {
-    /// An axis that has room for `values`; those without a place are left out. `None` where none has one.
+    /// Returns an axis with room for `values`; those without a position are left out. `None` if none has one.
     pub(super) fn over(axis: &Axis, values: impl Iterator<Item = f64>) -> Option<Self> {
         let places = values.filter_map(|value| raw(axis.scale, value));
         let (mut least, mut most) =
@@ -44,17 +44,17 @@ impl Along {
         Some(Along { scale: axis.scale, unit: axis.unit, least, most, own: axis.ticks.clone() })
     }
 
-    /// The place of `value`, from 0 to 1 on the axis; `None` where it has none.
+    /// Returns the position of `value`, from 0 to 1 on the axis; `None` if it has none.
     pub(super) fn at(&self, value: f64) -> Option<f64> {
         raw(self.scale, value).map(|place| (place - self.least) / (self.most - self.least))
     }
 
-    /// The same, at the nearer end where it lies outside.
+    /// Returns the position, moved to the nearer end if it is outside.
     pub(super) fn within(&self, value: f64) -> Option<f64> {
         self.at(value).map(|place| place.clamp(0.0, 1.0))
     }
 
-    /// Where ticks are, and their text.
+    /// Returns the positions of ticks, and their text.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let computed = || -> Vec<(f64, String)> {
             self.values().into_iter().map(|value| (value, tick(self.unit, value))).collect()
@@ -68,7 +68,7 @@ impl Along {
         match self.scale {
             Scale::Linear => linear(self.least, self.most, self.unit),
             Scale::Log if self.unit == Unit::Bytes => powers(self.least, self.most, 2.0),
-            // So short a stretch is nearly linear, and has no powers of ten in it.
+            // So short a range is nearly linear, and contains no powers of ten.
             Scale::Log if self.most - self.least <= 0.3 => {
                 linear(10_f64.powf(self.least), 10_f64.powf(self.most), self.unit)
             }
@@ -83,7 +83,7 @@ impl Along {
     }
 }
 
-/// The place of a value before the ends of its axis are known.
+/// Returns the position of a value on the scale, before the ends of its axis are known.
 pub(super) fn raw(scale: Scale, value: f64) -> Option<f64> {
     let place = match scale {
         Scale::Linear => value,
@@ -94,7 +94,7 @@ pub(super) fn raw(scale: Scale, value: f64) -> Option<f64> {
     (place.abs() <= FARTHEST).then_some(place)
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten.
+/// Returns multiples of 1, 2 or 5 times a power of ten.
 fn linear(least: f64, most: f64, unit: Unit) -> Vec<f64> {
     let rough = (most - least) / 6.0;
     let power = 10_f64.powf(rough.log10().floor());
@@ -105,7 +105,7 @@ fn linear(least: f64, most: f64, unit: Unit) -> Vec<f64> {
     (from..=to).map(|index| index as f64 * step).collect()
 }
 
-/// Powers of ten; with 2 and 5 times of them where those are few.
+/// Returns powers of ten; if they are few, also 2 and 5 times them.
 fn decades(least: f64, most: f64) -> Vec<f64> {
     let (from, to) = (least.floor() as i32, most.ceil() as i32);
     let parts: &[f64] = match most - least {
@@ -118,14 +118,14 @@ fn decades(least: f64, most: f64) -> Vec<f64> {
     powers.flat_map(|power| parts.iter().map(move |part| part * 10_f64.powi(power))).collect()
 }
 
-/// Powers of two, so many apart that there are not too many.
+/// Returns powers of two, with a spacing that limits their number.
 fn powers(least: f64, most: f64, base: f64) -> Vec<f64> {
     let (from, to) = ((least / base.log10()).floor() as i32, (most / base.log10()).ceil() as i32);
     let every = apart(to - from, TICKS - 1);
     (from..=to).filter(|power| power.rem_euclid(every) == 0).map(|power| base.powi(power)).collect()
 }
 
-/// Every how many powers there is a tick, so that there are at most `ticks`.
+/// Returns the spacing of ticks in powers, so that there are at most `ticks`.
 fn apart(powers: i32, ticks: i32) -> i32 {
     ((powers + ticks - 1) / ticks).max(1)
 }

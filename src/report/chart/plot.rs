@@ -1,4 +1,4 @@
-//! Lines over an axis.
+//! Line charts.
 
 use std::fmt::Write;
 
@@ -13,18 +13,18 @@ const LEFT: f64 = 66.0;
 const RIGHT: f64 = 170.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
-/// The height of a picture, and what each name more than have room adds to it.
+/// The height of a chart; each name without room adds to it.
 const HEIGHT: f64 = 400.0;
-/// Names stand so far apart at least.
+/// The least distance between names.
 const LINE: f64 = 14.0;
 /// The longest name at the end of a line, in characters.
 const NAME: usize = 21;
-/// Series of more points than these have no markers: they would be one.
+/// Series of more points have no markers: they would merge.
 const MARKED: usize = 60;
-/// A point is left out where it lies nearer than this to the one before, in the picture's units: it cannot be seen.
+/// A point nearer to the previous one, in the chart's units, is invisible and left out.
 const NEAR: f64 = 0.7;
 
-/// The plot as an `svg` element, with its title, its description and a title for each point.
+/// Returns the plot as an `svg` element, with its title, its description and a title for each point.
 #[must_use]
 pub fn plot(plot: &Plot) -> String {
     let drawn = |point: &&Point| {
@@ -46,7 +46,7 @@ pub fn plot(plot: &Plot) -> String {
     let curves = || {
         plot.bound.iter().chain(&plot.ideal).flat_map(|curve| curve.points.iter().map(|(_, y)| *y))
     };
-    // A bound far above everything would press the lines to the floor: it is cut off then.
+    // A bound far above all figures would flatten the lines: it is cut off then.
     let highest = ys().filter(|y| y.is_finite()).fold(f64::NEG_INFINITY, f64::max);
     let curves = curves().filter(|y| *y <= highest * 4.0);
     let (Some(x), Some(y)) =
@@ -76,7 +76,7 @@ pub fn plot(plot: &Plot) -> String {
     svg
 }
 
-/// The beginning of every picture.
+/// Returns the beginning of every chart.
 pub(super) fn open(title: &str, desc: &str, height: f64) -> String {
     format!(
         "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{0}. {1}\" xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title><desc>{1}</desc>",
@@ -85,7 +85,7 @@ pub(super) fn open(title: &str, desc: &str, height: f64) -> String {
     )
 }
 
-/// The ticks of a horizontal axis, and their texts below it.
+/// Adds the ticks of a horizontal axis, with their texts below it.
 pub(super) fn below(
     svg: &mut String,
     axis: &Along,
@@ -98,7 +98,7 @@ pub(super) fn below(
     for (share, label) in axis.ticks() {
         let at = left + share * width;
         let _ = write!(svg, "<path d=\"M{at:.1},{top}V{bottom:.1}\"/>");
-        // About 6.5 units for a character: what would run into the one before is left out.
+        // About 6.5 units per character: a label that would overlap the previous one is left out.
         let half = label.chars().count() as f64 * 3.4 + 3.0;
         if at - half > free {
             let (y, label) = (bottom + under, text(&label, 24));
@@ -117,7 +117,7 @@ fn nothing(plot: &Plot) -> String {
     svg
 }
 
-/// Where a plot lies in its picture.
+/// The frame of a plot in its chart.
 struct Frame {
     x: Along,
     y: Along,
@@ -176,7 +176,7 @@ impl Frame {
                 let _ = write!(svg, "<path d=\"M{at:.1},{TOP}V{bottom:.1}\"/>");
             }
         }
-        // Neighbours stand on lines of their own.
+        // Neighbours are on separate lines.
         let line = TOP + 12.0 + (index % 3) as f64 * 13.0;
         let _ = write!(
             svg,
@@ -189,7 +189,7 @@ impl Frame {
         let mut d = String::new();
         let mut last = None;
         for (x, y) in &curve.points {
-            // Past the top a curve is not drawn along it, as if it were level there.
+            // Above the top, a curve is cut off and not drawn as level.
             let Some((left, top)) = self.left(*x).zip(self.y.at(*y)) else { continue };
             let top = TOP + (1.0 - top.clamp(-0.2, 1.2)) * self.height;
             line_to(&mut d, left, top.max(4.0));
@@ -202,7 +202,7 @@ impl Frame {
         }
         let name = text(&curve.name, 40);
         let _ = write!(svg, "<g class=\"{class}\"><path d=\"{d}\"><title>{name}</title></path>");
-        // A level line has its name at its beginning, where lines are still low.
+        // A level line has its name at its start, where the other lines are still low.
         let level = curve.points.first().map(|(_, y)| *y) == curve.points.last().map(|(_, y)| *y);
         let begin = curve.points.first().and_then(|(x, y)| self.left(*x).zip(self.top(*y)));
         let named = if level { begin.map(|at| (at, "start")) } else { last.map(|at| (at, "y")) };
@@ -215,7 +215,7 @@ impl Frame {
         svg.push_str("</g>");
     }
 
-    /// Where the name of each series stands: beside its last point, or as near as the others let it.
+    /// Returns the positions of the series' names: beside the last point, or as near as the others allow.
     fn ends(&self, all: &[Series]) -> Vec<Option<f64>> {
         let last = |series: &Series| series.points.iter().rev().find_map(|point| self.top(point.y));
         let mut order: Vec<(usize, f64)> = all
@@ -233,7 +233,7 @@ impl Frame {
             placed.push(at);
             free = at + LINE;
         }
-        // What has no room below moves up.
+        // A name without room below moves up.
         let mut limit = TOP + self.height;
         for at in placed.iter_mut().rev() {
             *at = at.min(limit);
@@ -323,7 +323,7 @@ fn line_to(path: &mut String, left: f64, top: f64) {
     place(path, top);
 }
 
-/// What is said of a point where it is pointed at.
+/// Returns the tooltip of a point.
 fn said(plot: &Plot, point: &Point) -> String {
     let own = plot
         .x

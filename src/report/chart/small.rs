@@ -1,4 +1,4 @@
-//! Lines over an axis in little: only their shape, for several workloads side by side.
+//! Small line charts: only the shapes, for several workloads side by side.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 20.0;
 
-/// The lines of a plot as a small `svg` element, with only the first and the last tick of each axis.
+/// Returns the lines of a plot as a small `svg` element, with only the first and the last tick of each axis.
 #[must_use]
 pub fn small(plot: &Plot) -> String {
     let mut svg = format!(
@@ -77,7 +77,7 @@ pub fn small(plot: &Plot) -> String {
     svg
 }
 
-/// The first and the last.
+/// Returns the first and the last tick.
 fn ends(mut ticks: Vec<(f64, String)>) -> Vec<(f64, String)> {
     if ticks.len() > 2 {
         ticks.drain(1..ticks.len() - 1);
@@ -85,7 +85,7 @@ fn ends(mut ticks: Vec<(f64, String)>) -> Vec<(f64, String)> {
     ticks
 }
 
-/// A line; one of a single point is a dot, as long as a round pen is wide.
+/// Adds a line; one of a single point is a dot, as wide as a round pen.
 fn line(svg: &mut String, index: usize, points: &[(f64, f64)]) {
     let mut d = String::new();
     for (nth, (x, y)) in points.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What charts are made of, looked at from outside.
+//! Tests charts from outside.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,7 @@ fn plot_of(series: Vec<Series>) -> Plot {
     }
 }
 
-/// The texts of the ticks of an axis over these values.
+/// Returns the texts of the ticks of an axis over these values.
 fn ticks(scale: Scale, unit: Unit, values: &[f64]) -> Vec<String> {
     let along = Along::over(&axis(scale, unit), values.iter().copied()).unwrap();
     along.ticks().into_iter().map(|(_, text)| text).collect()
@@ -139,7 +139,7 @@ fn a_file_has_its_own_colours() {
     roxmltree::Document::parse(&svg).unwrap();
 }
 
-/// The places of the picture's points, all of which must be in it.
+/// Checks that all points have positions within the chart.
 fn check_places(points: Vec<(f64, f64)>, scale: Scale) {
     let mut of = plot_of(vec![line("x", &points)]);
     of.y.scale = scale;

@@ -1,11 +1,11 @@
-//! What charts show, before any of it has a place: axes, series, marks and bars.
+//! The content of charts, before positions are computed: axes, series, marks and bars.
 
 /// Lines over an x axis: throughput over scale, latency by percentile, a metric over time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plot {
-    /// What is shown, in a few words; its name for those who do not see it.
+    /// A short title, which is also the accessible name.
     pub title: String,
-    /// What is to be seen in it, in a sentence or two.
+    /// A description in a sentence or two.
     pub desc: String,
     /// The horizontal axis.
     pub x: Axis,
@@ -13,48 +13,48 @@ pub struct Plot {
     pub y: Axis,
     /// The lines.
     pub series: Vec<Series>,
-    /// What no model can surpass. It does not widen the axes by much: past them it is cut off.
+    /// The upper bound for every model. It widens the axes only slightly, and is cut off beyond them.
     pub bound: Option<Curve>,
-    /// What would be ideal, such as twice the speed with twice the workers. Cut off likewise.
+    /// The ideal, such as twice the speed with twice the workers. Cut off likewise.
     pub ideal: Option<Curve>,
-    /// Places on the x axis that mean something.
+    /// Meaningful positions on the x axis.
     pub marks: Vec<Mark>,
-    /// Where lines are marked and say their figures, if not at each of their points.
+    /// The positions at which lines have markers and tooltips, if not at each of their points.
     pub marked: Option<&'static [f64]>,
 }
 
 /// An axis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
-    /// What it shows: `jobs in flight`.
+    /// Its label, such as `jobs in flight`.
     pub label: String,
-    /// How values become places.
+    /// The scale from values to positions.
     pub scale: Scale,
-    /// What values are, which decides on ticks and how figures are written.
+    /// The kind of values, which determines ticks and number format.
     pub unit: Unit,
-    /// Ticks of one's own, with their text, instead of computed ones: the dates of runs that are numbered.
+    /// Custom ticks with their text instead of computed ones, such as the dates of numbered runs.
     pub ticks: Vec<(f64, String)>,
 }
 
-/// How values become places.
+/// The scale from values to positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
     /// As they are.
     #[default]
     Linear,
-    /// By their logarithm. Values that are not above 0 have no place.
+    /// By their logarithm. Values that are not above 0 have no position.
     Log,
-    /// Shares of 1 by the logarithm of 1 / (1 − p): 0.9, 0.99 and 0.999 are as far apart from each other. 1 has no place.
+    /// Shares of 1 by the logarithm of 1 / (1 − p): 0.9, 0.99 and 0.999 are equally spaced. 1 has no position.
     Percentile,
 }
 
-/// What values are.
+/// The kind of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
-    /// Things that are counted: jobs, workers, connections.
+    /// Counts: jobs, workers, connections.
     #[default]
     Count,
-    /// Things in a second.
+    /// Rates per second.
     PerSecond,
     /// Times in nanoseconds.
     Nanoseconds,
@@ -66,25 +66,25 @@ pub enum Unit {
     Ratio,
 }
 
-/// A line, and what was measured along it.
+/// A line and its measurements.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// Its name, mostly a model's.
     pub name: String,
-    /// Chooses colour, dashes and marker: the same number looks the same in every chart. 64 can be told apart.
+    /// Selects colour, dashes and marker: the same number looks the same in every chart. 64 can be distinguished.
     pub index: usize,
-    /// What was measured, in ascending order of `x`.
+    /// The measurements, in ascending order of `x`.
     pub points: Vec<Point>,
 }
 
 /// A measured point.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
-    /// Its place on the x axis.
+    /// Its position on the x axis.
     pub x: f64,
     /// The figure.
     pub y: f64,
-    /// The lower end of its interval, where it has one.
+    /// The lower end of its interval, if it has one.
     pub lower: Option<f64>,
     /// The upper end.
     pub upper: Option<f64>,
@@ -93,35 +93,35 @@ pub struct Point {
 /// A line that was not measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
-    /// What it is: `ideal`, `bound: 10 ms of sleep`.
+    /// Its name: `ideal`, `bound: 10 ms of sleep`.
     pub name: String,
     /// Its points, in ascending order of `x`.
     pub points: Vec<(f64, f64)>,
 }
 
-/// A place on the x axis that means something: a crossover, a step of a history, a knee.
+/// A meaningful position on the x axis: a crossover, a step of a history, a knee.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mark {
     /// The place.
     pub at: f64,
-    /// Between which places it lies, where that is uncertain.
+    /// Its interval, if it is uncertain.
     pub within: Option<(f64, f64)>,
     /// A few words.
     pub label: String,
-    /// A sentence, which is shown where it is pointed at.
+    /// A sentence, shown as a tooltip.
     pub note: String,
 }
 
-/// Figures beside each other: memory per job, or ratios with a band in which a change does not matter.
+/// Figures as bars: memory per job, or ratios with a band in which a change does not matter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bars {
-    /// What is shown, in a few words.
+    /// A short title.
     pub title: String,
-    /// What is to be seen in it.
+    /// A description.
     pub desc: String,
-    /// The horizontal axis. On a logarithmic one figures are dots, for a bar would begin nowhere.
+    /// The horizontal axis. On a logarithmic axis figures are dots, because a bar has no start there.
     pub x: Axis,
-    /// From top to bottom.
+    /// The rows, from top to bottom.
     pub rows: Vec<Bar>,
     /// Values that count as no change: the band of a margin.
     pub band: Option<(f64, f64)>,
@@ -134,12 +134,12 @@ pub struct Bars {
 pub struct Bar {
     /// Its name.
     pub name: String,
-    /// Chooses its colour and marker, as that of [`Series::index`].
+    /// Selects its colour and marker, as [`Series::index`] does.
     pub index: usize,
-    /// The figure; none where there is no measurement.
+    /// The figure; `None` without a measurement.
     pub value: Option<f64>,
     /// The ends of its interval.
     pub interval: Option<(f64, f64)>,
-    /// What stands at the end of the row: the verdict, or why there is no figure.
+    /// The text at the end of the row: the verdict, or why there is no figure.
     pub note: String,
 }

@@ -1,11 +1,11 @@
-//! Figures as they stand on axes and in tooltips, and texts that are safe in a picture.
+//! Formats figures for axes and tooltips, and escapes texts for charts.
 
 use std::fmt::Write;
 
 use super::Unit;
 use crate::output::{count, cut, rate};
 
-/// The text of a tick: no digit more than it needs.
+/// Formats a tick with no more digits than needed.
 pub(super) fn tick(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Count if value.fract() == 0.0 && value >= 0.0 => count(value as usize),
@@ -21,7 +21,7 @@ pub(super) fn tick(unit: Unit, value: f64) -> String {
     }
 }
 
-/// A figure with three digits.
+/// Formats a figure with three digits.
 pub(super) fn figure(unit: Unit, value: f64) -> String {
     let long = |value: f64, units: &[(f64, &str)]| {
         let (size, name) = unit_of(value, units);
@@ -39,7 +39,7 @@ pub(super) fn figure(unit: Unit, value: f64) -> String {
     }
 }
 
-/// 99.9 %, with as many digits as the nines need.
+/// Formats a share such as 99.9 %, with as many digits as the nines need.
 fn share(value: f64) -> String {
     let nines = -(1.0 - value).max(1e-12).log10();
     let digits = (nines.ceil() as usize).saturating_sub(2).min(8);
@@ -65,14 +65,14 @@ fn prefixed(value: f64) -> String {
     format!("{}{name}", short(value / size))
 }
 
-/// At most three digits behind the point, and no zero at the end.
+/// Formats with at most three decimals and without trailing zeros.
 fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// A text of at most `most` characters, escaped for XML, in one line and in one direction.
+/// Returns a text of at most `most` characters, escaped for XML, in one line and in one direction.
 pub(super) fn text(text: &str, most: usize) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in cut(text, most).chars() {
@@ -88,7 +88,7 @@ pub(super) fn text(text: &str, most: usize) -> String {
     safe
 }
 
-/// A coordinate, to a tenth.
+/// Adds a coordinate, to a tenth.
 pub(super) fn place(out: &mut String, value: f64) {
     let tenths = (value * 10.0).round();
     let value = if tenths == 0.0 { 0.0 } else { tenths / 10.0 };

@@ -1,4 +1,4 @@
-//! All that a cell holds, flat: a name with its unit for each figure, the same for every cell.
+//! All fields of a cell as columns: a name with its unit for each figure, the same for every cell.
 
 use super::{super::table::word, rows::finite};
 use crate::{
@@ -15,7 +15,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// All figures of `cell`. Histograms are left to `hdr-log`.
+    /// Returns all figures of `cell`. Histograms are only in `hdr-log`.
     pub(super) fn of(cell: &Cell) -> Self {
         let mut columns = Columns::default();
         columns.identity(cell);
@@ -32,7 +32,7 @@ impl Columns {
     }
 
     fn identity(&mut self, cell: &Cell) {
-        // Which the sheet fills in.
+        // The sheet fills this in.
         self.text("cell", None);
         self.text("workload", Some(&cell.workload));
         self.text("model", Some(&cell.model));
@@ -145,7 +145,8 @@ impl Columns {
         self.estimate("against_latency_p99_ratio", ratio(|of| of.latency_p99));
     }
 
-    /// What was measured at shares of the knee's rate: in each field a figure for each share, `-` where there is none.
+    /// Adds the measurements at shares of the knee's rate: each field has a figure for each share, `-` if it is
+    /// missing.
     fn at_shares(&mut self, all: &[AtShare]) {
         let each = |of: &dyn Fn(&AtShare) -> Option<f64>| -> Vec<String> {
             let field = |one| finite(of(one)).map_or_else(|| "-".into(), |of| of.to_string());
@@ -167,7 +168,7 @@ impl Columns {
         self.fields.push(line.unwrap_or_default());
     }
 
-    /// A figure of each trial, in one field.
+    /// Adds a figure of each trial, in one field.
     fn all<T: ToString>(&mut self, name: &str, trials: &[T]) {
         let trials: Vec<String> = trials.iter().map(T::to_string).collect();
         self.text(name, Some(&trials.join(" ")));

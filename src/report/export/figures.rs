@@ -5,15 +5,15 @@ use serde_json::{Map, Value, json};
 use super::rows::{Figure, Sheet};
 use crate::output::cut;
 
-/// A row for each of the sheet's, every column with its unit in its name. What a row does not have is an empty field;
-/// so is a number that is not finite.
+/// Returns a row for each of the sheet's; every column has its unit in its name. Missing values and numbers that are
+/// not finite are empty fields.
 pub(super) fn csv(sheet: &Sheet) -> String {
     let rows = sheet.named(usize::MAX).into_iter();
     let rows = rows.map(|(name, row)| [vec![name], row.fields[1..].to_vec()].concat());
     written(std::iter::once(sheet.columns.clone()).chain(rows))
 }
 
-/// The rows as RFC 4180 has them, but for newlines, which are `\n`.
+/// Formats rows by RFC 4180, but with `\n` as the newline.
 fn written(rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
@@ -23,18 +23,18 @@ fn written(rows: impl Iterator<Item = Vec<String>>) -> String {
     String::from_utf8(bytes).expect("fields are text")
 }
 
-/// The figures by cell and measure, with their intervals, in
-/// [Bencher Metric Format](https://bencher.dev/docs/reference/bencher-metric-format). `latency` and `throughput` are the
-/// measures that Bencher has itself, in nanoseconds and operations a second; the others have their unit in their names.
-/// The time of a job is left out: it is the throughput once more.
+/// Returns the figures by cell and measure, with their intervals, in [Bencher Metric
+/// Format](https://bencher.dev/docs/reference/bencher-metric-format). `latency` and `throughput` are Bencher's own
+/// measures, in nanoseconds and operations a second; the others have their unit in their names. The time per job is
+/// left out: it repeats the throughput.
 pub(super) fn bmf(sheet: &Sheet) -> String {
-    /// The longest name of a benchmark that Bencher takes, in characters.
+    /// The longest name of a benchmark that Bencher accepts, in characters.
     const NAME: usize = 1024;
     let measure = |figure: &Figure| {
         match figure.name {
             "jobs_per_second" => Some("throughput".to_owned()),
             "latency_p50_ns" => Some("latency".to_owned()),
-            // The throughput says it.
+            // The throughput contains it.
             "time_per_job_ns" => None,
             other => Some(other.replace('_', "-")),
         }
@@ -55,7 +55,7 @@ pub(super) fn bmf(sheet: &Sheet) -> String {
     format!("{:#}\n", Value::Object(cells))
 }
 
-/// The list of [github-action-benchmark](https://github.com/benchmark-action/github-action-benchmark):
+/// Returns the list of [github-action-benchmark](https://github.com/benchmark-action/github-action-benchmark):
 /// `customBiggerIsBetter` has the rates, `customSmallerIsBetter` all others. The action refuses an empty list.
 pub(super) fn action(sheet: &Sheet, bigger: bool) -> String {
     /// The longest name of a cell and the longest note, in characters.
@@ -78,8 +78,8 @@ pub(super) fn action(sheet: &Sheet, bigger: bool) -> String {
     format!("{:#}\n", Value::Array(list))
 }
 
-/// One row of the CSV that Apache Otava imports for a second opinion on change points, `time,commit,metric…`: when it
-/// began, its commit or else its name, and what a job costs, by the names that the history has for it.
+/// Returns one row of the CSV that Apache Otava imports for a second opinion on change points, `time,commit,metric…`:
+/// the start, the commit or otherwise the name, and the costs of a job under the history's names.
 pub(super) fn otava(sheet: &Sheet) -> String {
     /// The longest name of a cell, in characters.
     const NAME: usize = 900;

@@ -24,11 +24,11 @@ const VERDICTS: &[&str] = &["regressed", "improved", "not-regressed", "inconclus
 const OVERALL: &[&str] =
     &["failed", "regressed", "passed", "inconclusive", "environment-invalid", "nothing"];
 
-/// The gate as a sheet. In its test report what regressed is a failure. What is inconclusive, new, removed, refused or
-/// skipped is skipped. What could not be measured is an error. Where the environment is invalid, the null arm is an
-/// error, and no cell fails: the run says nothing of the change. A cell in which the null arm fired is skipped, and the
-/// null arm is an error then too. Where base and head are the same program or no cell was compared, a test says so, and
-/// is an error unless nothing could have changed.
+/// Returns the gate as a sheet. In its test report, a regressed cell is a failure. An inconclusive, new, removed,
+/// refused or skipped cell is skipped. A cell that could not be measured is an error. If the environment is invalid,
+/// the null arm is an error and no cell fails: the run says nothing about the change. A cell in which the null arm
+/// fired is skipped, and the null arm is an error then too. If base and head are the same program or no cell was
+/// compared, a test says so; it is an error unless nothing could have changed.
 pub(super) fn sheet(gate: &Gate) -> Sheet<'_> {
     let first = |cell: &GateCell| gate.cells.iter().position(|of| of.cell == cell.cell);
     Sheet {
@@ -72,13 +72,13 @@ fn row<'a>(gate: &Gate, index: usize, cell: &GateCell) -> Row<'a> {
     }
 }
 
-/// The word of a label for words of a sentence: `not-regressed`.
+/// Returns the label's form of a verdict in words: `not-regressed`.
 fn one_of(all: &[&'static str], words: &str) -> &'static str {
     let same = |of: &&&str| of.split('-').eq(words.split(' '));
     all.iter().find(same).copied().unwrap_or("nothing")
 }
 
-/// The head's figures. They have no intervals: the gate has an interval of the change, and none of the figure.
+/// Returns the head's figures. They have no intervals: the gate has an interval of the change only.
 fn figures(cell: &GateCell) -> Vec<Figure> {
     let change = cell.change.map(|change| (share(change.share), interval(&change)));
     let note = change.as_ref().map(|(change, range)| {
@@ -99,7 +99,7 @@ fn figures(cell: &GateCell) -> Vec<Figure> {
     let rate = inverse(cell.head).filter(|_| cell.metric == Metric::Throughput);
     let range = change.as_ref().map(|(_, range)| range.clone());
     let cost = of(cell.metric.figure(), unit, cell.head, range);
-    // The interval is that of the time's change, whichever way the rate goes.
+    // The interval belongs to the change in time, so the rate has none.
     [of("jobs_per_second", "jobs/s", rate, None), cost].into_iter().flatten().collect()
 }
 
@@ -162,10 +162,10 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
     .collect()
 }
 
-/// What stands in a column.
+/// Returns the text in a column.
 type Text = fn(&GateCell) -> String;
 
-/// The columns of the CSV. A figure stands in the column of its unit; the others are empty.
+/// The columns of the CSV. A figure is in the column of its unit; the others are empty.
 const COLUMNS: [(&str, Text); 31] = [
     ("cell", |c| cut(&c.cell, usize::MAX)),
     ("metric", |c| c.metric.name().into()),

@@ -1,4 +1,4 @@
-//! Latencies as tools of `HdrHistogram` read them: <https://hdrhistogram.github.io/HdrHistogram/>.
+//! Latencies in the formats of `HdrHistogram`'s tools: <https://hdrhistogram.github.io/HdrHistogram/>.
 
 use std::{
     fmt::Write,
@@ -17,14 +17,14 @@ use paceline_core::histogram::{Distribution, Histogram};
 
 /// The longest name, in characters.
 const NAME: usize = 200;
-/// Steps for each half of the way that is left to 100 %, as `HdrHistogram` has them unless told otherwise.
+/// Steps for each half of the remaining distance to 100 %, the default of `HdrHistogram`.
 const TICKS: u32 = 5;
 /// Values are shown in milliseconds.
 const NS_PER_MS: f64 = 1e6;
 
-/// An interval log, version 1.3: an interval for each cell, which is its tag; values in nanoseconds, but for the
-/// greatest, which readers only show, in milliseconds. A cell does not know when it was measured, so every interval
-/// begins with the run, and is as long as what was recorded in it. Cells without latencies are comments.
+/// Returns an interval log, version 1.3: an interval for each cell, with the cell as its tag. Values are in
+/// nanoseconds; the greatest, which readers only show, is in milliseconds. A cell has no time of measurement, so every
+/// interval begins with the run, and is as long as its recorded batches. Cells without latencies are comments.
 pub(super) fn log(sheet: &Sheet) -> String {
     let started = humantime::parse_rfc3339(sheet.started).ok();
     let started = started.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -52,8 +52,8 @@ pub(super) fn log(sheet: &Sheet) -> String {
     text
 }
 
-/// The percentile text of each cell in a block that begins with `#[Cell`; values in milliseconds. A plotter takes a
-/// file for each: `csplit -z FILE '/^#\[Cell/' '{*}'` makes them.
+/// Returns the percentile text of each cell in a block that begins with `#[Cell`; values are in milliseconds. Plotters
+/// take a file for each: `csplit -z FILE '/^#\[Cell/' '{*}'` splits them.
 pub(super) fn percentiles(sheet: &Sheet) -> String {
     let mut text = String::new();
     for (name, row) in sheet.named(NAME) {
@@ -76,14 +76,14 @@ pub(super) fn percentiles(sheet: &Sheet) -> String {
     text
 }
 
-/// Nanoseconds keep all their digits: six decimals of a millisecond.
+/// Adds a block. Nanoseconds keep all their digits: six decimals of a millisecond.
 fn block(text: &mut String, histogram: &Histogram) {
     let ms = |ns: f64| ns / NS_PER_MS;
     let _ = writeln!(text, "       Value     Percentile TotalCount 1/(1-Percentile)\n");
     for (value, share, count) in histogram.percentiles(TICKS) {
         let value = ms(value as f64);
         let _ = write!(text, "{value:12.6} {share:.12} {count:10}");
-        // The last has none: it would be infinite.
+        // The last line has no such value: it would be infinite.
         let _ = match share {
             share if share < 1.0 => writeln!(text, " {:14.2}", 1.0 / (1.0 - share)),
             _ => writeln!(text),
@@ -98,7 +98,7 @@ fn block(text: &mut String, histogram: &Histogram) {
     let _ = writeln!(text, "#[Buckets = {buckets:12}, SubBuckets     = {parts:12}]");
 }
 
-/// The latencies of a cell, or why there are none.
+/// Returns the latencies of a cell, or why it has none.
 fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution, Histogram), String> {
     let cell = row.recorded.ok_or("no latencies are kept of it")?;
     if let Some(latency) = cell.latency.as_ref().filter(|_| cell.state == State::Ok) {
@@ -110,7 +110,7 @@ fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution, Histogram),
     Err(format!("{}{reason}", word(cell.state)))
 }
 
-/// How long the recorded batches took together, or the load lasted.
+/// Returns the total time of the recorded batches, or the duration of the load.
 fn recorded_seconds(cell: &Cell, latency: &Distribution) -> f64 {
     let batches = latency.count as f64 / cell.scale.max(1) as f64;
     let recorded = cell.batch_ns.map(|trial| trial.value * batches / 1e9);

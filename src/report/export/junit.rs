@@ -13,7 +13,7 @@ use crate::output::plain;
 /// The longest name of a cell, in characters.
 const NAME: usize = 300;
 
-/// One suite: the tests of the whole, and one for each row.
+/// Returns one suite: the tests of the whole, and one for each row.
 pub(super) fn junit(sheet: &Sheet) -> String {
     let rows = sheet.named(NAME).into_iter().map(|(cell, row)| {
         let name =

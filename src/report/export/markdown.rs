@@ -7,10 +7,10 @@ use std::fmt::Write;
 
 use super::Exported;
 
-/// No more bytes than a comment on GitHub may have characters.
+/// The byte limit, from the limit on characters of a GitHub comment.
 const MOST: usize = 65_536;
 
-/// What has no room is left out by whole rows, and counted.
+/// Returns the comment. If it does not fit, whole rows are left out and counted.
 pub(super) fn markdown(of: Exported) -> String {
     match of {
         Exported::Run(record) => run::markdown(record),
@@ -21,23 +21,23 @@ pub(super) fn markdown(of: Exported) -> String {
 /// A text that grows by whole lines while there is room.
 struct Page {
     text: String,
-    /// No line that may be left out ends behind these bytes.
+    /// The limit in bytes for lines that may be left out.
     most: usize,
 }
 
 impl Page {
-    /// A page that keeps so many bytes for the lines that must be there.
+    /// Returns a page that reserves this many bytes for required lines.
     fn new(reserved: usize) -> Self {
         Page { text: String::new(), most: MOST - reserved }
     }
 
-    /// Adds a line that must be there.
+    /// Adds a required line.
     fn always(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
 
-    /// Adds a line, if there is room for it.
+    /// Adds a line if there is room for it. Returns whether there was.
     fn line(&mut self, line: &str) -> bool {
         let room = self.text.len() + line.len() < self.most;
         if room {
@@ -52,16 +52,16 @@ impl Page {
     }
 }
 
-/// A name as code.
+/// Formats a name as code.
 fn code(name: &str) -> String {
     format!("<code>{}</code>", escaped(name))
 }
 
-/// Text that is nothing but text: every character that means something to Markdown or HTML, or that makes a link or a
-/// mention, is a numeric reference. Such a reference cannot begin or end anything.
+/// Escapes text: every character that has a meaning in Markdown or HTML, or makes a link or a mention, becomes a
+/// numeric reference. Such a reference cannot begin or end anything.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    // A bare `www.` makes a link; figures keep their points.
+    // A bare `www.` makes a link; figures keep their decimal points.
     let mut before = ' ';
     for c in text.chars() {
         let harmless = matches!(c, ' ' | '/' | '-' | '+' | '%' | ',' | '(' | ')' | ';');

@@ -7,8 +7,8 @@ use super::rows::{Family, OneOf, Sheet, label};
 /// The longest name of a cell, in characters.
 const NAME: usize = 1000;
 
-/// Every sample by its family, and how every row ended. A family without a sample is left out. Labels hold what stays
-/// the same from run to run, so that a reader can put the values of two side by side.
+/// Returns every sample by its family, and the state of every row. A family without samples is left out. Labels hold
+/// only what is constant over runs, so that a reader can compare the values of two.
 pub(super) fn openmetrics(sheet: &Sheet) -> String {
     let prefix = sheet.kind.replace(' ', "_");
     let mut families: Vec<(Family, String)> = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn openmetrics(sheet: &Sheet) -> String {
     families.chain(words).collect::<String>() + "# EOF\n"
 }
 
-/// The lines before the samples of a family.
+/// Returns the lines before the samples of a family.
 fn head(prefix: &str, name: &str, kind: &str, unit: &str, help: &str) -> String {
     let unit = match unit {
         "" => String::new(),
@@ -46,7 +46,7 @@ fn head(prefix: &str, name: &str, kind: &str, unit: &str, help: &str) -> String 
     format!("# TYPE {prefix}_{name} {kind}\n{unit}# HELP {prefix}_{name} {help}\n")
 }
 
-/// A sample for each word that it might be.
+/// Adds a sample for each possible word.
 fn state(families: &mut Vec<(&str, String)>, prefix: &str, labels: &str, word: &OneOf) {
     let (name, help) = word.family;
     if families.last().is_none_or(|(of, _)| *of != name) {

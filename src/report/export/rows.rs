@@ -1,45 +1,45 @@
-//! What every format is written from: a row for each cell of a run, or for each cell and metric of a gate.
+//! The rows from which every format is written: one for each cell of a run, or for each cell and metric of a gate.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{output::cut, record::Cell};
 
-/// A run or a gate, brought into rows.
+/// A run or a gate as rows.
 pub(super) struct Sheet<'a> {
     /// `paceline run` or `paceline gate`.
     pub(super) kind: &'static str,
-    /// What its test report is called.
+    /// The title of its test report.
     pub(super) title: String,
     pub(super) id: &'a str,
     pub(super) started: &'a str,
-    /// The commit, or what else it is of.
+    /// The commit, or another identification.
     pub(super) commit: &'a str,
-    /// How long it took, where that is known.
+    /// How long it took, if known.
     pub(super) seconds: Option<f64>,
-    /// Tests of the whole, which stand before those of its rows.
+    /// Tests of the whole, before those of its rows.
     pub(super) tests: Vec<Test>,
-    /// The verdict on the whole.
+    /// The overall verdict.
     pub(super) verdict: Option<OneOf>,
     /// The columns of its rows.
     pub(super) columns: Vec<String>,
-    /// In the order of the plan.
+    /// The rows, in the order of the plan.
     pub(super) rows: Vec<Row<'a>>,
 }
 
 /// A cell, or a cell and metric.
 pub(super) struct Row<'a> {
-    /// Which cell it is of: rows of a gate share theirs.
+    /// Index of its cell: rows of a gate share it.
     pub(super) index: usize,
-    /// The cell's name, as it was recorded.
+    /// The cell's name as recorded.
     pub(super) cell: String,
-    /// What there is of it for formats that know nothing but figures.
+    /// Its figures, for formats that hold only figures.
     pub(super) figures: Vec<Figure>,
-    /// All that there is of it, by the columns of the sheet; the cell's name is the first.
+    /// All its fields, by the columns of the sheet; the cell's name is the first.
     pub(super) fields: Vec<String>,
     pub(super) samples: Vec<Sample>,
-    /// How it ended.
+    /// Its state.
     pub(super) state: Option<OneOf>,
-    /// Its name is added to the cell's.
+    /// Its test, whose name is added to the cell's.
     pub(super) test: Test,
     /// The cell of a run, which may have a histogram.
     pub(super) recorded: Option<&'a Cell>,
@@ -47,69 +47,69 @@ pub(super) struct Row<'a> {
 
 /// A figure.
 pub(super) struct Figure {
-    /// As the gate and the history call it: the unit last.
+    /// Its name as in the gate and the history, with the unit last.
     pub(super) name: &'static str,
-    /// `ns`, `bytes` or `share`, of which less is better, or `jobs/s`, of which more is.
+    /// `ns`, `bytes` or `share`, where lower is better, or `jobs/s`, where higher is.
     pub(super) unit: &'static str,
     pub(super) value: f64,
-    /// Of the value itself.
+    /// The interval of the value.
     pub(super) interval: Option<(f64, f64)>,
     /// An interval in words.
     pub(super) range: Option<String>,
-    /// What is said beside it.
+    /// A note for it.
     pub(super) note: Option<String>,
 }
 
 impl Figure {
-    /// Whether more of it is better.
+    /// Returns whether higher is better.
     pub(super) fn is_rate(&self) -> bool {
         self.unit == "jobs/s"
     }
 }
 
-/// A value of a family of `OpenMetrics`.
+/// A value in a family of `OpenMetrics`.
 pub(super) struct Sample {
     pub(super) family: Family,
-    /// The labels beside the cell's name.
+    /// The labels besides the cell's name.
     pub(super) labels: String,
     pub(super) value: f64,
 }
 
-/// The name of a family, which ends with its unit; the unit; and what it is.
+/// The name of a family, which ends with its unit; the unit; and the description.
 pub(super) type Family = (&'static str, &'static str, &'static str);
 
 /// One of several words: a state or a verdict.
 pub(super) struct OneOf {
-    /// Its family of `OpenMetrics`, and what that is.
+    /// Its family of `OpenMetrics`, and the description.
     pub(super) family: (&'static str, &'static str),
-    /// The labels beside the cell's name.
+    /// The labels besides the cell's name.
     pub(super) labels: String,
     pub(super) value: &'static str,
     pub(super) all: &'static [&'static str],
 }
 
-/// A test of a report for CI, and the lines that are shown with it.
+/// A test of a report for CI, and its lines of output.
 pub(super) struct Test {
     pub(super) name: String,
     pub(super) end: End,
     pub(super) body: String,
 }
 
-/// How a test ended.
+/// The result of a test.
 pub(super) enum End {
     Passed,
-    /// `failure`, `error` or `skipped`; its type, and its message in a line.
+    /// `failure`, `error` or `skipped`; its type, and its message in one line.
     Not(&'static str, &'static str, String),
 }
 
 impl<'a> Sheet<'a> {
-    /// Every row with the name of its cell, of at most `most` characters in one line: `echo/tokio@2/10`. Cells that would
-    /// have the same are numbered.
+    /// Returns every row with the name of its cell, of at most `most` characters in one line: `echo/tokio@2/10`. Equal
+    /// names are numbered.
     pub(super) fn named(&self, most: usize) -> Vec<(String, &Row<'a>)> {
         self.named_as(|name| cut(name, most - 8))
     }
 
-    /// The same, as `clean` makes their names fit for a format.
+    /// Returns the same with names that `clean` makes valid for a format.
     pub(super) fn named_as(&self, clean: impl Fn(&str) -> String) -> Vec<(String, &Row<'a>)> {
         let (mut known, mut names) = (HashSet::new(), HashMap::new());
         let mut name = |row: &Row| {
@@ -125,17 +125,17 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// A number that may be written.
+/// Returns the number if it is finite.
 pub(super) fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite())
 }
 
-/// Jobs a second from nanoseconds a job, and back.
+/// Converts nanoseconds per job to jobs a second, and back.
 pub(super) fn inverse(ns: Option<f64>) -> Option<f64> {
     finite(ns).filter(|ns| *ns > 0.0).and_then(|ns| finite(Some(1e9 / ns)))
 }
 
-/// A text as the value of a label, without its quotes.
+/// Escapes a text as the value of a label, without its quotes.
 pub(super) fn label(value: &str) -> String {
     cut(value, 1024).replace('\\', "\\\\").replace('"', "\\\"")
 }

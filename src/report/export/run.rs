@@ -19,8 +19,8 @@ use paceline_core::perform::Placement;
 /// The longest reason, in characters.
 const REASON: usize = 300;
 
-/// The run as a sheet. In its test report an invalid cell is a failure: what ran was not what the label says. A failed
-/// one is an error. What was refused or skipped is skipped, with the reason.
+/// Returns the run as a sheet. In its test report an invalid cell is a failure: what ran was not what the label says. A
+/// failed cell is an error. A refused or skipped cell is skipped, with the reason.
 pub(super) fn sheet(record: &Record) -> Sheet<'_> {
     let run = &record.run;
     let blank = Cell::new("", "", 0, None, Placement::Inside, State::Ok);
@@ -86,13 +86,13 @@ fn test(cell: &Cell, figures: &[Figure]) -> Test {
     Test { name: String::new(), end, body: lines.join("\n") }
 }
 
-/// Jobs a second, and what a job or the batch costs. None where the cell is not `ok`.
+/// Returns jobs a second, and the costs of a job or a batch. Empty if the cell is not `ok`.
 fn figures(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
     }
     let alone = |value: f64| Estimate { value, lower: value, upper: value };
-    // A load is given its rate: the time between two requests is not what one takes.
+    // The rate of a load is given: the time between two requests is not the time of one.
     let time = cell.jobs_per_second.filter(|_| cell.load.is_none()).map(|rate| {
         let ns = |rate| inverse(Some(rate)).unwrap_or(f64::NAN);
         Estimate { value: ns(rate.value), lower: ns(rate.upper), upper: ns(rate.lower) }
@@ -106,7 +106,7 @@ fn figures(cell: &Cell) -> Vec<Figure> {
         ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(alone)),
         ("memory_added_bytes", "bytes", added.map(|added| alone(added as f64))),
     ];
-    // Whatever else the table of a load shows. What is asked for and how many answered are no figures to compare.
+    // The other columns of a load's table. Offered rates and counts of answers are not comparable figures.
     let loads = METRICS.iter().filter_map(|metric| {
         let name = metric.figure.filter(|name| known.iter().all(|(of, ..)| of != name))?;
         let unit = if metric.unit == MetricUnit::Time { "ns" } else { "share" };
@@ -143,7 +143,7 @@ fn labels(cell: &Cell) -> String {
     )
 }
 
-/// The value of a cell for a family.
+/// Returns the value of a cell for a family.
 type Of = fn(&Cell) -> Option<f64>;
 
 const RATE: &str = "jobs_per_second";
@@ -210,21 +210,20 @@ fn seconds(ns: Option<u64>) -> Option<f64> {
 /// A run and its cells.
 #[derive(Serialize, JsonSchema)]
 pub struct RunDocument<'a> {
-    /// What holds for the whole run.
+    /// The metadata of the run.
     pub run: &'a Run,
     /// Every cell that has ended, in the order of the plan.
     pub cells: Vec<&'a Cell>,
 }
 
 impl<'a> RunDocument<'a> {
-    /// All of the run but its single trials.
+    /// Returns all of the run but its single trials.
     pub(super) fn of(record: &'a Record) -> Self {
         RunDocument { run: &record.run, cells: record.planned() }
     }
 }
 
-/// The shape of that document. A number may be `null` wherever it stands: JSON has nothing else for one that is not
-/// finite.
+/// Returns the schema of that document. Any number may be `null`: JSON cannot express one that is not finite.
 #[must_use]
 pub fn run_schema() -> Schema {
     let mut schema = schema_for!(RunDocument<'_>);

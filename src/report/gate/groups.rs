@@ -1,4 +1,4 @@
-//! The cells of a gate, each in exactly one group, and the lines that sum them up.
+//! Groups the cells of a gate, each in exactly one group, and summarises them in lines.
 
 use super::{crashes, detectable, figure, interval, label, needed, share, why};
 use crate::{
@@ -7,21 +7,21 @@ use crate::{
     report::unreliable::{model_of, remarks},
 };
 
-/// How many names a line has room for.
+/// The most names in a line.
 const NAMES: usize = 5;
 
 /// The longest reason, in characters.
 pub(super) const REASON: usize = 200;
 
-/// What a table shows of the cells of a group.
+/// The columns of a table of a group.
 pub(in super::super) struct Columns {
     /// The first two are the cell's name and its metric.
     pub(in super::super) head: &'static [&'static str],
-    /// The others.
+    /// The other columns.
     pub(in super::super) row: fn(&GateCell) -> Vec<String>,
 }
 
-/// Of cells with a verdict.
+/// The columns of cells with a verdict.
 pub(in super::super) const CHANGED: Columns = Columns {
     head: &["cell", "metric", "base", "head", "change", "95 % interval", "trials"],
     row: |cell| {
@@ -31,7 +31,7 @@ pub(in super::super) const CHANGED: Columns = Columns {
     },
 };
 
-/// Of inconclusive cells.
+/// The columns of inconclusive cells.
 pub(in super::super) const UNSEEN: Columns = Columns {
     head: &[
         "cell",
@@ -48,13 +48,13 @@ pub(in super::super) const UNSEEN: Columns = Columns {
     },
 };
 
-/// Of cells that have one side, or none.
+/// The columns of cells with one side or none.
 pub(in super::super) const LONE: Columns = Columns {
     head: &["cell", "metric", "figure", "why"],
     row: |cell| vec![figure(cell.metric, cell.head.or(cell.base)), why(cell, REASON)],
 };
 
-/// The change and its interval.
+/// Returns the change and its interval.
 fn change(cell: &GateCell) -> [String; 2] {
     cell.change.map_or_else(Default::default, |of| [share(of.share), interval(&of)])
 }
@@ -68,12 +68,12 @@ pub(in super::super) struct Groups<'a> {
     pub(in super::super) not_regressed: Vec<&'a GateCell>,
     pub(in super::super) new: Vec<&'a GateCell>,
     pub(in super::super) removed: Vec<&'a GateCell>,
-    /// What failed, is invalid, was refused or skipped.
+    /// Cells that failed, are invalid, were refused or skipped.
     pub(in super::super) without: Vec<&'a GateCell>,
 }
 
 impl<'a> Groups<'a> {
-    /// Those of `gate`.
+    /// Groups the cells of `gate`.
     pub(in super::super) fn of(gate: &'a Gate) -> Self {
         let mut groups = Groups::default();
         for cell in &gate.cells {
@@ -100,7 +100,8 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Sentences for the end: what is not regressed unless it was shown, the null arm, the trials dropped.
+    /// Returns sentences for the end: the cells that are not regressed unless `shown`, the null arm, the dropped
+    /// trials.
     pub(in super::super) fn closing(&self, gate: &Gate, shown: bool) -> Vec<String> {
         let mut lines = Vec::new();
         if !shown && !self.not_regressed.is_empty() {
@@ -124,7 +125,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// The cells that were measured twice.
+/// Returns the cells that were measured twice.
 fn again(gate: &Gate) -> Option<String> {
     let mut cells: Vec<&GateCell> = gate.cells.iter().filter(|cell| cell.again).collect();
     cells.dedup_by_key(|cell| &cell.cell);
@@ -137,7 +138,7 @@ fn again(gate: &Gate) -> Option<String> {
     })
 }
 
-/// The cells in which processes crashed, once each whatever metrics they have.
+/// Returns the cells with crashed processes, once each over all metrics.
 fn crashed(gate: &Gate) -> Option<String> {
     let mut cells: Vec<&GateCell> = gate.cells.iter().collect();
     cells.dedup_by_key(|cell| &cell.cell);
@@ -152,7 +153,7 @@ fn crashed(gate: &Gate) -> Option<String> {
     (!first.is_empty()).then(|| format!("crashes: {}{more}", first.join("; ")))
 }
 
-/// Whether the base differed from its own copy.
+/// Returns whether the base differed from its own copy.
 fn null_arm(gate: &Gate) -> String {
     let had = gate.cells.iter().filter(|cell| cell.null.is_some()).count();
     let fired: Vec<&GateCell> = gate.cells.iter().filter(|cell| cell.null_fired).collect();

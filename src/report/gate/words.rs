@@ -1,4 +1,4 @@
-//! What is said of a cell of the gate, in words and in figures with their units.
+//! The words for a cell of the gate, and its figures with their units.
 
 use super::super::table::word;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict},
 };
 
-/// The verdict on all.
+/// Returns the overall verdict.
 pub(in super::super) fn overall(verdict: Overall) -> &'static str {
     match verdict {
         Overall::Failed => "failed",
@@ -18,7 +18,7 @@ pub(in super::super) fn overall(verdict: Overall) -> &'static str {
     }
 }
 
-/// The verdict on a cell.
+/// Returns the verdict on a cell.
 pub(in super::super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Regressed => "regressed",
@@ -28,7 +28,7 @@ pub(in super::super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What is compared, in words. Of each, less is better.
+/// Returns the name of a metric. Lower is always better.
 pub(in super::super) fn label(metric: Metric) -> &'static str {
     match metric {
         Metric::Throughput => "time per job",
@@ -39,7 +39,7 @@ pub(in super::super) fn label(metric: Metric) -> &'static str {
     }
 }
 
-/// A figure with its unit; nothing where there is none.
+/// Formats a figure with its unit; empty without one.
 pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return String::new() };
     let units: &[(f64, &str)] = match metric {
@@ -55,7 +55,7 @@ pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
     format!("{sign}{} {unit}", rate(size / scale))
 }
 
-/// `+5.2 %`; nothing of what is no number.
+/// Formats a share, such as `+5.2 %`; empty for NaN.
 pub(in super::super) fn share(share: f64) -> String {
     if !share.is_finite() {
         return String::new();
@@ -71,7 +71,7 @@ pub(in super::super) fn share(share: f64) -> String {
     format!("{sign}{shown} %")
 }
 
-/// `+3.1 % to +7.4 %`
+/// Formats an interval, such as `+3.1 % to +7.4 %`.
 pub(in super::super) fn interval(change: &Change) -> String {
     let (lower, upper) = (share(change.lower), share(change.upper));
     if lower.is_empty() || upper.is_empty() {
@@ -80,17 +80,17 @@ pub(in super::super) fn interval(change: &Change) -> String {
     format!("{lower} to {upper}")
 }
 
-/// The least change that would be found.
+/// Returns the least change that would be found.
 pub(in super::super) fn detectable(cell: &GateCell) -> String {
     cell.detectable.map_or_else(String::new, share)
 }
 
-/// Trials that would tell.
+/// Returns the trials that would decide.
 pub(in super::super) fn needed(cell: &GateCell) -> String {
     cell.trials_needed.map_or_else(|| "unknown".into(), |trials| trials.to_string())
 }
 
-/// How often each side crashed; nothing where none did.
+/// Returns the number of crashes of each side; empty without crashes.
 pub(in super::super) fn crashes(of: Crashes) -> String {
     let Crashes { trials, base, head, copy } = of;
     if base + head + copy == 0 {
@@ -101,7 +101,7 @@ pub(in super::super) fn crashes(of: Crashes) -> String {
     )
 }
 
-/// Its state and the reason, in at most `most` characters; nothing of what is `ok` without one.
+/// Returns its state and the reason, in at most `most` characters; empty if it is `ok` without a reason.
 pub(in super::super) fn why(cell: &GateCell, most: usize) -> String {
     let reason = cell.reason.as_deref().map(|reason| cut(reason, most));
     match (cell.state, reason) {

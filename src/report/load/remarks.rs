@@ -1,4 +1,4 @@
-//! What stands under the table of a load: a ramp, latency at shares of the knee, and a comparison.
+//! The remarks below the table of a load: a ramp, latency at shares of the knee, and a comparison.
 
 use std::{fmt::Write, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 
-/// A line for each thing that the table has no column for.
+/// Adds a line for each result without a column in the table.
 pub(super) fn remarks(text: &mut String, cell: &Cell) {
     let Some(load) = &cell.load else { return };
     let name = cell.server_name();
@@ -21,8 +21,8 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     }
 }
 
-/// Up to which rate a server kept pace on a ramp: in each trial until the interval before the first that it did not
-/// answer as it was offered.
+/// Returns the rate up to which a server kept pace on a ramp: in each trial, until the first interval in which it did
+/// not answer at the offered rate.
 fn climbed(load: &LoadFigures) -> Option<String> {
     let missed = |one: &&Interval| {
         let (offered, answered) = (one.offered as f64, one.answered as f64);
@@ -42,7 +42,7 @@ fn climbed(load: &LoadFigures) -> Option<String> {
     })
 }
 
-/// "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms".
+/// Returns "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms".
 fn at_share(at: &AtShare) -> String {
     let ns = |ns: f64| long(Duration::from_nanos(ns as u64));
     let time = |name: &str, of: Option<Estimate>| {
@@ -64,7 +64,7 @@ fn at_share(at: &AtShare) -> String {
     format!("at {:.0} % of that, {} requests per second: {found}", at.share * 100.0, rate(at.rate))
 }
 
-/// "smol against tokio, 5 pairs of trials: p50 0.81× (0.78× to 0.84×), faster; …".
+/// Returns "smol against tokio, 5 pairs of trials: p50 0.81× (0.78× to 0.84×), faster; …".
 fn compared(name: &str, against: &Against) -> String {
     let measured: Vec<String> = against
         .measured()

@@ -1,4 +1,4 @@
-//! Why figures are missing from a table, and what is to be known of those that are there.
+//! The reasons for missing figures in a table, and remarks on the others.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use crate::{
 };
 use paceline_core::perform::Placement;
 
-/// The most lines of reasons that a run ends with.
+/// The most lines of reasons at the end of a run.
 const MOST_REASONS: usize = 8;
 
-/// A line for each reason why cells have no figure, with how many there are and what helps; the most frequent first.
+/// Returns a line for each reason why cells have no figure, with their number and the remedy; most frequent first.
 #[must_use]
 pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
     let groups = by_reason(cells);
@@ -28,7 +28,7 @@ pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
     lines
 }
 
-/// The cells without a figure, those with the same reason together; the most frequent reason first.
+/// Returns the cells without a figure, grouped by reason; most frequent first.
 pub(in crate::report) fn by_reason<'a>(cells: &[&'a Cell]) -> Vec<Vec<&'a Cell>> {
     let key = |cell: &Cell| (cell.state, kind(cell));
     let without = || cells.iter().copied().filter(|cell| cell.state != State::Ok);
@@ -40,7 +40,7 @@ pub(in crate::report) fn by_reason<'a>(cells: &[&'a Cell]) -> Vec<Vec<&'a Cell>>
     groups
 }
 
-/// `12 cells skipped (sequential, pool; at 1 000 to 100 000): no room …`.
+/// Returns `12 cells skipped (sequential, pool; at 1 000 to 100 000): no room …`.
 fn line(cells: &[&Cell]) -> String {
     let state = cells[0].state;
     let models = in_order(cells.iter().map(|cell| cell.model.as_str())).join(", ");
@@ -63,7 +63,7 @@ fn line(cells: &[&Cell]) -> String {
     format!("{} {many} {} ({models}; at {at}): {why}", cells.len(), word(state))
 }
 
-/// What reasons have in common that differ in their model, their workload and their numbers alone.
+/// Returns the common form of reasons that differ only in model, workload and numbers.
 fn kind(cell: &Cell) -> String {
     let reason = match cell.state {
         State::Skipped => return String::new(),
@@ -73,15 +73,15 @@ fn kind(cell: &Cell) -> String {
     named.chars().filter(|c| !c.is_numeric() && !c.is_whitespace()).collect()
 }
 
-/// Every cell without a figure, or of fewer trials than were asked for, with its reason, a line for each series and
-/// reason.
+/// Returns every cell without a figure, or with fewer trials than requested, with its reason, in a line for each series
+/// and reason.
 pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
     let several = several_workers(cells);
     let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.state != State::Ok || cell.reason.is_some()) {
         let who = format!("  {} {}", word(cell.state), series(cell, several));
         let why = cell.reason.clone().unwrap_or_default();
-        // Of a series that grew over its budget the first prediction says it all; the record has the others.
+        // For a series that exceeded its budget, the first prediction is enough; the record has the others.
         let same = |reason: &String| *reason == why || cell.state == State::Skipped;
         match lines.iter_mut().find(|(name, _, reason)| *name == who && same(reason)) {
             Some((_, scales, _)) => scales.push(count(cell.scale)),
@@ -95,8 +95,8 @@ pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
     text
 }
 
-/// A line for each kind of thing that is to be known of figures: several modes, a busy server, fewer jobs in flight
-/// than were offered although they wait, groups of children, and who is ranked apart.
+/// Returns a line for each kind of remark on figures: several modes, a busy server, fewer jobs in flight than submitted
+/// although they wait, groups of children, and separately ranked models.
 pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     let several = several_workers(cells);
     let one = in_order(cells.iter().map(|cell| cell.workload.as_str())).len() == 1;
@@ -138,10 +138,10 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     lines.into_iter().flatten().collect()
 }
 
-/// The most cells that a remark names.
+/// The most cells that a remark lists.
 const MOST_LISTED: usize = 3;
 
-/// `: 1.20 ms (40 %) or 3.40 ms (60 %)`, what a batch takes.
+/// Returns the modes of a batch, such as `: 1.20 ms (40 %) or 3.40 ms (60 %)`.
 fn modes(cell: &Cell) -> Option<String> {
     let mode = |mode: &Mode| {
         let time = long(std::time::Duration::from_nanos(mode.ns as u64));
@@ -151,7 +151,7 @@ fn modes(cell: &Cell) -> Option<String> {
     Some(format!(": {}", modes.join(" or ")))
 }
 
-/// `: 1.20 ms, 3 children left behind`, where a child of a group failed.
+/// Returns `: 1.20 ms, 3 children left behind`, if a child of a group failed.
 fn group_over(cell: &Cell) -> Option<String> {
     let attest = cell.attest.as_ref()?;
     let took = long(std::time::Duration::from_nanos(attest.group_ended_ns_max?));
@@ -160,7 +160,7 @@ fn group_over(cell: &Cell) -> Option<String> {
     Some(format!(": {took}{left}"))
 }
 
-/// `: 31 415`, where jobs that could all wait at once did not.
+/// Returns the jobs in flight, such as `: 31 415`, if jobs that could all wait at once did not.
 fn fewer_in_flight(cell: &Cell) -> Option<String> {
     let peak = cell.attest.as_ref()?.peak_in_flight as usize;
     let waits = cell.batch_ns?.value > 0.0 && cell.scale >= 10_000;

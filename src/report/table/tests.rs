@@ -9,7 +9,7 @@ use crate::{
 };
 use paceline_core::{models, perform::Placement, workloads};
 
-/// Of five trials that differ by `percent`, each model in its own way.
+/// Returns a cell of five trials that differ by `percent`, differently for each model.
 fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
     let workload = [workloads::find("sleep").unwrap()];
     let choice = Choice { scales: vec![10], ..Choice::default() };
@@ -40,7 +40,7 @@ fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
     let cells = [
         cell("tokio", 100.0, 5.0, LONG),
         cell("smol", 98.0, 5.0, LONG),
-        // Its interval overlaps that of tokio, and it is slower in every pass.
+        // Its interval overlaps tokio's, and it is slower in every pass.
         Cell {
             per_trial: slower(&cell("tokio", 100.0, 5.0, LONG)),
             ..cell("rayon", 95.0, 5.0, LONG)
@@ -163,7 +163,7 @@ fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
     assert!(lines[2].ends_with("ulimit -n 1000"), "{lines:?}");
 }
 
-/// The default profile: 9 models, 5 workloads of 7 scales, one of them with several numbers of workers.
+/// The default profile: 9 models, 5 workloads of 7 scales, one of them with several worker counts.
 #[test]
 fn a_default_run_prints_at_most_80_lines() {
     let mut cells = vec![];
@@ -178,6 +178,6 @@ fn a_default_run_prints_at_most_80_lines() {
         cells.push(Cell { workload: "workload-0".into(), ..failed });
     }
     let lines = benched_table(&cells).lines().count();
-    // Behind these come what was left out, a summary and where four things are.
+    // What was left out, a summary and the paths of four things follow.
     assert!(lines + 6 <= 80, "{lines}");
 }

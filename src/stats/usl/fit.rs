@@ -1,8 +1,8 @@
 //! Least squares for the Universal Scalability Law, within its bounds.
 
-/// Steps of an iteration that does not come to rest before.
+/// The most steps of an iteration that does not converge.
 const STEPS: usize = 100;
-/// What is free in a corner of the parameters: all, and those with σ or κ at a bound.
+/// The parameters fixed at a bound in each case: none, or σ or κ or both.
 const CORNERS: [(Option<f64>, Option<f64>); 6] = [
     (None, None),
     (None, Some(0.0)),
@@ -28,23 +28,23 @@ impl Law {
         self.lambda * n / self.slowing(n)
     }
 
-    /// Where throughput is greatest.
+    /// Returns the load of greatest throughput.
     pub(super) fn peak(&self) -> Option<f64> {
         let at = ((1.0 - self.sigma) / self.kappa).sqrt();
         (at.is_finite() && at > 0.0).then_some(at)
     }
 
-    /// The greatest throughput, or what it tends to without a peak.
+    /// Returns the greatest throughput, or its limit without a peak.
     pub(super) fn most(&self) -> f64 {
         self.peak().map_or(self.lambda / self.sigma, |at| self.throughput(at))
     }
 
-    /// The weighted sum of the squares of the residuals.
+    /// Returns the weighted sum of the squares of the residuals.
     pub(super) fn squares(&self, points: &[Point]) -> f64 {
         points.iter().map(|&(n, x, weight)| weight * (x - self.throughput(n)).powi(2)).sum()
     }
 
-    /// How much each point draws the law to itself: the diagonal of the hat matrix, over the parameters at no bound.
+    /// Returns the leverage of each point: the diagonal of the hat matrix, over the parameters at no bound.
     pub(super) fn leverages(&self, points: &[Point]) -> Vec<f64> {
         let free = [true, self.sigma > 0.0 && self.sigma < 1.0, self.kappa > 0.0];
         let (products, _) = self.normal(points, free);
@@ -61,7 +61,7 @@ impl Law {
         1.0 + self.sigma * (n - 1.0) + self.kappa * n * (n - 1.0)
     }
 
-    /// The derivatives of throughput by the three parameters, 0 for those that are not free.
+    /// Returns the derivatives of throughput by the three parameters, 0 for those that are fixed.
     fn gradient(&self, n: f64, free: [bool; 3]) -> [f64; 3] {
         let slowing = self.slowing(n);
         let by_sigma = -self.lambda * n * (n - 1.0) / slowing.powi(2);
@@ -69,7 +69,7 @@ impl Law {
         [0, 1, 2].map(|i| if free[i] { all[i] } else { 0.0 })
     }
 
-    /// The normal equations of a step. A parameter that is not free has a 1 on the diagonal: its step is 0.
+    /// Returns the normal equations of a step. A fixed parameter has a 1 on the diagonal: its step is 0.
     fn normal(&self, points: &[Point], free: [bool; 3]) -> ([[f64; 3]; 3], [f64; 3]) {
         let mut products = [[0.0; 3]; 3];
         let mut right = [0.0; 3];
@@ -91,7 +91,7 @@ impl Law {
         (products, right)
     }
 
-    /// Whether it is within the bounds.
+    /// Returns whether the law is within the bounds.
     fn allowed(&self) -> bool {
         self.lambda > 0.0
             && self.lambda.is_finite()
@@ -100,10 +100,10 @@ impl Law {
     }
 }
 
-/// The law of least squares within the bounds, from a law nearby where there is one.
+/// Returns the law of least squares within the bounds, starting from a law nearby if there is one.
 ///
-/// The best law lies either within the bounds or on one of them; on each it is where the others come to rest. So each
-/// is tried, and the best of those that are allowed is taken.
+/// The best law lies within the bounds or on one of them, where the free parameters converge. So each case is tried,
+/// and the best law that is allowed is taken.
 pub(super) fn best(points: &[Point], near: Option<Law>) -> Option<Law> {
     let from = near.unwrap_or_else(|| guess(points));
     let rest_in = |(sigma, kappa): (Option<f64>, Option<f64>)| {
@@ -115,7 +115,7 @@ pub(super) fn best(points: &[Point], near: Option<Law>) -> Option<Law> {
         };
         rest(points, law, free).filter(Law::allowed)
     };
-    // Near a law whose parameters are at no bound, the first that is allowed is the best.
+    // Near a law with no parameter at a bound, the first allowed law is the best.
     if near.is_some()
         && let Some(law) = rest_in(CORNERS[0])
     {
@@ -125,7 +125,8 @@ pub(super) fn best(points: &[Point], near: Option<Law>) -> Option<Law> {
     rests.min_by(|one, other| one.squares(points).total_cmp(&other.squares(points)))
 }
 
-/// Where to begin: N / X is linear in 1 / λ, σ / λ and κ / λ, and weights of X⁴ / N² make its residuals those of X.
+/// Returns a start: N / X is linear in 1 / λ, σ / λ and κ / λ, and weights of X⁴ / N² turn its residuals into those of
+/// X.
 fn guess(points: &[Point]) -> Law {
     let mut products = [[0.0; 3]; 3];
     let mut right = [0.0; 3];
@@ -148,8 +149,8 @@ fn guess(points: &[Point]) -> Law {
     }
 }
 
-/// Steps down from `law` until there is no way down (Levenberg, 1944; Marquardt, 1963); `None` where it leaves what
-/// floats can hold.
+/// Steps down from `law` until it converges (Levenberg, 1944; Marquardt, 1963); `None` if it leaves the range of
+/// floats.
 fn rest(points: &[Point], mut law: Law, free: [bool; 3]) -> Option<Law> {
     let mut squares = law.squares(points);
     let mut damping = 1e-3;
@@ -166,7 +167,7 @@ fn rest(points: &[Point], mut law: Law, free: [bool; 3]) -> Option<Law> {
             kappa: law.kappa + step[2],
         };
         let then = next.squares(points);
-        // Past a pole of the law there may be fewer squares and no sense.
+        // Beyond a pole of the law, the squares may be less but the law makes no sense.
         let sound = points.iter().all(|(n, ..)| next.slowing(*n) > 0.0);
         if sound && then <= squares {
             let at_rest = squares - then <= 1e-12 * squares;
@@ -183,7 +184,7 @@ fn rest(points: &[Point], mut law: Law, free: [bool; 3]) -> Option<Law> {
     squares.is_finite().then_some(law)
 }
 
-/// Solves three symmetric equations, scaled so that κ may be a billion times less than λ; `None` where they are not
+/// Solves three symmetric equations, scaled because κ may be a billion times less than λ; `None` if they are not
 /// independent.
 fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
     let scale = [0, 1, 2].map(|i| matrix[i][i].sqrt());

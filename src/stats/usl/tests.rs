@@ -1,11 +1,11 @@
-//! Published fits, laws that were planted, and points without a law.
+//! Tests published fits, planted laws, and points without a law.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// SPEC SDM91 on a Sun `SPARCcenter` 2000: scripts an hour over simulated users (Gunther, "Guerrilla Capacity Planning",
-/// 2007, from results that SPEC published in 1994).
+/// SPEC SDM91 on a Sun `SPARCcenter` 2000: scripts per hour over simulated users (Gunther, "Guerrilla Capacity
+/// Planning", 2007, from results that SPEC published in 1994).
 const SDM91: [(f64, f64); 7] = [
     (1.0, 64.9),
     (18.0, 995.9),
@@ -67,7 +67,7 @@ fn the_fit_of_the_ray_tracer_is_the_published_one() {
     near(law.kappa.value, 0.00163, 5e-3);
 }
 
-/// The vignette of the same package says that there is no coherency in all rows, and no peak.
+/// The vignette of the same package finds no coherency in all rows, and no peak.
 #[test]
 fn a_law_at_the_bound_of_coherency_has_no_peak() {
     let law = usl(&RAYTRACER).unwrap();
@@ -96,7 +96,7 @@ fn the_same_points_give_the_same_intervals_in_any_unit() {
     near(faster.lambda.upper, 1024.0 * found.lambda.upper, 1e-6);
 }
 
-/// A law of 8 loads with noise, of equal size or in proportion.
+/// Returns a law at 8 loads with noise, of constant size or proportional.
 fn noisy(seed: u64, in_proportion: bool) -> Vec<(f64, f64)> {
     let truth = Law { lambda: 100.0, sigma: 0.05, kappa: 0.001 };
     let noise = super::super::series(super::super::Kind::White, 8, seed);
@@ -127,7 +127,7 @@ fn intervals_cover_the_truth_about_as_often_as_they_say() {
                 *covered += u32::from(of.lower <= truth && truth <= of.upper);
             }
         }
-        // Of 300: 292, 295, 281 and 285 with noise of equal size; 299, 294, 288 and 289 with noise in proportion.
+        // Of 300: 292, 295, 281 and 285 with noise of constant size; 299, 294, 288 and 289 with proportional noise.
         assert!(fitted >= 95, "{fitted}");
         assert!(
             covered.iter().all(|covered| *covered * 100 >= 88 * fitted),
@@ -196,7 +196,7 @@ proptest! {
 
 #[test]
 fn points_of_little_throughput_weigh_as_much_as_they_are_certain() {
-    // Over four decades, 2 % of noise each.
+    // Over four decades, with 2 % of noise each.
     let law = |n: f64| 100.0 * n / (1.0 + 0.001 * (n - 1.0) + 1e-7 * n * (n - 1.0));
     let [mut plain, mut weighted] = [0.0; 2];
     for seed in 0..10 {

@@ -1,4 +1,4 @@
-//! Answers: told from the bytes that come, checked against what the request expects, parsed as seldom as possible.
+//! Answers: recognised in the incoming bytes, checked against the request, and parsed as rarely as possible.
 
 use super::{
     body::Body,
@@ -7,60 +7,60 @@ use super::{
     request::Request,
 };
 
-/// The longest head of an answer that is taken.
+/// The longest head of an answer that is accepted.
 const MOST_HEAD: usize = 64 << 10;
-/// How many bytes of a head are looked at as they come: enough to tell that a server does not speak HTTP.
+/// The bytes of a head that are checked as they arrive: enough to detect that a server does not speak HTTP.
 const FIRST_LOOK: usize = 16;
-/// How an answer begins with which a server ends a connection on which no request has come for too long (RFC 9110,
-/// section 15.5.9). The byte at [`MINOR`] may be another digit.
+/// The beginning of the answer with which a server ends a connection that was idle for too long (RFC 9110, section
+/// 15.5.9). The byte at [`MINOR`] may be another digit.
 const TIMEOUT: &[u8] = b"HTTP/1.1 408";
 const MINOR: usize = 7;
-/// How a fault begins that is an answer of a wrong status; the status follows.
+/// The beginning of a fault for an answer with a wrong status; the status follows.
 pub const STATUS: &str = "the answer has status";
-/// How much of a body a fault shows.
+/// The length of a body that a fault shows.
 const SHOWN: usize = 200;
 
-/// A request, as it is sent and checked.
+/// A request as bytes, and the check of its answer.
 pub(crate) struct Rendered {
-    /// Its method and target, as faults name it.
+    /// Its method and target, for faults.
     pub(super) name: String,
-    /// Whether it may be sent twice.
+    /// Whether it may be repeated.
     pub(super) idempotent: bool,
-    /// Whether its answer has a head alone, whatever that says.
+    /// Whether its answer never has a body.
     bodyless: bool,
-    /// For each address, all bytes of the request.
+    /// All bytes of the request, for each address.
     pub(super) bytes: Vec<Vec<u8>>,
     expect: Option<Vec<u8>>,
-    /// The statuses that are right; every 2xx where there is none.
+    /// The accepted statuses; every 2xx if empty.
     accept: Vec<u16>,
-    /// The last head that answered it. One that begins with the same bytes need not be parsed again.
+    /// The last head that answered it. An answer that begins with the same bytes need not be parsed again.
     known: Vec<u8>,
     known_head: Head,
 }
 
-/// What there is of the answer that a connection waits for.
+/// The progress of the answer that a connection waits for.
 pub(crate) struct Progress {
-    /// The head's bytes, until it is whole.
+    /// The head's bytes, until it is complete.
     partial: Vec<u8>,
-    /// Whether an interim answer (1xx) has come.
+    /// Whether an interim answer (1xx) has arrived.
     interim: bool,
     head: Option<Head>,
-    /// How much of the body was as expected.
+    /// How much of the body has matched.
     matched: usize,
-    /// The beginning of a body that comes with an error.
+    /// The beginning of the body of an error.
     kept: Vec<u8>,
-    /// Where an answer that is an error redirects to.
+    /// The redirect location of an error.
     location: Option<String>,
 }
 
-/// Where an answer stands.
+/// The state of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Not all of it has come.
+    /// It is incomplete.
     More,
-    /// It is whole and right.
+    /// It is complete and right.
     Done {
-        /// Whether the connection can not be used again.
+        /// Whether the connection cannot be reused.
         close: bool,
     },
 }
@@ -84,7 +84,7 @@ impl Rendered {
         }
     }
 
-    /// How many bytes it holds of answers.
+    /// Returns how many bytes it holds of answers.
     pub(crate) fn held(&self) -> usize {
         self.known.capacity()
     }
@@ -97,7 +97,7 @@ impl Rendered {
     ///
     /// # Errors
     ///
-    /// Returns a failure where it is no answer, or not the one that is expected.
+    /// Returns a failure if they are not an answer, or not the expected one.
     pub(crate) fn take(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Step, Failure> {
         let mut used = 0;
         while progress.head.is_none() {
@@ -126,7 +126,7 @@ impl Rendered {
             used += taken.map_err(|why| self.malformed(why))?;
         }
         let whole = head.body.is_empty();
-        // Some servers end a body with an empty line that no length counts.
+        // Some servers end a body with an empty line beyond its length.
         let after = without_empty_lines(&bytes[used..]);
         if whole && !after.is_empty() && !is_timeout(after) {
             let more = after.len();
@@ -138,7 +138,7 @@ impl Rendered {
         }
     }
 
-    /// The server has closed: that ends an answer without a length, and cuts off any other.
+    /// Handles the end of the stream: it ends an answer without a length, and cuts off any other.
     pub(crate) fn close(&mut self, progress: &mut Progress) -> Result<Step, Failure> {
         if let Some(Head { body: Body::UntilClosed, .. }) = progress.head {
             return self.finish(progress);
@@ -147,11 +147,11 @@ impl Rendered {
         Err(Failure::new(Kind::Closed, why))
     }
 
-    /// Finds the end of a head and what it says. Returns how many of `bytes` belong to it; `None` where it is not whole.
-    /// An interim answer (1xx) is passed over: its head ends, and the one that is waited for has not begun.
+    /// Finds the end of a head and parses it. Returns how many of `bytes` belong to it; `None` if it is incomplete. An
+    /// interim answer (1xx) is skipped: its head ends, and the final one has not begun.
     ///
-    /// The head is parsed once it is whole, and only new bytes are searched for its end, so that a server that sends it
-    /// byte by byte costs no more than one that does not.
+    /// The head is parsed once, when it is complete. Only new bytes are searched for its end, so that a head sent byte
+    /// by byte costs no more than a whole one.
     fn head(&mut self, progress: &mut Progress, bytes: &[u8]) -> Result<Option<usize>, Failure> {
         let partial = &mut progress.partial;
         if partial.is_empty() {
@@ -218,12 +218,12 @@ impl Rendered {
         Ok(Step::Done { close: head.close })
     }
 
-    /// It is no answer, or not the receipt that is expected.
+    /// Returns the failure for bytes that are not an answer, or not the expected checksum.
     fn malformed(&self, why: impl Into<String>) -> Failure {
         malformed(self.expect.is_some(), why)
     }
 
-    /// Says that a status is not one that is right, and what came with it.
+    /// Describes a wrong status and its answer.
     fn wrong_status(&self, status: u16, progress: &Progress) -> String {
         let right: Vec<String> = self.accept.iter().map(u16::to_string).collect();
         let instead = if right.is_empty() {
@@ -256,28 +256,28 @@ impl Progress {
         }
     }
 
-    /// How many bytes it holds.
+    /// Returns how many bytes it holds.
     pub(crate) fn held(&self) -> usize {
         self.partial.capacity() + self.kept.capacity()
     }
 
-    /// Whether no byte of the answer has come.
+    /// Returns whether no byte of the answer has arrived.
     pub(super) fn is_empty(&self) -> bool {
         self.head.is_none() && self.partial.is_empty() && !self.interim
     }
 
-    /// Whether nothing but the end of the connection ends the answer.
+    /// Returns whether only the end of the connection ends the answer.
     pub(super) fn is_endless(&self) -> bool {
         self.head.is_some_and(|head| head.body == Body::UntilClosed)
     }
 
-    /// Whether the answer says that the server had waited for a request for too long.
+    /// Returns whether the answer says that the server waited too long for a request.
     pub(super) fn timed_out(&self) -> bool {
         self.head.is_some_and(|head| head.status == 408)
     }
 
-    /// Takes bytes that came while there was no request. Returns whether they begin an answer of status 408; `None`
-    /// where they may, but are too few. Those are kept, as the beginning of what comes next.
+    /// Takes bytes that arrived without a request. Returns whether they begin an answer of status 408; `None` if they
+    /// are too few to decide. Those are kept as the beginning of the next bytes.
     pub(crate) fn unasked(&mut self, bytes: &[u8]) -> Option<bool> {
         let begun = !self.partial.is_empty();
         self.partial.extend_from_slice(if begun { bytes } else { without_empty_lines(bytes) });
@@ -297,7 +297,7 @@ impl Progress {
     }
 }
 
-/// What is behind the empty lines that `bytes` begin with.
+/// Returns `bytes` without the empty lines at their beginning.
 fn without_empty_lines(bytes: &[u8]) -> &[u8] {
     let lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     &bytes[lines..]
@@ -307,22 +307,22 @@ fn malformed(has_receipt: bool, why: impl Into<String>) -> Failure {
     Failure::new(if has_receipt { Kind::Receipt } else { Kind::Malformed }, why)
 }
 
-/// Whether `bytes` begin an answer of status 408, as far as they go.
+/// Returns whether `bytes` agree with the beginning of an answer of status 408.
 fn is_timeout(bytes: &[u8]) -> bool {
     let same = |(index, (byte, of)): (usize, (&u8, &u8))| byte == of || index == MINOR;
     bytes.iter().zip(TIMEOUT).enumerate().all(same)
 }
 
-/// Whether an answer of this status is right.
+/// Returns whether an answer of this status is right.
 fn accepts(accept: &[u16], status: u16) -> bool {
     if accept.is_empty() { (200..300).contains(&status) } else { accept.contains(&status) }
 }
 
-/// Whether a line ends in `bytes` and an empty one follows it: the end of a head.
+/// Returns whether `bytes` contain the end of a line followed by an empty line: the end of a head.
 fn has_blank_line(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').skip(1).peekable();
     while let Some(line) = lines.next() {
-        // What is behind the last newline is not known to be a line.
+        // The bytes after the last newline may not be a whole line.
         if lines.peek().is_some() && matches!(line, b"" | b"\r") {
             return true;
         }

@@ -1,17 +1,17 @@
-//! Where the body of an answer ends: by its length, by its chunks, or with the connection.
+//! Finds the end of an answer's body: by its length, by its chunks, or by the end of the connection.
 
-/// The part of a body that has not come yet.
+/// The missing part of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// So many bytes.
+    /// The remaining bytes.
     Length(u64),
     /// Chunks (RFC 9112, section 7.1).
     Chunked(Chunk),
-    /// Whatever comes until the server closes.
+    /// Everything until the server closes.
     UntilClosed,
 }
 
-/// The place in a chunked body.
+/// The position in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunk {
     Size { size: u64, digits: u8 },
@@ -25,22 +25,22 @@ pub(super) enum Chunk {
 }
 
 impl Chunk {
-    /// Before the first.
+    /// The position before the first chunk.
     pub(super) const FIRST: Chunk = Chunk::Size { size: 0, digits: 0 };
 }
 
 impl Body {
-    /// Whether nothing is missing.
+    /// Returns whether nothing is missing.
     pub(super) fn is_empty(self) -> bool {
         self == Body::Length(0)
     }
 
-    /// Takes from `bytes` what belongs to the body, and gives its content to `take`. Returns how many it took; once
-    /// the body is whole, it is [empty](Body::is_empty).
+    /// Takes the bytes of the body from `bytes`, and passes its content to `take`. Returns how many it took; once the
+    /// body is complete, it is [empty](Body::is_empty).
     ///
     /// # Errors
     ///
-    /// Returns a sentence where the chunks are none, or what `take` returns.
+    /// Returns a sentence if the chunks are invalid, or the error of `take`.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -81,7 +81,7 @@ impl Body {
 }
 
 impl Chunk {
-    /// The place after one byte that is not data; `None` after the last.
+    /// Returns the position after one byte that is not data; `None` after the last.
     fn step(self, byte: u8) -> Result<Option<Chunk>, String> {
         let next = match (self, byte) {
             (Chunk::Size { size, digits: 1.. } | Chunk::Extension { size }, b'\r') => {
@@ -107,7 +107,7 @@ impl Chunk {
     }
 }
 
-/// How many of `bytes` a part of `left` bytes takes.
+/// Returns how many of `bytes` belong to a part of `left` bytes.
 fn bounded(left: u64, bytes: &[u8]) -> usize {
     usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))
 }
@@ -116,7 +116,8 @@ fn bounded(left: u64, bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// Feeds `bytes` in parts of `size`. Returns the content, what was left over, and whether the body is whole.
+    /// Feeds `bytes` in parts of `size`. Returns the content, the number of bytes left over, and whether the body is
+    /// complete.
     fn fed(body: Body, bytes: &[u8], size: usize) -> Result<(Vec<u8>, usize, bool), String> {
         let (mut body, mut content, mut used) = (body, Vec::new(), 0);
         for part in bytes.chunks(size) {

@@ -1,4 +1,4 @@
-//! One connection of the generator, and the request that it has under way.
+//! A connection of the generator, and its current request.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -11,9 +11,9 @@ use mio::{Interest, Registry, Token, net::TcpStream};
 use super::answer::Progress;
 use crate::prepared::Fault;
 
-/// How a fault reads where nobody listens.
+/// The fault if no server listens.
 pub const REFUSED: &str = "the connection was refused";
-/// How it reads where all local ports are taken.
+/// The fault if all local ports are in use.
 #[cfg(target_os = "linux")]
 const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for 60 s (TIME_WAIT); have \
                        the server keep connections open, lower the rate, widen `net.ipv4.ip_local_port_range` or set \
@@ -26,32 +26,32 @@ const NO_PORT: &str = "no local port is free: each connection that was closed ke
 #[expect(clippy::struct_excessive_bools, reason = "they are independent facts, not one state")]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    /// Which of the addresses it goes to.
+    /// Index of its address.
     pub(super) address: usize,
-    /// Whether it is open, and not only opening.
+    /// Whether it is open: connected, and not only connecting.
     pub(super) open: bool,
-    /// Whether it could not be opened, and is not opening.
+    /// Whether it could not be opened, and is not connecting.
     pub(super) down: bool,
     /// Whether it has a request.
     pub(super) busy: bool,
-    /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two,
-    /// which loses a request through no fault of either side (RFC 9112, section 9.3.1).
+    /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two
+    /// requests, which loses a request through no fault of either side (RFC 9112, section 9.3.1).
     pub(super) used: bool,
     /// Whether any request was ever answered on it.
     pub(super) served: bool,
-    /// Whether the request was sent again because a 408 came instead of an answer. A second one is its answer.
+    /// Whether the request was repeated because a 408 arrived instead of an answer. A second 408 counts as its answer.
     pub(super) repeated: bool,
-    /// The request's number, from 0, and which of the order's requests it is.
+    /// The request's number, from 0, and its index in the order's requests.
     pub(super) number: u64,
     pub(super) request: usize,
-    /// How much of the request is written.
+    /// How many bytes of the request are written.
     pub(super) written: usize,
     pub(super) intended_ns: u64,
     pub(super) sent_ns: u64,
     pub(super) progress: Progress,
 }
 
-/// Connects to the first of the addresses of `name` that takes it, and waits for each for `patience` at most.
+/// Connects to the first of the addresses of `name` that accepts, with a time limit of `patience` for each.
 ///
 /// # Errors
 ///
@@ -72,14 +72,14 @@ pub(super) fn reach(
     Err(Fault::Failed(format!("{name} cannot be connected to: tried {}", tried.join(" and "))))
 }
 
-/// Begins to connect. Events are edges, and those for writing come only after a write that found no room.
+/// Starts to connect. Events are edge-triggered, and write events come only after a write that found no room.
 pub(super) fn connect(to: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(to)?;
     register(&mut stream, registry, token)?;
     Ok(stream)
 }
 
-/// Has events of a connection come as `token`.
+/// Registers a connection for events as `token`.
 pub(super) fn register(
     stream: &mut TcpStream,
     registry: &Registry,
@@ -108,7 +108,7 @@ impl Connection {
         }
     }
 
-    /// Whether connecting has ended by now.
+    /// Returns whether connecting has ended.
     pub(super) fn connected(&mut self) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
@@ -122,7 +122,7 @@ impl Connection {
         Ok(true)
     }
 
-    /// Writes what is left of the request, as far as there is room: the rest is for when an event says so.
+    /// Writes the rest of the request as far as there is room; an event triggers the remainder.
     pub(super) fn write(&mut self, request: &[u8]) -> io::Result<()> {
         while self.written < request.len() {
             match self.stream.write(&request[self.written..]) {
@@ -136,7 +136,7 @@ impl Connection {
     }
 }
 
-/// Why `to` cannot be connected to.
+/// Describes why `to` cannot be connected to.
 pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
@@ -150,7 +150,7 @@ pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
     }
 }
 
-/// Whether no interface has this address, so that nothing can be bound to it.
+/// Returns whether no interface has this address, so that nothing can be bound to it.
 fn is_missing(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_err_and(|error| error.kind() == ErrorKind::AddrNotAvailable)
 }

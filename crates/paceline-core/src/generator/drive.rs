@@ -1,4 +1,4 @@
-//! The loop: arrivals when they are due, answers when they come, and nothing else in between.
+//! The event loop: starts requests when they are due, handles answers when they arrive, and does nothing else.
 
 use std::{
     collections::VecDeque,
@@ -31,19 +31,19 @@ const CONTROL: Token = Token(0);
 const TIMER: Token = Token(1);
 /// The token of the first connection.
 pub(super) const FIRST: usize = 2;
-/// How many requests may wait for a connection.
+/// The most requests that may wait for a connection.
 const MOST_QUEUED: usize = 1 << 20;
-/// How many connections are opened at once, and how long the server then has to accept them: a queue that overflows
-/// drops connections, and each comes again after a second only.
+/// How many connections are opened at once, and how long the server then has to accept them: a full queue drops
+/// connections, which are retried only after a second.
 const AT_ONCE: usize = 32;
 const PAUSE: Duration = Duration::from_millis(1);
-/// The least time without a new connection after which opening fails, whatever the patience: a connection that a full
-/// queue dropped is tried again after 1 s and after 3 s.
+/// The least time without a new connection after which opening fails, for any patience: a connection that a full queue
+/// dropped is retried after 1 s and after 3 s.
 const LEAST_PROGRESS: Duration = Duration::from_secs(4);
-/// How much is read at a time. More than most answers: one that does not fill it needs no second read.
+/// The size of a read. Most answers are shorter and need no second read.
 const CHUNK: usize = 64 << 10;
 
-/// Carries out a checked order, and gives away each interval once it is over.
+/// Runs a checked order, and sends each interval when it is complete.
 pub(super) fn run(order: &Order, give: mpsc::Sender<Counted>) -> Result<Loaded, Fault> {
     if !order.same_server || order.addresses.len() == 1 {
         return carry_out(order, None, give);
@@ -54,7 +54,7 @@ pub(super) fn run(order: &Order, give: mpsc::Sender<Counted>) -> Result<Loaded, 
     carry_out(&Order { addresses: vec![address], ..order.clone() }, Some(first), give)
 }
 
-/// `first` is the first connection, where that is open already.
+/// `first` is the first connection, if it is already open.
 fn carry_out(
     order: &Order,
     first: Option<TcpStream>,
@@ -66,32 +66,32 @@ fn carry_out(
     driver.drive(&mut events)
 }
 
-/// A load under way.
+/// A load in progress.
 pub(super) struct Driver<'a> {
     pub(super) order: &'a Order,
     pub(super) requests: Vec<Rendered>,
     pub(super) poll: Poll,
     pace: Pace,
     origin: Instant,
-    /// The clock when it was last read, in nanoseconds since the origin.
+    /// The last reading of the clock, in nanoseconds since the origin.
     pub(super) now_ns: u64,
     pub(super) end_ns: u64,
     pub(super) running: bool,
     pub(super) connections: Vec<Connection>,
-    /// Those without a request; the one that has been so for longest goes first, so that all are used.
+    /// Connections without a request; the one idle for longest goes first, so that all are used.
     pub(super) idle: VecDeque<usize>,
-    /// When those that wait for a connection were meant to start.
+    /// The intended starts of requests that wait for a connection.
     pub(super) queue: VecDeque<u64>,
     /// `None` in the closed loop.
     pub(super) schedule: Option<Schedule>,
-    /// The next arrival; never, where there is none.
+    /// The next arrival; never, if there is none.
     next_ns: u64,
-    /// How many requests there were.
+    /// The number of requests.
     pub(super) count: u64,
     pub(super) turns: Turns,
-    /// No request is out of time before.
+    /// No request times out before this moment.
     pub(super) deadline_ns: u64,
-    /// The connections that could not be opened, and when each is to be tried again.
+    /// The connections that could not be opened, and when to retry each.
     pub(super) retries: VecDeque<(u64, usize)>,
     pub(super) tally: Tally,
     pub(super) buffer: Vec<u8>,
@@ -177,7 +177,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Drives the load and returns what came of it.
+    /// Runs the load and returns its results.
     fn drive(mut self, events: &mut Events) -> Result<Loaded, Fault> {
         self.start_clock();
         self.running = true;
@@ -215,7 +215,7 @@ impl<'a> Driver<'a> {
     fn start_clock(&mut self) {
         self.origin = now();
         self.now_ns = 0;
-        // After the clock, so that no alarm rings before its moment by the clock.
+        // After the clock, so that no alarm rings early by the clock.
         self.pace.start();
     }
 
@@ -223,7 +223,7 @@ impl<'a> Driver<'a> {
         self.now_ns = nanoseconds(now().saturating_duration_since(self.origin));
     }
 
-    /// Waits for events, until a moment at most, and handles all there are.
+    /// Waits for events until a moment at most, and handles all of them.
     fn wait(&mut self, events: &mut Events, until_ns: u64) -> Result<(), Fault> {
         let timeout = self.pace.wake_at(until_ns, self.now_ns).map_err(|error| system(&error))?;
         match self.poll.poll(events, timeout) {
@@ -246,7 +246,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Finds the next arrival that is before the end.
+    /// Finds the next arrival before the end.
     fn plan(&mut self) {
         let next = self.schedule.as_mut().map_or(u64::MAX, Schedule::next);
         self.next_ns = if next < self.end_ns { next } else { u64::MAX };
@@ -260,7 +260,7 @@ impl<'a> Driver<'a> {
             self.plan();
             if let Some(index) = self.idle.pop_front() {
                 self.begin(index, intended)?;
-                // Sending took time: the one after must not look earlier than it is.
+                // Sending took time: the next request must not appear earlier than it is.
                 if self.next_ns <= self.now_ns {
                     self.read_clock();
                 }
@@ -281,7 +281,7 @@ fn system(error: &io::Error) -> Fault {
     Fault::Failed(format!("the load generator cannot work: {error}"))
 }
 
-/// Ends the process if its standard input has ended, which its parent holds.
+/// Ends the process when its standard input ends, which its parent holds.
 fn end_with_parent() {
     if matches!(io::stdin().read(&mut [0; 64]), Ok(0)) {
         std::process::exit(0);

@@ -1,4 +1,4 @@
-//! Requests on their connections: sent, answered, and sent again where a connection ended before it took them.
+//! Requests on their connections: sent, answered, and repeated if a connection ended before it took them.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -16,7 +16,7 @@ use super::{
 use crate::prepared::Fault;
 
 impl Driver<'_> {
-    /// Gives a connection the next request.
+    /// Starts the next request on a connection.
     pub(super) fn begin(&mut self, index: usize, intended_ns: u64) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         connection.busy = true;
@@ -44,7 +44,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A connection has an event.
+    /// Handles an event of a connection.
     pub(super) fn ready(&mut self, index: usize, event: &Event) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         if connection.down {
@@ -81,7 +81,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Reads what has come. `ends` says that the end of the stream is behind it.
+    /// Reads what has arrived. `ends` says that the end of the stream follows.
     fn read(&mut self, index: usize, ends: bool) -> Result<(), Fault> {
         loop {
             let connection = &mut self.connections[index];
@@ -96,7 +96,7 @@ impl Driver<'_> {
             let connection = &mut self.connections[index];
             if !connection.busy {
                 match connection.progress.unasked(&self.buffer[..read]) {
-                    // The connection was idle for longer than the server waits, which then closes it.
+                    // The connection was idle for longer than the server allows, so the server closes it.
                     Some(true) => return self.lost(index, None),
                     Some(false) => {
                         let why = format!("{read} bytes came that no request asked for");
@@ -108,7 +108,7 @@ impl Driver<'_> {
             let request = &mut self.requests[connection.request];
             match request.take(&mut connection.progress, &self.buffer[..read]) {
                 Ok(Step::Done { close }) => return self.complete(index, close || ends),
-                // A read that did not fill the buffer emptied the socket: what comes later is a new event.
+                // A read that did not fill the buffer emptied the socket: later bytes cause a new event.
                 Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
                 Ok(Step::More) => {}
                 Err(failure) => return self.wrong(index, &failure),
@@ -116,7 +116,7 @@ impl Driver<'_> {
         }
     }
 
-    /// An answer is not right. A 408 may not be one: it crossed with the request, which is then sent again, once.
+    /// Handles a wrong answer. A 408 may have crossed with the request, which is then repeated once.
     fn wrong(&mut self, index: usize, failure: &Failure) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         if connection.progress.timed_out() && !connection.repeated {
@@ -126,11 +126,11 @@ impl Driver<'_> {
         self.fail(index, failure)
     }
 
-    /// A request is answered. `gone` says that the connection takes no other.
+    /// Handles a complete answer. `gone` says that the connection cannot be reused.
     fn complete(&mut self, index: usize, gone: bool) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         connection.served = true;
-        // A server may answer before it has taken the whole body: what is left of that is no request.
+        // A server may answer before it has taken the whole body: the connection then cannot be reused.
         let request = &self.requests[connection.request].bytes[connection.address];
         let gone = gone || connection.written < request.len();
         if self.is_late(self.connections[index].intended_ns) {
@@ -145,7 +145,7 @@ impl Driver<'_> {
         if gone { self.replace(index) } else { self.free(index) }
     }
 
-    /// Connects anew for the next request. In the open loop another connection may be free for that before this is open.
+    /// Reconnects for the next request. In the open loop another free connection may take the request first.
     pub(super) fn replace(&mut self, index: usize) -> Result<(), Fault> {
         self.reopen(index)?;
         if self.schedule.is_some() || self.connections[index].down {
@@ -154,7 +154,7 @@ impl Driver<'_> {
         self.free(index)
     }
 
-    /// A connection has no request: it takes the next one, or waits for it.
+    /// Frees a connection: it takes the next request, or waits for one.
     pub(super) fn free(&mut self, index: usize) -> Result<(), Fault> {
         while let Some(intended) = self.queue.pop_front() {
             if !self.is_late(intended) {
@@ -170,7 +170,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// A connection has ended, with an error or without.
+    /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         if !connection.busy {
@@ -202,7 +202,7 @@ impl Driver<'_> {
         self.wrong(index, &Failure::new(Kind::Closed, why))
     }
 
-    /// Connects anew. A request that the connection has is sent again.
+    /// Reconnects. The current request of the connection is repeated.
     pub(super) fn reopen(&mut self, index: usize) -> Result<(), Fault> {
         self.tally.reconnects += 1;
         let connection = &mut self.connections[index];
@@ -216,7 +216,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Ends the requests that the server has left without an answer for as long as it may.
+    /// Ends the requests that the server has left unanswered beyond the time limit.
     pub(super) fn check_answered(&mut self) -> Result<(), Fault> {
         let (now, patience) = (self.now_ns, self.order.patience_ns);
         let silent = |one: &Connection| one.busy && now - one.sent_ns >= patience;
@@ -239,7 +239,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// A hint, where some connections were served and others never.
+    /// Returns a hint if some connections were served and others never.
     fn unserved(&self) -> String {
         let (mut served, all) = (
             self.connections.iter().enumerate().filter(|(_, one)| one.served),
@@ -259,7 +259,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A fault, with the request and the connection that had it.
+    /// Returns a fault with its request and connection.
     pub(super) fn placed(&self, index: usize, failure: &Failure) -> Fault {
         let connection = &self.connections[index];
         let to = self.order.addresses[connection.address];

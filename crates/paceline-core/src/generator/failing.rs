@@ -1,4 +1,4 @@
-//! Requests that come to nothing: the load ends with the first of them, or counts them and goes on.
+//! Failed requests: the load ends with the first of them, or counts them and continues.
 
 use std::{io, time::Duration};
 
@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{clock::nanoseconds, prepared::Fault};
 
-/// How long after it could not be opened a connection is tried again.
+/// The delay before a connection that could not be opened is retried.
 const RETRY: Duration = Duration::from_millis(10);
 
 impl Driver<'_> {
-    /// The request of a connection has no right answer.
+    /// Handles a request without a right answer.
     pub(super) fn fail(&mut self, index: usize, failure: &Failure) -> Result<(), Fault> {
         if !self.order.options.counts_errors || failure.kind == Kind::Receipt {
             return Err(self.placed(index, failure));
@@ -38,7 +38,7 @@ impl Driver<'_> {
         self.replace(index)
     }
 
-    /// A connection cannot be opened. The request that waits for it fails.
+    /// Handles a connection that cannot be opened. The request that waits for it fails.
     pub(super) fn unconnected(&mut self, index: usize, error: &io::Error) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
         (connection.open, connection.down) = (false, true);
@@ -53,12 +53,12 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Not at once: where nobody listens, requests would fail as fast as this process can send them.
+    /// Delays the retry: without a listening server, requests would fail as fast as this process can send them.
     fn retry_later(&mut self, index: usize) {
         self.retries.push_back((self.now_ns + nanoseconds(RETRY), index));
     }
 
-    /// Gives requests to the connections that are to be tried again by now.
+    /// Starts requests on the connections whose retry is due.
     pub(super) fn retry(&mut self) -> Result<(), Fault> {
         while let Some((_, index)) = self.retries.pop_front_if(|(at, _)| *at <= self.now_ns) {
             self.free(index)?;
@@ -66,27 +66,27 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// When something is due that neither is an arrival nor comes as an event.
+    /// Returns the next due moment that is neither an arrival nor an event.
     pub(super) fn due_ns(&self) -> u64 {
         let retry = self.retries.front().map_or(u64::MAX, |(at, _)| *at);
         self.deadline_ns.min(retry)
     }
 
-    /// Whether a request that was meant to start at `intended` is out of time.
+    /// Returns whether a request with this intended start has timed out.
     pub(super) fn is_late(&self, intended: u64) -> bool {
         let timeout = self.order.options.timeout_ns;
         timeout.is_some_and(|timeout| self.now_ns >= intended.saturating_add(timeout))
     }
 
-    /// Has the loop look when this request is out of time, at the latest.
+    /// Makes the loop check this request no later than its timeout.
     pub(super) fn watch(&mut self, intended: u64) {
         if let Some(timeout) = self.order.options.timeout_ns {
             self.deadline_ns = self.deadline_ns.min(intended.saturating_add(timeout));
         }
     }
 
-    /// Ends the requests that are out of time. All are looked at, but only once the first of those under way at the last
-    /// look may be: about once in each timeout.
+    /// Ends the requests that have timed out. It checks all, but only when the first of those in flight at the last
+    /// check may have timed out: about once per timeout.
     pub(super) fn expire(&mut self) -> Result<(), Fault> {
         if self.now_ns < self.deadline_ns {
             return Ok(());
@@ -109,7 +109,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// A request was out of time before any connection was free for it.
+    /// Handles a request that timed out before any connection was free.
     pub(super) fn give_up(&mut self, intended: u64) -> Result<(), Fault> {
         let number = self.count;
         self.count += 1;

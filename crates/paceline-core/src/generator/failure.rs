@@ -1,24 +1,24 @@
-//! What goes wrong with a request, by kind: the load ends with it, or counts it and goes on.
+//! Errors of requests, by kind: the load ends with the first, or counts it and continues.
 
 use std::{fmt, io, net::SocketAddr};
 
 use super::connection::why;
 use crate::prepared::Fault;
 
-/// What kind of error it is. Its name is its key in records.
+/// The kind of an error. Its name is its key in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// A whole answer of a status that is not right.
+    /// A complete answer with a wrong status.
     Status(u16),
     /// No connection could be opened for the request.
     Connect,
     /// The connection ended before the answer did.
     Closed,
-    /// No whole answer in time.
+    /// No complete answer in time.
     Timeout,
-    /// What came is not HTTP.
+    /// The bytes received are not HTTP.
     Malformed,
-    /// Not the receipt that is expected. It is never only counted: the server does something else than its label says.
+    /// A wrong checksum. It always ends the load: the server does not do what its label says.
     Receipt,
 }
 
@@ -35,12 +35,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Why a request has no right answer.
+/// The reason why a request has no right answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Failure {
     pub(super) kind: Kind,
     pub(super) why: String,
-    /// Whether the connection takes another request: the answer was whole, and only its status is not right.
+    /// Whether the connection can be reused: the answer was complete, and only its status is wrong.
     pub(super) reusable: bool,
 }
 
@@ -49,12 +49,12 @@ impl Failure {
         Failure { kind, why: why.into(), reusable: false }
     }
 
-    /// `to` cannot be connected to.
+    /// Returns the failure to connect to `to`.
     pub(super) fn connect(error: &io::Error, to: SocketAddr) -> Self {
         Failure::new(Kind::Connect, why(error, to))
     }
 
-    /// The fault that ends a load, with the place where it happened.
+    /// Returns the fault that ends a load, with the place where it happened.
     pub(super) fn at(&self, place: &str) -> Fault {
         let said = format!("{place}: {}", self.why);
         match self.kind {

@@ -1,14 +1,14 @@
-//! How many requests are under way, as a counter over time: the L of Little's law, found without any latency.
+//! The number of requests in flight over time: the L of Little's law, computed without latencies.
 
-/// A counter of requests that have arrived and are not completed, and its integral over the intervals of a window.
+/// Counts requests that have arrived and are not completed, and integrates the count over the intervals of a window.
 pub(super) struct Flight {
-    /// The borders of the intervals, in nanoseconds: one more than there are intervals.
+    /// The edges of the intervals, in nanoseconds: one more than there are intervals.
     pub(super) edges: Vec<u64>,
-    /// The counter at each edge.
+    /// The count at each edge.
     pub(super) levels: Vec<u64>,
-    /// The counter's integral over each interval: requests times nanoseconds.
+    /// The integral of the count over each interval: requests times nanoseconds.
     pub(super) areas: Vec<u64>,
-    /// The next edge.
+    /// Index of the next edge.
     cursor: usize,
     level: u64,
     at: u64,
@@ -27,22 +27,22 @@ impl Flight {
         }
     }
 
-    /// How many are in flight.
+    /// Returns the number in flight.
     pub(super) fn level(&self) -> u64 {
         self.level
     }
 
-    /// The last moment.
+    /// Returns the last moment.
     pub(super) fn at(&self) -> u64 {
         self.at
     }
 
-    /// The interval of the last moment.
+    /// Returns the interval of the last moment.
     pub(super) fn interval(&self) -> Option<usize> {
         (1..self.edges.len()).contains(&self.cursor).then(|| self.cursor - 1)
     }
 
-    /// Moves on to a moment.
+    /// Advances to a moment.
     pub(super) fn advance(&mut self, now: u64) {
         while let Some(edge) = self.edges.get(self.cursor).copied().filter(|edge| *edge <= now) {
             if let Some(interval) = self.interval() {
@@ -58,7 +58,7 @@ impl Flight {
         self.at = now;
     }
 
-    /// One has arrived at `intended`, and is handled at `now`: the counter counts it from when it was meant.
+    /// Counts an arrival intended at `intended` and handled at `now`: it counts from its intended start.
     pub(super) fn arrive(&mut self, intended: u64, now: u64) {
         self.advance(now);
         let mut to = now;
@@ -76,7 +76,7 @@ impl Flight {
         self.level += 1;
     }
 
-    /// One is completed.
+    /// Counts a completion.
     pub(super) fn complete(&mut self, now: u64) {
         self.advance(now);
         self.level -= 1;

@@ -1,12 +1,12 @@
-//! The head of an answer: its status, where its body ends, and whether the connection ends with it.
+//! The head of an answer: its status, the end of its body, and whether the connection ends with it.
 
 use super::body::{Body, Chunk};
 use crate::perform::number;
 
-/// How many fields a head may have.
+/// The most fields in a head.
 const MOST_FIELDS: usize = 100;
 
-/// What a head says.
+/// A parsed head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Head {
     pub(super) status: u16,
@@ -17,16 +17,16 @@ pub(super) struct Head {
 
 #[cfg(test)]
 thread_local! {
-    /// How often a head was parsed on this thread.
+    /// The number of heads parsed on this thread.
     pub(super) static PARSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl Head {
-    /// What a head says, and its length; `None` where it is not whole. `bodyless` says that it answers a HEAD.
+    /// Parses a head, and returns its length; `None` if it is incomplete. `bodyless` says that it answers a HEAD.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where it is no head, or its body cannot be delimited.
+    /// Returns a sentence if it is not a head, or its body cannot be delimited.
     pub(super) fn parse(bytes: &[u8], bodyless: bool) -> Result<Option<(Self, usize)>, String> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut answer = httparse::Response::new(&mut fields);
@@ -71,7 +71,7 @@ impl Head {
         }
         let body = match length_said {
             _ if bodyless || status < 200 || status == 204 || status == 304 => Body::Length(0),
-            // RFC 9112, section 6.3: chunks go before a length.
+            // RFC 9112, section 6.3: chunks override a length.
             _ if chunked => Body::Chunked(Chunk::FIRST),
             Some(length) => Body::Length(length),
             None => Body::UntilClosed,
@@ -80,7 +80,7 @@ impl Head {
         Ok(Some((Head { status, body, close }, length)))
     }
 
-    /// What the field `Location` of a whole head says, if it has one.
+    /// Returns the field `Location` of a complete head, if it has one.
     pub(super) fn location(bytes: &[u8]) -> Option<String> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut answer = httparse::Response::new(&mut fields);

@@ -1,8 +1,8 @@
-//! The window in intervals of equal length: what was offered in each, what came of it, and how long that took.
+//! The window in intervals of equal length: the offered requests of each, their results and latencies.
 //!
-//! A request belongs to the interval in which it was meant to start: by completions, a server that stalls would have
-//! intervals without a single slow request. So an interval is over once all of its requests are, and the thread that
-//! drives the load then only hands it over. Another one makes its figures.
+//! A request belongs to the interval of its intended start: with completions, the intervals in which a server stalls
+//! would have no slow requests. An interval is thus complete once all of its requests are. The thread that drives the
+//! load then only sends it; another one computes its figures.
 
 use std::{collections::VecDeque, sync::mpsc};
 
@@ -12,46 +12,46 @@ use serde::{Deserialize, Serialize};
 use super::Loaded;
 use crate::histogram::{Distribution, Histogram};
 
-/// What became of the requests of an interval.
+/// The results of the requests of an interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
-    /// When it begins, in nanoseconds since the window did.
+    /// When it begins, in nanoseconds since the start of the window.
     pub start_ns: u64,
-    /// How long it is, in nanoseconds. The last one of a window may be shorter.
+    /// Its length, in nanoseconds. The last one of a window may be shorter.
     pub lasts_ns: u64,
-    /// Requests that were meant to start in it. In the closed loop: that started.
+    /// Requests with their intended start in it. In the closed loop: requests started in it.
     pub offered: u64,
-    /// Answers that came in it, whenever their requests were meant to start.
+    /// Answers that arrived in it, whenever their requests were meant to start.
     pub answered: u64,
-    /// Requests that were meant to start in it and got no right answer.
+    /// Requests with their intended start in it and no right answer.
     pub errors: u64,
-    /// Requests that the generator came to more than a millisecond late.
+    /// Requests that the generator reached more than a millisecond late.
     pub late_starts: u64,
-    /// From the intended start of each that was answered to its answer.
+    /// From the intended start of each answered request to its answer.
     pub latency: Option<Distribution>,
 }
 
 impl Interval {
-    /// How many requests were meant to start in it, per second.
+    /// Returns intended starts per second.
     #[must_use]
     pub fn offered_per_second(&self) -> f64 {
         self.offered as f64 * 1e9 / self.lasts_ns as f64
     }
 
-    /// How many answers came in it, per second.
+    /// Returns answers per second.
     #[must_use]
     pub fn answered_per_second(&self) -> f64 {
         self.answered as f64 * 1e9 / self.lasts_ns as f64
     }
 
-    /// The middle of it, in seconds since the window began.
+    /// Returns its middle, in seconds since the start of the window.
     #[must_use]
     pub fn middle_seconds(&self) -> f64 {
         (self.start_ns as f64 + self.lasts_ns as f64 / 2.0) / 1e9
     }
 }
 
-/// Why `intervals` are not those of `loaded`, if so: what they count adds up to what it counts.
+/// Returns why the counts of `intervals` do not add up to those of `loaded`, if they do not.
 #[must_use]
 pub fn do_not_add_up(intervals: &[Interval], loaded: &Loaded) -> Option<String> {
     let sum = |of: fn(&Interval) -> u64| intervals.iter().map(of).sum::<u64>();
@@ -76,36 +76,36 @@ pub fn do_not_add_up(intervals: &[Interval], loaded: &Loaded) -> Option<String> 
     })
 }
 
-/// An interval as it is counted.
+/// The counters of an interval.
 pub(super) struct Counted {
     counts: Interval,
-    /// Its requests that are neither answered nor given up.
+    /// Its requests that are neither answered nor failed.
     under_way: u64,
     latency: Histogram,
 }
 
 impl Counted {
-    /// Its figures.
+    /// Computes its figures.
     pub(super) fn figures(mut self) -> Interval {
         self.counts.errors = self.counts.offered - self.latency.count();
         Interval { latency: self.latency.distribution(), ..self.counts }
     }
 }
 
-/// The intervals of a window that are not over.
+/// The incomplete intervals of a window.
 pub(super) struct Intervals {
     start_ns: u64,
     end_ns: u64,
     length_ns: u64,
-    /// The first is the earliest that is not over.
+    /// The intervals; the first is the earliest incomplete one.
     open: VecDeque<Counted>,
-    /// How many there were before the first.
+    /// The number of intervals before the first.
     over: u64,
     give: mpsc::Sender<Counted>,
 }
 
 impl Intervals {
-    /// Of a window, in intervals of at most `length_ns`; each is given away once it is over, in their order.
+    /// Divides a window into intervals of at most `length_ns`; each is sent when it is complete, in order.
     pub(super) fn new(window: (u64, u64), length_ns: u64, give: mpsc::Sender<Counted>) -> Self {
         let (start_ns, end_ns) = window;
         let mut intervals =
@@ -114,7 +114,7 @@ impl Intervals {
         intervals
     }
 
-    /// The one that a moment of the window belongs to.
+    /// Returns the interval of a moment of the window.
     fn at(&mut self, moment: u64) -> &mut Counted {
         let place = ((moment - self.start_ns) / self.length_ns - self.over) as usize;
         while self.open.len() <= place {
@@ -141,7 +141,7 @@ impl Intervals {
         (self.start_ns..self.end_ns).contains(&moment)
     }
 
-    /// A request of the window was meant to start at `intended`.
+    /// Counts a request of the window with its intended start at `intended`.
     pub(super) fn arrive(&mut self, intended: u64, is_late: bool) {
         if self.has(intended) {
             let of = self.at(intended);
@@ -151,7 +151,7 @@ impl Intervals {
         }
     }
 
-    /// A request is over at `now`: answered, or given up.
+    /// Counts a request that ended at `now`: answered or failed.
     pub(super) fn end(&mut self, intended: u64, now: u64, is_answered: bool) {
         if is_answered && self.has(now) {
             self.at(now).counts.answered += 1;
@@ -165,7 +165,7 @@ impl Intervals {
         }
     }
 
-    /// Gives away those that are over at `now`, once all that was meant to start until then has been counted.
+    /// Sends the intervals that are complete at `now`, once all starts until then have been counted.
     pub(super) fn look(&mut self, now: u64) {
         while let Some(first) = self.open.front()
             && first.under_way == 0
@@ -182,12 +182,12 @@ impl Intervals {
         }
         if let Some(first) = self.open.pop_front() {
             self.over += 1;
-            // Nobody takes them where the parent is gone, and then this process ends too.
+            // If the parent is gone, nothing receives them, and this process ends too.
             let _ = self.give.send(first);
         }
     }
 
-    /// Gives away the rest: what is still under way gets no answer any more.
+    /// Sends the rest: requests still in flight get no answer any more.
     pub(super) fn finish(&mut self) {
         while !self.open.is_empty() {
             self.next();
@@ -202,8 +202,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// What a tally and its intervals of 100 ms make of a window from 200 to 1 250 ms, with 2 ms between starts: each is
-    /// handled up to 2 ms late and takes up to 5 ms; `ends` may change when it ends, or that it does.
+    /// Returns a tally and its intervals of 100 ms for a window from 200 to 1 250 ms, with 2 ms between starts. Each
+    /// request is handled up to 2 ms late and takes up to 5 ms; `ends` may change when it ends, or whether it does.
     fn tallied(seed: u64, ends: impl Fn(u64, u64) -> Option<u64>) -> (Loaded, Vec<Interval>) {
         let (give, over) = mpsc::channel();
         let window = (200 * MS, 1250 * MS);
@@ -224,7 +224,7 @@ mod tests {
             } else {
                 tally.complete(0, start, start, at);
             }
-            // As the loop does: once all is handled that was due.
+            // As the loop does: after everything due was handled.
             tally.look(at - at % (2 * MS));
         }
         tally.look(3000 * MS);
@@ -266,7 +266,7 @@ mod tests {
         let seen: Vec<u64> = intervals.iter().map(longest).collect();
         assert!(seen[3] >= 299 && (199..=201).contains(&seen[4]) && (99..=101).contains(&seen[5]));
         assert!(seen[..3].iter().chain(&seen[6..]).all(|ms| *ms < 8), "{seen:?}");
-        // Of those that came meanwhile there are none, and all of them at once afterwards.
+        // No answers arrived during the stall, and all at once afterwards.
         let came: Vec<u64> = intervals.iter().map(|one| one.answered).collect();
         assert!(came[3] < 5 && came[4] == 0 && came[5] == 0 && came[6] > 190, "{came:?}");
         assert!(intervals[..10].iter().all(|one| one.offered == 50));

@@ -1,4 +1,4 @@
-//! Waking the loop at a moment: a timer with nanoseconds on Linux, the poller's timeout of milliseconds elsewhere.
+//! Wakes the loop at a moment: by a timer with nanoseconds on Linux, by the poller's timeout of milliseconds elsewhere.
 
 use std::{io, time::Duration};
 
@@ -8,20 +8,20 @@ use crate::clock::timer_clock;
 
 /// Wakes a poller at moments counted from [`Pace::start`].
 ///
-/// The timer is in the poller, because epoll's own timeout is rounded up to a millisecond. Timer slack need not be
-/// lowered: the kernel applies it to timeouts of system calls, not to timers with a descriptor.
+/// The timer is in the poller, because epoll's own timeout is rounded up to a millisecond. Timer slack does not matter:
+/// the kernel applies it to timeouts of system calls, not to timers with a descriptor.
 #[cfg(target_os = "linux")]
 pub(super) struct Pace {
     timer: rustix::fd::OwnedFd,
-    /// Where the clock of the timer stood at the start.
+    /// The reading of the timer's clock at the start.
     origin: Duration,
-    /// What is set, so that an unchanged moment costs no call.
+    /// The current setting, so that an unchanged moment needs no call.
     set_ns: u64,
 }
 
 #[cfg(target_os = "linux")]
 impl Pace {
-    /// A timer whose alarms come as events of `token`.
+    /// Returns a timer whose alarms arrive as events of `token`.
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         use rustix::{
             fd::AsRawFd,
@@ -35,7 +35,7 @@ impl Pace {
         Ok(Pace { timer, origin: Duration::ZERO, set_ns: u64::MAX })
     }
 
-    /// Sets the moment zero: now.
+    /// Sets the current moment as zero.
     pub(super) fn start(&mut self) {
         let now = timer_clock();
         let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or(0);
@@ -43,12 +43,12 @@ impl Pace {
         self.set_ns = u64::MAX;
     }
 
-    /// The alarm rang: it is not set any more.
+    /// Records that the alarm rang and is not set any more.
     pub(super) fn rang(&mut self) {
         self.set_ns = u64::MAX;
     }
 
-    /// Sets the alarm to a moment; one that is past rings at once. Returns the timeout that the poller needs.
+    /// Sets the alarm to a moment; a past one rings at once. Returns the timeout that the poller needs.
     pub(super) fn wake_at(&mut self, at_ns: u64, _now_ns: u64) -> io::Result<Option<Duration>> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         if self.set_ns != at_ns {
@@ -59,7 +59,7 @@ impl Pace {
                 tv_nsec: at.subsec_nanos().into(),
             };
             let alarm = Itimerspec { it_interval: zero, it_value: value };
-            // Setting it also forgets an alarm that rang and was not read.
+            // Setting it also clears an alarm that rang and was not read.
             timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &alarm)?;
             self.set_ns = at_ns;
         }

@@ -6,12 +6,12 @@ use super::{Interval, Loaded, Order, Reply};
 use crate::process::{Host, HostError, LOAD, Program, no_reply};
 
 impl Program {
-    /// Carries out `order` in a process of its own, and waits for as long as the order says and `patience` more, which
-    /// is for starting the process and opening the connections.
+    /// Runs `order` in a process of its own. The time limit is that of the order plus `patience`, for starting the
+    /// process and opening the connections.
     ///
     /// # Errors
     ///
-    /// Returns an error where the order cannot be carried out, a request had no right answer, or the process is gone.
+    /// Returns an error if the order cannot be run, a request had no right answer, or the process has ended.
     ///
     /// # Panics
     ///
@@ -20,11 +20,12 @@ impl Program {
         self.load_by_intervals(order, patience, &mut |_| ())
     }
 
-    /// The same. `over` is given each interval, in their order, soon after the last of its requests was answered.
+    /// Runs `order` as [`Self::load`] does. `over` receives each interval in order, soon after the last of its requests
+    /// was answered.
     ///
     /// # Errors
     ///
-    /// As [`Self::load`] does.
+    /// Returns an error as [`Self::load`] does.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! What is asked for: requests as they are ordered, checked and written, and whose turn it is.
+//! The requests of an order: checked, rendered, and chosen by turn.
 
 use std::{fmt::Write, net::SocketAddr};
 
@@ -7,36 +7,36 @@ use serde::{Deserialize, Serialize};
 use super::{Order, answer::Rendered};
 use crate::job::{is_chosen, mix};
 
-/// The most bytes that all requests may have together.
+/// The greatest size of all requests together, in bytes.
 const MOST_BYTES: usize = 256 << 20;
-/// Fields that say where the body of a request ends.
+/// Fields that determine the end of a request's body.
 const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 
-/// One thing to ask for.
+/// A kind of request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The method, such as `GET`.
     pub method: String,
     /// The target, beginning with a slash.
     pub path: String,
-    /// Whether the body of the order comes with it.
+    /// Whether the order's body is sent with it.
     pub with_body: bool,
-    /// The whole body that must be answered; `None` to require nothing but a right status.
+    /// The whole body of the right answer; `None` to require only a right status.
     pub expect: Option<String>,
 }
 
 impl Request {
-    /// A GET of `path` without a body.
+    /// Returns a GET of `path` without a body.
     pub fn get(path: impl Into<String>, expect: Option<String>) -> Self {
         Request { method: "GET".into(), path: path.into(), with_body: false, expect }
     }
 }
 
-/// Says why `method` cannot be sent, if it cannot.
+/// Checks that `method` can be sent.
 ///
 /// # Errors
 ///
-/// Returns a sentence.
+/// Returns a sentence that says why it cannot.
 pub fn check_method(method: &str) -> Result<(), String> {
     if method.eq_ignore_ascii_case("connect") {
         return Err(
@@ -44,18 +44,18 @@ pub fn check_method(method: &str) -> Result<(), String> {
                 .into(),
         );
     }
-    // A token may begin with a digit or a sign, but a method that does is a slip.
+    // A token may begin with a digit or a sign, but in a method that is a mistake.
     if !is_token(method) || !method.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return Err(format!("{method:?} is not a method: give one such as GET or POST"));
     }
     Ok(())
 }
 
-/// Says why a field of this name and value cannot be sent, if it cannot. A line end would begin another field.
+/// Checks that a field of this name and value can be sent. A line end would begin another field.
 ///
 /// # Errors
 ///
-/// Returns a sentence, which does not repeat the value: that may be a secret.
+/// Returns a sentence without the value, which may be a secret.
 pub fn check_field(name: &str, value: &str) -> Result<(), String> {
     if !is_token(name) {
         return Err(format!(
@@ -73,19 +73,20 @@ pub fn check_field(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// RFC 9110, section 5.6.2.
+/// Returns whether `text` is a token (RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
     let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(of_token)
 }
 
-/// Whether a request of this method may be sent twice where it is not known if it was taken (RFC 9110, section 9.2.2).
+/// Returns whether a request of this method may be repeated if it is unknown whether it was taken (RFC 9110, section
+/// 9.2.2).
 fn is_idempotent(method: &str) -> bool {
     ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(&method)
 }
 
 impl Order {
-    /// Says which request or field cannot be sent, if one cannot.
+    /// Checks that all requests and fields can be sent.
     pub(super) fn check_requests(&self) -> Result<(), String> {
         let graphic = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if let Some(host) = self.host.as_ref().filter(|host| host.is_empty() || !graphic(host)) {
@@ -118,7 +119,7 @@ impl Order {
         self.requests.iter().chain(self.every.iter().flat_map(|(_, others)| others))
     }
 
-    /// All requests as bytes, for each address.
+    /// Returns all requests as bytes, for each address.
     pub(super) fn render(&self) -> Vec<Rendered> {
         let one = |request: &Request| {
             let bytes = self.addresses.iter().map(|to| self.bytes(request, *to)).collect();
@@ -139,7 +140,7 @@ impl Order {
             let _ = write!(head, "{name}: {value}\r\n");
         }
         let body: &[u8] = if request.with_body { &self.options.body } else { &[] };
-        // RFC 9110, section 8.6: a method for which a body is usual says that there is none.
+        // RFC 9110, section 8.6: methods that usually have a body state its absence.
         if request.with_body || ["POST", "PUT", "PATCH"].contains(&&**method) {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
@@ -147,11 +148,11 @@ impl Order {
     }
 }
 
-/// Which request each number asks for.
+/// Determines which request each number stands for.
 pub(super) struct Turns {
     usual: usize,
     every: Option<(usize, usize)>,
-    /// The weights of the usual ones, added up; empty where they take turns.
+    /// The cumulative weights of the usual requests; empty if they take turns.
     up_to: Vec<u64>,
     seed: u64,
 }
@@ -171,10 +172,10 @@ impl Turns {
         }
     }
 
-    /// The place of request `number` among [`Order::all_requests`].
+    /// Returns the index of request `number` in [`Order::all_requests`].
     pub(super) fn at(&self, number: u64) -> usize {
         if let Some(sum) = self.up_to.last() {
-            // The upper half of a product is the hash's share of the sum.
+            // The upper half of the product scales the hash to the sum.
             let point = (u128::from(mix(self.seed ^ number)) * u128::from(*sum)) >> 64;
             return self.up_to.partition_point(|end| u128::from(*end) <= point);
         }
@@ -292,7 +293,7 @@ mod tests {
             (0..60_000).map(|number| turns.at(number)).collect::<Vec<_>>()
         };
         let found = turns(7, [1, 2, 3]);
-        // 99.9 % of chi-squared with 2 degrees of freedom.
+        // The 99.9 % quantile of chi-squared with 2 degrees of freedom.
         let share = |place: usize, even: f64| {
             let count = found.iter().filter(|turn| **turn == place).count() as f64;
             (count - even).powi(2) / even
@@ -301,7 +302,7 @@ mod tests {
         assert!(chi < 13.82, "{chi}");
         assert_eq!(found, turns(7, [1, 2, 3]));
         assert_ne!(found, turns(8, [1, 2, 3]));
-        // A connection of two that take turns sees the same shares: nothing goes by the number itself.
+        // One of two alternating connections gets the same shares: they do not depend on whether numbers are even.
         let even: Vec<usize> = found.iter().step_by(2).copied().filter(|turn| *turn == 2).collect();
         assert!((even.len() as f64 / 15_000.0 - 1.0).abs() < 0.03, "{}", even.len());
         assert!(turns(1, [1, u32::MAX, 1]).iter().all(|turn| *turn == 1));

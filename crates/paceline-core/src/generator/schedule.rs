@@ -1,54 +1,54 @@
-//! When requests are meant to start in the open loop: computed beforehand from a seed, whatever the server does.
+//! The intended starts of requests in the open loop: computed from a seed, independent of the server.
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::mix;
 
-/// How many requests of a burst start at the same moment.
+/// The number of requests in a burst, which start at the same moment.
 pub const BURST: u32 = 10;
 
-/// How arrivals are spread over time. All have the same mean rate.
+/// The distribution of arrivals over time. All have the same mean rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrivals {
-    /// The same time between any two.
+    /// Equal times between arrivals.
     Uniform,
-    /// A Poisson process: the times between two are exponential, as those of many independent clients are.
+    /// A Poisson process: the times between arrivals are exponential, as for many independent clients.
     Poisson,
-    /// [`BURST`] at the same moment; the moments are a Poisson process of a tenth of the rate.
+    /// [`BURST`] arrivals at the same moment; the moments are a Poisson process of a tenth of the rate.
     Burst,
 }
 
-/// How many arrivals are due until each moment: the integral of the rate.
+/// The number of arrivals due until each moment: the integral of the rate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Course {
-    /// The rate up to the ramp, in arrivals per second; that of a course without one.
+    /// The rate before the ramp, in arrivals per second; the constant rate without a ramp.
     rate: f64,
     /// When the ramp begins, in seconds.
     begins: f64,
-    /// How much the rate grows in each second of it.
+    /// The growth of the rate in each second of the ramp.
     grows: f64,
 }
 
 impl Course {
-    /// The same rate at all times.
+    /// Returns a constant rate.
     pub(super) fn steady(rate: f64) -> Self {
         Course { rate, begins: 0.0, grows: 0.0 }
     }
 
-    /// A rate that goes straight from `from` to `to` over a window, in nanoseconds, and is `from` before.
+    /// Returns a rate that changes linearly from `from` to `to` over a window, in nanoseconds, and is `from` before.
     pub(super) fn ramp(from: f64, to: f64, (start_ns, end_ns): (u64, u64)) -> Self {
         let seconds = (end_ns - start_ns) as f64 / 1e9;
         Course { rate: from, begins: start_ns as f64 / 1e9, grows: (to - from) / seconds }
     }
 
-    /// When so many arrivals are due, in seconds; never, where a falling rate ends before.
+    /// Returns when this many arrivals are due, in seconds; never, if a falling rate ends before.
     fn reaches(self, arrivals: f64) -> f64 {
         let before = self.rate * self.begins;
         if arrivals <= before || self.grows == 0.0 {
             return arrivals / self.rate;
         }
-        // rate·t + grows·t²/2 = rest, solved without the difference of two nearly equal numbers.
+        // Solves rate·t + grows·t²/2 = rest without the difference of two nearly equal numbers.
         let rest = arrivals - before;
         let root = self.rate * self.rate + 2.0 * self.grows * rest;
         if root < 0.0 {
@@ -60,15 +60,15 @@ impl Course {
 
 /// The moments of arrival in nanoseconds since the clock started. The same seed gives the same ones.
 ///
-/// They are those of a process of rate 1, each moved to where the integral of the rate reaches it. That is exact for
-/// every course, and a Poisson process stays one.
+/// They are the arrivals of a process of rate 1, each moved to where the integral of the rate reaches it. That is exact
+/// for every course, and keeps a Poisson process one.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     course: Course,
     arrivals: Arrivals,
     state: u64,
     count: u64,
-    /// Where the process of rate 1 is, with its fraction, so that rounding does not add up.
+    /// The position of the process of rate 1, with its fraction, so that rounding does not accumulate.
     due: f64,
 }
 
@@ -77,7 +77,7 @@ impl Schedule {
         Schedule { course, arrivals, state: mix(seed), count: 0, due: 0.0 }
     }
 
-    /// The next moment; never before the last one.
+    /// Returns the next moment; never before the last one.
     pub(super) fn next(&mut self) -> u64 {
         self.due = match self.arrivals {
             Arrivals::Uniform => self.count as f64,
@@ -91,11 +91,11 @@ impl Schedule {
         (self.course.reaches(self.due) * 1e9) as u64
     }
 
-    /// An exponential number of mean 1, by inversion.
+    /// Returns an exponential number of mean 1, by inversion.
     fn exponential(&mut self) -> f64 {
         let random = mix(self.state);
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        // 53 bits in (0, 1]: the logarithm of 0 is not a time.
+        // 53 bits in (0, 1], because the logarithm of 0 is infinite.
         let share = ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64;
         -share.ln()
     }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_moments_are_those_of_the_formula() {
-        // −ln of SplitMix64's upper 53 bits over 2⁵³, added up and times the mean, by a calculation in Python.
+        // −ln of SplitMix64's upper 53 bits over 2⁵³, accumulated and multiplied by the mean, computed in Python.
         let poisson = [326_411, 757_649, 1_356_624, 1_860_417];
         assert_eq!(moments(Arrivals::Poisson, 7, 4), poisson);
         assert_eq!(moments(Arrivals::Uniform, 7, 4), [0, 1_000_000, 2_000_000, 3_000_000]);
@@ -163,14 +163,14 @@ mod tests {
         assert!(all[9] < all[10]);
     }
 
-    /// Of a second at the first rate and then ten seconds of a ramp: how many moments fall before `end`.
+    /// Returns the moments of a second at the first rate and ten seconds of a ramp.
     fn ramp(from: f64, to: f64, arrivals: Arrivals, seed: u64) -> Vec<u64> {
         let course = Course::ramp(from, to, (1_000_000_000, 11_000_000_000));
         let mut schedule = Schedule::new(course, arrivals, seed);
         std::iter::repeat_with(|| schedule.next()).take_while(|at| *at < 11_000_000_000).collect()
     }
 
-    /// The integral of that rate up to a moment.
+    /// Returns the integral of that rate up to a moment.
     fn area(from: f64, to: f64, at_ns: u64) -> f64 {
         let at = at_ns as f64 / 1e9;
         let on_it = (at - 1.0).max(0.0);
@@ -195,7 +195,7 @@ mod tests {
                 let due = area(from, to, *at);
                 assert!((due - number as f64).abs() < 1e-4, "{from}..{to}: {number} at {due}");
             }
-            // None is longer than the lowest rate between two arrivals asks for.
+            // No gap is longer than the lowest rate requires.
             for two in all.windows(2) {
                 let rate = |at: u64| from + (to - from) * (at as f64 / 1e9 - 1.0).max(0.0) / 10.0;
                 let most = 1e9 / rate(two[0]).min(rate(two[1]));

@@ -1,4 +1,4 @@
-//! What is counted while a load runs. Its memory is allocated before the clock starts.
+//! The counters of a running load. Their memory is allocated before the clock starts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     prepared::Fault,
 };
 
-/// The counts of a load.
+/// The counters of a load.
 pub(super) struct Tally {
     flight: Flight,
     /// The measured window, in nanoseconds since the clock started.
@@ -28,25 +28,25 @@ pub(super) struct Tally {
     schedule_error: Histogram,
     /// Completions in the window.
     completed: u64,
-    /// Requests meant to start before the window that have no answer yet.
+    /// Requests with their intended start before the window and no answer yet.
     earlier: u64,
-    /// What their latencies have in the window, less what the latencies of the window's own have after it.
+    /// The part of their latencies in the window, minus the part of the window's own latencies after it.
     crossing_ns: i128,
     pub(super) reconnects: u64,
-    /// The errors of the window, how long they took, and the first.
+    /// The errors of the window, their latencies, and the first error.
     errors: BTreeMap<Kind, u64>,
     error_latency: Histogram,
     pub(super) first_error: Option<Fault>,
-    /// Latencies and errors of each request that has a weight.
+    /// Latencies and errors of each request with a weight.
     parts: Vec<(Histogram, u64)>,
-    /// The moment and the CPU time of the first look after the window's start, and after its end.
+    /// The moment and the CPU time of the first check after the window's start, and after its end.
     looks: [Option<(u64, Duration)>; 2],
-    /// The same by intervals, where these are asked for.
+    /// The same by intervals, if requested.
     intervals: Option<Intervals>,
 }
 
 impl Tally {
-    /// `parts` is how many requests are also counted each by itself.
+    /// Returns empty counters. `parts` is the number of requests that are also counted separately.
     pub(super) fn new(
         start_ns: u64,
         end_ns: u64,
@@ -76,13 +76,13 @@ impl Tally {
         }
     }
 
-    /// How many requests have arrived and are not completed.
+    /// Returns the number of requests that have arrived and are not completed.
     pub(super) fn in_flight(&self) -> u64 {
         self.flight.level()
     }
 
-    /// Looks at the CPU time where the window has started or ended since the last look. A process that slept through
-    /// the border meanwhile used none, so the look may be late.
+    /// Reads the CPU time if the window has started or ended since the last check. A process that slept across the edge
+    /// used none in between, so the reading may be late.
     pub(super) fn look(&mut self, now: u64) {
         for (look, border) in self.looks.iter_mut().zip([self.start_ns, self.end_ns]) {
             if look.is_none() && now >= border {
@@ -94,7 +94,7 @@ impl Tally {
         }
     }
 
-    /// A request that was meant to start at `intended` has arrived, and is handled at `now`.
+    /// Counts a request with its intended start at `intended`, handled at `now`.
     pub(super) fn arrive(&mut self, intended: u64, now: u64) {
         self.flight.arrive(intended, now);
         self.earlier += u64::from(intended < self.start_ns);
@@ -109,7 +109,7 @@ impl Tally {
         }
     }
 
-    /// A request that was sent at `sent` is answered.
+    /// Counts the answer to a request sent at `sent`.
     pub(super) fn complete(&mut self, request: usize, intended: u64, sent: u64, now: u64) {
         self.end(intended, now, true);
         self.answered += 1;
@@ -123,7 +123,7 @@ impl Tally {
         }
     }
 
-    /// A request came to nothing. How long that took is in no latency of those that were answered.
+    /// Counts a failed request. Its time is in no latency of answered requests.
     pub(super) fn fail(
         &mut self,
         request: usize,
@@ -143,7 +143,7 @@ impl Tally {
         }
     }
 
-    /// A request is no longer in flight.
+    /// Counts a request that is no longer in flight.
     fn end(&mut self, intended: u64, now: u64, is_answered: bool) {
         self.flight.complete(now);
         if let Some(intervals) = &mut self.intervals {
@@ -162,11 +162,11 @@ impl Tally {
         (self.start_ns..self.end_ns).contains(&intended)
     }
 
-    /// The figures, once the window is over.
+    /// Returns the figures once the window has ended.
     ///
     /// # Errors
     ///
-    /// Returns a fault where no request of the window was answered. `rate` is that of the open loop.
+    /// Returns a fault if no request of the window was answered. `rate` is the rate of the open loop.
     pub(super) fn loaded(mut self, connections: u64, rate: Option<f64>) -> Result<Loaded, Fault> {
         if let Some(mut intervals) = self.intervals.take() {
             intervals.finish();
@@ -238,8 +238,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Two seconds after one of warm-up, 1000 requests a second of 10 ms each, each handled 20 us late; those for which
-    /// `slow` is true take a second.
+    /// Returns two seconds after one of warm-up, with 1000 requests a second of 10 ms each, each handled 20 us late;
+    /// those for which `slow` is true take a second.
     fn tallied(slow: impl Fn(u64) -> bool) -> Loaded {
         let mut events = Vec::new();
         for start in (0..3000).map(|index| index * MS) {
@@ -277,7 +277,7 @@ mod tests {
         for loaded in [tallied(|_| false), tallied(slow), tallied(|_| true)] {
             assert!(loaded.little_error.unwrap() < 0.001, "{loaded:?}");
         }
-        // Each waits half a millisecond for a connection, and takes as long again.
+        // Each waits half a millisecond for a connection, and takes another half.
         let planted = |plant: fn(&mut Tally, u64)| {
             let mut tally = Tally::new(0, 1000 * MS, 0, None);
             for start in (0..1000).map(|index| index * MS) {
@@ -319,7 +319,7 @@ mod tests {
                 .unwrap()
                 .starts_with("generator late: 21 of 2000 starts were over 1 ms late")
         );
-        // One of 100, or four, is chance; of as few as 5 starts, all late are not.
+        // One late start of 100, or four, is chance; 5 of only 5 are not.
         for (offered, late_starts, judged) in
             [(100, 1, false), (100, 4, false), (100, 5, true), (5, 5, true), (500, 5, true)]
         {
@@ -328,7 +328,7 @@ mod tests {
         }
         let slow = Loaded { requests_per_second: 949.0, ..fine.clone() };
         assert!(slow.unsteady(1000.0).unwrap().contains("949 of 1000"));
-        // A request that is still under way at the end is not a rate that was missed.
+        // A request still in flight at the end does not mean that the rate was missed.
         let few = Loaded { offered: 5, requests_per_second: 2.0, ..fine.clone() };
         assert_eq!(few.unsteady(2.5), None);
         assert!(Loaded { requests_per_second: 0.0, ..few }.unsteady(2.5).is_some());

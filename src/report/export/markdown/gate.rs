@@ -1,4 +1,4 @@
-//! A comment on a pull request: the verdict first, what regressed, what could not be told, and the rest folded.
+//! A comment on a pull request: first the verdict, then regressed and inconclusive cells, and the rest folded.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::{
     record::{Gate, GateCell, Side},
 };
 
-/// What headings, closing lines and tags may take, beside the rows.
+/// The bytes reserved for headings, closing lines and tags.
 const RESERVED: usize = 12_000;
 /// The longest name in a table, in characters. Escaped, each may take 6 bytes.
 const NAME: usize = 100;

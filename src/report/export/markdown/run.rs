@@ -1,4 +1,5 @@
-//! A run for a pull request: how many cells ended how, then a folded table for each workload, with what has no figure.
+//! A run for a pull request: the number of cells in each state, then a folded table for each workload, with the missing
+//! figures.
 
 use super::{
     super::super::{
@@ -14,7 +15,7 @@ use crate::{
     record::{Cell, Estimate, LoadFigures, Record, State},
 };
 
-/// What the closing lines may take of it.
+/// The bytes reserved for the closing lines.
 const RESERVED: usize = 1_000;
 /// The longest name in a table, in characters. Escaped, each may take 6 bytes.
 const NAME: usize = 60;
@@ -57,7 +58,7 @@ pub(super) fn markdown(record: &Record) -> String {
     page.text
 }
 
-/// A workload: its tables and reasons, folded. Returns how many of its cells had no room.
+/// Adds a workload: its tables and reasons, folded. Returns the number of its cells without room.
 fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     let (loads, batches): (Vec<&Cell>, Vec<&Cell>) =
         cells.iter().partition(|cell| cell.load.is_some());
@@ -75,7 +76,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     left
 }
 
-/// Scale down and models across, so that what has no room is left out by whole scales.
+/// Adds a table with scales down and models across, so that whole scales are left out if there is no room.
 fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
@@ -108,7 +109,7 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
     left
 }
 
-/// A figure as the terminal shows it; `no figure` where it is not finite.
+/// Formats a figure as on the terminal; `no figure` if it is not finite.
 fn shown(cell: &Cell, mark: &str) -> String {
     let whole =
         |rate: Estimate| [rate.value, rate.lower, rate.upper].iter().all(|end| end.is_finite());
@@ -118,7 +119,7 @@ fn shown(cell: &Cell, mark: &str) -> String {
     }
 }
 
-/// A row for each server under a load.
+/// Adds a row for each server under load.
 fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
     if cells.is_empty() {
         return 0;
@@ -145,7 +146,7 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
     left
 }
 
-/// How it was loaded, and every figure that the terminal shows; its state where it has none.
+/// Returns its load, and every figure that the terminal shows; its state if it has none.
 fn served(cell: &Cell) -> Vec<String> {
     let offered = cell.load.as_ref().and_then(|load| load.rate).filter(|rate| rate.is_finite());
     let kind = match &cell.load {
@@ -164,14 +165,14 @@ fn served(cell: &Cell) -> Vec<String> {
     std::iter::once(kind).chain(figures).collect()
 }
 
-/// Every cell without a figure, with its reason, a line for each series and reason.
+/// Adds every cell without a figure, with its reason, in a line for each series and reason.
 fn reasons(page: &mut Page, cells: &[&Cell]) {
     let several = several_workers(cells);
     let mut lines: Vec<(State, String, String, Vec<String>)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
         let name = cut(&series(cell, several), NAME);
         let why = cell.reason.as_deref().map_or_else(String::new, |why| cut(why, REASON));
-        // Of a series that grew over its budget the first prediction says it all; the record has the others.
+        // For a series that exceeded its budget, the first prediction is enough; the record has the others.
         let same = |reason: &String| *reason == why || cell.state == State::Skipped;
         let known = lines
             .iter_mut()

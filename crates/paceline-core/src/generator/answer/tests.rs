@@ -1,4 +1,4 @@
-//! Answers as bytes: cut anywhere, right and wrong.
+//! Tests answers as bytes: split anywhere, right and wrong.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn interim_answers_are_passed_over_however_they_are_cut() {
     }
     let (mut request, mut progress) = (rendered(None), Progress::new());
     assert_eq!(request.take(&mut progress, interim.as_bytes()), Ok(Step::More));
-    // The server has begun to answer: the request must not be sent again.
+    // The server has begun to answer: the request must not be repeated.
     assert!(!progress.is_empty());
     assert!(matches!(request.close(&mut progress), Err(Failure { kind: Kind::Closed, .. })));
 }
