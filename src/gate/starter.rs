@@ -28,8 +28,8 @@ fn main() -> ExitCode {
         .main()
 }
 "#;
-/// The address in the workflow of `docs/ci.md` for which the user has another.
-pub const ADDRESS: &str = "https://example.com/paceline.git";
+/// The address of paceline's repository, as in the workflow of `docs/ci.md`.
+pub const ADDRESS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), ".git");
 
 /// A file, and what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
