@@ -95,7 +95,12 @@ fn the_crates_have_one_version_and_tell_the_same_of_themselves() {
         for other in found["dependencies"].as_array().unwrap() {
             let ours = other["path"].is_string();
             let wanted = concat!("^", env!("CARGO_PKG_VERSION"));
-            assert!(!ours || other["req"] == wanted, "{name} wants {} {}", other["name"], other["req"]);
+            assert!(
+                !ours || other["req"] == wanted,
+                "{name} wants {} {}",
+                other["name"],
+                other["req"]
+            );
         }
     }
     for file in ["README.md", "docs/ci.md"] {
@@ -199,7 +204,10 @@ fn an_archive_has_the_program_licences_completions_and_manual() {
 fn a_release_is_published_whole_with_checksums_or_not_at_all() {
     let targets = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
     for target in targets {
-        assert!(read(WORKFLOW).contains(&format!(", target: {target} }}")), "{target} is not built");
+        assert!(
+            read(WORKFLOW).contains(&format!(", target: {target} }}")),
+            "{target} is not built"
+        );
     }
     let publish = |tag: &str, lacking: Option<&str>| {
         let runner = Runner::new(&[("bin/gh", "echo \"$@\" >../called\n")]);
@@ -217,9 +225,13 @@ fn a_release_is_published_whole_with_checksums_or_not_at_all() {
     for (tag, kind) in [("v0.2.0", "--latest"), ("v0.3.0-rc.1", "--prerelease")] {
         let (done, runner) = publish(tag, None);
         let called = runner.read("called");
-        let begin = format!("release create {tag} --verify-tag {kind} --title paceline {}", &tag[1..]);
+        let begin =
+            format!("release create {tag} --verify-tag {kind} --title paceline {}", &tag[1..]);
         assert!(done && called.starts_with(&begin), "{called}");
-        assert!(called.ends_with(" SHA256SUMS\n") && called.matches(".tar.gz").count() == 2, "{called}");
+        assert!(
+            called.ends_with(" SHA256SUMS\n") && called.matches(".tar.gz").count() == 2,
+            "{called}"
+        );
         let sums = runner.run("cd files && sha256sum --strict --check SHA256SUMS", &[]);
         assert!(sums.status.success() && runner.read("files/SHA256SUMS").lines().count() == 4);
     }
