@@ -1,8 +1,21 @@
 //! Tells the program how it was built: the compiler, its flags, and the versions of the crates it is made of.
 
-use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    os::unix::process::parent_id,
+    path::Path,
+    process::{Command, exit},
+};
 
 fn main() {
+    let cargo = fs::read_to_string(format!("/proc/{}/cmdline", parent_id())).unwrap_or_default();
+    if is_unlocked_install(&cargo) {
+        eprintln!(
+            "error: `cargo install` builds other versions than Cargo.lock has, and records would name those; add --locked"
+        );
+        exit(1);
+    }
     println!("cargo:rerun-if-changed=Cargo.lock");
     println!("cargo:rerun-if-changed=Cargo.toml");
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
@@ -25,6 +38,13 @@ fn main() {
         "VERSIONS",
         versions().into_iter().map(|(n, v)| format!("{n} {v}")).collect::<Vec<_>>().join(";"),
     );
+}
+
+/// Whether this command line, with zeros between its words, is one of `cargo install` that passes over Cargo.lock.
+pub(crate) fn is_unlocked_install(cargo: &str) -> bool {
+    let mut words = cargo.split('\0').skip(1);
+    words.by_ref().find(|word| !word.starts_with('-')) == Some("install")
+        && !cargo.split('\0').any(|word| ["--locked", "--frozen"].contains(&word))
 }
 
 fn tell(name: &str, value: impl AsRef<str>) {

@@ -13,7 +13,11 @@ use std::{
 };
 
 use clap::{Arg, Command};
-use paceline_core::{job::Workload, models::MODELS, workloads};
+use paceline_core::{
+    job::{Workload, is_chosen},
+    models::MODELS,
+    workloads,
+};
 
 fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -238,6 +242,14 @@ fn every_dependency_has_its_line_in_the_architecture_and_no_other_has() {
     let named: BTreeSet<String> =
         rows.flat_map(|row| quoted(row.split(" | ").next().unwrap())).map(str::to_owned).collect();
     assert_eq!(named, used);
+}
+
+#[test]
+fn the_protocol_lists_the_jobs_that_every_chooses() {
+    let chosen: Vec<usize> = (0..).filter(|index| is_chosen(*index, 3)).take(8).collect();
+    assert_eq!(chosen, [0, 4, 7, 10, 14, 16, 19, 22]);
+    let protocol = fs::read_to_string("docs/protocol.md").unwrap();
+    assert!(protocol.contains(&format!("{chosen:?}")));
 }
 
 /// `PACELINE_BLESS=1 cargo test --test docs` writes it anew.

@@ -28,8 +28,8 @@ fn main() -> ExitCode {
         .main()
 }
 "#;
-/// The placeholder address in the workflow of `docs/ci.md`, replaced by the user's.
-pub const ADDRESS: &str = "https://example.com/paceline.git";
+/// The address of paceline's repository, as in the workflow of `docs/ci.md`.
+pub const ADDRESS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), ".git");
 
 /// A file and its planned change.
 #[derive(Clone, Debug, PartialEq, Eq)]

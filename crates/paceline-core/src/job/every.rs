@@ -52,14 +52,6 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_are_those_that_the_protocol_page_lists() {
-        assert_eq!(chosen(3).take(8).collect::<Vec<_>>(), LISTED);
-        assert!(include_str!("../../../../docs/protocol.md").contains(&format!("{LISTED:?}")));
-    }
-
-    const LISTED: [usize; 8] = [0, 4, 7, 10, 14, 16, 19, 22];
-
-    #[test]
     fn every_whole_block_has_one_and_the_count_is_exact_at_any_end() {
         for nth in [2, 3, 7, 20, 100] {
             let mut found = 0;
