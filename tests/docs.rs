@@ -6,53 +6,17 @@
     reason = "the files are this project's"
 )]
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    path::{Path, PathBuf},
-};
+mod documents;
+
+use std::{collections::BTreeSet, env, fs, path::Path};
 
 use clap::{Arg, Command};
+use documents::{blocks, documents, files};
 use paceline_core::{
     job::{Workload, is_chosen},
     models::MODELS,
     workloads,
 };
-
-fn files(folder: &str, end: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.to_string_lossy().into_owned();
-        let name = name.trim_start_matches("./");
-        if path.is_dir() && !["target", ".git", "results"].contains(&name) {
-            found.extend(files(name, end));
-        } else if name.ends_with(end) {
-            found.push(name.into());
-        }
-    }
-    found
-}
-
-/// Every document with its text. The changelog speaks of what was.
-fn documents() -> Vec<(PathBuf, String)> {
-    let mut all = files(".", ".md");
-    all.retain(|path| !path.ends_with("CHANGELOG.md"));
-    all.push("results/README.md".into());
-    assert!(all.len() > 15, "{all:?}");
-    all.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
-}
-
-/// The code blocks of a document: their languages, and their lines without indentation.
-fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
-    let parts = text.split("```").skip(1).step_by(2);
-    parts
-        .map(|block| {
-            let mut lines = block.lines().map(str::trim);
-            (lines.next().unwrap_or_default(), lines.filter(|line| !line.is_empty()).collect())
-        })
-        .collect()
-}
 
 /// What stands between backticks outside of code blocks.
 fn quoted(text: &str) -> Vec<&str> {

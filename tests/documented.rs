@@ -1,0 +1,302 @@
+//! Every command of the documents runs as it is written there, or is in a list below with the reason why not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it ran"
+)]
+
+mod documents;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+};
+
+use documents::{blocks, documents};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Commands that begin so are not run here, and why.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("cargo bench", "builds optimised, and measures for minutes; tests/bench.rs runs the bench"),
+    ("cargo build", "builds"),
+    ("cargo clippy", ".ci/run runs it"),
+    ("cargo fuzz", "needs cargo-fuzz; tests/fuzz.rs feeds the same functions"),
+    ("cargo install", "builds; CI installs what it packages"),
+    ("cargo run --release -p paceline-gated", "builds optimised; tests/gate.rs compares variants"),
+    ("cargo test", "the tests run it"),
+    (".ci/run", "it runs this test"),
+    ("mkdir -p target/browser", "needs the registry of npm; .ci/run does it"),
+    ("nice -n 19 cargo mutants", "takes days"),
+    ("PACELINE_BLESS=1 cargo test", "tests/docs.rs and tests/schema.rs hold what it writes"),
+    ("PACELINE_KILLS=100 cargo test", "tests/faults.rs kills 5"),
+    ("cp ", "copies what a build left"),
+    ("cd /shared/me", "a folder of a cluster"),
+    ("./paceline cluster run", "needs Slurm: tests/slurm.rs runs it"),
+    ("cargo run --release -- run relay", "a workload that the recipe adds"),
+    ("cargo run --release -- run cpu --model chunks", "a model that the recipe adds"),
+    ("cargo run --release -- load serve-plain --model chunks", "a model that the recipe adds"),
+    (
+        "paceline gate",
+        "builds optimised for minutes; tests/gate_build.rs goes from such words to verdicts",
+    ),
+    ("scripts/gate.sh", "the same"),
+    ("GATE_BUDGET=2m scripts/gate.sh", "the same"),
+    (
+        "cargo run --release -- selftest",
+        "takes an hour; its statistics alone take a minute in a debug build",
+    ),
+    ("page=", "for the next line"),
+    ("chromium", "a picture; tests/browser.rs opens the page"),
+];
+
+/// Words that stand for what the reader has, and what this test has.
+const READERS: &[(&str, &str, &str)] = &[
+    ("cargo run --release -- ", "paceline ", "README.md says that they are the same"),
+    ("http://127.0.0.1:8080/", "$SERVER/", "a server of the reader's"),
+    ("~/", "./", "the reader's home"),
+    (" RUN", " $RUN", "a record"),
+    (" OTHER", " $OTHER", "a record"),
+    (" BASE HEAD", " $RUN $RUN", "a record: a clone has one of each instrument"),
+    (
+        "--engine slurm --set options=--partition=batch",
+        "--engine local",
+        "tests/slurm.rs has Slurm",
+    ),
+    ("--engine ssh --set hosts=box1,box2,box3,box4", "--engine local", "tests/ssh.rs has hosts"),
+];
+
+/// Options that make commands that begin so short: added, or in the place of the command's own.
+const SHORTER: &[(&str, &str)] = &[
+    ("paceline advise", "--scale 1,10 --model threads,tokio --trials 2"),
+    ("paceline claims", "--budget 3s"),
+    ("paceline cluster plan", "--trials 2 --scale 1 --model tokio"),
+    ("paceline cluster run", "--trials 2 --scale 1 --model tokio"),
+    ("paceline load http://127.0.0.1:8080/ --rate 500", "--duration 2500ms --trials 1"),
+    (
+        "paceline load serve-service --rate 500 --model tokio --every",
+        "--duration 1s --warm-up 100ms --trials 1",
+    ),
+    ("paceline load serve-service --ramp", "--ramp 100..5000/1s --warm-up 100ms --trials 1"),
+    (
+        "paceline load serve-service --model tokio --against",
+        "--duration 500ms --warm-up 100ms --trials 3",
+    ),
+    ("paceline load serve-service --p99-limit", "--model tokio --duration 500ms --warm-up 100ms"),
+    ("paceline load", "--duration 500ms --warm-up 100ms --trials 1"),
+    ("cargo run --release -- load", "--duration 500ms --warm-up 100ms --trials 1"),
+    ("paceline run --resume", "--budget 5s"),
+    ("paceline run path/to/my-service.toml", "--model tokio --trials 1"),
+    ("paceline run sleep --model threads,tokio --to-the-limit", "--budget 5s"),
+    ("paceline run", "--trials 1 --scale 10"),
+    ("cargo run --release -- run", "--trials 1 --scale 10"),
+];
+
+/// Exit codes besides 0 that a command may have by what the document says of it.
+const CODES: &[(&str, i32, &str)] = &[
+    ("cargo run --release -- doctor", 6, "this machine may not be fit"),
+    (
+        "paceline load http://127.0.0.1:8080/ --rate 500",
+        7,
+        "this machine may be too slow for the bound on p99",
+    ),
+];
+
+/// Files that commands name besides those that a document shows.
+const FILES: &[(&str, &str)] = &[
+    ("order.json", "{}"),
+    ("Cargo.toml", "[package]\nname = \"mine\"\nedition = \"2024\"\n"),
+    ("src/lib.rs", ""),
+];
+
+/// The records that a clone has.
+const RECORDS: [&str; 2] =
+    ["2026-11-26T16-25-20Z-criterion-1799", "2026-11-26T00-15-20Z-rounds-17411"];
+
+/// The commands of a document's shell blocks, without comments.
+fn commands(text: &str) -> Vec<&str> {
+    let scripts = blocks(text).into_iter().filter(|(language, _)| *language == "sh");
+    let lines = scripts.flat_map(|(_, lines)| lines);
+    lines.map(|line| line.split(" #").next().unwrap().trim()).collect()
+}
+
+/// The first entry that is for a command; notes that it was used.
+fn entry<'a, T>(
+    list: &'a [T],
+    prefix: impl Fn(&T) -> &'static str,
+    command: &str,
+    used: &mut BTreeSet<String>,
+) -> Option<&'a T> {
+    let found = list.iter().find(|entry| command.starts_with(prefix(entry)))?;
+    used.insert(prefix(found).to_owned());
+    Some(found)
+}
+
+/// Sets options of a command: each takes the place of the command's own, or is added.
+fn with_options(command: &str, options: &str) -> String {
+    let mut words: Vec<&str> = command.split(' ').collect();
+    let options: Vec<&str> = options.split(' ').collect();
+    for pair in options.chunks(2) {
+        match words.iter().position(|word| word == &pair[0]) {
+            Some(at) => words[at + 1] = pair[1],
+            None => words.extend(pair),
+        }
+    }
+    words.join(" ")
+}
+
+/// A folder like a clone's: the records, and the files that the commands name.
+fn folder(service: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for (name, text) in FILES {
+        write(name, text);
+    }
+    write("my-service.toml", service);
+    write("path/to/my-service.toml", service);
+    write("docs/about", "");
+    for record in RECORDS {
+        let from = Path::new("results").join(record);
+        for file in fs::read_dir(from).unwrap() {
+            let file = file.unwrap().path();
+            let name = Path::new("results").join(record).join(file.file_name().unwrap());
+            fs::create_dir_all(folder.path().join(&name).parent().unwrap()).unwrap();
+            fs::copy(file, folder.path().join(name)).unwrap();
+        }
+    }
+    fs::create_dir(folder.path().join("bin")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_paceline"), folder.path().join("bin/paceline")).unwrap();
+    folder
+}
+
+/// A server of the reader's: answers each request, with or without a body, by 200.
+fn server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) -> Option<()> {
+    let mut lines = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("Content-Length: ") {
+                length = value.trim().parse().ok()?;
+            }
+        }
+        lines.read_exact(&mut vec![0; length]).ok()?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").ok()?;
+    }
+}
+
+/// Runs a command as a shell does, and ends a server by Ctrl-C once it has printed its first line.
+fn perform(command: &str, folder: &Path, server: &str) -> Output {
+    let path = format!("{}/bin:{}", folder.display(), env::var("PATH").unwrap());
+    let is_server = command.starts_with("paceline serve");
+    let command = if is_server { format!("exec {command}") } else { command.to_owned() };
+    let mut child = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(folder)
+        .envs([("PATH", path.as_str()), ("SERVER", server)])
+        .envs([("PACELINE_ALLOW_DEBUG", "1"), ("PACELINE_ALLOW_LOAD", "1")])
+        .envs([("RUN", RECORDS[1]), ("OTHER", RECORDS[0])])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    if is_server {
+        let mut byte = [0];
+        child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Whether the newest load has no figure for no other reason than that this machine, or a debug build, is too slow.
+fn is_too_slow(folder: &Path) -> bool {
+    let records = fs::read_dir(folder.join("results")).unwrap();
+    let records = records.map(|record| record.unwrap().path());
+    let Some(record) = records.filter(|record| record.to_string_lossy().contains("-load-")).max()
+    else {
+        return false;
+    };
+    let cells = fs::read_to_string(record.join("cells.jsonl")).unwrap();
+    cells.lines().all(|line| {
+        let cell: Value = serde_json::from_str(line).unwrap();
+        let why = cell["reason"].as_str().unwrap_or_default();
+        cell["state"] == "ok" || why.starts_with("generator ") || why.starts_with("not steady")
+    })
+}
+
+#[test]
+fn every_command_of_the_documents_runs_as_it_is_written_or_has_a_reason_not_to() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let service = blocks(&readme).into_iter().find(|(language, _)| *language == "toml").unwrap().1;
+    let (service, server) = (service.join("\n"), server());
+    let (mut used, mut ran, mut wrong) = (BTreeSet::new(), 0, Vec::new());
+    for (document, text) in documents() {
+        let folder = folder(&service);
+        for written in commands(&text) {
+            if entry(NOT_RUN, |entry| entry.0, written, &mut used).is_some() {
+                continue;
+            }
+            let shorter = entry(SHORTER, |entry| entry.0, written, &mut used);
+            let mut command =
+                shorter.map_or(written.to_owned(), |entry| with_options(written, entry.1));
+            for (word, ours, _) in READERS.iter().filter(|entry| written.contains(entry.0)) {
+                command = command.replace(word, ours);
+                used.insert((*word).to_owned());
+            }
+            if !command.starts_with("paceline ") {
+                wrong.push(format!("{document:?}: {written}: in no list"));
+                continue;
+            }
+            eprintln!("{command}");
+            let output = perform(&command, folder.path(), &server);
+            let code = output.status.code().unwrap();
+            let may = entry(CODES, |entry| entry.0, written, &mut used);
+            let is_documented = code == 0 || may.is_some_and(|entry| entry.1 == code);
+            let said =
+                String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            if !is_documented && !(code == 3 && is_too_slow(folder.path()))
+                || said.contains("was not measured: too few")
+            {
+                let end = said.lines().rev().take(12).collect::<Vec<_>>();
+                let end = end.into_iter().rev().collect::<Vec<_>>().join("\n");
+                wrong.push(format!("{document:?}: {command}: exit code {code}\n{end}"));
+            }
+            ran += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    let listed = NOT_RUN.iter().map(|entry| entry.0).chain(READERS.iter().map(|entry| entry.0));
+    let listed = listed.chain(SHORTER.iter().map(|entry| entry.0));
+    let listed: BTreeSet<String> =
+        listed.chain(CODES.iter().map(|entry| entry.0)).map(str::to_owned).collect();
+    assert_eq!(listed, used, "an entry without a command");
+    assert!(ran > 50, "only {ran} commands ran");
+}
