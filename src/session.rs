@@ -204,7 +204,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns a fault if connections were dropped meanwhile: each was retried after a second, so the time is the
+    /// Returns a fault if connections were dropped since: each was retried after a second, so the time is the
     /// queue's and not the model's.
     pub fn since(&mut self, before: &Mark) -> Result<(Duration, HostActivity), HostError> {
         let after = self.mark(before.dropped.is_some())?;
