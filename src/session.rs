@@ -204,7 +204,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns a fault if connections were dropped meanwhile: each was retried after a second, so the time is the
+    /// Returns a fault if connections were dropped since: each was retried after a second, so the time is the
     /// queue's and not the model's.
     pub fn since(&mut self, before: &Mark) -> Result<(Duration, HostActivity), HostError> {
         let after = self.mark(before.dropped.is_some())?;
@@ -306,8 +306,7 @@ mod tests {
             });
             (last.unwrap(), done)
         };
-        // The first takes 40 times as long as those after the seventh: a sample sized by it would be 40 times too
-        // short.
+        // The first takes 40 times as long as those after the seventh: a sample sized by it would be too short.
         let settling = |batch: u64| 800 >> batch.min(5);
         assert_eq!(warmed(us(1000), &settling), (us(25), 31));
         assert_eq!(warmed(us(1000), &|_| 950), (us(950), 1));

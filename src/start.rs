@@ -65,7 +65,7 @@ fn without_secrets(arguments: impl Iterator<Item = String>) -> Vec<String> {
     arguments.map(&mut one).collect()
 }
 
-/// Returns the commit that is checked out here, with `-dirty` if tracked files have changes. `None` without git or a
+/// Returns the commit checked out here, with `-dirty` if tracked files have changes. `None` without git or a
 /// repository.
 pub(crate) fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {

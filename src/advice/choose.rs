@@ -10,8 +10,7 @@ use paceline_core::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Simplicity(u8, usize);
 
-/// Returns the simplicity of the model called `model`. In this order, and within each kind in the order of `paceline
-/// models`:
+/// Returns how simple `model` is. In this order, and within each kind in the order of `paceline models`:
 ///
 /// 1. `sequential`, `threads`, `pool`, `rayon`: plain functions, called, debugged and profiled like any other code;
 /// 2. an async runtime on one thread (`tokio-current-thread`): futures, and code that must not block them, but nothing

@@ -251,8 +251,7 @@ impl Options {
     }
 }
 
-/// Returns a different seed in every run: with one order in all runs, its effect on a cell would look like the cell's
-/// own.
+/// Returns a different seed in every run: the effect of one fixed order on a cell would look like the cell's own.
 fn fresh_seed() -> u64 {
     utc().bytes().fold(u64::from(std::process::id()), |seed, byte| mix(seed ^ u64::from(byte)))
 }

@@ -1,5 +1,4 @@
-//! The order in which `cargo bench` measures cells, and which it leaves out for lack of time: pure functions of
-//! predictions.
+//! The order in which `cargo bench` measures cells, and the cells left out for lack of time: pure functions.
 //!
 //! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between.
 //! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.

@@ -1,5 +1,4 @@
-//! Measures the chosen cells: refuses and skips, runs the first trial of each coarse to fine, and then repeats passes
-//! over all.
+//! Measures the chosen cells: refuses and skips, runs the first trials coarse to fine, and then passes over all.
 
 use std::{
     path::PathBuf,

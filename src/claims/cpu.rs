@@ -78,8 +78,7 @@ fn judge(figures: &Seen<'_>) -> Judged {
     }
 }
 
-/// For a loop without a speed-up of its own, judges whether offloading to threads gives one; adds nothing if no ideal is
-/// known.
+/// For a loop without a speed-up of its own, judges whether offloading gives one; holds if no ideal is known.
 fn bridged(figures: &Seen<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == OFFLOADED);
     let Some(ideal) = figure.and_then(|figure| figure.ideal) else {

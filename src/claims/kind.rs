@@ -34,7 +34,7 @@ impl Kind {
         }
     }
 
-    /// Returns how many of `workers` run jobs: the workers of an event loop in another language are only for
+    /// Returns how many of `workers` run jobs: in other languages, the workers of an event loop are only for
     /// offloading.
     #[must_use]
     pub fn runners(self, about: &ModelInfo, workers: Option<usize>) -> Option<usize> {

@@ -7,8 +7,7 @@ use super::{
 use crate::record::ClaimVerdict;
 
 const JOB: &str = "name = \"simple\"\njob = [{ sleep = \"5ms\" }, { compute = 1_000 }]";
-/// The factor up to which a program is as good: slightly more than the share of timer resolution, a millisecond, in the
-/// wait.
+/// The factor up to which a program is as good: slightly more than the timer resolution of a millisecond in the wait.
 const AS_GOOD: f64 = 1.25;
 /// Scales, and batches of each: long batches are disturbed less.
 const SCALES: [(usize, u64, &str); 4] = [

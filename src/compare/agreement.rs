@@ -62,8 +62,7 @@ pub struct Apart {
     pub ratio: f64,
 }
 
-/// Counts disjoint intervals over all pairs of `runs`. A pair leaves out the cells that lack an interval in one of its
-/// runs.
+/// Counts disjoint intervals over all pairs of `runs`. A pair skips cells that lack an interval in one of its runs.
 #[must_use]
 pub fn agreement(runs: &[Record]) -> Agreement {
     let mut found = Agreement {

@@ -1,5 +1,5 @@
-//! Builds a program from a source: git checks it out in a worktree, cargo builds it, and a cache keeps it by a hash of
-//! its inputs.
+//! Builds a program from a source: git checks it out in a worktree, cargo builds it, and a cache keeps it by its
+//! inputs.
 
 mod build_cache;
 mod cargo;

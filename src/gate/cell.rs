@@ -182,8 +182,7 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// Returns whether it needs another trial to have `wanted` that count. Dropped trials are replaced, up to half as
-    /// many.
+    /// Returns whether it needs another trial for `wanted` that count. Dropped trials are replaced, up to half as many.
     pub(super) fn needs(&self, wanted: u32) -> bool {
         let most = wanted.saturating_add(wanted.div_ceil(2));
         self.is_gated() && self.trials.len() < wanted as usize && self.tried < most

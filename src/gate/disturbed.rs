@@ -29,8 +29,7 @@ const OTHERS: f64 = 0.4;
 const APART: Duration = Duration::from_millis(50);
 
 impl Moment {
-    /// Returns the state now; `others` is the CPU time of paceline's processes that are neither children nor waited
-    /// for.
+    /// Returns the state now; `others` is CPU time of paceline's processes that are neither children nor waited for.
     pub(super) fn now(others: Duration) -> Self {
         Moment {
             clocks: Clocks::now(),

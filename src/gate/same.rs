@@ -10,8 +10,7 @@ use crate::record::{SameProgram, Sameness};
 const NAMED: usize = 3;
 
 impl Project {
-    /// Returns why base and head are the same program; `None` if they are two programs. Each side is its source and its
-    /// build.
+    /// Returns why base and head are the same program; `None` if they are not. Each side is its source and its build.
     ///
     /// # Errors
     ///
@@ -66,8 +65,7 @@ fn of_trees(files: &[String], other_dependencies: bool, layout: &Layout) -> Same
     judged(files, other_dependencies, &inside)
 }
 
-/// Classifies the files that differ and other versions of dependencies. `inside` is the workspace's folder in the
-/// repository.
+/// Classifies the files that differ and other versions of dependencies. `inside` is the workspace in the repository.
 fn judged(files: &[String], other_dependencies: bool, inside: &str) -> SameProgram {
     if files.is_empty() && !other_dependencies {
         return same_source();

@@ -1,5 +1,4 @@
-//! Tests the gate on this machine: how often it calls equal programs different, and how often it finds planted
-//! slowdowns.
+//! Tests the gate on this machine: how often it calls equal programs different or finds planted slowdowns.
 
 mod draw;
 mod kinds;

@@ -124,8 +124,7 @@ fn go_on(
 /// The number of slices of each side in which latency is recorded.
 pub(super) const RECORDED_SLICES: u32 = 2;
 
-/// Returns the order of turns: each block of two is an order and its reverse, as in ABBA, so that drift affects all
-/// alike.
+/// Returns the order of turns: blocks of an order and its reverse, as in ABBA, so that drift affects all alike.
 fn turns(sides: usize, slices: u32, seed: u64) -> Vec<usize> {
     let mut turns = Vec::new();
     for slice in 0..slices {
@@ -175,8 +174,7 @@ pub(super) fn figure(
     found.filter(|value| value.is_finite() && *value > 0.0)
 }
 
-/// Returns `ln(other / base)` of a trial: of throughput, the median over slices, each paired with the slice of its
-/// turn.
+/// Returns `ln(other / base)` of a trial: of throughput, the median over slices, paired by turn.
 pub(super) fn log_ratio(metric: Metric, base: &SideFigures, other: &SideFigures) -> Option<f64> {
     if metric == Metric::Throughput {
         let ratios = slice_ratios(base, other);

@@ -64,8 +64,7 @@ pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
     format!("{batches} batches of {}", long(batch))
 }
 
-/// Returns the text in one line: characters that move the cursor, change the writing direction or are invalid in XML
-/// are escaped.
+/// Returns the text in one line. Characters that move the cursor, change direction or are invalid in XML are escaped.
 pub(crate) fn plain(text: &str) -> String {
     let moves = |c: char| {
         c.is_control()

@@ -30,8 +30,7 @@ impl Record {
         cells
     }
 
-    /// Returns the workloads of the cells, in the order requested; the cells themselves are in the order in which they
-    /// ended.
+    /// Returns the workloads of the cells in the order requested; cells are in the order in which they ended.
     #[must_use]
     pub fn workloads(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();

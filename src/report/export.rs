@@ -119,8 +119,7 @@ impl Export {
         })
     }
 
-    /// Returns the run or gate in this format, ended by a newline. Numbers that are not finite are left out, or `null`
-    /// in JSON.
+    /// Returns the run or gate in this format, ended by a newline. Non-finite numbers are left out, or `null` in JSON.
     #[must_use]
     pub fn render<'a>(self, of: impl Into<Exported<'a>>) -> String {
         let of = of.into();

@@ -226,8 +226,7 @@ fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
     (table, chosen == 0)
 }
 
-/// Returns the mark of each of `cells`, all of one workload and scale: `*` for the fastest of its class, `=` for its
-/// ties.
+/// Returns the mark of each of `cells`, all of one workload and scale: `*` for the fastest of its class, `=` for ties.
 pub(super) fn ranked(cells: &[&Cell]) -> Vec<&'static str> {
     let rate = |cell: &Cell| cell.jobs_per_second.map_or(f64::NAN, |jobs| jobs.value);
     let leads = leaders(cells);

@@ -186,8 +186,7 @@ impl<'a> CellInProgress<'a> {
         }
     }
 
-    /// Returns the cell if the budget has no room for another trial: with the trials that ended, or skipped for this
-    /// reason.
+    /// Returns the cell without room in the budget for another trial: with the trials that ended, or skipped for `why`.
     fn out_of_budget(&self, session: &Session, why: String) -> Cell {
         if self.trials.is_empty() {
             return self.planned.ended(State::Skipped, why);

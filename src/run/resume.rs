@@ -51,8 +51,7 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
 }
 
 impl Record {
-    /// Checks that this run may be resumed here, and gives durations of `compute` the rounds that they had when it
-    /// began.
+    /// Checks that this run may be resumed here, and restores the rounds that durations of `compute` had.
     ///
     /// # Errors
     ///

@@ -86,8 +86,7 @@ fn costs(values: &[f64]) -> Vec<Vec<f64>> {
         let mut sorted: Vec<f64> = Vec::with_capacity(values.len() - from);
         let mut cost = 0.0;
         let next = |value: &f64| {
-            // A new value adds its distance from the nearest previous median: any value between the two middle ones is
-            // one.
+            // A new value adds its distance from the nearest median so far: any value between the two middle ones.
             if let Some(last) = sorted.len().checked_sub(1) {
                 let (low, high) = (sorted[last / 2], sorted[last.div_ceil(2)]);
                 cost += (low - value).max(value - high).max(0.0);

@@ -98,8 +98,8 @@ pub(super) fn build(
         let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
         // Each side compiles its own packages; the dependencies are compiled once for all.
         let cargo = cargo.env("CARGO_TARGET_DIR", root.join("target"));
-        // Symbols contain the folder: without them, the same source gives the same bytes. Debug information would be
-        // stripped anyway.
+        // Without symbols, which contain the folder, the same source gives the same bytes. Debug information is not
+        // needed.
         if layout.is_paceline() {
             cargo
                 .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")

@@ -11,8 +11,7 @@ use super::{super::build::BuildError, Layout};
 pub(in crate::gate) struct Spot {
     /// The package's folder within the repository.
     pub package: PathBuf,
-    /// The root of its workspace within the repository: its own folder if it has no workspace; `None` if the root is
-    /// above.
+    /// The root of its workspace within the repository, or its own folder without a workspace; `None` if it is above.
     pub root: Option<PathBuf>,
 }
 

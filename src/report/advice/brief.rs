@@ -86,8 +86,7 @@ fn everywhere(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<Str
     })
 }
 
-/// Returns how far the recommended model is significantly behind by p99 latency or memory, at the greatest ranked
-/// scale.
+/// Returns how far the recommended model is behind by p99 latency or memory at the greatest ranked scale.
 fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
     let one = at.recommended.first()?;
     [Measure::P99, Measure::Memory].into_iter().find_map(|by| {

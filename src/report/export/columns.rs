@@ -145,8 +145,7 @@ impl Columns {
         self.estimate("against_latency_p99_ratio", ratio(|of| of.latency_p99));
     }
 
-    /// Adds the measurements at shares of the knee's rate: each field has a figure for each share, `-` if it is
-    /// missing.
+    /// Adds the measurements at shares of the knee's rate: each field has a figure for each share, or `-`.
     fn at_shares(&mut self, all: &[AtShare]) {
         let each = |of: &dyn Fn(&AtShare) -> Option<f64>| -> Vec<String> {
             let field = |one| finite(of(one)).map_or_else(|| "-".into(), |of| of.to_string());

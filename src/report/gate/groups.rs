@@ -100,8 +100,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Returns sentences for the end: the cells that are not regressed unless `shown`, the null arm, the dropped
-    /// trials.
+    /// Returns the closing sentences: cells that are not regressed unless `shown`, the null arm, the dropped trials.
     pub(in super::super) fn closing(&self, gate: &Gate, shown: bool) -> Vec<String> {
         let mut lines = Vec::new();
         if !shown && !self.not_regressed.is_empty() {

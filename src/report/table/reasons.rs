@@ -73,8 +73,7 @@ fn kind(cell: &Cell) -> String {
     named.chars().filter(|c| !c.is_numeric() && !c.is_whitespace()).collect()
 }
 
-/// Returns every cell without a figure, or with fewer trials than requested, with its reason, in a line for each series
-/// and reason.
+/// Returns a line for each series and reason: cells without a figure, or with fewer trials than requested.
 pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
     let several = several_workers(cells);
     let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();

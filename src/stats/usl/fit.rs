@@ -125,8 +125,7 @@ pub(super) fn best(points: &[Point], near: Option<Law>) -> Option<Law> {
     rests.min_by(|one, other| one.squares(points).total_cmp(&other.squares(points)))
 }
 
-/// Returns a start: N / X is linear in 1 / λ, σ / λ and κ / λ, and weights of X⁴ / N² turn its residuals into those of
-/// X.
+/// Returns a start: N / X is linear in 1 / λ, σ / λ and κ / λ; weights of X⁴ / N² make its residuals those of X.
 fn guess(points: &[Point]) -> Law {
     let mut products = [[0.0; 3]; 3];
     let mut right = [0.0; 3];
@@ -149,8 +148,7 @@ fn guess(points: &[Point]) -> Law {
     }
 }
 
-/// Steps down from `law` until it converges (Levenberg, 1944; Marquardt, 1963); `None` if it leaves the range of
-/// floats.
+/// Steps down from `law` until it converges (Levenberg, 1944; Marquardt, 1963); `None` outside the range of floats.
 fn rest(points: &[Point], mut law: Law, free: [bool; 3]) -> Option<Law> {
     let mut squares = law.squares(points);
     let mut damping = 1e-3;
@@ -184,8 +182,7 @@ fn rest(points: &[Point], mut law: Law, free: [bool; 3]) -> Option<Law> {
     squares.is_finite().then_some(law)
 }
 
-/// Solves three symmetric equations, scaled because κ may be a billion times less than λ; `None` if they are not
-/// independent.
+/// Solves three symmetric equations, scaled because κ may be a billion times less than λ; `None` if dependent.
 fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
     let scale = [0, 1, 2].map(|i| matrix[i][i].sqrt());
     if scale.iter().any(|scale| !scale.is_finite() || *scale <= 0.0) {

@@ -116,7 +116,7 @@ fn bounded(left: u64, bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// Feeds `bytes` in parts of `size`. Returns the content, the number of bytes left over, and whether the body is
+    /// Feeds `bytes` in parts of `size`. Returns the content, the number of bytes left, and whether the body is
     /// complete.
     fn fed(body: Body, bytes: &[u8], size: usize) -> Result<(Vec<u8>, usize, bool), String> {
         let (mut body, mut content, mut used) = (body, Vec::new(), 0);

@@ -10,11 +10,9 @@ use crate::{histogram::Distribution, prepared::Fault};
 
 /// The greatest 99th percentile of the schedule error: above it the generator was measured, not the server.
 pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
-/// The fewest late starts for which the schedule error is judged: of 100 starts, one is the 99th percentile, and
-/// chance.
+/// The fewest late starts for which the schedule error is judged: one of 100 starts is the 99th percentile, and chance.
 pub const LEAST_LATE_STARTS: u64 = 5;
-/// The greatest share of the window for which the generator may use a CPU: above it the generator itself may be what is
-/// measured.
+/// The greatest CPU share of the generator over the window: above it the generator itself may be what is measured.
 pub const MOST_CPU_SHARE: f64 = 0.95;
 /// The beginning of the reason if the generator, and not the server, was overloaded.
 pub const SATURATED: &str = "generator saturated";

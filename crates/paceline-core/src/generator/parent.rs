@@ -20,8 +20,7 @@ impl Program {
         self.load_by_intervals(order, patience, &mut |_| ())
     }
 
-    /// Runs `order` as [`Self::load`] does. `over` receives each interval in order, soon after the last of its requests
-    /// was answered.
+    /// Runs `order` like [`Self::load`]. `over` gets each interval in order, soon after its last request was answered.
     ///
     /// # Errors
     ///

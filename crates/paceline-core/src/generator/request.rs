@@ -79,7 +79,7 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(of_token)
 }
 
-/// Returns whether a request of this method may be repeated if it is unknown whether it was taken (RFC 9110, section
+/// Returns whether this method may be repeated if it is unknown whether the request was taken (RFC 9110, section
 /// 9.2.2).
 fn is_idempotent(method: &str) -> bool {
     ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(&method)

@@ -1,5 +1,4 @@
-//! A run for a pull request: the number of cells in each state, then a folded table for each workload, with the missing
-//! figures.
+//! A run for a pull request: the number of cells in each state, then a folded table for each workload.
 
 use super::{
     super::super::{
