@@ -17,7 +17,7 @@ mod usl;
 pub use best::{Best, best, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
 pub use estimate::{FEWEST_TRIALS, LEVEL, estimate, estimate_at};
-pub use planning::{Bar, MOST_ROUNDS, slices, trials_until, variance_parts};
+pub use planning::{Bar, MOST_TRIALS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
 pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl, usl_by_variance};
 mod series;

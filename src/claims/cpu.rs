@@ -12,7 +12,7 @@ const INLINE: &str = "speed-up";
 const OFFLOADED: &str = "speed-up through the bridge";
 const JOBS: usize = 8;
 /// Many short batches, so that at least one runs on a quiet machine.
-const ROUNDS: u64 = 6;
+const BATCHES: u64 = 6;
 /// The greatest apparent speed-up on a machine that is not quite quiet.
 const NONE: f64 = 1.25;
 
@@ -37,12 +37,12 @@ pub(super) const CPU: Experiment = Experiment {
         let alone = runner.alone();
         let n = runner.rounds_of_compute_on(alone, Duration::from_millis(2))?;
         let inline = format!("name = \"cpu\"\njob = [{{ compute = {n} }}]");
-        let base = runner.base(alone, &inline, JOBS, ROUNDS)?.as_secs_f64();
-        let speed_up = base / runner.time(&inline, JOBS, ROUNDS)?.as_secs_f64();
+        let base = runner.base(alone, &inline, JOBS, BATCHES)?.as_secs_f64();
+        let speed_up = base / runner.time(&inline, JOBS, BATCHES)?.as_secs_f64();
         let mut samples = vec![Sample::new(INLINE, "×", speed_up).ideally(ideal(runner.runners()))];
         if runner.kind() == Kind::Loop {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
-            let speed_up = base / runner.time(&through, JOBS, ROUNDS)?.as_secs_f64();
+            let speed_up = base / runner.time(&through, JOBS, BATCHES)?.as_secs_f64();
             let sample = Sample::new(OFFLOADED, "×", speed_up);
             // Offloading to a single thread cannot show a speed-up.
             let workers = runner.workers().unwrap_or(JOBS);

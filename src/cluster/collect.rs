@@ -20,7 +20,7 @@ use super::{
 use crate::{
     plan::cells_on,
     record::{
-        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, ROUNDS, RUN, Run, SCHEMA,
+        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, TRIALS, RUN, Run, SCHEMA,
         write_json,
     },
 };
@@ -250,14 +250,14 @@ fn put(from: &Path, to: &Path) -> std::io::Result<()> {
         let (old, new) = (fs::read(to.join(name)), fs::read(from.join(name)));
         matches!((old, new), (Ok(old), Ok(new)) if old == new)
     };
-    if [NODES, CELLS, ROUNDS, RUN].into_iter().all(same) {
+    if [NODES, CELLS, TRIALS, RUN].into_iter().all(same) {
         return Ok(());
     }
     fs::create_dir_all(to)?;
     if to.join(RUN).exists() {
         fs::remove_file(to.join(RUN))?;
     }
-    for name in [NODES, CELLS, ROUNDS, RUN] {
+    for name in [NODES, CELLS, TRIALS, RUN] {
         fs::rename(from.join(name), to.join(name))?;
     }
     File::open(to)?.sync_all()
@@ -268,7 +268,7 @@ impl Group {
         fs::create_dir_all(&folder).map_err(unwritable(&folder))?;
         let file = |name| File::create(folder.join(name)).map(BufWriter::new);
         let cells = file(CELLS).map_err(unwritable(&folder))?;
-        let trials = file(ROUNDS).map_err(unwritable(&folder))?;
+        let trials = file(TRIALS).map_err(unwritable(&folder))?;
         let nodes = Nodes {
             schema: NODES_SCHEMA,
             plan: plan.hash.clone(),
@@ -394,16 +394,16 @@ mod tests {
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         for (place, text) in [(&from, "new"), (&to, "old")] {
             fs::create_dir_all(place).unwrap();
-            for name in [NODES, CELLS, ROUNDS, RUN] {
+            for name in [NODES, CELLS, TRIALS, RUN] {
                 fs::write(place.join(name), text).unwrap();
             }
         }
         // Nothing can be moved over a folder: this is where it stops.
-        fs::remove_file(to.join(ROUNDS)).unwrap();
-        fs::create_dir_all(to.join(ROUNDS).join("x")).unwrap();
+        fs::remove_file(to.join(TRIALS)).unwrap();
+        fs::create_dir_all(to.join(TRIALS).join("x")).unwrap();
         assert!(put(&from, &to).is_err());
         assert!(!to.join(RUN).exists(), "old and new files are one record");
-        fs::remove_dir_all(to.join(ROUNDS)).unwrap();
+        fs::remove_dir_all(to.join(TRIALS)).unwrap();
         for name in [NODES, CELLS] {
             fs::write(from.join(name), "new").unwrap();
         }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     machine::hex,
-    record::{CELLS, ROUNDS, State, Trial, Writer, lines, write_json},
+    record::{CELLS, TRIALS, State, Trial, Writer, lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
@@ -95,7 +95,7 @@ impl Attempt {
             )
         };
         let mut files = BTreeMap::new();
-        for name in [NODE, CELLS, ROUNDS] {
+        for name in [NODE, CELLS, TRIALS] {
             let bytes = fs::read(self.folder.join(name)).map_err(cannot)?;
             files.insert(name.to_owned(), Contents::of(&bytes));
         }
@@ -213,7 +213,7 @@ impl Part {
         if done.plan != plan.hash {
             return Err("it is of another plan".into());
         }
-        for name in [NODE, CELLS, ROUNDS] {
+        for name in [NODE, CELLS, TRIALS] {
             let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
             if done.files.get(name) != Some(&Contents::of(&bytes)) {
                 return Err(format!("{name} is not what its {DONE} says"));
@@ -225,6 +225,6 @@ impl Part {
         if node.program != plan.plan.build.program {
             return Err("it was measured by another program than the plan's".into());
         }
-        Ok(Part { node, ends: lines(&folder.join(CELLS))?, trials: lines(&folder.join(ROUNDS))? })
+        Ok(Part { node, ends: lines(&folder.join(CELLS))?, trials: lines(&folder.join(TRIALS))? })
     }
 }

@@ -60,10 +60,10 @@ pub struct Judged {
 /// The same rule applies to the null arms among themselves, in either direction. One that fires voids only its cell.
 #[must_use]
 pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
-    let heads: Vec<StartedModel> =
-        samples.iter().map(|sample| StartedModel::of(sample.log_ratios, sample)).collect();
-    let nulls: Vec<StartedModel> =
-        samples.iter().map(|sample| StartedModel::of(sample.null, sample)).collect();
+    let heads: Vec<TestStatistic> =
+        samples.iter().map(|sample| TestStatistic::of(sample.log_ratios, sample)).collect();
+    let nulls: Vec<TestStatistic> =
+        samples.iter().map(|sample| TestStatistic::of(sample.null, sample)).collect();
     let mut found = directions(&heads, rate);
     for (found, sample) in found.iter_mut().zip(samples) {
         *found = found.filter(|direction| is_so_of_the_copy(sample, *direction));
@@ -97,24 +97,24 @@ fn is_so_of_the_copy(sample: &Sample, direction: Verdict) -> bool {
 }
 
 /// A test; `None` if it could not be made.
-struct StartedModel(Option<Trimmed>, f64);
+struct TestStatistic(Option<Trimmed>, f64);
 
-impl StartedModel {
+impl TestStatistic {
     fn of(log_ratios: &[f64], sample: &Sample) -> Self {
         let trimmed = Trimmed::of(log_ratios).map(|of| of.with_layout(sample.layout_sd));
-        StartedModel(trimmed, sample.margin.ln_1p())
+        TestStatistic(trimmed, sample.margin.ln_1p())
     }
 }
 
 /// Returns regressed or improved for rejected cells that changed by their margin.
-fn directions(arms: &[StartedModel], rate: f64) -> Vec<Option<Verdict>> {
+fn directions(arms: &[TestStatistic], rate: f64) -> Vec<Option<Verdict>> {
     let chances = |of: fn(Trimmed) -> f64| {
         let chances: Vec<f64> = arms.iter().map(|arm| arm.0.map_or(f64::NAN, of)).collect();
         discoveries(&chances, rate)
     };
     let (slower, faster) = (chances(Trimmed::p_above), chances(Trimmed::p_below));
     let each = arms.iter().zip(slower.into_iter().zip(faster));
-    each.map(|(StartedModel(trimmed, margin), (slower, faster))| {
+    each.map(|(TestStatistic(trimmed, margin), (slower, faster))| {
         let mean = (*trimmed)?.mean;
         if slower && mean >= *margin {
             Some(Verdict::Regressed)

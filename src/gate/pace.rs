@@ -29,7 +29,7 @@ pub(super) const PILOT_SLICES: u32 = 4;
 /// if it was wrong.
 const MOST_SLICES: u32 = 12;
 /// Trials, unless budget or spread determine another number.
-pub(super) const ROUNDS: u32 = 40;
+pub(super) const TRIALS: u32 = 40;
 /// With fewer trials, the trimmed mean has no usable variance.
 pub(super) const FEWEST: u32 = 5;
 /// The most trials of a cell, however noisy it is.
@@ -134,7 +134,7 @@ fn winsorised_sd(values: &[f64]) -> f64 {
 pub(super) fn wish(sd: f64, margin: Margin, alpha: f64) -> u32 {
     let bar = Bar { alpha, power: POWER, margin: margin.margin.ln_1p() };
     let needed = bar.trials_needed(margin.clear.ln_1p(), sd, margin.layout_sd);
-    needed.unwrap_or(MOST).clamp(ROUNDS, MOST)
+    needed.unwrap_or(MOST).clamp(TRIALS, MOST)
 }
 
 /// Returns the trials of each cell: what it needs, up to a limit that is the same for all and fits into `left`. Each
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn calm_cells_get_the_usual_number_and_noisy_ones_what_makes_the_change_visible() {
         let margin = Margin::default();
-        assert_eq!(wish(0.001, margin, 0.001), ROUNDS);
+        assert_eq!(wish(0.001, margin, 0.001), TRIALS);
         let noisy = wish(0.1, margin, 0.001);
-        assert!(noisy > ROUNDS && noisy < 2 * ROUNDS, "{noisy}");
+        assert!(noisy > TRIALS && noisy < 2 * TRIALS, "{noisy}");
         assert_eq!(wish(3.0, margin, 0.001), MOST);
     }
 

@@ -50,7 +50,7 @@ pub struct Trial {
 /// The time of a gate of one cell.
 const GATE: Duration = Duration::from_secs(20);
 /// Trials of a cell in a suite.
-const ROUNDS: u32 = 12;
+const TRIALS: u32 = 12;
 /// The number of suites, and of gates, resampled from recorded trials.
 const DRAWN: u64 = 200;
 /// The shares of the budget for planted slowdowns and equal programs; the neighbour has the rest.
@@ -212,7 +212,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
         let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
         let mut order = order(trial, [Variant::Base; 3], subjects);
         order.budget = until.saturating_duration_since(now()).max(GATE);
-        (order.trials, order.slices) = (Some(ROUNDS), Some(2));
+        (order.trials, order.slices) = (Some(TRIALS), Some(2));
         order.seed = mix(trial.seed.wrapping_add(u64::from(suite)));
         gates.push(gate(order)?.gate);
     }
@@ -233,7 +233,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
             .map(|g| g.cells.iter().filter(|c| c.verdict.is_some()).count())
             .max()
             .unwrap_or(0),
-        trials: ROUNDS,
+        trials: TRIALS,
         seconds: if seconds.is_empty() { f64::NAN } else { median_and_range(&seconds).0 },
         false_regressed: Share::new(count(Overall::Regressed), of),
         environment: Share::new(count(Overall::EnvironmentInvalid), of),
@@ -260,7 +260,7 @@ fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
     let mut wrong = 0;
     for _ in 0..DRAWN {
         let drawn: Vec<(Vec<f64>, Vec<f64>)> =
-            pools.iter().map(|(_, pool)| draw.equal_trials(pool, ROUNDS as usize)).collect();
+            pools.iter().map(|(_, pool)| draw.equal_trials(pool, TRIALS as usize)).collect();
         let samples: Vec<Sample<'_>> = drawn.iter().map(|(x, null)| sample(x, null)).collect();
         let judged = judge(&samples, super::in_progress::RATE);
         // A null arm that fires voids only its own cell, which then has no verdict.

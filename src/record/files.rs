@@ -15,18 +15,18 @@ pub const RUN: &str = "run.json";
 /// The cells that have ended.
 pub const CELLS: &str = "cells.jsonl";
 /// The trials.
-pub const ROUNDS: &str = "trials.jsonl";
+pub const TRIALS: &str = "trials.jsonl";
 /// The nodes, if a cluster measured it.
 pub const NODES: &str = "nodes.json";
 pub(super) const CLAIMS: &str = "claims.json";
 pub(super) const GATE: &str = "gate.json";
-pub(super) const GATE_ROUNDS: &str = "gate_trials.jsonl";
+pub(super) const GATE_TRIALS: &str = "gate_trials.jsonl";
 
 /// The files that show the kind of a record: a run, a gate, claims.
 pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
 
 /// All files of records.
-pub const PARTS: [&str; 7] = [RUN, CELLS, ROUNDS, NODES, GATE, GATE_ROUNDS, CLAIMS];
+pub const PARTS: [&str; 7] = [RUN, CELLS, TRIALS, NODES, GATE, GATE_TRIALS, CLAIMS];
 
 /// Writes the record of a run, line by line.
 pub struct Writer {
@@ -73,7 +73,7 @@ impl Writer {
     /// Returns a sentence if it cannot be written, or another process writes to it.
     pub fn resume(folder: &Path) -> Result<Self, String> {
         let writer = Self::open(folder.to_owned(), "--resume")?;
-        for name in [CELLS, ROUNDS] {
+        for name in [CELLS, TRIALS] {
             cut_torn_line(&folder.join(name)).map_err(|error| unwritable(folder, &error))?;
         }
         Ok(writer)
@@ -84,7 +84,7 @@ impl Writer {
             let file = OpenOptions::new().create(true).append(true).open(folder.join(name));
             file.map_err(|error| unwritable(&folder, &error))
         };
-        let (cells, trials) = (open(CELLS)?, open(ROUNDS)?);
+        let (cells, trials) = (open(CELLS)?, open(TRIALS)?);
         // On a file system without locks, only this check is lost.
         if matches!(cells.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             let folder = folder.display();
@@ -114,7 +114,7 @@ impl Writer {
     ///
     /// Returns a sentence if it cannot be written.
     pub fn write_trial(&mut self, trial: &Trial) -> Result<(), String> {
-        append(&mut self.trials, &self.folder.join(ROUNDS), self.again, trial)
+        append(&mut self.trials, &self.folder.join(TRIALS), self.again, trial)
     }
 }
 
@@ -140,7 +140,7 @@ impl GateTrials {
     ///
     /// Returns a sentence if it cannot be written.
     pub fn create(folder: &Path) -> Result<Self, String> {
-        let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_ROUNDS));
+        let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_TRIALS));
         let file = file.map_err(|error| unwritable(folder, &error))?;
         Ok(GateTrials { folder: folder.to_owned(), file })
     }
@@ -151,7 +151,7 @@ impl GateTrials {
     ///
     /// Returns a sentence if it cannot be written.
     pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
-        append(&mut self.file, &self.folder.join(GATE_ROUNDS), "--resume", trial)
+        append(&mut self.file, &self.folder.join(GATE_TRIALS), "--resume", trial)
     }
 }
 
@@ -255,7 +255,7 @@ impl Record {
     ///
     /// Returns a sentence that names the first damaged line.
     pub fn check_trials(&self) -> Result<(), String> {
-        let place = self.folder.join(ROUNDS);
+        let place = self.folder.join(TRIALS);
         for (index, trial) in self.trials.iter().enumerate() {
             let timed = !trial.times_ns.is_empty();
             let timed = timed.then_some(()).ok_or_else(|| "its times_ns is empty".into());

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Run, SCHEMA, State,
-    files::{CELLS, CLAIMS, GATE, GATE_ROUNDS, NODES, ROUNDS, RUN, Record, not_ours},
+    files::{CELLS, CLAIMS, GATE, GATE_TRIALS, NODES, TRIALS, RUN, Record, not_ours},
 };
 
 /// The greatest size of a record's file that is read, in bytes.
@@ -20,7 +20,7 @@ const MOST: u64 = 1 << 30;
 /// Returns a sentence if it is not a record, or one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
     // criterion's runs have no trials.
-    let trials = text_if_any(folder, ROUNDS)?;
+    let trials = text_if_any(folder, TRIALS)?;
     with_nodes(assemble(folder, &text(folder, RUN)?, &text_if_any(folder, CELLS)?, &trials)?)
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn assemble(
     if run.instrument == "trials" {
         measured_later(&mut cells);
     }
-    let trials = parse_lines(&folder.join(ROUNDS), trials)?;
+    let trials = parse_lines(&folder.join(TRIALS), trials)?;
     Ok(Record { folder: folder.to_owned(), run, cells, trials, nodes: None })
 }
 
@@ -114,7 +114,7 @@ pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
 ///
 /// Returns a sentence if they cannot be read.
 pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
-    lines(&folder.join(GATE_ROUNDS))
+    lines(&folder.join(GATE_TRIALS))
 }
 
 /// Reads claims from `claims.json` in `folder`; `None` without such a file.

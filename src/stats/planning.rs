@@ -3,9 +3,9 @@
 use super::t::t_quantile;
 
 /// The most trials that are recommended. If more are needed, make the machine quieter instead.
-pub const MOST_ROUNDS: u32 = 10_000;
+pub const MOST_TRIALS: u32 = 10_000;
 /// The fewest trials that have a trimmed mean.
-const FEWEST_ROUNDS: u32 = 5;
+const FEWEST_PLANNED: u32 = 5;
 
 /// The conditions under which an effect is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,22 +42,22 @@ impl Bar {
 }
 
 /// Returns the fewest trials for which the standard error and the degrees of freedom satisfy `enough`. One trial has
-/// the spread `sd`; the layout of code adds `layout_sd`. `None` if [`MOST_ROUNDS`] are not enough.
+/// the spread `sd`; the layout of code adds `layout_sd`. `None` if [`MOST_TRIALS`] are not enough.
 #[must_use]
 pub fn trials_until(sd: f64, layout_sd: f64, enough: impl Fn(f64, f64) -> bool) -> Option<u32> {
     let enough = |trials: u32| {
         let kept = trials - 2 * (trials / 5);
         enough((sd / f64::from(trials).sqrt()).hypot(layout_sd), f64::from(kept - 1))
     };
-    if enough(FEWEST_ROUNDS) {
-        return Some(FEWEST_ROUNDS);
+    if enough(FEWEST_PLANNED) {
+        return Some(FEWEST_PLANNED);
     }
-    let (mut few, mut many) = (FEWEST_ROUNDS, FEWEST_ROUNDS);
+    let (mut few, mut many) = (FEWEST_PLANNED, FEWEST_PLANNED);
     while !enough(many) {
-        if many == MOST_ROUNDS {
+        if many == MOST_TRIALS {
             return None;
         }
-        (few, many) = (many, (many * 2).min(MOST_ROUNDS));
+        (few, many) = (many, (many * 2).min(MOST_TRIALS));
     }
     while many - few > 1 {
         let middle = few.midpoint(many);

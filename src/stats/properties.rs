@@ -89,7 +89,7 @@ proptest! {
         match bar.trials_needed(effect, sd, layout) {
             Some(5) => prop_assert!(at(5) <= effect),
             Some(trials) => prop_assert!(at(trials) <= effect && at(trials - 1) > effect),
-            None => prop_assert!(at(MOST_ROUNDS) > effect),
+            None => prop_assert!(at(MOST_TRIALS) > effect),
         }
     }
 }

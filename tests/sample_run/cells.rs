@@ -17,7 +17,7 @@ use paceline_core::{
 use super::{attest, head::meanwhile, trial_of};
 
 /// Processes for each cell.
-const ROUNDS: u32 = 3;
+const TRIALS: u32 = 3;
 
 /// How a model does on `sleep`: what a job costs in nanoseconds and in bytes, and how many can wait at once.
 struct Manner {
@@ -169,18 +169,18 @@ fn measured(
             times_ns: vec![batch_ns as u64],
         }
     };
-    let processes: Vec<Recorded> = (0..ROUNDS).map(recorded).collect();
+    let processes: Vec<Recorded> = (0..TRIALS).map(recorded).collect();
     let merged = |of: fn(&Recorded) -> Option<&Distribution>| {
         let all = (0..).zip(&processes).filter_map(|(trial, one)| Some((trial, of(one)?)));
         Distribution::merged("it", all).expect("they were just made")
     };
-    let medians: Vec<f64> = (0..ROUNDS).map(|trial| batches(trial)[2] as f64).collect();
+    let medians: Vec<f64> = (0..TRIALS).map(|trial| batches(trial)[2] as f64).collect();
     let p99: Vec<f64> =
         processes.iter().flat_map(|r| &r.latency).map(|latency| latency.ns_p99 as f64).collect();
     let trial = Estimate::of_trials(&medians, 1.0);
     cell.jobs_per_second = trial.map(|trial| trial.per_second(cell.scale));
     cell.batch_ns = trial;
-    cell.interval = Some(Estimate::interval_of(ROUNDS as usize));
+    cell.interval = Some(Estimate::interval_of(TRIALS as usize));
     cell.trials_ns = medians.iter().map(|ns| *ns as u64).collect();
     let cpu = if cell.workload == "cpu" { 241_000.0 } else { 900.0 + 200.0 * chance(&[seed]) };
     cell.cpu_ns_per_job = Some(cpu);
@@ -290,7 +290,7 @@ fn loaded(model: &str, connections: usize, rate: Option<f64>, got: f64, seed: u6
     Cell {
         jobs_per_second: Estimate::of_trials(&rates, 0.1),
         per_trial: PerTrial { jobs_per_second: rates, ..PerTrial::default() },
-        interval: Some(Estimate::interval_of(ROUNDS as usize)),
+        interval: Some(Estimate::interval_of(TRIALS as usize)),
         floor_ns: 5_000_000,
         cpu_ns_per_job: Some(cpu),
         latency,
