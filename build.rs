@@ -1,20 +1,16 @@
 //! Tells the program how it was built: the compiler, its flags, and the versions of the crates it is made of.
 
 use std::{
-    collections::BTreeMap,
-    env, fs,
-    os::unix::process::parent_id,
-    path::Path,
-    process::{Command, exit},
+    collections::BTreeMap, env, fs, os::unix::process::parent_id, path::Path, process::Command,
 };
 
 fn main() {
     let cargo = fs::read_to_string(format!("/proc/{}/cmdline", parent_id())).unwrap_or_default();
     if is_unlocked_install(&cargo) {
-        eprintln!(
-            "error: `cargo install` builds other versions than Cargo.lock has, and records would name those; add --locked"
+        println!(
+            "cargo::error=`cargo install` builds other versions than Cargo.lock has, and records would name those; add --locked"
         );
-        exit(1);
+        return;
     }
     println!("cargo:rerun-if-changed=Cargo.lock");
     println!("cargo:rerun-if-changed=Cargo.toml");
