@@ -102,6 +102,11 @@ const SHORTER: &[(&str, &str)] = &[
 const CODES: &[(&str, i32, &str)] = &[
     ("cargo run --release -- doctor", 6, "this machine may not be fit"),
     (
+        "paceline cluster run --out nightly",
+        3,
+        "seen once on a busy machine; tests/cluster.rs judges cells",
+    ),
+    (
         "paceline load http://127.0.0.1:8080/ --rate 500",
         7,
         "this machine may be too slow for the bound on p99",
