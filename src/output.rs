@@ -8,7 +8,7 @@ mod progress;
 mod table;
 
 pub(crate) use figures::{batches_of, cut, plain, plain_lines};
-pub use figures::{count, long, percent, rate, signed};
+pub use figures::{count, for_option, long, percent, rate, signed};
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
 pub(crate) use table::{Shown, Tone, columns, figures_table, folded, matrix};

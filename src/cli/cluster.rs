@@ -286,7 +286,7 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
         ));
     }
     say(&format!(
-        "{} blocks, {cells} cells: every planned block counts exactly once; {wrong} cells failed or are invalid",
+        "{} blocks, {cells} cells: every planned block counts exactly once; failed or invalid: {wrong}",
         plan.plan.blocks.len()
     ))?;
     Ok(if wrong > 0 { CELLS } else { 0 })

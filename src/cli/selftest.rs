@@ -8,12 +8,12 @@ use std::{
 use clap::Args;
 
 use super::{
-    CliError, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json, seed, small,
-    usage,
+    CliError, ENVIRONMENT, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json,
+    seed, small, usage,
 };
 use crate::{
     gate::{
-        Project,
+        NoGate, Project,
         selftest::{KINDS, Trial, selftest},
     },
     record::write_json,
@@ -63,7 +63,13 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
         programs: [program.clone(), program, Program::at(copy.program)],
         results: folder.clone(),
     };
-    let done = selftest(&trial).map_err(|error| internal(error.to_string()))?;
+    let done = selftest(&trial).map_err(|error| match error {
+        NoGate::TooShort(_) => CliError(
+            ENVIRONMENT,
+            "this machine is too slow or too busy for the suites of the self-test: end other programs, or give --suites 0".into(),
+        ),
+        NoGate::Internal(why) => internal(why),
+    })?;
     write_json(&folder.join("selftest.json"), &done).map_err(internal)?;
     match asked.output.format {
         Format::Json => say_json(&done)?,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     compare::{Judged, Sample, judge},
-    output::{Progress, long},
+    output::{Progress, for_option, long},
     record::{GateCell, Metric, Presence, State, Verdict},
     run::shuffled,
     stats::median_and_range,
@@ -103,7 +103,7 @@ impl GateInProgress<'_, '_> {
 
     fn too_short(&self, needed: Duration) -> NoGate {
         let budget = long(self.plan.budget);
-        let (count, needed) = (self.cells.len(), humantime::format_duration(whole_seconds(needed)));
+        let (count, needed) = (self.cells.len(), for_option(needed));
         NoGate::TooShort(format!(
             "the budget of {budget} is too small for a verdict on {count} cells: give --budget {needed}, or name fewer cells"
         ))
@@ -391,9 +391,4 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
         State::Skipped,
         Some(format!("{have} trials before the time was up; a verdict needs {fewest}")),
     )
-}
-
-/// Rounds up to whole seconds, at least one.
-fn whole_seconds(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs() + 1)
 }

@@ -45,6 +45,13 @@ pub fn long(duration: Duration) -> String {
     format!("{} {unit}", rate(value))
 }
 
+/// Formats a duration as one word that an option takes, in whole seconds rounded up: `4m9s`.
+#[must_use]
+pub fn for_option(duration: Duration) -> String {
+    let whole = Duration::from_secs(duration.as_secs() + 1);
+    humantime::format_duration(whole).to_string().replace(' ', "")
+}
+
 /// Formats a share as a percentage: `9.4 %`, `35 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -111,6 +118,7 @@ mod tests {
         assert_eq!(rates, ["0.50", "9.99", "12.3", "999", "1.00k", "12.3k", "10.0M"]);
         assert_eq!([7, 1000, 1_000_000].map(count), ["7", "1 000", "1 000 000"]);
         assert_eq!([1_500, 0].map(|us| long(Duration::from_micros(us))), ["1.50 ms", "0 s"]);
+        assert_eq!(for_option(Duration::from_millis(248_500)), "4m9s");
         assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);
         assert_eq!([0.032, -0.2].map(signed), ["+3.2 %", "-20.0 %"]);
     }
