@@ -16,7 +16,7 @@ pub use against::{Against, Measured};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub(crate) use files::append;
 pub use files::{
-    CELLS, GateTrials, KINDS, NODES, PARTS, TRIALS, RUN, Record, Writer, write_claims, write_gate,
+    CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, write_claims, write_gate,
     write_json, write_text,
 };
 pub use gate::{

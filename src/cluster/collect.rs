@@ -20,7 +20,7 @@ use super::{
 use crate::{
     plan::cells_on,
     record::{
-        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, TRIALS, RUN, Run, SCHEMA,
+        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, SCHEMA, TRIALS,
         write_json,
     },
 };

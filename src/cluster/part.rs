@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     machine::hex,
-    record::{CELLS, TRIALS, State, Trial, Writer, lines, write_json},
+    record::{CELLS, State, TRIALS, Trial, Writer, lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
 

@@ -91,19 +91,15 @@ impl Against {
             let ratio = ratio?;
             let more = ratio.lower > 1.0 + RESOLUTION;
             let less = ratio.upper < 1.0 - RESOLUTION;
-            let word = match (more, less) {
-                (false, false) => "no difference found",
-                // Lower latency is better.
-                _ => {
-                    let is_faster = more == (name == "req/s");
-                    let [base, head] = self.error_shares;
-                    match is_faster {
-                        true if head > base => "no verdict: it failed more",
-                        false if base > head => "no verdict: the other failed more",
-                        true => "faster",
-                        false => "slower",
-                    }
-                }
+            // Lower latency is better.
+            let is_faster = more == (name == "req/s");
+            let [base, head] = self.error_shares;
+            let word = match (more || less, is_faster) {
+                (false, _) => "no difference found",
+                (true, true) if head > base => "no verdict: it failed more",
+                (true, false) if base > head => "no verdict: the other failed more",
+                (true, true) => "faster",
+                (true, false) => "slower",
             };
             Some(Measured { name, ratio, word })
         };

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Run, SCHEMA, State,
-    files::{CELLS, CLAIMS, GATE, GATE_TRIALS, NODES, TRIALS, RUN, Record, not_ours},
+    files::{CELLS, CLAIMS, GATE, GATE_TRIALS, NODES, RUN, Record, TRIALS, not_ours},
 };
 
 /// The greatest size of a record's file that is read, in bytes.
