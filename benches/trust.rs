@@ -187,7 +187,7 @@ fn measured(planted: &str, sleep: &str, scales: &[usize]) -> Vec<Cell> {
         workloads: vec![Workload::parse("planted.toml", &text).unwrap()],
         models: vec![models::find("threads").unwrap(), models::find(planted).unwrap()],
         choice: Choice { scales: scales.to_vec(), ..Choice::default() },
-        trials: 15,
+        passes: 0..15,
         budget: Duration::from_mins(2),
         seed: 1,
         pin: false,
