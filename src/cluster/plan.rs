@@ -31,7 +31,7 @@ const PLAN: &str = "plan.json";
 /// each node resolves them for itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// `SCHEMA`.
+    /// The version of this format.
     pub schema: u32,
     /// The name of the record that will come of it.
     pub id: String,
