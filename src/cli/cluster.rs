@@ -289,6 +289,10 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
         "{} blocks, {cells} cells: every planned block counts exactly once; failed or invalid: {wrong}",
         plan.plan.blocks.len()
     ))?;
+    for folder in done.folders.iter().filter(|_| wrong > 0) {
+        let folder = folder.display();
+        say(&format!("why: paceline report {folder} --format table"))?;
+    }
     Ok(if wrong > 0 { CELLS } else { 0 })
 }
 

@@ -15,7 +15,7 @@ from receipts import (
 
 
 def plain(steps, seed):
-    """Steps that wait on nothing but the thread itself: what is offloaded."""
+    """Performs steps that wait for nothing but their own thread: the offloaded ones."""
     units, checksum = 0, seed
     for code, argument in steps:
         if code == COMPUTE:
@@ -29,7 +29,7 @@ def plain(steps, seed):
 
 
 def perform(steps, seed, servers, lateness=None):
-    """A job, or a child: its units and its checksum. Notes how late sleeps end where there is a list for it."""
+    """Performs a job or a child. Returns its units and checksum, and records timer overshoot if a list is given."""
     units, checksum = 0, seed
     stream = None
     try:
@@ -64,7 +64,7 @@ def perform(steps, seed, servers, lateness=None):
                 units += more
             elif code == YIELD:
                 for _ in range(argument):
-                    # What gives up the thread's turn: the interpreter's lock is let go, too.
+                    # Yields the thread; this also releases the interpreter's lock.
                     time.sleep(0)
                 units += argument
             elif code == GATHER:
@@ -87,7 +87,7 @@ def perform(steps, seed, servers, lateness=None):
 
 
 def group(group, checksum, servers, lateness):
-    """The children of a group, one after another: what their receipts, or their failure, make of the parent's."""
+    """Performs the children of a group in order. Returns the parent's receipt with theirs, or with their failure."""
     watched = grouping.children()
     children, errors = [], []
     for index in range(group.width):
@@ -110,7 +110,7 @@ def connect(servers, to, checksum):
     if word is not None:
         stream.sendall(word)
         if to[0] == "rooms":
-            # Comes once all are there.
+            # Arrives once all members have joined.
             receive(stream, bytearray(8))
     return stream
 
@@ -150,7 +150,7 @@ def exchange(stream, argument, checksum):
     return checksum
 
 
-# Of the process: workers that are forked after it was set have it too.
+# Global to the process; workers forked later inherit it.
 _cell = None
 
 
@@ -165,7 +165,7 @@ def job(index):
 
 
 def noted_job(index):
-    """The same with its times: units, checksum, when it began and ended, who did it, and how late its sleeps were."""
+    """Performs a job with its times: units, checksum, start, end, worker, and timer overshoots."""
     jobs, servers = _cell
     lateness = []
     begun = perf_counter_ns()

@@ -1,4 +1,4 @@
-# Makes modules of the sources on the command line, so that no file need be written and tracebacks show their lines.
+# Loads modules from sources on the command line: no file is written, and tracebacks still show source lines.
 import sys
 
 if sys.version_info < (3, 11):

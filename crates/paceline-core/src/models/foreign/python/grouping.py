@@ -1,10 +1,10 @@
-"""Task groups: what a failure within one is, and what is left of its children when it is over."""
+"""Task groups: failures inside a group, and children that are still running when the group ends."""
 
 from time import perf_counter_ns
 
 
 class Meant(Exception):
-    """What a `fail` step raises: it was told to, unlike every other error."""
+    """Raised by a `fail` step: an expected failure, unlike every other error."""
 
 
 def _fmix32(value):
@@ -14,7 +14,7 @@ def _fmix32(value):
 
 
 def is_chosen(index, nth):
-    """Whether this index, of its block of `nth` consecutive ones, has the steps of `every`: docs/protocol.md."""
+    """Returns whether `every` chooses this index from its block of `nth` consecutive ones: docs/protocol.md."""
     block, place = divmod(index, nth)
     return place == _fmix32(block & 0xFFFFFFFF) % nth
 
@@ -27,7 +27,7 @@ class Group:
     def __init__(self, width, of, every, cancels):
         self.width, self.of, self.cancels = width, of, cancels
         nth, self.other = every or (0, ())
-        # Found beforehand: a hash for each child would be work inside the clock.
+        # Computed beforehand: hashing for each child would be work inside the clock.
         self.others = frozenset(index for index in range(width) if is_chosen(index, nth)) if nth else frozenset()
 
     def steps(self, index):
@@ -35,7 +35,7 @@ class Group:
 
 
 def contained(errors):
-    """Whether children failed, all of them because they were told to; raises any other error."""
+    """Returns whether children failed as expected; raises any other error."""
     for error in errors:
         if not isinstance(error, Meant):
             raise error
@@ -43,7 +43,7 @@ def contained(errors):
 
 
 class Children:
-    """The children of a group in a batch that is watched, counted."""
+    """Counts the children of a group, in a batch with the counters on."""
 
     def __init__(self):
         self.begun = self.gone = 0
@@ -63,7 +63,7 @@ class Children:
 
 
 class Unwatched:
-    """The same in other batches: nothing."""
+    """Counts nothing, in all other batches."""
 
     def __enter__(self):
         pass
@@ -80,23 +80,23 @@ _watching = False
 
 
 def children():
-    """What counts the children of a group that begins."""
+    """Returns the counter for a new group."""
     return Children() if _watching else UNWATCHED
 
 
 def watch():
-    """Begins to count."""
+    """Starts counting."""
     global _watching
     _watching = True
 
 
-# Of each group in which a child failed: from its first failure until it was over, in nanoseconds, and the children that
-# were still under way.
+# For each group with a failed child: nanoseconds from the first failure to the end of the group, and the number of
+# children still running at that moment.
 over = []
 
 
 def seen():
-    """What became of them meanwhile. Ends to count."""
+    """Stops counting and returns the counts."""
     global _watching
     _watching = False
     if not over:

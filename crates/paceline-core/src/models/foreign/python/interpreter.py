@@ -28,8 +28,8 @@ def free_threaded():
 
 
 def process_pool(workers):
-    """A pool whose processes have started: forked now, while this process has no other thread."""
-    # Imported where it is needed: what a process holds, its collector looks through, and a plain program holds less.
+    """Returns a pool with started processes, forked now, while this process has no other thread."""
+    # Imported only when needed: the garbage collector traverses every loaded module, and a plain program loads fewer.
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -45,14 +45,14 @@ def thread_pool(workers):
 
 
 def end_workers():
-    """Ends the processes that this one has started, if it has."""
+    """Ends the child processes, if there are any."""
     multiprocessing = sys.modules.get("multiprocessing")
     for worker in multiprocessing.active_children() if multiprocessing else ():
         worker.kill()
 
 
 class Loop:
-    """asyncio's event loop or another; what is offloaded goes to threads, or to processes."""
+    """An event loop, asyncio's or another. Offloaded steps run on threads or in processes."""
 
     steps = LOOP_STEPS
     probes = [*CALL_PROBES, "cancelled"]
@@ -91,7 +91,7 @@ class Loop:
 
 
 class Pool:
-    """A pool of threads or of processes, as `concurrent.futures` has them. A job is a call."""
+    """A pool of threads or processes from `concurrent.futures`. A job is one call."""
 
     steps = POOL_STEPS
     probes = CALL_PROBES
@@ -104,7 +104,7 @@ class Pool:
         self.workers = workers
         blocking.ready(jobs, servers)
         if self.processes and self.pool:
-            # Its processes were forked before, and know other jobs.
+            # Its processes were forked earlier, with other jobs.
             self.pool.shutdown()
             self.pool = None
         if self.pool is None:
@@ -129,7 +129,7 @@ class Pool:
         if not self.processes:
             bound(listening.getsockname())
             serving.accept_each(listening, lambda stream: self.pool.submit(serving.hold, stream, blocking.job))
-        # As servers with worker processes do it: each accepts for itself.
+        # As in servers with worker processes, each process accepts connections itself.
         self.pool.shutdown()
         import multiprocessing.connection
 
@@ -147,7 +147,7 @@ class Pool:
 
 
 class Caller:
-    """One job after another."""
+    """Runs one job after another."""
 
     steps = CALLER_STEPS
     probes = CALL_PROBES
@@ -190,7 +190,7 @@ class Unavailable(Exception):
 
 
 def model_of(name):
-    """The model of this name, and the version of what it is made of."""
+    """Returns the model of this name, and the version of its library."""
     version = sys.version.split()[0] + (" free-threaded" if free_threaded() else "")
     match name:
         case "asyncio":
@@ -220,7 +220,7 @@ class Failed(Exception):
 
 
 class Interpreter:
-    """Does what it is asked, one request after another."""
+    """Answers requests in order."""
 
     def __init__(self, model, output):
         self.model, self.output, self.scale = model, output, None
@@ -244,7 +244,7 @@ class Interpreter:
                     for _ in range(fields["count"]):
                         self.say("batch", **self.batch(True)[0])
                 else:
-                    # Said together: who reads them would be at work beside the next batch.
+                    # Written together: a reader that wakes for each line would compete with the next batch.
                     batches = [self.batch(False)[0] for _ in range(fields["count"])]
                     for batch in batches:
                         self.write("batch", batch)
@@ -294,7 +294,7 @@ class Interpreter:
 
     def serve(self):
         def bound(address):
-            # Started only now: a process that forks its workers has no other thread.
+            # Started only now: a process that forks its workers must have no other thread.
             threading.Thread(target=end_with_input, daemon=True).start()
             self.say("serving", address=f"{address[0]}:{address[1]}")
 
@@ -309,7 +309,7 @@ def end_with_input():
 
 
 def peak(outputs):
-    """The greatest number of jobs that had begun and not ended."""
+    """Returns the peak number of jobs in flight."""
     moments = [(output[2], 0) for output in outputs] + [(output[3], 1) for output in outputs]
     most = now = 0
     for _, ends in sorted(moments):
@@ -319,7 +319,7 @@ def peak(outputs):
 
 
 def main(name):
-    # Whatever else writes to standard output must not break a line of the protocol.
+    # Other writes to standard output must not break a line of the protocol.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
@@ -342,6 +342,6 @@ def main(name):
             interpreter.say("failed", job=failed.job, error=str(failed))
         except Exception as error:
             interpreter.say("failed", job=None, error=serving.said(error))
-    # The parent is gone, and nobody is to be told: processes of a pool would wait for ever.
+    # The parent is gone. Exit without cleanup: processes of a pool would wait for ever.
     end_workers()
     os._exit(0)

@@ -16,13 +16,13 @@ from receipts import (
 
 
 class Looping:
-    """Jobs of one cell. What is offloaded goes to `pool`, or to a thread where there is none."""
+    """The jobs of one cell. Offloaded steps run on `pool`, or on a thread if there is none."""
 
     def __init__(self, jobs, servers, pool, sleep):
         self.jobs, self.servers, self.pool, self.sleep = jobs, servers, pool, sleep
 
     async def perform(self, steps, seed, lateness=None):
-        """A job, or a child: its units and its checksum. Notes how late sleeps end where there is a list for it."""
+        """Performs a job or a child. Returns its units and checksum, and records timer overshoot if a list is given."""
         units, checksum = 0, seed
         reader = writer = None
         try:
@@ -86,7 +86,7 @@ class Looping:
         return units, checksum
 
     async def group(self, group, checksum, lateness):
-        """The children of a group: what their receipts, or their failure, make of the parent's."""
+        """Performs the children of a group. Returns the parent's receipt with theirs, or with their failure."""
         watched = grouping.children()
 
         async def child(index):
@@ -114,14 +114,14 @@ class Looping:
         return await asyncio.get_running_loop().run_in_executor(self.pool, plain, steps, seed)
 
     async def noted(self, index):
-        """A job with its times: units, checksum, when it began and ended, who did it, and how late its sleeps were."""
+        """Performs a job with its times: units, checksum, start, end, worker, and timer overshoots."""
         lateness = []
         begun = perf_counter_ns()
         units, checksum = await self.perform(*self.jobs.all[index], lateness)
         return units, checksum, begun, perf_counter_ns(), (os.getpid(), threading.get_ident()), lateness
 
     async def batch(self, scale, noted):
-        """All jobs at once: when the batch began and ended, and what each returned or raised."""
+        """Runs all jobs at once. Returns when the batch began and ended, and what each job returned or raised."""
         perform, create_task = self.perform, asyncio.create_task
         start = perf_counter_ns()
         if noted:
@@ -133,17 +133,17 @@ class Looping:
 
 
 async def sleep_at_least(seconds):
-    """Sleeps on a loop that counts in whole milliseconds, which may be up to one early."""
+    """Sleeps on a loop with millisecond resolution, which may wake up to 1 ms early."""
     left = seconds * 1e9
     end = perf_counter_ns() + left
     while left > 0:
-        # What is shorter would be a turn of the loop, and many of them a loop that spins.
+        # Anything shorter would be one turn of the loop, and many of them would spin it.
         await asyncio.sleep(max(left / 1e9, 0.001))
         left = end - perf_counter_ns()
 
 
 async def outcomes(tasks):
-    """What they return or raise, in their order, once all have ended."""
+    """Returns what the children return or raise, in their order, once all have ended."""
     outputs = []
     for task in tasks:
         try:
@@ -154,7 +154,7 @@ async def outcomes(tasks):
 
 
 async def all_of(coroutines):
-    """What they return, in their order, once all have ended; raises what the first of them raised that did."""
+    """Returns what the children return, in their order, once all have ended; raises the first error in that order."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     outputs = await outcomes(tasks)
     for output in outputs:
@@ -166,7 +166,7 @@ async def all_of(coroutines):
 async def greet(reader, writer, word, in_room):
     writer.write(word)
     if in_room:
-        # Comes once all are there.
+        # Arrives once all members have joined.
         await reader.readexactly(len(word))
 
 
@@ -185,7 +185,7 @@ async def talk(reader, writer, argument, says, checksum):
 async def exchange(reader, writer, argument, checksum):
     size, times, filling = argument
     for _ in range(times):
-        # No `drain`: one message is under way at most, and who waits for it to be taken would not read what comes back.
+        # No `drain`: at most one message is in flight, and waiting for it to be sent would delay reading the reply.
         writer.write(checksum.to_bytes(8, "little") + filling)
         reply = await reader.readexactly(size)
         if reply[8:] != filling:

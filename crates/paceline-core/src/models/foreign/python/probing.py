@@ -1,4 +1,4 @@
-"""Probes: what no job can say of a model. What they mean is in docs/protocol.md."""
+"""Probes: properties of a model that no job can observe, as defined in docs/protocol.md."""
 
 import asyncio
 import time
@@ -77,12 +77,12 @@ async def cancelled_of_loop():
 
 
 def of_calls(what, both):
-    """`both` makes two calls as the model does, and returns their outputs in order."""
+    """Probes with `both`, which makes two calls as the model does and returns their outputs in order."""
     return inert_of_calls() if what == "inert" else created_of_calls(both)
 
 
 def inert_of_calls():
-    # A call is the work: when it has returned, nothing is left to drive.
+    # A call does the work itself: once it returns, nothing is left to drive.
     begun = []
     made = [begun.append(True), time.sleep(PAUSE)]
     time.sleep(PAUSE)
@@ -94,7 +94,7 @@ def inert_of_calls():
 
 
 def one_of_two(index):
-    """When the second call began, or the first, which sleeps, ended: by the system's clock, the same in all processes."""
+    """Returns when the second call began, or when the first, which sleeps, ended, on a clock shared by all processes."""
     if index == 0:
         time.sleep(PAUSE)
     return perf_counter_ns()

@@ -1,4 +1,4 @@
-"""What jobs are, and the receipts that doing them yields: docs/protocol.md defines both."""
+"""Jobs and their receipts, as defined in docs/protocol.md."""
 
 from time import perf_counter_ns
 
@@ -15,7 +15,7 @@ def mix(value):
 
 
 def compute(value, rounds):
-    # `mix`, written out: a call for each round would be most of its time.
+    # `mix`, inlined: a call for each round would take most of its time.
     for _ in range(rounds):
         value = (value + 0x9E3779B97F4A7C15) & MASK
         value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
@@ -25,7 +25,7 @@ def compute(value, rounds):
 
 
 def compute_ns():
-    """How long a round of `compute` takes here: the best of some tries of about a millisecond."""
+    """Measures a round of `compute`: the best of several tries of about a millisecond."""
     rounds, best = 3_000, None
     for seed in range(5):
         start = perf_counter_ns()
@@ -40,7 +40,7 @@ def child_seed(checksum, index):
 
 
 def join(checksum, children):
-    """What the receipts of children, in their order, make of the parent's: its new units and its checksum."""
+    """Adds the receipts of children, in their order, to the parent's. Returns its new units and checksum."""
     units = 0
     for child_units, child_checksum in children:
         units += child_units
@@ -49,12 +49,12 @@ def join(checksum, children):
 
 
 def heard(checksum, message):
-    """What a message in a room makes of the checksum."""
+    """Adds a message in a room to the checksum."""
     return mix(checksum ^ message)
 
 
 def said(times):
-    """The messages that are said in a room, one after another."""
+    """Yields the messages to send to a room, in order."""
     message = 0
     for _ in range(times):
         message = mix(message)
@@ -62,7 +62,7 @@ def said(times):
 
 
 def contain(checksum, width):
-    """What a group of so many children that failed makes of the checksum."""
+    """Adds a failed group with this number of children to the checksum."""
     return mix(checksum ^ width)
 
 
@@ -110,7 +110,7 @@ def _decode(step):
 
 
 def steps_of(steps):
-    """Steps as tuples of a code and its argument: quick to tell apart, and quick to send to another process."""
+    """Returns steps as tuples of a code and an argument, which are cheap to dispatch on and to send to a process."""
     return tuple(_decode(step) for step in steps)
 
 
@@ -122,17 +122,17 @@ class Jobs:
         every = definition["every"]
         self.nth = every and every["nth"]
         self.other = every and steps_of(every["job"])
-        # Of those of a batch, made beforehand: in Python it takes as long as a tenth of a task.
+        # For the jobs of a batch, computed beforehand: in Python each takes as long as a tenth of a task.
         self.all = [self.of(index) for index in range(scale)]
 
     def of(self, index):
-        """The steps and the seed of a job."""
+        """Returns the steps and the seed of a job."""
         steps = self.other if self.nth and is_chosen(index, self.nth) else self.usual
         return steps, mix(index)
 
 
 class Servers:
-    """Where the suite's server listens, by what it is to a connection."""
+    """The addresses of the suite's server, by kind of connection."""
 
     def __init__(self, fields):
         self.members = fields.get("scale", 0)
@@ -142,7 +142,7 @@ class Servers:
         }
 
     def of(self, to, checksum):
-        """The address, and the word that the connection is to begin with, if any."""
+        """Returns the address, and the first word to send on the connection, if any."""
         sort, word = to
         addresses = self.addresses[sort]
         if sort == "rooms":

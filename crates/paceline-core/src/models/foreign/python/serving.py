@@ -1,4 +1,4 @@
-"""HTTP/1.1, as much of it as a server of jobs needs."""
+"""The part of HTTP/1.1 that a server of jobs needs."""
 
 import asyncio
 import errno
@@ -16,7 +16,7 @@ BACKLOG = 1 << 16
 
 
 class Refusal(Exception):
-    """Why a request cannot be read, and with it nothing that comes behind it."""
+    """The reason why a request cannot be read. Nothing after it can be read either."""
 
     def __init__(self, status, why):
         super().__init__(why)
@@ -81,7 +81,7 @@ class Request:
         self.connection = "connection: close\r\n" if self.closes else "connection: keep-alive\r\n" if old else ""
 
     def refused(self):
-        """The answer to what is no job of ours, or None."""
+        """Returns the answer to a request that names no job, or None."""
         if self.method not in METHODS:
             status = "405 Method Not Allowed\r\nallow: GET, HEAD, POST, PUT"
             return self.answer(status, "the methods are GET, HEAD, POST and PUT")
@@ -120,7 +120,7 @@ def index_of(target):
 
 
 def said(error):
-    """An error as the other models say it."""
+    """Formats an error as the other models do."""
     code = getattr(error, "errno", None)
     if code is None:
         return str(error).replace("\n", " ") or type(error).__name__
@@ -128,7 +128,7 @@ def said(error):
 
 
 def end(error):
-    """A server that cannot go on ends at once, and says so."""
+    """Reports an error and ends the process: the server cannot continue."""
     print(f"the server ended: {said(error)}".replace("Too many", "too many"), file=sys.stderr, flush=True)
     os._exit(1)
 
@@ -137,7 +137,7 @@ RECEIVE, SEND, PERFORM = range(3)
 
 
 def conversation():
-    """A connection, without its socket: yields what is to be done next, and is sent what came of it."""
+    """A connection without its socket. Yields the next operation, and is sent its result."""
     pending = b""
     try:
         while True:
@@ -172,7 +172,7 @@ def conversation():
 
 
 async def connection(reader, writer, job):
-    """Holds the conversation of a connection of an event loop. `job` performs the job of an index."""
+    """Serves a connection on an event loop. `job` performs the job with an index."""
     steps, came = conversation(), None
     try:
         while True:
@@ -203,7 +203,7 @@ async def serve_loop(bound, job):
         print(context.get("message"), repr(error), file=sys.stderr, flush=True)
 
     asyncio.get_running_loop().set_exception_handler(on_fault)
-    # libuv closes what it has no descriptor for, and tells nobody. So the last ones are never used.
+    # Without a free descriptor libuv closes a connection silently. So the last descriptors are never used.
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def accepted(reader, writer):
@@ -224,7 +224,7 @@ def listener():
 
 
 def accept_each(listening, take):
-    """Hands over each connection; ends the process with an error that is not only a client's."""
+    """Passes on each connection; ends the process on an error that is not just a client's."""
     while True:
         try:
             stream, _ = listening.accept()
@@ -236,7 +236,7 @@ def accept_each(listening, take):
 
 
 def hold(stream, job):
-    """Holds the conversation of a connection on this thread, until it closes."""
+    """Serves a connection on this thread until it closes."""
     steps, came = conversation(), None
     with stream:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
