@@ -94,7 +94,7 @@ def inert_of_calls():
 
 
 def one_of_two(index):
-    """Returns when the second call began, or when the first, which sleeps, ended, on a clock shared by all processes."""
+    """Returns when the second call began, or when the first, which sleeps, ended, on a clock all processes share."""
     if index == 0:
         time.sleep(PAUSE)
     return perf_counter_ns()
