@@ -497,7 +497,7 @@ fn wrong_input_has_one_sentence_that_says_what_to_do() {
     assert!(with(&["--export", "pdf=x"]).contains("markdown"));
     assert!(with(&["--export", "markdown"]).contains("FORMAT=FILE"));
     assert!(with(&["--trials", "4"]).contains("must be at least 5"));
-    assert!(with(&["--filter", "("]).contains("regex"));
+    assert!(with(&["--filter", "("]).contains("this is no regular expression"));
     assert!(with(&["--filter", "nothing"]).contains("no cell matches `nothing`: the cells are "));
     assert!(with(&["--margin", "3"]).contains("such as 3%"));
     assert!(with(&["--margin", "9%"]).contains("at most the clear margin"));
