@@ -250,7 +250,7 @@ fn wrong_courses_are_one_sentence_and_exit_code_2() {
         (&ramp, &["--ramp", "100..200"], "such as 100..5000/30s"),
         (&ramp, &["--ramp", "100/30s"], "such as 100..5000/30s"),
         (&ramp, &["--ramp", "0..200/30s"], "requests per second"),
-        (&ramp, &["--ramp", "100..1e99/30s"], "at most 1000000"),
+        (&ramp, &["--ramp", "100..1e99/30s"], "at most 1 000 000"),
         (&ramp, &["--ramp", "100..200/9h"], "at most 1h"),
         (&plain, &["--ramp", "100..200/3s"], "cannot be used with"),
         (&ramp, &["--ramp", "1..2/3s", "--duration", "3s"], "cannot be used with"),
