@@ -8,10 +8,12 @@ import json
 import math
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 PACELINE = os.environ.get("PACELINE", "target/release/paceline")
@@ -25,11 +27,11 @@ def wrk(connections):
     command = ["wrk", "-t1", f"-c{connections}", "-d5s", "--latency", URL]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    def time(percent):
+    def latency(percent):
         number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text).groups()
         return float(number) * UNITS[unit]
 
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), time(50), time(99)
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), latency(50), latency(99)
 
 
 def paceline(folder, *options):
@@ -55,6 +57,15 @@ def pair(folder, connections, wrk_first):
     return wrk(connections), mine
 
 
+def until_it_accepts(server):
+    while server.poll() is None:
+        try:
+            return socket.create_connection(("127.0.0.1", 18080), 1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    sys.exit("nginx ended: is port 18080 taken?")
+
+
 def main():
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     if not 2 <= pairs <= len(T) + 1:
@@ -71,6 +82,7 @@ def main():
         )
         server = subprocess.Popen(["nginx", "-c", configuration, "-p", folder])
         try:
+            until_it_accepts(server)
             for connections in (64, 1):
                 both = [pair(folder, connections, index % 2 == 0) for index in range(pairs)]
                 for place, name in enumerate(("requests/s", "p50", "p99")):
