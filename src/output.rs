@@ -7,7 +7,9 @@ mod print;
 mod progress;
 mod table;
 
-pub(crate) use figures::{batches_of, cut, plain, plain_lines};
+pub(crate) use figures::{
+    batches_of, capital, cut, fine_percent, plain, plain_lines, shell_word, uncapital,
+};
 pub use figures::{count, for_option, long, percent, rate, signed};
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};

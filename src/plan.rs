@@ -245,8 +245,15 @@ impl Planned<'_> {
     #[must_use]
     pub fn bound_per_second(&self, compute_ns: f64, batch_ns: Option<Estimate>) -> Option<f64> {
         let bound = self.bound(compute_ns).as_secs_f64();
-        let refuted = batch_ns.is_some_and(|batch| batch.value * 1.02 < bound * 1e9);
-        (bound > 0.0 && !refuted).then(|| self.scale as f64 / bound)
+        let most = (bound > 0.0).then(|| self.scale as f64 / bound)?;
+        self.unless_refuted(most, batch_ns)
+    }
+
+    /// Returns `most`, a bound in jobs a second, unless a batch was faster by more than 2 %.
+    pub(crate) fn unless_refuted(&self, most: f64, batch_ns: Option<Estimate>) -> Option<f64> {
+        let bound_ns = self.scale as f64 * 1e9 / most;
+        let refuted = batch_ns.is_some_and(|batch| batch.value * 1.02 < bound_ns);
+        (!refuted).then_some(most)
     }
 
     /// Returns the cell of the record, without a figure.

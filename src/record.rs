@@ -14,11 +14,11 @@ mod selftest;
 
 pub use against::{Against, Measured};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
-pub(crate) use files::append;
 pub use files::{
     CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, write_claims, write_gate,
     write_json, write_text,
 };
+pub(crate) use files::{append, cut_torn_line};
 pub use gate::{
     Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
@@ -28,7 +28,7 @@ pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by, same_class,
 };
-pub(crate) use read::{assemble, claims_of, gate_of, lines, parse_lines, whole};
+pub(crate) use read::{assemble, claims_of, gate_of, lines, parse, parse_lines};
 pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 pub(crate) use {files::write_whole, ranking::logarithms};

@@ -18,7 +18,7 @@ const LIMITS: (f64, f64) = (0.03, 0.01);
 /// How long to go on.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
-    /// At most so many pairs of each comparison.
+    /// The most pairs of each comparison.
     pub(crate) pairs: usize,
     /// No pair begins after this.
     pub(crate) limit: Duration,

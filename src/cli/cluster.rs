@@ -230,7 +230,7 @@ fn shown(status: &Status) -> String {
     let row = |block: &&cluster::BlockStatus| {
         vec![
             block.block.clone(),
-            format!("{} at {}, pass {}", block.workload, block.scale, block.pass + 1),
+            block.label(),
             block.state.word().to_owned(),
             block.node.clone().unwrap_or_default(),
             block.submissions.to_string(),

@@ -1,4 +1,4 @@
-//! What options take, and what is said where it is wrong: one sentence, whoever noticed.
+//! The values of options, and the errors of wrong ones: one sentence each, by clap or by us.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) fn number(text: &str, bound: Bound) -> Result<usize, String> {
     }
 }
 
-/// The same of 32 bits, which `bound` must not exceed.
+/// Parses a number of at most 32 bits, which `bound` must not exceed.
 pub(super) fn small(text: &str, bound: Bound) -> Result<u32, String> {
     number(text, bound).map(|number| number as u32)
 }
@@ -57,7 +57,7 @@ pub(super) fn regex(text: &str) -> Result<Regex, String> {
     })
 }
 
-/// What is wrong with a command line, in one sentence that says what to do.
+/// Returns what is wrong with a command line, in one sentence that says what to do.
 pub(super) fn sentence(error: &clap::Error) -> String {
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

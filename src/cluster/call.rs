@@ -22,6 +22,14 @@ pub(super) enum CallError {
     Silent(String),
 }
 
+impl CallError {
+    pub(super) fn why(self) -> String {
+        match self {
+            CallError::Missing(why) | CallError::Refused(why) | CallError::Silent(why) => why,
+        }
+    }
+}
+
 /// Runs `command`, hides the variables that begin with one of `unset` and are not among `kept`, and returns what it
 /// printed.
 pub(super) fn call(

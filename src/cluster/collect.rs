@@ -20,7 +20,7 @@ use super::{
 use crate::{
     plan::cells_on,
     record::{
-        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, SCHEMA, TRIALS,
+        CELLS, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, SCHEMA, TRIALS,
         write_json,
     },
 };
@@ -307,7 +307,7 @@ impl Group {
         let mut written = 0;
         for (cell, trials) in row.cells(self.first.cores)? {
             self.counts.0 += 1;
-            self.counts.1 += usize::from(Cell::is_wrong(&cell));
+            self.counts.1 += usize::from(cell.is_wrong());
             written += trials.len();
             line(&mut self.cells, &cell).map_err(unwritable(&self.folder))?;
             for trial in &trials {

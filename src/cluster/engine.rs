@@ -13,6 +13,7 @@ use super::{
     Fault, PlanFolder,
     call::{CallError, call},
 };
+use crate::output::shell_word;
 use paceline_core::{file, job::did_you_mean};
 
 /// The engines that need no file.
@@ -255,9 +256,7 @@ impl Engine {
 
     /// What the scheduler knows. An error says nothing of jobs.
     pub(super) fn list(&self, values: &Values) -> Result<Vec<Listed>, String> {
-        let said = self.call(&self.list, values).map_err(|error| match error {
-            CallError::Missing(why) | CallError::Refused(why) | CallError::Silent(why) => why,
-        })?;
+        let said = self.call(&self.list, values).map_err(CallError::why)?;
         self.read(&said)
     }
 
@@ -293,9 +292,7 @@ impl Engine {
 
     /// Cancels a job.
     pub(super) fn cancel(&self, values: &Values) -> Result<(), String> {
-        self.call(&self.cancel, values).map(drop).map_err(|error| match error {
-            CallError::Missing(why) | CallError::Refused(why) | CallError::Silent(why) => why,
-        })
+        self.call(&self.cancel, values).map(drop).map_err(CallError::why)
     }
 
     fn call(&self, command: &[String], values: &Values) -> Result<String, CallError> {
@@ -321,7 +318,7 @@ pub(super) enum SubmitError {
     Unknown(String),
 }
 
-/// What stands for the names in braces of an engine file.
+/// The values of the names in braces of an engine file.
 pub(super) struct Values(pub BTreeMap<&'static str, String>);
 
 impl Values {
@@ -349,19 +346,11 @@ impl Values {
             text = text.replace(&format!("{{{name}}}"), value);
         }
         for (name, value) in &self.0 {
-            let value = if quoted { shell_quoted(value) } else { value.clone() };
+            let value = if quoted { shell_word(value) } else { value.clone() };
             text = text.replace(&format!("{{{name}}}"), &value);
         }
         text
     }
-}
-
-fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

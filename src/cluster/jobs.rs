@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
-use crate::record::{append, lines};
+use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
 const JOBS: &str = "jobs.jsonl";
@@ -23,7 +23,7 @@ pub(super) enum Event {
     Intent { submission: u32, at: String, name: String, blocks: Vec<String> },
     /// The scheduler has taken them.
     Submitted { submission: u32, job: String },
-    /// The scheduler has not: nothing of it is under way.
+    /// The scheduler has not taken them, and runs none of them.
     Refused { submission: u32, why: String },
     /// A task has ended without a result. `given_up`: another attempt would end alike.
     Ended { submission: u32, block: String, word: String, given_up: bool },
@@ -75,15 +75,7 @@ impl Jobs {
                 dir.display()
             )));
         }
-        let text = fs::read(&path).map_err(cannot)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        if whole < text.len() {
-            OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .and_then(|file| file.set_len(whole as u64))
-                .map_err(cannot)?;
-        }
+        cut_torn_line(&path).map_err(cannot)?;
         Ok(file)
     }
 

@@ -119,9 +119,7 @@ impl Row<'_> {
         let ends = self.parts.iter().flat_map(|(_, part)| &part.ends);
         let bounds = ends.filter(|end| is(cell, end)).map(|end| end.bound_jobs_per_second);
         let most = bounds.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)?;
-        let refuted =
-            batch.is_some_and(|batch| batch.value * most * 1.02 < cell.scale as f64 * 1e9);
-        (!refuted).then_some(most)
+        cell.unless_refuted(most, batch)
     }
 }
 

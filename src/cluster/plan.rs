@@ -12,7 +12,7 @@ use super::Fault;
 use crate::{
     machine::{Build, build, hex},
     plan::Choice,
-    record::{Definition, whole, write_json},
+    record::{Definition, parse, write_json},
     run::{Order, shuffled},
     start::commit,
 };
@@ -82,8 +82,12 @@ impl Block {
     /// What people call it: `cpu at 100, pass 3`.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("{} at {}, pass {}", self.workload, self.scale, self.pass + 1)
+        label(&self.workload, self.scale, self.pass)
     }
+}
+
+pub(super) fn label(workload: &str, scale: usize, pass: u32) -> String {
+    format!("{workload} at {scale}, pass {}", pass + 1)
 }
 
 /// A plan with its folder, read.
@@ -171,7 +175,7 @@ impl PlanFolder {
                 dir.display()
             )));
         };
-        let plan: Plan = whole(dir, PLAN, SCHEMA).map_err(Fault::Usage)?;
+        let plan: Plan = parse(&path, &bytes, SCHEMA).map_err(Fault::Usage)?;
         let parse = |defined: &Definition| {
             Workload::parse(&format!("{}.toml", defined.name), &defined.source)
                 .map_err(|error| Fault::Usage(error.to_string()))

@@ -14,10 +14,11 @@ use super::{
     engine::{Listed, Meaning, Values},
     jobs::{Event, Jobs, Submission},
     part::attempts,
+    plan::label,
 };
 use paceline_core::clock::now;
 
-/// So many attempts at a block are made without being asked to.
+/// The attempts at a block before it is given up.
 pub(super) const MOST_ATTEMPTS: u32 = 3;
 
 /// How a block stands.
@@ -98,6 +99,14 @@ pub struct BlockStatus {
     pub node: Option<String>,
     /// How often it was handed over.
     pub submissions: u32,
+}
+
+impl BlockStatus {
+    /// What people call the block: `cpu at 100, pass 3`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        label(&self.workload, self.scale, self.pass)
+    }
 }
 
 impl Status {

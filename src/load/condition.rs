@@ -22,7 +22,7 @@ pub struct MaxErrors(Amount);
 enum Amount {
     /// In the unit of the metric.
     Of(f64),
-    /// So many, where the metric is a share.
+    /// A number of requests, if the metric is a share.
     Number(f64),
 }
 

@@ -59,6 +59,17 @@ pub fn percent(share: f64) -> String {
     format!("{percent:.*} %", usize::from(percent.abs() < 9.95))
 }
 
+/// Formats a small share with two digits: `0.12 %`. A share that is not 0 is never shown as 0.
+#[must_use]
+pub(crate) fn fine_percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".into(),
+        small if small < 0.01 => "<0.01 %".into(),
+        percent if percent < 9.95 => format!("{percent:.2} %"),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
 /// Formats a share with its sign: `+3.2 %`.
 #[must_use]
 pub fn signed(share: f64) -> String {
@@ -69,6 +80,28 @@ pub fn signed(share: f64) -> String {
 #[must_use]
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
     format!("{batches} batches of {}", long(batch))
+}
+
+/// Returns the text with a capital first letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Returns the text with a lowercase first letter.
+pub(crate) fn uncapital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Returns the word as a shell takes it, quoted if it has other characters than plain ones.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@,:".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Returns the text in one line. Characters that move the cursor, change direction or are invalid in XML are escaped.

@@ -224,7 +224,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
     written.map_err(|error| unwritable(folder, &error))
 }
 
-fn cut_torn_line(path: &Path) -> io::Result<()> {
+/// Cuts off a last line that a crash tore.
+pub(crate) fn cut_torn_line(path: &Path) -> io::Result<()> {
     let text = fs::read(path)?;
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     if whole < text.len() {

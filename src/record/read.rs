@@ -47,11 +47,7 @@ fn with_nodes(mut record: Record) -> Result<Record, String> {
 /// # Errors
 ///
 /// Returns a sentence if it cannot be read, or has another schema.
-pub(crate) fn whole<T: DeserializeOwned>(
-    folder: &Path,
-    name: &str,
-    current: u32,
-) -> Result<T, String> {
+fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result<T, String> {
     parse(&folder.join(name), &text(folder, name)?, current)
 }
 
@@ -148,7 +144,11 @@ fn text_if_any(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Parses the text of the file at `path`, if its schema is `current`.
-fn parse<T: DeserializeOwned>(path: &Path, text: &[u8], current: u32) -> Result<T, String> {
+pub(crate) fn parse<T: DeserializeOwned>(
+    path: &Path,
+    text: &[u8],
+    current: u32,
+) -> Result<T, String> {
     let folder = path.parent().unwrap_or(path);
     let place = folder.display();
     let damaged = |error: &serde_json::Error| {

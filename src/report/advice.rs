@@ -14,12 +14,12 @@ pub(super) use trust::busy;
 use std::{fmt::Write, time::Duration};
 
 use super::table::{in_order, word};
-use crate::output::{count, long, percent, rate};
+use crate::output::{capital, count, long, percent, rate};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
 };
-use phrases::{Names, at, because, capital, enough, why_unranked};
+use phrases::{Names, at, because, enough, why_unranked};
 
 /// The greatest width of a line.
 const WIDTH: usize = 100;

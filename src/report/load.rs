@@ -11,7 +11,7 @@ use super::{
 
 use crate::{
     load::{METRICS, Metric, MetricUnit},
-    output::{columns, count, cut, figures_table, folded, long, plain_lines, rate},
+    output::{columns, count, cut, figures_table, fine_percent, folded, long, plain_lines, rate},
     record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
 
@@ -99,19 +99,9 @@ pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
     metric.of(cell).map_or_else(String::new, |value| match metric.unit {
         MetricUnit::Time => long(Duration::from_nanos(value as u64)),
         MetricUnit::Rate => rate(value),
-        MetricUnit::Share => percent(value),
+        MetricUnit::Share => fine_percent(value),
         MetricUnit::Count => count(value as usize),
     })
-}
-
-/// Formats a share; one that is not 0 is never shown as 0.
-fn percent(share: f64) -> String {
-    match share * 100.0 {
-        0.0 => "0 %".into(),
-        small if small < 0.01 => "<0.01 %".into(),
-        percent if percent < 9.95 => format!("{percent:.2} %"),
-        percent => format!("{percent:.0} %"),
-    }
 }
 
 /// Returns "  tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; empty without errors.

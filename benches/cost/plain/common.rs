@@ -12,7 +12,7 @@ use std::{
 pub const BYTES: usize = 100;
 static SERVERS: OnceLock<Vec<SocketAddr>> = OnceLock::new();
 
-/// What one process does: so many batches of so many jobs.
+/// The work of one process: the number of batches, and of jobs in each.
 pub struct Plan {
     pub work: String,
     pub jobs: u64,

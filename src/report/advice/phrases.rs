@@ -54,11 +54,6 @@ pub(super) fn at(scale: usize) -> String {
     format!("at {}", jobs(scale))
 }
 
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// Returns what to use up to `scale`: what is enough.
 pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
     let workers = one.series.workers.unwrap_or(0);

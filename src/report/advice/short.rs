@@ -3,13 +3,13 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    phrases::{Names, at, capital, enough, jobs, why_unranked},
+    phrases::{Names, at, enough, jobs, why_unranked},
     title,
     trust::{apart, trust},
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    output::{count, long, rate},
+    output::{capital, count, long, rate},
     report::{table::word, unreliable::remarks},
 };
 

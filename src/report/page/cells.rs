@@ -5,7 +5,7 @@ use super::{
     parts::{Data, Table, name},
 };
 use crate::{
-    output::{count, rate},
+    output::{count, rate, shell_word},
     record::{Cell, Ramp, Run, State},
     report::table::{series_name, word},
 };
@@ -89,13 +89,7 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     )
 }
 
-/// A word as a shell takes it.
+/// A word of the record as a shell takes it.
 pub(super) fn shell(word: &str) -> String {
-    let word = name(word);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@,:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    shell_word(&name(word))
 }

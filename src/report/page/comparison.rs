@@ -3,11 +3,10 @@
 use super::{
     charts,
     parts::{Data, Figure, Picture, Table, name, reason},
-    workload::capital,
 };
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
-    output::count,
+    output::{capital, count},
     record::{Metric, Presence, State},
     report::{
         gate::{figure, label, share},

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
-    output::{count, cut, long, rate},
+    output::{count, cut, long, rate, uncapital},
     record::{
         Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State, same_class,
     },
@@ -98,12 +98,6 @@ fn sentences(classes: &[(&str, Advice)]) -> Vec<String> {
         ];
     }
     sentences
-}
-
-/// The same without the capital letter that a sentence begins with.
-fn uncapital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// The first screen of a run: the matrix, small charts, a sentence on each workload, and what was not measured.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, MARGIN, Measure},
-    output::{count, rate},
+    output::{capital, count, rate},
     record::{Cell, Estimate, State, bytes_per_job, leaders},
     report::{
         table::{spread, word},
@@ -402,9 +402,4 @@ fn crossings(advice: &Advice) -> Option<Table> {
         ]);
     }
     (!table.rows.is_empty()).then_some(table)
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
