@@ -35,7 +35,7 @@ const FINDINGS: [&str; 25] = [
     "threads of group",
     "threads of system",
     "memory maps",
-    "ephemeral ports",
+    "local ports",
     "queue of connections",
     "closed connections",
     "locked memory",

@@ -113,7 +113,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             "sysctl -w vm.max_map_count=1048576",
         ),
         (
-            "ephemeral ports",
+            "local ports",
             "net.ipv4.ip_local_port_range",
             limits.ports,
             limits.ports.map(|ports| ports * addresses),
@@ -292,7 +292,7 @@ mod tests {
             judged("memory maps").found,
             "65 530 (vm.max_map_count); room for 16 257 jobs on threads"
         );
-        assert_eq!(judged("ephemeral ports").judgement, Bad);
+        assert_eq!(judged("local ports").judgement, Bad);
     }
 
     fn files(hard: u64) -> SoftHard {

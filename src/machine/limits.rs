@@ -107,7 +107,7 @@ pub fn refusal(
     let needs = [
         ("open files", files, 0, limits.files, "ulimit -n"),
         (
-            "ephemeral ports",
+            "local ports",
             sockets / u64::from(ADDRESSES),
             0,
             limits.ports,

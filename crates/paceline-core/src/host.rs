@@ -318,16 +318,52 @@ fn start(entry: &Entry, workers: Option<usize>) -> Result<Engine, String> {
 mod tests {
     use super::*;
 
-    /// The threads that run jobs are counted per process, so other tests must not run theirs meanwhile.
-    #[test]
-    fn a_model_with_fewer_workers_than_its_label_is_invalid() {
-        let arguments = ["--exact", "--ignored", "host::tests::fewer_workers_than_the_label"];
-        let alone = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(arguments)
+    /// Runs a test of this module in a process of its own: CPU time, and the threads that run jobs, are counted per
+    /// process.
+    fn alone(name: &str) {
+        let name = format!("host::tests::{name}");
+        let test = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", &name])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&alone.stdout);
-        assert!(alone.status.success() && said.contains("1 passed"), "{said}");
+        let said = String::from_utf8_lossy(&test.stdout);
+        assert!(test.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    fn a_pool_that_spins_shows_in_the_cpu_time_without_jobs() {
+        alone("idle_with_a_pool_that_spins");
+    }
+
+    #[test]
+    #[ignore = "in a process of its own, started by the test above"]
+    fn idle_with_a_pool_that_spins() {
+        const IDLE: Duration = Duration::from_millis(50);
+        let entry = models::find("threads").unwrap();
+        let engine = Engine::Here(entry.start(&Settings { workers: 1 }).unwrap());
+        let started = Started { entry, workers: Some(1), engine, attested: false };
+        let mut host = Host { own: &[], started: Some(started), prepared: None };
+        let mut cpu = || match host.answer(Request::Idle { ns: IDLE.as_nanos() as u64 }) {
+            Ok(Reply::Idled(used)) => Duration::from_nanos(used.cpu_ns()),
+            _ => panic!("another answer"),
+        };
+        assert!(cpu() < IDLE / 5);
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = stop.clone();
+        let pool = thread::spawn(move || while !told.load(std::sync::atomic::Ordering::Relaxed) {});
+        // On a busy machine the thread gets little of a CPU.
+        let mut used = Duration::ZERO;
+        assert!((0..200).any(|_| {
+            used += cpu();
+            used > IDLE
+        }));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        pool.join().unwrap();
+    }
+
+    #[test]
+    fn a_model_with_fewer_workers_than_its_label_is_invalid() {
+        alone("fewer_workers_than_the_label");
     }
 
     #[test]

@@ -275,7 +275,7 @@ impl Prepared {
 fn explain(error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::AddrNotAvailable => {
-            ": no ephemeral port is left; wait a minute, or widen net.ipv4.ip_local_port_range"
+            ": no local port is free; wait a minute, or widen net.ipv4.ip_local_port_range"
         }
         _ if error.raw_os_error() == Some(24) => ": raise the limit of open files (ulimit -n)",
         _ => "",

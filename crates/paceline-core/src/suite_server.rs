@@ -40,7 +40,7 @@ use connection::{Connection, Sort, State, Word};
 use delayed::Delayed;
 use rooms::Rooms;
 
-/// The number of loopback addresses that the server listens on. Each has its own range of ephemeral ports.
+/// The number of loopback addresses that the server listens on. Each has its own range of local ports.
 pub const ADDRESSES: u8 = if cfg!(target_os = "linux") { 8 } else { 1 };
 /// The first token of a connection; lower ones are standard input and the listeners of a thread.
 const FIRST: usize = 32;
