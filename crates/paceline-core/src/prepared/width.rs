@@ -70,3 +70,36 @@ pub(crate) fn attest_width(
         info.name
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{model::Settings, models::MODELS};
+
+    /// Children that were joined within the task of their job would block its worker one after the other.
+    #[test]
+    fn the_children_of_a_job_are_tasks_of_their_own() {
+        const ONE_BY_ONE: Duration = Duration::from_millis(40);
+        let text = "name = \"w\"\njob = [{ gather = { width = 2, of = [{ block = \"20ms\" }] } }]";
+        let workload = Workload::parse("w", text).unwrap();
+        let mut models = 0;
+        for entry in MODELS {
+            let (info, placement) = (&entry.info, entry.info.placements[0]);
+            let one_core = info.width == Width::One || placement == Placement::Dealt;
+            // The workers of async-std are set by a variable of the process.
+            let elsewhere = info.foreign.is_some() || info.environment.is_some();
+            if elsewhere || one_core || info.unsupported_step(&workload).is_some() {
+                continue;
+            }
+            let arm = entry.start(&Settings { workers: 2 }).unwrap();
+            let job = Prepared::new(info, &workload, 1, Some(2), placement);
+            // On a busy machine the second worker may come late.
+            let at_once = (0..100).any(|_| job.batch(&*arm).unwrap() < ONE_BY_ONE);
+            assert!(at_once, "{}", info.name);
+            models += 1;
+        }
+        assert!(models > 4, "{models} models");
+    }
+}
