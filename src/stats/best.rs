@@ -48,7 +48,8 @@ pub fn best(models: &[Vec<f64>]) -> Option<Best> {
 /// than the best. Below a margin, the model is as good as the best. `None` with fewer than three passes of both.
 #[must_use]
 pub fn most_loss(model: &[f64], best: &[f64]) -> Option<f64> {
-    Some(-differences(model, best)?.interval(LEVEL).0.exp_m1())
+    // The loss of the best itself is 0, not -0.
+    Some(0.0 - differences(model, best)?.interval(LEVEL).0.exp_m1())
 }
 
 /// Returns the mean difference over the passes that both have.
