@@ -29,7 +29,7 @@ use values::{TRIALS, budget, number, seed, small};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
-    output::{print, print_error},
+    output::{escaped, escaped_lines, print, print_error},
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
     report::{Extent, cells_table, floor_line, limits_table, summary, write_page},
@@ -202,7 +202,7 @@ pub fn main() -> ExitCode {
                 let _ = error.print();
                 return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
             }
-            print_error(&values::sentence(&error));
+            print_error(&escaped(&values::sentence(&error)));
             return ExitCode::from(USAGE);
         }
     };
@@ -228,7 +228,12 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(CliError(code, message)) => {
-            print_error(&message);
+            // Names of files and other text of users may contain line ends. Cargo's own words are quoted in lines.
+            let quotes = matches!(
+                arguments.command,
+                Command::Gate(_) | Command::Init(_) | Command::Selftest(_)
+            );
+            print_error(&if quotes { escaped_lines(&message) } else { escaped(&message) });
             ExitCode::from(code)
         }
     }

@@ -8,7 +8,8 @@ mod progress;
 mod table;
 
 pub(crate) use figures::{
-    batches_of, capital, cut, fine_percent, plain, plain_lines, shell_word, uncapital,
+    batches_of, capital, cut, escaped, escaped_lines, fine_percent, plain, plain_lines, shell_word,
+    uncapital,
 };
 pub use figures::{count, for_option, long, percent, rate, signed};
 pub use print::{print, print_bytes, print_error, print_note};

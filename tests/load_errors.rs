@@ -337,6 +337,20 @@ fn a_request_that_may_have_been_taken_is_sent_again_only_if_that_does_no_harm() 
 }
 
 #[test]
+fn a_wrong_status_is_an_answer_after_which_the_server_may_close_the_connection() {
+    // The first request on each connection is answered, by turns wrongly; the second finds it closed.
+    let (address, _) = server(|number, _| match number % 4 {
+        0 => Act::Say(BUSY),
+        2 => Act::Say(FINE),
+        _ => Act::Close,
+    });
+    let (cell, ..) = cell(address, &["--connections", "1", "--max-errors", "100%"]);
+    let load = figures(&cell);
+    assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["status 503"], "{load:?}");
+    assert!(load.reconnects > 2 && load.completed > 1, "{load:?}");
+}
+
+#[test]
 fn what_is_left_of_a_body_is_not_taken_for_the_next_request() {
     let (address, _) =
         server(|_, _| Act::SayEarly("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n"));

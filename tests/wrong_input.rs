@@ -136,6 +136,57 @@ fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
     }
 }
 
+/// Arguments with line ends and other control characters, what the sentence must contain, and the exit code.
+const MOVING: &[(&[&str], &str, i32)] = &[
+    (&["load", URL, "--rate=9", "--header", "A: b\r\nC: d"], r"--header A: b\r\nC: d: the header A has", 2),
+    (&["load", URL, "--rate=9", "--header", "A\nB: c"], r#"--header A\nB: c: "A\nB" is not the name"#, 2),
+    (&["load", URL, "--rate=9", "--header", "a\nb"], r"--header a\nb: it is a name, a colon", 2),
+    (&["load", URL, "--rate=9", "--header", "A: \u{1b}[2J"], r"--header A: \u{1b}[2J: the header A has", 2),
+    (&["load", URL, "--rate=9", "--method", "GET\r\n"], r"--method GET\r\n: ", 2),
+    (&["load", URL, "--rate=9", "--body", "no\nfile"], r"no\nfile: ", 2),
+    (&["load", "--rate=9", "--urls", "no\nfile"], r"no\nfile: ", 2),
+    (&["load", "--rate=9", "--urls", "urls"], r"percent-encode it", 2),
+    (&["load", "--rate=9", "--urls", "a\nb"], r"a\nb: line 1: ", 2),
+    (&["load", "https://127.0.0.1/\n", "--rate=9"], r"https://127.0.0.1/\n needs TLS", 2),
+    (&["load", "http://127.0.0.1/\r\nA: b", "--rate=9"], "percent-encode it", 2),
+    (&["load", "a\n://b", "--rate=9"], r"a\n://b", 2),
+    (&["load", "a\nb", "--rate=9"], r"`a\nb`", 2),
+    (&["load", "a\nb.toml", "--rate=9"], r"a\nb.toml", 2),
+    (&["load", "a\nb:80", "--rate=9"], r"a\nb:80", 2),
+    (&["load", URL, "--rate=1\n"], r"--rate 1\n: ", 2),
+    (&["load", URL, "--rate=9", "--expect", "2\n"], r"--expect 2\n: ", 2),
+    (&["load", URL, "--rate=9", "--timeout", "1x\n"], r"--timeout 1x\n: ", 2),
+    (&["load", URL, "--rate=9", "--max-errors", "x\n"], r"--max-errors x\n: ", 2),
+    (&["load", URL, "--rate=9", "--fail-if", "p99>\n"], r"--fail-if p99>\n: ", 2),
+    (&["load", URL, "--rate=9", "--against", "a\nb"], r"a\nb", 2),
+    (&["load", URL, "--ramp", "1..\n"], r"--ramp 1..\n: ", 2),
+    (&["load", "serve-plain", "--rate=9", "--model", "a\nb"], r"`a\nb`", 2),
+    (&["load", URL, "--rate=9", "--out", "urls/a\nb"], r"urls/a\nb", 1),
+    (&["run", "a\nb"], r"`a\nb`", 2),
+    (&["report", "a\nb"], r"a\nb", 2),
+];
+const URL: &str = "http://127.0.0.1:9/";
+
+#[test]
+fn what_was_typed_with_line_ends_is_told_in_one_line() {
+    let folder = folder();
+    fs::write(folder.path().join("urls"), "http://127.0.0.1/\0 GET\n").unwrap();
+    fs::write(folder.path().join("a\nb"), "x\u{1b}[2J\n").unwrap();
+    for (typed, what, wanted) in MOVING {
+        let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
+            .args(*typed)
+            .current_dir(folder.path())
+            .env("PACELINE_ALLOW_DEBUG", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(*wanted), "{typed:?}: {said}");
+        let line = said.strip_suffix('\n').unwrap();
+        assert!(line.starts_with("error: ") && line.contains(what), "{typed:?}: {line}");
+        assert!(!line.contains(char::is_control), "{typed:?}: {line:?}");
+    }
+}
+
 #[test]
 fn where_a_report_went_is_said_unless_it_went_to_standard_output() {
     let folder = folder();

@@ -106,11 +106,6 @@ pub(crate) fn shell_word(word: &str) -> String {
 
 /// Returns the text in one line. Characters that move the cursor, change direction or are invalid in XML are escaped.
 pub(crate) fn plain(text: &str) -> String {
-    let moves = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-    };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -120,6 +115,24 @@ pub(crate) fn plain(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Returns whether the character moves the cursor, changes direction or is invalid in XML.
+fn moves(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Returns the text with the same characters escaped, line ends too: `\n` and `\r` say what was typed.
+pub(crate) fn escaped(text: &str) -> String {
+    let one = |c: char| if moves(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(one).collect()
+}
+
+/// Returns the same line by line: line ends stay.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the same in at most `most` characters. The cut part is hashed, so that different names stay different.
@@ -154,5 +167,13 @@ mod tests {
         assert_eq!(for_option(Duration::from_millis(248_500)), "4m9s");
         assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);
         assert_eq!([0.032, -0.2].map(signed), ["+3.2 %", "-20.0 %"]);
+    }
+
+    #[test]
+    fn what_moves_the_cursor_is_escaped_so_that_it_can_be_read() {
+        let typed = "a\r\nb\0\t\u{1b}[2K\u{202e}é'\"\\";
+        let shown = r#"a\r\nb\u{0}\t\u{1b}[2K\u{202e}é'"\"#;
+        assert_eq!(escaped(typed), shown);
+        assert_eq!(escaped_lines(typed), shown.replace(r"\n", "\n"));
     }
 }

@@ -184,6 +184,14 @@ pub struct UrlFigures {
     pub latency_ns_max: Option<u64>,
 }
 
+impl UrlFigures {
+    /// Returns the method and the path, as reports name a URL.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
 /// The search for the highest sustainable rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Knee {

@@ -123,25 +123,30 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     )
 }
 
+/// The columns of a table of URLs.
+pub(super) const BY_URL: &str = "URL | weight | latencies | errors | p50 | p99 | max";
+
+/// Returns a URL that was requested by weight as fields of [`BY_URL`]. A latency that was not measured is empty.
+pub(super) fn of_url(url: &UrlFigures) -> Vec<String> {
+    let ns = |ns: Option<u64>| ns.map_or_else(String::new, |ns| long(Duration::from_nanos(ns)));
+    vec![
+        url.name(),
+        count(url.weight as usize),
+        count(url.completed as usize),
+        count(url.errors as usize),
+        ns(url.latency_ns_p50),
+        ns(url.latency_ns_p99),
+        ns(url.latency_ns_max),
+    ]
+}
+
 /// Returns a row for each URL that was requested by weight.
 fn by_url(load: &LoadFigures) -> String {
     if load.by_url.is_empty() {
         return String::new();
     }
-    let ns = |ns: Option<u64>| ns.map_or_else(String::new, |ns| long(Duration::from_nanos(ns)));
-    let row = |url: &UrlFigures| {
-        vec![
-            format!("{} {}", url.method, url.path),
-            count(url.weight as usize),
-            count(url.completed as usize),
-            count(url.errors as usize),
-            ns(url.latency_ns_p50),
-            ns(url.latency_ns_p99),
-            ns(url.latency_ns_max),
-        ]
-    };
-    let rows: Vec<Vec<String>> = load.by_url.iter().map(row).collect();
-    figures_table(&columns("URL | weight | latencies | errors | p50 | p99 | max"), &rows) + "\n"
+    let rows: Vec<Vec<String>> = load.by_url.iter().map(of_url).collect();
+    figures_table(&columns(BY_URL), &rows) + "\n"
 }
 
 /// Returns "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".

@@ -3,11 +3,11 @@
 use paceline::{
     load::{METRICS, MetricUnit},
     record::{Cell, Record, State},
-    report::{Export, Extent, load_table},
+    report::{Export, Extent, Sources, load_table, page},
 };
 use serde_json::Value;
 
-use crate::RUNS;
+use crate::{RUNS, sample_run::courses};
 
 /// A run of one server in an open loop, some of whose answers were errors.
 fn loaded() -> Record {
@@ -94,6 +94,71 @@ fn whatever_the_table_of_a_load_shows_is_in_every_export_with_its_value() {
     );
     assert_eq!(column("errors_by_kind"), "status 503: 17; timeout: 5");
     assert_eq!(column("first_error"), "request 7: the answer has status 503");
+}
+
+/// Formats for programs that take a figure by a fixed name, or histograms: they have a cell's figures as a whole.
+const WITHOUT_URLS: [Export; 8] = [
+    Export::Bmf,
+    Export::ActionSmaller,
+    Export::ActionBigger,
+    Export::Junit,
+    Export::OpenMetrics,
+    Export::Otava,
+    Export::HdrLog,
+    Export::HdrPercentiles,
+];
+
+#[test]
+fn each_url_by_itself_is_in_every_report_and_export_that_has_room_for_lists() {
+    let mut record = loaded();
+    let without = record.clone();
+    let urls = courses::urls("/orders");
+    record.cells[0].load.as_mut().unwrap().by_url = urls.clone().into();
+    let shown = [
+        ["GET /items?page=1", "12", "4 321", "7", "5.11 ms", "6.22 ms", "17.3 ms"],
+        ["GET /health", "1", "1", "0", "2.44 ms", "", "2.55 ms"],
+        ["POST /orders", "3", "0", "1 093", "", "", ""],
+    ];
+    let page = page(&Sources { records: std::slice::from_ref(&record), ..Sources::default() });
+    let page = page.split("Each URL by itself</caption>").nth(1).unwrap();
+    let rows: Vec<&str> = page.split("<tr>").skip(2).take(3).collect();
+    let table = load_table(&record.cells, Extent::Short);
+    for (url, fields) in urls.iter().zip(shown) {
+        let html = fields[1..].iter().map(|field| format!(">{field}</td>"));
+        let row = rows.iter().find(|row| row.contains(&format!(">{}</td>", fields[0]))).unwrap();
+        assert!(row.contains(&html.map(|one| format!("<td{one}")).collect::<String>()), "{row}");
+        let line = table.lines().find(|line| line.contains(fields[0])).unwrap();
+        let found: Vec<&str> =
+            line.split("  ").map(str::trim).filter(|field| !field.is_empty()).collect();
+        let whole: Vec<&str> = fields.into_iter().filter(|field| !field.is_empty()).collect();
+        assert_eq!(found, whole);
+        let markdown = fields.map(|field| field.replace('?', "&#63;").replace('=', "&#61;"));
+        let markdown = format!("| {} |", markdown.join(" | "));
+        assert!(Export::Markdown.render(&record).contains(&markdown), "{markdown}");
+        let json: Value = serde_json::from_str(&Export::Json.render(&record)).unwrap();
+        let all = json["cells"][0]["load"]["by_url"].as_array().unwrap();
+        assert!(all.contains(&serde_json::to_value(url).unwrap()), "{all:?}");
+    }
+    let csv = Export::Csv.render(&record);
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let head = csv.headers().unwrap().clone();
+    let row = csv.records().next().unwrap().unwrap();
+    let column = |name: &str| row[head.iter().position(|of| of == name).unwrap()].to_owned();
+    for (name, field) in [
+        ("urls", "GET /items?page=1; GET /health; POST /orders"),
+        ("urls_weight", "12 1 3"),
+        ("urls_latency_count", "4321 1 0"),
+        ("urls_errors", "7 0 1093"),
+        ("urls_latency_ns_p50", "5110000 2440000 -"),
+        ("urls_latency_ns_p99", "6220000 - -"),
+        ("urls_latency_ns_max", "17300000 2550000 -"),
+    ] {
+        assert_eq!(column(name), field, "{name}");
+    }
+    for export in Export::all(false) {
+        let same = export.render(&record) == export.render(&without);
+        assert_eq!(same, WITHOUT_URLS.contains(&export), "{export}");
+    }
 }
 
 /// The names in conditions, of columns and of exports are where users look for them.

@@ -1,10 +1,12 @@
 //! Loads over time, at shares of the knee, and of servers that took turns.
 
-use paceline::record::{Against, AtShare, Cell, Estimate, LoadFigures, Ramp, Record, State};
+use paceline::record::{
+    Against, AtShare, Cell, Estimate, LoadFigures, Ramp, Record, State, UrlFigures,
+};
 use paceline_core::{generator::Interval, histogram::Histogram};
 
-/// The record with intervals for each open loop of a fixed rate, one of which is a ramp; with shares for each knee; and
-/// with a comparison for one cell.
+/// The record with intervals and several URLs for each open loop of a fixed rate, one of which is a ramp; with shares
+/// for each knee; and with a comparison for one cell.
 pub(crate) fn told(record: &mut Record) {
     for cell in &mut record.cells {
         let name = cell.model.clone();
@@ -13,6 +15,7 @@ pub(crate) fn told(record: &mut Record) {
             load.at_shares = [0.25, 0.5, 0.75].map(|share| at_share(share, load)).into();
         } else if load.rate.is_some() {
             load.intervals = (0..3).map(intervals).collect();
+            load.by_url = urls("/orders").into();
             if name == "pool" {
                 (load.rate, load.ramp) = (None, Some(Ramp { from: 100.0, to: 1_300.0 }));
             }
@@ -20,6 +23,29 @@ pub(crate) fn told(record: &mut Record) {
             load.against = Some(against());
         }
     }
+}
+
+/// A URL that was answered often, one that was answered once, and one that never was.
+pub(crate) fn urls(last: &str) -> [UrlFigures; 3] {
+    let one = |method: &str, path: &str, weight, completed, errors, ns: [Option<u64>; 3]| {
+        let [latency_ns_p50, latency_ns_p99, latency_ns_max] = ns;
+        let (method, path) = (method.to_owned(), path.to_owned());
+        UrlFigures {
+            method,
+            path,
+            weight,
+            completed,
+            errors,
+            latency_ns_p50,
+            latency_ns_p99,
+            latency_ns_max,
+        }
+    };
+    [
+        one("GET", "/items?page=1", 12, 4_321, 7, [5_110_000, 6_220_000, 17_300_000].map(Some)),
+        one("GET", "/health", 1, 1, 0, [Some(2_440_000), None, Some(2_550_000)]),
+        one("POST", last, 3, 0, 1_093, [None; 3]),
+    ]
 }
 
 pub(crate) fn against() -> Against {

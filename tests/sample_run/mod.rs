@@ -82,8 +82,11 @@ pub(crate) fn hostile() -> Record {
             let long = if index % 2 == 0 { "r".repeat(10_000) } else { String::new() };
             cell.reason = Some(format!("{HOSTILE}{long}"));
         }
-        if let Some(knee) = cell.load.as_mut().and_then(|load| load.knee.as_mut()) {
-            knee.gave_way = Some(HOSTILE.into());
+        if let Some(load) = &mut cell.load {
+            load.by_url = courses::urls(HOSTILE).into();
+            if let Some(knee) = &mut load.knee {
+                knee.gave_way = Some(HOSTILE.into());
+            }
         }
     }
     record

@@ -3,7 +3,7 @@
 use super::{super::table::word, rows::finite};
 use crate::{
     output::cut,
-    record::{Against, AtShare, Cell, Estimate, LoadFigures, Loop},
+    record::{Against, AtShare, Cell, Estimate, LoadFigures, Loop, UrlFigures},
 };
 use paceline_core::histogram::Distribution;
 
@@ -123,6 +123,7 @@ impl Columns {
         self.text("errors_by_kind", kinds.map(|all| all.collect::<Vec<_>>().join("; ")).as_deref());
         self.distribution("error_latency", load.and_then(|load| load.error_latency.as_ref()));
         self.text("first_error", load.and_then(|load| load.first_error.as_deref()));
+        self.by_url(load.map_or(&[], |load| &load.by_url));
         self.count("late_starts", load.map(|load| load.late_starts));
         self.count("reconnects", load.map(|load| load.reconnects));
         let late = load.and_then(|load| load.schedule_error.as_ref());
@@ -143,6 +144,21 @@ impl Columns {
         self.estimate("against_requests_per_second_ratio", ratio(|of| of.requests_per_second));
         self.estimate("against_latency_p50_ratio", ratio(|of| of.latency_p50));
         self.estimate("against_latency_p99_ratio", ratio(|of| of.latency_p99));
+    }
+
+    /// Adds the URLs that were requested by weight: each field has a figure for each URL, or `-`.
+    fn by_url(&mut self, all: &[UrlFigures]) {
+        let names: Vec<String> = all.iter().map(UrlFigures::name).collect();
+        self.text("urls", Some(&names.join("; ")));
+        let each = |of: &dyn Fn(&UrlFigures) -> Option<u64>| -> Vec<String> {
+            all.iter().map(|one| of(one).map_or_else(|| "-".into(), |of| of.to_string())).collect()
+        };
+        self.all("urls_weight", &each(&|one| Some(one.weight.into())));
+        self.all("urls_latency_count", &each(&|one| Some(one.completed)));
+        self.all("urls_errors", &each(&|one| Some(one.errors)));
+        self.all("urls_latency_ns_p50", &each(&|one| one.latency_ns_p50));
+        self.all("urls_latency_ns_p99", &each(&|one| one.latency_ns_p99));
+        self.all("urls_latency_ns_max", &each(&|one| one.latency_ns_max));
     }
 
     /// Adds the measurements at shares of the knee's rate: each field has a figure for each share, or `-`.

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     output::{count, rate},
     record::{AtShare, Cell, Estimate, Knee, State},
+    report::load::{BY_URL, of_url},
 };
 
 /// Latency over the offered rate, with the knee, of servers.
@@ -127,6 +128,21 @@ pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
                 times(one.ratio.upper),
                 Data::of(one.word).class("l"),
             ]);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// The URLs that were requested by weight.
+pub(super) fn by_url(cells: &[&Cell]) -> Option<Table> {
+    let head = format!("server | connections | {BY_URL}");
+    let mut table = Table::new("Each URL by itself", &head);
+    for cell in cells.iter().filter(|cell| cell.state == State::Ok) {
+        for url in cell.load.iter().flat_map(|load| &load.by_url) {
+            let mut fields = vec![name(&cell.server_name()).into(), count(cell.scale).into()];
+            fields.push(Data::of(name(&url.name())).class("l"));
+            fields.extend(of_url(url).into_iter().skip(1).map(Data::of));
+            table.rows.push(fields);
         }
     }
     (!table.rows.is_empty()).then_some(table)

@@ -72,6 +72,7 @@ impl<'s> Section<'s> {
             models::failed_groups(workload, &lines),
             crossings(advice),
             load::against(cells),
+            load::by_url(cells),
         ];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),

@@ -113,6 +113,7 @@ impl<'a> Driver<'a> {
             Drive::Closed => None,
         };
         let intervals = order.interval_ns.map(|length| Intervals::new(window, length, give));
+        let (is_open, parts) = (schedule.is_some(), order.options.weights.len());
         Ok(Driver {
             order,
             requests: order.render(),
@@ -131,7 +132,7 @@ impl<'a> Driver<'a> {
             turns: Turns::of(order),
             deadline_ns: u64::MAX,
             retries: VecDeque::new(),
-            tally: Tally::new(order.warm_up_ns, end_ns, order.options.weights.len(), intervals),
+            tally: Tally::new(window, is_open, parts, intervals),
             buffer: vec![0; CHUNK],
         })
     }

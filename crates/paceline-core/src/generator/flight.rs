@@ -6,10 +6,13 @@ pub(super) struct Flight {
     pub(super) edges: Vec<u64>,
     /// The count at each edge.
     pub(super) levels: Vec<u64>,
-    /// The integral of the count over each interval: requests times nanoseconds.
+    /// The integral of the count over each interval that has ended: requests times nanoseconds.
     pub(super) areas: Vec<u64>,
-    /// Index of the next edge.
+    /// Index of the next edge, and the edge.
     cursor: usize,
+    next_ns: u64,
+    /// The integral since the last edge.
+    area: u64,
     level: u64,
     at: u64,
 }
@@ -18,10 +21,12 @@ impl Flight {
     pub(super) fn new(edges: Vec<u64>) -> Self {
         let count = edges.len();
         Flight {
+            next_ns: edges.first().copied().unwrap_or(u64::MAX),
             edges,
             levels: vec![0; count],
             areas: vec![0; count.saturating_sub(1)],
             cursor: 0,
+            area: 0,
             level: 0,
             at: 0,
         }
@@ -44,23 +49,39 @@ impl Flight {
 
     /// Advances to a moment.
     pub(super) fn advance(&mut self, now: u64) {
+        if now >= self.next_ns {
+            self.pass_edges(now);
+        }
+        self.area += self.level * (now - self.at);
+        self.at = now;
+    }
+
+    #[cold]
+    fn pass_edges(&mut self, now: u64) {
         while let Some(edge) = self.edges.get(self.cursor).copied().filter(|edge| *edge <= now) {
+            self.area += self.level * (edge - self.at);
             if let Some(interval) = self.interval() {
-                self.areas[interval] += self.level * (edge - self.at);
+                self.areas[interval] += self.area;
             }
+            self.area = 0;
             self.levels[self.cursor] = self.level;
             self.at = edge;
             self.cursor += 1;
         }
-        if let Some(interval) = self.interval() {
-            self.areas[interval] += self.level * (now - self.at);
-        }
-        self.at = now;
+        self.next_ns = self.edges.get(self.cursor).copied().unwrap_or(u64::MAX);
     }
 
     /// Counts an arrival intended at `intended` and handled at `now`: it counts from its intended start.
     pub(super) fn arrive(&mut self, intended: u64, now: u64) {
         self.advance(now);
+        self.level += 1;
+        if intended < now {
+            self.count_earlier(intended, now);
+        }
+    }
+
+    /// Counts the time between the intended start of an arrival and the moment at which it was handled.
+    fn count_earlier(&mut self, intended: u64, now: u64) {
         let mut to = now;
         for next in (0..=self.cursor).rev() {
             let edge = next.checked_sub(1).map_or(0, |edge| self.edges[edge]);
@@ -73,7 +94,6 @@ impl Flight {
             self.levels[next - 1] += 1;
             to = edge;
         }
-        self.level += 1;
     }
 
     /// Counts a completion.

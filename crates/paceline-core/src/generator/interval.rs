@@ -208,7 +208,7 @@ mod tests {
         let (give, over) = mpsc::channel();
         let window = (200 * MS, 1250 * MS);
         let intervals = Intervals::new(window, 100 * MS, give);
-        let mut tally = Tally::new(window.0, window.1, 0, Some(intervals));
+        let mut tally = Tally::new(window, true, 0, Some(intervals));
         let mut events = Vec::new();
         for start in (0..1250).step_by(2).map(|ms| ms * MS) {
             let random = mix(seed ^ start);

@@ -25,7 +25,8 @@ pub(super) struct Tally {
     late_starts: u64,
     latency: Histogram,
     service_time: Histogram,
-    schedule_error: Histogram,
+    /// `None` in the closed loop, which has no schedule.
+    schedule_error: Option<Histogram>,
     /// Completions in the window.
     completed: u64,
     /// Requests with their intended start before the window and no answer yet.
@@ -46,10 +47,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Returns empty counters. `parts` is the number of requests that are also counted separately.
+    /// Returns empty counters of a window. `parts` is the number of requests that are also counted separately.
     pub(super) fn new(
-        start_ns: u64,
-        end_ns: u64,
+        (start_ns, end_ns): (u64, u64),
+        has_schedule: bool,
         parts: usize,
         intervals: Option<Intervals>,
     ) -> Self {
@@ -62,7 +63,7 @@ impl Tally {
             late_starts: 0,
             latency: Histogram::default(),
             service_time: Histogram::default(),
-            schedule_error: Histogram::default(),
+            schedule_error: has_schedule.then(Histogram::default),
             completed: 0,
             earlier: 0,
             crossing_ns: 0,
@@ -102,7 +103,9 @@ impl Tally {
             let late = now - intended;
             self.offered += 1;
             self.late_starts += u64::from(late > LATE_NS);
-            self.schedule_error.record(late);
+            if let Some(times) = &mut self.schedule_error {
+                times.record(late);
+            }
             if let Some(intervals) = &mut self.intervals {
                 intervals.arrive(intended, late > LATE_NS);
             }
@@ -216,7 +219,7 @@ impl Tally {
             in_flight_at_end: self.flight.levels.last().copied().unwrap_or(0),
             latency,
             service_time: self.service_time.distribution().ok_or_else(none)?,
-            schedule_error: rate.and_then(|_| self.schedule_error.distribution()),
+            schedule_error: self.schedule_error.as_ref().and_then(Histogram::distribution),
             generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
                 / ((to - from).max(1) as f64 / 1e9),
             errors: self.errors.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
@@ -247,7 +250,7 @@ mod tests {
             events.extend([(start + 20_000, start, true), (end, start, false)]);
         }
         events.sort_unstable();
-        let mut tally = Tally::new(1000 * MS, 3000 * MS, 0, None);
+        let mut tally = Tally::new((1000 * MS, 3000 * MS), true, 0, None);
         for (at, start, arrives) in events {
             tally.look(at);
             if arrives { tally.arrive(start, at) } else { tally.complete(0, start, start + 5, at) }
@@ -279,7 +282,7 @@ mod tests {
         }
         // Each waits half a millisecond for a connection, and takes another half.
         let planted = |plant: fn(&mut Tally, u64)| {
-            let mut tally = Tally::new(0, 1000 * MS, 0, None);
+            let mut tally = Tally::new((0, 1000 * MS), true, 0, None);
             for start in (0..1000).map(|index| index * MS) {
                 tally.arrive(start, start);
                 plant(&mut tally, start);
@@ -340,7 +343,7 @@ mod tests {
     #[test]
     fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
         let said = |rate: Option<f64>, arrival: u64| {
-            let mut tally = Tally::new(200 * MS, 700 * MS, 0, None);
+            let mut tally = Tally::new((200 * MS, 700 * MS), true, 0, None);
             tally.arrive(arrival, arrival);
             tally.look(200 * MS);
             tally.look(700 * MS);

@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        load::shown as shown_metric,
+        load::{BY_URL, of_url, shown as shown_metric},
         table::{counted, figure, in_order, marks, ranked, series, several_workers, summary, word},
         unreliable::remarks,
     },
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     load::{METRICS, MetricUnit},
-    output::{count, cut, rate},
-    record::{Cell, Estimate, LoadFigures, Record, State},
+    output::{columns, count, cut, rate},
+    record::{Cell, Estimate, LoadFigures, Record, State, UrlFigures},
 };
 
 /// The bytes reserved for the closing lines.
@@ -70,6 +70,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
         return cells.len();
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
+    by_url(page, &loads);
     reasons(page, cells);
     page.always("\n</details>");
     left
@@ -143,6 +144,26 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
         }
     }
     left
+}
+
+/// Adds a row for each URL that was requested by weight. Rows without room are counted.
+fn by_url(page: &mut Page, cells: &[&Cell]) {
+    let with = cells.iter().filter(|cell| cell.state == State::Ok);
+    let urls: Vec<&UrlFigures> =
+        with.filter_map(|cell| cell.load.as_ref()).flat_map(|load| &load.by_url).collect();
+    let names = columns(BY_URL);
+    let head = format!("\n| {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len() - 1));
+    if urls.is_empty() || !page.line(&head) {
+        return;
+    }
+    for (at, url) in urls.iter().enumerate() {
+        let mut fields = of_url(url);
+        fields[0] = cut(&fields[0], NAME);
+        if !page.row(&fields.iter().map(|field| escaped(field)).collect::<Vec<_>>()) {
+            page.always(&format!("\n{} more URLs: the record has all", urls.len() - at));
+            return;
+        }
+    }
 }
 
 /// Returns its load, and every figure that the terminal shows; its state if it has none.
