@@ -503,7 +503,10 @@ fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
         (Program::at(folder.path().join("none")), "cannot be started"),
         (program("ends", "read line; echo out of luck >&2; exit 7"), "7; it said: out of luck"),
         (program("talks", "read line; echo nonsense; sleep 5"), "it said \"nonsense\""),
-        (program("silent", "exec sleep 60"), "the load generator did not report within 1s: nothing"),
+        (
+            program("silent", "exec sleep 60"),
+            "the load generator did not report within 1s: nothing",
+        ),
         (program("mute", "echo '\"ready\"'; sleep 60"), "did not confirm the start within 1s"),
         // 100 ms of window, 300 ms of the order's patience, and ours.
         (

@@ -187,9 +187,7 @@ impl Distribution {
         }
         if sum.count() != count {
             let merged = sum.count();
-            return Err(format!(
-                "{what} has {count} times in all, and {merged} once merged"
-            ));
+            return Err(format!("{what} has {count} times in all, and {merged} once merged"));
         }
         Ok(sum.distribution())
     }

@@ -89,7 +89,11 @@ struct Generator {
 
 impl Generator {
     /// Sends the order, and waits until all connections are open.
-    fn get_ready(&mut self, patience: Duration, is_over: &dyn Fn() -> bool) -> Result<(), HostError> {
+    fn get_ready(
+        &mut self,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), HostError> {
         let order = serde_json::to_string(&self.order).expect("orders are plain data");
         match self.ask(order, patience, is_over) {
             Ok(Reply::Ready) => Ok(()),

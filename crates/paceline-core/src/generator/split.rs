@@ -115,7 +115,8 @@ impl Split {
     pub(super) fn owns(self, number: u64) -> bool {
         let Share { index, of } = self.share;
         of == 1 || {
-            let place = self.hash.map_or(number, |(seed, together)| mix(seed ^ (number / together)));
+            let place =
+                self.hash.map_or(number, |(seed, together)| mix(seed ^ (number / together)));
             place % u64::from(of) == u64::from(index)
         }
     }
