@@ -59,6 +59,8 @@ pub struct Order {
     pub max_errors: Option<MaxErrors>,
     /// How requests start.
     pub drive: Drive,
+    /// The processes that share the load.
+    pub generators: usize,
     /// Connections; `None` for as many as an open loop may need.
     pub connections: Option<usize>,
     /// Look for the highest rate at which the 99th percentile of latency stays under this.
@@ -166,6 +168,7 @@ fn settings(order: &Order) -> Settings {
         more: vec![
             ("target", asking.urls.as_ref().map_or(target, |urls| urls.name.clone()).into()),
             ("trials", order.trials.into()),
+            ("generators", order.generators.into()),
             ("warm_up_seconds", seconds(order.warm_up)),
             ("duration_seconds", seconds(order.duration)),
             ("patience_seconds", seconds(order.patience)),

@@ -503,8 +503,17 @@ fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
         (Program::at(folder.path().join("none")), "cannot be started"),
         (program("ends", "read line; echo out of luck >&2; exit 7"), "7; it said: out of luck"),
         (program("talks", "read line; echo nonsense; sleep 5"), "it said \"nonsense\""),
+        (
+            program("silent", "exec sleep 60"),
+            "the load generator did not report within 1s: nothing",
+        ),
+        (program("mute", "echo '\"ready\"'; sleep 60"), "did not confirm the start within 1s"),
         // 100 ms of window, 300 ms of the order's patience, and ours.
-        (program("silent", "exec sleep 60"), "no answer within 1s 400ms"),
+        (
+            program("stuck", "echo '\"ready\"'; echo '\"agreed\"'; sleep 60"),
+            "lost, with no word within 1s 400ms: the load is void",
+        ),
+        (program("ahead", "echo '\"agreed\"'; sleep 60"), "said Agreed out of turn"),
     ] {
         let error = program.load(&order, Duration::from_secs(1)).unwrap_err().to_string();
         assert!(error.contains(words), "{error} does not say {words:?}");

@@ -19,7 +19,7 @@ use crate::{
 };
 use courses::Courses;
 use paceline_core::{
-    generator::{Arrivals, Drive, check_field, check_method},
+    generator::{Arrivals, Drive, MOST_GENERATORS, check_field, check_method},
     job::{Bound, bounds},
     workloads,
 };
@@ -67,6 +67,9 @@ pub(super) struct LoadArguments {
     /// connections may be under way at once.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS))]
     connections: Option<usize>,
+    /// How many processes share the load: one schedule, split among them, where one process is not fast enough.
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, GENERATORS))]
+    generators: usize,
     /// How the requests of an open loop are spread; poisson where it is not said.
     #[arg(long, value_enum, value_name = "HOW")]
     arrivals: Option<Spread>,
@@ -116,6 +119,8 @@ enum Spread {
     Burst,
 }
 
+const GENERATORS: Bound =
+    Bound { what: "the number of generators", least: 1, most: MOST_GENERATORS as u64 };
 const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
 
 /// Where a search for the knee begins, unless a rate is given.
@@ -223,6 +228,7 @@ impl LoadArguments {
                 self.fail_if.iter().any(Condition::is_about_errors).then_some(MaxErrors::ALL)
             }),
             drive,
+            generators: self.generators,
             connections: self.connections,
             p99_limit: self.p99_limit,
             shares: self.courses.rates.clone(),

@@ -12,12 +12,16 @@ use super::{
 use crate::{
     machine::HostActivity,
     output::{Progress, long},
-    record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State, UrlFigures},
+    record::{
+        Cell, Estimate, GeneratorFigures, LoadFigures, PerTrial, Resources, State, UrlFigures,
+    },
     session::{Session, state_of},
 };
 use paceline_core::{
     clock::nanoseconds,
-    generator::{Drive, Interval, Loaded, Options, Order as Ask, Part, do_not_add_up},
+    generator::{
+        Drive, Interval, Loaded, Options, Order as Ask, Part, Share, Together, do_not_add_up,
+    },
     histogram::Distribution,
     interrupt::interrupted,
     process::{HostError, Program},
@@ -37,6 +41,8 @@ pub(super) struct Bench<'a> {
 /// What one process of a server was seen to do under a load.
 struct Seen {
     loaded: Loaded,
+    /// What each generator saw of it.
+    each: Vec<Loaded>,
     intervals: Vec<Interval>,
     server: Usage,
     host_activity: HostActivity,
@@ -64,7 +70,7 @@ impl Bench<'_> {
         let order = self.order;
         let mut seen: Vec<Option<Vec<Seen>>> = Vec::new();
         for (index, served) in servers.iter().enumerate() {
-            let refusal = served.refusal(&self.session);
+            let refusal = served.refusal(&self.session, order.generators);
             seen.push(if refusal.is_none() { Some(Vec::new()) } else { None });
             if let Some(why) = refusal {
                 end(index, served.ended(State::Refused, why, drive, order))?;
@@ -140,6 +146,7 @@ impl Bench<'_> {
                 weights: served.asked.weights.clone(),
                 timeout_ns: order.timeout.map(nanoseconds),
                 counts_errors: order.max_errors.is_some(),
+                share: Share::default(),
             },
         };
         let used = |host: &mut Option<Serving>, patience| match host {
@@ -151,13 +158,13 @@ impl Bench<'_> {
         let mut intervals = Vec::new();
         let mut teller = Teller::start(order, &self.progress, served.blank(State::Ok), trial);
         teller.told()?;
-        let loaded = self.program.load_by_intervals(&ask, START, &mut |one| {
+        let together = self.program.load_together(&ask, order.generators, START, &mut |one| {
             teller.tell(&one);
             intervals.push(one);
         });
         teller.told()?;
-        let (loaded, after) = match loaded {
-            Ok(loaded) => (loaded, used(&mut host, START).map_err(lost)?),
+        let (Together { whole: loaded, each }, after) = match together {
+            Ok(together) => (together, used(&mut host, START).map_err(lost)?),
             // A server that died says more than the generator, which only lost its connections. One that is silent says
             // less.
             Err(error) => {
@@ -174,12 +181,12 @@ impl Bench<'_> {
         }
         let early = too_soon(&loaded.service_time, served.floor())
             .map_err(|why| Lost::Ended(State::Failed, format!("the service time is {why}")))?;
-        let doubt = early.or_else(|| doubt(&loaded, drive));
+        let doubt = early.or_else(|| doubt(&loaded, &each, drive));
         let apart = || order.every.and_then(|_| do_not_add_up(&intervals, &loaded));
         if let Some(why) = doubt.or_else(apart) {
             return Err(Lost::Ended(State::Invalid, why));
         }
-        Ok(Seen { loaded, intervals, server: after.since(before), host_activity: meanwhile })
+        Ok(Seen { loaded, each, intervals, server: after.since(before), host_activity: meanwhile })
     }
 
     /// What the trials make together, or which histogram of theirs cannot be read.
@@ -222,6 +229,7 @@ impl Bench<'_> {
             schedule_error: merged("the schedule error", |loaded| loaded.schedule_error.as_ref())?,
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
             little_error_max: most(&|loaded| loaded.little_error),
+            generators: generators(trials)?,
             intervals: match self.order.every {
                 Some(_) => trials.iter().map(|seen| seen.intervals.clone()).collect(),
                 None => vec![],
@@ -265,6 +273,25 @@ fn errors(trials: &[Seen]) -> BTreeMap<String, u64> {
     sum
 }
 
+/// The figures of each generator over all trials, with the worst where there is a limit.
+fn generators(trials: &[Seen]) -> Result<Vec<GeneratorFigures>, String> {
+    let one = |index: usize| {
+        let each = || trials.iter().filter_map(|seen| seen.each.get(index));
+        let total = |of: fn(&Loaded) -> u64| each().map(of).sum();
+        let late = (0..).zip(each()).filter_map(|(n, one)| Some((n, one.schedule_error.as_ref()?)));
+        let late = Distribution::merged("the schedule error of a generator", late)?;
+        Ok(GeneratorFigures {
+            connections: each().next().map_or(0, |one| one.connections),
+            offered: total(|one| one.offered),
+            completed: total(|one| one.completed),
+            late_starts: total(|one| one.late_starts),
+            schedule_error_ns_p99: late.as_ref().and_then(Distribution::p99),
+            cpu_share_max: each().map(|one| one.generator_cpu_share).reduce(f64::max),
+        })
+    };
+    (0..trials.first().map_or(0, |seen| seen.each.len())).map(one).collect()
+}
+
 /// The figures of each URL that has a weight.
 fn by_url(served: &Served<'_>, trials: &[Seen]) -> Result<Vec<UrlFigures>, String> {
     let one = |(place, weight): (usize, &u32)| {
@@ -301,8 +328,14 @@ fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<Strin
     }))
 }
 
-/// Why a load's figures are not the server's, or are no figures of a steady state.
-fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
+/// Why a load's figures are not the server's, or are no figures of a steady state. Each of its generators has the limits
+/// of one.
+fn doubt(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Option<String> {
+    let saturated = each.iter().enumerate().find_map(|(index, one)| {
+        let why = one.saturated()?;
+        let (which, of) = (index + 1, each.len());
+        Some(if of == 1 { why } else { format!("{why} (generator {which} of {of})") })
+    });
     let unsteady = match drive {
         Drive::Open { rate, .. } => loaded.unsteady(rate),
         // What a ramp is for is to pass what the server can do: its intervals say where.
@@ -314,7 +347,7 @@ fn doubt(loaded: &Loaded, drive: Drive) -> Option<String> {
             "{LITTLE} is off by {seen:.1} %, the limit is {most} %: the generator counts wrongly"
         )
     });
-    loaded.saturated().or(unsteady).or(little)
+    saturated.or(unsteady).or(little)
 }
 
 #[cfg(test)]

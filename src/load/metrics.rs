@@ -43,7 +43,7 @@ const fn metric(
 
 /// All of them, in the order of the table.
 #[rustfmt::skip]
-pub static METRICS: [Metric; 13] = [
+pub static METRICS: [Metric; 14] = [
     metric("conns", Count, "connections", |_, load| Some(load.connections as f64)),
     metric("req/s", Rate, "jobs_per_second", |cell, _| Some(cell.jobs_per_second?.value)),
     metric("errors", Share, "error_share", |_, load| load.error_share()),
@@ -57,6 +57,7 @@ pub static METRICS: [Metric; 13] = [
     Metric { figure: Some("cpu_per_job_ns"), ..metric("CPU/req", Time, "cpu_ns_per_job", |cell, _| cell.cpu_ns_per_job) },
     metric("late p99", Time, "schedule_error_ns_p99", |_, load| ns(load.schedule_error.as_ref().and_then(Distribution::p99))),
     metric("generator", Share, "generator_cpu_share_max", |_, load| load.generator_cpu_share_max),
+    metric("gens", Count, "generators", |_, load| Some(load.generators() as f64)),
 ];
 
 impl Metric {

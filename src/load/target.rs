@@ -6,12 +6,12 @@ use super::{CONNECTIONS, Order, Url, described};
 use crate::{
     machine::cores,
     plan::Planned,
-    record::{Cell, LoadFigures, Ramp, State},
+    record::{Cell, GeneratorFigures, LoadFigures, Ramp, State},
     session::Session,
     stats::FEWEST_TRIALS,
 };
 use paceline_core::{
-    generator::{Drive, Request},
+    generator::{Drive, Request, Share, too_few_connections},
     job::{Demand, Jobs, Steps, Workload, bounds, is_chosen},
     models::{Entry, PARK, ROOM},
     perform::Placement,
@@ -175,8 +175,11 @@ impl<'a> Served<'a> {
     }
 
     /// Why it cannot be put under this load, if so.
-    pub(super) fn refusal(&self, session: &Session) -> Option<String> {
+    pub(super) fn refusal(&self, session: &Session, generators: usize) -> Option<String> {
         let connections = self.connections;
+        if connections < generators {
+            return Some(too_few_connections(connections, generators));
+        }
         let Whose::Model(cell) = &self.whose else {
             return session.lacks_files(connections);
         };
@@ -236,6 +239,13 @@ impl<'a> Served<'a> {
         Cell { reason: Some(why), load, ..self.blank(state) }
     }
 
+    /// What one of the generators has of it, before it has measured anything.
+    fn share(&self, index: u32, order: &Order) -> GeneratorFigures {
+        let share = Share { index, of: order.generators as u32 };
+        let connections = share.part(self.connections) as u64;
+        GeneratorFigures { connections, ..GeneratorFigures::default() }
+    }
+
     /// What the load is meant to be.
     pub(super) fn figures(&self, drive: Drive, order: &Order) -> LoadFigures {
         let (looped, rate, arrivals) = described(drive);
@@ -247,6 +257,9 @@ impl<'a> Served<'a> {
                 Drive::Ramp { from, to, .. } => Some(Ramp { from, to }),
                 Drive::Open { .. } | Drive::Closed => None,
             },
+            generators: (0..order.generators as u32)
+                .map(|index| self.share(index, order))
+                .collect(),
             ..LoadFigures::new(looped, rate, arrivals, self.connections as u64)
         }
     }
@@ -298,6 +311,9 @@ impl Order {
         }
         if self.pin && matches!(self.target, Target::Url(_)) {
             return Err("a server that is there already cannot be pinned".into());
+        }
+        if let Some(connections) = self.connections.filter(|count| *count < self.generators) {
+            return Err(too_few_connections(connections, self.generators));
         }
         self.check_intervals()?;
         if self.paired && (self.trials as usize) < FEWEST_TRIALS {

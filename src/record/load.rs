@@ -67,6 +67,9 @@ pub struct LoadFigures {
     pub schedule_error: Option<Distribution>,
     /// The greatest share of the window for which the generator used a CPU.
     pub generator_cpu_share_max: Option<f64>,
+    /// The processes that shared the load, each with its part; none in records from before there could be several.
+    #[serde(default)]
+    pub generators: Vec<GeneratorFigures>,
     /// The greatest error of Little's law in a trial; `None` if requests were left unanswered.
     pub little_error_max: Option<f64>,
     /// The search for the knee, if it was requested; the cell's other figures are at the highest rate that was kept.
@@ -142,12 +145,25 @@ impl LoadFigures {
             reconnects: 0,
             schedule_error: None,
             generator_cpu_share_max: None,
+            generators: vec![],
             little_error_max: None,
             knee: None,
             at_shares: vec![],
             against: None,
             intervals: vec![],
         }
+    }
+
+    /// Returns the number of generators.
+    #[must_use]
+    pub fn generators(&self) -> usize {
+        self.generators.len().max(1)
+    }
+
+    /// Returns the greatest 99th percentile of a generator's lateness.
+    #[must_use]
+    pub fn latest_generator_ns(&self) -> Option<u64> {
+        self.generators.iter().filter_map(|one| one.schedule_error_ns_p99).max()
     }
 
     /// Returns the number of requests that were errors.
@@ -161,6 +177,23 @@ impl LoadFigures {
     pub fn error_share(&self) -> Option<f64> {
         (self.offered > 0).then(|| self.failed() as f64 / self.offered as f64)
     }
+}
+
+/// One of the generators that shared a load, over all trials.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratorFigures {
+    /// Its connections.
+    pub connections: u64,
+    /// Requests that it was meant to start.
+    pub offered: u64,
+    /// Requests with a right answer.
+    pub completed: u64,
+    /// Requests that it reached more than a millisecond late.
+    pub late_starts: u64,
+    /// The 99th percentile of how late it reached them, if there are 10 beyond it.
+    pub schedule_error_ns_p99: Option<u64>,
+    /// The greatest share of a window for which it used a CPU.
+    pub cpu_share_max: Option<f64>,
 }
 
 /// One of several URLs requested by weight, over all trials.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Metrics that a short table omits.
-const DETAILS: [&str; 4] = ["latencies", "p90", "service p99", "generator"];
+const DETAILS: [&str; 5] = ["latencies", "p90", "service p99", "generator", "gens"];
 
 /// Returns a row for each model, and below it the cells without a figure, with the reason.
 #[must_use]
@@ -25,7 +25,10 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
     let mut text = String::new();
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
         let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
-        let _ = writeln!(text, "\n{workload}: {}", described(of[0]));
+        let generators = of[0].load.as_ref().map_or(1, LoadFigures::generators);
+        let several =
+            if generators > 1 { format!(", {generators} generators") } else { String::new() };
+        let _ = writeln!(text, "\n{workload}: {}{several}", described(of[0]));
         let shown: Vec<&Metric> = METRICS
             .iter()
             .filter(|metric| matches!(extent, Extent::All) || !DETAILS.contains(&metric.name))

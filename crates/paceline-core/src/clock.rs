@@ -19,6 +19,13 @@ pub(crate) fn timer_clock() -> rustix::time::Timespec {
     rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)
 }
 
+/// Reads the monotonic clock in nanoseconds. All processes of one machine see the same.
+#[must_use]
+pub(crate) fn timer_ns() -> u64 {
+    let now = timer_clock();
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
 /// Returns the wall-clock time, such as `2026-11-22T22:10:52Z`. Use it for names and dates only.
 #[must_use]
 pub fn utc() -> String {

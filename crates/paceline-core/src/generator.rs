@@ -1,8 +1,8 @@
 //! The neutral load generator: HTTP/1.1 over loopback, readiness-based on mio, one thread, and none of the models under
 //! test.
 //!
-//! It runs in its own process, which reads an [`Order`] as one line of JSON, prints its result as one line, and ends.
-//! It ends at once if its standard input does, however its parent ended. In the open loop, a latency starts at the
+//! It runs in its own process, which reads an [`Order`] as one line of JSON, opens its connections, is told when to
+//! start, prints its result as one line, and ends. Several such processes may share one load. It ends at once if its standard input does, however its parent ended. In the open loop, a latency starts at the
 //! intended start of the request, even if no connection is free then: a server that stalls is charged for all requests
 //! that it delays. In the closed loop, a request is only intended once the previous one is answered. A stall then
 //! affects one request per connection, and the others that it delays are not seen.
@@ -18,10 +18,13 @@ mod flight;
 mod head;
 mod interval;
 mod loaded;
+mod merge;
 mod pace;
 mod parent;
 mod request;
 mod schedule;
+mod split;
+mod start;
 mod tally;
 
 use std::{
@@ -41,8 +44,10 @@ pub use loaded::{
     LATE, LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE,
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
 };
+pub use merge::Together;
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};
+pub use split::{MOST_GENERATORS, Share, too_few_connections};
 
 use crate::{prepared::Fault, soft_limits::raise_limits};
 use interval::Counted;
@@ -113,6 +118,9 @@ pub struct Options {
     pub timeout_ns: Option<u64>,
     /// Whether requests without a correct response are counted. Otherwise the first one ends the load.
     pub counts_errors: bool,
+    /// The share of the load that this generator has. The order's connections are already its own; everything else is
+    /// of the whole load.
+    pub share: Share,
 }
 
 /// When requests start.
@@ -137,6 +145,18 @@ pub enum Drive {
     },
     /// On each connection as soon as the previous response is complete.
     Closed,
+}
+
+impl Drive {
+    /// Returns the mean requests per second in the window; `None` in the closed loop.
+    #[must_use]
+    pub fn mean_rate(self) -> Option<f64> {
+        match self {
+            Drive::Open { rate, .. } => Some(rate),
+            Drive::Ramp { from, to, .. } => Some(f64::midpoint(from, to)),
+            Drive::Closed => None,
+        }
+    }
 }
 
 /// Checks that all addresses are on loopback. Load is sent nowhere else.
@@ -192,6 +212,10 @@ impl Order {
         self.check_requests()?;
         if self.options.timeout_ns == Some(0) {
             return Err("the load has a timeout of no time".into());
+        }
+        let Share { index, of } = self.options.share;
+        if index >= of {
+            return Err(format!("the load has no share {index} of {of}"));
         }
         let ends = self.warm_up_ns.checked_add(self.duration_ns);
         let ends = ends.and_then(|end| end.checked_add(self.patience_ns));

@@ -85,8 +85,12 @@ impl Histogram {
     /// Never: it writes to memory.
     #[must_use]
     pub fn distribution(&self) -> Option<Distribution> {
+        (self.count() > 0).then(|| self.stored())
+    }
+
+    fn stored(&self) -> Distribution {
         let at = |share| self.quantile(share);
-        (self.count() > 0).then(|| Distribution {
+        Distribution {
             count: self.count(),
             ns_mean: self.0.mean(),
             ns_p50: at(0.5),
@@ -100,7 +104,7 @@ impl Histogram {
                 written.expect("memory takes all");
                 STANDARD.encode(bytes)
             },
-        })
+        }
     }
 }
 
@@ -126,6 +130,11 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// Returns the distribution of no times.
+    pub(crate) fn empty() -> Self {
+        Histogram::default().stored()
+    }
+
     /// Returns the 90th percentile if enough values lie beyond it.
     #[must_use]
     pub fn p90(&self) -> Option<u64> {
@@ -160,18 +169,25 @@ impl Distribution {
         what: &str,
         all: impl Iterator<Item = (u32, &'d Distribution)>,
     ) -> Result<Option<Distribution>, String> {
+        Self::merged_of(what, "batch", all)
+    }
+
+    /// Merges distributions as [`Self::merged`] does, of other things than batches.
+    pub(crate) fn merged_of<'d>(
+        what: &str,
+        each: &str,
+        all: impl Iterator<Item = (u32, &'d Distribution)>,
+    ) -> Result<Option<Distribution>, String> {
         let (mut sum, mut count) = (Histogram::default(), 0_u64);
-        for (batch, one) in all {
+        for (number, one) in all {
             let read =
-                one.histogram().map_err(|why| format!("{what} of batch {batch} is {why}"))?;
+                one.histogram().map_err(|why| format!("{what} of {each} {number} is {why}"))?;
             sum.merge(&read);
             count = count.saturating_add(one.count);
         }
         if sum.count() != count {
             let merged = sum.count();
-            return Err(format!(
-                "{what} of all batches has {count} times, and {merged} once merged"
-            ));
+            return Err(format!("{what} has {count} times in all, and {merged} once merged"));
         }
         Ok(sum.distribution())
     }

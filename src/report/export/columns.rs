@@ -130,6 +130,9 @@ impl Columns {
         self.distribution("schedule_error", late);
         let generator = load.and_then(|load| load.generator_cpu_share_max);
         self.number("generator_cpu_share_max", generator);
+        self.count("generators", load.map(|load| load.generators() as u64));
+        let late = load.and_then(LoadFigures::latest_generator_ns);
+        self.count("generator_schedule_error_ns_p99_max", late);
         self.number("little_error_max", load.and_then(|load| load.little_error_max));
         let knee = load.and_then(|load| load.knee.as_ref());
         self.count("knee_limit_ns", knee.map(|knee| knee.limit_ns));

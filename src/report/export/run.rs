@@ -149,7 +149,7 @@ type Of = fn(&Cell) -> Option<f64>;
 const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
 const RATIO: &str = "ratio";
-const FAMILIES: [(Family, Of); 19] = [
+const FAMILIES: [(Family, Of); 20] = [
     (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
         Some(c.jobs_per_second?.value)
     }),
@@ -192,6 +192,9 @@ const FAMILIES: [(Family, Of); 19] = [
     }),
     (("load_connections", "connections", "connections of a load"), |c| {
         Some(c.load.as_ref()?.connections as f64)
+    }),
+    (("load_generators", "generators", "processes that shared a load"), |c| {
+        Some(c.load.as_ref()?.generators() as f64)
     }),
     (("cpu_per_job_seconds", S, "CPU time of a job"), |c| Some(c.cpu_ns_per_job? / 1e9)),
     (("trial_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),

@@ -1,10 +1,10 @@
-//! The remarks below the table of a load: a ramp, latency at shares of the knee, and a comparison.
+//! The remarks below the table of a load: its generators, a ramp, latency at shares of the knee, and a comparison.
 
 use std::{fmt::Write, time::Duration};
 
 use crate::{
-    output::{long, rate},
-    record::{Against, AtShare, Cell, Estimate, LoadFigures},
+    output::{fine_percent, long, rate},
+    record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 
@@ -12,6 +12,9 @@ use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 pub(super) fn remarks(text: &mut String, cell: &Cell) {
     let Some(load) = &cell.load else { return };
     let name = cell.server_name();
+    if cell.state == State::Ok && load.generators.len() > 1 {
+        let _ = writeln!(text, "  {name}: {}", worst(load));
+    }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
     for at in &load.at_shares {
         let _ = writeln!(text, "  {name}: {}", at_share(at));
@@ -19,6 +22,16 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     if let Some(against) = &load.against {
         let _ = writeln!(text, "  {}", compared(&name, against));
     }
+}
+
+/// Returns "of its 4 generators the busiest used 61.0 % of a CPU, and the latest was 35.0 µs late at the 99th percentile".
+fn worst(load: &LoadFigures) -> String {
+    let busiest = fine_percent(load.generator_cpu_share_max.unwrap_or(0.0));
+    let late = load.latest_generator_ns().map_or_else(String::new, |ns| {
+        let late = long(Duration::from_nanos(ns));
+        format!(", and the latest was {late} late at the 99th percentile")
+    });
+    format!("of its {} generators the busiest used {busiest} of a CPU{late}", load.generators())
 }
 
 /// Returns the rate up to which a server kept pace on a ramp: in each trial, until the first interval in which it did

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -20,6 +20,8 @@ use super::{
     pace::Pace,
     request::Turns,
     schedule::{Course, Schedule},
+    split::Split,
+    start::Start,
     tally::Tally,
 };
 use crate::{
@@ -72,6 +74,8 @@ pub(super) struct Driver<'a> {
     pub(super) requests: Vec<Rendered>,
     pub(super) poll: Poll,
     pace: Pace,
+    /// When to start, once the parent has said so.
+    pub(super) start: Option<Start>,
     origin: Instant,
     /// The last reading of the clock, in nanoseconds since the origin.
     pub(super) now_ns: u64,
@@ -86,8 +90,10 @@ pub(super) struct Driver<'a> {
     pub(super) schedule: Option<Schedule>,
     /// The next arrival; never, if there is none.
     next_ns: u64,
-    /// The number of requests.
+    /// The number of the next request in the whole load.
     pub(super) count: u64,
+    /// Which requests of the whole load this generator sends.
+    pub(super) split: Split,
     pub(super) turns: Turns,
     /// No request times out before this moment.
     pub(super) deadline_ns: u64,
@@ -103,12 +109,13 @@ impl<'a> Driver<'a> {
         poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
         let end_ns = order.warm_up_ns + order.duration_ns;
         let window = (order.warm_up_ns, end_ns);
+        let split = Split::of(order);
         let schedule = match order.drive {
             Drive::Open { rate, arrivals } => {
-                Some(Schedule::new(Course::steady(rate), arrivals, order.seed))
+                Some(Schedule::new(Course::steady(rate), arrivals, order.seed, split))
             }
             Drive::Ramp { from, to, arrivals } => {
-                Some(Schedule::new(Course::ramp(from, to, window), arrivals, order.seed))
+                Some(Schedule::new(Course::ramp(from, to, window), arrivals, order.seed, split))
             }
             Drive::Closed => None,
         };
@@ -119,6 +126,7 @@ impl<'a> Driver<'a> {
             requests: order.render(),
             pace: Pace::new(poll.registry(), TIMER)?,
             poll,
+            start: None,
             origin: now(),
             now_ns: 0,
             end_ns,
@@ -128,7 +136,8 @@ impl<'a> Driver<'a> {
             queue: VecDeque::with_capacity(if schedule.is_some() { MOST_QUEUED } else { 0 }),
             schedule,
             next_ns: u64::MAX,
-            count: 0,
+            count: split.from(0),
+            split,
             turns: Turns::of(order),
             deadline_ns: u64::MAX,
             retries: VecDeque::new(),
@@ -180,7 +189,7 @@ impl<'a> Driver<'a> {
 
     /// Runs the load and returns its results.
     fn drive(mut self, events: &mut Events) -> Result<Loaded, Fault> {
-        self.start_clock();
+        self.await_start(events)?;
         self.running = true;
         if self.schedule.is_some() {
             self.plan();
@@ -205,12 +214,7 @@ impl<'a> Driver<'a> {
             let border = if self.now_ns < self.end_ns { self.end_ns } else { patient_until };
             self.wait(events, self.next_ns.min(border).min(self.due_ns()))?;
         }
-        let rate = match self.order.drive {
-            Drive::Open { rate, .. } => Some(rate),
-            Drive::Ramp { from, to, .. } => Some(f64::midpoint(from, to)),
-            Drive::Closed => None,
-        };
-        self.tally.loaded(self.connections.len() as u64, rate)
+        Ok(self.tally.loaded(self.connections.len() as u64, self.schedule.is_some()))
     }
 
     fn start_clock(&mut self) {
@@ -220,12 +224,19 @@ impl<'a> Driver<'a> {
         self.pace.start();
     }
 
+    /// Moves zero of the clock to a later moment.
+    pub(super) fn shift_clock(&mut self, by_ns: u64) {
+        self.origin += Duration::from_nanos(by_ns);
+        self.pace.shift(by_ns);
+        self.read_clock();
+    }
+
     pub(super) fn read_clock(&mut self) {
         self.now_ns = nanoseconds(now().saturating_duration_since(self.origin));
     }
 
     /// Waits for events until a moment at most, and handles all of them.
-    fn wait(&mut self, events: &mut Events, until_ns: u64) -> Result<(), Fault> {
+    pub(super) fn wait(&mut self, events: &mut Events, until_ns: u64) -> Result<(), Fault> {
         let timeout = self.pace.wake_at(until_ns, self.now_ns).map_err(|error| system(&error))?;
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
@@ -236,7 +247,7 @@ impl<'a> Driver<'a> {
         }
         for event in &*events {
             match event.token() {
-                CONTROL => end_with_parent(),
+                CONTROL => self.hear()?,
                 TIMER => {
                     self.pace.rang();
                     self.read_clock();
@@ -278,13 +289,6 @@ impl<'a> Driver<'a> {
     }
 }
 
-fn system(error: &io::Error) -> Fault {
+pub(super) fn system(error: &io::Error) -> Fault {
     Fault::Failed(format!("the load generator cannot work: {error}"))
-}
-
-/// Ends the process when its standard input ends, which its parent holds.
-fn end_with_parent() {
-    if matches!(io::stdin().read(&mut [0; 64]), Ok(0)) {
-        std::process::exit(0);
-    }
 }

@@ -25,7 +25,7 @@ impl Driver<'_> {
         connection.intended_ns = intended_ns;
         connection.sent_ns = self.now_ns;
         connection.written = 0;
-        self.count += 1;
+        self.count = self.split.from(self.count + 1);
         let (open, down) = (connection.open, connection.down);
         self.watch(intended_ns);
         match (open, down) {

@@ -112,7 +112,7 @@ impl Driver<'_> {
     /// Handles a request that timed out before any connection was free.
     pub(super) fn give_up(&mut self, intended: u64) -> Result<(), Fault> {
         let number = self.count;
-        self.count += 1;
+        self.count = self.split.from(self.count + 1);
         let failure = self.timeout();
         let fault = failure.at(&format!("request {number}, for which no connection was free"));
         if !self.order.options.counts_errors {

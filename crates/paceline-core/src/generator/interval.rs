@@ -228,7 +228,7 @@ mod tests {
             tally.look(at - at % (2 * MS));
         }
         tally.look(3000 * MS);
-        let loaded = tally.loaded(1, Some(500.0)).unwrap();
+        let loaded = tally.loaded(1, true);
         (loaded, over.into_iter().map(Counted::figures).collect())
     }
 

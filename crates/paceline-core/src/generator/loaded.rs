@@ -1,6 +1,6 @@
 //! The results of a load, and whether they are valid.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,10 +87,13 @@ pub struct Part {
     pub errors: u64,
 }
 
-/// The output of the generator's process: intervals as they are complete, and then one of the others.
+/// The output of the generator's process: that it is ready, that it agrees to the start, intervals as they are
+/// complete, and then its results. A fault may stand in place of each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Reply {
+    Ready,
+    Agreed,
     Interval(Box<Interval>),
     Loaded(Box<Loaded>),
     Fault(Fault),
@@ -119,6 +122,24 @@ impl Loaded {
                 seen * 100.0,
                 MOST_CPU_SHARE * 100.0
             )
+        })
+    }
+
+    /// Returns why there is nothing to tell of the window, if no request of it was answered. `rate` is that of the open
+    /// loop.
+    pub(super) fn without_answers(&self, rate: Option<f64>) -> Option<String> {
+        let window = humantime::format_duration(Duration::from_nanos(self.elapsed_ns));
+        (self.latency.count == 0).then(|| match rate {
+            _ if let Some(first) = &self.first_error => {
+                format!("no request of the window had a right answer; the first: {first}")
+            }
+            _ if self.offered > 0 => "no request of the window was answered".into(),
+            Some(rate) => format!(
+                "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or --duration"
+            ),
+            None => format!(
+                "no request began in the window of {window}: answers take longer than that; raise --duration"
+            ),
         })
     }
 

@@ -43,6 +43,12 @@ impl Pace {
         self.set_ns = u64::MAX;
     }
 
+    /// Moves zero to a later moment.
+    pub(super) fn shift(&mut self, by_ns: u64) {
+        self.origin += Duration::from_nanos(by_ns);
+        self.set_ns = u64::MAX;
+    }
+
     /// Records that the alarm rang and is not set any more.
     pub(super) fn rang(&mut self) {
         self.set_ns = u64::MAX;
@@ -79,6 +85,8 @@ impl Pace {
     }
 
     pub(super) fn start(&mut self) {}
+
+    pub(super) fn shift(&mut self, _by_ns: u64) {}
 
     pub(super) fn rang(&mut self) {}
 

@@ -1,9 +1,28 @@
-//! The generator from its parent's side.
+//! The generators of a load from their parent's side: all are ready, or nobody starts; all end, or the load is void.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
-use super::{Interval, Loaded, Order, Reply};
-use crate::process::{Host, HostError, LOAD, Program, no_reply};
+use super::{Interval, Loaded, Order, Reply, Share, Together, merge, start::Start};
+use crate::{
+    clock::{nanoseconds, timer_ns},
+    interrupt::interrupted,
+    prepared::Fault,
+    process::{Host, HostError, LOAD, Program, no_reply},
+};
+
+/// How far ahead the common start of several generators is.
+const AHEAD: Duration = Duration::from_secs(2);
+/// How long each may take to confirm it: so much less that all can be ended before it comes.
+const CONFIRMING: Duration = Duration::from_secs(1);
 
 impl Program {
     /// Runs `order` in a process of its own. The time limit is that of the order plus `patience`, for starting the
@@ -12,46 +31,194 @@ impl Program {
     /// # Errors
     ///
     /// Returns an error if the order cannot be run, a request had no right answer, or the process has ended.
-    ///
-    /// # Panics
-    ///
-    /// Never: an order is plain data.
     pub fn load(&self, order: &Order, patience: Duration) -> Result<Loaded, HostError> {
-        self.load_by_intervals(order, patience, &mut |_| ())
+        Ok(self.load_together(order, 1, patience, &mut |_| ())?.whole)
     }
 
-    /// Runs `order` like [`Self::load`]. `over` gets each interval in order, soon after its last request was answered.
+    /// Runs `order` like [`Self::load`], in `generators` processes that share it. `over` gets each interval in order,
+    /// soon after its last request was answered.
     ///
     /// # Errors
     ///
-    /// Returns an error as [`Self::load`] does.
-    ///
-    /// # Panics
-    ///
-    /// Never: an order is plain data.
-    pub fn load_by_intervals(
+    /// Returns an error as [`Self::load`] does. Nothing is measured if a generator does not report within `patience` or
+    /// does not confirm the common start. The load is void if one of them ends before it.
+    pub fn load_together(
         &self,
         order: &Order,
+        generators: usize,
         patience: Duration,
         over: &mut dyn FnMut(Interval),
+    ) -> Result<Together, HostError> {
+        let failed = |why| HostError::Fault(Fault::Failed(why));
+        let orders = order.split(generators).map_err(failed)?;
+        let mut all = Vec::with_capacity(generators);
+        for order in orders {
+            let share = order.options.share;
+            let started = self.command(LOAD).and_then(Host::start);
+            let host = started
+                .map_err(|error| failed(format!("{} cannot be started: {error}", share.name())))?;
+            all.push(Generator { host, order, share });
+        }
+        at_once(&mut all, |one, is_over| one.get_ready(patience, is_over), || Ok(()))?;
+        // One generator alone waits for nobody.
+        let (ahead, within) =
+            if generators > 1 { (AHEAD, CONFIRMING) } else { (Duration::ZERO, patience) };
+        let start = Start { at_ns: timer_ns() + nanoseconds(ahead) };
+        at_once(&mut all, |one, is_over| one.agree(start, within, is_over), || Ok(()))?;
+        let (give, intervals) = mpsc::channel();
+        // The receiver ends when the last generator's sender does.
+        let give = Mutex::new(vec![give; generators]);
+        let each = at_once(
+            &mut all,
+            |one, is_over| {
+                let give = give.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                one.follow(patience, give, is_over)
+            },
+            || in_order(intervals, generators, over).map_err(failed),
+        )?;
+        Together::of(each, order.drive).map_err(HostError::Fault)
+    }
+}
+
+/// A generator that was started.
+struct Generator {
+    host: Host,
+    order: Order,
+    share: Share,
+}
+
+impl Generator {
+    /// Sends the order, and waits until all connections are open.
+    fn get_ready(
+        &mut self,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), HostError> {
+        let order = serde_json::to_string(&self.order).expect("orders are plain data");
+        match self.ask(order, patience, is_over) {
+            Ok(Reply::Ready) => Ok(()),
+            other => Err(self.lost(other, |name, time| {
+                format!("{name} did not report within {time}: nothing is measured")
+            })),
+        }
+    }
+
+    /// Names the start, and waits until it is confirmed.
+    fn agree(
+        &mut self,
+        start: Start,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), HostError> {
+        let start = serde_json::to_string(&start).expect("a start is plain data");
+        match self.ask(start, patience, is_over) {
+            Ok(Reply::Agreed) => Ok(()),
+            other => Err(self.lost(other, |name, time| {
+                format!("{name} did not confirm the start within {time}: nothing is measured")
+            })),
+        }
+    }
+
+    /// Sends on its intervals, until it has its results.
+    fn follow(
+        &mut self,
+        patience: Duration,
+        give: Option<mpsc::Sender<(u32, Interval)>>,
+        is_over: &dyn Fn() -> bool,
     ) -> Result<Loaded, HostError> {
-        let started = self.command(LOAD).and_then(Host::start);
-        let mut child =
-            started.map_err(|error| HostError::Died(format!("it cannot be started: {error}")))?;
-        let line = serde_json::to_string(order).expect("orders are plain data");
-        let times = [order.warm_up_ns, order.duration_ns, order.patience_ns];
+        let times = [self.order.warm_up_ns, self.order.duration_ns, self.order.patience_ns];
         let most = times
             .into_iter()
             .fold(patience, |sum, time| sum.saturating_add(Duration::from_nanos(time)));
-        let mut reply = child.exchange(line, most)?;
         loop {
-            match serde_json::from_str(&reply) {
-                Ok(Reply::Interval(interval)) => over(*interval),
+            match self.host.line_unless(most, is_over).and_then(|line| read(&line)) {
+                Ok(Reply::Interval(interval)) => {
+                    // Where nobody takes it, the load has failed, and this generator is about to be ended.
+                    let _ = give.as_ref().map(|give| give.send((self.share.index, *interval)));
+                }
                 Ok(Reply::Loaded(loaded)) => return Ok(*loaded),
-                Ok(Reply::Fault(fault)) => return Err(HostError::Fault(fault)),
-                Err(error) => return Err(no_reply(&reply, &error)),
+                other => {
+                    return Err(self.lost(other, |name, time| {
+                        format!("{name} was lost, with no word within {time}: the load is void")
+                    }));
+                }
             }
-            reply = child.line(most)?;
         }
     }
+
+    fn ask(
+        &mut self,
+        line: String,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Reply, HostError> {
+        self.host.send(line)?;
+        self.host.line_unless(patience, is_over).and_then(|line| read(&line))
+    }
+
+    /// Returns why there is no reply as it should be. `silent` says it of a name and a time.
+    fn lost(
+        &self,
+        reply: Result<Reply, HostError>,
+        silent: impl Fn(&str, humantime::FormattedDuration) -> String,
+    ) -> HostError {
+        let name = self.share.name();
+        HostError::Fault(Fault::Failed(match reply {
+            Ok(Reply::Fault(fault)) => return HostError::Fault(fault),
+            Ok(other) => format!("{name} said {other:?} out of turn"),
+            Err(HostError::Died(how)) => format!("{name} was lost, the load is void: {how}"),
+            Err(HostError::Silent(time)) => silent(&name, humantime::format_duration(time)),
+            Err(other) => return other,
+        }))
+    }
+}
+
+fn read(line: &str) -> Result<Reply, HostError> {
+    serde_json::from_str(line).map_err(|error| no_reply(line, &error))
+}
+
+/// Does `each` with all generators at the same time, and `meanwhile` in this thread. Where one fails, the others are
+/// ended, and its error is returned.
+fn at_once<T: Send>(
+    all: &mut [Generator],
+    each: impl Fn(&mut Generator, &dyn Fn() -> bool) -> Result<T, HostError> + Sync,
+    meanwhile: impl FnOnce() -> Result<(), HostError>,
+) -> Result<Vec<T>, HostError> {
+    let (is_over, first) = (AtomicBool::new(false), Mutex::new(None));
+    let ends = |error| {
+        first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        is_over.store(true, Relaxed);
+    };
+    let done = thread::scope(|scope| {
+        let one = |generator| {
+            let (each, is_over, ends) = (&each, &is_over, &ends);
+            scope.spawn(move || {
+                each(generator, &|| is_over.load(Relaxed) || interrupted()).map_err(ends).ok()
+            })
+        };
+        let threads: Vec<_> = all.iter_mut().map(one).collect();
+        let _ = meanwhile().map_err(ends);
+        threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+    });
+    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Option::ok_or_else(done, || HostError::Died("a thread panicked".into())),
+    }
+}
+
+/// Gives `over` each interval as soon as all generators have told it.
+fn in_order(
+    told: mpsc::Receiver<(u32, Interval)>,
+    generators: usize,
+    over: &mut dyn FnMut(Interval),
+) -> Result<(), String> {
+    let mut waiting: Vec<VecDeque<Interval>> = vec![VecDeque::new(); generators];
+    for (index, interval) in told {
+        waiting[index as usize].push_back(interval);
+        while waiting.iter().all(|of| !of.is_empty()) {
+            let each: Vec<Interval> = waiting.iter_mut().filter_map(VecDeque::pop_front).collect();
+            over(merge::interval(&each)?);
+        }
+    }
+    Ok(())
 }

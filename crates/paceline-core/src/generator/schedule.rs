@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::split::Split;
 use crate::job::mix;
 
 /// The number of requests in a burst, which start at the same moment.
@@ -58,7 +59,8 @@ impl Course {
     }
 }
 
-/// The moments of arrival in nanoseconds since the clock started. The same seed gives the same ones.
+/// The moments of arrival in nanoseconds since the clock started. The same seed gives the same ones. Of several
+/// generators, each computes all of them and returns those that it owns.
 ///
 /// They are the arrivals of a process of rate 1, each moved to where the integral of the rate reaches it. That is exact
 /// for every course, and keeps a Poisson process one.
@@ -67,18 +69,28 @@ pub(super) struct Schedule {
     course: Course,
     arrivals: Arrivals,
     state: u64,
+    split: Split,
     count: u64,
     /// The position of the process of rate 1, with its fraction, so that rounding does not accumulate.
     due: f64,
 }
 
 impl Schedule {
-    pub(super) fn new(course: Course, arrivals: Arrivals, seed: u64) -> Self {
-        Schedule { course, arrivals, state: mix(seed), count: 0, due: 0.0 }
+    pub(super) fn new(course: Course, arrivals: Arrivals, seed: u64, split: Split) -> Self {
+        Schedule { course, arrivals, state: mix(seed), split, count: 0, due: 0.0 }
     }
 
     /// Returns the next moment; never before the last one.
     pub(super) fn next(&mut self) -> u64 {
+        while !self.split.owns(self.count) {
+            self.advance();
+        }
+        self.advance();
+        (self.course.reaches(self.due) * 1e9) as u64
+    }
+
+    /// Moves to the next arrival of the whole schedule.
+    fn advance(&mut self) {
         self.due = match self.arrivals {
             Arrivals::Uniform => self.count as f64,
             Arrivals::Poisson => self.due + self.exponential(),
@@ -88,7 +100,6 @@ impl Schedule {
             Arrivals::Burst => self.due,
         };
         self.count += 1;
-        (self.course.reaches(self.due) * 1e9) as u64
     }
 
     /// Returns an exponential number of mean 1, by inversion.
@@ -108,7 +119,7 @@ mod tests {
     const ALL: [Arrivals; 3] = [Arrivals::Uniform, Arrivals::Poisson, Arrivals::Burst];
 
     fn moments(arrivals: Arrivals, seed: u64, count: usize) -> Vec<u64> {
-        let mut schedule = Schedule::new(Course::steady(1000.0), arrivals, seed);
+        let mut schedule = Schedule::new(Course::steady(1000.0), arrivals, seed, Split::WHOLE);
         (0..count).map(|_| schedule.next()).collect()
     }
 
@@ -166,7 +177,7 @@ mod tests {
     /// Returns the moments of a second at the first rate and ten seconds of a ramp.
     fn ramp(from: f64, to: f64, arrivals: Arrivals, seed: u64) -> Vec<u64> {
         let course = Course::ramp(from, to, (1_000_000_000, 11_000_000_000));
-        let mut schedule = Schedule::new(course, arrivals, seed);
+        let mut schedule = Schedule::new(course, arrivals, seed, Split::WHOLE);
         std::iter::repeat_with(|| schedule.next()).take_while(|at| *at < 11_000_000_000).collect()
     }
 

@@ -165,36 +165,15 @@ impl Tally {
         (self.start_ns..self.end_ns).contains(&intended)
     }
 
-    /// Returns the figures once the window has ended.
-    ///
-    /// # Errors
-    ///
-    /// Returns a fault if no request of the window was answered. `rate` is the rate of the open loop.
-    pub(super) fn loaded(mut self, connections: u64, rate: Option<f64>) -> Result<Loaded, Fault> {
+    /// Returns the figures once the window has ended. `is_open` says whether the schedule error is one of them.
+    pub(super) fn loaded(mut self, connections: u64, is_open: bool) -> Loaded {
         if let Some(mut intervals) = self.intervals.take() {
             intervals.finish();
         }
         self.flight.advance(self.end_ns.max(self.flight.at()));
         let elapsed_ns = self.end_ns - self.start_ns;
-        let (offered, window) = (self.offered, Duration::from_nanos(elapsed_ns));
-        let first_error = self.first_error.as_ref().map(ToString::to_string);
-        let none = || {
-            let window = humantime::format_duration(window);
-            Fault::Failed(match rate {
-                _ if let Some(first) = &first_error => {
-                    format!("no request of the window had a right answer; the first: {first}")
-                }
-                _ if offered > 0 => "no request of the window was answered".into(),
-                Some(rate) => format!(
-                    "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or \
-                     --duration"
-                ),
-                None => format!(
-                    "no request began in the window of {window}: answers take longer than that; raise --duration"
-                ),
-            })
-        };
-        let latency = self.latency.distribution().ok_or_else(none)?;
+        let times = |of: &Histogram| of.distribution().unwrap_or_else(Distribution::empty);
+        let latency = times(&self.latency);
         let error_latency = self.error_latency.distribution();
         let unfinished = self.offered - latency.count - self.error_latency.count();
         let area = self.flight.areas[0] as f64;
@@ -205,7 +184,7 @@ impl Tally {
         let [Some((from, used)), Some((to, used_then))] = self.looks else {
             unreachable!("the window has been looked at when it is over")
         };
-        Ok(Loaded {
+        Loaded {
             connections,
             reconnects: self.reconnects,
             elapsed_ns,
@@ -218,16 +197,16 @@ impl Tally {
             in_flight_at_start: self.flight.levels[0],
             in_flight_at_end: self.flight.levels.last().copied().unwrap_or(0),
             latency,
-            service_time: self.service_time.distribution().ok_or_else(none)?,
+            service_time: times(&self.service_time),
             schedule_error: self.schedule_error.as_ref().and_then(Histogram::distribution),
             generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
                 / ((to - from).max(1) as f64 / 1e9),
             errors: self.errors.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
             error_latency,
-            first_error,
+            first_error: self.first_error.as_ref().map(ToString::to_string),
             parts: self.parts.iter().map(part).collect(),
             little_error: all.then(|| (area - told).abs() / area.max(1.0)),
-        })
+        }
     }
 }
 
@@ -255,7 +234,7 @@ mod tests {
             tally.look(at);
             if arrives { tally.arrive(start, at) } else { tally.complete(0, start, start + 5, at) }
         }
-        tally.loaded(16, Some(1000.0)).unwrap()
+        tally.loaded(16, true)
     }
 
     #[test]
@@ -288,7 +267,7 @@ mod tests {
                 plant(&mut tally, start);
             }
             tally.look(1000 * MS);
-            tally.loaded(1, Some(1000.0)).unwrap().little_error
+            tally.loaded(1, true).little_error
         };
         let right = planted(|tally, start| tally.complete(0, start, start + MS / 2, end(start)));
         assert!(right.unwrap() < 0.001, "{right:?}");
@@ -347,7 +326,7 @@ mod tests {
             tally.arrive(arrival, arrival);
             tally.look(200 * MS);
             tally.look(700 * MS);
-            tally.loaded(1, rate).unwrap_err().to_string()
+            tally.loaded(1, rate.is_some()).without_answers(rate).unwrap()
         };
         let none = said(Some(1.0), 0);
         assert!(none.contains("no arrival fell into the window: 1 per second in 500ms"), "{none}");

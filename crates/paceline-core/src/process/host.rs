@@ -289,25 +289,32 @@ impl Host {
     /// Sends a line and waits for its reply.
     pub(crate) fn exchange(
         &mut self,
-        mut line: String,
+        line: String,
         patience: Duration,
     ) -> Result<String, HostError> {
-        line.push('\n');
-        if self.requests.write_all(line.as_bytes()).is_err() {
-            return Err(self.died());
-        }
-        self.line(patience)
+        self.send(line)?;
+        self.line_unless(patience, &interrupted)
     }
 
-    /// Waits for the next line.
-    pub(crate) fn line(&mut self, patience: Duration) -> Result<String, HostError> {
+    /// Sends a line.
+    pub(crate) fn send(&mut self, mut line: String) -> Result<(), HostError> {
+        line.push('\n');
+        self.requests.write_all(line.as_bytes()).map_err(|_| self.died())
+    }
+
+    /// Waits for the next line, unless nobody waits for it any more: the process is then killed.
+    pub(crate) fn line_unless(
+        &mut self,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<String, HostError> {
         let deadline = now() + patience;
         loop {
             let left = deadline.saturating_duration_since(now());
             match self.replies.recv_timeout(left.min(GLANCE)) {
                 Ok(line) => return Ok(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
-                Err(mpsc::RecvTimeoutError::Timeout) if interrupted() => {
+                Err(mpsc::RecvTimeoutError::Timeout) if is_over() => {
                     self.kill();
                     return Err(HostError::Interrupted);
                 }
