@@ -7,7 +7,7 @@ use askama::Template;
 use super::{cells::shell, lines as models, overview::nanoseconds, parts::name};
 use crate::{
     output::{count, rate},
-    record::{Cell, Run, State, leaders_by, logarithms, same_class},
+    record::{Cell, Run, State, leaders_by, logarithms},
     report::{
         chart::classes,
         table::{in_order, word},
@@ -160,7 +160,7 @@ impl Matrix {
     pub(super) fn of(run: &Run, id: &str, workloads: &[(&str, String, Vec<&Cell>)]) -> Self {
         let all: Vec<&Cell> = workloads.iter().flat_map(|(_, _, cells)| cells).copied().collect();
         let columns = models::scales(&all);
-        let inside = |cell: &&&Cell| same_class(cell.placement, Placement::Inside);
+        let inside = |cell: &&&Cell| cell.class() == Placement::Inside;
         let measured: Vec<&&Cell> = all.iter().filter(|cell| cell.state == State::Ok).collect();
         let inside = measured.iter().copied().filter(inside).count();
         let apart = inside > 0 && inside < measured.len();
@@ -259,7 +259,7 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
         .filter(|at| at.figure.is_some())
         .collect();
     all.sort_by(|a, b| by.better(a.figure.unwrap_or(0.0), b.figure.unwrap_or(0.0)));
-    let of = |class: Placement| all.iter().filter(move |at| same_class(at.cell.placement, class));
+    let of = |class: Placement| all.iter().filter(move |at| at.cell.class() == class);
     let classes = [("in", Placement::Inside), ("out", Placement::Outside)];
     let best = classes.into_iter().filter_map(|(word, class)| {
         let line = best(by, &of(class).collect::<Vec<_>>())?;

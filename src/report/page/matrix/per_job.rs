@@ -2,7 +2,7 @@
 
 use super::{Chip, Field, Line, why};
 use crate::{
-    record::{Cell, State, bytes_per_job, same_class},
+    record::{Cell, State, bytes_per_job},
     report::page::{lines as models, overview::bytes},
 };
 use paceline_core::perform::Placement;
@@ -46,7 +46,7 @@ pub(super) fn is_known(cell: &Cell) -> bool {
 fn of_class(lines: &[models::Line], class: Placement) -> Option<Line> {
     let figure = |line| -> Option<(f64, &models::Line)> {
         let line: &models::Line = line;
-        let of = line.measured().filter(|cell| same_class(cell.placement, class));
+        let of = line.measured().filter(|cell| cell.class() == class);
         Some((bytes_per_job(&of.collect::<Vec<_>>())?, line))
     };
     let mut all: Vec<(f64, &models::Line)> = lines.iter().filter_map(figure).collect();
