@@ -102,7 +102,7 @@ mod tests {
         let rates: Vec<f64> = times.iter().map(|ns| 1e9 / ns).collect();
         let load = serde_json::json!({
             "loop": "closed", "rate": null, "arrivals": null, "connections": 1, "duration_seconds": 1.0,
-            "offered": 9, "completed": 9,
+            "warm_up_seconds": 0.0, "offered": 9, "completed": 9, "late_starts": 0, "reconnects": 0,
         });
         Cell {
             jobs_per_second: Estimate::of_trials(&rates, 1.0),
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(of(&three(), "p50"), ["*", "=", ""]);
         assert_eq!(of(&three(), "req/s"), ["*", "=", ""]);
         assert_eq!(of(&three(), "max"), ["", "", ""]);
-        let pair = [server("tokio", Placement::Inside, 2.0, 0), three().remove(2)];
+        let pair = [server("tokio", Placement::Inside, 1.999, 0), three().remove(2)];
         assert_eq!(of(&pair, "p50"), ["*", "="], "one has jobs inside, and a server has requests");
         assert!(legend_of(&three()).starts_with("* best of its column"));
     }

@@ -17,6 +17,10 @@ use paceline_core::perform::Placement;
 
 /// The most models that a field names; the section of the workload has all.
 const NAMED: usize = 3;
+/// The note of a figure with nothing to compare it with.
+const ALONE: &str = "alone";
+/// The note of the best of several figures of which none is known to lead.
+const NOT_RANKED: &str = "not ranked";
 /// The memory per job, which is of all scales together and has a table of another form.
 const MEMORY: &str = "memory per job";
 
@@ -198,31 +202,34 @@ impl Matrix {
         let with_workers = all.iter().any(|cell| {
             all.iter().any(|other| other.model == cell.model && other.workers != cell.workers)
         });
-        Matrix {
-            id: id.into(),
-            tables: vec![table(By::Throughput), table(By::P99), memory, table(By::Cpu)],
-            key: key(apart, with_workers),
-        }
+        let tables = vec![table(By::Throughput), table(By::P99), memory, table(By::Cpu)];
+        Matrix { id: id.into(), key: key(&tables, apart, with_workers), tables }
     }
 }
 
-/// How to read the matrix.
-fn key(apart: bool, with_workers: bool) -> String {
-    let mut key = String::new();
-    if apart {
-        key.push_str(
+/// How to read the matrix: what each mark means that is in it.
+fn key(tables: &[ByOne], apart: bool, with_workers: bool) -> String {
+    let fields = || tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.fields);
+    let lines = || fields().flat_map(|field| &field.lines);
+    let noted = |note: &str| lines().any(|line| line.note == note);
+    let marks = [
+        (
+            apart,
             "in: jobs start on the pool; out: they are handed in, and waking the pool counts: the two are not ranked \
-             against each other. ",
-        );
-    }
-    if with_workers {
-        key.push_str("@2: with 2 workers. ");
-    }
-    key.push_str(
-        "+1: one more is tied. alone: no other model has a figure there. not ranked: too few trials, or a record \
-         without the figures of each. Hatched: no figure. Empty: not a scale of this workload.",
-    );
-    key
+             against each other.",
+        ),
+        (with_workers, "@2: with 2 workers."),
+        (lines().any(|line| line.more > 0), "+1: one more is tied."),
+        (noted(ALONE), "alone: no other model has a figure there."),
+        (noted(NOT_RANKED), "not ranked: too few trials, or a record without the figures of each."),
+        (fields().any(|field| field.class == "none"), "Hatched: no figure."),
+        (
+            fields().any(|field| field.class.is_empty() && field.lines.is_empty()),
+            "Empty: not a scale of this workload.",
+        ),
+    ];
+    let said: Vec<&str> = marks.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
+    said.join(" ")
 }
 
 /// Why no cell has the figure, and the command that measures it.
@@ -289,17 +296,17 @@ fn best(by: By, of: &[&At]) -> Option<Line> {
     let first = of.first()?.figure?;
     Some(match (&leading[..], of) {
         ([], [_]) => {
-            Line { figure: by.shown(first), chips: chips(of), note: "alone", ..Line::default() }
+            Line { figure: by.shown(first), chips: chips(of), note: ALONE, ..Line::default() }
         }
         // Which of them is the best is not known, so none is named.
         ([], _) if by == By::Throughput => Line {
             figure: format!("up to {}", by.shown(first)),
-            note: "not ranked",
+            note: NOT_RANKED,
             ..Line::default()
         },
         ([], _) => Line {
             figure: format!("from {}", by.shown(first)),
-            note: "not ranked",
+            note: NOT_RANKED,
             ..Line::default()
         },
         ([best, ..], _) => Line {
