@@ -14,5 +14,5 @@ pub(crate) use figures::{
 pub use figures::{count, for_option, long, percent, rate, signed};
 pub use print::{print, print_bytes, print_error, print_note};
 pub use progress::{Building, Progress};
-pub(crate) use table::{Shown, Tone, columns, figures_table, folded, matrix};
+pub(crate) use table::{Shown, Tone, columns, figures_table, folded, is_narrow, matrix};
 pub use table::{list_table, list_table_within};

@@ -26,7 +26,7 @@ pub use gate::{
 pub use load::{AtShare, GeneratorFigures, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures};
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub use ranking::{
-    MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by, same_class,
+    MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by,
 };
 pub(crate) use read::{assemble, claims_of, gate_of, lines, parse, parse_lines};
 pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};

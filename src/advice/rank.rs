@@ -2,7 +2,7 @@
 
 use super::{APART, Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
 use crate::{
-    record::{Cell, Estimate, State, logarithms, same_class},
+    record::{Cell, Estimate, State, logarithms},
     stats::{best, most_loss},
 };
 use paceline_core::perform::Placement;
@@ -61,7 +61,7 @@ pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranke
     }
     let of = |class: Placement| -> Vec<&'c Cell> {
         let of = measured.iter().copied().filter(|cell| !cell.has_too_few_trials());
-        of.filter(|cell| same_class(cell.placement, class)).collect()
+        of.filter(|cell| cell.class() == class).collect()
     };
     let (outside, inside) = (of(Placement::Outside), of(Placement::Inside));
     let ranked = if inside.len() > outside.len() { inside } else { outside };
@@ -125,7 +125,7 @@ pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
     } else if cell.has_too_few_trials() {
         "too few trials".into()
     } else {
-        let other = ranked.first().filter(|one| !same_class(one.placement, cell.placement))?;
+        let other = ranked.first().filter(|one| one.class() != cell.class())?;
         let from = |placement| match placement {
             Placement::Dealt => "outside (dealt to the cores)".to_owned(),
             placement => placement.to_string(),

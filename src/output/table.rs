@@ -11,6 +11,8 @@ use super::{figures::plain, print::is_coloured};
 
 /// The width of a table of figures without a terminal, and the greatest width of a matrix.
 const WIDTH: usize = 100;
+/// Terminals with fewer columns are narrow.
+const NARROW: usize = 60;
 /// The width of a list, whose words are wrapped.
 const LIST_WIDTH: usize = 120;
 
@@ -75,13 +77,25 @@ impl From<&String> for Shown {
     }
 }
 
+/// A way to write a matrix: its head, and its rows, each of which begins with its name.
+pub(crate) type Form = (Vec<String>, Vec<Vec<Shown>>);
+
 /// Formats a matrix in one block, in the first of its forms that fits into 100 columns or the terminal; if none fits,
-/// the last one in several blocks. Returns the index of the form. Each row begins with its name.
-pub(crate) fn matrix(head: &[&str], forms: &[Vec<Vec<Shown>>]) -> (String, usize) {
+/// the last one in several blocks. Returns the index of the form.
+pub(crate) fn matrix(forms: &[Form]) -> (String, usize) {
     let within = width().min(WIDTH);
-    let fits = |rows: &Vec<Vec<Shown>>| widths(head, rows).iter().sum::<usize>() <= within;
-    let form = forms.iter().position(fits).unwrap_or(forms.len() - 1);
-    (in_blocks(head, &forms[form], within), form)
+    let fits = |form: &Form| widths(&head_of(form), &form.1).iter().sum::<usize>() <= within;
+    let chosen = forms.iter().position(fits).unwrap_or(forms.len() - 1);
+    (in_blocks(&head_of(&forms[chosen]), &forms[chosen].1, within), chosen)
+}
+
+fn head_of(form: &Form) -> Vec<&str> {
+    form.0.iter().map(String::as_str).collect()
+}
+
+/// Returns whether the terminal is too narrow for a table with remarks in its fields.
+pub(crate) fn is_narrow() -> bool {
+    width() < NARROW
 }
 
 /// Returns how many columns of the terminal each column of a table takes.
@@ -214,11 +228,11 @@ mod tests {
             };
             vec![row("tokio"), row("smol")]
         };
-        let head = ["model", "1", "10", "100", "1 000"];
-        let (long, short) = (of(&"9".repeat(30)), of("9.99k"));
-        let (text, form) = matrix(&head, &[long.clone(), short]);
+        let head = || ["model", "1", "10", "100", "1 000"].map(String::from).to_vec();
+        let (long, short) = ((head(), of(&"9".repeat(30))), (head(), of("9.99k")));
+        let (text, form) = matrix(&[long.clone(), short]);
         assert_eq!((form, text.lines().count()), (1, 3), "{text}");
-        let (text, form) = matrix(&head, &[long]);
+        let (text, form) = matrix(&[long]);
         assert_eq!((form, text.matches("tokio").count()), (0, 2), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }

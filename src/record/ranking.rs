@@ -27,6 +27,16 @@ impl Cell {
         self.floor_ns > 0 && self.floor_ns < SHORTEST_RANKED_NS
     }
 
+    /// Returns the class in which it is ranked: `Inside` or `Outside`. A batch from `outside`, or `dealt`, begins by
+    /// waking the pool, and one from `inside` does not. Servers are one class: all their requests come by a connection.
+    #[must_use]
+    pub fn class(&self) -> Placement {
+        match self.placement {
+            Placement::Inside if self.load.is_none() => Placement::Inside,
+            _ => Placement::Outside,
+        }
+    }
+
     /// Returns the number of trials in its figures.
     #[must_use]
     pub fn trials(&self) -> usize {
@@ -69,13 +79,6 @@ pub struct PerTrial {
     pub cpu_ns_per_job: Vec<f64>,
 }
 
-/// Returns whether cells of these placements are ranked together. A batch from `outside`, or `dealt`, begins by waking
-/// the pool; one from `inside` does not.
-#[must_use]
-pub fn same_class(one: Placement, other: Placement) -> bool {
-    (one == Placement::Inside) == (other == Placement::Inside)
-}
-
 /// Returns which of `cells`, all of one workload and scale, do the most jobs a second in their placement's class, or
 /// tie with the best. A class is ranked if it has two cells of three trials.
 #[must_use]
@@ -92,7 +95,7 @@ pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -
         let of = cells.iter().enumerate().filter(|(_, cell)| {
             let ranked = cell.state == State::Ok && !cell.waits_too_briefly();
             let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
-            ranked && same_class(cell.placement, class)
+            ranked && cell.class() == class
         });
         let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, passes(cell)?))).collect();
         let (places, logs): (Vec<usize>, Vec<Vec<f64>>) = logs

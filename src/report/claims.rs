@@ -79,11 +79,11 @@ fn verdicts(claims: &[Claim]) -> String {
     };
     let rows: Vec<Vec<Shown>> = models.iter().map(row).collect();
     let numbers: Vec<String> = (1..=claims.len()).map(|number| number.to_string()).collect();
-    let head: Vec<&str> = ["model"].into_iter().chain(numbers.iter().map(String::as_str)).collect();
+    let head = std::iter::once("model".to_owned()).chain(numbers).collect();
     let key = |verdict: &ClaimVerdict| format!("{} {}", short(*verdict), verdict.word());
     let seen = |verdict: &ClaimVerdict| results().any(|result| result.verdict == *verdict);
     let key: Vec<String> = ClaimVerdict::ALL.iter().filter(|v| seen(v)).map(key).collect();
-    format!("{}\n\n{}", matrix(&head, &[rows]).0, folded(&key.join(", ")))
+    format!("{}\n\n{}", matrix(&[(head, rows)]).0, folded(&key.join(", ")))
 }
 
 /// Returns the meaning of the columns' numbers.

@@ -83,11 +83,10 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
             };
             names.iter().map(row).collect()
         };
-        let counts: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
-        let head: Vec<&str> =
-            ["model"].into_iter().chain(counts.iter().map(String::as_str)).collect();
+        let counts = scales.iter().map(|scale| count(*scale));
+        let head: Vec<String> = std::iter::once("model".to_owned()).chain(counts).collect();
         let title = format!("{workload}: change of {}, by jobs at once", called(metric));
-        let (table, _) = matrix(&head, &[form(true), form(false)]);
+        let (table, _) = matrix(&[(head.clone(), form(true)), (head, form(false))]);
         let _ = writeln!(text, "\n{}\n{table}", folded(&plain_lines(&title)));
     }
 }

@@ -1,5 +1,6 @@
 //! The table of servers under load.
 
+mod ranks;
 mod remarks;
 
 use std::{fmt::Write, time::Duration};
@@ -33,11 +34,19 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
             .iter()
             .filter(|metric| matches!(extent, Extent::All) || !DETAILS.contains(&metric.name))
             .collect();
-        let rows: Vec<Vec<String>> = of.iter().filter_map(|cell| row(cell, &shown)).collect();
+        let marks: Vec<Vec<&str>> = shown.iter().map(|one| ranks::marks(&of, one)).collect();
+        let rows = of.iter().enumerate().filter_map(|(place, cell)| {
+            let marks: Vec<&str> = marks.iter().map(|column| column[place]).collect();
+            row(cell, &shown, &marks)
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
         if !rows.is_empty() {
             let head: Vec<&str> =
                 std::iter::once("model").chain(shown.iter().map(|metric| metric.name)).collect();
             let _ = writeln!(text, "{}", figures_table(&head, &rows));
+        }
+        if let Some(line) = ranks::legend(&of) {
+            let _ = writeln!(text, "{line}");
         }
         match extent {
             Extent::Short => {
@@ -90,9 +99,10 @@ fn described(cell: &Cell) -> String {
     }
 }
 
-fn row(cell: &Cell, metrics: &[&Metric]) -> Option<Vec<String>> {
+fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> {
     (cell.state == State::Ok && cell.latency.is_some() && cell.load.is_some()).then(|| {
-        let figures = metrics.iter().map(|metric| shown(metric, cell));
+        let figure = |(metric, mark): (&&Metric, &&str)| format!("{mark}{}", shown(metric, cell));
+        let figures = metrics.iter().zip(marks).map(figure);
         std::iter::once(cell.model.clone()).chain(figures).collect()
     })
 }

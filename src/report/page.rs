@@ -205,7 +205,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
         rows.push((*workload, id, cells));
     }
     let first = First {
-        matrix: Matrix::of(&format!("{prefix}-by"), &rows),
+        matrix: Matrix::of(run, &format!("{prefix}-by"), &rows),
         models: lines::widest(&lines::lines(&all)).into_iter().map(Chip::of_model).collect(),
         missing: without::Missing::of(run, &all).as_ref().map_or_else(String::new, rendered),
         holds: overview::holds(run, &takes),

@@ -10,8 +10,8 @@ use std::fmt::Write;
 
 use super::{details::details, unreliable::footnotes};
 use crate::{
-    output::{Shown, Tone, count, folded, list_table, matrix, plain_lines, rate},
-    record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders, same_class},
+    output::{Shown, Tone, count, folded, is_narrow, list_table, matrix, plain_lines, rate},
+    record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders},
     stats::FEWEST_TRIALS,
 };
 
@@ -24,27 +24,41 @@ pub enum Extent {
     All,
 }
 
+/// What the fields of a table say, the most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fields {
+    /// Figures with their intervals and unusual numbers of trials, and states in words.
+    Intervals,
+    /// The same without intervals.
+    Trials,
+    /// Figures alone, for narrow terminals.
+    Figures,
+}
+
+/// What stands in narrow tables for a cell that was skipped or refused.
+const ABSENT: &str = "-";
+
 /// Returns a table for each workload, and below them the meaning of the marks, remarks on the figures, and the reasons
 /// for missing ones.
 #[must_use]
 pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
     let cells: &[&Cell] = &cells.into_iter().collect::<Vec<_>>();
     let mut text = String::new();
-    let mut wide = true;
+    let mut least = Fields::Intervals;
     let usual = usual_trials(cells);
     for workload in in_order(cells.iter().map(|cell| cell.workload.as_str())) {
         let of: Vec<&Cell> = cells.iter().copied().filter(|c| c.workload == workload).collect();
         let title = format!("{workload}: jobs per second, by jobs at once");
         let _ = writeln!(text, "\n{}", folded(&plain_lines(&title)));
-        let (table, with_intervals) = by_scale(&of, usual, extent);
-        wide &= with_intervals;
+        let (table, fields) = by_scale(&of, usual, extent);
+        least = least.max(fields);
         let _ = writeln!(text, "{table}");
         if extent == Extent::All {
             text.push_str(&folded(&plain_lines(&notes(&of))));
         }
         text.push_str(&details(&of, extent));
     }
-    let mut under = vec![legend(cells, usual, wide)];
+    let mut under = vec![legend(cells, usual, least)];
     under.extend(reasons::remarks(cells));
     if extent == Extent::Short {
         under.extend(missing(cells));
@@ -64,6 +78,7 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     };
     let (widest, narrower): (Vec<&Cell>, Vec<&Cell>) = cells.iter().copied().partition(is_widest);
     let mut text = cells_table(widest, Extent::Short);
+    text.push_str("\nno latencies: cargo bench times whole batches; `paceline run` has p99");
     if !narrower.is_empty() {
         let cells = if narrower.len() == 1 { "cell" } else { "cells" };
         let line = format!(
@@ -93,19 +108,24 @@ pub(super) fn marks() -> String {
 }
 
 /// Returns the meaning of the marks in the table, and of the suffixes of figures.
-fn legend(cells: &[&Cell], usual: usize, with_intervals: bool) -> String {
+fn legend(cells: &[&Cell], usual: usize, fields: Fields) -> String {
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
     if measured().next().is_none() {
         return String::new();
     }
     let others = measured().any(|cell| cell.trials() != usual);
-    let few = if others { "; other numbers in brackets" } else { "" };
+    let few = match fields {
+        Fields::Figures if others => "; `--all` shows where there are fewer; -: skipped or refused",
+        Fields::Figures => "; -: skipped or refused",
+        _ if others => "; other numbers in brackets",
+        _ => "",
+    };
     let of = format!("each figure: {usual} trial{}{few}", if usual == 1 { "" } else { "s" });
     let half = |cell: &Cell| cell.jobs_per_second.and_then(Estimate::half_percent);
     let halves = measured().filter_map(|cell| Some((half(cell)?, *cell)));
     let interval = match halves.max_by(|a, b| a.0.total_cmp(&b.0)) {
         None => String::new(),
-        Some(_) if with_intervals => "; ±: half of the 95 % interval".into(),
+        Some(_) if fields == Fields::Intervals => "; ±: half of the 95 % interval".into(),
         Some((half, cell)) => format!(
             "; ±: half of the 95 % interval, at most {half:.0} % ({} {} at {}); `paceline report --format table \
              --all` shows each",
@@ -186,7 +206,7 @@ pub(super) fn series(cell: &Cell, several: bool) -> String {
 }
 
 /// Returns models down and scales across, with intervals if there is room; and whether there was.
-fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
+fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, Fields) {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
     let mut scales = in_order(cells.iter().map(|cell| cell.scale));
@@ -199,13 +219,13 @@ fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
             at.into_iter().zip(marks).collect()
         })
         .collect();
-    let form = |with_interval: bool| -> Vec<Vec<Shown>> {
+    let form = |fields: Fields| {
         let field = |name: &String, column: &Vec<(&Cell, &str)>| {
             let of = column.iter().find(|(cell, _)| series(cell, several) == *name);
             of.map_or_else(
                 || Shown::from(&String::new()),
                 |(cell, mark)| Shown {
-                    text: in_column(cell, mark, with_interval, usual),
+                    text: in_column(cell, mark, fields, usual),
                     tone: tone(cell, mark),
                 },
             )
@@ -214,16 +234,28 @@ fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, bool) {
             let fields = columns.iter().map(|column| field(name, column));
             std::iter::once(Shown::from(name)).chain(fields).collect()
         };
-        names.iter().map(row).collect()
+        let name = if fields == Fields::Figures { brief_count } else { count };
+        let head = scales.iter().map(|scale| name(*scale));
+        let head = std::iter::once("model".to_owned()).chain(head).collect();
+        (head, names.iter().map(row).collect())
     };
-    let counts: Vec<String> = scales.iter().map(|scale| count(*scale)).collect();
-    let head: Vec<&str> = ["model"].into_iter().chain(counts.iter().map(String::as_str)).collect();
     let forms = match extent {
-        Extent::All => vec![form(true)],
-        Extent::Short => vec![form(true), form(false)],
+        Extent::All => vec![Fields::Intervals],
+        Extent::Short if is_narrow() => vec![Fields::Intervals, Fields::Figures],
+        Extent::Short => vec![Fields::Intervals, Fields::Trials],
     };
-    let (table, chosen) = matrix(&head, &forms);
-    (table, chosen == 0)
+    let (table, chosen) = matrix(&forms.iter().map(|fields| form(*fields)).collect::<Vec<_>>());
+    (table, forms[chosen])
+}
+
+/// Formats a scale in few characters: `100`, `10k`, `1M`.
+fn brief_count(scale: usize) -> String {
+    match scale {
+        0 => count(0),
+        scale if scale.is_multiple_of(1_000_000) => format!("{}M", scale / 1_000_000),
+        scale if scale.is_multiple_of(1000) => format!("{}k", scale / 1000),
+        scale => count(scale),
+    }
 }
 
 /// Returns the mark of each of `cells`, all of one workload and scale: `*` for the fastest of its class, `=` for ties.
@@ -231,8 +263,7 @@ pub(super) fn ranked(cells: &[&Cell]) -> Vec<&'static str> {
     let rate = |cell: &Cell| cell.jobs_per_second.map_or(f64::NAN, |jobs| jobs.value);
     let leads = leaders(cells);
     let mark = |(cell, leads_here): (&&Cell, &bool)| {
-        let faster =
-            |other: &Cell| same_class(other.placement, cell.placement) && rate(other) > rate(cell);
+        let faster = |other: &Cell| other.class() == cell.class() && rate(other) > rate(cell);
         let mut others = cells.iter().zip(&leads);
         match *leads_here {
             false => "",
@@ -254,10 +285,16 @@ pub(super) fn figure(cell: &Cell, mark: &str) -> String {
 }
 
 /// Returns the same for a column, with the number of trials if it is unusual.
-fn in_column(cell: &Cell, mark: &str, with_interval: bool, usual: usize) -> String {
+fn in_column(cell: &Cell, mark: &str, fields: Fields, usual: usize) -> String {
+    let with_interval = fields == Fields::Intervals;
+    if fields == Fields::Figures && matches!(cell.state, State::Skipped | State::Refused) {
+        return ABSENT.into();
+    }
     let trials = cell.trials();
     let few = match cell.state {
-        State::Ok if trials != usual && trials >= FEWEST_TRIALS => format!(" ({trials})"),
+        State::Ok if trials != usual && trials >= FEWEST_TRIALS && fields != Fields::Figures => {
+            format!(" ({trials})")
+        }
         State::Ok if !with_interval && trials < FEWEST_TRIALS => format!(" n={trials}"),
         _ => String::new(),
     };

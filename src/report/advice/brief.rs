@@ -31,9 +31,12 @@ pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
     ]
 }
 
-/// Returns the recommendations and their measures.
+/// Returns the recommendations and, if there are several, their measures: of one alone the sentence does not say them.
 fn answer(scale: &AtScale) -> Vec<(&Series, &[Measure])> {
-    scale.recommended.iter().map(|one| (&one.series, &one.by[..])).collect()
+    match &scale.recommended[..] {
+        [one] => vec![(&one.series, &[])],
+        each => each.iter().map(|one| (&one.series, &one.by[..])).collect(),
+    }
 }
 
 fn stretches<'s, 'a>(ranked: &'s [&'a AtScale]) -> Vec<&'s [&'a AtScale]> {

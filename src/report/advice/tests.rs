@@ -210,3 +210,25 @@ fn in_brief_memory_speaks_where_a_test_tells_the_recommended_model_to_take_more(
     assert!(of(3e7).contains(sentence), "{}", of(3e7));
     assert!(!of(1e7).contains("memory"), "{}", of(1e7));
 }
+
+#[test]
+fn one_model_for_all_scales_is_named_once_whatever_it_is_ranked_by() {
+    let at = |scale| {
+        [cell("threads", scale, 100.0, 5), cell("tokio", scale, 200.0, 5)]
+            .map(|mut cell| {
+                // A p99 takes 1 000 latencies, which the smaller scale may lack.
+                if scale == 5 {
+                    cell.latency_ns_p99 = None;
+                    cell.per_trial.latency_ns_p99.clear();
+                }
+                cell
+            })
+            .to_vec()
+    };
+    let advice = advise(&[at(5), at(1000)].concat());
+    let by = |scale: usize| advice.scales[scale].recommended[0].by.len();
+    assert_ne!(by(0), by(1), "{advice:?}");
+    let [take, everywhere, ..] = advice_in_brief(&advice);
+    assert_eq!(take.as_deref(), Some("Take tokio from 5 to 1 000 jobs at once."));
+    assert_eq!(everywhere, None);
+}

@@ -1,17 +1,13 @@
 //! The matrix of the first screen: the best of each workload at each scale, by one figure at a time.
 
-use std::fmt::Write;
+mod per_job;
 
 use askama::Template;
 
-use super::{
-    lines as models,
-    overview::{bytes, nanoseconds},
-    parts::name,
-};
+use super::{cells::shell, lines as models, overview::nanoseconds, parts::name};
 use crate::{
     output::{count, rate},
-    record::{Cell, State, leaders_by, logarithms, same_class},
+    record::{Cell, Run, State, leaders_by, logarithms},
     report::{
         chart::classes,
         table::{in_order, word},
@@ -21,24 +17,26 @@ use paceline_core::perform::Placement;
 
 /// The most models that a field names; the section of the workload has all.
 const NAMED: usize = 3;
+/// The note of a figure with nothing to compare it with.
+const ALONE: &str = "alone";
+/// The note of the best of several figures of which none is known to lead.
+const NOT_RANKED: &str = "not ranked";
+/// The memory per job, which is of all scales together and has a table of another form.
+const MEMORY: &str = "memory per job";
 
-/// What models are compared by.
+/// A figure of a cell by which models are ranked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Throughput,
     P99,
-    Memory,
     Cpu,
 }
 
 impl By {
-    const ALL: [By; 4] = [By::Throughput, By::P99, By::Memory, By::Cpu];
-
     fn label(self) -> &'static str {
         match self {
             By::Throughput => "jobs per second",
             By::P99 => "p99 latency",
-            By::Memory => "peak memory",
             By::Cpu => "CPU time per job",
         }
     }
@@ -47,10 +45,14 @@ impl By {
         let figure = match self {
             By::Throughput => cell.jobs_per_second.map(|of| of.value),
             By::P99 => cell.latency_ns_p99.map(|of| of.value),
-            By::Memory => cell.resources?.rss_bytes_max.map(|of| of.value),
             By::Cpu => cell.cpu_ns_per_job,
         };
         figure.filter(|figure| figure.is_finite() && cell.state == State::Ok)
+    }
+
+    /// Why a cell that was measured has no figure.
+    fn absent(self) -> &'static str {
+        if self == By::P99 { "under 1 000 latencies" } else { "no figure" }
     }
 
     /// The logarithms of each trial's figure, of which more is better.
@@ -59,7 +61,6 @@ impl By {
         let less = match self {
             By::Throughput => return Some(logarithms(&cell.rates())),
             By::P99 => &of.latency_ns_p99,
-            By::Memory => &of.rss_bytes_max,
             By::Cpu => &of.cpu_ns_per_job,
         };
         (!less.is_empty()).then(|| logarithms(less).iter().map(|log| -log).collect())
@@ -69,33 +70,38 @@ impl By {
         match self {
             By::Throughput => rate(value),
             By::P99 | By::Cpu => nanoseconds(value),
-            By::Memory => bytes(value),
         }
     }
 
     fn better(self, one: f64, other: f64) -> std::cmp::Ordering {
         match self {
             By::Throughput => other.total_cmp(&one),
-            By::P99 | By::Memory | By::Cpu => one.total_cmp(&other),
+            By::P99 | By::Cpu => one.total_cmp(&other),
         }
     }
 }
 
-/// The best by each figure that any cell has.
+/// The best by each figure.
 #[derive(Template)]
 #[template(path = "matrix.html")]
 pub(super) struct Matrix {
     id: String,
-    scales: Vec<String>,
-    pub(super) tables: Vec<ByOne>,
+    tables: Vec<ByOne>,
     /// How to read it.
     key: String,
 }
 
-/// A table of it.
-pub(super) struct ByOne {
+/// The table by one figure.
+struct ByOne {
     label: &'static str,
+    /// The scales, or what the one column is of.
+    head: Vec<String>,
+    /// None where no cell has the figure.
     rows: Vec<Row>,
+    /// What the figure is, or why there is none.
+    note: String,
+    /// The command that measures it where there is none.
+    command: String,
 }
 
 struct Row {
@@ -121,6 +127,8 @@ struct Line {
     class: &'static str,
     figure: String,
     chips: Vec<Chip>,
+    /// Further models that are not tied with it, each with its own figure.
+    behind: Vec<(String, Chip)>,
     more: usize,
     note: &'static str,
 }
@@ -152,48 +160,95 @@ struct At<'l> {
 }
 
 impl Matrix {
-    /// Of these workloads, each with the id of its section and its cells.
-    pub(super) fn of(id: &str, workloads: &[(&str, String, Vec<&Cell>)]) -> Self {
+    /// Of these workloads of `run`, each with the id of its section and its cells.
+    pub(super) fn of(run: &Run, id: &str, workloads: &[(&str, String, Vec<&Cell>)]) -> Self {
         let all: Vec<&Cell> = workloads.iter().flat_map(|(_, _, cells)| cells).copied().collect();
         let columns = models::scales(&all);
-        let inside = |cell: &&&Cell| same_class(cell.placement, Placement::Inside);
+        let inside = |cell: &&&Cell| cell.class() == Placement::Inside;
         let measured: Vec<&&Cell> = all.iter().filter(|cell| cell.state == State::Ok).collect();
         let inside = measured.iter().copied().filter(inside).count();
         let apart = inside > 0 && inside < measured.len();
-        let known = |by: &By| all.iter().any(|cell| by.of(cell).is_some());
-        let table = |by: By| {
-            let row = |(workload, section, cells): &(&str, String, Vec<&Cell>)| {
-                let lines = models::lines(cells);
-                let fields = columns.iter().map(|scale| field(by, &lines, *scale, apart));
-                Row { workload: name(workload), id: section.clone(), fields: fields.collect() }
+        let rows = |fields: &dyn Fn(&[models::Line]) -> Vec<Field>| {
+            let row = |(workload, section, cells): &(&str, String, Vec<&Cell>)| Row {
+                workload: name(workload),
+                id: section.clone(),
+                fields: fields(&models::lines(cells)),
             };
-            ByOne { label: by.label(), rows: workloads.iter().map(row).collect() }
+            workloads.iter().map(row).collect::<Vec<Row>>()
         };
-        Matrix {
-            id: id.into(),
-            scales: columns.iter().map(|scale| count(*scale)).collect(),
-            tables: By::ALL.into_iter().filter(known).map(table).collect(),
-            key: key(apart, By::ALL.into_iter().filter(|by| !known(by))),
-        }
+        let table = |by: By| {
+            let of = |lines: &[models::Line]| {
+                columns.iter().map(|scale| field(by, lines, *scale, apart)).collect()
+            };
+            let known = all.iter().any(|cell| by.of(cell).is_some());
+            let scales = columns.iter().map(|scale| count(*scale)).collect();
+            let (note, command) =
+                if known { (String::new(), String::new()) } else { unknown(by, run, &all) };
+            let rows = if known { rows(&of) } else { vec![] };
+            ByOne { label: by.label(), head: scales, rows, note, command }
+        };
+        let memory = if all.iter().any(|cell| per_job::is_known(cell)) {
+            (rows(&|lines| vec![per_job::field(lines, apart)]), per_job::NOTE.into())
+        } else {
+            (vec![], format!("No cell of this record has its {MEMORY}."))
+        };
+        let memory = ByOne {
+            label: MEMORY,
+            head: vec!["all scales together".into()],
+            rows: memory.0,
+            note: memory.1,
+            command: String::new(),
+        };
+        let with_workers = all.iter().any(|cell| {
+            all.iter().any(|other| other.model == cell.model && other.workers != cell.workers)
+        });
+        let tables = vec![table(By::Throughput), table(By::P99), memory, table(By::Cpu)];
+        Matrix { id: id.into(), key: key(&tables, apart, with_workers), tables }
     }
 }
 
-/// How to read the matrix, and what it lacks.
-fn key(apart: bool, unknown: impl Iterator<Item = By>) -> String {
-    let mut key = String::new();
-    if apart {
-        key.push_str(
+/// How to read the matrix: what each mark means that is in it.
+fn key(tables: &[ByOne], apart: bool, with_workers: bool) -> String {
+    let fields = || tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.fields);
+    let lines = || fields().flat_map(|field| &field.lines);
+    let noted = |note: &str| lines().any(|line| line.note == note);
+    let marks = [
+        (
+            apart,
             "in: jobs start on the pool; out: they are handed in, and waking the pool counts: the two are not ranked \
-             against each other. ",
-        );
+             against each other.",
+        ),
+        (with_workers, "@2: with 2 workers."),
+        (lines().any(|line| line.more > 0), "+1: one more is tied."),
+        (noted(ALONE), "alone: no other model has a figure there."),
+        (noted(NOT_RANKED), "not ranked: too few trials, or a record without the figures of each."),
+        (fields().any(|field| field.class == "none"), "Hatched: no figure."),
+        (
+            fields().any(|field| field.class.is_empty() && field.lines.is_empty()),
+            "Empty: not a scale of this workload.",
+        ),
+    ];
+    let said: Vec<&str> = marks.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
+    said.join(" ")
+}
+
+/// Why no cell has the figure, and the command that measures it.
+fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
+    if by != By::P99 {
+        return (format!("No cell of this record has its {}.", by.label()), String::new());
     }
-    key.push_str("+1: one more is tied. not ranked: no figures of single trials, or too few. ");
-    key.push_str("Hatched: not measured.");
-    let unknown: Vec<&str> = unknown.map(By::label).collect();
-    if !unknown.is_empty() {
-        let _ = write!(key, " Not recorded: {}.", unknown.join(", "));
+    if run.instrument != "criterion" {
+        let why = "No cell of this record has a p99 latency: it takes 1 000 latencies in each trial. More jobs at once give more.";
+        return (why.into(), String::new());
     }
-    key
+    let all = |names: Vec<&str>| names.into_iter().map(shell).collect::<Vec<_>>();
+    let workloads = all(in_order(cells.iter().map(|cell| cell.workload.as_str())));
+    let models = all(in_order(cells.iter().map(|cell| cell.model.as_str())));
+    let why = "This record has no latencies: cargo bench times whole batches. The latency of each job is recorded in \
+               further batches, for which its time budget has no room. This command has it:";
+    let command =
+        format!("paceline run {} --model {} --budget 30m", workloads.join(" "), models.join(","));
+    (why.into(), command)
 }
 
 fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
@@ -211,7 +266,7 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
         .filter(|at| at.figure.is_some())
         .collect();
     all.sort_by(|a, b| by.better(a.figure.unwrap_or(0.0), b.figure.unwrap_or(0.0)));
-    let of = |class: Placement| all.iter().filter(move |at| same_class(at.cell.placement, class));
+    let of = |class: Placement| all.iter().filter(move |at| at.cell.class() == class);
     let classes = [("in", Placement::Inside), ("out", Placement::Outside)];
     let best = classes.into_iter().filter_map(|(word, class)| {
         let line = best(by, &of(class).collect::<Vec<_>>())?;
@@ -221,12 +276,17 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
     if !lines.is_empty() {
         return Field { lines, ..Field::default() };
     }
-    let states = in_order(cells.iter().map(|cell| match cell.state {
-        State::Ok => "no figure",
+    Field { class: "none", why: why(cells.into_iter(), by.absent()), ..Field::default() }
+}
+
+/// Why these cells have no figure: `measured` is the reason of those that were measured.
+fn why<'a>(cells: impl Iterator<Item = &'a Cell>, measured: &'static str) -> String {
+    let states = in_order(cells.map(|cell| match cell.state {
+        State::Ok => measured,
         State::Skipped => "over budget",
         state => word(state),
     }));
-    Field { class: "none", why: states.join(", "), ..Field::default() }
+    states.join(", ")
 }
 
 /// The best of these, which are of one class with the best figure first; nothing where there are none.
@@ -236,17 +296,17 @@ fn best(by: By, of: &[&At]) -> Option<Line> {
     let first = of.first()?.figure?;
     Some(match (&leading[..], of) {
         ([], [_]) => {
-            Line { figure: by.shown(first), chips: chips(of), note: "alone", ..Line::default() }
+            Line { figure: by.shown(first), chips: chips(of), note: ALONE, ..Line::default() }
         }
         // Which of them is the best is not known, so none is named.
         ([], _) if by == By::Throughput => Line {
             figure: format!("up to {}", by.shown(first)),
-            note: "not ranked",
+            note: NOT_RANKED,
             ..Line::default()
         },
         ([], _) => Line {
             figure: format!("from {}", by.shown(first)),
-            note: "not ranked",
+            note: NOT_RANKED,
             ..Line::default()
         },
         ([best, ..], _) => Line {
@@ -260,10 +320,15 @@ fn best(by: By, of: &[&At]) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::record::{Estimate, PerTrial, Resources};
+    use std::time::Duration;
 
-    /// A cell whose trials are around `rate`, and whose memory is that many bytes.
+    use super::*;
+    use crate::{
+        record::{Estimate, PerTrial, Resources},
+        start::{Settings, begin},
+    };
+
+    /// A cell whose trials are around `rate`, and whose jobs take that many nanoseconds of CPU time.
     fn cell(model: &str, placement: Placement, rate: f64) -> Cell {
         let mut trials: Vec<f64> = [0.99, 1.0, 1.01, 1.0].map(|share| rate * share).to_vec();
         trials.rotate_left(model.len() % 4);
@@ -271,23 +336,29 @@ mod tests {
         Cell {
             jobs_per_second: figure,
             latency_ns_p99: figure,
-            resources: Some(Resources { rss_bytes_max: figure, ..Resources::default() }),
+            cpu_ns_per_job: Some(rate),
             per_trial: PerTrial {
                 jobs_per_second: trials.clone(),
-                rss_bytes_max: trials,
+                cpu_ns_per_job: trials,
                 ..PerTrial::default()
             },
             ..Cell::new("echo", model, 10, Some(2), placement, State::Ok)
         }
     }
 
-    /// A line as it is read: its class, figure, note and models.
+    /// Each line as it is read: its class, figure, note and models.
     fn read(by: By, cells: &[Cell]) -> Vec<String> {
         let cells: Vec<&Cell> = cells.iter().collect();
-        let field = field(by, &models::lines(&cells), 10, true);
+        lines(&field(by, &models::lines(&cells), 10, true))
+    }
+
+    fn lines(field: &Field) -> Vec<String> {
         let line = |line: &Line| {
             let chips: Vec<&str> = line.chips.iter().map(|chip| chip.name.as_str()).collect();
-            format!("{} {} {} {}", line.class, line.figure, line.note, chips.join(","))
+            let behind =
+                line.behind.iter().map(|(figure, chip)| format!(", {figure} {}", chip.name));
+            let behind: String = behind.collect();
+            format!("{} {} {} {}{behind}", line.class, line.figure, line.note, chips.join(","))
                 .replace("  ", " ")
         };
         field
@@ -311,7 +382,7 @@ mod tests {
     #[test]
     fn each_placement_has_a_best_of_its_own_with_its_ties() {
         assert_eq!(read(By::Throughput, &four()), ["in 100 tokio,smol", "out 500 threads"]);
-        assert_eq!(read(By::Memory, &four()), ["in 99.9 B smol,tokio", "out 50.0 B compio"]);
+        assert_eq!(read(By::Cpu, &four()), ["in 99.0 ns smol,tokio", "out 50.0 ns compio"]);
     }
 
     #[test]
@@ -319,8 +390,8 @@ mod tests {
         let mut cells = four();
         // Two others could be compared, but the best might be the first.
         cells.push(cell("rayon", Placement::Inside, 90.0));
-        cells[0].per_trial.rss_bytes_max.clear();
-        assert_eq!(read(By::Memory, &cells), ["in from 90.0 B not ranked ", "out 50.0 B compio"]);
+        cells[0].per_trial.cpu_ns_per_job.clear();
+        assert_eq!(read(By::Cpu, &cells), ["in from 90.0 ns not ranked ", "out 50.0 ns compio"]);
         for cell in &mut cells {
             cell.per_trial.jobs_per_second.truncate(2);
         }
@@ -342,7 +413,50 @@ mod tests {
         cells[3].state = State::Refused;
         assert_eq!(read(By::Throughput, &cells), ["over budget, refused"]);
         assert_eq!(read(By::Throughput, &[]), [""; 0]);
-        let matrix = Matrix::of("m", &[("echo", "w".into(), cells.iter().collect())]);
-        assert!(matrix.render().unwrap().contains("Not recorded: jobs per second, p99 latency"));
+        let mut recorded = run("rounds");
+        let matrix = |run: &Run| {
+            Matrix::of(run, "m", &[("echo", "w".into(), cells.iter().collect())]).render().unwrap()
+        };
+        assert!(matrix(&recorded).contains("it takes 1 000 latencies in each trial"));
+        recorded.instrument = "criterion".into();
+        let text = matrix(&recorded);
+        let command = "paceline run echo --model tokio,smol,threads,compio --budget 30m";
+        assert!(text.contains("cargo bench times whole batches"), "{text}");
+        assert!(text.contains(command), "{text}");
+    }
+
+    fn run(instrument: &'static str) -> Run {
+        let settings = Settings { instrument, budget: Duration::ZERO, seed: None, more: vec![] };
+        begin(&settings, &[], &[])
+    }
+
+    /// The same cells at `scale`, each of whose jobs adds as many KiB as the rate of its model.
+    fn with_memory(scale: usize) -> Vec<Cell> {
+        let at = |cell: Cell| {
+            let each = cell.cpu_ns_per_job.unwrap_or_default() as u64 * 1024;
+            let resources =
+                Resources { rss_bytes_added: Some(each * scale as u64), ..Resources::default() };
+            Cell { scale, resources: Some(resources), ..cell }
+        };
+        four().into_iter().map(at).collect()
+    }
+
+    #[test]
+    fn memory_per_job_is_the_slope_of_each_model_in_its_class_the_least_first() {
+        let read = |scales: &[usize]| {
+            let cells: Vec<Cell> = scales.iter().flat_map(|scale| with_memory(*scale)).collect();
+            let cells: Vec<&Cell> = cells.iter().collect();
+            lines(&per_job::field(&models::lines(&cells), true))
+        };
+        let slopes = ["in 99.0 KiB smol, 100 KiB tokio", "out 50.0 KiB compio, 500 KiB threads"];
+        assert_eq!(read(&[1, 100]), slopes);
+        assert_eq!(read(&[1, 2]), ["too little to tell"]);
+        assert_eq!(read(&[100]), ["one scale only"]);
+        assert_eq!(read(&[]), [""; 0]);
+        let all: Vec<Cell> = [1, 100].into_iter().flat_map(with_memory).collect();
+        let rows = [("echo", "w".to_owned(), all.iter().collect())];
+        let text = Matrix::of(&run("rounds"), "m", &rows).render().unwrap();
+        let shown = "<strong>500 KiB</strong> <span class=\"chip";
+        assert!(text.contains(shown) && text.contains("all scales together"), "{text}");
     }
 }

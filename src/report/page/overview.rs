@@ -13,9 +13,7 @@ use super::{
 use crate::{
     advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
     output::{count, cut, long, rate, uncapital},
-    record::{
-        Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State, same_class,
-    },
+    record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State},
     report::{
         advice::busy, advice_in_brief, chart::small, floor_line, gate::figure, table::series_name,
     },
@@ -45,7 +43,7 @@ impl WorkloadSummary {
         let advice = advice_on(cells.to_vec());
         // Each placement has advice of its own: they are not compared.
         let class = |word, placement| {
-            let of = |cell: &&Cell| same_class(cell.placement, placement);
+            let of = |cell: &&Cell| cell.class() == placement;
             let of: Vec<&Cell> = cells.iter().copied().filter(of).collect();
             of.iter().any(|cell| cell.state == State::Ok).then(|| (word, advice_on(of)))
         };

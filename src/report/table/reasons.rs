@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{in_order, series, several_workers, word};
 use crate::{
     output::{count, long, percent},
-    record::{Cell, State, same_class},
+    record::{Cell, State},
     stats::Mode,
 };
 use paceline_core::perform::Placement;
@@ -114,7 +114,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
         known.filter_map(|cell| Some(format!("{}{}", name(cell), of(cell)?))).collect()
     };
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
-    let inside = measured().filter(|cell| same_class(cell.placement, Placement::Inside));
+    let inside = measured().filter(|cell| cell.class() == Placement::Inside);
     let inside = in_order(inside.map(|cell| cell.model.clone()));
     let outside = measured().any(|cell| cell.placement != Placement::Inside);
     let lines = [

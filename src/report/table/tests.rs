@@ -181,3 +181,19 @@ fn a_default_run_prints_at_most_80_lines() {
     // What was left out, a summary and the paths of four things follow.
     assert!(lines + 6 <= 80, "{lines}");
 }
+
+#[test]
+fn a_narrow_table_has_figures_alone_and_says_what_its_dash_means() {
+    let cells = [
+        benched("tokio", 1_000_000, 2, 5),
+        benched("tokio", 20_000, 2, 10),
+        without("tokio", 10, State::Skipped, "no room"),
+        without("tokio", 100, State::Invalid, "wrong"),
+    ];
+    let shown = |cell: &Cell| in_column(cell, "*", Fields::Figures, 10);
+    assert_eq!(cells.each_ref().map(shown), ["*1.00k", "*1.00k", "-", "invalid"]);
+    let legend = legend(&cells.iter().collect::<Vec<_>>(), 10, Fields::Figures);
+    assert!(legend.contains("-: skipped or refused"), "{legend}");
+    let scales = [7, 100, 1500, 20_000, 1_000_000];
+    assert_eq!(scales.map(brief_count), ["7", "100", "1 500", "20k", "1M"]);
+}

@@ -1,0 +1,172 @@
+//! Which servers lead a column of the table of a load, and which are tied with them.
+
+use crate::{
+    load::Metric,
+    record::{Cell, Loop, SHORTEST_RANKED_NS, State, leaders_by, logarithms},
+    stats::FEWEST_TRIALS,
+};
+
+/// Returns the mark of each of `cells`, all of one workload, in the column of `metric`: `*` for the best and `=` for its
+/// ties. All are empty where the servers cannot be compared.
+pub(super) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static str> {
+    let mut marks = vec![""; cells.len()];
+    if unranked(cells).is_some() {
+        return marks;
+    }
+    // Errors have no latency: a server that refuses requests answers the others sooner.
+    let ranked = |(_, cell): &(usize, &&Cell)| !has_errors(cell) && metric.of(cell).is_some();
+    let (places, ranked): (Vec<usize>, Vec<&Cell>) =
+        cells.iter().enumerate().filter(ranked).map(|(place, cell)| (place, *cell)).unzip();
+    let leads = leaders_by(&ranked, |cell| passes(cell, metric.name));
+    let leading = ranked.iter().zip(&leads).filter(|(_, leads)| **leads);
+    let figures = leading.filter_map(|(cell, _)| metric.of(cell));
+    let best =
+        if metric.name == "req/s" { figures.reduce(f64::max) } else { figures.reduce(f64::min) };
+    for ((place, cell), leads) in places.into_iter().zip(&ranked).zip(leads) {
+        if leads {
+            marks[place] = if metric.of(cell) == best { "*" } else { "=" };
+        }
+    }
+    marks
+}
+
+/// Returns the logarithms of each trial's figure, of which more is better; `None` for figures that are not ranked.
+fn passes(cell: &Cell, name: &str) -> Option<Vec<f64>> {
+    let of = &cell.per_trial;
+    let less = match name {
+        // In an open loop every server is given the same rate.
+        "req/s" if is_closed(cell) => return Some(logarithms(&of.jobs_per_second)),
+        "p50" => &of.latency_ns_p50,
+        "p99" => &of.latency_ns_p99,
+        _ => return None,
+    };
+    (!less.is_empty()).then(|| logarithms(less).iter().map(|log| -log).collect())
+}
+
+fn is_closed(cell: &Cell) -> bool {
+    cell.load.as_ref().is_some_and(|load| load.looped == Loop::Closed)
+}
+
+fn has_errors(cell: &Cell) -> bool {
+    cell.load.as_ref().is_some_and(|load| load.failed() > 0)
+}
+
+/// Returns what the marks mean, or why there are none; `None` where there are not two servers to rank.
+pub(super) fn legend(cells: &[&Cell]) -> Option<String> {
+    if measured(cells).count() < 2 {
+        return None;
+    }
+    Some(match unranked(cells) {
+        Some(why) => format!("not ranked: {why}"),
+        None => format!(
+            "* best of its column, = tied with it: no paired test over the trials finds it behind (5 %, Holm over all \
+             servers). Ranked: p50, p99 and, in a closed loop, req/s, where each of at least {FEWEST_TRIALS} trials has \
+             the figure; not servers with errors"
+        ),
+    })
+}
+
+/// Returns why servers cannot be compared, if so.
+fn unranked(cells: &[&Cell]) -> Option<String> {
+    let knee = |cell: &Cell| cell.load.as_ref().is_some_and(|load| load.knee.is_some());
+    if measured(cells).any(knee) {
+        return Some("each server is shown at its own rate; --rate gives all the same".into());
+    }
+    let fewest = measured(cells).map(Cell::trials).min().unwrap_or(0);
+    if fewest < FEWEST_TRIALS {
+        let trials = if fewest == 1 { "a single trial".into() } else { format!("{fewest} trials") };
+        return Some(format!("{trials} cannot tell servers apart; --trials 5 can"));
+    }
+    let brief = measured(cells).any(Cell::waits_too_briefly);
+    let least = SHORTEST_RANKED_NS / 1_000_000;
+    brief.then(|| format!("the job waits for under {least} ms, which compares timers"))
+}
+
+fn measured<'c>(cells: &[&'c Cell]) -> impl Iterator<Item = &'c Cell> {
+    cells.iter().copied().filter(|cell| cell.state == State::Ok && cell.load.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        load::METRICS,
+        record::{Estimate, LoadFigures, PerTrial},
+    };
+    use paceline_core::perform::Placement;
+
+    /// A server in a closed loop whose trials take around `ms` to answer, `turn` says in which order.
+    fn server(model: &str, placement: Placement, ms: f64, turn: usize) -> Cell {
+        let mut times: Vec<f64> = [0.99, 1.0, 1.02, 0.98, 1.01].map(|of| of * ms * 1e6).to_vec();
+        times.rotate_left(turn);
+        let rates: Vec<f64> = times.iter().map(|ns| 1e9 / ns).collect();
+        let load = serde_json::json!({
+            "loop": "closed", "rate": null, "arrivals": null, "connections": 1, "duration_seconds": 1.0,
+            "warm_up_seconds": 0.0, "offered": 9, "completed": 9, "late_starts": 0, "reconnects": 0,
+        });
+        Cell {
+            jobs_per_second: Estimate::of_trials(&rates, 1.0),
+            latency_ns_p50: Estimate::of_trials(&times, 1.0),
+            load: Some(serde_json::from_value::<LoadFigures>(load).unwrap()),
+            per_trial: PerTrial {
+                jobs_per_second: rates,
+                latency_ns_p50: times,
+                ..PerTrial::default()
+            },
+            ..Cell::new("serve-plain", model, 1, Some(2), placement, State::Ok)
+        }
+    }
+
+    fn of(cells: &[Cell], column: &str) -> Vec<&'static str> {
+        let metric = METRICS.iter().find(|metric| metric.name == column).unwrap();
+        marks(&cells.iter().collect::<Vec<_>>(), metric)
+    }
+
+    fn legend_of(cells: &[Cell]) -> String {
+        legend(&cells.iter().collect::<Vec<_>>()).unwrap_or_default()
+    }
+
+    fn three() -> Vec<Cell> {
+        vec![
+            server("tokio", Placement::Inside, 1.0, 0),
+            server("smol", Placement::Inside, 1.001, 2),
+            server("pool", Placement::Outside, 2.0, 1),
+        ]
+    }
+
+    #[test]
+    fn servers_are_one_class_and_the_best_is_marked_with_its_ties() {
+        assert_eq!(of(&three(), "p50"), ["*", "=", ""]);
+        assert_eq!(of(&three(), "req/s"), ["*", "=", ""]);
+        assert_eq!(of(&three(), "max"), ["", "", ""]);
+        let pair = [server("tokio", Placement::Inside, 1.999, 0), three().remove(2)];
+        assert_eq!(of(&pair, "p50"), ["*", "="], "one has jobs inside, and a server has requests");
+        assert!(legend_of(&three()).starts_with("* best of its column"));
+    }
+
+    #[test]
+    fn a_rate_that_all_are_given_ranks_none() {
+        let mut cells = three();
+        cells.iter_mut().for_each(|cell| cell.load.as_mut().unwrap().looped = Loop::Open);
+        assert_eq!((of(&cells, "req/s"), of(&cells, "p50")), (vec![""; 3], vec!["*", "=", ""]));
+    }
+
+    #[test]
+    fn a_server_with_errors_has_no_mark() {
+        let mut cells = three();
+        cells[0].load.as_mut().unwrap().errors.insert("timeout".into(), 1);
+        assert_eq!(of(&cells, "p50"), ["", "*", ""]);
+    }
+
+    #[test]
+    fn a_single_trial_ranks_none_and_says_so() {
+        let mut cells = three();
+        for cell in &mut cells {
+            cell.per_trial.jobs_per_second.truncate(1);
+            cell.per_trial.latency_ns_p50.truncate(1);
+        }
+        assert_eq!(of(&cells, "p50"), ["", "", ""]);
+        assert!(legend_of(&cells).contains("a single trial cannot tell servers apart"));
+        assert_eq!(legend_of(&cells[..1]), "");
+    }
+}
