@@ -12,17 +12,22 @@ use super::{
 };
 use crate::{
     gate::{
-        Arm, BuildError, Built, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject,
-        default_cells, gate, note_same_program,
+        AllocationCounters, Arm, BuildError, Built, Exit, Given, Margins, NoGate, Order, Outcome,
+        Project, Source, Subject, Wanted, default_cells, gate, note_same_program, too_short,
     },
-    output::{Building, print_note},
+    output::{Building, cut, print_note},
     plan::{Choice, Planned, cells},
     record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
     report::gate_table,
-    start::refuse_debug_build,
+    start::{model_info, refuse_debug_build},
 };
 use paceline_core::{
-    custom::Variant, interrupt, job::Workload, models::Entry, process::Program, protocol::CellSpec,
+    custom::Variant,
+    interrupt,
+    job::Workload,
+    models::Entry,
+    process::{Program, valgrind},
+    protocol::CellSpec,
     workloads,
 };
 
@@ -34,7 +39,12 @@ pub(super) struct Sides {
     pub(super) arms: [Arm; 3],
     pub(super) described: [Side; 2],
     pub(super) same_program: Option<SameProgram>,
+    /// The programs that count allocations.
+    pub(super) allocations: AllocationCounters,
 }
+
+/// No program counts allocations: the metric was not asked for.
+pub(super) const NO_COUNTERS: AllocationCounters = [const { Err(String::new()) }; 2];
 
 /// `paceline gate`. With `--retry` a gate that the machine was not fit for is repeated once.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
@@ -60,6 +70,7 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
     })?;
     // Mistakes are told before minutes of building.
     margins(asked)?;
+    can_count(asked)?;
     let (workloads, jobs) = jobs(asked)?;
     let program = ready()?;
     let (project, base, head) = sources(asked, base)?;
@@ -68,7 +79,14 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
         return list::list(asked, &project, sides, (&workloads, jobs));
     }
     let (margins, others) = margins_of(asked, &project, &base, &head)?;
-    let sides = built(&project, &base, &head)?;
+    let allocations = metrics(asked).contains(&Metric::Allocations);
+    if allocations && (base.is_built() || head.is_built()) {
+        return Err(usage(BUILT_ONLY.into()));
+    }
+    if !(base.is_built() && head.is_built()) {
+        holds_a_verdict(asked, &project, &program, (&workloads, jobs))?;
+    }
+    let sides = built(&project, [&base, &head], allocations)?;
     let Cells { custom: own, runs_jobs, .. } = cells_of(&sides.arms[..2])?;
     if !jobs && !runs_jobs && own.is_empty() {
         return Err(no_cells());
@@ -108,6 +126,7 @@ pub(super) fn order<'a>(
         same_program: sides.same_program,
         program,
         metrics: metrics(asked),
+        allocations: sides.allocations,
         margins,
         notes: vec![],
         budget: asked.budget,
@@ -142,6 +161,7 @@ fn given(asked: &GateArguments) -> Given {
         margin: asked.margin.clone(),
         clear_margin: asked.clear_margin.clone(),
         layout_sd: None,
+        count_margin: None,
     }
 }
 
@@ -192,14 +212,75 @@ fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source
     Ok((project, base, head))
 }
 
-/// Builds both sides, and the base's copy.
-fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliError> {
+/// Returns an error if the budget is too small for the cells, where these are known before anything is built: jobs that
+/// were named, and the usual cells of paceline itself.
+fn holds_a_verdict(
+    asked: &GateArguments,
+    project: &Project,
+    program: &Program,
+    (workloads, jobs): (&[Workload], bool),
+) -> Result<(), CliError> {
+    let timed = asked.metric.iter().any(|metric| !metric.is_count());
+    if !timed || !(jobs || project.is_paceline().map_err(unbuilt)?) {
+        return Ok(());
+    }
+    let cells = subjects(asked, workloads, jobs, vec![])?;
+    let models: Vec<_> = chosen(&asked.of.model)?.into_iter().map(model_info).collect();
+    let wanted =
+        Wanted { budget: asked.budget, fixed: asked.trials.is_some(), top_up: asked.top_up };
+    match too_short(wanted, &cells, program, &models, asked.patience).map_err(internal)? {
+        Some(why) => Err(usage(why)),
+        None => Ok(()),
+    }
+}
+
+/// Why built programs have no allocations.
+pub(super) const BUILT_ONLY: &str =
+    "allocations are counted in builds of their own: compare revisions, or leave the metric out";
+
+/// Returns an error if a metric was asked for whose tool is not installed.
+pub(super) fn can_count(asked: &GateArguments) -> Result<(), CliError> {
+    if asked.metric.contains(&Metric::Instructions) && valgrind().is_none() {
+        return Err(usage(
+            "instructions are counted by valgrind, which is not here: install the package valgrind, or leave the metric out".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Builds the program of a side that counts allocations. Returns why it has none where it does not build: a side whose
+/// paceline-gated is too old, or whose bench has an allocator of its own.
+fn counting(
+    project: &Project,
+    line: &Building,
+    what: &str,
+    source: &Source,
+) -> Result<Result<Program, String>, CliError> {
+    line.show(&format!("building {what} to count allocations: {}", source.about));
+    match project.build_to_count_allocations(source, &|said| line.show(said)) {
+        Ok(built) => Ok(Ok(Program::at(&built.program).working_in(built.folder))),
+        Err(error) if error.exit == Exit::Usage => Ok(Err(cut(&error.message, 500))),
+        Err(error) => Err(unbuilt(error)),
+    }
+}
+
+/// Builds both sides, and the base's copy; with `allocations`, also both sides as they count those.
+fn built(
+    project: &Project,
+    [base, head]: [&Source; 2],
+    allocations: bool,
+) -> Result<Sides, CliError> {
     let line = Building::start();
     let mut programs = [
         build(project, &line, "the base", base, false)?,
         build(project, &line, "the head", head, false)?,
         build(project, &line, "a copy of the base", base, true)?,
     ];
+    let allocations = if allocations {
+        [counting(project, &line, "the base", base)?, counting(project, &line, "the head", head)?]
+    } else {
+        NO_COUNTERS
+    };
     let same_program =
         project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
     let base = programs[BASE].clone();
@@ -209,7 +290,7 @@ fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliEr
         variant: Variant::Base,
     });
     let [base, head, _] = programs;
-    Ok(Sides { arms, described: [base.side, head.side], same_program })
+    Ok(Sides { arms, described: [base.side, head.side], same_program, allocations })
 }
 
 fn build(
