@@ -15,7 +15,7 @@ use std::{
 use build_cache::{BuildCache, hash_of};
 pub use error::{BuildError, Exit};
 pub(in crate::gate) use tool::{Said, Tool};
-use worktree::Checkouts;
+use worktree::{Checkouts, hold};
 
 use super::source::{Kind, Layout, Pin, Project, Source, Spot, What};
 use crate::record::Side;
@@ -150,7 +150,10 @@ impl Layout {
             let folder = self.needs_folder().then(|| place.join(&spot.package));
             Built { program, side, cached, folder }
         };
-        let find = || programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir());
+        let find = || {
+            hold(&top);
+            programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir())
+        };
         if let Some(found) = find() {
             return Ok(ready(found, true));
         }
@@ -170,6 +173,7 @@ impl Layout {
         let built = cargo::build(self, (&folder, &root), &who, progress)?;
         let made = programs.put(&key, &built, &source.about)?;
         if self.needs_folder() {
+            hold(&top);
             worktree.keep();
         }
         Ok(ready(made, false))
