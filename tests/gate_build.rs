@@ -523,6 +523,20 @@ fn what_a_killed_run_left_is_cleared_away() {
 }
 
 #[test]
+fn a_side_stays_while_the_gate_that_uses_it_runs() {
+    let tiny = Tiny::new();
+    let first = tiny.build("HEAD").unwrap();
+    // More than are kept of those that nobody uses.
+    for word in 0..14 {
+        tiny.says(&word.to_string());
+        tiny.commit("next");
+        tiny.build("HEAD").unwrap();
+    }
+    let folder = first.folder.unwrap();
+    assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
+}
+
+#[test]
 fn sides_of_a_project_that_is_no_more_are_cleared_away() {
     let sides = |tiny: &Tiny| {
         let built = tiny.build("HEAD").unwrap();

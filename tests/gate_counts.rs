@@ -177,6 +177,20 @@ fn a_bench_with_an_allocator_of_its_own_is_counted_if_it_sets_it_with_the_macro(
 }
 
 #[test]
+fn a_build_that_counts_allocations_is_never_timed() {
+    let repository = repository(CELLS);
+    let mut cargo = std::process::Command::new("cargo");
+    cargo
+        .args(["bench", "--quiet", "--offline", "--bench", "gate"])
+        .current_dir(&repository.folder);
+    cargo.args(["--features", "paceline-gated/allocations"]);
+    let output = cargo.env("CARGO_TARGET_DIR", repository::target("counts")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(said.contains("it is built with the feature `allocations`"), "{said}");
+}
+
+#[test]
 fn a_metric_whose_tool_is_missing_is_refused_with_the_packages_name() {
     let repository = repository(CELLS);
     let empty = tempfile::tempdir().unwrap();

@@ -2,49 +2,33 @@
 
 mod arguments;
 mod list;
+mod sides;
 
 use std::{fs, path::Path, time::Duration};
 
 pub(super) use arguments::GateArguments;
+pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, can_count, unbuilt};
+use sides::{build, built, holds_a_verdict, sources};
 
 use super::{
     CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, sorted, usage,
 };
 use crate::{
     gate::{
-        AllocationCounters, Arm, BuildError, Built, Exit, Given, Margins, NoGate, Order, Outcome,
-        Project, Source, Subject, Wanted, default_cells, gate, note_same_program, too_short,
+        Arm, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject, default_cells, gate,
     },
-    output::{Building, cut, print_note},
+    output::print_note,
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
+    record::{Gate, GateCell, Metric, Overall, Presence, Sameness},
     report::gate_table,
-    start::{model_info, refuse_debug_build},
+    start::refuse_debug_build,
 };
 use paceline_core::{
-    custom::Variant,
-    interrupt,
-    job::Workload,
-    models::Entry,
-    process::{Program, valgrind},
-    protocol::CellSpec,
-    workloads,
+    interrupt, job::Workload, models::Entry, process::Program, protocol::CellSpec, workloads,
 };
 
 const REGRESSED: u8 = 4;
 const INCONCLUSIVE: u8 = 5;
-
-/// What is gated: the three programs, and what they are.
-pub(super) struct Sides {
-    pub(super) arms: [Arm; 3],
-    pub(super) described: [Side; 2],
-    pub(super) same_program: Option<SameProgram>,
-    /// The programs that count allocations.
-    pub(super) allocations: AllocationCounters,
-}
-
-/// No program counts allocations: the metric was not asked for.
-pub(super) const NO_COUNTERS: AllocationCounters = [const { Err(String::new()) }; 2];
 
 /// `paceline gate`. With `--retry` a gate that the machine was not fit for is repeated once.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
@@ -196,119 +180,6 @@ fn margins_of(
         others.push(("gate.toml in this folder", margins(asked)?));
     }
     Ok((of(base)?, others))
-}
-
-/// What the arguments name: the project, the base and the head.
-fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source), CliError> {
-    let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
-    let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
-    let project = project.map_err(unbuilt)?.with_features(asked.of_cargo());
-    let base = project.resolve(base).map_err(unbuilt)?;
-    let head = match &asked.head {
-        Some(text) => project.resolve(text),
-        None => project.working_tree(),
-    };
-    let head = head.map_err(unbuilt)?;
-    Ok((project, base, head))
-}
-
-/// Returns an error if the budget is too small for the cells, where these are known before anything is built: jobs that
-/// were named, and the usual cells of paceline itself.
-fn holds_a_verdict(
-    asked: &GateArguments,
-    project: &Project,
-    program: &Program,
-    (workloads, jobs): (&[Workload], bool),
-) -> Result<(), CliError> {
-    let timed = asked.metric.iter().any(|metric| !metric.is_count());
-    if !timed || !(jobs || project.is_paceline().map_err(unbuilt)?) {
-        return Ok(());
-    }
-    let cells = subjects(asked, workloads, jobs, vec![])?;
-    let models: Vec<_> = chosen(&asked.of.model)?.into_iter().map(model_info).collect();
-    let wanted =
-        Wanted { budget: asked.budget, fixed: asked.trials.is_some(), top_up: asked.top_up };
-    match too_short(wanted, &cells, program, &models, asked.patience).map_err(internal)? {
-        Some(why) => Err(usage(why)),
-        None => Ok(()),
-    }
-}
-
-/// Why built programs have no allocations.
-pub(super) const BUILT_ONLY: &str =
-    "allocations are counted in builds of their own: compare revisions, or leave the metric out";
-
-/// Returns an error if a metric was asked for whose tool is not installed.
-pub(super) fn can_count(asked: &GateArguments) -> Result<(), CliError> {
-    if asked.metric.contains(&Metric::Instructions) && valgrind().is_none() {
-        return Err(usage(
-            "instructions are counted by valgrind, which is not here: install the package valgrind, or leave the metric out".into(),
-        ));
-    }
-    Ok(())
-}
-
-/// Builds the program of a side that counts allocations. Returns why it has none where it does not build: a side whose
-/// paceline-gated is too old, or whose bench has an allocator of its own.
-fn counting(
-    project: &Project,
-    line: &Building,
-    what: &str,
-    source: &Source,
-) -> Result<Result<Program, String>, CliError> {
-    line.show(&format!("building {what} to count allocations: {}", source.about));
-    match project.build_to_count_allocations(source, &|said| line.show(said)) {
-        Ok(built) => Ok(Ok(Program::at(&built.program).working_in(built.folder))),
-        Err(error) if error.exit == Exit::Usage => Ok(Err(cut(&error.message, 500))),
-        Err(error) => Err(unbuilt(error)),
-    }
-}
-
-/// Builds both sides, and the base's copy; with `allocations`, also both sides as they count those.
-fn built(
-    project: &Project,
-    [base, head]: [&Source; 2],
-    allocations: bool,
-) -> Result<Sides, CliError> {
-    let line = Building::start();
-    let mut programs = [
-        build(project, &line, "the base", base, false)?,
-        build(project, &line, "the head", head, false)?,
-        build(project, &line, "a copy of the base", base, true)?,
-    ];
-    let allocations = if allocations {
-        [counting(project, &line, "the base", base)?, counting(project, &line, "the head", head)?]
-    } else {
-        NO_COUNTERS
-    };
-    let same_program =
-        project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
-    let base = programs[BASE].clone();
-    note_same_program(&base, &mut programs[HEAD]);
-    let arms = programs.each_ref().map(|built| Arm {
-        program: Program::at(&built.program).working_in(built.folder.clone()),
-        variant: Variant::Base,
-    });
-    let [base, head, _] = programs;
-    Ok(Sides { arms, described: [base.side, head.side], same_program, allocations })
-}
-
-fn build(
-    project: &Project,
-    line: &Building,
-    what: &str,
-    source: &Source,
-    copy: bool,
-) -> Result<Built, CliError> {
-    line.show(&format!("building {what}: {}", source.about));
-    project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
-}
-
-const BASE: usize = 0;
-const HEAD: usize = 1;
-
-pub(super) fn unbuilt(error: BuildError) -> CliError {
-    CliError(error.exit.code(), error.message)
 }
 
 /// Why a program without cells is not gated.
