@@ -225,7 +225,7 @@ mod tests {
         };
         let mut other = shown(3);
         other.slices_ns = vec![330, 500, 240];
-        for metric in Metric::ALL {
+        for metric in Metric::ALL.into_iter().filter(|metric| !metric.is_count()) {
             let there = log_ratio(metric, &shown(1), &other).unwrap();
             let back = log_ratio(metric, &other, &shown(1)).unwrap();
             assert!((there + back).abs() < 1e-12 && there > 0.9, "{metric:?}");
