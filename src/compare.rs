@@ -1,6 +1,7 @@
 //! Verdicts on pairs of trials, and comparisons of two records: pure functions on slices.
 
 mod agreement;
+mod counts;
 mod crashes;
 mod overall;
 mod records;
@@ -10,6 +11,7 @@ mod tests;
 mod verdict;
 
 pub use agreement::{Agreement, Apart, Disjoint, WorkloadAgreement, agreement};
+pub use counts::{JudgedCounts, judge_counts};
 pub use crashes::head_crashes_more;
 pub use overall::overall;
 pub use records::{Comparison, Pair, Refusal, RunName, comparable, compare_records};

@@ -2,8 +2,10 @@
 
 pub mod build;
 mod cell;
+mod counts;
 mod disturbed;
 mod in_progress;
+mod least;
 mod margins;
 mod pace;
 mod same;
@@ -14,7 +16,9 @@ pub mod starter;
 mod subject;
 mod trial;
 
-pub use build::{BuildError, Built, note_same_program};
+pub use build::{BuildError, Built, Exit, note_same_program};
+pub use counts::AllocationCounters;
+pub use least::{Wanted, too_short};
 pub use margins::{Given, Margin, Margins};
 pub use source::{Project, Source};
 pub use subject::{Arm, Subject, default_cells};
@@ -37,6 +41,7 @@ use crate::{
     start::{Settings, begin},
 };
 use cell::{CellInProgress, Surroundings};
+use counts::Counter;
 use in_progress::{GateInProgress, Plan};
 use paceline_core::{
     clock::now, interrupt::interrupted, job::Workload, models::Entry, process::Program,
@@ -61,6 +66,8 @@ pub struct Order<'a> {
     pub program: Program,
     /// The metrics compared.
     pub metrics: Vec<Metric>,
+    /// The programs in which allocations are counted, which are not used without that metric.
+    pub allocations: AllocationCounters,
     /// The margins of a change.
     pub margins: Margins,
     /// Further facts for the record, in sentences.
@@ -125,6 +132,7 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let mut session = Session::start(order.program.clone(), &run.models)?;
     let mut trials = GateTrials::create(&folder)?;
     let Order { subjects, metrics, margins, budget, top_up, seed, arms, patience, .. } = order;
+    let counter = Counter::new(&arms, order.allocations, patience);
     let cells = subjects
         .into_iter()
         .map(|subject| CellInProgress::new(subject, &metrics, &session))
@@ -140,7 +148,7 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     };
     let plan =
         Plan { metrics, margins, budget, trials: order.trials, slices: order.slices, top_up };
-    let mut under_way = GateInProgress { start, plan, cells, around };
+    let mut under_way = GateInProgress { start, plan, cells, around, counter };
     let cells = if under_way.cells.is_empty() { vec![] } else { under_way.run()? };
     let enough = cells.is_empty() || under_way.is_enough();
     let (verdict, summary) = overall(&cells, enough, order.same_program.as_ref());

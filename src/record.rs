@@ -20,7 +20,7 @@ pub use files::{
 };
 pub(crate) use files::{append, cut_torn_line};
 pub use gate::{
-    Change, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
+    Change, Counts, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
 pub use load::{AtShare, GeneratorFigures, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures};

@@ -523,6 +523,20 @@ fn what_a_killed_run_left_is_cleared_away() {
 }
 
 #[test]
+fn a_side_stays_while_the_gate_that_uses_it_runs() {
+    let tiny = Tiny::new();
+    let first = tiny.build("HEAD").unwrap();
+    // More than are kept of those that nobody uses.
+    for word in 0..14 {
+        tiny.says(&word.to_string());
+        tiny.commit("next");
+        tiny.build("HEAD").unwrap();
+    }
+    let folder = first.folder.unwrap();
+    assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
+}
+
+#[test]
 fn sides_of_a_project_that_is_no_more_are_cleared_away() {
     let sides = |tiny: &Tiny| {
         let built = tiny.build("HEAD").unwrap();
@@ -586,6 +600,38 @@ fn hanging_build(test: &str) -> (Tiny, Child, Pid) {
         thread::sleep(Duration::from_millis(20));
     };
     (tiny, child, script)
+}
+
+/// Takes as long as two builds of paceline-host. [Decision 27](../docs/decisions/0027-programs-run-from-memory.md) has
+/// the command and what came of it.
+#[test]
+#[ignore = "builds paceline-host twice"]
+fn the_host_of_paceline_has_the_same_bytes_wherever_it_is_built() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let project = Project::here(Path::new(&folder), None, None).unwrap();
+        let built = project.build(&project.working_tree().unwrap(), false, &|_| ()).unwrap();
+        assert!(!built.cached, "it must be built here");
+        println!("\nbuilt: {}", built.side.program_sha256);
+        return;
+    }
+    let test = "the_host_of_paceline_has_the_same_bytes_wherever_it_is_built";
+    let top = tempfile::tempdir().unwrap();
+    let target = top.path().join("target");
+    let hash_at = |place: &str| {
+        let place = top.path().join(place);
+        fs::create_dir_all(&place).unwrap();
+        let mut child = again(test, Path::new(env!("CARGO_MANIFEST_DIR")));
+        // Sides are checked out below the folder for temporary files.
+        child.arg("--ignored").env("TMPDIR", &place).env("CARGO_TARGET_DIR", &target);
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let hash = said.lines().find_map(|line| line.strip_prefix("built: ")).map(str::to_owned);
+        // Dependencies stay compiled.
+        fs::remove_dir_all(target.join("gate/programs")).unwrap();
+        hash.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let (here, there) = (hash_at("a"), hash_at("a-folder/whose/path-is-longer"));
+    assert_eq!(here, there);
 }
 
 /// What `again` does for such a test.
@@ -815,6 +861,45 @@ fn a_package_beside_the_repository_is_found_and_its_content_counts() {
     assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "first");
     tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"second\";\n");
     assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "second");
+}
+
+#[test]
+fn a_package_outside_the_repository_is_compiled_once_for_both_sides() {
+    let beside = tempfile::tempdir().unwrap();
+    let at = beside.path().canonicalize().unwrap();
+    let write = |word: &str| {
+        fs::create_dir_all(at.join("src")).unwrap();
+        let manifest = "[package]\nname = \"beside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+        fs::write(at.join("Cargo.toml"), manifest).unwrap();
+        let code = format!("pub const WORD: &str = \"{word}\";\n");
+        fs::write(at.join("src/lib.rs"), code).unwrap();
+    };
+    let tiny = Tiny::new();
+    write("first");
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nbeside = {{ path = {at:?} }}\n"));
+    let bench = |end: &str| {
+        let code = format!("fn main() {{ println!(\"{{}} {end}\", beside::WORD); }}\n");
+        tiny.write("benches/gate.rs", &code);
+        tiny.commit(end);
+    };
+    bench("one");
+    bench("two");
+    let project = tiny.project();
+    let lines = RefCell::new(Vec::new());
+    let build = |text: &str, copy: bool| {
+        let source = project.resolve(text).unwrap();
+        let built = project.build(&source, copy, &|line| lines.borrow_mut().push(line.to_owned()));
+        said_by(&built.unwrap())
+    };
+    let said = [build("HEAD~1", false), build("HEAD", false), build("HEAD~1", true)];
+    assert_eq!(said, ["first one", "first two", "first one"]);
+    let compiled = |name: &str| {
+        let start = format!("Compiling {name} ");
+        lines.borrow().iter().filter(|line| line.starts_with(&start)).count()
+    };
+    assert_eq!((compiled("beside"), compiled("tiny")), (1, 3), "{:?}", lines.borrow());
+    write("second");
+    assert_eq!(build("HEAD", false), "second two");
 }
 
 #[test]

@@ -4,132 +4,16 @@
 //! tests run beside each other: the changes are tenfold.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod repository;
+
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
-use paceline::record::{Gate, Overall, Verdict};
-use tempfile::TempDir;
-
-const WORK: &str = "pub fn spin(n: u64) -> u64 {\n    (0..n).fold(1, |x, i| std::hint::black_box(x ^ i).wrapping_mul(0x9E37_79B9_7F4A_7C15))\n}\n";
-
-fn target(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
-const HERE: &str = env!("CARGO_MANIFEST_DIR");
-
-/// The manifest of `tiny`.
-fn manifest() -> String {
-    format!(
-        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nbench = false\n[[bench]]\nname = \"gate\"\nharness = false\n[dev-dependencies]\npaceline-gated = {{ path = \"{HERE}/crates/paceline-gated\" }}\n"
-    )
-}
-
-/// A crate called `tiny` in a repository of its own.
-struct Repository {
-    _top: TempDir,
-    folder: PathBuf,
-}
-
-impl Repository {
-    /// Without any file, at `inside` of a temporary folder.
-    fn empty(inside: &str) -> Self {
-        let top = tempfile::tempdir().unwrap();
-        let folder = top.path().canonicalize().unwrap().join(inside);
-        fs::create_dir_all(&folder).unwrap();
-        let repository = Repository { _top: top, folder };
-        repository.git(&["init", "-q", "-b", "main"]);
-        repository.write(".gitignore", "target\nresults\n");
-        repository
-    }
-
-    /// With a bench whose cells are these, not committed yet.
-    fn new(cells: &str) -> Self {
-        let repository = Repository::empty("");
-        repository.write("Cargo.toml", &manifest());
-        repository.lock("");
-        repository.write("src/lib.rs", WORK);
-        repository.write(
-            "benches/gate.rs",
-            &format!(
-                "use tiny::spin;\n\nfn main() -> std::process::ExitCode {{\n    paceline_gated::Gated::new(){cells}.main()\n}}\n"
-            ),
-        );
-        repository
-    }
-
-    /// The versions that are on this machine already.
-    fn lock(&self, folder: &str) {
-        let folder = self.folder.join(folder);
-        fs::create_dir_all(&folder).unwrap();
-        fs::copy(Path::new(HERE).join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        assert!(Path::new(name).is_relative(), "{name}");
-        let path = self.folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn git(&self, args: &[&str]) {
-        let mut git = Command::new("git");
-        git.current_dir(&self.folder).args(["-c", "user.name=t", "-c", "user.email=t@localhost"]);
-        assert!(git.args(args).status().unwrap().success());
-    }
-
-    fn commit(&self) {
-        self.git(&["add", "-A"]);
-        self.git(&["commit", "-qm", "a commit"]);
-    }
-
-    fn paceline(&self, folder: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.join(folder))
-            .env("PACELINE_ALLOW_DEBUG", "1")
-            .env("PACELINE_ALLOW_LOAD", "1")
-            // What all of them depend on is compiled once.
-            .env("CARGO_TARGET_DIR", target("repositories"));
-        command.output().unwrap()
-    }
-
-    /// Gates the last commit against the one before.
-    fn gate(&self) -> (Option<i32>, Gate) {
-        let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
-        let between = ["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
-        let output = self.paceline("", &[&between[..], &wide].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let gate = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {said}"));
-        (output.status.code(), gate)
-    }
-
-    /// The cells of the last commit and the one before, or what was said.
-    fn list(&self, folder: &str, more: &[&str]) -> Result<Vec<(String, String)>, String> {
-        let between = ["gate", "--list", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
-        let output = self.paceline(folder, &[&between[..], more].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() {
-            assert_eq!(output.status.code(), Some(2), "{said}");
-            return Err(said);
-        }
-        let cells: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-        let text = |of: &serde_json::Value| of.as_str().unwrap().to_owned();
-        Ok(cells.iter().map(|cell| (text(&cell["cell"]), text(&cell["presence"]))).collect())
-    }
-
-    fn is_regressed(&self) {
-        let (code, gate) = self.gate();
-        assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
-        assert_eq!(gate.cells[0].verdict, Some(Verdict::Regressed));
-    }
-}
+use repository::{HERE, Repository, WORK, manifest, target};
 
 #[test]
 fn settings_of_cargo_that_slow_the_head_are_seen() {
@@ -428,4 +312,27 @@ fn init_refuses_what_it_would_break() {
     assert!(refused(&[]).contains("cargo cannot read this project"));
     repository.write("Cargo.toml", &before[&repository.folder.join("Cargo.toml")]);
     assert_eq!(files(&repository.folder), before);
+}
+
+#[test]
+fn a_budget_that_is_too_small_for_known_cells_is_refused_before_anything_is_built() {
+    let repository = Repository::new("");
+    repository.write("src/lib.rs", "compile_error!(\"it is built\");\n");
+    repository.commit();
+    let said = |budget: &str| {
+        let cells = ["cpu", "--model", "sequential", "--scale", "100,200,300,400"];
+        let gate = ["gate", "--base", "HEAD", "--head", "HEAD", "--budget", budget];
+        let output = repository.paceline("", &[&gate[..], &cells].concat());
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    // The slices alone take 1.4 s.
+    let early = said("1s");
+    assert!(
+        early.contains("the budget of 1.00 s is too small for a verdict on 4 cells"),
+        "{early}"
+    );
+    assert!(early.contains("give --budget ") && !early.contains("it is built"), "{early}");
+    let late = said("1h");
+    assert!(late.contains("it is built"), "{late}");
 }

@@ -120,14 +120,13 @@ fn only_the_clock_modules_read_a_clock() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file() {
+fn unsafe_code_is_in_two_files() {
+    let known =
+        ["crates/paceline-core/src/models/trust.rs", "crates/paceline-gated/src/allocations.rs"];
     for (file, text) in sources() {
         let has =
             text.contains("unsafe {") || text.contains("unsafe impl") || text.contains("unsafe fn");
-        assert!(
-            !has || file == "crates/paceline-core/src/models/trust.rs",
-            "{file} has unsafe code"
-        );
+        assert!(!has || known.contains(&file.as_str()), "{file} has unsafe code");
     }
 }
 

@@ -2,39 +2,33 @@
 
 mod arguments;
 mod list;
+mod sides;
 
 use std::{fs, path::Path, time::Duration};
 
 pub(super) use arguments::GateArguments;
+pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, can_count, unbuilt};
+use sides::{build, built, holds_a_verdict, sources};
 
 use super::{
     CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, sorted, usage,
 };
 use crate::{
     gate::{
-        Arm, BuildError, Built, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject,
-        default_cells, gate, note_same_program,
+        Arm, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject, default_cells, gate,
     },
-    output::{Building, print_note},
+    output::print_note,
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, Overall, Presence, SameProgram, Sameness, Side},
+    record::{Gate, GateCell, Metric, Overall, Presence, Sameness},
     report::gate_table,
     start::refuse_debug_build,
 };
 use paceline_core::{
-    custom::Variant, interrupt, job::Workload, models::Entry, process::Program, protocol::CellSpec,
-    workloads,
+    interrupt, job::Workload, models::Entry, process::Program, protocol::CellSpec, workloads,
 };
 
 const REGRESSED: u8 = 4;
 const INCONCLUSIVE: u8 = 5;
-
-/// What is gated: the three programs, and what they are.
-pub(super) struct Sides {
-    pub(super) arms: [Arm; 3],
-    pub(super) described: [Side; 2],
-    pub(super) same_program: Option<SameProgram>,
-}
 
 /// `paceline gate`. With `--retry` a gate that the machine was not fit for is repeated once.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
@@ -60,6 +54,7 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
     })?;
     // Mistakes are told before minutes of building.
     margins(asked)?;
+    can_count(asked)?;
     let (workloads, jobs) = jobs(asked)?;
     let program = ready()?;
     let (project, base, head) = sources(asked, base)?;
@@ -68,7 +63,14 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
         return list::list(asked, &project, sides, (&workloads, jobs));
     }
     let (margins, others) = margins_of(asked, &project, &base, &head)?;
-    let sides = built(&project, &base, &head)?;
+    let allocations = metrics(asked).contains(&Metric::Allocations);
+    if allocations && (base.is_built() || head.is_built()) {
+        return Err(usage(BUILT_ONLY.into()));
+    }
+    if !(base.is_built() && head.is_built()) {
+        holds_a_verdict(asked, &project, &program, (&workloads, jobs))?;
+    }
+    let sides = built(&project, [&base, &head], allocations)?;
     let Cells { custom: own, runs_jobs, .. } = cells_of(&sides.arms[..2])?;
     if !jobs && !runs_jobs && own.is_empty() {
         return Err(no_cells());
@@ -108,6 +110,7 @@ pub(super) fn order<'a>(
         same_program: sides.same_program,
         program,
         metrics: metrics(asked),
+        allocations: sides.allocations,
         margins,
         notes: vec![],
         budget: asked.budget,
@@ -142,6 +145,7 @@ fn given(asked: &GateArguments) -> Given {
         margin: asked.margin.clone(),
         clear_margin: asked.clear_margin.clone(),
         layout_sd: None,
+        count_margin: None,
     }
 }
 
@@ -176,58 +180,6 @@ fn margins_of(
         others.push(("gate.toml in this folder", margins(asked)?));
     }
     Ok((of(base)?, others))
-}
-
-/// What the arguments name: the project, the base and the head.
-fn sources(asked: &GateArguments, base: &str) -> Result<(Project, Source, Source), CliError> {
-    let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
-    let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
-    let project = project.map_err(unbuilt)?.with_features(asked.of_cargo());
-    let base = project.resolve(base).map_err(unbuilt)?;
-    let head = match &asked.head {
-        Some(text) => project.resolve(text),
-        None => project.working_tree(),
-    };
-    let head = head.map_err(unbuilt)?;
-    Ok((project, base, head))
-}
-
-/// Builds both sides, and the base's copy.
-fn built(project: &Project, base: &Source, head: &Source) -> Result<Sides, CliError> {
-    let line = Building::start();
-    let mut programs = [
-        build(project, &line, "the base", base, false)?,
-        build(project, &line, "the head", head, false)?,
-        build(project, &line, "a copy of the base", base, true)?,
-    ];
-    let same_program =
-        project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
-    let base = programs[BASE].clone();
-    note_same_program(&base, &mut programs[HEAD]);
-    let arms = programs.each_ref().map(|built| Arm {
-        program: Program::at(&built.program).working_in(built.folder.clone()),
-        variant: Variant::Base,
-    });
-    let [base, head, _] = programs;
-    Ok(Sides { arms, described: [base.side, head.side], same_program })
-}
-
-fn build(
-    project: &Project,
-    line: &Building,
-    what: &str,
-    source: &Source,
-    copy: bool,
-) -> Result<Built, CliError> {
-    line.show(&format!("building {what}: {}", source.about));
-    project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
-}
-
-const BASE: usize = 0;
-const HEAD: usize = 1;
-
-pub(super) fn unbuilt(error: BuildError) -> CliError {
-    CliError(error.exit.code(), error.message)
 }
 
 /// Why a program without cells is not gated.

@@ -6,12 +6,15 @@ use paceline_core::{custom::Variant, process::Program};
 
 use super::{
     CliError,
-    gate::{GateArguments, Sides, cells_of, finish, margins, no_cells, order, subjects, unbuilt},
+    gate::{
+        BUILT_ONLY, GateArguments, NO_COUNTERS, Sides, can_count, cells_of, finish, margins,
+        no_cells, order, subjects, unbuilt,
+    },
     ready, usage,
 };
 use crate::{
     gate::{Arm, Project},
-    record::Side,
+    record::{Metric, Side},
 };
 
 /// Compares the variants of the cells of `path` that have two.
@@ -20,6 +23,10 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
         return Err(usage("workloads go with --base, not with --variants-of".into()));
     }
     let margins = margins(asked)?;
+    can_count(asked)?;
+    if asked.metric.contains(&Metric::Allocations) {
+        return Err(usage(BUILT_ONLY.into()));
+    }
     let program = ready()?;
     let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
     let source = project.resolve(&path.to_string_lossy()).map_err(unbuilt)?;
@@ -39,6 +46,7 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
         ],
         described: [side("base"), side("head")],
         same_program: None,
+        allocations: NO_COUNTERS,
     };
     let cells = cells_of(&sides.arms[..1])?;
     if cells.custom.is_empty() {

@@ -113,7 +113,12 @@ fn counts(counts: &[(usize, &str)]) -> String {
 
 /// Returns the cell that rose most.
 fn worst<'a>(cells: &[&'a GateCell]) -> &'a GateCell {
-    let share = |cell: &GateCell| cell.change.map_or(f64::NEG_INFINITY, |change| change.share);
+    let share = |cell: &GateCell| match cell.change {
+        Some(change) => change.share,
+        // A count that rose from 0.
+        None if cell.counts.is_some() => f64::INFINITY,
+        None => f64::NEG_INFINITY,
+    };
     most(cells, share)
 }
 
@@ -133,10 +138,14 @@ fn most<'a>(cells: &[&'a GateCell], by: impl Fn(&GateCell) -> f64) -> &'a GateCe
 fn figures(cell: &GateCell) -> String {
     match cell.change {
         Some(change) => {
+            if cell.counts.is_some() {
+                return format!("{} {:+.1} % (exact)", name(cell), change.share * 100.0);
+            }
             let [share, lower, upper] =
                 [change.share, change.lower, change.upper].map(|share| share * 100.0);
             format!("{} {share:+.1} % ({lower:+.1} to {upper:+.1} %)", name(cell))
         }
+        None if cell.counts.is_some() => format!("{} from 0 on (exact)", name(cell)),
         None => name(cell),
     }
 }

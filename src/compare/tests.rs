@@ -191,6 +191,7 @@ fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
         null: None,
         null_fired: false,
         again: false,
+        counts: None,
         log_ratios: vec![],
         null_log_ratios: vec![],
     }

@@ -15,7 +15,7 @@ use std::{
 use build_cache::{BuildCache, hash_of};
 pub use error::{BuildError, Exit};
 pub(in crate::gate) use tool::{Said, Tool};
-use worktree::Checkouts;
+use worktree::{Checkouts, hold};
 
 use super::source::{Kind, Layout, Pin, Project, Source, Spot, What};
 use crate::record::Side;
@@ -81,6 +81,29 @@ impl Project {
         Ok(built)
     }
 
+    /// Builds a source with a counting allocator. The program is for counting alone: it is slower, and answers as no
+    /// host.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`build`](Self::build) does, and if the source is a program or paceline itself.
+    pub fn build_to_count_allocations(
+        &self,
+        source: &Source,
+        progress: &dyn Fn(&str),
+    ) -> Result<Built, BuildError> {
+        let Kind::Tree { checkout, pins, .. } = &source.kind else {
+            return Err(BuildError::usage("a built program cannot be built once more"));
+        };
+        let layout = self.layout()?;
+        if layout.is_paceline() {
+            return Err(BuildError::usage(
+                "allocations are counted in benches with paceline-gated",
+            ));
+        }
+        layout.counting_allocations().build(source, checkout, pins, false, progress)
+    }
+
     fn copy_of(&self, path: &Path, source: &Source) -> Result<Built, BuildError> {
         // Two built programs can be compared without a project, and so without a target folder.
         let gate = self.layout().map_or_else(|_| folder_without_project(), Layout::gate);
@@ -127,7 +150,10 @@ impl Layout {
             let folder = self.needs_folder().then(|| place.join(&spot.package));
             Built { program, side, cached, folder }
         };
-        let find = || programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir());
+        let find = || {
+            hold(&top);
+            programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir())
+        };
         if let Some(found) = find() {
             return Ok(ready(found, true));
         }
@@ -147,6 +173,7 @@ impl Layout {
         let built = cargo::build(self, (&folder, &root), &who, progress)?;
         let made = programs.put(&key, &built, &source.about)?;
         if self.needs_folder() {
+            hold(&top);
             worktree.keep();
         }
         Ok(ready(made, false))

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     compare::head_crashes_more,
     output::long,
-    record::{Crashes, GateTrial, GateTrials, Metric, Presence, SideFigures, State},
+    record::{Counts, Crashes, GateTrial, GateTrials, Metric, Presence, SideFigures, State},
     session::Session,
 };
 use paceline_core::{
@@ -60,6 +60,8 @@ pub(super) struct CellInProgress<'a> {
     before: usize,
     /// The cost of a trial.
     pub(super) cost: Cost,
+    /// What was counted, or why it could not be.
+    pub(super) counts: Vec<(Metric, Result<Counts, (State, String)>)>,
     /// The figure of a new cell: time of a job, in nanoseconds.
     pub(super) alone: Option<f64>,
     /// Crashes over all trials, with the pilot.
@@ -87,6 +89,7 @@ impl<'a> CellInProgress<'a> {
             first: None,
             before: 0,
             cost: Cost::default(),
+            counts: vec![],
             alone: None,
             crashes: Crashes::default(),
             in_a_row: [0; 3],

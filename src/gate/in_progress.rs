@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     NoGate,
     cell::{CellInProgress, Surroundings},
+    counts::{Counter, counted},
     margins::Margins,
     pace,
     trial::{BASE, COPY, HEAD},
@@ -23,7 +24,7 @@ pub(super) const RATE: f64 = 0.05;
 /// The same share at each of two looks (Pocock).
 const RATE_OF_TWO: f64 = 0.030;
 /// The share of the remaining time that is planned: trials vary, and the last must end in time.
-const PLANNED: f64 = 0.93;
+pub(super) const PLANNED: f64 = 0.93;
 
 /// The settings declared beforehand.
 pub(super) struct Plan {
@@ -48,6 +49,7 @@ pub(super) struct GateInProgress<'a, 's> {
     pub(super) plan: Plan,
     pub(super) cells: Vec<CellInProgress<'a>>,
     pub(super) around: Surroundings<'s>,
+    pub(super) counter: Counter,
 }
 
 impl GateInProgress<'_, '_> {
@@ -74,6 +76,10 @@ impl GateInProgress<'_, '_> {
     /// Measures all cells and, with two looks, the open ones a second time.
     fn looks(&mut self) -> Result<Vec<GateCell>, NoGate> {
         self.calibrate()?;
+        self.count();
+        if self.plan.metrics.iter().all(|metric| metric.is_count()) {
+            return Ok(self.judged());
+        }
         if self.plan.slices.is_none() || self.plan.trials.is_none() {
             self.pilot()?;
         }
@@ -97,7 +103,7 @@ impl GateInProgress<'_, '_> {
         Ok(self.judged())
     }
 
-    fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         self.plan.budget.saturating_sub(now() - self.start)
     }
 
@@ -196,7 +202,8 @@ impl GateInProgress<'_, '_> {
     /// Returns the p-value that a single discovery among all cells must stay below.
     fn alpha(&self) -> f64 {
         let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
-        self.plan.rate() / (gated * self.plan.metrics.len()).max(1) as f64
+        let metrics = self.plan.metrics.iter().filter(|metric| !metric.is_count()).count();
+        self.plan.rate() / (gated * metrics).max(1) as f64
     }
 
     /// Returns the trials at the second look: open cells get the rest of the time.
@@ -280,6 +287,7 @@ impl GateInProgress<'_, '_> {
             .flat_map(|going| self.plan.metrics.iter().map(|metric| self.cell(going, *metric)))
             .collect();
         let gated: Vec<usize> = (0..cells.len())
+            .filter(|at| !cells[*at].metric.is_count())
             .filter(|at| cells[*at].state == State::Ok && cells[*at].presence == Presence::Both)
             .collect();
         let samples: Vec<Sample<'_>> = gated
@@ -335,12 +343,13 @@ impl GateInProgress<'_, '_> {
             None if going.presence == Presence::Head => {
                 (State::Ok, Some("new: the base does not have it, so it is not gated".into()))
             }
+            None if metric.is_count() => (State::Ok, None),
             None if going.head_crashes().is_some() => (State::Failed, going.head_crashes()),
             None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
             None => too_few(going, metric, log_ratios.len()),
         };
         let margin = self.plan.margins.of(&going.name);
-        GateCell {
+        let cell = GateCell {
             cell: going.name.clone(),
             metric,
             presence: going.presence,
@@ -363,9 +372,11 @@ impl GateInProgress<'_, '_> {
             null: None,
             null_fired: false,
             again: going.is_again(),
+            counts: None,
             log_ratios,
             null_log_ratios,
-        }
+        };
+        if metric.is_count() { counted(cell, going, margin) } else { cell }
     }
 }
 

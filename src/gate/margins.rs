@@ -18,11 +18,13 @@ pub struct Margin {
     pub clear: f64,
     /// The standard deviation caused by the layout of code, if known.
     pub layout_sd: f64,
+    /// The least difference of exact counts that is called a change.
+    pub count: f64,
 }
 
 impl Default for Margin {
     fn default() -> Self {
-        Margin { margin: 0.03, clear: 0.05, layout_sd: 0.0 }
+        Margin { margin: 0.03, clear: 0.05, layout_sd: 0.0, count: 0.005 }
     }
 }
 
@@ -39,6 +41,7 @@ struct Text {
     margin: Option<String>,
     clear_margin: Option<String>,
     layout_sd: Option<String>,
+    count_margin: Option<String>,
     #[serde(default)]
     cell: Vec<OfCell>,
 }
@@ -50,6 +53,7 @@ struct OfCell {
     margin: Option<String>,
     clear_margin: Option<String>,
     layout_sd: Option<String>,
+    count_margin: Option<String>,
 }
 
 /// Settings from a file or the command line; the rest is unchanged.
@@ -61,6 +65,8 @@ pub struct Given {
     pub clear_margin: Option<String>,
     /// Such as `1%`.
     pub layout_sd: Option<String>,
+    /// Such as `0.5%`.
+    pub count_margin: Option<String>,
 }
 
 impl Given {
@@ -73,7 +79,11 @@ impl Given {
             margin: read(&self.margin, under.margin)?,
             clear: read(&self.clear_margin, under.clear)?,
             layout_sd: read(&self.layout_sd, under.layout_sd)?,
+            count: read(&self.count_margin, under.count)?,
         };
+        if margin.count <= 0.0 {
+            return Err("a margin of counts is over 0 %, such as 0.5 %".into());
+        }
         if margin.clear < margin.margin || margin.margin <= 0.0 {
             return Err(format!(
                 "a margin is over 0 % and at most the clear margin: {} % and {} % are not",
@@ -108,12 +118,12 @@ impl Margins {
             Some((place, text)) => parse(text).map_err(|why| format!("{place}: {why}"))?,
             None => Text::default(),
         };
-        let Text { margin, clear_margin, layout_sd, cell } = text;
-        let of_file = Given { margin, clear_margin, layout_sd };
+        let Text { margin, clear_margin, layout_sd, count_margin, cell } = text;
+        let of_file = Given { margin, clear_margin, layout_sd, count_margin };
         let of_all = given.over(of_file.over(Margin::default())?)?;
         let mut of_some = Vec::new();
-        for OfCell { name, margin, clear_margin, layout_sd } in cell {
-            let given = Given { margin, clear_margin, layout_sd };
+        for OfCell { name, margin, clear_margin, layout_sd, count_margin } in cell {
+            let given = Given { margin, clear_margin, layout_sd, count_margin };
             let pattern = Regex::new(&format!("^(?:{name})$"))
                 .map_err(|_| format!("`{name}` is no regular expression"))?;
             // Errors must appear before anything is measured.
@@ -159,7 +169,12 @@ impl Margin {
             0.0 => String::new(),
             sd => format!(" with a layout of {}", percent(sd)),
         };
-        format!("{} and {}{layout}", percent(self.margin), percent(self.clear))
+        let counts = if self.count == Margin::default().count {
+            String::new()
+        } else {
+            format!(", {} of counts", percent(self.count))
+        };
+        format!("{} and {}{layout}{counts}", percent(self.margin), percent(self.clear))
     }
 }
 
@@ -194,10 +209,10 @@ mod tests {
     fn a_cells_margin_is_that_of_the_last_entry_that_names_it() {
         let text = "margin = \"2%\"\n[[cell]]\nname = 'echo/.*'\nmargin = \"4%\"\nclear_margin = \"8 %\"\n[[cell]]\nname = '.*/may/.*'\nlayout_sd = \"1%\"\n";
         let margins = read(text, &Given::default()).unwrap();
-        assert_eq!(margins.of("cpu/tokio/4"), Margin { margin: 0.02, clear: 0.05, layout_sd: 0.0 });
+        assert_eq!(margins.of("cpu/tokio/4"), Margin { margin: 0.02, ..Margin::default() });
         assert_eq!(
             margins.of("echo/may/10"),
-            Margin { margin: 0.04, clear: 0.08, layout_sd: 0.01 }
+            Margin { margin: 0.04, clear: 0.08, layout_sd: 0.01, ..Margin::default() }
         );
         assert_eq!(margins.of("my-echo/x"), margins.of("x"), "a name is matched as a whole");
     }
@@ -220,6 +235,10 @@ mod tests {
         assert_eq!(said, "spin 90 % and 95.5 % instead of 3 % and 5 %");
         assert_eq!(other.unlike(&used, &cells[1..]), None);
         assert_eq!(other.unlike(&other, &cells), None);
+        let text = "[[cell]]\nname = 'spin'\ncount_margin = \"90%\"\n";
+        let other = Margins::of_text(Some(("gate.toml", text)), &none).unwrap();
+        let said = other.unlike(&used, &cells).unwrap();
+        assert_eq!(said, "spin 3 % and 5 %, 90 % of counts instead of 3 % and 5 %");
     }
 
     #[test]
@@ -229,6 +248,7 @@ mod tests {
         assert!(why.contains("line 2") || why.contains("line 3"), "{why}");
         assert!(read("margin = \"x\"", &none).unwrap_err().contains("such as 3%"));
         assert!(read("margin = \"9%\"", &none).unwrap_err().contains("at most the clear margin"));
+        assert!(read("count_margin = \"0%\"", &none).unwrap_err().contains("over 0 %"));
         assert!(read("[[cell]]\nname = '('\n", &none).unwrap_err().contains("regular expression"));
         assert!(read("marge = \"9%\"", &none).is_err(), "an unknown key is no setting");
         assert!(

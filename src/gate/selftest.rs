@@ -107,6 +107,7 @@ fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) 
         same_program: None,
         program: trial.programs[0].clone(),
         metrics: vec![Metric::Throughput],
+        allocations: [const { Err(String::new()) }; 2],
         margins: Margins::default(),
         notes: vec![],
         budget: GATE,
@@ -195,7 +196,7 @@ fn pairs(cell: &GateCell) -> impl Iterator<Item = (f64, f64)> + '_ {
 }
 
 fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
-    let Margin { margin, clear, layout_sd } = Margin::default();
+    let Margin { margin, clear, layout_sd, .. } = Margin::default();
     Sample { log_ratios, null, margin, clear_margin: clear, layout_sd }
 }
 

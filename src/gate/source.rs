@@ -172,6 +172,15 @@ impl Project {
         Ok(said.ok.then(|| said.out.join("\n")))
     }
 
+    /// Returns whether it is paceline itself, whose cells are known before it is built.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is no project of cargo and git.
+    pub fn is_paceline(&self) -> Result<bool, BuildError> {
+        Ok(self.layout()?.is_paceline())
+    }
+
     pub(in crate::gate) fn layout(&self) -> Result<&Layout, BuildError> {
         if self.layout.get().is_none() {
             let (package, bench) = (self.package.as_deref(), self.bench.as_deref());

@@ -38,9 +38,7 @@ pub(super) struct StagingArea {
 impl StagingArea {
     /// Uses the first place in which copies can be run: memory, the system's temporary folder, or none.
     pub(super) fn new(arms: &[Arm]) -> Self {
-        // Hashed with random keys, different in each process.
-        let secret = RandomState::new().hash_one(process::id());
-        let name = format!("{PREFIX}{}-{secret:016x}", process::id());
+        let name = private_name();
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
         let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
@@ -106,9 +104,16 @@ impl Drop for StagingArea {
     }
 }
 
+/// Returns a name for a folder of this process that nobody can foretell.
+pub(super) fn private_name() -> String {
+    // Hashed with random keys, different in each process.
+    let secret = RandomState::new().hash_one(process::id());
+    format!("{PREFIX}{}-{secret:016x}", process::id())
+}
+
 /// Removes the folders of killed gates: those named after a process that no longer exists. Folders of other users
 /// cannot be removed, and stay.
-fn clear_left(place: &Path) {
+pub(super) fn clear_left(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());

@@ -26,12 +26,23 @@ pub enum Metric {
     /// Resident memory that the first batch adds, per job. It includes what all jobs share, unlike the slope over
     /// scales that tables call bytes/job. Bytes.
     Memory,
+    /// Instructions of a call of a custom cell, under valgrind.
+    Instructions,
+    /// Allocations of a call of a custom cell.
+    Allocations,
 }
 
 impl Metric {
     /// All metrics, in the order of tables.
-    pub const ALL: [Metric; 5] =
-        [Metric::Throughput, Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory];
+    pub const ALL: [Metric; 7] = [
+        Metric::Throughput,
+        Metric::P50,
+        Metric::P99,
+        Metric::Cpu,
+        Metric::Memory,
+        Metric::Instructions,
+        Metric::Allocations,
+    ];
 
     /// Returns the name on the command line and in files.
     #[must_use]
@@ -42,7 +53,15 @@ impl Metric {
             Metric::P99 => "p99",
             Metric::Cpu => "cpu",
             Metric::Memory => "memory",
+            Metric::Instructions => "instructions",
+            Metric::Allocations => "allocations",
         }
+    }
+
+    /// Returns whether it is counted in processes of its own, and not measured in trials.
+    #[must_use]
+    pub fn is_count(self) -> bool {
+        matches!(self, Metric::Instructions | Metric::Allocations)
     }
 
     /// Returns the name of its figures in files, with the unit last.
@@ -54,6 +73,8 @@ impl Metric {
             Metric::P99 => "latency_p99_ns",
             Metric::Cpu => "cpu_per_job_ns",
             Metric::Memory => "memory_per_job_bytes",
+            Metric::Instructions => "instructions_per_call",
+            Metric::Allocations => "allocations_per_call",
         }
     }
 }
@@ -172,6 +193,27 @@ pub struct Crashes {
     pub copy: u32,
 }
 
+/// The counts of a cell: its instructions or its allocations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// The calls of each count.
+    pub calls: u64,
+    /// The counts of the base, each of the same calls in fresh processes.
+    pub base: Vec<u64>,
+    /// The counts of the head.
+    pub head: Vec<u64>,
+}
+
+impl Counts {
+    /// Returns whether all counts of a side are equal: then each is the number itself, without noise.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        [&self.base, &self.head]
+            .into_iter()
+            .all(|counts| !counts.is_empty() && counts.windows(2).all(|pair| pair[0] == pair[1]))
+    }
+}
+
 /// A comparison of a cell and metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateCell {
@@ -193,7 +235,7 @@ pub struct GateCell {
     pub clear_margin: f64,
     /// The standard deviation caused by the layout of code, in logarithms, if known.
     pub layout_sd: f64,
-    /// The base's figure, the median over trials, in the unit of the metric.
+    /// The base's figure, the median over trials or the count of a call, in the unit of the metric.
     pub base: Option<f64>,
     /// The head's figure.
     pub head: Option<f64>,
@@ -201,7 +243,10 @@ pub struct GateCell {
     pub change: Option<Change>,
     /// The least change that would be found in 8 of 10 such runs, as a share.
     pub detectable: Option<f64>,
-    /// The number of trials that count.
+    /// The counts, if the metric is one. They take no part in trials: a verdict rests on their being exact.
+    #[serde(default)]
+    pub counts: Option<Counts>,
+    /// The number of trials that count; of a counted metric, the number of counts of each side.
     pub trials: u32,
     /// The number of trials dropped, because of the machine or a crash.
     pub dropped: u32,

@@ -6,7 +6,7 @@ mod words;
 use groups::REASON;
 pub(super) use groups::{CHANGED, Columns, Groups, LONE, UNSEEN};
 pub(super) use words::{
-    crashes, detectable, figure, interval, label, needed, overall, share, verdict, why,
+    crashes, detectable, figure, interval_of, label, needed, overall, share, verdict, why,
 };
 
 use std::fmt::Write;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use paceline::{
-    record::{Estimate, Metric, Ramp, State},
-    report::{Export, Exported},
+    record::{Counts, Estimate, Metric, Ramp, State},
+    report::{Export, Exported, gate_table},
 };
 use paceline_core::prepared::Attestation;
 use serde_json::{Value, json};
@@ -122,6 +122,30 @@ fn csv_has_each_column_once_and_a_row_for_each_cell_whatever_there_is_in_a_recor
 fn field(rows: &[Vec<String>], name: &str, figure: &str) -> String {
     let column = rows[0].iter().position(|of| of == figure).expect(figure);
     rows.iter().find(|row| row[0] == name).expect(name)[column].clone()
+}
+
+#[test]
+fn a_count_is_exact_and_in_no_unit_of_time() {
+    let mut gate = GATES[0].clone();
+    let cell = gate.cells.iter_mut().find(|cell| cell.metric == Metric::Cpu).unwrap();
+    cell.cell = "counted".into();
+    cell.metric = Metric::Instructions;
+    cell.base = Some(123_456.0);
+    cell.counts = Some(Counts { calls: 10, base: vec![1_234_560; 3], head: vec![1_100_000; 3] });
+    let csv = rows(&Export::Csv.render(&gate));
+    for (figure, wanted) in [("metric", "instructions"), ("base_count", "123456"), ("base_ns", "")]
+    {
+        assert_eq!(field(&csv, "counted", figure), wanted, "{figure}");
+    }
+    let metrics = Export::OpenMetrics.render(&gate);
+    let sample = metrics.lines().find(|line| line.contains("instructions_per_call{")).unwrap();
+    assert!(sample.contains("counted") && sample.ends_with(" 123456"), "{sample}");
+    for text in [Export::Markdown.render(&gate), gate_table(&gate, true)] {
+        let row = text.lines().find(|line| line.contains("counted")).unwrap();
+        assert!(row.contains("instructions") && row.contains("123 456"), "{row}");
+        assert!(row.contains("exact") && !row.contains(" to "), "{row}");
+        assert!(text.contains("1 of 1 exact"), "{text}");
+    }
 }
 
 #[test]

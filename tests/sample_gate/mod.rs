@@ -38,6 +38,7 @@ pub(crate) fn cell(name: &str, metric: Metric, verdict: Option<Verdict>, share: 
         null: Some(Change { share: 0.001, ..change }),
         null_fired: false,
         again: false,
+        counts: None,
         log_ratios: vec![share.ln_1p(); 3],
         null_log_ratios: vec![0.001; 3],
     }

@@ -1,5 +1,6 @@
 //! Child processes, seen from the parent: which program they run, and how to start each kind.
 
+mod count;
 mod host;
 mod lines;
 
@@ -11,6 +12,7 @@ use std::{
 };
 
 use crate::{models::Entry, suite_server::EchoServer};
+pub use count::{CountError, valgrind};
 pub use host::{Host, HostError};
 pub(crate) use lines::no_reply;
 
@@ -72,13 +74,17 @@ impl Program {
     ///
     /// Returns an error if this process is itself a child: otherwise processes would start each other without end.
     pub(super) fn command(&self, role: &str) -> io::Result<Command> {
+        self.command_under(Command::new(&self.path), role)
+    }
+
+    /// Returns the command with `command` as its beginning, such as a tool and this program's path.
+    fn command_under(&self, mut command: Command, role: &str) -> io::Result<Command> {
         if std::env::var_os(CHILD).is_some() {
             return Err(io::Error::other(
                 "this process was started as a child of paceline and does another's work: let main call \
                  paceline_core::child::spawned first",
             ));
         }
-        let mut command = Command::new(&self.path);
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }

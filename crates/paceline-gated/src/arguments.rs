@@ -1,12 +1,17 @@
 //! Determines what started this program: its user, cargo, nextest, or paceline (as a host).
 
-use crate::host::HOST;
+use crate::{
+    count::{COUNT, Counted},
+    host::HOST,
+};
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Answer paceline's requests.
     Host,
+    /// Make calls that paceline counts.
+    Count(Counted),
     /// Print the names of the cells that match the filter, one per line, as the test harness does.
     List(Filter),
     /// Pass these arguments to `paceline gate`.
@@ -49,6 +54,11 @@ impl Mode {
         if words.first().is_some_and(|word| word == HOST) {
             return Mode::Host;
         }
+        if words.first().is_some_and(|word| word == COUNT)
+            && let Some(counted) = Counted::read(&words[1..])
+        {
+            return Mode::Count(counted);
+        }
         let of_the_gate = |word: &String| {
             OF_THE_GATE.iter().any(|flag| {
                 word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
@@ -86,6 +96,7 @@ impl Mode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::Variant;
 
     fn mode(words: &str) -> Mode {
         Mode::of(words.split_whitespace().map(str::to_owned))
@@ -139,5 +150,7 @@ mod tests {
         assert_eq!(mode("--compare --strict"), Mode::Gate(vec!["--strict".into()]));
         assert_eq!(mode("--baseline"), Mode::Smoke(Filter::default()));
         assert_eq!(mode("__host"), Mode::Host);
+        let counted = Counted { name: "parse".into(), variant: Variant::Head, calls: 10 };
+        assert_eq!(mode("__count parse head 000010"), Mode::Count(counted));
     }
 }

@@ -211,10 +211,18 @@ impl Invocation {
     /// Returns the first error of a call.
     pub fn time(&mut self, count: u64) -> Result<Duration, String> {
         let start = now();
-        for _ in 0..count {
-            (self.call)()?;
-        }
+        self.repeat(count)?;
         Ok(now() - start)
+    }
+
+    /// Makes `count` calls, without a clock.
+    pub(crate) fn repeat(&mut self, count: u64) -> Result<(), String> {
+        (0..count).try_for_each(|_| (self.call)())
+    }
+
+    /// Returns whether each call starts a process.
+    pub(crate) fn spawns(&self) -> bool {
+        self.spawns
     }
 
     /// Makes the first call, and returns its time and memory.

@@ -3,6 +3,7 @@
 
 use std::{
     ffi::OsString,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, ExitCode},
@@ -11,6 +12,7 @@ use std::{
 use crate::{
     arguments::{Filter, Mode},
     cell::{CustomCell, Variant},
+    count,
     figures::{Figure, TRIALS, time},
     host,
 };
@@ -84,8 +86,17 @@ impl Gated {
     pub fn main(self) -> ExitCode {
         let arguments = std::env::args_os().skip(1);
         let mode = Mode::of(arguments.map(|word| word.to_string_lossy().into_owned()));
-        if mode == Mode::Host {
-            return ExitCode::from(u8::from(host::serve(&self.cells).is_err()));
+        let child = match &mode {
+            Mode::Host => Some(host::serve(&self.cells).map_err(|error| error.to_string())),
+            Mode::Count(wanted) => Some(count::serve(&self.cells, wanted)),
+            _ => None,
+        };
+        if let Some(ended) = child {
+            if let Err(why) = &ended {
+                // The parent may be gone already.
+                let _ = writeln!(io::stderr(), "error: {why}");
+            }
+            return ExitCode::from(u8::from(ended.is_err()));
         }
         if self.cells.is_empty() {
             eprintln!(
@@ -103,7 +114,7 @@ impl Gated {
             Mode::Gate(arguments) => self.gate(&arguments),
             Mode::Figures(filter) => self.figures(&filter),
             Mode::Smoke(filter) => self.smoke(&filter),
-            Mode::Host => unreachable!("it was answered above"),
+            Mode::Host | Mode::Count(_) => unreachable!("it was answered above"),
         }
     }
 

@@ -25,9 +25,13 @@ pub mod clock;
 
 pub mod usage;
 
+mod allocations;
+
 mod cell;
 
 mod host;
+
+mod count;
 
 mod figures;
 

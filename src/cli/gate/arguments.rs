@@ -36,7 +36,7 @@ pub(in crate::cli) struct GateArguments {
     /// Only cells whose name this regular expression matches, such as `echo/.*`.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub(in crate::cli) filter: Option<Regex>,
-    /// What is compared, separated by commas.
+    /// What is compared, separated by commas. Instructions and allocations are counted in processes of their own.
     #[arg(long, value_delimiter = ',', default_value = "throughput", value_name = "METRIC", value_parser = metric)]
     pub(in crate::cli) metric: Vec<Metric>,
     /// The time for all, building excluded, such as 90s or 5m.

@@ -120,7 +120,7 @@ pub(super) fn build(
         if !said.ok {
             return Err(failure(layout, who, &said, &messages));
         }
-        let stale = kept(&messages);
+        let stale = kept(&messages, &layout.outside);
         if stale.is_empty() || last {
             return program(layout, &messages).ok_or_else(|| {
                 BuildError::internal(format!(
@@ -136,14 +136,20 @@ pub(super) fn build(
     Err(BuildError::interrupted())
 }
 
-/// Returns packages of the worktree that cargo did not compile.
-fn kept(messages: &[Message]) -> Vec<&str> {
+/// Returns packages of the worktree that cargo did not compile. Packages in one of the folders `outside` of the
+/// repository are the same for both sides, and are compiled once like other dependencies.
+fn kept<'m>(messages: &'m [Message], outside: &[PathBuf]) -> Vec<&'m str> {
+    let is_outside = |id: &str| {
+        let path = id.strip_prefix("path+file://").and_then(|rest| rest.split('#').next());
+        path.is_some_and(|path| outside.iter().any(|folder| Path::new(path) == folder))
+    };
     let of = |message| match message {
         &Message::Made { ref package_id, fresh: true, .. } => Some(package_id.as_str()),
         _ => None,
     };
     let mut kept: Vec<_> =
         messages.iter().filter_map(of).filter(|id| id.starts_with("path+")).collect();
+    kept.retain(|id| !is_outside(id));
     kept.dedup();
     kept
 }

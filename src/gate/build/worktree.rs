@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
-    io,
+    io, mem,
     os::unix::{
         ffi::OsStringExt,
         fs::{DirBuilderExt, MetadataExt, symlink},
@@ -26,8 +26,25 @@ pub(super) struct Checkouts<'p> {
 
 /// The file beside sides that contains the path of the project's part of its target folder.
 const PROJECT: &str = "project";
-/// The number of sides kept; the oldest are removed first.
+/// The number of sides kept; the oldest that no gate uses are removed first.
 const KEPT: usize = 12;
+/// The file in a side's folder that gates lock while they use the side.
+const IN_USE: &str = "in-use";
+
+/// Keeps a side from being removed by other gates until this process ends.
+pub(super) fn hold(side: &Path) {
+    if let Ok(file) = File::create(side.join(IN_USE))
+        && file.try_lock_shared().is_ok()
+    {
+        // Open until the end of the process, and locked as long.
+        mem::forget(file);
+    }
+}
+
+fn is_held(side: &Path) -> bool {
+    let file = File::open(side.join(IN_USE));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
 
 impl<'p> Checkouts<'p> {
     /// Waits until no other gate builds here, and removes what killed gates left.
@@ -175,6 +192,7 @@ impl<'p> Checkouts<'p> {
         let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
         let entries = entries.filter(|entry| entry.file_name() != PROJECT);
         let mut sides: Vec<_> = entries
+            .filter(|entry| !is_held(&entry.path()))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         sides.sort();
@@ -241,5 +259,20 @@ impl Drop for Worktree<'_> {
         if !self.kept {
             self.checkouts.remove(&self.folder);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_is_held_from_its_first_use_on() {
+        let side = tempfile::tempdir().unwrap();
+        assert!(!is_held(side.path()));
+        hold(side.path());
+        hold(side.path());
+        assert!(is_held(side.path()));
+        assert!(!is_held(&side.path().join("none")));
     }
 }

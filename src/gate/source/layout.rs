@@ -181,6 +181,13 @@ impl Layout {
         self.what == What::Bin(HOST.into())
     }
 
+    /// Returns this layout with the feature in which the bench counts allocations.
+    pub(in crate::gate) fn counting_allocations(&self) -> Layout {
+        let mut layout = self.clone();
+        layout.features.push("--features=paceline-gated/allocations".into());
+        layout
+    }
+
     /// Returns git for the repository, with access to the objects of the working tree's snapshot.
     pub(in crate::gate) fn git(&self) -> Tool {
         self.sees_scratch(Tool::git(&self.repository))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     super::{
         gate::{
-            crashes, detectable, figure, interval, label, needed, overall, share, verdict, why,
+            crashes, detectable, figure, interval_of, label, needed, overall, share, verdict, why,
         },
         table::word,
     },
@@ -80,7 +80,7 @@ fn one_of(all: &[&'static str], words: &str) -> &'static str {
 
 /// Returns the head's figures. They have no intervals: the gate has an interval of the change only.
 fn figures(cell: &GateCell) -> Vec<Figure> {
-    let change = cell.change.map(|change| (share(change.share), interval(&change)));
+    let change = cell.change.map(|change| (share(change.share), interval_of(cell)));
     let note = change.as_ref().map(|(change, range)| {
         let word = cell.verdict.map_or("no verdict", verdict);
         format!("{word}: it takes {change} ({range}) against the base, {} trials", cell.trials)
@@ -95,7 +95,11 @@ fn figures(cell: &GateCell) -> Vec<Figure> {
             note: note.clone(),
         })
     };
-    let unit = if cell.metric == Metric::Memory { "bytes" } else { "ns" };
+    let unit = match cell.metric {
+        Metric::Memory => "bytes",
+        metric if metric.is_count() => metric.name(),
+        _ => "ns",
+    };
     let rate = inverse(cell.head).filter(|_| cell.metric == Metric::Throughput);
     let range = change.as_ref().map(|(_, range)| range.clone());
     let cost = of(cell.metric.figure(), unit, cell.head, range);
@@ -114,8 +118,10 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
         Metric::P99 => ("latency_p99_seconds", "seconds", "99th percentile of a job's latency"),
         Metric::Cpu => ("cpu_per_job_seconds", "seconds", "CPU time of a job"),
         Metric::Memory => ("memory_per_job_bytes", "bytes", "resident memory that a job adds"),
+        Metric::Instructions => ("instructions_per_call", "", "instructions of a call"),
+        Metric::Allocations => ("allocations_per_call", "", "allocations of a call"),
     };
-    let scale = if cell.metric == Metric::Memory { 1.0 } else { 1e9 };
+    let scale = if is_time(cell) { 1e9 } else { 1.0 };
     let side = |side: &str| format!("side=\"{side}\"");
     let change = |of: fn(&Change) -> f64| cell.change.as_ref().map(of);
     let count = |count: u32| Some(f64::from(count));
@@ -166,7 +172,7 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
 type Text = fn(&GateCell) -> String;
 
 /// The columns of the CSV. A figure is in the column of its unit; the others are empty.
-const COLUMNS: [(&str, Text); 31] = [
+const COLUMNS: [(&str, Text); 33] = [
     ("cell", |c| cut(&c.cell, usize::MAX)),
     ("metric", |c| c.metric.name().into()),
     ("presence", |c| {
@@ -179,12 +185,14 @@ const COLUMNS: [(&str, Text); 31] = [
     }),
     ("state", |c| word(c.state).into()),
     ("verdict", |c| c.verdict.map_or("", verdict).into()),
-    ("base_ns", |c| number(c.base.filter(|_| c.metric != Metric::Memory))),
-    ("head_ns", |c| number(c.head.filter(|_| c.metric != Metric::Memory))),
+    ("base_ns", |c| number(c.base.filter(|_| is_time(c)))),
+    ("head_ns", |c| number(c.head.filter(|_| is_time(c)))),
     ("base_jobs_per_second", |c| rate(c, c.base)),
     ("head_jobs_per_second", |c| rate(c, c.head)),
     ("base_bytes", |c| number(c.base.filter(|_| c.metric == Metric::Memory))),
     ("head_bytes", |c| number(c.head.filter(|_| c.metric == Metric::Memory))),
+    ("base_count", |c| number(c.base.filter(|_| c.metric.is_count()))),
+    ("head_count", |c| number(c.head.filter(|_| c.metric.is_count()))),
     ("change_share", |c| number(c.change.map(|change| change.share))),
     ("change_share_lower", |c| number(c.change.map(|change| change.lower))),
     ("change_share_upper", |c| number(c.change.map(|change| change.upper))),
@@ -206,6 +214,11 @@ const COLUMNS: [(&str, Text); 31] = [
     ("copy_crashes", |c| c.crashes.copy.to_string()),
     ("reason", |c| c.reason.as_deref().map_or_else(String::new, |why| cut(why, usize::MAX))),
 ];
+
+/// Returns whether the figures are times, in nanoseconds.
+fn is_time(cell: &GateCell) -> bool {
+    cell.metric != Metric::Memory && !cell.metric.is_count()
+}
 
 fn number(value: Option<f64>) -> String {
     finite(value).map_or_else(String::new, |value| value.to_string())
@@ -251,7 +264,7 @@ fn nothing_compared(gate: &Gate) -> Option<Test> {
 
 fn end(gate: &Gate, cell: &GateCell) -> End {
     let change = cell.change.map_or_else(String::new, |change| {
-        format!("{} ({})", share(change.share), interval(&change))
+        format!("{} ({})", share(change.share), interval_of(cell))
     });
     let skipped = |kind, message| End::Not("skipped", kind, message);
     match (cell.presence, cell.state, cell.verdict) {
@@ -290,7 +303,7 @@ fn body(cell: &GateCell) -> String {
     line("base", figure(cell.metric, cell.base));
     line("head", figure(cell.metric, cell.head));
     line("change", cell.change.map_or_else(String::new, |change| share(change.share)));
-    line("95 % interval", cell.change.map_or_else(String::new, |change| interval(&change)));
+    line("95 % interval", interval_of(cell));
     line("margin", share(cell.margin));
     line("would be found", detectable(cell));
     line("trials", format!("{}, {} dropped", cell.trials, cell.dropped));

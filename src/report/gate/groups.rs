@@ -1,6 +1,6 @@
 //! Groups the cells of a gate, each in exactly one group, and summarises them in lines.
 
-use super::{crashes, detectable, figure, interval, label, needed, share, why};
+use super::{crashes, detectable, figure, interval_of, label, needed, share, why};
 use crate::{
     output::cut,
     record::{Gate, GateCell, Presence, State, Verdict},
@@ -56,7 +56,13 @@ pub(in super::super) const LONE: Columns = Columns {
 
 /// Returns the change and its interval.
 fn change(cell: &GateCell) -> [String; 2] {
-    cell.change.map_or_else(Default::default, |of| [share(of.share), interval(&of)])
+    let change = match cell.change {
+        Some(of) => share(of.share),
+        // From 0 on, a count rises by no share.
+        None if cell.verdict.is_some() && cell.counts.is_some() => "from 0".into(),
+        None => String::new(),
+    };
+    [change, interval_of(cell)]
 }
 
 /// The cells of a gate, each in exactly one group, the greatest change first.
@@ -79,7 +85,11 @@ impl<'a> Groups<'a> {
         for cell in &gate.cells {
             groups.group(cell).push(cell);
         }
-        let size = |cell: &&GateCell| cell.change.map_or(0.0, |change| change.share.abs());
+        // A count that rose from 0 rose most.
+        let unknown = |cell: &GateCell| if cell.counts.is_some() { f64::INFINITY } else { 0.0 };
+        let size = |cell: &&GateCell| {
+            cell.change.map_or_else(|| unknown(cell), |change| change.share.abs())
+        };
         for group in [&mut groups.regressed, &mut groups.improved, &mut groups.inconclusive] {
             group.sort_by(|a, b| size(b).total_cmp(&size(a)));
         }
@@ -111,9 +121,18 @@ impl<'a> Groups<'a> {
         }
         lines.push(null_arm(gate));
         lines.extend(again(gate));
-        let dropped: u32 = gate.cells.iter().map(|cell| cell.dropped).sum();
-        let all: u32 = dropped + gate.cells.iter().map(|cell| cell.trials).sum::<u32>();
+        let (counted, timed): (Vec<_>, Vec<_>) =
+            gate.cells.iter().partition(|cell| cell.metric.is_count());
+        let dropped: u32 = timed.iter().map(|cell| cell.dropped).sum();
+        let all: u32 = dropped + timed.iter().map(|cell| cell.trials).sum::<u32>();
         lines.push(format!("trials dropped: {dropped} of {all}"));
+        let exact = counted.iter().filter(|cell| cell.verdict.is_some()).count();
+        if !counted.is_empty() {
+            let all = counted.len();
+            lines.push(format!(
+                "counts of calls, in processes that are not timed: {exact} of {all} exact"
+            ));
+        }
         lines.extend(crashed(gate));
         lines.push(
             "a change says how much more the head takes than the base: + is worse, − is better"

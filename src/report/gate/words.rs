@@ -2,7 +2,7 @@
 
 use super::super::table::word;
 use crate::{
-    output::{cut, rate},
+    output::{count, cut, rate},
     record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict},
 };
 
@@ -36,12 +36,17 @@ pub(in super::super) fn label(metric: Metric) -> &'static str {
         Metric::P99 => "latency p99",
         Metric::Cpu => "CPU per job",
         Metric::Memory => "memory per job",
+        Metric::Instructions => "instructions",
+        Metric::Allocations => "allocations",
     }
 }
 
 /// Formats a figure with its unit; empty without one.
 pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return String::new() };
+    if metric.is_count() {
+        return counted(value);
+    }
     let units: &[(f64, &str)] = match metric {
         Metric::Memory => {
             &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")]
@@ -53,6 +58,11 @@ pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
         units.iter().rev().find(|(scale, _)| size >= scale * 0.9995).unwrap_or(&units[0]);
     let sign = if value < 0.0 { "−" } else { "" };
     format!("{sign}{} {unit}", rate(size / scale))
+}
+
+/// Formats a count of a call. It is exact, so small changes must show.
+fn counted(value: f64) -> String {
+    if value >= 100.0 { count(value.round() as usize) } else { rate(value) }
 }
 
 /// Formats a share, such as `+5.2 %`; empty for NaN.
@@ -71,8 +81,16 @@ pub(in super::super) fn share(share: f64) -> String {
     format!("{sign}{shown} %")
 }
 
+/// Formats the interval of a cell's change; `exact` for a count.
+pub(in super::super) fn interval_of(cell: &GateCell) -> String {
+    match &cell.change {
+        Some(_) if cell.counts.is_some() => "exact".into(),
+        change => change.as_ref().map_or_else(String::new, interval),
+    }
+}
+
 /// Formats an interval, such as `+3.1 % to +7.4 %`.
-pub(in super::super) fn interval(change: &Change) -> String {
+fn interval(change: &Change) -> String {
     let (lower, upper) = (share(change.lower), share(change.upper));
     if lower.is_empty() || upper.is_empty() {
         return String::new();

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     record::{Gate, GateCell},
-    report::gate::{Groups, detectable, figure, interval, label, needed, share, verdict, why},
+    report::gate::{Groups, detectable, figure, interval_of, label, needed, share, verdict, why},
 };
 
 /// The most changes that the chart has room for.
@@ -79,7 +79,7 @@ fn row(cell: &GateCell) -> Vec<Data> {
         figure(cell.metric, cell.base).into(),
         figure(cell.metric, cell.head).into(),
         cell.change.map_or_else(String::new, |change| share(change.share)).into(),
-        cell.change.map_or_else(String::new, |change| interval(&change)).into(),
+        interval_of(cell).into(),
         detectable(cell).into(),
         cell.trials.to_string().into(),
         if cell.trials_needed.is_some() { needed(cell) } else { String::new() }.into(),

@@ -1,0 +1,79 @@
+//! The verdict on counts, such as instructions: exact ones need no statistics, and others have no verdict.
+
+use crate::record::{Change, Counts, Verdict};
+
+/// The result for the counts of a cell: the fields of [`crate::record::GateCell`] of the same names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JudgedCounts {
+    /// The verdict; `None` if the counts are not exact.
+    pub verdict: Option<Verdict>,
+    /// The change, with an interval without width; `None` if the counts are not exact, or the base counts 0 and the
+    /// head does not: such a change is no share.
+    pub change: Option<Change>,
+}
+
+/// Judges the counts of a cell: regressed if the head counts more by at least `margin`, a share, improved if it counts
+/// less by as much, otherwise not regressed. Where the base counts 0, anything more is regressed.
+#[must_use]
+pub fn judge_counts(counts: &Counts, margin: f64) -> JudgedCounts {
+    let (Some(base), Some(head), true) =
+        (counts.base.first(), counts.head.first(), counts.is_exact())
+    else {
+        return JudgedCounts { verdict: None, change: None };
+    };
+    let share = match (*base, *head) {
+        (0, 0) => 0.0,
+        (0, _) => return JudgedCounts { verdict: Some(Verdict::Regressed), change: None },
+        (base, head) => (head as f64 - base as f64) / base as f64,
+    };
+    let verdict = if share >= margin {
+        Verdict::Regressed
+    } else if share <= -margin {
+        Verdict::Improved
+    } else {
+        Verdict::NotRegressed
+    };
+    let p = |is_so: bool| if is_so { 0.0 } else { 1.0 };
+    let change = Change {
+        share,
+        lower: share,
+        upper: share,
+        p_slower: p(share > 0.0),
+        p_faster: p(share < 0.0),
+    };
+    JudgedCounts { verdict: Some(verdict), change: Some(change) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(base: &[u64], head: &[u64]) -> Option<Verdict> {
+        let counts = Counts { calls: 10, base: base.to_vec(), head: head.to_vec() };
+        judge_counts(&counts, 0.005).verdict
+    }
+
+    #[test]
+    fn exact_counts_are_judged_by_the_margin_alone() {
+        assert_eq!(verdict(&[1000; 3], &[1004; 3]), Some(Verdict::NotRegressed));
+        assert_eq!(verdict(&[1000; 3], &[1005; 3]), Some(Verdict::Regressed));
+        assert_eq!(verdict(&[1000; 3], &[996; 3]), Some(Verdict::NotRegressed));
+        assert_eq!(verdict(&[1000; 3], &[995; 3]), Some(Verdict::Improved));
+        assert_eq!(verdict(&[1000; 3], &[0; 3]), Some(Verdict::Improved));
+    }
+
+    #[test]
+    fn counts_that_differ_within_a_side_have_no_verdict_however_far_apart_the_sides_are() {
+        assert_eq!(verdict(&[1000, 1000, 1001], &[9000; 3]), None);
+        assert_eq!(verdict(&[1000; 3], &[9000, 9001, 9000]), None);
+        assert_eq!(verdict(&[1000; 3], &[]), None);
+    }
+
+    #[test]
+    fn a_first_allocation_is_regressed_though_it_is_no_share() {
+        assert_eq!(verdict(&[0; 3], &[0; 3]), Some(Verdict::NotRegressed));
+        let counts = Counts { calls: 10, base: vec![0; 3], head: vec![10; 3] };
+        let judged = judge_counts(&counts, 0.005);
+        assert_eq!((judged.verdict, judged.change), (Some(Verdict::Regressed), None));
+    }
+}

@@ -1,0 +1,235 @@
+//! Counts instructions and allocations of custom cells, in processes of their own that are never timed.
+//!
+//! Nothing here depends on how fast the machine is, so both sides are counted at the same time.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    cell::CellInProgress,
+    in_progress::GateInProgress,
+    margins::Margin,
+    staging::{clear_left, private_name},
+    subject::{Arm, Subject},
+    trial::{BASE, HEAD, SIDES},
+};
+use crate::{
+    compare::{JudgedCounts, judge_counts},
+    output::Progress,
+    record::{Counts, GateCell, Metric, Presence, State},
+    stats::median_and_range,
+};
+use paceline_core::{
+    interrupt::interrupted,
+    process::{CountError, HostError, Program},
+};
+
+/// The counts of each side. Counts that depend on threads or on random seeds rarely agree three times.
+const REPEATS: usize = 3;
+/// The most calls of a count: in more, growth that is rare would not show better.
+const MOST_CALLS: u64 = 1_000;
+/// How many times longer than a timed process one that is counted may take: valgrind slows programs by that much.
+const SLOWER: u32 = 20;
+
+/// The programs in which allocations are counted, of the base and the head, or why a side has none.
+pub type AllocationCounters = [Result<Program, String>; 2];
+
+/// Counts calls of custom cells.
+pub(super) struct Counter {
+    /// The base and the head, as they are timed.
+    arms: [Arm; 2],
+    allocations: AllocationCounters,
+    patience: Duration,
+    /// A folder for the files of valgrind, which is deleted on drop; `None` if it could not be created.
+    folder: Option<PathBuf>,
+}
+
+impl Counter {
+    pub(super) fn new(
+        arms: &[Arm; 3],
+        allocations: AllocationCounters,
+        patience: Duration,
+    ) -> Self {
+        let folder = env::temp_dir();
+        clear_left(&folder);
+        let folder = folder.join(private_name());
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        Counter {
+            arms: [arms[BASE].clone(), arms[HEAD].clone()],
+            allocations,
+            patience: patience * SLOWER,
+            folder: made.is_ok().then_some(folder),
+        }
+    }
+
+    /// Counts a metric of a cell on both sides, for a number of calls that is a power of ten and at most `fit`.
+    fn count(
+        &self,
+        metric: Metric,
+        subject: &Subject<'_>,
+        fit: u64,
+    ) -> Result<Counts, (State, String)> {
+        let Subject::Own(name) = subject else {
+            let why = "jobs on models run on several threads: calls of a bench with paceline-gated can be counted";
+            return Err((State::Refused, why.into()));
+        };
+        let calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
+        let [base, head] = thread::scope(|scope| {
+            let of = |side: usize| self.of_side(metric, side, name, calls);
+            let head = scope.spawn(move || of(HEAD));
+            [of(BASE), head.join().unwrap_or_else(|_| Err(uncountable("the count panicked")))]
+        });
+        let told = |side: usize| move |error: CountError| told(side, &error);
+        let (base, head) = (base.map_err(told(BASE))?, head.map_err(told(HEAD))?);
+        Ok(Counts { calls, base, head })
+    }
+
+    fn of_side(
+        &self,
+        metric: Metric,
+        side: usize,
+        name: &str,
+        calls: u64,
+    ) -> Result<Vec<u64>, CountError> {
+        let Arm { program, variant } = &self.arms[side];
+        if metric == Metric::Allocations {
+            let program = self.allocations[side].as_ref().map_err(|why| uncountable(why))?;
+            let count = |_| program.allocations(name, *variant, calls, self.patience);
+            return (0..REPEATS).map(count).collect();
+        }
+        let folder = self.folder_of(side).map_err(|error| {
+            uncountable(&format!("there is no place for valgrind's files: {error}"))
+        })?;
+        // The start of a process is in both counts, and in the difference no more.
+        let of = |calls| program.instructions(name, *variant, calls, &folder, self.patience);
+        (0..REPEATS).map(|_| Ok(of(calls)?.saturating_sub(of(0)?))).collect()
+    }
+
+    fn folder_of(&self, side: usize) -> io::Result<PathBuf> {
+        let folder = self.folder.as_deref().unwrap_or(Path::new("/"));
+        let folder = folder.join(side.to_string());
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn uncountable(why: &str) -> CountError {
+    CountError::Uncountable(why.to_owned())
+}
+
+/// Returns how a cell ends whose side could not be counted.
+fn told(side: usize, error: &CountError) -> (State, String) {
+    let state = match error {
+        CountError::Uncountable(_) => State::Refused,
+        CountError::Host(HostError::Interrupted) => State::Skipped,
+        CountError::Host(_) => State::Failed,
+    };
+    (state, format!("not counted, {}: {error}", SIDES[side]))
+}
+
+/// Completes the entry of a counted metric: figures, and a verdict if the counts are exact.
+pub(super) fn counted(cell: GateCell, going: &CellInProgress<'_>, margin: Margin) -> GateCell {
+    let cell = GateCell {
+        margin: margin.count,
+        clear_margin: margin.count,
+        layout_sd: 0.0,
+        dropped: 0,
+        slices: 0,
+        iterations: 0,
+        again: false,
+        ..cell
+    };
+    if cell.state != State::Ok || cell.presence != Presence::Both {
+        return cell;
+    }
+    let of_metric = going.counts.iter().find(|(metric, _)| *metric == cell.metric);
+    let counts = match of_metric {
+        Some((_, Ok(counts))) => counts.clone(),
+        Some((_, Err((state, why)))) => {
+            return GateCell { state: *state, reason: Some(why.clone()), ..cell };
+        }
+        None => {
+            let why = Some("interrupted before it was counted".into());
+            return GateCell { state: State::Skipped, reason: why, ..cell };
+        }
+    };
+    let (state, reason) = if counts.is_exact() {
+        (State::Ok, None)
+    } else {
+        (State::Refused, Some(inexact(&counts)))
+    };
+    let JudgedCounts { verdict, change } = judge_counts(&counts, margin.count);
+    let of_call = |counts: &[u64], calls: u64| {
+        let counts: Vec<f64> = counts.iter().map(|count| *count as f64 / calls as f64).collect();
+        (!counts.is_empty()).then(|| median_and_range(&counts).0)
+    };
+    GateCell {
+        state,
+        reason,
+        verdict,
+        change,
+        detectable: verdict.map(|_| margin.count),
+        base: of_call(&counts.base, counts.calls),
+        head: of_call(&counts.head, counts.calls),
+        trials: counts.base.len() as u32,
+        iterations: counts.calls,
+        counts: Some(counts),
+        ..cell
+    }
+}
+
+/// Returns why there is no verdict on counts that differ within a side.
+fn inexact(counts: &Counts) -> String {
+    let range = |of: &[u64]| {
+        let (least, most) = (of.iter().min().unwrap_or(&0), of.iter().max().unwrap_or(&0));
+        if least == most { least.to_string() } else { format!("{least} to {most}") }
+    };
+    format!(
+        "not exact, so not gated: {} calls counted {} in the base and {} in the head, as with threads or random hash seeds",
+        counts.calls,
+        range(&counts.base),
+        range(&counts.head)
+    )
+}
+
+impl GateInProgress<'_, '_> {
+    /// Counts what is to be counted, in the time that is left.
+    pub(super) fn count(&mut self) {
+        let metrics: Vec<Metric> =
+            self.plan.metrics.iter().copied().filter(|metric| metric.is_count()).collect();
+        if metrics.is_empty() {
+            return;
+        }
+        let progress = Progress::start((self.cells.len() * metrics.len()) as u64);
+        for index in 0..self.cells.len() {
+            for metric in metrics.iter().copied() {
+                let left = self.left();
+                let cell = &mut self.cells[index];
+                if cell.is_gated() {
+                    progress.show(&format!("counting {} of {}", metric.name(), cell.name), left);
+                    let counted = if left.is_zero() || interrupted() {
+                        Err((State::Skipped, "the time was up before it was counted".into()))
+                    } else {
+                        self.counter.count(metric, &cell.subject, cell.pace.iterations)
+                    };
+                    cell.counts.push((metric, counted));
+                }
+                progress.done();
+            }
+        }
+        progress.end();
+    }
+}

@@ -1,0 +1,135 @@
+//! The least time of a gate, estimated before its programs are built: a budget that is too small is refused then, and
+//! not after minutes of building.
+
+use std::time::Duration;
+
+use super::{
+    in_progress::PLANNED,
+    pace::{FEWEST, PILOT, PILOT_SLICES, SLICE},
+    subject::{Arm, Subject},
+    trial::SIDES,
+};
+use crate::{
+    output::{for_option, long},
+    record::ModelRecord,
+    session::Session,
+};
+use paceline_core::{
+    clock::now,
+    custom::Variant,
+    process::{HostError, Program},
+};
+
+/// The most cells of which a process is started.
+const TRIED: usize = 12;
+/// Processes of each. The fastest counts: a disturbance must not refuse a budget.
+const TIMES: u32 = 2;
+/// How much more than the estimate is suggested: the cells that were not tried may take longer.
+const MORE: f64 = 1.2;
+
+/// The part of a gate's settings that determines its least time.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The time for the whole gate, without building.
+    pub budget: Duration,
+    /// Whether the number of trials is fixed, so that only the pilot must fit into the budget.
+    pub fixed: bool,
+    /// Whether there are two looks.
+    pub top_up: bool,
+}
+
+/// Returns why a budget cannot hold a verdict on these cells; `None` if it may. `program` stands in for the programs
+/// that are not built yet: some processes of it show how long one takes on this machine.
+///
+/// # Errors
+///
+/// Returns a sentence if the suite's server does not start.
+pub fn too_short(
+    wanted: Wanted,
+    subjects: &[Subject<'_>],
+    program: &Program,
+    models: &[ModelRecord],
+    patience: Duration,
+) -> Result<Option<String>, String> {
+    let session = Session::start(program.clone(), models)?;
+    let cells: Vec<&Subject<'_>> =
+        subjects.iter().filter(|subject| subject.refusal(&session).is_none()).collect();
+    let arm = Arm { program: program.clone(), variant: Variant::Base };
+    let tried = cells.iter().step_by(cells.len().div_ceil(TRIED).max(1));
+    let took: Vec<Duration> = tried
+        .filter_map(|subject| {
+            let times = (0..TIMES).map(|_| process(subject, &arm, &session, patience).ok());
+            times.flatten().min()
+        })
+        .collect();
+    if took.is_empty() {
+        return Ok(None);
+    }
+    let process = took.iter().sum::<Duration>() / took.len() as u32;
+    Ok(refused(wanted, cells.len(), process))
+}
+
+/// Returns the time of a process that prepares a cell, runs it twice and ends.
+fn process(
+    subject: &Subject<'_>,
+    arm: &Arm,
+    session: &Session,
+    patience: Duration,
+) -> Result<Duration, HostError> {
+    let start = now();
+    let mut host = subject.start(arm, session, patience)?;
+    host.attest(patience)?;
+    host.batches(1, patience)?;
+    drop(host);
+    Ok(now() - start)
+}
+
+/// Returns the sentence for `cells` cells whose processes take `process` each, if the budget is too small.
+fn refused(wanted: Wanted, cells: usize, process: Duration) -> Option<String> {
+    // A slice holds as many batches as fit, which fill at least half of it.
+    let least = time(wanted, cells, process, SLICE / 2);
+    if wanted.budget >= least {
+        return None;
+    }
+    let enough = time(wanted, cells, process, SLICE).mul_f64(MORE / PLANNED);
+    Some(format!(
+        "the budget of {} is too small for a verdict on {cells} cells, which take at least {}: give --budget {}, or name fewer cells",
+        long(wanted.budget),
+        long(least),
+        for_option(enough)
+    ))
+}
+
+/// Returns the time of the pilot and of the fewest trials of all cells.
+fn time(wanted: Wanted, cells: usize, process: Duration, slice: Duration) -> Duration {
+    // Each process also has a slice that does not count.
+    let trial = |slices: u32| (process + slice * (slices + 1)) * SIDES.len() as u32;
+    let trials = match (wanted.fixed, wanted.top_up) {
+        (true, _) => 0,
+        (false, true) => 2 * FEWEST,
+        (false, false) => FEWEST,
+    };
+    (trial(PILOT_SLICES) * PILOT + trial(1) * trials) * cells as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_refused_below_the_pilot_and_the_fewest_trials() {
+        let process = Duration::from_millis(85);
+        let wanted =
+            |seconds| Wanted { budget: Duration::from_secs(seconds), fixed: false, top_up: false };
+        // 72 cells · 3 sides · (6 · (85 + 5 · 3) + 5 · (85 + 2 · 3)) ms = 227.9 s.
+        assert_eq!(refused(wanted(228), 72, process), None);
+        let said = refused(wanted(227), 72, process).unwrap();
+        assert!(said.starts_with("the budget of 3.78 min is too small for a verdict on 72 cells"));
+        let suggested = said.split("--budget ").nth(1).unwrap().split(',').next().unwrap();
+        let suggested = humantime::parse_duration(suggested).unwrap();
+        assert!(refused(Wanted { budget: suggested, ..wanted(0) }, 72, process).is_none());
+        assert!(refused(Wanted { top_up: true, ..wanted(228) }, 72, process).is_some());
+        assert_eq!(refused(Wanted { fixed: true, ..wanted(130) }, 72, process), None);
+        assert!(refused(Wanted { fixed: true, ..wanted(129) }, 72, process).is_some());
+    }
+}

@@ -1,0 +1,210 @@
+//! `paceline gate --metric instructions,allocations`: exact counts see what is too small for a clock, and counts that
+//! are not exact gate nothing.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
+
+mod repository;
+
+use paceline::record::{Gate, GateCell, Metric, Overall, Presence, State, Verdict};
+use paceline_core::process::valgrind;
+use repository::{Repository, WORK};
+
+/// Two cells: one computes and one allocates.
+const CELLS: &str = ".closure(\"spin\", || || spin(10_000)).closure(\"lists\", || || lists(3))";
+const LISTS: &str = "pub fn lists(n: u64) -> Vec<Vec<u64>> {\n    (0..n).map(|i| std::hint::black_box(vec![i; 8])).collect()\n}\n";
+
+/// The last commit against the one before.
+fn counted(repository: &Repository, metrics: &str, more: &[&str]) -> (Option<i32>, Gate) {
+    let between = ["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
+    let output = repository.paceline("", &[&between[..], &["--metric", metrics], more].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let gate =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (output.status.code(), gate)
+}
+
+fn cell<'g>(gate: &'g Gate, name: &str, metric: Metric) -> &'g GateCell {
+    gate.cells.iter().find(|cell| cell.cell == name && cell.metric == metric).unwrap()
+}
+
+fn repository(cells: &str) -> Repository {
+    let repository = Repository::new(cells);
+    let bench = std::fs::read_to_string(repository.folder.join("benches/gate.rs")).unwrap();
+    repository.write("benches/gate.rs", &bench.replace("use tiny::spin;", "use tiny::*;"));
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}"));
+    repository.commit();
+    repository
+}
+
+/// Whether instructions can be counted here; says so if not.
+fn has_valgrind() -> bool {
+    let has = valgrind().is_some();
+    if !has {
+        eprintln!(
+            "instructions are not counted in this test: the package valgrind is not installed"
+        );
+    }
+    has
+}
+
+#[test]
+fn one_percent_more_instructions_are_regressed_and_the_same_are_not() {
+    if !has_valgrind() {
+        return;
+    }
+    let repository = repository(CELLS);
+    repository.write("src/lib.rs", &format!("{}{LISTS}", WORK.replace("0..n", "0..n + n / 100")));
+    repository.commit();
+    let (code, gate) = counted(&repository, "instructions", &[]);
+    let spin = cell(&gate, "spin", Metric::Instructions);
+    assert_eq!(spin.verdict, Some(Verdict::Regressed), "{spin:?}");
+    let share = spin.change.unwrap().share;
+    assert!((0.0099..0.0101).contains(&share), "{share}");
+    assert_eq!((spin.margin, spin.trials), (0.005, 3));
+    assert!(spin.counts.as_ref().unwrap().is_exact() && spin.base.unwrap() > 10_000.0);
+    let lists = cell(&gate, "lists", Metric::Instructions);
+    assert_eq!((lists.verdict, lists.change.unwrap().share), (Some(Verdict::NotRegressed), 0.0));
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
+    assert!(gate.summary.contains("spin instructions +1.0 % (exact)"), "{}", gate.summary);
+    // The base's file has the margin.
+    repository.write("gate.toml", "[[cell]]\nname = \"spin\"\ncount_margin = \"2%\"\n");
+    repository.commit();
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}"));
+    repository.commit();
+    let (code, gate) = counted(&repository, "instructions", &["--filter", "spin"]);
+    let spin = cell(&gate, "spin", Metric::Instructions);
+    assert_eq!((spin.verdict, spin.margin), (Some(Verdict::NotRegressed), 0.02));
+    assert_eq!((code, gate.verdict), (Some(0), Overall::Passed), "{}", gate.summary);
+}
+
+#[test]
+fn the_instructions_of_a_command_are_those_of_its_process() {
+    if !has_valgrind() {
+        return;
+    }
+    let repository = repository(".command(\"tool\", [env!(\"CARGO_BIN_EXE_tool\")])");
+    for n in [1_000_000, 1_200_000] {
+        let main = format!("fn main() {{ std::hint::black_box(tiny::spin({n})); }}\n");
+        repository.write("src/bin/tool.rs", &main);
+        repository.commit();
+    }
+    let (code, gate) = counted(&repository, "instructions,allocations", &[]);
+    let tool = cell(&gate, "tool", Metric::Instructions);
+    assert!(tool.base.unwrap() > 3_000_000.0, "{tool:?}");
+    assert!(tool.head.unwrap() > tool.base.unwrap() + 400_000.0, "{tool:?}");
+    // The allocations are another program's.
+    let tool = cell(&gate, "tool", Metric::Allocations);
+    assert_eq!((tool.state, tool.verdict), (State::Refused, None), "{tool:?}");
+    assert!(tool.reason.as_ref().unwrap().contains("a command is a program of its own"));
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
+}
+
+#[test]
+fn one_more_allocation_a_call_is_regressed_and_trials_are_not_touched() {
+    let repository = repository(CELLS);
+    let more = LISTS.replace("(0..n)", "std::hint::black_box(Box::new(n));\n    (0..n)");
+    repository.write("src/lib.rs", &format!("{WORK}{more}"));
+    repository.commit();
+    let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
+    let (code, gate) = counted(&repository, "throughput,allocations", &wide);
+    let lists = cell(&gate, "lists", Metric::Allocations);
+    assert_eq!((lists.base, lists.head), (Some(4.0), Some(5.0)), "{lists:?}");
+    assert_eq!(lists.verdict, Some(Verdict::Regressed));
+    assert!((lists.change.unwrap().share - 0.25).abs() < 1e-9);
+    let spin = cell(&gate, "spin", Metric::Allocations);
+    assert_eq!((spin.base, spin.verdict), (Some(0.0), Some(Verdict::NotRegressed)), "{spin:?}");
+    let timed = cell(&gate, "lists", Metric::Throughput);
+    assert!(timed.trials == 5 && timed.counts.is_none(), "{timed:?}");
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
+}
+
+#[test]
+fn a_first_allocation_is_regressed() {
+    let repository = repository(CELLS);
+    let more = WORK.replace("(0..n)", "std::hint::black_box(Box::new(n));\n    (0..n)");
+    repository.write("src/lib.rs", &format!("{more}{LISTS}"));
+    repository.commit();
+    let (code, gate) = counted(&repository, "allocations", &["--filter", "spin"]);
+    let spin = cell(&gate, "spin", Metric::Allocations);
+    assert_eq!((spin.base, spin.head, spin.change), (Some(0.0), Some(1.0), None), "{spin:?}");
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
+    assert!(gate.summary.contains("spin allocations from 0 on"), "{}", gate.summary);
+}
+
+#[test]
+fn counts_that_differ_from_process_to_process_gate_nothing() {
+    // As many allocations as the process's id says.
+    let cells = ".closure(\"random\", || || lists(u64::from(std::process::id() % 1_000)))";
+    let repository = repository(cells);
+    repository.write("src/lib.rs", &format!("{WORK}{}", LISTS.replace("..n)", "..n + 2_000)")));
+    repository.commit();
+    let (code, gate) = counted(&repository, "allocations", &[]);
+    let random = cell(&gate, "random", Metric::Allocations);
+    assert_eq!((random.state, random.verdict, random.change), (State::Refused, None, None));
+    let why = random.reason.as_ref().unwrap();
+    assert!(why.starts_with("not exact, so not gated"), "{why}");
+    assert!(random.base.is_some() && random.head.is_some(), "{random:?}");
+    assert_eq!((code, gate.verdict), (Some(5), Overall::Nothing), "{}", gate.summary);
+}
+
+#[test]
+fn a_bench_with_an_allocator_of_its_own_is_counted_if_it_sets_it_with_the_macro() {
+    let cells = ".closure(\"lists\", || || lists(3)).closure(\"which\", || || assert!(std::env::var_os(\"PACELINE_CHILD\").unwrap() != \"__host\" || OWN.load(std::sync::atomic::Ordering::Relaxed)))";
+    let own = "struct Own;\nstatic OWN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);\nunsafe impl std::alloc::GlobalAlloc for Own {\n    unsafe fn alloc(&self, l: std::alloc::Layout) -> *mut u8 {\n        OWN.store(true, std::sync::atomic::Ordering::Relaxed);\n        unsafe { std::alloc::System.alloc(l) }\n    }\n    unsafe fn dealloc(&self, p: *mut u8, l: std::alloc::Layout) {\n        unsafe { std::alloc::System.dealloc(p, l) }\n    }\n}\n";
+    let repository = repository(cells);
+    let bench = std::fs::read_to_string(repository.folder.join("benches/gate.rs")).unwrap();
+    let with =
+        |setting: &str| repository.write("benches/gate.rs", &format!("{bench}{own}{setting}"));
+    with("#[global_allocator]\nstatic A: Own = Own;\n");
+    repository.commit();
+    with("paceline_gated::allocator!(Own, Own);\n");
+    repository.commit();
+    let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
+    let (code, gate) = counted(&repository, "throughput,allocations", &wide);
+    let lists = cell(&gate, "lists", Metric::Allocations);
+    assert_eq!((lists.state, lists.presence), (State::Refused, Presence::Both), "{lists:?}");
+    let why = lists.reason.as_ref().unwrap();
+    assert!(why.contains("base") && why.contains("global allocator"), "{why}");
+    // The macro leaves what is timed alone, byte for byte: the cell `which` fails with another allocator.
+    assert!(gate.same_program.is_some(), "{}", gate.summary);
+    let which = cell(&gate, "which", Metric::Throughput);
+    assert!(which.state == State::Ok && which.trials == 5, "{which:?}");
+    assert_eq!(code, Some(5), "{}", gate.summary);
+    repository.write("README.md", "");
+    repository.commit();
+    let (_, gate) = counted(&repository, "allocations", &["--filter", "lists"]);
+    assert_eq!(cell(&gate, "lists", Metric::Allocations).base, Some(4.0), "{}", gate.summary);
+}
+
+#[test]
+fn a_build_that_counts_allocations_is_never_timed() {
+    let repository = repository(CELLS);
+    let mut cargo = std::process::Command::new("cargo");
+    cargo
+        .args(["bench", "--quiet", "--offline", "--bench", "gate"])
+        .current_dir(&repository.folder);
+    cargo.args(["--features", "paceline-gated/allocations"]);
+    let output = cargo.env("CARGO_TARGET_DIR", repository::target("counts")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(said.contains("it is built with the feature `allocations`"), "{said}");
+}
+
+#[test]
+fn a_metric_whose_tool_is_missing_is_refused_with_the_packages_name() {
+    let repository = repository(CELLS);
+    let empty = tempfile::tempdir().unwrap();
+    let refused = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
+        command.args(["gate", "--metric"]).args(more).current_dir(&repository.folder);
+        command.env("PACELINE_ALLOW_DEBUG", "1").env("PATH", empty.path());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused(&["instructions", "--base", "HEAD"]);
+    assert!(said.contains("install the package valgrind"), "{said}");
+    let program = env!("CARGO_BIN_EXE_paceline");
+    let said = refused(&["allocations", "--base", program, "--head", program]);
+    assert!(said.contains("allocations are counted in builds of their own"), "{said}");
+}
