@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::{
     Block, Fault, PlanFolder,
     jobs::Jobs,
-    merge::{Row, check},
+    merge::{Measured, Row, check},
     node::NodeFile,
-    part::{Part, attempts},
+    part::{Part, attempts, keep},
 };
 use crate::{
     plan::cells_on,
@@ -126,7 +126,7 @@ impl<'a> Collector<'a> {
         for given_up in homeless {
             let Some(group) = self.groups.values_mut().next() else { break };
             let row = Row { plan: self.plan, parts: vec![], given_up, missing: 0 };
-            group.write(&row)?;
+            group.write(row)?;
         }
         self.install(results)
     }
@@ -134,10 +134,10 @@ impl<'a> Collector<'a> {
     /// Reads the blocks of one workload at one scale, in the order of their passes, and writes what they make. Returns
     /// those that were given up where none is complete: they have no machine to belong to.
     fn row(&mut self, blocks: &[&'a Block]) -> Result<Option<Vec<(&'a Block, String)>>, Fault> {
-        let mut by_kind: BTreeMap<String, Vec<(&Block, Part)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<String, Vec<(&Block, Measured)>> = BTreeMap::new();
         let (mut given_up, mut missing) = (Vec::new(), 0);
         for block in blocks {
-            match self.counted(block) {
+            match self.counted(block)? {
                 Some(part) => {
                     let hash = &part.node.node.fingerprint.hash;
                     let kind = if self.any_machine { String::new() } else { hash.clone() };
@@ -164,13 +164,14 @@ impl<'a> Collector<'a> {
             for (block, part) in &parts {
                 group.take(block, part)?;
             }
-            group.write(&Row { plan: self.plan, parts, given_up: given_up.clone(), missing })?;
+            group.write(Row { plan: self.plan, parts, given_up: given_up.clone(), missing })?;
         }
         Ok(None)
     }
 
-    /// The attempt at `block` that counts: the first by the time at which it ended, and by name, of those that are whole.
-    fn counted(&mut self, block: &Block) -> Option<Part> {
+    /// The attempt at `block` that counts: the first to complete of those that are whole. It is kept, so that it counts
+    /// whatever arrives later.
+    fn counted(&mut self, block: &Block) -> Result<Option<Measured>, Fault> {
         let (complete, begun) = attempts(self.plan, &block.id);
         let mut counted = None;
         let mut why_none = "no attempt has begun".to_owned();
@@ -180,13 +181,15 @@ impl<'a> Collector<'a> {
         }
         for done in complete {
             if counted.is_some() {
-                self.leave_out(block, done.attempt, "superseded: another ended before it".into());
+                self.leave_out(block, done.attempt, "superseded: another counts".into());
                 continue;
             }
-            match Part::read(self.plan, &done)
-                .and_then(|part| check(self.plan, block, &part).map(|()| part))
-            {
-                Ok(part) => counted = Some(part),
+            match Part::read(self.plan, &done).and_then(|part| check(self.plan, block, part)) {
+                Ok(part) => {
+                    keep(self.plan, &done)
+                        .map_err(|error| format!("{}: {error}", self.plan.dir.display()))?;
+                    counted = Some(part);
+                }
                 Err(why) => {
                     why_none = format!("the attempt {} is damaged: {why}", done.attempt);
                     self.leave_out(block, done.attempt, format!("damaged: {why}"));
@@ -196,7 +199,7 @@ impl<'a> Collector<'a> {
         if counted.is_none() && !self.given_up.contains_key(&block.id) {
             self.missing.push((block.id.clone(), format!("{}: {why_none}", block.label())));
         }
-        counted
+        Ok(counted)
     }
 
     fn leave_out(&mut self, block: &Block, attempt: String, reason: String) {
@@ -281,7 +284,7 @@ impl Group {
     }
 
     /// Takes note of where a block ran.
-    fn take(&mut self, block: &Block, part: &Part) -> Result<(), Fault> {
+    fn take(&mut self, block: &Block, part: &Measured) -> Result<(), Fault> {
         let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
         if *cores != self.first.cores {
             return Err(Fault::Usage(format!(
@@ -302,18 +305,19 @@ impl Group {
     }
 
     /// Writes the cells of a row and their trials; none of them may be lost.
-    fn write(&mut self, row: &Row<'_>) -> Result<(), Fault> {
-        let read: usize = row.parts.iter().map(|(_, part)| part.trials.len()).sum();
+    fn write(&mut self, row: Row<'_>) -> Result<(), Fault> {
+        let read: usize = row.parts.iter().map(|(_, part)| part.trials()).sum();
         let mut written = 0;
-        for (cell, trials) in row.cells(self.first.cores)? {
+        row.cells(self.first.cores, |cell, trials| {
             self.counts.0 += 1;
             self.counts.1 += usize::from(cell.is_wrong());
             written += trials.len();
-            line(&mut self.cells, &cell).map_err(unwritable(&self.folder))?;
-            for trial in &trials {
+            line(&mut self.cells, cell).map_err(unwritable(&self.folder))?;
+            for trial in trials {
                 line(&mut self.trials, trial).map_err(unwritable(&self.folder))?;
             }
-        }
+            Ok(())
+        })?;
         if read != written {
             return Err(Fault::Failed(format!("{read} trials were read and {written} written")));
         }

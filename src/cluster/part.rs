@@ -17,12 +17,15 @@ use super::{
 };
 use crate::{
     machine::hex,
-    record::{CELLS, State, TRIALS, Trial, Writer, lines, write_json},
+    record::{CELLS, State, TRIALS, Trial, Writer, parse_lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
 const NODE: &str = "node.json";
 const DONE: &str = "done.json";
+/// The `done.json` of the attempt that counts, in the folder of the block's attempts. Its name is hidden, so that
+/// attempts that are copied with `*` do not bring another folder's decision.
+const COUNTS: &str = ".counts.json";
 const AGAIN: &str = "paceline cluster submit";
 
 /// What `done.json` says.
@@ -34,7 +37,7 @@ pub struct Done {
     pub block: String,
     /// The attempt.
     pub attempt: String,
-    /// When it ended, in UTC by the node's clock.
+    /// When it ended, in UTC by the node's clock, which may be wrong: nothing is decided by it.
     pub ended: String,
     /// How long it took.
     pub seconds: f64,
@@ -109,7 +112,13 @@ impl Attempt {
         };
         let mut text = serde_json::to_vec_pretty(&done).expect("it is plain data");
         text.push(b'\n');
-        write_once(&self.folder, &text).map_err(cannot)
+        write_once(&self.folder, &text).map_err(cannot)?;
+        // The first attempt to come here counts. No clock decides that: clocks of nodes differ, and are set.
+        let attempts = self.folder.parent().unwrap_or(&self.folder);
+        match fs::hard_link(self.folder.join(DONE), attempts.join(COUNTS)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(cannot(error)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -183,13 +192,34 @@ pub struct End {
     pub bound_jobs_per_second: Option<f64>,
 }
 
-/// The attempts at a block that say that they are complete, the one that ended first in front, and the names of those
-/// that do not.
+/// Makes `done` the attempt that counts from now on: attempts that arrive later do not change a record.
+pub(super) fn keep(plan: &PlanFolder, done: &Done) -> io::Result<()> {
+    let attempts = plan.attempts(&done.block);
+    if counting(&attempts).is_some_and(|counts| counts.attempt == done.attempt) {
+        return Ok(());
+    }
+    let aside = attempts.join(".counts.new");
+    let _ = fs::remove_file(&aside);
+    fs::hard_link(attempts.join(&done.attempt).join(DONE), &aside)?;
+    fs::rename(&aside, attempts.join(COUNTS))?;
+    File::open(&attempts)?.sync_all()
+}
+
+/// The attempt that was the first to complete, or that was collected.
+fn counting(attempts: &Path) -> Option<Done> {
+    serde_json::from_slice(&fs::read(attempts.join(COUNTS)).ok()?).ok()
+}
+
+/// The attempts at a block that say that they are complete, and the names of those that do not. In front is the one that
+/// counts: the first to complete, or the one that was collected before. The others, and those that were copied here,
+/// are in the order of their names.
 pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String>) {
     let folder = plan.attempts(block);
+    let counts = counting(&folder).map(|done| done.attempt);
     let names = fs::read_dir(&folder).into_iter().flatten().flatten();
     let (mut complete, mut begun) = (Vec::new(), Vec::new());
-    for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.filter(|name| !name.starts_with('.')) {
         let bytes = fs::read(folder.join(&name).join(DONE)).ok();
         let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
         match done.filter(|done| done.attempt == name && done.block == block) {
@@ -197,7 +227,9 @@ pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String
             None => begun.push(name),
         }
     }
-    complete.sort_by(|a, b| (&a.ended, &a.attempt).cmp(&(&b.ended, &b.attempt)));
+    complete.sort_by_cached_key(|done: &Done| {
+        (counts.as_ref() != Some(&done.attempt), done.attempt.clone())
+    });
     begun.sort();
     (complete, begun)
 }
@@ -213,18 +245,20 @@ impl Part {
         if done.plan != plan.hash {
             return Err("it is of another plan".into());
         }
-        for name in [NODE, CELLS, TRIALS] {
+        let read = |name: &str| {
             let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
             if done.files.get(name) != Some(&Contents::of(&bytes)) {
                 return Err(format!("{name} is not what its {DONE} says"));
             }
-        }
-        let node = fs::read(folder.join(NODE)).map_err(|error| error.to_string())?;
+            Ok(bytes)
+        };
+        let (node, cells, trials) = (read(NODE)?, read(CELLS)?, read(TRIALS)?);
         let node: NodeFile =
             serde_json::from_slice(&node).map_err(|error| format!("{NODE}: {error}"))?;
         if node.program != plan.plan.build.program {
             return Err("it was measured by another program than the plan's".into());
         }
-        Ok(Part { node, ends: lines(&folder.join(CELLS))?, trials: lines(&folder.join(TRIALS))? })
+        let ends = parse_lines(&folder.join(CELLS), &cells)?;
+        Ok(Part { node, ends, trials: parse_lines(&folder.join(TRIALS), &trials)? })
     }
 }

@@ -160,13 +160,17 @@ impl Distribution {
         what: &str,
         all: impl Iterator<Item = (u32, &'d Distribution)>,
     ) -> Result<Option<Distribution>, String> {
-        let (mut sum, mut count) = (Histogram::default(), 0_u64);
+        let (mut sum, mut count) = (None::<Histogram>, 0_u64);
         for (batch, one) in all {
             let read =
                 one.histogram().map_err(|why| format!("{what} of batch {batch} is {why}"))?;
-            sum.merge(&read);
             count = count.saturating_add(one.count);
+            match &mut sum {
+                Some(sum) => sum.merge(&read),
+                None => sum = Some(read),
+            }
         }
+        let Some(sum) = sum else { return Ok(None) };
         if sum.count() != count {
             let merged = sum.count();
             return Err(format!(
@@ -186,8 +190,13 @@ impl Distribution {
         let bytes = STANDARD.decode(&self.hdr_v2).map_err(|error| fault(error.to_string()))?;
         let read = Deserializer::new().deserialize(&mut &*bytes);
         let read: hdrhistogram::Histogram<u64> = read.map_err(|error| fault(error.to_string()))?;
-        let mut whole = Histogram::default();
-        whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
+        let whole = if (read.low(), read.high(), read.sigfig()) == (1, MOST, DIGITS) {
+            Histogram(read)
+        } else {
+            let mut whole = Histogram::default();
+            whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
+            whole
+        };
         // The checksum of the compressed text is not checked if the histogram ends before it.
         if whole.count() != self.count {
             return Err(format!("a histogram of {} times that says {}", whole.count(), self.count));
