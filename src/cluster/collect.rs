@@ -1,4 +1,4 @@
-//! The only writer of a cluster's record: proves that it is complete, and writes the same bytes whenever it is run again.
+//! The only writer of a cluster's record: proves that it is complete, and writes the same bytes each time.
 
 use std::{
     collections::BTreeMap,
@@ -26,20 +26,20 @@ use crate::{
 };
 use paceline_core::histogram::Distribution;
 
-/// What came of it.
+/// The result of collecting.
 #[derive(Debug)]
 pub struct Collected {
     /// The records: one, or one for each kind of machine.
     pub folders: Vec<PathBuf>,
-    /// How many cells there are, and how many of them failed or are invalid.
+    /// The number of cells, and of those that failed or are invalid.
     pub cells: (usize, usize),
-    /// The blocks that no complete attempt measured, each with what is known of it.
+    /// The blocks without a complete attempt, each with the reason.
     pub missing: Vec<(String, String)>,
-    /// What must be known of the nodes.
+    /// Warnings about the nodes.
     pub warnings: Vec<String>,
 }
 
-/// A record that is being written aside: what ran on machines of one kind.
+/// A record under construction: what ran on machines of one kind.
 struct Group {
     folder: PathBuf,
     cells: BufWriter<File>,
@@ -50,12 +50,12 @@ struct Group {
     counts: (usize, usize),
 }
 
-/// Collects `plan` into `results`. Where blocks are missing nothing is written, unless `partial`. Machines of another
-/// fingerprint have a record of their own, unless `any_machine`.
+/// Collects `plan` into `results`. If blocks are missing it writes nothing, unless `partial`. Machines of different
+/// fingerprints have separate records, unless `any_machine`.
 ///
 /// # Errors
 ///
-/// Returns a fault where parts contradict the plan, or something cannot be read or written.
+/// Returns a fault if parts contradict the plan, a histogram cannot be read, or a file cannot be read or written.
 pub fn collect(
     plan: &PlanFolder,
     results: &Path,
@@ -94,7 +94,7 @@ struct Collector<'a> {
     groups: BTreeMap<String, Group>,
     left_out: Vec<LeftOut>,
     missing: Vec<(String, String)>,
-    /// A block of each workload and scale of which nothing has ended.
+    /// A block of each workload and scale that has no complete attempt at all.
     unmeasured: Vec<&'a Block>,
 }
 
@@ -131,8 +131,8 @@ impl<'a> Collector<'a> {
         self.install(results)
     }
 
-    /// Reads the blocks of one workload at one scale, in the order of their passes, and writes what they make. Returns
-    /// those that were given up where none is complete: they have no machine to belong to.
+    /// Reads the blocks of one workload at one scale, in the order of their passes, and writes their cells. If none is
+    /// complete, returns those that were given up: it is not known whose record they belong to.
     fn row(&mut self, blocks: &[&'a Block]) -> Result<Option<Vec<(&'a Block, String)>>, Fault> {
         let mut by_kind: BTreeMap<String, Vec<(&Block, Measured)>> = BTreeMap::new();
         let (mut given_up, mut missing) = (Vec::new(), 0);
@@ -169,8 +169,8 @@ impl<'a> Collector<'a> {
         Ok(None)
     }
 
-    /// The attempt at `block` that counts: the first to complete of those that are whole. It is kept, so that it counts
-    /// whatever arrives later.
+    /// Returns the attempt at `block` that counts: the first to complete of those that are whole. It is kept: later
+    /// attempts do not replace it.
     fn counted(&mut self, block: &Block) -> Result<Option<Measured>, Fault> {
         let (complete, begun) = attempts(self.plan, &block.id);
         let mut counted = None;
@@ -206,7 +206,7 @@ impl<'a> Collector<'a> {
         self.left_out.push(LeftOut { block: block.id.clone(), attempt, reason });
     }
 
-    /// Moves what was written aside to its place, `run.json` last: without it a folder is no record.
+    /// Moves the new records to their places, `run.json` last: a folder without it is not a record.
     fn install(mut self, results: &Path) -> Result<Collected, Fault> {
         let alone = self.groups.len() == 1;
         let missing = self.missing.len();
@@ -247,7 +247,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// Moves the files of a record. A reader finds the old one, none, or the new one, never some files of both.
+/// Moves the files of a record. A reader finds the old record, none, or the new one, never a mixture.
 fn put(from: &Path, to: &Path) -> std::io::Result<()> {
     let same = |name: &str| {
         let (old, new) = (fs::read(to.join(name)), fs::read(from.join(name)));
@@ -283,7 +283,7 @@ impl Group {
         Ok(Group { folder, cells, trials, first, floors: vec![], nodes, counts: (0, 0) })
     }
 
-    /// Takes note of where a block ran.
+    /// Notes where a block ran.
     fn take(&mut self, block: &Block, part: &Measured) -> Result<(), Fault> {
         let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
         if *cores != self.first.cores {
@@ -295,7 +295,7 @@ impl Group {
         let counted =
             Counted { block: block.id.clone(), attempt: attempt.clone(), node: node.id.clone() };
         self.nodes.counted.push(counted);
-        // It may have been switched on anew, and its clock be set, between two blocks; the record shows the first.
+        // The node may restart, or its clock be set, between two blocks: the record describes it at its first.
         let known = |other: &&Node| other.id == node.id;
         if !self.nodes.nodes.iter().any(|other| known(&other)) {
             self.nodes.nodes.push(node.clone());
@@ -304,7 +304,7 @@ impl Group {
         Ok(())
     }
 
-    /// Writes the cells of a row and their trials; none of them may be lost.
+    /// Writes the cells of a row and their trials, and checks that no trial is lost.
     fn write(&mut self, row: Row<'_>) -> Result<(), Fault> {
         let read: usize = row.parts.iter().map(|(_, part)| part.trials()).sum();
         let mut written = 0;
@@ -324,7 +324,7 @@ impl Group {
         Ok(())
     }
 
-    /// How many cells the blocks would have here.
+    /// Returns the number of cells that the blocks would have on this kind of machine.
     fn would_have(&self, plan: &PlanFolder, blocks: &[&Block]) -> usize {
         let count = |block: &&Block| {
             let (workloads, choice) = plan.cells_of(block);
@@ -402,7 +402,7 @@ mod tests {
                 fs::write(place.join(name), text).unwrap();
             }
         }
-        // Nothing can be moved over a folder: this is where it stops.
+        // Nothing can be moved over a folder, so it stops here.
         fs::remove_file(to.join(TRIALS)).unwrap();
         fs::create_dir_all(to.join(TRIALS).join("x")).unwrap();
         assert!(put(&from, &to).is_err());

@@ -1,4 +1,4 @@
-//! The cells of one workload at one scale, from the blocks that measured them.
+//! Merges blocks into the cells of one workload at one scale.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,7 +30,7 @@ pub(super) struct Row<'a> {
     pub parts: Vec<(&'a Block, Measured)>,
     /// The blocks that were given up, with the scheduler's word.
     pub given_up: Vec<(&'a Block, String)>,
-    /// How many passes have not ended.
+    /// The number of passes that have not ended.
     pub missing: usize,
 }
 
@@ -152,8 +152,8 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// How it ended where any block of it gave no figure. One figure less would pair the passes of models wrongly, so
-    /// none is made of the others.
+    /// Returns how the cell ended if any block gave no figure. The others then make none either: with one figure less,
+    /// the passes of models would be paired wrongly.
     fn fault(&self, at: usize, trials: usize) -> Option<(State, String)> {
         let ends = self.parts.iter().map(|(block, part)| (*block, part, &part.cells[at].0));
         let ends: Vec<(&Block, &Measured, &End)> = ends.collect();
@@ -176,7 +176,7 @@ impl Row<'_> {
         Some((end.state, if alike { reason } else { told(block, part, end, &others) }))
     }
 
-    /// What no model can exceed on any of the nodes; `None` where one of them has no such bound, or it is refuted.
+    /// Returns what no model can exceed on any of the nodes; `None` if one of them has no such bound, or it is refuted.
     fn bound(&self, at: usize, cell: &Planned<'_>, batch: Option<Estimate>) -> Option<f64> {
         let bounds = self.parts.iter().map(|(_, part)| part.cells[at].0.bound_jobs_per_second);
         let most = bounds.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)?;

@@ -1,5 +1,5 @@
-//! An attempt at a block, in `parts/<block>/<attempt>/`. It is complete once it has `done.json`, which comes last and
-//! says what the other files are; from then on nothing changes it.
+//! Attempts at blocks, in `parts/<block>/<attempt>/`. An attempt is complete once it has `done.json`, which is written
+//! last and has the hashes of the other files. A complete attempt never changes.
 
 use std::{
     collections::BTreeMap,
@@ -39,13 +39,13 @@ pub struct Done {
     pub attempt: String,
     /// When it ended, in UTC by the node's clock, which may be wrong: nothing is decided by it.
     pub ended: String,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// Every other file.
+    /// The other files, by name.
     pub files: BTreeMap<String, Contents>,
 }
 
-/// What a file must be.
+/// The expected contents of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// Bytes.
@@ -63,7 +63,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Makes the folder of a new attempt at `block`, and says in it who works.
+    /// Makes the folder of a new attempt at `block`, and describes this node in it.
     pub(super) fn begin(plan: &PlanFolder, block: &str) -> Result<Self, Fault> {
         let name = name();
         let folder = plan.attempts(block).join(&name);
@@ -84,12 +84,12 @@ impl Attempt {
         &self.node
     }
 
-    /// Where its trials go.
+    /// Returns the writer of its cells and trials.
     pub(super) fn writer(&self) -> Result<Writer, String> {
         Writer::part(&self.folder, AGAIN)
     }
 
-    /// Says that it is complete.
+    /// Marks it as complete.
     pub(super) fn complete(&self, seconds: f64) -> Result<(), String> {
         let cannot = |error: io::Error| {
             format!(
@@ -122,7 +122,7 @@ impl Attempt {
     }
 }
 
-/// Writes `done.json` aside, and links it to its name: it is there whole or not at all, and never replaced.
+/// Writes `done.json` under another name, and links it: it is there whole or not at all, and never replaced.
 fn write_once(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = folder.join("done.new");
     let mut file = File::create(&aside)?;
@@ -134,7 +134,7 @@ fn write_once(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A name that no other attempt has: the scheduler's job, the host and its boot, and a number of its own.
+/// Returns a unique name: the scheduler's job, the host, its boot, the process and a random number.
 fn name() -> String {
     let job = std::env::var("PACELINE_JOB").unwrap_or_default();
     let job = if job.is_empty() { "by-hand".into() } else { job };
@@ -163,7 +163,7 @@ impl Contents {
 /// A complete attempt, read and checked against what its `done.json` says.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Who worked.
+    /// The node.
     pub node: NodeFile,
     /// How each cell ended.
     pub ends: Vec<End>,
@@ -182,13 +182,13 @@ pub struct End {
     pub scale: usize,
     /// Its workers.
     pub workers: Option<usize>,
-    /// Where its batches were offered from.
+    /// Where its jobs were offered from.
     pub placement: Placement,
     /// How it ended.
     pub state: State,
-    /// Why.
+    /// The reason, unless it is `ok`.
     pub reason: Option<String>,
-    /// What no model can exceed there.
+    /// What no model can exceed on this node.
     pub bound_jobs_per_second: Option<f64>,
 }
 
@@ -235,7 +235,7 @@ pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String
 }
 
 impl Part {
-    /// Reads an attempt. Its files must be what its `done.json` says, and of this plan.
+    /// Reads an attempt of this plan, and checks its files against its `done.json`.
     ///
     /// # Errors
     ///

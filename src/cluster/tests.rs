@@ -12,7 +12,7 @@ use super::{
 use crate::{
     machine::cores,
     plan::{Choice, cells_on},
-    record::{Node, State, Trial, read},
+    record::{Estimate, Node, State, Trial, read},
     run::Order,
 };
 use paceline_core::{
@@ -278,6 +278,30 @@ fn a_partial_record_says_what_is_missing_and_becomes_whole() {
 }
 
 #[test]
+fn on_three_nodes_an_interval_is_over_nodes_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 6);
+    for (block, of) in plan.plan.blocks.iter().enumerate() {
+        let node = of.pass as usize % 3;
+        // Nodes differ by tenths, and trials on one node hardly.
+        let tag = node as u64 * 2_000_000 + u64::from(of.pass) * 1_000;
+        plant(&plan, &Planted { block, ended: 1, node, tag, fault: None });
+    }
+    let record = read(&collected(&plan).folders[0]).unwrap();
+    for cell in &record.cells {
+        let trials: Vec<f64> = cell.trials_ns.iter().map(|ns| *ns as f64).collect();
+        let node = |node: usize| (trials[node] * trials[node + 3]).sqrt();
+        let own = Estimate::of_trials(&[node(0), node(1), node(2)], 1.0).unwrap();
+        let found = cell.jobs_per_second.unwrap();
+        let wanted = own.per_second(cell.scale);
+        let near = |one: f64, other: f64| (one / other - 1.0).abs() < 1e-6;
+        assert!(near(found.lower, wanted.lower) && near(found.upper, wanted.upper), "{found:?}");
+        let said = cell.interval.as_ref().unwrap();
+        assert!(said.contains("over 3 nodes (n0, n1, n2) of the mean of 6 trials"), "{said}");
+    }
+}
+
+#[test]
 fn a_block_that_was_given_up_fails_its_cells_with_the_word_of_the_scheduler() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 3);
@@ -400,6 +424,18 @@ fn a_histogram_that_cannot_be_read_is_an_error_that_names_the_attempt_and_leaves
     let found = why.contains("parts/0002/job-2-0: a trial of") && why.contains("not a histogram");
     assert!(found && why.ends_with("remove that folder, and submit again"), "{why}");
     assert_eq!(fs::read_dir(&results).unwrap().count(), 0);
+    // Its trials are written too where another pass was given up, so that its cells have failed.
+    let mut others = plan.plan.blocks.iter().enumerate();
+    let (_, other) = others.find(|(at, of)| *at != 2 && of.workload == block.workload).unwrap();
+    fs::remove_dir_all(plan.attempts(&other.id)).unwrap();
+    let mut jobs = jobs::Jobs::read(&plan.dir).unwrap();
+    jobs.intend("name".into(), vec![other.id.clone()]).unwrap();
+    let (block, word) = (other.id.clone(), "TIMEOUT".into());
+    jobs.write(jobs::Event::Ended { submission: 1, block, word, given_up: true }).unwrap();
+    let Err(Fault::Failed(again)) = collect(&plan, &results, false, false) else {
+        panic!("a histogram was left out")
+    };
+    assert_eq!(again, why);
     fs::remove_dir_all(attempt).unwrap();
     assert_eq!(collected(&plan).missing.len(), 1);
 }

@@ -75,7 +75,12 @@ impl Histogram {
     ///
     /// Never: all histograms have the same bounds.
     pub fn merge(&mut self, other: &Histogram) {
-        self.0.add(&other.0).expect("both have the same bounds");
+        // Not with `add`: that visits all 33 792 counts, and this ends with the highest time. In `paceline cluster
+        // collect`, merging was most of the time.
+        for bucket in other.0.iter_recorded() {
+            let added = self.0.record_n(bucket.value_iterated_to(), bucket.count_at_value());
+            added.expect("both have the same bounds");
+        }
     }
 
     /// Returns the histogram and its usual figures in the form that files store; `None` if it is empty.
