@@ -5,6 +5,7 @@ mod discoveries;
 mod estimate;
 #[cfg(test)]
 mod golden;
+mod nodes;
 mod planning;
 #[cfg(test)]
 mod properties;
@@ -17,6 +18,7 @@ mod usl;
 pub use best::{Best, best, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
 pub use estimate::{FEWEST_TRIALS, LEVEL, estimate, estimate_at};
+pub use nodes::{FEWEST_NODES, figures_over_nodes, over_nodes};
 pub use planning::{Bar, MOST_TRIALS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed, difference};
 pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl, usl_by_variance};

@@ -1,5 +1,9 @@
 //! `paceline cluster` on this machine: the same cells as a run, whatever is killed, and one sentence for what is wrong.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it leaves out"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -284,4 +288,148 @@ fn the_manifest_for_kubernetes_has_a_pod_for_each_block_and_says_that_nobody_ran
         pod["containers"][0]["resources"]["limits"],
         pod["containers"][0]["resources"]["requests"]
     );
+    is_of_the_published_schema(&job);
+    // Whole CPUs, in a string: that is what the static CPU manager looks for.
+    assert_eq!(pod["containers"][0]["resources"]["limits"]["cpu"], "2");
+}
+
+/// Validates a manifest by the schemas that the Kubernetes project publishes, as the PyPI package `kubernetes-validate`
+/// ships them, and shows that the validation can fail.
+fn is_of_the_published_schema(job: &serde_json::Value) {
+    const VALIDATE: &str = "import json, sys\n\
+        try: import kubernetes_validate as k\n\
+        except ImportError: sys.exit(77)\n\
+        try: k.validate(json.load(sys.stdin), k.latest_version(), strict=True)\n\
+        except k.ValidationError as error: sys.exit(error.message)\n";
+    let validate = |job: &serde_json::Value| -> Option<String> {
+        let mut python = Command::new("python3");
+        python.args(["-c", VALIDATE]).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut python = python.spawn().ok()?;
+        serde_json::to_writer(python.stdin.take().unwrap(), job).unwrap();
+        let done = python.wait_with_output().unwrap();
+        (done.status.code() != Some(77)).then(|| String::from_utf8(done.stderr).unwrap())
+    };
+    let Some(faults) = validate(job) else {
+        return eprintln!(
+            "left out: python3 -m pip install kubernetes-validate brings the schemas of Kubernetes"
+        );
+    };
+    assert_eq!(faults, "");
+    for (place, value, says) in [
+        ("/spec/podReplacementPolicyy", "Failed".into(), "podReplacementPolicyy"),
+        ("/spec/backoffLimitPerIndex", "two".into(), "'two' is not of type"),
+        ("/spec/template/spec/containers/0/command", "sh".into(), "'sh' is not of type"),
+        ("/spec/template/spec/containers/0/imagee", "x".into(), "imagee"),
+        ("/spec/template/spec/restartPolici", serde_json::Value::Null, "restartPolici"),
+    ] {
+        let mut wrong = job.clone();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        wrong.pointer_mut(parent).unwrap()[name] = value;
+        let faults = validate(&wrong).unwrap();
+        assert!(faults.contains(says), "{place}: {faults:?}");
+    }
+}
+
+/// The library that gives a process and its children another wall clock, and leaves the monotonic clock alone.
+#[cfg(target_os = "linux")]
+fn libfaketime() -> Option<PathBuf> {
+    let of = |folder: &Path| folder.join("faketime/libfaketimeMT.so.1");
+    let folders = fs::read_dir("/usr/lib").ok()?.map(|entry| entry.unwrap().path());
+    folders.map(|folder| of(&folder)).chain([of(Path::new("/usr/lib"))]).find(|path| path.exists())
+}
+
+/// A worker on a block whose wall clock is off by what the file `clock` says, such as `+2h`, at any moment.
+#[cfg(target_os = "linux")]
+fn with_clock(folder: &Path, library: &Path, clock: &str, block: &str) -> std::process::Child {
+    let mut work = paceline(folder, &["cluster", "work", "plan", block]);
+    work.env("LD_PRELOAD", library).env("FAKETIME_NO_CACHE", "1");
+    work.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+    work.env("FAKETIME_TIMESTAMP_FILE", folder.join(clock)).spawn().unwrap()
+}
+
+/// What the attempts at a block have of a file, by the name of the attempt.
+#[cfg(target_os = "linux")]
+fn in_attempts(folder: &Path, block: &str, file: &str) -> BTreeMap<String, String> {
+    let attempts = fs::read_dir(folder.join("plan/parts").join(block));
+    let attempts = attempts.into_iter().flatten().map(|entry| entry.unwrap());
+    let of = |entry: fs::DirEntry| {
+        let text = fs::read_to_string(entry.path().join(file)).ok()?;
+        Some((entry.file_name().into_string().unwrap(), text))
+    };
+    attempts.filter_map(of).collect()
+}
+
+/// A worker is stopped, another does its block with a clock two hours ahead that is set back in the middle, and the
+/// first goes on as a zombie whose clock is two hours behind: its attempt ends last, with the earlier date.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let Some(library) = libfaketime() else {
+        return eprintln!("left out: libfaketime is not installed");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "2");
+    let until = |what: &str, so: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_mins(3);
+        while !so() {
+            assert!(Instant::now() < deadline, "it never came to pass that {what}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let ended = |mut child: std::process::Child| assert!(child.wait().unwrap().success());
+    fs::write(folder.join("behind"), "-2h").unwrap();
+    fs::write(folder.join("ahead"), "+2h").unwrap();
+    let zombie = with_clock(folder, &library, "behind", "0000");
+    until("the first worker begins", &|| !in_attempts(folder, "0000", "node.json").is_empty());
+    let pid = Pid::from_child(&zombie);
+    kill_process(pid, Signal::STOP).unwrap();
+    let others = in_attempts(folder, "0000", "node.json");
+    let first = with_clock(folder, &library, "ahead", "0000");
+    let has_a_trial = |block: &str| {
+        let all = in_attempts(folder, block, "trials.jsonl");
+        all.iter().any(|(name, text)| !others.contains_key(name) && !text.is_empty())
+    };
+    until("the second worker has a trial", &|| has_a_trial("0000"));
+    fs::write(folder.join("ahead"), "+1h").unwrap();
+    ended(first);
+    kill_process(pid, Signal::CONT).unwrap();
+    ended(zombie);
+    let done = in_attempts(folder, "0000", "done.json");
+    let date = |name: &String| {
+        let done: serde_json::Value = serde_json::from_str(&done[name]).unwrap();
+        done["ended"].as_str().unwrap().to_owned()
+    };
+    let late = others.keys().next().unwrap();
+    let counts = done.keys().find(|name| *name != late).unwrap();
+    assert_eq!(done.len(), 2);
+    assert!(date(late) < date(counts), "the clocks are not what they are to be");
+
+    fs::write(folder.join("ahead"), "+2h").unwrap();
+    let stepped = with_clock(folder, &library, "ahead", "0001");
+    until("the third worker has a trial", &|| has_a_trial("0001"));
+    fs::write(folder.join("ahead"), "-2h").unwrap();
+    ended(stepped);
+    for block in ["0002", "0003"] {
+        ok(folder, &["cluster", "work", "plan", block]);
+    }
+    ok(folder, &["cluster", "collect", "plan"]);
+    let record = only_record(&folder.join("results"));
+    let once = bytes(&record);
+    ok(folder, &["cluster", "collect", "plan"]);
+    let same = |(name, text): (&String, &Vec<u8>)| {
+        assert!(name.ends_with("html") || once[name] == *text, "{name} has changed");
+    };
+    bytes(&record).iter().for_each(same);
+    let record = read(&record).unwrap();
+    assert_eq!((record.cells.len(), record.trials.len()), (6, 12));
+    assert!(record.cells.iter().all(|cell| cell.state == State::Ok), "no figure is lost");
+    let longest = record.trials.iter().flat_map(|trial| &trial.times_ns).max().unwrap();
+    assert!(*longest < 600_000_000_000, "a batch took {longest} ns by a clock that was set");
+    let nodes = record.nodes.unwrap();
+    assert_eq!(nodes.counted.iter().filter(|of| of.block == "0000").count(), 1);
+    assert_eq!(&nodes.counted[0].attempt, counts, "a date decided which attempt counts");
+    let left_out: Vec<&str> = nodes.left_out.iter().map(|of| of.attempt.as_str()).collect();
+    assert_eq!(left_out, [late]);
 }

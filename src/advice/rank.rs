@@ -3,7 +3,7 @@
 use super::{APART, Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
 use crate::{
     record::{Cell, Estimate, State, logarithms},
-    stats::{best, most_loss},
+    stats::{best, most_loss, over_nodes},
 };
 use paceline_core::perform::Placement;
 
@@ -16,7 +16,8 @@ impl Measure {
         }
     }
 
-    /// Returns logarithms of each trial's figure, where higher is better; `None` if one lacks the figure.
+    /// Returns logarithms of each trial's figure, or of each node's if there are several, where higher is better; `None`
+    /// if one lacks the figure.
     fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
         let minus = |figures: &[f64]| logarithms(figures).iter().map(|log| -log).collect();
         let logs: Vec<f64> = match self {
@@ -24,7 +25,8 @@ impl Measure {
             Measure::P99 => minus(&cell.per_trial.latency_ns_p99),
             Measure::Memory => minus(&cell.per_trial.rss_bytes_max),
         };
-        (!logs.is_empty() && logs.iter().all(|log| log.is_finite())).then_some(logs)
+        let are_there = !logs.is_empty() && logs.iter().all(|log| log.is_finite());
+        are_there.then(|| over_nodes(&logs, &cell.nodes))
     }
 
     /// Returns how many times worse `one` is than `best`: 1 if they are equal.

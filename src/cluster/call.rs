@@ -1,4 +1,4 @@
-//! Calls of a scheduler's commands: in a clean environment, and never for longer than they may take.
+//! Calls of a scheduler's commands, in a clean environment and with a timeout.
 
 use std::{
     env,

@@ -1,4 +1,4 @@
-//! The only writer of a cluster's record: proves that it is complete, and writes the same bytes whenever it is run again.
+//! The only writer of a cluster's record: proves that it is complete, and writes the same bytes each time.
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::{
     Block, Fault, PlanFolder,
     jobs::Jobs,
-    merge::{Row, check},
+    merge::{Measured, Row, check},
     node::NodeFile,
-    part::{Part, attempts},
+    part::{Part, attempts, keep},
 };
 use crate::{
     plan::cells_on,
@@ -26,20 +26,20 @@ use crate::{
 };
 use paceline_core::histogram::Distribution;
 
-/// What came of it.
+/// The result of collecting.
 #[derive(Debug)]
 pub struct Collected {
     /// The records: one, or one for each kind of machine.
     pub folders: Vec<PathBuf>,
-    /// How many cells there are, and how many of them failed or are invalid.
+    /// The number of cells, and of those that failed or are invalid.
     pub cells: (usize, usize),
-    /// The blocks that no complete attempt measured, each with what is known of it.
+    /// The blocks without a complete attempt, each with the reason.
     pub missing: Vec<(String, String)>,
-    /// What must be known of the nodes.
+    /// Warnings about the nodes.
     pub warnings: Vec<String>,
 }
 
-/// A record that is being written aside: what ran on machines of one kind.
+/// A record under construction: what ran on machines of one kind.
 struct Group {
     folder: PathBuf,
     cells: BufWriter<File>,
@@ -50,12 +50,12 @@ struct Group {
     counts: (usize, usize),
 }
 
-/// Collects `plan` into `results`. Where blocks are missing nothing is written, unless `partial`. Machines of another
-/// fingerprint have a record of their own, unless `any_machine`.
+/// Collects `plan` into `results`. If blocks are missing it writes nothing, unless `partial`. Machines of different
+/// fingerprints have separate records, unless `any_machine`.
 ///
 /// # Errors
 ///
-/// Returns a fault where parts contradict the plan, or something cannot be read or written.
+/// Returns a fault if parts contradict the plan, a histogram cannot be read, or a file cannot be read or written.
 pub fn collect(
     plan: &PlanFolder,
     results: &Path,
@@ -94,7 +94,7 @@ struct Collector<'a> {
     groups: BTreeMap<String, Group>,
     left_out: Vec<LeftOut>,
     missing: Vec<(String, String)>,
-    /// A block of each workload and scale of which nothing has ended.
+    /// A block of each workload and scale that has no complete attempt at all.
     unmeasured: Vec<&'a Block>,
 }
 
@@ -126,18 +126,18 @@ impl<'a> Collector<'a> {
         for given_up in homeless {
             let Some(group) = self.groups.values_mut().next() else { break };
             let row = Row { plan: self.plan, parts: vec![], given_up, missing: 0 };
-            group.write(&row)?;
+            group.write(row)?;
         }
         self.install(results)
     }
 
-    /// Reads the blocks of one workload at one scale, in the order of their passes, and writes what they make. Returns
-    /// those that were given up where none is complete: they have no machine to belong to.
+    /// Reads the blocks of one workload at one scale, in the order of their passes, and writes their cells. If none is
+    /// complete, returns those that were given up: it is not known whose record they belong to.
     fn row(&mut self, blocks: &[&'a Block]) -> Result<Option<Vec<(&'a Block, String)>>, Fault> {
-        let mut by_kind: BTreeMap<String, Vec<(&Block, Part)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<String, Vec<(&Block, Measured)>> = BTreeMap::new();
         let (mut given_up, mut missing) = (Vec::new(), 0);
         for block in blocks {
-            match self.counted(block) {
+            match self.counted(block)? {
                 Some(part) => {
                     let hash = &part.node.node.fingerprint.hash;
                     let kind = if self.any_machine { String::new() } else { hash.clone() };
@@ -164,13 +164,14 @@ impl<'a> Collector<'a> {
             for (block, part) in &parts {
                 group.take(block, part)?;
             }
-            group.write(&Row { plan: self.plan, parts, given_up: given_up.clone(), missing })?;
+            group.write(Row { plan: self.plan, parts, given_up: given_up.clone(), missing })?;
         }
         Ok(None)
     }
 
-    /// The attempt at `block` that counts: the first by the time at which it ended, and by name, of those that are whole.
-    fn counted(&mut self, block: &Block) -> Option<Part> {
+    /// Returns the attempt at `block` that counts: the first to complete of those that are whole. It is kept: later
+    /// attempts do not replace it.
+    fn counted(&mut self, block: &Block) -> Result<Option<Measured>, Fault> {
         let (complete, begun) = attempts(self.plan, &block.id);
         let mut counted = None;
         let mut why_none = "no attempt has begun".to_owned();
@@ -180,13 +181,15 @@ impl<'a> Collector<'a> {
         }
         for done in complete {
             if counted.is_some() {
-                self.leave_out(block, done.attempt, "superseded: another ended before it".into());
+                self.leave_out(block, done.attempt, "superseded: another counts".into());
                 continue;
             }
-            match Part::read(self.plan, &done)
-                .and_then(|part| check(self.plan, block, &part).map(|()| part))
-            {
-                Ok(part) => counted = Some(part),
+            match Part::read(self.plan, &done).and_then(|part| check(self.plan, block, part)) {
+                Ok(part) => {
+                    keep(self.plan, &done)
+                        .map_err(|error| format!("{}: {error}", self.plan.dir.display()))?;
+                    counted = Some(part);
+                }
                 Err(why) => {
                     why_none = format!("the attempt {} is damaged: {why}", done.attempt);
                     self.leave_out(block, done.attempt, format!("damaged: {why}"));
@@ -196,14 +199,14 @@ impl<'a> Collector<'a> {
         if counted.is_none() && !self.given_up.contains_key(&block.id) {
             self.missing.push((block.id.clone(), format!("{}: {why_none}", block.label())));
         }
-        counted
+        Ok(counted)
     }
 
     fn leave_out(&mut self, block: &Block, attempt: String, reason: String) {
         self.left_out.push(LeftOut { block: block.id.clone(), attempt, reason });
     }
 
-    /// Moves what was written aside to its place, `run.json` last: without it a folder is no record.
+    /// Moves the new records to their places, `run.json` last: a folder without it is not a record.
     fn install(mut self, results: &Path) -> Result<Collected, Fault> {
         let alone = self.groups.len() == 1;
         let missing = self.missing.len();
@@ -244,7 +247,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// Moves the files of a record. A reader finds the old one, none, or the new one, never some files of both.
+/// Moves the files of a record. A reader finds the old record, none, or the new one, never a mixture.
 fn put(from: &Path, to: &Path) -> std::io::Result<()> {
     let same = |name: &str| {
         let (old, new) = (fs::read(to.join(name)), fs::read(from.join(name)));
@@ -280,8 +283,8 @@ impl Group {
         Ok(Group { folder, cells, trials, first, floors: vec![], nodes, counts: (0, 0) })
     }
 
-    /// Takes note of where a block ran.
-    fn take(&mut self, block: &Block, part: &Part) -> Result<(), Fault> {
+    /// Notes where a block ran.
+    fn take(&mut self, block: &Block, part: &Measured) -> Result<(), Fault> {
         let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
         if *cores != self.first.cores {
             return Err(Fault::Usage(format!(
@@ -292,7 +295,7 @@ impl Group {
         let counted =
             Counted { block: block.id.clone(), attempt: attempt.clone(), node: node.id.clone() };
         self.nodes.counted.push(counted);
-        // It may have been switched on anew, and its clock be set, between two blocks; the record shows the first.
+        // The node may restart, or its clock be set, between two blocks: the record describes it at its first.
         let known = |other: &&Node| other.id == node.id;
         if !self.nodes.nodes.iter().any(|other| known(&other)) {
             self.nodes.nodes.push(node.clone());
@@ -301,26 +304,27 @@ impl Group {
         Ok(())
     }
 
-    /// Writes the cells of a row and their trials; none of them may be lost.
-    fn write(&mut self, row: &Row<'_>) -> Result<(), Fault> {
-        let read: usize = row.parts.iter().map(|(_, part)| part.trials.len()).sum();
+    /// Writes the cells of a row and their trials, and checks that no trial is lost.
+    fn write(&mut self, row: Row<'_>) -> Result<(), Fault> {
+        let read: usize = row.parts.iter().map(|(_, part)| part.trials()).sum();
         let mut written = 0;
-        for (cell, trials) in row.cells(self.first.cores)? {
+        row.cells(self.first.cores, |cell, trials| {
             self.counts.0 += 1;
             self.counts.1 += usize::from(cell.is_wrong());
             written += trials.len();
-            line(&mut self.cells, &cell).map_err(unwritable(&self.folder))?;
-            for trial in &trials {
+            line(&mut self.cells, cell).map_err(unwritable(&self.folder))?;
+            for trial in trials {
                 line(&mut self.trials, trial).map_err(unwritable(&self.folder))?;
             }
-        }
+            Ok(())
+        })?;
         if read != written {
             return Err(Fault::Failed(format!("{read} trials were read and {written} written")));
         }
         Ok(())
     }
 
-    /// How many cells the blocks would have here.
+    /// Returns the number of cells that the blocks would have on this kind of machine.
     fn would_have(&self, plan: &PlanFolder, blocks: &[&Block]) -> usize {
         let count = |block: &&Block| {
             let (workloads, choice) = plan.cells_of(block);
@@ -398,7 +402,7 @@ mod tests {
                 fs::write(place.join(name), text).unwrap();
             }
         }
-        // Nothing can be moved over a folder: this is where it stops.
+        // Nothing can be moved over a folder, so it stops here.
         fs::remove_file(to.join(TRIALS)).unwrap();
         fs::create_dir_all(to.join(TRIALS).join("x")).unwrap();
         assert!(put(&from, &to).is_err());

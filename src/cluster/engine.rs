@@ -1,4 +1,4 @@
-//! An engine: how a scheduler is spoken to, which is a file. Slurm, SSH and this machine are such files too.
+//! Engines: files that describe how to call a scheduler. Slurm, SSH and this machine are such files too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use super::{
 use crate::output::shell_word;
 use paceline_core::{file, job::did_you_mean};
 
-/// The engines that need no file.
+/// The built-in engines.
 pub const BUILT_IN: [(&str, &str); 3] = [
     ("local", include_str!("engines/local.toml")),
     ("slurm", include_str!("engines/slurm.toml")),
@@ -45,28 +45,28 @@ pub struct Engine {
     /// The number of an array's first task.
     #[serde(default)]
     first_task: u32,
-    /// How many tasks a submission has at most.
+    /// The most tasks of a submission.
     #[serde(default = "most_tasks")]
     most_tasks: usize,
-    /// Hides variables that begin so from these commands.
+    /// Prefixes of variables that are hidden from these commands.
     #[serde(default)]
     unset: Vec<String>,
-    /// Those of them that stay.
+    /// Variables that are kept all the same.
     #[serde(default)]
     keep: Vec<String>,
     /// Reasons of waiting jobs that do not go away by themselves.
     #[serde(default)]
     never: Vec<String>,
-    /// How often `list` is called at most.
+    /// The shortest time between two calls of `list`.
     #[serde(default = "poll_seconds")]
     poll_seconds: f64,
-    /// How long a command may take.
+    /// The longest time that a command may take.
     #[serde(default = "timeout_seconds")]
     timeout_seconds: f64,
-    /// How long the files of a job that is gone are waited for.
+    /// How long to wait for the files of a job that is gone.
     #[serde(default = "grace_seconds")]
     grace_seconds: f64,
-    /// What is handed over.
+    /// The script that is submitted.
     script: String,
     /// What the words of `list` mean.
     states: BTreeMap<String, Meaning>,
@@ -101,9 +101,9 @@ pub(super) enum Meaning {
     Running,
     /// It has ended, and its files may still be on their way.
     Gone,
-    /// It was lost through no fault of its own.
+    /// It was lost for a reason outside of it, so another attempt may succeed.
     Retry,
-    /// Another attempt would end alike.
+    /// Another attempt would end the same way.
     Final,
 }
 
@@ -125,7 +125,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Returns a fault where there is none, or it is not one.
+    /// Returns a fault if there is none, or the file is not an engine.
     pub fn find(name: &str, settings: &[String]) -> Result<Self, Fault> {
         let text = match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => (*text).to_owned(),
@@ -164,11 +164,11 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The engine that a plan was handed to; `None` where it was to none yet.
+    /// Returns the engine that a plan was submitted to; `None` if it was not submitted yet.
     ///
     /// # Errors
     ///
-    /// Returns a fault where its file cannot be read.
+    /// Returns a fault if its file cannot be read.
     pub fn used(dir: &Path) -> Result<Option<Self>, Fault> {
         let path = dir.join(ENGINE);
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
@@ -201,7 +201,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Leaves a copy of itself with the plan.
+    /// Writes a copy of itself to the plan's folder.
     pub(super) fn leave_copy(&self, dir: &Path) -> Result<(), String> {
         let text = toml::to_string(self).map_err(|error| error.to_string())?;
         crate::record::write_text(&dir.join(ENGINE), text.as_bytes())
@@ -268,7 +268,7 @@ impl Engine {
             .map(|found| {
                 let get = |name| found.name(name).map(|part| part.as_str().trim().to_owned());
                 let word = get("state").unwrap_or_default();
-                // A word that nobody explained is waited out: the files decide.
+                // A word without a meaning counts as running: the files decide in the end.
                 let meaning = self.states.get(&word).copied().unwrap_or(Meaning::Running);
                 Listed {
                     job: get("job").unwrap_or_default(),
@@ -297,7 +297,7 @@ impl Engine {
 
     fn call(&self, command: &[String], values: &Values) -> Result<String, CallError> {
         let fill = |word: &String| values.fill(word, &self.settings, false);
-        // A setting that is a word of its own may be many words, or none.
+        // A word that is one setting becomes as many words as the setting has.
         let words = |word: &String| -> Vec<String> {
             let key = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
             match key.and_then(|key| self.settings.get(key)) {
@@ -310,11 +310,11 @@ impl Engine {
     }
 }
 
-/// Why a job has no id.
+/// The reasons why a job has no id.
 pub(super) enum SubmitError {
-    /// Nothing was handed over.
+    /// Nothing was submitted.
     Refused(Fault),
-    /// It may have been: the answer is lost, or cannot be read.
+    /// It may have been submitted: the answer is lost, or cannot be read.
     Unknown(String),
 }
 
@@ -339,7 +339,7 @@ impl Values {
         self
     }
 
-    /// `text` with the values in it; what is unknown stays, for shells have braces too.
+    /// Returns `text` with the values filled in. Unknown names stay, because shells use braces too.
     fn fill(&self, text: &str, settings: &BTreeMap<String, String>, quoted: bool) -> String {
         let mut text = text.to_owned();
         for (name, value) in settings {

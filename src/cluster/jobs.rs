@@ -1,5 +1,5 @@
-//! What was handed to the scheduler: `jobs.jsonl`. The intent is on the disk before the scheduler is called, the job's id
-//! after it has answered, so that a crash between the two loses no job.
+//! Submissions: `jobs.jsonl`. The intent is synced before the scheduler is called, and the job's id after it has
+//! answered, so a crash in between loses no job.
 
 use std::{
     collections::BTreeMap,
@@ -15,27 +15,27 @@ use paceline_core::clock::utc;
 
 const JOBS: &str = "jobs.jsonl";
 
-/// A line of it.
+/// A line of `jobs.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Event {
-    /// These blocks are about to be handed over, as tasks of one job, in this order.
+    /// These blocks are about to be submitted, as tasks of one job, in this order.
     Intent { submission: u32, at: String, name: String, blocks: Vec<String> },
     /// The scheduler has taken them.
     Submitted { submission: u32, job: String },
     /// The scheduler has not taken them, and runs none of them.
     Refused { submission: u32, why: String },
-    /// A task has ended without a result. `given_up`: another attempt would end alike.
+    /// A task has ended without a result. `given_up`: another attempt would end the same way.
     Ended { submission: u32, block: String, word: String, given_up: bool },
     /// Everything under way was cancelled.
     Cancelled { at: String },
 }
 
-/// Blocks that were handed over together.
+/// Blocks that were submitted together.
 #[derive(Clone, Debug)]
 pub(super) struct Submission {
     pub number: u32,
-    /// What the scheduler was told to call it.
+    /// The job's name.
     pub name: String,
     pub blocks: Vec<String>,
     /// The scheduler's id; `None` while it is not known whether it has taken the job.
@@ -44,10 +44,10 @@ pub(super) struct Submission {
     pub ended: BTreeMap<String, (String, bool)>,
 }
 
-/// All of it, read.
+/// All submissions of a plan.
 pub(super) struct Jobs {
     path: PathBuf,
-    /// Those that the scheduler has not refused.
+    /// The submissions that the scheduler has not refused.
     pub submissions: Vec<Submission>,
     /// The number of the next one.
     pub next: u32,
@@ -64,7 +64,7 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// Locks it against other submitters while the file that is returned lives, and cuts off a torn last line.
+    /// Locks the file against other submitters while the returned file lives, and cuts off a torn last line.
     pub(super) fn lock(dir: &Path) -> Result<File, Fault> {
         let path = dir.join(JOBS);
         let cannot = |error: std::io::Error| format!("cannot write to {}: {error}", path.display());
@@ -79,7 +79,7 @@ impl Jobs {
         Ok(file)
     }
 
-    /// Writes an event, and waits until it is on the disk.
+    /// Writes an event and syncs it.
     pub(super) fn write(&mut self, event: Event) -> Result<(), String> {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         let mut file =
@@ -89,7 +89,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Notes that `blocks` are about to be handed over, and returns their submission.
+    /// Notes that `blocks` are about to be submitted, and returns their submission.
     pub(super) fn intend(
         &mut self,
         name: String,
@@ -134,7 +134,7 @@ impl Jobs {
         }
     }
 
-    /// The last submission of a block, and how many there were.
+    /// Returns the last submission of a block, and the number of its submissions.
     pub(super) fn of(&self, block: &str) -> (Option<&Submission>, u32) {
         let has = |of: &&Submission| of.blocks.iter().any(|id| id == block);
         (self.submissions.iter().rfind(has), self.submissions.iter().filter(has).count() as u32)

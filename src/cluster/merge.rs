@@ -1,100 +1,162 @@
-//! The cells of one workload at one scale, from the blocks that measured them.
+//! Merges blocks into the cells of one workload at one scale.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Block, PlanFolder,
+    Block, Fault, PlanFolder,
+    node::NodeFile,
     part::{End, Part},
 };
 use crate::{
     plan::{Planned, cells_on},
     record::{Cell, Estimate, State, Trial},
     run::whole,
+    stats::FEWEST_NODES,
 };
+use paceline_core::perform::Placement;
+
+/// A complete attempt whose cells are those of its block.
+pub(super) struct Measured {
+    /// The node, and the attempt.
+    pub node: NodeFile,
+    /// How each cell ended, with its trial if it is `ok`, in the order of the plan.
+    cells: Vec<(End, Option<Trial>)>,
+}
 
 /// The blocks of one workload at one scale, those on machines of one kind.
 pub(super) struct Row<'a> {
     pub plan: &'a PlanFolder,
     /// The blocks that are complete, in the order of their passes.
-    pub parts: Vec<(&'a Block, Part)>,
+    pub parts: Vec<(&'a Block, Measured)>,
     /// The blocks that were given up, with the scheduler's word.
     pub given_up: Vec<(&'a Block, String)>,
-    /// How many passes have not ended.
+    /// The number of passes that have not ended.
     pub missing: usize,
 }
 
-/// Checks that a part has each cell of its block once, and a trial of its pass for each that is `ok`.
-pub(super) fn check(plan: &PlanFolder, block: &Block, part: &Part) -> Result<(), String> {
+/// Checks that a part has each cell of its block once, and a trial of its pass for each that is `ok`. Histograms are
+/// not decoded here but once, when they are merged.
+pub(super) fn check(plan: &PlanFolder, block: &Block, part: Part) -> Result<Measured, String> {
     let (workloads, choice) = plan.cells_of(block);
     let planned = cells_on(part.node.cores, workloads, &plan.models, &choice);
-    let mut measured = 0;
-    for cell in &planned {
-        let ends: Vec<&End> = part.ends.iter().filter(|end| is(cell, end)).collect();
-        let trials: Vec<&Trial> = part.trials.iter().filter(|trial| cell.is_of(trial)).collect();
-        let [end] = ends[..] else {
-            return Err(format!("it has {} ends of {}, not one", ends.len(), cell.name()));
-        };
+    let places: HashMap<_, usize> = (0..).zip(&planned).map(|(at, cell)| (of(cell), at)).collect();
+    let ends = in_order(part.ends, planned.len(), |end| {
+        let End { workload, model, scale, workers, placement, .. } = end;
+        places.get(&(workload.as_str(), model.as_str(), *scale, *workers, *placement)).copied()
+    })?;
+    let trials = in_order(part.trials, planned.len(), |trial| {
+        let Trial { workload, model, scale, workers, placement, .. } = trial;
+        places.get(&(workload.as_str(), model.as_str(), *scale, *workers, *placement)).copied()
+    })?;
+    let mut cells = Vec::with_capacity(planned.len());
+    for ((cell, ends), mut trials) in planned.iter().zip(ends).zip(trials) {
+        let [end] = <[End; 1]>::try_from(ends)
+            .map_err(|ends| format!("it has {} ends of {}, not one", ends.len(), cell.name()))?;
         let wanted = usize::from(end.state == State::Ok);
         if trials.len() != wanted || trials.iter().any(|trial| trial.trial != block.pass) {
             let (name, has) = (cell.name(), trials.len());
             return Err(format!("{name} is to have {wanted} trials of its pass, and has {has}"));
         }
-        measured += wanted;
+        cells.push((end, trials.pop()));
     }
-    if (part.ends.len(), part.trials.len()) != (planned.len(), measured) {
-        return Err("it has cells that are not in the plan".into());
-    }
-    let broken = part.trials.iter().find_map(|trial| trial.recorded.check().err());
-    broken.map_or(Ok(()), Err)
+    Ok(Measured { node: part.node, cells })
 }
 
-fn is(cell: &Planned<'_>, end: &End) -> bool {
-    let End { workload, model, scale, workers, placement, .. } = end;
-    let of = (&cell.workload.name, cell.entry.info.name, cell.scale, cell.workers, cell.placement);
-    of == (workload, model.as_str(), *scale, *workers, *placement)
+/// What tells cells apart.
+type Of<'a> = (&'a str, &'a str, usize, Option<usize>, Placement);
+
+fn of<'a>(cell: &Planned<'a>) -> Of<'a> {
+    (&cell.workload.name, cell.entry.info.name, cell.scale, cell.workers, cell.placement)
+}
+
+/// Sorts `all` into as many cells as are planned. `place` returns the cell of each, if it is one of the plan.
+fn in_order<T>(
+    all: Vec<T>,
+    cells: usize,
+    place: impl Fn(&T) -> Option<usize>,
+) -> Result<Vec<Vec<T>>, String> {
+    let mut sorted: Vec<Vec<T>> = (0..cells).map(|_| vec![]).collect();
+    for one in all {
+        let at = place(&one).ok_or("it has cells that are not in the plan")?;
+        sorted[at].push(one);
+    }
+    Ok(sorted)
+}
+
+impl Measured {
+    /// How many trials it has.
+    pub(super) fn trials(&self) -> usize {
+        self.cells.iter().filter(|(_, trial)| trial.is_some()).count()
+    }
 }
 
 impl Row<'_> {
-    /// Each cell with its trials, in the order of the plan. `cores` is what symbolic settings stand for where no part
-    /// says it.
+    /// Hands each cell with its trials to `write`, in the order of the plan. `cores` is what symbolic settings stand
+    /// for if no part says it.
     ///
     /// # Errors
     ///
-    /// Returns a sentence where a histogram cannot be read.
-    pub(super) fn cells(&self, cores: usize) -> Result<Vec<(Cell, Vec<Trial>)>, String> {
+    /// Returns a fault of `write`, or one that names the attempt with a histogram that cannot be read.
+    pub(super) fn cells(
+        mut self,
+        cores: usize,
+        mut write: impl FnMut(&Cell, &[Trial]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let blocks = self.parts.iter().map(|(block, _)| *block);
         let mut blocks = blocks.chain(self.given_up.iter().map(|(block, _)| *block));
-        let Some(block) = blocks.next() else { return Ok(vec![]) };
+        let Some(block) = blocks.next() else { return Ok(()) };
         let cores = self.parts.first().map_or(cores, |(_, part)| part.node.cores);
         let (workloads, choice) = self.plan.cells_of(block);
         let planned = cells_on(cores, workloads, &self.plan.models, &choice);
-        planned.iter().map(|cell| self.cell(cell)).collect()
+        for (at, cell) in planned.iter().enumerate() {
+            let (cell, trials) = self.cell(at, cell)?;
+            write(&cell, &trials)?;
+        }
+        Ok(())
     }
 
-    fn cell(&self, cell: &Planned<'_>) -> Result<(Cell, Vec<Trial>), String> {
-        let of_part = |part: &Part| part.trials.iter().find(|trial| cell.is_of(trial)).cloned();
-        let trials: Vec<Trial> = self.parts.iter().filter_map(|(_, part)| of_part(part)).collect();
-        if let Some((state, why)) = self.fault(cell, trials.len()) {
+    fn cell(&mut self, at: usize, cell: &Planned<'_>) -> Result<(Cell, Vec<Trial>), String> {
+        let taken = self.parts.iter_mut().filter_map(|(_, part)| part.cells[at].1.take());
+        let trials: Vec<Trial> = taken.collect();
+        if let Some((state, why)) = self.fault(at, trials.len()) {
+            self.check_histograms(&trials)?;
             let nodes = self.parts.iter().map(|(_, part)| part.node.node.id.clone()).collect();
             return Ok((Cell { nodes, ..cell.ended(state, why) }, trials));
         }
         let nodes: Vec<String> = trials.iter().filter_map(|trial| trial.node.clone()).collect();
-        let whole = whole(cell, &trials, |batch| self.bound(cell, batch))
-            .map_err(|why| format!("{}: {why}", cell.name()))?;
+        let whole = whole(cell, &trials, |batch| self.bound(at, cell, batch)).map_err(|why| {
+            let found = self.check_histograms(&trials).err();
+            found.unwrap_or_else(|| format!("{}: {why}", cell.name()))
+        })?;
         let (ran, wanted) = (trials.len(), trials.len() + self.missing);
         let partial = || format!("{ran} of {wanted} passes had ended when this was collected");
-        let interval = whole.interval.clone().map(|what| what + &over(&nodes));
+        let interval = whole.interval.clone().map(|what| over(&what, &nodes));
         let reason = (self.missing > 0).then(partial);
         Ok((Cell { reason, interval, nodes, ..whole }, trials))
     }
 
-    /// How it ended where any block of it gave no figure. One figure less would pair the passes of models wrongly, so
-    /// none is made of the others.
-    fn fault(&self, cell: &Planned<'_>, trials: usize) -> Option<(State, String)> {
-        let ends = self.parts.iter().filter_map(|(block, part)| {
-            Some((*block, part, part.ends.iter().find(|end| is(cell, end))?))
-        });
-        let ends: Vec<(&Block, &Part, &End)> = ends.collect();
+    /// Checks that the histograms of `trials` can be read. The attempt is exactly what its node wrote, so it is not
+    /// torn, and leaving it out would hide a fault of the program.
+    fn check_histograms(&self, trials: &[Trial]) -> Result<(), String> {
+        for trial in trials {
+            let Err(why) = trial.recorded.check() else { continue };
+            let of = self.parts.iter().find(|(block, _)| block.pass == trial.trial);
+            let place = of.map_or_else(String::new, |(block, part)| {
+                self.plan.attempts(&block.id).join(&part.node.attempt).display().to_string()
+            });
+            let model = &trial.model;
+            return Err(format!(
+                "{place}: a trial of {model} cannot be read: {why}; remove that folder, and submit again"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns how the cell ended if any block gave no figure. The others then make none either: with one figure less,
+    /// the passes of models would be paired wrongly.
+    fn fault(&self, at: usize, trials: usize) -> Option<(State, String)> {
+        let ends = self.parts.iter().map(|(block, part)| (*block, part, &part.cells[at].0));
+        let ends: Vec<(&Block, &Measured, &End)> = ends.collect();
         let worst = [State::Invalid, State::Failed, State::Refused, State::Skipped];
         let found = |state| ends.iter().find(move |(_, _, end)| end.state == state);
         let passes = self.parts.len() + self.given_up.len() + self.missing;
@@ -114,27 +176,35 @@ impl Row<'_> {
         Some((end.state, if alike { reason } else { told(block, part, end, &others) }))
     }
 
-    /// What no model can exceed on any of the nodes; `None` where one of them has no such bound, or it is refuted.
-    fn bound(&self, cell: &Planned<'_>, batch: Option<Estimate>) -> Option<f64> {
-        let ends = self.parts.iter().flat_map(|(_, part)| &part.ends);
-        let bounds = ends.filter(|end| is(cell, end)).map(|end| end.bound_jobs_per_second);
+    /// Returns what no model can exceed on any of the nodes; `None` if one of them has no such bound, or it is refuted.
+    fn bound(&self, at: usize, cell: &Planned<'_>, batch: Option<Estimate>) -> Option<f64> {
+        let bounds = self.parts.iter().map(|(_, part)| part.cells[at].0.bound_jobs_per_second);
         let most = bounds.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)?;
         cell.unless_refuted(most, batch)
     }
 }
 
-fn told(block: &Block, part: &Part, end: &End, others: &str) -> String {
+fn told(block: &Block, part: &Measured, end: &End, others: &str) -> String {
     let (pass, node) = (block.pass + 1, &part.node.node.id);
     let why = end.reason.as_deref().unwrap_or("no reason was given");
     format!("pass {pass}, on {node}: {why}; {others}")
 }
 
-/// What the interval is of, in words.
-fn over(nodes: &[String]) -> String {
+/// Describes the interval of a cell that ran on `nodes`, one for each trial. `trials` is how it is computed from trials.
+fn over(trials: &str, nodes: &[String]) -> String {
     let names: BTreeSet<&str> = nodes.iter().map(String::as_str).collect();
     let first: Vec<&str> = names.iter().copied().take(8).collect();
     match &first[..] {
-        [one] => format!("; all on one node, {one}: nothing is known of others"),
-        some => format!("; over blocks on {} nodes ({})", names.len(), some.join(", ")),
+        [one] => format!("{trials}; all on one node, {one}: nothing is known of others"),
+        some if names.len() < FEWEST_NODES => {
+            format!("{trials}; on two nodes, {}: nothing is known of others", some.join(" and "))
+        }
+        some => format!(
+            "95 %, of the geometric mean over {} nodes ({}{}) of the mean of {} trials on them, by Student's t",
+            names.len(),
+            some.join(", "),
+            if names.len() > some.len() { ", …" } else { "" },
+            nodes.len()
+        ),
     }
 }

@@ -1,4 +1,4 @@
-//! The node that works on a block, as it describes itself: `node.json`.
+//! `node.json`: the node that works on a block.
 
 use std::{env, fs, path::Path, time::SystemTime};
 
@@ -25,11 +25,11 @@ pub struct NodeFile {
     pub attempt: String,
     /// The node.
     pub node: Node,
-    /// How many CPUs `cores` stood for.
+    /// The number of CPUs, which the setting `cores` stands for.
     pub cores: usize,
-    /// The models, as they are set up there.
+    /// The models, as they are on this node.
     pub models: Vec<ModelRecord>,
-    /// How late `thread::sleep` wakes there.
+    /// How late `thread::sleep` wakes on this node.
     pub timer_floor: Option<Distribution>,
 }
 
@@ -39,7 +39,7 @@ impl NodeFile {
     pub fn here(folder: &PlanFolder, block: &str, attempt: &str, probe: &Path) -> Self {
         let host = host_name();
         let node = Node {
-            // What the scheduler calls it, which two hosts of one name do not share.
+            // The scheduler's name: two hosts may have the same host name.
             id: env::var("PACELINE_NODE_NAME")
                 .ok()
                 .filter(|id| !id.is_empty())
@@ -66,7 +66,7 @@ pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The kernel's name for the time since this machine was switched on.
+/// Returns the kernel's random id of this boot. Nodes that share it are one machine.
 pub(super) fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()

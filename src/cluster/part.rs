@@ -1,5 +1,5 @@
-//! An attempt at a block, in `parts/<block>/<attempt>/`. It is complete once it has `done.json`, which comes last and
-//! says what the other files are; from then on nothing changes it.
+//! Attempts at blocks, in `parts/<block>/<attempt>/`. An attempt is complete once it has `done.json`, which is written
+//! last and has the hashes of the other files. A complete attempt never changes.
 
 use std::{
     collections::BTreeMap,
@@ -17,12 +17,15 @@ use super::{
 };
 use crate::{
     machine::hex,
-    record::{CELLS, State, TRIALS, Trial, Writer, lines, write_json},
+    record::{CELLS, State, TRIALS, Trial, Writer, parse_lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
 const NODE: &str = "node.json";
 const DONE: &str = "done.json";
+/// The `done.json` of the attempt that counts, in the folder of the block's attempts. Its name is hidden, so that
+/// attempts that are copied with `*` do not bring another folder's decision.
+const COUNTS: &str = ".counts.json";
 const AGAIN: &str = "paceline cluster submit";
 
 /// What `done.json` says.
@@ -34,15 +37,15 @@ pub struct Done {
     pub block: String,
     /// The attempt.
     pub attempt: String,
-    /// When it ended, in UTC by the node's clock.
+    /// When it ended, in UTC by the node's clock, which may be wrong: nothing is decided by it.
     pub ended: String,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// Every other file.
+    /// The other files, by name.
     pub files: BTreeMap<String, Contents>,
 }
 
-/// What a file must be.
+/// The expected contents of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// Bytes.
@@ -60,7 +63,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Makes the folder of a new attempt at `block`, and says in it who works.
+    /// Makes the folder of a new attempt at `block`, and describes this node in it.
     pub(super) fn begin(plan: &PlanFolder, block: &str) -> Result<Self, Fault> {
         let name = name();
         let folder = plan.attempts(block).join(&name);
@@ -81,12 +84,12 @@ impl Attempt {
         &self.node
     }
 
-    /// Where its trials go.
+    /// Returns the writer of its cells and trials.
     pub(super) fn writer(&self) -> Result<Writer, String> {
         Writer::part(&self.folder, AGAIN)
     }
 
-    /// Says that it is complete.
+    /// Marks it as complete.
     pub(super) fn complete(&self, seconds: f64) -> Result<(), String> {
         let cannot = |error: io::Error| {
             format!(
@@ -109,11 +112,17 @@ impl Attempt {
         };
         let mut text = serde_json::to_vec_pretty(&done).expect("it is plain data");
         text.push(b'\n');
-        write_once(&self.folder, &text).map_err(cannot)
+        write_once(&self.folder, &text).map_err(cannot)?;
+        // The first attempt to come here counts. No clock decides that: clocks of nodes differ, and are set.
+        let attempts = self.folder.parent().unwrap_or(&self.folder);
+        match fs::hard_link(self.folder.join(DONE), attempts.join(COUNTS)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(cannot(error)),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Writes `done.json` aside, and links it to its name: it is there whole or not at all, and never replaced.
+/// Writes `done.json` under another name, and links it: it is there whole or not at all, and never replaced.
 fn write_once(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = folder.join("done.new");
     let mut file = File::create(&aside)?;
@@ -125,7 +134,7 @@ fn write_once(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A name that no other attempt has: the scheduler's job, the host and its boot, and a number of its own.
+/// Returns a unique name: the scheduler's job, the host, its boot, the process and a random number.
 fn name() -> String {
     let job = std::env::var("PACELINE_JOB").unwrap_or_default();
     let job = if job.is_empty() { "by-hand".into() } else { job };
@@ -154,7 +163,7 @@ impl Contents {
 /// A complete attempt, read and checked against what its `done.json` says.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Who worked.
+    /// The node.
     pub node: NodeFile,
     /// How each cell ended.
     pub ends: Vec<End>,
@@ -173,23 +182,44 @@ pub struct End {
     pub scale: usize,
     /// Its workers.
     pub workers: Option<usize>,
-    /// Where its batches were offered from.
+    /// Where its jobs were offered from.
     pub placement: Placement,
     /// How it ended.
     pub state: State,
-    /// Why.
+    /// The reason, unless it is `ok`.
     pub reason: Option<String>,
-    /// What no model can exceed there.
+    /// What no model can exceed on this node.
     pub bound_jobs_per_second: Option<f64>,
 }
 
-/// The attempts at a block that say that they are complete, the one that ended first in front, and the names of those
-/// that do not.
+/// Makes `done` the attempt that counts from now on: attempts that arrive later do not change a record.
+pub(super) fn keep(plan: &PlanFolder, done: &Done) -> io::Result<()> {
+    let attempts = plan.attempts(&done.block);
+    if counting(&attempts).is_some_and(|counts| counts.attempt == done.attempt) {
+        return Ok(());
+    }
+    let aside = attempts.join(".counts.new");
+    let _ = fs::remove_file(&aside);
+    fs::hard_link(attempts.join(&done.attempt).join(DONE), &aside)?;
+    fs::rename(&aside, attempts.join(COUNTS))?;
+    File::open(&attempts)?.sync_all()
+}
+
+/// The attempt that was the first to complete, or that was collected.
+fn counting(attempts: &Path) -> Option<Done> {
+    serde_json::from_slice(&fs::read(attempts.join(COUNTS)).ok()?).ok()
+}
+
+/// The attempts at a block that say that they are complete, and the names of those that do not. In front is the one that
+/// counts: the first to complete, or the one that was collected before. The others, and those that were copied here,
+/// are in the order of their names.
 pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String>) {
     let folder = plan.attempts(block);
+    let counts = counting(&folder).map(|done| done.attempt);
     let names = fs::read_dir(&folder).into_iter().flatten().flatten();
     let (mut complete, mut begun) = (Vec::new(), Vec::new());
-    for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.filter(|name| !name.starts_with('.')) {
         let bytes = fs::read(folder.join(&name).join(DONE)).ok();
         let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
         match done.filter(|done| done.attempt == name && done.block == block) {
@@ -197,13 +227,15 @@ pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String
             None => begun.push(name),
         }
     }
-    complete.sort_by(|a, b| (&a.ended, &a.attempt).cmp(&(&b.ended, &b.attempt)));
+    complete.sort_by_cached_key(|done: &Done| {
+        (counts.as_ref() != Some(&done.attempt), done.attempt.clone())
+    });
     begun.sort();
     (complete, begun)
 }
 
 impl Part {
-    /// Reads an attempt. Its files must be what its `done.json` says, and of this plan.
+    /// Reads an attempt of this plan, and checks its files against its `done.json`.
     ///
     /// # Errors
     ///
@@ -213,18 +245,20 @@ impl Part {
         if done.plan != plan.hash {
             return Err("it is of another plan".into());
         }
-        for name in [NODE, CELLS, TRIALS] {
+        let read = |name: &str| {
             let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
             if done.files.get(name) != Some(&Contents::of(&bytes)) {
                 return Err(format!("{name} is not what its {DONE} says"));
             }
-        }
-        let node = fs::read(folder.join(NODE)).map_err(|error| error.to_string())?;
+            Ok(bytes)
+        };
+        let (node, cells, trials) = (read(NODE)?, read(CELLS)?, read(TRIALS)?);
         let node: NodeFile =
             serde_json::from_slice(&node).map_err(|error| format!("{NODE}: {error}"))?;
         if node.program != plan.plan.build.program {
             return Err("it was measured by another program than the plan's".into());
         }
-        Ok(Part { node, ends: lines(&folder.join(CELLS))?, trials: lines(&folder.join(TRIALS))? })
+        let ends = parse_lines(&folder.join(CELLS), &cells)?;
+        Ok(Part { node, ends, trials: parse_lines(&folder.join(TRIALS), &trials)? })
     }
 }

@@ -27,13 +27,12 @@ use paceline_core::{
 const SCHEMA: u32 = 1;
 const PLAN: &str = "plan.json";
 
-/// What is to be measured, wherever that will be. Symbolic settings, such as as many workers as cores, stay symbolic:
-/// each node resolves them for itself.
+/// What is to be measured. Symbolic settings, such as one worker per core, are resolved on each node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// The version of this format.
     pub schema: u32,
-    /// The name of the record that will come of it.
+    /// The name of its record.
     pub id: String,
     /// When it was made, in UTC.
     pub started: String,
@@ -43,11 +42,11 @@ pub struct Plan {
     pub build: Build,
     /// The commit of the repository that it was made in.
     pub commit: Option<String>,
-    /// What shuffles blocks, and the models in each.
+    /// The seed that shuffles blocks, and the models in each.
     pub seed: u64,
-    /// Trials of each cell, each in a block of its own.
+    /// The trials of each cell, each in another block.
     pub passes: u32,
-    /// Whether each model is kept on CPUs of its own.
+    /// Whether each model is pinned to its own CPUs.
     pub pin: bool,
     /// The time for each block, in seconds.
     pub budget_seconds: f64,
@@ -55,15 +54,15 @@ pub struct Plan {
     pub models: Vec<String>,
     /// The definitions, word for word.
     pub workloads: Vec<Definition>,
-    /// Numbers of workers; each definition's own where there are none.
+    /// Worker counts; if empty, those of each definition.
     pub workers: Vec<usize>,
-    /// Where jobs are offered from; each model's own where it is not said.
+    /// Where jobs are offered from; `None` is each model's default.
     pub placement: Option<Placement>,
-    /// The blocks, in the order in which they are handed out.
+    /// The blocks, in the order of their submission.
     pub blocks: Vec<Block>,
 }
 
-/// What one node does in one go: all models on one workload at one scale, one trial each.
+/// One trial of every model on one workload at one scale, on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Its name in the plan.
@@ -74,7 +73,7 @@ pub struct Block {
     pub scale: usize,
     /// The pass, from 0 on.
     pub pass: u32,
-    /// What shuffles its models.
+    /// The seed that shuffles its models.
     pub seed: u64,
 }
 
@@ -109,7 +108,7 @@ pub struct PlanFolder {
 ///
 /// # Errors
 ///
-/// Returns a fault where the folder has a plan, or cannot be written.
+/// Returns a fault if the folder has a plan, or cannot be written.
 pub fn make(order: &Order, dir: &Path) -> Result<PlanFolder, Fault> {
     if dir.join(PLAN).exists() {
         return Err(Fault::Usage(format!(
@@ -166,7 +165,7 @@ impl PlanFolder {
     ///
     /// # Errors
     ///
-    /// Returns a fault where there is none, or it is not one of this paceline.
+    /// Returns a fault if there is none, or it is of another version.
     pub fn read(dir: &Path) -> Result<Self, Fault> {
         let path = dir.join(PLAN);
         let Ok(bytes) = fs::read(&path) else {
@@ -191,7 +190,7 @@ impl PlanFolder {
     ///
     /// # Errors
     ///
-    /// Returns a fault where it is another.
+    /// Returns a fault if it is another program.
     pub fn check_build(&self) -> Result<(), Fault> {
         if build().program == self.plan.build.program {
             return Ok(());
@@ -209,7 +208,7 @@ impl PlanFolder {
     ///
     /// # Errors
     ///
-    /// Returns a fault where the plan has none.
+    /// Returns a fault if the plan has none.
     pub fn block(&self, id: &str) -> Result<&Block, Fault> {
         let blocks = &self.plan.blocks;
         blocks.iter().find(|block| block.id == id).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Handing blocks to a scheduler, and taking them back. Saying it again is the retry.
+//! Submitting blocks to a scheduler, and cancelling them. To retry, submit again.
 
 use std::{fs, path::Path, thread, time::Duration};
 
@@ -10,25 +10,25 @@ use super::{
 use crate::record::write_text;
 use paceline_core::interrupt::interrupted;
 
-/// What was handed over.
+/// What was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
     /// The scheduler's ids of the jobs.
     pub jobs: Vec<String>,
-    /// How many blocks.
+    /// The number of blocks.
     pub blocks: usize,
-    /// How many others the scheduler has and will not run as they are.
+    /// The number of other blocks that the scheduler has and will never run as they are.
     pub blocked: usize,
 }
 
 /// How often the scheduler is asked whether it has taken a job, after a call that gave no id.
 const ASKED: u32 = 3;
 
-/// Hands over every block of `plan` that has no complete attempt and is not under way; `again` says in which states.
+/// Submits every block of `plan` that has no complete attempt and is not under way. `again` selects by state.
 ///
 /// # Errors
 ///
-/// Returns a fault where the scheduler does not take them, or it is not known whether it has.
+/// Returns a fault if the scheduler does not take them, or if it is not known whether it has.
 pub fn submit(
     plan: &PlanFolder,
     engine: Option<Engine>,
@@ -78,7 +78,7 @@ pub fn submit(
     Ok(done)
 }
 
-/// Looks until it is known of every job that is gone whether it left a result.
+/// Waits until every job that is gone is known to have left a result or none.
 fn settled(watch: &mut Watch<'_>) -> Result<Status, Fault> {
     loop {
         let status = watch.look()?;
@@ -128,7 +128,7 @@ fn hand_over(
         }
         Err(SubmitError::Unknown(why)) => why,
     };
-    // It may have been taken all the same: the scheduler knows.
+    // The scheduler may have taken it all the same: ask.
     for _ in 0..ASKED {
         let status = watch.look()?;
         let job = watch.jobs.submissions.iter().find(|of| of.number == submission);
@@ -149,11 +149,11 @@ fn hand_over(
     )))
 }
 
-/// Cancels whatever is under way; returns how many jobs.
+/// Cancels what is under way, and returns the number of jobs.
 ///
 /// # Errors
 ///
-/// Returns a fault where the scheduler does not do it.
+/// Returns a fault if the scheduler refuses.
 pub fn cancel(plan: &PlanFolder) -> Result<usize, Fault> {
     let mut watch = Watch::locked(plan)?;
     let status = watch.look()?;

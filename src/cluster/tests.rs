@@ -12,7 +12,7 @@ use super::{
 use crate::{
     machine::cores,
     plan::{Choice, cells_on},
-    record::{Node, State, Trial, read},
+    record::{Estimate, Node, State, Trial, read},
     run::Order,
 };
 use paceline_core::{
@@ -27,7 +27,7 @@ use paceline_core::{
 #[derive(Clone, Debug)]
 struct Planted {
     block: usize,
-    /// When it ends; two attempts at one block may end in the same second.
+    /// When it ended by its node's clock, which may be wrong.
     ended: u32,
     node: usize,
     /// Its times, which no other attempt has.
@@ -79,9 +79,17 @@ fn node(plan: &PlanFolder, block: &str, attempt: &str, node: usize) -> NodeFile 
     NodeFile { plan, block, attempt, node: own, ..here.clone() }
 }
 
+/// Times that no other attempt has.
+fn times(tag: u64) -> Recorded {
+    let of = |least: u64| {
+        let mut times = Histogram::default();
+        (0..100).for_each(|index| times.record(least + tag + index * index));
+        times.distribution()
+    };
+    Recorded { latency: of(100_000), service_time: of(50_000), ..Recorded::default() }
+}
+
 fn trial(cell: &crate::plan::Planned<'_>, pass: u32, tag: u64, node: &str) -> Trial {
-    let mut latencies = Histogram::default();
-    (0..20).for_each(|index| latencies.record(1_000 + tag + index));
     Trial {
         workload: cell.workload.name.clone(),
         model: cell.entry.info.name.into(),
@@ -106,7 +114,7 @@ fn trial(cell: &crate::plan::Planned<'_>, pass: u32, tag: u64, node: &str) -> Tr
         used: Usage::default(),
         server_cpu_ns: 0,
         server_busy_share: None,
-        recorded: Recorded { latency: latencies.distribution(), ..Recorded::default() },
+        recorded: Recorded::default(),
         idle_ns: None,
         host_activity: crate::machine::HostActivity::default(),
         node: Some(node.into()),
@@ -132,6 +140,8 @@ fn plant(plan: &PlanFolder, of: &Planted) {
         .map(|cell| serde_json::to_value(cell.measured(State::Ok, None, String::new())));
     let mut trials: Vec<Trial> =
         cells.iter().map(|cell| trial(cell, block.pass, of.tag, &node.node.id)).collect();
+    let recorded = times(of.tag);
+    trials.iter_mut().for_each(|trial| trial.recorded = recorded.clone());
     if of.fault == Some(Torn::Twice) {
         trials.push(trials[0].clone());
     }
@@ -205,7 +215,7 @@ proptest! {
         }
         let first = |block: usize| {
             let whole = all.iter().filter(|of| of.block == block && of.fault.is_none());
-            whole.min_by_key(|of| (of.ended, format!("job-{}-{}", of.tag, of.node)))
+            whole.min_by_key(|of| format!("job-{}-{}", of.tag, of.node))
         };
         let missing: Vec<&str> = (0..6).filter(|block| first(*block).is_none()).map(|b| plan.plan.blocks[b].id.as_str()).collect();
         let found = collected(&plan);
@@ -225,8 +235,10 @@ proptest! {
                 .collect();
             prop_assert_eq!(of, vec![first(index).unwrap().tag; 3]);
         }
-        // What a zombie leaves later changes no figure, and nothing changes by collecting again.
-        plant(&plan, &Planted { block: 0, ended: 59, node: 1, tag: 2_000_000, fault: None });
+        // What a zombie leaves later changes no figure, whatever its name and its clock, and nothing changes by
+        // collecting again.
+        let tag = if all.len() % 2 == 0 { 10 } else { 9_999_999 };
+        plant(&plan, &Planted { block: 0, ended: all.len() as u32, node: 9, tag, fault: None });
         let twice = bytes(&collected(&plan).folders[0]);
         for name in ["run.json", "cells.jsonl", "trials.jsonl"] {
             prop_assert!(once[name] == twice[name], "{name} has changed");
@@ -261,7 +273,32 @@ fn a_partial_record_says_what_is_missing_and_becomes_whole() {
     let record = read(&collected(&plan).folders[0]).unwrap();
     assert!(record.cells.iter().all(|cell| cell.trials() == 4 && cell.reason.is_none()));
     let interval = record.cells[0].interval.as_ref().unwrap();
-    assert!(interval.ends_with("over blocks on 2 nodes (n0, n1)"), "{interval}");
+    let two = "by Student's t; on two nodes, n0 and n1: nothing is known of others";
+    assert!(interval.ends_with(two), "{interval}");
+}
+
+#[test]
+fn on_three_nodes_an_interval_is_over_nodes_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 6);
+    for (block, of) in plan.plan.blocks.iter().enumerate() {
+        let node = of.pass as usize % 3;
+        // Nodes differ by tenths, and trials on one node hardly.
+        let tag = node as u64 * 2_000_000 + u64::from(of.pass) * 1_000;
+        plant(&plan, &Planted { block, ended: 1, node, tag, fault: None });
+    }
+    let record = read(&collected(&plan).folders[0]).unwrap();
+    for cell in &record.cells {
+        let trials: Vec<f64> = cell.trials_ns.iter().map(|ns| *ns as f64).collect();
+        let node = |node: usize| (trials[node] * trials[node + 3]).sqrt();
+        let own = Estimate::of_trials(&[node(0), node(1), node(2)], 1.0).unwrap();
+        let found = cell.jobs_per_second.unwrap();
+        let wanted = own.per_second(cell.scale);
+        let near = |one: f64, other: f64| (one / other - 1.0).abs() < 1e-6;
+        assert!(near(found.lower, wanted.lower) && near(found.upper, wanted.upper), "{found:?}");
+        let said = cell.interval.as_ref().unwrap();
+        assert!(said.contains("over 3 nodes (n0, n1, n2) of the mean of 6 trials"), "{said}");
+    }
 }
 
 #[test]
@@ -364,6 +401,43 @@ fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_
     );
     crate::output::print(&text).unwrap();
     assert_eq!(trials, 100_000);
+}
+
+#[test]
+fn a_histogram_that_cannot_be_read_is_an_error_that_names_the_attempt_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 3);
+    all_blocks(&plan);
+    let block = &plan.plan.blocks[2];
+    let attempt = plan.attempts(&block.id).join("job-2-0");
+    let text = fs::read_to_string(attempt.join("trials.jsonl")).unwrap();
+    let text = text.replacen("\"hdr_v2\":\"", "\"hdr_v2\":\"AAAA", 1);
+    fs::write(attempt.join("trials.jsonl"), &text).unwrap();
+    let mut done: Done =
+        serde_json::from_slice(&fs::read(attempt.join("done.json")).unwrap()).unwrap();
+    done.files.insert("trials.jsonl".into(), Contents::of(text.as_bytes()));
+    fs::write(attempt.join("done.json"), serde_json::to_string(&done).unwrap()).unwrap();
+    let results = folder.path().join("results");
+    let Err(Fault::Failed(why)) = collect(&plan, &results, false, false) else {
+        panic!("a histogram was left out")
+    };
+    let found = why.contains("parts/0002/job-2-0: a trial of") && why.contains("not a histogram");
+    assert!(found && why.ends_with("remove that folder, and submit again"), "{why}");
+    assert_eq!(fs::read_dir(&results).unwrap().count(), 0);
+    // Its trials are written too where another pass was given up, so that its cells have failed.
+    let mut others = plan.plan.blocks.iter().enumerate();
+    let (_, other) = others.find(|(at, of)| *at != 2 && of.workload == block.workload).unwrap();
+    fs::remove_dir_all(plan.attempts(&other.id)).unwrap();
+    let mut jobs = jobs::Jobs::read(&plan.dir).unwrap();
+    jobs.intend("name".into(), vec![other.id.clone()]).unwrap();
+    let (block, word) = (other.id.clone(), "TIMEOUT".into());
+    jobs.write(jobs::Event::Ended { submission: 1, block, word, given_up: true }).unwrap();
+    let Err(Fault::Failed(again)) = collect(&plan, &results, false, false) else {
+        panic!("a histogram was left out")
+    };
+    assert_eq!(again, why);
+    fs::remove_dir_all(attempt).unwrap();
+    assert_eq!(collected(&plan).missing.len(), 1);
 }
 
 #[test]

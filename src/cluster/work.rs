@@ -1,4 +1,4 @@
-//! What a node does: one block of the plan, by the same trials as `paceline run`.
+//! The work of a node: one block of the plan, by the same trials as `paceline run`.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::{
 };
 use paceline_core::{clock::now, interrupt::interrupted, process::Program};
 
-/// What came of it.
+/// How the work on a block ended.
 pub enum Worked {
     /// It is complete now.
     Done(Vec<Cell>),
     /// It had been complete before.
     Before,
-    /// It was interrupted; nothing of this attempt counts.
+    /// It was interrupted, and this attempt does not count.
     Interrupted,
 }
 
@@ -27,7 +27,7 @@ pub enum Worked {
 ///
 /// # Errors
 ///
-/// Returns a fault where this program is not the plan's, or nothing could be measured or written.
+/// Returns a fault if this program is not the plan's, or nothing could be measured or written.
 pub fn work(plan: &PlanFolder, block: &str, program: Program) -> Result<Worked, Fault> {
     let block = plan.block(block)?;
     plan.check_build()?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     record::{Cell, Estimate, Metric, logarithms},
-    stats::{Trimmed, difference},
+    stats::{Trimmed, difference, over_nodes},
 };
 
 /// The level of intervals over processes.
@@ -79,10 +79,12 @@ fn inverse(of: Estimate) -> Estimate {
     Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
 }
 
-/// Returns the change of the time of a job over processes, if each side has enough.
+/// Returns the change of the time of a job over processes, or over nodes if there are three and more, if each side has
+/// enough.
 fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
     let times = |cell: &Cell| cell.rates().iter().map(|rate| 1e9 / rate).collect::<Vec<f64>>();
-    let [base_logs, head_logs] = [base, head].map(|cell| logarithms(&times(cell)));
+    let [base_logs, head_logs] =
+        [base, head].map(|cell| over_nodes(&logarithms(&times(cell)), &cell.nodes));
     let found = difference(&base_logs, &head_logs)?;
     let (lower, upper) = found.interval(LEVEL);
     // The trimmed mean and not the median, so that both columns and the change agree.

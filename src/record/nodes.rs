@@ -87,6 +87,12 @@ impl Nodes {
                 ));
             }
         }
+        if let [one, other] = &self.nodes[..] {
+            warnings.push(format!(
+                "All of it ran on two nodes, {} and {}: intervals are over their trials, and nothing is known of others.",
+                one.id, other.id
+            ));
+        }
         for node in &self.nodes {
             if let Some(ahead) = node.clock_ahead_seconds.filter(|off| off.abs() > CLOCK_OFF) {
                 let side = if ahead > 0.0 { "ahead of" } else { "behind" };
@@ -106,7 +112,9 @@ impl Nodes {
     pub fn speeds(&self, cells: &[Cell]) -> Vec<(f64, usize)> {
         let mut sums = vec![0.0; self.nodes.len()];
         let mut count = 0;
-        for cell in cells.iter().filter(|cell| cell.state == State::Ok) {
+        // A cell of fewer trials than there are nodes did not run on all of them.
+        let on_all = |cell: &&Cell| cell.state == State::Ok && cell.nodes.len() >= self.nodes.len();
+        for cell in cells.iter().filter(on_all) {
             let rates = cell.rates();
             let on = |node: &Node| {
                 let rates = cell.nodes.iter().zip(&rates).filter(|(id, _)| **id == node.id);
@@ -154,11 +162,13 @@ mod tests {
     fn one_node_a_shared_machine_and_a_clock_that_is_off_are_said() {
         let said = |all: &[(&str, &str, Option<f64>)]| nodes(all).warnings();
         assert!(said(&[("a", "1", None)])[0].contains("one node, a"));
-        assert!(said(&[("a", "1", Some(2.0)), ("b", "2", None)]).is_empty());
+        let two = said(&[("a", "1", Some(2.0)), ("b", "2", None)]);
+        assert!(two.len() == 1 && two[0].contains("two nodes, a and b"), "{two:?}");
+        assert!(said(&[("a", "1", None), ("b", "2", None), ("c", "3", None)]).is_empty());
         assert!(said(&[("a", "1", None), ("b", "1", None)])[0].contains("a, b share one boot id"));
         let off = said(&[("a", "1", Some(3_600.0)), ("b", "2", Some(-70.0))]);
         assert!(
-            off[0].contains("of a is 3600 s ahead of") && off[1].contains("of b is 70 s behind")
+            off[1].contains("of a is 3600 s ahead of") && off[2].contains("of b is 70 s behind")
         );
     }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, State};
-use crate::stats::{FEWEST_TRIALS, best, slope};
+use crate::stats::{FEWEST_TRIALS, best, over_nodes, slope};
 use paceline_core::perform::Placement;
 
 /// The shortest wait by which models are ranked, in nanoseconds: below it, timer resolution decides.
@@ -87,7 +87,7 @@ pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
 }
 
 /// Returns the same for another figure: `passes` are the logarithms of a cell's figure in each pass, and higher is
-/// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best.
+/// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best. On three nodes and more, a node is one value: see [`over_nodes`].
 #[must_use]
 pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -> Vec<bool> {
     let mut leads = vec![false; cells.len()];
@@ -97,7 +97,8 @@ pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -
             let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
             ranked && cell.class() == class
         });
-        let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, passes(cell)?))).collect();
+        let units = |cell: &Cell| Some(over_nodes(&passes(cell)?, &cell.nodes));
+        let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, units(cell)?))).collect();
         let (places, logs): (Vec<usize>, Vec<Vec<f64>>) = logs
             .unwrap_or_default()
             .into_iter()

@@ -4,7 +4,7 @@ use crate::{
     machine::HostActivity,
     plan::Planned,
     record::{Cell, Estimate, PerTrial, Resources, State, Trial},
-    stats::{median_and_range, modes},
+    stats::{figures_over_nodes, median_and_range, modes},
 };
 use paceline_core::{histogram::Distribution, usage::Usage};
 
@@ -27,7 +27,11 @@ pub(crate) fn whole(
         median_and_range(&times).0
     };
     let medians: Vec<f64> = trials.iter().map(median).collect();
-    let batch_ns = Estimate::of_trials(&medians, 1.0);
+    let nodes: Vec<String> = trials.iter().filter_map(|trial| trial.node.clone()).collect();
+    let estimate = |figures: &[f64], resolution| {
+        Estimate::of_trials(&figures_over_nodes(figures, &nodes), resolution)
+    };
+    let batch_ns = estimate(&medians, 1.0);
     let all_times: Vec<f64> =
         trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
     let server_ns = trials.iter().map(|trial| trial.server_cpu_ns).sum::<u64>();
@@ -46,7 +50,10 @@ pub(crate) fn whole(
             .collect(),
     };
     let jobs = jobs(planned, trials);
-    let resources = resources(trials, jobs, &per_trial);
+    let resources = Resources {
+        rss_bytes_max: estimate(&per_trial.rss_bytes_max, PAGE),
+        ..resources(trials, jobs)
+    };
     let merged = |what: &str, of: fn(&Trial) -> &Option<Distribution>| {
         let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
         Distribution::merged(what, all)
@@ -59,12 +66,13 @@ pub(crate) fn whole(
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
         latency: merged("the latency", |trial| &trial.recorded.latency)?,
-        latency_ns_p50: Estimate::of_trials(&per_trial.latency_ns_p50, 1.0),
-        latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
+        latency_ns_p50: estimate(&per_trial.latency_ns_p50, 1.0),
+        latency_ns_p99: estimate(&per_trial.latency_ns_p99, 1.0),
         service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
         timer_lateness: merged("the lateness of sleeps", |trial| &trial.recorded.timer_lateness)?,
         modes: modes(&all_times),
         resources: Some(resources),
+        nodes,
         per_trial,
         ..planned.measured(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
     })
@@ -79,7 +87,7 @@ fn jobs_of(planned: &Planned<'_>, trial: &Trial) -> f64 {
     trial.times_ns.len() as f64 * planned.scale as f64
 }
 
-fn resources(trials: &[Trial], jobs: f64, per_trial: &PerTrial) -> Resources {
+fn resources(trials: &[Trial], jobs: f64) -> Resources {
     let middle = |of: &dyn Fn(&Trial) -> Option<u64>| {
         let seen: Vec<f64> = trials.iter().filter_map(of).map(|bytes| bytes as f64).collect();
         (!seen.is_empty()).then(|| median_and_range(&seen).0 as u64)
@@ -92,7 +100,6 @@ fn resources(trials: &[Trial], jobs: f64, per_trial: &PerTrial) -> Resources {
         rss_bytes_added: middle(&|trial| {
             Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
         }),
-        rss_bytes_max: Estimate::of_trials(&per_trial.rss_bytes_max, PAGE),
         idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
         threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
         ..Resources::of(used, jobs, meanwhile)

@@ -75,7 +75,12 @@ impl Histogram {
     ///
     /// Never: all histograms have the same bounds.
     pub fn merge(&mut self, other: &Histogram) {
-        self.0.add(&other.0).expect("both have the same bounds");
+        // Not with `add`: that visits all 33 792 counts, and this ends with the highest time. In `paceline cluster
+        // collect`, merging was most of the time.
+        for bucket in other.0.iter_recorded() {
+            let added = self.0.record_n(bucket.value_iterated_to(), bucket.count_at_value());
+            added.expect("both have the same bounds");
+        }
     }
 
     /// Returns the histogram and its usual figures in the form that files store; `None` if it is empty.
@@ -178,13 +183,17 @@ impl Distribution {
         each: &str,
         all: impl Iterator<Item = (u32, &'d Distribution)>,
     ) -> Result<Option<Distribution>, String> {
-        let (mut sum, mut count) = (Histogram::default(), 0_u64);
+        let (mut sum, mut count) = (None::<Histogram>, 0_u64);
         for (number, one) in all {
             let read =
                 one.histogram().map_err(|why| format!("{what} of {each} {number} is {why}"))?;
-            sum.merge(&read);
             count = count.saturating_add(one.count);
+            match &mut sum {
+                Some(sum) => sum.merge(&read),
+                None => sum = Some(read),
+            }
         }
+        let Some(sum) = sum else { return Ok(None) };
         if sum.count() != count {
             let merged = sum.count();
             return Err(format!("{what} has {count} times in all, and {merged} once merged"));
@@ -202,8 +211,13 @@ impl Distribution {
         let bytes = STANDARD.decode(&self.hdr_v2).map_err(|error| fault(error.to_string()))?;
         let read = Deserializer::new().deserialize(&mut &*bytes);
         let read: hdrhistogram::Histogram<u64> = read.map_err(|error| fault(error.to_string()))?;
-        let mut whole = Histogram::default();
-        whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
+        let whole = if (read.low(), read.high(), read.sigfig()) == (1, MOST, DIGITS) {
+            Histogram(read)
+        } else {
+            let mut whole = Histogram::default();
+            whole.0.add(&read).map_err(|error| fault(error.to_string()))?;
+            whole
+        };
         // The checksum of the compressed text is not checked if the histogram ends before it.
         if whole.count() != self.count {
             return Err(format!("a histogram of {} times that says {}", whole.count(), self.count));
