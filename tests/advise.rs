@@ -101,7 +101,7 @@ fn json_holds_the_same_in_a_stable_shape() {
     assert_eq!(first.contains("a plain sequential"), is_recommended, "{first}");
     assert_eq!(advice["broke"], Value::Array(vec![]));
     // The published shape is the one that is written.
-    let schema = serde_json::to_value(schemars::schema_for!(paceline::advice::Advice)).unwrap();
+    let schema = serde_json::to_value(schemars::schema_for!(advice::Advice)).unwrap();
     assert!(jsonschema::is_valid(&schema, &advice));
 }
 

@@ -214,7 +214,7 @@ impl<'a> Driver<'a> {
             let border = if self.now_ns < self.end_ns { self.end_ns } else { patient_until };
             self.wait(events, self.next_ns.min(border).min(self.due_ns()))?;
         }
-        Ok(self.tally.loaded(self.connections.len() as u64, self.schedule.is_some()))
+        Ok(self.tally.loaded(self.connections.len() as u64))
     }
 
     fn start_clock(&mut self) {

@@ -228,7 +228,7 @@ mod tests {
             tally.look(at - at % (2 * MS));
         }
         tally.look(3000 * MS);
-        let loaded = tally.loaded(1, true);
+        let loaded = tally.loaded(1);
         (loaded, over.into_iter().map(Counted::figures).collect())
     }
 

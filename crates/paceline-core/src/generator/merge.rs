@@ -109,7 +109,7 @@ mod tests {
 
     /// Returns a second of 1000 requests, as one of several generators that take turns counts it.
     fn tallied(index: u64, of: u64) -> Loaded {
-        let mut tally = Tally::new(0, 1000 * MS, 2, None);
+        let mut tally = Tally::new((0, 1000 * MS), true, 2, None);
         let mut events = Vec::new();
         for number in (0..1000).filter(|number| number % of == index) {
             let start = number * MS;
@@ -130,7 +130,7 @@ mod tests {
             }
         }
         tally.look(1010 * MS);
-        tally.loaded(3, true)
+        tally.loaded(3)
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_generator_without_an_arrival_is_no_fault_where_another_has_one() {
-        let mut idle = Tally::new(0, 1000 * MS, 2, None);
+        let mut idle = Tally::new((0, 1000 * MS), true, 2, None);
         idle.look(1000 * MS);
-        let idle = idle.loaded(1, true);
+        let idle = idle.loaded(1);
         let found = Together::of(vec![idle.clone(), tallied(0, 1)], OPEN).unwrap().whole;
         assert_eq!(found.latency, tallied(0, 1).latency);
         let none = Together::of(vec![idle.clone(), idle], OPEN).unwrap_err().to_string();

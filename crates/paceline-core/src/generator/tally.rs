@@ -165,8 +165,8 @@ impl Tally {
         (self.start_ns..self.end_ns).contains(&intended)
     }
 
-    /// Returns the figures once the window has ended. `is_open` says whether the schedule error is one of them.
-    pub(super) fn loaded(mut self, connections: u64, is_open: bool) -> Loaded {
+    /// Returns the figures once the window has ended.
+    pub(super) fn loaded(mut self, connections: u64) -> Loaded {
         if let Some(mut intervals) = self.intervals.take() {
             intervals.finish();
         }
@@ -234,7 +234,7 @@ mod tests {
             tally.look(at);
             if arrives { tally.arrive(start, at) } else { tally.complete(0, start, start + 5, at) }
         }
-        tally.loaded(16, true)
+        tally.loaded(16)
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
                 plant(&mut tally, start);
             }
             tally.look(1000 * MS);
-            tally.loaded(1, true).little_error
+            tally.loaded(1).little_error
         };
         let right = planted(|tally, start| tally.complete(0, start, start + MS / 2, end(start)));
         assert!(right.unwrap() < 0.001, "{right:?}");
@@ -326,7 +326,7 @@ mod tests {
             tally.arrive(arrival, arrival);
             tally.look(200 * MS);
             tally.look(700 * MS);
-            tally.loaded(1, rate.is_some()).without_answers(rate).unwrap()
+            tally.loaded(1).without_answers(rate).unwrap()
         };
         let none = said(Some(1.0), 0);
         assert!(none.contains("no arrival fell into the window: 1 per second in 500ms"), "{none}");

@@ -109,7 +109,7 @@ fn counted(
     // Of one length for every number of calls, so that reading the arguments takes as many instructions.
     command.args([name, variant.name(), &format!("{calls:012}")]);
     let mut host = Host::start(command).map_err(|error| HostError::unstarted(&error))?;
-    let line = host.line(patience)?;
+    let line = host.line_unless(patience, &|| false)?;
     let counted = match line.split_once(' ').unwrap_or((&line, "")) {
         ("counted", "") => None,
         ("counted", count) => Some(count.parse().map_err(|_| not_a_count())?),
@@ -117,7 +117,7 @@ fn counted(
         _ => return Err(not_a_count()),
     };
     // valgrind writes its counts as the process ends.
-    match host.line(patience) {
+    match host.line_unless(patience, &|| false) {
         Err(HostError::Died(_)) => Ok(counted),
         Err(error) => Err(error.into()),
         Ok(_) => Err(not_a_count()),
