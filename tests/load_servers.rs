@@ -285,7 +285,12 @@ fn connections_that_end_while_they_are_idle_cost_no_cpu() {
         client.answer(1_000)
     });
     let drive = Drive::Open { rate: 10.0, arrivals: Arrivals::Uniform };
-    let loaded = load(impatient, drive, Some("ok")).unwrap();
+    // On a busy machine the server may be so late that it closes a connection on which a request has just been sent.
+    let attempt = |_| match load(impatient, drive, Some("ok")) {
+        Err(error) if error.to_string().contains("closed without an answer") => None,
+        loaded => Some(loaded.unwrap()),
+    };
+    let loaded = (0..10).find_map(attempt).unwrap();
     assert_eq!((loaded.completed, loaded.unfinished), (4, 0), "{loaded:?}");
     assert!(loaded.reconnects >= 6 && loaded.generator_cpu_share < 0.5, "{loaded:?}");
 }
