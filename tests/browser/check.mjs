@@ -46,16 +46,20 @@ const layout = () => {
     const box = svg.getBoundingClientRect();
     return svg.checkVisibility() && (box.width < 300 || box.height < 40);
   }).length;
-  return { over, flat, height: document.documentElement.scrollHeight };
+  // A section that is drawn only when it is near is cut off at its edge.
+  const left = (part) => part.getBoundingClientRect().left;
+  const cut = [...document.querySelectorAll(".far figure")].filter((one) => left(one) < left(one.closest(".far"))).length;
+  return { over, flat, cut, height: document.documentElement.scrollHeight };
 };
 
 async function looks(name) {
   for (const width of [360, 1440]) {
     for (const scheme of ["light", "dark"]) {
       const page = await open(name, { width, scheme });
-      const { over, flat } = await page.evaluate(layout);
+      const { over, flat, cut } = await page.evaluate(layout);
       if (over > 0) say(name, `${over} px too wide at ${width}`);
       if (flat > 0) say(name, `${flat} charts without a size at ${width}`);
+      if (cut > 0) say(name, `${cut} figures are cut off on the left at ${width}`);
       await page.screenshot({ path: join(folder, `${name}-${width}-${scheme}.png`) });
       await close(page);
     }

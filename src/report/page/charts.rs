@@ -95,13 +95,13 @@ pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice)
         series: over_scale(lines, |cell| cell.jobs_per_second),
         bound: (!bound.is_empty()).then(|| Curve { name: "bound".into(), points: bound }),
         ideal: None,
-        marks: crossings(advice),
+        marks: crossings(lines, advice),
         marked: None,
     }
 }
 
-/// A band for each change of hands by throughput.
-fn crossings(advice: &Advice) -> Vec<Mark> {
+/// A band for each change of hands by throughput after which one of `lines` is ahead.
+fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
     let named = |series: &[crate::advice::Series]| {
         let names: Vec<String> =
             series.iter().map(|one| super::name(&series_name(&one.model, one.workers))).collect();
@@ -128,7 +128,11 @@ fn crossings(advice: &Advice) -> Vec<Mark> {
             ),
         }
     };
-    advice.crossings.iter().filter(|of| of.by == Measure::Throughput).map(crossing).collect()
+    let is_drawn = |one: &crate::advice::Series| lines.iter().any(|line| line.model == one.model);
+    let shown = |of: &&crate::advice::Crossing| {
+        of.by == Measure::Throughput && of.then.iter().any(is_drawn)
+    };
+    advice.crossings.iter().filter(shown).map(crossing).collect()
 }
 
 /// CPU time of a job over the scale.

@@ -15,6 +15,7 @@ use crate::{
     output::{capital, count, rate},
     record::{Cell, Estimate, State, bytes_per_job, leaders},
     report::{
+        chart::Series,
         table::{spread, word},
         unreliable::remarks,
     },
@@ -163,11 +164,11 @@ fn throughput(
     } else {
         ""
     };
-    let crossings = advice.crossings.iter().any(|crossing| crossing.by == Measure::Throughput);
-    let crossed = if crossings {
-        " Shaded bands are where the best changes hands: somewhere between the two scales."
-    } else {
+    let plot = charts::throughput(unit, at, widest, advice);
+    let crossed = if plot.marks.is_empty() {
         ""
+    } else {
+        " Shaded bands are where the best changes hands: somewhere between the two scales."
     };
     let caption = format!(
         "Higher is better. Bars are intervals.{bound}{crossed}{only} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
@@ -176,7 +177,7 @@ fn throughput(
         id: String::new(),
         title: format!("{} over {at}", capital(unit)),
         kind: "throughput",
-        picture: Some(Picture::Plot(charts::throughput(unit, at, widest, advice))),
+        picture: is_line(&plot.series).then_some(Picture::Plot(plot)),
         caption,
         table,
         open: true,
@@ -306,6 +307,11 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
     })
 }
 
+/// Returns whether there is a line to draw: a single point, far from the ends of its axis, says less than the table.
+fn is_line(series: &[Series]) -> bool {
+    series.len() > 1 || series.iter().any(|one| one.points.len() > 1)
+}
+
 /// CPU time of a job over the scale.
 fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
     let of = |cell: &Cell| cell.cpu_ns_per_job.filter(|ns| ns.is_finite() && *ns > 0.0);
@@ -316,10 +322,13 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
         let cell = line.at(scales[place]).filter(|cell| cell.state == State::Ok);
         cell.and_then(of).map_or_else(Data::default, |ns| Data::of(nanoseconds(ns)))
     });
+    let plot = charts::cpu(lines);
+    let drawn = is_line(&plot.series);
     Some(Figure {
         title: "CPU time per job".into(),
         kind: "cpu",
-        picture: Some(Picture::Plot(charts::cpu(lines))),
+        open: !drawn,
+        picture: drawn.then_some(Picture::Plot(plot)),
         caption: "Lower is better: user and system time of the model's process, all its threads, for each job. Starting and \
                   joining many jobs is shared among them, so that lines fall; where they rise, contention begins."
             .into(),
