@@ -36,6 +36,9 @@ pub(super) struct Surroundings<'a> {
     pub(super) patience: Duration,
 }
 
+/// What was counted, or how the cell ends without it.
+pub(super) type Counted = Result<Counts, (State, String)>;
+
 /// A cell in progress.
 pub(super) struct CellInProgress<'a> {
     pub(super) subject: Subject<'a>,
@@ -61,7 +64,7 @@ pub(super) struct CellInProgress<'a> {
     /// The cost of a trial.
     pub(super) cost: Cost,
     /// What was counted, or why it could not be.
-    pub(super) counts: Vec<(Metric, Result<Counts, (State, String)>)>,
+    pub(super) counts: Vec<(Metric, Counted)>,
     /// The figure of a new cell: time of a job, in nanoseconds.
     pub(super) alone: Option<f64>,
     /// Crashes over all trials, with the pilot.

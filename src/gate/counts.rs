@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    cell::CellInProgress,
+    cell::{CellInProgress, Counted},
     in_progress::GateInProgress,
     margins::Margin,
     staging::{clear_left, private_name},
@@ -68,12 +68,7 @@ impl Counter {
     }
 
     /// Counts a metric of a cell on both sides, for a number of calls that is a power of ten and at most `fit`.
-    fn count(
-        &self,
-        metric: Metric,
-        subject: &Subject<'_>,
-        fit: u64,
-    ) -> Result<Counts, (State, String)> {
+    fn count(&self, metric: Metric, subject: &Subject<'_>, fit: u64) -> Counted {
         let Subject::Own(name) = subject else {
             let why = "jobs on models run on several threads: calls of a bench with paceline-gated can be counted";
             return Err((State::Refused, why.into()));

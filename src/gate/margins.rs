@@ -169,11 +169,8 @@ impl Margin {
             0.0 => String::new(),
             sd => format!(" with a layout of {}", percent(sd)),
         };
-        let counts = if self.count == Margin::default().count {
-            String::new()
-        } else {
-            format!(", {} of counts", percent(self.count))
-        };
+        let (counts, usual) = (percent(self.count), percent(Margin::default().count));
+        let counts = if counts == usual { String::new() } else { format!(", {counts} of counts") };
         format!("{} and {}{layout}{counts}", percent(self.margin), percent(self.clear))
     }
 }

@@ -45,17 +45,17 @@ fn count(
 ) -> Result<String, String> {
     let cell = cells.iter().find(|cell| cell.name() == name);
     let cell = cell.ok_or_else(|| format!("no cell is called `{name}`"))?;
-    let mut call = cell.prepare(*variant)?;
-    if so_far().is_some() && call.spawns() {
+    let mut invocation = cell.prepare(*variant)?;
+    if so_far().is_some() && invocation.spawns() {
         return Ok(
             "uncountable a command is a program of its own, whose allocations are not counted"
                 .into(),
         );
     }
     // What happens once, such as the first growth of a buffer, is in no count.
-    call.repeat(1)?;
+    invocation.repeat(1)?;
     let before = so_far();
-    call.repeat(*calls)?;
+    invocation.repeat(*calls)?;
     Ok(match (before, so_far()) {
         (Some(before), Some(after)) => format!("counted {}", after - before),
         _ => "counted".into(),

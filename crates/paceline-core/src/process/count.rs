@@ -167,7 +167,7 @@ mod tests {
             let mut command = Command::new("sh");
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             command.args(["-c", script]);
-            counted(command, "name", Variant::Base, 1, Duration::from_secs(60))
+            counted(command, "name", Variant::Base, 1, Duration::from_mins(1))
         };
         assert_eq!(run("echo counted").unwrap(), None);
         assert_eq!(run("echo counted 17").unwrap(), Some(17));
