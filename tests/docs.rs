@@ -143,7 +143,7 @@ fn every_fault_of_a_cluster_has_a_test_that_is_there() {
     for (fault, tests) in rows.into_iter().filter(|(_, tests)| !tests.starts_with("not yet: ")) {
         let names = quoted(tests);
         assert!(
-            !names.is_empty() && names.len() % 2 == 0,
+            !names.is_empty() && names.len().is_multiple_of(2),
             "{fault}: a test in a file, not {tests}"
         );
         for of in names.chunks(2) {
