@@ -112,7 +112,6 @@ fn a_node_that_is_cut_off_finishes_as_a_zombie_and_counts_at_most_once() {
 
 #[test]
 fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
-    let cluster = cluster!();
     // sbatch hands the job over, and the controller dies before the answer arrives. It has saved its jobs by then: one
     // that forgets them at its death makes another submission necessary.
     const DIES: &str = concat!(
@@ -120,6 +119,7 @@ fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
         "until [ slurm/state/job_state -nt slurm/after ]; do sleep 0.1; done; ",
         "kill -9 $(cat slurm/run/slurmctld.pid); exit 1', \"sh\""
     );
+    let cluster = cluster!();
     let engine = cluster.engine(&[("[\"sbatch\"", DIES)]);
     let unsure = submitted(&cluster, 2, &[&engine]);
     assert_eq!(unsure.status.code(), Some(6), "{}", text(&unsure));
