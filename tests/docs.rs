@@ -109,6 +109,54 @@ fn every_path_and_every_test_that_is_named_exists() {
     assert!(missing.is_empty(), "named, and not there: {missing:#?}");
 }
 
+/// What the design of `paceline cluster` has to survive. A row of docs/cluster.md says which test plants it.
+const FAULTS: [&str; 15] = [
+    "a node is killed",
+    "a node is cut off, and its attempt and the new one both end",
+    "the controller is killed while a job is submitted",
+    "a job ends while the controller is down",
+    "an administrator requeues a job",
+    "the scheduler forgets a job",
+    "a block can never run",
+    "a block runs out of time",
+    "one task is cancelled",
+    "a disk is full",
+    "a line of a part is torn",
+    "a node has another program",
+    "a generator dies, or is late at the start",
+    "collect is killed",
+    "a wall clock is set",
+];
+
+#[test]
+fn every_fault_of_a_cluster_has_a_test_that_is_there() {
+    let text = fs::read_to_string("docs/cluster.md").unwrap();
+    let table = text.split("| fault | test |\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows = table.lines().skip(1).map(|row| {
+        let (fault, tests) = row.trim_matches('|').split_once('|').unwrap();
+        (fault.trim(), tests.trim())
+    });
+    let rows: Vec<(&str, &str)> = rows.collect();
+    for fault in FAULTS {
+        assert!(rows.iter().any(|(of, _)| *of == fault), "docs/cluster.md: no test of: {fault}");
+    }
+    for (fault, tests) in rows.into_iter().filter(|(_, tests)| !tests.starts_with("not yet: ")) {
+        let names = quoted(tests);
+        assert!(
+            !names.is_empty() && names.len().is_multiple_of(2),
+            "{fault}: a test in a file, not {tests}"
+        );
+        for of in names.chunks(2) {
+            let (name, file) = (of[0], of[1]);
+            let code = fs::read_to_string(file).unwrap();
+            let before = code.split(&format!("fn {name}(")).next().unwrap();
+            let is_test = before.len() < code.len()
+                && before.trim_end().lines().rev().take(4).any(|line| line.trim() == "#[test]");
+            assert!(is_test, "{fault}: {file} has no test {name}");
+        }
+    }
+}
+
 /// Whether the file of a link exists, and the heading in it.
 fn leads_somewhere(from: &Path, link: &str) -> bool {
     let (file, anchor) = link.split_once('#').unwrap_or((link, ""));

@@ -141,7 +141,9 @@ fn plant(plan: &PlanFolder, of: &Planted) {
     let mut trials: Vec<Trial> =
         cells.iter().map(|cell| trial(cell, block.pass, of.tag, &node.node.id)).collect();
     let recorded = times(of.tag);
-    trials.iter_mut().for_each(|trial| trial.recorded = recorded.clone());
+    for trial in &mut trials {
+        trial.recorded = recorded.clone();
+    }
     if of.fault == Some(Torn::Twice) {
         trials.push(trials[0].clone());
     }
@@ -237,7 +239,7 @@ proptest! {
         }
         // What a zombie leaves later changes no figure, whatever its name and its clock, and nothing changes by
         // collecting again.
-        let tag = if all.len() % 2 == 0 { 10 } else { 9_999_999 };
+        let tag = if all.len().is_multiple_of(2) { 10 } else { 9_999_999 };
         plant(&plan, &Planted { block: 0, ended: all.len() as u32, node: 9, tag, fault: None });
         let twice = bytes(&collected(&plan).folders[0]);
         for name in ["run.json", "cells.jsonl", "trials.jsonl"] {

@@ -34,16 +34,18 @@ pub fn figures_over_nodes(figures: &[f64], nodes: &[String]) -> Vec<f64> {
         return of_nodes;
     }
     // Equal figures stay what they are: through the logarithm they would differ by rounding.
-    let equal = |figure: &f64| figures.iter().all(|other| other == figure);
-    if figures.first().is_some_and(equal) {
+    if are_equal(figures) {
         return of_nodes;
     }
     over_nodes(&logs, nodes).into_iter().map(f64::exp).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {
-    let equal = values.iter().all(|value| value.total_cmp(&values[0]).is_eq());
-    if equal { values[0] } else { values.iter().sum::<f64>() / values.len() as f64 }
+    if are_equal(values) { values[0] } else { values.iter().sum::<f64>() / values.len() as f64 }
+}
+
+fn are_equal(values: &[f64]) -> bool {
+    values.windows(2).all(|two| two[0].total_cmp(&two[1]).is_eq())
 }
 
 #[expect(clippy::print_stdout, reason = "docs/validity.md has what the tests print")]
