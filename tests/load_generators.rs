@@ -173,8 +173,9 @@ fn the_figures_of_all_add_up_to_the_whole_and_so_do_their_intervals() {
 fn one_that(folder: &Path, does: &str) -> Program {
     let path = folder.join("program");
     let (first, real) = (folder.join("first"), env!("CARGO_BIN_EXE_paceline"));
+    let first = first.display();
     let text = format!(
-        "#!/bin/sh\nif mkdir {first:?} 2>/dev/null; then {does}; fi\nexec {real:?} \"$@\"\n"
+        "#!/bin/sh\nif mkdir \"{first}\" 2>/dev/null; then {does}; fi\nexec \"{real}\" \"$@\"\n"
     );
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();

@@ -72,7 +72,7 @@ impl Program {
             &mut all,
             |one, is_over| {
                 let give = give.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                one.follow(patience, give, is_over)
+                one.follow(patience, give.as_ref(), is_over)
             },
             || in_order(intervals, generators, over).map_err(failed),
         )?;
@@ -123,7 +123,7 @@ impl Generator {
     fn follow(
         &mut self,
         patience: Duration,
-        give: Option<mpsc::Sender<(u32, Interval)>>,
+        give: Option<&mpsc::Sender<(u32, Box<Interval>)>>,
         is_over: &dyn Fn() -> bool,
     ) -> Result<Loaded, HostError> {
         let times = [self.order.warm_up_ns, self.order.duration_ns, self.order.patience_ns];
@@ -134,7 +134,7 @@ impl Generator {
             match self.host.line_unless(most, is_over).and_then(|line| read(&line)) {
                 Ok(Reply::Interval(interval)) => {
                     // Where nobody takes it, the load has failed, and this generator is about to be ended.
-                    let _ = give.as_ref().map(|give| give.send((self.share.index, *interval)));
+                    let _ = give.map(|give| give.send((self.share.index, interval)));
                 }
                 Ok(Reply::Loaded(loaded)) => return Ok(*loaded),
                 other => {
@@ -208,13 +208,13 @@ fn at_once<T: Send>(
 
 /// Gives `over` each interval as soon as all generators have told it.
 fn in_order(
-    told: mpsc::Receiver<(u32, Interval)>,
+    told: mpsc::Receiver<(u32, Box<Interval>)>,
     generators: usize,
     over: &mut dyn FnMut(Interval),
 ) -> Result<(), String> {
     let mut waiting: Vec<VecDeque<Interval>> = vec![VecDeque::new(); generators];
     for (index, interval) in told {
-        waiting[index as usize].push_back(interval);
+        waiting[index as usize].push_back(*interval);
         while waiting.iter().all(|of| !of.is_empty()) {
             let each: Vec<Interval> = waiting.iter_mut().filter_map(VecDeque::pop_front).collect();
             over(merge::interval(&each)?);
