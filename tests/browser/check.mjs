@@ -195,7 +195,7 @@ async function controls(name) {
   await page.locator("nav.top a").first().click();
   if (await rows() !== fewer) say(name, "a link resets the filter");
   await filter.locator("[type=reset]").click();
-  await page.waitForTimeout(50);
+  for (let turn = 0; turn < 200 && await rows() !== all; turn++) await page.waitForTimeout(50);
   if (await rows() !== all) say(name, "reset does not bring rows back");
   await section.locator("[data-set=none]").click();
   if (await page.locator(`#${id} figure [data-s]:visible`).count()) say(name, "none leaves series");
