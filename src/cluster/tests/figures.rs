@@ -1,0 +1,70 @@
+//! What collecting finds, and what it costs.
+
+use super::*;
+use crate::record::Estimate;
+
+#[test]
+fn on_three_nodes_an_interval_is_over_nodes_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 6);
+    for (block, of) in plan.plan.blocks.iter().enumerate() {
+        let node = of.pass as usize % 3;
+        // Nodes differ by tenths, and trials on one node hardly.
+        let tag = node as u64 * 2_000_000 + u64::from(of.pass) * 1_000;
+        plant(&plan, &Planted { block, ended: 1, node, tag, fault: None });
+    }
+    let record = read(&collected(&plan).folders[0]).unwrap();
+    for cell in &record.cells {
+        let trials: Vec<f64> = cell.trials_ns.iter().map(|ns| *ns as f64).collect();
+        let node = |node: usize| (trials[node] * trials[node + 3]).sqrt();
+        let own = Estimate::of_trials(&[node(0), node(1), node(2)], 1.0).unwrap();
+        let found = cell.jobs_per_second.unwrap();
+        let wanted = own.per_second(cell.scale);
+        let near = |one: f64, other: f64| (one / other - 1.0).abs() < 1e-6;
+        assert!(near(found.lower, wanted.lower) && near(found.upper, wanted.upper), "{found:?}");
+        let said = cell.interval.as_ref().unwrap();
+        assert!(said.contains("over 3 nodes (n0, n1, n2) of the mean of 6 trials"), "{said}");
+    }
+}
+
+/// The figures of docs/cluster.md: `cargo test -p paceline --lib -- --ignored --nocapture a_thousand_blocks`.
+#[test]
+#[ignore = "it takes minutes in an unoptimised build"]
+fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_a_gigabyte() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = Order {
+        workloads: vec![workloads::find("cpu").unwrap(), workloads::find("yield").unwrap()],
+        models: models::MODELS
+            .iter()
+            .filter(|entry| entry.info.foreign.is_none())
+            .take(10)
+            .collect(),
+        choice: Choice {
+            scales: (1..=100).collect(),
+            workers: (1..=10).collect(),
+            ..Choice::default()
+        },
+        ..order(5)
+    };
+    let plan = make(&order, &folder.path().join("plan")).unwrap_or_else(|_| panic!("no plan"));
+    assert_eq!(plan.plan.blocks.len(), 1_000);
+    all_blocks(&plan);
+    // The time on a CPU: other programs do not count.
+    let cpu = || {
+        let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = cpu();
+    let found = collected(&plan);
+    let took = std::time::Duration::from_nanos(cpu() - before);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let trials = read(&found.folders[0]).unwrap().trials.len();
+    let text = format!(
+        "1 000 blocks, {trials} trials, {} cells: {took:.1?} of CPU, {peak}",
+        found.cells.0
+    );
+    crate::output::print(&text).unwrap();
+    assert_eq!(trials, 100_000);
+}
