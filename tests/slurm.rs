@@ -23,7 +23,7 @@ macro_rules! cluster {
 /// Waits, submits again what was lost, and collects: all blocks must be there, each once.
 fn survives(cluster: &Cluster, passes: usize) {
     for _ in 0..3 {
-        let waited = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
+        let waited = cluster.wait();
         if waited.status.code() == Some(0) {
             break;
         }

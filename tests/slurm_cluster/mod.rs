@@ -118,8 +118,39 @@ impl Cluster {
         kill_process(Pid::from_raw(id.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
     }
 
+    /// Kills the controller once it has saved the jobs that it knows now. Those it forgets it would start again, and
+    /// their nodes would refuse them.
     pub(crate) fn kill_controller(&self) {
+        let changed = |name: &str| {
+            fs::metadata(self.dir.join("slurm").join(name)).and_then(|of| of.modified()).ok()
+        };
+        fs::write(self.dir.join("slurm/before"), "").unwrap();
+        patiently("the controller saves its jobs", || {
+            changed("state/job_state") > changed("before")
+        });
         self.kill("slurmctld");
+    }
+
+    /// Runs `cluster status --wait` for five minutes at most. Meanwhile it does what an administrator does: a node that
+    /// refused a job which a restarted controller sent it again takes jobs once more.
+    pub(crate) fn wait(&self) -> Output {
+        let mut command = self.command(env!("CARGO_BIN_EXE_paceline"));
+        command.args(["cluster", "status", "plan", "--wait"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_mins(5);
+        while child.try_wait().unwrap().is_none() {
+            let nodes = self.slurm("sinfo", &["-h", "-N", "-o", "%N %E"]);
+            for node in nodes.lines().filter_map(|line| line.strip_suffix(" Duplicate jobid")) {
+                self.slurm("scontrol", &["update", &format!("nodename={node}"), "state=resume"]);
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("it waits for ever: {nodes}{}", self.slurm("squeue", &[]));
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+        child.wait_with_output().unwrap()
     }
 
     /// Kills a node with all that runs on it: every process in its network namespace.
