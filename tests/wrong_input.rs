@@ -138,10 +138,22 @@ fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
 
 /// Arguments with line ends and other control characters, what the sentence must contain, and the exit code.
 const MOVING: &[(&[&str], &str, i32)] = &[
-    (&["load", URL, "--rate=9", "--header", "A: b\r\nC: d"], r"--header A: b\r\nC: d: the header A has", 2),
-    (&["load", URL, "--rate=9", "--header", "A\nB: c"], r#"--header A\nB: c: "A\nB" is not the name"#, 2),
+    (
+        &["load", URL, "--rate=9", "--header", "A: b\r\nC: d"],
+        r"--header A: b\r\nC: d: the header A has",
+        2,
+    ),
+    (
+        &["load", URL, "--rate=9", "--header", "A\nB: c"],
+        r#"--header A\nB: c: "A\nB" is not the name"#,
+        2,
+    ),
     (&["load", URL, "--rate=9", "--header", "a\nb"], r"--header a\nb: it is a name, a colon", 2),
-    (&["load", URL, "--rate=9", "--header", "A: \u{1b}[2J"], r"--header A: \u{1b}[2J: the header A has", 2),
+    (
+        &["load", URL, "--rate=9", "--header", "A: \u{1b}[2J"],
+        r"--header A: \u{1b}[2J: the header A has",
+        2,
+    ),
     (&["load", URL, "--rate=9", "--method", "GET\r\n"], r"--method GET\r\n: ", 2),
     (&["load", URL, "--rate=9", "--body", "no\nfile"], r"no\nfile: ", 2),
     (&["load", "--rate=9", "--urls", "no\nfile"], r"no\nfile: ", 2),
