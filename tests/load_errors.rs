@@ -120,21 +120,26 @@ fn said(output: &Output) -> String {
 const QUICK: [&str; 5] =
     ["--duration=500ms", "--warm-up=0s", "--trials=1", "--patience=2s", "--format=json"];
 
-/// The cell of a quick load, the exit code, and what was said beside it. Again where the generator was kept from the CPU.
-fn cell_in(folder: &Path, target: &str, arguments: &[&str]) -> (Cell, i32, String) {
+/// The cell of a quick load, the exit code, and what was said beside it; `None` where the generator was kept from the CPU.
+fn once_in(folder: &Path, target: &str, arguments: &[&str]) -> Option<(Cell, i32, String)> {
     let given = |flag: &&&str| !arguments.contains(&flag.split('=').next().unwrap());
     let quick: Vec<&str> = QUICK.iter().filter(given).copied().collect();
-    for _ in 0..10 {
-        let output = load_in(folder, &[&[target][..], arguments, &quick].concat());
-        let cells: Vec<Cell> = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
-        let cell = cells.into_iter().next().unwrap();
-        let busy = cell.reason.as_ref().is_some_and(|why| why.starts_with("generator saturated"));
-        if !busy {
-            return (cell, output.status.code().unwrap(), said(&output));
-        }
-    }
-    panic!("this machine keeps the generator from the CPU; see paceline doctor")
+    let output = load_in(folder, &[&[target][..], arguments, &quick].concat());
+    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+    let cell = cells.into_iter().next().unwrap();
+    let busy = cell.reason.as_ref().is_some_and(|why| why.starts_with("generator "));
+    (!busy).then(|| (cell, output.status.code().unwrap(), said(&output)))
+}
+
+/// Tries something again until this machine leaves the generator the CPU.
+fn calm<T>(mut once: impl FnMut() -> Option<T>) -> T {
+    let done = (0..20).find_map(|_| once());
+    done.expect("this machine keeps the generator from the CPU; see paceline doctor")
+}
+
+fn cell_in(folder: &Path, target: &str, arguments: &[&str]) -> (Cell, i32, String) {
+    calm(|| once_in(folder, target, arguments))
 }
 
 fn cell(address: SocketAddr, arguments: &[&str]) -> (Cell, i32, String) {
@@ -321,6 +326,39 @@ fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
     assert!(cell.latency.unwrap().ns_max <= 100_100_000);
 }
 
+/// A server that answers a few requests on one connection and then accepts no other. A connection that finds its queue
+/// full stays half open.
+fn server_without_room() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let _filler = TcpStream::connect(address).unwrap();
+        let few = |number, _: &str| if number < 4 { Act::Say(FINE) } else { Act::Hang };
+        serve(stream, &few, &Mutex::default());
+    });
+    address
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn requests_time_out_while_the_only_connection_cannot_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    // The timeout is shorter than the time between two starts, so that no queue grows.
+    let open = ["--rate", "20", "--arrivals", "uniform", "--connections", "1", "--duration", "1s"];
+    let all = [&open[..], &["--timeout", "45ms", "--max-errors", "100%"]].concat();
+    let target = || format!("http://{}/", server_without_room());
+    let (cell, code, _) = calm(|| once_in(folder.path(), &target(), &all));
+    let load = figures(&cell);
+    // None waits for the end of the patience.
+    assert_eq!((code, load.completed + load.failed()), (0, load.offered), "{load:?}");
+    assert!((1..=4).contains(&load.completed), "{load:?}");
+    assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["timeout"]);
+    let errors = load.error_latency.as_ref().unwrap();
+    assert!(errors.histogram().unwrap().quantile(0.5) < 1_000_000_000, "{errors:?}");
+}
+
 #[test]
 fn a_request_that_may_have_been_taken_is_sent_again_only_if_that_does_no_harm() {
     for (method, repeats) in [("GET", true), ("PUT", true), ("POST", false), ("PATCH", false)] {
@@ -361,6 +399,13 @@ fn what_is_left_of_a_body_is_not_taken_for_the_next_request() {
     let (cell, code, _) = cell_in(folder.path(), &format!("http://{address}/"), &all);
     let load = figures(&cell);
     assert!(code == 0 && load.completed > 2 && load.reconnects >= load.completed, "{load:?}");
+
+    // Nor after a wrong status.
+    let (address, _) = server(|number, _| Act::SayEarly(if number % 2 == 0 { FINE } else { BUSY }));
+    let all = ["--body", "large", "--max-errors", "100%", "--connections", "2", "--timeout", "1s"];
+    let (cell, ..) = cell_in(folder.path(), &format!("http://{address}/"), &all);
+    let load = figures(&cell);
+    assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["status 503"], "{load:?}");
 }
 
 #[test]
