@@ -147,7 +147,9 @@ mod tests {
     #[test]
     fn a_rate_that_all_are_given_ranks_none() {
         let mut cells = three();
-        cells.iter_mut().for_each(|cell| cell.load.as_mut().unwrap().looped = Loop::Open);
+        for cell in &mut cells {
+            cell.load.as_mut().unwrap().looped = Loop::Open;
+        }
         assert_eq!((of(&cells, "req/s"), of(&cells, "p50")), (vec![""; 3], vec!["*", "=", ""]));
     }
 

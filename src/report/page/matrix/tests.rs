@@ -1,0 +1,140 @@
+//! Tests of the matrix as it is read.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    record::{Estimate, PerTrial, Resources},
+    start::{Settings, begin},
+};
+
+/// A cell whose trials are around `rate`, and whose jobs take that many nanoseconds of CPU time.
+fn cell(model: &str, placement: Placement, rate: f64) -> Cell {
+    let mut trials: Vec<f64> = [0.99, 1.0, 1.01, 1.0].map(|share| rate * share).to_vec();
+    trials.rotate_left(model.len() % 4);
+    let figure = Estimate::of_trials(&trials, 0.0);
+    Cell {
+        jobs_per_second: figure,
+        latency_ns_p99: figure,
+        cpu_ns_per_job: Some(rate),
+        per_trial: PerTrial {
+            jobs_per_second: trials.clone(),
+            cpu_ns_per_job: trials,
+            ..PerTrial::default()
+        },
+        ..Cell::new("echo", model, 10, Some(2), placement, State::Ok)
+    }
+}
+
+/// Each line as it is read: its class, figure, note and models.
+fn read(by: By, cells: &[Cell]) -> Vec<String> {
+    let cells: Vec<&Cell> = cells.iter().collect();
+    lines(&field(by, &models::lines(&cells), 10, true))
+}
+
+fn lines(field: &Field) -> Vec<String> {
+    let line = |line: &Line| {
+        let chips: Vec<&str> = line.chips.iter().map(|chip| chip.name.as_str()).collect();
+        let behind = line.behind.iter().map(|(figure, chip)| format!(", {figure} {}", chip.name));
+        let behind: String = behind.collect();
+        format!("{} {} {} {}{behind}", line.class, line.figure, line.note, chips.join(","))
+            .replace("  ", " ")
+    };
+    field
+        .lines
+        .iter()
+        .map(line)
+        .chain([field.why.clone()])
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+fn four() -> Vec<Cell> {
+    vec![
+        cell("tokio", Placement::Inside, 100.0),
+        cell("smol", Placement::Inside, 99.9),
+        cell("threads", Placement::Outside, 500.0),
+        cell("compio", Placement::Dealt, 50.0),
+    ]
+}
+
+#[test]
+fn each_placement_has_a_best_of_its_own_with_its_ties() {
+    assert_eq!(read(By::Throughput, &four()), ["in 100 tokio,smol", "out 500 threads"]);
+    assert_eq!(read(By::Cpu, &four()), ["in 99.0 ns smol,tokio", "out 50.0 ns compio"]);
+}
+
+#[test]
+fn who_is_best_is_not_said_where_a_model_lacks_the_figures_of_single_trials() {
+    let mut cells = four();
+    // Two others could be compared, but the best might be the first.
+    cells.push(cell("rayon", Placement::Inside, 90.0));
+    cells[0].per_trial.cpu_ns_per_job.clear();
+    assert_eq!(read(By::Cpu, &cells), ["in from 90.0 ns not ranked ", "out 50.0 ns compio"]);
+    for cell in &mut cells {
+        cell.per_trial.jobs_per_second.truncate(2);
+    }
+    let up_to = ["in up to 100 not ranked ", "out up to 500 not ranked "];
+    assert_eq!(read(By::Throughput, &cells), up_to);
+}
+
+#[test]
+fn a_model_with_nothing_to_compare_it_with_is_alone_and_not_the_best() {
+    assert_eq!(read(By::Throughput, &four()[..1]), ["in 100 alone tokio"]);
+}
+
+#[test]
+fn what_was_not_measured_says_why() {
+    let mut cells = four();
+    for cell in &mut cells {
+        cell.state = State::Skipped;
+    }
+    cells[3].state = State::Refused;
+    assert_eq!(read(By::Throughput, &cells), ["over budget, refused"]);
+    assert_eq!(read(By::Throughput, &[]), [""; 0]);
+    let mut recorded = run("rounds");
+    let matrix = |run: &Run| {
+        Matrix::of(run, "m", &[("echo", "w".into(), cells.iter().collect())]).render().unwrap()
+    };
+    assert!(matrix(&recorded).contains("it takes 1 000 latencies in each trial"));
+    recorded.instrument = "criterion".into();
+    let text = matrix(&recorded);
+    let command = "paceline run echo --model tokio,smol,threads,compio --budget 30m";
+    assert!(text.contains("cargo bench times whole batches"), "{text}");
+    assert!(text.contains(command), "{text}");
+}
+
+fn run(instrument: &'static str) -> Run {
+    let settings = Settings { instrument, budget: Duration::ZERO, seed: None, more: vec![] };
+    begin(&settings, &[], &[])
+}
+
+/// The same cells at `scale`, each of whose jobs adds as many KiB as the rate of its model.
+fn with_memory(scale: usize) -> Vec<Cell> {
+    let at = |cell: Cell| {
+        let each = cell.cpu_ns_per_job.unwrap_or_default() as u64 * 1024;
+        let resources =
+            Resources { rss_bytes_added: Some(each * scale as u64), ..Resources::default() };
+        Cell { scale, resources: Some(resources), ..cell }
+    };
+    four().into_iter().map(at).collect()
+}
+
+#[test]
+fn memory_per_job_is_the_slope_of_each_model_in_its_class_the_least_first() {
+    let read = |scales: &[usize]| {
+        let cells: Vec<Cell> = scales.iter().flat_map(|scale| with_memory(*scale)).collect();
+        let cells: Vec<&Cell> = cells.iter().collect();
+        lines(&per_job::field(&models::lines(&cells), true))
+    };
+    let slopes = ["in 99.0 KiB smol, 100 KiB tokio", "out 50.0 KiB compio, 500 KiB threads"];
+    assert_eq!(read(&[1, 100]), slopes);
+    assert_eq!(read(&[1, 2]), ["too little to tell"]);
+    assert_eq!(read(&[100]), ["one scale only"]);
+    assert_eq!(read(&[]), [""; 0]);
+    let all: Vec<Cell> = [1, 100].into_iter().flat_map(with_memory).collect();
+    let rows = [("echo", "w".to_owned(), all.iter().collect())];
+    let text = Matrix::of(&run("rounds"), "m", &rows).render().unwrap();
+    let shown = "<strong>500 KiB</strong> <span class=\"chip";
+    assert!(text.contains(shown) && text.contains("all scales together"), "{text}");
+}
