@@ -177,6 +177,31 @@ fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice(
     assert!(ok(folder, &["cluster", "work", "plan", "0000"]).contains("was done before"));
 }
 
+/// An engine that runs all blocks at once, says no id, and lists nothing.
+const QUICK: &str = r#"
+name = "quick"
+submit = ["sh", "-c", 'sh "$0" >&2; exit 1', "{script}"]
+id = 'job (\d+)'
+list = ["true"]
+line = '^(?<job>\d+) (?<state>R)$'
+cancel = ["true"]
+timeout_seconds = 300
+script = 'while read -r block; do {paceline} cluster work {dir} "$block" </dev/null; done <{blocks}'
+[states]
+R = "running"
+"#;
+
+#[test]
+fn a_job_that_has_ended_before_its_id_was_read_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "3");
+    fs::write(folder.join("quick.toml"), QUICK).unwrap();
+    ok(folder, &["cluster", "submit", "plan", "--engine", "quick.toml"]);
+    ok(folder, &["cluster", "collect", "plan"]);
+    only_record(&folder.join("results"));
+}
+
 #[test]
 fn wrong_input_gets_one_sentence_and_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();

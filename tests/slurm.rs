@@ -123,7 +123,8 @@ fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
     let cluster = cluster!();
     // sbatch hands the job over, and the controller dies before the answer arrives.
     let engine = cluster.engine(&[("[\"sbatch\"", DIES)]);
-    let unsure = submitted(&cluster, 2, &[&engine]);
+    // More than can end until it has saved them.
+    let unsure = submitted(&cluster, 12, &[&engine]);
     assert_eq!(unsure.status.code(), Some(6), "{}", text(&unsure));
     assert!(
         text(&unsure).contains("it is not known whether the engine slurm took the job"),
@@ -137,7 +138,7 @@ fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
         cluster.slurm("squeue", &["-h", "-o", "%i"]).contains('_')
             || !cluster.slurm("sinfo", &["-h"]).is_empty()
     });
-    survives(&cluster, 2);
+    survives(&cluster, 12);
     let jobs = fs::read_to_string(cluster.dir().join("plan/jobs.jsonl")).unwrap();
     assert_eq!(jobs.matches("\"intent\"").count(), 1, "the job was found by its name: {jobs}");
 }
@@ -145,15 +146,15 @@ fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
 #[test]
 fn blocks_that_end_while_the_controller_is_down_count() {
     let cluster = cluster!();
-    // More blocks than nodes: those that have not begun keep waiting for a controller.
-    ok(&submitted(&cluster, 3, &["slurm"]));
+    // More than can end until it has saved them: those that have not begun keep waiting for a controller.
+    ok(&submitted(&cluster, 12, &["slurm"]));
     cluster.await_running();
     cluster.kill_controller();
     patiently("the blocks that run end", || cluster.done() > 0);
     let down = cluster.paceline(&["cluster", "status", "plan"]);
     assert!(text(&down).contains("the scheduler does not answer"), "{}", text(&down));
     cluster.script(&["controller", "."]);
-    survives(&cluster, 3);
+    survives(&cluster, 12);
 }
 
 #[test]

@@ -116,6 +116,12 @@ impl Status {
         self.blocks.iter().filter(|block| block.state == state).count()
     }
 
+    /// Returns whether one of these blocks is done.
+    pub(super) fn has_done(&self, blocks: &[String]) -> bool {
+        let mut done = self.blocks.iter().filter(|block| block.state == BlockState::Done);
+        done.any(|block| blocks.contains(&block.block))
+    }
+
     /// Whether nothing changes any more without anybody doing anything.
     #[must_use]
     pub fn is_settled(&self) -> bool {

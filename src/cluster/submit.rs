@@ -92,6 +92,8 @@ fn settled(watch: &mut Watch<'_>) -> Result<Status, Fault> {
     }
 }
 
+/// Submits blocks once. Returns the scheduler's id of the job, or the job's name if the id was lost and the job's files
+/// show that it has run.
 fn hand_over(
     plan: &PlanFolder,
     engine: &Engine,
@@ -132,8 +134,10 @@ fn hand_over(
     for _ in 0..ASKED {
         let status = watch.look()?;
         let job = watch.jobs.submissions.iter().find(|of| of.number == submission);
-        match (status.outage, job.map(|of| of.job.clone())) {
+        match (&status.outage, job.map(|of| of.job.clone())) {
             (None, Some(Some(job))) => return Ok(job),
+            // A job that has ended is not in the scheduler's list, but its files are there.
+            (None, _) if status.has_done(&of.blocks) => return Ok(of.name.clone()),
             (None, _) => {
                 return Err(Fault::Usage(format!(
                     "the engine {} took nothing: {why}",
