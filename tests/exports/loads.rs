@@ -124,9 +124,10 @@ fn each_url_by_itself_is_in_every_report_and_export_that_has_room_for_lists() {
     let rows: Vec<&str> = page.split("<tr>").skip(2).take(3).collect();
     let table = load_table(&record.cells, Extent::Short);
     for (url, fields) in urls.iter().zip(shown) {
-        let html = fields[1..].iter().map(|field| format!(">{field}</td>"));
+        let html: Vec<String> =
+            fields[1..].iter().map(|field| format!("<td>{field}</td>")).collect();
         let row = rows.iter().find(|row| row.contains(&format!(">{}</td>", fields[0]))).unwrap();
-        assert!(row.contains(&html.map(|one| format!("<td{one}")).collect::<String>()), "{row}");
+        assert!(row.contains(&html.concat()), "{row}");
         let line = table.lines().find(|line| line.contains(fields[0])).unwrap();
         let found: Vec<&str> =
             line.split("  ").map(str::trim).filter(|field| !field.is_empty()).collect();
