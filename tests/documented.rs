@@ -52,6 +52,8 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cargo run --release -- selftest",
         "takes an hour; its statistics alone take a minute in a debug build",
     ),
+    ("(cat order.json", "counts system calls of an optimised build"),
+    ("strace -f -c wrk", "counts those of wrk"),
     ("page=", "for the next line"),
     ("sha256sum", "needs a release; tests/release makes its archive"),
     ("tar -xzf paceline-v", "the same"),

@@ -8,7 +8,7 @@
 )]
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::{
@@ -470,7 +470,6 @@ fn the_child_itself_refuses_addresses_that_are_not_loopback() {
 #[test]
 #[cfg(target_os = "linux")]
 fn too_few_descriptors_are_a_fault_that_says_so() {
-    use std::io::{BufRead, BufReader};
     let _alone = alone();
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -n 20; exec \"$0\" __load", env!("CARGO_BIN_EXE_paceline")])
@@ -505,17 +504,17 @@ fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
         (program("talks", "read line; echo nonsense; sleep 5"), "it said \"nonsense\""),
         (
             program("silent", "exec sleep 60"),
-            "the load generator did not report within 1s: nothing",
+            "the load generator did not report within 3s: nothing",
         ),
-        (program("mute", "echo '\"ready\"'; sleep 60"), "did not confirm the start within 1s"),
+        (program("mute", "echo '\"ready\"'; sleep 60"), "did not confirm the start within 3s"),
         // 100 ms of window, 300 ms of the order's patience, and ours.
         (
             program("stuck", "echo '\"ready\"'; echo '\"agreed\"'; sleep 60"),
-            "lost, with no word within 1s 400ms: the load is void",
+            "lost, with no word within 3s 400ms: the load is void",
         ),
         (program("ahead", "echo '\"agreed\"'; sleep 60"), "said Agreed out of turn"),
     ] {
-        let error = program.load(&order, Duration::from_secs(1)).unwrap_err().to_string();
+        let error = program.load(&order, Duration::from_secs(3)).unwrap_err().to_string();
         assert!(error.contains(words), "{error} does not say {words:?}");
     }
 }
@@ -532,7 +531,10 @@ fn the_generator_ends_with_its_parent() {
     let mut input = child.stdin.take().unwrap();
     let order = order(delayed(1), open(10.0), 1, 60_000);
     writeln!(input, "{}", serde_json::to_string(&order).unwrap()).unwrap();
-    thread::sleep(Duration::from_millis(300));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "\"ready\"");
+    writeln!(input, "{{\"at_ns\":1}}").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "\"agreed\"");
     assert!(child.try_wait().unwrap().is_none(), "it ended before it was to");
     drop(input);
     // Of a load of 60 s.

@@ -116,10 +116,10 @@ impl Status {
         self.blocks.iter().filter(|block| block.state == state).count()
     }
 
-    /// Returns whether one of these blocks is done.
+    /// Returns whether all of these blocks are done.
     pub(super) fn has_done(&self, blocks: &[String]) -> bool {
-        let mut done = self.blocks.iter().filter(|block| block.state == BlockState::Done);
-        done.any(|block| blocks.contains(&block.block))
+        let mut these = self.blocks.iter().filter(|block| blocks.contains(&block.block));
+        these.all(|block| block.state == BlockState::Done)
     }
 
     /// Whether nothing changes any more without anybody doing anything.
@@ -191,9 +191,9 @@ impl<'a> Watch<'a> {
             Err(why) => (vec![], Some(why)),
         };
         if outage.is_none() {
-            self.adopt(&listed)?;
             // What has ended since the files were read is done, not lost.
             self.read_files();
+            self.adopt(&listed)?;
         }
         let mut blocks = Vec::new();
         for block in &self.plan.plan.blocks {

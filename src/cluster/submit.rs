@@ -136,8 +136,12 @@ fn hand_over(
         let job = watch.jobs.submissions.iter().find(|of| of.number == submission);
         match (&status.outage, job.map(|of| of.job.clone())) {
             (None, Some(Some(job))) => return Ok(job),
-            // A job that has ended is not in the scheduler's list, but its files are there.
-            (None, _) if status.has_done(&of.blocks) => return Ok(of.name.clone()),
+            // A job that has ended may not be in the scheduler's list, but its files are there.
+            (None, _) if status.has_done(&of.blocks) => {
+                let job = of.name.clone();
+                watch.jobs.write(Event::Submitted { submission, job: job.clone() })?;
+                return Ok(job);
+            }
             (None, _) => {
                 return Err(Fault::Usage(format!(
                     "the engine {} took nothing: {why}",

@@ -1,14 +1,9 @@
 //! Counts instructions and allocations of custom cells, in processes of their own that are never timed.
 //!
-//! Nothing here depends on how fast the machine is, so both sides are counted at the same time.
+//! No count depends on how busy the machine is, so both sides are counted at the same time. The number of calls does: a
+//! power of ten that fits into a slice.
 
-use std::{
-    env, fs, io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{env, fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, thread, time::Duration};
 
 use super::{
     cell::{CellInProgress, Counted},
@@ -68,14 +63,15 @@ impl Counter {
     }
 
     /// Counts a metric of a cell on both sides, for a number of calls that is a power of ten and at most `fit`.
-    fn count(&self, metric: Metric, subject: &Subject<'_>, fit: u64) -> Counted {
+    /// A process may take as long as `left`.
+    fn count(&self, metric: Metric, subject: &Subject<'_>, fit: u64, left: Duration) -> Counted {
         let Subject::Own(name) = subject else {
             let why = "jobs on models run on several threads: calls of a bench with paceline-gated can be counted";
             return Err((State::Refused, why.into()));
         };
         let calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
         let [base, head] = thread::scope(|scope| {
-            let of = |side: usize| self.of_side(metric, side, name, calls);
+            let of = |side: usize| self.of_side(metric, side, (name, calls), left);
             let head = scope.spawn(move || of(HEAD));
             [of(BASE), head.join().unwrap_or_else(|_| Err(uncountable("the count panicked")))]
         });
@@ -88,26 +84,32 @@ impl Counter {
         &self,
         metric: Metric,
         side: usize,
-        name: &str,
-        calls: u64,
+        (name, calls): (&str, u64),
+        left: Duration,
     ) -> Result<Vec<u64>, CountError> {
         let Arm { program, variant } = &self.arms[side];
+        let patience = self.patience.min(left);
         if metric == Metric::Allocations {
             let program = self.allocations[side].as_ref().map_err(|why| uncountable(why))?;
-            let count = |_| program.allocations(name, *variant, calls, self.patience);
+            let count = |_| program.allocations(name, *variant, calls, patience);
             return (0..REPEATS).map(count).collect();
         }
-        let folder = self.folder_of(side).map_err(|error| {
-            uncountable(&format!("there is no place for valgrind's files: {error}"))
-        })?;
+        let of = |calls| {
+            let folder = self.empty_folder(side).map_err(|error| {
+                uncountable(&format!("there is no place for valgrind's files: {error}"))
+            })?;
+            program.instructions(name, *variant, calls, &folder, patience)
+        };
         // The start of a process is in both counts, and in the difference no more.
-        let of = |calls| program.instructions(name, *variant, calls, &folder, self.patience);
         (0..REPEATS).map(|_| Ok(of(calls)?.saturating_sub(of(0)?))).collect()
     }
 
-    fn folder_of(&self, side: usize) -> io::Result<PathBuf> {
-        let folder = self.folder.as_deref().unwrap_or(Path::new("/"));
+    /// Returns the folder of a side for valgrind's files, without those of a process that failed.
+    fn empty_folder(&self, side: usize) -> io::Result<PathBuf> {
+        let folder = self.folder.as_deref();
+        let folder = folder.ok_or_else(|| io::Error::other("no temporary folder could be made"))?;
         let folder = folder.join(side.to_string());
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
@@ -218,7 +220,7 @@ impl GateInProgress<'_, '_> {
                     let counted = if left.is_zero() || interrupted() {
                         Err((State::Skipped, "the time was up before it was counted".into()))
                     } else {
-                        self.counter.count(metric, &cell.subject, cell.pace.iterations)
+                        self.counter.count(metric, &cell.subject, cell.pace.iterations, left)
                     };
                     cell.counts.push((metric, counted));
                 }

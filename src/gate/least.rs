@@ -51,11 +51,15 @@ pub fn too_short(
     models: &[ModelRecord],
     patience: Duration,
 ) -> Result<Option<String>, String> {
+    let _turn = super::Turn::wait();
     let session = Session::start(program.clone(), models)?;
     let cells: Vec<&Subject<'_>> =
         subjects.iter().filter(|subject| subject.refusal(&session).is_none()).collect();
     let arm = Arm { program: program.clone(), variant: Variant::Base };
-    let tried = cells.iter().step_by(cells.len().div_ceil(TRIED).max(1));
+    // Scales lie next to each other: with a fixed step they could all be the least.
+    let step = cells.len().div_ceil(TRIED).max(1);
+    let tried = cells.iter().enumerate().filter(|(at, _)| at % step == at / step % step);
+    let tried = tried.map(|(_, cell)| cell);
     let took: Vec<Duration> = tried
         .filter_map(|subject| {
             let times = (0..TIMES).map(|_| process(subject, &arm, &session, patience).ok());

@@ -36,7 +36,10 @@ impl Counted {
 pub(crate) fn serve(cells: &[CustomCell], wanted: &Counted) -> Result<(), String> {
     let (_, mut replies) = private_streams().map_err(|error| error.to_string())?;
     let reply = count(cells, wanted)?;
-    writeln!(replies, "{reply}").map_err(|error| error.to_string())
+    writeln!(replies, "{reply}").map_err(|error| error.to_string())?;
+    // Open until the process has ended: valgrind writes its counts then, and the parent waits for the end of this output.
+    std::mem::forget(replies);
+    Ok(())
 }
 
 fn count(

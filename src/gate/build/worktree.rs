@@ -33,8 +33,9 @@ const IN_USE: &str = "in-use";
 
 /// Keeps a side from being removed by other gates until this process ends.
 pub(super) fn hold(side: &Path) {
+    // Another gate that asks whether it is held locks it for a moment.
     if let Ok(file) = File::create(side.join(IN_USE))
-        && file.try_lock_shared().is_ok()
+        && file.lock_shared().is_ok()
     {
         // Open until the end of the process, and locked as long.
         mem::forget(file);

@@ -84,8 +84,11 @@ fn called(one: &Recommended, names: &Names) -> String {
 
 fn everywhere(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String> {
     (stretches(ranked).len() > 1).then(|| match &advice.everywhere {
-        Some(one) => format!("One model for all scales: {} keeps up at each.", names.name(one)),
-        None => "No one model keeps up at every scale.".into(),
+        Some(one) => format!(
+            "One model for all scales: {} is less than 5 % behind the best at each.",
+            names.name(one)
+        ),
+        None => "No one model is less than 5 % behind the best at every scale.".into(),
     })
 }
 

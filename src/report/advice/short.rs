@@ -71,11 +71,11 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
         sentences.push(match &advice.everywhere {
             Some(one) => {
                 format!(
-                    "One model for every scale that is ranked: {} keeps up at each.",
+                    "One model for every scale that is ranked: {} is less than 5 % behind the best at each.",
                     names.name(one)
                 )
             }
-            None => "No model keeps up at every scale that is ranked.".into(),
+            None => "No model is less than 5 % behind the best at every scale that is ranked.".into(),
         });
     }
     sentences

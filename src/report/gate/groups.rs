@@ -127,8 +127,8 @@ impl<'a> Groups<'a> {
         let all: u32 = dropped + timed.iter().map(|cell| cell.trials).sum::<u32>();
         lines.push(format!("trials dropped: {dropped} of {all}"));
         let exact = counted.iter().filter(|cell| cell.verdict.is_some()).count();
-        if !counted.is_empty() {
-            let all = counted.len();
+        let all = counted.iter().filter(|cell| cell.counts.is_some()).count();
+        if all > 0 {
             lines.push(format!(
                 "counts of calls, in processes that are not timed: {exact} of {all} exact"
             ));

@@ -183,13 +183,14 @@ impl<'a> Driver<'a> {
                 )));
             }
         }
-        self.tally.reconnects = 0;
         Ok(())
     }
 
     /// Runs the load and returns its results.
     fn drive(mut self, events: &mut Events) -> Result<Loaded, Fault> {
         self.await_start(events)?;
+        // The server may have closed connections until now.
+        self.tally.reconnects = 0;
         self.running = true;
         if self.schedule.is_some() {
             self.plan();
@@ -247,7 +248,13 @@ impl<'a> Driver<'a> {
         }
         for event in &*events {
             match event.token() {
-                CONTROL => self.hear()?,
+                CONTROL => {
+                    self.hear()?;
+                    // Its last line and its end are one event.
+                    if event.is_read_closed() {
+                        std::process::exit(0);
+                    }
+                }
                 TIMER => {
                     self.pace.rang();
                     self.read_clock();

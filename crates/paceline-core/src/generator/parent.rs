@@ -21,7 +21,7 @@ use crate::{
 
 /// How far ahead the common start of several generators is.
 const AHEAD: Duration = Duration::from_secs(2);
-/// How long each may take to confirm it: so much less that all can be ended before it comes.
+/// How long each may take to confirm it. Less than [`AHEAD`], so that all can be ended before the start.
 const CONFIRMING: Duration = Duration::from_secs(1);
 
 impl Program {
@@ -95,12 +95,7 @@ impl Generator {
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), HostError> {
         let order = serde_json::to_string(&self.order).expect("orders are plain data");
-        match self.ask(order, patience, is_over) {
-            Ok(Reply::Ready) => Ok(()),
-            other => Err(self.lost(other, |name, time| {
-                format!("{name} did not report within {time}: nothing is measured")
-            })),
-        }
+        self.ask(order, |reply| matches!(reply, Reply::Ready), "report", patience, is_over)
     }
 
     /// Names the start, and waits until it is confirmed.
@@ -111,12 +106,8 @@ impl Generator {
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), HostError> {
         let start = serde_json::to_string(&start).expect("a start is plain data");
-        match self.ask(start, patience, is_over) {
-            Ok(Reply::Agreed) => Ok(()),
-            other => Err(self.lost(other, |name, time| {
-                format!("{name} did not confirm the start within {time}: nothing is measured")
-            })),
-        }
+        let agrees = |reply: &Reply| matches!(reply, Reply::Agreed);
+        self.ask(start, agrees, "confirm the start", patience, is_over)
     }
 
     /// Sends on its intervals, until it has its results.
@@ -146,14 +137,23 @@ impl Generator {
         }
     }
 
+    /// Sends a line, and waits for the wanted reply. `what` is what the generator does by it.
     fn ask(
         &mut self,
         line: String,
+        is_wanted: impl Fn(&Reply) -> bool,
+        what: &str,
         patience: Duration,
         is_over: &dyn Fn() -> bool,
-    ) -> Result<Reply, HostError> {
-        self.host.send(line)?;
-        self.host.line_unless(patience, is_over).and_then(|line| read(&line))
+    ) -> Result<(), HostError> {
+        let sent = self.host.send(line);
+        let line = sent.and_then(|()| self.host.line_unless(patience, is_over));
+        match line.and_then(|line| read(&line)) {
+            Ok(reply) if is_wanted(&reply) => Ok(()),
+            other => Err(self.lost(other, |name, time| {
+                format!("{name} did not {what} within {time}: nothing is measured")
+            })),
+        }
     }
 
     /// Returns why there is no reply as it should be. `silent` says it of a name and a time.

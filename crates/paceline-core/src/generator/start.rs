@@ -1,7 +1,7 @@
 //! The start that all generators of a load share.
 //!
 //! Each reports once its connections are open. The parent then names a start a little ahead, and each confirms it
-//! before it comes. A generator that does not is one with which nobody starts: the parent ends all.
+//! before it comes. If one does not confirm, the parent ends all.
 
 use std::io::{self, BufRead};
 

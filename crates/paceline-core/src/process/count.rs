@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Host, HostError, Program};
-use crate::custom::Variant;
+use crate::{custom::Variant, interrupt::interrupted};
 
 /// The first argument of such a process: the cell's name, the variant and the number of calls follow.
 const COUNT: &str = "__count";
@@ -70,7 +70,7 @@ impl Program {
     }
 
     /// Returns the instructions of a whole process that makes a first call of a custom cell and `calls` more, with
-    /// those of the processes that it starts. valgrind writes its files to `folder`, which must be empty and is left
+    /// those of the processes that it starts. valgrind writes its files to `folder`, which must be empty and, unless there is an error, is left
     /// empty.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ fn counted(
     // Of one length for every number of calls, so that reading the arguments takes as many instructions.
     command.args([name, variant.name(), &format!("{calls:012}")]);
     let mut host = Host::start(command).map_err(|error| HostError::unstarted(&error))?;
-    let line = host.line_unless(patience, &|| false)?;
+    let line = host.line_unless(patience, &interrupted)?;
     let counted = match line.split_once(' ').unwrap_or((&line, "")) {
         ("counted", "") => None,
         ("counted", count) => Some(count.parse().map_err(|_| not_a_count())?),
@@ -117,7 +117,7 @@ fn counted(
         _ => return Err(not_a_count()),
     };
     // valgrind writes its counts as the process ends.
-    match host.line_unless(patience, &|| false) {
+    match host.line_unless(patience, &interrupted) {
         Err(HostError::Died(_)) => Ok(counted),
         Err(error) => Err(error.into()),
         Ok(_) => Err(not_a_count()),
