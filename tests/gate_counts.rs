@@ -78,6 +78,27 @@ fn one_percent_more_instructions_are_regressed_and_the_same_are_not() {
 }
 
 #[test]
+fn a_process_that_crashes_while_it_is_counted_is_in_no_other_count() {
+    if !has_valgrind() {
+        return;
+    }
+    let breaks =
+        ".closure(\"breaks\", || || assert!(std::env::args().all(|word| word != \"__count\")))";
+    let repository = repository(&format!("{breaks}{CELLS}"));
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
+    repository.commit();
+    let changed = WORK.replace("0..n", "0..n + n / 1_000");
+    repository.write("src/lib.rs", &format!("{changed}{LISTS}"));
+    repository.commit();
+    let (code, gate) = counted(&repository, "instructions", &[]);
+    let breaks = cell(&gate, "breaks", Metric::Instructions);
+    assert_eq!((breaks.state, code), (State::Failed, Some(3)), "{breaks:?}");
+    let spin = cell(&gate, "spin", Metric::Instructions);
+    assert!(spin.counts.as_ref().unwrap().is_exact(), "{spin:?}");
+    assert_eq!(spin.verdict, Some(Verdict::NotRegressed), "{spin:?}");
+}
+
+#[test]
 fn the_instructions_of_a_command_are_those_of_its_process() {
     if !has_valgrind() {
         return;

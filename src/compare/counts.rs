@@ -7,7 +7,7 @@ use crate::record::{Change, Counts, Verdict};
 pub struct JudgedCounts {
     /// The verdict; `None` if the counts are not exact.
     pub verdict: Option<Verdict>,
-    /// The change, with an interval without width; `None` if the counts are not exact, or the base counts 0 and the
+    /// The change of the medians, with the least and the greatest that the counts allow; `None` if the counts are not exact, or the base counts 0 and the
     /// head does not: such a change is no share.
     pub change: Option<Change>,
 }
@@ -16,16 +16,20 @@ pub struct JudgedCounts {
 /// less by as much, otherwise not regressed. Where the base counts 0, anything more is regressed.
 #[must_use]
 pub fn judge_counts(counts: &Counts, margin: f64) -> JudgedCounts {
-    let (Some(base), Some(head), true) =
-        (counts.base.first(), counts.head.first(), counts.is_exact())
-    else {
+    if !counts.is_exact() {
         return JudgedCounts { verdict: None, change: None };
+    }
+    let sorted = |counts: &[u64]| {
+        let mut sorted = counts.to_vec();
+        sorted.sort_unstable();
+        [sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]]
     };
-    let share = match (*base, *head) {
-        (0, 0) => 0.0,
-        (0, _) => return JudgedCounts { verdict: Some(Verdict::Regressed), change: None },
-        (base, head) => (head as f64 - base as f64) / base as f64,
-    };
+    let (base, head) = (sorted(&counts.base), sorted(&counts.head));
+    if base[1] == 0 && head[1] > 0 {
+        return JudgedCounts { verdict: Some(Verdict::Regressed), change: None };
+    }
+    let more = |head: u64, base: u64| (head as f64 - base as f64) / base.max(1) as f64;
+    let share = more(head[1], base[1]);
     let verdict = if share >= margin {
         Verdict::Regressed
     } else if share <= -margin {
@@ -36,8 +40,8 @@ pub fn judge_counts(counts: &Counts, margin: f64) -> JudgedCounts {
     let p = |is_so: bool| if is_so { 0.0 } else { 1.0 };
     let change = Change {
         share,
-        lower: share,
-        upper: share,
+        lower: more(head[0], base[2]),
+        upper: more(head[2], base[0]),
         p_slower: p(share > 0.0),
         p_faster: p(share < 0.0),
     };
@@ -60,6 +64,17 @@ mod tests {
         assert_eq!(verdict(&[1000; 3], &[996; 3]), Some(Verdict::NotRegressed));
         assert_eq!(verdict(&[1000; 3], &[995; 3]), Some(Verdict::Improved));
         assert_eq!(verdict(&[1000; 3], &[0; 3]), Some(Verdict::Improved));
+    }
+
+    #[test]
+    fn a_few_instructions_of_a_process_start_are_no_matter_and_widen_the_interval() {
+        let (base, head) = ([7_003_002, 7_003_005, 7_003_003], [7_073_502, 7_073_505, 7_073_504]);
+        let counts = Counts { calls: 100, base: base.to_vec(), head: head.to_vec() };
+        let judged = judge_counts(&counts, 0.005);
+        assert_eq!(judged.verdict, Some(Verdict::Regressed));
+        let change = judged.change.unwrap();
+        assert!(change.lower < change.share && change.share < change.upper, "{change:?}");
+        assert!(change.upper - change.lower < 1e-6, "{change:?}");
     }
 
     #[test]
