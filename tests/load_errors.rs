@@ -395,14 +395,36 @@ fn what_is_left_of_a_body_is_not_taken_for_the_next_request() {
     let folder = tempfile::tempdir().unwrap();
     // More than the buffers of both sides hold.
     std::fs::write(folder.path().join("large"), vec![b'x'; 15 << 20]).unwrap();
-    let all = ["--body", "large", "--expect", "413", "--connections", "2", "--timeout", "10s"];
+    let all = [
+        "--body",
+        "large",
+        "--expect",
+        "413",
+        "--connections",
+        "2",
+        "--timeout",
+        "10s",
+        "--patience",
+        "10s",
+    ];
     let (cell, code, _) = cell_in(folder.path(), &format!("http://{address}/"), &all);
     let load = figures(&cell);
     assert!(code == 0 && load.completed > 2 && load.reconnects >= load.completed, "{load:?}");
 
     // Nor after a wrong status.
     let (address, _) = server(|number, _| Act::SayEarly(if number % 2 == 0 { FINE } else { BUSY }));
-    let all = ["--body", "large", "--max-errors", "100%", "--connections", "2", "--timeout", "10s"];
+    let all = [
+        "--body",
+        "large",
+        "--max-errors",
+        "100%",
+        "--connections",
+        "2",
+        "--timeout",
+        "10s",
+        "--patience",
+        "10s",
+    ];
     let (cell, ..) = cell_in(folder.path(), &format!("http://{address}/"), &all);
     let load = figures(&cell);
     assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["status 503"], "{load:?}");
