@@ -78,7 +78,8 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     };
     let (widest, narrower): (Vec<&Cell>, Vec<&Cell>) = cells.iter().copied().partition(is_widest);
     let mut text = cells_table(widest, Extent::Short);
-    text.push_str("\nno latencies: cargo bench times whole batches; `paceline run` has p99");
+    let line = "no latencies: cargo bench times whole batches; `paceline run` has p99";
+    let _ = write!(text, "\n{}", folded(line));
     if !narrower.is_empty() {
         let cells = if narrower.len() == 1 { "cell" } else { "cells" };
         let line = format!(
@@ -205,7 +206,7 @@ pub(super) fn series(cell: &Cell, several: bool) -> String {
     }
 }
 
-/// Returns models down and scales across, with intervals if there is room; and whether there was.
+/// Returns models down and scales across, and what its fields say.
 fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, Fields) {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
