@@ -85,7 +85,7 @@ fn readers_of_every_kind_can_read_and_use_the_page() {
     write(folder, "hostile", &of(&sample_run::hostile()));
     write(folder, "refused", &of(&sample_run::only_refused()));
     write(folder, "numbers", &of(&sample_run::not_finite()));
-    let bench = paceline::record::read(Path::new("results/2026-11-26T16-25-20Z-criterion-1799"));
+    let bench = paceline::record::read(Path::new("results/2026-11-26T23-05-35Z-criterion-6306"));
     write(folder, "bench", &of(&bench.expect("it is committed")));
     write(folder, "everything", &everything);
     write(folder, "large", &of(&sample_run::large(1_000)));

@@ -128,7 +128,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// The records that a clone has.
 const RECORDS: [&str; 2] =
-    ["2026-11-26T16-25-20Z-criterion-1799", "2026-11-26T00-15-20Z-rounds-17411"];
+    ["2026-11-26T23-05-35Z-criterion-6306", "2026-11-26T00-15-20Z-rounds-17411"];
 
 /// The commands of a document's shell blocks, without comments.
 fn commands(text: &str) -> Vec<&str> {

@@ -447,7 +447,7 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
 const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
 
 /// What `cargo bench` left on a machine without much time.
-const BENCH: &str = "results/2026-11-26T16-25-20Z-criterion-1799";
+const BENCH: &str = "results/2026-11-26T23-05-35Z-criterion-6306";
 
 #[test]
 fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {

@@ -245,7 +245,7 @@ fn completions_and_man_pages_know_every_command() {
 fn tables_are_coloured_on_demand_alone_and_fit_40_columns() {
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
     let table = |variables: &[(&str, &str)]| {
-        let run = "2026-11-26T16-25-20Z-criterion-1799";
+        let run = "2026-11-26T23-05-35Z-criterion-6306";
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
         command.args(["report", run, "--out", &results, "--format", "table"]);
         for name in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {

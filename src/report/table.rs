@@ -78,16 +78,17 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     };
     let (widest, narrower): (Vec<&Cell>, Vec<&Cell>) = cells.iter().copied().partition(is_widest);
     let mut text = cells_table(widest, Extent::Short);
-    let line = "no latencies: cargo bench times whole batches; `paceline run` has p99";
-    let _ = write!(text, "\n{}", folded(line));
+    let mut line =
+        String::from("no latencies: cargo bench times whole batches; `paceline run` has p99");
     if !narrower.is_empty() {
         let cells = if narrower.len() == 1 { "cell" } else { "cells" };
-        let line = format!(
-            "shown with the most workers; the record has {} {cells} with fewer",
+        let _ = write!(
+            line,
+            ". Shown with the most workers; the record has {} {cells} with fewer",
             narrower.len()
         );
-        let _ = write!(text, "\n{}", folded(&line));
     }
+    let _ = write!(text, "\n{}", folded(&line));
     text
 }
 
