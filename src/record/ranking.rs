@@ -87,7 +87,8 @@ pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
 }
 
 /// Returns the same for another figure: `passes` are the logarithms of a cell's figure in each pass, and higher is
-/// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best. On three nodes and more, a node is one value: see [`over_nodes`].
+/// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best. On three
+/// nodes and more, a node is one value: see [`over_nodes`].
 #[must_use]
 pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -> Vec<bool> {
     let mut leads = vec![false; cells.len()];

@@ -2,10 +2,13 @@
 //! test.
 //!
 //! It runs in its own process, which reads an [`Order`] as one line of JSON, opens its connections, is told when to
-//! start, prints its result as one line, and ends. Several such processes may share one load. It ends at once if its standard input does, however its parent ended. In the open loop, a latency starts at the
-//! intended start of the request, even if no connection is free then: a server that stalls is charged for all requests
-//! that it delays. In the closed loop, a request is only intended once the previous one is answered. A stall then
-//! affects one request per connection, and the others that it delays are not seen.
+//! start, prints its result as one line, and ends. Several such processes may share one load. It ends at once if its
+//! standard input does, however its parent ended.
+//!
+//! In the open loop, a latency starts at the intended start of the request, even if no connection is free then: a server
+//! that stalls is charged for all requests that it delays. In the closed loop, a request is only intended once the
+//! previous one is answered. A stall then affects one request per connection, and the others that it delays are not
+//! seen.
 
 pub(crate) mod answer;
 mod body;
