@@ -390,41 +390,21 @@ fn a_wrong_status_is_an_answer_after_which_the_server_may_close_the_connection()
 
 #[test]
 fn what_is_left_of_a_body_is_not_taken_for_the_next_request() {
+    const LARGE: [&str; 8] =
+        ["--body", "large", "--connections", "2", "--timeout", "10s", "--patience", "10s"];
     let (address, _) =
         server(|_, _| Act::SayEarly("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n"));
     let folder = tempfile::tempdir().unwrap();
     // More than the buffers of both sides hold.
     std::fs::write(folder.path().join("large"), vec![b'x'; 15 << 20]).unwrap();
-    let all = [
-        "--body",
-        "large",
-        "--expect",
-        "413",
-        "--connections",
-        "2",
-        "--timeout",
-        "10s",
-        "--patience",
-        "10s",
-    ];
+    let all = [&LARGE[..], &["--expect", "413"]].concat();
     let (cell, code, _) = cell_in(folder.path(), &format!("http://{address}/"), &all);
     let load = figures(&cell);
     assert!(code == 0 && load.completed > 2 && load.reconnects >= load.completed, "{load:?}");
 
     // Nor after a wrong status.
     let (address, _) = server(|number, _| Act::SayEarly(if number % 2 == 0 { FINE } else { BUSY }));
-    let all = [
-        "--body",
-        "large",
-        "--max-errors",
-        "100%",
-        "--connections",
-        "2",
-        "--timeout",
-        "10s",
-        "--patience",
-        "10s",
-    ];
+    let all = [&LARGE[..], &["--max-errors", "100%"]].concat();
     let (cell, ..) = cell_in(folder.path(), &format!("http://{address}/"), &all);
     let load = figures(&cell);
     assert_eq!(load.errors.keys().collect::<Vec<_>>(), ["status 503"], "{load:?}");

@@ -25,7 +25,7 @@ pub struct NodeFile {
     pub attempt: String,
     /// The node.
     pub node: Node,
-    /// The number of CPUs, which the setting `cores` stands for.
+    /// The number of CPUs, which is the value of the setting `cores`.
     pub cores: usize,
     /// The models, as they are on this node.
     pub models: Vec<ModelRecord>,

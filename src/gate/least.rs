@@ -38,8 +38,8 @@ pub struct Wanted {
     pub top_up: bool,
 }
 
-/// Returns why a budget cannot hold a verdict on these cells; `None` if it may. `program` stands in for the programs
-/// that are not built yet: some processes of it show how long one takes on this machine.
+/// Returns why a budget cannot hold a verdict on these cells; `None` if it may. The programs
+/// are not built yet, so some processes of `program` show how long one takes on this machine.
 ///
 /// # Errors
 ///

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         .main()
 }
 "#;
-/// What stands for the address of paceline's repository in the workflow of `docs/ci.md`: there is no public one.
+/// The placeholder for the address of paceline's repository in the workflow of `docs/ci.md`: there is no public one.
 pub const ADDRESS: &str = "https://HOST/paceline.git";
 
 /// A file and its planned change.

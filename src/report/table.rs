@@ -35,7 +35,7 @@ enum Fields {
     Figures,
 }
 
-/// What stands in narrow tables for a cell that was skipped or refused.
+/// The field of a skipped or refused cell in narrow tables.
 const ABSENT: &str = "-";
 
 /// Returns a table for each workload, and below them the meaning of the marks, remarks on the figures, and the reasons

@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Returns the arrivals of a generator: when each is due, and which request it stands for.
+    /// Returns the arrivals of a generator: when each is due, and the number of its request.
     fn arrivals(order: &Order) -> Vec<(u64, usize)> {
         let (course, arrivals) = course(order.drive);
         let (split, turns) = (Split::of(order), Turns::of(order));
