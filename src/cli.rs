@@ -17,7 +17,7 @@ mod serve;
 mod values;
 mod variants;
 
-pub use bench::bench;
+pub use bench::{BENCH, bench};
 
 use std::{
     path::{Path, PathBuf},

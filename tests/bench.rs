@@ -1,70 +1,27 @@
-//! `cargo bench` as its users meet it. This program is the suite, too: it starts itself as that.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+//! `cargo bench` as its users meet it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::HashSet,
-    env, fs,
+    fs,
     path::Path,
-    process::{Command, ExitCode, Output, Stdio},
+    process::{Command, Output, Stdio},
     thread,
     time::Duration,
 };
 
-use paceline::record::{Cell, Record, State, read};
-
-/// Set where this program is the suite.
-const SUITE: &str = "PACELINE_TEST_IS_SUITE";
-
-type Test = (&'static str, fn());
-
-const TESTS: [Test; 6] = [
-    (
-        "figures_are_of_fresh_processes_and_criterion_has_the_same",
-        figures_are_of_fresh_processes_and_criterion_has_the_same,
-    ),
-    (
-        "benchmarks_are_listed_and_nothing_is_measured",
-        benchmarks_are_listed_and_nothing_is_measured,
-    ),
-    (
-        "a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on",
-        a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on,
-    ),
-    ("ctrl_c_keeps_what_was_measured", ctrl_c_keeps_what_was_measured),
-    (
-        "the_suites_server_is_started_again_and_no_cell_is_lost",
-        the_suites_server_is_started_again_and_no_cell_is_lost,
-    ),
-    (
-        "a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line",
-        a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line,
-    ),
-];
-
-fn main() -> ExitCode {
-    if env::var_os(SUITE).is_some() {
-        return paceline::cli::bench();
-    }
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let filter = arguments.iter().find(|word| !word.starts_with('-'));
-    for (name, test) in TESTS {
-        if arguments.iter().any(|word| word == "--list") {
-            println!("{name}: test");
-        } else if filter.is_none_or(|filter| name.contains(filter.as_str())) {
-            test();
-            println!("test {name} ... ok");
-        }
-    }
-    ExitCode::SUCCESS
-}
+use paceline::{
+    cli::BENCH,
+    record::{Cell, Record, State, read},
+};
 
 fn suite(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command
         .arg("--bench")
         .args(arguments)
         .current_dir(folder)
-        .env(SUITE, "1")
+        .env(BENCH, "1")
         .env("PACELINE_ALLOW_DEBUG", "1")
         .env("PACELINE_RESULTS", folder.join("results"))
         .env("CRITERION_HOME", folder.join("criterion"))
@@ -87,6 +44,7 @@ fn printed(output: &Output, code: i32) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+#[test]
 fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let asked = ["^sleep/(tokio|smol)/(1|100)$", "--sample-size", "12", "--save-baseline", "mine"];
@@ -125,6 +83,7 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     assert!(String::from_utf8_lossy(&failed.stderr).contains("what it said is in"));
 }
 
+#[test]
 fn benchmarks_are_listed_and_nothing_is_measured() {
     let folder = tempfile::tempdir().unwrap();
     let text = printed(&suite(folder.path(), &["--list", "echo/tokio/"], &[]).output().unwrap(), 0);
@@ -159,6 +118,7 @@ fn after_hosts(parent: u32, count: usize) {
     }
 }
 
+#[test]
 fn the_suites_server_is_started_again_and_no_cell_is_lost() {
     if !Path::new("/proc/self/task").exists() {
         return;
@@ -174,6 +134,7 @@ fn the_suites_server_is_started_again_and_no_cell_is_lost() {
     assert!(text.contains("2 cells: 2 ok"), "{text}");
 }
 
+#[test]
 fn a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on() {
     if !Path::new("/proc/self/task").exists() {
         return;
@@ -212,6 +173,7 @@ fn a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on() {
     assert!(!failed.trials_ns.is_empty() && failed.batch_ns.is_none(), "{failed:?}");
 }
 
+#[test]
 fn a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let short = [("PACELINE_BUDGET", "2s"), ("PACELINE_MODELS", "sequential")];
@@ -224,6 +186,7 @@ fn a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line() {
     assert!(skipped.clone().all(|cell| cell.reason.as_ref().unwrap().contains("processes")));
 }
 
+#[test]
 fn ctrl_c_keeps_what_was_measured() {
     if !Path::new("/proc/self/task").exists() {
         return;
@@ -238,4 +201,11 @@ fn ctrl_c_keeps_what_was_measured() {
     let kept = cells.iter().filter(|cell| cell.state == State::Ok);
     assert!(kept.clone().count() >= 1, "{cells:?}");
     assert!(kept.clone().all(|cell| (3..10).contains(&cell.trials_ns.len())), "{cells:?}");
+}
+
+#[test]
+fn the_bench_target_starts_the_program_by_the_same_variable() {
+    let launcher =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/suite.rs")).unwrap();
+    assert!(launcher.contains(&format!(".env({BENCH:?}, \"1\")")), "{launcher}");
 }

@@ -164,9 +164,8 @@ fn criterion_home(program: &Path) -> PathBuf {
     if let Some(home) = env::var_os("CRITERION_HOME") {
         return home.into();
     }
-    // target/release/deps/suite-0123456789abcdef
-    let deps = program.ancestors().find(|folder| folder.ends_with("deps"));
-    let target = deps.and_then(Path::parent).and_then(Path::parent);
+    // target/release/paceline
+    let target = program.parent().and_then(Path::parent);
     target.unwrap_or(Path::new("target")).join("criterion")
 }
 

@@ -10,7 +10,6 @@ use crate::{
     start::refuse_debug_build,
 };
 use paceline_core::{
-    child::spawned,
     interrupt::{self, interrupted},
     job::Workload,
     models::{Entry, MODELS},
@@ -18,10 +17,12 @@ use paceline_core::{
     workloads,
 };
 
-/// Runs `cargo bench`: `benches/suite.rs` is this function.
+/// The variable with which `benches/suite.rs` starts this program.
+pub const BENCH: &str = "PACELINE_BENCH";
+
+/// Runs `cargo bench`.
 #[must_use]
 pub fn bench() -> ExitCode {
-    spawned();
     if let Some(code) = replay_child() {
         return code;
     }
