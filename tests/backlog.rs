@@ -69,3 +69,13 @@ fn who_waited_while_no_descriptor_was_left_is_accepted_when_there_is_one() {
     drop(all);
     assert!(waiting[..20].iter().all(echoes));
 }
+
+#[test]
+fn a_server_that_cannot_start_says_why_and_what_to_do() {
+    let mut few = Command::new("sh");
+    few.args(["-c", &format!("ulimit -n 8; exec {} __echo", env!("CARGO_BIN_EXE_paceline"))]);
+    let why = EchoServer::start(few).err().unwrap().to_string();
+    assert!(why.contains("(os error 24); permit more open files"), "{why}");
+    let silent = EchoServer::start(Command::new("true")).err().unwrap().to_string();
+    assert!(silent.contains("it did not say why"), "{silent}");
+}

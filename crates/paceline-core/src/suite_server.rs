@@ -50,13 +50,24 @@ const RETRY: Duration = Duration::from_millis(10);
 /// The number of bytes read from a connection at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Serves until standard input ends. The `main` of the child process calls this.
+/// Serves until standard input ends. The `main` of the child process calls this. An error is also its last line, which
+/// says why in place of the addresses.
 ///
 /// # Errors
 ///
 /// Returns an error if no address can be bound or the poller fails.
 pub fn serve() -> io::Result<()> {
     raise_limits();
+    serve_all().inspect_err(|error| {
+        let remedy = match error.raw_os_error() {
+            Some(24) => "; permit more open files, such as with ulimit -n 1024",
+            _ => "",
+        };
+        let _ = writeln!(io::stdout(), "{error}{remedy}");
+    })
+}
+
+fn serve_all() -> io::Result<()> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut servers = (0..threads).map(|_| Server::new()).collect::<io::Result<Vec<_>>>()?;
     let mut addresses = Addresses::default();

@@ -42,9 +42,9 @@ impl EchoServer {
             }
         })?;
         let mut server = EchoServer { child, requests, answers, addresses: Addresses::default() };
-        let addresses = server.answer().and_then(|line| serde_json::from_str(&line).ok());
-        let none = || io::Error::other("the suite's server did not start");
-        server.addresses = addresses.ok_or_else(none)?;
+        let line = server.answer().unwrap_or_else(|| "it did not say why".into());
+        server.addresses = serde_json::from_str(&line)
+            .map_err(|_| io::Error::other(format!("the suite's server did not start: {line}")))?;
         Ok(server)
     }
 
