@@ -2,9 +2,10 @@
 
 use std::sync::Mutex;
 
+use paceline_gated::clock::now;
+
 use super::*;
 use crate::{
-    clock::now,
     job::{Jobs, Receipt, Steps, Workload},
     perform::{Mixed, Partners, Sockets, Timers, connection, perform, start},
 };
