@@ -2,6 +2,7 @@
 
 mod flags;
 mod in_progress;
+mod killed;
 mod known;
 mod options;
 mod order;
@@ -12,6 +13,7 @@ mod replay;
 mod suite;
 mod trial;
 
+pub(crate) use killed::{complete, complete_newest};
 pub use options::{Options, Profile};
 pub(crate) use replay::child as replay_child;
 pub(crate) use suite::{chosen, measure};

@@ -5,6 +5,7 @@
 //! same for all models, in a process of its own, and the model has nothing to do but serve.
 
 mod asking;
+mod attested;
 mod bench;
 mod condition;
 mod intervals;
@@ -140,12 +141,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         pair::keep(order.paired, &mut cells, index, &mut |cell| writer.write(cell))
     };
     if let Some(limit) = order.p99_limit {
-        for (index, served) in servers.iter().enumerate() {
-            if let Some(mut cell) = bench.knee(served, limit) {
-                bench.at_shares(served, &mut cell);
-                end(index, cell)?;
-            }
-        }
+        bench.knees(&servers, limit, &mut end)?;
     } else {
         bench.in_turns(&servers, order.drive, &mut end)?;
     }

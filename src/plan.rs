@@ -193,12 +193,7 @@ impl Planned<'_> {
     /// measured.
     #[must_use]
     pub fn bound(&self, compute_ns: f64) -> Duration {
-        let (workload, scale) = (self.workload, self.scale);
-        let about = &self.entry.info;
-        let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
-        let compute_ns = hello.as_ref().map_or(compute_ns, |hello| hello.compute_ns);
-        let workers = self.workers.unwrap_or(scale).max(1);
-        let lanes = self.lanes();
+        let (workload, scale, lanes) = (self.workload, self.scale, self.lanes());
         let waits = if lanes == scale {
             workload.critical_path_wait(scale)
         } else {
@@ -206,12 +201,41 @@ impl Planned<'_> {
         };
         let rounds =
             workload.over_all(scale, |demand| Duration::from_nanos(demand.compute)).as_nanos();
-        // Offloaded work may use every core; the rest is limited to the workers.
-        let width = if workload.has("offload") && lanes == scale { usize::MAX } else { workers };
-        let width = if hello.is_some_and(|hello| !hello.parallel) { 1 } else { width };
-        let cpus = cores().min(width).min(scale.saturating_mul(tasks(workload)));
-        let work = Duration::from_nanos((rounds as f64 * compute_ns / cpus as f64) as u64);
+        let (cpus, round_ns) = self.computes(compute_ns);
+        let work = Duration::from_nanos((rounds as f64 * round_ns / cpus as f64) as u64);
         if lanes == 1 { waits + work } else { waits.max(work) }
+    }
+
+    /// Returns on how many cores its jobs can compute at once, and the time of a round there: `compute_ns` in Rust; in
+    /// another language, what its interpreter has measured.
+    fn computes(&self, compute_ns: f64) -> (usize, f64) {
+        let (about, scale) = (&self.entry.info, self.scale);
+        let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
+        // Offloaded work may use every core; the rest is limited to the workers.
+        let anywhere = self.workload.has("offload") && self.lanes() == scale;
+        let width = if anywhere { usize::MAX } else { self.workers.unwrap_or(scale).max(1) };
+        let width = if hello.as_ref().is_some_and(|hello| !hello.parallel) { 1 } else { width };
+        let cpus = cores().min(width).min(scale.saturating_mul(tasks(self.workload)));
+        (cpus, hello.map_or(compute_ns, |hello| hello.compute_ns))
+    }
+
+    /// Returns the most requests a second that it can answer as a server with as many connections as its scale, if
+    /// `offered` a second are sent: by that rate, by how many can wait at once, and by this machine's cores. Infinite if
+    /// nothing bounds it.
+    #[must_use]
+    pub fn bound_under_load(&self, compute_ns: f64, offered: f64) -> f64 {
+        let usual = Demand::of(&self.workload.job);
+        let mean = |of: fn(&Demand) -> f64| match &self.workload.every {
+            Some((nth, steps)) => {
+                let share = 1.0 / *nth as f64;
+                of(&usual) * (1.0 - share) + of(&Demand::of(steps)) * share
+            }
+            None => of(&usual),
+        };
+        let (cpus, round_ns) = self.computes(compute_ns);
+        let waits = mean(|one| one.floor.as_secs_f64());
+        let work = mean(|one| one.compute as f64) * round_ns / 1e9;
+        offered.min(self.lanes() as f64 / waits).min(cpus as f64 / work)
     }
 
     /// Predicts the time of a batch from that bound and from a smaller scale of the same series.
@@ -251,9 +275,7 @@ impl Planned<'_> {
 
     /// Returns `most`, a bound in jobs a second, unless a batch was faster by more than 2 %.
     pub(crate) fn unless_refuted(&self, most: f64, batch_ns: Option<Estimate>) -> Option<f64> {
-        let bound_ns = self.scale as f64 * 1e9 / most;
-        let refuted = batch_ns.is_some_and(|batch| batch.value * 1.02 < bound_ns);
-        (!refuted).then_some(most)
+        not_refuted(most, batch_ns.map(|batch| self.scale as f64 * 1e9 / batch.value))
     }
 
     /// Returns the cell of the record, without a figure.
@@ -274,6 +296,11 @@ impl Planned<'_> {
             ..Cell::new(&workload.name, entry.info.name, scale, workers, placement, state)
         }
     }
+}
+
+/// Returns `most`, a bound in jobs a second, unless the figure is more than 2 % above it.
+pub(crate) fn not_refuted(most: f64, jobs_per_second: Option<f64>) -> Option<f64> {
+    jobs_per_second.is_none_or(|figure| figure <= most * 1.02).then_some(most)
 }
 
 /// Returns how many cores one job can use at once.
@@ -297,5 +324,27 @@ mod tests {
             planned.bound_per_second(1.0, Estimate::of_trials(&[bound_ns * share], 1.0)).is_some()
         };
         assert_eq!([1.5, 0.99, 0.97].map(shown), [true, true, false]);
+    }
+
+    #[test]
+    fn a_server_is_bound_by_the_offered_rate_by_its_connections_and_by_the_cores() {
+        let bound = |text: &str, connections: usize, offered: f64| {
+            let text = format!("name = \"s\"\njob = [{text}");
+            let workload = [Workload::parse("s", &text).unwrap()];
+            let choice = Choice { scales: vec![connections], ..Choice::default() };
+            let tokio = [models::find("tokio").unwrap()];
+            cells(&workload, &tokio, &choice)[0].bound_under_load(1.0, offered)
+        };
+        let close = |seen: f64, wanted: f64| assert!((seen / wanted - 1.0).abs() < 1e-9, "{seen}");
+        close(bound("{ sleep = \"5ms\" }]", 10, 500.0), 500.0);
+        // Ten connections whose requests take 5 ms: 2 000 a second, however many are sent.
+        close(bound("{ sleep = \"5ms\" }]", 10, f64::INFINITY), 2000.0);
+        // One request in four waits for 25 ms: 10 ms in the mean.
+        let mixed = "{ sleep = \"5ms\" }]\nevery = { nth = 4, job = [{ sleep = \"25ms\" }] }";
+        close(bound(mixed, 10, f64::INFINITY), 1000.0);
+        // A round takes a nanosecond here, so a request 0.1 ms of a core.
+        let cpus = cores().min(1000) as f64;
+        close(bound("{ compute = 100_000 }]", 1000, f64::INFINITY), cpus * 10_000.0);
+        assert!(bound("{ yield = 1 }]", 10, f64::INFINITY).is_infinite());
     }
 }

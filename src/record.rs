@@ -258,7 +258,8 @@ pub struct Cell {
     /// Timer overshoot of each sleep.
     #[serde(default)]
     pub timer_lateness: Option<Distribution>,
-    /// The two modes of the times of trials, if there are two: then no single figure represents them.
+    /// The two modes of the times of batches, or of the median latencies of a load's intervals or trials, if there are
+    /// two: then no single figure represents them.
     #[serde(default)]
     pub modes: Option<[Mode; 2]>,
     /// Its use of the machine's resources.

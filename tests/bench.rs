@@ -187,6 +187,45 @@ fn a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line() {
 }
 
 #[test]
+fn a_suite_that_is_killed_keeps_the_trials_that_had_ended() {
+    if !Path::new("/proc/self/task").exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = suite(folder.path(), &["^sleep/(tokio|smol)/10$"], &[]).spawn().unwrap();
+    // Eight processes have ended then: three or more of one of the two cells, and fewer than ten of both.
+    after_hosts(run.id(), 9);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let killed = record(folder.path());
+    assert!((8..20).contains(&killed.trials.len()), "{} trials", killed.trials.len());
+    assert!(killed.cells.is_empty(), "{:?}", killed.cells);
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = || {
+        let mut report = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        report.current_dir(folder.path()).args(["report", "--format", "json"]).output().unwrap()
+    };
+    let shown = report();
+    let why = said(&shown);
+    assert!(shown.status.success() && why.contains("its trials are kept"), "{why}");
+    let completed = record(folder.path());
+    let trials: usize = completed.cells.iter().map(|cell| cell.trials_ns.len()).sum();
+    assert_eq!((completed.cells.len(), trials), (2, killed.trials.len()));
+    for cell in &completed.cells {
+        // Sleeps that ended late are known from the first trial alone.
+        assert!(cell.timer_lateness.as_ref().unwrap().ns_p50 > 0, "{cell:?}");
+        match cell.trials_ns.len() {
+            3.. => assert!(cell.state == State::Ok && cell.batch_ns.is_some(), "{cell:?}"),
+            _ => assert!(cell.reason.as_ref().unwrap().ends_with("cargo bench was killed")),
+        }
+    }
+    assert!(completed.cells.iter().any(|cell| cell.state == State::Ok), "{completed:?}");
+    // It is complete now, and nothing is added to it again.
+    assert!(!said(&report()).contains("killed"));
+    assert_eq!(record(folder.path()).cells, completed.cells);
+}
+
+#[test]
 fn ctrl_c_keeps_what_was_measured() {
     if !Path::new("/proc/self/task").exists() {
         return;

@@ -121,6 +121,9 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
         let (rate, bound) = (&cell["jobs_per_second"]["value"], &cell["bound_jobs_per_second"]);
         assert!(rate.as_f64().unwrap() <= bound.as_f64().unwrap(), "faster than possible: {cell}");
         assert_eq!(cell["attest"]["peak_in_flight"], cell["scale"]);
+        // A sleep of tokio or smol, and the state around it.
+        let future = cell["attest"]["future_bytes"].as_u64().unwrap();
+        assert!((24..=512).contains(&future), "{cell}");
     }
     let runs: Vec<_> = fs::read_dir(folder.path().join("results")).unwrap().collect();
     let record = runs[0].as_ref().unwrap().path();

@@ -131,6 +131,12 @@ fn a_closed_loop_is_as_fast_as_its_connections_allow_and_is_called_closed() {
     assert!(rate > 200.0 && rate <= 2_000.0, "{rate}");
     assert_eq!((load.looped, load.rate, cell.scale), (Loop::Closed, None, 10));
     assert!(load.schedule_error.is_none());
+    // Each waits for 5 ms, so that ten can be answered 2 000 times a second at most.
+    let (bound, share) = (cell.bound_jobs_per_second.unwrap(), cell.share_of_bound().unwrap());
+    assert!(bound <= 2_000.0 && (share * bound - rate).abs() < 1e-6, "{bound} {share}");
+    let server = load.server.unwrap();
+    assert!((1..=cell.workers.unwrap() as u32).contains(&server.job_threads.unwrap()));
+    assert!(server.epolls > Some(0) && server.rss_bytes_max >= server.rss_bytes, "{server:?}");
 }
 
 #[test]

@@ -524,7 +524,7 @@ fn wrong_input_is_one_sentence_and_exit_code_2() {
         (&[URL, "--timeout", "11s"], "give --patience 11s or more"),
         (&[URL, "--max-errors", "101%"], "at most 100%"),
         (&[URL, "--max-errors", "-1"], "whole number"),
-        (&[URL, "--fail-if", "p95>5ms"], "choose one of conns, req/s, errors"),
+        (&[URL, "--fail-if", "p95>5ms"], "choose one of conns, req/s, of bound, errors"),
         (&[URL, "--fail-if", "p99>5"], "ns, us, ms or s"),
         (&["serve-plain", "--method", "POST"], "for a URL"),
         (&["serve-plain", "--header", "A: b"], "for a URL"),

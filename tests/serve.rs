@@ -41,6 +41,7 @@ fn serves(name: &str, job: &Workload) {
     let mut server = Server::start(&program(), entry, job, Some(program().echo().unwrap()));
     let connections = entry.info.connections(2).unwrap_or(8);
     let all_open = Barrier::new(connections);
+    server.host.watch(true, PATIENCE).unwrap();
     thread::scope(|scope| {
         for connection in 0..connections {
             let (server, all_open) = (server.at, &all_open);
@@ -57,6 +58,10 @@ fn serves(name: &str, job: &Workload) {
             });
         }
     });
+    let seen = server.host.seen(PATIENCE).unwrap();
+    seen.check(&entry.info, job, entry.info.workers(&[2])[0]).unwrap();
+    let counted = entry.info.foreign.is_none();
+    assert_eq!(seen.job_threads.is_some_and(|threads| threads > 0), counted, "{name}: {seen:?}");
     let first = server.host.usage(PATIENCE).unwrap().cpu_ns();
     assert_eq!(server.connect().get(7).body, server.body(7), "{name}, after the others closed");
     assert!(server.host.usage(PATIENCE).unwrap().cpu_ns() > first && first > 0);

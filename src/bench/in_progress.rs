@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{known::Known, order::Place, trial::Trial};
-use crate::{plan::Planned, record::Cell};
+use super::{known::Known, order::Place};
+use crate::{
+    plan::Planned,
+    record::{Cell, Trial},
+};
 
 /// The state of one workload on one model with one worker count.
 #[derive(Default)]

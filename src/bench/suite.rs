@@ -12,12 +12,12 @@ use super::{
     order::{Place, Waiting, fits, next, places},
     pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
-    trial::{Trial, Warm, cell, samples},
+    trial::{Warm, cell, cpu_ns, median_ns, samples},
 };
 use crate::{
     output::{Building, Progress, long},
     plan::{Choice, Planned, cells},
-    record::{Cell, State, Writer},
+    record::{Cell, State, Trial, Writer},
     run::shuffled,
     session::{Session, ended_by},
     start::{Settings, begin},
@@ -283,10 +283,11 @@ impl<'a> Suite<'a> {
         going.wanted = self.pace.processes(cost.batch);
         going.batches = self.pace.batches(cost.batch, going.wanted);
         let batches = going.batches;
-        self.ends_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, batches))?;
+        let order = (0, batches);
+        self.ends_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, order))?;
         if let Some(trial) = self.going[index].trials.first() {
-            let batch = Duration::from_nanos(trial.median_ns() as u64);
-            let cpu_ns = trial.cpu_ns(planned.scale);
+            let batch = Duration::from_nanos(median_ns(trial) as u64);
+            let cpu_ns = cpu_ns(trial);
             let cost = Cost { batch, ..cost };
             self.series[waiting.series].learn(Known { scale: planned.scale, cost, cpu_ns });
         }
@@ -297,8 +298,9 @@ impl<'a> Suite<'a> {
     fn another(&mut self, index: usize) -> Result<(), String> {
         let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
+        let order = (self.going[index].done(), batches);
         self.ends_trial(index, now(), |suite| {
-            Warm::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, batches)
+            Warm::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, order)
         })
     }
 
@@ -311,6 +313,7 @@ impl<'a> Suite<'a> {
     ) -> Result<(), String> {
         match trial(self) {
             Ok(trial) => {
+                self.writer.write_trial(&trial)?;
                 let going = &mut self.going[index];
                 going.trials.push(trial);
                 going.spent += now() - begun;
@@ -347,7 +350,7 @@ impl<'a> Suite<'a> {
             ),
             error => ended_by(going.planned, error),
         };
-        let trials_ns = going.trials.iter().map(|trial| trial.median_ns() as u64).collect();
+        let trials_ns = going.trials.iter().map(|trial| median_ns(trial) as u64).collect();
         self.end(index, Cell { trials_ns, ..ended })
     }
 
@@ -369,7 +372,7 @@ impl<'a> Suite<'a> {
 
     fn end_with_what_there_is(&mut self, index: usize, why: &str) -> Result<(), String> {
         let going = &self.going[index];
-        let ended = cell(going.planned, &going.trials, self.session.compute_ns, why);
+        let ended = cell(going.planned, &going.trials, Some(self.session.compute_ns), why);
         self.end(index, ended)
     }
 

@@ -6,29 +6,16 @@ use super::pace::{Cost, FEWEST, patience};
 use crate::{
     machine::HostActivity,
     plan::Planned,
-    record::{Cell, Estimate, PerTrial, Resources, State},
+    record::{Cell, Estimate, PerTrial, Resources, State, Trial},
     session::{Session, warm},
     stats::{median_and_range, modes},
 };
 use paceline_core::{
     clock::{nanoseconds, now},
-    prepared::Attestation,
+    prepared::{Attestation, Recorded},
     process::{Host, HostError},
     usage::Usage,
 };
-
-/// The results of one process of a cell.
-#[derive(Clone)]
-pub(super) struct Trial {
-    attest: Attestation,
-    /// The time of each timed batch, in nanoseconds.
-    pub(super) times_ns: Vec<u64>,
-    used: Usage,
-    server: Duration,
-    /// CPU time of the server's busiest thread over the time of the batches.
-    server_busy_share: Option<f64>,
-    meanwhile: HostActivity,
-}
 
 /// A host that has prepared a cell and warmed up.
 pub(super) struct Warm {
@@ -65,37 +52,55 @@ impl Warm {
         Ok(())
     }
 
-    /// Runs the timed batches.
+    /// Runs the timed batches of trial number `trial`. In the first trial another batch shows how late sleeps end.
     pub(super) fn timed(
         mut self,
         session: &mut Session,
         planned: &Planned<'_>,
-        batches: u64,
+        (trial, batches): (u32, u64),
     ) -> Result<Trial, HostError> {
-        let before = session.mark(planned.workload.demand().connects > 0)?;
+        let demand = planned.workload.demand();
+        let before = session.mark(demand.connects > 0)?;
         let count = u32::try_from(batches).unwrap_or(u32::MAX);
-        let patience = patience(self.cost.batch.saturating_mul(count));
-        let (times, used) = self.host.batches(batches, patience)?;
+        let all = patience(self.cost.batch.saturating_mul(count));
+        let (times, used) = self.host.batches(batches, all)?;
         let (server, meanwhile) = session.since(&before)?;
         let batches: Duration = times.iter().sum();
         let busiest = session.busiest_since(&before);
-        let server_busy_share = busiest.map(|busy| busy.div_duration_f64(batches));
-        let times_ns = times.into_iter().map(nanoseconds).collect();
-        Ok(Trial { attest: self.attest, times_ns, used, server, server_busy_share, meanwhile })
+        let timer_lateness = if trial == 0 && demand.sleeps > 0 {
+            self.host.record(1, patience(self.cost.batch))?.timer_lateness
+        } else {
+            None
+        };
+        Ok(Trial {
+            workload: planned.workload.name.clone(),
+            model: planned.entry.info.name.into(),
+            scale: planned.scale,
+            workers: planned.workers,
+            placement: planned.placement,
+            trial,
+            times_ns: times.into_iter().map(nanoseconds).collect(),
+            attest: self.attest,
+            used,
+            server_cpu_ns: nanoseconds(server),
+            server_busy_share: busiest.map(|busy| busy.div_duration_f64(batches)),
+            recorded: Recorded { timer_lateness, ..Recorded::default() },
+            idle_ns: None,
+            host_activity: meanwhile,
+            node: None,
+        })
     }
 }
 
-impl Trial {
-    /// Returns the trial's figure.
-    pub(super) fn median_ns(&self) -> f64 {
-        median(&self.times_ns)
-    }
+/// Returns the figure of a trial.
+pub(super) fn median_ns(trial: &Trial) -> f64 {
+    median(&trial.times_ns)
+}
 
-    /// Returns CPU time per job for batches of `scale` jobs, in the model's processes and in the echo server.
-    pub(super) fn cpu_ns(&self, scale: usize) -> (f64, f64) {
-        let jobs = jobs(slice::from_ref(self), scale);
-        (self.used.cpu_ns() as f64 / jobs, self.server.as_nanos() as f64 / jobs)
-    }
+/// Returns CPU time per job of a trial, in the model's processes and in the echo server.
+pub(super) fn cpu_ns(trial: &Trial) -> (f64, f64) {
+    let jobs = jobs(slice::from_ref(trial));
+    (trial.used.cpu_ns() as f64 / jobs, trial.server_cpu_ns as f64 / jobs)
 }
 
 fn median(times_ns: &[u64]) -> f64 {
@@ -103,16 +108,21 @@ fn median(times_ns: &[u64]) -> f64 {
 }
 
 /// Returns the jobs of all timed batches.
-fn jobs(trials: &[Trial], scale: usize) -> f64 {
-    trials.iter().map(|trial| trial.times_ns.len()).sum::<usize>() as f64 * scale as f64
+fn jobs(trials: &[Trial]) -> f64 {
+    trials.iter().map(|trial| trial.times_ns.len() as f64 * trial.scale as f64).sum()
 }
 
 /// Returns the cell of the record. `why` says why it has fewer trials than it should; with too few for an interval it
-/// is skipped, and keeps their figures.
-pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why: &str) -> Cell {
-    let medians: Vec<f64> = trials.iter().map(Trial::median_ns).collect();
-    let jobs = jobs(trials, planned.scale);
-    let server: Duration = trials.iter().map(|trial| trial.server).sum();
+/// is skipped, and keeps their figures. `compute_ns` is the time of a round of `compute`, if it is known.
+pub(super) fn cell(
+    planned: &Planned<'_>,
+    trials: &[Trial],
+    compute_ns: Option<f64>,
+    why: &str,
+) -> Cell {
+    let medians: Vec<f64> = trials.iter().map(median_ns).collect();
+    let jobs = jobs(trials);
+    let server_ns: u64 = trials.iter().map(|trial| trial.server_cpu_ns).sum();
     let times = trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64);
     let resources = resources(trials, jobs);
     let few = trials.len() < FEWEST as usize;
@@ -124,9 +134,10 @@ pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why
         reason: few.then(reason),
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
         attest: trials.last().map(|trial| trial.attest.clone()),
-        bound_jobs_per_second: planned.bound_per_second(compute_ns, figure),
+        bound_jobs_per_second: compute_ns.and_then(|ns| planned.bound_per_second(ns, figure)),
         cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
-        server_cpu_ns_per_job: Some(server.as_nanos() as f64 / jobs),
+        server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
+        timer_lateness: trials.iter().find_map(|trial| trial.recorded.timer_lateness.clone()),
         server_busy_share_max: trials
             .iter()
             .filter_map(|trial| trial.server_busy_share)
@@ -141,12 +152,7 @@ pub(super) fn cell(planned: &Planned<'_>, trials: &[Trial], compute_ns: f64, why
                 .map(|trial| trial.attest.rss_bytes_max.map(|bytes| bytes as f64))
                 .collect::<Option<_>>()
                 .unwrap_or_default(),
-            cpu_ns_per_job: trials
-                .iter()
-                .map(|trial| {
-                    trial.used.cpu_ns() as f64 / self::jobs(slice::from_ref(trial), planned.scale)
-                })
-                .collect(),
+            cpu_ns_per_job: trials.iter().map(|trial| cpu_ns(trial).0).collect(),
             ..PerTrial::default()
         },
         ..planned.measured(state, figure, Estimate::interval_of(count))
@@ -160,7 +166,7 @@ fn resources(trials: &[Trial], jobs: f64) -> Resources {
     let middle = |bytes: &[u64]| (!bytes.is_empty()).then(|| median(bytes) as u64);
     let most: Vec<f64> = of(&|seen| seen.rss_bytes_max).iter().map(|bytes| *bytes as f64).collect();
     let used: Usage = trials.iter().map(|trial| trial.used).sum();
-    let meanwhile: HostActivity = trials.iter().map(|trial| trial.meanwhile).sum();
+    let meanwhile: HostActivity = trials.iter().map(|trial| trial.host_activity).sum();
     Resources {
         rss_bytes: middle(&of(&|seen| seen.rss_bytes)),
         rss_bytes_added: middle(&of(&|seen| {
@@ -192,7 +198,7 @@ pub(super) fn samples(trials: &[Trial], least: u32) -> Option<Vec<u64>> {
 mod tests {
     use super::*;
     use crate::plan::{Choice, cells};
-    use paceline_core::{models, workloads};
+    use paceline_core::{models, perform::Placement, workloads};
 
     fn trial(times_ns: &[u64]) -> Trial {
         let attest = serde_json::json!({
@@ -200,12 +206,21 @@ mod tests {
             "epolls": null, "rings": null, "completions": null, "rss_bytes": 100, "rss_bytes_max": 150,
         });
         Trial {
+            workload: "sleep".into(),
+            model: "tokio".into(),
+            scale: 10,
+            workers: None,
+            placement: Placement::Inside,
+            trial: 0,
             attest: serde_json::from_value(attest).unwrap(),
             times_ns: times_ns.to_vec(),
             used: Usage { user_cpu_ns: 1000, ..Usage::default() },
-            server: Duration::from_nanos(500),
+            server_cpu_ns: 500,
             server_busy_share: Some(times_ns[0] as f64 / 100.0),
-            meanwhile: HostActivity::default(),
+            recorded: Recorded::default(),
+            idle_ns: None,
+            host_activity: HostActivity::default(),
+            node: None,
         }
     }
 
@@ -213,7 +228,7 @@ mod tests {
         let workloads = [workloads::find("sleep").unwrap()];
         let choice = Choice { scales: vec![10], ..Choice::default() };
         let planned = cells(&workloads, &[models::find("tokio").unwrap()], &choice);
-        cell(&planned[0], trials, 1.0, why)
+        cell(&planned[0], trials, Some(1.0), why)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::{
-    bench::{Options, chosen, measure, replay_child},
+    bench::{Options, chosen, complete_newest, measure, replay_child},
     output::{print, print_error, print_note},
     record::Cell,
     report::{benched_table, summary, write_page},
@@ -67,6 +67,8 @@ fn run() -> Result<ExitCode, (u8, String)> {
     if !options.test {
         refuse_debug_build().map_err(usage)?;
     }
+    // A record that cannot be completed does not keep a new one from being made.
+    complete_newest(&options.results).unwrap_or_else(Some).iter().for_each(|said| print_note(said));
     let program = interrupt::watch().and_then(|()| Program::this());
     let program = program.map_err(|error| (1, error.to_string()))?;
     let outcome = measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;

@@ -10,8 +10,9 @@ use clap::Args;
 
 use super::{CliError, compare, extent, internal, say, usage};
 use crate::{
+    bench::{complete, complete_newest},
     history::{self, series},
-    output::print_error,
+    output::{print_error, print_note},
     record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
     report::{Charts, Export, PAGE, Sources, claims_table, gate_table, page, run_table},
 };
@@ -124,8 +125,14 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
     Ok(0)
 }
 
+/// Says what became of a `cargo bench` that was killed.
+fn note(completed: Result<Option<String>, String>) {
+    completed.unwrap_or_else(Some).iter().for_each(|said| print_note(said));
+}
+
 /// The newest run in `results`, and the history of all.
 fn newest(results: &Path) -> Result<Found, CliError> {
+    note(complete_newest(results));
     let mut read = history::read(results).map_err(usage)?;
     let history = series(&read.records, &read.gates);
     let newest_gate = read.gates.iter().map(|gate| gate.started.clone()).max();
@@ -187,6 +194,7 @@ fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
         let folder = &compare::found(name, results, &KINDS)?;
         let gate = read_gate(folder).map_err(usage)?;
         if folder.join("run.json").exists() {
+            note(complete(folder));
             let record = read_cells(folder).map_err(usage)?;
             // A gate has the head of a run, and no cells.
             if gate.is_none() || !record.cells.is_empty() {

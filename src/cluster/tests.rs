@@ -112,6 +112,7 @@ fn trial(cell: &crate::plan::Planned<'_>, pass: u32, tag: u64, node: &str) -> Tr
             rss_bytes_max: Some(2 << 20),
             group_ended_ns_max: None,
             children_left: None,
+            future_bytes: None,
         },
         used: Usage::default(),
         server_cpu_ns: 0,

@@ -5,17 +5,20 @@ use std::{collections::BTreeMap, slice, time::Duration};
 
 use super::{
     LITTLE, MOST_LITTLE_ERROR, Order, START,
-    intervals::Teller,
+    attested::lost,
+    intervals::{Teller, medians},
     pair::turns,
     target::{Served, Serving},
 };
 use crate::{
     machine::HostActivity,
     output::{Progress, long},
+    plan::not_refuted,
     record::{
         Cell, Estimate, GeneratorFigures, LoadFigures, PerTrial, Resources, State, UrlFigures,
     },
-    session::{Session, state_of},
+    session::Session,
+    stats::modes,
 };
 use paceline_core::{
     clock::nanoseconds,
@@ -24,6 +27,7 @@ use paceline_core::{
     },
     histogram::Distribution,
     interrupt::interrupted,
+    prepared::ServerSeen,
     process::{HostError, Program},
     usage::Usage,
 };
@@ -45,6 +49,8 @@ struct Seen {
     each: Vec<Loaded>,
     intervals: Vec<Interval>,
     server: Usage,
+    /// What its process was seen to be, if it is ours.
+    attested: Option<ServerSeen>,
     host_activity: HostActivity,
 }
 
@@ -120,10 +126,6 @@ impl Bench<'_> {
         let order = self.order;
         let whole = order.warm_up + order.duration;
         self.progress.show(&served.label(drive), whole.saturating_mul(self.trials - trial));
-        let lost = |error: HostError| match error {
-            HostError::Interrupted => Lost::Interrupted,
-            other => Lost::Ended(state_of(&other), other.to_string()),
-        };
         let mut host = served.start(&self.session, START).map_err(lost)?;
         let ask = Ask {
             addresses: served.addresses(host.as_ref()),
@@ -154,6 +156,9 @@ impl Bench<'_> {
             None => Ok(Usage::default()),
         };
         let before = used(&mut host, START).map_err(lost)?;
+        if let Some(serving) = &mut host {
+            serving.host.watch(false, START).map_err(lost)?;
+        }
         let mark = self.session.mark(served.connects()).map_err(lost)?;
         let mut intervals = Vec::new();
         let mut teller = Teller::start(order, &self.progress, served.blank(State::Ok), trial);
@@ -186,7 +191,12 @@ impl Bench<'_> {
         if let Some(why) = doubt.or_else(apart) {
             return Err(Lost::Ended(State::Invalid, why));
         }
-        Ok(Seen { loaded, each, intervals, server: after.since(before), host_activity: meanwhile })
+        let attested = match &mut host {
+            Some(serving) => Some(self.attested(served, serving, &ask)?),
+            None => None,
+        };
+        let server = after.since(before);
+        Ok(Seen { loaded, each, intervals, server, attested, host_activity: meanwhile })
     }
 
     /// What the trials make together, or which histogram of theirs cannot be read.
@@ -230,14 +240,25 @@ impl Bench<'_> {
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
             little_error_max: most(&|loaded| loaded.little_error),
             generators: generators(trials)?,
+            server: trials.iter().filter_map(|seen| seen.attested).reduce(ServerSeen::max),
             intervals: match self.order.every {
                 Some(_) => trials.iter().map(|seen| seen.intervals.clone()).collect(),
                 None => vec![],
             },
             ..served.figures(drive, self.order)
         };
+        let steady = !matches!(drive, Drive::Ramp { .. });
+        let medians = steady.then(|| medians(&figures.intervals, &per_trial.latency_ns_p50));
+        let jobs_per_second = Estimate::of_trials(&per_trial.jobs_per_second, resolution);
+        let seconds = self.order.duration.as_secs_f64() * trials.len() as f64;
+        let offered = match drive {
+            Drive::Closed => f64::INFINITY,
+            Drive::Open { .. } | Drive::Ramp { .. } => figures.offered as f64 / seconds,
+        };
         Ok(Cell {
-            jobs_per_second: Estimate::of_trials(&per_trial.jobs_per_second, resolution),
+            jobs_per_second,
+            bound_jobs_per_second: self.bound(served, offered, jobs_per_second),
+            modes: medians.and_then(|medians| modes(&medians)),
             interval: Some(Estimate::interval_of(trials.len())),
             latency: merged("the latency", |loaded| Some(&loaded.latency))?,
             latency_ns_p50: Estimate::of_trials(&per_trial.latency_ns_p50, 1.0),
@@ -249,6 +270,18 @@ impl Bench<'_> {
             load: Some(figures),
             ..served.blank(State::Ok)
         })
+    }
+
+    /// The bound of a server that is offered so many requests a second, unless its figure refutes it.
+    pub(super) fn bound(
+        &self,
+        served: &Served<'_>,
+        offered: f64,
+        figure: Option<Estimate>,
+    ) -> Option<f64> {
+        let most = served.bound(self.session.compute_ns, offered);
+        let bounded = most.is_finite() && most > 0.0;
+        bounded.then(|| not_refuted(most, figure.map(|jobs| jobs.value)))?
     }
 }
 

@@ -298,7 +298,7 @@ mod tests {
             (">5", "there is no metric \"\""),
             (
                 "p95>20ms",
-                "choose one of conns, req/s, errors, latencies, p50, p90, p99, p99.9, max",
+                "choose one of conns, req/s, of bound, errors, latencies, p50, p90, p99, p99.9, max",
             ),
             ("mean>20ms", "rate for req/s"),
             ("p99>20", "ns, us, ms or s"),

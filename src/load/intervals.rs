@@ -141,10 +141,35 @@ impl Order {
     }
 }
 
+/// The median latencies among which modes are looked for: of the intervals of all trials, or of the trials if there are
+/// none.
+pub(super) fn medians(intervals: &[Vec<Interval>], trials: &[f64]) -> Vec<f64> {
+    let of = intervals.iter().flatten();
+    let each: Vec<f64> = of.filter_map(|one| Some(one.latency.as_ref()?.ns_p50 as f64)).collect();
+    if each.is_empty() { trials.to_vec() } else { each }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::modes;
     use paceline_core::histogram::Histogram;
+
+    #[test]
+    fn a_server_that_is_moved_between_two_speeds_has_two_modes() {
+        let interval = |ns: u64| {
+            let mut times = Histogram::default();
+            (0..99).for_each(|_| times.record(ns));
+            Interval { latency: times.distribution(), ..Interval::default() }
+        };
+        let trial = |slow: u64| -> Vec<Interval> {
+            (0..10).map(|n| interval(if n < slow { 80_000 } else { 5_000 } + n * 10)).collect()
+        };
+        let found = modes(&medians(&[trial(3), trial(5)], &[5_000.0, 80_000.0])).unwrap();
+        assert!((found[0].share - 0.6).abs() < 1e-9 && (found[1].share - 0.4).abs() < 1e-9);
+        assert_eq!(modes(&medians(&[trial(0), trial(0)], &[5_000.0, 5_010.0])), None);
+        assert_eq!(medians(&[], &[1.0, 2.0]), [1.0, 2.0]);
+    }
 
     #[test]
     fn a_line_stands_under_its_head_and_names_no_percentile_of_too_few() {

@@ -11,7 +11,7 @@ pub struct Metric {
     pub unit: MetricUnit,
     /// The column of exports as CSV.
     pub column: &'static str,
-    /// What it is called where exports have nothing but figures; `None` where it is part of what was asked for.
+    /// What it is called where exports have nothing but figures; `None` where it is not for comparison.
     pub figure: Option<&'static str>,
     of: fn(&Cell, &LoadFigures) -> Option<f64>,
 }
@@ -43,9 +43,11 @@ const fn metric(
 
 /// All of them, in the order of the table.
 #[rustfmt::skip]
-pub static METRICS: [Metric; 14] = [
+pub static METRICS: [Metric; 15] = [
     metric("conns", Count, "connections", |_, load| Some(load.connections as f64)),
     metric("req/s", Rate, "jobs_per_second", |cell, _| Some(cell.jobs_per_second?.value)),
+    // More is better, and in other shares less: formats of figures alone leave it out.
+    Metric { figure: None, ..metric("of bound", Share, "share_of_bound", |cell, _| cell.share_of_bound()) },
     metric("errors", Share, "error_share", |_, load| load.error_share()),
     metric("latencies", Count, "latency_count", |cell, _| Some(cell.latency.as_ref()?.count as f64)),
     Metric { figure: Some("latency_p50_ns"), ..metric("p50", Time, "latency_ns_p50_of_trials", |cell, _| Some(cell.latency_ns_p50?.value)) },

@@ -1,6 +1,6 @@
 //! What load is put on: a workload that a model serves, or a server that is there already.
 
-use std::{fmt, net::SocketAddr, slice, time::Duration};
+use std::{cell::OnceCell, fmt, net::SocketAddr, slice, time::Duration};
 
 use super::{CONNECTIONS, Order, Url, described};
 use crate::{
@@ -15,6 +15,7 @@ use paceline_core::{
     job::{Demand, Jobs, Steps, Workload, bounds, is_chosen},
     models::{Entry, PARK, ROOM},
     perform::Placement,
+    prepared::ServerSeen,
     process::{Host, HostError},
 };
 
@@ -76,6 +77,8 @@ pub(super) struct Served<'a> {
     whose: Whose<'a>,
     pub(super) asked: &'a Asked,
     pub(super) connections: usize,
+    /// The threads that ran its jobs, once they were counted; `None` where they cannot be.
+    pub(super) job_threads: OnceCell<Option<u32>>,
 }
 
 enum Whose<'a> {
@@ -127,7 +130,8 @@ impl<'a> Served<'a> {
     /// Every server that `order` is for, each of which is asked for the same.
     pub(super) fn all(order: &'a Order, target: &'a Target, asked: &'a Asked) -> Vec<Self> {
         let (workers, connections) = (order.workers, order.connections);
-        let served = |whose, connections| Served { whose, asked, connections };
+        let served =
+            |whose, connections| Served { whose, asked, connections, job_threads: OnceCell::new() };
         match target {
             Target::Url(url) => {
                 vec![served(Whose::There(url), connections.unwrap_or(CONNECTIONS))]
@@ -146,6 +150,12 @@ impl<'a> Served<'a> {
         matches!(self.whose, Whose::Model(_))
     }
 
+    /// Checks that its process is what the label of its model says.
+    pub(super) fn is_as_labelled(&self, seen: &ServerSeen) -> Result<(), String> {
+        let Whose::Model(cell) = &self.whose else { return Ok(()) };
+        seen.check(&cell.entry.info, cell.workload, cell.workers)
+    }
+
     /// The least time that a request can take, by what its job waits for.
     pub(super) fn floor(&self) -> Duration {
         let Whose::Model(cell) = &self.whose else { return Duration::ZERO };
@@ -153,6 +163,15 @@ impl<'a> Served<'a> {
         let other = cell.workload.every.as_ref().map(|(_, steps)| floor(steps));
         let usual = floor(&cell.workload.job);
         other.map_or(usual, |other| usual.min(other))
+    }
+
+    /// The most requests a second that it can answer if `offered` a second are sent; of a server that is there already,
+    /// nothing else is known.
+    pub(super) fn bound(&self, compute_ns: f64, offered: f64) -> f64 {
+        match &self.whose {
+            Whose::Model(cell) => cell.bound_under_load(compute_ns, offered),
+            Whose::There(_) => offered,
+        }
     }
 
     /// Whether its jobs open connections.

@@ -9,6 +9,7 @@ use super::{Against, Estimate, State};
 use paceline_core::{
     generator::{Arrivals, Interval},
     histogram::Distribution,
+    prepared::ServerSeen,
 };
 
 /// How requests start.
@@ -70,6 +71,10 @@ pub struct LoadFigures {
     /// The processes that shared the load, each with its part; none in records from before there could be several.
     #[serde(default)]
     pub generators: Vec<GeneratorFigures>,
+    /// What the model's processes were seen to be, with the greatest of each figure; `None` for a server that was there
+    /// already.
+    #[serde(default)]
+    pub server: Option<ServerSeen>,
     /// The greatest error of Little's law in a trial; `None` if requests were left unanswered.
     pub little_error_max: Option<f64>,
     /// The search for the knee, if it was requested; the cell's other figures are at the highest rate that was kept.
@@ -146,6 +151,7 @@ impl LoadFigures {
             schedule_error: None,
             generator_cpu_share_max: None,
             generators: vec![],
+            server: None,
             little_error_max: None,
             knee: None,
             at_shares: vec![],

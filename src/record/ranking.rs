@@ -21,6 +21,13 @@ impl Cell {
         self.server_busy_share_max.is_some_and(|busy| busy > MOST_SERVER_BUSY)
     }
 
+    /// Returns its jobs a second as a share of its bound; `None` without a bound.
+    #[must_use]
+    pub fn share_of_bound(&self) -> Option<f64> {
+        let share = self.jobs_per_second?.value / self.bound_jobs_per_second?;
+        (share.is_finite() && share > 0.0).then_some(share)
+    }
+
     /// Returns whether its jobs wait so briefly that a ranking would be of timers and not of models.
     #[must_use]
     pub fn waits_too_briefly(&self) -> bool {

@@ -19,7 +19,7 @@ const MOST: u64 = 1 << 30;
 ///
 /// Returns a sentence if it is not a record, or one of a newer paceline.
 pub fn read(folder: &Path) -> Result<Record, String> {
-    // criterion's runs have no trials.
+    // Loads have no trials.
     let trials = text_if_any(folder, TRIALS)?;
     with_nodes(assemble(folder, &text(folder, RUN)?, &text_if_any(folder, CELLS)?, &trials)?)
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::table::{Extent, in_order, series_name, several_workers};
 use crate::{
-    output::{columns, count, figures_table, folded, long, percent},
+    output::{columns, count, figures_table, fine_percent, folded, long, percent},
     record::{Cell, Estimate, State, bytes_per_job},
 };
 use paceline_core::histogram::Distribution;
 
 /// The [`COLUMNS`] of a short table.
 const SHORT: [usize; 7] = [0, 1, 3, 4, 6, 8, 10];
-const COLUMNS: &str = "model | scale | latencies | p50 | p99 | p99.9 | max | sleep late | CPU/job | switches | bytes/job | idle CPU";
+const COLUMNS: &str = "model | scale | latencies | p50 | p99 | p99.9 | max | sleep late | CPU/job | switches | bytes/job | idle CPU | of bound";
 
 /// Returns a row for each series of the workload: at its greatest measured scale, with the bytes per job over all
 /// scales. Empty if none of these was measured.
@@ -50,6 +50,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
                 format!("{switches:.2}"),
                 bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
                 idle.unwrap_or_default(),
+                last.share_of_bound().map_or_else(String::new, fine_percent),
             ])
         })
         .collect();
@@ -65,7 +66,8 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
         let head = SHORT.map(|column| head[column]);
         return format!("{}\n{}\n", folded(what), figures_table(&head, &rows));
     }
-    let of = "p50 and p99 are means of the trials', p99.9 and max of all latencies together; a percentile takes 10 beyond it";
+    let of = "p50 and p99 are means of the trials', p99.9 and max of all latencies together; a percentile takes 10 beyond \
+              it; of bound: jobs per second as a share of what the definition's waits and this machine's cores allow";
     let table = figures_table(&head, &rows);
     format!("{}\n{}\n", folded(&format!("{what}; {of}")), table)
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Metrics that a short table omits.
-const DETAILS: [&str; 5] = ["latencies", "p90", "service p99", "generator", "gens"];
+const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
 
 /// Returns a row for each model, and below it the cells without a figure, with the reason.
 #[must_use]
@@ -63,6 +63,9 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
             }
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
                 let _ = writeln!(text, "{}", stairs(cell, knee));
+            }
+            if extent == Extent::All {
+                remarks::process(&mut text, cell);
             }
             remarks::remarks(&mut text, cell);
         }

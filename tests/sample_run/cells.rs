@@ -289,6 +289,7 @@ fn loaded(model: &str, connections: usize, rate: Option<f64>, got: f64, seed: u6
     let rates: Vec<f64> = (0..5).map(|pass| got * (0.998 + 0.001 * f64::from(pass))).collect();
     Cell {
         jobs_per_second: Estimate::of_trials(&rates, 0.1),
+        bound_jobs_per_second: Some(rate.unwrap_or(connections as f64 / 0.005)),
         per_trial: PerTrial { jobs_per_second: rates, ..PerTrial::default() },
         interval: Some(Estimate::interval_of(TRIALS as usize)),
         floor_ns: 5_000_000,

@@ -243,5 +243,6 @@ fn attest(in_flight: usize, threads: u32, rss_bytes_added: u64) -> Attestation {
         rss_bytes_max: Some((6 << 20) + rss_bytes_added),
         group_ended_ns_max: None,
         children_left: None,
+        future_bytes: Some(136),
     }
 }

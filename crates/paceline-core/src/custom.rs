@@ -26,6 +26,7 @@ pub(crate) fn attest(invocation: &mut Invocation) -> Result<Attestation, Fault> 
         rss_bytes_max: first.rss_bytes_max,
         group_ended_ns_max: None,
         children_left: None,
+        future_bytes: None,
     })
 }
 

@@ -201,6 +201,9 @@ impl Host<'_> {
             .map(Reply::Probed),
             Request::Stop => Ok(Reply::Stopped { threads_left: self.stop() }),
             Request::Usage => Ok(serve::usage()),
+            Request::Watch { .. } | Request::Seen => {
+                Err(Fault::Failed("this process does not serve".into()))
+            }
             Request::Serve(_) => unreachable!("it is answered by whoever can give up the requests"),
         }
     }

@@ -2,11 +2,14 @@
 //! receipts.
 
 mod attestation;
+mod served;
 mod width;
 
 pub use attestation::Attestation;
 use attestation::drivers;
 pub(crate) use attestation::drivers_of;
+pub use served::ServerSeen;
+pub(crate) use served::Watch;
 pub(crate) use width::attest_width;
 
 use std::{fmt, io, time::Duration};
@@ -143,13 +146,13 @@ impl Prepared {
     ///
     /// Returns a fault if a job failed, a receipt is wrong, or the batch was shorter than its waits.
     pub fn batch(&self, arm: &dyn StartedModel) -> Result<Duration, Fault> {
-        self.timed_by(arm, now)
+        Ok(self.timed_by(arm, now)?.elapsed)
     }
 
-    fn timed_by(&self, arm: &dyn StartedModel, clock: Clock) -> Result<Duration, Fault> {
+    fn timed_by(&self, arm: &dyn StartedModel, clock: Clock) -> Result<Batch, Fault> {
         let batch = arm.batch(self.jobs, self.expected.len(), self.placement, clock);
         self.check(&batch)?;
-        Ok(batch.elapsed)
+        Ok(batch)
     }
 
     /// Runs `batches` batches and records the times of every job. `per_ns` is the number of ticks per nanosecond.
@@ -177,7 +180,7 @@ impl Prepared {
             let batch = self.timed_by(arm, noting);
             INSTRUMENTATION.record(false);
             let start = begun();
-            times_ns.push(crate::clock::nanoseconds(batch?));
+            times_ns.push(crate::clock::nanoseconds(batch?.elapsed));
             let noted = tape.take(jobs);
             let ns = |from: u64, to: u64| (to.saturating_sub(from) as f64 / per_ns) as u64;
             for (began, ended) in noted.jobs {
@@ -205,9 +208,9 @@ impl Prepared {
         let rss_bytes = reset_memory_peak();
         let before = drivers().2;
         INSTRUMENTATION.start(now);
-        let batch = self.batch(arm);
+        let batch = self.timed_by(arm, now);
         let seen = INSTRUMENTATION.stop();
-        let elapsed = batch?;
+        let Batch { elapsed, future_bytes, .. } = batch?;
         let rss_bytes_max = rss_bytes.and_then(|_| memory_peak());
         let (epolls, rings, completions) = drivers();
         let attest = Attestation {
@@ -224,6 +227,7 @@ impl Prepared {
             rss_bytes_max,
             group_ended_ns_max: seen.groups.map(|groups| groups.ended_ns_max),
             children_left: seen.groups.map(|groups| groups.children_left),
+            future_bytes: future_bytes.map(|bytes| bytes as u64),
         };
         self.check_attest(&attest, elapsed)?;
         Ok(attest)

@@ -3,6 +3,7 @@
 mod count;
 mod host;
 mod lines;
+mod serving;
 
 use std::{
     io,

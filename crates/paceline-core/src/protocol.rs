@@ -10,7 +10,7 @@ use crate::{
     custom::Variant,
     job::Addresses,
     perform::{Placement, Probe, Probed},
-    prepared::{Attestation, Fault, Recorded},
+    prepared::{Attestation, Fault, Recorded, ServerSeen},
     usage::Usage,
 };
 
@@ -64,8 +64,15 @@ pub enum Request {
     },
     /// Stops the model and exits.
     Stop,
-    /// Prepares a cell and serves its jobs from then on, answering only `Usage`.
+    /// Prepares a cell and serves its jobs from then on, answering only `Usage`, `Watch` and `Seen`.
     Serve(CellSpec),
+    /// Watches a server from then on.
+    Watch {
+        /// Whether the threads that run jobs are counted, which takes time of each job.
+        counting: bool,
+    },
+    /// Returns what was seen of a server since `Watch`.
+    Seen,
     /// Returns the resources that the process has used so far.
     Usage,
 }
@@ -153,6 +160,10 @@ pub enum Reply {
     },
     /// The resources that the process has used so far.
     Usage(Usage),
+    /// The server is being watched.
+    Watching,
+    /// What was seen of a server.
+    Seen(ServerSeen),
     /// The request failed, with the reason.
     Fault(Fault),
 }

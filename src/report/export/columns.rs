@@ -5,7 +5,7 @@ use crate::{
     output::cut,
     record::{Against, AtShare, Cell, Estimate, LoadFigures, Loop, UrlFigures},
 };
-use paceline_core::histogram::Distribution;
+use paceline_core::{histogram::Distribution, prepared::ServerSeen};
 
 /// The columns of a cell, in their order.
 #[derive(Default)]
@@ -49,6 +49,7 @@ impl Columns {
         self.text("interval", cell.interval.as_deref());
         self.count("floor_ns", Some(cell.floor_ns));
         self.number("bound_jobs_per_second", cell.bound_jobs_per_second);
+        self.number("share_of_bound", cell.share_of_bound());
         self.all("trials_ns", &cell.trials_ns);
         let of = &cell.per_trial;
         self.all("trials_jobs_per_second", &of.jobs_per_second);
@@ -76,6 +77,7 @@ impl Columns {
         self.count("completions", seen.and_then(|seen| seen.completions));
         self.count("warm_up_rss_bytes", seen.and_then(|seen| seen.rss_bytes));
         self.count("warm_up_rss_bytes_max", seen.and_then(|seen| seen.rss_bytes_max));
+        self.count("future_bytes", seen.and_then(|seen| seen.future_bytes));
     }
 
     fn resources(&mut self, cell: &Cell) {
@@ -133,6 +135,15 @@ impl Columns {
         self.count("generators", load.map(|load| load.generators() as u64));
         let late = load.and_then(LoadFigures::latest_generator_ns);
         self.count("generator_schedule_error_ns_p99_max", late);
+        let server = load.and_then(|load| load.server);
+        let count = |of: fn(ServerSeen) -> Option<u64>| server.and_then(of);
+        self.count("server_job_threads", count(|of| of.job_threads.map(u64::from)));
+        self.count("server_threads", count(|of| of.process_threads));
+        self.count("server_epolls", count(|of| of.epolls));
+        self.count("server_rings", count(|of| of.rings));
+        self.count("server_completions", count(|of| of.completions));
+        self.count("server_rss_bytes", count(|of| of.rss_bytes));
+        self.count("server_rss_bytes_max", count(|of| of.rss_bytes_max));
         self.number("little_error_max", load.and_then(|load| load.little_error_max));
         let knee = load.and_then(|load| load.knee.as_ref());
         self.count("knee_limit_ns", knee.map(|knee| knee.limit_ns));

@@ -149,7 +149,7 @@ type Of = fn(&Cell) -> Option<f64>;
 const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
 const RATIO: &str = "ratio";
-const FAMILIES: [(Family, Of); 20] = [
+const FAMILIES: [(Family, Of); 21] = [
     (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
         Some(c.jobs_per_second?.value)
     }),
@@ -159,6 +159,7 @@ const FAMILIES: [(Family, Of); 20] = [
     (("throughput_upper_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
         Some(c.jobs_per_second?.upper)
     }),
+    (("bound_ratio", RATIO, "jobs a second as a share of their bound"), Cell::share_of_bound),
     (("latency_p50_seconds", S, "median latency of a trial"), |c| {
         Some(c.latency_ns_p50?.value / 1e9)
     }),

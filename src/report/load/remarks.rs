@@ -3,8 +3,9 @@
 use std::{fmt::Write, time::Duration};
 
 use crate::{
-    output::{fine_percent, long, rate},
+    output::{fine_percent, long, percent, rate},
     record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
+    stats::Mode,
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 
@@ -16,12 +17,37 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
         let _ = writeln!(text, "  {name}: {}", worst(load));
     }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
+    if let Some([one, other]) = cell.modes {
+        let mode = |of: Mode| {
+            format!("{} ({})", long(Duration::from_nanos(of.ns as u64)), percent(of.share))
+        };
+        let (one, other) = (mode(one), mode(other));
+        let _ = writeln!(text, "  {name}: bimodal, median latencies are about {one} or {other}");
+    }
     for at in &load.at_shares {
         let _ = writeln!(text, "  {name}: {}", at_share(at));
     }
     if let Some(against) = &load.against {
         let _ = writeln!(text, "  {}", compared(&name, against));
     }
+}
+
+/// Adds what the process of a server was seen to be, such as "tokio: jobs ran on 2 threads; 8.1 MiB of memory at most".
+pub(super) fn process(text: &mut String, cell: &Cell) {
+    let Some(server) = cell.load.as_ref().and_then(|load| load.server) else { return };
+    let threads = server.job_threads.map(|count| {
+        let s = if count == 1 { "" } else { "s" };
+        format!("jobs ran on {count} thread{s}")
+    });
+    let most = server.rss_bytes_max.map(|most| format!("{} of memory at most", mebibytes(most)));
+    let said: Vec<String> = threads.into_iter().chain(most).collect();
+    if !said.is_empty() {
+        let _ = writeln!(text, "  {}: {}", cell.server_name(), said.join("; "));
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// Returns "of its 4 generators the busiest used 61.0 % of a CPU, and the latest was 35.0 µs late at the 99th percentile".

@@ -18,9 +18,9 @@ use paceline_core::prepared::Attestation;
 pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Models: version, set-up, and what their processes were seen to be",
-        "model | family | version | tag | cells | threads that ran jobs | most jobs in flight | waits with | what it is",
+        "model | family | version | tag | cells | threads that ran jobs | most jobs in flight | bytes of a job's future | waits with | what it is",
     )
-    .with_prose(&[8]);
+    .with_prose(&[9]);
     let mut of: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
     for cell in cells {
         of.entry(&cell.model).or_default().push(cell);
@@ -51,6 +51,7 @@ pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
                 .max()
                 .map_or_else(String::new, |most| count(most as usize))
                 .into(),
+            range(seen.iter().filter_map(|seen| seen.future_bytes)).into(),
             Data::of(driver(&seen)).class("l"),
             what.into(),
         ]);

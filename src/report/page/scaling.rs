@@ -1,14 +1,15 @@
-//! The Universal Scalability Law, fitted to each line that has points enough: where more at once stops to help.
+//! The Universal Scalability Law, fitted to each line that has points enough: where more at once stops to help; and how
+//! near lines come to their bounds.
 
 use super::{
     lines::{Line, by_workers},
     parts::{Data, Table, name, reason},
     speed::{all_at, scale_over_workers},
-    workload::figure,
+    workload::{by_scale, figure},
 };
 use crate::{
-    output::{count, rate},
-    record::{Cell, Estimate},
+    output::{count, fine_percent, rate},
+    record::{Cell, Estimate, State},
     stats::{Fitted, USL_POINTS, Usl, usl_by_variance},
 };
 
@@ -61,6 +62,22 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
             None => without(&name(model), scale),
         });
     }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// How near each line comes to its bound; nothing where no bound is known.
+pub(super) fn of_bound(workload: &str, lines: &[Line], scales: &[usize]) -> Option<Table> {
+    let share = |line: &Line, scale: usize| {
+        line.at(scale).filter(|cell| cell.state == State::Ok)?.share_of_bound()
+    };
+    let caption = format!(
+        "{}: figures as a share of what the waits of the definition, the cores and an offered rate allow",
+        name(workload)
+    );
+    let bounded = |line: &&Line| scales.iter().any(|scale| share(line, *scale).is_some());
+    let table = by_scale(caption, lines.iter().filter(bounded), scales, |line, place| {
+        share(line, scales[place]).map_or_else(Data::default, |of| Data::of(fine_percent(of)))
+    });
     (!table.rows.is_empty()).then_some(table)
 }
 

@@ -70,6 +70,7 @@ impl<'s> Section<'s> {
         }
         let tables = [
             scaling::table(workload, &lines),
+            scaling::of_bound(workload, &lines, &scales(cells)),
             models::failed_groups(workload, &lines),
             crossings(advice),
             load::against(cells),
@@ -160,7 +161,7 @@ fn throughput(
     let several = lines.len() > widest.len();
     let only = if several { " Of each model the most workers; the table has all." } else { "" };
     let bound = if charts::has_bound(widest) {
-        " The dotted line is what no model can exceed, by the definition's waits and this machine's cores."
+        " The dotted line is what no model can exceed, by the definition's waits, this machine's cores and an offered rate."
     } else {
         ""
     };
@@ -185,7 +186,7 @@ fn throughput(
 }
 
 /// A row for each line, with a field for each scale, by its place.
-fn by_scale<'l, 'a: 'l>(
+pub(super) fn by_scale<'l, 'a: 'l>(
     caption: impl Into<String>,
     lines: impl IntoIterator<Item = &'l Line<'a>>,
     scales: &[usize],

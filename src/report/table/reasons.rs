@@ -94,8 +94,8 @@ pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
     text
 }
 
-/// Returns a line for each kind of remark on figures: several modes, a busy server, fewer jobs in flight than submitted
-/// although they wait, groups of children, and separately ranked models.
+/// Returns a line for each kind of remark on figures: several modes, a busy server, rows that tell no models apart, fewer
+/// jobs in flight than submitted although they wait, groups of children, and separately ranked models.
 pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     let several = several_workers(cells);
     let one = in_order(cells.iter().map(|cell| cell.workload.as_str())).len() == 1;
@@ -122,6 +122,10 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
         listed(
             "server-bound, so not ranked (a thread of the suite's server was busy for over 90 % of the time)",
             all(&|cell| cell.is_server_bound().then(String::new)),
+        ),
+        listed(
+            "telling no models apart, for all are within 5 % of what the definition allows",
+            at_the_bound(cells, one),
         ),
         listed("fewer jobs in flight than offered, at most", all(&fewer_in_flight)),
         listed("groups over after their first failure", all(&group_over)),
@@ -157,6 +161,27 @@ fn group_over(cell: &Cell) -> Option<String> {
     let left = attest.children_left.filter(|left| *left > 0);
     let left = left.map_or_else(String::new, |left| format!(", {left} children left behind"));
     Some(format!(": {took}{left}"))
+}
+
+/// The share of the bound from which on a model has nothing left to gain.
+const NEAR: f64 = 0.95;
+
+/// Returns the rows of several models, such as `sleep at 10`, in which each is near its bound: no model could be better.
+/// Servers get the rate that they are offered.
+fn at_the_bound(cells: &[&Cell], one_workload: bool) -> Vec<String> {
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok && cell.load.is_none());
+    in_order(measured().map(|cell| (cell.workload.as_str(), cell.scale)))
+        .into_iter()
+        .filter(|row| {
+            let of = || measured().filter(|cell| (cell.workload.as_str(), cell.scale) == *row);
+            let models = in_order(of().map(|cell| cell.model.as_str())).len();
+            models > 1 && of().all(|cell| cell.share_of_bound().is_some_and(|of| of >= NEAR))
+        })
+        .map(|(workload, scale)| {
+            let at = format!("at {}", count(scale));
+            if one_workload { at } else { format!("{workload} {at}") }
+        })
+        .collect()
 }
 
 /// Returns the jobs in flight, such as `: 31 415`, if jobs that could all wait at once did not.

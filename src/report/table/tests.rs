@@ -53,6 +53,25 @@ fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
     assert!(!table.contains("=94.9") && !table.contains("=50.0"), "{table}");
 }
 
+#[test]
+fn rows_in_which_all_models_are_at_their_bound_are_named_as_telling_none_apart() {
+    let bound = |model: &str, scale: usize, share: f64| {
+        let of = cell(model, 97.0, 1.0, LONG);
+        let bound_jobs_per_second = of.jobs_per_second.map(|jobs| jobs.value / share);
+        Cell { scale, bound_jobs_per_second, ..of }
+    };
+    let mut cells = vec![bound("tokio", 10, 0.97), bound("smol", 10, 0.96)];
+    cells.extend([bound("tokio", 100, 0.99), bound("smol", 100, 0.4)]);
+    cells.push(bound("tokio", 1000, 0.99));
+    let text = short(&cells);
+    let line = text.lines().find(|line| line.contains("telling no models apart")).unwrap();
+    let of: String = text[text.find(line).unwrap()..].lines().take(2).collect();
+    assert!(of.contains("at 10") && !of.contains("at 100") && !of.contains("1 000"), "{text}");
+    // Without a bound nobody knows.
+    cells[1].bound_jobs_per_second = None;
+    assert!(!short(&cells).contains("telling no models apart"));
+}
+
 fn slower(than: &Cell) -> PerTrial {
     let slow = |(pass, rate): (usize, &f64)| rate * (0.95 + 0.001 * (pass % 2) as f64);
     let jobs_per_second = than.per_trial.jobs_per_second.iter().enumerate().map(slow).collect();

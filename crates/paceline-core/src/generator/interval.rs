@@ -13,7 +13,7 @@ use super::Loaded;
 use crate::histogram::{Distribution, Histogram};
 
 /// The results of the requests of an interval.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// When it begins, in nanoseconds since the start of the window.
     pub start_ns: u64,

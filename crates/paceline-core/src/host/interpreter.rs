@@ -167,6 +167,7 @@ impl Interpreter {
             rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
             group_ended_ns_max,
             children_left,
+            future_bytes: None,
         };
         let name = self.name;
         if u64::from(peak_in_flight) > batch.jobs || job_threads == 0 {

@@ -7,12 +7,12 @@ use std::{
     process, thread,
 };
 
-use super::{Requests, interpreter::Interpreter, say};
+use super::{Requests, interpreter::Interpreter, process_group::Family, say};
 use crate::{
     job::{Jobs, Workload},
     models,
     perform::StartedModel,
-    prepared::Fault,
+    prepared::{Fault, ServerSeen, Watch},
     protocol::{CellSpec, Reply, Request},
     usage::Usage,
 };
@@ -28,20 +28,53 @@ pub(super) fn usage() -> Reply {
     Reply::Usage(Usage::now())
 }
 
+/// Answers a request to a server, whose usage so far is `used`. `watched` is how it was when it was last asked to watch.
+fn reply<W>(
+    line: &str,
+    used: Usage,
+    watched: &mut Option<W>,
+    watch: impl FnOnce(bool) -> W,
+    seen: impl FnOnce(W) -> ServerSeen,
+) -> Reply {
+    let failed = |why: String| Reply::Fault(Fault::Failed(why));
+    match serde_json::from_str(line) {
+        Ok(Request::Usage) => Reply::Usage(used),
+        Ok(Request::Watch { counting }) => {
+            *watched = Some(watch(counting));
+            Reply::Watching
+        }
+        Ok(Request::Seen) => watched.take().map_or_else(
+            || failed("nobody watches this server".into()),
+            |of| Reply::Seen(seen(of)),
+        ),
+        Ok(_) => failed("this process is a server".into()),
+        Err(error) => failed(format!("not a request: {error}")),
+    }
+}
+
 /// Answers `requests` until there are no more. Exits if the serving interpreter ends.
 pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
+    let mut watched = None;
     for line in requests {
         let used = interpreter.usage().unwrap_or_else(|why| end(format_args!("{why}")));
-        let said = say(&match serde_json::from_str(&line) {
-            Ok(Request::Usage) => Reply::Usage(used),
-            Ok(_) => Reply::Fault(Fault::Failed("this process is a server".into())),
-            Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
-        });
-        if let Err(error) = said {
+        let watch = |_| Family::of_this_process().reset_memory_peak();
+        if let Err(error) = say(&reply(&line, used, &mut watched, watch, seen_of_family)) {
             end(format_args!("cannot answer: {error}"));
         }
     }
     process::exit(0)
+}
+
+/// Returns what is seen of an interpreter's processes, whose resident memory was `rss_bytes`.
+fn seen_of_family(rss_bytes: Option<u64>) -> ServerSeen {
+    let family = Family::of_this_process();
+    ServerSeen {
+        process_threads: family.threads(),
+        epolls: family.epolls(),
+        rss_bytes,
+        rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
+        ..ServerSeen::default()
+    }
 }
 
 /// Serves until the process ends, and answers `requests` in the meantime.
@@ -53,12 +86,9 @@ pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> !
     let bound = move |address| {
         let answer = move || {
             say(&Reply::Serving { address })?;
+            let mut watched = None;
             for line in requests {
-                say(&match serde_json::from_str(&line) {
-                    Ok(Request::Usage) => usage(),
-                    Ok(_) => Reply::Fault(Fault::Failed("this process is a server".into())),
-                    Err(error) => Reply::Fault(Fault::Failed(format!("not a request: {error}"))),
-                })?;
+                say(&reply(&line, Usage::now(), &mut watched, Watch::start, Watch::seen))?;
             }
             io::Result::Ok(())
         };

@@ -56,6 +56,9 @@ pub struct Batch {
     pub elapsed: Duration,
     /// The receipt of each job, in the order of the jobs.
     pub receipts: Vec<io::Result<Receipt>>,
+    /// The size in bytes of the future that the model was handed for each job. What it boxes is not in it. `None` if
+    /// jobs hold a thread or a coroutine, so that the future lies on a stack.
+    pub future_bytes: Option<usize>,
 }
 
 /// A started model with its type erased: one indirect call per batch, monomorphic inside. Dropping it stops the model.
@@ -143,6 +146,7 @@ impl<R: Runtime> Offer<'_, R> {
         F: Future<Output = io::Result<Receipt>> + Send + 'static,
     {
         let Offer { runtime, count, placement, clock, .. } = self;
+        let future_bytes = (!R::Model::BLOCKS).then_some(size_of::<F>());
         match placement {
             // The root reads the clock, because waking the worker that runs the root is not part of the batch.
             Placement::Inside => {
@@ -150,13 +154,13 @@ impl<R: Runtime> Offer<'_, R> {
                 runtime.root(async move {
                     let start = clock();
                     let receipts = model.gather(count, job).await;
-                    Batch { elapsed: clock() - start, receipts }
+                    Batch { elapsed: clock() - start, receipts, future_bytes }
                 })
             }
             Placement::Outside | Placement::Dealt => {
                 let start = clock();
                 let receipts = runtime.outside(count, job);
-                Batch { elapsed: clock() - start, receipts }
+                Batch { elapsed: clock() - start, receipts, future_bytes }
             }
         }
     }
@@ -164,7 +168,7 @@ impl<R: Runtime> Offer<'_, R> {
 
 /// Runs a job that waits for nothing, as a future that is ready at once. `place` is the recorder slot for its times.
 #[expect(clippy::unused_async, reason = "batches are of futures, and this one is ready at once")]
-async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receipt> {
+pub(super) async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receipt> {
     INSTRUMENTATION.enter(place);
     let receipt = plain(steps, seed);
     INSTRUMENTATION.leave(place);

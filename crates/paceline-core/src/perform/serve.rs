@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    All, Mixed, Partners, Sockets, StoragePolicy, Timers, perform, plain,
+    All, Mixed, Partners, Sockets, StoragePolicy, Timers,
+    batch::call,
+    perform,
     request::{Asks, Refusal, Request, Then, read},
 };
 use crate::{
@@ -28,8 +30,7 @@ pub(super) fn serve<R: Runtime>(
     match jobs.waits() {
         Waits::Nothing => runtime.serve(bound, move |stream| {
             connection(stream, move |index| {
-                let (steps, seed) = (jobs.steps(index), Jobs::seed(index));
-                async move { Ok(plain(steps, seed)) }
+                call(jobs.steps(index), Jobs::seed(index), index as u32)
             })
         }),
         _ if R::Model::BLOCKS => of_kind::<R, All>(runtime, jobs, bound),

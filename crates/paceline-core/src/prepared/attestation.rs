@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Prepared};
-use crate::models::{Driver, Width};
+use crate::models::{Driver, ModelInfo, Width};
 
 /// What the counters observed in a batch. They are off in all timed batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -37,6 +37,10 @@ pub struct Attestation {
     /// Children still running when their group ended, summed over all groups.
     #[serde(default)]
     pub children_left: Option<u32>,
+    /// The size in bytes of the future that the model was handed for each job, without what it boxes; `None` if jobs
+    /// hold a thread or a coroutine, or run in another process.
+    #[serde(default)]
+    pub future_bytes: Option<u64>,
 }
 
 impl Prepared {
@@ -65,49 +69,70 @@ impl Prepared {
                 attest.peak_in_flight, self.total_wait
             ));
         }
-        let most = match self.info.width {
-            Width::One => Some(1),
-            Width::Any => self.workers.map(|workers| workers + self.info.more_threads),
-            Width::PerTask => None,
-        };
+        let most = most_threads(self.info, self.workers);
         if let Some(most) = most.filter(|most| threads as usize > *most) {
             return invalid(format!(
                 "{threads} threads ran jobs of {name}, which has {most} for it"
             ));
         }
-        self.check_drivers(attest)
+        let drivers = Drivers {
+            uses_timers: self.uses_timers,
+            uses_sockets: self.uses_sockets,
+            epolls: attest.epolls,
+            rings: attest.rings,
+            completions: attest.completions,
+        };
+        drivers.check(self.info).map_err(Fault::Invalid)
     }
+}
 
+/// Returns on how many threads jobs of a model may start and end; `None` if nothing limits that.
+pub(super) fn most_threads(info: &ModelInfo, workers: Option<usize>) -> Option<usize> {
+    match info.width {
+        Width::One => Some(1),
+        Width::Any => workers.map(|workers| workers + info.more_threads),
+        Width::PerTask => None,
+    }
+}
+
+/// What jobs certainly wait on, and what the kernel shows of the process in which they waited.
+pub(super) struct Drivers {
+    pub(super) uses_timers: bool,
+    pub(super) uses_sockets: bool,
+    pub(super) epolls: Option<u64>,
+    pub(super) rings: Option<u64>,
+    pub(super) completions: Option<u64>,
+}
+
+impl Drivers {
     /// Checks that jobs waited with the drivers that the model's label promises; see [`Driver`].
-    fn check_drivers(&self, attest: &Attestation) -> Result<(), Fault> {
+    pub(super) fn check(&self, info: &ModelInfo) -> Result<(), String> {
         let waits = [
-            ("timers", self.uses_timers, self.info.timers),
-            ("sockets", self.uses_sockets, self.info.sockets),
+            ("timers", self.uses_timers, info.timers),
+            ("sockets", self.uses_sockets, info.sockets),
         ];
         let on_rings = waits.iter().any(|(_, used, driver)| *used && *driver == Driver::IoUring);
         for (what, used, driver) in waits {
             let seen = match driver {
-                Driver::IoUring if attest.rings == Some(0) => "has no ring",
+                Driver::IoUring if self.rings == Some(0) => "has no ring",
                 _ if !used => continue,
                 // A wait on a ring that only times out completes nothing.
                 Driver::IoUring
-                    if attest.completions == Some(0)
-                        && (what == "sockets" || attest.epolls > Some(0)) =>
+                    if self.completions == Some(0)
+                        && (what == "sockets" || self.epolls > Some(0)) =>
                 {
                     "no ring completed anything"
                 }
-                Driver::Readiness if attest.epolls == Some(0) => "has no epoll instance",
-                Driver::Blocking if attest.epolls > Some(0) => "has an epoll instance",
-                Driver::Blocking if attest.rings > Some(0) => "has a ring",
-                Driver::Readiness if !on_rings && attest.completions > Some(0) => {
+                Driver::Readiness if self.epolls == Some(0) => "has no epoll instance",
+                Driver::Blocking if self.epolls > Some(0) => "has an epoll instance",
+                Driver::Blocking if self.rings > Some(0) => "has a ring",
+                Driver::Readiness if !on_rings && self.completions > Some(0) => {
                     "a ring completed something"
                 }
                 _ => continue,
             };
-            let name = self.info.name;
-            return Err(Fault::Invalid(format!(
-                "{name} is labelled with {what} on {driver}, and {seen}"
-            )));
+            let name = info.name;
+            return Err(format!("{name} is labelled with {what} on {driver}, and {seen}"));
         }
         Ok(())
     }
@@ -151,12 +176,7 @@ pub(super) fn drivers() -> (Option<u64>, Option<u64>, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        job::Workload,
-        models::{self, ModelInfo},
-        perform::Placement,
-        workloads,
-    };
+    use crate::{job::Workload, models, perform::Placement, workloads};
 
     /// Builds the attestation of four threads and one second, with these instances.
     fn seen(epolls: u64, rings: u64, completions: u64) -> Attestation {
@@ -172,6 +192,7 @@ mod tests {
             rss_bytes_max: None,
             group_ended_ns_max: None,
             children_left: None,
+            future_bytes: None,
         }
     }
 

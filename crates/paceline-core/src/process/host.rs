@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, Write},
-    net::SocketAddr,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -227,35 +226,6 @@ impl Host {
     pub fn probe(&mut self, what: Probe, patience: Duration) -> Result<Probed, HostError> {
         match self.ask(&Request::Probe { what }, patience)? {
             Reply::Probed(seen) => Ok(seen),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Makes the host serve `cell`'s jobs until it ends; from then on it answers only [`usage`]. Returns the address
-    /// that it listens on. The cell's scale is ignored.
-    /// [`ModelInfo::connections`](crate::models::ModelInfo::connections) gives the number of connections that it serves
-    /// concurrently.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the server cannot be started, or the host has ended.
-    ///
-    /// [`usage`]: Self::usage
-    pub fn serve(&mut self, cell: CellSpec, patience: Duration) -> Result<SocketAddr, HostError> {
-        match self.ask(&Request::Serve(cell), patience)? {
-            Reply::Serving { address } => Ok(address),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Returns the resources that the host has used so far, all threads together.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host has ended. A server that runs out of descriptors ends its host.
-    pub fn usage(&mut self, patience: Duration) -> Result<Usage, HostError> {
-        match self.ask(&Request::Usage, patience)? {
-            Reply::Usage(used) => Ok(used),
             other => Err(unexpected(&other)),
         }
     }

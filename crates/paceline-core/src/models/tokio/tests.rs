@@ -1,0 +1,142 @@
+//! The sizes of the futures that tokio is handed.
+
+use std::sync::Mutex;
+
+use paceline_gated::clock::now;
+
+use super::*;
+use crate::{
+    job::{Jobs, Receipt, Steps, Workload},
+    perform::{Mixed, Partners, Sockets, Timers, connection, perform, start},
+};
+
+#[test]
+fn a_jobs_future_is_no_larger_than_its_steps_need() {
+    let steps: &'static Steps = Box::leak(Box::default());
+    let model = Tokio::<false>;
+    let runtime = CurrentThread::start(&Settings { workers: 1 }).unwrap();
+    runtime.runtime.block_on(async {
+        let timer = tokio::time::sleep(Duration::ZERO);
+        let sleeps = size_of_val(&perform::<_, Timers>(model, steps, 0, 0));
+        // Besides the timer: the steps, the position in them, the receipt, and two states.
+        assert!(sleeps <= size_of_val(&timer) + 48, "{sleeps} bytes");
+        let mixed = size_of_val(&perform::<_, Mixed>(model, steps, 0, 0));
+        assert!(mixed <= 96, "{mixed} bytes: every wait is boxed");
+        let hops = size_of_val(&perform::<_, Partners>(model, steps, 0, 0));
+        let bare = size_of_val(&model.hop(1, 0));
+        assert!(hops <= bare + 48, "{hops} bytes, and a hop alone has {bare}");
+    });
+}
+
+#[test]
+fn a_connections_future_is_larger_than_an_idle_ones_by_no_more_than_its_jobs_future() {
+    fn returned<S, F>(_: impl Fn(S) -> F) -> usize {
+        size_of::<F>()
+    }
+    fn size<F>(job: impl Fn(usize) -> F + Copy + Send + Sync + 'static) -> usize
+    where
+        F: Future<Output = io::Result<Receipt>> + Send + 'static,
+    {
+        // Never called: only the type of the future matters.
+        returned(|stream: TcpStream| connection(stream, job))
+    }
+    let steps: &'static Steps = Box::leak(Box::default());
+    let idle = size(|seed| async move { Ok(Receipt::new(seed as u64)) });
+    let runtime = CurrentThread::start(&Settings { workers: 1 }).unwrap();
+    runtime.runtime.block_on(async {
+        let job = size_of_val(&perform::<_, Timers>(Tokio::<false>, steps, 0, 0));
+        let sleeps = size(move |_| perform::<_, Timers>(Tokio::<false>, steps, 0, 0));
+        assert!(sleeps <= idle + job, "{sleeps} bytes, idle {idle}, and the job alone has {job}");
+        // The stream, three buffers and the parsed request; the chunk itself is on the heap.
+        assert!(idle <= size_of::<TcpStream>() + 320, "{idle} bytes");
+    });
+}
+
+#[test]
+fn no_jobs_future_is_so_large_that_tokio_boxes_it() {
+    // tokio boxes a task's future above this in debug builds, and above 16 KiB in others.
+    const BOXED: usize = 2 << 10;
+    let steps: &'static Steps = Box::leak(Box::default());
+    let model = Tokio::<false>;
+    let sizes = [
+        size_of_val(&perform::<_, Timers>(model, steps, 0, 0)),
+        size_of_val(&perform::<_, Sockets>(model, steps, 0, 0)),
+        size_of_val(&perform::<_, Partners>(model, steps, 0, 0)),
+        size_of_val(&perform::<_, Mixed>(model, steps, 0, 0)),
+    ];
+    assert!(sizes.iter().all(|size| *size <= BOXED), "{sizes:?}");
+}
+
+/// The bytes of the futures that [`Weighing`] was handed.
+static HANDED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// A runtime that notes the size of each future that it spawns.
+struct Weighing(CurrentThread);
+
+impl Runtime for Weighing {
+    type Model = Tokio<false>;
+
+    fn start(settings: &Settings) -> io::Result<Self> {
+        CurrentThread::start(settings).map(Weighing)
+    }
+
+    fn model(&self) -> Tokio<false> {
+        Tokio
+    }
+
+    fn root<F>(&self, root: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.0.root(root)
+    }
+
+    fn outside<F>(
+        &self,
+        jobs: usize,
+        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    ) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let weighed = move |index| {
+            let future = job(index);
+            HANDED.lock().unwrap().push(size_of_val(&future));
+            future
+        };
+        self.0.root(Tokio::<false>.gather(jobs, weighed))
+    }
+
+    fn serve<F>(
+        &self,
+        bound: impl FnOnce(SocketAddr) + Send + 'static,
+        connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
+    ) -> io::Result<Infallible>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.serve(bound, connection)
+    }
+}
+
+#[test]
+fn a_batch_states_the_size_of_the_futures_that_its_jobs_run_in() {
+    let steps: &'static Steps = Box::leak(Box::default());
+    let model = Tokio::<false>;
+    let weighing = start::<Weighing>(&Settings { workers: 1 }).unwrap();
+    for (job, built) in [
+        ("{ sleep = \"1ms\" }", size_of_val(&perform::<_, Timers>(model, steps, 0, 0))),
+        ("{ hop = 2 }", size_of_val(&perform::<_, Partners>(model, steps, 0, 0))),
+        ("{ sleep = \"1ms\" }, { hop = 2 }", size_of_val(&perform::<_, Mixed>(model, steps, 0, 0))),
+        // A job that waits for nothing is three words.
+        ("{ compute = 9 }", 24),
+    ] {
+        let text = format!("name = \"weighed\"\njob = [{job}]");
+        let jobs = Jobs::load(&Workload::parse("weighed", &text).unwrap());
+        HANDED.lock().unwrap().clear();
+        let batch = weighing.batch(jobs, 3, Placement::Outside, now);
+        assert!(batch.receipts.iter().all(Result::is_ok), "{job}");
+        assert_eq!(*HANDED.lock().unwrap(), [built; 3], "{job}");
+        assert_eq!(batch.future_bytes, Some(built), "{job}");
+    }
+}

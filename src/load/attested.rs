@@ -1,0 +1,57 @@
+//! Whether a server under load is what the label of its model says.
+
+use std::time::Duration;
+
+use super::{
+    START,
+    bench::{Bench, Lost},
+    target::{Served, Serving},
+};
+use crate::{record::State, session::state_of};
+use paceline_core::{
+    generator::{Drive, Order as Ask},
+    prepared::ServerSeen,
+    process::HostError,
+};
+
+/// How long requests are sent for their jobs' threads to be counted.
+const COUNTING: Duration = Duration::from_millis(100);
+
+/// What a process that gave no figure leaves.
+pub(super) fn lost(error: HostError) -> Lost {
+    match error {
+        HostError::Interrupted => Lost::Interrupted,
+        other => Lost::Ended(state_of(&other), other.to_string()),
+    }
+}
+
+impl Bench<'_> {
+    /// What was seen of a server since the load `ask` began, and in a moment more of it, in which the threads that run
+    /// jobs are counted: that would take time of each of its jobs. One moment is enough for all processes of a server.
+    pub(super) fn attested(
+        &self,
+        served: &Served<'_>,
+        serving: &mut Serving,
+        ask: &Ask,
+    ) -> Result<ServerSeen, Lost> {
+        let mut seen = serving.host.seen(START).map_err(lost)?;
+        if served.job_threads.get().is_none() {
+            serving.host.watch(true, START).map_err(lost)?;
+            let mut moment = Ask {
+                drive: Drive::Closed,
+                warm_up_ns: 0,
+                duration_ns: COUNTING.as_nanos() as u64,
+                interval_ns: None,
+                ..ask.clone()
+            };
+            // A server that is behind answers late, and its errors have been counted.
+            moment.options.timeout_ns = None;
+            moment.options.counts_errors = true;
+            self.program.load_together(&moment, 1, START, &mut |_| {}).map_err(lost)?;
+            let counted = serving.host.seen(START).map_err(lost)?;
+            let _ = served.job_threads.set(counted.job_threads);
+        }
+        seen.job_threads = served.job_threads.get().copied().flatten();
+        served.is_as_labelled(&seen).map(|()| seen).map_err(|why| Lost::Ended(State::Invalid, why))
+    }
+}
