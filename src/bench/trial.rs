@@ -31,14 +31,14 @@ pub(super) struct Trial {
 }
 
 /// A host that has prepared a cell and warmed up.
-pub(super) struct Warm {
+pub(super) struct WarmHost {
     host: Host,
     attest: Attestation,
     /// Its measured cost so far.
     pub(super) cost: Cost,
 }
 
-impl Warm {
+impl WarmHost {
     /// Starts a host, prepares `planned` in it, and warms up. `predicted` is the expected time.
     pub(super) fn up(
         session: &Session,
@@ -55,7 +55,7 @@ impl Warm {
             Ok::<_, HostError>(host.batches(count, patience(all))?.0)
         })?;
         let start = (now() - begun).saturating_sub(first);
-        Ok(Warm { host, attest, cost: Cost { batch, start } })
+        Ok(WarmHost { host, attest, cost: Cost { batch, start } })
     }
 
     /// Runs another batch: the first one is cold, so this one is more reliable.

@@ -51,7 +51,7 @@ pub fn too_short(
     models: &[ModelRecord],
     patience: Duration,
 ) -> Result<Option<String>, String> {
-    let _turn = super::Turn::wait();
+    let _turn = super::MeasuringLock::wait();
     let session = Session::start(program.clone(), models)?;
     let cells: Vec<&Subject<'_>> =
         subjects.iter().filter(|subject| subject.refusal(&session).is_none()).collect();

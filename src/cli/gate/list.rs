@@ -1,4 +1,4 @@
-//! `paceline gate --list`: which cells each side has, with nothing measured.
+//! `paceline gate --list`: shows the cells of each side without measuring.
 
 use super::{
     super::{CliError, Format, say, say_json},
@@ -11,7 +11,7 @@ use crate::{
 };
 use paceline_core::{custom::Variant, job::Workload, process::Program};
 
-/// Builds both sides and shows their cells. `jobs` says whether workloads were named.
+/// Builds both sides and prints their cells. `jobs` is whether workloads were named.
 pub(super) fn list(
     asked: &GateArguments,
     project: &Project,
