@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    experiment::{Experiment, Figures, Judged, NoFigures, Sample, all},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all},
     runner::ClaimRunner,
 };
 use crate::{output::count, record::ClaimVerdict};
@@ -77,7 +77,7 @@ fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>
     Ok(samples)
 }
 
-fn judge(figures: &Figures<'_>) -> Judged {
+fn judge(figures: &Evidence<'_>) -> Judged {
     let [(few, _, [open, ..]), (_, _, [_, many, _]), _] = SCALES;
     if figures.at_most(open, few as f64 - 1.0) == Some(true) {
         let why = format!("it does not have them open at once: {}", figures.kind.clause());

@@ -44,7 +44,7 @@ pub struct Experiment {
     /// Measures it once. Ends early if the claim does not apply to a model.
     pub(super) measure: fn(&mut ClaimRunner<'_>) -> Result<Vec<Sample>, NoFigures>,
     /// Returns the verdict on the figures of all repetitions.
-    pub(super) judge: fn(&Figures<'_>) -> Judged,
+    pub(super) judge: fn(&Evidence<'_>) -> Judged,
 }
 
 impl Experiment {
@@ -118,7 +118,7 @@ pub(super) fn unexpected(seen: Probed) -> NoFigures {
 pub(super) type Judged = (ClaimVerdict, Option<String>);
 
 /// The input of a verdict on a model.
-pub(super) struct Figures<'a> {
+pub(super) struct Evidence<'a> {
     /// The model's name.
     pub(super) model: &'a str,
     pub(super) kind: Kind,
@@ -129,7 +129,7 @@ pub(super) struct Figures<'a> {
     pub(super) figures: &'a [ClaimFigure],
 }
 
-impl Figures<'_> {
+impl Evidence<'_> {
     /// Returns whether the whole interval of the figure called `name` is between `least` and `most`; `None` if only a
     /// part is, if there is no such figure, or if it has too few processes for an interval.
     pub(super) fn within(&self, name: &str, least: f64, most: f64) -> Option<bool> {
@@ -208,7 +208,7 @@ impl Judging {
 
     fn judged(&self, experiment: &Experiment) -> Judged {
         let Judging { kind, workers, figures } = self;
-        (experiment.judge)(&Figures {
+        (experiment.judge)(&Evidence {
             model: "made",
             kind: *kind,
             runners: *workers,
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
         let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
-        let figures = Figures {
+        let figures = Evidence {
             model: "made",
             kind: Kind::Loop,
             runners: None,
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(figures.at_least("a", 1.7), Some(false));
         assert_eq!(figures.at_least("b", 0.0), None);
         let of_two = [ClaimFigure::new("a", "", None, vec![1.0; 2])];
-        assert_eq!(Figures { figures: &of_two, ..figures }.at_most("a", 1.5), None);
+        assert_eq!(Evidence { figures: &of_two, ..figures }.at_most("a", 1.5), None);
         let verdict = |parts: &[Option<bool>]| all(parts, "so").0;
         assert_eq!(verdict(&[Some(true), Some(true)]), ClaimVerdict::Holds);
         assert_eq!(verdict(&[Some(true), None]), ClaimVerdict::Inconclusive);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Kind, REPETITIONS,
-    experiment::{Experiment, Figures, NoFigures, Sample},
+    experiment::{Evidence, Experiment, NoFigures, Sample},
     runner::{ClaimRunner, Subject},
 };
 use crate::{
@@ -89,7 +89,7 @@ impl ClaimsInProgress {
         let repetitions = tries.samples.len() as u32;
         let about = &self.entry.info;
         let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
-        let seen = Figures {
+        let seen = Evidence {
             model: about.name,
             kind,
             runners: kind.runners(about, self.workers),
@@ -126,7 +126,7 @@ impl Repetitions {
             Err(NoFigures::Interrupted) => {}
             // Skipped last repetitions of a successful experiment do not count against it.
             Err(NoFigures::As(ClaimVerdict::Skipped, _)) if !self.samples.is_empty() => {
-                self.cut = true
+                self.cut = true;
             }
             Err(NoFigures::As(verdict, why)) => {
                 runner.fresh();
@@ -154,7 +154,7 @@ impl Repetitions {
         names.iter().map(figure).collect()
     }
 
-    fn judge(&self, figures: &Figures<'_>) -> (ClaimVerdict, Option<String>) {
+    fn judge(&self, figures: &Evidence<'_>) -> (ClaimVerdict, Option<String>) {
         let done = self.samples.len() as u32;
         let why = if interrupted() { "it was interrupted" } else { "the budget was used up" };
         if done == 0 {

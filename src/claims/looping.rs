@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Kind,
-    experiment::{Experiment, Figures, Judged, NoFigures, Sample, all, noted},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all, noted},
     runner::ClaimRunner,
 };
 use crate::record::ClaimVerdict;
@@ -127,7 +127,7 @@ fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, NoFigure
 }
 
 /// Returns whether the beats are on time without the call. If they are not, the call is not judged.
-fn quiet(figures: &Figures<'_>) -> Option<bool> {
+fn quiet(figures: &Evidence<'_>) -> Option<bool> {
     figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }
 
@@ -135,7 +135,7 @@ fn no_loop(kind: Kind) -> String {
     format!("it has no loop that could stand still: {}", kind.clause())
 }
 
-fn applies_to_loops(figures: &Figures<'_>) -> Option<Judged> {
+fn applies_to_loops(figures: &Evidence<'_>) -> Option<Judged> {
     let why = no_loop(figures.kind);
     (!figures.kind.gives_way()).then_some((ClaimVerdict::DoesNotApply, Some(why)))
 }

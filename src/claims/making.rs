@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    experiment::{Experiment, Figures, Judged, NoFigures, Sample, all, unexpected},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all, unexpected},
     runner::ClaimRunner,
 };
 use crate::record::ClaimVerdict;
@@ -73,7 +73,7 @@ pub(super) const CREATED: Experiment = Experiment {
     judge: judge_created,
 };
 
-fn judge_created(figures: &Figures<'_>) -> Judged {
+fn judge_created(figures: &Evidence<'_>) -> Judged {
     let why = match figures.kind {
         Kind::Queue => {
             "the job that is awaited first holds the only worker, and the other waits in the queue"

@@ -1,7 +1,7 @@
 //! The greatest scale up to which the simple program is as good.
 
 use super::{
-    experiment::{Experiment, Figures, Judged, NoFigures, Sample, all},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all},
     runner::Simple,
 };
 use crate::record::ClaimVerdict;
@@ -53,7 +53,7 @@ pub(super) const SIMPLE: Experiment = Experiment {
     judge,
 };
 
-fn judge(figures: &Figures<'_>) -> Judged {
+fn judge(figures: &Evidence<'_>) -> Judged {
     all(
         &[figures.at_most(SCALES[0].2, AS_GOOD), figures.at_most(SCALES[1].2, AS_GOOD)],
         "it is faster by more than that already where a handful of jobs wait",

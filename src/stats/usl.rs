@@ -93,7 +93,7 @@ pub fn usl_by_variance(points: &[(f64, f64, f64)]) -> Result<Usl, String> {
     let worst = weighted.iter().map(misses).max_by(|a, b| a.1.total_cmp(&b.1));
     match worst.filter(|(_, miss)| *miss > MOST_MISSED) {
         Some((n, miss)) => Err(format!(
-            "the law misses the throughput at {n} by {:.0} %: do not use it for predictions",
+            "the law misses the throughput at {n} by {:.0} %: do not predict by it",
             100.0 * miss
         )),
         None => Ok(law),
@@ -118,7 +118,7 @@ fn fitted(points: &[Point]) -> Result<Usl, String> {
     if r_squared.is_nan() || r_squared < LEAST_R_SQUARED {
         let share = (100.0 * r_squared.max(0.0)).floor();
         return Err(format!(
-            "the law explains {share} % of the variance of throughput, and 90 % are required: do not use it for predictions"
+            "the law explains {share} % of how throughput varies, and at least 90 % are asked for: do not predict by it"
         ));
     }
     if law.sigma >= 1.0 {
