@@ -29,7 +29,7 @@ use crate::{
 };
 use in_progress::{ClaimsInProgress, subjects};
 use paceline_core::{clock::now, interrupt::interrupted, models::Entry, process::Program};
-use runner::{Bases, ClaimRunner};
+use runner::{BaselineTimes, ClaimRunner};
 
 /// Processes of each experiment on each model: the least and the greatest of 5 are a 93.75 % interval of the median, by
 /// the binomial distribution.
@@ -66,7 +66,7 @@ pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let head = head(order);
     let folder = order.results.join(&head.id);
     let session = Session::start(program, &head.models)?;
-    let mut bases = Bases::default();
+    let mut bases = BaselineTimes::default();
     let subjects = subjects(&order.experiments, &order.models);
     let mut going: Vec<ClaimsInProgress> =
         subjects.iter().map(|of| ClaimsInProgress::new(of, &order.experiments)).collect();

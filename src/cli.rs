@@ -61,21 +61,21 @@ enum Command {
     Workloads(Listing),
     /// Measure workloads on models at several scales, each trial in a fresh process.
     Run(RunArguments),
-    /// Put a server under load, and show its latency.
+    /// Put a server under load and show its latency.
     Load(Box<load::LoadArguments>),
     /// Serve a workload until Ctrl-C, for curl, wrk and other HTTP clients.
     Serve(serve::ServeArguments),
-    /// Check whether this machine is fit to measure on, and say what to change.
+    /// Check whether this machine is fit to measure on, and suggest what to change.
     Doctor(Listing),
-    /// Find out whether a change made something slower: build both versions, measure them in turns, give verdicts.
+    /// Find out whether a change made something slower: build both versions, measure them in turns and give verdicts.
     Gate(Box<gate::GateArguments>),
-    /// Set a crate up for the gate: a bench, its lines in Cargo.toml, workflows for GitHub and ignored folders.
+    /// Set up a crate for the gate: a bench, its lines in Cargo.toml, workflows for GitHub and ignored folders.
     Init(init::InitArguments),
     /// Test the gate on this machine: count false alarms and find planted slowdowns.
     Selftest(selftest::SelftestArguments),
-    /// Measure your own job, and say which model to take and from which scale on.
+    /// Measure your own job and recommend a model for each scale.
     Advise(advise::AdviseArguments),
-    /// The same trials on many nodes, by Slurm, SSH or another scheduler, and one record of them.
+    /// Run the same trials on many nodes, with Slurm, SSH or another scheduler, and collect them in one record.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
     /// Test each claim of the concurrency tutorial on each model.
@@ -86,15 +86,15 @@ enum Command {
     History(history::HistoryArguments),
     /// Make a page of charts, tables and sentences from recorded runs, or an export for other programs.
     Report(report::ReportArguments),
-    /// Print what a shell reads to complete commands and options.
+    /// Print a completion script for a shell.
     Completions(help::CompletionsArguments),
-    /// Print the manual page, or write those of all commands.
+    /// Print the man page, or write those of all commands.
     Man(help::ManArguments),
 }
 
 #[derive(Args)]
 struct Listing {
-    /// How to show it.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -105,27 +105,27 @@ enum Format {
     Json,
 }
 
-/// Which cells of the workloads.
+/// The selected cells of the workloads.
 #[derive(Args, Clone, PartialEq)]
 struct Selection {
-    /// Models, separated by commas; all where none is named.
+    /// Models, separated by commas [default: all].
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     model: Vec<String>,
-    /// Scales, separated by commas; the workload's own where none is named.
+    /// Scales, separated by commas [default: those of the workload].
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "JOBS", value_parser = |text: &str| number(text, bounds::SCALE))]
     scale: Vec<usize>,
-    /// Numbers of workers, separated by commas; the workload's own where none is named.
+    /// Worker counts, separated by commas [default: those of the workload].
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
     workers: Vec<usize>,
 }
 
-/// Where the result goes.
+/// The output of a command that records.
 #[derive(Args, Clone, PartialEq)]
 struct Output {
     /// The folder for records.
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
-    /// How to show the result.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -133,30 +133,30 @@ struct Output {
 #[derive(Args, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 struct RunArguments {
-    /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
+    /// Built-in workloads, or .toml files [default: the core workloads].
     #[arg(value_name = "WORKLOAD|FILE.toml")]
     workloads: Vec<String>,
     #[command(flatten)]
     of: Selection,
-    /// Processes for each cell.
+    /// Trials of each cell, each in a fresh process.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = |text: &str| small(text, TRIALS))]
     trials: u32,
-    /// The time for all, such as 90s or 30m.
+    /// The time for the whole run, such as 90s or 30m.
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
     budget: std::time::Duration,
-    /// Where jobs are offered from; each model's own where it is not said.
+    /// Where jobs are submitted from [default: what each model's users do].
     #[arg(long, value_enum)]
     placement: Option<From>,
-    /// Keep each model on as many CPUs as it has workers, and the echo server on the others.
+    /// Pin each model to as many CPUs as it has workers, and the echo server to the others.
     #[arg(long)]
     pin: bool,
-    /// Double the scale until a model refuses, fails or leaves the budget, and say what broke first.
+    /// Double the scale until a model refuses, fails or exceeds the budget, and report what broke first.
     #[arg(long, conflicts_with = "trials")]
     to_the_limit: bool,
-    /// Go on with the newest run in the folder for records, which other arguments need not repeat.
+    /// Resume the newest run in the folder for records; its arguments need not be repeated.
     #[arg(long)]
     resume: bool,
-    /// What shuffles the order; recorded.
+    /// The seed of the shuffle; recorded.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     /// Show every interval, reason and detail.
@@ -173,7 +173,7 @@ enum From {
     Dealt,
 }
 
-/// What went wrong, and with which exit code.
+/// The exit code, and the error message.
 struct CliError(u8, String);
 
 const INTERNAL: u8 = 1;
@@ -188,14 +188,14 @@ pub fn command() -> clap::Command {
     help::with_help(Arguments::command())
 }
 
-/// What `main` is.
+/// Runs the program: `main` is this function.
 #[must_use]
 pub fn main() -> ExitCode {
     let matches = command().try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Without arguments, and where it is asked for, help is shown whole.
+            // Help is printed as it is: on request, and without arguments.
             if error.exit_code() == 0
                 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             {
@@ -218,7 +218,7 @@ pub fn main() -> ExitCode {
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Advise(arguments) => advise::advise_on(arguments),
         Command::Cluster(command) => cluster::run(command),
-        Command::Claims(arguments) => claims::put_to_the_test(arguments),
+        Command::Claims(arguments) => claims::test_claims(arguments),
         Command::Compare(arguments) => compare::compare(arguments),
         Command::History(arguments) => history::show(arguments),
         Command::Report(arguments) => report::report(arguments),
@@ -228,7 +228,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(CliError(code, message)) => {
-            // Names of files and other text of users may contain line ends. Cargo's own words are quoted in lines.
+            // Line ends are escaped, because file names and other input may contain them. The output of cargo keeps its
+            // lines.
             let quotes = matches!(
                 arguments.command,
                 Command::Gate(_) | Command::Init(_) | Command::Selftest(_)
@@ -272,7 +273,7 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     finish(&done.cells, done.interrupted.then_some(kept))
 }
 
-/// Leaves the page of a run in its folder, and says where. That it cannot be written takes nothing from the record.
+/// Writes the page of a run to its folder and prints its path. If that fails, the record is still complete.
 fn leave_page(folder: &Path) -> Result<u8, CliError> {
     match write_page(folder) {
         Ok(page) => say(&format!("report: {}", page.display())),
@@ -283,7 +284,7 @@ fn leave_page(folder: &Path) -> Result<u8, CliError> {
     }
 }
 
-/// The exit code of a measurement: of an interrupt, if there was one, or that of cells where one failed or is invalid.
+/// Returns the exit code of a measurement: that of an interrupt, or of failed and invalid cells.
 fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, CliError> {
     if let Some(message) = interrupted {
         return Err(CliError(interrupt::EXIT_CODE, message.into()));
@@ -291,14 +292,14 @@ fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, CliError> {
     Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { 0 })
 }
 
-/// The arguments that `record` was begun with. What is asked for now must be the same, or nothing but to go on.
+/// Returns the arguments that `record` was begun with. Now the same arguments must be given, or only `--resume`.
 fn begun_with(record: &Record, asked: &RunArguments) -> Result<RunArguments, CliError> {
     let command = &record.run.command;
     let Ok(Arguments { command: Command::Run(begun) }) = Arguments::try_parse_from(command) else {
         let said = command.join(" ");
         return Err(usage(format!("{} was begun by another command: {said}", record.run.id)));
     };
-    // What does not change what is measured.
+    // These arguments do not change what is measured.
     let own = |arguments: &RunArguments| RunArguments {
         resume: true,
         budget: asked.budget,
@@ -343,7 +344,8 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
         }),
         in_one_class: false,
     };
-    // Of all models those that cannot are shown as refused; one that was named is a mistake.
+    // With all models, those that cannot honour a setting are shown as refused. For a model named by the user it is an
+    // error.
     if !arguments.of.model.is_empty() {
         let cells = cells(&workloads, &models, &choice);
         if let Some(why) = cells.iter().find_map(Planned::cannot_honour) {
@@ -354,7 +356,7 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
         workloads,
         models,
         choice,
-        // A climb is of single trials.
+        // A climb has single trials.
         passes: 0..if arguments.to_the_limit { 1 } else { arguments.trials },
         budget: arguments.budget,
         seed: arguments.seed,
@@ -364,12 +366,12 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
     })
 }
 
-/// The program that child processes run, once Ctrl-C is taken.
+/// Handles Ctrl-C from now on, and returns the program for child processes.
 fn ready() -> Result<Program, CliError> {
     interrupt::watch().and_then(|()| Program::this()).map_err(|error| internal(error.to_string()))
 }
 
-/// The models that were named; all where none was.
+/// Returns the named models; all if none is named.
 fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
     if names.is_empty() {
         return Ok(MODELS.iter().collect());

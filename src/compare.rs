@@ -10,7 +10,7 @@ mod shifts;
 mod tests;
 mod verdict;
 
-pub use agreement::{Agreement, Apart, Disjoint, WorkloadAgreement, agreement};
+pub use agreement::{Agreement, Disjoint, DisjointPair, WorkloadAgreement, agreement};
 pub use counts::{JudgedCounts, judge_counts};
 pub use crashes::head_crashes_more;
 pub use overall::overall;

@@ -19,7 +19,7 @@ mod trial;
 pub use build::{BuildError, Built, Exit, note_same_program};
 pub use counts::AllocationCounters;
 pub use least::{Wanted, too_short};
-pub use margins::{Given, Margin, Margins};
+pub use margins::{Margin, MarginOverrides, Margins};
 pub use source::{Project, Source};
 pub use subject::{Arm, Subject, default_cells};
 
@@ -129,7 +129,7 @@ pub struct Outcome {
 ///
 /// Returns the reason if nothing could be judged or recorded.
 pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
-    let _turn = Turn::wait();
+    let _turn = MeasuringLock::wait();
     let start = now();
     let run = head_of_record(&order);
     let writer = Writer::create(&order.results, &run)?;
@@ -184,9 +184,9 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
 }
 
 /// A lock that lets one gate at a time measure on this machine: two would disturb each other.
-struct Turn(#[expect(dead_code, reason = "an open file holds its lock")] Option<File>);
+struct MeasuringLock(#[expect(dead_code, reason = "an open file holds its lock")] Option<File>);
 
-impl Turn {
+impl MeasuringLock {
     /// Waits until no other gate measures, of any user. Without a place for a lock it does not wait.
     fn wait() -> Self {
         let path = std::env::temp_dir().join("paceline-gate.lock");
@@ -208,7 +208,7 @@ impl Turn {
                 thread::sleep(Duration::from_millis(200));
             }
         }
-        Turn(file)
+        MeasuringLock(file)
     }
 }
 

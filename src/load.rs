@@ -1,10 +1,9 @@
-//! The instrument of load: a server under requests that a neutral generator sends, in an open loop at a rate or in a
-//! closed one, and the rate at which its tail gives way.
+//! The load instrument: measures a server under requests in an open loop at a rate or in a closed loop, and finds the
+//! highest rate at which its tail latency stays within a limit.
 //!
-//! Every workload can be loaded: a model serves its jobs over HTTP, and a request is a job. So the generator is the
-//! same for all models, in a process of its own, and the model has nothing to do but serve.
+//! Every workload can be loaded: a model serves its jobs over HTTP, one job for each request. The generator is the same
+//! for all models, and runs in its own process, so that a model only serves.
 
-mod asking;
 mod attested;
 mod bench;
 mod condition;
@@ -12,15 +11,16 @@ mod intervals;
 mod knee;
 mod metrics;
 mod pair;
+mod request_options;
 mod server_handle;
 mod shares;
 mod target;
 mod url;
 
-pub use asking::{Asking, Urls, read_body};
 pub use condition::{Condition, MaxErrors};
-pub use intervals::{Lines, MOST_INTERVALS};
+pub use intervals::{IntervalFormat, MOST_INTERVALS};
 pub use metrics::{METRICS, Metric, MetricUnit};
+pub use request_options::{RequestOptions, Urls, read_body};
 pub use server_handle::ServerHandle;
 pub use target::Target;
 pub use url::Url;
@@ -42,89 +42,90 @@ use paceline_core::{
 };
 use target::Served;
 
-/// What to measure.
+/// The settings of a load.
 pub struct Order {
-    /// What is asked for.
+    /// The target.
     pub target: Target,
-    /// The models that serve it; none for a server that is there already.
+    /// The models that serve it; empty for a server that is already running.
     pub models: Vec<&'static Entry>,
-    /// Their workers; `None` for as many as there are cores, where they have any.
+    /// Their workers; `None` for a worker on each core, if they have workers.
     pub workers: Option<usize>,
-    /// The statuses that count as answers of a server that is there already; every 2xx where there is none.
+    /// The statuses that count as answers of a running server; if empty, every 2xx.
     pub accept: Vec<u16>,
-    /// What a server that is there already is asked.
-    pub asking: Asking,
-    /// How long after its intended start a request must be answered; for ever where it is not said.
+    /// The requests to a running server.
+    pub request_options: RequestOptions,
+    /// The time from its intended start within which a request must be answered; `None` without a limit.
     pub timeout: Option<Duration>,
-    /// How many requests of a trial may be errors; `None` for none at all.
+    /// How many requests of a trial may be errors; `None` if none may.
     pub max_errors: Option<MaxErrors>,
     /// How requests start.
     pub drive: Drive,
-    /// The processes that share the load.
+    /// The number of processes that share the load.
     pub generators: usize,
-    /// Connections; `None` for as many as an open loop may need.
+    /// The number of connections; `None` for as many as an open loop may need.
     pub connections: Option<usize>,
-    /// Look for the highest rate at which the 99th percentile of latency stays under this.
+    /// The limit of the 99th percentile of latency, if the highest rate within it is to be found.
     pub p99_limit: Option<Duration>,
-    /// The shares of that rate at which latency is measured too.
+    /// The shares of that rate at which latency is also measured.
     pub shares: Vec<f64>,
-    /// The length of the intervals that each window is also told by.
+    /// The length of intervals, each of which has its own figures.
     pub every: Option<Duration>,
-    /// How each is told once it is over.
-    pub lines: Lines,
-    /// Another server, where the target is one that is there already.
+    /// How intervals are printed as they end.
+    pub interval_format: IntervalFormat,
+    /// Another running server to compare with.
     pub other: Option<Target>,
-    /// Whether there are two servers, which take turns to be compared.
+    /// Whether two servers take turns, to be compared.
     pub paired: bool,
-    /// How long requests are sent before they count.
+    /// The time before the duration, in which requests do not count.
     pub warm_up: Duration,
-    /// How long they count.
+    /// The time in which requests count.
     pub duration: Duration,
-    /// How long after that answers are waited for.
+    /// The time after the duration in which the last answers are awaited.
     pub patience: Duration,
     /// Processes for each figure.
     pub trials: u32,
-    /// What random arrivals are made from.
+    /// The seed of random arrivals.
     pub seed: u64,
-    /// Whether each server is kept on CPUs of its own.
+    /// Whether each server is pinned to CPUs of its own.
     pub pin: bool,
-    /// Where records go.
+    /// The folder for records.
     pub results: PathBuf,
 }
 
-/// What came of it.
+/// The result of a load.
 pub struct Outcome {
-    /// A cell for each model.
+    /// A cell for each server.
     pub cells: Vec<Cell>,
-    /// Where the record is.
+    /// The folder of the record.
     pub folder: PathBuf,
     /// Whether it was interrupted.
     pub interrupted: bool,
 }
 
-/// Connections of an open loop, unless told otherwise: one that finds none free waits in the generator.
+/// The default number of connections of an open loop. A request that finds none free waits in the generator.
 pub const CONNECTIONS: usize = 256;
 /// The highest rate, in requests per second.
 pub const MOST_RATE: f64 = 1e6;
-/// How far Little's law may be off. Histograms keep 3 digits.
+/// The greatest relative error of Little's law. Histograms keep 3 digits.
 pub const MOST_LITTLE_ERROR: f64 = 0.01;
-/// How the reason begins where Little's law does not hold.
+/// The beginning of the reason if Little's law does not hold.
 const LITTLE: &str = "Little's law";
-/// How long a process may take to start, and connections to open.
+/// The time limit for a process to start, and for connections to open.
 const START: Duration = Duration::from_secs(40);
 
-/// Measures it. Cells are written to the record as they end.
+/// Runs the load. Cells are written to the record as they end.
 ///
 /// # Errors
 ///
-/// Returns a sentence where nothing could be measured or recorded at all.
+/// Returns a sentence if nothing at all could be measured or recorded.
 pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     let run = begin(&settings(order), &order.models, order.target.workloads());
     let mut writer = Writer::create(&order.results, &run)?;
-    let asked = order.asked(&order.target);
-    let other = order.other.as_ref().map(|target| (target, order.asked(target)));
-    let mut servers = Served::all(order, &order.target, &asked);
-    servers.extend(other.iter().flat_map(|(target, asked)| Served::all(order, target, asked)));
+    let requests = order.requests(&order.target);
+    let other = order.other.as_ref().map(|target| (target, order.requests(target)));
+    let mut servers = Served::all(order, &order.target, &requests);
+    servers
+        .extend(other.iter().flat_map(|(target, requests)| Served::all(order, target, requests)));
     let mut bench = Bench {
         session: Session::start(program.clone(), &run.models)?,
         program,
@@ -143,7 +144,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     if let Some(limit) = order.p99_limit {
         bench.knees(&servers, limit, &mut end)?;
     } else {
-        bench.in_turns(&servers, order.drive, &mut end)?;
+        bench.run_trials(&servers, order.drive, &mut end)?;
     }
     bench.progress.end();
     pair::keep_lone(order.paired, &cells, &mut |cell| writer.write(cell))?;
@@ -156,13 +157,16 @@ fn settings(order: &Order) -> Settings {
     let trials = order.trials * if order.p99_limit.is_some() { knee::MOST_STEPS } else { 1 };
     let models = order.models.len().max(1) + usize::from(order.other.is_some());
     let models = u32::try_from(models).unwrap_or(u32::MAX);
-    let (asking, target) = (&order.asking, order.target.to_string());
+    let (request_options, target) = (&order.request_options, order.target.to_string());
     Settings {
         instrument: "load",
         budget: (order.warm_up + order.duration).saturating_mul(trials.saturating_mul(models)),
         seed: Some(order.seed),
         more: vec![
-            ("target", asking.urls.as_ref().map_or(target, |urls| urls.name.clone()).into()),
+            (
+                "target",
+                request_options.urls.as_ref().map_or(target, |urls| urls.name.clone()).into(),
+            ),
             ("trials", order.trials.into()),
             ("generators", order.generators.into()),
             ("warm_up_seconds", seconds(order.warm_up)),
@@ -173,17 +177,17 @@ fn settings(order: &Order) -> Settings {
             ("against", order.against().into()),
             ("pin", order.pin.into()),
             ("expect", order.accept.clone().into()),
-            ("method", asking.method.clone().into()),
-            // A value may be a secret.
-            ("headers", asking.headers.iter().map(|(name, _)| name.clone()).collect()),
-            ("body_bytes", asking.body.as_ref().map(Vec::len).into()),
+            ("method", request_options.method.clone().into()),
+            // Names only: a value may be a secret.
+            ("headers", request_options.headers.iter().map(|(name, _)| name.clone()).collect()),
+            ("body_bytes", request_options.body.as_ref().map(Vec::len).into()),
             ("timeout_seconds", order.timeout.map(|time| time.as_secs_f64()).into()),
             ("max_errors", order.max_errors.map(|most| most.to_string()).into()),
         ],
     }
 }
 
-/// How the load is made, as the record says it.
+/// Returns the loop, the rate and the arrivals for the record.
 fn described(drive: Drive) -> (Loop, Option<f64>, Option<Arrivals>) {
     match drive {
         Drive::Open { rate, arrivals } => (Loop::Open, Some(rate), Some(arrivals)),

@@ -1,37 +1,20 @@
 //! `paceline advise` as its users meet it: on a tiny job of their own, with wrong input, and interrupted.
 #![allow(clippy::unwrap_used, clippy::cast_possible_wrap, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-    thread,
-    time::Duration,
-};
+mod program;
+
+use std::{fs, path::Path, process::Output, thread, time::Duration};
 
 use paceline::advice;
+use program::{paceline, run, text};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const JOB: &str = "name = \"mine\"\nscale = [1, 20]\njob = [{ sleep = \"20ms\" }]";
 
-fn paceline(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .stdin(Stdio::null());
-    command
-}
-
 fn advise(folder: &Path, more: &[&str]) -> Output {
     fs::write(folder.join("mine.toml"), JOB).unwrap();
-    paceline(folder, &[&["advise", "mine.toml"], more].concat()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    run(folder, [&["advise", "mine.toml"], more].concat())
 }
 
 const TINY: [&str; 6] = ["--model", "sequential,threads,tokio", "--trials", "5", "--budget", "5m"];
@@ -112,7 +95,7 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
     fs::write(folder.path().join("hops.toml"), job).unwrap();
     let arguments =
         ["advise", "hops.toml", "--model", "pool,threads,tokio", "--trials", "3", "--budget", "5m"];
-    let output = paceline(folder.path(), &arguments).output().unwrap();
+    let output = run(folder.path(), &arguments);
     let said = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     assert!(said.contains("not ranked refused: pool"), "{said}");
@@ -150,39 +133,13 @@ fn an_unreliable_model_is_left_out_unless_it_is_named_and_that_is_said() {
 }
 
 #[test]
-fn bad_input_gets_one_sentence_and_exit_code_2() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("broken.toml"), "name = \"w\"\njob = [{ slep = \"1ms\" }]")
-        .unwrap();
-    let wrong = |arguments: &[&str], expected: &str| {
-        let arguments = [&["advise"], arguments].concat();
-        let output = paceline(folder.path(), &arguments).output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
-        assert!(said.starts_with("error: ") && said.contains(expected), "{said}");
-        assert!(!folder.path().join("results").exists(), "nothing was begun");
-    };
-    wrong(&["missing.toml"], "there is no file missing.toml");
-    wrong(&["broken.toml"], "broken.toml:2:10: unknown step `slep`: did you mean `sleep`?");
-    wrong(&["sleep", "--model", "tokyo"], "did you mean `tokio`?");
-    wrong(&["sleep", "--model", "threads", "--workers", "2"], "no workers to set");
-    wrong(&["sleep", "--scale", "0"], "scale");
-    wrong(&["sleep", "--budget", "soon"], "90s");
-    wrong(&["sleep", "--trials", "0"], "must be at least 1");
-    wrong(&["sleep", "--placement", "inside"], "--placement");
-    wrong(&["sleep", "echo"], "echo");
-    wrong(&[], "FILE.toml|WORKLOAD");
-}
-
-#[test]
 #[cfg(target_os = "linux")]
 fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"1s\" }]";
     fs::write(folder.path().join("long.toml"), job).unwrap();
     let arguments = ["advise", "long.toml", "--model", "tokio", "--trials", "2", "--budget", "5m"];
-    let mut command = paceline(folder.path(), &arguments);
-    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run = paceline(folder.path(), &arguments).spawn().unwrap();
     let id = run.id();
     let host = || {
         let children =
@@ -226,8 +183,7 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
         "--budget",
         "1m",
     ];
-    let mut command = paceline(folder.path(), &arguments);
-    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run = paceline(folder.path(), &arguments).spawn().unwrap();
     let begun = || {
         let mut runs = fs::read_dir(folder.path().join("results")).ok()?;
         let run = runs.find_map(Result::ok)?.path();

@@ -80,7 +80,7 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     let again = ["^sleep/tokio/1$", "--baseline", "absent"];
     let failed = suite(folder.path(), &again, &quick).output().unwrap();
     printed(&failed, 1);
-    assert!(String::from_utf8_lossy(&failed.stderr).contains("what it said is in"));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("its output is in"));
 }
 
 #[test]

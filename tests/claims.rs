@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, and what is counted is whole"
 )]
 
+mod program;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -19,6 +21,7 @@ use paceline::{
     claims::EXPERIMENTS,
     record::{Claim, ClaimResult, ClaimVerdict, Claims, read_claims},
 };
+use program::{call, json, only_record, printed, text};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// One at a time: beside others every beat is late.
@@ -33,10 +36,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.arg("claims").args(arguments).current_dir(folder).stdin(Stdio::null());
-    command.env("PACELINE_ALLOW_DEBUG", "1");
-    command
+    call(program, folder, [&["claims"], arguments].concat())
 }
 
 fn ran(program: &Path, arguments: &[&str]) -> (Claims, Output, tempfile::TempDir) {
@@ -44,13 +44,7 @@ fn ran(program: &Path, arguments: &[&str]) -> (Claims, Output, tempfile::TempDir
     let folder = tempfile::tempdir().unwrap();
     let output = command(program, folder.path(), arguments).args(["--format", "json"]).output();
     let output = output.unwrap();
-    let claims = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
-    (claims, output, folder)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    (json(&output), output, folder)
 }
 
 fn claim<'c>(claims: &'c Claims, name: &str) -> &'c Claim {
@@ -234,27 +228,11 @@ fn what_a_budget_has_no_room_for_is_said_and_no_verdict_stands_on_one_process() 
 }
 
 #[test]
-fn bad_input_gets_one_sentence_with_a_close_name_and_exit_code_2() {
-    let folder = tempfile::tempdir().unwrap();
-    let wrong = |arguments: &[&str], expected: &str| {
-        let output = command(&program(), folder.path(), arguments).output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
-        assert!(said.starts_with("error: ") && said.contains(expected), "{said}");
-        assert!(!folder.path().join("results").exists(), "nothing was begun");
-    };
-    wrong(&["slepes"], "no claim is called `slepes`: did you mean `sleeps`?");
-    wrong(&["sleeps", "--model", "tokoi"], "did you mean `tokio`?");
-    wrong(&["--budget", "soon"], "the budget is a duration such as 90s or 30m");
-}
-
-#[test]
 fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["connections", "--model", "tokio,smol"];
-    let mut child = command(&program(), folder.path(), &arguments);
-    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(&program(), folder.path(), &arguments).spawn().unwrap();
     // The record is begun before the first process of a model.
     while fs::read_dir(folder.path().join("results")).map_or(0, Iterator::count) == 0 {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
@@ -265,8 +243,8 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
-    let record = fs::read_dir(folder.path().join("results")).unwrap().next().unwrap().unwrap();
-    let claims = read_claims(&record.path()).unwrap().unwrap();
+    let record = only_record(&folder.path().join("results")).unwrap();
+    let claims = read_claims(&record).unwrap().unwrap();
     assert!(claims.interrupted);
     for result in &claims.claims[0].results {
         assert!(!result.verdict.is_wrong(), "an interrupt is no fault of a model: {result:?}");
@@ -277,10 +255,7 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
 fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
     let arguments = ["inert", "suspends", "order", "--model", "sequential,threads,tokio"];
     let (whole, _, folder) = ran(&program(), &arguments);
-    let written = |folder: &Path| {
-        let record = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap();
-        record.path()
-    };
+    let written = |folder: &Path| only_record(&folder.join("results")).unwrap();
     let size = fs::metadata(written(folder.path()).join("claims.json")).unwrap().len();
     let results = |of: &Claims| of.claims.iter().map(|claim| claim.results.len()).sum::<usize>();
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -308,9 +283,7 @@ fn every_claim_runs_on_a_model_and_each_is_in_the_table_with_its_method() {
     let folder = tempfile::tempdir().unwrap();
     let output =
         command(&program(), folder.path(), &["--all", "--model", "tokio-current-thread"]).output();
-    let output = output.unwrap();
-    let (table, said) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(0), "{table}{said}");
+    let table = printed(&output.unwrap(), 0);
     for experiment in EXPERIMENTS {
         let head =
             format!("\n{}: {}\n  {}\n", experiment.name, experiment.sentence, experiment.method);

@@ -1,10 +1,12 @@
 //! `paceline compare` as its users meet it: on planted records, whose changes are known.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 
 use paceline::{
@@ -61,16 +63,13 @@ fn write(results: &Path, run: &Run, cells: &[Cell]) -> PathBuf {
 }
 
 fn compare(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder).arg("compare").args(arguments).output().unwrap()
+    program::run(folder, [&["compare"], arguments].concat())
 }
 
 /// What it says of two records in a folder, as JSON.
 fn compared(folder: &Path) -> Comparison {
     let output = compare(folder, &["base", "head", "--out", ".", "--format", "json"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    let value: serde_json::Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let value: serde_json::Value = program::json(&output);
     let schema = serde_json::to_value(schemars::schema_for!(Comparison)).unwrap();
     jsonschema::validate(&schema, &value).unwrap();
     serde_json::from_value(value).unwrap()

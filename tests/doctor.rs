@@ -1,16 +1,15 @@
 //! `paceline doctor` as its users meet it: every finding, a verdict, an exit code that agrees with both.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output, Stdio};
+mod program;
+
+use std::process::Output;
 
 use paceline::doctor::{Diagnosis, Judgement};
+use program::{folder, json, paceline, run, text};
 
 fn doctor(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_paceline")).arg("doctor").args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    run(folder().path(), [&["doctor"], arguments].concat())
 }
 
 /// Every finding, in the table's order. Programs that read the JSON find them by these names.
@@ -45,7 +44,7 @@ const FINDINGS: [&str; 25] = [
 #[test]
 fn the_json_has_its_schema_every_finding_and_the_exit_code_of_its_verdict() {
     let output = doctor(&["--format", "json"]);
-    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let value: serde_json::Value = json(&output);
     let schema = serde_json::to_value(schemars::schema_for!(Diagnosis)).unwrap();
     jsonschema::validate(&schema, &value).unwrap();
 
@@ -71,8 +70,7 @@ fn the_json_has_its_schema_every_finding_and_the_exit_code_of_its_verdict() {
 #[cfg(target_os = "linux")]
 #[test]
 fn linux_shows_what_it_always_has() {
-    let diagnosis: Diagnosis =
-        serde_json::from_slice(&doctor(&["--format", "json"]).stdout).unwrap();
+    let diagnosis: Diagnosis = json(&doctor(&["--format", "json"]));
     for name in ["timer", "other programs", "repeated work", "memory", "memory maps"] {
         let finding = diagnosis.findings.iter().find(|finding| finding.what == name).unwrap();
         assert_ne!(finding.judgement, Judgement::Unknown, "{finding:?}");
@@ -98,22 +96,9 @@ fn the_table_fits_100_columns_and_ends_with_the_verdict() {
 }
 
 #[test]
-fn a_wrong_flag_is_wrong_usage() {
-    for arguments in [["--format", "xml"], ["--fast", "yes"]] {
-        let output = doctor(&arguments);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(text(&output.stderr).starts_with("error: "));
-    }
-}
-
-#[test]
 fn a_reader_that_leaves_early_is_no_panic() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .arg("doctor")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let folder = folder();
+    let mut child = paceline(folder.path(), ["doctor"]).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(matches!(output.status.code(), Some(0 | 6)), "{:?}", output.status);

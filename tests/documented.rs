@@ -6,16 +6,16 @@
 )]
 
 mod documents;
+mod listener;
 
 use std::{
     collections::BTreeSet,
     env, fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Output, Stdio},
-    thread,
 };
 
 use documents::{blocks, documents};
@@ -192,14 +192,7 @@ fn folder(service: &str) -> tempfile::TempDir {
 
 /// A server of the reader's: answers each request, with or without a body, by 200.
 fn server() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream));
-        }
-    });
-    address
+    format!("http://{}", listener::each_connection(answer))
 }
 
 fn answer(mut stream: TcpStream) -> Option<()> {

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod program;
+
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
@@ -20,6 +22,7 @@ use std::{
 
 use paceline::record::{Record, State, read};
 use paceline_core::job::mix;
+use program::{children, only_record, text};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Four cells of three trials, each some tens of milliseconds long.
@@ -38,34 +41,19 @@ const COMMAND: [&str; 11] = [
 ];
 
 fn paceline(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    program::paceline(folder, [""; 0])
 }
 
 fn resume(folder: &Path) -> Output {
     paceline(folder).args(["run", "--resume"]).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn only_run(folder: &Path) -> Option<PathBuf> {
-    let runs: Vec<PathBuf> =
-        fs::read_dir(folder.join("results")).ok()?.map(|entry| entry.unwrap().path()).collect();
-    assert!(runs.len() <= 1, "{runs:?}");
-    runs.into_iter().next()
+    only_record(&folder.join("results"))
 }
 
 fn record(folder: &Path) -> Option<Record> {
     only_run(folder).filter(|run| run.join("trials.jsonl").exists()).map(|run| read(&run).unwrap())
-}
-
-fn children(id: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 
 fn kill(id: u32, signal: Signal) {
@@ -105,7 +93,7 @@ fn killed_at_random(seed: u64) {
     let mut parent = paceline(folder.path()).args(COMMAND).spawn().unwrap();
     let (when, whom) = (mix(seed), mix(seed + 1));
     thread::sleep(Duration::from_millis(when % 1500));
-    let family: BTreeSet<u32> = children(parent.id()).into_iter().collect();
+    let family: BTreeSet<u32> = children(parent.id(), "").into_iter().collect();
     if whom.is_multiple_of(3) && !family.is_empty() {
         // A child: the run goes on, and at most a cell has failed of it, where it was a host.
         kill(*family.iter().nth((whom / 3) as usize % family.len()).unwrap(), Signal::KILL);
@@ -188,12 +176,9 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
 
 /// The first child of the run that plays `role`; `None` once the run has ended.
 fn child_that(run: &mut Child, role: &str) -> Option<u32> {
-    let plays = |id: &u32| {
-        fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains(role)
-    };
     while run.try_wait().unwrap().is_none() {
-        if let Some(child) = children(run.id()).into_iter().find(plays) {
-            return Some(child);
+        if let Some(child) = children(run.id(), role).first() {
+            return Some(*child);
         }
         thread::sleep(Duration::from_millis(1));
     }

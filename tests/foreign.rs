@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, and says what it could not try"
 )]
 
+mod program;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -73,16 +75,15 @@ fn command(folder: &Path, program: &Path) -> Command {
     let all = Receipt::new(0).join((0..10).map(|index| job.expected(index)));
     let file = folder.join("nap.toml");
     fs::write(&file, JOB).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder).arg("run").arg(file);
+    let mut command = program::paceline(folder, ["run", file.to_str().unwrap()]);
     command.args(["--model", "python-threads,tokio", "--trials", "1", "--format", "json"]);
     // With one worker there is no width to attest, which would be a cell of its own.
     command.args(["--workers", "1"]);
     // With this seed tokio comes first: what hangs takes the rest of the budget.
     command.args(["--seed", "2"]);
-    command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", program);
+    command.env("PACELINE_PYTHON", program);
     command.env("DIGEST", format!("{:016x}", all.checksum()));
-    command.env("FAKE_FOLDER", folder).stdin(Stdio::null());
+    command.env("FAKE_FOLDER", folder);
     command
 }
 
@@ -91,13 +92,11 @@ fn run(budget: &str, text: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let program = fake(folder.path(), text);
     let output = command(folder.path(), &program).args(["--budget", budget]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let cells: Vec<Value> =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    let run = Run { folder, cells };
+    let run = Run { folder, cells: program::json(&output) };
     let tokio = run.cells.iter().find(|cell| cell["model"] == "tokio").unwrap();
     assert_eq!(tokio["state"], "ok", "{tokio}");
     let wrong = ["failed", "invalid"].contains(&run.cell().0);
+    let said = program::text(&output.stderr);
     assert_eq!(output.status.code(), Some(if wrong { 3 } else { 0 }), "{said}");
     await_none(&format!("{}", run.folder.path().display()));
     run
@@ -235,10 +234,10 @@ fn no_interpreter_is_started_for_models_that_were_not_asked_for() {
     assert!(command.args(["--model", "tokio"]).output().is_ok());
     assert!(started.exists(), "the fake was asked for, and says so when it starts");
     fs::remove_file(&started).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder.path()).args(["run", "nap.toml", "--model", "tokio"]);
-    command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_PYTHON", &program);
-    let output = command.args(["--trials", "1"]).env("FAKE_FOLDER", folder.path()).output();
+    let tokio = ["run", "nap.toml", "--model", "tokio", "--trials", "1"];
+    let mut command = program::paceline(folder.path(), tokio);
+    let output =
+        command.env("PACELINE_PYTHON", &program).env("FAKE_FOLDER", folder.path()).output();
     assert_eq!(output.unwrap().status.code(), Some(0));
     assert!(!started.exists());
 }

@@ -492,7 +492,7 @@ fn wrong_input_has_one_sentence_that_says_what_to_do() {
     let place = folder.path();
     let both = ["--base", PACELINE, "--head", PACELINE];
     let with = |more: &[&str]| wrong(&[&both[..], more].concat(), place);
-    assert!(wrong(&[], place).contains("say what to compare with: --base REV"));
+    assert!(wrong(&[], place).contains("give --base: a revision"));
     assert!(with(&["--metric", "speed"]).contains("throughput, p50, p99, cpu, memory"));
     assert!(with(&["--export", "pdf=x"]).contains("markdown"));
     assert!(with(&["--export", "markdown"]).contains("FORMAT=FILE"));
@@ -510,7 +510,7 @@ fn wrong_input_has_one_sentence_that_says_what_to_do() {
     assert!(with(&[]).contains("gate.toml: line 2"), "{}", with(&[]));
     fs::remove_file(place.join("gate.toml")).unwrap();
     let said = wrong(&["--base", "/bin/true", "--head", PACELINE], place);
-    assert!(said.contains("no program that can be gated"), "{said}");
+    assert!(said.contains("the built program cannot be gated"), "{said}");
     let (code, _, said) = ran(&example("faulty"), &["--filter", "^one half$"], place);
     assert_eq!(code, Some(2));
     assert!(said.contains("no cell matches"), "{said}");

@@ -307,7 +307,7 @@ fn init_refuses_what_it_would_break() {
     assert!(refused(&["--package", "tony"]).contains("did you mean `tiny`?"));
     repository.write("benches/gate.rs", "#[test]\nfn it() {}\n");
     let before = files(&repository.folder);
-    assert!(refused(&[]).contains("is there already, but Cargo.toml has no [[bench]] for it"));
+    assert!(refused(&[]).contains("exists, but Cargo.toml has no [[bench]] for it"));
     repository.write("Cargo.toml", "[package\n");
     assert!(refused(&[]).contains("cargo cannot read this project"));
     repository.write("Cargo.toml", &before[&repository.folder.join("Cargo.toml")]);

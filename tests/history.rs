@@ -1,24 +1,17 @@
 //! `paceline history` on records that the tests write: machines apart, a planted step, torn, newer and hostile records.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
-
+mod program;
 mod sample_gate;
 
+use std::{fs, path::Path, process::Output};
+
 use paceline::record::{Gate, Metric, Verdict, read_gate, write_gate};
+use program::{printed, run, text};
 use serde_json::{Value, json};
 
 fn history(folder: &Path, more: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.arg("history").arg("--out").arg(folder).args(more).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    run(Path::new("/"), [&["history", "--out", folder.to_str().unwrap()], more].concat())
 }
 
 /// A record of `workload` on tokio, `ns` nanoseconds a job, made on the day `day` on `machine`.
@@ -48,9 +41,7 @@ fn record(results: &Path, workload: &str, day: usize, machine: &str, ns: f64) {
 }
 
 fn shown(folder: &Path) -> Value {
-    let output = history(folder, &["--format", "json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_str(&printed(&history(folder, &["--format", "json"]), 0)).unwrap()
 }
 
 #[test]

@@ -7,18 +7,22 @@
 
 #[path = "load_cli/courses.rs"]
 mod courses;
+mod listener;
+mod program;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Command, Output, Stdio},
+    process::Output,
     sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
+use listener::{each_connection, each_connection_at};
 use paceline::record::{Cell, Loop, State};
 use paceline_core::generator::LEAST_LATE_STARTS;
+use program::{children, folder, json, text};
 use rustix::process::{Signal, kill_process};
 
 /// One load at a time: beside another a generator is late.
@@ -26,18 +30,11 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 fn load(arguments: &[&str]) -> Output {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .arg("load")
-        .args(arguments)
-        .current_dir(folder.path())
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .output()
-        .unwrap()
+    program::run(folder().path(), [&["load"], arguments].concat())
 }
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    text(&output.stderr)
 }
 
 /// The cells and the exit code, of quick trials.
@@ -51,9 +48,7 @@ fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
     };
     let quick: Vec<&str> = quick.iter().filter(given).copied().collect();
     let output = load(&[arguments, &quick, &["--format", "json"]].concat());
-    let cells = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
-    (cells, output.status.code().unwrap())
+    (json(&output), output.status.code().unwrap())
 }
 
 /// The same, tried again where the generator was kept from the CPU; `None` where this machine never leaves it alone for
@@ -75,18 +70,6 @@ fn calm(arguments: &[&str]) -> Option<(Vec<Cell>, i32)> {
     }
     eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
     None
-}
-
-/// A server that answers each connection by `answer`, until the test ends.
-fn server(answer: fn(TcpStream)) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream));
-        }
-    });
-    address
 }
 
 fn request(stream: &mut TcpStream) -> bool {
@@ -167,13 +150,8 @@ fn a_planted_stall_of_200_ms_is_in_the_percentiles_at_its_size() {
 #[cfg(target_os = "linux")]
 fn child_of(id: u32, word: &str) -> rustix::process::Pid {
     loop {
-        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let is_it = |id: &&str| {
-            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            line.contains(word)
-        };
-        if let Some(found) = list.split_whitespace().find(is_it) {
-            return rustix::process::Pid::from_raw(found.parse().unwrap()).unwrap();
+        if let Some(found) = children(id, word).first() {
+            return rustix::process::Pid::from_raw(found.cast_signed()).unwrap();
         }
         thread::sleep(Duration::from_millis(1));
     }
@@ -184,21 +162,17 @@ fn child_of(id: u32, word: &str) -> rustix::process::Pid {
 fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"])
-        .args(["--trials", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"])
-        .current_dir(folder.path())
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load =
+        ["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"];
+    let quick = ["--trials", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"];
+    let parent = program::paceline(folder.path(), load).args(quick).spawn().unwrap();
     // The generator is started once the server listens.
     child_of(parent.id(), "__load");
     let host = child_of(parent.id(), "__host");
     thread::sleep(Duration::from_millis(500));
     kill_process(host, Signal::STOP).unwrap();
     let output = parent.wait_with_output().unwrap();
-    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout).unwrap();
+    let cells: Vec<Cell> = json(&output);
     let why = cells[0].reason.as_ref().unwrap();
     // Not the 40 s that a process may take to start, in which the server was asked what it had used.
     assert!(why.contains("got no answer within 1s"), "{why}");
@@ -210,23 +184,16 @@ fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
 fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let arguments =
-        ["load", "serve-plain", "--model", "tokio", "--rate", "500", "--duration", "2s"];
-    let parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(arguments)
-        .args(["--trials", "1", "--warm-up", "0s", "--format", "json"])
-        .current_dir(folder.path())
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = ["load", "serve-plain", "--model", "tokio", "--rate", "500", "--duration", "2s"];
+    let quick = ["--trials", "1", "--warm-up", "0s", "--format", "json"];
+    let parent = program::paceline(folder.path(), load).args(quick).spawn().unwrap();
     let generator = child_of(parent.id(), "__load");
     thread::sleep(Duration::from_millis(500));
     kill_process(generator, Signal::STOP).unwrap();
     thread::sleep(Duration::from_millis(300));
     kill_process(generator, Signal::CONT).unwrap();
     let output = parent.wait_with_output().unwrap();
-    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout).unwrap();
+    let cells: Vec<Cell> = json(&output);
     assert_eq!((cells[0].state, output.status.code()), (State::Invalid, Some(3)));
     assert!(cells[0].reason.as_ref().unwrap().starts_with("generator "), "{cells:?}");
 }
@@ -309,21 +276,21 @@ fn the_knee_of_a_server_that_sheds_load_is_found_above_the_first_rate_that_holds
 #[test]
 fn servers_that_refuse_reset_stall_or_answer_wrongly_fail_with_one_sentence() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let resets = server(|mut stream| {
+    let resets = each_connection(|mut stream| {
         request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc");
     });
-    let stalls = server(|mut stream| {
+    let stalls = each_connection(|mut stream| {
         while request(&mut stream) {
             thread::sleep(Duration::from_mins(1));
         }
     });
-    let fails = server(|mut stream| {
+    let fails = each_connection(|mut stream| {
         while request(&mut stream) {
             let _ = stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nbusy");
         }
     });
-    let babbles = server(|mut stream| {
+    let babbles = each_connection(|mut stream| {
         request(&mut stream);
         let _ = stream.write_all(b"good morning\r\n\r\n");
     });
@@ -352,26 +319,18 @@ fn state_of(url: &str, more: &[&str]) -> (State, String) {
 
 /// A server at `address` whose answer to each request is made from its head.
 fn listening(address: &str, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind(address).unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer: &'static _ = Box::leak(Box::new(answer));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let mut stream = BufReader::new(stream);
-                let mut head = String::new();
-                while stream.read_line(&mut head).is_ok_and(|read| read > 0) {
-                    if head.ends_with("\r\n\r\n") {
-                        // Slowly, so that a busy machine still keeps up.
-                        thread::sleep(Duration::from_millis(2));
-                        let _ = stream.get_mut().write_all(answer(&head).as_bytes());
-                        head.clear();
-                    }
-                }
-            });
+    each_connection_at(address, move |stream| {
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while stream.read_line(&mut head).is_ok_and(|read| read > 0) {
+            if head.ends_with("\r\n\r\n") {
+                // Slowly, so that a busy machine still keeps up.
+                thread::sleep(Duration::from_millis(2));
+                let _ = stream.get_mut().write_all(answer(&head).as_bytes());
+                head.clear();
+            }
         }
-    });
-    address
+    })
 }
 
 /// An answer of status 200 to a request whose line and `Host` field are as expected, of 400 to any other.
@@ -457,10 +416,9 @@ fn any_2xx_counts_and_expect_says_which_statuses_do() {
 
 #[test]
 fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
+    let folder = folder();
     let start = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        program::paceline(folder.path(), [&["serve"], arguments].concat()).spawn().unwrap()
     };
     let mut server = start(&["serve-service", "--model", "tokio"]);
     let mut line = String::new();
@@ -481,41 +439,4 @@ fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     let wrong = start(&["serve-fanout", "--model", "pool"]).wait_with_output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
     assert!(said(&wrong).contains("does not support `gather`"), "{}", said(&wrong));
-}
-
-#[test]
-fn wrong_input_is_one_sentence_and_exit_code_2() {
-    let wrong: [(&[&str], &str); 22] = [
-        (&["serve-plain"], "say how to load it"),
-        (&["serve-plian", "--rate", "5"], "did you mean `serve-plain`"),
-        (&["missing.toml", "--rate", "5"], "there is no file"),
-        (&["serve-plain", "--rate", "0"], "requests per second"),
-        (&["serve-plain", "--rate", "-5"], "requests per second"),
-        (&["serve-plain", "--rate", "many"], "requests per second"),
-        (&["serve-plain", "--rate", "1e99"], "at most 1 000 000"),
-        (&["serve-plain", "--connections", "0"], "at least 1"),
-        (&["serve-plain", "--rate", "5", "--duration", "9999h"], "at most 1h"),
-        (&["serve-plain", "--rate", "5", "--model", "tokoi"], "did you mean `tokio`"),
-        (&["http://192.0.2.1:80/", "--rate", "5"], "loopback"),
-        (&["https://localhost/", "--rate", "5"], "TLS"),
-        (&["http://localhost:99999/", "--rate", "5"], "port"),
-        (&["http://me@localhost/", "--rate", "5"], "does not log in"),
-        (&["http://localhost/a b", "--rate", "5"], "percent-encode"),
-        (&["http://127.0.0.1:80/", "--rate", "5", "--workers", "2"], "where a URL is loaded"),
-        (&["http://127.0.0.1:80/", "--rate", "5", "--expect", "103"], "from 200 to 599"),
-        (&["http://127.0.0.1:80/", "--rate", "5", "--expect", "ok"], "from 200 to 599"),
-        (&["serve-plain", "--rate", "5", "--expect", "200"], "is for a URL"),
-        (&["http://127.0.0.1:80/", "--rate", "5", "--pin"], "cannot be pinned"),
-        (&["serve-plain", "--connections", "5", "--arrivals", "burst"], "leave --arrivals out"),
-        (
-            &["serve-plain", "--rate", "5", "--model", "threads", "--workers", "2"],
-            "no workers to set",
-        ),
-    ];
-    for (arguments, why) in wrong {
-        let output = load(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains(why), "{arguments:?}: {}", said(&output));
-        assert!(output.stdout.is_empty());
-    }
 }

@@ -6,16 +6,20 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod listener;
+mod program;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process::{Command, Output},
+    process::Output,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
+use listener::each_connection;
 use paceline::record::{Cell, LoadFigures, State, read};
 
 /// One load at a time: beside another a generator is late.
@@ -51,16 +55,9 @@ type Seen = Arc<Mutex<Vec<Asked>>>;
 
 /// A server that does `act` about the request of each number, and what it was asked.
 fn server(act: impl Fn(usize, &str) -> Act + Send + Sync + 'static) -> (SocketAddr, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, seen) = (listener.local_addr().unwrap(), Seen::default());
-    let (act, all) = (Arc::new(act), Arc::clone(&seen));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (act, all) = (Arc::clone(&act), Arc::clone(&all));
-            thread::spawn(move || serve(stream, &*act, &all));
-        }
-    });
-    (address, seen)
+    let seen = Seen::default();
+    let all = Arc::clone(&seen);
+    (each_connection(move |stream| serve(stream, &act, &all)), seen)
 }
 
 fn serve(
@@ -104,17 +101,11 @@ fn serve(
 
 fn load_in(folder: &Path, arguments: &[&str]) -> Output {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .arg("load")
-        .args(arguments)
-        .current_dir(folder)
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .output()
-        .unwrap()
+    program::run(folder, [&["load"], arguments].concat())
 }
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    program::text(&output.stderr)
 }
 
 const QUICK: [&str; 5] =
@@ -125,8 +116,7 @@ fn once_in(folder: &Path, target: &str, arguments: &[&str]) -> Option<(Cell, i32
     let given = |flag: &&&str| !arguments.contains(&flag.split('=').next().unwrap());
     let quick: Vec<&str> = QUICK.iter().filter(given).copied().collect();
     let output = load_in(folder, &[&[target][..], arguments, &quick].concat());
-    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+    let cells: Vec<Cell> = program::json(&output);
     let cell = cells.into_iter().next().unwrap();
     let busy = cell.reason.as_ref().is_some_and(|why| why.starts_with("generator "));
     (!busy).then(|| (cell, output.status.code().unwrap(), said(&output)))
@@ -493,47 +483,4 @@ fn the_value_of_a_header_is_not_recorded() {
     let text = std::fs::read_to_string(record.join("run.json")).unwrap();
     assert!(!text.contains("s3cret") && text.contains("Authorization"), "{text}");
     assert!(read(&record).unwrap().run.command.contains(&"--header=X-Key: (left out)".to_owned()));
-}
-
-#[test]
-fn wrong_input_is_one_sentence_and_exit_code_2() {
-    const URL: &str = "http://127.0.0.1:1/";
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
-    write("none", b"# nothing\n");
-    write("two", b"http://127.0.0.1:1/\nhttp://127.0.0.1:2/\n");
-    write("bytes", b"\xff\xfe");
-    write("url", b"http://127.0.0.1:1/");
-    let wrong: [(&[&str], &str); 24] = [
-        (&[URL, "--header", "no colon"], "a name, a colon and a value"),
-        (&[URL, "--header", "A: b\r\nX: y"], "line end"),
-        (&[URL, "--header", "A b: c"], "not the name of a header"),
-        (&[URL, "--header", "Content-Length: 5"], "--body"),
-        (&[URL, "--method", "GET /"], "not a method"),
-        (&[URL, "--method", "CONNECT"], "tunnel"),
-        (&[URL, "--body", "missing"], "missing: cannot be read"),
-        (&[URL, "--body", "."], "it is a folder"),
-        (&[URL, "--body", "/dev/zero"], "it is a device"),
-        (&["--urls", "missing"], "missing: cannot be read"),
-        (&["--urls", "none"], "none: it has no URL"),
-        (&["--urls", "two"], "two: line 2: 127.0.0.1:2 is another server"),
-        (&["--urls", "bytes"], "UTF-8"),
-        (&["--urls", "url", URL], "cannot be used with"),
-        (&[], "required"),
-        (&[URL, "--timeout", "0s"], "at least 1ms"),
-        (&[URL, "--timeout", "11s"], "give --patience 11s or more"),
-        (&[URL, "--max-errors", "101%"], "at most 100%"),
-        (&[URL, "--max-errors", "-1"], "whole number"),
-        (&[URL, "--fail-if", "p95>5ms"], "choose one of conns, req/s, of bound, errors"),
-        (&[URL, "--fail-if", "p99>5"], "ns, us, ms or s"),
-        (&["serve-plain", "--method", "POST"], "for a URL"),
-        (&["serve-plain", "--header", "A: b"], "for a URL"),
-        (&["serve-plain", "--body", "url"], "for a URL"),
-    ];
-    for (arguments, why) in wrong {
-        let output = load_in(folder.path(), &[arguments, &["--rate", "5"]].concat());
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains(why), "{arguments:?}: {}", said(&output));
-        assert!(output.stdout.is_empty() && !folder.path().join("results").exists());
-    }
 }

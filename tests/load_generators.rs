@@ -7,11 +7,14 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod listener;
+mod program;
+
 use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -22,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use listener::each_connection;
 use paceline::record::{Cell, LoadFigures, State};
 use paceline_core::{
     generator::{
@@ -50,34 +54,25 @@ struct Seen {
 
 /// A server that answers each request with its path, after so long.
 fn server(delay: Duration) -> (SocketAddr, Arc<Seen>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen: Arc<Seen> = Arc::default();
-    let seen_by_it = seen.clone();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, seen) = (stream.unwrap(), seen_by_it.clone());
-            stream.set_nodelay(true).unwrap();
-            seen.connections.fetch_add(1, Relaxed);
-            thread::spawn(move || {
-                let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
-                while let Some(Ok(line)) = head.next() {
-                    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-                    while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-                    seen.requests.fetch_add(1, Relaxed);
-                    *seen.paths.lock().unwrap().entry(path.clone()).or_default() += 1;
-                    thread::sleep(delay);
-                    let length = path.len();
-                    let answer =
-                        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}");
-                    if stream.write_all(answer.as_bytes()).is_err() {
-                        break;
-                    }
-                }
-            });
+    let all: Arc<Seen> = Arc::default();
+    let seen = all.clone();
+    let address = each_connection(move |mut stream| {
+        seen.connections.fetch_add(1, Relaxed);
+        let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+        while let Some(Ok(line)) = head.next() {
+            let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            seen.requests.fetch_add(1, Relaxed);
+            *seen.paths.lock().unwrap().entry(path.clone()).or_default() += 1;
+            thread::sleep(delay);
+            let length = path.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}");
+            if stream.write_all(answer.as_bytes()).is_err() {
+                break;
+            }
         }
     });
-    (address, seen)
+    (address, all)
 }
 
 fn await_requests(seen: &Seen, count: u64) {
@@ -274,30 +269,17 @@ fn a_generator_that_hears_too_late_of_a_start_that_others_share_does_not_start()
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.arg("load").args(arguments).current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    program::paceline(folder, [&["load"], arguments].concat())
 }
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    program::text(&output.stderr)
 }
 
 /// The processes of this role that a process has started.
 fn children(parent: &Child, role: &str) -> Vec<Pid> {
-    let id = parent.id();
-    // The threads that start generators may be others than the first.
-    let tasks = fs::read_dir(format!("/proc/{id}/task")).unwrap();
-    let lists = tasks.flatten().map(|task| fs::read_to_string(task.path().join("children")));
-    let list: String = lists.flatten().collect::<Vec<_>>().join(" ");
-    let is_it = |id: &&str| {
-        fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains(role))
-    };
-    list.split_whitespace()
-        .filter(is_it)
-        .map(|id| Pid::from_raw(id.parse().unwrap()).unwrap())
-        .collect()
+    let children = program::children(parent.id(), role).into_iter();
+    children.map(|id| Pid::from_raw(id.cast_signed()).unwrap()).collect()
 }
 
 fn is_there(id: Pid) -> bool {
@@ -320,7 +302,7 @@ fn a_generator_that_is_killed_in_mid_load_makes_the_load_void() {
     // Of a load of ten minutes.
     let output = parent.wait_with_output().unwrap();
     assert!(!generators.iter().any(|id| is_there(*id)), "left behind: {generators:?}");
-    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout).unwrap();
+    let cells: Vec<Cell> = program::json(&output);
     let [cell] = &cells[..] else { panic!("one cell: {cells:?}") };
     assert_eq!((cell.state, output.status.code()), (State::Failed, Some(3)));
     let why = cell.reason.as_ref().unwrap();
@@ -339,8 +321,7 @@ fn calm(folder: &Path, arguments: &[&str]) -> Option<(Vec<Cell>, Output)> {
     let quick = ["--warm-up", "200ms", "--patience", "10s", "--format", "json"];
     for _ in 0..5 {
         let output = command(folder, &[arguments, &quick].concat()).output().unwrap();
-        let cells: Vec<Cell> = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+        let cells: Vec<Cell> = program::json(&output);
         let busy = |cell: &Cell| {
             let knee = cell.load.as_ref().and_then(|load| load.knee.as_ref());
             let last = knee.and_then(|knee| knee.gave_way.clone());
@@ -379,9 +360,9 @@ fn the_record_and_the_table_say_how_many_there_were_and_what_each_had() {
     let run: serde_json::Value =
         serde_json::from_slice(&fs::read(last.join("run.json")).unwrap()).unwrap();
     assert_eq!(run["settings"]["generators"], 2, "{run}");
-    let mut report = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    let report = report.arg("report").arg(&last).args(["--format", "table"]).output().unwrap();
-    let report = String::from_utf8(report.stdout).unwrap();
+    let last = last.to_str().unwrap();
+    let report = program::run(folder.path(), ["report", last, "--format", "table"]);
+    let report = program::printed(&report, 0);
     assert!(report.contains(", 2 generators"), "{report}");
     assert!(report.contains("of its 2 generators the busiest used "), "{report}");
 }
@@ -422,7 +403,7 @@ fn a_generator_that_is_kept_from_the_cpu_is_named() {
     thread::sleep(Duration::from_millis(100));
     kill_process(generator, Signal::CONT).unwrap();
     let output = parent.wait_with_output().unwrap();
-    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout).unwrap();
+    let cells: Vec<Cell> = program::json(&output);
     assert_eq!((cells[0].state, output.status.code()), (State::Invalid, Some(3)));
     let why = cells[0].reason.as_ref().unwrap();
     assert!(why.starts_with("generator late: ") && why.contains(" of 4)"), "{why}");

@@ -2,17 +2,19 @@
 //! nothing is lost or counted twice.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod listener;
+
 use std::{
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread,
     time::Duration,
 };
 
+use listener::each_connection;
 use paceline_core::{
     generator::{Arrivals, Drive, Loaded, Options, Order, Request},
     process::{HostError, Program},
@@ -56,16 +58,7 @@ impl Client {
 
 /// A server whose connections are each served by `serve`, on a thread.
 fn server(serve: impl Fn(Client) -> Option<()> + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, serve) = (listener.local_addr().unwrap(), Arc::new(serve));
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, serve) = (stream.unwrap(), serve.clone());
-            stream.set_nodelay(true).unwrap();
-            thread::spawn(move || serve(Client { stream, answered: 0 }));
-        }
-    });
-    address
+    each_connection(move |stream| serve(Client { stream, answered: 0 }))
 }
 
 /// A server that gives this answer to each request, in parts of `size`, and goes on.

@@ -1,14 +1,15 @@
 //! What `paceline run` measures besides throughput means what its name says.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::{fs, path::Path, process::Command};
 
 use paceline::record::{Cell, State, bytes_per_job};
+use program::json;
 
 fn paceline(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1");
-    command
+    program::paceline(folder, [""; 0])
 }
 
 fn run(job: &str, arguments: &[&str]) -> Vec<Cell> {
@@ -16,9 +17,7 @@ fn run(job: &str, arguments: &[&str]) -> Vec<Cell> {
     fs::write(folder.path().join("job.toml"), job).unwrap();
     let mut command = paceline(folder.path());
     let command = command.args(["run", "job.toml", "--format", "json"]).args(arguments);
-    let output = command.output().unwrap();
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    json(&command.output().unwrap())
 }
 
 fn of<'c>(cells: &'c [Cell], model: &str) -> &'c Cell {

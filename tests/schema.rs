@@ -1,10 +1,11 @@
 //! What `--format json` prints is what the published JSON Schemas in `docs/schema` say, and they are what the code says.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
 mod sample_claims;
 mod sample_gate;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use paceline::{
     advice::Advice,
@@ -58,11 +59,7 @@ fn the_published_schemas_are_what_the_code_says() {
 
 fn output(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1").args(arguments);
-    let output = command.args(["--format", "json"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+    program::json(&program::run(folder.path(), [arguments, &["--format", "json"]].concat()))
 }
 
 #[test]

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a test that is left out says so")]
 
+mod program;
+
 use std::{
     fs,
     net::{TcpListener, TcpStream},
@@ -80,9 +82,7 @@ fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
 }
 
 fn paceline(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(dir).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
-    command.args(arguments).output().unwrap()
+    program::run(dir, arguments)
 }
 
 fn ok(dir: &Path, arguments: &[&str]) {

@@ -8,6 +8,9 @@
 
 #[macro_use]
 mod each_model;
+#[path = "suite/faults.rs"]
+mod faults;
+mod server;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -18,15 +21,12 @@ use std::{
 
 use paceline_core::{
     job::Workload,
-    models::{self, Entry, MODELS, Width},
+    models::{Entry, MODELS, Width},
     perform::Placement,
-    prepared::Fault,
-    process::{HostError, Program},
     protocol::CellSpec,
     suite_server::EchoServer,
 };
-
-const PATIENCE: Duration = Duration::from_mins(1);
+use server::{PATIENCE, available, program, workload};
 
 const EVERY_STEP: &str = r#"
 name = "every-step"
@@ -69,14 +69,6 @@ job  = [
     { yield = 3 },
 ]"#;
 
-fn program() -> Program {
-    Program::at(env!("CARGO_BIN_EXE_paceline"))
-}
-
-fn workload(text: &str) -> Workload {
-    Workload::parse("test.toml", text).unwrap()
-}
-
 fn cell(
     entry: &Entry,
     workload: &Workload,
@@ -96,28 +88,9 @@ fn cell(
     }
 }
 
-/// Whether a model may be missing here for this reason: it needs what not every machine has.
-fn missing(entry: &Entry, why: &str) -> bool {
-    why.contains("io_uring") || (entry.info.foreign.is_some() && why.contains("install"))
-}
-
-/// The model, where it can run here.
-fn present(name: &str) -> Option<&'static Entry> {
-    let Ok(entry) = models::find(name) else {
-        assert_ne!(std::env::consts::OS, "linux", "{name} is no model");
-        return None;
-    };
-    if let Err(why) = (entry.info.available)() {
-        assert!(missing(entry, &why), "{name} cannot run here: {why}");
-        eprintln!("skipped {name}: {why}");
-        return None;
-    }
-    Some(entry)
-}
-
 /// Runs `text` in every placement of `name`; where the model says that it lacks a step of it, runs `or` instead.
 fn conforms(name: &str, text: &str, or: &str, workers: usize) {
-    let Some(entry) = present(name) else { return };
+    let Some(entry) = available(name) else { return };
     let mut job = workload(text);
     if let Some(lack) = entry.info.unsupported_step(&job) {
         assert!(lack.contains("does not support"), "{lack}");
@@ -324,7 +297,7 @@ fn parks(name: &str) {
 
 /// The model and its workers, where it can run here and knows all steps of `job`.
 fn able(name: &str, job: &Workload) -> Option<(&'static Entry, Option<usize>)> {
-    let entry = present(name)?;
+    let entry = available(name)?;
     let lacks = entry.info.unsupported_step(job);
     assert!(lacks.as_ref().is_none_or(|lack| lack.contains("does not support")), "{lacks:?}");
     lacks.is_none().then(|| (entry, entry.info.workers(&[2])[0]))
@@ -454,80 +427,5 @@ fn waiting_overlaps_where_the_model_says_so_and_only_there() {
         if entry.info.width == Width::PerTask {
             assert_eq!(attest.job_threads, 8);
         }
-    }
-}
-
-#[test]
-fn a_host_that_is_asked_for_another_model_says_so() {
-    let echo = program().echo().unwrap();
-    let job = workload(ONE_SLEEP);
-    let (tokio, smol) = (models::find("tokio").unwrap(), models::find("smol").unwrap());
-    let mut host = program().host(tokio, Some(1)).unwrap();
-    let inside = Placement::Inside;
-    host.prepare(cell(tokio, &job, Some(1), inside, 1, &echo), PATIENCE).unwrap();
-    let other = host.prepare(cell(smol, &job, Some(1), inside, 1, &echo), PATIENCE);
-    assert!(
-        matches!(other, Err(HostError::Fault(Fault::Failed(why))) if why.contains("tokio already"))
-    );
-}
-
-#[test]
-fn a_job_that_cannot_connect_fails_with_the_job_and_the_reason() {
-    let echo = program().echo().unwrap();
-    let job = workload("name = \"lost\"\njob = [{ connect = \"echo\" }]");
-    for entry in MODELS.iter().filter(|entry| (entry.info.available)().is_ok()) {
-        let workers = entry.info.workers(&[1])[0];
-        let mut host = program().host(entry, workers).unwrap();
-        let mut cell = cell(entry, &job, workers, entry.info.placements[0], 2, &echo);
-        cell.servers.echo = vec![dead()];
-        host.prepare(cell, PATIENCE).unwrap();
-        let error = host.attest(PATIENCE).unwrap_err().to_string();
-        assert!(
-            error.starts_with("job ") && error.contains("refused"),
-            "{}: {error}",
-            entry.info.name
-        );
-    }
-}
-
-#[test]
-fn an_error_that_nobody_meant_is_not_kept_by_a_group() {
-    let echo = program().echo().unwrap();
-    for on_failure in ["cancel", "wait"] {
-        let job = workload(&format!(
-            "name = \"lost\"\njob = [{{ group = {{ width = 3, of = [{{ connect = \"echo\" }}], on_failure = \"{on_failure}\", \
-             every = {{ nth = 3, job = [{{ sleep = \"200ms\" }}, {{ fail = \"error\" }}] }} }} }}]"
-        ));
-        for name in MODELS.iter().map(|entry| entry.info.name) {
-            let Some((entry, workers)) = able(name, &job) else { continue };
-            if entry.info.connections(2) == Some(1) && on_failure == "cancel" {
-                continue; // The child that fails is the only one that begins.
-            }
-            let mut host = program().host(entry, workers).unwrap();
-            let mut cell = cell(entry, &job, workers, entry.info.placements[0], 2, &echo);
-            cell.servers.echo = vec![dead()];
-            host.prepare(cell, PATIENCE).unwrap();
-            let error = host.attest(PATIENCE).unwrap_err().to_string();
-            assert!(
-                error.starts_with("job ") && error.contains("refused"),
-                "{name} {on_failure}: {error}"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_echo_server_and_the_host_end_with_their_parents_input() {
-    use std::process::{Command, Stdio};
-    for role in ["__echo", "__host"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-            .arg(role)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdin.take());
-        let status = child.wait().unwrap();
-        assert!(status.success(), "{role}: {status}");
     }
 }

@@ -1,7 +1,11 @@
 //! Wrong input, a table for all commands: one sentence that says what is wrong and what to do, and the exit code.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Command};
+mod program;
+
+use std::{fs, path::Path};
+
+use program::text;
 
 /// What is typed, and what the sentence must contain. All of these end with 2.
 const WRONG: &[(&str, &str)] = &[
@@ -22,6 +26,10 @@ const WRONG: &[(&str, &str)] = &[
     ("run echo --workers 0", "--workers 0: workers must be at least 1"),
     ("run echo --trials 0", "--trials 0: the number of trials must be at least 1"),
     ("run echo --trials x", "the number of trials must be a whole number of at least 1"),
+    ("run echo --scale -1", "scale"),
+    ("run echo --budget soon", "90s"),
+    ("run echo --model tokio-current-thread --workers 2", "has one worker"),
+    ("run echo --model tokio --placement dealt", "only inside or outside"),
     ("run echo --budget -1s", "--budget -1s: the budget is a duration such as 90s"),
     ("run echo --budget 99999999h", "at most 24h"),
     ("run echo --seed -1", "--seed -1: a seed is a whole number"),
@@ -36,7 +44,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("run --resume --out nowhere", "begin one without --resume"),
     ("load", "<WORKLOAD|FILE.toml|URL>; see paceline load --help"),
-    ("load serve-plain", "say how to load it: --rate 1000"),
+    ("load serve-plain", "choose a load: --rate 1000"),
     (
         "load serve-plain --rate -5",
         "a rate is a number of requests per second over 0 and of at most 1 000 000",
@@ -49,15 +57,62 @@ const WRONG: &[(&str, &str)] = &[
     ("load serve-plain --rate 9 --p99-limit 1x", "the limit is a time such as 10s"),
     ("load serve-plain --rate 9 --patience 0s", "the patience is at least 100ms"),
     ("load serve-plain --rate 9 --trials 101", "the number of trials must be at most 100"),
-    ("load 127.0.0.1:80 --rate 9", "if it is a server, write http://127.0.0.1:80/"),
+    ("load 127.0.0.1:80 --rate 9", "if it is a server, give http://127.0.0.1:80/"),
     ("load http://example.com/ --rate 9", "give localhost, 127.0.0.1 or [::1]"),
-    ("load https://127.0.0.1/ --rate 9", "give a URL of http://"),
-    ("load http://127.0.0.1:80/ --rate 9 --model tokio", "leave them out where a URL is loaded"),
+    ("load https://127.0.0.1/ --rate 9", "give an http:// URL"),
+    ("load http://127.0.0.1:80/ --rate 9 --model tokio", "leave them out with a URL"),
+    ("load http://127.0.0.1:80/ --rate 9 --workers 2", "leave them out with a URL"),
+    ("load serve-plian --rate 9", "did you mean `serve-plain`"),
+    ("load nosuch.toml --rate 9", "there is no file"),
+    ("load serve-plain --rate 0", "requests per second"),
+    ("load serve-plain --rate many", "requests per second"),
+    ("load serve-plain --rate 1e99", "at most 1 000 000"),
+    ("load serve-plain --rate 9 --duration 9999h", "at most 1h"),
+    ("load serve-plain --rate 9 --model tokoi", "did you mean `tokio`"),
+    ("load serve-plain --rate 9 --model threads --workers 2", "no workers to set"),
+    ("load serve-plain --rate 9 --expect 200", "is for a URL"),
+    ("load http://192.0.2.1:80/ --rate 9", "loopback"),
+    ("load http://localhost:99999/ --rate 9", "port"),
+    ("load http://me@localhost/ --rate 9", "does not log in"),
+    ("load http://127.0.0.1:80/ --rate 9 --expect 103", "from 200 to 599"),
+    ("load http://127.0.0.1:80/ --rate 9 --expect ok", "from 200 to 599"),
+    ("load http://127.0.0.1:80/ --rate 9 --pin", "cannot be pinned"),
+    ("load serve-plain --rate 9 --method POST", "for a URL"),
+    ("load serve-plain --rate 9 --header A:b", "for a URL"),
+    ("load serve-plain --rate 9 --body two", "for a URL"),
+    ("load http://127.0.0.1:1/ --rate 9 --header colonless", "a name, a colon and a value"),
+    ("load http://127.0.0.1:1/ --rate 9 --header Content-Length:5", "--body"),
+    ("load http://127.0.0.1:1/ --rate 9 --method CONNECT", "tunnel"),
+    ("load http://127.0.0.1:1/ --rate 9 --body nosuch", "nosuch: cannot be read"),
+    ("load http://127.0.0.1:1/ --rate 9 --body .", "it is a folder"),
+    ("load http://127.0.0.1:1/ --rate 9 --body /dev/zero", "it is a device"),
+    ("load --rate 9 --urls nosuch", "nosuch: cannot be read"),
+    ("load --rate 9 --urls none", "none: it has no URL"),
+    ("load --rate 9 --urls two", "two: line 2: 127.0.0.1:2 is another server"),
+    ("load --rate 9 --urls bytes.toml", "UTF-8"),
+    ("load --rate 9 --urls two http://127.0.0.1:1/", "cannot be used with"),
+    ("load http://127.0.0.1:1/ --rate 9 --timeout 0s", "at least 1ms"),
+    ("load http://127.0.0.1:1/ --rate 9 --timeout 11s", "give --patience 11s or more"),
+    ("load http://127.0.0.1:1/ --rate 9 --max-errors 101%", "at most 100%"),
+    ("load http://127.0.0.1:1/ --rate 9 --max-errors -1", "whole number"),
+    ("load http://127.0.0.1:1/ --rate 9 --fail-if p95>5ms", "choose one of conns, req/s, of bound, errors"),
+    ("load http://127.0.0.1:1/ --rate 9 --fail-if p99>5", "ns, us, ms or s"),
     ("serve serve-plain", "--model <NAME>; see paceline serve --help"),
     ("serve broken.toml --model tokio", "not TOML"),
     ("claims sleepss", "did you mean `sleeps`?"),
     ("claims --budget 0s", "the budget is at least 1s"),
+    ("claims --budget soon", "the budget is a duration such as 90s or 30m"),
+    ("claims sleeps --model tokoi", "did you mean `tokio`?"),
+    ("advise", "FILE.toml|WORKLOAD"),
     ("advise nosuch.toml", "there is no file nosuch.toml"),
+    ("advise typo.toml", "typo.toml:2:10: unknown step `sleeep`: did you mean `sleep`?"),
+    ("advise sleep echo", "echo"),
+    ("advise sleep --model tokyo", "did you mean `tokio`?"),
+    ("advise sleep --model threads --workers 2", "no workers to set"),
+    ("advise sleep --scale 0", "scale"),
+    ("advise sleep --budget soon", "90s"),
+    ("advise sleep --trials 0", "must be at least 1"),
+    ("advise sleep --placement inside", "--placement"),
     ("report nosuch", "there is no record in nosuch or results/nosuch"),
     ("report --out nowhere", "nowhere"),
     ("report records", "records is a folder of records: name one of them, or --out records"),
@@ -76,7 +131,7 @@ const WRONG: &[(&str, &str)] = &[
     ("compare records/torn records/torn", "run.json is damaged"),
     ("history --filter [", "--filter [: this is no regular expression: unclosed character class"),
     ("history --metric foo", "name one of throughput"),
-    ("gate", "say what to compare with: --base REV"),
+    ("gate", "give --base: a revision"),
     ("gate --base x --filter [", "--filter [: this is no regular expression"),
     ("gate --base x --trials 1", "the number of trials must be at least 5"),
     ("gate --base x --patience x", "the patience is a time such as 10s"),
@@ -85,6 +140,7 @@ const WRONG: &[(&str, &str)] = &[
     ("selftest --suites -1", "--suites -1: the number of suites must be a whole number"),
     ("selftest --kind foo", "[possible values: cpu"),
     ("doctor --format x", "[possible values: table, json]"),
+    ("doctor --fast yes", "unexpected argument"),
     ("completions foo", "[possible values: bash"),
 ];
 
@@ -96,6 +152,8 @@ fn folder() -> tempfile::TempDir {
         ("zero.toml", format!("name = \"x\"\nscale=[0]\n{sleep}]\n").into_bytes()),
         ("typo.toml", b"name = \"x\"\njob = [{ sleeep = \"1ms\" }]\n".to_vec()),
         ("empty.toml", vec![]),
+        ("none", b"# nothing\n".to_vec()),
+        ("two", b"http://127.0.0.1:1/\nhttp://127.0.0.1:2/\n".to_vec()),
         ("bytes.toml", vec![0xff, 0xfe]),
         ("records/torn/run.json", b"{\n".to_vec()),
         ("records/torn/cells.jsonl", b"{}\n".to_vec()),
@@ -111,14 +169,8 @@ fn folder() -> tempfile::TempDir {
 
 /// The exit code, what was printed, and what was said.
 fn paceline(typed: &str, folder: &Path) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(typed.split_whitespace())
-        .current_dir(folder)
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    let output = program::run(folder, typed.split_whitespace());
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
@@ -134,6 +186,7 @@ fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
         assert!(!said.contains("panicked") && !said.contains("For more information"), "{said}");
         assert_eq!(printed, "", "{typed}");
     }
+    assert!(!folder.path().join("results").exists(), "nothing was begun");
 }
 
 /// Arguments with line ends and other control characters, what the sentence must contain, and the exit code.
@@ -154,6 +207,8 @@ const MOVING: &[(&[&str], &str, i32)] = &[
         r"--header A: \u{1b}[2J: the header A has",
         2,
     ),
+    (&["load", URL, "--rate=9", "--header", "A b: c"], "not the name of a header", 2),
+    (&["load", URL, "--rate=9", "--method", "GET /"], "not a method", 2),
     (&["load", URL, "--rate=9", "--method", "GET\r\n"], r"--method GET\r\n: ", 2),
     (&["load", URL, "--rate=9", "--body", "no\nfile"], r"no\nfile: ", 2),
     (&["load", "--rate=9", "--urls", "no\nfile"], r"no\nfile: ", 2),
@@ -161,6 +216,7 @@ const MOVING: &[(&[&str], &str, i32)] = &[
     (&["load", "--rate=9", "--urls", "a\nb"], r"a\nb: line 1: ", 2),
     (&["load", "https://127.0.0.1/\n", "--rate=9"], r"https://127.0.0.1/\n needs TLS", 2),
     (&["load", "http://127.0.0.1/\r\nA: b", "--rate=9"], "percent-encode it", 2),
+    (&["load", "http://localhost/a b", "--rate=9"], "percent-encode it", 2),
     (&["load", "a\n://b", "--rate=9"], r"a\n://b", 2),
     (&["load", "a\nb", "--rate=9"], r"`a\nb`", 2),
     (&["load", "a\nb.toml", "--rate=9"], r"a\nb.toml", 2),
@@ -185,13 +241,8 @@ fn what_was_typed_with_line_ends_is_told_in_one_line() {
     fs::write(folder.path().join("urls"), "http://127.0.0.1/\0 GET\n").unwrap();
     fs::write(folder.path().join("a\nb"), "x\u{1b}[2J\n").unwrap();
     for (typed, what, wanted) in MOVING {
-        let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
-            .args(*typed)
-            .current_dir(folder.path())
-            .env("PACELINE_ALLOW_DEBUG", "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let output = program::run(folder.path(), *typed);
+        let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(*wanted), "{typed:?}: {said}");
         let line = said.strip_suffix('\n').unwrap();
         assert!(line.starts_with("error: ") && line.contains(what), "{typed:?}: {line}");
@@ -246,13 +297,13 @@ fn tables_are_coloured_on_demand_alone_and_fit_40_columns() {
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
     let table = |variables: &[(&str, &str)]| {
         let run = "2026-11-26T23-05-35Z-criterion-6306";
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["report", run, "--out", &results, "--format", "table"]);
+        let folder = program::folder();
+        let report = ["report", run, "--out", &results, "--format", "table"];
+        let mut command = program::paceline(folder.path(), report);
         for name in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(name);
         }
-        let output = command.envs(variables.iter().copied()).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        text(&command.envs(variables.iter().copied()).output().unwrap().stdout)
     };
     let plain = table(&[]);
     assert!(!plain.contains('\u{1b}'), "a pipe has no colour");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{known::Known, order::Place};
+use super::{known::MeasuredScale, order::Place};
 use crate::{
     plan::Planned,
     record::{Cell, Trial},
@@ -11,13 +11,13 @@ use crate::{
 /// The state of one workload on one model with one worker count.
 #[derive(Default)]
 pub(super) struct Series {
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<MeasuredScale>,
     /// The greatest scale that has begun.
     pub(super) greatest: Option<usize>,
 }
 
 impl Series {
-    pub(super) fn learn(&mut self, known: Known) {
+    pub(super) fn learn(&mut self, known: MeasuredScale) {
         self.known.retain(|other| other.scale != known.scale);
         self.known.push(known);
     }

@@ -10,7 +10,7 @@ const START: Duration = Duration::from_millis(40);
 
 /// The measured figures of a scale of a series.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct MeasuredScale {
     /// The scale.
     pub(super) scale: usize,
     /// The cost of a batch, and the overhead of a process.
@@ -20,7 +20,7 @@ pub(super) struct Known {
 }
 
 /// Returns the predicted cost of `planned`.
-pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Cost {
+pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[MeasuredScale]) -> Cost {
     if let Some(own) = known.iter().find(|known| known.scale == planned.scale) {
         return own.cost;
     }
@@ -38,7 +38,7 @@ pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Known])
 ///
 /// Few jobs mostly wait, so their time is a poor prediction for many. Their CPU time is a better one: no model does
 /// many jobs faster than its CPUs allow. It is an upper estimate, because one wake-up serves several of many jobs.
-fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
+fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[MeasuredScale]) -> Duration {
     let below = known.iter().filter(|known| known.scale < planned.scale);
     let below = below.max_by_key(|known| known.scale);
     let above = known.iter().filter(|known| known.scale > planned.scale);
@@ -49,7 +49,7 @@ fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[Known]) -> Duration {
 }
 
 /// Returns how long the CPUs are busy with a batch of `planned`, if each job takes as long as one of `known`.
-fn work(known: &Known, planned: &Planned<'_>) -> Duration {
+fn work(known: &MeasuredScale, planned: &Planned<'_>) -> Duration {
     let (model, server) = known.cpu_ns;
     let workers = planned.workers.unwrap_or(usize::MAX).clamp(1, cores());
     let a_job = (model / workers as f64).max((model + server) / cores() as f64);
@@ -62,16 +62,16 @@ mod tests {
     use crate::plan::{Choice, cells};
     use paceline_core::{job::Workload, models, workloads};
 
-    fn of(workload: &Workload, model: &str, scale: usize, known: &[Known]) -> Duration {
+    fn of(workload: &Workload, model: &str, scale: usize, known: &[MeasuredScale]) -> Duration {
         let choice = Choice { scales: vec![scale], ..Choice::default() };
         let workloads = [workload.clone()];
         let planned = cells(&workloads, &[models::find(model).unwrap()], &choice);
         predicted(&planned[0], 1.0, known).batch
     }
 
-    fn known(scale: usize, millis: u64, cpu_ns: (f64, f64)) -> Known {
+    fn known(scale: usize, millis: u64, cpu_ns: (f64, f64)) -> MeasuredScale {
         let cost = Cost { batch: Duration::from_millis(millis), start: START };
-        Known { scale, cost, cpu_ns }
+        MeasuredScale { scale, cost, cpu_ns }
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
         // 1 000 jobs of 100 000 rounds of a nanosecond.
         assert_eq!(predicted(&planned[1], 1.0, &[]).start, START + ms(100));
         let cost = Cost { batch: ms(1), start: ms(70) };
-        let one = Known { scale: 1, cost, cpu_ns: (0.0, 0.0) };
+        let one = MeasuredScale { scale: 1, cost, cpu_ns: (0.0, 0.0) };
         let start = predicted(&planned[1], 1.0, &[one]).start;
         assert_eq!(start + Duration::from_micros(100), ms(170));
         assert_eq!(predicted(&planned[0], 1.0, &[one]), cost);

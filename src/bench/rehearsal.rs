@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    known::{Known, predicted},
+    known::{MeasuredScale, predicted},
     options::{DEFAULT_MODELS, Profile},
     order::{Place, Waiting, fits, next, places},
     pace::{Cost, Pace},
@@ -52,7 +52,7 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
     let pace = Pace::for_profile(Profile::Default);
     let places = places(&planned);
     let ranks = shuffled(planned.len(), seed);
-    let mut known: Vec<Vec<Known>> = vec![vec![]; planned.len()];
+    let mut known: Vec<Vec<MeasuredScale>> = vec![vec![]; planned.len()];
     let mut greatest = vec![None; planned.len()];
     let mut slow = vec![false; planned.len()];
     let (mut open, mut measured) = (places.clone(), vec![]);
@@ -70,7 +70,7 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
         let cost = truth(cell);
         let cpu_ns = (job_us(&cell.workload.name, cell.entry.info.name) * 2e3, 0.0);
         known[visited.series].retain(|known| known.scale != cell.scale);
-        known[visited.series].push(Known { scale: cell.scale, cost, cpu_ns });
+        known[visited.series].push(MeasuredScale { scale: cell.scale, cost, cpu_ns });
         let done = fits(&all, &greatest, visited, pace.need(cost), left);
         if done {
             measured.push(cell.name());

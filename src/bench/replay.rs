@@ -46,7 +46,7 @@ impl Replay<'_> {
     /// Returns the message to show if it fails.
     pub(super) fn run(&self, benchmarks: &[Benchmark]) -> Result<PathBuf, String> {
         let failed = |why: String| {
-            format!("criterion has no report: {why}; what it said is in {}", self.log.display())
+            format!("criterion has no report: {why}; its output is in {}", self.log.display())
         };
         // Each core analyses its own workloads, then one process creates the index of all.
         let mut parts: Vec<Vec<&Benchmark>> = vec![vec![]; cores()];

@@ -8,11 +8,11 @@ use std::{
 use super::{
     Options, Profile,
     in_progress::{InProgress, Series},
-    known::{Known, predicted},
+    known::{MeasuredScale, predicted},
     order::{Place, Waiting, fits, next, places},
     pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
-    trial::{Warm, cell, cpu_ns, median_ns, samples},
+    trial::{WarmHost, cell, cpu_ns, median_ns, samples},
 };
 use crate::{
     output::{Building, Progress, long},
@@ -252,7 +252,7 @@ impl<'a> Suite<'a> {
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
-        let warm = Warm::up(&self.session, planned, cost);
+        let warm = WarmHost::up(&self.session, planned, cost);
         let warm = warm.and_then(|mut warm| {
             if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
                 warm.again()?;
@@ -265,7 +265,7 @@ impl<'a> Suite<'a> {
         };
         let cost = warm.cost;
         if !self.test && !fits(self, cost) {
-            let known = Known { scale: planned.scale, cost, cpu_ns: (0.0, 0.0) };
+            let known = MeasuredScale { scale: planned.scale, cost, cpu_ns: (0.0, 0.0) };
             self.series[waiting.series].learn(known);
             if std::mem::replace(&mut self.going[index].slow, true) {
                 let why = self.pace.over(true, cost, self.unclaimed());
@@ -289,7 +289,7 @@ impl<'a> Suite<'a> {
             let batch = Duration::from_nanos(median_ns(trial) as u64);
             let cpu_ns = cpu_ns(trial);
             let cost = Cost { batch, ..cost };
-            self.series[waiting.series].learn(Known { scale: planned.scale, cost, cpu_ns });
+            self.series[waiting.series].learn(MeasuredScale { scale: planned.scale, cost, cpu_ns });
         }
         Ok(())
     }
@@ -300,7 +300,7 @@ impl<'a> Suite<'a> {
         let cost = self.cost(&self.going[index]);
         let order = (self.going[index].done(), batches);
         self.ends_trial(index, now(), |suite| {
-            Warm::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, order)
+            WarmHost::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, order)
         })
     }
 

@@ -18,14 +18,14 @@ use paceline_core::{
 };
 
 /// A host that has prepared a cell and warmed up.
-pub(super) struct Warm {
+pub(super) struct WarmHost {
     host: Host,
     attest: Attestation,
     /// Its measured cost so far.
     pub(super) cost: Cost,
 }
 
-impl Warm {
+impl WarmHost {
     /// Starts a host, prepares `planned` in it, and warms up. `predicted` is the expected time.
     pub(super) fn up(
         session: &Session,
@@ -42,7 +42,7 @@ impl Warm {
             Ok::<_, HostError>(host.batches(count, patience(all))?.0)
         })?;
         let start = (now() - begun).saturating_sub(first);
-        Ok(Warm { host, attest, cost: Cost { batch, start } })
+        Ok(WarmHost { host, attest, cost: Cost { batch, start } })
     }
 
     /// Runs another batch: the first one is cold, so this one is more reliable.

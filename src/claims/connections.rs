@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all},
     runner::ClaimRunner,
 };
 use crate::{output::count, record::ClaimVerdict};
@@ -33,9 +33,10 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
             match connections(runner, index) {
                 Ok(more) => samples.extend(more),
                 // If the greatest scale is refused or skipped, the results of the others remain.
-                Err(Ended::As(verdict @ (ClaimVerdict::Refused | ClaimVerdict::Skipped), why))
-                    if index + 1 == SCALES.len() =>
-                {
+                Err(NoFigures::As(
+                    verdict @ (ClaimVerdict::Refused | ClaimVerdict::Skipped),
+                    why,
+                )) if index + 1 == SCALES.len() => {
                     runner.note(format!(
                         "{} connections are {}: {why}",
                         count(*scale),
@@ -55,7 +56,7 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
     judge,
 };
 
-fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>, Ended> {
+fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>, NoFigures> {
     let (scale, hold, [open, threads, memory]) = SCALES[index];
     runner.fresh();
     let text = format!(
@@ -76,7 +77,7 @@ fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>
     Ok(samples)
 }
 
-fn judge(figures: &Seen<'_>) -> Judged {
+fn judge(figures: &Evidence<'_>) -> Judged {
     let [(few, _, [open, ..]), (_, _, [_, many, _]), _] = SCALES;
     if figures.at_most(open, few as f64 - 1.0) == Some(true) {
         let why = format!("it does not have them open at once: {}", figures.kind.clause());

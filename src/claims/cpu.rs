@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Kind,
-    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all},
 };
 use crate::{machine::cores, record::ClaimVerdict};
 
@@ -28,11 +28,11 @@ pub(super) const CPU: Experiment = Experiment {
         if cores() == 1 {
             let why =
                 "this machine has one CPU for it: nothing can be faster than one after another";
-            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+            return Err(NoFigures::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         if runner.kind() == Kind::InTurn {
             let why = "it is what the others are compared with";
-            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+            return Err(NoFigures::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         let alone = runner.alone();
         let n = runner.rounds_of_compute_on(alone, Duration::from_millis(2))?;
@@ -57,7 +57,7 @@ fn ideal(runners: Option<usize>) -> f64 {
     runners.unwrap_or(JOBS).min(cores()).min(JOBS) as f64
 }
 
-fn judge(figures: &Seen<'_>) -> Judged {
+fn judge(figures: &Evidence<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == INLINE);
     let ideal = figure.and_then(|figure| figure.ideal).unwrap_or(1.0);
     let half_way = f64::midpoint(1.0, ideal);
@@ -79,7 +79,7 @@ fn judge(figures: &Seen<'_>) -> Judged {
 }
 
 /// For a loop without a speed-up of its own, judges whether offloading gives one; holds if no ideal is known.
-fn bridged(figures: &Seen<'_>) -> Judged {
+fn bridged(figures: &Evidence<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == OFFLOADED);
     let Some(ideal) = figure.and_then(|figure| figure.ideal) else {
         return (ClaimVerdict::Holds, None);
@@ -96,7 +96,7 @@ fn bridged(figures: &Seen<'_>) -> Judged {
 mod tests {
     use super::*;
     use crate::{
-        claims::experiment::Seen,
+        claims::experiment::Evidence,
         record::{ClaimFigure, ClaimVerdict::*},
     };
 
@@ -104,7 +104,7 @@ mod tests {
     fn a_loop_must_not_speed_up_and_a_pool_must() {
         let judge_with = |one_lock, kind, ideal: f64, values: [f64; 3]| {
             let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
-            judge(&Seen { model: "made", kind, runners: None, one_lock, figures: &figures }).0
+            judge(&Evidence { model: "made", kind, runners: None, one_lock, figures: &figures }).0
         };
         let judge = |kind, ideal, values| judge_with(false, kind, ideal, values);
         assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.98, 1.0, 1.02]), Holds);
@@ -117,7 +117,7 @@ mod tests {
             let inline = ClaimFigure::new(INLINE, "×", Some(1.0), vec![0.97, 0.98, 0.99]);
             let figures = [inline, ClaimFigure::new(OFFLOADED, "×", ideal, values.to_vec())];
             let (kind, model) = (Kind::Loop, "made");
-            super::judge(&Seen { model, kind, runners: Some(1), one_lock, figures: &figures }).0
+            super::judge(&Evidence { model, kind, runners: Some(1), one_lock, figures: &figures }).0
         };
         assert_eq!(bridge(false, Some(2.0), [1.85, 1.9, 1.95]), Holds);
         assert_eq!(bridge(false, Some(2.0), [0.97, 0.98, 0.99]), Contradicted);

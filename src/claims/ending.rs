@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    experiment::{Ended, Experiment, Sample, all, unexpected},
+    experiment::{Experiment, NoFigures, Sample, all, unexpected},
 };
 use crate::record::ClaimVerdict;
 use paceline_core::perform::{CHILDREN, Probe, Probed};
@@ -19,7 +19,7 @@ pub(super) const CANCEL: Experiment = Experiment {
     measure: |runner| {
         if runner.kind() != Kind::Loop {
             let why = "what waits holds its stack, and cannot be cancelled from outside";
-            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+            return Err(NoFigures::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         match runner.probe(Probe::Cancelled)? {
             Probed::Cancelled { begun, ended } => Ok(vec![
@@ -60,7 +60,7 @@ pub(super) const GROUP: Experiment = Experiment {
     measure: |runner| {
         let cancels = runner.attest(&failing("cancel"), 1)?;
         let waits = runner.attest(&failing("wait"), 1)?;
-        let none = || Ended::As(ClaimVerdict::Failed, "the host saw no group fail".into());
+        let none = || NoFigures::As(ClaimVerdict::Failed, "the host saw no group fail".into());
         let milliseconds = |ns: Option<u64>| ns.map(|ns| ns as f64 / 1e6).ok_or_else(none);
         let left = cancels.children_left.ok_or_else(none)?;
         Ok(vec![

@@ -42,9 +42,9 @@ pub struct Experiment {
     /// The worker counts for models with adjustable workers; `None` is one for each of this machine's cores.
     pub(super) workers: &'static [Option<usize>],
     /// Measures it once. Ends early if the claim does not apply to a model.
-    pub(super) measure: fn(&mut ClaimRunner<'_>) -> Result<Vec<Sample>, Ended>,
+    pub(super) measure: fn(&mut ClaimRunner<'_>) -> Result<Vec<Sample>, NoFigures>,
     /// Returns the verdict on the figures of all repetitions.
-    pub(super) judge: fn(&Seen<'_>) -> Judged,
+    pub(super) judge: fn(&Evidence<'_>) -> Judged,
 }
 
 impl Experiment {
@@ -91,34 +91,34 @@ impl Sample {
 
 /// The reason why an experiment gave no figures.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum NoFigures {
     /// The verdict to report instead, and the reason.
     As(ClaimVerdict, String),
     /// The run was interrupted.
     Interrupted,
 }
 
-impl From<HostError> for Ended {
+impl From<HostError> for NoFigures {
     fn from(error: HostError) -> Self {
         use crate::record::State;
         match (&error, state_of(&error)) {
-            (HostError::Interrupted, _) => Ended::Interrupted,
-            (_, State::Invalid) => Ended::As(ClaimVerdict::Invalid, error.to_string()),
-            _ => Ended::As(ClaimVerdict::Failed, error.to_string()),
+            (HostError::Interrupted, _) => NoFigures::Interrupted,
+            (_, State::Invalid) => NoFigures::As(ClaimVerdict::Invalid, error.to_string()),
+            _ => NoFigures::As(ClaimVerdict::Failed, error.to_string()),
         }
     }
 }
 
 /// Returns the error for an answer that belongs to another probe.
-pub(super) fn unexpected(seen: Probed) -> Ended {
-    Ended::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
+pub(super) fn unexpected(seen: Probed) -> NoFigures {
+    NoFigures::As(ClaimVerdict::Failed, format!("the host answered another question: {seen:?}"))
 }
 
 /// A verdict and its reason.
 pub(super) type Judged = (ClaimVerdict, Option<String>);
 
 /// The input of a verdict on a model.
-pub(super) struct Seen<'a> {
+pub(super) struct Evidence<'a> {
     /// The model's name.
     pub(super) model: &'a str,
     pub(super) kind: Kind,
@@ -129,7 +129,7 @@ pub(super) struct Seen<'a> {
     pub(super) figures: &'a [ClaimFigure],
 }
 
-impl Seen<'_> {
+impl Evidence<'_> {
     /// Returns whether the whole interval of the figure called `name` is between `least` and `most`; `None` if only a
     /// part is, if there is no such figure, or if it has too few processes for an interval.
     pub(super) fn within(&self, name: &str, least: f64, most: f64) -> Option<bool> {
@@ -168,8 +168,8 @@ pub(super) fn all(parts: &[Option<bool>], why: &str) -> Judged {
 }
 
 /// Returns the distribution that a recorded batch must have.
-pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, Ended> {
-    let missing = || Ended::As(ClaimVerdict::Failed, "the host noted no times of jobs".into());
+pub(super) fn noted(distribution: Option<Distribution>) -> Result<Distribution, NoFigures> {
+    let missing = || NoFigures::As(ClaimVerdict::Failed, "the host noted no times of jobs".into());
     distribution.ok_or_else(missing)
 }
 
@@ -208,7 +208,7 @@ impl Judging {
 
     fn judged(&self, experiment: &Experiment) -> Judged {
         let Judging { kind, workers, figures } = self;
-        (experiment.judge)(&Seen {
+        (experiment.judge)(&Evidence {
             model: "made",
             kind: *kind,
             runners: *workers,
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
         let figures = made(Kind::Loop, 1, &[("a", [1.0, 1.1, 1.6])]);
-        let figures = Seen {
+        let figures = Evidence {
             model: "made",
             kind: Kind::Loop,
             runners: None,
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(figures.at_least("a", 1.7), Some(false));
         assert_eq!(figures.at_least("b", 0.0), None);
         let of_two = [ClaimFigure::new("a", "", None, vec![1.0; 2])];
-        assert_eq!(Seen { figures: &of_two, ..figures }.at_most("a", 1.5), None);
+        assert_eq!(Evidence { figures: &of_two, ..figures }.at_most("a", 1.5), None);
         let verdict = |parts: &[Option<bool>]| all(parts, "so").0;
         assert_eq!(verdict(&[Some(true), Some(true)]), ClaimVerdict::Holds);
         assert_eq!(verdict(&[Some(true), None]), ClaimVerdict::Inconclusive);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Kind, REPETITIONS,
-    experiment::{Ended, Experiment, Sample, Seen},
+    experiment::{Evidence, Experiment, NoFigures, Sample},
     runner::{ClaimRunner, Subject},
 };
 use crate::{
@@ -36,11 +36,11 @@ pub(super) fn subjects(
 pub(super) struct ClaimsInProgress {
     entry: &'static Entry,
     workers: Option<usize>,
-    tries: Vec<Tries>,
+    tries: Vec<Repetitions>,
 }
 
 /// The repetitions of one experiment.
-struct Tries {
+struct Repetitions {
     experiment: &'static Experiment,
     samples: Vec<Vec<Sample>>,
     /// The verdict without figures, and its reason, if there is one.
@@ -56,7 +56,7 @@ impl ClaimsInProgress {
     pub(super) fn new(subject: &Subject, experiments: &[&'static Experiment]) -> Self {
         let (entry, workers) = *subject;
         let of = experiments.iter().filter(|e| e.workers_of(&entry.info).contains(&workers));
-        let tries = |experiment: &&'static Experiment| Tries {
+        let tries = |experiment: &&'static Experiment| Repetitions {
             experiment,
             samples: vec![],
             ended: None,
@@ -83,13 +83,13 @@ impl ClaimsInProgress {
         }
     }
 
-    fn result(&self, tries: &Tries) -> ClaimResult {
+    fn result(&self, tries: &Repetitions) -> ClaimResult {
         let figures = tries.figures();
         let kind = Kind::of(&self.entry.info);
         let repetitions = tries.samples.len() as u32;
         let about = &self.entry.info;
         let hello = about.foreign.and_then(|foreign| foreign.found(about.name).hello.ok());
-        let seen = Seen {
+        let seen = Evidence {
             model: about.name,
             kind,
             runners: kind.runners(about, self.workers),
@@ -107,7 +107,7 @@ impl ClaimsInProgress {
     }
 }
 
-impl Tries {
+impl Repetitions {
     fn todo(&self) -> u32 {
         if self.ended.is_some() || self.cut {
             return 0;
@@ -123,10 +123,12 @@ impl Tries {
         }
         match (self.experiment.measure)(runner) {
             Ok(samples) => self.samples.push(samples),
-            Err(Ended::Interrupted) => {}
+            Err(NoFigures::Interrupted) => {}
             // Skipped last repetitions of a successful experiment do not count against it.
-            Err(Ended::As(ClaimVerdict::Skipped, _)) if !self.samples.is_empty() => self.cut = true,
-            Err(Ended::As(verdict, why)) => {
+            Err(NoFigures::As(ClaimVerdict::Skipped, _)) if !self.samples.is_empty() => {
+                self.cut = true;
+            }
+            Err(NoFigures::As(verdict, why)) => {
                 runner.fresh();
                 self.ended = Some((verdict, why));
             }
@@ -152,7 +154,7 @@ impl Tries {
         names.iter().map(figure).collect()
     }
 
-    fn judge(&self, figures: &Seen<'_>) -> (ClaimVerdict, Option<String>) {
+    fn judge(&self, figures: &Evidence<'_>) -> (ClaimVerdict, Option<String>) {
         let done = self.samples.len() as u32;
         let why = if interrupted() { "it was interrupted" } else { "the budget was used up" };
         if done == 0 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Kind,
-    experiment::{Ended, Experiment, Judged, Sample, Seen, all, noted},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all, noted},
     runner::ClaimRunner,
 };
 use crate::record::ClaimVerdict;
@@ -113,9 +113,9 @@ pub(super) const BRIDGE: Experiment = Experiment {
 };
 
 /// Returns how late the latest sleep of the heartbeat ends, in milliseconds. The call comes in the middle of it.
-fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, Ended> {
+fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, NoFigures> {
     if let Kind::InTurn | Kind::Queue = runner.kind() {
-        return Err(Ended::As(ClaimVerdict::DoesNotApply, no_loop(runner.kind())));
+        return Err(NoFigures::As(ClaimVerdict::DoesNotApply, no_loop(runner.kind())));
     }
     let beats = vec!["{ sleep = \"1ms\" }"; 15].join(", ");
     let separator = if call.is_empty() { "" } else { ", " };
@@ -127,7 +127,7 @@ fn latest_beat(runner: &mut ClaimRunner<'_>, call: &str) -> Result<f64, Ended> {
 }
 
 /// Returns whether the beats are on time without the call. If they are not, the call is not judged.
-fn quiet(figures: &Seen<'_>) -> Option<bool> {
+fn quiet(figures: &Evidence<'_>) -> Option<bool> {
     figures.at_most(QUIET, KEPT).filter(|kept| *kept)
 }
 
@@ -135,7 +135,7 @@ fn no_loop(kind: Kind) -> String {
     format!("it has no loop that could stand still: {}", kind.clause())
 }
 
-fn applies_to_loops(figures: &Seen<'_>) -> Option<Judged> {
+fn applies_to_loops(figures: &Evidence<'_>) -> Option<Judged> {
     let why = no_loop(figures.kind);
     (!figures.kind.gives_way()).then_some((ClaimVerdict::DoesNotApply, Some(why)))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Kind,
-    experiment::{Ended, Experiment, Judged, Sample, Seen, all, unexpected},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all, unexpected},
     runner::ClaimRunner,
 };
 use crate::record::ClaimVerdict;
@@ -42,11 +42,11 @@ pub(super) const INERT: Experiment = Experiment {
 };
 
 /// Returns the answer of a probe. In another language it would be a constant: no program could show the behaviour.
-fn inert(runner: &mut ClaimRunner<'_>) -> Result<Probed, Ended> {
+fn inert(runner: &mut ClaimRunner<'_>) -> Result<Probed, NoFigures> {
     if runner.kind() != Kind::Loop && runner.entry().info.foreign.is_some() {
         let why =
             "it is not inert: a call is the work, and when it returns nothing is left to drive";
-        return Err(Ended::As(ClaimVerdict::ByDefinition, why.into()));
+        return Err(NoFigures::As(ClaimVerdict::ByDefinition, why.into()));
     }
     runner.probe(Probe::Inert)
 }
@@ -73,7 +73,7 @@ pub(super) const CREATED: Experiment = Experiment {
     judge: judge_created,
 };
 
-fn judge_created(figures: &Seen<'_>) -> Judged {
+fn judge_created(figures: &Evidence<'_>) -> Judged {
     let why = match figures.kind {
         Kind::Queue => {
             "the job that is awaited first holds the only worker, and the other waits in the queue"

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Kind, experiment::Ended};
+use super::{Kind, experiment::NoFigures};
 use crate::{output::long, plan::Planned, record::ClaimVerdict, session::Session};
 use paceline_core::{
     job::{Workload, bounds},
@@ -16,15 +16,15 @@ use paceline_core::{
 pub(super) type Subject = (&'static Entry, Option<usize>);
 
 /// A baseline model and its workers.
-type Base = (&'static str, Option<usize>);
+type Baseline = (&'static str, Option<usize>);
 
 /// The simple programs of a language, as baselines.
 #[derive(Clone, Copy)]
 pub(super) struct Simple {
     /// One job after another.
-    pub(super) sequential: Base,
+    pub(super) sequential: Baseline,
     /// A pool of a few threads.
-    pub(super) pool: Base,
+    pub(super) pool: Baseline,
 }
 
 /// The threads of a simple program.
@@ -50,7 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The times of the baseline programs, by model, workers, text and scale: each is measured once per repetition.
 #[derive(Default)]
-pub(super) struct Bases {
+pub(super) struct BaselineTimes {
     repetition: u32,
     times: HashMap<(&'static str, Option<usize>, String, usize), Duration>,
 }
@@ -58,7 +58,7 @@ pub(super) struct Bases {
 /// A model in one repetition.
 pub(super) struct ClaimRunner<'a> {
     session: &'a Session,
-    bases: &'a mut Bases,
+    bases: &'a mut BaselineTimes,
     left: &'a dyn Fn() -> Duration,
     subject: Subject,
     repetition: u32,
@@ -71,13 +71,13 @@ pub(super) struct ClaimRunner<'a> {
 impl<'a> ClaimRunner<'a> {
     pub(super) fn new(
         session: &'a Session,
-        bases: &'a mut Bases,
+        bases: &'a mut BaselineTimes,
         left: &'a dyn Fn() -> Duration,
         subject: Subject,
         repetition: u32,
     ) -> Self {
         if bases.repetition != repetition {
-            *bases = Bases { repetition, times: HashMap::new() };
+            *bases = BaselineTimes { repetition, times: HashMap::new() };
         }
         ClaimRunner {
             session,
@@ -115,7 +115,7 @@ impl<'a> ClaimRunner<'a> {
     }
 
     /// Returns the baseline of its speed-up: the sequential program of its language, or itself with one worker.
-    pub(super) fn alone(&self) -> Base {
+    pub(super) fn alone(&self) -> Baseline {
         let info = &self.subject.0.info;
         self.simple().map_or_else(|| (info.name, info.workers(&[1])[0]), |simple| simple.sequential)
     }
@@ -145,7 +145,7 @@ impl<'a> ClaimRunner<'a> {
     }
 
     /// Returns how many rounds of `compute` take about `time` on this model.
-    pub(super) fn rounds_of_compute(&mut self, time: Duration) -> Result<u64, Ended> {
+    pub(super) fn rounds_of_compute(&mut self, time: Duration) -> Result<u64, NoFigures> {
         let took = self.time(SOME_COMPUTE, 1, 3)?;
         Ok(batches_within(time, took))
     }
@@ -153,9 +153,9 @@ impl<'a> ClaimRunner<'a> {
     /// Returns how many rounds take about `time` on a baseline model.
     pub(super) fn rounds_of_compute_on(
         &mut self,
-        base: Base,
+        base: Baseline,
         time: Duration,
-    ) -> Result<u64, Ended> {
+    ) -> Result<u64, NoFigures> {
         let took = self.base(base, SOME_COMPUTE, 1, 3)?;
         Ok(batches_within(time, took))
     }
@@ -166,20 +166,20 @@ impl<'a> ClaimRunner<'a> {
         text: &str,
         scale: usize,
         batches: u64,
-    ) -> Result<Duration, Ended> {
+    ) -> Result<Duration, NoFigures> {
         let (host, patience) = self.prepared(text, scale, batches as u32)?;
         let (times, _) = host.batches(batches, patience)?;
         Ok(times.into_iter().min().unwrap_or_default())
     }
 
     /// Returns what an instrumented batch showed of the model.
-    pub(super) fn attest(&mut self, text: &str, scale: usize) -> Result<Attestation, Ended> {
+    pub(super) fn attest(&mut self, text: &str, scale: usize) -> Result<Attestation, NoFigures> {
         let (host, patience) = self.prepared(text, scale, 1)?;
         Ok(host.attest(patience)?)
     }
 
     /// Returns the times of the jobs of one batch.
-    pub(super) fn record(&mut self, text: &str, scale: usize) -> Result<Recorded, Ended> {
+    pub(super) fn record(&mut self, text: &str, scale: usize) -> Result<Recorded, NoFigures> {
         let sleeps = workload(text).demand().sleeps * scale as u64;
         let fits = |(jobs, room): (usize, u64)| scale <= jobs && sleeps <= room;
         if !self.recorder.is_some_and(fits) {
@@ -191,13 +191,13 @@ impl<'a> ClaimRunner<'a> {
     }
 
     /// Returns the answer of a probe of the model.
-    pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, Ended> {
+    pub(super) fn probe(&mut self, what: Probe) -> Result<Probed, NoFigures> {
         let info = &self.subject.0.info;
         // A missing interpreter is reported below.
         let hello = info.foreign.and_then(|foreign| foreign.found(info.name).hello.ok());
         if hello.is_some_and(|hello| !hello.probes.iter().any(|known| known == what.name())) {
             let why = format!("the interpreter of {} does not answer this probe", info.name);
-            return Err(Ended::As(ClaimVerdict::Refused, why));
+            return Err(NoFigures::As(ClaimVerdict::Refused, why));
         }
         let (host, patience) = self.prepared(NOTHING, 1, 1)?;
         Ok(host.probe(what, patience)?)
@@ -206,24 +206,24 @@ impl<'a> ClaimRunner<'a> {
     /// Returns the [`time`](Self::time) of a baseline model, in a host of its own.
     pub(super) fn base(
         &mut self,
-        (model, workers): Base,
+        (model, workers): Baseline,
         text: &str,
         scale: usize,
         batches: u64,
-    ) -> Result<Duration, Ended> {
+    ) -> Result<Duration, NoFigures> {
         let key = (model, workers, text.to_owned(), scale);
         if let Some(time) = self.bases.times.get(&key) {
             return Ok(*time);
         }
-        let failed = |why: String| Ended::As(ClaimVerdict::Failed, why);
+        let failed = |why: String| NoFigures::As(ClaimVerdict::Failed, why);
         let entry = models::find(model).map_err(failed)?;
         let ClaimRunner { session, bases, left, repetition, .. } = self;
         let mut runner = ClaimRunner::new(session, bases, left, (entry, workers), *repetition);
         let time = runner.time(text, scale, batches).map_err(|ended| match ended {
-            Ended::As(verdict, why) => {
-                Ended::As(verdict, format!("{model}, which it is compared with: {why}"))
+            NoFigures::As(verdict, why) => {
+                NoFigures::As(verdict, format!("{model}, which it is compared with: {why}"))
             }
-            Ended::Interrupted => Ended::Interrupted,
+            NoFigures::Interrupted => NoFigures::Interrupted,
         })?;
         self.bases.times.insert(key, time);
         Ok(time)
@@ -235,13 +235,13 @@ impl<'a> ClaimRunner<'a> {
         text: &str,
         scale: usize,
         batches: u32,
-    ) -> Result<(&mut Host, Duration), Ended> {
+    ) -> Result<(&mut Host, Duration), NoFigures> {
         let workload = workload(text);
         let (entry, workers) = self.subject;
         let placement = entry.info.placements[0];
         let cell = Planned { workload: &workload, entry, workers, placement, scale };
         if let Some(why) = self.session.refusal(&cell) {
-            return Err(Ended::As(ClaimVerdict::Refused, why));
+            return Err(NoFigures::As(ClaimVerdict::Refused, why));
         }
         let (left, bound) =
             (self.left(), cell.bound(self.session.compute_ns).saturating_mul(batches));
@@ -251,7 +251,7 @@ impl<'a> ClaimRunner<'a> {
                 long(bound),
                 long(left)
             );
-            return Err(Ended::As(ClaimVerdict::Skipped, why));
+            return Err(NoFigures::As(ClaimVerdict::Skipped, why));
         }
         let host = match &mut self.host {
             Some(host) => host,

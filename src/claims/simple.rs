@@ -1,7 +1,7 @@
 //! The greatest scale up to which the simple program is as good.
 
 use super::{
-    experiment::{Ended, Experiment, Judged, Sample, Seen, all},
+    experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all},
     runner::Simple,
 };
 use crate::record::ClaimVerdict;
@@ -29,11 +29,11 @@ pub(super) const SIMPLE: Experiment = Experiment {
     measure: |runner| {
         let Some(Simple { sequential, pool }) = runner.simple() else {
             let why = "there is no simple program of its language among the models";
-            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+            return Err(NoFigures::As(ClaimVerdict::DoesNotApply, why.into()));
         };
         if [sequential.0, pool.0].contains(&runner.entry().info.name) {
             let why = "it is the simple program";
-            return Err(Ended::As(ClaimVerdict::DoesNotApply, why.into()));
+            return Err(NoFigures::As(ClaimVerdict::DoesNotApply, why.into()));
         }
         let (mut samples, mut up_to, mut still) = (Vec::new(), 0, true);
         for (scale, batches, name) in SCALES {
@@ -53,7 +53,7 @@ pub(super) const SIMPLE: Experiment = Experiment {
     judge,
 };
 
-fn judge(figures: &Seen<'_>) -> Judged {
+fn judge(figures: &Evidence<'_>) -> Judged {
     all(
         &[figures.at_most(SCALES[0].2, AS_GOOD), figures.at_most(SCALES[1].2, AS_GOOD)],
         "it is faster by more than that already where a handful of jobs wait",

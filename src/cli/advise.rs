@@ -1,4 +1,4 @@
-//! `paceline advise`: measures a user's own job, and says which model to take and from which scale on.
+//! `paceline advise`: measures a user's own job and recommends a model for each scale.
 
 use std::time::Duration;
 
@@ -20,28 +20,28 @@ use paceline_core::{interrupt, models::Entry};
 
 #[derive(Args)]
 pub(super) struct AdviseArguments {
-    /// The job: a file that ends in .toml, or a built-in workload.
+    /// The job: a .toml file, or a built-in workload.
     #[arg(value_name = "FILE.toml|WORKLOAD")]
     workload: String,
     #[command(flatten)]
     of: Selection,
-    /// Trials of each cell, a fresh process each: with fewer than 3 nothing is ranked.
+    /// Trials of each cell, each in a fresh process. With fewer than 3, nothing is ranked.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = |text: &str| small(text, TRIALS))]
     trials: u32,
-    /// The time for all, such as 90s or 30m.
+    /// The time for the whole run, such as 90s or 30m.
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
-    /// What shuffles the order; recorded.
+    /// The seed of the shuffle; recorded.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     #[command(flatten)]
     output: Output,
 }
 
-/// The advice as `--format json` has it.
+/// The output of `--format json`.
 #[derive(Serialize)]
-struct SideFigures<'a> {
-    /// Whether cells are missing that were asked for, because of an interrupt.
+struct AdviceOutput<'a> {
+    /// Whether requested cells are missing because of an interrupt.
     partial: bool,
     #[serde(flatten)]
     advice: &'a Advice,
@@ -52,7 +52,7 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(super::usage)?;
     let mut order = order(&asked.as_run())?;
     order.choice.in_one_class = true;
-    let left_out = if asked.of.model.is_empty() { unreliable_out_of(&mut order) } else { None };
+    let left_out = if asked.of.model.is_empty() { remove_unreliable(&mut order) } else { None };
     let program = ready()?;
     let done = run(&order, program, None).map_err(internal)?;
     let advice = Advice { workload: order.workloads[0].name.clone(), ..advise(&done.cells) };
@@ -60,7 +60,7 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
     summary.extend(left_out);
     match asked.output.format {
         Format::Json => {
-            say_json(&SideFigures { partial: done.interrupted, advice: &advice, summary })?
+            say_json(&AdviceOutput { partial: done.interrupted, advice: &advice, summary })?
         }
         Format::Table => {
             say(&advice_text(&advice, &summary))?;
@@ -82,8 +82,8 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Takes out the models that fail through no fault of the job, and returns the sentence that says so, if there are any.
-fn unreliable_out_of(order: &mut Order) -> Option<String> {
+/// Removes the models with a known defect. Returns a sentence that names them, if there are any.
+fn remove_unreliable(order: &mut Order) -> Option<String> {
     let reliable = |entry: &&'static Entry| entry.info.unreliable.is_none();
     let (kept, out): (Vec<_>, Vec<_>) = order.models.drain(..).partition(reliable);
     order.models = kept;

@@ -1,4 +1,4 @@
-//! The command line of `cargo bench`: what the environment asks for, and the tables and the page at the end.
+//! `cargo bench`: reads its options, measures, and prints the tables and the page.
 
 use std::process::ExitCode;
 
@@ -86,7 +86,7 @@ fn run() -> Result<ExitCode, (u8, String)> {
     match outcome.report {
         None => {}
         Some(Ok(report)) => {
-            // Without plots it makes none.
+            // criterion writes no report without plots.
             if report.exists() {
                 show(format!("criterion's report: {}", report.display()))?;
             }
@@ -97,7 +97,7 @@ fn run() -> Result<ExitCode, (u8, String)> {
     Ok(ExitCode::from(if outcome.cells.iter().any(Cell::is_wrong) { 3 } else { 0 }))
 }
 
-/// Which models were left out by default, and how to measure them.
+/// Returns the models left out by default, and how to include them.
 fn left_out_line(models: &[&str]) -> Option<String> {
     let list = models.join(", ");
     (!models.is_empty()).then(|| {

@@ -18,14 +18,14 @@ use paceline_core::interrupt;
 
 #[derive(Args)]
 pub(super) struct ClaimsArguments {
-    /// Claims: inert, suspends, sleeps, order, created, cooperative, freezes, bridge, cancel, group, cpu, connections, simple; all
-    /// where none is named.
+    /// Claims: inert, suspends, sleeps, order, created, cooperative, freezes, bridge, cancel, group, cpu, connections, simple;
+    /// by default all.
     #[arg(value_name = "CLAIM")]
     claims: Vec<String>,
-    /// Models, separated by commas; all where none is named.
+    /// Models, separated by commas [default: all].
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     model: Vec<String>,
-    /// The time for all, such as 90s or 3m.
+    /// The time for the whole run, such as 90s or 3m.
     #[arg(long, default_value = "3m", value_name = "TIME", value_parser = budget)]
     budget: Duration,
     /// Show every interval, reason and detail.
@@ -41,10 +41,10 @@ impl ClaimsArguments {
     }
 }
 
-pub(super) fn put_to_the_test(asked: &ClaimsArguments) -> Result<u8, CliError> {
+pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     let named = asked.named()?;
-    // In the order of the tutorial, and each once.
+    // Each claim once, in the order of the tutorial.
     let is_asked = |experiment: &&Experiment| {
         named.is_empty() || named.iter().any(|named| named.name == experiment.name)
     };

@@ -1,4 +1,4 @@
-//! `paceline compare`: two recorded runs side by side, and what separate runs cannot show.
+//! `paceline compare`: compares two recorded runs, or counts how often several runs of one build disagree.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(super) struct CompareArguments {
     /// More runs, with --agreement.
     #[arg(value_name = "RUN", requires = "agreement")]
     more: Vec<PathBuf>,
-    /// Count how many intervals of one cell are disjoint in two of the runs, which are all of one build.
+    /// Count the cells whose intervals are disjoint between two runs; all runs must be of one build.
     #[arg(long)]
     agreement: bool,
     /// Compare runs of different machines too.
@@ -37,8 +37,8 @@ pub(super) struct CompareArguments {
 }
 
 pub(super) fn compare(asked: &CompareArguments) -> Result<u8, CliError> {
-    let base = recorded(&asked.base, &asked.output.out)?;
-    let head = recorded(&asked.head, &asked.output.out)?;
+    let base = read_record(&asked.base, &asked.output.out)?;
+    let head = read_record(&asked.head, &asked.output.out)?;
     if asked.agreement {
         return agree(base, head, asked);
     }
@@ -50,7 +50,7 @@ pub(super) fn compare(asked: &CompareArguments) -> Result<u8, CliError> {
 }
 
 fn agree(base: Record, head: Record, asked: &CompareArguments) -> Result<u8, CliError> {
-    let more = asked.more.iter().map(|name| recorded(name, &asked.output.out));
+    let more = asked.more.iter().map(|name| read_record(name, &asked.output.out));
     let runs = [Ok(base), Ok(head)].into_iter().chain(more).collect::<Result<Vec<_>, _>>()?;
     for run in &runs[1..] {
         comparable(&runs[0], run, asked.any_machine).map_err(refused)?;
@@ -69,13 +69,17 @@ fn refused(refusal: Refusal) -> CliError {
     }
 }
 
-/// The record in the folder `name`, or in that folder of `results`.
-fn recorded(name: &Path, results: &Path) -> Result<Record, CliError> {
-    read(&found(name, results, &["run.json"])?).map_err(usage)
+/// Reads the run in the folder `name`, or in that folder of `results`.
+fn read_record(name: &Path, results: &Path) -> Result<Record, CliError> {
+    read(&find_record(name, results, &["run.json"])?).map_err(usage)
 }
 
-/// The folder of the record called `name`, there or in `results`: one that has a file of `kinds`.
-pub(super) fn found(name: &Path, results: &Path, kinds: &[&str]) -> Result<PathBuf, CliError> {
+/// Finds the folder `name`, here or in `results`, that has one of the files `kinds`.
+pub(super) fn find_record(
+    name: &Path,
+    results: &Path,
+    kinds: &[&str],
+) -> Result<PathBuf, CliError> {
     let mut places = vec![name.to_owned(), results.join(name)];
     places.dedup();
     let is_one = |place: &&PathBuf| kinds.iter().any(|kind| place.join(kind).exists());

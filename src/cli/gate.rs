@@ -1,4 +1,4 @@
-//! `paceline gate`.
+//! `paceline gate`: chooses the cells and the margins, runs the gate and prints its result.
 
 mod arguments;
 mod list;
@@ -7,15 +7,16 @@ mod sides;
 use std::{fs, path::Path, time::Duration};
 
 pub(super) use arguments::GateArguments;
-pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, can_count, unbuilt};
-use sides::{build, built, holds_a_verdict, sources};
+pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, build_error, check_counters};
+use sides::{build, build_sides, check_budget, resolve_sides};
 
 use super::{
     CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, sorted, usage,
 };
 use crate::{
     gate::{
-        Arm, Given, Margins, NoGate, Order, Outcome, Project, Source, Subject, default_cells, gate,
+        Arm, MarginOverrides, Margins, NoGate, Order, Outcome, Project, Source, Subject,
+        default_cells, gate,
     },
     output::print_note,
     plan::{Choice, Planned, cells},
@@ -30,47 +31,49 @@ use paceline_core::{
 const REGRESSED: u8 = 4;
 const INCONCLUSIVE: u8 = 5;
 
-/// `paceline gate`. With `--retry` a gate that the machine was not fit for is repeated once.
+/// Runs `paceline gate`. With `--retry`, a gate is repeated once if the machine was not fit.
 pub(super) fn run(asked: &GateArguments) -> Result<u8, CliError> {
     if asked.list {
-        return once(asked);
+        return gate_once(asked);
     }
     refuse_debug_build().map_err(usage)?;
-    let code = once(asked)?;
+    let code = gate_once(asked)?;
     if code != ENVIRONMENT || !asked.retry {
         return Ok(code);
     }
     print_note("the machine was not fit: the gate is repeated once");
-    once(&GateArguments { retry: false, ..asked.clone() })
+    gate_once(&GateArguments { retry: false, ..asked.clone() })
 }
 
-/// A gate of the programs that the arguments name.
-fn once(asked: &GateArguments) -> Result<u8, CliError> {
+/// Runs a gate of the programs that the arguments name.
+fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
     if let Some(program) = &asked.variants_of {
         return super::variants::run(asked, program);
     }
     let base = asked.base.as_ref().ok_or_else(|| {
-        usage("say what to compare with: --base REV, a built program, or a dependency such as tokio@1.50.0".into())
+        usage(
+            "give --base: a revision, a built program, or a dependency such as tokio@1.50.0".into(),
+        )
     })?;
-    // Mistakes are told before minutes of building.
+    // Wrong arguments are reported before minutes of building.
     margins(asked)?;
-    can_count(asked)?;
+    check_counters(asked)?;
     let (workloads, jobs) = jobs(asked)?;
     let program = ready()?;
-    let (project, base, head) = sources(asked, base)?;
+    let (project, base, head) = resolve_sides(asked, base)?;
     if asked.list {
         let sides = [("the base", &base), ("the head", &head)];
         return list::list(asked, &project, sides, (&workloads, jobs));
     }
-    let (margins, others) = margins_of(asked, &project, &base, &head)?;
+    let (margins, others) = effective_margins(asked, &project, &base, &head)?;
     let allocations = metrics(asked).contains(&Metric::Allocations);
     if allocations && (base.is_built() || head.is_built()) {
         return Err(usage(BUILT_ONLY.into()));
     }
     if !(base.is_built() && head.is_built()) {
-        holds_a_verdict(asked, &project, [&base, &head], &program, (&workloads, jobs))?;
+        check_budget(asked, &project, [&base, &head], &program, (&workloads, jobs))?;
     }
-    let sides = built(&project, [&base, &head], allocations)?;
+    let sides = build_sides(&project, [&base, &head], allocations)?;
     let Cells { custom: own, runs_jobs, .. } = cells_of(&sides.arms[..2])?;
     if !jobs && !runs_jobs && own.is_empty() {
         return Err(no_cells());
@@ -92,7 +95,7 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
     finish(asked, order)
 }
 
-/// The order for the instrument. The last argument is what the record says of jobs: the workloads and the models.
+/// Returns the settings for the instrument. The workloads and models are for the record.
 pub(super) fn order<'a>(
     asked: &GateArguments,
     subjects: Vec<Subject<'a>>,
@@ -131,18 +134,18 @@ fn metrics(asked: &GateArguments) -> Vec<Metric> {
     metrics
 }
 
-/// The margins of the file that was named, or of the folder's.
+/// Reads the margins of the given file, or of the one in this folder.
 pub(super) fn margins(asked: &GateArguments) -> Result<Margins, CliError> {
     let usual = Path::new(MARGINS);
     let file = asked.config.as_deref().or_else(|| usual.exists().then_some(usual));
-    Margins::read(file, &given(asked)).map_err(usage)
+    Margins::read(file, &overrides(asked)).map_err(usage)
 }
 
-/// The file of margins where none is named.
+/// The default file of margins.
 const MARGINS: &str = "gate.toml";
 
-fn given(asked: &GateArguments) -> Given {
-    Given {
+fn overrides(asked: &GateArguments) -> MarginOverrides {
+    MarginOverrides {
         margin: asked.margin.clone(),
         clear_margin: asked.clear_margin.clone(),
         layout_sd: None,
@@ -150,12 +153,12 @@ fn given(asked: &GateArguments) -> Given {
     }
 }
 
-/// Margins that do not count, and whose they are.
+/// Margins that do not count, with where they are from.
 type Others = Vec<(&'static str, Margins)>;
 
-/// The margins that count: of the file that was named, otherwise the base's. A change must not loosen those that it is
-/// judged by, so those of the head and of this folder do not count.
-fn margins_of(
+/// Returns the margins that count: those of the given file, otherwise the base's. A change must not loosen the margins
+/// that judge it, so those of the head and of this folder do not count.
+fn effective_margins(
     asked: &GateArguments,
     project: &Project,
     base: &Source,
@@ -164,51 +167,51 @@ fn margins_of(
     if asked.config.is_some() {
         return Ok((margins(asked)?, vec![]));
     }
-    let given = given(asked);
+    let overrides = overrides(asked);
     let of = |source: &Source| -> Result<Margins, CliError> {
-        let text = project.file_of(source, MARGINS).map_err(unbuilt)?;
+        let text = project.file_of(source, MARGINS).map_err(build_error)?;
         let place = format!("{MARGINS} of {}", source.name);
         let file = text.as_deref().map(|text| (&place[..], text));
-        Margins::of_text(file, &given)
+        Margins::of_text(file, &overrides)
             .map_err(|why| usage(format!("{why}; mend it, or give --config FILE")))
     };
     let mut others = Vec::new();
     if !head.is_built() {
         others.push(("the head", of(head)?));
     }
-    // Where no head is named, it is this folder.
+    // Without a given head, the head is this folder.
     if Path::new(MARGINS).exists() && asked.head.is_some() {
         others.push(("gate.toml in this folder", margins(asked)?));
     }
     Ok((of(base)?, others))
 }
 
-/// Why a program without cells is not gated.
+/// Returns the error for programs without cells.
 pub(super) fn no_cells() -> CliError {
     usage("there is no cell to gate: give the bench one with `.closure` or `.command`, as docs/gate.md shows, or name workloads".into())
 }
 
-/// What the sides can be gated by.
+/// The cells of both sides.
 pub(super) struct Cells {
-    /// The names of the cells that they have of their own.
+    /// The names of custom cells.
     pub(super) custom: Vec<String>,
-    /// Those with both variants.
+    /// The names of custom cells with both variants.
     pub(super) with_head: Vec<String>,
-    /// Whether one of them runs jobs on models, as paceline's hosts do.
+    /// Whether one of the sides runs jobs on models, as paceline's hosts do.
     pub(super) runs_jobs: bool,
 }
 
-/// Asks the sides for their cells.
+/// Starts each side and returns its cells.
 pub(super) fn cells_of(arms: &[Arm]) -> Result<Cells, CliError> {
     const PATIENCE: Duration = Duration::from_secs(30);
     let mut cells = Cells { custom: vec![], with_head: vec![], runs_jobs: false };
     for Arm { program, .. } in arms {
         let mut host = program
             .host_of_custom_cells()
-            .map_err(|error| internal(format!("cannot start what was built: {error}")))?;
+            .map_err(|error| internal(format!("cannot start the built program: {error}")))?;
         let found = host.cells(PATIENCE).map_err(|error| {
             usage(format!(
-                "what was built is no program that can be gated: its main must begin with what paceline's gate does ({error})"
+                "the built program cannot be gated: its main must be that of paceline_gated::Gated, as docs/gate.md shows ({error})"
             ))
         })?;
         for (all, found) in [&mut cells.custom, &mut cells.with_head].into_iter().zip(found) {
@@ -220,7 +223,7 @@ pub(super) fn cells_of(arms: &[Arm]) -> Result<Cells, CliError> {
     Ok(cells)
 }
 
-/// The workloads that are named, or the built-in ones, and whether any was named.
+/// Returns the named workloads, or the built-in ones, and whether any is named.
 fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), CliError> {
     if asked.workloads.is_empty() {
         if !asked.of.scale.is_empty() || !asked.of.workers.is_empty() {
@@ -233,7 +236,7 @@ fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), CliError> {
     Ok((found.map_err(usage)?, true))
 }
 
-/// The cells that are gated.
+/// Returns the cells to gate.
 pub(super) fn subjects<'a>(
     asked: &GateArguments,
     workloads: &'a [Workload],
@@ -271,7 +274,7 @@ pub(super) fn subjects<'a>(
     Ok(subjects)
 }
 
-/// Runs the gate, shows it, writes the exports, and says how to leave.
+/// Runs the gate, prints its result, writes the exports and returns the exit code.
 pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliError> {
     let Outcome { gate, folder } = gate(order).map_err(|error| match error {
         NoGate::TooShort(message) => usage(message),
@@ -314,13 +317,13 @@ fn exit_code(gate: &Gate, strict: bool) -> u8 {
         Overall::Regressed => REGRESSED,
         Overall::EnvironmentInvalid => ENVIRONMENT,
         Overall::Nothing => match gate.same_program.as_ref().map(|same| same.sameness) {
-            // The change cannot have made anything slower.
+            // The change cannot have made anything slower: success.
             Some(Sameness::Unreachable | Sameness::NotAffected) => 0,
             Some(Sameness::SameSource) if !strict => 0,
             _ => INCONCLUSIVE,
         },
         Overall::Inconclusive if strict => INCONCLUSIVE,
-        // A slow cell that has another name now is one that was removed and a new one.
+        // A cell that became slow may have been renamed: it then counts as removed and new.
         Overall::Passed if strict && gate.cells.iter().any(is_removed) => INCONCLUSIVE,
         Overall::Inconclusive | Overall::Passed => 0,
     }

@@ -1,4 +1,4 @@
-//! Help beside the definitions of commands: options in groups, examples, shell completions and man pages.
+//! Adds groups and examples to the help of commands; prints shell completions and man pages.
 
 use std::{fs, path::PathBuf};
 
@@ -17,19 +17,19 @@ pub(super) struct CompletionsArguments {
 
 #[derive(Args)]
 pub(super) struct ManArguments {
-    /// Write a page for each command into this folder, instead of the first page to standard output.
+    /// Write a page for each command to this folder, instead of printing the first one.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// Prints what a shell reads to complete commands and options.
+/// Prints a completion script for a shell.
 pub(super) fn complete(asked: &CompletionsArguments) -> Result<u8, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(asked.shell, &mut command(), "paceline", &mut script);
     print_bytes(&script).map(|()| 0).map_err(internal)
 }
 
-/// Prints the man page, or writes those of all commands.
+/// Prints the man page, or writes the pages of all commands.
 pub(super) fn man(asked: &ManArguments) -> Result<u8, CliError> {
     let Some(folder) = &asked.out else {
         let mut page = Vec::new();
@@ -50,7 +50,7 @@ const WHAT: &str = "What is measured";
 const HOW: &str = "How it is measured";
 const RESULTS: &str = "Results";
 
-/// Puts the options of every command into groups, and examples behind them.
+/// Groups the options of every command, and adds examples below them.
 pub(super) fn with_help(mut command: Command) -> Command {
     for (name, examples) in EXAMPLES {
         let lines = examples.iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
@@ -61,7 +61,7 @@ pub(super) fn with_help(mut command: Command) -> Command {
                     return arg;
                 }
                 let id = arg.get_id().as_str().to_owned();
-                // So that a value such as -1s is told why it is wrong.
+                // The parser of the value then explains why -1s is wrong.
                 let takes_numbers = NUMBERS.contains(&&*id);
                 let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
                 arg.help_heading(heading(&id))
@@ -72,7 +72,7 @@ pub(super) fn with_help(mut command: Command) -> Command {
     command
 }
 
-/// Options that take a number or a time, and no other word.
+/// Options whose value is a number or a time.
 const NUMBERS: [&str; 10] = [
     "budget",
     "seed",
@@ -96,7 +96,7 @@ fn heading(option: &str) -> &'static str {
     }
 }
 
-/// Three examples of each command: the line, and what it does.
+/// The examples of each command: the line, and what it does.
 type Examples = &'static [(&'static str, &'static [(&'static str, &'static str); 3])];
 
 const EXAMPLES: Examples = &[
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::cli::{Arguments, Command as Asked, order};
 
-    /// The words of an example that paceline gets, without what the shell does.
+    /// Returns the arguments of an example, without the rest of the shell line.
     fn words(line: &str) -> Vec<&str> {
         let words = line.split_whitespace().skip_while(|word| *word != "paceline");
         words.take_while(|word| !["|", "&&", ">"].contains(word)).collect()
@@ -275,7 +275,7 @@ mod tests {
                 let parsed = Arguments::try_parse_from(words(line));
                 let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
                 assert_eq!(words(line)[1], name, "{line}");
-                // Your own job is a file of yours.
+                // job.toml stands for a file of the reader's.
                 let checked = match &parsed.command {
                     _ if line.contains("job.toml") => Ok(()),
                     Asked::Run(arguments) => order(arguments).map(drop),

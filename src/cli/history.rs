@@ -1,4 +1,4 @@
-//! `paceline history`: recorded runs over time, and where they step. It advises, and never fails a build.
+//! `paceline history`: recorded runs over time, and their steps. It informs, and never fails a build.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,16 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct HistoryArguments {
-    /// The folder with the records.
+    /// The folder for records.
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
-    /// Only cells whose name this regular expression is found in.
+    /// Only cells whose name this regular expression matches.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     filter: Option<Regex>,
-    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory; all where none is named.
+    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory [default: all].
     #[arg(long, value_delimiter = ',', value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
-    /// How to show it; otava is CSV for tools that look for changes.
+    /// The output format; otava is CSV for change-point tools.
     #[arg(long, value_enum, default_value_t = Shape::Table)]
     format: Shape,
 }
@@ -60,7 +60,7 @@ pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
             asked.out.display()
         ))?,
         Shape::Table if all.is_empty() => {
-            say("no series fits --filter and --metric: leave one of them out")?
+            say("no series matches --filter and --metric: leave one of them out")?
         }
         Shape::Table => say(&history_table(&all))?,
     };

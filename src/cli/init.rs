@@ -1,25 +1,25 @@
-//! `paceline init`.
+//! `paceline init`: sets up a crate for the gate.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CliError, gate::unbuilt, internal, say};
+use super::{CliError, gate::build_error, internal, say};
 use crate::gate::starter::{ADDRESS, plan, write};
 
-/// What `paceline init` takes.
+/// The arguments of `paceline init`.
 #[derive(Args)]
 pub(super) struct InitArguments {
-    /// What the crate is set up for.
+    /// What to set up the crate for.
     #[arg(value_enum, value_name = "gate")]
     what: What,
     /// The package of the workspace.
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
-    /// Where paceline-gated comes from; without it, the version of this paceline.
+    /// The source of paceline-gated [default: the version of this paceline].
     #[arg(long, value_name = "VERSION|FOLDER|GIT")]
     gated: Option<String>,
-    /// Say what would be written, and write nothing.
+    /// Print what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -29,13 +29,14 @@ enum What {
     Gate,
 }
 
-/// Writes what is missing, says so, and says what to do next.
+/// Writes the missing files and lines, and prints what was written and what to do next.
 pub(super) fn init(asked: &InitArguments) -> Result<u8, CliError> {
     let What::Gate = asked.what;
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
-    let files = plan(&here, asked.package.as_deref(), asked.gated.as_deref()).map_err(unbuilt)?;
+    let files =
+        plan(&here, asked.package.as_deref(), asked.gated.as_deref()).map_err(build_error)?;
     if !asked.dry_run {
-        write(&files).map_err(unbuilt)?;
+        write(&files).map_err(build_error)?;
     }
     let done = if asked.dry_run { "would write" } else { "wrote" };
     for file in &files {
@@ -58,7 +59,7 @@ pub(super) fn init(asked: &InitArguments) -> Result<u8, CliError> {
     ))
 }
 
-/// A path as seen from here, if it is below.
+/// Returns the path relative to this folder, if it is below.
 fn shown(path: &Path, here: &Path) -> PathBuf {
     path.strip_prefix(here).unwrap_or(path).to_path_buf()
 }

@@ -1,4 +1,4 @@
-//! What there is, and whether this machine is fit: `paceline models`, `workloads` and `doctor`.
+//! `paceline models`, `paceline workloads` and `paceline doctor`.
 
 use super::{CliError, ENVIRONMENT, Format, internal, say, say_json};
 use crate::{

@@ -1,6 +1,6 @@
 //! `paceline load`.
 
-mod courses;
+mod advanced;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,12 +12,14 @@ use super::{
     values::{TRIALS, number, seed, small, time},
 };
 use crate::{
-    load::{Asking, Condition, MOST_RATE, MaxErrors, Order, Target, Url, Urls, load, read_body},
+    load::{
+        Condition, MOST_RATE, MaxErrors, Order, RequestOptions, Target, Url, Urls, load, read_body,
+    },
     output::{count, print_note},
     report::{load_table, summary},
     start::refuse_debug_build,
 };
-use courses::Courses;
+use advanced::AdvancedOptions;
 use paceline_core::{
     generator::{Arrivals, Drive, MOST_GENERATORS, check_field, check_method},
     job::{Bound, bounds},
@@ -26,88 +28,87 @@ use paceline_core::{
 
 #[derive(Args)]
 pub(super) struct LoadArguments {
-    /// A built-in workload or a file that ends in .toml, which each model serves; or the URL of a server that
-    /// is there already, such as `http://127.0.0.1:8080/path`.
+    /// A built-in workload or a .toml file, which each model serves; or the URL of a running server, such as
+    /// `http://127.0.0.1:8080/path`.
     #[arg(
         value_name = "WORKLOAD|FILE.toml|URL",
         required_unless_present = "urls",
         conflicts_with = "urls"
     )]
     target: Option<String>,
-    /// Several URLs of one server, from a file: on each line a URL, beside which its weight and its method may stand,
-    /// as in `3 http://127.0.0.1:8080/a POST`.
+    /// A file with several URLs of one server: one on each line, optionally with a weight and a method, such as
+    /// `3 http://127.0.0.1:8080/a POST`.
     #[arg(long, value_name = "FILE")]
     urls: Option<PathBuf>,
-    /// The method of the requests to a URL; GET where it is not said, or POST with --body.
+    /// The method of requests to a URL [default: GET, or POST with --body].
     #[arg(long, value_name = "METHOD", value_parser = method)]
     method: Option<String>,
-    /// A header of the requests to a URL, such as 'Accept: text/html'; repeat it for others. A Host replaces the
-    /// one that follows from the URL.
+    /// A header of requests to a URL, such as 'Accept: text/html'; may be repeated. Host replaces the default from the
+    /// URL.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(String, String)>,
-    /// A file whose bytes are the body of the requests to a URL; at most 16 MiB.
+    /// A file with the body of requests to a URL; at most 16 MiB.
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// How long after its intended start a request must be answered; for ever where it is not said.
+    /// The time from its intended start within which a request must be answered [default: no limit].
     #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the timeout", Duration::from_millis(1)))]
     timeout: Option<Duration>,
-    /// How many requests of a trial may be errors, which are then counted: a share such as 1%, or a number. Where it
-    /// is not said, the first error ends the load.
+    /// Count errors, and fail only if a trial has more than this share or number of them, such as 1% or 20. Without it, the
+    /// first error ends the load.
     #[arg(long, value_name = "SHARE|N", allow_negative_numbers = true, value_parser = MaxErrors::parse)]
     max_errors: Option<MaxErrors>,
-    /// Exit with 7 if a figure of the table is so, such as 'p99>20ms', 'errors>0.1%' or 'rate<9900'; repeat it for
-    /// others. A figure that was not measured counts as so. With a condition on errors they are counted, as with
-    /// --max-errors 100%.
+    /// Exit with 7 if this is true of a row of the table, such as 'p99>20ms', 'errors>0.1%' or 'rate<9900'; may be
+    /// repeated. A metric that was not measured counts as true. A condition on errors implies --max-errors 100%.
     #[arg(long, value_name = "CONDITION", value_parser = Condition::parse)]
     fail_if: Vec<Condition>,
-    /// Open loop: so many requests are started in a second, whatever becomes of those before.
+    /// Open loop: the rate at which requests start, per second, whether or not earlier ones have been answered.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Without --rate a closed loop: so many connections, each with one request after another. With it, so many
-    /// connections may be under way at once.
+    /// Without --rate, closed loop: the number of connections, each of which sends its next request after an answer. With
+    /// --rate, the most connections.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS))]
     connections: Option<usize>,
-    /// How many processes share the load: one schedule, split among them, where one process is not fast enough.
+    /// The number of generator processes, which share one schedule: for loads that one process cannot make.
     #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, GENERATORS))]
     generators: usize,
-    /// How the requests of an open loop are spread; poisson where it is not said.
+    /// How the requests of an open loop are spread over time [default: poisson].
     #[arg(long, value_enum, value_name = "HOW")]
     arrivals: Option<Spread>,
-    /// Find the highest rate at which the 99th percentile of latency stays within this, such as 10ms.
+    /// Find the highest rate at which the 99th percentile of latency stays within this limit, such as 10ms.
     #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the limit", Duration::from_micros(10)))]
     p99_limit: Option<Duration>,
-    /// The statuses that count as answers of a URL, such as `200,204`; every 2xx where it is not said.
+    /// The statuses of a URL that count as right answers, such as `200,204` [default: every 2xx].
     #[arg(long, value_delimiter = ',', value_name = "STATUS", value_parser = status)]
     expect: Vec<u16>,
-    /// How long requests count.
+    /// The time in which requests are measured.
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)))]
     duration: Duration,
-    /// How long requests are sent before they count.
+    /// The time before that, in which requests are sent but not measured.
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO))]
     warm_up: Duration,
-    /// How long an answer is waited for at the end.
+    /// The time to wait for the last answers.
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = |text: &str| time(text, "the patience", Duration::from_millis(100)))]
     patience: Duration,
-    /// Models, separated by commas; all where none is named.
+    /// Models, separated by commas [default: all].
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     model: Vec<String>,
-    /// How many workers each model has; as many as there are cores where it is not said.
+    /// The number of workers of each model [default: one for each core].
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]
     workers: Option<usize>,
-    /// Fresh processes for each figure; 3, or 1 with --p99-limit, or 5 with --against.
+    /// Trials of each server, each in a fresh process [default: 3, or 1 with --p99-limit, or 5 with --against].
     #[arg(long, value_name = "N", value_parser = |text: &str| small(text, Bound { most: 100, ..TRIALS }))]
     trials: Option<u32>,
-    /// What random arrivals are made from; recorded.
+    /// The seed of random arrivals; recorded.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
-    /// Keep each server on as many CPUs as it has workers, and the echo server on the others.
+    /// Pin each server to as many CPUs as it has workers, and the echo server to the others.
     #[arg(long)]
     pin: bool,
     /// Show every interval, reason and detail.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    courses: Courses,
+    advanced: AdvancedOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -123,7 +124,7 @@ const GENERATORS: Bound =
     Bound { what: "the number of generators", least: 1, most: MOST_GENERATORS as u64 };
 const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
 
-/// Where a search for the knee begins, unless a rate is given.
+/// The default first rate of a search for the knee.
 const FIRST_RATE: f64 = 100.0;
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -140,7 +141,7 @@ fn status(text: &str) -> Result<u16, String> {
     status.ok_or_else(|| format!("a status is a number from 200 to 599, not {text:?}"))
 }
 
-/// Whether `target` is the address of a server that lacks its `http://`.
+/// Returns whether `target` is an address without `http://`.
 fn is_address(target: &str) -> bool {
     let port = target.split('/').next().and_then(|host| host.rsplit_once(':'));
     port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
@@ -159,8 +160,8 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 impl LoadArguments {
-    fn asking(&self) -> Result<Asking, CliError> {
-        Ok(Asking {
+    fn request_options(&self) -> Result<RequestOptions, CliError> {
+        Ok(RequestOptions {
             method: self.method.clone(),
             headers: self.header.clone(),
             body: self.body.as_deref().map(read_body).transpose().map_err(usage)?,
@@ -169,22 +170,21 @@ impl LoadArguments {
     }
 
     pub(super) fn order(&self) -> Result<Order, CliError> {
-        let asking = self.asking()?;
+        let request_options = self.request_options()?;
         let named = self.target.as_deref().unwrap_or_default();
-        let target = match (&asking.urls, Url::parse(named)) {
+        let target = match (&request_options.urls, Url::parse(named)) {
             (Some(urls), _) => Target::Url(urls.first().clone()),
             (None, Some(url)) => Target::Url(url.map_err(usage)?),
             (None, None) if is_address(named) => {
                 return Err(usage(format!(
-                    "{named} is no workload; if it is a server, write http://{named}/"
+                    "{named} is not a workload: if it is a server, give http://{named}/"
                 )));
             }
             (None, None) => Target::Workload(Box::new(workloads::find(named).map_err(usage)?)),
         };
         if matches!(target, Target::Url(_)) && (!self.model.is_empty() || self.workers.is_some()) {
             return Err(usage(
-                "--model and --workers are of a workload: leave them out where a URL is loaded"
-                    .into(),
+                "--model and --workers apply to a workload: leave them out with a URL".into(),
             ));
         }
         let arrivals = match self.arrivals {
@@ -192,19 +192,20 @@ impl LoadArguments {
             Some(Spread::Poisson) | None => Arrivals::Poisson,
             Some(Spread::Burst) => Arrivals::Burst,
         };
-        let ramp = self.courses.ramp();
+        let ramp = self.advanced.ramp();
         let drive = match (self.rate, self.p99_limit, self.connections) {
             _ if let Some(ramp) = ramp => Drive::Ramp { from: ramp.from, to: ramp.to, arrivals },
             (None, None, None) => {
                 return Err(usage(
-                    "say how to load it: --rate 1000 for an open loop, --connections 64 for a closed one, or \
+                    "choose a load: --rate 1000 for an open loop, --connections 64 for a closed one, or \
                      --p99-limit 10ms to find the highest rate"
                         .into(),
                 ));
             }
             (None, None, Some(_)) if self.arrivals.is_some() => {
                 return Err(usage(
-                    "--arrivals is of an open loop: add --rate, or leave --arrivals out".into(),
+                    "--arrivals applies to an open loop: add --rate, or leave --arrivals out"
+                        .into(),
                 ));
             }
             (None, None, Some(_)) => Drive::Closed,
@@ -214,15 +215,15 @@ impl LoadArguments {
             Target::Workload(_) => chosen(&self.model)?,
             Target::Url(_) => vec![],
         };
-        let other = self.courses.other(&target, &self.model, &mut models)?;
-        let paired = self.courses.is_paired();
+        let other = self.advanced.other(&target, &self.model, &mut models)?;
+        let paired = self.advanced.is_paired();
         let trials = if self.p99_limit.is_some() { 1 } else { 3 + 2 * u32::from(paired) };
         let order = Order {
             target,
             models,
             workers: self.workers,
             accept: self.expect.clone(),
-            asking,
+            request_options,
             timeout: self.timeout,
             max_errors: self.max_errors.or_else(|| {
                 self.fail_if.iter().any(Condition::is_about_errors).then_some(MaxErrors::ALL)
@@ -231,9 +232,9 @@ impl LoadArguments {
             generators: self.generators,
             connections: self.connections,
             p99_limit: self.p99_limit,
-            shares: self.courses.rates.clone(),
-            every: self.courses.every(),
-            lines: self.courses.lines(self.output.format)?,
+            shares: self.advanced.rates.clone(),
+            every: self.advanced.every(),
+            interval_format: self.advanced.interval_format(self.output.format)?,
             other,
             paired,
             warm_up: self.warm_up,
@@ -253,7 +254,8 @@ impl LoadArguments {
                  answered: give --patience {timeout} or more"
             )));
         }
-        // Of all models those that cannot are shown as refused; one that was named is a mistake.
+        // With all models, those that cannot honour a setting are shown as refused. For a model named by the user it is an
+        // error.
         if !self.model.is_empty()
             && let Some(why) = order.cannot_honour()
         {
@@ -269,11 +271,11 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     let program = ready()?;
     let done = load(&order, program).map_err(internal)?;
     match arguments.output.format {
-        _ if arguments.courses.ndjson => courses::say_cells(&done.cells)?,
+        _ if arguments.advanced.ndjson => advanced::print_cells(&done.cells)?,
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&load_table(&done.cells, extent(arguments.all)))?;
-            courses::say_if_not_compared(order.paired, &done.cells)?;
+            advanced::print_if_not_compared(order.paired, &done.cells)?;
             say(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
@@ -282,12 +284,12 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     let kept = "interrupted; the models that had ended are kept";
     let code = finish(&done.cells, done.interrupted.then_some(kept))?;
     let broken = |condition: &Condition| -> Vec<String> {
-        done.cells.iter().filter_map(|cell| condition.broken(cell)).collect()
+        done.cells.iter().filter_map(|cell| condition.violation(cell)).collect()
     };
     let broken: Vec<String> = arguments.fail_if.iter().flat_map(broken).collect();
     for line in &broken {
         print_note(&format!("failed: {line}"));
     }
-    // A cell without a figure says more than that its figure was not measured.
+    // The exit code of a failed cell takes precedence: its metrics were not measured.
     Ok(if code == 0 && !broken.is_empty() { THRESHOLD } else { code })
 }

@@ -1,4 +1,4 @@
-//! `paceline report`: recorded runs and gates as one page, or in the formats that other programs read.
+//! `paceline report`: a page of recorded runs and gates, or an export for other programs.
 
 use std::{
     ffi::OsStr,
@@ -19,18 +19,18 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct ReportArguments {
-    /// Runs and gates: their folders, or their names in the folder for records. With several runs, the others are
-    /// compared with the first. Without any, the newest run, with the history of all.
+    /// Runs and gates: their folders, or their names in the folder for records. Of several runs, the others are compared
+    /// with the first [default: the newest run, with the history of all].
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// What to make: html, table, svg, or one of the formats for other programs, which docs/report.md lists.
+    /// The output format: html, table, svg, or one of the exports that docs/report.md lists.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: Shape,
-    /// Where it goes; - is standard output. Without it, a page goes to report.html in the run's folder, or in the folder
-    /// for records where it is of several, a picture to the working folder, and the rest to standard output.
+    /// The output file; - is standard output. By default, a page is written to report.html in the run's folder, or in the
+    /// folder for records if it has several; a chart to the working folder; everything else to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The chart that svg shows, such as echo/throughput; without it, the charts that there are are listed.
+    /// The chart of --format svg, such as echo/throughput. Without it, the names of all charts are listed.
     #[arg(long, value_name = "CHART")]
     chart: Option<String>,
     /// With --format table: show every interval, reason and detail.
@@ -41,14 +41,14 @@ pub(super) struct ReportArguments {
     out: PathBuf,
 }
 
-/// What to make of records.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Html,
-    /// What the command that measured printed at its end.
+    /// The tables that the measuring command printed at its end.
     Table,
     Svg,
-    /// One of the formats for other programs.
+    /// A format for other programs.
     Export(Export),
 }
 
@@ -70,7 +70,7 @@ impl FromStr for Shape {
     }
 }
 
-/// What was asked for, read.
+/// The requested records.
 #[derive(Default)]
 struct Found {
     records: Vec<Record>,
@@ -78,7 +78,7 @@ struct Found {
     claims: Vec<Claims>,
     history: Vec<history::Series>,
     left_out: Vec<String>,
-    /// Where a page of it goes.
+    /// The default folder of the page.
     folder: PathBuf,
 }
 
@@ -89,7 +89,7 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
     if asked.all && asked.format != Shape::Table {
         return Err(usage("--all goes with --format table: add that, or leave --all out".into()));
     }
-    // Nothing is written over them.
+    // The files of a record are never overwritten.
     let is_record =
         |file: &PathBuf| PARTS.iter().any(|name| file.file_name() == Some(OsStr::new(name)));
     if let Some(file) = asked.output.as_ref().filter(|file| is_record(file)) {
@@ -110,11 +110,11 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
                 left_out: &found.left_out,
             };
             let file = asked.output.clone().unwrap_or_else(|| found.folder.join(PAGE));
-            written(&file, page(&sources).as_bytes(), "report")?;
+            write_file(&file, page(&sources).as_bytes(), "report")?;
         }
         Shape::Svg => picture(asked, &found)?,
         Shape::Table => tables(asked, &found)?,
-        Shape::Export(format) => shown_or_written(asked, &export(format, &found)?)?,
+        Shape::Export(format) => write_or_print(asked, &export(format, &found)?)?,
     }
     for why in &found.left_out {
         print_error(&format!("left out: {why}"));
@@ -125,12 +125,12 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Says what became of a `cargo bench` that was killed.
+/// Prints what became of a `cargo bench` that was killed.
 fn note(completed: Result<Option<String>, String>) {
     completed.unwrap_or_else(Some).iter().for_each(|said| print_note(said));
 }
 
-/// The newest run in `results`, and the history of all.
+/// Returns the newest run in `results`, or the newest gate or claims if there is no run, with the history of all.
 fn newest(results: &Path) -> Result<Found, CliError> {
     note(complete_newest(results));
     let mut read = history::read(results).map_err(usage)?;
@@ -147,7 +147,7 @@ fn newest(results: &Path) -> Result<Found, CliError> {
     match newest {
         Some(record) => {
             let folder = record.folder.clone();
-            // The history has all runs, this page one of them.
+            // All runs are in the history, but only the newest has sections.
             Ok(Found { records: vec![record], history, left_out, folder, ..Found::default() })
         }
         None if newest_gate.is_some() => {
@@ -177,26 +177,26 @@ fn newest(results: &Path) -> Result<Found, CliError> {
     }
 }
 
-/// The newest claims in `results`.
+/// Returns the newest claims in `results`, and their folder.
 fn newest_claims(results: &Path) -> Option<(PathBuf, Claims)> {
     let folders = std::fs::read_dir(results).ok()?.flatten().map(|entry| entry.path());
     let claims = folders.filter_map(|folder| Some((folder.clone(), read_claims(&folder).ok()??)));
     claims.max_by(|a, b| a.1.started.cmp(&b.1.started))
 }
 
-/// The runs and gates that were named.
+/// Reads the named runs, gates and claims.
 fn named(names: &[PathBuf], results: &Path) -> Result<Found, CliError> {
     let mut found = Found { folder: results.to_owned(), ..Found::default() };
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
             return Err(usage(format!("{} is named twice", name.display())));
         }
-        let folder = &compare::found(name, results, &KINDS)?;
+        let folder = &compare::find_record(name, results, &KINDS)?;
         let gate = read_gate(folder).map_err(usage)?;
         if folder.join("run.json").exists() {
             note(complete(folder));
             let record = read_cells(folder).map_err(usage)?;
-            // A gate has the head of a run, and no cells.
+            // The record of a gate also has a run.json, but no cells of a run.
             if gate.is_none() || !record.cells.is_empty() {
                 found.records.push(record);
             }
@@ -219,32 +219,34 @@ fn export(format: Export, found: &Found) -> Result<String, CliError> {
         ([], [gate]) => Export::of_gates(format.name())
             .map(|format| format.render(gate))
             .map_err(|why| usage(format!("this is a gate, and {why}"))),
-        ([], []) => Err(usage("claims have a page alone; claims.json is their JSON".into())),
-        _ => Err(usage(format!("--format {format} is of one run or one gate: name one"))),
+        ([], []) => Err(usage(
+            "claims have no export: use --format html or table, or read claims.json".into(),
+        )),
+        _ => Err(usage(format!("--format {format} exports one run or one gate: name one"))),
     }
 }
 
-/// To the file that was asked for, or to standard output.
-fn shown_or_written(asked: &ReportArguments, text: &str) -> Result<(), CliError> {
+/// Writes the text to the output file, or prints it.
+fn write_or_print(asked: &ReportArguments, text: &str) -> Result<(), CliError> {
     match &asked.output {
-        Some(file) => written(file, text.as_bytes(), "written"),
+        Some(file) => write_file(file, text.as_bytes(), "written"),
         None => say(text.trim_end_matches('\n')).map(drop),
     }
 }
 
-/// What the commands that measured printed at their ends.
+/// Shows the tables that the measuring commands printed at their ends.
 fn tables(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let extent = extent(asked.all);
     let runs = found.records.iter().map(|record| run_table(record, extent));
     let gates = found.gates.iter().map(|gate| gate_table(gate, asked.all));
     let claims = found.claims.iter().map(|claims| claims_table(claims, extent));
     let all: Vec<String> = runs.chain(gates).chain(claims).collect();
-    shown_or_written(asked, &(all.join("\n") + "\n"))
+    write_or_print(asked, &(all.join("\n") + "\n"))
 }
 
 fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let [record] = &found.records[..] else {
-        return Err(usage("a chart is of one run: name one".into()));
+        return Err(usage("a chart shows one run: name one".into()));
     };
     let charts = Charts::of(record);
     let listed = charts.names().join(", ");
@@ -258,11 +260,11 @@ fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let svg = charts.svg(name).ok_or_else(unknown)?;
     let file =
         asked.output.clone().unwrap_or_else(|| format!("{}.svg", name.replace('/', "-")).into());
-    written(&file, svg.as_bytes(), "chart")
+    write_file(&file, svg.as_bytes(), "chart")
 }
 
-/// Writes a file whole, and says where it is; `-` is standard output.
-fn written(file: &Path, bytes: &[u8], what: &str) -> Result<(), CliError> {
+/// Writes a whole file and prints its path; `-` is standard output.
+fn write_file(file: &Path, bytes: &[u8], what: &str) -> Result<(), CliError> {
     if file == Path::new("-") {
         return crate::output::print_bytes(bytes).map_err(internal);
     }

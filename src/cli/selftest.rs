@@ -1,4 +1,4 @@
-//! `paceline selftest`: the gate put to the test on this machine.
+//! `paceline selftest`: tests the gate on this machine.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,8 +8,8 @@ use std::{
 use clap::Args;
 
 use super::{
-    CliError, ENVIRONMENT, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json,
-    seed, small, usage, values::TRIALS,
+    CliError, ENVIRONMENT, Format, Output, budget, gate::build_error, internal, ready, say,
+    say_json, seed, small, usage, values::TRIALS,
 };
 use crate::{
     gate::{
@@ -26,13 +26,13 @@ const SUITES: Bound = Bound { what: "the number of suites", least: 0, most: 1000
 
 #[derive(Args)]
 pub(super) struct SelftestArguments {
-    /// The time for all. An hour is enough for every figure.
+    /// The time for the whole test. An hour is enough for every figure.
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = budget)]
     budget: Duration,
-    /// Kinds of work in which slowdowns are planted, separated by commas; all where none is named.
+    /// Kinds of work to plant slowdowns in, separated by commas [default: all].
     #[arg(long, value_delimiter = ',', value_name = "KIND", value_parser = KINDS)]
     kind: Vec<String>,
-    /// Suites of equal programs, at most; with 0, only slowdowns are planted.
+    /// The most suites of equal programs; with 0, only slowdowns are planted.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = |text: &str| small(text, SUITES))]
     suites: u32,
     /// Trials of each cell in a suite.
@@ -41,7 +41,7 @@ pub(super) struct SelftestArguments {
     /// Keep each process on as many CPUs as its cell has workers, and a planted slowdown on one.
     #[arg(long)]
     pin: bool,
-    /// What shuffles and resamples.
+    /// The seed of shuffling and resampling.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
     /// The folder for records; without it, results.
@@ -53,9 +53,9 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
     let program = ready()?;
     let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
-    let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
-    let source = project.resolve(&this.to_string_lossy()).map_err(unbuilt)?;
-    let copy = project.build(&source, true, &|_| {}).map_err(unbuilt)?;
+    let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
+    let source = project.resolve(&this.to_string_lossy()).map_err(build_error)?;
+    let copy = project.build(&source, true, &|_| {}).map_err(build_error)?;
     let name = format!("{}-selftest-{}", utc().replace(':', "-"), std::process::id());
     let folder: PathBuf = asked.output.out.join(name);
     let trial = Trial {

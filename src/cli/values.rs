@@ -1,4 +1,4 @@
-//! The values of options, and the errors of wrong ones: one sentence each, by clap or by us.
+//! Parses the values of options, and formats the errors of clap as one sentence.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) fn budget(text: &str) -> Result<Duration, String> {
     parse_budget(text).map_err(|why| format!("the budget {why}"))
 }
 
-/// A whole number within `bound`, with or without `_` between its digits.
+/// Parses a whole number within `bound`, with or without `_` between its digits.
 pub(super) fn number(text: &str, bound: Bound) -> Result<usize, String> {
     let digits = text.trim().replace('_', "");
     match digits.parse::<u64>() {
@@ -36,7 +36,7 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {most}"))
 }
 
-/// A time of at least `least` and at most an hour.
+/// Parses a time of at least `least` and at most an hour.
 pub(super) fn time(text: &str, what: &str, least: Duration) -> Result<Duration, String> {
     const MOST: Duration = Duration::from_hours(1);
     let long = |time: Duration| humantime::format_duration(time);
@@ -72,7 +72,7 @@ pub(super) fn sentence(error: &clap::Error) -> String {
         let value = said(ContextKind::InvalidValue).unwrap_or_default();
         return format!("{option} {value}: {why}");
     }
-    // What clap says in several paragraphs: the first, and its tips.
+    // clap's message has several paragraphs: keep the first, and its tips.
     let text = error.render().to_string();
     let is_kept = |part: &&str| !part.starts_with("Usage:") && !part.starts_with("For more");
     let parts: Vec<String> = text

@@ -1,4 +1,4 @@
-//! `paceline gate --variants-of PROGRAM`: the two variants of a built program's cells, against each other.
+//! `paceline gate --variants-of PROGRAM`: compares the two variants of each cell of a built program.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use paceline_core::{custom::Variant, process::Program};
 use super::{
     CliError,
     gate::{
-        BUILT_ONLY, GateArguments, NO_COUNTERS, Sides, can_count, cells_of, finish, margins,
-        no_cells, order, subjects, unbuilt,
+        BUILT_ONLY, GateArguments, NO_COUNTERS, Sides, build_error, cells_of, check_counters,
+        finish, margins, no_cells, order, subjects,
     },
     ready, usage,
 };
@@ -17,21 +17,21 @@ use crate::{
     record::{Metric, Side},
 };
 
-/// Compares the variants of the cells of `path` that have two.
+/// Compares the cells of `path` that have two variants.
 pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
     if !asked.workloads.is_empty() {
         return Err(usage("workloads go with --base, not with --variants-of".into()));
     }
     let margins = margins(asked)?;
-    can_count(asked)?;
+    check_counters(asked)?;
     if asked.metric.contains(&Metric::Allocations) {
         return Err(usage(BUILT_ONLY.into()));
     }
     let program = ready()?;
-    let project = Project::here(Path::new("."), None, None).map_err(unbuilt)?;
-    let source = project.resolve(&path.to_string_lossy()).map_err(unbuilt)?;
-    let base = project.build(&source, false, &|_| {}).map_err(unbuilt)?;
-    let copy = project.build(&source, true, &|_| {}).map_err(unbuilt)?;
+    let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
+    let source = project.resolve(&path.to_string_lossy()).map_err(build_error)?;
+    let base = project.build(&source, false, &|_| {}).map_err(build_error)?;
+    let copy = project.build(&source, true, &|_| {}).map_err(build_error)?;
     let side = |name: &str| Side {
         name: name.into(),
         about: format!("the {name} variant of each cell, in {}", path.display()),

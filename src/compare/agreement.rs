@@ -16,7 +16,7 @@ pub struct Agreement {
     /// The pairs by workload.
     pub workloads: Vec<WorkloadAgreement>,
     /// The disjoint pairs, with the greatest ratio first.
-    pub apart: Vec<Apart>,
+    pub apart: Vec<DisjointPair>,
 }
 
 /// The number of disjoint pairs of intervals. Correct 95 % intervals of one quantity are disjoint in about 0.6 % of
@@ -51,7 +51,7 @@ pub struct WorkloadAgreement {
 
 /// A cell whose intervals in two runs are disjoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Apart {
+pub struct DisjointPair {
     /// The cell, as `workload/model@workers/scale`.
     pub cell: String,
     /// The runs.
@@ -93,7 +93,7 @@ pub fn agreement(runs: &[Record]) -> Agreement {
                 let ratio = (one.lower / other.upper).max(other.lower / one.upper);
                 if ratio > 1.0 {
                     counted.disjoint += 1;
-                    found.apart.push(Apart {
+                    found.apart.push(DisjointPair {
                         cell: label(cell),
                         runs: [one_run.clone(), other_run.clone()],
                         batch_ns: [one.value, other.value],

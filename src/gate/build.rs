@@ -14,10 +14,10 @@ use std::{
 
 use build_cache::{BuildCache, hash_of};
 pub use error::{BuildError, Exit};
-pub(in crate::gate) use tool::{Said, Tool};
+pub(in crate::gate) use tool::{Tool, ToolOutput};
 use worktree::{Checkouts, hold};
 
-use super::source::{Kind, Layout, Pin, Project, Source, Spot, What};
+use super::source::{BuildTarget, Kind, Layout, Pin, Project, Source, Spot};
 use crate::record::Side;
 
 /// A program that can be measured.

@@ -387,7 +387,7 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
     if going.trials.len() > have {
         let what = metric.name();
         let why = format!(
-            "adds too little {what} to be told: choose a larger scale, or leave the metric out"
+            "adds too little {what} to measure: choose a larger scale, or leave the metric out"
         );
         return (State::Refused, Some(why));
     }

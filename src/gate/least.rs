@@ -54,7 +54,7 @@ pub fn too_short(
     models: &[ModelRecord],
     patience: Duration,
 ) -> Result<Option<String>, String> {
-    let _turn = super::Turn::wait();
+    let _turn = super::MeasuringLock::wait();
     let mut session = Session::start(program.clone(), models)?;
     if wanted.pin {
         session.pin_hosts()?;

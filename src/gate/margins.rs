@@ -32,7 +32,7 @@ impl Default for Margin {
 #[derive(Clone, Debug, Default)]
 pub struct Margins {
     of_all: Margin,
-    of_some: Vec<(Regex, Given)>,
+    of_some: Vec<(Regex, MarginOverrides)>,
 }
 
 #[derive(Default, Deserialize)]
@@ -43,12 +43,12 @@ struct Text {
     layout_sd: Option<String>,
     count_margin: Option<String>,
     #[serde(default)]
-    cell: Vec<OfCell>,
+    cell: Vec<CellMargins>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OfCell {
+struct CellMargins {
     name: String,
     margin: Option<String>,
     clear_margin: Option<String>,
@@ -58,7 +58,7 @@ struct OfCell {
 
 /// Settings from a file or the command line; the rest is unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Given {
+pub struct MarginOverrides {
     /// Such as `3%`.
     pub margin: Option<String>,
     /// Such as `5%`.
@@ -69,7 +69,7 @@ pub struct Given {
     pub count_margin: Option<String>,
 }
 
-impl Given {
+impl MarginOverrides {
     fn over(&self, under: Margin) -> Result<Margin, String> {
         let read = |text: &Option<String>, otherwise| match text {
             Some(text) => percent(text),
@@ -101,7 +101,7 @@ impl Margins {
     /// # Errors
     ///
     /// Returns a sentence that names the place in the file.
-    pub fn read(file: Option<&Path>, given: &Given) -> Result<Self, String> {
+    pub fn read(file: Option<&Path>, given: &MarginOverrides) -> Result<Self, String> {
         let Some(path) = file else { return Margins::of_text(None, given) };
         let place = path.display().to_string();
         let text = read_text(path, MOST).map_err(|why| format!("{place}: {why}"))?;
@@ -113,17 +113,17 @@ impl Margins {
     /// # Errors
     ///
     /// Returns a sentence that names the place in the file.
-    pub fn of_text(file: Option<(&str, &str)>, given: &Given) -> Result<Self, String> {
+    pub fn of_text(file: Option<(&str, &str)>, given: &MarginOverrides) -> Result<Self, String> {
         let text = match file {
             Some((place, text)) => parse(text).map_err(|why| format!("{place}: {why}"))?,
             None => Text::default(),
         };
         let Text { margin, clear_margin, layout_sd, count_margin, cell } = text;
-        let of_file = Given { margin, clear_margin, layout_sd, count_margin };
+        let of_file = MarginOverrides { margin, clear_margin, layout_sd, count_margin };
         let of_all = given.over(of_file.over(Margin::default())?)?;
         let mut of_some = Vec::new();
-        for OfCell { name, margin, clear_margin, layout_sd, count_margin } in cell {
-            let given = Given { margin, clear_margin, layout_sd, count_margin };
+        for CellMargins { name, margin, clear_margin, layout_sd, count_margin } in cell {
+            let given = MarginOverrides { margin, clear_margin, layout_sd, count_margin };
             let pattern = Regex::new(&format!("^(?:{name})$"))
                 .map_err(|_| format!("`{name}` is no regular expression"))?;
             // Errors must appear before anything is measured.
@@ -151,7 +151,7 @@ impl Margins {
             .filter_map(|cell| {
                 let (other, used) = (self.of(cell), used.of(cell));
                 (other != used)
-                    .then(|| format!("{cell} {} instead of {}", other.said(), used.said()))
+                    .then(|| format!("{cell} {} instead of {}", other.describe(), used.describe()))
             })
             .collect();
         let more = differ.len().saturating_sub(NAMED);
@@ -163,7 +163,7 @@ impl Margins {
 
 impl Margin {
     /// Returns "3 % and 5 %", with the layout if known.
-    fn said(self) -> String {
+    fn describe(self) -> String {
         let percent = |share: f64| format!("{} %", (share * 1e6).round() / 1e4);
         let layout = match self.layout_sd {
             0.0 => String::new(),
@@ -196,7 +196,7 @@ fn percent(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str, given: &Given) -> Result<Margins, String> {
+    fn read(text: &str, given: &MarginOverrides) -> Result<Margins, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         Margins::read(Some(file.path()), given)
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_cells_margin_is_that_of_the_last_entry_that_names_it() {
         let text = "margin = \"2%\"\n[[cell]]\nname = 'echo/.*'\nmargin = \"4%\"\nclear_margin = \"8 %\"\n[[cell]]\nname = '.*/may/.*'\nlayout_sd = \"1%\"\n";
-        let margins = read(text, &Given::default()).unwrap();
+        let margins = read(text, &MarginOverrides::default()).unwrap();
         assert_eq!(margins.of("cpu/tokio/4"), Margin { margin: 0.02, ..Margin::default() });
         assert_eq!(
             margins.of("echo/may/10"),
@@ -216,14 +216,14 @@ mod tests {
 
     #[test]
     fn the_command_line_counts_over_what_the_file_says_of_all() {
-        let given = Given { margin: Some("1%".into()), ..Given::default() };
+        let given = MarginOverrides { margin: Some("1%".into()), ..MarginOverrides::default() };
         let margin = read("margin = \"2%\"", &given).unwrap().of("x");
         assert_eq!(margin, Margin { margin: 0.01, ..Margin::default() });
     }
 
     #[test]
     fn other_margins_are_named_cell_by_cell() {
-        let none = Given::default();
+        let none = MarginOverrides::default();
         let used = Margins::of_text(None, &none).unwrap();
         let text = "[[cell]]\nname = 'spin'\nmargin = \"90%\"\nclear_margin = \"95.5%\"\n";
         let other = Margins::of_text(Some(("gate.toml", text)), &none).unwrap();
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn faults_name_the_line_and_what_is_right() {
-        let none = Given::default();
+        let none = MarginOverrides::default();
         let why = read("margin = \"2%\"\nfoo = [\n", &none).unwrap_err();
         assert!(why.contains("line 2") || why.contains("line 3"), "{why}");
         assert!(read("margin = \"x\"", &none).unwrap_err().contains("such as 3%"));

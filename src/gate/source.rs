@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(in crate::gate) use layout::{Home, Layout, What, configurations_above};
+pub(in crate::gate) use layout::{BuildTarget, CrateFolders, Layout, configurations_above};
 pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;
 pub(in crate::gate) use spot::Spot;

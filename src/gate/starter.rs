@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{
     build::{BuildError, Tool},
-    source::Home,
+    source::CrateFolders,
 };
 use crate::record::write_whole;
 
@@ -50,7 +50,7 @@ pub fn plan(
     package: Option<&str>,
     gated: Option<&str>,
 ) -> Result<Vec<File>, BuildError> {
-    let home = Home::of(folder, package)?;
+    let home = CrateFolders::of(folder, package)?;
     let top = Tool::git(&home.package).args(["rev-parse", "--show-toplevel"]).run()?;
     let top = if top.ok { PathBuf::from(top.line()) } else { home.workspace.clone() };
     let top = top.canonicalize().unwrap_or(top);
@@ -60,7 +60,7 @@ pub fn plan(
     let bench = home.package.join("benches/gate.rs");
     if bench.exists() && added.as_ref().is_some_and(|(what, _)| what.contains("[[bench]]")) {
         return Err(BuildError::usage(format!(
-            "{} is there already, but Cargo.toml has no [[bench]] for it: rename it, or add name = \"gate\" and \
+            "{} exists, but Cargo.toml has no [[bench]] for it: rename it, or add name = \"gate\" and \
              harness = false",
             bench.display()
         )));
@@ -176,7 +176,7 @@ fn merge(to: &mut Table, key: &str, text: &str) {
 }
 
 /// Returns `.gitignore` of the package, with the folders that git would otherwise track.
-fn ignored(home: &Home) -> Result<File, BuildError> {
+fn ignored(home: &CrateFolders) -> Result<File, BuildError> {
     let path = home.package.join(".gitignore");
     let mut text = match fs::read_to_string(&path) {
         Ok(text) => text,

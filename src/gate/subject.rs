@@ -117,12 +117,11 @@ pub fn default_cells<'a>(workloads: &'a [Workload], models: &[&'static Entry]) -
 /// answer on one of few workers, a message over loopback takes 5 or 80 µs, in two modes. It also leaves out may, whose
 /// connections fail now and then: such a failure of the gate would not show a change. Pure computing differs little
 /// between models, so a few of each family represent it.
-/// each kind stand for it.
-const DEFAULT: &[(&str, usize, Chosen)] = &[
-    ("empty", 1_000, Chosen::AllBut(&[])),
-    ("echo", 50, Chosen::AllBut(&["sequential", "pool", "rayon", "may"])),
-    ("switch", 10, Chosen::AllBut(&[])),
-    ("cpu", 4, Chosen::Only(COMPUTING)),
+const DEFAULT: &[(&str, usize, DefaultModels)] = &[
+    ("empty", 1_000, DefaultModels::AllBut(&[])),
+    ("echo", 50, DefaultModels::AllBut(&["sequential", "pool", "rayon", "may"])),
+    ("switch", 10, DefaultModels::AllBut(&[])),
+    ("cpu", 4, DefaultModels::Only(COMPUTING)),
 ];
 
 const COMPUTING: &[&str] = &[
@@ -138,16 +137,16 @@ const COMPUTING: &[&str] = &[
     "glommio",
 ];
 
-enum Chosen {
+enum DefaultModels {
     AllBut(&'static [&'static str]),
     Only(&'static [&'static str]),
 }
 
-impl Chosen {
+impl DefaultModels {
     fn has(&self, model: &str) -> bool {
         match self {
-            Chosen::AllBut(some) => !some.contains(&model),
-            Chosen::Only(some) => some.contains(&model),
+            DefaultModels::AllBut(some) => !some.contains(&model),
+            DefaultModels::Only(some) => some.contains(&model),
         }
     }
 }

@@ -59,7 +59,7 @@ impl std::fmt::Display for Lost {
 }
 
 /// A prepared and warmed-up process of a side.
-struct Warm {
+struct WarmProcess {
     host: Host,
     shown: SideFigures,
     recorded: Vec<Distribution>,
@@ -76,13 +76,13 @@ pub(super) fn trial(
     seed: u64,
     patience: Duration,
 ) -> (Vec<Result<SideFigures, HostError>>, Duration) {
-    let mut sides: Vec<Result<Warm, HostError>> =
+    let mut sides: Vec<Result<WarmProcess, HostError>> =
         arms.iter().map(|_| Err(HostError::Interrupted)).collect();
     for side in shuffled(arms.len(), seed) {
         sides[side] = warm(subject, &arms[side], session, pace, patience);
     }
     for side in turns(sides.len(), pace.slices, seed) {
-        go_on(&mut sides[side], |Warm { host, shown, .. }| {
+        go_on(&mut sides[side], |WarmProcess { host, shown, .. }| {
             let (times, used) = host.batches(pace.iterations, patience)?;
             shown.slices_ns.push(nanoseconds(times.iter().sum()));
             shown.cpu_ns += used.cpu_ns();
@@ -91,7 +91,7 @@ pub(super) fn trial(
     }
     if pace.recorded > 0 {
         for side in turns(sides.len(), RECORDED_SLICES, seed) {
-            go_on(&mut sides[side], |Warm { host, recorded, .. }| {
+            go_on(&mut sides[side], |WarmProcess { host, recorded, .. }| {
                 recorded.extend(host.record(pace.recorded, patience)?.latency);
                 Ok(())
             });
@@ -100,7 +100,7 @@ pub(super) fn trial(
     // Processes started by the cells, such as a server, are not other programs.
     let hosts = sides.iter().flatten().map(|warm| warm.host.id());
     let started = cpu_of_children(&hosts.collect::<Vec<_>>());
-    let finish = |Warm { mut shown, recorded, .. }: Warm| {
+    let finish = |WarmProcess { mut shown, recorded, .. }: WarmProcess| {
         let latency = Distribution::merged("the latency", (0..).zip(&recorded));
         let latency = latency.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
@@ -111,8 +111,8 @@ pub(super) fn trial(
 
 /// Does the next step with a side, unless it has crashed.
 fn go_on(
-    side: &mut Result<Warm, HostError>,
-    next: impl FnOnce(&mut Warm) -> Result<(), HostError>,
+    side: &mut Result<WarmProcess, HostError>,
+    next: impl FnOnce(&mut WarmProcess) -> Result<(), HostError>,
 ) {
     if let Ok(warm) = side
         && let Err(error) = next(warm)
@@ -144,12 +144,12 @@ fn warm(
     session: &Session,
     pace: Pace,
     patience: Duration,
-) -> Result<Warm, HostError> {
+) -> Result<WarmProcess, HostError> {
     let mut host = subject.start(arm, session, patience)?;
     let attest = host.attest(patience)?;
     host.batches(pace.iterations, patience)?;
     let shown = SideFigures { memory_bytes: memory(&attest), ..SideFigures::default() };
-    Ok(Warm { host, shown, recorded: Vec::new() })
+    Ok(WarmProcess { host, shown, recorded: Vec::new() })
 }
 
 /// Returns a side's figure in a trial, in the unit of the metric; `None` if it has none, or 0.

@@ -1,12 +1,12 @@
-//! Trials of servers under load: each a fresh process of the server and one of the generator, checked, and what they
-//! make together.
+//! Runs the trials of servers under load, each in a fresh process of the server and of the generator, checks them, and
+//! combines them to cells.
 
 use std::{collections::BTreeMap, slice, time::Duration};
 
 use super::{
     LITTLE, MOST_LITTLE_ERROR, Order, START,
     attested::lost,
-    intervals::{Teller, medians},
+    intervals::{IntervalPrinter, medians},
     pair::turns,
     target::{Served, Serving},
 };
@@ -23,7 +23,8 @@ use crate::{
 use paceline_core::{
     clock::nanoseconds,
     generator::{
-        Drive, Interval, Loaded, Options, Order as Ask, Part, Share, Together, do_not_add_up,
+        Drive, Interval, Loaded, Options, Order as GeneratorOrder, Part, Share, Together,
+        do_not_add_up,
     },
     histogram::Distribution,
     interrupt::interrupted,
@@ -32,7 +33,7 @@ use paceline_core::{
     usage::Usage,
 };
 
-/// What measures servers.
+/// Measures servers under load.
 pub(super) struct Bench<'a> {
     pub(super) session: Session,
     pub(super) program: Program,
@@ -42,10 +43,10 @@ pub(super) struct Bench<'a> {
     pub(super) progress: Progress,
 }
 
-/// What one process of a server was seen to do under a load.
-struct Seen {
+/// The results of one process of a server.
+struct TrialResult {
     loaded: Loaded,
-    /// What each generator saw of it.
+    /// The results of each generator.
     each: Vec<Loaded>,
     intervals: Vec<Interval>,
     server: Usage,
@@ -54,27 +55,27 @@ struct Seen {
     host_activity: HostActivity,
 }
 
-/// Why there is no figure.
-pub(super) enum Lost {
-    /// It is not one.
+/// The reason why a trial has no figure.
+pub(super) enum NoFigure {
+    /// The cell has ended in this state, for this reason.
     Ended(State, String),
-    /// Nobody waits for it any more.
+    /// The run was interrupted.
     Interrupted,
-    /// What was seen of it could not be printed.
-    Untold(String),
+    /// An interval could not be printed.
+    Unprintable(String),
 }
 
 impl Bench<'_> {
-    /// Every trial of every server, in an order shuffled anew for each: what the machine does meanwhile, it does to
-    /// all. `end` is given the cell of a server as soon as it has ended; one that was interrupted has none.
-    pub(super) fn in_turns(
+    /// Runs every trial of every server, trial by trial in a new order, so that disturbances of the machine affect all
+    /// servers alike. `end` gets the cell of a server as soon as it has ended; a server has none after an interrupt.
+    pub(super) fn run_trials(
         &mut self,
         servers: &[Served<'_>],
         drive: Drive,
         end: &mut dyn FnMut(usize, Cell) -> Result<(), String>,
     ) -> Result<(), String> {
         let order = self.order;
-        let mut seen: Vec<Option<Vec<Seen>>> = Vec::new();
+        let mut seen: Vec<Option<Vec<TrialResult>>> = Vec::new();
         for (index, served) in servers.iter().enumerate() {
             let refusal = served.refusal(&self.session, order.generators);
             seen.push(if refusal.is_none() { Some(Vec::new()) } else { None });
@@ -89,15 +90,16 @@ impl Bench<'_> {
                     Ok(one) => {
                         trials.push(one);
                         if trials.len() == self.trials as usize {
-                            let cell = self.of(served, drive, trials).unwrap_or_else(|why| {
-                                served.ended(State::Failed, why, drive, order)
-                            });
+                            let cell =
+                                self.cell_of_trials(served, drive, trials).unwrap_or_else(|why| {
+                                    served.ended(State::Failed, why, drive, order)
+                                });
                             end(index, cell)?;
                         }
                     }
-                    Err(Lost::Interrupted) => return Ok(()),
-                    Err(Lost::Untold(why)) => return Err(why),
-                    Err(Lost::Ended(state, why)) => {
+                    Err(NoFigure::Interrupted) => return Ok(()),
+                    Err(NoFigure::Unprintable(why)) => return Err(why),
+                    Err(NoFigure::Ended(state, why)) => {
                         seen[index] = None;
                         end(index, served.ended(state, why, drive, order))?;
                     }
@@ -107,33 +109,38 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// All trials of one server under one load; `None` where it was interrupted before the last.
+    /// Runs all trials of one server under one load; `None` if it was interrupted before the last.
     pub(super) fn cell(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
         let mut ended = None;
         let mut end = |_, cell| {
             ended = Some(cell);
             Ok(())
         };
-        self.in_turns(slice::from_ref(served), drive, &mut end).ok()?;
+        self.run_trials(slice::from_ref(served), drive, &mut end).ok()?;
         ended
     }
 
-    /// One fresh process of the server, and one of the generator.
-    fn trial(&mut self, served: &Served<'_>, drive: Drive, trial: u32) -> Result<Seen, Lost> {
+    /// Runs a trial: a fresh process of the server, and one of each generator.
+    fn trial(
+        &mut self,
+        served: &Served<'_>,
+        drive: Drive,
+        trial: u32,
+    ) -> Result<TrialResult, NoFigure> {
         if interrupted() {
-            return Err(Lost::Interrupted);
+            return Err(NoFigure::Interrupted);
         }
         let order = self.order;
         let whole = order.warm_up + order.duration;
         self.progress.show(&served.label(drive), whole.saturating_mul(self.trials - trial));
         let mut host = served.start(&self.session, START).map_err(lost)?;
-        let ask = Ask {
+        let generator_order = GeneratorOrder {
             addresses: served.addresses(host.as_ref()),
             same_server: true,
             host: served.host(),
-            requests: served.asked.requests.clone(),
-            every: served.asked.every.clone(),
-            // The servers that models are answer with 200.
+            requests: served.requests.list.clone(),
+            every: served.requests.every.clone(),
+            // A model's server answers with 200.
             accept: if served.is_ours() { vec![200] } else { order.accept.clone() },
             drive,
             connections: served.connections,
@@ -143,9 +150,9 @@ impl Bench<'_> {
             interval_ns: order.every.map(nanoseconds),
             seed: order.seed.wrapping_add(u64::from(trial)),
             options: Options {
-                headers: order.asking.headers.clone(),
-                body: order.asking.body.clone().unwrap_or_default(),
-                weights: served.asked.weights.clone(),
+                headers: order.request_options.headers.clone(),
+                body: order.request_options.body.clone().unwrap_or_default(),
+                weights: served.requests.weights.clone(),
                 timeout_ns: order.timeout.map(nanoseconds),
                 counts_errors: order.max_errors.is_some(),
                 share: Share::default(),
@@ -161,17 +168,19 @@ impl Bench<'_> {
         }
         let mark = self.session.mark(served.connects()).map_err(lost)?;
         let mut intervals = Vec::new();
-        let mut teller = Teller::start(order, &self.progress, served.blank(State::Ok), trial);
-        teller.told()?;
-        let together = self.program.load_together(&ask, order.generators, START, &mut |one| {
-            teller.tell(&one);
-            intervals.push(one);
-        });
-        teller.told()?;
+        let mut printer =
+            IntervalPrinter::start(order, &self.progress, served.blank(State::Ok), trial);
+        printer.check()?;
+        let together =
+            self.program.load_together(&generator_order, order.generators, START, &mut |one| {
+                printer.print_interval(&one);
+                intervals.push(one);
+            });
+        printer.check()?;
         let (Together { whole: loaded, each }, after) = match together {
             Ok(together) => (together, used(&mut host, START).map_err(lost)?),
-            // A server that died says more than the generator, which only lost its connections. One that is silent says
-            // less.
+            // If the server died, its error is the cause, and the generator's lost connections are the effect. A server
+            // that only does not answer explains less than the generator's error.
             Err(error) => {
                 return Err(match used(&mut host, order.patience) {
                     Ok(_) | Err(HostError::Silent(_)) => lost(error),
@@ -182,26 +191,31 @@ impl Bench<'_> {
         let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
         self.progress.done();
         if let Some(why) = too_many_errors(&loaded, order) {
-            return Err(Lost::Ended(State::Failed, why));
+            return Err(NoFigure::Ended(State::Failed, why));
         }
         let early = too_soon(&loaded.service_time, served.floor())
-            .map_err(|why| Lost::Ended(State::Failed, format!("the service time is {why}")))?;
-        let doubt = early.or_else(|| doubt(&loaded, &each, drive));
+            .map_err(|why| NoFigure::Ended(State::Failed, format!("the service time is {why}")))?;
+        let doubt = early.or_else(|| why_invalid(&loaded, &each, drive));
         let apart = || order.every.and_then(|_| do_not_add_up(&intervals, &loaded));
         if let Some(why) = doubt.or_else(apart) {
-            return Err(Lost::Ended(State::Invalid, why));
+            return Err(NoFigure::Ended(State::Invalid, why));
         }
         let attested = match &mut host {
-            Some(serving) => Some(self.attested(served, serving, &ask)?),
+            Some(serving) => Some(self.attested(served, serving, &generator_order)?),
             None => None,
         };
         let server = after.since(before);
-        Ok(Seen { loaded, each, intervals, server, attested, host_activity: meanwhile })
+        Ok(TrialResult { loaded, each, intervals, server, attested, host_activity: meanwhile })
     }
 
-    /// What the trials make together, or which histogram of theirs cannot be read.
-    fn of(&self, served: &Served<'_>, drive: Drive, trials: &[Seen]) -> Result<Cell, String> {
-        // A figure of each trial; none where one does not have it.
+    /// Returns the cell of all trials, or which of their histograms cannot be read.
+    fn cell_of_trials(
+        &self,
+        served: &Served<'_>,
+        drive: Drive,
+        trials: &[TrialResult],
+    ) -> Result<Cell, String> {
+        // A figure of each trial; empty if one of them lacks it.
         let every = |of: &dyn Fn(&Loaded) -> Option<f64>| -> Vec<f64> {
             let all: Option<Vec<f64>> = trials.iter().map(|seen| of(&seen.loaded)).collect();
             all.unwrap_or_default()
@@ -212,7 +226,7 @@ impl Bench<'_> {
             latency_ns_p99: every(&|loaded| loaded.latency.p99().map(|ns| ns as f64)),
             ..PerTrial::default()
         };
-        // One request more or less in the whole time.
+        // One request more or less in the whole duration.
         let resolution = 1.0 / self.order.duration.as_secs_f64();
         let merged = |what: &str, of: fn(&Loaded) -> Option<&Distribution>| {
             let all = (0..).zip(trials).filter_map(|(n, seen)| Some((n, of(&seen.loaded)?)));
@@ -285,7 +299,7 @@ impl Bench<'_> {
     }
 }
 
-/// Why the load ended in more errors than it may have, if so.
+/// Returns why the load has too many errors, if it has.
 fn too_many_errors(loaded: &Loaded, order: &Order) -> Option<String> {
     let (failed, all) = (loaded.failed(), loaded.offered);
     let most = order.max_errors.filter(|most| most.is_passed(failed, all))?;
@@ -298,7 +312,7 @@ fn too_many_errors(loaded: &Loaded, order: &Order) -> Option<String> {
     ))
 }
 
-fn errors(trials: &[Seen]) -> BTreeMap<String, u64> {
+fn errors(trials: &[TrialResult]) -> BTreeMap<String, u64> {
     let mut sum = BTreeMap::new();
     for (kind, count) in trials.iter().flat_map(|seen| &seen.loaded.errors) {
         *sum.entry(kind.clone()).or_default() += count;
@@ -306,8 +320,8 @@ fn errors(trials: &[Seen]) -> BTreeMap<String, u64> {
     sum
 }
 
-/// The figures of each generator over all trials, with the worst where there is a limit.
-fn generators(trials: &[Seen]) -> Result<Vec<GeneratorFigures>, String> {
+/// Returns the figures of each generator over all trials; those with a limit are the worst of all trials.
+fn generators(trials: &[TrialResult]) -> Result<Vec<GeneratorFigures>, String> {
     let one = |index: usize| {
         let each = || trials.iter().filter_map(|seen| seen.each.get(index));
         let total = |of: fn(&Loaded) -> u64| each().map(of).sum();
@@ -325,10 +339,10 @@ fn generators(trials: &[Seen]) -> Result<Vec<GeneratorFigures>, String> {
     (0..trials.first().map_or(0, |seen| seen.each.len())).map(one).collect()
 }
 
-/// The figures of each URL that has a weight.
-fn by_url(served: &Served<'_>, trials: &[Seen]) -> Result<Vec<UrlFigures>, String> {
+/// Returns the figures of each URL that has a weight.
+fn by_url(served: &Served<'_>, trials: &[TrialResult]) -> Result<Vec<UrlFigures>, String> {
     let one = |(place, weight): (usize, &u32)| {
-        let request = &served.asked.requests[place];
+        let request = &served.requests.list[place];
         let parts = || trials.iter().filter_map(|seen| seen.loaded.parts.get(place));
         let latencies =
             (0..).zip(parts()).filter_map(|(n, part)| Some((n, part.latency.as_ref()?)));
@@ -344,14 +358,14 @@ fn by_url(served: &Served<'_>, trials: &[Seen]) -> Result<Vec<UrlFigures>, Strin
             latency_ns_max: latency.as_ref().map(|latency| latency.ns_max),
         })
     };
-    served.asked.weights.iter().enumerate().map(one).collect()
+    served.requests.weights.iter().enumerate().map(one).collect()
 }
 
-/// Why the server cannot have waited as its jobs say, if so: receipts alone do not prove it.
+/// Returns why the server cannot have waited as long as its jobs define, if it cannot: receipts alone do not prove it.
 ///
 /// # Errors
 ///
-/// Returns a sentence where the times cannot be read.
+/// Returns a sentence if the times cannot be read.
 fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<String>, String> {
     let least = service_time.histogram()?.quantile(0.0);
     // A histogram keeps 3 digits.
@@ -361,9 +375,9 @@ fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<Strin
     }))
 }
 
-/// Why a load's figures are not the server's, or are no figures of a steady state. Each of its generators has the limits
-/// of one.
-fn doubt(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Option<String> {
+/// Returns why a load's figures are not the server's, or not those of a steady state. The limits of one generator apply
+/// to each of several.
+fn why_invalid(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Option<String> {
     let saturated = each.iter().enumerate().find_map(|(index, one)| {
         let why = one.saturated()?;
         let (which, of) = (index + 1, each.len());
@@ -371,7 +385,7 @@ fn doubt(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Option<String> {
     });
     let unsteady = match drive {
         Drive::Open { rate, .. } => loaded.unsteady(rate),
-        // What a ramp is for is to pass what the server can do: its intervals say where.
+        // A ramp is meant to exceed what the server can do; its intervals show where.
         Drive::Ramp { .. } | Drive::Closed => None,
     };
     let little = loaded.little_error.filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {

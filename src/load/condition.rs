@@ -1,11 +1,11 @@
-//! Bounds on what a load may be: `--fail-if 'p99>20ms'` and `--max-errors 1%`.
+//! Limits on the results of a load: `--fail-if 'p99>20ms'` and `--max-errors 1%`.
 
 use std::fmt;
 
 use super::metrics::{METRICS, Metric, MetricUnit};
 use crate::record::{Cell, LoadFigures};
 
-/// A condition under which a load has failed, as `p99>20ms`.
+/// A condition under which a load has failed, such as `p99>20ms`.
 #[derive(Clone)]
 pub struct Condition {
     text: String,
@@ -20,16 +20,16 @@ pub struct MaxErrors(Amount);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Amount {
-    /// In the unit of the metric.
+    /// A value in the unit of the metric.
     Of(f64),
     /// A number of requests, if the metric is a share.
     Number(f64),
 }
 
-/// The longer ones first, so that none is taken for the beginning of another.
+/// Longer operators come first, because a shorter one may be the beginning of a longer one.
 const OPERATORS: [&str; 4] = [">=", "<=", ">", "<"];
 const TIMES: [(&str, f64); 5] = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
-/// What the columns of the table may be called besides.
+/// Other names for columns of the table.
 const ALIASES: [(&str, &str); 2] = [("rate", "req/s"), ("cpu", "CPU/req")];
 
 impl Condition {
@@ -37,7 +37,7 @@ impl Condition {
     ///
     /// # Errors
     ///
-    /// Returns a sentence that lists what there is.
+    /// Returns a sentence that lists what is possible.
     pub fn parse(text: &str) -> Result<Self, String> {
         let operator = OPERATORS.into_iter().find(|operator| text.contains(operator));
         let (name, operator, value) = operator
@@ -70,16 +70,16 @@ impl Condition {
         Ok(Condition { text: text.into(), metric, operator, bound })
     }
 
-    /// Whether it is about errors, which are then counted.
+    /// Returns whether it is about errors, which must then be counted.
     #[must_use]
     pub fn is_about_errors(&self) -> bool {
         is_errors(self.metric)
     }
 
-    /// Says that the cell fulfils it, and so has failed; `None` where the cell has not. What was not measured has failed:
-    /// nobody knows that it is within its bound.
+    /// Returns a sentence if the condition is true of the cell. It also counts as true if the metric was not measured: the
+    /// cell may then be beyond the bound.
     #[must_use]
-    pub fn broken(&self, cell: &Cell) -> Option<String> {
+    pub fn violation(&self, cell: &Cell) -> Option<String> {
         let Condition { text, metric, .. } = self;
         let place = format!("{text}: {} of {}", metric.name, cell.model);
         let (value, bound) = match self.bound {
@@ -107,7 +107,7 @@ impl Condition {
         })
     }
 
-    /// Not rounded as in the table: 20.0 ms may be over 20 ms.
+    /// Formats the value without the table's rounding: what the table shows as 20.0 ms may be over 20 ms.
     fn written(&self, value: f64) -> String {
         match self.metric.unit {
             MetricUnit::Time => format!("{} ms", value / 1e6),
@@ -125,14 +125,14 @@ impl fmt::Display for Condition {
 }
 
 impl MaxErrors {
-    /// No number is too many.
+    /// Any number of errors.
     pub const ALL: MaxErrors = MaxErrors(Amount::Of(1.0));
 
     /// Reads `1%` or `20`.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that says what it may be.
+    /// Returns a sentence that says what is possible.
     pub fn parse(text: &str) -> Result<Self, String> {
         match amount(text.trim(), MetricUnit::Share) {
             Some(amount @ Amount::Number(number)) if number.fract() == 0.0 => Ok(MaxErrors(amount)),
@@ -143,7 +143,7 @@ impl MaxErrors {
         }
     }
 
-    /// Whether so many errors of so many requests are too many.
+    /// Returns whether this many errors are too many for this many requests.
     pub(super) fn is_passed(self, errors: u64, requests: u64) -> bool {
         match self.0 {
             Amount::Of(share) => errors as f64 > share * requests as f64,
@@ -162,7 +162,7 @@ impl fmt::Display for MaxErrors {
 }
 
 fn find(name: &str) -> Result<&'static Metric, String> {
-    // A shell and a hurry: `service-p99`, `cpu/req`.
+    // Users also type `service-p99`, without a space to quote, or `cpu/req`.
     let plain = |name: &str| {
         let letters = name.chars().filter(|c| !matches!(c, ' ' | '-' | '_'));
         letters.collect::<String>().to_lowercase()
@@ -186,7 +186,7 @@ fn find(name: &str) -> Result<&'static Metric, String> {
     })
 }
 
-/// A value with the unit that it must have.
+/// Parses a value with its unit.
 fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
     let number = |text: &str| {
         let digits = text.trim().replace('_', "");
@@ -197,7 +197,7 @@ fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
         MetricUnit::Time => {
             let mut units =
                 TIMES.into_iter().filter_map(|(name, ns)| Some((text.strip_suffix(name)?, ns)));
-            // "s" ends all of them: the one that leaves a number is meant.
+            // All units end in "s": the right one leaves a number.
             units.find_map(|(text, ns)| Some(Amount::Of(number(text)? * ns)))
         }
         MetricUnit::Rate | MetricUnit::Count => number(text).map(Amount::Of),
@@ -208,7 +208,7 @@ fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
     }
 }
 
-/// Without the digits behind the sixth that a quotient has.
+/// Rounds to six decimals: a quotient has more digits than it has precision.
 fn exact(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
@@ -227,7 +227,7 @@ mod tests {
     use crate::record::{Estimate, Loop, State};
     use paceline_core::{histogram::Histogram, perform::Placement};
 
-    /// 990 right answers of 20 ms, and 10 errors.
+    /// Returns a cell with 990 right answers of 20 ms, and 10 errors.
     fn cell() -> Cell {
         let mut times = Histogram::default();
         (0..990).for_each(|_| times.record(20_000_000));
@@ -265,7 +265,7 @@ mod tests {
             ("generator>80%", None),
             ("conns<8", None),
             ("latencies<1000", Some("latencies of tokio is 990")),
-            // Not measured: of 990 latencies no 99th percentile is told, and a closed loop starts nothing late.
+            // Not measured: 990 latencies are too few for a 99th percentile, and a closed loop has no late starts.
             ("p99>20ms", Some("p99 of tokio was not measured: too few")),
             ("p99<20ms", Some("p99 of tokio was not measured")),
             ("p99.9>1s", Some("was not measured")),
@@ -273,7 +273,7 @@ mod tests {
             ("late p99>1ms", Some("late p99 of tokio was not measured")),
             ("cpu>1s", Some("CPU/req of tokio was not measured")),
         ] {
-            let found = Condition::parse(text).unwrap().broken(&cell);
+            let found = Condition::parse(text).unwrap().violation(&cell);
             match (&found, broken) {
                 (None, None) => {}
                 (Some(found), Some(said)) => assert!(found.contains(said), "{text}: {found}"),
@@ -284,7 +284,7 @@ mod tests {
         let failed = Cell { state: State::Failed, reason, ..cell };
         for metric in &METRICS {
             let condition = Condition { metric, ..Condition::parse("errors>=5").unwrap() };
-            let said = condition.broken(&failed).unwrap();
+            let said = condition.violation(&failed).unwrap();
             assert!(said.ends_with("was not measured: the server is gone"), "{said}");
         }
     }

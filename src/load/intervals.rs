@@ -1,10 +1,10 @@
-//! Intervals as they end: a line for each, as text or as JSON.
+//! Prints the intervals of a load as they end: a line for each, as text or as JSON.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Order, bench::Lost};
+use super::{Order, bench::NoFigure};
 use crate::{
     output::{Progress, count, long, print, rate},
     record::Cell,
@@ -14,12 +14,12 @@ use paceline_core::{
     histogram::Distribution,
 };
 
-/// The most intervals of a window: of each the record keeps a histogram.
+/// The most intervals of a load: the record keeps a histogram of each.
 pub const MOST_INTERVALS: u128 = 3_600;
 
-/// How intervals are told as they end.
+/// How intervals are printed as they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lines {
+pub enum IntervalFormat {
     /// Not at all.
     None,
     /// In lines of text.
@@ -28,62 +28,63 @@ pub enum Lines {
     Json,
 }
 
-/// What tells those of one trial.
-pub(super) struct Teller<'a> {
-    lines: Lines,
+/// Prints the intervals of one trial.
+pub(super) struct IntervalPrinter<'a> {
+    format: IntervalFormat,
     progress: &'a Progress,
     cell: Cell,
     trial: u32,
-    /// Why one could not be told.
+    /// Why an interval could not be printed.
     fault: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
-    interval: Told<'a>,
+    interval: IntervalLine<'a>,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct IntervalLine<'a> {
     workload: &'a str,
     model: &'a str,
     trial: u32,
     #[serde(flatten)]
-    of: &'a Interval,
+    figures: &'a Interval,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> IntervalPrinter<'a> {
     pub(super) fn start(order: &Order, progress: &'a Progress, cell: Cell, trial: u32) -> Self {
-        let lines = if order.every.is_some() { order.lines } else { Lines::None };
-        let mut teller = Teller { lines, progress, cell, trial, fault: None };
-        if lines == Lines::Text {
-            let (of, name) = (order.trials, teller.cell.server_name());
-            teller.say(&format!("\n{name}, trial {} of {of}\n{}", trial + 1, head()));
+        let format =
+            if order.every.is_some() { order.interval_format } else { IntervalFormat::None };
+        let mut printer = IntervalPrinter { format, progress, cell, trial, fault: None };
+        if format == IntervalFormat::Text {
+            let (of, name) = (order.trials, printer.cell.server_name());
+            printer.print(&format!("\n{name}, trial {} of {of}\n{}", trial + 1, head()));
         }
-        teller
+        printer
     }
 
-    pub(super) fn tell(&mut self, interval: &Interval) {
+    pub(super) fn print_interval(&mut self, interval: &Interval) {
         let Cell { workload, model, .. } = &self.cell;
-        let told = Told { workload, model, trial: self.trial, of: interval };
-        match self.lines {
-            Lines::None => {}
-            Lines::Text => self.say(&line(interval)),
-            Lines::Json => {
-                let text = serde_json::to_string(&Line { interval: told });
-                self.say(&text.expect("an interval is plain data"));
+        let fields = IntervalLine { workload, model, trial: self.trial, figures: interval };
+        match self.format {
+            IntervalFormat::None => {}
+            IntervalFormat::Text => self.print(&line(interval)),
+            IntervalFormat::Json => {
+                let text = serde_json::to_string(&Line { interval: fields });
+                self.print(&text.expect("an interval is plain data"));
             }
         }
     }
 
-    /// Why one could not be told, if so: nobody is to wait for figures that nobody can see.
-    pub(super) fn told(&mut self) -> Result<(), Lost> {
-        self.fault.take().map_or(Ok(()), |why| Err(Lost::Untold(why)))
+    /// Returns an error if an interval could not be printed: a load whose output nobody can read is ended.
+    pub(super) fn check(&mut self) -> Result<(), NoFigure> {
+        self.fault.take().map_or(Ok(()), |why| Err(NoFigure::Unprintable(why)))
     }
 
-    fn say(&mut self, text: &str) {
-        let said = self.progress.beside(|| print(text));
-        self.fault = self.fault.take().or(said.err());
+    fn print(&mut self, text: &str) {
+        let printed = self.progress.beside(|| print(text));
+        self.fault = self.fault.take().or(printed.err());
     }
 }
 
@@ -94,8 +95,8 @@ fn head() -> String {
     )
 }
 
-/// The end of the interval, what was offered and answered per second, how long those that were offered took, and how
-/// many of them the generator itself came to late.
+/// Returns the end of the interval, its offered and answered rates, the latencies of its requests, its errors, and how
+/// many requests the generator itself started late.
 fn line(interval: &Interval) -> String {
     let ns = |ns: u64| long(Duration::from_nanos(ns));
     let none = || "-".to_owned();
@@ -117,7 +118,7 @@ fn columns(fields: [String; 8]) -> String {
 }
 
 impl Order {
-    /// Why its window cannot be told by such intervals, if so.
+    /// Returns an error if the duration cannot be divided into such intervals.
     pub(super) fn check_intervals(&self) -> Result<(), String> {
         let Some(every) = self.every else { return Ok(()) };
         let long = |time: Duration| humantime::format_duration(time).to_string();

@@ -1,31 +1,31 @@
-//! The metrics of a load: what the table shows, exports have and `--fail-if` puts bounds on, each written once.
+//! The metrics of a load, defined once for the table, the exports and `--fail-if`.
 
 use crate::record::{Cell, LoadFigures, State};
 use paceline_core::histogram::Distribution;
 
-/// A figure of a cell under load.
+/// A metric of a cell under load.
 pub struct Metric {
-    /// The column of the table, and the name in a condition.
+    /// Name of its column in the table, and in a condition.
     pub name: &'static str,
-    /// What it is counted in.
+    /// The unit of its values.
     pub unit: MetricUnit,
-    /// The column of exports as CSV.
+    /// Name of its column in CSV.
     pub column: &'static str,
-    /// What it is called where exports have nothing but figures; `None` where it is not for comparison.
+    /// Name in exports that hold only figures; `None` for settings, counts and shares, which are no figures to compare.
     pub figure: Option<&'static str>,
     of: fn(&Cell, &LoadFigures) -> Option<f64>,
 }
 
-/// What a metric is counted in.
+/// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricUnit {
     /// Nanoseconds.
     Time,
-    /// Of a second.
+    /// Per second.
     Rate,
-    /// Of 1.
+    /// A share of 1.
     Share,
-    /// Whole numbers.
+    /// A whole number.
     Count,
 }
 
@@ -41,7 +41,7 @@ const fn metric(
     Metric { name, unit, column, figure, of }
 }
 
-/// All of them, in the order of the table.
+/// All metrics, in the order of the table.
 #[rustfmt::skip]
 pub static METRICS: [Metric; 15] = [
     metric("conns", Count, "connections", |_, load| Some(load.connections as f64)),
@@ -63,7 +63,7 @@ pub static METRICS: [Metric; 15] = [
 ];
 
 impl Metric {
-    /// The figure of a cell; `None` where it was not measured.
+    /// Returns the metric of a cell; `None` if it was not measured.
     #[must_use]
     pub fn of(&self, cell: &Cell) -> Option<f64> {
         let load = cell.load.as_ref().filter(|_| cell.state == State::Ok)?;

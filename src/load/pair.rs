@@ -1,12 +1,12 @@
-//! Two servers that take turns, to be compared pair by pair.
+//! Two servers that take turns, so that their trials can be compared in pairs.
 
 use crate::{
     record::{Against, Cell, State},
     run::shuffled,
 };
 
-/// Which server is measured when in a trial. Two that are compared take turns to be first, so that neither has what
-/// being first brings.
+/// Returns the order in which servers are measured in a trial. Two that are compared are first alternately, so that
+/// neither gains or loses by being first.
 pub(super) fn turns(paired: bool, seed: u64, servers: usize, trial: u32) -> Vec<usize> {
     if !paired {
         return shuffled(servers, seed.wrapping_add(u64::from(trial)));
@@ -18,11 +18,11 @@ pub(super) fn turns(paired: bool, seed: u64, servers: usize, trial: u32) -> Vec<
     turns
 }
 
-/// What writes a cell to the record.
+/// Writes a cell to the record.
 type Write<'a> = &'a mut dyn FnMut(&Cell) -> Result<(), String>;
 
-/// Writes the cell at `index`, which has ended. One of a pair that has figures waits for the other, with which it is
-/// compared.
+/// Writes the cell at `index`, which has ended. In a pair, a cell with figures is written once the other has ended too,
+/// and the second one then has the comparison.
 pub(super) fn keep(
     paired: bool,
     cells: &mut [Option<Cell>],
@@ -48,7 +48,7 @@ pub(super) fn keep(
     cells[index].as_ref().map_or(Ok(()), write)
 }
 
-/// Writes the one of a pair that waits for another that was interrupted.
+/// Writes the cell of a pair whose other cell was interrupted.
 pub(super) fn keep_lone(
     paired: bool,
     cells: &[Option<Cell>],
@@ -79,7 +79,7 @@ mod tests {
         }
     }
 
-    /// Which cells are written when, by the order in which they end; a star marks a comparison.
+    /// Returns the cells in the order in which they are written; a star marks a comparison.
     fn written(ends: &[(usize, State)]) -> String {
         let mut cells = vec![None, None];
         let mut said = String::new();

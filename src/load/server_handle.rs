@@ -1,4 +1,4 @@
-//! A server that stays until it is ended, under no load of ours.
+//! A model's server for other clients, which runs until it is dropped.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,21 +10,21 @@ use paceline_core::{
     process::{HostError, Program},
 };
 
-/// How long it may take to start, and to answer.
+/// The time limit for starting, and for an answer of its host.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A model's server, and the echo server that its jobs may talk to. Dropping it ends both.
+/// A model's server, and the echo server that its jobs may connect to. Dropping it ends both.
 pub struct ServerHandle {
     serving: Serving,
     _session: Session,
 }
 
 impl ServerHandle {
-    /// Starts it.
+    /// Starts the server.
     ///
     /// # Errors
     ///
-    /// Returns a sentence, and whether it is the settings that are wrong, and not the machine.
+    /// Returns a sentence, and whether the settings are at fault and not the machine.
     pub fn start(
         workload: &Workload,
         entry: &'static Entry,
@@ -32,7 +32,7 @@ impl ServerHandle {
         program: Program,
     ) -> Result<Self, (bool, String)> {
         let cell = planned(workload, entry, workers, None);
-        // How many will come is not known: it must have room for one, or for all that it can hold.
+        // The number of connections is unknown: reserve as many as it can serve, or one if that is unbounded.
         let cell = Planned { scale: most_connections(&cell).unwrap_or(1), ..cell };
         let wrong =
             cell.cannot_honour().or_else(|| entry.info.unsupported_as_server_step(workload));
@@ -48,17 +48,17 @@ impl ServerHandle {
         Ok(ServerHandle { serving, _session: session })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.serving.address
     }
 
-    /// Whether it still stands.
+    /// Checks that it is still running.
     ///
     /// # Errors
     ///
-    /// Returns why it does not.
+    /// Returns why it has ended.
     pub fn check(&mut self) -> Result<(), String> {
         match self.serving.host.usage(PATIENCE) {
             Ok(_) | Err(HostError::Interrupted) => Ok(()),

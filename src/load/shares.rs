@@ -1,4 +1,4 @@
-//! Latency at shares of the highest rate that a server kept.
+//! Measures latency at shares of the highest rate that a server sustained.
 
 use super::{Served, bench::Bench};
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
 use paceline_core::generator::{Arrivals, Drive};
 
 impl Bench<'_> {
-    /// Measures the server of `cell`, whose knee was found, at each share of its rate that was asked for, in trials
-    /// enough for an interval. One that was interrupted is left out.
+    /// Measures the server of `cell`, whose knee was found, at each requested share of its rate, in enough trials for an
+    /// interval. An interrupted measurement is left out.
     pub(super) fn at_shares(&mut self, served: &Served<'_>, cell: &mut Cell) {
         let Some(load) = cell.load.as_mut().filter(|load| load.knee.is_some()) else { return };
         let (kept, arrivals) = (load.rate.unwrap_or(0.0), load.arrivals);
         let trials = self.trials;
-        // A search is of single trials, each of which shows only once what the machine does.
+        // The search has single trials, which are too few for an interval.
         self.trials = trials.max(FEWEST_TRIALS as u32);
         for share in self.order.shares.clone() {
             let rate = kept * share;

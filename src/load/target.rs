@@ -1,4 +1,4 @@
-//! What load is put on: a workload that a model serves, or a server that is there already.
+//! The target of a load: a workload that models serve, or a server that is already running.
 
 use std::{cell::OnceCell, fmt, net::SocketAddr, slice, time::Duration};
 
@@ -19,12 +19,12 @@ use paceline_core::{
     process::{Host, HostError},
 };
 
-/// What is asked for.
+/// The target of a load.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// The jobs of a workload, of each model.
+    /// A workload, whose jobs each model serves.
     Workload(Box<Workload>),
-    /// A server that is there already.
+    /// A server that is already running.
     Url(Url),
 }
 
@@ -38,20 +38,20 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// What a workload is asked for: some of its jobs of each sort, with the receipts that must come back.
-    fn jobs(workload: &Workload) -> Asked {
+    /// Returns requests for some jobs of each definition in the workload, with the receipts that must come back.
+    fn jobs(workload: &Workload) -> RequestSet {
         const EACH: usize = 16;
         let jobs = Jobs::load(workload);
         let one =
             |index: usize| Request::get(format!("/{index}"), Some(jobs.expected(index).body()));
         let Some((nth, _)) = &workload.every else {
-            return Asked { requests: (0..EACH).map(one).collect(), ..Asked::default() };
+            return RequestSet { list: (0..EACH).map(one).collect(), ..RequestSet::default() };
         };
         let first = |other: bool| {
             let of_this_sort = (0..).filter(|index| is_chosen(*index, *nth) == other);
             of_this_sort.take(EACH).map(one).collect()
         };
-        Asked { requests: first(false), every: Some((*nth, first(true))), ..Asked::default() }
+        RequestSet { list: first(false), every: Some((*nth, first(true))), ..RequestSet::default() }
     }
 
     pub(super) fn workloads(&self) -> &[Workload] {
@@ -62,39 +62,40 @@ impl Target {
     }
 }
 
-/// What a server is asked for, as [`Ask`](paceline_core::generator::Order) has it.
+/// The requests to a server: the fields of [`Order`](paceline_core::generator::Order) of the same names.
 #[derive(Default)]
-pub(super) struct Asked {
-    pub(super) requests: Vec<Request>,
+pub(super) struct RequestSet {
+    pub(super) list: Vec<Request>,
     pub(super) every: Option<(usize, Vec<Request>)>,
     pub(super) weights: Vec<u32>,
-    /// What stands for the workload, where there is none.
+    /// What a record has as the workload if the target is a URL.
     name: String,
 }
 
-/// A server, as the generator meets it.
+/// A server under load.
 pub(super) struct Served<'a> {
-    whose: Whose<'a>,
-    pub(super) asked: &'a Asked,
+    kind: ServerKind<'a>,
+    pub(super) requests: &'a RequestSet,
     pub(super) connections: usize,
     /// The threads that ran its jobs, once they were counted; `None` where they cannot be.
     pub(super) job_threads: OnceCell<Option<u32>>,
 }
 
-enum Whose<'a> {
-    /// A model's, as a cell whose scale is the number of connections.
+enum ServerKind<'a> {
+    /// A model's server, as a cell whose scale is the number of connections.
     Model(Planned<'a>),
-    There(&'a Url),
+    /// A server that was already running.
+    Running(&'a Url),
 }
 
-/// A model that serves.
+/// The process of a model that serves.
 pub(super) struct Serving {
     pub(super) host: Host,
     pub(super) address: SocketAddr,
 }
 
 impl Serving {
-    /// Starts the server that `cell` is.
+    /// Starts the server of `cell`.
     pub(super) fn start(
         session: &Session,
         cell: &Planned<'_>,
@@ -106,13 +107,13 @@ impl Serving {
     }
 }
 
-/// How many connections a model can serve at once; `None` where nothing bounds them.
+/// Returns how many connections a model can serve at once; `None` without a bound.
 pub(super) fn most_connections(cell: &Planned<'_>) -> Option<usize> {
     cell.entry.info.connections(cell.workers.unwrap_or(1))
 }
 
-/// A model's server as a cell: with as many workers as there are cores, where it has any, and with as many connections
-/// as it can serve or an open loop may need, where nothing else is said.
+/// Returns a model's server as a cell. By default it has a worker for each core, if it has workers, and as many
+/// connections as it can serve or an open loop may need.
 pub(super) fn planned<'a>(
     workload: &'a Workload,
     entry: &'static Entry,
@@ -127,56 +128,60 @@ pub(super) fn planned<'a>(
 }
 
 impl<'a> Served<'a> {
-    /// Every server that `order` is for, each of which is asked for the same.
-    pub(super) fn all(order: &'a Order, target: &'a Target, asked: &'a Asked) -> Vec<Self> {
+    /// Returns every server of `target`. All get the same requests.
+    pub(super) fn all(order: &'a Order, target: &'a Target, requests: &'a RequestSet) -> Vec<Self> {
         let (workers, connections) = (order.workers, order.connections);
-        let served =
-            |whose, connections| Served { whose, asked, connections, job_threads: OnceCell::new() };
+        let served = |kind, connections| Served {
+            kind,
+            requests,
+            connections,
+            job_threads: OnceCell::new(),
+        };
         match target {
             Target::Url(url) => {
-                vec![served(Whose::There(url), connections.unwrap_or(CONNECTIONS))]
+                vec![served(ServerKind::Running(url), connections.unwrap_or(CONNECTIONS))]
             }
             Target::Workload(workload) => order
                 .models
                 .iter()
                 .map(|entry| planned(workload, entry, workers, connections))
-                .map(|cell| served(Whose::Model(cell), cell.scale))
+                .map(|cell| served(ServerKind::Model(cell), cell.scale))
                 .collect(),
         }
     }
 
-    /// Whether it is a process of ours, of which we know what it uses.
+    /// Returns whether paceline started it, and so can measure what it uses.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.whose, Whose::Model(_))
+        matches!(self.kind, ServerKind::Model(_))
     }
 
     /// Checks that its process is what the label of its model says.
     pub(super) fn is_as_labelled(&self, seen: &ServerSeen) -> Result<(), String> {
-        let Whose::Model(cell) = &self.whose else { return Ok(()) };
+        let ServerKind::Model(cell) = &self.kind else { return Ok(()) };
         seen.check(&cell.entry.info, cell.workload, cell.workers)
     }
 
-    /// The least time that a request can take, by what its job waits for.
+    /// Returns the minimum time of a request: the wait that its job defines.
     pub(super) fn floor(&self) -> Duration {
-        let Whose::Model(cell) = &self.whose else { return Duration::ZERO };
+        let ServerKind::Model(cell) = &self.kind else { return Duration::ZERO };
         let floor = |steps: &Steps| Demand::of(steps).floor;
         let other = cell.workload.every.as_ref().map(|(_, steps)| floor(steps));
         let usual = floor(&cell.workload.job);
         other.map_or(usual, |other| usual.min(other))
     }
 
-    /// The most requests a second that it can answer if `offered` a second are sent; of a server that is there already,
-    /// nothing else is known.
+    /// Returns the most requests a second that it can answer if `offered` a second are sent. Nothing else is known of a
+    /// server that was already running.
     pub(super) fn bound(&self, compute_ns: f64, offered: f64) -> f64 {
-        match &self.whose {
-            Whose::Model(cell) => cell.bound_under_load(compute_ns, offered),
-            Whose::There(_) => offered,
+        match &self.kind {
+            ServerKind::Model(cell) => cell.bound_under_load(compute_ns, offered),
+            ServerKind::Running(_) => offered,
         }
     }
 
-    /// Whether its jobs open connections.
+    /// Returns whether its jobs open connections.
     pub(super) fn connects(&self) -> bool {
-        matches!(&self.whose, Whose::Model(cell) if cell.workload.demand().connects > 0)
+        matches!(&self.kind, ServerKind::Model(cell) if cell.workload.demand().connects > 0)
     }
 
     pub(super) fn label(&self, drive: Drive) -> String {
@@ -185,28 +190,28 @@ impl<'a> Served<'a> {
             Drive::Ramp { from, to, .. } => format!("{from:.0} to {to:.0} requests per second"),
             Drive::Closed => format!("{} connections", self.connections),
         };
-        match &self.whose {
-            Whose::Model(cell) => {
+        match &self.kind {
+            ServerKind::Model(cell) => {
                 format!("{} on {}, {how}", cell.workload.name, cell.entry.info.name)
             }
-            Whose::There(url) => format!("{url}, {how}"),
+            ServerKind::Running(url) => format!("{url}, {how}"),
         }
     }
 
-    /// Why it cannot be put under this load, if so.
+    /// Returns why it cannot be put under this load, if it cannot.
     pub(super) fn refusal(&self, session: &Session, generators: usize) -> Option<String> {
         let connections = self.connections;
         if connections < generators {
             return Some(too_few_connections(connections, generators));
         }
-        let Whose::Model(cell) = &self.whose else {
+        let ServerKind::Model(cell) = &self.kind else {
             return session.lacks_files(connections);
         };
         let name = cell.entry.info.name;
         if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
             let s = if most == 1 { "" } else { "s" };
             return Some(format!(
-                "{name} serves {most} connection{s} at once, and {connections} are asked for: --connections {most}"
+                "{name} serves at most {most} connection{s} at once, not {connections}: give --connections {most}"
             ));
         }
         let sockets = usize::try_from(cell.workload.demand().sockets).unwrap_or(usize::MAX);
@@ -216,39 +221,39 @@ impl<'a> Served<'a> {
             .or_else(|| session.lacks_files(connections.saturating_mul(sockets.saturating_add(1))))
     }
 
-    /// Starts the model's server; `None` where the server is there already.
+    /// Starts the model's server; `None` if the server is already running.
     pub(super) fn start(
         &self,
         session: &Session,
         patience: Duration,
     ) -> Result<Option<Serving>, HostError> {
-        let Whose::Model(cell) = &self.whose else { return Ok(None) };
+        let ServerKind::Model(cell) = &self.kind else { return Ok(None) };
         Serving::start(session, cell, patience).map(Some)
     }
 
-    /// Where it listens. A server that is there already is at one of the addresses.
+    /// Returns where it listens. A server that was already running is at one of these addresses.
     pub(super) fn addresses(&self, serving: Option<&Serving>) -> Vec<SocketAddr> {
-        match (serving, &self.whose) {
+        match (serving, &self.kind) {
             (Some(serving), _) => vec![serving.address],
-            (None, Whose::There(url)) => url.addresses.clone(),
-            (None, Whose::Model(_)) => unreachable!("a model's server was started"),
+            (None, ServerKind::Running(url)) => url.addresses.clone(),
+            (None, ServerKind::Model(_)) => unreachable!("a model's server was started"),
         }
     }
 
-    /// What it is called in the `Host` field, if not by its address.
+    /// Returns its `Host` field, if that is not its address.
     pub(super) fn host(&self) -> Option<String> {
-        match &self.whose {
-            Whose::Model(_) => None,
-            Whose::There(url) => Some(url.authority()),
+        match &self.kind {
+            ServerKind::Model(_) => None,
+            ServerKind::Running(url) => Some(url.authority()),
         }
     }
 
     pub(super) fn blank(&self, state: State) -> Cell {
-        match &self.whose {
-            Whose::Model(cell) => cell.measured(state, None, String::new()),
-            Whose::There(url) => {
+        match &self.kind {
+            ServerKind::Model(cell) => cell.measured(state, None, String::new()),
+            ServerKind::Running(url) => {
                 let (name, connections) = (url.to_string(), self.connections);
-                Cell::new(&self.asked.name, &name, connections, None, Placement::Outside, state)
+                Cell::new(&self.requests.name, &name, connections, None, Placement::Outside, state)
             }
         }
     }
@@ -258,14 +263,14 @@ impl<'a> Served<'a> {
         Cell { reason: Some(why), load, ..self.blank(state) }
     }
 
-    /// What one of the generators has of it, before it has measured anything.
+    /// Returns the figures of one generator before it has measured anything: its share of the connections.
     fn share(&self, index: u32, order: &Order) -> GeneratorFigures {
         let share = Share { index, of: order.generators as u32 };
         let connections = share.part(self.connections) as u64;
         GeneratorFigures { connections, ..GeneratorFigures::default() }
     }
 
-    /// What the load is meant to be.
+    /// Returns the settings of the load, without any measured figure.
     pub(super) fn figures(&self, drive: Drive, order: &Order) -> LoadFigures {
         let (looped, rate, arrivals) = described(drive);
         LoadFigures {
@@ -285,23 +290,24 @@ impl<'a> Served<'a> {
 }
 
 impl Order {
-    /// What the servers of `target` are asked for.
-    pub(super) fn asked(&self, target: &Target) -> Asked {
+    /// Returns the requests to the servers of `target`.
+    pub(super) fn requests(&self, target: &Target) -> RequestSet {
         match target {
             Target::Workload(workload) => Target::jobs(workload),
             Target::Url(url) => {
-                let (requests, weights) = self.asking.requests(url);
-                let name = self.asking.urls.as_ref().map_or(&url.path, |urls| &urls.name).clone();
-                Asked { requests, every: None, weights, name }
+                let (requests, weights) = self.request_options.requests(url);
+                let name =
+                    self.request_options.urls.as_ref().map_or(&url.path, |urls| &urls.name).clone();
+                RequestSet { list: requests, every: None, weights, name }
             }
         }
     }
 
-    /// Why it cannot be carried out at all, if so.
+    /// Checks what the command line alone cannot.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that names the bound.
+    /// Returns a sentence with the setting that cannot be honoured.
     pub fn check(&self) -> Result<(), String> {
         const MOST_NTH: usize = 10_000;
         if let Target::Workload(workload) = &self.target
@@ -323,13 +329,13 @@ impl Order {
         if !self.accept.is_empty() && matches!(self.target, Target::Workload(_)) {
             return Err("a model answers with status 200: --expect is for a URL".into());
         }
-        if !self.asking.is_plain() && matches!(self.target, Target::Workload(_)) {
+        if !self.request_options.is_plain() && matches!(self.target, Target::Workload(_)) {
             return Err(
-                "a model is asked for its jobs: --method, --header and --body are for a URL".into(),
+                "--method, --header and --body are for a URL: a model serves the jobs of its workload".into(),
             );
         }
         if self.pin && matches!(self.target, Target::Url(_)) {
-            return Err("a server that is there already cannot be pinned".into());
+            return Err("a running server cannot be pinned: leave --pin out with a URL".into());
         }
         if let Some(connections) = self.connections.filter(|count| *count < self.generators) {
             return Err(too_few_connections(connections, self.generators));
@@ -343,13 +349,13 @@ impl Order {
         bounds::SCALE.check(self.connections.unwrap_or(1) as u64).map(|_| ())
     }
 
-    /// What the second of two servers is compared with, as the record says it.
+    /// Returns the name of the second of two servers, for the record.
     pub(super) fn against(&self) -> Option<String> {
         let model = self.models.get(1).filter(|_| self.paired).map(|entry| entry.info.name.into());
         model.or_else(|| self.other.as_ref().map(Target::to_string))
     }
 
-    /// Which setting one of the models cannot honour, if so.
+    /// Returns the setting that one of the models cannot honour, if there is one.
     #[must_use]
     pub fn cannot_honour(&self) -> Option<String> {
         let Target::Workload(workload) = &self.target else { return None };
@@ -366,16 +372,16 @@ mod tests {
     fn a_workload_with_every_is_asked_for_jobs_of_both_sorts() {
         let text =
             "name = \"two\"\njob = [{ yield = 1 }]\nevery = { nth = 3, job = [{ yield = 5 }] }";
-        let asked = |text: &str| Target::jobs(&Workload::parse("two", text).unwrap());
+        let requests = |text: &str| Target::jobs(&Workload::parse("two", text).unwrap());
         let all = |list: &[Request], units: &str| {
             list.iter().all(|one| one.expect.as_ref().unwrap().starts_with(units))
         };
-        let two = asked(text);
+        let two = requests(text);
         let (nth, others) = two.every.unwrap();
-        assert_eq!((nth, two.requests.len(), others.len()), (3, 16, 16));
-        assert!(all(&two.requests, "1 ") && all(&others, "5 "));
-        assert_eq!((&*others[0].path, &*two.requests[0].path), ("/0", "/1"));
-        let one = asked("name = \"one\"\njob = [{ yield = 1 }]");
-        assert!(one.every.is_none() && one.requests.len() == 16 && all(&one.requests, "1 "));
+        assert_eq!((nth, two.list.len(), others.len()), (3, 16, 16));
+        assert!(all(&two.list, "1 ") && all(&others, "5 "));
+        assert_eq!((&*others[0].path, &*two.list[0].path), ("/0", "/1"));
+        let one = requests("name = \"one\"\njob = [{ yield = 1 }]");
+        assert!(one.every.is_none() && one.list.len() == 16 && all(&one.list, "1 "));
     }
 }

@@ -1,4 +1,4 @@
-//! The URL of a server that is there already: as it was typed, and the loopback addresses that it stands for.
+//! The URL of a running server: its parts as typed, and the loopback addresses of its host.
 
 use std::{
     fmt,
@@ -9,43 +9,43 @@ use http::Uri;
 
 use paceline_core::generator::check_loopback;
 
-/// The port of `http://` without one.
+/// The default port of `http://`.
 const PORT: u16 = 80;
 
-/// `http://localhost:8080/path?query`.
+/// A URL such as `http://localhost:8080/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
-    /// As it was typed; an IPv6 address in brackets.
+    /// The host as typed; an IPv6 address is in brackets.
     host: String,
     port: u16,
-    /// Where the host may be, in the system's order.
+    /// The addresses of the host, in the system's order.
     pub(super) addresses: Vec<SocketAddr>,
-    /// The path and the query, as they were typed. Never empty.
+    /// The path and the query as typed; never empty.
     pub(super) path: String,
 }
 
 impl Url {
-    /// Reads `text` if it has a scheme. `localhost` is resolved; only loopback addresses are accepted.
+    /// Parses `text`; `None` if it has no scheme. Resolves `localhost`, and accepts only loopback addresses.
     ///
-    /// Follows RFC 3986 and RFC 9112, section 3.2: the fragment is dropped, an empty path is `/`, and the scheme may be
-    /// in capitals. Percent-encoding and dots stay as they were typed.
+    /// Follows RFC 3986 and RFC 9112, section 3.2: the fragment is dropped, an empty path becomes `/`, and the scheme may
+    /// be in capitals. Percent-encoding and dots stay as typed.
     ///
     /// # Errors
     ///
-    /// Returns a sentence that says what is wrong with it.
+    /// Returns a sentence with the fault.
     #[must_use]
     pub fn parse(text: &str) -> Option<Result<Self, String>> {
         let (scheme, _) = text.split_once("://")?;
         Some(read(text, scheme))
     }
 
-    /// What the `Host` field says: the host as it was typed, with the port unless that is the default.
+    /// Returns the value of the `Host` field: the host as typed, with the port unless it is the default.
     pub(super) fn authority(&self) -> String {
         if self.port == PORT { self.host.clone() } else { self.to_string() }
     }
 }
 
-/// The host and the port, always with the port.
+/// Shows the host and always the port.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
@@ -54,10 +54,10 @@ impl fmt::Display for Url {
 
 fn read(text: &str, scheme: &str) -> Result<Url, String> {
     if scheme.eq_ignore_ascii_case("https") {
-        return Err(format!("{text} needs TLS, which load does not speak: give a URL of http://"));
+        return Err(format!("{text} needs TLS, which load does not support: give an http:// URL"));
     }
     if !scheme.eq_ignore_ascii_case("http") {
-        return Err(format!("{text} has the scheme {scheme:?}: load speaks http:// alone"));
+        return Err(format!("{text} has the scheme {scheme:?}: load supports only http://"));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!(
@@ -86,12 +86,12 @@ fn read(text: &str, scheme: &str) -> Result<Url, String> {
 }
 
 fn number(port: &str) -> Option<u16> {
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     port.parse().ok().filter(|port| digits && *port > 0)
 }
 
-/// Where a host is. Of names only `localhost` and those below it are resolved, so that nothing asks the network.
+/// Returns the addresses of a host. Only `localhost` and names below it are resolved, so that no name server is asked.
 fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     if let Some(inner) = host.strip_prefix('[') {
         let ip = inner.strip_suffix(']').and_then(|ip| ip.parse::<Ipv6Addr>().ok());
@@ -108,8 +108,8 @@ fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
             "{host:?} is not a loopback address: load is sent to no other; give localhost, 127.0.0.1 or [::1]"
         ));
     }
-    // RFC 6761, section 6.3: names below localhost are where it is, and it is on both families. A system that knows only
-    // one, or none, is no reason to miss a server.
+    // By RFC 6761, section 6.3, names below localhost are loopback addresses, of both families. A server may listen on a
+    // family that the system's resolver does not return.
     let mut found: Vec<SocketAddr> =
         ("localhost", port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
     for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {

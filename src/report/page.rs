@@ -1,8 +1,8 @@
-//! The report: one page in one file that needs nothing else, made of recorded runs, gates and their history.
+//! The report: one self-contained HTML page of recorded runs, gates, claims and their history.
 //!
-//! It has everything in it as text and as pictures that are text, so that it can be read offline, printed, searched and
-//! heard. A short script adds what paper cannot have: tooltips, boxes, filters. No word of a record reaches the page
-//! but through the templates, which escape it, and the page forbids every script but its own.
+//! All of it is text and SVG, so that it can be read offline, printed, searched and read by screen readers. A short
+//! script adds tooltips, check boxes, filters and sorting. Text from records is only inserted by templates, which escape
+//! it, and a content security policy allows no script but the page's own.
 
 mod cells;
 mod changes;
@@ -34,30 +34,30 @@ use crate::{
     record::{Cell, Claims, Gate, Record},
 };
 use matrix::{Chip, Matrix};
-use overview::{First, WorkloadSummary};
+use overview::{FirstScreen, WorkloadSummary};
 use parts::{Picture, Table, listed, name};
 
-/// What a page is made of.
+/// The records of a page.
 #[derive(Default)]
 pub struct Sources<'a> {
-    /// The runs, the one that others are compared with first.
+    /// The runs. The others are compared with the first.
     pub records: &'a [Record],
     /// The gates.
     pub gates: &'a [Gate],
-    /// What `paceline claims` found.
+    /// The results of `paceline claims`.
     pub claims: &'a [Claims],
-    /// Runs over time.
+    /// The series of recorded runs over time.
     pub history: &'a [Series],
-    /// A sentence for each record that was asked for and is left out.
+    /// A sentence for each requested record that is left out.
     pub left_out: &'a [String],
 }
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
-/// A definition longer than this is cut, in characters.
+/// The longest definition that is shown in full, in characters.
 const DEFINITION: usize = 4000;
 
-/// The page as HTML. It is the same for the same sources.
+/// Returns the page as HTML. It depends on nothing but the sources.
 ///
 /// # Panics
 ///
@@ -101,13 +101,13 @@ struct Page {
 /// A section of the page.
 struct Section {
     id: String,
-    /// What the navigation calls it.
+    /// Its name in the navigation.
     short: String,
     title: String,
     body: String,
-    /// Whether it has charts of its own.
+    /// Whether it has charts.
     charts: bool,
-    /// Whether the page's title says what its own does, which then is only heard.
+    /// Whether its title repeats the page's, and so is shown to screen readers only.
     plain: bool,
 }
 
@@ -129,7 +129,7 @@ impl Section {
     }
 }
 
-/// What a page permits itself to run: nothing but this very text.
+/// Returns the hash of this text for the content security policy, which allows nothing else.
 fn source_hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
@@ -170,28 +170,28 @@ fn sections(sources: &Sources<'_>) -> Vec<Section> {
     sections
 }
 
-/// What holds for every page. results/README.md says more.
+/// The explanation on every page. results/README.md has more.
 const METHOD: &str = include_str!("page/method.html");
 
 fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Section>) {
     let run = &record.run;
     let prefix = format!("r{index}");
     let of = if several { format!(" ({})", name(&run.id)) } else { String::new() };
-    // What the navigation has room for.
+    // A short form for the navigation.
     let short = if several { format!(" {}", index + 1) } else { String::new() };
     let all: Vec<&Cell> = record.cells.iter().collect();
     let workloads = record.workloads();
-    let mut takes = Vec::new();
+    let mut summaries = Vec::new();
     let mut charts = Vec::new();
     let mut rows = Vec::new();
     for (place, workload) in workloads.iter().enumerate() {
         let cells: Vec<&Cell> =
             all.iter().copied().filter(|cell| cell.workload == *workload).collect();
         let id = format!("{prefix}-w{place}");
-        let take = WorkloadSummary::of(workload, id.clone(), &cells);
+        let summary = WorkloadSummary::of(workload, id.clone(), &cells);
         let source =
             run.workloads.iter().find(|of| of.name == *workload).map(|of| of.source.as_str());
-        let body = workload::Section::of(workload, source, &cells, &take);
+        let body = workload::Section::of(workload, source, &cells, &summary);
         charts.push(Section {
             charts: true,
             ..Section::new(
@@ -201,15 +201,15 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
                 rendered(&body),
             )
         });
-        takes.push(take);
+        summaries.push(summary);
         rows.push((*workload, id, cells));
     }
-    let first = First {
+    let first = FirstScreen {
         matrix: Matrix::of(run, &format!("{prefix}-by"), &rows),
         models: lines::widest(&lines::lines(&all)).into_iter().map(Chip::of_model).collect(),
         missing: without::Missing::of(run, &all).as_ref().map_or_else(String::new, rendered),
-        holds: overview::holds(run, &takes),
-        workloads: &takes,
+        holds: overview::holds(run, &summaries),
+        workloads: &summaries,
     };
     sections.push(Section {
         plain: !several,
@@ -247,7 +247,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     ));
 }
 
-/// Every crate's version, folded.
+/// Returns the versions of all crates, folded.
 fn dependencies(record: &Record) -> String {
     let mut table = Table::new("Versions of every crate, by the lock file", "crate | version");
     for (krate, version) in &record.run.build.dependencies {
@@ -282,12 +282,12 @@ fn of_history(history: &[Series]) -> Section {
 struct Filtered {
     id: String,
     table: Table,
-    /// Columns of few words: their place, name, and words.
+    /// Columns with few distinct values: their index, name and values.
     columns: Vec<(usize, String, Vec<String>)>,
 }
 
 impl Filtered {
-    /// Columns with at most this many words can be chosen by.
+    /// Columns with at most this many distinct values have a menu.
     const WORDS: usize = 40;
 
     fn of(table: Table, id: &str) -> Self {
@@ -304,7 +304,7 @@ impl Filtered {
     }
 }
 
-/// A definition, line by line, without what moves a cursor or turns the direction of writing.
+/// Returns a definition without control characters and marks that change the direction of text.
 fn definition(source: &str) -> String {
     let lines: Vec<String> = source.lines().map(crate::output::plain).collect();
     lines.join("\n").chars().take(DEFINITION).collect()
@@ -314,19 +314,19 @@ fn rendered(part: &impl Template) -> String {
     part.render().expect("memory takes it")
 }
 
-/// The charts of a run by name, each as a picture of its own: for slides.
+/// The charts of a run by name, each as an SVG file, for slides.
 pub struct Charts(Vec<(String, Picture)>);
 
 impl Charts {
-    /// Those that its page has.
+    /// Returns the charts that its page has.
     #[must_use]
     pub fn of(record: &Record) -> Self {
         let mut charts = Vec::new();
         for workload in record.workloads() {
             let cells: Vec<&Cell> =
                 record.cells.iter().filter(|cell| cell.workload == workload).collect();
-            let take = WorkloadSummary::of(workload, String::new(), &cells);
-            for figure in workload::figures(&cells, &take.advice) {
+            let summary = WorkloadSummary::of(workload, String::new(), &cells);
+            for figure in workload::figures(&cells, &summary.advice) {
                 charts.extend(
                     figure
                         .picture
@@ -337,13 +337,13 @@ impl Charts {
         Charts(charts)
     }
 
-    /// What they are called: the workload, and what is shown of it.
+    /// Returns their names: the workload and the kind of chart.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         self.0.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The chart `name` as a file of SVG; `None` where there is none of that name.
+    /// Returns the chart `name` as an SVG file; `None` if there is none of this name.
     #[must_use]
     pub fn svg(&self, name: &str) -> Option<String> {
         self.find(name).map(Picture::file)

@@ -3,7 +3,6 @@
 use std::{
     fs::OpenOptions,
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
     sync::{
         PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,7 +16,7 @@ use paceline_core::generator::Interval;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{ALONE, calm, cells, listening, load, said};
+use super::{ALONE, calm, cells, listening, load, program::paceline, said};
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
@@ -137,14 +136,10 @@ fn ndjson_is_a_line_for_each_interval_and_then_one_for_each_cell() {
 fn an_interval_is_told_while_the_load_goes_on() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let mut parent = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(["load", &url(0, 0), "--rate", "20", "--warm-up", "0s", "--duration", "10m"])
-        .args(["--every", "200ms", "--ndjson"])
-        .current_dir(folder.path())
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let url = url(0, 0);
+    let load = ["load", &*url, "--rate", "20", "--warm-up", "0s", "--duration", "10m"];
+    let mut parent =
+        paceline(folder.path(), load).args(["--every", "200ms", "--ndjson"]).spawn().unwrap();
     let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
     for _ in 0..2 {
         let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -160,13 +155,10 @@ fn an_interval_is_told_while_the_load_goes_on() {
 #[cfg(target_os = "linux")]
 fn intervals_that_cannot_be_printed_end_the_load_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(["load", &url(0, 0), "--rate", "20", "--duration", "10m", "--every", "1s"])
-        .current_dir(folder.path())
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .stdout(OpenOptions::new().write(true).open("/dev/full").unwrap())
-        .output()
-        .unwrap();
+    let url = url(0, 0);
+    let load = ["load", &*url, "--rate", "20", "--duration", "10m", "--every", "1s"];
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = paceline(folder.path(), load).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("cannot write to standard output"), "{}", said(&output));
 }

@@ -1,5 +1,10 @@
 //! A server of each model, and a client that sends what it is told to.
-#![allow(dead_code, unreachable_pub, reason = "no test program uses all of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stderr,
+    reason = "no test program uses all of it; a test says what it leaves out"
+)]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -180,6 +185,7 @@ pub fn available(name: &str) -> Option<&'static Entry> {
     if let Err(why) = (entry.info.available)() {
         let foreign = entry.info.foreign.is_some() && why.contains("install");
         assert!(foreign || why.contains("io_uring"), "{name} cannot run here: {why}");
+        eprintln!("skipped {name}: {why}");
         return None;
     }
     Some(entry)

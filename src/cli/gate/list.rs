@@ -1,4 +1,4 @@
-//! `paceline gate --list`: which cells there are, with nothing measured.
+//! `paceline gate --list`: shows the cells of each side without measuring.
 
 use super::{
     super::{CliError, Format, say, say_json},
@@ -13,8 +13,8 @@ use crate::{
 };
 use paceline_core::{custom::Variant, job::Workload, process::Program};
 
-/// Shows the cells of both sides. `jobs` says whether workloads were named. Jobs on models are known at once; the cells
-/// of a bench are asked for, which needs it built.
+/// Prints the cells of both sides. `jobs` is whether workloads were named. Jobs on models are known at once; a bench has
+/// to be built before it can be asked for its cells.
 pub(super) fn list(
     asked: &GateArguments,
     project: &Project,

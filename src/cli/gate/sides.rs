@@ -1,4 +1,4 @@
-//! The sides of `paceline gate`: what the arguments name, checks before anything is built, and building.
+//! The sides of `paceline gate`: resolves them, checks what can be checked before building, and builds them.
 
 use super::{
     super::{CliError, chosen, internal, usage},
@@ -19,7 +19,7 @@ use paceline_core::{
     process::{Program, valgrind},
 };
 
-/// What is gated: the three programs, and what they are.
+/// The three programs of a gate, and their descriptions.
 pub(in crate::cli) struct Sides {
     pub(in crate::cli) arms: [Arm; 3],
     pub(in crate::cli) described: [Side; 2],
@@ -28,28 +28,27 @@ pub(in crate::cli) struct Sides {
     pub(in crate::cli) allocations: AllocationCounters,
 }
 
-/// No program counts allocations: the metric was not asked for.
+/// No programs: allocations are not compared.
 pub(in crate::cli) const NO_COUNTERS: AllocationCounters = [const { Err(String::new()) }; 2];
 
-/// What the arguments name: the project, the base and the head.
-pub(super) fn sources(
+/// Returns the project, the base and the head that the arguments name.
+pub(super) fn resolve_sides(
     asked: &GateArguments,
     base: &str,
 ) -> Result<(Project, Source, Source), CliError> {
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
     let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
-    let project = project.map_err(unbuilt)?.with_features(asked.of_cargo());
-    let base = project.resolve(base).map_err(unbuilt)?;
+    let project = project.map_err(build_error)?.with_features(asked.cargo_features());
+    let base = project.resolve(base).map_err(build_error)?;
     let head = match &asked.head {
         Some(text) => project.resolve(text),
         None => project.working_tree(),
     };
-    let head = head.map_err(unbuilt)?;
+    let head = head.map_err(build_error)?;
     Ok((project, base, head))
 }
 
-/// Returns whether the cells are known before anything is built: jobs that were named, and the usual cells of paceline
-/// itself.
+/// Returns whether the cells are known before anything is built: named jobs, and the default cells of paceline itself.
 pub(super) fn are_known(
     project: &Project,
     sides: [&Source; 2],
@@ -57,12 +56,13 @@ pub(super) fn are_known(
 ) -> Result<bool, CliError> {
     // Two built programs need no project.
     Ok(jobs
-        || (!sides.iter().all(|side| side.is_built()) && project.is_paceline().map_err(unbuilt)?))
+        || (!sides.iter().all(|side| side.is_built())
+            && project.is_paceline().map_err(build_error)?))
 }
 
-/// Returns an error if the budget is too small for the cells, where these are known before anything is built: jobs that
-/// were named, and the usual cells of paceline itself.
-pub(super) fn holds_a_verdict(
+/// Returns an error if the budget is too small for the cells. It can tell only for cells that are known before anything
+/// is built.
+pub(super) fn check_budget(
     asked: &GateArguments,
     project: &Project,
     sides: [&Source; 2],
@@ -87,23 +87,23 @@ pub(super) fn holds_a_verdict(
     }
 }
 
-/// Why built programs have no allocations.
+/// Why allocations of given programs cannot be counted.
 pub(in crate::cli) const BUILT_ONLY: &str =
     "allocations are counted in builds of their own: compare revisions, or leave the metric out";
 
-/// Returns an error if a metric was asked for whose tool is not installed.
-pub(in crate::cli) fn can_count(asked: &GateArguments) -> Result<(), CliError> {
+/// Returns an error if the tool for a requested metric is not installed.
+pub(in crate::cli) fn check_counters(asked: &GateArguments) -> Result<(), CliError> {
     if asked.metric.contains(&Metric::Instructions) && valgrind().is_none() {
         return Err(usage(
-            "instructions are counted by valgrind, which is not here: install the package valgrind, or leave the metric out".into(),
+            "counting instructions needs valgrind, which is not installed: install the package valgrind, or leave the metric out".into(),
         ));
     }
     Ok(())
 }
 
-/// Builds the program of a side that counts allocations. Returns why it has none where it does not build: a side whose
-/// paceline-gated is too old, or whose bench has an allocator of its own.
-fn counting(
+/// Builds a side with a counting allocator. Returns the reason if that does not build: its paceline-gated is too old, or
+/// its bench sets its own allocator.
+fn build_counting(
     project: &Project,
     line: &Building,
     what: &str,
@@ -113,12 +113,12 @@ fn counting(
     match project.build_to_count_allocations(source, &|said| line.show(said)) {
         Ok(built) => Ok(Ok(Program::at(&built.program).working_in(built.folder))),
         Err(error) if error.exit == Exit::Usage => Ok(Err(cut(&error.message, 500))),
-        Err(error) => Err(unbuilt(error)),
+        Err(error) => Err(build_error(error)),
     }
 }
 
-/// Builds both sides, and the base's copy; with `allocations`, also both sides as they count those.
-pub(super) fn built(
+/// Builds both sides and the base's copy; with `allocations`, also both sides with a counting allocator.
+pub(super) fn build_sides(
     project: &Project,
     [base, head]: [&Source; 2],
     allocations: bool,
@@ -130,12 +130,16 @@ pub(super) fn built(
         build(project, &line, "a copy of the base", base, true)?,
     ];
     let allocations = if allocations {
-        [counting(project, &line, "the base", base)?, counting(project, &line, "the head", head)?]
+        [
+            build_counting(project, &line, "the base", base)?,
+            build_counting(project, &line, "the head", head)?,
+        ]
     } else {
         NO_COUNTERS
     };
-    let same_program =
-        project.same_program((base, &programs[BASE]), (head, &programs[HEAD])).map_err(unbuilt)?;
+    let same_program = project
+        .same_program((base, &programs[BASE]), (head, &programs[HEAD]))
+        .map_err(build_error)?;
     let base = programs[BASE].clone();
     note_same_program(&base, &mut programs[HEAD]);
     let arms = programs.each_ref().map(|built| Arm {
@@ -154,12 +158,12 @@ pub(super) fn build(
     copy: bool,
 ) -> Result<Built, CliError> {
     line.show(&format!("building {what}: {}", source.about));
-    project.build(source, copy, &|said| line.show(said)).map_err(unbuilt)
+    project.build(source, copy, &|said| line.show(said)).map_err(build_error)
 }
 
 const BASE: usize = 0;
 const HEAD: usize = 1;
 
-pub(in crate::cli) fn unbuilt(error: BuildError) -> CliError {
+pub(in crate::cli) fn build_error(error: BuildError) -> CliError {
     CliError(error.exit.code(), error.message)
 }

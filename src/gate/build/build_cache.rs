@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{BuildError, Layout, Pin, Spot, Tool, What};
+use super::{BuildError, BuildTarget, Layout, Pin, Spot, Tool};
 use crate::gate::source::configurations_above;
 
 /// Settings of cargo and rustc that change the built program. Those that end in `_` are prefixes.
@@ -111,8 +111,8 @@ pub(super) fn key(
         )));
     }
     let (profile, target) = match &layout.what {
-        What::Bin(name) => ("release", name),
-        What::Bench(name) => ("bench", name),
+        BuildTarget::Bin(name) => ("release", name),
+        BuildTarget::Bench(name) => ("bench", name),
     };
     let inside = spot.package.to_string_lossy();
     let mut hash = Sha256::new();

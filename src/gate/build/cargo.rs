@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     super::source::{Lock, Pin},
-    BuildError, Layout, Said, What,
+    BuildError, BuildTarget, Layout, ToolOutput,
 };
 
 /// The most lines of cargo's output in an error.
@@ -109,8 +109,8 @@ pub(super) fn build(
         }
     };
     let what = match &layout.what {
-        What::Bin(name) => ["build", "--release", "--bin", name],
-        What::Bench(name) => ["bench", "--no-run", "--bench", name],
+        BuildTarget::Bin(name) => ["build", "--release", "--bin", name],
+        BuildTarget::Bench(name) => ["bench", "--no-run", "--bench", name],
     };
     for last in [false, true] {
         let package = ["-p", &layout.package, "--message-format=json"];
@@ -156,8 +156,8 @@ fn kept<'m>(messages: &'m [Message], outside: &[PathBuf]) -> Vec<&'m str> {
 
 fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
     let (wanted_kind, wanted) = match &layout.what {
-        What::Bin(name) => ("bin", name),
-        What::Bench(name) => ("bench", name),
+        BuildTarget::Bin(name) => ("bin", name),
+        BuildTarget::Bench(name) => ("bench", name),
     };
     messages.iter().find_map(|message| match message {
         Message::Made { target, executable, .. }
@@ -169,7 +169,7 @@ fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
     })
 }
 
-fn failure(layout: &Layout, who: &str, said: &Said, messages: &[Message]) -> BuildError {
+fn failure(layout: &Layout, who: &str, said: &ToolOutput, messages: &[Message]) -> BuildError {
     let first = messages.iter().find_map(|message| match message {
         Message::Diagnosed { message } if message.level.starts_with("error") => {
             message.rendered.as_deref()

@@ -37,7 +37,7 @@ pub(in crate::gate) struct Tool {
 
 /// The output of a tool.
 #[derive(Debug, Default)]
-pub(in crate::gate) struct Said {
+pub(in crate::gate) struct ToolOutput {
     /// Whether it succeeded.
     pub ok: bool,
     /// Lines of its standard output.
@@ -46,7 +46,7 @@ pub(in crate::gate) struct Said {
     pub err: Vec<String>,
 }
 
-impl Said {
+impl ToolOutput {
     /// Returns the first line of its output.
     pub(in crate::gate) fn line(&self) -> &str {
         self.out.first().map_or("", |line| line.as_str())
@@ -119,12 +119,15 @@ impl Tool {
     }
 
     /// Runs it and returns its output for any exit code.
-    pub(in crate::gate) fn run(self) -> Result<Said, BuildError> {
+    pub(in crate::gate) fn run(self) -> Result<ToolOutput, BuildError> {
         self.watched(&|_| ())
     }
 
     /// Runs it; lines of its standard error also go to `progress`.
-    pub(in crate::gate) fn watched(mut self, progress: &dyn Fn(&str)) -> Result<Said, BuildError> {
+    pub(in crate::gate) fn watched(
+        mut self,
+        progress: &dyn Fn(&str),
+    ) -> Result<ToolOutput, BuildError> {
         if self.minds_interrupts && interrupted() {
             return Err(BuildError::interrupted());
         }
@@ -133,7 +136,7 @@ impl Tool {
         let (lines, heard) = mpsc::channel();
         forward(child.stdout.take(), lines.clone(), Line::Out);
         forward(child.stderr.take(), lines, Line::Err);
-        let (mut said, mut quiet) = (Said::default(), 0);
+        let (mut said, mut quiet) = (ToolOutput::default(), 0);
         loop {
             match heard.recv_timeout(GLANCE) {
                 Ok(Line::Out(line)) => said.out.push(line),
@@ -202,7 +205,7 @@ fn end(child: &mut Child) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Said {
+    fn shell(script: &str) -> ToolOutput {
         Tool::new("sh", Path::new("/")).args(["-c", script]).run().unwrap()
     }
 

@@ -23,7 +23,7 @@ const HOST: &str = "paceline-host";
 
 /// The target that is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::gate) enum What {
+pub(in crate::gate) enum BuildTarget {
     Bin(String),
     Bench(String),
 }
@@ -44,7 +44,7 @@ pub(in crate::gate) struct Layout {
     /// The target folder.
     pub target: PathBuf,
     pub package: String,
-    pub what: What,
+    pub what: BuildTarget,
     /// The features, as arguments of cargo.
     pub features: Vec<String>,
     /// The package's folder within the repository.
@@ -57,21 +57,21 @@ pub(in crate::gate) struct Layout {
 
 /// The place of a crate.
 #[derive(Debug)]
-pub(in crate::gate) struct Home {
+pub(in crate::gate) struct CrateFolders {
     /// The package's folder.
     pub package: PathBuf,
     /// The root of its workspace.
     pub workspace: PathBuf,
 }
 
-impl Home {
+impl CrateFolders {
     /// Finds the named package, otherwise the package of the folder.
     pub(in crate::gate) fn of(folder: &Path, package: Option<&str>) -> Result<Self, BuildError> {
         let metadata = metadata(folder)?;
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let manifest = &metadata.package(&canonical(folder), package)?.manifest_path;
         let package = canonical(manifest.parent().unwrap_or(folder));
-        Ok(Home { package, workspace: canonical(&metadata.workspace_root) })
+        Ok(CrateFolders { package, workspace: canonical(&metadata.workspace_root) })
     }
 }
 
@@ -132,7 +132,7 @@ impl Layout {
             .iter()
             .find(|other| bench.is_none() && package.name == "paceline" && other.has("bin", HOST));
         let (package, what) = match host {
-            Some(host) => (host, What::Bin(HOST.into())),
+            Some(host) => (host, BuildTarget::Bin(HOST.into())),
             None => (package, package.what(bench)?),
         };
         let root = &metadata.workspace_root;
@@ -178,7 +178,7 @@ impl Layout {
 
     /// Returns whether the project is paceline itself, of which only the host is built.
     pub(in crate::gate) fn is_paceline(&self) -> bool {
-        self.what == What::Bin(HOST.into())
+        self.what == BuildTarget::Bin(HOST.into())
     }
 
     /// Returns this layout with the feature in which the bench counts allocations.
@@ -321,7 +321,7 @@ impl Package {
             .any(|target| target.name == name && target.kind.iter().any(|of| of == kind))
     }
 
-    fn what(&self, bench: Option<&str>) -> Result<What, BuildError> {
+    fn what(&self, bench: Option<&str>) -> Result<BuildTarget, BuildError> {
         let of = |kind: &str| {
             let wanted = kind.to_owned();
             self.targets.iter().filter(move |t| t.kind.contains(&wanted)).map(|t| t.name.as_str())
@@ -329,7 +329,7 @@ impl Package {
         let package = &self.name;
         if let Some(bench) = bench {
             if of("bench").any(|name| name == bench) {
-                return Ok(What::Bench(bench.to_owned()));
+                return Ok(BuildTarget::Bench(bench.to_owned()));
             }
             let (hint, all) =
                 (did_you_mean(bench, of("bench")), of("bench").collect::<Vec<_>>().join(", "));
@@ -339,7 +339,7 @@ impl Package {
             )));
         }
         if of("bench").any(|name| name == GATE) {
-            return Ok(What::Bench(GATE.into()));
+            return Ok(BuildTarget::Bench(GATE.into()));
         }
         Err(BuildError::usage(format!(
             "the package {package} has no bench for the gate; add benches/gate.rs and, in Cargo.toml, a [[bench]] with \

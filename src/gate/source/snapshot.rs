@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::build::{BuildError, Said, Tool},
+    super::build::{BuildError, Tool, ToolOutput},
     Layout, describe,
 };
 
@@ -116,7 +116,7 @@ impl<'l> Index<'l> {
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)
     }
 
-    fn succeeded(&self, said: Said) -> Result<String, BuildError> {
+    fn succeeded(&self, said: ToolOutput) -> Result<String, BuildError> {
         if said.ok {
             return Ok(said.out.into_iter().next().unwrap_or_default());
         }

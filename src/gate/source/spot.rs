@@ -70,8 +70,7 @@ impl Layout {
             several => {
                 let all: Vec<_> = several.iter().map(|of| of.display().to_string()).collect();
                 Err(BuildError::usage(format!(
-                    "{who} has several packages `{name}`, in {}: which of them is meant cannot be told; go to the folder \
-                     that one of them has now",
+                    "{who} has several packages `{name}`, in {}: go to the folder of the one you mean",
                     all.join(", ")
                 )))
             }

@@ -129,7 +129,7 @@ fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
 fn keeps_up(trials: usize) -> String {
     format!(
         "A model keeps up that is less than {} behind the best with 95 % confidence, by the differences of {trials} \
-         passes; one that is merely not told from it does not.",
+         passes; one that is only tied with it does not.",
         percent(MARGIN)
     )
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Bar, Bars, Scale, classes, marker,
-    place::Along,
+    place::AxisRange,
     plot::{below, open},
     words::{figure, text},
 };
@@ -29,7 +29,7 @@ pub fn bars(bars: &Bars) -> String {
         row.value.into_iter().chain(row.interval.into_iter().flat_map(|(a, b)| [a, b]))
     });
     let around = bars.line.into_iter().chain(bars.band.into_iter().flat_map(|(a, b)| [a, b]));
-    let Some(along) = Along::over(&bars.x, values.chain(around)) else {
+    let Some(range) = AxisRange::over(&bars.x, values.chain(around)) else {
         let _ = write!(
             svg,
             "<text x=\"8\" y=\"24\">nothing was measured that could be drawn</text></svg>"
@@ -37,10 +37,10 @@ pub fn bars(bars: &Bars) -> String {
         return svg;
     };
     let width = WIDTH - LEFT - RIGHT;
-    let at = |value: f64| along.within(value).map(|share| LEFT + share * width);
+    let at = |value: f64| range.within(value).map(|share| LEFT + share * width);
     let bottom = height - BOTTOM;
     svg.push_str("<g class=\"grid\">");
-    below(&mut svg, &along, LEFT, width, (TOP, bottom), 16.0);
+    below(&mut svg, &range, LEFT, width, (TOP, bottom), 16.0);
     let _ = write!(
         svg,
         "</g><text class=\"x axis\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",

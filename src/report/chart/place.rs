@@ -3,7 +3,7 @@
 use super::{Axis, Scale, Unit, words::tick};
 
 /// An axis with known ends.
-pub(super) struct Along {
+pub(super) struct AxisRange {
     scale: Scale,
     unit: Unit,
     /// The ends, as positions on the scale.
@@ -19,7 +19,7 @@ const SPARE: f64 = 0.03;
 /// The most computed ticks.
 const TICKS: i32 = 9;
 
-impl Along {
+impl AxisRange {
     /// Returns an axis with room for `values`; those without a position are left out. `None` if none has one.
     pub(super) fn over(axis: &Axis, values: impl Iterator<Item = f64>) -> Option<Self> {
         let places = values.filter_map(|value| raw(axis.scale, value));
@@ -41,7 +41,7 @@ impl Along {
         let spare = (most - least) * SPARE;
         let from_zero = least == 0.0 && axis.scale != Scale::Log;
         let (least, most) = (if from_zero { least } else { least - spare }, most + spare);
-        Some(Along { scale: axis.scale, unit: axis.unit, least, most, own: axis.ticks.clone() })
+        Some(AxisRange { scale: axis.scale, unit: axis.unit, least, most, own: axis.ticks.clone() })
     }
 
     /// Returns the position of `value`, from 0 to 1 on the axis; `None` if it has none.

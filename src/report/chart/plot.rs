@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Axis, Curve, Mark, Plot, Point, Series, classes, marker,
-    place::{Along, raw},
+    place::{AxisRange, raw},
     words::{figure, place, text},
 };
 
@@ -50,7 +50,7 @@ pub fn plot(plot: &Plot) -> String {
     let highest = ys().filter(|y| y.is_finite()).fold(f64::NEG_INFINITY, f64::max);
     let curves = curves().filter(|y| *y <= highest * 4.0);
     let (Some(x), Some(y)) =
-        (Along::over(&plot.x, xs.chain(marks)), Along::over(&plot.y, ys().chain(curves)))
+        (AxisRange::over(&plot.x, xs.chain(marks)), AxisRange::over(&plot.y, ys().chain(curves)))
     else {
         return nothing(plot);
     };
@@ -88,7 +88,7 @@ pub(super) fn open(title: &str, desc: &str, height: f64) -> String {
 /// Adds the ticks of a horizontal axis, with their texts below it.
 pub(super) fn below(
     svg: &mut String,
-    axis: &Along,
+    axis: &AxisRange,
     left: f64,
     width: f64,
     (top, bottom): (f64, f64),
@@ -119,8 +119,8 @@ fn nothing(plot: &Plot) -> String {
 
 /// The frame of a plot in its chart.
 struct Frame {
-    x: Along,
-    y: Along,
+    x: AxisRange,
+    y: AxisRange,
     width: f64,
     height: f64,
 }
@@ -292,7 +292,7 @@ impl Frame {
                 place(svg, *left);
                 svg.push(',');
                 place(svg, *top);
-                let _ = write!(svg, ")\"><title>{name}\n{}</title></path>", said(plot, point));
+                let _ = write!(svg, ")\"><title>{name}\n{}</title></path>", tooltip(plot, point));
             }
         }
         if let Some(end) = end {
@@ -324,7 +324,7 @@ fn line_to(path: &mut String, left: f64, top: f64) {
 }
 
 /// Returns the tooltip of a point.
-fn said(plot: &Plot, point: &Point) -> String {
+fn tooltip(plot: &Plot, point: &Point) -> String {
     let own = plot
         .x
         .ticks

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Plot, Series, classes,
-    place::{Along, raw},
+    place::{AxisRange, raw},
     words::{place, text},
 };
 
@@ -34,8 +34,8 @@ pub fn small(plot: &Plot) -> String {
         plot.series.iter().map(|series| (series.index, drawn(series))).collect();
     let points = || lines.iter().flat_map(|(_, points)| points.iter().copied());
     let axes = (
-        Along::over(&plot.x, points().map(|(x, _)| x)),
-        Along::over(&plot.y, points().map(|(_, y)| y)),
+        AxisRange::over(&plot.x, points().map(|(x, _)| x)),
+        AxisRange::over(&plot.y, points().map(|(_, y)| y)),
     );
     let (Some(x), Some(y)) = axes else {
         let _ = write!(svg, "<text x=\"8\" y=\"70\">nothing was measured</text></svg>");

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit, bars, classes, file, marker,
-    place::Along,
+    place::AxisRange,
     plot, small,
     words::{figure, tick},
 };
@@ -33,8 +33,8 @@ fn plot_of(series: Vec<Series>) -> Plot {
 
 /// Returns the texts of the ticks of an axis over these values.
 fn ticks(scale: Scale, unit: Unit, values: &[f64]) -> Vec<String> {
-    let along = Along::over(&axis(scale, unit), values.iter().copied()).unwrap();
-    along.ticks().into_iter().map(|(_, text)| text).collect()
+    let range = AxisRange::over(&axis(scale, unit), values.iter().copied()).unwrap();
+    range.ticks().into_iter().map(|(_, text)| text).collect()
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn ticks_are_round_and_in_the_unit_of_the_axis() {
 
 #[test]
 fn nines_are_as_far_apart_from_each_other_and_a_whole_has_no_place() {
-    let along =
-        Along::over(&axis(Scale::Percentile, Unit::Share), [0.0, 0.999].into_iter()).unwrap();
-    let at = |share: f64| along.at(share).unwrap();
+    let range =
+        AxisRange::over(&axis(Scale::Percentile, Unit::Share), [0.0, 0.999].into_iter()).unwrap();
+    let at = |share: f64| range.at(share).unwrap();
     assert!((at(0.99) - at(0.9) - (at(0.999) - at(0.99))).abs() < 1e-9);
     assert!(at(0.0).abs() < 1e-12);
-    assert_eq!(along.at(1.0), None);
+    assert_eq!(range.at(1.0), None);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
         },
         table::word,
     },
-    rows::{End, Family, Figure, OneOf, Row, Sample, Sheet, Test, finite, inverse},
+    rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, inverse},
 };
 use crate::{
     output::cut,
@@ -236,12 +236,12 @@ fn null_arm(gate: &Gate) -> Test {
     }
     let end = match gate.verdict {
         Overall::EnvironmentInvalid => {
-            End::Not("error", "environment-invalid", cut(&gate.summary, NAME))
+            TestResult::NotPassed("error", "environment-invalid", cut(&gate.summary, NAME))
         }
         _ if !body.is_empty() => {
-            End::Not("error", "void", "cells in which it fired have no verdict".into())
+            TestResult::NotPassed("error", "void", "cells in which it fired have no verdict".into())
         }
-        _ => End::Passed,
+        _ => TestResult::Passed,
     };
     let verdict = overall(gate.verdict);
     let body = format!("{verdict}: {}\n{body}", cut(&gate.summary, NAME));
@@ -254,22 +254,24 @@ fn nothing_compared(gate: &Gate) -> Option<Test> {
         return None;
     }
     let end = match sameness {
-        Some(Sameness::Unreachable | Sameness::SameSource | Sameness::NotAffected) => End::Passed,
+        Some(Sameness::Unreachable | Sameness::SameSource | Sameness::NotAffected) => {
+            TestResult::Passed
+        }
         Some(Sameness::Unreached) | None => {
-            End::Not("error", "nothing-compared", cut(&gate.summary, SUMMARY))
+            TestResult::NotPassed("error", "nothing-compared", cut(&gate.summary, SUMMARY))
         }
     };
     Some(Test { name: "base and head are compared".into(), end, body: cut(&gate.summary, SUMMARY) })
 }
 
-fn end(gate: &Gate, cell: &GateCell) -> End {
+fn end(gate: &Gate, cell: &GateCell) -> TestResult {
     let change = cell.change.map_or_else(String::new, |change| {
         format!("{} ({})", share(change.share), interval_of(cell))
     });
-    let skipped = |kind, message| End::Not("skipped", kind, message);
+    let skipped = |kind, message| TestResult::NotPassed("skipped", kind, message);
     match (cell.presence, cell.state, cell.verdict) {
         (_, State::Failed | State::Invalid, _) => {
-            End::Not("error", word(cell.state), why(cell, NAME))
+            TestResult::NotPassed("error", word(cell.state), why(cell, NAME))
         }
         (Presence::Head, ..) => skipped("new", "new: the base does not have it".into()),
         (Presence::Base, ..) => skipped("removed", "removed: the head does not have it".into()),
@@ -278,9 +280,11 @@ fn end(gate: &Gate, cell: &GateCell) -> End {
         _ if gate.verdict == Overall::EnvironmentInvalid => {
             skipped("environment-invalid", format!("the run says nothing of it: {change}"))
         }
-        (_, _, Some(Verdict::Regressed)) => {
-            End::Not("failure", "regressed", format!("it takes {change} more than the base"))
-        }
+        (_, _, Some(Verdict::Regressed)) => TestResult::NotPassed(
+            "failure",
+            "regressed",
+            format!("it takes {change} more than the base"),
+        ),
         (_, _, Some(Verdict::Inconclusive)) => {
             let (least, trials) = (detectable(cell), needed(cell));
             skipped(
@@ -288,7 +292,7 @@ fn end(gate: &Gate, cell: &GateCell) -> End {
                 format!("{change}; {least} would be found; trials needed: {trials}"),
             )
         }
-        (_, _, Some(Verdict::Improved | Verdict::NotRegressed)) => End::Passed,
+        (_, _, Some(Verdict::Improved | Verdict::NotRegressed)) => TestResult::Passed,
         (_, _, None) => skipped("no-verdict", "there is no verdict on it".into()),
     }
 }

@@ -7,7 +7,7 @@ use quick_xml::{
     events::{BytesDecl, BytesText, Event},
 };
 
-use super::rows::{End, Sheet, Test};
+use super::rows::{Sheet, Test, TestResult};
 use crate::output::plain;
 
 /// The longest name of a cell, in characters.
@@ -27,8 +27,9 @@ pub(super) fn junit(sheet: &Sheet) -> String {
 
 fn write(sheet: &Sheet, tests: &[(String, &Test)]) -> io::Result<Vec<u8>> {
     let count = |kind: &str| {
-        let of =
-            tests.iter().filter(|(_, test)| matches!(test.end, End::Not(of, ..) if of == kind));
+        let of = tests
+            .iter()
+            .filter(|(_, test)| matches!(test.end, TestResult::NotPassed(of, ..) if of == kind));
         of.count().to_string()
     };
     let (all, failures) = (tests.len().to_string(), count("failure"));
@@ -68,8 +69,8 @@ fn write_test(
     of.with_attribute(("classname", class)).write_inner_content(|writer| {
         let body = BytesText::new(&test.body);
         match &test.end {
-            End::Passed => writer.create_element("system-out").write_text_content(body)?,
-            End::Not(kind, of, message) => {
+            TestResult::Passed => writer.create_element("system-out").write_text_content(body)?,
+            TestResult::NotPassed(kind, of, message) => {
                 let element = writer.create_element(*kind).with_attribute(("type", *of));
                 element.with_attribute(("message", message.as_str())).write_text_content(body)?
             }

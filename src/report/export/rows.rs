@@ -91,15 +91,15 @@ pub(super) struct OneOf {
 /// A test of a report for CI, and its lines of output.
 pub(super) struct Test {
     pub(super) name: String,
-    pub(super) end: End,
+    pub(super) end: TestResult,
     pub(super) body: String,
 }
 
 /// The result of a test.
-pub(super) enum End {
+pub(super) enum TestResult {
     Passed,
     /// `failure`, `error` or `skipped`; its type, and its message in one line.
-    Not(&'static str, &'static str, String),
+    NotPassed(&'static str, &'static str, String),
 }
 
 impl<'a> Sheet<'a> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     super::table::word,
     columns::Columns,
-    rows::{End, Family, Figure, OneOf, Row, Sample, Sheet, Test, finite, inverse, label},
+    rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, inverse, label},
 };
 use crate::{
     history::cell_name,
@@ -69,10 +69,10 @@ fn test(cell: &Cell, figures: &[Figure]) -> Test {
     let why = cell.reason.as_deref();
     let not = |kind| {
         let why = why.map_or_else(|| word(cell.state).into(), |why| cut(why, REASON));
-        End::Not(kind, word(cell.state), why)
+        TestResult::NotPassed(kind, word(cell.state), why)
     };
     let end = match cell.state {
-        State::Ok => End::Passed,
+        State::Ok => TestResult::Passed,
         State::Invalid => not("failure"),
         State::Failed => not("error"),
         State::Refused | State::Skipped => not("skipped"),
@@ -144,12 +144,12 @@ fn labels(cell: &Cell) -> String {
 }
 
 /// Returns the value of a cell for a family.
-type Of = fn(&Cell) -> Option<f64>;
+type FamilyValue = fn(&Cell) -> Option<f64>;
 
 const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
 const RATIO: &str = "ratio";
-const FAMILIES: [(Family, Of); 21] = [
+const FAMILIES: [(Family, FamilyValue); 21] = [
     (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
         Some(c.jobs_per_second?.value)
     }),

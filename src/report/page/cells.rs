@@ -1,4 +1,4 @@
-//! Every cell with its state and the command that measures it again.
+//! The table of all cells, with the state of each and the command that measures it again.
 
 use super::{
     overview::{bytes, nanoseconds, with_interval},
@@ -11,7 +11,7 @@ use crate::{
 };
 use paceline_core::{models, workloads};
 
-/// Every cell, a row each.
+/// Returns a row for each cell.
 pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Every cell, and the command that measures it again",
@@ -40,7 +40,7 @@ fn series(cell: &Cell) -> String {
     name(&series_name(&cell.model, cell.workers))
 }
 
-/// The command that measures this cell again, alone.
+/// Returns the command that measures only this cell again.
 pub(super) fn command(run: &Run, cell: &Cell) -> String {
     if [&cell.workload, &cell.model].into_iter().any(|of| name(of) != **of) {
         return "none: a name in it cannot be written in full".into();
@@ -49,13 +49,13 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     let workload =
         if workloads::find(&cell.workload).is_ok() { workload } else { format!("{workload}.toml") };
     let entry = models::find(&cell.model).ok();
-    // Models whose width is fixed take no number of workers.
+    // Models of a fixed width take no worker count.
     let workers =
         cell.workers.filter(|_| entry.is_none_or(|entry| entry.info.width == models::Width::Any));
     let workers = workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
     let model = shell(&cell.model);
     if let Some(load) = &cell.load {
-        // Of a URL: the model is where it is, and the workload what it was asked for.
+        // For a URL, the recorded model is the server and the workload is the path.
         if entry.is_none() && run.instrument == "load" {
             let words = run.command.iter().skip(1).map(|word| shell(word));
             return std::iter::once("paceline".into()).chain(words).collect::<Vec<_>>().join(" ");
@@ -89,7 +89,7 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     )
 }
 
-/// A word of the record as a shell takes it.
+/// Quotes a word of a record for a shell.
 pub(super) fn shell(word: &str) -> String {
     shell_word(&name(word))
 }

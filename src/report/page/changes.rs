@@ -1,4 +1,4 @@
-//! The sections of what compares: a gate, and two runs side by side.
+//! The sections of comparisons: gates, and two runs side by side.
 
 use askama::Template;
 

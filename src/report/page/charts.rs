@@ -1,4 +1,4 @@
-//! Which chart shows what of a record: from cells to the plots that `chart` draws.
+//! Converts cells to the plots that `chart` draws.
 
 use super::lines::Line;
 use crate::{
@@ -21,7 +21,7 @@ pub(super) struct Change {
     pub(super) name: String,
     pub(super) share: f64,
     pub(super) interval: Option<(f64, f64)>,
-    /// The verdict, where there is one.
+    /// The verdict, if there is one.
     pub(super) verdict: &'static str,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Loaded {
     pub(super) style: usize,
     /// Requests a second, and the 99th percentile of latency in nanoseconds.
     pub(super) points: Vec<(f64, Estimate)>,
-    /// The highest rate that was kept.
+    /// The highest rate that it sustained.
     pub(super) knee: Option<f64>,
     pub(super) limit_ns: Option<f64>,
 }
@@ -40,7 +40,7 @@ fn axis(label: &str, scale: Scale, unit: Unit) -> Axis {
     Axis { label: label.into(), scale, unit, ticks: vec![] }
 }
 
-/// A figure at its place, with its interval where it has one.
+/// Returns a point at `x`, with the interval if it has one.
 pub(super) fn point(x: f64, of: Estimate) -> Point {
     let known = of.lower < of.upper;
     Point { x, y: of.value, lower: known.then_some(of.lower), upper: known.then_some(of.upper) }
@@ -58,12 +58,12 @@ fn over_scale(lines: &[&Line], of: impl Fn(&Cell) -> Option<Estimate>) -> Vec<Se
     lines.iter().map(series).filter(|series| !series.points.is_empty()).collect()
 }
 
-/// Whether a bound is known of any of these cells.
+/// Returns whether any of these cells has an upper bound.
 pub(super) fn has_bound(lines: &[&Line]) -> bool {
     !bound(lines).is_empty()
 }
 
-/// The most that any of these models can do at each scale.
+/// Returns the upper bound at each scale: the greatest of all models.
 fn bound(lines: &[&Line]) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = Vec::new();
     for cell in lines.iter().flat_map(|line| line.measured()) {
@@ -80,7 +80,7 @@ fn bound(lines: &[&Line]) -> Vec<(f64, f64)> {
     points
 }
 
-/// Jobs a second over the scale, with the bound and the crossings.
+/// Returns jobs a second over the scale, with the bound and the crossings.
 pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice) -> Plot {
     let bound = bound(lines);
     let workload = &advice.workload;
@@ -100,7 +100,7 @@ pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice)
     }
 }
 
-/// A band for each change of hands by throughput after which one of `lines` is ahead.
+/// Returns a band for each crossing by throughput after which one of `lines` is ahead.
 fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
     let named = |series: &[crate::advice::Series]| {
         let names: Vec<String> =
@@ -135,7 +135,7 @@ fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
     advice.crossings.iter().filter(shown).map(crossing).collect()
 }
 
-/// CPU time of a job over the scale.
+/// Returns CPU time per job over the scale.
 pub(super) fn cpu(lines: &[&Line]) -> Plot {
     let alone = |value: f64| Estimate { value, lower: value, upper: value };
     Plot {
@@ -150,7 +150,7 @@ pub(super) fn cpu(lines: &[&Line]) -> Plot {
     }
 }
 
-/// Speed-up over workers, with the ideal.
+/// Returns the speed-up over workers, with the ideal.
 pub(super) fn speed_up(series: Vec<Series>) -> Plot {
     let points = series.iter().flat_map(|of| &of.points);
     let mut numbers: Vec<usize> = points.map(|point| point.x as usize).collect();
@@ -173,7 +173,7 @@ pub(super) fn speed_up(series: Vec<Series>) -> Plot {
     }
 }
 
-/// How many times as fast as something a line is.
+/// Returns the bar of a line's speed-up.
 pub(super) fn times(line: &Line, ratio: Estimate) -> Bar {
     Bar {
         name: line.name.clone(),
@@ -184,7 +184,7 @@ pub(super) fn times(line: &Line, ratio: Estimate) -> Bar {
     }
 }
 
-/// Speed-ups over sequential programs, a bar each.
+/// Returns the speed-ups over sequential programs, a bar each.
 pub(super) fn over_sequential(rows: Vec<Bar>) -> Bars {
     Bars {
         title: "Speed-up over the sequential program of the same language".into(),
@@ -197,21 +197,21 @@ pub(super) fn over_sequential(rows: Vec<Bar>) -> Bars {
     }
 }
 
-/// Where the axis of percentiles is read.
+/// The shares at which latency is read.
 const SHARES: [f64; 22] = [
     0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.98, 0.99,
     0.995, 0.998, 0.999, 0.9995, 0.9998,
 ];
 
-/// Where its lines are marked, and say their figures: a mark at each place read would be most of the page.
+/// The shares that have markers and tooltips: one at each of [`SHARES`] would make the page too large.
 const MARKED: [f64; 7] = [0.5, 0.9, 0.99, 0.999, 0.999_9, 0.999_99, 0.999_999];
 
-/// Latency by percentile.
+/// Returns latency by percentile.
 pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
     let series = |(line, latency): &(&Line, &Distribution)| {
-        // One that cannot be read has no line, and the caption names it.
+        // A histogram that cannot be read has no line; the caption names it.
         let histogram = latency.histogram().ok();
-        // A line ends where 10 latencies are left: what fewer say is chance.
+        // A line ends where 10 latencies are left: fewer are chance.
         let most = 1.0 - 10.0 / latency.count.max(1) as f64;
         let further =
             (4..8).flat_map(|digits| [1.0, 0.5, 0.2].map(|part| 1.0 - part * 10_f64.powi(-digits)));
@@ -239,7 +239,7 @@ pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
     }
 }
 
-/// p99 over the offered rate.
+/// Returns p99 latency over the offered rate.
 pub(super) fn under_load(all: &[Loaded]) -> Plot {
     let series = |of: &Loaded| Series {
         name: of.name.clone(),
@@ -271,13 +271,13 @@ pub(super) fn under_load(all: &[Loaded]) -> Plot {
     }
 }
 
-/// What a job of a line adds to memory.
+/// Returns the bar of a line's memory per job.
 pub(super) fn bytes(line: &Line, bytes: f64) -> Bar {
     let note = super::overview::bytes(bytes);
     Bar { name: line.name.clone(), index: line.style, value: Some(bytes), note, ..Bar::default() }
 }
 
-/// Bytes of a job, the least first.
+/// Returns bytes per job, the least first.
 pub(super) fn memory(mut rows: Vec<Bar>) -> Bars {
     rows.sort_by(|a, b| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0)));
     Bars {
@@ -289,7 +289,7 @@ pub(super) fn memory(mut rows: Vec<Bar>) -> Bars {
     }
 }
 
-/// Changes with their intervals, and the band of the margin.
+/// Returns changes with their intervals, and the band of the margin.
 pub(super) fn changes(title: &str, all: &[Change], margin: Option<f64>) -> Bars {
     let row = |of: &Change| Bar {
         name: of.name.clone(),
@@ -313,7 +313,7 @@ pub(super) fn changes(title: &str, all: &[Change], margin: Option<f64>) -> Bars 
     }
 }
 
-/// One figure, run after run, with its steps.
+/// Returns a series over its runs, with its steps.
 pub(super) fn over_time(title: &str, series: &history::Series) -> Plot {
     let points: Vec<Point> = series
         .points

@@ -1,4 +1,4 @@
-//! The claims of the tutorial: what is claimed, how it was measured, and a verdict on every model.
+//! The claims of the tutorial: each with its sentence, its method, and a verdict on every model.
 
 use askama::Template;
 
@@ -13,19 +13,19 @@ use crate::{
     },
 };
 
-/// All claims.
+/// The section of all claims.
 #[derive(Template)]
 #[template(path = "claims.html")]
 pub(super) struct Section {
     interval: String,
-    /// Which of its models are unreliable, and why.
+    /// A sentence for each unreliable model.
     remarks: Vec<String>,
     overview: Table,
-    claims: Vec<One>,
+    claims: Vec<ClaimSection>,
 }
 
 /// One claim.
-struct One {
+struct ClaimSection {
     id: String,
     name: String,
     sentence: String,
@@ -36,7 +36,7 @@ struct One {
 
 impl Section {
     pub(super) fn of(claims: &Claims, id: &str) -> Self {
-        let one = |(index, claim): (usize, &Claim)| One {
+        let one = |(index, claim): (usize, &Claim)| ClaimSection {
             id: format!("{id}-{index}"),
             name: name(&claim.name),
             sentence: cut(&claim.sentence, 400),
@@ -54,7 +54,7 @@ impl Section {
     }
 }
 
-/// `12 hold, 2 contradict`, in words of the verdicts.
+/// Returns the number of each verdict, such as `12 hold, 2 contradict`.
 fn counted(results: &[ClaimResult]) -> String {
     let counted = ClaimVerdict::ALL.into_iter().filter_map(|verdict| {
         let count = results.iter().filter(|result| result.verdict == verdict).count();
@@ -63,7 +63,7 @@ fn counted(results: &[ClaimResult]) -> String {
     counted.collect::<Vec<_>>().join(", ")
 }
 
-/// Claims by models, a mark each.
+/// Returns a matrix of claims and models, with a mark for each verdict.
 fn overview(claims: &[Claim]) -> Table {
     let results = || claims.iter().flat_map(|claim| &claim.results);
     let models = in_order(results().map(|result| result.model.as_str()));
@@ -87,7 +87,7 @@ fn overview(claims: &[Claim]) -> Table {
     table
 }
 
-/// What stands for a verdict where there is little room.
+/// Returns the mark of a verdict.
 fn mark(verdict: ClaimVerdict) -> &'static str {
     match verdict {
         ClaimVerdict::Holds => "✓",
@@ -102,7 +102,7 @@ fn mark(verdict: ClaimVerdict) -> &'static str {
     }
 }
 
-/// How a verdict looks. That a claim does not hold on a model is a finding, not a failure.
+/// Returns the style of a verdict. A claim that does not hold on a model is a finding, not a failure.
 fn class(verdict: ClaimVerdict) -> &'static str {
     match verdict {
         ClaimVerdict::Holds => "holds",

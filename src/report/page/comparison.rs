@@ -1,4 +1,4 @@
-//! Two runs side by side: every change with what its interval follows from.
+//! Two runs side by side: every change, and what its interval is computed from.
 
 use super::{
     charts,
@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// Why no small change is to be read off the page.
+/// Why the page cannot show small changes.
 pub(super) const PLAINLY: &str = "Separate runs cannot show small changes: measured one after the other instead of \
      interleaved, the same program varies about 15 times as much (variance, measured on shared virtual machines of 2 \
      CPUs). paceline gate interleaves both, and gives verdicts.";
 
-/// The greatest changes that the chart has room for.
+/// The most changes in the chart; the greatest come first.
 const SHOWN: usize = 30;
 
-/// A chart for each metric: changes of different figures are not greater or less than each other.
+/// Returns a chart for each metric: changes of different metrics cannot be ranked together.
 pub(super) fn figures(comparison: &Comparison, id: &str) -> Vec<Figure> {
     let mut rows: Vec<(&Pair, &Shift)> = comparison
         .cells
@@ -95,7 +95,7 @@ fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
     }
 }
 
-/// What has no change, and why.
+/// Returns the cells without a change, and the reasons.
 pub(super) fn without(comparison: &Comparison) -> Table {
     let mut table =
         Table::new("Cells without a change", "cell | base | head | why").with_prose(&[3]);

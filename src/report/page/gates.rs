@@ -1,4 +1,4 @@
-//! A gate: its verdict, its changes with their intervals, and what could not be told.
+//! A gate: its verdict, its changes with their intervals, and the inconclusive cells.
 
 use super::{
     charts,
@@ -9,7 +9,7 @@ use crate::{
     report::gate::{Groups, detectable, figure, interval_of, label, needed, share, verdict, why},
 };
 
-/// The most changes that the chart has room for.
+/// The most changes in the chart.
 const SHOWN: usize = 40;
 const REASON: usize = 400;
 
@@ -55,7 +55,7 @@ pub(super) fn figure_of(gate: &Gate, id: &str) -> Figure {
     }
 }
 
-/// The lines that sum it up.
+/// Returns the lines of its summary.
 pub(super) fn closing(gate: &Gate) -> Vec<String> {
     Groups::of(gate).closing(gate, true)
 }

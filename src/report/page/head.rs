@@ -1,4 +1,4 @@
-//! What stands above the sections: which runs, on which machine, and what must not be overlooked.
+//! The head of the page: runs, machine and warnings.
 
 use super::Sources;
 use crate::{
@@ -17,7 +17,7 @@ pub(super) fn title(sources: &Sources<'_>) -> String {
     }
 }
 
-/// "9 models on AMD EPYC, 2 CPUs: 267 cells, 26 November 2026".
+/// Returns "9 models on AMD EPYC, 2 CPUs: 267 cells, 26 November 2026".
 fn run(record: &Record) -> String {
     let print = &record.run.fingerprint;
     let models = in_order(record.cells.iter().map(|cell| cell.model.as_str())).len();
@@ -34,7 +34,7 @@ fn run(record: &Record) -> String {
     )
 }
 
-/// "26 November 2026" of an instant of that day; anything else as it is.
+/// Formats a time as its day, "26 November 2026"; other text stays as it is.
 fn date(instant: &str) -> String {
     const MONTHS: [&str; 12] = [
         "January",
@@ -71,7 +71,7 @@ pub(super) fn lead(sources: &Sources<'_>) -> String {
     )
 }
 
-/// What to know of the machine at once. A single run has it in its title, and the rest in a section.
+/// Returns facts about the machines of several runs. A single run has them in its title and its section.
 pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
     if sources.records.len() == 1 {
         return vec![];
@@ -98,7 +98,7 @@ pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
     facts
 }
 
-/// What must not be overlooked.
+/// Returns what must not be overlooked.
 pub(super) fn warnings(sources: &Sources<'_>) -> Vec<String> {
     let mut warnings: Vec<String> =
         sources.left_out.iter().map(|why| format!("Left out: {}", cut(why, 400))).collect();

@@ -1,4 +1,4 @@
-//! The cells of a workload as the lines of its charts: one for each model and number of workers.
+//! The lines of a workload's charts: one for each model and worker count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,22 +9,22 @@ use crate::{
 };
 use paceline_core::models::{self, MODELS};
 
-/// One model with so many workers, over the scales.
+/// A model with one worker count, over the scales.
 pub(super) struct Line<'a> {
-    /// What it is called: with its workers only where a model has several numbers of them here.
+    /// Its name, with the workers only if the model has several worker counts here.
     pub(super) name: String,
     pub(super) model: &'a str,
-    /// What its model is written in.
+    /// The language of its model.
     pub(super) language: &'static str,
     pub(super) workers: Option<usize>,
-    /// Which colour, dash and marker it has: those of its model, in every chart.
+    /// Selects its colour, dashes and marker: those of its model, in every chart.
     pub(super) style: usize,
-    /// Its cells, by scale.
+    /// Its cells, ordered by scale.
     pub(super) cells: Vec<&'a Cell>,
 }
 
 impl<'a> Line<'a> {
-    /// Its cells that have figures.
+    /// Returns its cells with figures.
     pub(super) fn measured(&self) -> impl Iterator<Item = &'a Cell> {
         self.cells.iter().copied().filter(|cell| cell.state == State::Ok)
     }
@@ -34,7 +34,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The lines of `cells`, in the order of the registry of models; others behind, as they come.
+/// Returns the lines of `cells` in the order of the registry of models, followed by unknown models.
 pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
     let mut by_series: BTreeMap<(usize, &str, Option<usize>), Vec<&'a Cell>> = BTreeMap::new();
     let mut others: Vec<&str> = Vec::new();
@@ -61,7 +61,7 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
     by_series.iter().map(line).collect()
 }
 
-/// What a model is written in. One that this build does not know is taken for one in Rust.
+/// Returns the language of a model. A model that this build does not know counts as Rust.
 fn language(model: &str) -> &'static str {
     let foreign = models::find(model).ok().and_then(|entry| entry.info.foreign);
     foreign.map_or(OWN, |foreign| foreign.language)
@@ -70,7 +70,7 @@ fn language(model: &str) -> &'static str {
 /// The language of the models in process.
 pub(super) const OWN: &str = "Rust";
 
-/// The place of a model in the registry: its colour stays the same in every chart and report.
+/// Returns a model's index in the registry, so that its colour is the same in every chart and report.
 pub(super) fn style<'a>(model: &'a str, others: &mut Vec<&'a str>) -> usize {
     let known = MODELS.iter().position(|entry| entry.info.name == model);
     known.unwrap_or_else(|| {
@@ -82,7 +82,7 @@ pub(super) fn style<'a>(model: &'a str, others: &mut Vec<&'a str>) -> usize {
     })
 }
 
-/// Of each model the line with the most workers: what charts over scales show.
+/// Returns the line with the most workers of each model, which charts over scales show.
 pub(super) fn widest<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<&'l Line<'a>> {
     let most = |line: &&Line| {
         lines.iter().filter(|other| other.model == line.model).all(|o| o.workers <= line.workers)
@@ -90,12 +90,12 @@ pub(super) fn widest<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<&'l Line<'a>> {
     lines.iter().filter(most).collect()
 }
 
-/// The greatest number of workers of these lines.
+/// Returns the greatest worker count of these lines.
 pub(super) fn most_workers(lines: &[Line]) -> usize {
     lines.iter().filter_map(|line| line.workers).max().unwrap_or(1)
 }
 
-/// The lines of each model that has several numbers of workers, the fewest first.
+/// Returns the lines of each model that has several worker counts, the fewest first.
 pub(super) fn by_workers<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<(&'a str, Vec<&'l Line<'a>>)> {
     let mut models: Vec<&str> = lines.iter().map(|line| line.model).collect();
     models.dedup();
@@ -104,11 +104,10 @@ pub(super) fn by_workers<'l, 'a>(lines: &'l [Line<'a>]) -> Vec<(&'a str, Vec<&'l
     all.filter(|(_, of)| of.len() > 1).collect()
 }
 
-/// The one scale at which all of `series` are compared: series at different scales are no comparison.
+/// Returns the one scale at which all of `series` are compared: figures at different scales are not comparable.
 ///
-/// It is at least the greatest number of workers of `lines`, so that every worker can have a job. Of such scales it is
-/// one at which the most series have figures, as `has` says, and of these the greatest. `None` where several series
-/// share none.
+/// It is at least the greatest worker count of `lines`, so that every worker can have a job. Of these scales, it is the
+/// greatest at which the most series have a figure, by `has`. `None` if several series share no scale.
 pub(super) fn common_scale<T>(
     lines: &[Line],
     series: &[T],
@@ -125,7 +124,7 @@ pub(super) fn common_scale<T>(
     (shared >= series.len().min(2)).then_some(scale)
 }
 
-/// A sentence that names the series without a figure at the scale of a comparison, if any.
+/// Returns a sentence that names the series without a figure at the scale of a comparison, if there are any.
 pub(super) fn left_out(names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
@@ -133,7 +132,7 @@ pub(super) fn left_out(names: &[String]) -> String {
     format!(" Left out, for they lack figures at this scale: {}.", listed(names, 12))
 }
 
-/// Every scale, ascending.
+/// Returns every scale, ascending.
 pub(super) fn scales(cells: &[&Cell]) -> Vec<usize> {
     let mut all = in_order(cells.iter().map(|cell| cell.scale));
     all.sort_unstable();

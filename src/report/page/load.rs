@@ -1,4 +1,4 @@
-//! Servers at several rates: their tail, and where it gave way.
+//! Servers at several rates: their tail latency, and the highest rates that they sustained.
 
 use super::{
     charts::{self, Loaded},
@@ -12,7 +12,7 @@ use crate::{
     report::load::{BY_URL, of_url},
 };
 
-/// Latency over the offered rate, with the knee, of servers.
+/// Returns latency over the offered rate, with the knees.
 pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Every rate that was tried",
@@ -28,7 +28,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
             knee: None,
             limit_ns: None,
         };
-        // A search goes along one line; cells of a fixed rate are on one of their own for each number of connections.
+        // A search is one line. Cells of fixed rates form a line for each number of connections.
         let mut fixed: Vec<(usize, Loaded)> = Vec::new();
         for cell in &line.cells {
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
@@ -73,7 +73,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     })
 }
 
-/// Every rate of a search.
+/// Returns a row for each rate of a search.
 fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
     loaded.limit_ns = Some(knee.limit_ns as f64);
     for step in &knee.steps {
@@ -93,7 +93,7 @@ fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
     }
 }
 
-/// A share of the rate that a search found.
+/// Returns the measurements at shares of the rate that a search found.
 fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
     let kept = at.state == State::Ok;
     table.rows.push(vec![
@@ -106,7 +106,7 @@ fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
     loaded.points.extend(at.latency_ns_p99.filter(|_| kept).map(|p99| (at.rate, p99)));
 }
 
-/// What servers do beside those that took turns with them.
+/// Returns the comparisons of servers that took turns.
 pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
     let mut table = Table::new(
         "Two servers that took turns",
@@ -133,7 +133,7 @@ pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The URLs that were requested by weight.
+/// Returns a row for each URL that was requested by weight.
 pub(super) fn by_url(cells: &[&Cell]) -> Option<Table> {
     let head = format!("server | connections | {BY_URL}");
     let mut table = Table::new("Each URL by itself", &head);
@@ -148,7 +148,7 @@ pub(super) fn by_url(cells: &[&Cell]) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The rate of a cell in the open loop that has a figure, and its p99.
+/// Returns the rate and the p99 latency of a cell of an open loop, if it has a figure.
 fn offered(cell: &Cell) -> Option<(f64, Estimate)> {
     let p99 = cell.latency_ns_p99.filter(|_| cell.state == State::Ok)?;
     Some((cell.load.as_ref()?.rate?, p99))

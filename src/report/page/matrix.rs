@@ -1,4 +1,4 @@
-//! The matrix of the first screen: the best of each workload at each scale, by one figure at a time.
+//! The matrix of the first screen: the best models of each workload at each scale, by one figure at a time.
 
 mod per_job;
 #[cfg(test)]
@@ -17,98 +17,98 @@ use crate::{
 };
 use paceline_core::perform::Placement;
 
-/// The most models that a field names; the section of the workload has all.
+/// The most models in a field; the section of the workload has all.
 const NAMED: usize = 3;
-/// The note of a figure with nothing to compare it with.
+/// The note of a figure without any other to compare it with.
 const ALONE: &str = "alone";
-/// The note of the best of several figures of which none is known to lead.
+/// The note of several figures if it is unknown which leads.
 const NOT_RANKED: &str = "not ranked";
 /// The memory per job, which is of all scales together and has a table of another form.
 const MEMORY: &str = "memory per job";
 
 /// A figure of a cell by which models are ranked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
+enum RankedBy {
     Throughput,
     P99,
     Cpu,
 }
 
-impl By {
+impl RankedBy {
     fn label(self) -> &'static str {
         match self {
-            By::Throughput => "jobs per second",
-            By::P99 => "p99 latency",
-            By::Cpu => "CPU time per job",
+            RankedBy::Throughput => "jobs per second",
+            RankedBy::P99 => "p99 latency",
+            RankedBy::Cpu => "CPU time per job",
         }
     }
 
     fn of(self, cell: &Cell) -> Option<f64> {
         let figure = match self {
-            By::Throughput => cell.jobs_per_second.map(|of| of.value),
-            By::P99 => cell.latency_ns_p99.map(|of| of.value),
-            By::Cpu => cell.cpu_ns_per_job,
+            RankedBy::Throughput => cell.jobs_per_second.map(|of| of.value),
+            RankedBy::P99 => cell.latency_ns_p99.map(|of| of.value),
+            RankedBy::Cpu => cell.cpu_ns_per_job,
         };
         figure.filter(|figure| figure.is_finite() && cell.state == State::Ok)
     }
 
-    /// Why a cell that was measured has no figure.
+    /// Returns why a measured cell has no such figure.
     fn absent(self) -> &'static str {
-        if self == By::P99 { "under 1 000 latencies" } else { "no figure" }
+        if self == RankedBy::P99 { "under 1 000 latencies" } else { "no figure" }
     }
 
-    /// The logarithms of each trial's figure, of which more is better.
+    /// Returns the logarithms of each trial's figure, where higher is better.
     fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
         let of = &cell.per_trial;
         let less = match self {
-            By::Throughput => return Some(logarithms(&cell.rates())),
-            By::P99 => &of.latency_ns_p99,
-            By::Cpu => &of.cpu_ns_per_job,
+            RankedBy::Throughput => return Some(logarithms(&cell.rates())),
+            RankedBy::P99 => &of.latency_ns_p99,
+            RankedBy::Cpu => &of.cpu_ns_per_job,
         };
         (!less.is_empty()).then(|| logarithms(less).iter().map(|log| -log).collect())
     }
 
     fn shown(self, value: f64) -> String {
         match self {
-            By::Throughput => rate(value),
-            By::P99 | By::Cpu => nanoseconds(value),
+            RankedBy::Throughput => rate(value),
+            RankedBy::P99 | RankedBy::Cpu => nanoseconds(value),
         }
     }
 
     fn better(self, one: f64, other: f64) -> std::cmp::Ordering {
         match self {
-            By::Throughput => other.total_cmp(&one),
-            By::P99 | By::Cpu => one.total_cmp(&other),
+            RankedBy::Throughput => other.total_cmp(&one),
+            RankedBy::P99 | RankedBy::Cpu => one.total_cmp(&other),
         }
     }
 }
 
-/// The best by each figure.
+/// The matrices, one for each figure.
 #[derive(Template)]
 #[template(path = "matrix.html")]
 pub(super) struct Matrix {
     id: String,
-    tables: Vec<ByOne>,
-    /// How to read it.
+    tables: Vec<OneMatrix>,
+    /// The meaning of its marks.
     key: String,
 }
 
-/// The table by one figure.
-struct ByOne {
+/// The matrix by one figure.
+struct OneMatrix {
     label: &'static str,
-    /// The scales, or what the one column is of.
+    /// The scales, or the heading of the only column.
     head: Vec<String>,
-    /// None where no cell has the figure.
+    /// Empty if no cell has the figure.
     rows: Vec<Row>,
-    /// What the figure is, or why there is none.
+    /// A description of the figure, or why there is none.
     note: String,
-    /// The command that measures it where there is none.
+    /// The command that measures it, if there is none.
     command: String,
 }
 
 struct Row {
     workload: String,
-    /// The section of the workload.
+    /// The id of the workload's section.
     id: String,
     fields: Vec<Field>,
 }
@@ -117,27 +117,27 @@ struct Row {
 #[derive(Default)]
 struct Field {
     class: &'static str,
-    /// The best of each class of placements.
+    /// The best models of each placement class.
     lines: Vec<Line>,
-    /// Why there is none.
+    /// Why the field is empty.
     why: String,
 }
 
-/// The best of one class, and who is tied with it.
+/// The best model of one placement class, and its ties.
 #[derive(Default)]
 struct Line {
     class: &'static str,
     figure: String,
     chips: Vec<Chip>,
-    /// Further models that are not tied with it, each with its own figure.
+    /// Further models, each with its own figure.
     behind: Vec<(String, Chip)>,
     more: usize,
     note: &'static str,
 }
 
-/// A model in its colour.
+/// A model's name in its colour.
 pub(super) struct Chip {
-    /// Its colour and dashes, as in every chart.
+    /// The classes of its colour and dashes, as in every chart.
     pub(super) class: String,
     pub(super) name: String,
 }
@@ -147,14 +147,14 @@ impl Chip {
         Chip { class: classes(line.style), name: line.name.clone() }
     }
 
-    /// The same for the model with any number of workers.
+    /// Returns the chip of the model with any worker count.
     pub(super) fn of_model(line: &models::Line) -> Self {
         Chip { name: name(line.model), ..Chip::of(line) }
     }
 }
 
-/// A line of a workload with its cell at a scale, and its figure there, if it has it.
-struct At<'l> {
+/// A line of a workload at one scale: its cell, and its figure if it has one.
+struct CellAtScale<'l> {
     line: &'l models::Line<'l>,
     cell: &'l Cell,
     figure: Option<f64>,
@@ -162,7 +162,7 @@ struct At<'l> {
 }
 
 impl Matrix {
-    /// Of these workloads of `run`, each with the id of its section and its cells.
+    /// Returns the matrices of these workloads of `run`, each with the id of its section and its cells.
     pub(super) fn of(run: &Run, id: &str, workloads: &[(&str, String, Vec<&Cell>)]) -> Self {
         let all: Vec<&Cell> = workloads.iter().flat_map(|(_, _, cells)| cells).copied().collect();
         let columns = models::scales(&all);
@@ -178,7 +178,7 @@ impl Matrix {
             };
             workloads.iter().map(row).collect::<Vec<Row>>()
         };
-        let table = |by: By| {
+        let table = |by: RankedBy| {
             let of = |lines: &[models::Line]| {
                 columns.iter().map(|scale| field(by, lines, *scale, apart)).collect()
             };
@@ -187,14 +187,14 @@ impl Matrix {
             let (note, command) =
                 if known { (String::new(), String::new()) } else { unknown(by, run, &all) };
             let rows = if known { rows(&of) } else { vec![] };
-            ByOne { label: by.label(), head: scales, rows, note, command }
+            OneMatrix { label: by.label(), head: scales, rows, note, command }
         };
         let memory = if all.iter().any(|cell| per_job::is_known(cell)) {
             (rows(&|lines| vec![per_job::field(lines, apart)]), per_job::NOTE.into())
         } else {
             (vec![], format!("No cell of this record has its {MEMORY}."))
         };
-        let memory = ByOne {
+        let memory = OneMatrix {
             label: MEMORY,
             head: vec!["all scales together".into()],
             rows: memory.0,
@@ -204,13 +204,14 @@ impl Matrix {
         let with_workers = all.iter().any(|cell| {
             all.iter().any(|other| other.model == cell.model && other.workers != cell.workers)
         });
-        let tables = vec![table(By::Throughput), table(By::P99), memory, table(By::Cpu)];
+        let tables =
+            vec![table(RankedBy::Throughput), table(RankedBy::P99), memory, table(RankedBy::Cpu)];
         Matrix { id: id.into(), key: key(&tables, apart, with_workers), tables }
     }
 }
 
-/// How to read the matrix: what each mark means that is in it.
-fn key(tables: &[ByOne], apart: bool, with_workers: bool) -> String {
+/// Returns the meaning of each mark in the matrix.
+fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
     let fields = || tables.iter().flat_map(|table| &table.rows).flat_map(|row| &row.fields);
     let lines = || fields().flat_map(|field| &field.lines);
     let noted = |note: &str| lines().any(|line| line.note == note);
@@ -234,9 +235,9 @@ fn key(tables: &[ByOne], apart: bool, with_workers: bool) -> String {
     said.join(" ")
 }
 
-/// Why no cell has the figure, and the command that measures it.
-fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
-    if by != By::P99 {
+/// Returns why no cell has the figure, and the command that measures it.
+fn unknown(by: RankedBy, run: &Run, cells: &[&Cell]) -> (String, String) {
+    if by != RankedBy::P99 {
         return (format!("No cell of this record has its {}.", by.label()), String::new());
     }
     if run.instrument != "criterion" {
@@ -253,7 +254,7 @@ fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
     (why.into(), command)
 }
 
-fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
+fn field(by: RankedBy, lines: &[models::Line], scale: usize, apart: bool) -> Field {
     let row: Vec<(&models::Line, &Cell)> =
         lines.iter().filter_map(|line| Some((line, line.at(scale)?))).collect();
     if row.is_empty() {
@@ -261,10 +262,10 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
     }
     let cells: Vec<&Cell> = row.iter().map(|(_, cell)| *cell).collect();
     let leads = leaders_by(&cells, |cell| by.passes(cell));
-    let mut all: Vec<At> = row
+    let mut all: Vec<CellAtScale> = row
         .iter()
         .zip(leads)
-        .map(|((line, cell), leads)| At { line, cell, figure: by.of(cell), leads })
+        .map(|((line, cell), leads)| CellAtScale { line, cell, figure: by.of(cell), leads })
         .filter(|at| at.figure.is_some())
         .collect();
     all.sort_by(|a, b| by.better(a.figure.unwrap_or(0.0), b.figure.unwrap_or(0.0)));
@@ -281,7 +282,7 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
     Field { class: "none", why: why(cells.into_iter(), by.absent()), ..Field::default() }
 }
 
-/// Why these cells have no figure: `measured` is the reason of those that were measured.
+/// Returns why these cells have no figure: `measured` is the reason for those that were measured.
 fn why<'a>(cells: impl Iterator<Item = &'a Cell>, measured: &'static str) -> String {
     let states = in_order(cells.map(|cell| match cell.state {
         State::Ok => measured,
@@ -291,17 +292,17 @@ fn why<'a>(cells: impl Iterator<Item = &'a Cell>, measured: &'static str) -> Str
     states.join(", ")
 }
 
-/// The best of these, which are of one class with the best figure first; nothing where there are none.
-fn best(by: By, of: &[&At]) -> Option<Line> {
-    let chips = |of: &[&At]| of.iter().take(NAMED).map(|at| Chip::of(at.line)).collect();
-    let leading: Vec<&At> = of.iter().copied().filter(|at| at.leads).collect();
+/// Returns the best of these cells, which are of one class and ordered with the best first; `None` if there are none.
+fn best(by: RankedBy, of: &[&CellAtScale]) -> Option<Line> {
+    let chips = |of: &[&CellAtScale]| of.iter().take(NAMED).map(|at| Chip::of(at.line)).collect();
+    let leading: Vec<&CellAtScale> = of.iter().copied().filter(|at| at.leads).collect();
     let first = of.first()?.figure?;
     Some(match (&leading[..], of) {
         ([], [_]) => {
             Line { figure: by.shown(first), chips: chips(of), note: ALONE, ..Line::default() }
         }
-        // Which of them is the best is not known, so none is named.
-        ([], _) if by == By::Throughput => Line {
+        // It is unknown which is the best, so none is named.
+        ([], _) if by == RankedBy::Throughput => Line {
             figure: format!("up to {}", by.shown(first)),
             note: NOT_RANKED,
             ..Line::default()

@@ -1,4 +1,4 @@
-//! The models and the machine: versions, settings, and what each model was seen to be.
+//! The models and the machine: versions, settings, and what was observed of each model's process.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 use paceline_core::prepared::Attestation;
 
-/// A row for each model of the run.
+/// Returns a row for each model of the run.
 pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Models: version, set-up, and what their processes were seen to be",
@@ -59,7 +59,7 @@ pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
     table
 }
 
-/// `1 to 4`, or the one number.
+/// Returns a range, such as `1 to 4`, or the only number.
 fn range(numbers: impl Iterator<Item = u64> + Clone) -> String {
     match (numbers.clone().min(), numbers.max()) {
         (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
@@ -68,7 +68,7 @@ fn range(numbers: impl Iterator<Item = u64> + Clone) -> String {
     }
 }
 
-/// What the kernel showed of the process.
+/// Returns what the kernel reported about the process.
 fn driver(seen: &[&Attestation]) -> String {
     let has = |of: fn(&Attestation) -> Option<u64>| {
         seen.iter().any(|seen| of(seen).is_some_and(|n| n > 0))
@@ -81,8 +81,8 @@ fn driver(seen: &[&Attestation]) -> String {
     }
 }
 
-/// Task groups in which a child failed: how soon they were over, and what they left behind, in the warm-up trials.
-/// Nothing where no group failed.
+/// Returns how soon task groups with a failed child completed, and what they left behind, in the warm-up batches; empty
+/// if no group failed.
 pub(super) fn failed_groups(workload: &str, lines: &[Line]) -> Option<Table> {
     let mut table = Table::new(
         format!("{}: groups in which a child failed, in the warm-up trial", name(workload)),
@@ -102,7 +102,7 @@ pub(super) fn failed_groups(workload: &str, lines: &[Line]) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// A row for each node of a cluster that the run's blocks ran on.
+/// Returns a row for each node of a cluster that ran blocks of the run.
 pub(super) fn nodes(nodes: &Nodes, cells: &[Cell]) -> Table {
     let mut table = Table::new(
         "Nodes: how they differ. Speed is that of the nodes' mean in the cells that ran on all of them",
@@ -128,7 +128,7 @@ pub(super) fn nodes(nodes: &Nodes, cells: &[Cell]) -> Table {
     table
 }
 
-/// What a run's figures depend on: the machine, the build, the settings.
+/// Returns the machine, the build and the settings of a run.
 pub(super) fn machine(run: &Run) -> Table {
     let mut table = Table::new("Machine, build and settings", "fact | value").with_prose(&[1]);
     let print = &run.fingerprint;

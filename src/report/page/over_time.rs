@@ -1,4 +1,4 @@
-//! Servers under load over time: what was offered and answered in each interval, and how long it took.
+//! Servers under load over time: offered and answered rates, and latencies, of each interval.
 
 use super::{
     charts::point,
@@ -13,17 +13,17 @@ use crate::{
 };
 use paceline_core::{generator::Interval, histogram::Distribution};
 
-/// A server whose window is told by intervals.
-struct Told<'a> {
+/// A server with recorded intervals.
+struct ServerOverTime<'a> {
     name: String,
     style: usize,
-    /// Whether requests were offered at times set beforehand.
+    /// Whether the load was an open loop.
     open: bool,
-    /// Of each interval, what every trial has of it.
+    /// Each interval, with the results of every trial.
     intervals: Vec<Vec<&'a Interval>>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ServerOverTime<'a> {
     fn of(line: &Line, cell: &'a Cell, several: bool) -> Option<Self> {
         let load = cell.load.as_ref()?;
         let (trials, open) = (&load.intervals, load.looped == Loop::Open);
@@ -35,10 +35,10 @@ impl<'a> Told<'a> {
             line.name.clone()
         };
         let intervals = (0..count_of).map(at).collect();
-        Some(Told { name, style: line.style, open, intervals })
+        Some(ServerOverTime { name, style: line.style, open, intervals })
     }
 
-    /// A figure of each interval: the estimate from the trials, where each has it.
+    /// Returns a figure of each interval, estimated from the trials if each of them has it.
     fn series(&self, name: String, style: usize, of: impl Fn(&Interval) -> Option<f64>) -> Series {
         let points = self.intervals.iter().filter_map(|trials| {
             let middle = trials.first()?.middle_seconds();
@@ -65,11 +65,12 @@ fn longest(one: &Interval) -> Option<f64> {
     one.latency.as_ref().map(|times| times.ns_max as f64)
 }
 
-/// Throughput and latency over time, of servers whose intervals were recorded.
+/// Returns throughput and latency over time.
 pub(super) fn figures(lines: &[&Line]) -> Vec<Figure> {
     let several = lines.iter().any(|line| line.cells.len() > 1);
     let all = lines.iter().flat_map(|line| line.measured().map(move |cell| (line, cell)));
-    let all: Vec<Told> = all.filter_map(|(line, cell)| Told::of(line, cell, several)).collect();
+    let all: Vec<ServerOverTime> =
+        all.filter_map(|(line, cell)| ServerOverTime::of(line, cell, several)).collect();
     if all.is_empty() { vec![] } else { vec![throughput(&all), latency(&all)] }
 }
 
@@ -82,16 +83,17 @@ fn seconds() -> Axis {
     }
 }
 
-fn throughput(all: &[Told]) -> Figure {
-    // All of a record are offered the same; in a closed loop, what each server takes.
-    let first = all.iter().find(|told| told.open);
-    let offered = first.map(|told| {
-        let series = told.series(String::new(), 0, |one| Some(one.offered_per_second()));
+fn throughput(all: &[ServerOverTime]) -> Figure {
+    // All servers of a record are offered the same rate in an open loop; in a closed loop, each sets its own.
+    let first = all.iter().find(|server| server.open);
+    let offered = first.map(|server| {
+        let series = server.series(String::new(), 0, |one| Some(one.offered_per_second()));
         let points = series.points.iter().map(|point| (point.x, point.y)).collect();
         Curve { name: "offered".into(), points }
     });
     let answered = |one: &Interval| Some(one.answered_per_second());
-    let series = all.iter().map(|told| told.series(told.name.clone(), told.style, answered));
+    let series =
+        all.iter().map(|server| server.series(server.name.clone(), server.style, answered));
     Figure {
         title: "Answers per second over time".into(),
         kind: "load-throughput-time",
@@ -123,22 +125,22 @@ fn throughput(all: &[Told]) -> Figure {
     }
 }
 
-fn latency(all: &[Told]) -> Figure {
-    // With several servers, one percentile of each: that of the tail, where most intervals have latencies enough for it.
+fn latency(all: &[ServerOverTime]) -> Figure {
+    // With several servers, one percentile of each: p99 if most intervals have enough latencies for it.
     let known = |of: fn(&Interval) -> Option<f64>| {
-        let points = |told: &Told| told.series(String::new(), 0, of).points.len();
+        let points = |server: &ServerOverTime| server.series(String::new(), 0, of).points.len();
         all.iter().map(points).sum::<usize>()
     };
     let (short, of): (_, fn(&Interval) -> Option<f64>) =
         if known(p99) * 2 >= known(p50) { ("p99", p99) } else { ("p50", p50) };
-    let (what, series): (&str, Vec<Series>) = if let [told] = all {
+    let (what, series): (&str, Vec<Series>) = if let [server] = all {
         let one = |name: &str, style, of: fn(&Interval) -> Option<f64>| {
-            told.series(name.into(), style, of)
+            server.series(name.into(), style, of)
         };
         let three = [one("p50", 0, p50), one("p99", 1, p99), one("max", 2, longest)];
         ("Latency", three.into_iter().filter(|series| !series.points.is_empty()).collect())
     } else {
-        let all = all.iter().map(|told| told.series(told.name.clone(), told.style, of));
+        let all = all.iter().map(|server| server.series(server.name.clone(), server.style, of));
         (short, all.filter(|series| !series.points.is_empty()).collect())
     };
     let title = if what == "Latency" { what.to_owned() } else { format!("{what} latency") };
@@ -169,19 +171,19 @@ fn latency(all: &[Told]) -> Figure {
     }
 }
 
-/// A row for each interval of each server; `row` makes what stands behind when it began and what was offered.
+/// Returns a row for each interval of each server: its start, its offered rate, and the fields of `row`.
 fn table(
-    all: &[Told],
+    all: &[ServerOverTime],
     caption: &str,
     more: &str,
     row: impl Fn(&[&Interval]) -> Vec<Data>,
 ) -> Table {
     let head = format!("model | from second | offered per second | {more}");
     let mut table = Table::new(caption, &head);
-    for told in all {
-        for trials in &told.intervals {
+    for server in all {
+        for trials in &server.intervals {
             let begins = format!("{:.1}", trials[0].start_ns as f64 / 1e9);
-            let mut fields = vec![told.name.clone().into(), begins.into()];
+            let mut fields = vec![server.name.clone().into(), begins.into()];
             fields.push(per_second(trials, Interval::offered_per_second));
             fields.extend(row(trials));
             table.rows.push(fields);

@@ -1,4 +1,4 @@
-//! Which model, when: the first screen of a run, and the figures that its sentences follow from.
+//! The first screen of a run, and the figures behind its sentences.
 
 use std::time::Duration;
 
@@ -21,27 +21,27 @@ use crate::{
 };
 use paceline_core::perform::Placement;
 
-/// What to take for one workload.
+/// The recommendations for one workload.
 pub(super) struct WorkloadSummary {
     pub(super) workload: String,
-    /// The section with its charts.
+    /// The id of the section with its charts.
     pub(super) id: String,
-    /// At most four.
+    /// At most four sentences.
     pub(super) sentences: Vec<String>,
-    /// The figures that they follow from, of each placement.
+    /// The figures behind them, for each placement class.
     pub(super) tables: Vec<Table>,
-    /// What all cells say together: the charts mark its crossings.
+    /// The advice from all cells together; the charts mark its crossings.
     pub(super) advice: Advice,
-    /// Its throughput over the scale, in little.
+    /// A small chart of throughput over the scale.
     pub(super) small: String,
 }
 
 impl WorkloadSummary {
-    /// Of the cells of one workload.
+    /// Summarises the cells of one workload.
     pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
         let advice_on = |cells: Vec<&Cell>| advise(&cells.into_iter().cloned().collect::<Vec<_>>());
         let advice = advice_on(cells.to_vec());
-        // Each placement has advice of its own: they are not compared.
+        // Placement classes are not comparable, so each has its own advice.
         let class = |word, placement| {
             let of = |cell: &&Cell| cell.class() == placement;
             let of: Vec<&Cell> = cells.iter().copied().filter(of).collect();
@@ -51,8 +51,11 @@ impl WorkloadSummary {
         let classes: Vec<(&str, Advice)> = classes.into_iter().flatten().collect();
         let sentences = sentences(&classes);
         let title = |word| match classes.len() {
-            1 => "What to take at each scale, and its figures".to_owned(),
-            _ => format!("What to take at each scale, and its figures: {}", uncapital(word)),
+            1 => "The recommended model at each scale, with its figures".to_owned(),
+            _ => format!(
+                "The recommended model at each scale, with its figures: {}",
+                uncapital(word)
+            ),
         };
         let tables = classes.iter().map(|(word, advice)| table(advice, title(word))).collect();
         let lines = lines(cells);
@@ -67,13 +70,13 @@ impl WorkloadSummary {
         }
     }
 
-    /// The sentence that can stand alone.
+    /// Returns the first sentence, which can stand alone.
     pub(super) fn first(&self) -> &str {
         self.sentences.first().map_or("", String::as_str)
     }
 }
 
-/// What the advice on each class of placements comes to, each kind of sentence once.
+/// Returns the advice on each placement class, with the sentences of one kind joined.
 fn sentences(classes: &[(&str, Advice)]) -> Vec<String> {
     let brief: Vec<_> =
         classes.iter().map(|(word, advice)| (*word, advice_in_brief(advice))).collect();
@@ -101,16 +104,16 @@ fn sentences(classes: &[(&str, Advice)]) -> Vec<String> {
 /// The first screen of a run: the matrix, small charts, a sentence on each workload, and what was not measured.
 #[derive(Template)]
 #[template(path = "first.html")]
-pub(super) struct First<'s> {
+pub(super) struct FirstScreen<'s> {
     pub(super) matrix: Matrix,
-    /// Every model, in its colour.
+    /// All models, for the legend.
     pub(super) models: Vec<Chip>,
     pub(super) workloads: &'s [WorkloadSummary],
     pub(super) missing: String,
     pub(super) holds: Vec<String>,
 }
 
-/// What holds for every sentence and mark.
+/// Returns what applies to every sentence and mark.
 pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     let mut lines = vec![
         format!(
@@ -145,11 +148,11 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     lines
 }
 
-/// At each scale what is recommended, with its figures, and the best of each measure.
+/// Returns, for each scale, the recommended model with its figures, and the best by each measure.
 fn table(advice: &Advice, title: String) -> Table {
     let mut table = Table::new(
         title,
-        "jobs at once | take | jobs per second | p99 latency | most memory | as good: surely less than 5 % behind",
+        "jobs at once | recommended | jobs per second | p99 latency | most memory | also less than 5 % behind",
     )
     .with_prose(&[5]);
     for at in &advice.scales {
@@ -187,7 +190,7 @@ fn called(series: &Series) -> String {
     name(&series_name(&series.model, series.workers))
 }
 
-/// A figure with its interval behind it.
+/// Formats a figure with its interval.
 pub(super) fn with_interval(of: Option<Estimate>, show: &dyn Fn(f64) -> String) -> Data {
     match of {
         Some(of) if of.value.is_finite() => {
@@ -203,7 +206,7 @@ pub(super) fn nanoseconds(ns: f64) -> String {
     long(Duration::from_nanos(ns.clamp(0.0, 1e18) as u64))
 }
 
-/// `1.50 MiB`
+/// Formats a size, such as `1.50 MiB`.
 pub(super) fn bytes(bytes: f64) -> String {
     figure(Metric::Memory, Some(bytes))
 }

@@ -1,4 +1,4 @@
-//! The parts that every section of the page is made of: tables, figures and groups of names.
+//! The parts of sections: tables, figures and lists of names.
 
 use askama::Template;
 
@@ -7,33 +7,33 @@ use crate::{
     report::chart::{self, Bars, Plot, Scale},
 };
 
-/// The longest name that is shown, in characters.
+/// The longest name, in characters.
 const NAME: usize = 60;
-/// The longest reason or sentence out of a record.
+/// The longest reason or sentence from a record.
 const REASON: usize = 400;
 
 /// A table, whose first column names its rows.
 #[derive(Default, Template)]
 #[template(path = "table.html")]
 pub(super) struct Table {
-    /// What it shows.
+    /// Its caption.
     pub(super) caption: String,
-    /// The heads of its columns.
+    /// The headings of its columns.
     pub(super) head: Vec<String>,
-    /// Its rows, each as long as the head.
+    /// Its rows, each as long as `head`.
     pub(super) rows: Vec<Vec<Data>>,
-    /// Columns of prose, which may be wrapped, by their place.
+    /// The indices of columns with prose, which may be wrapped.
     pub(super) prose: Vec<usize>,
 }
 
 impl Table {
-    /// A table without rows, whose columns are named in one text: `model | scale | p99`.
+    /// Returns a table without rows, with columns such as `model | scale | p99`.
     pub(super) fn new(caption: impl Into<String>, head: &str) -> Self {
         let head = columns(head).into_iter().map(str::to_owned).collect();
         Table { caption: caption.into(), head, ..Table::default() }
     }
 
-    /// The same with more columns, whose names come out of a record.
+    /// Adds columns whose names are from a record.
     pub(super) fn with_columns(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.head.extend(names);
         self
@@ -46,7 +46,7 @@ impl Table {
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass by reference")]
     fn heading(&self, place: &usize) -> &'static str {
-        // A head stands over what it names: words begin at the left, figures end at the right.
+        // A heading is aligned like its column: words to the left, figures to the right.
         let word =
             |row: &Vec<Data>| row.get(*place).is_some_and(|data| data.class.starts_with('l'));
         if self.prose.contains(place) {
@@ -64,16 +64,16 @@ impl Table {
     }
 }
 
-/// What stands in a field of a table.
+/// A field of a table.
 #[derive(Clone, Default)]
 pub(super) struct Data {
     /// The figure or word.
     pub(super) text: String,
-    /// What stands small behind it: half of an interval.
+    /// Half of its interval, in small type.
     pub(super) more: String,
-    /// How it looks: classes of the style sheet.
+    /// Classes of the style sheet.
     pub(super) class: String,
-    /// What is said of it in full, where the text is only a mark.
+    /// The full text for a tooltip, if `text` is only a mark.
     pub(super) title: String,
 }
 
@@ -94,21 +94,21 @@ impl<T: Into<String>> From<T> for Data {
     }
 }
 
-/// A chart with what it says in words, and its figures.
+/// A chart with a caption and a table of its figures.
 #[derive(Default, Template)]
 #[template(path = "figure.html")]
 pub(super) struct Figure {
-    /// What to link to.
+    /// The target of links to it.
     pub(super) id: String,
-    /// Which of the charts of a workload it is, in a word.
+    /// Its kind in a word, by which the charts of a workload are named.
     pub(super) kind: &'static str,
     pub(super) title: String,
-    /// The chart; none where the table says all.
+    /// The chart; `None` if there is only the table.
     pub(super) picture: Option<Picture>,
-    /// How to read it.
+    /// The caption: how to read it.
     pub(super) caption: String,
     pub(super) table: Table,
-    /// Whether the table is the picture, and stands open.
+    /// Whether the table is unfolded, because it is the picture.
     pub(super) open: bool,
 }
 
@@ -117,7 +117,7 @@ impl Figure {
         self.picture.as_ref().map_or_else(String::new, Picture::svg)
     }
 
-    /// The same on a linear axis, where the chart's own is logarithmic and not alone to tell something.
+    /// Returns the chart with a linear axis, if its own is logarithmic.
     fn linear(&self) -> Option<String> {
         match &self.picture {
             Some(Picture::Plot(plot)) if plot.y.scale == Scale::Log => {
@@ -130,7 +130,7 @@ impl Figure {
     }
 }
 
-/// What is drawn.
+/// The content of a chart.
 pub(super) enum Picture {
     Plot(Plot),
     Bars(Bars),
@@ -144,23 +144,23 @@ impl Picture {
         }
     }
 
-    /// As a file of its own.
+    /// Returns it as an SVG file.
     pub(super) fn file(&self) -> String {
         chart::file(&self.svg())
     }
 }
 
-/// A name out of a record, as it may be shown: in one line, without what turns the direction of writing.
+/// Shortens a name from a record, without line ends and marks that change the direction of text.
 pub(super) fn name(text: &str) -> String {
     cut(text, NAME)
 }
 
-/// A reason out of a record, likewise; nothing where there is none.
+/// Does the same for a reason; empty if there is none.
 pub(super) fn reason(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).map_or_else(String::new, |text| cut(text, REASON))
 }
 
-/// The first `most` of `all`, and how many more there are.
+/// Returns the first `most` of `all`, and the number of the others.
 pub(super) fn listed(all: &[String], most: usize) -> String {
     let shown = all.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
     match all.len().saturating_sub(most) {

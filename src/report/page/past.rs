@@ -1,4 +1,4 @@
-//! Runs over time: a chart for each series with its steps marked, and all of them in a table.
+//! Runs over time: a chart for each series with its steps, and a table of all series.
 
 use super::{
     charts,
@@ -9,12 +9,12 @@ use crate::{
     report::gate::{figure, label, share},
 };
 
-/// Fewer runs than these make no history.
+/// The fewest runs of a chart.
 const LEAST: usize = 2;
 /// The most charts; those with steps come first.
 const CHARTS: usize = 24;
 
-/// A chart for each series that has room.
+/// Returns a chart for each series, up to the most.
 pub(super) fn figures(all: &[Series]) -> Vec<Figure> {
     let mut long: Vec<&Series> = all.iter().filter(|series| series.points.len() >= LEAST).collect();
     long.sort_by_key(|series| (series.steps.is_empty(), std::cmp::Reverse(series.points.len())));
@@ -22,7 +22,7 @@ pub(super) fn figures(all: &[Series]) -> Vec<Figure> {
 }
 
 fn chart(series: &Series, index: usize) -> Figure {
-    let title = called(series);
+    let title = title_of(series);
     let mut table =
         Table::new(format!("{title}, run by run"), "run | commit | figure | interval | step");
     for (place, point) in series.points.iter().enumerate() {
@@ -64,7 +64,7 @@ fn chart(series: &Series, index: usize) -> Figure {
     }
 }
 
-/// Every series, a row each.
+/// Returns a row for each series.
 pub(super) fn table(all: &[Series]) -> Table {
     let mut table =
         Table::new("Every series", "cell | metric | by | machine | runs | first | last | steps");
@@ -87,12 +87,12 @@ pub(super) fn table(all: &[Series]) -> Table {
     table
 }
 
-/// What its figures are called on an axis.
+/// Returns the label of its axis.
 pub(super) fn axis(series: &Series) -> &'static str {
     if series.anchor.is_some() { "head over base" } else { label(series.metric) }
 }
 
-fn called(series: &Series) -> String {
+fn title_of(series: &Series) -> String {
     let base = if series.anchor.is_some() { ", against a base" } else { "" };
     format!("{}: {}{base}", name(&series.cell), label(series.metric))
 }

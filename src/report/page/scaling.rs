@@ -1,5 +1,5 @@
-//! The Universal Scalability Law, fitted to each line that has points enough: where more at once stops to help; and how
-//! near lines come to their bounds.
+//! The Universal Scalability Law, fitted to each line with enough points: it shows where more concurrency stops helping.
+//! And how near lines come to their bounds.
 
 use super::{
     lines::{Line, by_workers},
@@ -13,32 +13,32 @@ use crate::{
     stats::{Fitted, USL_POINTS, Usl, usl_by_variance},
 };
 
-/// What is fitted over.
+/// The load that the law is fitted over.
 #[derive(Clone, Copy)]
 enum Over {
     Scale,
-    /// At this scale.
+    /// Over workers, at this scale.
     Workers(usize),
 }
 
-/// A load with its throughput.
+/// A load and its throughput.
 type Loaded = (f64, Estimate);
 
-/// The points of a line over its scales.
+/// Returns the points of a line over its scales.
 pub(super) fn points(line: &Line) -> Vec<Loaded> {
     let point = |cell: &Cell| Some((cell.scale as f64, cell.jobs_per_second?));
     line.measured().filter_map(point).collect()
 }
 
-/// Throughput with its standard deviation: a quarter of its interval's width, and 1 % of it at least, for no law is
-/// truer than that. One without an interval is taken for the least certain of the others.
+/// Returns throughput with its standard deviation: a quarter of the interval's width, but at least 1 %, because the law
+/// is not more exact than that. A point without an interval gets the greatest deviation of the others.
 fn with_deviations(points: &[Loaded]) -> Vec<(f64, f64, f64)> {
     let share = |of: &Estimate| of.half_percent().map(|half| (half / 200.0).max(0.01));
     let most = points.iter().filter_map(|(_, of)| share(of)).fold(0.01, f64::max);
     points.iter().map(|(n, of)| (*n, of.value, share(of).unwrap_or(most) * of.value)).collect()
 }
 
-/// What was fitted to each line, and why nothing was to others; nothing where no line has points enough.
+/// Returns the fit of each line, or why it has none; `None` if no line has enough points.
 pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
     let mut table = Table::new(
         format!("{}: the Universal Scalability Law", name(workload)),
@@ -51,7 +51,7 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
             table.rows.push(row(&line.name, Over::Scale, &points));
         }
     }
-    // Of all models at one scale: a law over workers says how its jobs share them.
+    // All models at one scale, so that only the workers vary.
     let scale = scale_over_workers(lines);
     for (model, of) in by_workers(lines) {
         if of.len() < USL_POINTS {
@@ -65,7 +65,7 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// How near each line comes to its bound; nothing where no bound is known.
+/// Returns how near each line comes to its bound, or nothing where no bound is known.
 pub(super) fn of_bound(workload: &str, lines: &[Line], scales: &[usize]) -> Option<Table> {
     let share = |line: &Line, scale: usize| {
         line.at(scale).filter(|cell| cell.state == State::Ok)?.share_of_bound()
@@ -81,13 +81,13 @@ pub(super) fn of_bound(workload: &str, lines: &[Line], scales: &[usize]) -> Opti
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The points of one model over its numbers of workers, at this scale.
+/// Returns the points of one model over its worker counts, at this scale.
 fn over_workers(of: &[&Line], scale: usize) -> Vec<Loaded> {
     let point = |line: &&Line| Some((line.workers? as f64, figure(line.at(scale)?)?));
     of.iter().filter_map(point).collect()
 }
 
-/// The row of a model without figures at the scale of the others.
+/// Returns the row of a model without figures at the common scale.
 fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
     let why = match scale {
         Some(scale) => format!("not every number of workers has a figure at {} jobs", count(scale)),
@@ -147,7 +147,7 @@ fn fitted(law: &Usl) -> Vec<Data> {
     ]
 }
 
-/// κ is small and has no usual unit: in powers of ten.
+/// Formats κ, which is small and has no unit, in powers of ten.
 fn per_pair(of: Fitted) -> Data {
     let shown = |value: f64| if value == 0.0 { "0".into() } else { format!("{value:.1e}") };
     Data {

@@ -4,23 +4,23 @@ const page = document, root = page.documentElement;
 const all = (selector, within = page) => [...within.querySelectorAll(selector)];
 root.classList.add("js");
 
-// What is chosen, as it stands behind # in the address: only what differs from how the page opens.
+// The reader's choices, kept after # in the address: only those that differ from the defaults.
 const state = new Map();
 const save = () => {
   const text = [...state].map(([key, value]) => encodeURIComponent(key) + "=" + encodeURIComponent(value)).join("&");
   history.replaceState(null, "", text ? "#?" + text : location.pathname + location.search);
 };
 const keep = (key, value) => { if (value) state.set(key, value); else state.delete(key); save(); };
-// Several values in one: none of them can hold the bar once it is encoded.
+// Several values are joined with a bar, which encoding removes from the values.
 const join = (values) => values.map(encodeURIComponent).join("|").replace(/\|+$/, "");
 const decode = (text) => { try { return decodeURIComponent(text); } catch { return ""; } };
 const split = (text) => text.split("|").map(decode);
-// A link within the page would replace what is chosen: the place becomes a part of it.
+// A link within the page would replace the choices in the address, so its target is added to them.
 addEventListener("hashchange", () => {
   if (state.size && location.hash && !location.hash.startsWith("#?")) keep("at", location.hash.slice(1));
 });
 
-// Series: a box for each, which hides it in every chart of its section.
+// Series: a check box for each, which hides it in every chart of its section.
 for (const legend of all(".legend")) {
   const section = legend.closest("section"), boxes = all("input[type=checkbox]", legend);
   const show = () => {
@@ -43,7 +43,7 @@ for (const legend of all(".legend")) {
   };
 }
 
-// Axes: a chart that has a linear twin below it shows one or the other, by a button. Without a script the twin unfolds.
+// Axes: a button switches a chart to its linear twin. Without a script, the twin can be unfolded.
 for (const twin of all(".axes")) {
   const chart = twin.previousElementSibling, linear = twin.querySelector(".chart");
   const button = page.createElement("button");
@@ -94,7 +94,7 @@ for (const filter of all(".filter")) {
   };
 }
 
-// Tables: a head sorts its column, the greatest first where they are figures, and back by a second press.
+// Tables: a click on a heading sorts by its column, figures with the greatest first; a second click reverses it.
 const units = { "%": 1, "×": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, ns: 1, "µs": 1e3, ms: 1e6, s: 1e9, min: 6e10, h: 3.6e12,
   B: 1, KiB: 1024, MiB: 1048576, GiB: 1073741824 };
 const figure = (text) => {
@@ -119,7 +119,7 @@ for (const table of all("main table:not(.matrix table)")) {
       const down = was ? was === "ascending" : figures;
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      // What is no figure stays at the end either way.
+      // Fields without a figure stay at the end in either order.
       const order = (a, b) => figures
         ? (a.value !== a.value) - (b.value !== b.value) || (down ? b.value - a.value : a.value - b.value)
         : (down ? b.text.localeCompare(a.text) : a.text.localeCompare(b.text));
@@ -128,7 +128,7 @@ for (const table of all("main table:not(.matrix table)")) {
   });
 }
 
-// Tooltips: what a mark's title says, at the pointer, at once. The browser's own come late and not to touch.
+// Tooltips: show a mark's title at the pointer, at once. The browser's own come late, and not on touch screens.
 const tip = page.createElement("div");
 tip.id = "tip"; tip.hidden = true; tip.setAttribute("aria-hidden", "true");
 page.body.append(tip);
@@ -152,7 +152,7 @@ page.addEventListener("pointerdown", hint);
 page.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 page.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 
-// What the address says.
+// Apply the choices in the address.
 if (location.hash.startsWith("#?")) {
   for (const part of location.hash.slice(2).split("&")) {
     const [key, value = ""] = part.split("=").map(decode);

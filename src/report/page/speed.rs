@@ -1,4 +1,4 @@
-//! What more workers gain.
+//! The gain from more workers.
 
 use super::{
     charts,
@@ -13,7 +13,7 @@ use crate::{
     report::chart::{Bar, Series},
 };
 
-/// Jobs a second with more workers, over those with the fewest: of all models at one scale.
+/// Returns throughput with more workers over that with the fewest, of all models at one scale.
 pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Speed-up over workers",
@@ -73,17 +73,17 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     })
 }
 
-/// The scale at which models are compared over their numbers of workers.
+/// Returns the scale at which models are compared over their worker counts.
 pub(super) fn scale_over_workers(lines: &[Line]) -> Option<usize> {
     common_scale(lines, &by_workers(lines), |(_, of), scale| all_at(of, scale))
 }
 
-/// Whether all of these lines have figures at this scale.
+/// Returns whether all of these lines have figures at this scale.
 pub(super) fn all_at(of: &[&Line], scale: usize) -> bool {
     of.iter().all(|line| line.at(scale).and_then(figure).is_some())
 }
 
-/// What stands in place of a chart whose models share no scale.
+/// Returns what replaces a chart whose models share no scale.
 fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) -> Figure {
     let caption = format!(
         "No chart: there is no scale of {} jobs or more, so many as there are workers, at which two models have these \
@@ -96,7 +96,7 @@ fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) 
 
 const OVER_SEQUENTIAL: &str = "Speed-up over the sequential program of the same language";
 
-/// How many times as much, as far as both intervals allow.
+/// Returns the ratio, with the interval that both intervals allow.
 fn over(jobs: Estimate, base: Estimate) -> Estimate {
     Estimate {
         value: jobs.value / base.value,
@@ -105,8 +105,8 @@ fn over(jobs: Estimate, base: Estimate) -> Estimate {
     }
 }
 
-/// Of jobs that only compute: each model over the sequential program of its own language, or over its own single worker
-/// where that language has none here; all at one scale.
+/// Returns, for jobs that only compute, the speed-up of each model over the sequential program of its language, or over
+/// its own single worker if that language has no such program here; all at one scale.
 pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     let computes =
         |line: &Line| line.cells.iter().all(|cell| cell.floor_ns == 0 && cell.load.is_none());
@@ -162,7 +162,7 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     })
 }
 
-/// What a line is compared with: not with itself.
+/// Returns the baseline of a line; `None` if it is its own.
 fn sequential<'l, 'a>(lines: &'l [Line<'a>], line: &Line<'a>) -> Option<&'l Line<'a>> {
     let same = |other: &&Line| other.language == line.language;
     let plain = lines.iter().filter(same).find(|other| other.model.ends_with("sequential"));
@@ -181,7 +181,7 @@ mod tests {
     };
     use paceline_core::perform::Placement;
 
-    /// Cells of a workload that computes: each model with 1 and 2 workers, or with 1, at its scales.
+    /// Returns cells of a workload that computes: each model with 1 and 2 workers, or with 1, at its scales.
     fn cells(of: &[(&str, &[usize], &[usize])]) -> Vec<Cell> {
         let mut cells = Vec::new();
         for (model, workers, scales) in of {
@@ -190,7 +190,7 @@ mod tests {
             {
                 let cell =
                     Cell::new("cpu", model, scale, Some(workers), Placement::Inside, State::Ok);
-                // One job gains nothing, many gain all.
+                // One job gains nothing; many jobs gain everything.
                 let value = 1000.0 * workers.min(scale) as f64;
                 let jobs = Estimate { value, lower: value * 0.99, upper: value * 1.01 };
                 cells.push(Cell { jobs_per_second: Some(jobs), ..cell });
@@ -203,7 +203,7 @@ mod tests {
         make(&lines(&cells.iter().collect::<Vec<_>>()))
     }
 
-    /// The scales in the table of a figure.
+    /// Returns the scales in the table of a figure.
     fn scales(figure: &Figure, column: usize) -> Vec<&str> {
         figure.table.rows.iter().map(|row| row[column].text.as_str()).collect()
     }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn models_that_share_no_scale_of_as_many_jobs_as_workers_have_a_sentence_and_no_chart() {
-        // At one job both have figures, and no worker but one has anything to do.
+        // With one job both have figures, but only one worker has anything to do.
         let all = cells(&[("rayon", BOTH, &[1, 1000]), ("tokio", BOTH, &[1, 10])]);
         let figure = figure_of(&all, speed_up).unwrap();
         assert!(figure.picture.is_none() && figure.table.rows.is_empty());

@@ -1,4 +1,4 @@
-//! What was not measured: a line for each reason with how many cells, which, and what helps; and each cell in full.
+//! What was not measured: a line for each reason with the cells and the remedy, and a table of all cells.
 
 use askama::Template;
 
@@ -22,7 +22,7 @@ pub(super) struct Missing {
 }
 
 impl Missing {
-    /// `None` where every model ran and each cell has a figure.
+    /// Returns `None` if every model ran and every cell has a figure.
     pub(super) fn of(run: &Run, cells: &[&Cell]) -> Option<Self> {
         let without: Vec<&Cell> =
             cells.iter().copied().filter(|cell| cell.state != State::Ok).collect();
@@ -37,12 +37,12 @@ impl Missing {
     }
 }
 
-/// Each reason with how many cells it stopped, the most frequent first.
+/// Returns a line for each reason, the most frequent first.
 fn reasons(without: &[&Cell], all: &[&Cell], run: &Run) -> Vec<String> {
     by_reason(without).iter().map(|of| line(of, all, run)).collect()
 }
 
-/// "over budget: 12 cells (sleep: pool and rayon from 1 000); --budget gives more".
+/// Returns "over budget: 12 cells (sleep: pool, rayon from 1 000); a longer --budget makes room".
 fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
     let cells = if of.len() == 1 { "1 cell".into() } else { format!("{} cells", count(of.len())) };
     let places: Vec<String> = in_order(of.iter().map(|cell| cell.workload.as_str()))
@@ -55,7 +55,7 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
         })
         .collect();
     let places = places.join("; ");
-    // The greatest scale needs most.
+    // The reason at the greatest scale asks for the most.
     let why = of.iter().max_by_key(|cell| cell.scale).and_then(|cell| cell.reason.as_deref());
     match of[0].state {
         State::Skipped => {
@@ -69,7 +69,7 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
     }
 }
 
-/// "threads, smol from 1 000, compio at 10": those with the same scales together, of a workload that has `columns`.
+/// Returns "threads, smol from 1 000, compio at 10", grouped by scales. `columns` are all scales of the workload.
 fn models(of: &[&Cell], columns: &[usize]) -> String {
     let several = several_workers(of);
     let series = |cell: &Cell| name(&series(cell, several));
@@ -87,7 +87,7 @@ fn models(of: &[&Cell], columns: &[usize]) -> String {
         let names = names.join(", ");
         match &scales[..] {
             all if all == columns && all.len() > 1 => format!("{names} at every scale"),
-            // A longer stretch up to the greatest scale is told by where it begins.
+            // Several scales up to the greatest are shown by the first.
             [first, _, ..] if columns.ends_with(scales) => {
                 format!("{names} from {}", count(*first))
             }
@@ -100,7 +100,7 @@ fn models(of: &[&Cell], columns: &[usize]) -> String {
     groups.iter().map(group).collect::<Vec<_>>().join(", ")
 }
 
-/// Models that cannot run here, those with the same reason together.
+/// Returns a line for each reason why models cannot run here.
 fn absent(models: &[ModelRecord]) -> Vec<String> {
     let why = |model: &ModelRecord| reason(model.reason.as_deref());
     let absent: Vec<&ModelRecord> = models.iter().filter(|model| !model.available).collect();
@@ -114,7 +114,7 @@ fn absent(models: &[ModelRecord]) -> Vec<String> {
         .collect()
 }
 
-/// Every cell without a figure, with its reason in full.
+/// Returns every cell without a figure, with its full reason.
 fn table(cells: &[&Cell]) -> Table {
     let mut table = Table::new(
         "Every cell without a figure, and why",

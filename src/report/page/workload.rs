@@ -1,4 +1,4 @@
-//! The charts of one workload: throughput, latency, memory, CPU, speed-up, and where it stops to scale.
+//! The section of one workload: charts of throughput, latency, memory, CPU time, speed-up and scalability.
 
 use askama::Template;
 
@@ -27,19 +27,19 @@ use paceline_core::{histogram::Distribution, job::Workload};
 #[template(path = "workload.html")]
 pub(super) struct Section<'s> {
     about: String,
-    /// Which of its models are unreliable, and why.
+    /// A sentence for each unreliable model.
     remarks: Vec<String>,
     definition: String,
-    /// The lines' names and styles, for the boxes that switch them.
+    /// The lines' names and styles, for the check boxes that hide them.
     legend: Vec<Key>,
     figures: Vec<Figure>,
     /// Tables without a chart.
     tables: Vec<Table>,
-    /// What to take, in at most four sentences, and the figures that they follow from.
+    /// The recommendations in at most four sentences, and the figures behind them.
     summary: &'s WorkloadSummary,
 }
 
-/// How a line is drawn.
+/// The style of a line.
 struct Key {
     style: usize,
     name: String,
@@ -47,7 +47,7 @@ struct Key {
 }
 
 impl<'s> Section<'s> {
-    /// Of the cells of one workload, whose definition is `source`.
+    /// Returns the section of the cells of one workload, whose definition is `source`.
     pub(super) fn of(
         workload: &str,
         source: Option<&str>,
@@ -88,11 +88,11 @@ impl<'s> Section<'s> {
     }
 }
 
-/// Every chart that there is something for.
+/// Returns every chart with content.
 pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
     let lines = lines_of(cells);
     let (widest, scales) = (widest_of(&lines), scales(cells));
-    // Absolute speeds of languages stand apart: they say more of the language than of the model.
+    // Languages have separate charts: their absolute speeds show more of the language than of the model.
     let (own, others): (Vec<Line>, Vec<Line>) =
         lines_of(cells).into_iter().partition(|line| line.language == OWN);
     let leading: Vec<&Cell> = scales
@@ -135,7 +135,7 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
     figures
 }
 
-/// Jobs a second over the scale. The table under it is the heat map: every cell with its state.
+/// Returns jobs a second over the scale. The table below it is a heat map of all cells with their states.
 fn throughput(
     lines: &[Line],
     widest: &[&Line],
@@ -185,7 +185,7 @@ fn throughput(
     }
 }
 
-/// A row for each line, with a field for each scale, by its place.
+/// Returns a row for each line, with a field for each scale.
 pub(super) fn by_scale<'l, 'a: 'l>(
     caption: impl Into<String>,
     lines: impl IntoIterator<Item = &'l Line<'a>>,
@@ -205,8 +205,8 @@ pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
     cell.jobs_per_second.filter(|_| cell.state == State::Ok)
 }
 
-/// A cell of the heat map: its figure, shaded by its share of the best of its column and marked where it leads, or how
-/// it ended.
+/// Returns a field of the heat map: the figure, shaded by its share of the column's best and marked if it leads; or the
+/// state.
 fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let Some(cell) = cell else { return Data::default() };
     let Some(jobs) = figure(cell) else {
@@ -242,7 +242,7 @@ fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     }
 }
 
-/// Latency by percentile, at the greatest scale that most models have.
+/// Returns latency by percentile, at the greatest scale that most models have.
 fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figure> {
     let at = |scale: usize| -> Vec<(&Line, &Distribution)> {
         let latency = |line: &'l Line<'a>| -> Option<(&Line, &Distribution)> {
@@ -313,7 +313,7 @@ fn is_line(series: &[Series]) -> bool {
     series.len() > 1 || series.iter().any(|one| one.points.len() > 1)
 }
 
-/// CPU time of a job over the scale.
+/// Returns CPU time per job over the scale.
 fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
     let of = |cell: &Cell| cell.cpu_ns_per_job.filter(|ns| ns.is_finite() && *ns > 0.0);
     if !lines.iter().any(|line| line.measured().any(|cell| of(cell).is_some())) {
@@ -338,7 +338,7 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
     })
 }
 
-/// What a job adds to memory: the slope over the scales.
+/// Returns memory per job: the slope over the scales.
 fn memory(lines: &[&Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Memory",
@@ -383,7 +383,7 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
     })
 }
 
-/// Where the best changes hands, in words.
+/// Returns the crossings in words.
 fn crossings(advice: &Advice) -> Option<Table> {
     let mut table = Table::new(
         "Where the best changes hands",

@@ -134,7 +134,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
             if outside { inside } else { vec![] },
         ),
         listed(
-            "fewer trials than asked for",
+            "fewer trials than requested",
             all(&|cell| Some(format!(" ({})", cell.reason.clone()?))),
         ),
     ];

@@ -1,4 +1,4 @@
-//! The memory that a job adds, of each model: a figure of all scales together, so that a row has one field.
+//! The matrix of memory per job: a slope over all scales, so a row has a single field.
 
 use super::{Chip, Field, Line, why};
 use crate::{
@@ -7,15 +7,15 @@ use crate::{
 };
 use paceline_core::perform::Placement;
 
-/// The most models of a class that a field names; the section of the workload has all.
+/// The most models of a class in a field; the section of the workload has all.
 const NAMED: usize = 7;
 
-/// What the figures are.
+/// The description of the figures.
 pub(super) const NOTE: &str = "The resident memory that one more job adds to the model's process: the slope over all \
     scales. The least is first, each model has its own figure, and none is ranked: a slope has no interval. Models are left \
     out, and fields hatched, where the largest scale adds under 1 MiB more than the smallest: too little to tell.";
 
-/// The models of one workload in each class of placements, the least memory first.
+/// Returns the models of one workload in each placement class, the least memory first.
 pub(super) fn field(lines: &[models::Line], apart: bool) -> Field {
     let classes = [("in", Placement::Inside), ("out", Placement::Outside)];
     let of = classes.into_iter().filter_map(|(word, class)| {
@@ -38,7 +38,7 @@ pub(super) fn field(lines: &[models::Line], apart: bool) -> Field {
     Field { class: "none", why, ..Field::default() }
 }
 
-/// Returns whether it was measured what the jobs of the cell add to memory.
+/// Returns whether the memory that the cell's jobs add was measured.
 pub(super) fn is_known(cell: &Cell) -> bool {
     cell.resources.is_some_and(|used| used.rss_bytes_added.is_some())
 }

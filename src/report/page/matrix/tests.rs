@@ -1,4 +1,4 @@
-//! Tests of the matrix as it is read.
+//! Tests of the matrix.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{
     start::{Settings, begin},
 };
 
-/// A cell whose trials are around `rate`, and whose jobs take that many nanoseconds of CPU time.
+/// Returns a cell whose trials are around `rate`, and whose jobs take as many nanoseconds of CPU time.
 fn cell(model: &str, placement: Placement, rate: f64) -> Cell {
     let mut trials: Vec<f64> = [0.99, 1.0, 1.01, 1.0].map(|share| rate * share).to_vec();
     trials.rotate_left(model.len() % 4);
@@ -26,8 +26,8 @@ fn cell(model: &str, placement: Placement, rate: f64) -> Cell {
     }
 }
 
-/// Each line as it is read: its class, figure, note and models.
-fn read(by: By, cells: &[Cell]) -> Vec<String> {
+/// Returns each line as text: its class, figure, note and models.
+fn read(by: RankedBy, cells: &[Cell]) -> Vec<String> {
     let cells: Vec<&Cell> = cells.iter().collect();
     lines(&field(by, &models::lines(&cells), 10, true))
 }
@@ -60,27 +60,27 @@ fn four() -> Vec<Cell> {
 
 #[test]
 fn each_placement_has_a_best_of_its_own_with_its_ties() {
-    assert_eq!(read(By::Throughput, &four()), ["in 100 tokio,smol", "out 500 threads"]);
-    assert_eq!(read(By::Cpu, &four()), ["in 99.0 ns smol,tokio", "out 50.0 ns compio"]);
+    assert_eq!(read(RankedBy::Throughput, &four()), ["in 100 tokio,smol", "out 500 threads"]);
+    assert_eq!(read(RankedBy::Cpu, &four()), ["in 99.0 ns smol,tokio", "out 50.0 ns compio"]);
 }
 
 #[test]
 fn who_is_best_is_not_said_where_a_model_lacks_the_figures_of_single_trials() {
     let mut cells = four();
-    // Two others could be compared, but the best might be the first.
+    // Two others could be compared, but the first might be the best.
     cells.push(cell("rayon", Placement::Inside, 90.0));
     cells[0].per_trial.cpu_ns_per_job.clear();
-    assert_eq!(read(By::Cpu, &cells), ["in from 90.0 ns not ranked ", "out 50.0 ns compio"]);
+    assert_eq!(read(RankedBy::Cpu, &cells), ["in from 90.0 ns not ranked ", "out 50.0 ns compio"]);
     for cell in &mut cells {
         cell.per_trial.jobs_per_second.truncate(2);
     }
     let up_to = ["in up to 100 not ranked ", "out up to 500 not ranked "];
-    assert_eq!(read(By::Throughput, &cells), up_to);
+    assert_eq!(read(RankedBy::Throughput, &cells), up_to);
 }
 
 #[test]
 fn a_model_with_nothing_to_compare_it_with_is_alone_and_not_the_best() {
-    assert_eq!(read(By::Throughput, &four()[..1]), ["in 100 alone tokio"]);
+    assert_eq!(read(RankedBy::Throughput, &four()[..1]), ["in 100 alone tokio"]);
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn what_was_not_measured_says_why() {
         cell.state = State::Skipped;
     }
     cells[3].state = State::Refused;
-    assert_eq!(read(By::Throughput, &cells), ["over budget, refused"]);
-    assert_eq!(read(By::Throughput, &[]), [""; 0]);
+    assert_eq!(read(RankedBy::Throughput, &cells), ["over budget, refused"]);
+    assert_eq!(read(RankedBy::Throughput, &[]), [""; 0]);
     let mut recorded = run("rounds");
     let matrix = |run: &Run| {
         Matrix::of(run, "m", &[("echo", "w".into(), cells.iter().collect())]).render().unwrap()
@@ -109,7 +109,7 @@ fn run(instrument: &'static str) -> Run {
     begin(&settings, &[], &[])
 }
 
-/// The same cells at `scale`, each of whose jobs adds as many KiB as the rate of its model.
+/// Returns the same cells at `scale`. Each of their jobs adds as many KiB as the rate of its model.
 fn with_memory(scale: usize) -> Vec<Cell> {
     let at = |cell: Cell| {
         let each = cell.cpu_ns_per_job.unwrap_or_default() as u64 * 1024;

@@ -1,4 +1,4 @@
-//! What a server that is there already is asked: the method, fields, body and URLs of its requests.
+//! The requests to a running server: method, header fields, body and URLs.
 
 use std::path::Path;
 
@@ -8,19 +8,20 @@ use paceline_core::{
     generator::{Request, check_method},
 };
 
-/// The longest body and list of URLs, in bytes.
+/// The greatest size of a body, in bytes.
 const MOST_BODY: u64 = 16 << 20;
+/// The greatest size of a file of URLs, in bytes.
 const MOST_LIST: u64 = 1 << 20;
-/// The most URLs. Each has a histogram of its own.
+/// The most URLs: each has its own histogram.
 const MOST_URLS: usize = 1_000;
 const MOST_WEIGHT: u32 = 1_000_000;
 
-/// How requests differ from a plain GET of one URL.
+/// The options by which requests differ from a plain GET of one URL.
 #[derive(Default)]
-pub struct Asking {
-    /// GET where it is not said, or POST with a body.
+pub struct RequestOptions {
+    /// The method; by default GET, or POST with a body.
     pub method: Option<String>,
-    /// Fields, in their order.
+    /// Header fields, in the order of the command line.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
@@ -30,7 +31,7 @@ pub struct Asking {
 
 /// URLs of one server, from a file.
 pub struct Urls {
-    /// The name of the file.
+    /// Name of the file.
     pub name: String,
     list: Vec<Line>,
 }
@@ -41,14 +42,14 @@ struct Line {
     method: Option<String>,
 }
 
-impl Asking {
-    /// Whether it is a plain GET.
+impl RequestOptions {
+    /// Returns whether no option is set.
     pub(super) fn is_plain(&self) -> bool {
-        let Asking { method, headers, body, urls } = self;
+        let RequestOptions { method, headers, body, urls } = self;
         method.is_none() && headers.is_empty() && body.is_none() && urls.is_none()
     }
 
-    /// The requests, and how often each is sent; of a single one that is nothing.
+    /// Returns the requests and their weights; without a file of URLs, one request and no weight.
     pub(super) fn requests(&self, url: &Url) -> (Vec<Request>, Vec<u32>) {
         let Some(urls) = &self.urls else {
             let with_body = self.body.is_some();
@@ -57,7 +58,7 @@ impl Asking {
         };
         let one = |line: &Line| {
             let method = line.method.as_deref().unwrap_or(self.method());
-            // A line that says GET asks for a page among others that are sent something.
+            // A line with GET or HEAD has no body, even if the other lines have one.
             let without = line.method.is_some() && ["GET", "HEAD"].contains(&method);
             let with_body = self.body.is_some() && !without;
             Request { method: method.into(), with_body, ..Request::get(&line.url.path, None) }
@@ -71,12 +72,12 @@ impl Asking {
 }
 
 impl Urls {
-    /// Reads a file with a URL on each line, beside which its weight and its method may stand, in any order. Empty lines
-    /// and those that begin with `#` say nothing.
+    /// Reads a file with a URL on each line, and optionally its weight and its method, in any order. Empty lines and lines
+    /// that begin with `#` are ignored.
     ///
     /// # Errors
     ///
-    /// Returns a sentence with the number of the line that is wrong.
+    /// Returns a sentence with the number of the wrong line.
     pub fn read(path: &Path) -> Result<Self, String> {
         let fault = |why| format!("{}: {why}", path.display());
         let text = file::read_text(path, MOST_LIST).map_err(fault)?;
@@ -84,18 +85,18 @@ impl Urls {
         Ok(Urls { name, list: parse(&text).map_err(fault)? })
     }
 
-    /// The first: its server is that of all.
+    /// Returns the first URL. All are on the same server.
     #[must_use]
     pub fn first(&self) -> &Url {
         &self.list[0].url
     }
 }
 
-/// The bytes of a body.
+/// Reads a body from a file.
 ///
 /// # Errors
 ///
-/// Returns a sentence where the file cannot be read, or is too long.
+/// Returns a sentence if the file cannot be read, or is too long.
 pub fn read_body(path: &Path) -> Result<Vec<u8>, String> {
     file::read(path, MOST_BODY).map_err(|why| format!("{}: {why}", path.display()))
 }
@@ -222,9 +223,10 @@ mod tests {
         let found = |method: Option<&str>, body: Option<&str>, list| {
             let (method, body) =
                 (method.map(String::from), body.map(|body| body.as_bytes().to_vec()));
-            let asking = Asking { method, body, urls: list, ..Asking::default() };
+            let request_options =
+                RequestOptions { method, body, urls: list, ..RequestOptions::default() };
             let url = Url::parse("http://localhost/").unwrap().unwrap();
-            let (requests, weights) = asking.requests(&url);
+            let (requests, weights) = request_options.requests(&url);
             let of =
                 |one: Request| format!("{}{}", one.method, if one.with_body { "+" } else { "" });
             (requests.into_iter().map(of).collect::<Vec<_>>().join(" "), weights.len())

@@ -1,4 +1,4 @@
-//! How a load goes on over time, and what it is compared with.
+//! The advanced options of `paceline load`: intervals, ramps, comparisons and shares of the knee.
 
 use std::time::Duration;
 
@@ -8,34 +8,32 @@ use serde::Serialize;
 use super::{rate, time};
 use crate::{
     cli::{CliError, Format, internal, say, usage},
-    load::{Lines, Target, Url},
+    load::{IntervalFormat, Target, Url},
     record::Cell,
 };
 use paceline_core::models::{self, Entry};
 
 #[derive(Args)]
-pub(super) struct Courses {
-    /// A line for each interval of this length, such as 1s: what was offered and answered in it, and the latencies of
-    /// the requests that were meant to start in it. The record has them too.
+pub(super) struct AdvancedOptions {
+    /// Print a line for each interval of this length, such as 1s: the rates offered and answered in it, and the latencies
+    /// of the requests that were due in it. The record keeps them too.
     #[arg(long, value_name = "TIME", conflicts_with = "p99_limit", value_parser = |text: &str| time(text, "the interval", Duration::from_millis(100)))]
     every: Option<Duration>,
-    /// Open loop whose rate goes straight from one to another over this time, such as `100..5000/30s`; told --every 1s
-    /// where nothing else is said.
+    /// Open loop whose rate changes linearly over this time, such as `100..5000/30s`. Implies --every 1s.
     #[arg(long, value_name = "FROM..TO/TIME", conflicts_with_all = ["rate", "p99_limit", "duration"], value_parser = ramp)]
     ramp: Option<Ramp>,
-    /// Compare with another server, which takes turns with the first, trial by trial: a URL, or a model beside the one
-    /// that --model names.
+    /// Compare with another server, which takes turns with the first: a URL, or another model than the one of --model.
     #[arg(long, value_name = "URL|MODEL", conflicts_with_all = ["p99_limit", "urls"])]
     against: Option<String>,
-    /// Measure latency also at these shares of the rate that --p99-limit finds, such as `25%,50%,75%`.
+    /// Also measure latency at these shares of the rate that --p99-limit finds, such as `25%,50%,75%`.
     #[arg(long, value_delimiter = ',', value_name = "SHARE", requires = "p99_limit", value_parser = share)]
     pub(super) rates: Vec<f64>,
-    /// Print a line of JSON for each interval as it ends, and one for each cell at the end, and no table.
+    /// Print a line of JSON for each interval as it ends and for each cell at the end, instead of a table.
     #[arg(long, conflicts_with = "format")]
     pub(super) ndjson: bool,
 }
 
-/// A rate that changes evenly.
+/// A rate that changes linearly.
 #[derive(Clone, Copy)]
 pub(super) struct Ramp {
     pub(super) from: f64,
@@ -65,7 +63,7 @@ fn share(text: &str) -> Result<f64, String> {
         })
 }
 
-impl Courses {
+impl AdvancedOptions {
     pub(super) fn ramp(&self) -> Option<Ramp> {
         self.ramp
     }
@@ -79,18 +77,18 @@ impl Courses {
         self.every.or_else(|| self.ramp.map(usual))
     }
 
-    pub(super) fn lines(&self, format: Format) -> Result<Lines, CliError> {
+    pub(super) fn interval_format(&self, format: Format) -> Result<IntervalFormat, CliError> {
         match (self.ndjson, format) {
             (true, _) if self.every().is_none() => Err(usage(
-                "--ndjson prints intervals: say how long they are, such as --every 1s".into(),
+                "--ndjson prints intervals: give their length, such as --every 1s".into(),
             )),
-            (true, _) => Ok(Lines::Json),
-            (false, Format::Table) => Ok(Lines::Text),
-            (false, Format::Json) => Ok(Lines::None),
+            (true, _) => Ok(IntervalFormat::Json),
+            (false, Format::Table) => Ok(IntervalFormat::Text),
+            (false, Format::Json) => Ok(IntervalFormat::None),
         }
     }
 
-    /// The server to compare with, where the first is there already; a model to compare with is added to `models`.
+    /// Returns the URL to compare with, if the target is a URL. A model to compare with is added to `models`.
     pub(super) fn other(
         &self,
         target: &Target,
@@ -101,7 +99,7 @@ impl Courses {
         match (target, Url::parse(against)) {
             (Target::Url(_), Some(url)) => Ok(Some(Target::Url(url.map_err(usage)?))),
             (Target::Url(_), None) => {
-                Err(usage(format!("a URL is compared with another URL, and {against:?} is none")))
+                Err(usage(format!("a URL is compared with another URL: {against:?} is not one")))
             }
             (Target::Workload(_), Some(_)) => Err(usage(
                 "a workload is served by models: compare --model tokio --against smol, or two URLs"
@@ -126,8 +124,8 @@ struct Line<'a> {
     cell: &'a Cell,
 }
 
-/// A line of JSON for each cell.
-pub(super) fn say_cells(cells: &[Cell]) -> Result<u8, CliError> {
+/// Prints a line of JSON for each cell.
+pub(super) fn print_cells(cells: &[Cell]) -> Result<u8, CliError> {
     for cell in cells {
         let line = serde_json::to_string(&Line { cell });
         say(&line.map_err(|error| internal(error.to_string()))?)?;
@@ -135,11 +133,11 @@ pub(super) fn say_cells(cells: &[Cell]) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Says that there is no comparison, where one was asked for.
-pub(super) fn say_if_not_compared(paired: bool, cells: &[Cell]) -> Result<u8, CliError> {
+/// Prints that there is no comparison, if one was requested.
+pub(super) fn print_if_not_compared(paired: bool, cells: &[Cell]) -> Result<u8, CliError> {
     let is_compared = |cell: &Cell| cell.load.as_ref().is_some_and(|load| load.against.is_some());
     if !paired || cells.iter().any(is_compared) {
         return Ok(0);
     }
-    say("no comparison: it takes figures of both servers from every trial")
+    say("no comparison: it needs a figure of both servers in every trial")
 }

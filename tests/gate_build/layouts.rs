@@ -1,0 +1,313 @@
+//! Where packages are, which files each side has, and whether a change could have reached the program.
+
+use std::{cell::RefCell, fs, process::Command};
+
+use paceline::{
+    gate::{
+        build::Built,
+        source::{Project, Source},
+    },
+    record::Sameness,
+};
+
+use super::{MANIFEST, Tiny, git, said_by, usage};
+
+#[test]
+fn a_target_folder_that_nobody_ignores_is_no_part_of_the_working_tree() {
+    let tiny = Tiny::new();
+    fs::remove_file(tiny.folder.join(".gitignore")).unwrap();
+    tiny.commit("ignores nothing");
+    tiny.write("target/large", "large");
+    let built = tiny.build_working_tree().unwrap();
+    assert!(!built.side.about.contains("large"), "{}", built.side.about);
+    assert!(tiny.build_working_tree().unwrap().cached, "what was built is not in it either");
+}
+
+#[test]
+fn a_project_in_a_subfolder_is_built_from_there() {
+    let tiny = Tiny::at("rust/tiny");
+    tiny.says("two");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "one");
+    assert_eq!(said_by(&tiny.build_working_tree().unwrap()), "two");
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_package_of_a_workspace_is_chosen() {
+    let tiny = Tiny::without_commit("");
+    let members = MANIFEST.replace("tiny", "small");
+    tiny.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"small\", \"other\"]\n");
+    tiny.write("small/Cargo.toml", &members);
+    tiny.write("small/src/lib.rs", "");
+    tiny.write("small/benches/gate.rs", "fn main() { println!(\"small\"); }\n");
+    tiny.write("other/Cargo.toml", "[package]\nname = \"other\"\nversion = \"0.1.0\"\n");
+    tiny.write("other/src/lib.rs", "");
+    tiny.commit("workspace");
+    let said = usage(tiny.build("HEAD"));
+    assert!(said.starts_with("this workspace has several packages; choose one with --package: "));
+    let with = |package| {
+        let project = Project::here(&tiny.folder, Some(package), None).unwrap();
+        project.build(&project.resolve("HEAD")?, false, &|_| ())
+    };
+    assert_eq!(said_by(&with("small").unwrap()), "small");
+    assert!(usage(with("smal")).contains("did you mean `small`?"));
+    assert!(usage(with("other")).starts_with("the package other has no bench for the gate; add "));
+    let inside = Project::here(&tiny.folder.join("small/src"), None, None).unwrap();
+    assert!(inside.build(&inside.resolve("HEAD").unwrap(), false, &|_| ()).unwrap().cached);
+}
+
+#[test]
+fn a_bench_that_was_named_is_built_and_one_that_is_not_there_has_its_sentence() {
+    let tiny = Tiny::new();
+    tiny.write("benches/second.rs", "fn main() {}\n");
+    tiny.commit("second");
+    let named = |name| Project::here(&tiny.folder, None, Some(name)).unwrap().resolve("HEAD");
+    named("second").unwrap();
+    let said = named("secnd").unwrap_err().message;
+    assert!(said.starts_with("there is no bench `secnd` in the package tiny: did you mean"));
+    // It is not in every revision.
+    let project = Project::here(&tiny.folder, None, Some("second")).unwrap();
+    let said = usage(project.build(&project.resolve("HEAD~1").unwrap(), false, &|_| ()));
+    assert!(
+        said.starts_with("the revision `HEAD~1` does not build; cargo says\nerror: "),
+        "{said}"
+    );
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn the_same_program_of_two_trees_says_whether_the_change_could_have_reached_it() {
+    let tiny = Tiny::new();
+    let same = |base: &str| {
+        let project = tiny.project();
+        let sources = [project.resolve(base).unwrap(), project.working_tree().unwrap()];
+        let built = sources.each_ref().map(|of| project.build(of, false, &|_| ()).unwrap());
+        project.same_program((&sources[0], &built[0]), (&sources[1], &built[1])).unwrap()
+    };
+    assert_eq!(same("HEAD").unwrap().sameness, Sameness::SameSource);
+    tiny.write("README.md", "what it is\n");
+    tiny.write("tests/it.rs", "#[test]\nfn it() {}\n");
+    let docs = same("HEAD").unwrap();
+    assert_eq!(docs.sameness, Sameness::Unreachable);
+    assert!(docs.why.contains("README.md, tests/it.rs, which no build reads"), "{}", docs.why);
+    tiny.write("benches/small.json", "[]");
+    // Each side has its own files: with other data the same program is another side.
+    assert_eq!(same("HEAD"), None);
+    tiny.write("src/lib.rs", "// Said.\npub fn said() -> &'static str { \"one\" }\n");
+    let comment = same("HEAD").unwrap();
+    assert_eq!(comment.sameness, Sameness::Unreached);
+    assert!(comment.why.contains("benches/small.json"), "{}", comment.why);
+    assert!(comment.why.contains("a file that is read while a cell runs"), "{}", comment.why);
+    tiny.says("two");
+    assert_eq!(same("HEAD"), None);
+}
+
+#[test]
+fn a_file_is_read_as_a_revision_has_it_and_not_as_the_folder_does() {
+    let tiny = Tiny::without_commit("inner");
+    tiny.write("gate.toml", "margin = \"2%\"\n");
+    tiny.commit("one");
+    tiny.write("gate.toml", "margin = \"5%\"\n");
+    let project = tiny.project();
+    let read = |source: &Source| project.file_of(source, "gate.toml").unwrap();
+    let base = project.resolve("HEAD").unwrap();
+    assert_eq!(read(&base).as_deref(), Some("margin = \"2%\""));
+    let head = project.working_tree().unwrap();
+    assert_eq!(read(&head).as_deref(), Some("margin = \"5%\""));
+    assert_eq!(project.file_of(&base, "none.toml").unwrap(), None);
+    assert_eq!(read(&project.resolve("/bin/true").unwrap()), None);
+}
+
+#[test]
+fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing() {
+    let tiny = Tiny::without_commit("");
+    let package = |name: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+    };
+    let workspace =
+        "[workspace]\nmembers = [\"core\"]\n[profile.release]\ndebug = \"line-tables-only\"\n";
+    tiny.write("Cargo.toml", &format!("{workspace}{}", package("paceline")));
+    tiny.write("core/Cargo.toml", &package("paceline-core"));
+    let says = |word: &str| {
+        let main = format!("fn main() {{ println!(\"{word}\"); }}\n");
+        tiny.write("core/src/bin/paceline-host.rs", &main);
+    };
+    says("one");
+    tiny.commit("one");
+    tiny.says("a new report");
+    tiny.commit("two");
+    says("two");
+    tiny.commit("three");
+    let project = tiny.project();
+    let built = |name: &str| {
+        let source = project.resolve(name).unwrap();
+        let built = project.build(&source, false, &|_| ()).unwrap();
+        (source, built)
+    };
+    let [one, two, three] = ["HEAD~2", "HEAD~1", "HEAD"].map(built);
+    assert_eq!([&one.1, &three.1].map(said_by), ["one", "two"]);
+    let same = project.same_program((&one.0, &one.1), (&two.0, &two.1)).unwrap().unwrap();
+    assert_eq!(same.sameness, Sameness::NotAffected);
+    assert!(
+        same.why.starts_with("not affected: base and head differ in src/lib.rs"),
+        "{}",
+        same.why
+    );
+    assert!(project.same_program((&two.0, &two.1), (&three.0, &three.1)).unwrap().is_none());
+    // The base's copy is a file of the same bytes, and takes no third build.
+    let nothing_is_built = |line: &str| assert!(!line.contains("Compiling"), "{line}");
+    let copy = project.build(&one.0, true, &nothing_is_built).unwrap();
+    assert_eq!(copy.side.program_sha256, one.1.side.program_sha256);
+    assert!(copy.program != one.1.program && copy.side.about.starts_with("a copy of commit "));
+}
+
+/// A bench that says what it finds where it runs.
+const LOOKS: &str = "fn main() { println!(\"{} {}\", std::fs::read_to_string(\"data.txt\").unwrap().trim(), cfg!(debug_assertions)); }\n";
+
+fn said_in_its_folder(built: &Built) -> String {
+    let mut program = Command::new(&built.program);
+    let output = program.current_dir(built.folder.as_ref().unwrap()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn each_side_has_its_own_settings_of_cargo_and_its_own_files() {
+    let tiny = Tiny::without_commit("");
+    tiny.write("benches/gate.rs", LOOKS);
+    tiny.write("data.txt", "small\n");
+    tiny.commit("one");
+    tiny.write("data.txt", "large\n");
+    tiny.write(
+        ".cargo/config.toml",
+        "[net]\noffline = true\n[profile.bench]\ndebug-assertions = true\n",
+    );
+    tiny.commit("two");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_eq!([&base, &head].map(said_in_its_folder), ["small false", "large true"]);
+    // Also from what is kept.
+    let again = tiny.build("HEAD~1").unwrap();
+    assert_eq!((again.cached, said_in_its_folder(&again)), (true, "small false".into()));
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn each_side_starts_its_own_programs() {
+    let tiny = Tiny::without_commit("");
+    let bench = "fn main() {\n    for tool in [env!(\"CARGO_BIN_EXE_tool\"), \"target/release/tool\"] {\n        let said = std::process::Command::new(tool).output().unwrap().stdout;\n        print!(\"{}\", String::from_utf8(said).unwrap());\n    }\n}\n";
+    tiny.write("benches/gate.rs", bench);
+    let says = |word: &str| {
+        tiny.write("src/bin/tool.rs", &format!("fn main() {{ print!(\"{word} \"); }}\n"));
+        tiny.commit(word);
+    };
+    says("one");
+    says("two");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_eq!([&base, &head].map(said_in_its_folder), ["one one", "two two"]);
+}
+
+#[test]
+fn what_is_not_committed_leaves_no_object_in_the_repository() {
+    let tiny = Tiny::new();
+    tiny.write(".env", "SECRET=1\n");
+    tiny.write("results/an-earlier-gate/run.json", "{}");
+    let objects = || tiny.git(&["count-objects", "-v"]);
+    let before = objects();
+    let project = tiny.project();
+    let source = project.working_tree().unwrap();
+    assert!(source.about.ends_with("not committed to .env"), "{}", source.about);
+    // Nor are records in a folder of the project that a gate was run in.
+    tiny.write("src/results/an-earlier-gate/run.json", "{}");
+    let inner = Project::here(&tiny.folder.join("src"), None, None).unwrap();
+    assert_eq!(inner.working_tree().unwrap().about, source.about);
+    fs::remove_dir_all(tiny.folder.join("src/results")).unwrap();
+    let built = project.build(&source, false, &|_| ()).unwrap();
+    assert_eq!(said_by(&built), "one");
+    assert_eq!(objects(), before);
+    drop(project);
+    let left = fs::read_dir(tiny.folder.join("target/gate")).unwrap().flatten();
+    let left: Vec<_> =
+        left.filter(|e| e.file_name().to_string_lossy().contains("objects")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_package_beside_the_repository_is_found_and_its_content_counts() {
+    let tiny = Tiny::at("project");
+    fs::remove_dir_all(tiny.top.path().join(".git")).unwrap();
+    let git = |args: &[&str]| git(&tiny.folder, args);
+    tiny.write(
+        "../beside/Cargo.toml",
+        &MANIFEST
+            .replace("tiny", "beside")
+            .replace("[[bench]]\nname = \"gate\"\nharness = false\n", ""),
+    );
+    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"first\";\n");
+    let dependency = "[dependencies]\nbeside = { path = \"../beside\" }\n";
+    tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", beside::WORD); }\n");
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "one"]);
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "first");
+    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"second\";\n");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "second");
+}
+
+#[test]
+fn a_package_outside_the_repository_is_compiled_once_for_both_sides() {
+    let beside = tempfile::tempdir().unwrap();
+    let at = beside.path().canonicalize().unwrap();
+    let write = |word: &str| {
+        fs::create_dir_all(at.join("src")).unwrap();
+        let manifest = "[package]\nname = \"beside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+        fs::write(at.join("Cargo.toml"), manifest).unwrap();
+        let code = format!("pub const WORD: &str = \"{word}\";\n");
+        fs::write(at.join("src/lib.rs"), code).unwrap();
+    };
+    let tiny = Tiny::new();
+    write("first");
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nbeside = {{ path = {at:?} }}\n"));
+    let bench = |end: &str| {
+        let code = format!("fn main() {{ println!(\"{{}} {end}\", beside::WORD); }}\n");
+        tiny.write("benches/gate.rs", &code);
+        tiny.commit(end);
+    };
+    bench("one");
+    bench("two");
+    let project = tiny.project();
+    let lines = RefCell::new(Vec::new());
+    let build = |text: &str, copy: bool| {
+        let source = project.resolve(text).unwrap();
+        let built = project.build(&source, copy, &|line| lines.borrow_mut().push(line.to_owned()));
+        said_by(&built.unwrap())
+    };
+    let said = [build("HEAD~1", false), build("HEAD", false), build("HEAD~1", true)];
+    assert_eq!(said, ["first one", "first two", "first one"]);
+    let compiled = |name: &str| {
+        let start = format!("Compiling {name} ");
+        lines.borrow().iter().filter(|line| line.starts_with(&start)).count()
+    };
+    assert_eq!((compiled("beside"), compiled("tiny")), (1, 3), "{:?}", lines.borrow());
+    write("second");
+    assert_eq!(build("HEAD", false), "second two");
+}
+
+#[test]
+fn a_submodule_is_part_of_a_side() {
+    let other = tempfile::tempdir().unwrap();
+    let sub = |args: &[&str]| git(other.path(), args);
+    sub(&["init", "-q", "-b", "main"]);
+    let manifest = "[package]\nname = \"sub\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    fs::create_dir(other.path().join("src")).unwrap();
+    fs::write(other.path().join("Cargo.toml"), manifest).unwrap();
+    fs::write(other.path().join("src/lib.rs"), "pub const WORD: &str = \"sub\";\n").unwrap();
+    sub(&["add", "-A"]);
+    sub(&["commit", "-qm", "one"]);
+    let tiny = Tiny::without_commit("");
+    let url = other.path().to_str().unwrap();
+    tiny.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "sub"]);
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nsub = {{ path = \"sub\" }}\n"));
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", sub::WORD); }\n");
+    tiny.commit("one");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "sub");
+}

@@ -1,0 +1,198 @@
+//! Builds that are interrupted or killed, what earlier gates left, and tests in processes of their own.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use paceline::gate::source::Project;
+use paceline_core::interrupt;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use super::{Tiny, again, git, said_by};
+
+#[test]
+fn what_a_killed_run_left_is_cleared_away() {
+    let tiny = Tiny::new();
+    let built = tiny.build("HEAD").unwrap();
+    let sides = built.folder.unwrap().parent().unwrap().parent().unwrap().to_path_buf();
+    let stale = sides.join("stale/side");
+    tiny.git(&["worktree", "add", "-q", "--detach", stale.to_str().unwrap()]);
+    let gone = sides.join("gone/side");
+    tiny.git(&["worktree", "add", "-q", "--detach", gone.to_str().unwrap()]);
+    fs::remove_dir_all(gone).unwrap();
+    let users = tempfile::tempdir().unwrap();
+    let users = users.path().join("own");
+    tiny.git(&["worktree", "add", "-q", "--detach", users.to_str().unwrap()]);
+    fs::remove_dir_all(&users).unwrap();
+    tiny.says("two");
+    tiny.build_working_tree().unwrap();
+    assert!(!stale.exists());
+    let left = tiny.git(&["worktree", "list", "--porcelain"]);
+    assert!(left.contains(users.to_str().unwrap()), "the user's own is not ours to forget: {left}");
+    tiny.git(&["worktree", "remove", "--force", users.to_str().unwrap()]);
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_side_stays_while_the_gate_that_uses_it_runs() {
+    let tiny = Tiny::new();
+    let first = tiny.build("HEAD").unwrap();
+    // More than are kept of those that nobody uses.
+    for word in 0..14 {
+        tiny.says(&word.to_string());
+        tiny.commit("next");
+        tiny.build("HEAD").unwrap();
+    }
+    let folder = first.folder.unwrap();
+    assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
+}
+
+#[test]
+fn sides_of_a_project_that_is_no_more_are_cleared_away() {
+    let sides = |tiny: &Tiny| {
+        let built = tiny.build("HEAD").unwrap();
+        built.folder.unwrap().parent().unwrap().parent().unwrap().to_path_buf()
+    };
+    let (gone, stays) = (Tiny::new(), Tiny::new());
+    let (of_gone, of_stays) = (sides(&gone), sides(&stays));
+    assert!(of_gone.is_dir() && of_stays.is_dir());
+    drop(gone);
+    // Kept until the end: the other tests clear away as well.
+    let last = Tiny::new();
+    let next = sides(&last);
+    assert!(next.is_dir() && of_stays.is_dir() && !of_gone.exists());
+}
+#[test]
+fn without_git_it_is_said_what_to_install() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let error = Project::here(Path::new(&folder), None, None).unwrap().resolve("HEAD");
+        println!("said: {}", error.unwrap_err());
+        return;
+    }
+    let (tiny, path) = (Tiny::new(), tempfile::tempdir().unwrap());
+    for tool in ["cargo", "rustc"] {
+        let found =
+            Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
+        let found = String::from_utf8(found.stdout).unwrap();
+        std::os::unix::fs::symlink(found.trim(), path.path().join(tool)).unwrap();
+    }
+    let mut child = again("processes::without_git_it_is_said_what_to_install", &tiny.folder);
+    let said = child.env("PATH", path.path()).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("said: `git` was not found; install it"), "{said}");
+}
+
+/// A process that builds a project whose build script hangs, and that script. `test` is the one that asks.
+fn hanging_build(test: &str) -> (Tiny, Child, Pid) {
+    let tiny = Tiny::new();
+    let pid = tiny.folder.join("target/pid");
+    let file = pid.to_str().unwrap();
+    let write = format!("std::fs::write({file:?}, std::process::id().to_string()).unwrap();");
+    let sleep = "std::thread::sleep(std::time::Duration::from_secs(600));";
+    tiny.write(
+        "build.rs",
+        &format!("fn main() {{ {write} println!(\"cargo::warning=x\"); {sleep} }}"),
+    );
+    tiny.commit("slow");
+    let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
+    let script = loop {
+        if let Some(id) = fs::read_to_string(&pid).ok().and_then(|text| text.parse().ok()) {
+            break Pid::from_raw(id).unwrap();
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+        thread::sleep(Duration::from_millis(20));
+    };
+    (tiny, child, script)
+}
+
+/// Takes as long as two builds of paceline-host. [Decision 27](../../docs/decisions/0027-programs-run-from-memory.md) has
+/// the command and what came of it.
+#[test]
+#[ignore = "builds paceline-host twice"]
+fn the_host_of_paceline_has_the_same_bytes_wherever_it_is_built() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let project = Project::here(Path::new(&folder), None, None).unwrap();
+        let revision = env::var("PACELINE_TEST_REVISION").unwrap();
+        let built = project.build(&project.resolve(&revision).unwrap(), false, &|_| ()).unwrap();
+        assert!(!built.cached, "it must be built here");
+        println!("\nbuilt: {}", built.side.program_sha256);
+        return;
+    }
+    let test = "processes::the_host_of_paceline_has_the_same_bytes_wherever_it_is_built";
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // One revision for both, whatever is edited meanwhile.
+    let revision = git(here, &["rev-parse", "HEAD"]);
+    let top = tempfile::tempdir().unwrap();
+    let target = top.path().join("target");
+    let hash_at = |place: &str| {
+        let place = top.path().join(place);
+        fs::create_dir_all(&place).unwrap();
+        let mut child = again(test, here);
+        child.env("PACELINE_TEST_REVISION", &revision);
+        // Sides are checked out below the folder for temporary files.
+        child.arg("--ignored").env("TMPDIR", &place).env("CARGO_TARGET_DIR", &target);
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let hash = said.lines().find_map(|line| line.strip_prefix("built: ")).map(str::to_owned);
+        // Dependencies stay compiled.
+        fs::remove_dir_all(target.join("gate/programs")).unwrap();
+        hash.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    assert_eq!(hash_at("a"), hash_at("a-folder/whose/path-is-longer"));
+}
+
+/// What `again` does for such a test.
+fn build_in(folder: &Path) {
+    interrupt::watch().unwrap();
+    let project = Project::here(folder, None, None).unwrap();
+    let source = project.resolve("HEAD").unwrap();
+    let error = project.build(&source, false, &|line| println!("cargo: {line}")).unwrap_err();
+    println!("\nended: {:?} {}", error.exit, error.exit.code());
+}
+
+/// Whether a process is dead, though perhaps not yet waited for by whoever adopted it.
+fn is_dead(id: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
+    test_kill_process(id).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
+}
+
+#[test]
+fn ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return build_in(Path::new(&folder));
+    }
+    let test = "processes::ctrl_c_ends_cargo_with_all_that_it_started_and_leaves_no_worktree";
+    let (tiny, mut child, script) = hanging_build(test);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let said: Vec<_> = lines.collect();
+    child.wait().unwrap();
+    assert!(said.iter().any(|line| line == "ended: Interrupted 130"), "{said:?}");
+    assert!(is_dead(script), "the build script still runs");
+    tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_gate_that_is_killed_leaves_no_cargo_and_the_next_one_clears_its_worktree_away() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return build_in(Path::new(&folder));
+    }
+    let test = "processes::a_gate_that_is_killed_leaves_no_cargo_and_the_next_one_clears_its_worktree_away";
+    let (tiny, mut child, script) = hanging_build(test);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for _ in 0..6_000 {
+        if is_dead(script) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(is_dead(script), "the build script still runs");
+    assert_eq!(said_by(&tiny.build("HEAD~1").unwrap()), "one");
+    tiny.no_worktree_is_left();
+}

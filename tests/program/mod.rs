@@ -1,0 +1,95 @@
+//! Runs the program `paceline` as users do, and reads what it prints.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "no test file uses all of it; a test fails by panicking"
+)]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde::de::DeserializeOwned;
+
+pub(crate) const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
+
+/// Returns a call of `program` in `folder`, which may measure in a debug build. Its output is kept.
+pub(crate) fn call<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    folder: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Returns a call of `paceline` in `folder`.
+pub(crate) fn paceline<A: AsRef<OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Command {
+    call(PACELINE, folder, arguments)
+}
+
+/// Runs `paceline` in `folder`.
+pub(crate) fn run<A: AsRef<OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Output {
+    paceline(folder, arguments).output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Returns standard output, after checking the exit code.
+pub(crate) fn printed(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Returns standard error, after checking the exit code and that it is a sentence for users.
+pub(crate) fn error(output: &Output, code: i32) -> String {
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{error}");
+    assert!(error.starts_with("error: ") && !error.contains("panicked"), "{error}");
+    error
+}
+
+/// Returns the JSON on standard output.
+pub(crate) fn json<T: DeserializeOwned>(output: &Output) -> T {
+    let both = || text(&output.stdout) + &text(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", both()))
+}
+
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Returns the folder of the only record in `results`, if there is one.
+pub(crate) fn only_record(results: &Path) -> Option<PathBuf> {
+    let records: Vec<PathBuf> =
+        fs::read_dir(results).ok()?.map(|entry| entry.unwrap().path()).collect();
+    assert!(records.len() <= 1, "{records:?}");
+    records.into_iter().next()
+}
+
+/// Returns the children of a process whose command line contains `word`.
+pub(crate) fn children(parent: u32, word: &str) -> Vec<u32> {
+    // Threads other than the first may have started some.
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let ids = lists.flat_map(|list| {
+        list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<u32>>()
+    });
+    let has_word = |id: &u32| {
+        fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains(word))
+    };
+    ids.filter(has_word).collect()
+}
