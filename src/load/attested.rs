@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     START,
-    bench::{Bench, Lost},
+    bench::{Bench, NoFigure},
     target::{Served, Serving},
 };
 use crate::{record::State, session::state_of};
 use paceline_core::{
-    generator::{Drive, Order as Ask},
+    generator::{Drive, Order as GeneratorOrder},
     prepared::ServerSeen,
     process::HostError,
 };
@@ -18,31 +18,31 @@ use paceline_core::{
 const COUNTING: Duration = Duration::from_millis(100);
 
 /// What a process that gave no figure leaves.
-pub(super) fn lost(error: HostError) -> Lost {
+pub(super) fn lost(error: HostError) -> NoFigure {
     match error {
-        HostError::Interrupted => Lost::Interrupted,
-        other => Lost::Ended(state_of(&other), other.to_string()),
+        HostError::Interrupted => NoFigure::Interrupted,
+        other => NoFigure::Ended(state_of(&other), other.to_string()),
     }
 }
 
 impl Bench<'_> {
-    /// What was seen of a server since the load `ask` began, and in a moment more of it, in which the threads that run
+    /// What was seen of a server since the load `order` began, and in a moment more of it, in which the threads that run
     /// jobs are counted: that would take time of each of its jobs. One moment is enough for all processes of a server.
     pub(super) fn attested(
         &self,
         served: &Served<'_>,
         serving: &mut Serving,
-        ask: &Ask,
-    ) -> Result<ServerSeen, Lost> {
+        order: &GeneratorOrder,
+    ) -> Result<ServerSeen, NoFigure> {
         let mut seen = serving.host.seen(START).map_err(lost)?;
         if served.job_threads.get().is_none() {
             serving.host.watch(true, START).map_err(lost)?;
-            let mut moment = Ask {
+            let mut moment = GeneratorOrder {
                 drive: Drive::Closed,
                 warm_up_ns: 0,
                 duration_ns: COUNTING.as_nanos() as u64,
                 interval_ns: None,
-                ..ask.clone()
+                ..order.clone()
             };
             // A server that is behind answers late, and its errors have been counted.
             moment.options.timeout_ns = None;
@@ -52,6 +52,6 @@ impl Bench<'_> {
             let _ = served.job_threads.set(counted.job_threads);
         }
         seen.job_threads = served.job_threads.get().copied().flatten();
-        served.is_as_labelled(&seen).map(|()| seen).map_err(|why| Lost::Ended(State::Invalid, why))
+        served.is_as_labelled(&seen).map(|()| seen).map_err(|why| NoFigure::Ended(State::Invalid, why))
     }
 }
