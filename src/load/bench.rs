@@ -195,8 +195,8 @@ impl Bench<'_> {
             Some(serving) => Some(self.attested(served, serving, &ask)?),
             None => None,
         };
-        let server = after.since(before);
-        Ok(Seen { loaded, each, intervals, server, attested, host_activity: meanwhile })
+        let used = after.since(before);
+        Ok(Seen { loaded, each, intervals, server: used, attested, host_activity: meanwhile })
     }
 
     /// What the trials make together, or which histogram of theirs cannot be read.
