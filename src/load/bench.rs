@@ -204,8 +204,8 @@ impl Bench<'_> {
             Some(serving) => Some(self.attested(served, serving, &generator_order)?),
             None => None,
         };
-        let server = after.since(before);
-        Ok(TrialResult { loaded, each, intervals, server, attested, host_activity: meanwhile })
+        let used = after.since(before);
+        Ok(TrialResult { loaded, each, intervals, server: used, attested, host_activity: meanwhile })
     }
 
     /// Returns the cell of all trials, or which of their histograms cannot be read.

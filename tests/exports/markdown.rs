@@ -100,7 +100,7 @@ fn the_summary_is_first_and_each_workload_is_folded_with_its_reasons() {
             "| jobs per second at | pool&#64;1 | pool&#64;2 |",
             "<details><summary>serve-service: 13 cells: ",
             "| model | load | conns | req/s | of bound | errors |",
-            "| tokio | up to its knee | 256 | 11.0k | 0 % |",
+            "| tokio | up to its knee | 256 | 11.0k | 100 % | 0 % |",
             "generator saturated",
         ],
     );

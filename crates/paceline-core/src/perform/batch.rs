@@ -167,7 +167,6 @@ impl<R: Runtime> Offer<'_, R> {
 }
 
 /// Runs a job that waits for nothing, as a future that is ready at once. `place` is the recorder slot for its times.
-#[expect(clippy::unused_async, reason = "batches are of futures, and this one is ready at once")]
 pub(super) async fn call(steps: &'static Steps, seed: u64, place: u32) -> io::Result<Receipt> {
     INSTRUMENTATION.enter(place);
     let receipt = plain(steps, seed);
