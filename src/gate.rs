@@ -80,6 +80,8 @@ pub struct Order<'a> {
     pub slices: Option<u32>,
     /// Whether cells that are inconclusive at half of the budget get the other half: two looks, declared beforehand.
     pub top_up: bool,
+    /// Whether processes are pinned: each to as many CPUs as its cell has workers, of a custom cell to one.
+    pub pin: bool,
     /// The seed for the order of cells, processes and slices.
     pub seed: u64,
     /// The time limit of a process for one answer.
@@ -87,6 +89,9 @@ pub struct Order<'a> {
     /// The folder for records.
     pub results: PathBuf,
 }
+
+/// What the record says of pinned processes.
+const PINNED: &str = "processes were pinned: each to as many CPUs as its cell has workers, of a cell of your own to one";
 
 /// The reason why there is no verdict at all.
 #[derive(Debug)]
@@ -130,6 +135,9 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
     let writer = Writer::create(&order.results, &run)?;
     let folder = writer.folder().to_owned();
     let mut session = Session::start(order.program.clone(), &run.models)?;
+    if order.pin {
+        session.pin_hosts()?;
+    }
     let mut trials = GateTrials::create(&folder)?;
     let Order { subjects, metrics, margins, budget, top_up, seed, arms, patience, .. } = order;
     let counter = Counter::new(&arms, order.allocations, patience);
@@ -161,13 +169,14 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
         head,
         fingerprint: run.fingerprint,
         seed,
+        pinned: order.pin,
         false_discovery_rate: under_way.plan.rate(),
         seconds: (now() - start).as_secs_f64(),
         interrupted: interrupted(),
         same_program: order.same_program,
         verdict,
         summary,
-        notes: order.notes,
+        notes: order.notes.into_iter().chain(order.pin.then(|| PINNED.to_owned())).collect(),
         cells,
     };
     write_gate(&folder, &gate)?;
@@ -213,6 +222,7 @@ fn head_of_record(order: &Order<'_>) -> Run {
             ("metrics", metrics.into()),
             ("trials", order.trials.into()),
             ("top_up", order.top_up.into()),
+            ("pin", order.pin.into()),
         ],
     };
     begin(&settings, &order.models, order.workloads)

@@ -109,7 +109,8 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
         });
         for cell in gate.cells.iter().filter(|cell| cell.state == State::Ok) {
             let hash = &*gate.fingerprint.hash;
-            let key = |anchor| (&*cell.cell, None, cell.metric, (hash, false), anchor, "gate");
+            let key =
+                |anchor| (&*cell.cell, None, cell.metric, (hash, gate.pinned), anchor, "gate");
             let mut add = |anchor, figure| {
                 add(&mut found, key(anchor), &gate.id, &gate.started, commit.as_deref(), figure);
             };

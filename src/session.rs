@@ -1,7 +1,7 @@
 //! The context that instruments share while they measure: the suite's server, limits, the cost of a round of `compute`,
 //! and the hosts.
 
-use std::{cell::RefCell, net::SocketAddr, time::Duration};
+use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
@@ -117,9 +117,23 @@ impl Session {
             program.host(cell.entry, cell.workers).map_err(|error| HostError::unstarted(&error))?;
         if !self.cpus.is_empty() {
             let (own, others) = self.split(cell.workers);
-            pin(host.id(), own).and_then(|()| pin(self.echo.borrow().id(), others)).map_err(
-                |error| HostError::Fault(Fault::Failed(format!("cannot pin a process: {error}"))),
-            )?;
+            pin(host.id(), own)
+                .and_then(|()| pin(self.echo.borrow().id(), others))
+                .map_err(|error| unpinned(&error))?;
+        }
+        Ok(host)
+    }
+
+    /// Starts a host of another program for its custom cells. Pinning keeps it on one CPU: nothing says how many threads
+    /// such a cell has, and where they run is what pinning is to fix.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault if the process cannot be started.
+    pub fn host_of_custom_cells(&self, program: &Program) -> Result<Host, HostError> {
+        let host = program.host_of_custom_cells().map_err(|error| HostError::unstarted(&error))?;
+        if let Some(first) = self.cpus.first() {
+            pin(host.id(), &[*first]).map_err(|error| unpinned(&error))?;
         }
         Ok(host)
     }
@@ -222,6 +236,10 @@ impl Session {
             )),
         }
     }
+}
+
+fn unpinned(error: &io::Error) -> HostError {
+    HostError::Fault(Fault::Failed(format!("cannot pin a process: {error}")))
 }
 
 fn start_server(program: &Program) -> Result<EchoServer, String> {

@@ -533,3 +533,16 @@ fn a_gate_that_the_machine_was_not_fit_for_is_repeated_once_and_shows_the_second
     assert!(said.contains("repeated once"), "{said}");
     assert_eq!(fs::read_dir(folder.path().join("results")).unwrap().count(), 2);
 }
+
+#[test]
+fn pinned_processes_are_in_the_record_and_on_one_cpu() {
+    let folder = folder();
+    let (code, gate, said) = halves("^(same|on one CPU)$", &["--pin"], folder.path());
+    assert_eq!(code, Some(0), "{said}{}", gate.summary);
+    assert!(gate.pinned && gate.notes.iter().any(|note| note.contains("were pinned")));
+    let (code, gate, _) = halves("^on one CPU$", &[], folder.path());
+    // Without --pin it may use all.
+    if thread::available_parallelism().unwrap().get() > 1 {
+        assert_eq!((code, gate.verdict, gate.pinned), (Some(3), Overall::Failed, false));
+    }
+}

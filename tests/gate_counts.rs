@@ -229,3 +229,88 @@ fn a_metric_whose_tool_is_missing_is_refused_with_the_packages_name() {
     let said = refused(&["allocations", "--base", program, "--head", program]);
     assert!(said.contains("allocations are counted in builds of their own"), "{said}");
 }
+
+#[test]
+fn jobs_on_one_thread_are_counted_and_others_say_in_a_sentence_why_not() {
+    if !has_valgrind() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_paceline");
+    let mut command = std::process::Command::new(program);
+    command.args(["gate", "--base", program, "--head", program, "--format", "json"]);
+    command.args(["yield", "sleep", "--model", "sequential,tokio-current-thread,threads"]);
+    command.args(["--scale", "10", "--metric", "instructions"]).current_dir(folder.path());
+    command.env("PACELINE_ALLOW_DEBUG", "1").env("XDG_CACHE_HOME", folder.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let gate: Gate =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    for model in ["sequential", "tokio-current-thread"] {
+        let cell = cell(&gate, &format!("yield/{model}/10"), Metric::Instructions);
+        assert!(cell.counts.as_ref().unwrap().is_exact(), "{cell:?}");
+        assert_eq!(cell.verdict, Some(Verdict::NotRegressed), "{cell:?}");
+        // 10 jobs that each yield many times.
+        assert!(cell.base.unwrap() > 10_000.0, "{cell:?}");
+    }
+    for name in ["yield/threads/10", "sleep/sequential/10", "sleep/tokio-current-thread/10"] {
+        let cell = cell(&gate, name, Metric::Instructions);
+        assert_eq!((cell.state, cell.verdict), (State::Refused, None), "{cell:?}");
+        let why = cell.reason.as_ref().unwrap();
+        assert!(why.contains("neither wait nor leave their thread"), "{why}");
+    }
+}
+
+/// A cell that hangs only where it is counted, and one that does not. `noted` is a file that it writes then.
+fn hanging_count(noted: &std::path::Path) -> Repository {
+    let hangs = format!(
+        ".closure(\"hangs\", || || if std::env::args().any(|word| word == \"__count\") {{ std::fs::write(\"{}\", \"\").unwrap(); std::thread::sleep(std::time::Duration::from_secs(3600)) }})",
+        noted.display()
+    );
+    repository(&format!("{hangs}.closure(\"spin\", || || spin(10_000))"))
+}
+
+#[test]
+fn a_count_ends_with_the_budget_and_what_is_left_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let repository = hanging_count(&place.path().join("noted"));
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
+    repository.commit();
+    let (code, gate) = counted(&repository, "allocations", &["--budget", "6s"]);
+    let hangs = cell(&gate, "hangs", Metric::Allocations);
+    assert_eq!((hangs.state, code), (State::Failed, Some(3)), "{hangs:?}");
+    assert!(hangs.reason.as_ref().unwrap().contains("no answer within"), "{hangs:?}");
+    // It took the budget, and not the twenty times as long that a count may take.
+    assert!(gate.seconds < 300.0, "{}", gate.seconds);
+    let spin = cell(&gate, "spin", Metric::Allocations);
+    assert_eq!(spin.state, State::Skipped, "{spin:?}");
+    assert!(spin.reason.as_ref().unwrap().contains("the time was up"), "{spin:?}");
+}
+
+#[test]
+fn ctrl_c_ends_a_count_and_what_was_not_counted_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let noted = place.path().join("noted");
+    let repository = hanging_count(&noted);
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
+    repository.commit();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.args(["gate", "--base", "HEAD~1", "--head", "HEAD", "--metric", "allocations"]);
+    command.args(["--format", "json", "--budget", "1h"]).current_dir(&repository.folder);
+    command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_ALLOW_LOAD", "1");
+    command.env("CARGO_TARGET_DIR", repository::target("repositories"));
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    while !noted.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let gate: Gate = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(gate.interrupted);
+    for name in ["hangs", "spin"] {
+        let cell = cell(&gate, name, Metric::Allocations);
+        assert_eq!(cell.state, State::Skipped, "{cell:?}");
+        assert!(cell.reason.as_ref().unwrap().contains("interrupted"), "{cell:?}");
+    }
+}

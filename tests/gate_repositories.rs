@@ -336,3 +336,69 @@ fn a_budget_that_is_too_small_for_known_cells_is_refused_before_anything_is_buil
     let late = said("1h");
     assert!(late.contains("it is built"), "{late}");
 }
+
+#[test]
+fn cells_that_are_known_are_listed_without_a_build_and_those_of_a_bench_say_that_it_is_built() {
+    let repository = Repository::new("");
+    repository.write("src/lib.rs", "compile_error!(\"it is built\");\n");
+    repository.commit();
+    let list = |more: &[&str]| {
+        let gate = ["gate", "--list", "--base", "HEAD", "--head", "HEAD"];
+        let output = repository.paceline("", &[&gate[..], more].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let named = ["yield", "--model", "sequential", "--scale", "1,2"];
+    let (code, out, said) = list(&named);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("yield/sequential/2") && out.contains("2 built-in cells"), "{out}");
+    assert!(!said.contains("built"), "{said}");
+    let (_, out, _) = list(&[&named[..], &["--format", "json"]].concat());
+    let cells: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let first = serde_json::json!({ "cell": "yield/sequential/1", "presence": null });
+    assert_eq!((cells.as_array().unwrap().len(), &cells[0]), (2, &first));
+    let (code, _, said) = list(&[]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("are known once it is built") && said.contains("it is built"), "{said}");
+    // In paceline itself, the usual cells are known too.
+    let package = |name: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+    };
+    let paceline = Repository::empty("");
+    let workspace = "[workspace]\nmembers = [\"core\"]\n";
+    paceline.write("Cargo.toml", &format!("{workspace}{}", package("paceline")));
+    paceline.write("src/lib.rs", "");
+    paceline.write("core/Cargo.toml", &package("paceline-core"));
+    paceline.write("core/src/bin/paceline-host.rs", "compile_error!(\"it is built\");\n");
+    paceline.commit();
+    let output = paceline.paceline("", &["gate", "--list", "--base", "HEAD"]);
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("switch/tokio/10") && out.contains("echo/tokio/50"), "{out}");
+}
+
+#[test]
+fn the_early_check_of_the_budget_waits_for_a_gate_that_measures() {
+    use std::io::{BufRead, BufReader};
+    let repository = Repository::new("");
+    repository.write("src/lib.rs", "compile_error!(\"it is built\");\n");
+    repository.commit();
+    // The lock lies in the folder for temporary files.
+    let place = tempfile::tempdir().unwrap();
+    let lock = fs::File::create(place.path().join("paceline-gate.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.args(["gate", "--base", "HEAD", "--head", "HEAD", "--budget", "1s"]);
+    command.args(["cpu", "--model", "sequential", "--scale", "100,200,300,400"]);
+    command.current_dir(&repository.folder).env("PACELINE_ALLOW_DEBUG", "1");
+    command.env_remove("PACELINE_ALLOW_LOAD").env("TMPDIR", place.path());
+    command.env("CARGO_TARGET_DIR", target("repositories"));
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.contains("another gate measures on this machine: waiting"), "{first}");
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    drop(lock);
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert!(lines.any(|line| line.unwrap().contains("the budget of 1.00 s is too small")));
+}

@@ -9,7 +9,7 @@ use std::{
 
 mod sample_gate;
 
-use paceline::record::{Metric, Verdict, read_gate, write_gate};
+use paceline::record::{Gate, Metric, Verdict, read_gate, write_gate};
 use serde_json::{Value, json};
 
 fn history(folder: &Path, more: &[&str]) -> Output {
@@ -213,4 +213,28 @@ fn two_workloads_of_one_name_are_no_step() {
     let series = shown["series"].as_array().unwrap();
     assert_eq!(series.len(), 2, "{shown}");
     assert!(series.iter().all(|of| of["steps"].as_array().unwrap().is_empty()), "{shown}");
+}
+
+#[test]
+fn pinned_gates_are_series_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    gate(folder.path(), 1, "one", 0.0);
+    gate(folder.path(), 2, "one", 0.1);
+    let second = folder.path().join("run-02-one");
+    let pinned = read_gate(&second).unwrap().unwrap();
+    write_gate(&second, &Gate { pinned: true, ..pinned }).unwrap();
+    let shown = shown(folder.path());
+    let all = shown["series"].as_array().unwrap();
+    let of = |pinned: bool| -> Vec<&Value> {
+        let is = |one: &&Value| one["instrument"] == "gate" && one["pinned"] == pinned;
+        all.iter().filter(is).map(|one| &one["points"]).collect()
+    };
+    // The figure and the ratio of one gate each.
+    for (pinned, run) in [(false, "run-01-one"), (true, "run-02-one")] {
+        let points = of(pinned);
+        assert_eq!(points.len(), 2, "{shown}");
+        for points in points {
+            assert_eq!((points.as_array().unwrap().len(), &points[0]["run"]), (1, &run.into()));
+        }
+    }
 }

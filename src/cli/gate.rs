@@ -68,7 +68,7 @@ fn once(asked: &GateArguments) -> Result<u8, CliError> {
         return Err(usage(BUILT_ONLY.into()));
     }
     if !(base.is_built() && head.is_built()) {
-        holds_a_verdict(asked, &project, &program, (&workloads, jobs))?;
+        holds_a_verdict(asked, &project, [&base, &head], &program, (&workloads, jobs))?;
     }
     let sides = built(&project, [&base, &head], allocations)?;
     let Cells { custom: own, runs_jobs, .. } = cells_of(&sides.arms[..2])?;
@@ -117,6 +117,7 @@ pub(super) fn order<'a>(
         trials: asked.trials,
         slices: None,
         top_up: asked.top_up,
+        pin: asked.pin,
         seed: asked.seed,
         patience: asked.patience,
         results: asked.output.out.clone(),

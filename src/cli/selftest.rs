@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{
     CliError, ENVIRONMENT, Format, Output, budget, gate::unbuilt, internal, ready, say, say_json,
-    seed, small, usage,
+    seed, small, usage, values::TRIALS,
 };
 use crate::{
     gate::{
@@ -35,6 +35,12 @@ pub(super) struct SelftestArguments {
     /// Suites of equal programs, at most; with 0, only slowdowns are planted.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = |text: &str| small(text, SUITES))]
     suites: u32,
+    /// Trials of each cell in a suite.
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = |text: &str| small(text, Bound { least: 5, ..TRIALS }))]
+    trials: u32,
+    /// Keep each process on as many CPUs as its cell has workers, and a planted slowdown on one.
+    #[arg(long)]
+    pin: bool,
     /// What shuffles and resamples.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
@@ -55,6 +61,8 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     let trial = Trial {
         budget: asked.budget,
         suites: asked.suites,
+        trials: asked.trials,
+        pin: asked.pin,
         kinds: KINDS
             .into_iter()
             .filter(|kind| asked.kind.is_empty() || asked.kind.iter().any(|k| k == kind))

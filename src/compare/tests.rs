@@ -35,6 +35,34 @@ fn the_four_verdicts_follow_the_margins() {
 }
 
 #[test]
+fn a_change_whose_interval_holds_no_change_is_none_however_few_tests_there_are() {
+    // Like +6.2 % (−0.3 to +13.1 %), which a gate of one cell once called regressed: p is below 0.05.
+    let trials = around(0.06, 0.26, 40);
+    let judged = judge(&[sample(&trials, &[])], 0.05)[0];
+    let change = judged.change.unwrap();
+    assert!(change.p_slower < 0.05 && change.lower < 0.0, "{change:?}");
+    assert_eq!(judged.verdict, Some(Verdict::Inconclusive));
+    assert!(judged.trials_needed.unwrap() > 40, "{judged:?}");
+    let judged = judge(&[sample(&around(0.06, 0.15, 40), &[])], 0.05)[0];
+    assert_eq!(judged.verdict, Some(Verdict::Regressed));
+    assert!(judged.change.unwrap().lower > 0.0, "{judged:?}");
+}
+
+#[test]
+fn tests_against_half_of_the_margin_find_less() {
+    let trials = around(0.035, 0.1, 40);
+    let at = |part| judge_against(&[sample(&trials, &[])], 0.05, part)[0].verdict.unwrap();
+    assert_eq!([at(0.0), at(0.5)], [Verdict::Regressed, Verdict::Inconclusive]);
+}
+
+#[test]
+fn at_two_looks_the_bound_is_as_strict_as_the_tests() {
+    let trials = around(0.025, 0.105, 40);
+    let at = |rate| judge(&[sample(&trials, &[])], rate)[0].verdict.unwrap();
+    assert_eq!([at(0.05), at(0.03)], [Verdict::NotRegressed, Verdict::Inconclusive]);
+}
+
+#[test]
 fn a_layout_that_may_explain_it_is_no_regression() {
     let trials = around(0.06, 0.05, 40);
     let sure = sample(&trials, &[]);
@@ -45,10 +73,10 @@ fn a_layout_that_may_explain_it_is_no_regression() {
 
 #[test]
 fn what_is_a_discovery_alone_may_be_none_among_many() {
-    let (one, other) = (around(0.06, 0.3, 60), around(0.0, 0.3, 60));
+    let (one, other) = (around(0.09, 0.3, 60), around(0.0, 0.3, 60));
     let alone = judge(&[sample(&one, &[])], 0.05)[0];
     let p = alone.change.unwrap().p_slower;
-    assert!(p < 0.05 && p > 0.05 / 40.0, "{p}");
+    assert!(p < 0.05 / 2.0 && p > 0.05 / 80.0, "{p}");
     let mut among = vec![sample(&other, &[]); 39];
     among.push(sample(&one, &[]));
     let among = judge(&among, 0.05)[39];
@@ -161,6 +189,9 @@ proptest! {
                 other.verdict == Some(Verdict::Regressed)
             );
             prop_assert_eq!(one.null_fired, other.null_fired);
+            // The interval that is shown fits the verdict.
+            let lower = one.change.unwrap().lower;
+            prop_assert!(one.verdict != Some(Verdict::Regressed) || lower > 0.0, "{lower}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     stats::{Bar, FEWEST, Trimmed, discoveries, trials_until},
 };
 
-/// The level of the intervals, and of the bound for a cell called not regressed.
+/// The level of the intervals.
 const LEVEL: f64 = 0.95;
 /// The share of runs in which an effect must be found to be called detectable.
 const POWER: f64 = 0.8;
@@ -48,10 +48,14 @@ pub struct Judged {
 
 /// Judges all samples of a run together. `rate` is the share of discoveries that may be false.
 ///
-/// Tests are one-sided, slower and faster separately, with Benjamini and Hochberg over all samples. Then
+/// Each sample has two one-sided tests, for slower and for faster. Benjamini and Hochberg's procedure goes over all of
+/// them as one family. Then
 /// * **regressed** is a rejected cell that is slower by the margin, **improved** one that is faster by the margin;
-/// * **not regressed** is any other cell whose one-sided upper 95 % bound is below the clear margin;
+/// * **not regressed** is any other cell whose one-sided upper bound, at 1 − `rate`, is below the clear margin;
 /// * **inconclusive** is the rest.
+///
+/// At most one of a cell's two tests is rejected, so none is whose p-value exceeds `rate` / 2. The two-sided 95 %
+/// interval of a cell called regressed or improved therefore does not contain 0.
 ///
 /// A rejected cell must also exceed the margin against the base's copy, if there is one: it is the same program, and a
 /// base process may be fast by chance. The gate's first design did not ask for this. In suites of equal programs, drawn
@@ -60,27 +64,45 @@ pub struct Judged {
 /// The same rule applies to the null arms among themselves, in either direction. One that fires voids only its cell.
 #[must_use]
 pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
-    let heads: Vec<TestStatistic> =
-        samples.iter().map(|sample| TestStatistic::of(sample.log_ratios, sample)).collect();
-    let nulls: Vec<TestStatistic> =
-        samples.iter().map(|sample| TestStatistic::of(sample.null, sample)).collect();
+    judge_against(samples, rate, 0.0)
+}
+
+/// Judges like [`judge`], with tests against `part` of the margin instead of no change. The self-test shows what that
+/// costs in power, and what it saves in false alarms.
+#[must_use]
+pub fn judge_against(samples: &[Sample], rate: f64, part: f64) -> Vec<Judged> {
+    let heads: Vec<Tested> =
+        samples.iter().map(|sample| Tested::of(sample.log_ratios, sample, part)).collect();
+    let nulls: Vec<Tested> =
+        samples.iter().map(|sample| Tested::of(sample.null, sample, part)).collect();
     let mut found = directions(&heads, rate);
     for (found, sample) in found.iter_mut().zip(samples) {
         *found = found.filter(|direction| is_so_of_the_copy(sample, *direction));
     }
     let fired = directions(&nulls, rate);
-    let alpha = rate / samples.len() as f64;
     let each = samples.iter().zip(heads.iter().zip(&nulls)).zip(found.into_iter().zip(fired));
     each.map(|((sample, (head, null)), (direction, fired))| {
-        let judged = judged(sample, head.0, direction, alpha);
+        let judged = judged(sample, head, direction, (rate, samples.len()));
         Judged {
             verdict: judged.verdict.filter(|_| fired.is_none()),
-            null: null.0.map(change),
+            null: null.change(),
             null_fired: fired.is_some(),
             ..judged
         }
     })
     .collect()
+}
+
+/// Returns the conditions under which a change is found, if it is the only one among `samples` samples. `margin` is a
+/// share.
+#[must_use]
+pub fn bar(rate: f64, samples: usize, margin: f64) -> Bar {
+    Bar {
+        // Each sample has two tests.
+        alpha: rate / (2 * samples.max(1)) as f64,
+        power: POWER,
+        margin: margin.ln_1p(),
+    }
 }
 
 /// Returns whether the head's change in this direction exceeds the margin against the copy too.
@@ -96,29 +118,48 @@ fn is_so_of_the_copy(sample: &Sample, direction: Verdict) -> bool {
     })
 }
 
-/// A test; `None` if it could not be made.
-struct TestStatistic(Option<Trimmed>, f64);
+/// The mean of a sample, and what it is tested against.
+struct Tested {
+    /// `None` if there can be no test.
+    mean: Option<Trimmed>,
+    /// The least mean that is called a change.
+    margin: f64,
+    /// The mean that tests are made against.
+    against: f64,
+}
 
-impl TestStatistic {
-    fn of(log_ratios: &[f64], sample: &Sample) -> Self {
-        let trimmed = Trimmed::of(log_ratios).map(|of| of.with_layout(sample.layout_sd));
-        TestStatistic(trimmed, sample.margin.ln_1p())
+impl Tested {
+    fn of(log_ratios: &[f64], sample: &Sample, part: f64) -> Self {
+        let mean = Trimmed::of(log_ratios).map(|of| of.with_layout(sample.layout_sd));
+        Tested { mean, margin: sample.margin.ln_1p(), against: (sample.margin * part).ln_1p() }
+    }
+
+    /// Returns the p-values of such an increase and such a decrease, or more, if the true one is what it is tested against.
+    fn p(&self) -> [f64; 2] {
+        let p = |of: Trimmed, mean: f64| Trimmed { mean: mean - self.against, ..of }.p_above();
+        self.mean.map_or([f64::NAN; 2], |of| [p(of, of.mean), p(of, -of.mean)])
+    }
+
+    /// Returns the change as a share.
+    fn change(&self) -> Option<Change> {
+        let of = self.mean?;
+        let (lower, upper) = of.interval(LEVEL);
+        let [p_slower, p_faster] = self.p();
+        let [share, lower, upper] = [of.mean, lower, upper].map(f64::exp_m1);
+        Some(Change { share, lower, upper, p_slower, p_faster })
     }
 }
 
 /// Returns regressed or improved for rejected cells that changed by their margin.
-fn directions(arms: &[TestStatistic], rate: f64) -> Vec<Option<Verdict>> {
-    let chances = |of: fn(Trimmed) -> f64| {
-        let chances: Vec<f64> = arms.iter().map(|arm| arm.0.map_or(f64::NAN, of)).collect();
-        discoveries(&chances, rate)
-    };
-    let (slower, faster) = (chances(Trimmed::p_above), chances(Trimmed::p_below));
-    let each = arms.iter().zip(slower.into_iter().zip(faster));
-    each.map(|(TestStatistic(trimmed, margin), (slower, faster))| {
-        let mean = (*trimmed)?.mean;
-        if slower && mean >= *margin {
+fn directions(arms: &[Tested], rate: f64) -> Vec<Option<Verdict>> {
+    let chances: Vec<f64> = arms.iter().flat_map(Tested::p).collect();
+    let found = discoveries(&chances, rate);
+    let each = arms.iter().zip(found.chunks_exact(2));
+    each.map(|(Tested { mean, margin, .. }, found)| {
+        let mean = (*mean)?.mean;
+        if found[0] && mean >= *margin {
             Some(Verdict::Regressed)
-        } else if faster && mean <= -margin {
+        } else if found[1] && mean <= -margin {
             Some(Verdict::Improved)
         } else {
             None
@@ -129,9 +170,9 @@ fn directions(arms: &[TestStatistic], rate: f64) -> Vec<Option<Verdict>> {
 
 fn judged(
     sample: &Sample,
-    head: Option<Trimmed>,
+    head: &Tested,
     direction: Option<Verdict>,
-    alpha: f64,
+    (rate, samples): (f64, usize),
 ) -> Judged {
     let unknown = Judged {
         verdict: (!sample.log_ratios.is_empty()).then_some(Verdict::Inconclusive),
@@ -141,26 +182,28 @@ fn judged(
         null: None,
         null_fired: false,
     };
-    let Some(head) = head else { return unknown };
+    let Some(mean) = head.mean else { return unknown };
     let clear = sample.clear_margin.ln_1p();
-    let verdict = direction.unwrap_or(if head.upper(LEVEL) < clear {
+    // At each of two looks, the bound is as strict as the tests.
+    let level = 1.0 - rate;
+    let verdict = direction.unwrap_or(if mean.upper(level) < clear {
         Verdict::NotRegressed
     } else {
         Verdict::Inconclusive
     });
-    let bar = Bar { alpha, power: POWER, margin: sample.margin.ln_1p() };
+    let bar = bar(rate, samples, sample.margin);
     Judged {
         verdict: Some(verdict),
-        change: Some(change(head)),
-        detectable: Some(bar.detectable(head.se, head.df).exp_m1()),
+        change: head.change(),
+        detectable: Some(bar.detectable(mean.se, mean.df).exp_m1()),
         trials_needed: (verdict == Verdict::Inconclusive)
-            .then(|| trials_needed(sample, head, bar))
+            .then(|| trials_needed(sample, mean, bar, level))
             .flatten(),
         ..unknown
     }
 }
 
-fn trials_needed(sample: &Sample, head: Trimmed, bar: Bar) -> Option<u32> {
+fn trials_needed(sample: &Sample, head: Trimmed, bar: Bar, level: f64) -> Option<u32> {
     debug_assert!(sample.log_ratios.len() >= FEWEST);
     let clear = sample.clear_margin.ln_1p();
     // The standard error from trials alone.
@@ -172,19 +215,7 @@ fn trials_needed(sample: &Sample, head: Trimmed, bar: Bar) -> Option<u32> {
     }
     // A change below the clear margin need not be found, only excluded.
     let bounded = trials_until(sd, sample.layout_sd, |se, df| {
-        Trimmed { mean: head.mean, se, df }.upper(LEVEL) < clear
+        Trimmed { mean: head.mean, se, df }.upper(level) < clear
     })?;
     Some(seen.max(bounded))
-}
-
-/// Converts a change in logarithms to a share.
-fn change(of: Trimmed) -> Change {
-    let (lower, upper) = of.interval(LEVEL);
-    Change {
-        share: of.mean.exp_m1(),
-        lower: lower.exp_m1(),
-        upper: upper.exp_m1(),
-        p_slower: of.p_above(),
-        p_faster: of.p_below(),
-    }
 }

@@ -86,7 +86,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// Returns an error as [`build`](Self::build) does, and if the source is a program or paceline itself.
+    /// Returns an error as [`build`](Self::build) does, and if the source is a program.
     pub fn build_to_count_allocations(
         &self,
         source: &Source,
@@ -96,11 +96,6 @@ impl Project {
             return Err(BuildError::usage("a built program cannot be built once more"));
         };
         let layout = self.layout()?;
-        if layout.is_paceline() {
-            return Err(BuildError::usage(
-                "allocations are counted in benches with paceline-gated",
-            ));
-        }
         layout.counting_allocations().build(source, checkout, pins, false, progress)
     }
 

@@ -1,4 +1,4 @@
-//! Counts instructions and allocations of custom cells, in processes of their own that are never timed.
+//! Counts instructions and allocations of custom cells and of jobs on one thread, in processes of their own that are never timed.
 //!
 //! No count depends on how busy the machine is, so both sides are counted at the same time. The number of calls does: a
 //! power of ten that fits into a slice.
@@ -16,12 +16,15 @@ use super::{
 use crate::{
     compare::{JudgedCounts, judge_counts},
     output::Progress,
+    plan::Planned,
     record::{Counts, GateCell, Metric, Presence, State},
     stats::median_and_range,
 };
 use paceline_core::{
     interrupt::interrupted,
-    process::{CountError, HostError, Program},
+    job::Addresses,
+    models::Width,
+    process::{CountError, Counted as What, HostError, Program},
 };
 
 /// The counts of each side. Counts that depend on threads or on random seeds rarely agree three times.
@@ -34,7 +37,7 @@ const SLOWER: u32 = 20;
 /// The programs in which allocations are counted, of the base and the head, or why a side has none.
 pub type AllocationCounters = [Result<Program, String>; 2];
 
-/// Counts calls of custom cells.
+/// Counts calls of custom cells, and batches of jobs.
 pub(super) struct Counter {
     /// The base and the head, as they are timed.
     arms: [Arm; 2],
@@ -65,13 +68,14 @@ impl Counter {
     /// Counts a metric of a cell on both sides, for a number of calls that is a power of ten and at most `fit`.
     /// A process may take as long as `left`.
     fn count(&self, metric: Metric, subject: &Subject<'_>, fit: u64, left: Duration) -> Counted {
-        let Subject::Own(name) = subject else {
-            let why = "jobs on models run on several threads: calls of a bench with paceline-gated can be counted";
-            return Err((State::Refused, why.into()));
-        };
+        if let Subject::Jobs(planned) = subject
+            && let Some(why) = uncountable_jobs(planned)
+        {
+            return Err((State::Refused, why));
+        }
         let calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
         let [base, head] = thread::scope(|scope| {
-            let of = |side: usize| self.of_side(metric, side, (name, calls), left);
+            let of = |side: usize| self.of_side(metric, side, (subject, calls), left);
             let head = scope.spawn(move || of(HEAD));
             [of(BASE), head.join().unwrap_or_else(|_| Err(uncountable("the count panicked")))]
         });
@@ -84,21 +88,30 @@ impl Counter {
         &self,
         metric: Metric,
         side: usize,
-        (name, calls): (&str, u64),
+        (subject, calls): (&Subject<'_>, u64),
         left: Duration,
     ) -> Result<Vec<u64>, CountError> {
         let Arm { program, variant } = &self.arms[side];
         let patience = self.patience.min(left);
+        let cell;
+        let what = match subject {
+            Subject::Own(name) => What::Calls(name, *variant),
+            Subject::Jobs(planned) => {
+                // Without the suite's server: such jobs open no connections.
+                cell = planned.for_host(&Addresses::default());
+                What::Batches(&cell)
+            }
+        };
         if metric == Metric::Allocations {
             let program = self.allocations[side].as_ref().map_err(|why| uncountable(why))?;
-            let count = |_| program.allocations(name, *variant, calls, patience);
+            let count = |_| program.allocations(what, calls, patience);
             return (0..REPEATS).map(count).collect();
         }
         let of = |calls| {
             let folder = self.empty_folder(side).map_err(|error| {
                 uncountable(&format!("there is no place for valgrind's files: {error}"))
             })?;
-            program.instructions(name, *variant, calls, &folder, patience)
+            program.instructions(what, calls, &folder, patience)
         };
         // The start of a process is in both counts, and in the difference no more.
         (0..REPEATS).map(|_| Ok(of(calls)?.saturating_sub(of(0)?))).collect()
@@ -121,6 +134,18 @@ impl Drop for Counter {
             let _ = fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Returns why batches of jobs cannot be counted. With several threads, who waits for whom decides what runs; and what
+/// waits for a timer or a connection asks for it as often as the machine makes it.
+fn uncountable_jobs(planned: &Planned<'_>) -> Option<String> {
+    let (info, demand) = (&planned.entry.info, planned.workload.demand());
+    let alone = info.width == Width::One && info.foreign.is_none();
+    let waits = demand.serial > Duration::ZERO || demand.connects > 0;
+    let leaves = ["offload", "park"].iter().any(|step| planned.workload.has(step));
+    (!alone || waits || leaves).then(|| {
+        "of jobs on models, those can be counted that neither wait nor leave their thread, on models of one thread, such as cpu on sequential and switch on tokio-current-thread".into()
+    })
 }
 
 fn uncountable(why: &str) -> CountError {
@@ -217,7 +242,9 @@ impl GateInProgress<'_, '_> {
                 let cell = &mut self.cells[index];
                 if cell.is_gated() {
                     progress.show(&format!("counting {} of {}", metric.name(), cell.name), left);
-                    let counted = if left.is_zero() || interrupted() {
+                    let counted = if interrupted() {
+                        Err((State::Skipped, "interrupted before it was counted".into()))
+                    } else if left.is_zero() {
                         Err((State::Skipped, "the time was up before it was counted".into()))
                     } else {
                         self.counter.count(metric, &cell.subject, cell.pace.iterations, left)

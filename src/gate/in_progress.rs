@@ -176,7 +176,7 @@ impl GateInProgress<'_, '_> {
             return Ok(vec![trials; self.cells.len()]);
         }
         let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
-        let alpha = self.alpha();
+        let metrics = self.plan.metrics.iter().filter(|metric| !metric.is_count()).count();
         let wishes: Vec<(u32, Duration)> = self
             .cells
             .iter()
@@ -186,7 +186,7 @@ impl GateInProgress<'_, '_> {
                 }
                 let margin = self.plan.margins.of(&cell.name);
                 let sd = cell.spread(&self.plan.metrics).sd(cell.pace.slices);
-                (pace::wish(sd, margin, alpha), cell.trial_time())
+                (pace::wish(sd, margin, self.plan.rate(), gated * metrics), cell.trial_time())
             })
             .collect();
         let trials = pace::trials(&wishes, left);
@@ -197,13 +197,6 @@ impl GateInProgress<'_, '_> {
             return Err(self.too_short(begun + (fewest * looks).div_f64(PLANNED)));
         }
         Ok(trials)
-    }
-
-    /// Returns the p-value that a single discovery among all cells must stay below.
-    fn alpha(&self) -> f64 {
-        let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
-        let metrics = self.plan.metrics.iter().filter(|metric| !metric.is_count()).count();
-        self.plan.rate() / (gated * metrics).max(1) as f64
     }
 
     /// Returns the trials at the second look: open cells get the rest of the time.

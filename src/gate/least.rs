@@ -17,6 +17,7 @@ use crate::{
 use paceline_core::{
     clock::now,
     custom::Variant,
+    job::mix,
     process::{HostError, Program},
 };
 
@@ -36,6 +37,8 @@ pub struct Wanted {
     pub fixed: bool,
     /// Whether there are two looks.
     pub top_up: bool,
+    /// Whether processes are pinned.
+    pub pin: bool,
 }
 
 /// Returns why a budget cannot hold a verdict on these cells; `None` if it may. The programs
@@ -52,17 +55,16 @@ pub fn too_short(
     patience: Duration,
 ) -> Result<Option<String>, String> {
     let _turn = super::Turn::wait();
-    let session = Session::start(program.clone(), models)?;
+    let mut session = Session::start(program.clone(), models)?;
+    if wanted.pin {
+        session.pin_hosts()?;
+    }
     let cells: Vec<&Subject<'_>> =
         subjects.iter().filter(|subject| subject.refusal(&session).is_none()).collect();
     let arm = Arm { program: program.clone(), variant: Variant::Base };
-    // Scales lie next to each other: with a fixed step they could all be the least.
-    let step = cells.len().div_ceil(TRIED).max(1);
-    let tried = cells.iter().enumerate().filter(|(at, _)| at % step == at / step % step);
-    let tried = tried.map(|(_, cell)| cell);
-    let took: Vec<Duration> = tried
-        .filter_map(|subject| {
-            let times = (0..TIMES).map(|_| process(subject, &arm, &session, patience).ok());
+    let took: Vec<Duration> = tried(cells.len())
+        .filter_map(|at| {
+            let times = (0..TIMES).map(|_| process(cells[at], &arm, &session, patience).ok());
             times.flatten().min()
         })
         .collect();
@@ -71,6 +73,17 @@ pub fn too_short(
     }
     let process = took.iter().sum::<Duration>() / took.len() as u32;
     Ok(refused(wanted, cells.len(), process))
+}
+
+/// Returns the indices of the cells to try, of `cells` cells: one of each stretch, at random. Scales lie next to each
+/// other: with a fixed step, all that are tried could be of the least.
+fn tried(cells: usize) -> impl Iterator<Item = usize> {
+    let step = cells.div_ceil(TRIED).max(1);
+    let one = move |start: usize| {
+        let stretch = step.min(cells - start);
+        start + (mix(start as u64) % stretch as u64) as usize
+    };
+    (0..cells).step_by(step).map(one)
 }
 
 /// Returns the time of a process that prepares a cell, runs it twice and ends.
@@ -121,10 +134,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cells_of_all_scales_are_tried_and_no_more_than_a_dozen() {
+        // Models of four scales each, also so many that a step of a fixed length would meet one scale again and again.
+        for models in 6..60 {
+            let tried: Vec<usize> = tried(4 * models).collect();
+            assert!((6..=TRIED).contains(&tried.len()), "{tried:?}");
+            let of = |scale: usize| tried.iter().filter(|at| *at % 4 == scale).count();
+            assert!((0..4).all(|scale| of(scale) * 2 < tried.len() + 4), "{models}: {tried:?}");
+        }
+        assert!(tried(5).eq(0..5));
+    }
+
+    #[test]
     fn a_budget_is_refused_below_the_pilot_and_the_fewest_trials() {
         let process = Duration::from_millis(85);
-        let wanted =
-            |seconds| Wanted { budget: Duration::from_secs(seconds), fixed: false, top_up: false };
+        let wanted = |seconds| Wanted {
+            budget: Duration::from_secs(seconds),
+            fixed: false,
+            top_up: false,
+            pin: false,
+        };
         // 72 cells · 3 sides · (6 · (85 + 5 · 3) + 5 · (85 + 2 · 3)) ms = 227.9 s.
         assert_eq!(refused(wanted(228), 72, process), None);
         let said = refused(wanted(227), 72, process).unwrap();

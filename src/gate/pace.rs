@@ -8,8 +8,9 @@ use super::{
     trial::{BASE, log_ratio, slice_ratios},
 };
 use crate::{
+    compare::bar,
     record::{Metric, SideFigures},
-    stats::{Bar, Trimmed, slices, variance_parts},
+    stats::{Trimmed, slices, variance_parts},
 };
 
 /// The target length of a slice: the short end of the 5 to 20 ms that work well, so that more fit.
@@ -37,8 +38,6 @@ pub(super) const MOST: u32 = 1_000;
 /// A deviation estimated from six trials is uncertain: in 8 of 10 cases the true one is at most this factor greater,
 /// √(5 / χ²(0.2; 5)) = 1.46. Without the factor, every second plan has too few trials.
 const UNCERTAIN: f64 = 1.46;
-/// The share of cases in which a real change must be found.
-pub(super) const POWER: f64 = 0.8;
 
 /// The cost of a trial in the pilot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -130,9 +129,10 @@ fn winsorised_sd(values: &[f64]) -> f64 {
     Trimmed::of(values).map_or(0.0, |of| of.se * (values.len() as f64).sqrt())
 }
 
-/// Returns the trials that a cell of this spread needs to detect a change of its clear margin at `alpha`.
-pub(super) fn wish(sd: f64, margin: Margin, alpha: f64) -> u32 {
-    let bar = Bar { alpha, power: POWER, margin: margin.margin.ln_1p() };
+/// Returns the trials that a cell of this spread needs to detect a change of its clear margin, as the only one of
+/// `samples` cells and metrics.
+pub(super) fn wish(sd: f64, margin: Margin, rate: f64, samples: usize) -> u32 {
+    let bar = bar(rate, samples, margin.margin);
     let needed = bar.trials_needed(margin.clear.ln_1p(), sd, margin.layout_sd);
     needed.unwrap_or(MOST).clamp(TRIALS, MOST)
 }
@@ -164,10 +164,10 @@ mod tests {
     #[test]
     fn calm_cells_get_the_usual_number_and_noisy_ones_what_makes_the_change_visible() {
         let margin = Margin::default();
-        assert_eq!(wish(0.001, margin, 0.001), TRIALS);
-        let noisy = wish(0.1, margin, 0.001);
+        assert_eq!(wish(0.001, margin, 0.05, 25), TRIALS);
+        let noisy = wish(0.1, margin, 0.05, 25);
         assert!(noisy > TRIALS && noisy < 2 * TRIALS, "{noisy}");
-        assert_eq!(wish(3.0, margin, 0.001), MOST);
+        assert_eq!(wish(3.0, margin, 0.05, 25), MOST);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 
 use super::{Arm, Margin, Margins, NoGate, Order, Outcome, Subject, default_cells, gate};
 use crate::{
-    compare::{Sample, judge},
+    compare::{Sample, judge, judge_against},
     machine::fingerprint,
     record::{Equal, Gate, GateCell, Metric, Overall, Planted, SelfTest, Share, Side, Verdict},
     stats::{median_and_range, step_rates},
@@ -37,6 +37,10 @@ pub struct Trial {
     pub budget: Duration,
     /// The most suites of equal programs; with 0, the neighbour test is left out too.
     pub suites: u32,
+    /// Trials of a cell in a suite.
+    pub trials: u32,
+    /// Whether processes are pinned, as in a gate.
+    pub pin: bool,
     /// The kinds of planted slowdowns.
     pub kinds: Vec<&'static str>,
     /// The seed for shuffling and resampling.
@@ -49,10 +53,10 @@ pub struct Trial {
 
 /// The time of a gate of one cell.
 const GATE: Duration = Duration::from_secs(20);
-/// Trials of a cell in a suite.
-const TRIALS: u32 = 12;
 /// The number of suites, and of gates, resampled from recorded trials.
 const DRAWN: u64 = 200;
+/// The part of the margin that another rule would test against, for comparison.
+const HALF: f64 = 0.5;
 /// The shares of the budget for planted slowdowns and equal programs; the neighbour has the rest.
 const SHARES: [f64; 2] = [0.48, 0.44];
 
@@ -67,6 +71,7 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
         started: utc(),
         fingerprint: fingerprint(),
         gate_seconds: GATE.as_secs_f64(),
+        pinned: trial.pin,
         ..SelfTest::default()
     };
     let until = |share: f64| start + trial.budget.mul_f64(share);
@@ -114,6 +119,7 @@ fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) 
         trials: None,
         slices: None,
         top_up: false,
+        pin: trial.pin,
         seed: trial.seed,
         patience: Duration::from_secs(30),
         results: trial.results.clone(),
@@ -170,11 +176,13 @@ fn row(trial: &Trial, kind: &str, percent: u32, gates: &[&Gate]) -> Planted {
     let trials = middle(cells.iter().map(|cell| f64::from(cell.trials)).collect()) as usize;
     let pool: Vec<(f64, f64)> = cells.iter().flat_map(|cell| pairs(cell)).collect();
     let mut draw = Draw::new(mix(trial.seed ^ u64::from(percent)));
-    let (mut alone, mut among) = (0, 0);
+    let (mut alone, mut against_half, mut among) = (0, 0, 0);
     for _ in 0..DRAWN {
         let (log_ratios, null) = draw.trials(&pool, trials);
         let judged = judge(&[sample(&log_ratios, &null)], super::in_progress::RATE);
         alone += u64::from(judged[0].verdict == Some(Verdict::Regressed));
+        let judged = judge_against(&[sample(&log_ratios, &null)], super::in_progress::RATE, HALF);
+        against_half += u64::from(judged[0].verdict == Some(Verdict::Regressed));
         let judged = judge(&[sample(&log_ratios, &null)], super::in_progress::RATE / 48.0);
         among += u64::from(judged[0].verdict == Some(Verdict::Regressed));
     }
@@ -186,6 +194,7 @@ fn row(trial: &Trial, kind: &str, percent: u32, gates: &[&Gate]) -> Planted {
         said_percent: 100.0 * middle(changes.iter().map(|change| change.share).collect()),
         detectable_percent: 100.0 * middle(cells.iter().filter_map(|c| c.detectable).collect()),
         drawn_found: Share::new(alone, DRAWN),
+        drawn_found_against_half: Share::new(against_half, DRAWN),
         drawn_found_of_48: Share::new(among, DRAWN),
         covered: Share::new(covered.count() as u64, changes.len() as u64),
     }
@@ -213,7 +222,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
         let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
         let mut order = order(trial, [Variant::Base; 3], subjects);
         order.budget = until.saturating_duration_since(now()).max(GATE);
-        (order.trials, order.slices) = (Some(TRIALS), Some(2));
+        (order.trials, order.slices) = (Some(trial.trials), Some(2));
         order.seed = mix(trial.seed.wrapping_add(u64::from(suite)));
         gates.push(gate(order)?.gate);
     }
@@ -234,36 +243,38 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
             .map(|g| g.cells.iter().filter(|c| c.verdict.is_some()).count())
             .max()
             .unwrap_or(0),
-        trials: TRIALS,
+        trials: trial.trials,
         seconds: if seconds.is_empty() { f64::NAN } else { median_and_range(&seconds).0 },
         false_regressed: Share::new(count(Overall::Regressed), of),
         environment: Share::new(count(Overall::EnvironmentInvalid), of),
-        drawn_false_regressed: drawn_suites(trial, &gates),
+        drawn_false_regressed: drawn_suites(trial, &gates, 0.0),
+        drawn_false_regressed_against_half: drawn_suites(trial, &gates, HALF),
         not_regressed: Share::new(clear as u64, judged),
         covered: Share::new(covered as u64, intervals.len() as u64),
         dropped: Share::new(dropped, dropped + kept),
     })
 }
 
-/// Judges suites whose trials are resampled, cell by cell, from all real suites.
-fn drawn_suites(trial: &Trial, gates: &[Gate]) -> Share {
-    let mut pools: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
-    for cell in gates.iter().flat_map(|gate| &gate.cells).filter(|cell| cell.verdict.is_some()) {
-        match pools.iter_mut().find(|(name, _)| *name == cell.cell) {
-            Some((_, pool)) => pool.extend(pairs(cell)),
-            None => pools.push((&cell.cell, pairs(cell).collect())),
-        }
-    }
-    if pools.is_empty() {
+/// Judges drawn suites. A real suite is drawn as a whole, so what its cells have in common stays together; in each cell
+/// base, head and copy change places, all trials alike, so what a side's file or a lasting mode does to a cell stays
+/// too. Tests are against `part` of the margin.
+fn drawn_suites(trial: &Trial, gates: &[Gate], part: f64) -> Share {
+    // A void cell is a false regression if its copy had been the head.
+    let suites: Vec<Vec<Vec<(f64, f64)>>> = gates
+        .iter()
+        .map(|gate| gate.cells.iter().map(|cell| pairs(cell).collect()).collect())
+        .collect();
+    if suites.is_empty() {
         return Share::new(0, 0);
     }
     let mut draw = Draw::new(trial.seed);
     let mut wrong = 0;
     for _ in 0..DRAWN {
+        let suite = draw.one_of(&suites);
         let drawn: Vec<(Vec<f64>, Vec<f64>)> =
-            pools.iter().map(|(_, pool)| draw.equal_trials(pool, TRIALS as usize)).collect();
+            suite.iter().map(|trials| draw.in_other_places(trials)).collect();
         let samples: Vec<Sample<'_>> = drawn.iter().map(|(x, null)| sample(x, null)).collect();
-        let judged = judge(&samples, super::in_progress::RATE);
+        let judged = judge_against(&samples, super::in_progress::RATE, part);
         // A null arm that fires voids only its own cell, which then has no verdict.
         wrong += u64::from(judged.iter().any(|cell| cell.verdict == Some(Verdict::Regressed)));
     }

@@ -77,10 +77,7 @@ impl Subject<'_> {
                 Ok(host)
             }
             Subject::Own(name) => {
-                let mut host = arm
-                    .program
-                    .host_of_custom_cells()
-                    .map_err(|error| HostError::unstarted(&error))?;
+                let mut host = session.host_of_custom_cells(&arm.program)?;
                 host.prepare_custom(name, arm.variant, patience)?;
                 Ok(host)
             }

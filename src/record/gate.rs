@@ -330,6 +330,9 @@ pub struct Gate {
     pub fingerprint: Fingerprint,
     /// The seed of the order of cells and slices.
     pub seed: u64,
+    /// Whether processes were pinned to CPUs.
+    #[serde(default)]
+    pub pinned: bool,
     /// The share of discoveries that may be false (Benjamini and Hochberg).
     pub false_discovery_rate: f64,
     /// Seconds that it took, without building.

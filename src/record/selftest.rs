@@ -43,8 +43,10 @@ pub struct Equal {
     pub false_regressed: Share,
     /// Suites without a verdict because their null arm fired or their trials were disturbed.
     pub environment: Share,
-    /// Suites with the verdict `regressed` among those resampled from the recorded trials.
+    /// Drawn suites with the verdict `regressed`: in a recorded suite, the sides of each cell change places.
     pub drawn_false_regressed: Share,
+    /// The same with tests against half of the margin instead of no change.
+    pub drawn_false_regressed_against_half: Share,
     /// Cells called not regressed.
     pub not_regressed: Share,
     /// 95 % intervals that contain the true change, which is 0.
@@ -70,6 +72,8 @@ pub struct Planted {
     pub detectable_percent: f64,
     /// Gates of one cell, resampled from the recorded trials, with the verdict `regressed`.
     pub drawn_found: Share,
+    /// The same with tests against half of the margin instead of no change.
+    pub drawn_found_against_half: Share,
     /// The same for one of 48 cells, of which no other changed: it must pass a stricter test.
     pub drawn_found_of_48: Share,
     /// 95 % intervals of the real gates that contain the true change.
@@ -87,6 +91,8 @@ pub struct SelfTest {
     pub seconds: f64,
     /// Seconds of a gate of one cell.
     pub gate_seconds: f64,
+    /// Whether processes were pinned to CPUs.
+    pub pinned: bool,
     /// Equal programs.
     pub equal: Equal,
     /// Planted slowdowns.

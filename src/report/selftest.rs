@@ -9,10 +9,11 @@ use crate::{
 #[must_use]
 pub fn selftest_text(done: &SelfTest) -> String {
     let seconds = done.gate_seconds;
+    let pinned = if done.pinned { ", pinned" } else { "" };
     let mut parts = vec![
-        format!("Planted slowdowns, a gate of one cell and {seconds:.0} s each:"),
+        format!("Planted slowdowns, a gate of one cell and {seconds:.0} s each{pinned}:"),
         planted_table(&done.planted),
-        "Equal programs:".into(),
+        format!("Equal programs{pinned}:"),
         equal_table(&[
             ("alone", &done.equal),
             ("beside a neighbour", &done.equal_beside_neighbour),
@@ -42,7 +43,7 @@ fn share(share: Share) -> String {
 
 fn planted_table(rows: &[Planted]) -> String {
     let head = columns(
-        "kind | planted | found | said | trials | detectable | found of drawn | as one of 48 | truth in interval",
+        "kind | planted | found | said | trials | detectable | found of drawn | against half the margin | as one of 48 | truth in interval",
     );
     let row = |row: &Planted| {
         vec![
@@ -53,6 +54,7 @@ fn planted_table(rows: &[Planted]) -> String {
             row.trials.to_string(),
             format!("{:.1} %", row.detectable_percent),
             share(row.drawn_found),
+            share(row.drawn_found_against_half),
             share(row.drawn_found_of_48),
             share(row.covered),
         ]
@@ -75,6 +77,9 @@ fn equal_table(columns: &[(&str, &Equal)]) -> String {
         line("suites falsely regressed", &|equal| share(equal.false_regressed)),
         line("suites with an invalid environment", &|equal| share(equal.environment)),
         line("drawn suites falsely regressed", &|equal| share(equal.drawn_false_regressed)),
+        line("the same, tested against half the margin", &|equal| {
+            share(equal.drawn_false_regressed_against_half)
+        }),
         line("cells not regressed", &|equal| share(equal.not_regressed)),
         line("no change in the interval", &|equal| share(equal.covered)),
         line("trials dropped", &|equal| share(equal.dropped)),

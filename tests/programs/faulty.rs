@@ -26,6 +26,14 @@ fn is_copy() -> bool {
     std::env::current_exe().is_ok_and(|path| path.to_string_lossy().ends_with("side-2"))
 }
 
+/// Works where the process may use one CPU, and panics elsewhere.
+fn one_cpu() -> impl FnMut() -> u64 {
+    || {
+        assert_eq!(thread::available_parallelism().map_or(0, usize::from), 1);
+        compute(black_box(7), 20_000)
+    }
+}
+
 fn main() -> ExitCode {
     // A gate of 10 rounds starts 17 of the head: one that is asked whether it has the cell, and 6 for the pilot.
     let dies_if = |name: &'static str, is_so: fn(u64) -> bool| {
@@ -98,6 +106,7 @@ fn main() -> ExitCode {
             )
             .against(work(20_000)),
         )
+        .cell(CustomCell::closure("on one CPU", one_cpu).against(one_cpu))
         .closure("one half", work(20_000))
         // In the program `gated` too, where it does more.
         .closure("look up/1000", work(1_000))

@@ -89,6 +89,7 @@ pub(crate) fn sample() -> Gate {
         head: side(HOSTILE, &"abcdef0123".repeat(4)),
         fingerprint: Fingerprint::default(),
         seed: 7,
+        pinned: false,
         false_discovery_rate: 0.05,
         seconds: 481.25,
         interrupted: false,

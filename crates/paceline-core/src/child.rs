@@ -1,9 +1,9 @@
-//! The entry point of paceline's child processes: a host, the suite's server or a load generator.
+//! The entry point of paceline's child processes: a host, the suite's server, a load generator, or one that is counted.
 
 use crate::{
     custom::CustomCell,
     generator, host,
-    process::{ECHO, HOST, LOAD},
+    process::{COUNT_BATCHES, ECHO, HOST, LOAD},
     suite_server,
 };
 
@@ -20,6 +20,9 @@ pub fn spawned_with(cells: &[CustomCell]) {
         Some(role) if role == HOST => host::serve(cells),
         Some(role) if role == ECHO => suite_server::serve(),
         Some(role) if role == LOAD => generator::serve(),
+        Some(role) if role == COUNT_BATCHES => {
+            host::count::serve(arguments.map(|word| word.to_string_lossy().into_owned()))
+        }
         _ => return,
     };
     std::process::exit(i32::from(done.is_err()));

@@ -3,6 +3,7 @@
 //! Each model gets its own process, under criterion too. Whatever a model leaves behind (spinning pools, runtimes that
 //! cannot stop, memory) ends with its process, a crash costs one cell, and the process can attest what ran in it.
 
+pub(crate) mod count;
 pub(crate) mod interpreter;
 mod panics;
 mod process_group;
@@ -61,6 +62,10 @@ pub fn serve(own: &[CustomCell]) -> io::Result<()> {
     keep_panics();
     let mut host = Host { own, started: None, prepared: None };
     while let Ok(line) = requests.recv() {
+        if let Some(refusal) = count::refusal() {
+            say(&refusal)?;
+            continue;
+        }
         let reply = match serde_json::from_str(&line) {
             Ok(Request::Serve(cell)) => {
                 match catch_unwind(AssertUnwindSafe(|| host.prepare_to_serve(cell)))

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{models::Entry, suite_server::EchoServer};
-pub use count::{CountError, valgrind};
+pub use count::{CountError, Counted, valgrind};
 pub use host::{Host, HostError};
 pub(crate) use lines::no_reply;
 
@@ -24,6 +24,8 @@ pub(crate) const HOST: &str = "__host";
 pub(crate) const ECHO: &str = "__echo";
 /// The first argument of a load generator.
 pub(crate) const LOAD: &str = "__load";
+/// The first argument of a process whose batches are counted: the cell and the number of batches follow.
+pub(crate) const COUNT_BATCHES: &str = "__count_batches";
 
 /// The program that child processes run. It must call `child::spawned` first.
 #[derive(Clone, Debug)]

@@ -27,7 +27,8 @@ macro_rules! allocator {
 }
 
 /// Returns the allocations and reallocations of this process so far; `None` in a build that does not count them.
-pub(crate) fn so_far() -> Option<u64> {
+#[must_use]
+pub fn so_far() -> Option<u64> {
     #[cfg(feature = "allocations")]
     return Some(counting::so_far());
     #[cfg(not(feature = "allocations"))]

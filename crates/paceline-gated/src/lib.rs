@@ -39,5 +39,6 @@ mod arguments;
 
 mod gated;
 
+pub use allocations::so_far as allocations_so_far;
 pub use cell::{CustomCell, FirstCall, Invocation, Variant};
 pub use gated::Gated;

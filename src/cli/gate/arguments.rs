@@ -48,6 +48,10 @@ pub(in crate::cli) struct GateArguments {
     /// Take two looks, declared beforehand: what is inconclusive at half of the budget gets the other half.
     #[arg(long, conflicts_with = "trials")]
     pub(in crate::cli) top_up: bool,
+    /// Keep each process on as many CPUs as its cell has workers, a cell of your own on one, and the echo server on the
+    /// others.
+    #[arg(long)]
+    pub(in crate::cli) pin: bool,
     /// A change below this is never called one; without it, 3%.
     #[arg(long, value_name = "PERCENT")]
     pub(in crate::cli) margin: Option<String>,
@@ -57,8 +61,8 @@ pub(in crate::cli) struct GateArguments {
     /// Margins of single cells; without it, those of the base's gate.toml.
     #[arg(long, value_name = "FILE.toml")]
     pub(in crate::cli) config: Option<PathBuf>,
-    /// Build both sides, show which cells each has, and measure nothing.
-    #[arg(long, conflicts_with_all = ["export", "retry", "strict", "all", "metric", "trials", "top_up", "budget"])]
+    /// Show which cells there are, and measure nothing. The cells of a bench are known once both sides are built.
+    #[arg(long, conflicts_with_all = ["export", "retry", "strict", "all", "metric", "trials", "top_up", "pin", "budget"])]
     pub(in crate::cli) list: bool,
     /// Leave with 5 where a cell is inconclusive or was removed.
     #[arg(long)]

@@ -1,25 +1,36 @@
-//! `paceline gate --list`: which cells each side has, with nothing measured.
+//! `paceline gate --list`: which cells there are, with nothing measured.
 
 use super::{
     super::{CliError, Format, say, say_json},
-    GateArguments, build, cells_of, no_cells, subjects,
+    GateArguments, build, cells_of, no_cells,
+    sides::are_known,
+    subjects,
 };
 use crate::{
     gate::{Arm, Project, Source, Subject},
-    output::{Building, list_table},
+    output::{Building, list_table, print_note},
     record::Presence,
 };
 use paceline_core::{custom::Variant, job::Workload, process::Program};
 
-/// Builds both sides and shows their cells. `jobs` says whether workloads were named.
+/// Shows the cells of both sides. `jobs` says whether workloads were named. Jobs on models are known at once; the cells
+/// of a bench are asked for, which needs it built.
 pub(super) fn list(
     asked: &GateArguments,
     project: &Project,
     sides: [(&str, &Source); 2],
     (workloads, jobs): (&[Workload], bool),
 ) -> Result<u8, CliError> {
+    if are_known(project, sides.map(|(_, source)| source), jobs)? {
+        return known(asked, &subjects(asked, workloads, jobs, vec![])?);
+    }
     let mut own = Vec::new();
     let mut runs_jobs = jobs;
+    if sides.iter().any(|(_, source)| !source.is_built()) {
+        print_note(
+            "the cells of a bench are known once it is built: building what is not built yet",
+        );
+    }
     {
         let line = Building::start();
         for (what, source) in sides {
@@ -34,6 +45,9 @@ pub(super) fn list(
     let all: Vec<String> = own[0].iter().chain(new).cloned().collect();
     if !runs_jobs && all.is_empty() {
         return Err(no_cells());
+    }
+    if all.is_empty() {
+        return known(asked, &subjects(asked, workloads, jobs, all)?);
     }
     let presence = |name: &String| match [0, 1].map(|side| own[side].contains(name)) {
         [true, false] => Presence::Base,
@@ -64,4 +78,17 @@ pub(super) fn list(
         count(Presence::Base),
         count(Presence::Head)
     ))
+}
+
+/// Shows jobs on models. Whether a side lacks one of them, such as an older paceline without the model, shows only when
+/// the cell runs.
+fn known(asked: &GateArguments, subjects: &[Subject<'_>]) -> Result<u8, CliError> {
+    let names: Vec<String> = subjects.iter().map(Subject::name).collect();
+    if asked.output.format == Format::Json {
+        let cells = names.iter().map(|cell| serde_json::json!({ "cell": cell, "presence": null }));
+        return say_json(&cells.collect::<Vec<_>>());
+    }
+    let rows: Vec<_> = names.iter().map(|cell| vec![cell.clone()]).collect();
+    say(&list_table(&["cell"], &rows))?;
+    say(&format!("\n{} built-in cells; whether a side lacks one shows when it runs", names.len()))
 }

@@ -48,22 +48,39 @@ pub(super) fn sources(
     Ok((project, base, head))
 }
 
+/// Returns whether the cells are known before anything is built: jobs that were named, and the usual cells of paceline
+/// itself.
+pub(super) fn are_known(
+    project: &Project,
+    sides: [&Source; 2],
+    jobs: bool,
+) -> Result<bool, CliError> {
+    // Two built programs need no project.
+    Ok(jobs
+        || (!sides.iter().all(|side| side.is_built()) && project.is_paceline().map_err(unbuilt)?))
+}
+
 /// Returns an error if the budget is too small for the cells, where these are known before anything is built: jobs that
 /// were named, and the usual cells of paceline itself.
 pub(super) fn holds_a_verdict(
     asked: &GateArguments,
     project: &Project,
+    sides: [&Source; 2],
     program: &Program,
     (workloads, jobs): (&[Workload], bool),
 ) -> Result<(), CliError> {
     let timed = asked.metric.iter().any(|metric| !metric.is_count());
-    if !timed || !(jobs || project.is_paceline().map_err(unbuilt)?) {
+    if !timed || !are_known(project, sides, jobs)? {
         return Ok(());
     }
     let cells = subjects(asked, workloads, jobs, vec![])?;
     let models: Vec<_> = chosen(&asked.of.model)?.into_iter().map(model_info).collect();
-    let wanted =
-        Wanted { budget: asked.budget, fixed: asked.trials.is_some(), top_up: asked.top_up };
+    let wanted = Wanted {
+        budget: asked.budget,
+        fixed: asked.trials.is_some(),
+        top_up: asked.top_up,
+        pin: asked.pin,
+    };
     match too_short(wanted, &cells, program, &models, asked.patience).map_err(internal)? {
         Some(why) => Err(usage(why)),
         None => Ok(()),

@@ -1,5 +1,5 @@
-//! Processes whose calls of a custom cell are counted and not timed: their allocations, or their instructions under
-//! valgrind.
+//! Processes whose calls of a custom cell, or batches of jobs, are counted and not timed: their allocations, or their
+//! instructions under valgrind.
 
 use std::{
     fmt, fs, io,
@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Host, HostError, Program};
-use crate::{custom::Variant, interrupt::interrupted};
+use super::{COUNT_BATCHES, Host, HostError, Program};
+use crate::{custom::Variant, interrupt::interrupted, prepared::Fault, protocol::CellSpec};
 
 /// The first argument of such a process: the cell's name, the variant and the number of calls follow.
 const COUNT: &str = "__count";
@@ -49,38 +49,63 @@ pub fn valgrind() -> Option<String> {
     (output.status.success() && version.starts_with(VALGRIND)).then_some(version)
 }
 
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Counted<'a> {
+    /// Calls of a custom cell.
+    Calls(&'a str, Variant),
+    /// Batches of jobs.
+    Batches(&'a CellSpec),
+}
+
+impl Counted<'_> {
+    /// The first argument of the process.
+    fn role(self) -> &'static str {
+        match self {
+            Counted::Calls(..) => COUNT,
+            Counted::Batches(_) => COUNT_BATCHES,
+        }
+    }
+
+    /// The arguments between the first and the number of calls or batches.
+    fn words(self) -> Vec<String> {
+        match self {
+            Counted::Calls(name, variant) => vec![name.to_owned(), variant.name().to_owned()],
+            Counted::Batches(cell) => vec![serde_json::to_string(cell).unwrap_or_default()],
+        }
+    }
+}
+
 impl Program {
-    /// Returns the allocations of `calls` calls of a custom cell, after a first one. The program must be built with the
+    /// Returns the allocations of `times` calls or batches, after a first one. The program must be built with the
     /// feature `allocations` of `paceline-gated`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the calls cannot be counted, or the process crashes or does not end in time.
+    /// Returns an error if they cannot be counted, or the process crashes or does not end in time.
     pub fn allocations(
         &self,
-        name: &str,
-        variant: Variant,
-        calls: u64,
+        of: Counted<'_>,
+        times: u64,
         patience: Duration,
     ) -> Result<u64, CountError> {
-        let command = self.command(COUNT).map_err(|error| HostError::unstarted(&error))?;
-        let counted = counted(command, name, variant, calls, patience)?;
+        let command = self.command(of.role()).map_err(|error| HostError::unstarted(&error))?;
+        let counted = counted(command, of, times, patience)?;
         counted
             .ok_or_else(|| CountError::Uncountable("its build does not count allocations".into()))
     }
 
-    /// Returns the instructions of a whole process that makes a first call of a custom cell and `calls` more, with
-    /// those of the processes that it starts. valgrind writes its files to `folder`, which must be empty and, unless there is an error, is left
-    /// empty.
+    /// Returns the instructions of a whole process that makes a first call or batch and `times` more, with those of the
+    /// processes that it starts. valgrind writes its files to `folder`, which must be empty and, unless there is an
+    /// error, is left empty.
     ///
     /// # Errors
     ///
     /// Returns an error if valgrind is missing, or the process crashes or does not end in time.
     pub fn instructions(
         &self,
-        name: &str,
-        variant: Variant,
-        calls: u64,
+        of: Counted<'_>,
+        times: u64,
         folder: &Path,
         patience: Duration,
     ) -> Result<u64, CountError> {
@@ -88,9 +113,9 @@ impl Program {
         // Without its model of caches, cachegrind is the fastest of valgrind's tools that count.
         valgrind.args(["-q", "--tool=cachegrind", "--cache-sim=no", "--trace-children=yes"]);
         valgrind.arg(format!("--cachegrind-out-file={}/%p", folder.display())).arg(self.path());
-        let command = self.command_under(valgrind, COUNT);
+        let command = self.command_under(valgrind, of.role());
         let command = command.map_err(|error| HostError::unstarted(&error))?;
-        counted(command, name, variant, calls, patience)?;
+        counted(command, of, times, patience)?;
         let total = instructions_in(folder).map_err(|error| {
             CountError::Uncountable(format!("valgrind's counts cannot be read: {error}"))
         })?;
@@ -101,19 +126,24 @@ impl Program {
 /// Runs a process to its end. Returns the count that it answers with.
 fn counted(
     mut command: Command,
-    name: &str,
-    variant: Variant,
-    calls: u64,
+    of: Counted<'_>,
+    times: u64,
     patience: Duration,
 ) -> Result<Option<u64>, CountError> {
-    // Of one length for every number of calls, so that reading the arguments takes as many instructions.
-    command.args([name, variant.name(), &format!("{calls:012}")]);
+    // Of one length for every number, so that reading the arguments takes as many instructions.
+    command.args(of.words()).arg(format!("{times:012}"));
     let mut host = Host::start(command).map_err(|error| HostError::unstarted(&error))?;
-    let line = host.line_unless(patience, &interrupted)?;
+    let line = match host.line_unless(patience, &interrupted) {
+        // How paceline's hosts end that do not know the first argument.
+        Err(HostError::Died(how)) if how.starts_with("exit status: 2") => return Err(not_a_count()),
+        line => line?,
+    };
     let counted = match line.split_once(' ').unwrap_or((&line, "")) {
         ("counted", "") => None,
         ("counted", count) => Some(count.parse().map_err(|_| not_a_count())?),
         ("uncountable", why) => return Err(CountError::Uncountable(why.into())),
+        ("failed", why) => return Err(HostError::Fault(Fault::Failed(why.into())).into()),
+        ("invalid", why) => return Err(HostError::Fault(Fault::Invalid(why.into())).into()),
         _ => return Err(not_a_count()),
     };
     // valgrind writes its counts as the process ends.
@@ -125,7 +155,7 @@ fn counted(
 }
 
 fn not_a_count() -> CountError {
-    let why = "its paceline-gated is of a version that does not count yet: update it";
+    let why = "its paceline is of a version that does not count yet: update it";
     CountError::Uncountable(why.into())
 }
 
@@ -167,7 +197,7 @@ mod tests {
             let mut command = Command::new("sh");
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             command.args(["-c", script]);
-            counted(command, "name", Variant::Base, 1, Duration::from_mins(1))
+            counted(command, Counted::Calls("name", Variant::Base), 1, Duration::from_mins(1))
         };
         assert_eq!(run("echo counted").unwrap(), None);
         assert_eq!(run("echo counted 17").unwrap(), Some(17));
@@ -178,6 +208,11 @@ mod tests {
         assert_eq!(why("echo uncountable a reason"), "a reason");
         assert!(why("echo name ... ok").contains("update it"));
         assert!(why("echo counted; echo more").contains("update it"));
+        assert!(why("exit 2").contains("update it"));
+        let fault = run("echo failed a reason").unwrap_err();
+        assert!(
+            matches!(&fault, CountError::Host(HostError::Fault(Fault::Failed(why))) if why == "a reason")
+        );
         assert!(matches!(run("exit 7"), Err(CountError::Host(HostError::Died(_)))));
     }
 }
