@@ -119,7 +119,7 @@ impl Session {
             let (own, others) = self.split(cell.workers);
             pin(host.id(), own)
                 .and_then(|()| pin(self.echo.borrow().id(), others))
-                .map_err(unpinned)?;
+                .map_err(|error| unpinned(&error))?;
         }
         Ok(host)
     }
@@ -133,7 +133,7 @@ impl Session {
     pub fn host_of_custom_cells(&self, program: &Program) -> Result<Host, HostError> {
         let host = program.host_of_custom_cells().map_err(|error| HostError::unstarted(&error))?;
         if let Some(first) = self.cpus.first() {
-            pin(host.id(), &[*first]).map_err(unpinned)?;
+            pin(host.id(), &[*first]).map_err(|error| unpinned(&error))?;
         }
         Ok(host)
     }
@@ -238,7 +238,7 @@ impl Session {
     }
 }
 
-fn unpinned(error: io::Error) -> HostError {
+fn unpinned(error: &io::Error) -> HostError {
     HostError::Fault(Fault::Failed(format!("cannot pin a process: {error}")))
 }
 

@@ -47,6 +47,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "builds optimised for minutes; tests/gate_build.rs goes from such words to verdicts",
     ),
     ("scripts/gate.sh", "the same"),
+    ("scripts/upgrade.sh", "the same"),
     ("GATE_BUDGET=2m scripts/gate.sh", "the same"),
     (
         "cargo run --release -- selftest",

@@ -264,7 +264,8 @@ fn jobs_on_one_thread_are_counted_and_others_say_in_a_sentence_why_not() {
 /// A cell that hangs only where it is counted, and one that does not. `noted` is a file that it writes then.
 fn hanging_count(noted: &std::path::Path) -> Repository {
     let hangs = format!(
-        ".closure(\"hangs\", || || if std::env::args().any(|word| word == \"__count\") {{ std::fs::write({noted:?}, \"\").unwrap(); std::thread::sleep(std::time::Duration::from_secs(3600)) }})"
+        ".closure(\"hangs\", || || if std::env::args().any(|word| word == \"__count\") {{ std::fs::write(\"{}\", \"\").unwrap(); std::thread::sleep(std::time::Duration::from_secs(3600)) }})",
+        noted.display()
     );
     repository(&format!("{hangs}.closure(\"spin\", || || spin(10_000))"))
 }

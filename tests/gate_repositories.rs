@@ -348,14 +348,14 @@ fn cells_that_are_known_are_listed_without_a_build_and_those_of_a_bench_say_that
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
-    let named = ["cpu", "--model", "sequential", "--scale", "1,2"];
+    let named = ["yield", "--model", "sequential", "--scale", "1,2"];
     let (code, out, said) = list(&named);
     assert_eq!(code, Some(0), "{said}");
-    assert!(out.contains("cpu/sequential/2") && out.contains("2 built-in cells"), "{out}");
+    assert!(out.contains("yield/sequential/2") && out.contains("2 built-in cells"), "{out}");
     assert!(!said.contains("built"), "{said}");
     let (_, out, _) = list(&[&named[..], &["--format", "json"]].concat());
     let cells: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let first = serde_json::json!({ "cell": "cpu/sequential/1", "presence": null });
+    let first = serde_json::json!({ "cell": "yield/sequential/1", "presence": null });
     assert_eq!((cells.as_array().unwrap().len(), &cells[0]), (2, &first));
     let (code, _, said) = list(&[]);
     assert_eq!(code, Some(2));

@@ -137,7 +137,8 @@ fn only_the_output_prints() {
             .iter()
             .any(|call| code(&text).contains(call));
         // The children speak to their parent on standard output, and say on standard error why they end.
-        let children = ["host.rs", "host/serve.rs", "suite_server.rs", "generator.rs"];
+        let children =
+            ["host.rs", "host/count.rs", "host/serve.rs", "suite_server.rs", "generator.rs"];
         let speaks =
             children.iter().any(|child| file == format!("crates/paceline-core/src/{child}"));
         // A gated bench prints its figures.
