@@ -5,7 +5,8 @@ scripts/nginx-agreement.py [ROUNDS [SECONDS]]: needs nginx and wrk, and takes oh
 program (target/release/paceline), or several with colons in between.
 
 Each generator runs once in each of 5 ROUNDS, for 5 SECONDS: first wherever the system puts it, then with nginx and the
-generators on a CPU each. Requests are counted by nginx itself.
+generators on a CPU each. Requests are counted by nginx itself. With a C compiler it also shows what it costs nginx that a
+generator sleeps: three programs that differ in that alone (scripts/wakes.c).
 """
 
 import json
@@ -109,6 +110,13 @@ def closed(program, folder):
     return command
 
 
+def wakes(program, how):
+    def command(connections, seconds):
+        return [program, how, str(connections), str(seconds)], lambda text: (float(text),)
+
+    return command
+
+
 def run(line, read, cpus):
     """What a command tells, and what it and its children used."""
     with tempfile.TemporaryFile("w+") as output:
@@ -124,7 +132,7 @@ def run(line, read, cpus):
 
 
 def once(nginx, command, connections, seconds, cpus):
-    """The three figures of one load, and per request: sleeps and CPU µs of the generator, the same of nginx."""
+    """The figures of one load, and per request: sleeps and CPU µs of the generator, the same of nginx."""
     before = nginx.done()
     figures, used = run(*command(connections, seconds), cpus)
     requests, sleeps, cpu = (now - then for now, then in zip(nginx.done(), before))
@@ -149,13 +157,12 @@ def compare(nginx, generators, connections, rounds, seconds, cpus):
         for name in order[turn:] + order[:turn]:
             found[name].append(once(nginx, generators[name], connections, seconds, cpus))
     for name, trials in found.items():
-        rates, p50, p99 = ([figures[place] for figures, _ in trials] for place in range(3))
+        columns = list(zip(*(figures for figures, _ in trials)))
         sleeps, cpu, nginx_sleeps, nginx_cpu = (statistics.median(one) for one in zip(*(used for _, used in trials)))
-        print(f"  {name}: {statistics.median(rates):.0f} requests/s; per request it sleeps {sleeps:.3f} times and takes "
+        print(f"  {name}: {statistics.median(columns[0]):.0f} requests/s; per request it sleeps {sleeps:.3f} times and takes "
               f"{cpu:.1f} µs, nginx {nginx_sleeps:.3f} times and {nginx_cpu:.1f} µs")
         if name != "wrk":
-            reference = [[figures[place] for figures, _ in found["wrk"]] for place in range(3)]
-            both = zip(FIGURES, (rates, p50, p99), reference)
+            both = zip(FIGURES, columns, zip(*(figures for figures, _ in found["wrk"])))
             print("    of wrk: " + ", ".join(f"{what} {ratio(ours, theirs)}" for what, ours, theirs in both))
 
 
@@ -181,6 +188,12 @@ def main():
                 for connections in (64, 1):
                     print(f"{connections} connections, {said}:", flush=True)
                     compare(nginx, generators, connections, rounds, seconds, their_cpus)
+            if len(places) > 1 and shutil.which("cc"):
+                program = f"{folder}/wakes"
+                subprocess.run(["cc", "-O2", "-o", program, Path(__file__).with_name("wakes.c")], check=True)
+                ways = {how: wakes(program, how) for how in ("sleeps", "rounds", "spins")}
+                print(f"64 connections, {said}: it sleeps, it writes in rounds, it never sleeps:", flush=True)
+                compare(nginx, {**ways, "wrk": wrk}, 64, rounds, seconds, their_cpus)
             os.sched_setaffinity(nginx.worker, every)
             for more in ([], ["--every", "1s"]):
                 options = ["--rate", "10000", "--connections", "16", "--duration", "10s", "--trials", "3", *more]
