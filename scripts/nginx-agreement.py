@@ -2,6 +2,7 @@
 """Compares `paceline load` with wrk on nginx, in turns, and measures how late an open loop starts its requests.
 
 scripts/nginx-agreement.py [PAIRS]: needs nginx and wrk; PACELINE is the program (target/release/paceline).
+The percentiles are those of requests that were sent: what wrk adds to its latencies is taken out, see wrk_latencies.py.
 """
 
 import json
@@ -16,22 +17,22 @@ import tempfile
 import time
 from pathlib import Path
 
+from wrk_latencies import SCRIPT, measured, quantile
+
 PACELINE = os.environ.get("PACELINE", "target/release/paceline")
 URL = "http://127.0.0.1:18080/"
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 # Student's t for a two-sided 95 % interval, by degrees of freedom.
 T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
 
 
-def wrk(connections):
-    command = ["wrk", "-t1", f"-c{connections}", "-d5s", "--latency", URL]
+def wrk(folder, connections):
+    script = Path(folder, "latencies.lua")
+    script.write_text(SCRIPT)
+    command = ["wrk", "-t1", f"-c{connections}", "-d5s", "-s", script, URL]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def latency(percent):
-        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text).groups()
-        return float(number) * UNITS[unit]
-
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), latency(50), latency(99)
+    counts = measured(text, connections)
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    return rate, quantile(counts, 0.5), quantile(counts, 0.99)
 
 
 def paceline(folder, *options):
@@ -51,10 +52,10 @@ def pair(folder, connections, wrk_first):
             trial["latency_ns_p50"][0] / 1e9, trial["latency_ns_p99"][0] / 1e9
 
     if wrk_first:
-        theirs = wrk(connections)
+        theirs = wrk(folder, connections)
         return theirs, ours()
     mine = ours()
-    return wrk(connections), mine
+    return wrk(folder, connections), mine
 
 
 def until_it_accepts(server):
