@@ -25,10 +25,8 @@ URL = "http://127.0.0.1:18080/"
 T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
 
 
-def wrk(folder, connections):
-    script = Path(folder, "latencies.lua")
-    script.write_text(SCRIPT)
-    command = ["wrk", "-t1", f"-c{connections}", "-d5s", "-s", script, URL]
+def wrk(connections):
+    command = ["wrk", "-t1", f"-c{connections}", "-d5s", "-s", SCRIPT, URL]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counts = measured(text, connections)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
@@ -52,10 +50,10 @@ def pair(folder, connections, wrk_first):
             trial["latency_ns_p50"][0] / 1e9, trial["latency_ns_p99"][0] / 1e9
 
     if wrk_first:
-        theirs = wrk(folder, connections)
+        theirs = wrk(connections)
         return theirs, ours()
     mine = ours()
-    return wrk(folder, connections), mine
+    return wrk(connections), mine
 
 
 def until_it_accepts(server):

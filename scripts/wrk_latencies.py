@@ -7,17 +7,10 @@ count only requests, so the percentiles that wrk prints cannot be compared with 
 
 import re
 import sys
+from pathlib import Path
 
-# For `wrk -s`: prints how long it took, in microseconds, how many were answered, and each latency with its count.
-SCRIPT = """
-done = function(summary, latency)
-  print("ALL " .. summary.duration .. " " .. summary.requests)
-  for index = 1, #latency do
-    local value, count = latency(index)
-    print("BIN " .. value .. " " .. count)
-  end
-end
-"""
+# What `wrk -s` takes.
+SCRIPT = Path(__file__).with_name("wrk_latencies.lua")
 
 
 def measured(text, connections):
