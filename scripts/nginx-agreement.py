@@ -1,75 +1,44 @@
 #!/usr/bin/env python3
-"""Compares `paceline load` with wrk on nginx, in turns, and measures how late an open loop starts its requests.
+"""Compares `paceline load` with wrk and oha on nginx, in turns, and measures how late an open loop starts its requests.
 
-scripts/nginx-agreement.py [PAIRS]: needs nginx and wrk; PACELINE is the program (target/release/paceline).
-The percentiles are those of requests that were sent: what wrk adds to its latencies is taken out, see wrk_latencies.py.
+scripts/nginx-agreement.py [ROUNDS [SECONDS]]: needs nginx and wrk, and takes oha if it is installed. PACELINE is the
+program (target/release/paceline), or several with colons in between.
+
+Each generator runs once in each of 5 ROUNDS, for 5 SECONDS: first wherever the system puts it, then with nginx and the
+generators on a CPU each. Requests are counted by nginx itself. With a C compiler it also shows what it costs nginx that a
+generator sleeps: three programs that differ in that alone (scripts/wakes.c).
+
+The percentiles of wrk are those of its requests: wrk_latencies.py takes out what wrk adds.
 """
 
 import json
 import math
 import os
 import re
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from wrk_latencies import SCRIPT, measured, quantile
 
-PACELINE = os.environ.get("PACELINE", "target/release/paceline")
+PROGRAMS = os.environ.get("PACELINE", "target/release/paceline").split(":")
 URL = "http://127.0.0.1:18080/"
 # Student's t for a two-sided 95 % interval, by degrees of freedom.
 T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
+FIGURES = ("requests/s", "p50", "p99")
+TICK = os.sysconf("SC_CLK_TCK")
 
 
-def wrk(connections):
-    command = ["wrk", "-t1", f"-c{connections}", "-d5s", "-s", SCRIPT, URL]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    counts = measured(text, connections)
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
-    return rate, quantile(counts, 0.5), quantile(counts, 0.99)
+class Nginx:
+    """nginx with one worker, and what that worker has done so far."""
 
-
-def paceline(folder, *options):
-    command = [PACELINE, "load", URL, "--format", "json", "--out", folder, *options]
-    run = subprocess.run(command, capture_output=True, text=True)
-    cell = json.loads(run.stdout)[0]
-    if cell["state"] != "ok":
-        sys.exit(f"{cell['state']}: {cell['reason']}")
-    return cell
-
-
-def pair(folder, connections, wrk_first):
-    def ours():
-        cell = paceline(folder, "--connections", str(connections), "--duration", "5s", "--trials", "1")
-        trial = cell["per_trial"]
-        return cell["jobs_per_second"]["value"] if cell["jobs_per_second"] else trial["jobs_per_second"][0], \
-            trial["latency_ns_p50"][0] / 1e9, trial["latency_ns_p99"][0] / 1e9
-
-    if wrk_first:
-        theirs = wrk(connections)
-        return theirs, ours()
-    mine = ours()
-    return wrk(connections), mine
-
-
-def until_it_accepts(server):
-    while server.poll() is None:
-        try:
-            return socket.create_connection(("127.0.0.1", 18080), 1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    sys.exit("nginx ended: is port 18080 taken?")
-
-
-def main():
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    if not 2 <= pairs <= len(T) + 1:
-        sys.exit(f"give a number of pairs from 2 to {len(T) + 1}")
-    with tempfile.TemporaryDirectory() as folder:
+    def __init__(self, folder):
         Path(folder, "index.html").write_text("hello, world\n")
         Path(folder).chmod(0o755)
         configuration = Path(folder, "nginx.conf")
@@ -77,28 +46,165 @@ def main():
             f"worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;\n"
             "events { worker_connections 1024; }\n"
             "http { access_log off; keepalive_requests 100000000;\n"
-            f"server {{ listen 127.0.0.1:18080; root {folder}; }} }}\n"
+            f"server {{ listen 127.0.0.1:18080; root {folder}; location = /status {{ stub_status; }} }} }}\n"
         )
-        server = subprocess.Popen(["nginx", "-c", configuration, "-p", folder])
+        self.master = subprocess.Popen(["nginx", "-c", configuration, "-p", folder])
+        while self.master.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", 18080), 1).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        else:
+            sys.exit("nginx ended: is port 18080 taken?")
+        master = self.master.pid
+        self.worker = int(Path(f"/proc/{master}/task/{master}/children").read_text().split()[0])
+
+    def done(self):
+        """Requests, times that the worker slept, and its CPU seconds."""
+        with urllib.request.urlopen(URL + "status") as answer:
+            requests = int(answer.read().split()[9])
+        status = Path(f"/proc/{self.worker}/status").read_text()
+        sleeps = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
+        fields = Path(f"/proc/{self.worker}/stat").read_text().rsplit(")", 1)[1].split()
+        return requests, sleeps, (int(fields[11]) + int(fields[12])) / TICK
+
+
+def wrk(connections, seconds):
+    def read(text):
+        counts = measured(text, connections)
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+        return rate, quantile(counts, 0.5), quantile(counts, 0.99)
+
+    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT, URL], read
+
+
+def oha(connections, seconds):
+    def read(text):
+        told = json.loads(text)
+        return told["summary"]["requestsPerSec"], told["latencyPercentiles"]["p50"], told["latencyPercentiles"]["p99"]
+
+    return ["oha", "-z", f"{seconds}s", "-c", str(connections), "--no-tui", "--output-format", "json", URL], read
+
+
+def paceline(program, folder, *options):
+    def read(text):
+        cell = json.loads(text)[0]
+        if cell["state"] != "ok":
+            sys.exit(f"{cell['state']}: {cell['reason']}")
+        return cell
+
+    return [program, "load", URL, "--format", "json", "--out", folder, *options], read
+
+
+def closed(program, folder):
+    def command(connections, seconds):
+        options = ["--connections", str(connections), "--duration", f"{seconds}s", "--trials", "1"]
+        line, read = paceline(program, folder, *options)
+
+        def figures(text):
+            trial = read(text)["per_trial"]
+            return trial["jobs_per_second"][0], trial["latency_ns_p50"][0] / 1e9, trial["latency_ns_p99"][0] / 1e9
+
+        return line, figures
+
+    return command
+
+
+def wakes(program, how):
+    def command(connections, seconds):
+        return [program, how, str(connections), str(seconds)], lambda text: (float(text),)
+
+    return command
+
+
+def run(line, read, cpus):
+    """What a command tells, and what it and its children used."""
+    with tempfile.TemporaryFile("w+") as output:
+        started = subprocess.Popen(line, stdout=output, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+        _, status, used = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read()
+    # paceline ends with 3 where the cell has no figures, and the cell says why.
+    if started.returncode not in (0, 3):
+        sys.exit(f"{line[0]} ended with {started.returncode}: {text}")
+    return read(text), used
+
+
+def once(nginx, command, connections, seconds, cpus):
+    """The figures of one load, and per request: sleeps and CPU µs of the generator, the same of nginx."""
+    before = nginx.done()
+    figures, used = run(*command(connections, seconds), cpus)
+    requests, sleeps, cpu = (now - then for now, then in zip(nginx.done(), before))
+    per_request = (used.ru_nvcsw, (used.ru_utime + used.ru_stime) * 1e6, sleeps, cpu * 1e6)
+    return figures, [one / requests for one in per_request]
+
+
+def ratio(ours, theirs):
+    logs = [math.log(one / other) for one, other in zip(ours, theirs)]
+    mean = statistics.mean(logs)
+    half = T[len(logs) - 2] * statistics.stdev(logs) / math.sqrt(len(logs))
+    low, value, high = (math.exp(mean + x) for x in (-half, 0, half))
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def compare(nginx, generators, connections, rounds, seconds, cpus):
+    found = {name: [] for name in generators}
+    for index in range(rounds):
+        # Each takes each place in turn.
+        turn = index % len(generators)
+        order = list(generators)
+        for name in order[turn:] + order[:turn]:
+            found[name].append(once(nginx, generators[name], connections, seconds, cpus))
+    for name, trials in found.items():
+        columns = list(zip(*(figures for figures, _ in trials)))
+        sleeps, cpu, nginx_sleeps, nginx_cpu = (statistics.median(one) for one in zip(*(used for _, used in trials)))
+        print(f"  {name}: {statistics.median(columns[0]):.0f} requests/s; per request it sleeps {sleeps:.3f} times and takes "
+              f"{cpu:.1f} µs, nginx {nginx_sleeps:.3f} times and {nginx_cpu:.1f} µs")
+        if name != "wrk":
+            both = zip(FIGURES, columns, zip(*(figures for figures, _ in found["wrk"])))
+            print("    of wrk: " + ", ".join(f"{what} {ratio(ours, theirs)}" for what, ours, theirs in both))
+
+
+def main():
+    rounds, seconds = (int(one) for one in (sys.argv[1:] + ["5", "5"][len(sys.argv) - 1:]))
+    if not 2 <= rounds <= len(T) + 1:
+        sys.exit(f"give a number of rounds from 2 to {len(T) + 1}")
+    every = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        generators = {f"paceline {program}": closed(program, folder) for program in PROGRAMS}
+        generators["wrk"] = wrk
+        if shutil.which("oha"):
+            generators["oha"] = oha
+        else:
+            print("oha is not installed (cargo install oha): left out")
+        nginx = Nginx(folder)
         try:
-            until_it_accepts(server)
-            for connections in (64, 1):
-                both = [pair(folder, connections, index % 2 == 0) for index in range(pairs)]
-                for place, name in enumerate(("requests/s", "p50", "p99")):
-                    logs = [math.log(mine[place] / theirs[place]) for theirs, mine in both]
-                    mean = statistics.mean(logs)
-                    half = T[pairs - 2] * statistics.stdev(logs) / math.sqrt(pairs)
-                    low, value, high = (math.exp(mean + x) for x in (-half, 0, half))
-                    print(f"{connections} connections, {name}: {value:.3f} of wrk [{low:.3f}, {high:.3f}]")
+            places = [("the system places them", every, every)]
+            if len(every) > 1:
+                places.append((f"nginx on CPU {every[-1]}, the generator on CPU {every[0]}", every[-1:], every[:1]))
+            for said, its_cpus, their_cpus in places:
+                os.sched_setaffinity(nginx.worker, its_cpus)
+                for connections in (64, 1):
+                    print(f"{connections} connections, {said}:", flush=True)
+                    compare(nginx, generators, connections, rounds, seconds, their_cpus)
+            if len(places) > 1 and shutil.which("cc"):
+                program = f"{folder}/wakes"
+                subprocess.run(["cc", "-O2", "-o", program, Path(__file__).with_name("wakes.c")], check=True)
+                ways = {how: wakes(program, how) for how in ("sleeps", "rounds", "spins")}
+                print(f"64 connections, {said}: it sleeps, it writes in rounds, it never sleeps:", flush=True)
+                compare(nginx, {**ways, "wrk": wrk}, 64, rounds, seconds, their_cpus)
+            os.sched_setaffinity(nginx.worker, every)
             for more in ([], ["--every", "1s"]):
                 options = ["--rate", "10000", "--connections", "16", "--duration", "10s", "--trials", "3", *more]
-                load = paceline(folder, *options)["load"]
+                load = run(*paceline(PROGRAMS[0], folder, *options), every)[0]["load"]
                 late = load["schedule_error"]["ns_p99"] / 1e3
                 share = load["generator_cpu_share_max"]
                 print(f"open loop, 10 000/s {' '.join(more)}: 99 % start within {late:.0f} µs, {share:.0%} of a CPU")
         finally:
-            server.terminate()
-            server.wait()
+            nginx.master.terminate()
+            nginx.master.wait()
 
 
 if __name__ == "__main__":

@@ -326,6 +326,17 @@ fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
     assert!(cell.latency.unwrap().ns_max <= 100_100_000);
 }
 
+#[test]
+fn a_closed_loop_in_which_nothing_else_happens_wakes_at_each_timeout() {
+    let (address, _) = server(|number, _| if number == 0 { Act::Say(FINE) } else { Act::Hang });
+    let closed = ["--connections", "1", "--timeout", "50ms", "--max-errors", "100%"];
+    let (cell, code, _) = cell(address, &[&closed[..], &["--duration", "1s"]].concat());
+    let load = figures(&cell);
+    assert_eq!((code, load.completed, load.completed + load.failed()), (0, 1, load.offered));
+    // One after another: about 20. A loop that sleeps until the window ends finds one.
+    assert!((5..=21).contains(&load.failed()), "{load:?}");
+}
+
 /// A server that answers a few requests on one connection and then accepts no other. A connection that finds its queue
 /// full stays half open.
 fn server_without_room() -> SocketAddr {

@@ -148,6 +148,38 @@ fn the_server_is_sent_the_same_requests_whatever_the_number_of_generators() {
 }
 
 #[test]
+fn connections_that_end_before_the_start_are_replaced_and_are_no_reconnects_of_the_load() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepted = Arc::new(AtomicU64::new(0));
+    let count = accepted.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, number) = (stream.unwrap(), count.fetch_add(1, Relaxed));
+            thread::spawn(move || {
+                // The first four connections end in the two seconds before the common start.
+                if number < 4 {
+                    return thread::sleep(Duration::from_millis(300));
+                }
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                for _ in lines.map_while(Result::ok).filter(String::is_empty) {
+                    if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let drive = Drive::Open { rate: 50.0, arrivals: Arrivals::Uniform };
+    let requests = vec![Request::get("/", None)];
+    let (Together { whole, .. }, _) =
+        together(&Order { requests, ..order(address, drive, 4) }, 2).unwrap();
+    assert_eq!((whole.completed, accepted.load(Relaxed)), (whole.offered, 8), "{whole:?}");
+    assert_eq!(whole.reconnects, 0, "{whole:?}");
+}
+
+#[test]
 fn the_figures_of_all_add_up_to_the_whole_and_so_do_their_intervals() {
     let _alone = alone();
     for drive in [Drive::Closed, Drive::Open { rate: 400.0, arrivals: Arrivals::Poisson }] {

@@ -64,6 +64,9 @@ fn carry_out(
 ) -> Result<Loaded, Fault> {
     let mut events = Events::with_capacity(1024);
     let mut driver = Driver::new(order, give).map_err(|error| system(&error))?;
+    let registry = driver.poll.registry();
+    let control = registry.register(&mut SourceFd(&0), CONTROL, Interest::READABLE);
+    control.map_err(|error| system(&error))?;
     driver.open(&mut events, first)?;
     driver.drive(&mut events)
 }
@@ -104,9 +107,8 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(order: &'a Order, give: mpsc::Sender<Counted>) -> io::Result<Self> {
+    pub(super) fn new(order: &'a Order, give: mpsc::Sender<Counted>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        poll.registry().register(&mut SourceFd(&0), CONTROL, Interest::READABLE)?;
         let end_ns = order.warm_up_ns + order.duration_ns;
         let window = (order.warm_up_ns, end_ns);
         let split = Split::of(order);
@@ -266,13 +268,13 @@ impl<'a> Driver<'a> {
     }
 
     /// Finds the next arrival before the end.
-    fn plan(&mut self) {
+    pub(super) fn plan(&mut self) {
         let next = self.schedule.as_mut().map_or(u64::MAX, Schedule::next);
         self.next_ns = if next < self.end_ns { next } else { u64::MAX };
     }
 
     /// Starts the requests that are due.
-    fn arrive(&mut self) -> Result<(), Fault> {
+    pub(super) fn arrive(&mut self) -> Result<(), Fault> {
         while self.next_ns <= self.now_ns {
             let intended = self.next_ns;
             self.tally.arrive(intended, self.now_ns);

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{clock::nanoseconds, prepared::Fault};
 
+#[cfg(test)]
+mod tests;
+
 /// The delay before a connection that could not be opened is retried.
 const RETRY: Duration = Duration::from_millis(10);
 

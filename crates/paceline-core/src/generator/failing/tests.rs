@@ -1,0 +1,176 @@
+//! Tests timeouts at chosen moments: the driver is stepped by hand, and its clock is set.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    sync::mpsc,
+};
+
+use mio::{Events, Token};
+
+use super::{
+    super::{
+        Drive, Options, Order, Request,
+        connection::{Connection, connect, register},
+        drive::FIRST,
+        schedule::Arrivals,
+    },
+    *,
+};
+
+const MS: u64 = 1_000_000;
+const TIMEOUT: u64 = 100 * MS;
+const OPEN: Drive = Drive::Open { rate: 10.0, arrivals: Arrivals::Uniform };
+
+fn order(to: SocketAddr, drive: Drive, timeout_ns: u64) -> Order {
+    Order {
+        addresses: vec![to],
+        same_server: false,
+        host: None,
+        requests: vec![Request::get("/", None)],
+        every: None,
+        accept: vec![],
+        drive,
+        connections: 1,
+        warm_up_ns: 0,
+        duration_ns: 60_000 * MS,
+        patience_ns: 1_000 * MS,
+        interval_ns: None,
+        seed: 1,
+        options: Options {
+            timeout_ns: Some(timeout_ns),
+            counts_errors: true,
+            ..Options::default()
+        },
+    }
+}
+
+fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn driver(order: &Order) -> Driver<'_> {
+    Driver::new(order, mpsc::channel().0).unwrap()
+}
+
+/// A driver with one open connection, and the server's end of it.
+fn connected<'a>(order: &'a Order, listener: &TcpListener) -> (Driver<'a>, std::net::TcpStream) {
+    let mut driver = driver(order);
+    let stream = std::net::TcpStream::connect(order.addresses[0]).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut stream = mio::net::TcpStream::from_std(stream);
+    register(&mut stream, driver.poll.registry(), Token(FIRST)).unwrap();
+    let mut connection = Connection::new(stream, 0);
+    connection.open = true;
+    driver.connections.push(connection);
+    (driver, listener.accept().unwrap().0)
+}
+
+/// Sends a request that was intended at a moment.
+fn send(driver: &mut Driver, intended_ns: u64) {
+    driver.tally.arrive(intended_ns, driver.now_ns);
+    driver.begin(0, intended_ns).unwrap();
+}
+
+/// The errors of the load, by kind, and how many requests have a latency.
+fn ended(driver: Driver) -> (Vec<(String, u64)>, u64) {
+    let Driver { mut tally, end_ns, .. } = driver;
+    tally.look(0);
+    tally.look(end_ns);
+    let loaded = tally.loaded(1);
+    (loaded.errors.into_iter().collect(), loaded.completed)
+}
+
+fn timeouts(count: u64) -> Vec<(String, u64)> {
+    vec![("timeout".into(), count)]
+}
+
+#[test]
+fn a_request_that_timed_out_while_it_waited_for_a_connection_is_not_sent() {
+    let (listener, address) = listen();
+    let order = order(address, OPEN, TIMEOUT);
+    let (mut driver, mut server) = connected(&order, &listener);
+    driver.now_ns = TIMEOUT + 20 * MS;
+    for intended in [0, 20 * MS, 50 * MS] {
+        driver.tally.arrive(intended, driver.now_ns);
+        driver.queue.push_back(intended);
+    }
+    driver.free(0).unwrap();
+    let sent = &driver.connections[0];
+    // Those of 0 and 20 ms are over, and have the first two numbers of the load.
+    assert_eq!((sent.busy, sent.intended_ns, sent.number), (true, 50 * MS, 2));
+    assert!(driver.queue.is_empty());
+    assert_eq!(ended(driver).0, timeouts(2));
+    let mut came = String::new();
+    server.read_to_string(&mut came).unwrap();
+    assert_eq!(came.matches("GET / ").count(), 1, "{came}");
+}
+
+#[test]
+fn the_loop_wakes_at_the_timeout_of_what_was_sent_and_of_what_waits() {
+    let (listener, address) = listen();
+    let order = order(address, OPEN, TIMEOUT);
+    let (mut sent, _server) = connected(&order, &listener);
+    assert_eq!(sent.due_ns(), u64::MAX);
+    sent.now_ns = 5 * MS;
+    send(&mut sent, 3 * MS);
+    assert_eq!(sent.due_ns(), 3 * MS + TIMEOUT);
+    // A connection that is being replaced has no request, and cannot take one.
+    let mut waiting = driver(&order);
+    let stream = connect(address, waiting.poll.registry(), Token(FIRST)).unwrap();
+    waiting.connections.push(Connection::new(stream, 0));
+    waiting.plan();
+    // One each 100 ms: the first and the second.
+    waiting.now_ns = 150 * MS;
+    waiting.arrive().unwrap();
+    let first = waiting.queue[0];
+    assert!(first < 150 * MS && waiting.queue.iter().all(|at| *at >= first));
+    assert_eq!(waiting.due_ns(), first + TIMEOUT);
+}
+
+#[test]
+fn connections_are_looked_at_once_per_timeout_and_the_next_look_is_that_of_the_oldest_request() {
+    let (listener, address) = listen();
+    let order = order(address, OPEN, TIMEOUT);
+    let (mut driver, _server) = connected(&order, &listener);
+    send(&mut driver, 0);
+    // It was answered at once, and the connection has had another request since.
+    driver.now_ns = 60 * MS;
+    send(&mut driver, 60 * MS);
+    driver.now_ns = TIMEOUT - 1;
+    driver.expire().unwrap();
+    assert_eq!(driver.due_ns(), TIMEOUT, "it looks before any request can have timed out");
+    driver.now_ns = TIMEOUT;
+    driver.expire().unwrap();
+    assert_eq!(driver.due_ns(), 60 * MS + TIMEOUT);
+    // An older one waits for a connection.
+    driver.now_ns = 60 * MS + TIMEOUT - 1;
+    driver.deadline_ns = driver.now_ns;
+    driver.queue.push_back(driver.now_ns - TIMEOUT / 2);
+    driver.expire().unwrap();
+    assert_eq!(driver.due_ns(), 60 * MS + TIMEOUT);
+    assert!(driver.connections[0].busy && driver.queue.len() == 1);
+    driver.connections[0].busy = false;
+    driver.deadline_ns = driver.now_ns;
+    driver.expire().unwrap();
+    assert_eq!(driver.due_ns(), driver.queue[0] + TIMEOUT);
+}
+
+#[test]
+fn a_right_answer_after_the_timeout_is_an_error_without_a_latency_and_keeps_its_connection() {
+    let (listener, address) = listen();
+    for (timeout_ns, wanted) in [(1, (timeouts(1), 0)), (u64::MAX, (vec![], 1))] {
+        let order = order(address, Drive::Closed, timeout_ns);
+        let (mut driver, mut server) = connected(&order, &listener);
+        send(&mut driver, 0);
+        server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        let mut events = Events::with_capacity(8);
+        while driver.connections[0].busy {
+            driver.wait(&mut events, u64::MAX / 2).unwrap();
+        }
+        assert_eq!((driver.tally.reconnects, &driver.idle), (0, &[0].into()), "{timeout_ns}");
+        assert_eq!(ended(driver), wanted, "{timeout_ns}");
+    }
+}
