@@ -7,6 +7,8 @@ program (target/release/paceline), or several with colons in between.
 Each generator runs once in each of 5 ROUNDS, for 5 SECONDS: first wherever the system puts it, then with nginx and the
 generators on a CPU each. Requests are counted by nginx itself. With a C compiler it also shows what it costs nginx that a
 generator sleeps: three programs that differ in that alone (scripts/wakes.c).
+
+The percentiles of wrk are those of its requests: wrk_latencies.py takes out what wrk adds.
 """
 
 import json
@@ -23,9 +25,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from wrk_latencies import SCRIPT, measured, quantile
+
 PROGRAMS = os.environ.get("PACELINE", "target/release/paceline").split(":")
 URL = "http://127.0.0.1:18080/"
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 # Student's t for a two-sided 95 % interval, by degrees of freedom.
 T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
 FIGURES = ("requests/s", "p50", "p99")
@@ -69,13 +72,11 @@ class Nginx:
 
 def wrk(connections, seconds):
     def read(text):
-        def latency(percent):
-            number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text).groups()
-            return float(number) * UNITS[unit]
+        counts = measured(text, connections)
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+        return rate, quantile(counts, 0.5), quantile(counts, 0.99)
 
-        return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), latency(50), latency(99)
-
-    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", URL], read
+    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT, URL], read
 
 
 def oha(connections, seconds):
