@@ -95,7 +95,10 @@ const WRONG: &[(&str, &str)] = &[
     ("load http://127.0.0.1:1/ --rate 9 --timeout 11s", "give --patience 11s or more"),
     ("load http://127.0.0.1:1/ --rate 9 --max-errors 101%", "at most 100%"),
     ("load http://127.0.0.1:1/ --rate 9 --max-errors -1", "whole number"),
-    ("load http://127.0.0.1:1/ --rate 9 --fail-if p95>5ms", "choose one of conns, req/s, of bound, errors"),
+    (
+        "load http://127.0.0.1:1/ --rate 9 --fail-if p95>5ms",
+        "choose one of conns, req/s, of bound, errors",
+    ),
     ("load http://127.0.0.1:1/ --rate 9 --fail-if p99>5", "ns, us, ms or s"),
     ("serve serve-plain", "--model <NAME>; see paceline serve --help"),
     ("serve broken.toml --model tokio", "not TOML"),

@@ -52,6 +52,9 @@ impl Bench<'_> {
             let _ = served.job_threads.set(counted.job_threads);
         }
         seen.job_threads = served.job_threads.get().copied().flatten();
-        served.is_as_labelled(&seen).map(|()| seen).map_err(|why| NoFigure::Ended(State::Invalid, why))
+        served
+            .is_as_labelled(&seen)
+            .map(|()| seen)
+            .map_err(|why| NoFigure::Ended(State::Invalid, why))
     }
 }

@@ -205,7 +205,14 @@ impl Bench<'_> {
             None => None,
         };
         let used = after.since(before);
-        Ok(TrialResult { loaded, each, intervals, server: used, attested, host_activity: meanwhile })
+        Ok(TrialResult {
+            loaded,
+            each,
+            intervals,
+            server: used,
+            attested,
+            host_activity: meanwhile,
+        })
     }
 
     /// Returns the cell of all trials, or which of their histograms cannot be read.
