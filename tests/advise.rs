@@ -95,7 +95,7 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
     fs::write(folder.path().join("hops.toml"), job).unwrap();
     let arguments =
         ["advise", "hops.toml", "--model", "pool,threads,tokio", "--trials", "3", "--budget", "5m"];
-    let output = run(folder.path(), &arguments);
+    let output = run(folder.path(), arguments);
     let said = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     assert!(said.contains("not ranked refused: pool"), "{said}");
@@ -139,7 +139,7 @@ fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
     let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"1s\" }]";
     fs::write(folder.path().join("long.toml"), job).unwrap();
     let arguments = ["advise", "long.toml", "--model", "tokio", "--trials", "2", "--budget", "5m"];
-    let mut run = paceline(folder.path(), &arguments).spawn().unwrap();
+    let mut run = paceline(folder.path(), arguments).spawn().unwrap();
     let id = run.id();
     let host = || {
         let children =
@@ -183,7 +183,7 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
         "--budget",
         "1m",
     ];
-    let mut run = paceline(folder.path(), &arguments).spawn().unwrap();
+    let mut run = paceline(folder.path(), arguments).spawn().unwrap();
     let begun = || {
         let mut runs = fs::read_dir(folder.path().join("results")).ok()?;
         let run = runs.find_map(Result::ok)?.path();
