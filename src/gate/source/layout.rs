@@ -268,7 +268,7 @@ fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
     if !said.ok {
         let none = said.reason().contains("could not find `Cargo.toml`");
         return Err(BuildError::usage(if none {
-            "there is no cargo project here; go to the folder of one, or give paths of built programs"
+            "there is no cargo project here; go to the folder of one (`paceline gate` also takes paths of built programs)"
                 .to_owned()
         } else {
             format!("cargo cannot read this project; correct it:\n{}", said.err.join("\n"))
