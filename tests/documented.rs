@@ -53,6 +53,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cargo run --release -- selftest",
         "takes an hour; its statistics alone take a minute in a debug build",
     ),
+    ("paceline selftest", "the same"),
     ("(cat order.json", "counts system calls of an optimised build"),
     ("strace -f -c wrk", "counts those of wrk"),
     ("page=", "for the next line"),
