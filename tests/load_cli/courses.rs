@@ -256,7 +256,7 @@ fn wrong_courses_are_one_sentence_and_exit_code_2() {
         (&plain, &["--against", "smoll"], "did you mean `smol`"),
         (&plain, &["--against", "smol", "--trials", "2"], "at least 3 --trials"),
         (&plain, &["--against", "http://127.0.0.1:9/"], "served by models"),
-        (&there, &["--against", "smol"], "is none"),
+        (&there, &["--against", "smol"], "is not one"),
         (&plain, &["--ndjson"], "such as --every 1s"),
     ];
     for (arguments, more, why) in wrong {
