@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, slice, time::Duration};
 use super::{
     LITTLE, MOST_LITTLE_ERROR, Order, START,
     attested::lost,
+    condition::too_many_errors,
     intervals::{IntervalPrinter, medians},
     pair::turns,
     target::{Served, Serving},
@@ -190,7 +191,7 @@ impl Bench<'_> {
         };
         let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
         self.progress.done();
-        if let Some(why) = too_many_errors(&loaded, order) {
+        if let Some(why) = too_many_errors(&loaded, order.max_errors) {
             return Err(NoFigure::Ended(State::Failed, why));
         }
         let early = too_soon(&loaded.service_time, served.floor())
@@ -304,19 +305,6 @@ impl Bench<'_> {
         let bounded = most.is_finite() && most > 0.0;
         bounded.then(|| not_refuted(most, figure.map(|jobs| jobs.value)))?
     }
-}
-
-/// Returns why the load has too many errors, if it has.
-fn too_many_errors(loaded: &Loaded, order: &Order) -> Option<String> {
-    let (failed, all) = (loaded.failed(), loaded.offered);
-    let most = order.max_errors.filter(|most| most.is_passed(failed, all))?;
-    let kinds: Vec<String> =
-        loaded.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let (kinds, share) = (kinds.join(", "), 100.0 * failed as f64 / all.max(1) as f64);
-    let first = loaded.first_error.as_deref().unwrap_or_default();
-    Some(format!(
-        "{failed} of {all} requests were errors ({share:.2} %), --max-errors is {most}: {kinds}; the first: {first}"
-    ))
 }
 
 fn errors(trials: &[TrialResult]) -> BTreeMap<String, u64> {

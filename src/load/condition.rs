@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::metrics::{METRICS, Metric, MetricUnit};
 use crate::record::{Cell, LoadFigures};
+use paceline_core::generator::Loaded;
 
 /// A condition under which a load has failed, such as `p99>20ms`.
 #[derive(Clone)]
@@ -219,6 +220,19 @@ fn is_errors(metric: &Metric) -> bool {
 
 fn failed(cell: &Cell) -> Option<f64> {
     cell.load.as_ref().map(LoadFigures::failed).map(|count| count as f64)
+}
+
+/// Returns why the load has too many errors, if it has.
+pub(super) fn too_many_errors(loaded: &Loaded, limit: Option<MaxErrors>) -> Option<String> {
+    let (failed, all) = (loaded.failed(), loaded.offered);
+    let most = limit.filter(|most| most.is_passed(failed, all))?;
+    let kinds: Vec<String> =
+        loaded.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let (kinds, share) = (kinds.join(", "), 100.0 * failed as f64 / all.max(1) as f64);
+    let first = loaded.first_error.as_deref().unwrap_or_default();
+    Some(format!(
+        "{failed} of {all} requests were errors ({share:.2} %), --max-errors is {most}: {kinds}; the first: {first}"
+    ))
 }
 
 #[cfg(test)]
