@@ -13,7 +13,7 @@ use paceline_core::{job::Workload, models};
 /// The reason why a cell has no figure.
 const KILLED: &str = "cargo bench was killed";
 
-/// Completes the newest record of a `cargo bench` in `results`, if that was killed, and returns what to tell the user.
+/// Completes the newest record of `cargo bench` in `results` if that run was killed, and returns what to tell the user.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ pub(crate) fn complete_newest(results: &Path) -> Result<Option<String>, String> 
     newest.map_or(Ok(None), |name| complete(&results.join(name)))
 }
 
-/// Completes the record in `folder`, if it is of a `cargo bench` that was killed, and returns what to tell the user.
+/// Completes the record in `folder` if its `cargo bench` was killed, and returns what to tell the user.
 ///
 /// # Errors
 ///

@@ -275,7 +275,7 @@ mod tests {
                 let parsed = Arguments::try_parse_from(words(line));
                 let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
                 assert_eq!(words(line)[1], name, "{line}");
-                // job.toml stands for a file of the reader's.
+                // job.toml stands for the reader's own file.
                 let checked = match &parsed.command {
                     _ if line.contains("job.toml") => Ok(()),
                     Asked::Run(arguments) => order(arguments).map(drop),

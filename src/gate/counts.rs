@@ -136,8 +136,8 @@ impl Drop for Counter {
     }
 }
 
-/// Returns why batches of jobs cannot be counted. With several threads, who waits for whom decides what runs; and what
-/// waits for a timer or a connection asks for it as often as the machine makes it.
+/// Returns why the instructions of batches cannot be counted, if they cannot. On several threads, the order in which
+/// they run decides what is executed. A job that waits for a timer or a connection polls it as often as timing has it.
 fn uncountable_jobs(planned: &Planned<'_>) -> Option<String> {
     let (info, demand) = (&planned.entry.info, planned.workload.demand());
     let alone = info.width == Width::One && info.foreign.is_none();

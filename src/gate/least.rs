@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn cells_of_all_scales_are_tried_and_no_more_than_a_dozen() {
-        // Models of four scales each, also so many that a step of a fixed length would meet one scale again and again.
+        // Each model has four scales. With many numbers of models, a step of fixed length would always land on the same scale.
         for models in 6..60 {
             let tried: Vec<usize> = tried(4 * models).collect();
             assert!((6..=TRIED).contains(&tried.len()), "{tried:?}");

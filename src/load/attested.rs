@@ -17,7 +17,7 @@ use paceline_core::{
 /// How long requests are sent for their jobs' threads to be counted.
 const COUNTING: Duration = Duration::from_millis(100);
 
-/// What a process that gave no figure leaves.
+/// Returns what a failed process leaves in place of a figure.
 pub(super) fn lost(error: HostError) -> NoFigure {
     match error {
         HostError::Interrupted => NoFigure::Interrupted,
@@ -26,8 +26,8 @@ pub(super) fn lost(error: HostError) -> NoFigure {
 }
 
 impl Bench<'_> {
-    /// What was seen of a server since the load `order` began, and in a moment more of it, in which the threads that run
-    /// jobs are counted: that would take time of each of its jobs. One moment is enough for all processes of a server.
+    /// Returns what was seen of a server since the load `order` began. The threads that run jobs are counted afterwards,
+    /// under a short load of their own, because counting takes time from each job. Once is enough for all trials.
     pub(super) fn attested(
         &self,
         served: &Served<'_>,

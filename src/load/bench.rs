@@ -294,7 +294,7 @@ impl Bench<'_> {
         })
     }
 
-    /// The bound of a server that is offered so many requests a second, unless its figure refutes it.
+    /// Returns the bound of a server at the rate `offered`, in requests per second; `None` if its figure exceeds it.
     pub(super) fn bound(
         &self,
         served: &Served<'_>,

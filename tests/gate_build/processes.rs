@@ -155,7 +155,7 @@ fn build_in(folder: &Path) {
     println!("\nended: {:?} {}", error.exit, error.exit.code());
 }
 
-/// Whether a process is dead, though perhaps not yet waited for by whoever adopted it.
+/// Returns whether a process has ended. Its new parent may not have reaped it yet.
 fn is_dead(id: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
     test_kill_process(id).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))

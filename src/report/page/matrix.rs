@@ -292,7 +292,8 @@ fn why<'a>(cells: impl Iterator<Item = &'a Cell>, measured: &'static str) -> Str
     states.join(", ")
 }
 
-/// Returns the best of these cells, which are of one class and ordered with the best first; `None` if there are none.
+/// Returns the line that names the best of these cells, which are of one class and sorted from best to worst; `None` if
+/// there are none.
 fn best(by: RankedBy, of: &[&CellAtScale]) -> Option<Line> {
     let chips = |of: &[&CellAtScale]| of.iter().take(NAMED).map(|at| Chip::of(at.line)).collect();
     let leading: Vec<&CellAtScale> = of.iter().copied().filter(|at| at.leads).collect();

@@ -61,7 +61,7 @@ impl ServerSeen {
         workload: &Workload,
         workers: Option<usize>,
     ) -> Result<(), String> {
-        /// The jobs of both sorts are among the first so many.
+        /// Enough jobs that both kinds of steps are among them.
         const SOME: usize = 64;
         let name = info.name;
         let most = most_threads(info, workers);
