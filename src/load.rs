@@ -6,6 +6,7 @@
 
 mod asking;
 mod bench;
+mod between;
 mod condition;
 mod intervals;
 mod knee;
@@ -17,6 +18,7 @@ mod target;
 mod url;
 
 pub use asking::{Asking, Urls, read_body};
+pub use between::{between, unmeasured};
 pub use condition::{Condition, MaxErrors};
 pub use intervals::{Lines, MOST_INTERVALS};
 pub use metrics::{METRICS, Metric, MetricUnit};
@@ -49,6 +51,8 @@ pub struct Order {
     pub models: Vec<&'static Entry>,
     /// Their workers; `None` for as many as there are cores, where they have any.
     pub workers: Option<usize>,
+    /// The number of CPUs of the server's machine.
+    pub cores: usize,
     /// The statuses that count as answers of a server that is there already; every 2xx where there is none.
     pub accept: Vec<u16>,
     /// What a server that is there already is asked.
@@ -130,6 +134,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         order,
         trials: order.trials,
         progress: Progress::start(u64::from(order.trials) * servers.len() as u64),
+        agents: vec![],
     };
     if order.pin {
         bench.session.pin_hosts()?;

@@ -237,6 +237,7 @@ impl Planned<'_> {
             source: self.workload.source.clone(),
             scale: self.scale,
             servers: servers.clone(),
+            listen: None,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
 use paceline_core::{
     clock::nanoseconds,
     generator::{
-        Drive, Interval, Loaded, Options, Order as Ask, Part, Share, Together, do_not_add_up,
+        Agent, Drive, Interval, Loaded, Options, Order as Ask, Part, Share, Together, do_not_add_up,
     },
     histogram::Distribution,
     interrupt::interrupted,
@@ -36,6 +36,8 @@ pub(super) struct Bench<'a> {
     /// Processes for each figure.
     pub(super) trials: u32,
     pub(super) progress: Progress,
+    /// The nodes that the generators are on; none if they are on this one.
+    pub(super) agents: Vec<Agent>,
 }
 
 /// What one process of a server was seen to do under a load.
@@ -125,6 +127,7 @@ impl Bench<'_> {
             other => Lost::Ended(state_of(&other), other.to_string()),
         };
         let mut host = served.start(&self.session, START).map_err(lost)?;
+        let listen = self.session.listen.as_ref();
         let ask = Ask {
             addresses: served.addresses(host.as_ref()),
             same_server: true,
@@ -147,6 +150,9 @@ impl Bench<'_> {
                 timeout_ns: order.timeout.map(nanoseconds),
                 counts_errors: order.max_errors.is_some(),
                 share: Share::default(),
+                plan: listen.map_or_else(Vec::new, |listen| listen.plan.clone()),
+                // A server that is there already knows nothing of it.
+                token: listen.filter(|_| served.is_ours()).map(|listen| listen.token.clone()),
             },
         };
         let used = |host: &mut Option<Serving>, patience| match host {
@@ -158,16 +164,26 @@ impl Bench<'_> {
         let mut intervals = Vec::new();
         let mut teller = Teller::start(order, &self.progress, served.blank(State::Ok), trial);
         teller.told()?;
-        let together = self.program.load_together(&ask, order.generators, START, &mut |one| {
+        let mut over = |one: Interval| {
             teller.tell(&one);
             intervals.push(one);
-        });
+        };
+        let together = if self.agents.is_empty() {
+            self.program.load_together(&ask, order.generators, START, &mut over)
+        } else {
+            Agent::load_together(&mut self.agents, &ask, START, &mut over)
+        };
         teller.told()?;
         let (Together { whole: loaded, each }, after) = match together {
             Ok(together) => (together, used(&mut host, START).map_err(lost)?),
             // A server that died says more than the generator, which only lost its connections. One that is silent says
             // less.
             Err(error) => {
+                // What another node did not do is nothing that the server can be judged by.
+                if let Some(node) = self.agents.iter().find_map(Agent::lost) {
+                    let void = format!("the generator on {node} was lost, so the load is void");
+                    return Err(Lost::Untold(format!("{void}: {error}; submit again")));
+                }
                 return Err(match used(&mut host, order.patience) {
                     Ok(_) | Err(HostError::Silent(_)) => lost(error),
                     Err(died) => lost(died),
