@@ -263,7 +263,7 @@ mod tests {
             fingerprint: Fingerprint::default(),
             clock_ahead_seconds: None,
         };
-        let shared = |server, generators: &[Node]| Hosts::of(server, generators).shared_host;
+        let shared = |server: &Node, generators: &[Node]| Hosts::of(server, generators).shared_host;
         assert!(!shared(&node("a", "1"), &[node("b", "2"), node("c", "3")]));
         assert!(shared(&node("a", "1"), &[node("b", "2"), node("c", "1")]));
         assert!(shared(&node("a", "1"), &[node("b", "2"), node("c", "2")]));

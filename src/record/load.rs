@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Against, Estimate, State};
+use super::{Against, Estimate, Node, State};
 use paceline_core::{
     generator::{Arrivals, Interval},
     histogram::Distribution,
