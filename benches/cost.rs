@@ -189,6 +189,7 @@ fn suite_side(cell: &Cell, program: &Program, servers: &Addresses) -> Result<Sid
         source: cell.work.source(),
         scale: jobs,
         servers: servers.clone(),
+        listen: None,
     };
     host.prepare(spec, PATIENCE).map_err(|error| error.to_string())?;
     let times = host.batches(cell.work.batches as u64 + 1, PATIENCE);

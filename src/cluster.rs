@@ -7,13 +7,16 @@
 
 mod call;
 mod collect;
+mod collect_load;
 mod engine;
+mod hosts;
 mod jobs;
 mod manifest;
 mod merge;
 mod node;
 mod part;
 mod plan;
+mod roles;
 mod status;
 mod submit;
 #[cfg(test)]
@@ -22,6 +25,7 @@ mod work;
 
 pub use collect::{Collected, collect};
 pub use engine::{BUILT_IN, Engine};
+pub use hosts::{LoadPlan, PORT, PlanNode};
 pub use manifest::manifest;
 pub use part::{Done, Part};
 pub use plan::{Block, Plan, PlanFolder, make};

@@ -15,8 +15,8 @@
 //! * [`compare`]: verdicts on pairs of trials, and comparisons of two records: pure functions;
 //! * [`history`]: recorded runs over time, and their steps;
 //! * [`run`]: the trial instrument, with a fresh process for each trial;
-//! * [`cluster`]: the same trials in blocks on the nodes of a cluster, combined into one record;
 //! * [`load`]: the load instrument, for servers;
+//! * [`cluster`]: the same trials in blocks on the nodes of a cluster, or load between nodes, combined into one record;
 //! * [`claims`]: each claim of the concurrency tutorial as an experiment;
 //! * [`mod@bench`]: the instrument behind `cargo bench`, driven by criterion;
 //! * [`gate`]: the regression gate;
@@ -49,9 +49,9 @@ pub mod history;
 
 pub mod run;
 
-pub mod cluster;
-
 pub mod load;
+
+pub mod cluster;
 
 pub mod claims;
 

@@ -6,6 +6,7 @@
 
 mod attested;
 mod bench;
+mod between;
 mod condition;
 mod intervals;
 mod knee;
@@ -15,8 +16,10 @@ mod request_options;
 mod server_handle;
 mod shares;
 mod target;
+mod totals;
 mod url;
 
+pub use between::{between, unmeasured};
 pub use condition::{Condition, MaxErrors};
 pub use intervals::{IntervalFormat, MOST_INTERVALS};
 pub use metrics::{METRICS, Metric, MetricUnit};
@@ -50,6 +53,8 @@ pub struct Order {
     pub models: Vec<&'static Entry>,
     /// Their workers; `None` for a worker on each core, if they have workers.
     pub workers: Option<usize>,
+    /// The number of CPUs of the server's machine.
+    pub cores: usize,
     /// The statuses that count as answers of a running server; if empty, every 2xx.
     pub accept: Vec<u16>,
     /// The requests to a running server.
@@ -132,6 +137,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         order,
         trials: order.trials,
         progress: Progress::start(u64::from(order.trials) * servers.len() as u64),
+        agents: vec![],
     };
     if order.pin {
         bench.session.pin_hosts()?;

@@ -261,6 +261,7 @@ impl Planned<'_> {
             source: self.workload.source.clone(),
             scale: self.scale,
             servers: servers.clone(),
+            listen: None,
         }
     }
 

@@ -23,7 +23,9 @@ pub use gate::{
     Change, Counts, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
-pub use load::{AtShare, GeneratorFigures, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures};
+pub use load::{
+    AtShare, GeneratorFigures, Hosts, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures,
+};
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by,
@@ -73,8 +75,7 @@ pub struct Run {
     pub fingerprint: Fingerprint,
     /// How the program was built.
     pub build: Build,
-    /// The commit of the repository in which it ran, with `-dirty` if changes are not committed; `None` without git or
-    /// a repository.
+    /// The commit of the repository in which it ran, with `-dirty` if changes are not committed; `None` without one.
     #[serde(default)]
     pub commit: Option<String>,
     /// The models, as configured here.

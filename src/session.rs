@@ -11,8 +11,10 @@ use crate::{
 };
 use paceline_core::{
     clock::compute_ns,
+    network::Listen,
     prepared::{Attestation, Fault},
     process::{Host, HostError, Program},
+    protocol::CellSpec,
     soft_limits::raise_limits,
     suite_server::EchoServer,
 };
@@ -26,6 +28,8 @@ pub struct Session {
     pub compute_ns: f64,
     /// This node's name in a cluster, for its trials.
     pub node: Option<String>,
+    /// Where servers listen for generators on other nodes; `None` for loopback.
+    pub listen: Option<Listen>,
     models: Vec<ModelRecord>,
     /// The CPUs to pin hosts to; empty without pinning.
     cpus: Vec<usize>,
@@ -46,6 +50,7 @@ impl Session {
             limits: Limits::here(),
             compute_ns: compute_ns(),
             node: None,
+            listen: None,
             models: models.to_vec(),
             cpus: vec![],
         })
@@ -178,7 +183,8 @@ impl Session {
         cell: &Planned<'_>,
         patience: Duration,
     ) -> Result<SocketAddr, HostError> {
-        host.serve(cell.for_host(self.echo.borrow().addresses()), patience)
+        let spec = cell.for_host(self.echo.borrow().addresses());
+        host.serve(CellSpec { listen: self.listen.clone(), ..spec }, patience)
     }
 
     /// Returns why this number of connections cannot be open at once in one process, if it cannot.

@@ -210,7 +210,7 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     refused(folder, &status, 2, "plan has no plan: make one with paceline cluster plan --out plan");
     refused(folder, &["cluster", "plan", "slep", "--out", "plan"], 2, "did you mean");
     let generators = ["cluster", "plan", "sleep", "--generators", "3", "--out", "plan"];
-    refused(folder, &generators, 2, "load from several generators is not there yet");
+    refused(folder, &generators, 2, "--server <NODE=ADDRESS>");
     planned(folder, "1");
     refused(folder, &["cluster", "plan", "sleep", "--out", "plan"], 2, "a plan never changes");
     refused(folder, &["cluster", "submit", "plan"], 2, "name an engine with --engine");

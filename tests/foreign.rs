@@ -258,6 +258,7 @@ fn host(model: &str, workers: usize, scale: usize, job: &str) -> Option<Host> {
         source: job.into(),
         scale,
         servers: Addresses::default(),
+        listen: None,
     };
     host.prepare(cell, PATIENCE).unwrap();
     Some(host)

@@ -85,6 +85,7 @@ fn cell(
         source: workload.source.clone(),
         scale,
         servers: echo.addresses().clone(),
+        listen: None,
     }
 }
 

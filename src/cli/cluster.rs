@@ -17,15 +17,18 @@ use super::{
 };
 use crate::{
     cluster::{
-        self, BlockState, Collected, Engine, Fault, PlanFolder, Status, Watch, Worked, cancel,
-        collect, make, manifest, submit, work,
+        self, BlockState, Collected, Engine, Fault, LoadPlan, PlanFolder, Status, Watch, Worked,
+        cancel, collect, make, manifest, submit, work,
     },
+    load::Url,
+    machine::cores,
     output::{Progress, list_table, long, print_error, print_note},
     report::write_page,
     start::refuse_debug_build,
 };
 use paceline_core::{
     clock::now,
+    generator::{Arrivals, Drive},
     interrupt::{self, interrupted},
 };
 
@@ -70,14 +73,10 @@ fn fault(fault: Fault) -> CliError {
 
 fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
     refuse_debug_build().map_err(usage)?;
-    if asked.generators.is_some() {
-        return Err(usage(
-            "load from several generators is not there yet: leave --generators out, or use paceline load on one machine"
-                .into(),
-        ));
-    }
+    let load = asked.load.server.is_some().then(|| between(asked)).transpose()?;
+    let is_url = load.as_ref().is_some_and(|load| load.url.is_some());
     let order = order(&RunArguments {
-        workloads: asked.workloads.clone(),
+        workloads: if is_url { vec![] } else { asked.workloads.clone() },
         of: asked.of.clone(),
         trials: asked.trials,
         budget: asked.budget,
@@ -89,7 +88,70 @@ fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
         seed: asked.seed,
         output: Output { out: asked.out.clone(), format: Format::Table },
     })?;
-    make(&order, &asked.out).map_err(fault)
+    let Some(load) = load else { return make(&order, None, &asked.out).map_err(fault) };
+    let mut order = order;
+    if is_url {
+        (order.workloads, order.models) = (vec![], vec![]);
+    }
+    for workload in &order.workloads {
+        let workers = order.choice.workers.first().copied();
+        let asks = load.order(
+            Some(workload),
+            &order.models,
+            (workers, cores()),
+            (asked.trials, asked.seed),
+        );
+        asks.check().map_err(usage)?;
+        if let Some(why) = asks.cannot_honour().filter(|_| !asked.of.model.is_empty()) {
+            return Err(usage(why));
+        }
+    }
+    make(&order, Some(load), &asked.out).map_err(fault)
+}
+
+/// The load between nodes that was asked for.
+fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
+    let of = &asked.load;
+    let server = of.server.clone().expect("it was asked for");
+    let url = match &asked.workloads[..] {
+        [] => return Err(usage("name what to load: a workload, or the URL of a server".into())),
+        [one] => Url::on_node(one, server.address).transpose().map_err(usage)?,
+        several => match several.iter().find(|name| name.contains("://")) {
+            Some(url) => return Err(usage(format!("{url} goes alone: load one server at a time"))),
+            None => None,
+        },
+    };
+    if !asked.of.scale.is_empty()
+        || asked.of.workers.len() > 1
+        || asked.pin
+        || asked.placement.is_some()
+    {
+        return Err(usage(
+            "a load between nodes has --connections and at most one number of --workers: leave --scale, --pin and \
+             --placement out"
+                .into(),
+        ));
+    }
+    let drive = match (of.rate, of.connections) {
+        (Some(rate), _) => Drive::Open { rate, arrivals: Arrivals::Poisson },
+        (None, Some(_)) => Drive::Closed,
+        (None, None) => {
+            return Err(usage(
+                "say how to load it: --rate 1000 for an open loop, or --connections 64 for a closed one".into(),
+            ));
+        }
+    };
+    let load = LoadPlan {
+        server,
+        generators: of.generator.clone(),
+        port: of.port,
+        url,
+        drive,
+        connections: of.connections,
+        warm_up: of.warm_up,
+        duration: of.duration,
+    };
+    load.with_generators(of.generators).map_err(usage)
 }
 
 fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
@@ -127,7 +189,7 @@ fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, Cl
 
 fn worked(asked: &WorkArguments, plan: &PlanFolder) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
-    match work(plan, &asked.block, ready()?).map_err(fault)? {
+    match work(plan, &asked.block, asked.node.as_deref(), ready()?).map_err(fault)? {
         Worked::Done(cells) => {
             let wrong = cells.iter().filter(|cell| cell.is_wrong()).count();
             say(&format!(
@@ -135,6 +197,9 @@ fn worked(asked: &WorkArguments, plan: &PlanFolder) -> Result<u8, CliError> {
                 asked.block,
                 cells.len()
             ))
+        }
+        Worked::Generated => {
+            say(&format!("block {}: the server's node has what was generated here", asked.block))
         }
         Worked::Before => say(&format!("block {} was done before", asked.block)),
         Worked::Interrupted => {

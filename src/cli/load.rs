@@ -15,6 +15,7 @@ use crate::{
     load::{
         Condition, MOST_RATE, MaxErrors, Order, RequestOptions, Target, Url, Urls, load, read_body,
     },
+    machine::cores,
     output::{count, print_note},
     report::{load_table, summary},
     start::refuse_debug_build,
@@ -122,12 +123,12 @@ enum Spread {
 
 const GENERATORS: Bound =
     Bound { what: "the number of generators", least: 1, most: MOST_GENERATORS as u64 };
-const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
+pub(super) const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
 
 /// The default first rate of a search for the knee.
 const FIRST_RATE: f64 = 100.0;
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.replace('_', "").parse().unwrap_or(f64::NAN);
     if rate > 0.0 && rate <= MOST_RATE {
         return Ok(rate);
@@ -222,6 +223,7 @@ impl LoadArguments {
             target,
             models,
             workers: self.workers,
+            cores: cores(),
             accept: self.expect.clone(),
             request_options,
             timeout: self.timeout,

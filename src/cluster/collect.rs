@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Block, Fault, PlanFolder,
+    Block, Fault, PlanFolder, collect_load,
     jobs::Jobs,
     merge::{Measured, Row, check},
     node::NodeFile,
@@ -70,6 +70,9 @@ pub fn collect(
     let aside = results.join(format!(".{}.new", plan.plan.id));
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(unwritable(&aside))?;
+    }
+    if let Some(load) = &plan.plan.load {
+        return collect_load::collect(plan, load, (results, &aside), partial);
     }
     let collector = Collector {
         plan,
@@ -248,7 +251,7 @@ impl<'a> Collector<'a> {
 }
 
 /// Moves the files of a record. A reader finds the old record, none, or the new one, never a mixture.
-fn put(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn put(from: &Path, to: &Path) -> std::io::Result<()> {
     let same = |name: &str| {
         let (old, new) = (fs::read(to.join(name)), fs::read(from.join(name)));
         matches!((old, new), (Ok(old), Ok(new)) if old == new)
@@ -379,7 +382,7 @@ fn line(file: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
     file.write_all(b"\n")
 }
 
-fn unwritable(folder: &Path) -> impl Fn(std::io::Error) -> Fault + '_ {
+pub(super) fn unwritable(folder: &Path) -> impl Fn(std::io::Error) -> Fault + '_ {
     move |error| {
         let folder = folder.display();
         Fault::Failed(format!(

@@ -31,25 +31,18 @@ pub struct NodeFile {
     pub models: Vec<ModelRecord>,
     /// How late `thread::sleep` wakes on this node.
     pub timer_floor: Option<Distribution>,
+    /// The nodes of the generators, if this one serves.
+    #[serde(default)]
+    pub generators: Vec<Node>,
 }
 
 impl NodeFile {
     /// This node, which begins `attempt` at `block`. `probe` is a file that was just made in the plan's folder.
     #[must_use]
     pub fn here(folder: &PlanFolder, block: &str, attempt: &str, probe: &Path) -> Self {
-        let host = host_name();
-        let node = Node {
-            // The scheduler's name: two hosts may have the same host name.
-            id: env::var("PACELINE_NODE_NAME")
-                .ok()
-                .filter(|id| !id.is_empty())
-                .unwrap_or_else(|| host.clone()),
-            host,
-            boot_id: boot_id(),
-            fingerprint: fingerprint(),
-            clock_ahead_seconds: clock_ahead(probe),
-        };
+        let node = Node { clock_ahead_seconds: clock_ahead(probe), ..here(None) };
         NodeFile {
+            generators: vec![],
             plan: folder.hash.clone(),
             program: build().program,
             block: block.into(),
@@ -60,6 +53,23 @@ impl NodeFile {
             timer_floor: wake_errors(std::time::Duration::from_millis(1), 50).distribution(),
         }
     }
+}
+
+/// Describes this node, as `name` if that is given.
+pub(super) fn here(name: Option<&str>) -> Node {
+    Node {
+        id: name.map_or_else(node_name, str::to_owned),
+        host: host_name(),
+        boot_id: boot_id(),
+        fingerprint: fingerprint(),
+        clock_ahead_seconds: None,
+    }
+}
+
+/// Returns the scheduler's name of this node, or its host name: two hosts may have the same host name.
+pub(super) fn node_name() -> String {
+    let named = env::var("PACELINE_NODE_NAME").ok().filter(|id| !id.is_empty());
+    named.unwrap_or_else(host_name)
 }
 
 pub(super) fn host_name() -> String {

@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Fault, PlanFolder,
-    node::{NodeFile, boot_id, host_name},
+    node::{NodeFile, boot_id, host_name, node_name},
 };
 use crate::{
     machine::hex,
-    record::{CELLS, State, TRIALS, Trial, Writer, parse_lines, write_json},
+    record::{CELLS, Node, State, TRIALS, Trial, Writer, parse_lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
@@ -65,6 +65,16 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Makes the folder of a new attempt at `block`, and describes this node in it.
     pub(super) fn begin(plan: &PlanFolder, block: &str) -> Result<Self, Fault> {
+        Self::begin_with(plan, block, &node_name(), vec![])
+    }
+
+    /// Does the same on the node `id`, with generators on other nodes.
+    pub(super) fn begin_with(
+        plan: &PlanFolder,
+        block: &str,
+        id: &str,
+        generators: Vec<Node>,
+    ) -> Result<Self, Fault> {
         let name = name();
         let folder = plan.attempts(block).join(&name);
         let cannot = |error: io::Error| {
@@ -75,7 +85,9 @@ impl Attempt {
         fs::create_dir(&folder).map_err(cannot)?;
         let probe = folder.join(CELLS);
         File::create(&probe).map_err(cannot)?;
-        let node = NodeFile::here(plan, block, &name, &probe);
+        let mut node = NodeFile::here(plan, block, &name, &probe);
+        id.clone_into(&mut node.node.id);
+        node.generators = generators;
         write_json(&folder.join(NODE), &node)?;
         Ok(Attempt { folder, node })
     }
@@ -169,6 +181,8 @@ pub struct Part {
     pub ends: Vec<End>,
     /// The trials.
     pub trials: Vec<Trial>,
+    /// `cells.jsonl`, as its node wrote it.
+    pub(super) cells: Vec<u8>,
 }
 
 /// How a cell ended in one block.
@@ -259,6 +273,7 @@ impl Part {
             return Err("it was measured by another program than the plan's".into());
         }
         let ends = parse_lines(&folder.join(CELLS), &cells)?;
-        Ok(Part { node, ends, trials: parse_lines(&folder.join(TRIALS), &trials)? })
+        let trials = parse_lines(&folder.join(TRIALS), &trials)?;
+        Ok(Part { node, ends, trials, cells })
     }
 }

@@ -8,8 +8,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Fault;
+use super::{
+    Fault,
+    hosts::{LoadPlan, write_token},
+};
 use crate::{
+    load::{self, CONNECTIONS},
     machine::{Build, build, hex},
     plan::Choice,
     record::{Definition, parse, write_json},
@@ -58,6 +62,9 @@ pub struct Plan {
     pub workers: Vec<usize>,
     /// Where jobs are offered from; `None` is each model's default.
     pub placement: Option<Placement>,
+    /// The load between nodes, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadPlan>,
     /// The blocks, in the order of their submission.
     pub blocks: Vec<Block>,
 }
@@ -109,7 +116,7 @@ pub struct PlanFolder {
 /// # Errors
 ///
 /// Returns a fault if the folder has a plan, or cannot be written.
-pub fn make(order: &Order, dir: &Path) -> Result<PlanFolder, Fault> {
+pub fn make(order: &Order, load: Option<LoadPlan>, dir: &Path) -> Result<PlanFolder, Fault> {
     if dir.join(PLAN).exists() {
         return Err(Fault::Usage(format!(
             "{} has a plan, and a plan never changes: submit it, or name another folder with --out",
@@ -133,8 +140,13 @@ pub fn make(order: &Order, dir: &Path) -> Result<PlanFolder, Fault> {
         workloads: order.workloads.iter().map(define).collect(),
         workers: order.choice.workers.clone(),
         placement: order.choice.placement,
-        blocks: blocks(order),
+        blocks: load.as_ref().map_or_else(|| blocks(order), |load| load_blocks(order, load)),
+        load,
     };
+    if plan.load.is_some() {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        write_token(dir)?;
+    }
     write_json(&dir.join(PLAN), &plan)?;
     PlanFolder::read(dir)
 }
@@ -160,7 +172,31 @@ fn blocks(order: &Order) -> Vec<Block> {
     blocks
 }
 
+/// A block for each server that all models are: one workload, or a URL. All trials are in it, so that the nodes meet once.
+fn load_blocks(order: &Order, load: &LoadPlan) -> Vec<Block> {
+    let names: Vec<String> = match &load.url {
+        Some(url) => vec![url.to_string()],
+        None => order.workloads.iter().map(|workload| workload.name.clone()).collect(),
+    };
+    let block = |(number, workload): (usize, String)| Block {
+        id: format!("{number:04}"),
+        workload,
+        scale: load.connections.unwrap_or(CONNECTIONS),
+        pass: 0,
+        seed: order.seed,
+    };
+    names.into_iter().enumerate().map(block).collect()
+}
+
 impl PlanFolder {
+    /// Returns what a load block measures on a server's node with so many CPUs.
+    #[must_use]
+    pub(super) fn load_order(&self, load: &LoadPlan, block: &Block, cores: usize) -> load::Order {
+        let workload = self.workloads.iter().find(|workload| workload.name == block.workload);
+        let workers = self.plan.workers.first().copied();
+        load.order(workload, &self.models, (workers, cores), (self.plan.passes, block.seed))
+    }
+
     /// Reads the plan in `dir`.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ fn order(passes: u32) -> Order {
 
 fn plan(dir: &Path, passes: u32) -> PlanFolder {
     let order = order(passes);
-    make(&order, &dir.join("plan")).unwrap_or_else(|_| panic!("the plan cannot be written"))
+    make(&order, None, &dir.join("plan")).unwrap_or_else(|_| panic!("the plan cannot be written"))
 }
 
 fn node(plan: &PlanFolder, block: &str, attempt: &str, node: usize) -> NodeFile {
@@ -406,5 +406,5 @@ fn a_plan_has_each_workload_at_each_scale_once_in_each_pass_and_never_changes() 
         assert!(seen.insert((block.workload.clone(), block.scale, block.pass)));
     }
     assert_eq!(seen.len(), 6);
-    assert!(matches!(make(&order(1), &plan.dir), Err(Fault::Usage(_))));
+    assert!(matches!(make(&order(1), None, &plan.dir), Err(Fault::Usage(_))));
 }

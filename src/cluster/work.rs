@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{
     Fault, PlanFolder,
+    node::node_name,
     part::{Attempt, attempts},
+    roles,
 };
 use crate::{
     record::Cell,
@@ -17,20 +19,31 @@ use paceline_core::{clock::now, interrupt::interrupted, process::Program};
 pub enum Worked {
     /// It is complete now.
     Done(Vec<Cell>),
+    /// The server's node has what was generated here.
+    Generated,
     /// It had been complete before.
     Before,
     /// It was interrupted, and this attempt does not count.
     Interrupted,
 }
 
-/// Works on a block of `plan`.
+/// Works on a block of `plan`, as the node `node` if that is given. In a load between nodes the name decides the role.
 ///
 /// # Errors
 ///
 /// Returns a fault if this program is not the plan's, or nothing could be measured or written.
-pub fn work(plan: &PlanFolder, block: &str, program: Program) -> Result<Worked, Fault> {
+pub fn work(
+    plan: &PlanFolder,
+    block: &str,
+    node: Option<&str>,
+    program: Program,
+) -> Result<Worked, Fault> {
     let block = plan.block(block)?;
     plan.check_build()?;
+    if let Some(load) = &plan.plan.load {
+        let name = node.map_or_else(node_name, str::to_owned);
+        return roles::work(plan, load, block, &name, program);
+    }
     if !attempts(plan, &block.id).0.is_empty() {
         return Ok(Worked::Before);
     }

@@ -1,7 +1,7 @@
 //! Runs the trials of servers under load, each in a fresh process of the server and of the generator, checks them, and
 //! combines them to cells.
 
-use std::{collections::BTreeMap, slice, time::Duration};
+use std::{slice, time::Duration};
 
 use super::{
     LITTLE, MOST_LITTLE_ERROR, Order, START,
@@ -10,21 +10,20 @@ use super::{
     intervals::{IntervalPrinter, medians},
     pair::turns,
     target::{Served, Serving},
+    totals::{by_url, errors, generators},
 };
 use crate::{
     machine::HostActivity,
     output::{Progress, long},
     plan::not_refuted,
-    record::{
-        Cell, Estimate, GeneratorFigures, LoadFigures, PerTrial, Resources, State, UrlFigures,
-    },
+    record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
     session::Session,
     stats::modes,
 };
 use paceline_core::{
     clock::nanoseconds,
     generator::{
-        Drive, Interval, Loaded, Options, Order as GeneratorOrder, Part, Share, Together,
+        Agent, Drive, Interval, Loaded, Options, Order as GeneratorOrder, Share, Together,
         do_not_add_up,
     },
     histogram::Distribution,
@@ -42,13 +41,15 @@ pub(super) struct Bench<'a> {
     /// Processes for each figure.
     pub(super) trials: u32,
     pub(super) progress: Progress,
+    /// The nodes that the generators are on; none if they are on this one.
+    pub(super) agents: Vec<Agent>,
 }
 
 /// The results of one process of a server.
-struct TrialResult {
-    loaded: Loaded,
+pub(super) struct TrialResult {
+    pub(super) loaded: Loaded,
     /// The results of each generator.
-    each: Vec<Loaded>,
+    pub(super) each: Vec<Loaded>,
     intervals: Vec<Interval>,
     server: Usage,
     /// What its process was seen to be, if it is ours.
@@ -62,8 +63,8 @@ pub(super) enum NoFigure {
     Ended(State, String),
     /// The run was interrupted.
     Interrupted,
-    /// An interval could not be printed.
-    Unprintable(String),
+    /// No load can go on: an interval could not be printed, or a generator on another node was lost.
+    Fatal(String),
 }
 
 impl Bench<'_> {
@@ -99,7 +100,7 @@ impl Bench<'_> {
                         }
                     }
                     Err(NoFigure::Interrupted) => return Ok(()),
-                    Err(NoFigure::Unprintable(why)) => return Err(why),
+                    Err(NoFigure::Fatal(why)) => return Err(why),
                     Err(NoFigure::Ended(state, why)) => {
                         seen[index] = None;
                         end(index, served.ended(state, why, drive, order))?;
@@ -135,6 +136,7 @@ impl Bench<'_> {
         let whole = order.warm_up + order.duration;
         self.progress.show(&served.label(drive), whole.saturating_mul(self.trials - trial));
         let mut host = served.start(&self.session, START).map_err(lost)?;
+        let listen = self.session.listen.as_ref();
         let generator_order = GeneratorOrder {
             addresses: served.addresses(host.as_ref()),
             same_server: true,
@@ -157,6 +159,9 @@ impl Bench<'_> {
                 timeout_ns: order.timeout.map(nanoseconds),
                 counts_errors: order.max_errors.is_some(),
                 share: Share::default(),
+                plan: listen.map_or_else(Vec::new, |listen| listen.plan.clone()),
+                // A server that is there already knows nothing of it.
+                token: listen.filter(|_| served.is_ours()).map(|listen| listen.token.clone()),
             },
         };
         let used = |host: &mut Option<Serving>, patience| match host {
@@ -172,17 +177,26 @@ impl Bench<'_> {
         let mut printer =
             IntervalPrinter::start(order, &self.progress, served.blank(State::Ok), trial);
         printer.check()?;
-        let together =
-            self.program.load_together(&generator_order, order.generators, START, &mut |one| {
-                printer.print_interval(&one);
-                intervals.push(one);
-            });
+        let mut over = |one: Interval| {
+            printer.print_interval(&one);
+            intervals.push(one);
+        };
+        let together = if self.agents.is_empty() {
+            self.program.load_together(&generator_order, order.generators, START, &mut over)
+        } else {
+            Agent::load_together(&mut self.agents, &generator_order, START, &mut over)
+        };
         printer.check()?;
         let (Together { whole: loaded, each }, after) = match together {
             Ok(together) => (together, used(&mut host, START).map_err(lost)?),
             // If the server died, its error is the cause, and the generator's lost connections are the effect. A server
             // that only does not answer explains less than the generator's error.
             Err(error) => {
+                // A generator that was lost says nothing about the server.
+                if let Some(node) = self.agents.iter().find_map(Agent::lost) {
+                    let void = format!("the generator on {node} was lost, so the load is void");
+                    return Err(NoFigure::Fatal(format!("{void}: {error}; submit again")));
+                }
                 return Err(match used(&mut host, order.patience) {
                     Ok(_) | Err(HostError::Silent(_)) => lost(error),
                     Err(died) => lost(died),
@@ -305,55 +319,6 @@ impl Bench<'_> {
         let bounded = most.is_finite() && most > 0.0;
         bounded.then(|| not_refuted(most, figure.map(|jobs| jobs.value)))?
     }
-}
-
-fn errors(trials: &[TrialResult]) -> BTreeMap<String, u64> {
-    let mut sum = BTreeMap::new();
-    for (kind, count) in trials.iter().flat_map(|seen| &seen.loaded.errors) {
-        *sum.entry(kind.clone()).or_default() += count;
-    }
-    sum
-}
-
-/// Returns the figures of each generator over all trials; those with a limit are the worst of all trials.
-fn generators(trials: &[TrialResult]) -> Result<Vec<GeneratorFigures>, String> {
-    let one = |index: usize| {
-        let each = || trials.iter().filter_map(|seen| seen.each.get(index));
-        let total = |of: fn(&Loaded) -> u64| each().map(of).sum();
-        let late = (0..).zip(each()).filter_map(|(n, one)| Some((n, one.schedule_error.as_ref()?)));
-        let late = Distribution::merged("the schedule error of a generator", late)?;
-        Ok(GeneratorFigures {
-            connections: each().next().map_or(0, |one| one.connections),
-            offered: total(|one| one.offered),
-            completed: total(|one| one.completed),
-            late_starts: total(|one| one.late_starts),
-            schedule_error_ns_p99: late.as_ref().and_then(Distribution::p99),
-            cpu_share_max: each().map(|one| one.generator_cpu_share).reduce(f64::max),
-        })
-    };
-    (0..trials.first().map_or(0, |seen| seen.each.len())).map(one).collect()
-}
-
-/// Returns the figures of each URL that has a weight.
-fn by_url(served: &Served<'_>, trials: &[TrialResult]) -> Result<Vec<UrlFigures>, String> {
-    let one = |(place, weight): (usize, &u32)| {
-        let request = &served.requests.list[place];
-        let parts = || trials.iter().filter_map(|seen| seen.loaded.parts.get(place));
-        let latencies =
-            (0..).zip(parts()).filter_map(|(n, part)| Some((n, part.latency.as_ref()?)));
-        let latency = Distribution::merged("the latency of a URL", latencies)?;
-        Ok(UrlFigures {
-            method: request.method.clone(),
-            path: request.path.clone(),
-            weight: *weight,
-            completed: latency.as_ref().map_or(0, |latency| latency.count),
-            errors: parts().map(|part: &Part| part.errors).sum(),
-            latency_ns_p50: latency.as_ref().map(|latency| latency.ns_p50),
-            latency_ns_p99: latency.as_ref().and_then(Distribution::p99),
-            latency_ns_max: latency.as_ref().map(|latency| latency.ns_max),
-        })
-    };
-    served.requests.weights.iter().enumerate().map(one).collect()
 }
 
 /// Returns why the server cannot have waited as long as its jobs define, if it cannot: receipts alone do not prove it.

@@ -79,7 +79,7 @@ impl<'a> IntervalPrinter<'a> {
 
     /// Returns an error if an interval could not be printed: a load whose output nobody can read is ended.
     pub(super) fn check(&mut self) -> Result<(), NoFigure> {
-        self.fault.take().map_or(Ok(()), |why| Err(NoFigure::Unprintable(why)))
+        self.fault.take().map_or(Ok(()), |why| Err(NoFigure::Fatal(why)))
     }
 
     fn print(&mut self, text: &str) {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::target::{Serving, most_connections, planned};
-use crate::{plan::Planned, session::Session, start::model_info};
+use crate::{machine::cores, plan::Planned, session::Session, start::model_info};
 use paceline_core::{
     job::Workload,
     models::Entry,
@@ -31,7 +31,7 @@ impl ServerHandle {
         workers: Option<usize>,
         program: Program,
     ) -> Result<Self, (bool, String)> {
-        let cell = planned(workload, entry, workers, None);
+        let cell = planned(workload, entry, workers, None, cores());
         // The number of connections is unknown: reserve as many as it can serve, or one if that is unbounded.
         let cell = Planned { scale: most_connections(&cell).unwrap_or(1), ..cell };
         let wrong =

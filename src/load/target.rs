@@ -4,7 +4,6 @@ use std::{cell::OnceCell, fmt, net::SocketAddr, slice, time::Duration};
 
 use super::{CONNECTIONS, Order, Url, described};
 use crate::{
-    machine::cores,
     plan::Planned,
     record::{Cell, GeneratorFigures, LoadFigures, Ramp, State},
     session::Session,
@@ -119,9 +118,10 @@ pub(super) fn planned<'a>(
     entry: &'static Entry,
     workers: Option<usize>,
     connections: Option<usize>,
+    cores: usize,
 ) -> Planned<'a> {
     let info = &entry.info;
-    let workers = workers.map_or_else(|| info.workers(&[cores()])[0], Some);
+    let workers = workers.map_or_else(|| info.workers(&[cores])[0], Some);
     let cell = Planned { workload, entry, workers, placement: info.placements[0], scale: 1 };
     let scale = connections.or_else(|| most_connections(&cell)).unwrap_or(CONNECTIONS);
     Planned { scale, ..cell }
@@ -144,7 +144,7 @@ impl<'a> Served<'a> {
             Target::Workload(workload) => order
                 .models
                 .iter()
-                .map(|entry| planned(workload, entry, workers, connections))
+                .map(|entry| planned(workload, entry, workers, connections, order.cores))
                 .map(|cell| served(ServerKind::Model(cell), cell.scale))
                 .collect(),
         }
@@ -208,6 +208,11 @@ impl<'a> Served<'a> {
             return session.lacks_files(connections);
         };
         let name = cell.entry.info.name;
+        if session.listen.is_some() && cell.entry.info.foreign.is_some() {
+            return Some(format!(
+                "{name} runs in an interpreter of another language, whose server is on loopback only: load it on one machine"
+            ));
+        }
         if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
             let s = if most == 1 { "" } else { "s" };
             return Some(format!(
@@ -359,7 +364,7 @@ impl Order {
     #[must_use]
     pub fn cannot_honour(&self) -> Option<String> {
         let Target::Workload(workload) = &self.target else { return None };
-        let cell = |entry| planned(workload, entry, self.workers, self.connections);
+        let cell = |entry| planned(workload, entry, self.workers, self.connections, self.cores);
         self.models.iter().find_map(|entry| cell(entry).cannot_honour())
     }
 }

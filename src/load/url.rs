@@ -6,14 +6,15 @@ use std::{
 };
 
 use http::Uri;
+use serde::{Deserialize, Serialize};
 
-use paceline_core::generator::check_loopback;
+use paceline_core::network::all_allowed;
 
 /// The default port of `http://`.
 const PORT: u16 = 80;
 
 /// A URL such as `http://localhost:8080/path?query`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Url {
     /// The host as typed; an IPv6 address is in brackets.
     host: String,
@@ -36,7 +37,19 @@ impl Url {
     #[must_use]
     pub fn parse(text: &str) -> Option<Result<Self, String>> {
         let (scheme, _) = text.split_once("://")?;
-        Some(read(text, scheme))
+        Some(read(text, scheme, &[]))
+    }
+
+    /// Reads `text` if it has a scheme, as the URL of a server on the node with the address `node`. Its host is that
+    /// address, or a name that is resolved to it here and never again.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that says what is wrong with it.
+    #[must_use]
+    pub fn on_node(text: &str, node: IpAddr) -> Option<Result<Self, String>> {
+        let (scheme, _) = text.split_once("://")?;
+        Some(read(text, scheme, &[node]))
     }
 
     /// Returns the value of the `Host` field: the host as typed, with the port unless it is the default.
@@ -52,7 +65,7 @@ impl fmt::Display for Url {
     }
 }
 
-fn read(text: &str, scheme: &str) -> Result<Url, String> {
+fn read(text: &str, scheme: &str, plan: &[IpAddr]) -> Result<Url, String> {
     if scheme.eq_ignore_ascii_case("https") {
         return Err(format!("{text} needs TLS, which load does not support: give an http:// URL"));
     }
@@ -79,8 +92,23 @@ fn read(text: &str, scheme: &str) -> Result<Url, String> {
             number(port).ok_or_else(|| wrong("its port is not a number from 1 to 65535"))?
         }
     };
-    let addresses = addresses(host, port)?;
-    check_loopback(&addresses)?;
+    let mut addresses = match plan {
+        [] => addresses(host, port)?,
+        _ => (host.trim_matches(['[', ']']), port)
+            .to_socket_addrs()
+            .map_err(|error| format!("the host of {text} cannot be resolved: {error}"))?
+            .collect(),
+    };
+    all_allowed(plan, &addresses)?;
+    if !plan.is_empty() {
+        // Loopback of another node is not the server's.
+        addresses.retain(|address| plan.contains(&address.ip()));
+        if addresses.is_empty() {
+            return Err(format!(
+                "{text} is not at an address of the server's node: give that as its host"
+            ));
+        }
+    }
     let path = uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string);
     Ok(Url { host: host.to_owned(), port, addresses, path })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Against, Estimate, State};
+use super::{Against, Estimate, Node, State};
 use paceline_core::{
     generator::{Arrivals, Interval},
     histogram::Distribution,
@@ -88,6 +88,38 @@ pub struct LoadFigures {
     /// The intervals of each trial's window, by intended start, if requested.
     #[serde(default)]
     pub intervals: Vec<Vec<Interval>>,
+    /// Where the server and the generators were, if on several nodes.
+    #[serde(default)]
+    pub hosts: Option<Hosts>,
+}
+
+/// The nodes of a load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hosts {
+    /// The server's node.
+    pub server: String,
+    /// The node of each generator.
+    pub generators: Vec<String>,
+    /// Whether two of them have one boot id: they are one machine, and the figures are not those of a network.
+    pub shared_host: bool,
+    /// How far the common start of the generators may be off by any of their clocks; no other figure has two clocks.
+    pub clock_uncertainty_ns: Option<u64>,
+}
+
+impl Hosts {
+    /// Describes the nodes of a load, the server's first.
+    #[must_use]
+    pub fn of(server: &Node, generators: &[Node]) -> Self {
+        let mut machines: Vec<&str> =
+            std::iter::once(server).chain(generators).map(|node| &*node.boot_id).collect();
+        machines.sort_unstable();
+        Hosts {
+            server: server.id.clone(),
+            generators: generators.iter().map(|node| node.id.clone()).collect(),
+            shared_host: machines.windows(2).any(|two| two[0] == two[1]),
+            clock_uncertainty_ns: None,
+        }
+    }
 }
 
 /// A rate that changes linearly, in requests per second.
@@ -156,6 +188,7 @@ impl LoadFigures {
             knee: None,
             at_shares: vec![],
             against: None,
+            hosts: None,
             intervals: vec![],
         }
     }

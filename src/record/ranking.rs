@@ -28,6 +28,13 @@ impl Cell {
         (share.is_finite() && share > 0.0).then_some(share)
     }
 
+    /// Returns whether the server and a generator were on one machine that passed for two.
+    #[must_use]
+    pub fn is_shared_host(&self) -> bool {
+        let hosts = self.load.as_ref().and_then(|load| load.hosts.as_ref());
+        hosts.is_some_and(|hosts| hosts.shared_host)
+    }
+
     /// Returns whether its jobs wait so briefly that a ranking would be of timers and not of models.
     #[must_use]
     pub fn waits_too_briefly(&self) -> bool {
@@ -103,7 +110,7 @@ pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -
         let of = cells.iter().enumerate().filter(|(_, cell)| {
             let ranked = cell.state == State::Ok && !cell.waits_too_briefly();
             let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
-            ranked && cell.class() == class
+            ranked && !cell.is_shared_host() && cell.class() == class
         });
         let units = |cell: &Cell| Some(over_nodes(&passes(cell)?, &cell.nodes));
         let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, units(cell)?))).collect();

@@ -50,6 +50,7 @@ pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addr
         source: job.source.clone(),
         scale: 1,
         servers,
+        listen: None,
     }
 }
 

@@ -74,6 +74,7 @@ pub fn same_work(
             source: format!("name = \"same-work\"\njob = [{{ compute = {rounds} }}]"),
             scale: 1,
             servers: Addresses::default(),
+            listen: None,
         };
         host.prepare(cell, PATIENCE)?;
         let (mut times, _) = host.batches(3, PATIENCE)?;

@@ -1,4 +1,4 @@
-//! The neutral load generator: HTTP/1.1 over loopback, readiness-based on mio, one thread, and none of the models under
+//! The neutral load generator: HTTP/1.1 over loopback or between the nodes of a plan, readiness-based on mio, one thread, and none of the models under
 //! test.
 //!
 //! It runs in its own process, which reads an [`Order`] as one line of JSON, opens its connections, is told when to
@@ -24,6 +24,7 @@ mod loaded;
 mod merge;
 mod pace;
 mod parent;
+mod remote;
 mod request;
 mod schedule;
 mod split;
@@ -32,7 +33,7 @@ mod tally;
 
 use std::{
     io::{self, BufRead, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::mpsc,
     thread,
     time::Duration,
@@ -48,11 +49,12 @@ pub use loaded::{
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
 };
 pub use merge::Together;
+pub use remote::{Agent, Clock, Lines, Said, Told};
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};
 pub use split::{MOST_GENERATORS, Share, too_few_connections};
 
-use crate::{prepared::Fault, soft_limits::raise_limits};
+use crate::{network::all_allowed, prepared::Fault, soft_limits::raise_limits};
 use interval::Counted;
 use loaded::Reply;
 
@@ -65,7 +67,7 @@ pub const LEAST_INTERVAL_NS: u64 = 100_000_000;
 /// The load that a generator has to produce.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// The loopback addresses of the server.
+    /// The addresses of the server: on loopback, or of the plan in the options.
     pub addresses: Vec<SocketAddr>,
     /// Whether the addresses belong to one name: all connections then use the first that accepts a connection.
     /// Otherwise connections are assigned to them in turn.
@@ -124,6 +126,10 @@ pub struct Options {
     /// The share of the load that this generator has. The order's connections are already its own; everything else is
     /// of the whole load.
     pub share: Share,
+    /// The addresses beyond loopback that may be loaded: those of a cluster's plan.
+    pub plan: Vec<IpAddr>,
+    /// What each connection begins with, for a server of ours on another node.
+    pub token: Option<String>,
 }
 
 /// When requests start.
@@ -162,18 +168,6 @@ impl Drive {
     }
 }
 
-/// Checks that all addresses are on loopback. Load is sent nowhere else.
-///
-/// # Errors
-///
-/// Returns a sentence that names the address.
-pub fn check_loopback(addresses: &[SocketAddr]) -> Result<(), String> {
-    match addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
-        Some(other) => Err(format!("{other} is not a loopback address: load is sent to no other")),
-        None => Ok(()),
-    }
-}
-
 impl Order {
     /// Checks that the order can be carried out.
     ///
@@ -181,7 +175,7 @@ impl Order {
     ///
     /// Returns a sentence with the reason.
     pub fn check(&self) -> Result<(), String> {
-        check_loopback(&self.addresses)?;
+        all_allowed(&self.options.plan, &self.addresses)?;
         for (missing, what) in [
             (self.addresses.is_empty(), "no address"),
             (self.requests.is_empty(), "no request"),
@@ -301,7 +295,7 @@ mod tests {
             let fault = Order { addresses, ..order() }.check().unwrap_err();
             assert!(fault.contains(address), "{fault}");
         }
-        assert_eq!(check_loopback(&["[::ffff:127.0.0.1]:80".parse().unwrap()]), Ok(()));
+        assert_eq!(all_allowed(&[], &["[::ffff:127.0.0.1]:80".parse().unwrap()]), Ok(()));
     }
 
     #[test]

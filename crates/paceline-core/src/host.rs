@@ -23,7 +23,7 @@ use crate::{
     clock::{nanoseconds, now},
     custom::{self, CustomCell},
     job::{Jobs, Workload},
-    model::{Settings, set_servers},
+    model::{Settings, set_listen, set_servers},
     models::{self, Entry},
     perform::StartedModel,
     prepared::{Fault, Prepared, thread_name, thread_names},
@@ -227,6 +227,9 @@ impl Host<'_> {
     )]
     fn prepare_to_serve(&mut self, cell: CellSpec) -> Result<Server<'_>, Fault> {
         serve::check(&cell).map_err(Fault::Failed)?;
+        if let Some(listen) = &cell.listen {
+            set_listen(listen.clone()).map_err(Fault::Failed)?;
+        }
         // The client checks the receipts, so none are computed here.
         self.prepare(CellSpec { scale: 0, ..cell.clone() })?;
         match self.ready()? {

@@ -5,6 +5,7 @@
 //! and reports are in the crate `paceline`, so a change to a template does not change the measured program.
 //!
 //! * [`mod@file`] - reads files that users name;
+//! * [`network`] - which addresses a socket may have;
 //! * [`job`] - jobs, read from TOML, and their expected results;
 //! * [`model`] - the interface of a concurrency model;
 //! * [`perform`] - the interpreter of jobs, and batches;
@@ -29,6 +30,8 @@
 // Blank lines stop rustfmt from sorting the modules, which are in reading order.
 
 pub mod file;
+
+pub mod network;
 
 pub mod job;
 

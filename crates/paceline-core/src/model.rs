@@ -12,8 +12,10 @@ mod stream;
 
 pub(crate) use blocking::connect_std;
 pub use blocking::{Blocking, Plain, now};
+pub use listen::set_listen;
 pub(crate) use listen::{
-    BACKLOG, LOOPBACK, accept_each, client_left, hold_port, listen, listen_beside, serve_std,
+    BACKLOG, accept_each, client_left, hold_port, listen, listen_beside, own_address, serve_std,
+    token,
 };
 pub use stream::Stream;
 pub(crate) use stream::{FILLING, head, reads_and_writes, round_trips};

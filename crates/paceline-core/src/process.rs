@@ -15,7 +15,7 @@ use std::{
 use crate::{models::Entry, suite_server::EchoServer};
 pub use count::{CountError, Counted, valgrind};
 pub use host::{Host, HostError};
-pub(crate) use lines::no_reply;
+pub(crate) use lines::{LONGEST, lines, no_reply};
 
 /// The environment variable that marks a child process.
 const CHILD: &str = "PACELINE_CHILD";

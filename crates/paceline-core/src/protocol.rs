@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     custom::Variant,
     job::Addresses,
+    network::Listen,
     perform::{Placement, Probe, Probed},
     prepared::{Attestation, Fault, Recorded, ServerSeen},
     usage::Usage,
@@ -95,6 +96,9 @@ pub struct CellSpec {
     /// The addresses of the suite's server.
     #[serde(flatten)]
     pub servers: Addresses,
+    /// Where it listens as a server for other nodes; `None` for loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Listen>,
 }
 
 impl CellSpec {
@@ -110,6 +114,7 @@ impl CellSpec {
             source: "name = \"simplest\"\njob = [{ yield = 1 }]".into(),
             scale: 1,
             servers: Addresses::default(),
+            listen: None,
         }
     }
 }

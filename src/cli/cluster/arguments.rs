@@ -4,12 +4,19 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{Format, From, Selection, budget};
+use crate::{
+    cli::{
+        Format, From, Selection, budget,
+        load::{CONNECTIONS, rate},
+        values::{number, time},
+    },
+    cluster::{PORT, PlanNode},
+};
 
 #[derive(Subcommand)]
 pub(in crate::cli) enum ClusterCommand {
     /// Write a plan: which blocks there are, of which definitions, for which program.
-    Plan(PlanArguments),
+    Plan(Box<PlanArguments>),
     /// Hand every block that has no result to a scheduler. Saying it again is the retry.
     Submit(SubmitArguments),
     /// Show how the blocks stand.
@@ -51,9 +58,38 @@ pub(in crate::cli) struct PlanArguments {
     /// The folder for the plan and its parts, which all nodes must see.
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
-    /// Not there yet: load from several generators.
-    #[arg(long, hide = true)]
-    pub(super) generators: Option<u32>,
+    #[command(flatten)]
+    pub(super) load: BetweenArguments,
+}
+
+/// A load between nodes.
+#[derive(Args)]
+pub(in crate::cli) struct BetweenArguments {
+    /// Put load on servers of the workload, or on a URL, on this node, from the generators' nodes. Nothing else of
+    /// paceline leaves this machine.
+    #[arg(long, value_name = "NODE=ADDRESS", value_parser = PlanNode::parse, requires = "generator")]
+    pub(super) server: Option<PlanNode>,
+    /// A node of a generator; repeat it for others.
+    #[arg(long, value_name = "NODE=ADDRESS", value_parser = PlanNode::parse, requires = "server")]
+    pub(super) generator: Vec<PlanNode>,
+    /// How many of these nodes generate; all where it is not said.
+    #[arg(long, value_name = "N", requires = "server")]
+    pub(super) generators: Option<usize>,
+    /// Open loop: so many requests are started in a second.
+    #[arg(long, value_name = "N", value_parser = rate, requires = "server")]
+    pub(super) rate: Option<f64>,
+    /// Without --rate a closed loop of so many connections; with it, so many at most.
+    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
+    pub(super) connections: Option<usize>,
+    /// How long requests count.
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)))]
+    pub(super) duration: Duration,
+    /// How long requests are sent before they count.
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO))]
+    pub(super) warm_up: Duration,
+    /// The port on which the server's node waits for the generators.
+    #[arg(long, default_value_t = PORT, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..))]
+    pub(super) port: u16,
 }
 
 #[derive(Args)]
@@ -132,6 +168,10 @@ pub(in crate::cli) struct WorkArguments {
     /// The block, such as 0007.
     #[arg(value_name = "BLOCK")]
     pub(super) block: String,
+    /// The name of this node, which decides its role in a load between nodes; `PACELINE_NODE_NAME`, or else the host's
+    /// name, where it is not said.
+    #[arg(long, value_name = "NAME")]
+    pub(super) node: Option<String>,
 }
 
 #[derive(Args)]

@@ -46,7 +46,8 @@ fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_
         },
         ..order(5)
     };
-    let plan = make(&order, &folder.path().join("plan")).unwrap_or_else(|_| panic!("no plan"));
+    let plan =
+        make(&order, None, &folder.path().join("plan")).unwrap_or_else(|_| panic!("no plan"));
     assert_eq!(plan.plan.blocks.len(), 1_000);
     all_blocks(&plan);
     // The time on a CPU: other programs do not count.

@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{
     output::{fine_percent, long, percent, rate},
-    record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
+    record::{Against, AtShare, Cell, Estimate, Hosts, LoadFigures, State},
     stats::Mode,
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
@@ -15,6 +15,9 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     let name = cell.server_name();
     if cell.state == State::Ok && load.generators.len() > 1 {
         let _ = writeln!(text, "  {name}: {}", worst(load));
+    }
+    if let Some(hosts) = &load.hosts {
+        let _ = writeln!(text, "  {name}: {}", places(hosts));
     }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
     if let Some([one, other]) = cell.modes {
@@ -58,6 +61,18 @@ fn worst(load: &LoadFigures) -> String {
         format!(", and the latest was {late} late at the 99th percentile")
     });
     format!("of its {} generators the busiest used {busiest} of a CPU{late}", load.generators())
+}
+
+/// Returns "server on a, generators on b and c".
+fn places(hosts: &Hosts) -> String {
+    let s = if hosts.generators.len() == 1 { "" } else { "s" };
+    let (server, generators) = (&hosts.server, hosts.generators.join(" and "));
+    let shared = if hosts.shared_host {
+        "; shared host: one boot id, so they are one machine, and it is not ranked"
+    } else {
+        ""
+    };
+    format!("server on {server}, generator{s} on {generators}{shared}")
 }
 
 /// Returns the rate up to which a server kept pace on a ramp: in each trial, until the first interval in which it did

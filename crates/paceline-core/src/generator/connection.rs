@@ -109,7 +109,9 @@ impl Connection {
     }
 
     /// Returns whether connecting has ended.
-    pub(super) fn connected(&mut self) -> io::Result<bool> {
+    ///
+    /// `token` is what the server wants first, from another node. A new socket has room for it.
+    pub(super) fn connected(&mut self, token: Option<&str>) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
         }
@@ -118,6 +120,9 @@ impl Connection {
             other => other?,
         };
         self.stream.set_nodelay(true)?;
+        if let Some(token) = token {
+            self.stream.write_all(token.as_bytes())?;
+        }
         self.open = true;
         Ok(true)
     }

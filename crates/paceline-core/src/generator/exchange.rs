@@ -51,7 +51,7 @@ impl Driver<'_> {
             return Ok(());
         }
         if !connection.open {
-            return match connection.connected() {
+            return match connection.connected(self.order.options.token.as_deref()) {
                 Ok(false) => Ok(()),
                 Ok(true) => self.opened(index),
                 Err(error) => self.unconnected(index, &error),

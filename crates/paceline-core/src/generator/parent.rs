@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -23,6 +24,42 @@ use crate::{
 const AHEAD: Duration = Duration::from_secs(2);
 /// How long each may take to confirm it. Less than [`AHEAD`], so that all can be ended before the start.
 const CONFIRMING: Duration = Duration::from_secs(1);
+
+/// How lines go to a generator and come back: through the pipes of a child, or from another node.
+pub(super) trait Link: Send {
+    /// Sends a line.
+    fn send(&mut self, line: String) -> Result<(), HostError>;
+    /// Waits for the next line, unless nobody waits for it any more: the generator is then ended.
+    fn line_unless(
+        &mut self,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<String, HostError>;
+    /// Converts a moment of this machine's clock to the generator's.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the generator does not answer.
+    fn its_time(&mut self, at_ns: u64) -> Result<u64, HostError>;
+}
+
+impl Link for Host {
+    fn send(&mut self, line: String) -> Result<(), HostError> {
+        Host::send(self, line)
+    }
+
+    fn line_unless(
+        &mut self,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<String, HostError> {
+        Host::line_unless(self, patience, is_over)
+    }
+
+    fn its_time(&mut self, at_ns: u64) -> Result<u64, HostError> {
+        Ok(at_ns)
+    }
+}
 
 impl Program {
     /// Runs `order` in a process of its own. The time limit is that of the order plus `patience`, for starting the
@@ -49,45 +86,65 @@ impl Program {
         patience: Duration,
         over: &mut dyn FnMut(Interval),
     ) -> Result<Together, HostError> {
-        let failed = |why| HostError::Fault(Fault::Failed(why));
         let orders = order.split(generators).map_err(failed)?;
-        let mut all = Vec::with_capacity(generators);
-        for order in orders {
+        let start = |order: Order| {
             let share = order.options.share;
-            let started = self.command(LOAD).and_then(Host::start);
-            let host = started
+            let started = self.generator();
+            let link = started
                 .map_err(|error| failed(format!("{} cannot be started: {error}", share.name())))?;
-            all.push(Generator { host, order, share });
-        }
-        at_once(&mut all, |one, is_over| one.get_ready(patience, is_over), || Ok(()))?;
-        // One generator alone waits for nobody.
-        let (ahead, within) =
-            if generators > 1 { (AHEAD, CONFIRMING) } else { (Duration::ZERO, patience) };
-        let start = Start { at_ns: timer_ns() + nanoseconds(ahead) };
-        at_once(&mut all, |one, is_over| one.agree(start, within, is_over), || Ok(()))?;
-        let (give, intervals) = mpsc::channel();
-        // The receiver ends when the last generator's sender does.
-        let give = Mutex::new(vec![give; generators]);
-        let each = at_once(
-            &mut all,
-            |one, is_over| {
-                let give = give.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                one.follow(patience, give.as_ref(), is_over)
-            },
-            || in_order(intervals, generators, over).map_err(failed),
-        )?;
-        Together::of(each, order.drive).map_err(HostError::Fault)
+            Ok(Generator { link, order, share })
+        };
+        let mut all = orders.into_iter().map(start).collect::<Result<Vec<_>, HostError>>()?;
+        together(&mut all, patience, over)
+    }
+
+    /// Starts a process that waits for an order.
+    pub(super) fn generator(&self) -> io::Result<Host> {
+        self.command(LOAD).and_then(Host::start)
     }
 }
 
-/// A generator that was started.
-struct Generator {
-    host: Host,
-    order: Order,
-    share: Share,
+fn failed(why: String) -> HostError {
+    HostError::Fault(Fault::Failed(why))
 }
 
-impl Generator {
+/// Has all generators start at once and do their shares of a load.
+pub(super) fn together<L: Link>(
+    all: &mut [Generator<L>],
+    patience: Duration,
+    over: &mut dyn FnMut(Interval),
+) -> Result<Together, HostError> {
+    let generators = all.len();
+    let drive = all.first().map(|one| one.order.drive);
+    let drive = drive.ok_or_else(|| failed("a load needs a generator".into()))?;
+    at_once(all, |one, is_over| one.get_ready(patience, is_over), || Ok(()))?;
+    // One generator alone waits for nobody.
+    let (ahead, within) =
+        if generators > 1 { (AHEAD, CONFIRMING) } else { (Duration::ZERO, patience) };
+    let at_ns = timer_ns() + nanoseconds(ahead);
+    at_once(all, |one, is_over| one.agree(at_ns, within, is_over), || Ok(()))?;
+    let (give, intervals) = mpsc::channel();
+    // The receiver ends when the last generator's sender does.
+    let give = Mutex::new(vec![give; generators]);
+    let each = at_once(
+        all,
+        |one, is_over| {
+            let give = give.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            one.follow(patience, give.as_ref(), is_over)
+        },
+        || in_order(intervals, generators, over).map_err(failed),
+    )?;
+    Together::of(each, drive).map_err(HostError::Fault)
+}
+
+/// A generator that was started.
+pub(super) struct Generator<L> {
+    pub(super) link: L,
+    pub(super) order: Order,
+    pub(super) share: Share,
+}
+
+impl<L: Link> Generator<L> {
     /// Sends the order, and waits until all connections are open.
     fn get_ready(
         &mut self,
@@ -101,10 +158,11 @@ impl Generator {
     /// Names the start, and waits until it is confirmed.
     fn agree(
         &mut self,
-        start: Start,
+        at_ns: u64,
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), HostError> {
+        let start = Start { at_ns: self.link.its_time(at_ns)? };
         let start = serde_json::to_string(&start).expect("a start is plain data");
         let agrees = |reply: &Reply| matches!(reply, Reply::Agreed);
         self.ask(start, agrees, "confirm the start", patience, is_over)
@@ -122,7 +180,7 @@ impl Generator {
             .into_iter()
             .fold(patience, |sum, time| sum.saturating_add(Duration::from_nanos(time)));
         loop {
-            match self.host.line_unless(most, is_over).and_then(|line| read(&line)) {
+            match self.link.line_unless(most, is_over).and_then(|line| read(&line)) {
                 Ok(Reply::Interval(interval)) => {
                     // Where nobody takes it, the load has failed, and this generator is about to be ended.
                     let _ = give.map(|give| give.send((self.share.index, interval)));
@@ -146,8 +204,8 @@ impl Generator {
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), HostError> {
-        let sent = self.host.send(line);
-        let line = sent.and_then(|()| self.host.line_unless(patience, is_over));
+        let sent = self.link.send(line);
+        let line = sent.and_then(|()| self.link.line_unless(patience, is_over));
         match line.and_then(|line| read(&line)) {
             Ok(reply) if is_wanted(&reply) => Ok(()),
             other => Err(self.lost(other, |name, time| {
@@ -179,9 +237,9 @@ fn read(line: &str) -> Result<Reply, HostError> {
 
 /// Does `each` with all generators at the same time, and `meanwhile` in this thread. Where one fails, the others are
 /// ended, and its error is returned.
-fn at_once<T: Send>(
-    all: &mut [Generator],
-    each: impl Fn(&mut Generator, &dyn Fn() -> bool) -> Result<T, HostError> + Sync,
+fn at_once<T: Send, L: Link>(
+    all: &mut [Generator<L>],
+    each: impl Fn(&mut Generator<L>, &dyn Fn() -> bool) -> Result<T, HostError> + Sync,
     meanwhile: impl FnOnce() -> Result<(), HostError>,
 ) -> Result<Vec<T>, HostError> {
     let (is_over, first) = (AtomicBool::new(false), Mutex::new(None));

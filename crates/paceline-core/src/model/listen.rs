@@ -1,12 +1,14 @@
-//! Listening sockets for all models: on loopback only, with a queue that bursts of connections do not overflow.
+//! Listening sockets for all models: on loopback, or on this node's address in a plan, with a queue that bursts of connections do not overflow.
 
 use std::{
     convert::Infallible,
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::OnceLock,
 };
 
 use super::Plain;
+use crate::network::{Listen, allowed};
 
 /// Accepts with `$accept` and starts each connection with `$start` until accepting fails. Evaluates to that error.
 macro_rules! accept_each {
@@ -27,13 +29,38 @@ pub(crate) use accept_each;
 /// length at somaxconn.
 pub(crate) const BACKLOG: i32 = 65_535;
 
-/// Loopback, with a port that the system chooses.
-pub(crate) const LOOPBACK: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+static LISTEN: OnceLock<Listen> = OnceLock::new();
+
+/// Makes this process's server listen on its node's address instead of loopback, for those that have the token. Only the
+/// first call has an effect.
+///
+/// # Errors
+///
+/// Returns a sentence if the address is not one of the plan.
+pub fn set_listen(listen: Listen) -> Result<(), String> {
+    allowed(&listen.plan, SocketAddr::new(listen.address, 0))?;
+    let _ = LISTEN.set(listen);
+    Ok(())
+}
+
+/// What each connection to this process's server must begin with; nothing on loopback.
+pub(crate) fn token() -> &'static [u8] {
+    LISTEN.get().map_or(&[], |listen| listen.token.as_bytes())
+}
+
+/// Where this process's server listens, with a port that the system chooses.
+pub(crate) fn own_address() -> io::Result<SocketAddr> {
+    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let (plan, ip) =
+        LISTEN.get().map_or((&[][..], loopback), |listen| (&listen.plan[..], listen.address));
+    let address = SocketAddr::new(ip, 0);
+    allowed(plan, address).map_err(io::Error::other)?;
+    Ok(address)
+}
 
 /// Creates a blocking listening socket, for runtimes to take over.
 pub(crate) fn listen() -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(LOOPBACK)?;
+    let listener = TcpListener::bind(own_address()?)?;
     rustix::net::listen(&listener, BACKLOG)?;
     Ok(listener)
 }
@@ -44,7 +71,7 @@ pub(crate) fn listen() -> io::Result<TcpListener> {
 /// connections, the first of 4 cores to wake took between 5 and all 16 (measured on tokio, smol, compio and monoio).
 #[cfg(target_os = "linux")]
 pub(crate) fn hold_port() -> io::Result<TcpListener> {
-    bind_shared(&LOOPBACK)
+    bind_shared(&own_address()?)
 }
 
 /// Creates another listening socket at the port of `held`. The kernel distributes connections over all of them by a

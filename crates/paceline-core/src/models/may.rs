@@ -23,7 +23,7 @@ use super::{
 use crate::{
     job::mix,
     model::{
-        BACKLOG, Blocking, LOOPBACK, Plain, Runtime, Settings, accept_each, now, partner_left,
+        BACKLOG, Blocking, Plain, Runtime, Settings, accept_each, now, own_address, partner_left,
     },
 };
 
@@ -115,7 +115,7 @@ impl Runtime for May {
         F: Future<Output = ()> + Send + 'static,
     {
         self.root(async move {
-            let listener = TcpListener::bind(LOOPBACK)?;
+            let listener = TcpListener::bind(own_address()?)?;
             rustix::net::listen(listener.inner(), BACKLOG)?;
             bound(listener.local_addr()?);
             accept_each!(accept(&listener), |stream| {

@@ -10,11 +10,11 @@ use super::HostError;
 use crate::models::foreign::shown;
 
 /// The longest line that is read, in bytes. The times of a million single calls take 20 MB.
-pub(super) const LONGEST: u64 = 256 << 20;
+pub(crate) const LONGEST: u64 = 256 << 20;
 
 /// Passes each line of `output`, without its line end, to `take` until it returns false. A line over `longest` bytes is
 /// cut and is the last.
-pub(super) fn lines(output: impl Read, longest: u64, mut take: impl FnMut(String) -> bool) {
+pub(crate) fn lines(output: impl Read, longest: u64, mut take: impl FnMut(String) -> bool) {
     let mut output = BufReader::new(output);
     loop {
         let mut line = String::new();

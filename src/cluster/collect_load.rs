@@ -1,0 +1,188 @@
+//! The record of a load between nodes: the cells of each block, as the server's node wrote them.
+
+use std::{fs, path::Path};
+
+use super::{
+    Block, Fault, PlanFolder,
+    collect::{Collected, put, unwritable},
+    hosts::LoadPlan,
+    jobs::Jobs,
+    node::NodeFile,
+    part::{Part, attempts, keep},
+};
+use crate::{
+    load::unmeasured,
+    record::{
+        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, SCHEMA, TRIALS,
+        parse_lines, write_json,
+    },
+};
+
+/// Collects the blocks of a load into one record below `results`, by way of `aside`.
+pub(super) fn collect(
+    plan: &PlanFolder,
+    load: &LoadPlan,
+    (results, aside): (&Path, &Path),
+    partial: bool,
+) -> Result<Collected, Fault> {
+    let given_up = Jobs::read(&plan.dir)?.given_up();
+    let mut nodes = Nodes {
+        schema: NODES_SCHEMA,
+        plan: plan.hash.clone(),
+        nodes: vec![],
+        counted: vec![],
+        left_out: vec![],
+    };
+    let (mut cells, mut missing, mut first) = (Vec::new(), Vec::new(), None::<NodeFile>);
+    let mut lost = Vec::new();
+    for block in &plan.plan.blocks {
+        match counted(plan, load, block, &mut nodes)? {
+            Some((node, of)) => {
+                for one in std::iter::once(&node.node).chain(&node.generators) {
+                    add(&mut nodes.nodes, one);
+                }
+                nodes.counted.push(Counted {
+                    block: block.id.clone(),
+                    attempt: node.attempt.clone(),
+                    node: node.node.id.clone(),
+                });
+                cells.extend(of);
+                first.get_or_insert(node);
+            }
+            None => {
+                if let Some(word) = given_up.get(&block.id) {
+                    lost.push((block, word));
+                } else {
+                    let why = format!("{}: no attempt is complete", block.label());
+                    missing.push((block.id.clone(), why));
+                }
+            }
+        }
+    }
+    let Some(first) = first.filter(|_| missing.is_empty() || partial) else {
+        missing.extend(lost.iter().map(|(block, word)| (block.id.clone(), (*word).clone())));
+        return Ok(Collected { folders: vec![], cells: (0, 0), missing, warnings: vec![] });
+    };
+    for (block, word) in lost {
+        let order = plan.load_order(load, block, first.cores);
+        cells.extend(unmeasured(&order, &format!("its block was given up: {word}")));
+    }
+    let folder = results.join(&plan.plan.id);
+    fs::create_dir_all(aside).map_err(unwritable(aside))?;
+    let lines: Vec<String> =
+        cells.iter().map(|cell| serde_json::to_string(cell).expect("it is plain data")).collect();
+    fs::write(aside.join(CELLS), lines.join("\n") + "\n").map_err(unwritable(&folder))?;
+    fs::write(aside.join(TRIALS), "").map_err(unwritable(&folder))?;
+    nodes.nodes.sort_by(|a, b| a.id.cmp(&b.id));
+    write_json(&aside.join(NODES), &nodes)?;
+    write_json(&aside.join(RUN), &run(plan, load, &first, missing.len(), cells.len()))?;
+    put(aside, &folder).map_err(unwritable(&folder))?;
+    let _ = fs::remove_dir_all(aside);
+    let wrong = cells.iter().filter(|cell| cell.is_wrong()).count();
+    let warnings = nodes.warnings();
+    Ok(Collected { folders: vec![folder], cells: (cells.len(), wrong), missing, warnings })
+}
+
+fn add(nodes: &mut Vec<Node>, one: &Node) {
+    if !nodes.iter().any(|other| other.id == one.id) {
+        nodes.push(one.clone());
+    }
+}
+
+/// Returns the attempt at `block` that counts, with its cells: each of the plan once, and of the plan's nodes.
+fn counted(
+    plan: &PlanFolder,
+    load: &LoadPlan,
+    block: &Block,
+    nodes: &mut Nodes,
+) -> Result<Option<(NodeFile, Vec<Cell>)>, Fault> {
+    let mut leave = |attempt: String, reason: String| {
+        nodes.left_out.push(LeftOut { block: block.id.clone(), attempt, reason });
+    };
+    let (complete, begun) = attempts(plan, &block.id);
+    for attempt in begun {
+        leave(attempt, "it is not complete".into());
+    }
+    let mut counted = None;
+    for done in complete {
+        if counted.is_some() {
+            leave(done.attempt, "superseded: another counts".into());
+            continue;
+        }
+        match Part::read(plan, &done).and_then(|part| check(plan, load, block, part)) {
+            Ok(found) => {
+                keep(plan, &done).map_err(|error| format!("{}: {error}", plan.dir.display()))?;
+                counted = Some(found);
+            }
+            Err(why) => leave(done.attempt, format!("damaged: {why}")),
+        }
+    }
+    Ok(counted)
+}
+
+fn check(
+    plan: &PlanFolder,
+    load: &LoadPlan,
+    block: &Block,
+    part: Part,
+) -> Result<(NodeFile, Vec<Cell>), String> {
+    let cells: Vec<Cell> = parse_lines(Path::new(CELLS), &part.cells)?;
+    let key = |cell: &Cell| (cell.workload.clone(), cell.model.clone(), cell.scale, cell.workers);
+    let order = plan.load_order(load, block, part.node.cores);
+    let planned = unmeasured(&order, "");
+    let mut found = Vec::new();
+    for wanted in &planned {
+        let mut of = cells.iter().filter(|cell| key(cell) == key(wanted));
+        match (of.next(), of.next()) {
+            (Some(one), None) => found.push(one.clone()),
+            _ => return Err(format!("it has not one cell of {}", wanted.model)),
+        }
+    }
+    let nodes = part.node.generators.iter().map(|node| &node.id);
+    let is_of_the_plan = part.node.node.id == load.server.id
+        && nodes.eq(load.generators.iter().map(|node| &node.id));
+    if found.len() != cells.len() || !is_of_the_plan {
+        return Err("it has cells or nodes that are not in the plan".into());
+    }
+    Ok((part.node, found))
+}
+
+fn run(
+    plan: &PlanFolder,
+    load: &LoadPlan,
+    first: &NodeFile,
+    missing: usize,
+    planned: usize,
+) -> Run {
+    let plan = &plan.plan;
+    let generators: Vec<&str> = load.generators.iter().map(|node| &*node.id).collect();
+    let settings = [
+        ("target", plan.blocks.first().map(|block| block.workload.clone()).into()),
+        ("trials", plan.passes.into()),
+        ("generators", generators.len().into()),
+        ("server_node", load.server.id.clone().into()),
+        ("generator_nodes", generators.into()),
+        ("warm_up_seconds", load.warm_up.as_secs_f64().into()),
+        ("duration_seconds", load.duration.as_secs_f64().into()),
+        ("cluster", true.into()),
+        ("blocks", plan.blocks.len().into()),
+        ("blocks_missing", missing.into()),
+    ];
+    Run {
+        schema: SCHEMA,
+        id: plan.id.clone(),
+        started: plan.started.clone(),
+        instrument: "load".into(),
+        command: plan.command.clone(),
+        budget_seconds: plan.budget_seconds,
+        seed: Some(plan.seed),
+        settings: settings.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+        fingerprint: first.node.fingerprint.clone(),
+        build: plan.build.clone(),
+        commit: plan.commit.clone(),
+        models: first.models.clone(),
+        workloads: plan.workloads.clone(),
+        planned: Some(planned),
+        timer_floor: first.timer_floor.clone(),
+    }
+}

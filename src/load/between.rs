@@ -1,0 +1,57 @@
+//! Load between nodes: the server here, and each generator on another node.
+
+use super::{Order, bench::Bench, target::Served};
+use crate::{
+    output::Progress,
+    record::{Cell, Hosts},
+    session::Session,
+};
+use paceline_core::{generator::Agent, process::Program};
+
+/// Measures `order` with generators on `agents`, and hands each cell to `write` as it ends. `hosts` says where all of it
+/// is.
+///
+/// # Errors
+///
+/// Returns a sentence if a generator was lost: the load is then void.
+pub fn between(
+    order: &Order,
+    session: Session,
+    program: Program,
+    agents: Vec<Agent>,
+    hosts: &Hosts,
+    write: &mut dyn FnMut(&Cell) -> Result<(), String>,
+) -> Result<Vec<Cell>, String> {
+    let requests = order.requests(&order.target);
+    let servers = Served::all(order, &order.target, &requests);
+    let progress = Progress::start(u64::from(order.trials) * servers.len() as u64);
+    let mut bench = Bench { session, program, order, trials: order.trials, progress, agents };
+    let mut ended = Vec::new();
+    let done = bench.run_trials(&servers, order.drive, &mut |_, cell| {
+        ended.push(cell);
+        Ok(())
+    });
+    let clocks = bench.agents.iter().filter_map(Agent::clock);
+    let clock_uncertainty_ns = clocks.map(|clock| clock.uncertainty_ns).max();
+    bench.progress.end();
+    done?;
+    bench.agents.iter_mut().for_each(Agent::end);
+    for cell in &mut ended {
+        cell.nodes = vec![hosts.server.clone(); cell.trials()];
+        if let Some(load) = &mut cell.load {
+            load.hosts = Some(Hosts { clock_uncertainty_ns, ..hosts.clone() });
+        }
+        write(cell)?;
+    }
+    Ok(ended)
+}
+
+/// Returns a cell for each server of `order`, which failed for the reason `why` before it could be measured.
+#[must_use]
+pub fn unmeasured(order: &Order, why: &str) -> Vec<Cell> {
+    let requests = order.requests(&order.target);
+    let failed = |served: &Served<'_>| {
+        served.ended(crate::record::State::Failed, why.to_owned(), order.drive, order)
+    };
+    Served::all(order, &order.target, &requests).iter().map(failed).collect()
+}

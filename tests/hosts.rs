@@ -1,0 +1,307 @@
+//! Load between nodes: the server on one, generators on others, and nothing on any other address.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it leaves out"
+)]
+
+#[path = "server/mod.rs"]
+mod server;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use paceline::record::Cell;
+use paceline_core::{models, network::Listen};
+use server::{PATIENCE, cell, program, workload};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn paceline(folder: &Path, inside: &[&str], arguments: &[&str]) -> Command {
+    let words: Vec<&str> =
+        inside.iter().copied().chain([env!("CARGO_BIN_EXE_paceline"), "cluster"]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(arguments).current_dir(folder);
+    command.env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Plans a load of `serve-plain` on threads, on these nodes.
+fn plan(folder: &Path, nodes: &[&str], more: &[&str]) -> Output {
+    let mut words =
+        vec!["plan", "serve-plain", "--model", "threads", "--trials", "1", "--out", "plan"];
+    words.extend(["--rate", "200", "--connections", "4", "--warm-up", "0s", "--duration", "1s"]);
+    words.extend(["--server", nodes[0]]);
+    words.extend(nodes[1..].iter().flat_map(|node| ["--generator", node]));
+    words.extend(more);
+    paceline(folder, &[], &words).output().unwrap()
+}
+
+fn work(folder: &Path, inside: &[&str], node: &str) -> Child {
+    paceline(folder, inside, &["work", "plan", "0000", "--node", node]).spawn().unwrap()
+}
+
+/// Collects, and returns the cells of the record.
+fn collected(folder: &Path) -> Vec<Cell> {
+    let output = paceline(folder, &[], &["collect", "plan"]).output().unwrap();
+    // On a busy machine a load may be invalid, which is 3.
+    assert!([Some(0), Some(3)].contains(&output.status.code()), "{}", said(&output));
+    let record = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap().path();
+    let nodes = fs::read_to_string(record.join("nodes.json")).unwrap();
+    assert!(nodes.contains("\"id\": \"a\"") && nodes.contains("\"id\": \"b\""), "{nodes}");
+    let cells = fs::read_to_string(record.join("cells.jsonl")).unwrap();
+    cells.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn generators_on_other_nodes_share_a_load_and_the_record_says_where_all_of_it_was() {
+    for generators in [&["b=127.0.0.2"][..], &["b=127.0.0.2", "c=127.0.0.3"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let nodes: Vec<&str> = ["a=127.0.0.1"].iter().chain(generators).copied().collect();
+        let port = if generators.len() == 1 { "17501" } else { "17502" };
+        let planned = plan(folder.path(), &nodes, &["--port", port]);
+        assert!(planned.status.success(), "{}", said(&planned));
+        let names = nodes.iter().map(|node| node.split('=').next().unwrap());
+        let all: Vec<Child> = names.map(|name| work(folder.path(), &[], name)).collect();
+        for one in all {
+            let output = one.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        }
+        let cells = collected(folder.path());
+        assert_eq!(cells.len(), 1, "{cells:?}");
+        let load = cells[0].load.as_ref().unwrap();
+        let hosts = load.hosts.as_ref().unwrap_or_else(|| panic!("{:?}", cells[0]));
+        assert_eq!((&*hosts.server, hosts.generators.len()), ("a", generators.len()));
+        assert_eq!(load.generators.len(), generators.len());
+        assert!(hosts.shared_host && cells[0].is_shared_host(), "one boot id is not reported");
+        assert!(hosts.clock_uncertainty_ns.is_some());
+    }
+}
+
+#[test]
+fn a_load_that_lost_a_generator_is_void_and_can_be_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = ["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"];
+    let planned = plan(folder.path(), &nodes, &["--port", "17503", "--duration", "60s"]);
+    assert!(
+        planned.status.code() == Some(2),
+        "a second --duration is an error: {}",
+        said(&planned)
+    );
+    let planned = plan(folder.path(), &nodes, &["--port", "17503", "--seed", "7"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let leader = work(folder.path(), &[], "a");
+    let mut lost = work(folder.path(), &[], "b");
+    let other = work(folder.path(), &[], "c");
+    // It has met the leader once there is an attempt.
+    let begun = folder.path().join("plan/parts/0000");
+    let deadline = Instant::now() + PATIENCE;
+    while !begun.exists() {
+        assert!(Instant::now() < deadline, "the nodes did not meet");
+        thread::sleep(Duration::from_millis(5));
+    }
+    lost.kill().unwrap();
+    lost.wait().unwrap();
+    let output = leader.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("generator on b was lost, so the load is void"),
+        "{}",
+        said(&output)
+    );
+    assert!(!other.wait_with_output().unwrap().status.success());
+    let collect = paceline(folder.path(), &[], &["collect", "plan"]).output().unwrap();
+    assert_eq!(collect.status.code(), Some(3), "{}", said(&collect));
+    assert!(
+        !folder.path().join("results").exists() || said(&collect).contains("nothing was recorded")
+    );
+    let again: Vec<Child> = ["a", "b", "c"].map(|name| work(folder.path(), &[], name)).into();
+    for one in again {
+        let output = one.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    assert_eq!(collected(folder.path()).len(), 1);
+}
+
+#[test]
+fn a_server_gives_no_byte_to_a_connection_without_the_token_and_serves_one_with_it() {
+    let job = workload("name = \"one\"\njob = [{ yield = 1 }]");
+    let ip: std::net::IpAddr = "127.0.0.1".parse().unwrap();
+    let asked = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    for entry in models::MODELS.iter().filter(|entry| entry.info.foreign.is_none()) {
+        let (name, workers) = (entry.info.name, entry.info.workers(&[2])[0]);
+        if entry.info.unsupported_as_server_step(&job).is_some() {
+            continue;
+        }
+        let echo = program().echo().unwrap();
+        let mut spec = cell(entry, workers, &job, echo.addresses().clone());
+        spec.listen = Some(Listen { address: ip, plan: vec![ip], token: TOKEN.into() });
+        let mut host = program().host(entry, workers).unwrap();
+        let address = match host.serve(spec, PATIENCE) {
+            Ok(address) => address,
+            Err(error) => {
+                eprintln!("left out: {name}: {error}");
+                continue;
+            }
+        };
+        let answer = |first: &str| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(format!("{first}{asked}").as_bytes()).unwrap();
+            let mut all = Vec::new();
+            // A close with unread bytes is a reset.
+            let _ = stream.read_to_end(&mut all);
+            String::from_utf8_lossy(&all).into_owned()
+        };
+        for wrong in ["", "0123456789abcdef0123456789abcdee", "x"] {
+            assert_eq!(answer(wrong), "", "{name} answers without the token");
+        }
+        assert!(answer(TOKEN).starts_with("HTTP/1.1 200"), "{name}: {}", answer(TOKEN));
+    }
+}
+
+#[test]
+fn the_leader_says_nothing_to_a_stranger() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let mut leader = work(folder.path(), &[], "a");
+    let deadline = Instant::now() + PATIENCE;
+    let mut stream = loop {
+        match TcpStream::connect("127.0.0.1:17504") {
+            Ok(stream) => break stream,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(TOKEN.as_bytes()).unwrap();
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all);
+    assert_eq!(all, b"");
+    leader.kill().unwrap();
+    leader.wait().unwrap();
+}
+
+#[test]
+fn what_a_plan_cannot_mean_is_said_and_exits_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |words: &[&str], why: &str| {
+        let words: Vec<&str> = ["plan", "--out", "plan"].iter().chain(words).copied().collect();
+        let output = paceline(folder.path(), &[], &words).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
+        assert!(said(&output).contains(why), "{words:?}: {}", said(&output));
+    };
+    let nodes = ["--server", "a=10.93.0.1", "--generator", "b=10.93.0.2"];
+    let with = |more: &[&'static str]| [&nodes[..], more].concat();
+    refused(
+        &with(&["serve-plain", "--rate", "9", "--generators", "2"]),
+        "2 generators need as many nodes",
+    );
+    refused(&with(&["serve-plain"]), "say how to load it");
+    refused(&with(&["--rate", "9"]), "name what to load");
+    refused(&with(&["http://192.0.2.1/", "--rate", "9"]), "not at an address of the plan");
+    refused(&with(&["http://127.0.0.1/", "--rate", "9"]), "not at an address of the server's node");
+    refused(&["serve-plain", "--server", "a=10.93.0.1", "--rate", "9"], "--generator");
+    refused(&["serve-plain", "--rate", "9"], "--server");
+    assert!(!folder.path().join("plan").exists());
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &[]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let stranger =
+        paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "z"]).output().unwrap();
+    assert_eq!(stranger.status.code(), Some(2), "{}", said(&stranger));
+    assert!(said(&stranger).contains("has no role in this plan"), "{}", said(&stranger));
+    // The token is of the plan, and without it nothing begins.
+    fs::write(folder.path().join("plan/token"), "short").unwrap();
+    let tokenless =
+        paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "b"]).output().unwrap();
+    assert_eq!(tokenless.status.code(), Some(2), "{}", said(&tokenless));
+}
+
+/// Two network namespaces with a cable between them.
+struct Namespaces {
+    names: [String; 2],
+}
+
+impl Namespaces {
+    /// Makes them; `None`, after a message, where that is impossible.
+    fn make() -> Option<Self> {
+        let names = ["a", "b"].map(|end| format!("paceline-{end}-{}", std::process::id()));
+        let made = Namespaces { names };
+        let [a, b] = &made.names;
+        let script = format!(
+            "ip netns add {a} && ip netns add {b} && ip link add va netns {a} type veth peer name vb netns {b} && \
+             ip -n {a} addr add 10.93.1.1/24 dev va && ip -n {b} addr add 10.93.1.2/24 dev vb && \
+             for n in {a} {b}; do ip -n $n link set lo up; done && ip -n {a} link set va up && ip -n {b} link set vb up"
+        );
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        if output.status.success() {
+            return Some(made);
+        }
+        eprintln!("left out: no network namespaces can be made here: {}", said(&output));
+        None
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = Command::new("ip").args(["netns", "del", name]).output();
+        }
+    }
+}
+
+/// The local addresses of the sockets in a namespace, as `/proc/net/tcp` has them.
+fn sockets(name: &str) -> Vec<String> {
+    let shown = Command::new("ip")
+        .args(["netns", "exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let local =
+        |line: &str| line.split_whitespace().nth(1)?.split_once(':').map(|(ip, _)| ip.to_owned());
+    text.lines().filter_map(local).filter(|ip| ip.bytes().all(|b| b.is_ascii_hexdigit())).collect()
+}
+
+#[test]
+fn between_two_namespaces_only_the_addresses_of_the_plan_are_used() {
+    let Some(two) = Namespaces::make() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], &[]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let inside = two.names.each_ref().map(|name| ["ip", "netns", "exec", name]);
+    let mut all = [work(folder.path(), &inside[0], "a"), work(folder.path(), &inside[1], "b")];
+    // Little-endian: 10.93.1.1 and 10.93.1.2.
+    let own = ["01015D0A", "02015D0A"];
+    let mut met = [false; 2];
+    while all.iter_mut().any(|one| one.try_wait().unwrap().is_none()) {
+        for (place, name) in two.names.iter().enumerate() {
+            for ip in sockets(name) {
+                met[place] |= ip == own[place];
+                let is_loopback = ip.len() == 8 && ip.ends_with("7F");
+                assert!(is_loopback || ip == own[place], "{name} has a socket at {ip}");
+            }
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    for one in all {
+        let output = one.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    assert_eq!(met, [true; 2], "no connection was seen between the nodes");
+    let cells = collected(folder.path());
+    assert_eq!(cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().server, "a");
+}
