@@ -11,72 +11,20 @@ generator sleeps: three programs that differ in that alone (scripts/wakes.c).
 The percentiles of wrk are those of its requests: wrk_latencies.py takes out what wrk adds.
 """
 
+import functools
 import json
-import math
 import os
-import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
-from wrk_latencies import SCRIPT, measured, quantile
+from agreement import Nginx, PORT, arguments, of_wrk, wrk
 
 PROGRAMS = os.environ.get("PACELINE", "target/release/paceline").split(":")
-URL = "http://127.0.0.1:18080/"
-# Student's t for a two-sided 95 % interval, by degrees of freedom.
-T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145]
-FIGURES = ("requests/s", "p50", "p99")
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-class Nginx:
-    """nginx with one worker, and what that worker has done so far."""
-
-    def __init__(self, folder):
-        Path(folder, "index.html").write_text("hello, world\n")
-        Path(folder).chmod(0o755)
-        configuration = Path(folder, "nginx.conf")
-        configuration.write_text(
-            f"worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;\n"
-            "events { worker_connections 1024; }\n"
-            "http { access_log off; keepalive_requests 100000000;\n"
-            f"server {{ listen 127.0.0.1:18080; root {folder}; location = /status {{ stub_status; }} }} }}\n"
-        )
-        self.master = subprocess.Popen(["nginx", "-c", configuration, "-p", folder])
-        while self.master.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", 18080), 1).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        else:
-            sys.exit("nginx ended: is port 18080 taken?")
-        master = self.master.pid
-        self.worker = int(Path(f"/proc/{master}/task/{master}/children").read_text().split()[0])
-
-    def done(self):
-        """Requests, times that the worker slept, and its CPU seconds."""
-        with urllib.request.urlopen(URL + "status") as answer:
-            requests = int(answer.read().split()[9])
-        status = Path(f"/proc/{self.worker}/status").read_text()
-        sleeps = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
-        fields = Path(f"/proc/{self.worker}/stat").read_text().rsplit(")", 1)[1].split()
-        return requests, sleeps, (int(fields[11]) + int(fields[12])) / TICK
-
-
-def wrk(connections, seconds):
-    def read(text):
-        counts = measured(text, connections)
-        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
-        return rate, quantile(counts, 0.5), quantile(counts, 0.99)
-
-    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT, URL], read
+URL = f"http://127.0.0.1:{PORT}/"
 
 
 def oha(connections, seconds):
@@ -141,14 +89,6 @@ def once(nginx, command, connections, seconds, cpus):
     return figures, [one / requests for one in per_request]
 
 
-def ratio(ours, theirs):
-    logs = [math.log(one / other) for one, other in zip(ours, theirs)]
-    mean = statistics.mean(logs)
-    half = T[len(logs) - 2] * statistics.stdev(logs) / math.sqrt(len(logs))
-    low, value, high = (math.exp(mean + x) for x in (-half, 0, half))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def compare(nginx, generators, connections, rounds, seconds, cpus):
     found = {name: [] for name in generators}
     for index in range(rounds):
@@ -163,18 +103,16 @@ def compare(nginx, generators, connections, rounds, seconds, cpus):
         print(f"  {name}: {statistics.median(columns[0]):.0f} requests/s; per request it sleeps {sleeps:.3f} times and takes "
               f"{cpu:.1f} µs, nginx {nginx_sleeps:.3f} times and {nginx_cpu:.1f} µs")
         if name != "wrk":
-            both = zip(FIGURES, columns, zip(*(figures for figures, _ in found["wrk"])))
-            print("    of wrk: " + ", ".join(f"{what} {ratio(ours, theirs)}" for what, ours, theirs in both))
+            ours, theirs = ([figures for figures, _ in of] for of in (trials, found["wrk"]))
+            print("    of wrk: " + of_wrk(ours, theirs))
 
 
 def main():
-    rounds, seconds = (int(one) for one in (sys.argv[1:] + ["5", "5"][len(sys.argv) - 1:]))
-    if not 2 <= rounds <= len(T) + 1:
-        sys.exit(f"give a number of rounds from 2 to {len(T) + 1}")
+    rounds, seconds = arguments(5, 5)
     every = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         generators = {f"paceline {program}": closed(program, folder) for program in PROGRAMS}
-        generators["wrk"] = wrk
+        generators["wrk"] = functools.partial(wrk, URL)
         if shutil.which("oha"):
             generators["oha"] = oha
         else:
@@ -194,7 +132,7 @@ def main():
                 subprocess.run(["cc", "-O2", "-o", program, Path(__file__).with_name("wakes.c")], check=True)
                 ways = {how: wakes(program, how) for how in ("sleeps", "rounds", "spins")}
                 print(f"64 connections, {said}: it sleeps, it writes in rounds, it never sleeps:", flush=True)
-                compare(nginx, {**ways, "wrk": wrk}, 64, rounds, seconds, their_cpus)
+                compare(nginx, {**ways, "wrk": generators["wrk"]}, 64, rounds, seconds, their_cpus)
             os.sched_setaffinity(nginx.worker, every)
             for more in ([], ["--every", "1s"]):
                 options = ["--rate", "10000", "--connections", "16", "--duration", "10s", "--trials", "3", *more]
@@ -203,8 +141,7 @@ def main():
                 share = load["generator_cpu_share_max"]
                 print(f"open loop, 10 000/s {' '.join(more)}: 99 % start within {late:.0f} µs, {share:.0%} of a CPU")
         finally:
-            nginx.master.terminate()
-            nginx.master.wait()
+            nginx.stop()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod listener;
+#[path = "hosts/own_server.rs"]
+mod own_server;
 #[path = "server/mod.rs"]
 mod server;
 
@@ -15,6 +18,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -239,7 +243,10 @@ struct Namespaces {
 impl Namespaces {
     /// Makes them; `None`, after a message, where that is impossible.
     fn make() -> Option<Self> {
-        let names = ["a", "b"].map(|end| format!("paceline-{end}-{}", std::process::id()));
+        // Each test that makes some has its own.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let of = format!("{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
+        let names = ["a", "b"].map(|end| format!("paceline-{end}-{of}"));
         let made = Namespaces { names };
         let [a, b] = &made.names;
         let script = format!(
