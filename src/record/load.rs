@@ -1,11 +1,12 @@
 //! The load on a server.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Against, Estimate, Node, State};
+use crate::output::long;
 use paceline_core::{
     generator::{Arrivals, Interval},
     histogram::Distribution,
@@ -119,6 +120,23 @@ impl Hosts {
             shared_host: machines.windows(2).any(|two| two[0] == two[1]),
             clock_uncertainty_ns: None,
         }
+    }
+
+    /// Returns "server on a, generators on b and c", with how close the common start was, and whether one machine passed
+    /// for several.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let s = if self.generators.len() == 1 { "" } else { "s" };
+        let clocks = self.clock_uncertainty_ns.map_or_else(String::new, |ns| {
+            format!("; start agreed within {}", long(Duration::from_nanos(ns)))
+        });
+        let shared = if self.shared_host {
+            "; shared host, so not ranked: nodes with one boot id are one machine, without a network between them"
+        } else {
+            ""
+        };
+        let generators = self.generators.join(" and ");
+        format!("server on {}, generator{s} on {generators}{clocks}{shared}", self.server)
     }
 }
 

@@ -70,9 +70,14 @@ impl Nodes {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let [only] = &self.nodes[..] {
+        // The nodes of generators have no blocks: the server's node has them.
+        let generates = |node: &&Node| !self.counted.iter().any(|block| block.node == node.id);
+        let is_load = self.nodes.iter().any(|node| generates(&node));
+        let measured: Vec<&Node> = self.nodes.iter().filter(|node| !generates(node)).collect();
+        if let [only] = &measured[..] {
+            let what = if is_load { "All servers" } else { "All of it" };
             let id = &only.id;
-            warnings.push(format!("All of it ran on one node, {id}: nothing is known of others."));
+            warnings.push(format!("{what} ran on one node, {id}: nothing is known of others."));
         }
         let mut machines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for node in &self.nodes {
@@ -81,13 +86,18 @@ impl Nodes {
         for mut names in machines.into_values() {
             names.dedup();
             if names.len() > 1 {
+                let so = if is_load {
+                    "a load between them is labelled shared host, used no network, and is not ranked"
+                } else {
+                    "what they differ by is chance"
+                };
+                let names = names.join(", ");
                 warnings.push(format!(
-                    "The nodes {} share one boot id: they are one machine, and what they differ by is chance.",
-                    names.join(", ")
+                    "The nodes {names} share one boot id: they are one machine, and {so}."
                 ));
             }
         }
-        if let [one, other] = &self.nodes[..] {
+        if let [one, other] = &measured[..] {
             warnings.push(format!(
                 "All of it ran on two nodes, {} and {}: intervals are over their trials, and nothing is known of others.",
                 one.id, other.id
@@ -148,14 +158,26 @@ mod tests {
             fingerprint: Fingerprint::default(),
             clock_ahead_seconds: *ahead,
         };
-        let nodes = all.iter().map(node).collect();
-        Nodes {
-            schema: NODES_SCHEMA,
-            plan: String::new(),
-            nodes,
-            counted: vec![],
-            left_out: vec![],
-        }
+        let nodes: Vec<Node> = all.iter().map(node).collect();
+        let block = |node: &Node| Counted {
+            block: String::new(),
+            attempt: String::new(),
+            node: node.id.clone(),
+        };
+        let counted = nodes.iter().map(block).collect();
+        Nodes { schema: NODES_SCHEMA, plan: String::new(), nodes, counted, left_out: vec![] }
+    }
+
+    #[test]
+    fn the_nodes_of_generators_are_no_second_opinion_on_a_server() {
+        let said = |boot_ids: [&str; 2]| {
+            let mut both = nodes(&[("a", boot_ids[0], None), ("b", boot_ids[1], None)]);
+            both.counted.truncate(1);
+            both.warnings()
+        };
+        let apart = said(["1", "2"]);
+        assert_eq!(apart, ["All servers ran on one node, a: nothing is known of others."]);
+        assert!(said(["1", "1"])[1].contains("labelled shared host"));
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
         if let Some(line) = ranks::legend(&of) {
             let _ = writeln!(text, "{line}");
         }
+        remarks::nodes(&mut text, &of);
         match extent {
             Extent::Short => {
                 for line in missing(&of) {

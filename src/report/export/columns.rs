@@ -135,6 +135,11 @@ impl Columns {
         self.count("generators", load.map(|load| load.generators() as u64));
         let late = load.and_then(LoadFigures::latest_generator_ns);
         self.count("generator_schedule_error_ns_p99_max", late);
+        let hosts = load.and_then(|load| load.hosts.as_ref());
+        self.text("server_node", hosts.map(|hosts| &*hosts.server));
+        self.all("generator_nodes", hosts.map_or(&[], |hosts| &hosts.generators));
+        self.text("shared_host", hosts.map(|hosts| if hosts.shared_host { "yes" } else { "no" }));
+        self.count("clock_uncertainty_ns", hosts.and_then(|hosts| hosts.clock_uncertainty_ns));
         let server = load.and_then(|load| load.server);
         let count = |of: fn(ServerSeen) -> Option<u64>| server.and_then(of);
         self.count("server_job_threads", count(|of| of.job_threads.map(u64::from)));

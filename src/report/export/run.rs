@@ -134,8 +134,16 @@ fn figures(cell: &Cell) -> Vec<Figure> {
 
 fn labels(cell: &Cell) -> String {
     let workers = cell.workers.map_or_else(String::new, |workers| workers.to_string());
+    let hosts = cell.load.as_ref().and_then(|load| load.hosts.as_ref());
+    let nodes = hosts.map_or_else(String::new, |hosts| {
+        let (server, generators) = (label(&hosts.server), label(&hosts.generators.join(" ")));
+        let shared = if hosts.shared_host { "yes" } else { "no" };
+        format!(
+            ",server_node=\"{server}\",generator_nodes=\"{generators}\",shared_host=\"{shared}\""
+        )
+    });
     format!(
-        "workload=\"{}\",model=\"{}\",scale=\"{}\",workers=\"{workers}\",placement=\"{}\"",
+        "workload=\"{}\",model=\"{}\",scale=\"{}\",workers=\"{workers}\",placement=\"{}\"{nodes}",
         label(&cell.workload),
         label(&cell.model),
         cell.scale,
@@ -149,7 +157,7 @@ type FamilyValue = fn(&Cell) -> Option<f64>;
 const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
 const RATIO: &str = "ratio";
-const FAMILIES: [(Family, FamilyValue); 21] = [
+const FAMILIES: [(Family, FamilyValue); 23] = [
     (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
         Some(c.jobs_per_second?.value)
     }),
@@ -196,6 +204,12 @@ const FAMILIES: [(Family, FamilyValue); 21] = [
     }),
     (("load_generators", "generators", "processes that shared a load"), |c| {
         Some(c.load.as_ref()?.generators() as f64)
+    }),
+    (("load_nodes", "nodes", "nodes that a load was on, the server's among them"), |c| {
+        Some((c.load.as_ref()?.hosts.as_ref()?.generators.len() + 1) as f64)
+    }),
+    (("load_clock_uncertainty_seconds", S, "how far the common start may be off"), |c| {
+        seconds(c.load.as_ref()?.hosts.as_ref()?.clock_uncertainty_ns)
     }),
     (("cpu_per_job_seconds", S, "CPU time of a job"), |c| Some(c.cpu_ns_per_job? / 1e9)),
     (("trial_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),

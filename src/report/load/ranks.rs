@@ -72,6 +72,9 @@ fn unranked(cells: &[&Cell]) -> Option<String> {
     if measured(cells).any(knee) {
         return Some("each server is shown at its own rate; --rate gives all the same".into());
     }
+    if measured(cells).any(Cell::is_shared_host) {
+        return Some("the nodes are one machine, so server and generators shared its cores".into());
+    }
     let fewest = measured(cells).map(Cell::trials).min().unwrap_or(0);
     if fewest < FEWEST_TRIALS {
         let trials = if fewest == 1 { "a single trial".into() } else { format!("{fewest} trials") };
@@ -158,6 +161,20 @@ mod tests {
         let mut cells = three();
         cells[0].load.as_mut().unwrap().errors.insert("timeout".into(), 1);
         assert_eq!(of(&cells, "p50"), ["", "*", ""]);
+    }
+
+    #[test]
+    fn one_machine_that_passes_for_several_ranks_none_and_says_so() {
+        let mut cells = three();
+        for (cell, shared) in cells.iter_mut().zip([true, false, false]) {
+            let hosts = serde_json::json!({
+                "server": "a", "generators": ["b"], "shared_host": shared, "clock_uncertainty_ns": 9,
+            });
+            cell.load.as_mut().unwrap().hosts = serde_json::from_value(hosts).unwrap();
+        }
+        assert_eq!(of(&cells, "p50"), ["", "", ""]);
+        assert!(legend_of(&cells).contains("the nodes are one machine"));
+        assert_eq!(of(&cells[1..], "p50"), ["*", ""]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{
     output::{fine_percent, long, percent, rate},
-    record::{Against, AtShare, Cell, Estimate, Hosts, LoadFigures, State},
+    record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
+    report::table::in_order,
     stats::Mode,
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
@@ -15,9 +16,6 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     let name = cell.server_name();
     if cell.state == State::Ok && load.generators.len() > 1 {
         let _ = writeln!(text, "  {name}: {}", worst(load));
-    }
-    if let Some(hosts) = &load.hosts {
-        let _ = writeln!(text, "  {name}: {}", places(hosts));
     }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
     if let Some([one, other]) = cell.modes {
@@ -63,16 +61,16 @@ fn worst(load: &LoadFigures) -> String {
     format!("of its {} generators the busiest used {busiest} of a CPU{late}", load.generators())
 }
 
-/// Returns "server on a, generators on b and c".
-fn places(hosts: &Hosts) -> String {
-    let s = if hosts.generators.len() == 1 { "" } else { "s" };
-    let (server, generators) = (&hosts.server, hosts.generators.join(" and "));
-    let shared = if hosts.shared_host {
-        "; shared host: one boot id, so they are one machine, and it is not ranked"
-    } else {
-        ""
-    };
-    format!("server on {server}, generator{s} on {generators}{shared}")
+/// Adds a line for each choice of nodes that a load was on, with the servers there if there are several choices.
+pub(super) fn nodes(text: &mut String, cells: &[&Cell]) {
+    let on = |cell: &&Cell| Some(cell.load.as_ref()?.hosts.as_ref()?.sentence());
+    let all = in_order(cells.iter().filter_map(on));
+    for sentence in &all {
+        let there = cells.iter().filter(|cell| on(cell).as_ref() == Some(sentence));
+        let names: Vec<String> = there.map(|cell| cell.server_name()).collect();
+        let names = if all.len() > 1 { names.join(", ") + ": " } else { String::new() };
+        let _ = writeln!(text, "  {names}{sentence}");
+    }
 }
 
 /// Returns the rate up to which a server kept pace on a ramp: in each trial, until the first interval in which it did

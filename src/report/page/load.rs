@@ -106,6 +106,29 @@ fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
     loaded.points.extend(at.latency_ns_p99.filter(|_| kept).map(|p99| (at.rate, p99)));
 }
 
+/// Returns where each server and its generators were, if on several nodes.
+pub(super) fn nodes(cells: &[&Cell]) -> Option<Table> {
+    let mut table = Table::new(
+        "Where the load was",
+        "server | connections | server's node | generators' nodes | start agreed within | ranked",
+    );
+    for cell in cells {
+        let Some(hosts) = cell.load.as_ref().and_then(|load| load.hosts.as_ref()) else { continue };
+        let ranked = if hosts.shared_host { "no: shared host" } else { "yes" };
+        let clocks =
+            hosts.clock_uncertainty_ns.map_or_else(String::new, |ns| nanoseconds(ns as f64));
+        table.rows.push(vec![
+            name(&cell.server_name()).into(),
+            count(cell.scale).into(),
+            Data::of(name(&hosts.server)).class("l"),
+            Data::of(name(&hosts.generators.join(", "))).class("l"),
+            clocks.into(),
+            Data::of(ranked).class("l"),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
 /// Returns the comparisons of servers that took turns.
 pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
     let mut table = Table::new(

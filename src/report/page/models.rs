@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     output::count,
-    record::{Cell, ModelRecord, Nodes, Run},
+    record::{Cell, Hosts, ModelRecord, Node, Nodes, Run},
     report::floor_line,
 };
 use paceline_core::prepared::Attestation;
@@ -104,9 +104,21 @@ pub(super) fn failed_groups(workload: &str, lines: &[Line]) -> Option<Table> {
 
 /// Returns a row for each node of a cluster that ran blocks of the run.
 pub(super) fn nodes(nodes: &Nodes, cells: &[Cell]) -> Table {
+    let loads: Vec<&Hosts> =
+        cells.iter().filter_map(|cell| cell.load.as_ref()?.hosts.as_ref()).collect();
+    let role = |node: &Node| {
+        let serves = loads.iter().any(|hosts| hosts.server == node.id);
+        let generates = loads.iter().any(|hosts| hosts.generators.contains(&node.id));
+        match (serves, generates) {
+            (true, true) => "server and generator",
+            (true, false) => "server",
+            (false, true) => "generator",
+            (false, false) => "",
+        }
+    };
     let mut table = Table::new(
         "Nodes: how they differ. Speed is that of the nodes' mean in the cells that ran on all of them",
-        "node | host | blocks | speed | cells in common | CPUs | processor | fingerprint | boot",
+        "node | host | role | blocks | speed | cells in common | CPUs | processor | fingerprint | boot",
     );
     for (node, (speed, common)) in nodes.nodes.iter().zip(nodes.speeds(cells)) {
         let blocks = nodes.counted.iter().filter(|of| of.node == node.id).count();
@@ -116,6 +128,7 @@ pub(super) fn nodes(nodes: &Nodes, cells: &[Cell]) -> Table {
         table.rows.push(vec![
             name(&node.id).into(),
             Data::of(name(&node.host)).class("l"),
+            Data::of(role(node)).class("l"),
             count(blocks).into(),
             speed.into(),
             count(common).into(),

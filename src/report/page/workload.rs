@@ -73,6 +73,7 @@ impl<'s> Section<'s> {
             scaling::of_bound(workload, &lines, &scales(cells)),
             models::failed_groups(workload, &lines),
             crossings(advice),
+            load::nodes(cells),
             load::against(cells),
             load::by_url(cells),
         ];

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     load::{METRICS, MetricUnit},
-    output::{columns, count, cut, rate},
+    output::{capital, columns, count, cut, rate},
     record::{Cell, Estimate, LoadFigures, Record, State, UrlFigures},
 };
 
@@ -70,6 +70,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
         return cells.len();
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
+    nodes(page, &loads);
     by_url(page, &loads);
     reasons(page, cells);
     page.always("\n</details>");
@@ -144,6 +145,14 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
         }
     }
     left
+}
+
+/// Adds a line for each choice of nodes that a load was on.
+fn nodes(page: &mut Page, cells: &[&Cell]) {
+    let on = |cell: &&Cell| Some(cell.load.as_ref()?.hosts.as_ref()?.sentence());
+    for sentence in in_order(cells.iter().filter_map(on)) {
+        page.line(&format!("\n{}.", escaped(&capital(&sentence))));
+    }
 }
 
 /// Adds a row for each URL that was requested by weight. Rows without room are counted.
