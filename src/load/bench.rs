@@ -21,6 +21,7 @@ use crate::{
     stats::modes,
 };
 use paceline_core::{
+    clock::nanoseconds,
     generator::{
         Agent, Drive, Interval, Loaded, Options, Order as GeneratorOrder, Share, Together,
         do_not_add_up,

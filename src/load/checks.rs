@@ -22,7 +22,10 @@ pub(super) fn shown_bound(most: f64, figure: Option<Estimate>) -> Option<f64> {
 /// # Errors
 ///
 /// Returns a sentence if the times cannot be read.
-pub(super) fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<String>, String> {
+pub(super) fn too_soon(
+    service_time: &Distribution,
+    floor: Duration,
+) -> Result<Option<String>, String> {
     let least = service_time.histogram()?.quantile(0.0);
     // A histogram keeps 3 digits.
     Ok((least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
@@ -113,7 +116,11 @@ mod tests {
     fn an_answer_is_too_soon_below_the_three_digits_that_a_histogram_keeps() {
         let seen = |ns: u64| too_soon(&times(9, ns), Duration::from_millis(5)).unwrap().is_some();
         assert_eq!([4_990_000, 4_996_000].map(seen), [true, false]);
-        assert_eq!(too_soon(&times(9, 0), Duration::ZERO), Ok(None), "a job that waits for nothing");
+        assert_eq!(
+            too_soon(&times(9, 0), Duration::ZERO),
+            Ok(None),
+            "a job that waits for nothing"
+        );
     }
 
     #[test]
@@ -144,7 +151,10 @@ mod tests {
         };
         assert_eq!([None, Some(0.0), Some(MOST_LITTLE_ERROR)].map(why), [None, None, None]);
         let said = why(Some(0.025)).unwrap();
-        assert!(said.starts_with(LITTLE) && said.contains("off by 2.5 %, the limit is 1 %"), "{said}");
+        assert!(
+            said.starts_with(LITTLE) && said.contains("off by 2.5 %, the limit is 1 %"),
+            "{said}"
+        );
         // The generator itself comes first, then the rate.
         let all = Loaded {
             little_error: Some(0.5),
@@ -163,6 +173,9 @@ mod tests {
         assert_eq!(shown_bound(100.0, None), Some(100.0));
         assert_eq!(shown_bound(100.0, figure(101.9)), Some(100.0));
         assert_eq!(shown_bound(100.0, figure(102.1)), None);
-        assert_eq!([f64::INFINITY, f64::NAN, 0.0, -1.0].map(|most| shown_bound(most, None)), [None; 4]);
+        assert_eq!(
+            [f64::INFINITY, f64::NAN, 0.0, -1.0].map(|most| shown_bound(most, None)),
+            [None; 4]
+        );
     }
 }

@@ -207,7 +207,8 @@ mod tests {
             assert_ne!(series(kind, 50, 1), series(kind, 50, 2));
             assert_eq!(series(kind, 50, 1)[..20], series(kind, 20, 1));
         }
-        let names: std::collections::BTreeSet<&str> = Kind::ALL.iter().map(|of| of.name()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            Kind::ALL.iter().map(|of| of.name()).collect();
         assert_eq!(names.len(), Kind::ALL.len());
         let all: Vec<usize> = (0..10_000).map(lengths).collect();
         assert_eq!((all.iter().min(), all.iter().max()), (Some(&10), Some(&200)));
