@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests the tests: changes the code of figures and verdicts in small ways, and says which changes no unit test notices.
 
-    scripts/mutants.py [--only PATTERN] [--again] [--list]
+    scripts/mutants.py [--only PATTERN] [--again] [--jobs N] [--list]
 
 The mutants are those of cargo-mutants with the settings of .cargo/mutants.toml. A build for each would take hours, so
 all mutants of a crate are compiled into one test binary ("mutant schemata": Untch, Offutt and Harrold, 1993). In a copy
@@ -12,12 +12,14 @@ A first run of every unit test by itself shows which functions it reaches. Each 
 it, those of its own module first, until one fails or takes too long. scripts/mutants.toml lists the mutants that change
 nothing, with the reason. Exits with 1 if a mutant is missed that is not listed, or a listed one is caught.
 
---only PATTERN tests only mutants whose name has PATTERN; --again only those that were missed in the last run; --list
-prints the mutants and builds nothing. MUTANTS is the cargo-mutants to use (cargo-mutants).
+--only PATTERN tests only mutants whose name has PATTERN; --again only those that no earlier run caught, and counts the
+rest as then; --jobs N runs as many tests at once; --list prints the mutants and builds nothing. MUTANTS is the cargo-mutants to use (cargo-mutants).
 """
 
 import argparse
 import collections
+import concurrent.futures
+import functools
 import json
 import os
 import pathlib
@@ -32,11 +34,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "target" / "mutants"
 PACKAGES = {"paceline-core": "crates/paceline-core", "paceline": "."}
 # Tests that take longer by themselves are left out: they wait for real servers, which is not what is tested here.
-LONGEST_TEST = 20.0
+LONGEST_TEST = 15.0
 # Quick tests share a process, up to this time in all.
 SHARED = 0.5
 # A mutant may make a test this many times slower, or take this long at least.
-SLOWER, LEAST_PATIENCE = 10.0, 10.0
+SLOWER, LEAST_PATIENCE = 10.0, 5.0
 MEMORY = 4 << 30
 SWITCH = """//! Chooses the body of a function: `MUTANT` is the number of a mutant, `MUTANT_TRACE` a file for what was reached.
 
@@ -69,7 +71,7 @@ class Mutant:
         self.function = found.get("function")
         # The name without its place, which moves with every edit.
         self.what = re.sub(r"^\S+?:\d+:\d+: ", "", self.name)
-        self.line = ""
+        self.line, self.key = "", ""
         self.result, self.by = None, ""
 
 
@@ -78,6 +80,7 @@ def main():
     options.add_argument("--only", default="")
     options.add_argument("--again", action="store_true")
     options.add_argument("--list", action="store_true")
+    options.add_argument("--jobs", type=int, default=1)
     options = options.parse_args()
     begun = time.monotonic()
     OUT.mkdir(parents=True, exist_ok=True)
@@ -88,20 +91,42 @@ def main():
         if options.list:
             print("\n".join(f"{mutant.name}    {mutant.line}" for mutant in mutants))
             continue
-        wanted = {mutant.name for mutant in mutants if re.search(options.only, mutant.name)}
+        known = known_of(package)
+        wanted = {mutant.key for mutant in mutants if re.search(options.only, mutant.name)}
         if options.again:
-            last = json.loads((OUT / f"{package}.json").read_text())
-            missed = {tuple(key) for key in last["missed"]}
-            wanted = {m.name for m in mutants if m.name in wanted and key_of(m) in missed}
-        if wanted:
-            run(package, mutants, wanted)
-        results[package] = [mutant for mutant in mutants if mutant.name in wanted]
+            wanted = {key for key in wanted if known.get(key, ["missed"])[0] == "missed"}
+        for mutant in mutants:
+            before = known.get(mutant.key)
+            # An unviable mutant stays one, and finding it out costs a build.
+            if before and (mutant.key not in wanted or before[0] == "unviable"):
+                mutant.result, mutant.by = before
+        if any(mutant.key in wanted and not mutant.result for mutant in mutants):
+            run(package, mutants, wanted, options.jobs)
+        results[package] = [mutant for mutant in mutants if mutant.result]
     if not options.list:
         sys.exit(report(results, listed, whole=not (options.only or options.again), begun=begun))
 
 
+@functools.cache
+def source(file):
+    """Returns the text of a file as it was at first: somebody may edit it meanwhile."""
+    return (ROOT / file).read_text()
+
+
 def key_of(mutant):
     return (mutant.file, mutant.what, mutant.line)
+
+
+def known_of(package):
+    """Returns what earlier runs found: the result of each mutant by its key, and what caught it."""
+    path = OUT / f"{package}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def keep(package, mutants):
+    """Keeps the results for the next run, with those of mutants that are not in this one."""
+    known = known_of(package) | {mutant.key: [mutant.result, mutant.by] for mutant in mutants if mutant.result}
+    (OUT / f"{package}.json").write_text(json.dumps(known, indent=0))
 
 
 def mutants_of(package):
@@ -114,38 +139,50 @@ def mutants_of(package):
     settings = tomllib.loads((ROOT / ".cargo/mutants.toml").read_text())
     excluded = [re.compile(pattern) for pattern in settings["exclude_re"]]
     mutants = [mutant for mutant in mutants if not any(of.search(mutant.name) for of in excluded)]
+    # A constant has no body to choose when a test runs.
+    mutants = [mutant for mutant in mutants if mutant.function]
+    seen = collections.Counter()
     for mutant in mutants:
-        lines = (ROOT / mutant.file).read_text().split("\n")
+        lines = source(mutant.file).split("\n")
         mutant.line = lines[mutant.span["start"]["line"] - 1].strip()
+        # Without the place, but with a number where a line has the same change twice.
+        key = " | ".join(key_of(mutant))
+        seen[key] += 1
+        mutant.key = f"{key} | {seen[key]}"
     return mutants
 
 
-def run(package, mutants, wanted):
+def run(package, mutants, wanted, jobs):
     """Builds all mutants of a package at once, and tests the wanted ones."""
     by_file = collections.defaultdict(list)
     for mutant in mutants:
-        fits = mutant.function and is_switchable(mutant)
-        if not fits:
-            mutant.result = "not built"
-        elif mutant.name in wanted:
+        if mutant.result != "unviable" and is_switchable(mutant):
             by_file[mutant.file].append(mutant)
+        elif mutant.result != "unviable":
+            mutant.result = "not built"
     binary, functions = build(package, by_file)
+    keep(package, mutants)
     reached, seconds = trace(package, binary)
-    for count, mutant in enumerate(m for m in mutants if m.name in wanted and m.result is None):
+
+    def tried(mutant):
         number = functions[place(mutant.function["span"]["start"]), mutant.file]
-        tests = [test for test in seconds if number in reached[test]]
-        try_mutant(package, binary, mutant, tests, seconds)
-        if mutant.result != "caught":
-            print(f"{mutant.result}: {mutant.name}    {mutant.line}", flush=True)
-        elif count % 100 == 0:
-            print(f"{package}: mutant {count}", flush=True)
-    missed = [key_of(mutant) for mutant in mutants if mutant.result == "missed"]
-    (OUT / f"{package}.json").write_text(json.dumps({"missed": missed}))
+        try_mutant(package, binary, mutant, [test for test in seconds if number in reached[test]], seconds)
+        return mutant
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        left = [mutant for mutant in mutants if mutant.key in wanted and not mutant.result]
+        for count, mutant in enumerate(pool.map(tried, left), 1):
+            if mutant.result != "caught":
+                print(f"{mutant.result}: {mutant.name}    {mutant.line}", flush=True)
+            if count % 50 == 0:
+                print(f"{package}: {count} of {len(left)}", flush=True)
+                keep(package, mutants)
+    keep(package, mutants)
 
 
 def is_switchable(mutant):
     """Returns whether the function can choose its body when it runs, and all bodies have one type."""
-    text = (ROOT / mutant.file).read_text()
+    text = source(mutant.file)
     starts = offsets(text)
     begin = offset(starts, mutant.function["span"]["start"])
     head = text[begin : body(text, begin)]
@@ -190,8 +227,9 @@ def build(package, by_file):
             return artefacts[-1]["executable"], functions
         errors = [m["message"] for m in messages if m["reason"] == "compiler-message" and m["message"]["level"] == "error"]
         unviable = {mutant for error in errors for mutant in owners(error, lines)}
-        if not unviable:
-            text = "\n".join(error["rendered"] for error in errors) or built.stderr
+        others = [error for error in errors if error["spans"] and not list(owners(error, lines))]
+        if others or not unviable:
+            text = "\n".join(error["rendered"] for error in others or errors) or built.stderr
             sys.exit(f"the copy does not build, and not because of a mutant:\n{text}")
         for mutant in unviable:
             mutant.result = "unviable"
@@ -238,7 +276,7 @@ def write(package, by_file):
     functions, lines = {}, {}
     folder = tree(package) / PACKAGES[package] / "src"
     for file, mutants in by_file.items():
-        text = (ROOT / file).read_text()
+        text = source(file)
         starts = offsets(text)
         of_function = collections.defaultdict(list)
         for mutant in mutants:
