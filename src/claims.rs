@@ -57,10 +57,6 @@ pub struct Outcome {
 
 /// Runs every experiment on every model, repetition after repetition, so that a short budget cuts off the last
 /// repetitions of all. The whole record is written after each model of each repetition.
-///
-/// # Errors
-///
-/// Returns a sentence if nothing at all could be measured or recorded.
 pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let start = now();
     let head = head(order);

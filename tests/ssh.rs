@@ -104,23 +104,8 @@ fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing
         Ok(found) => found,
         Err(why) => return eprintln!("left out: {why}"),
     };
-    ok(
-        dir,
-        &[
-            "cluster",
-            "plan",
-            "sleep",
-            "yield",
-            "--model",
-            "tokio,pool",
-            "--scale",
-            "10",
-            "--trials",
-            "4",
-            "--out",
-            "plan",
-        ],
-    );
+    let plan = "cluster plan sleep yield --model tokio,pool --scale 10 --trials 4 --out plan";
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
     let [options, folder] =
         [format!("options={options}"), format!("folder={}/away", dir.display())];
     // Nobody listens at the third address.

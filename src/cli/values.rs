@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use regex::Regex;
 
 use crate::start::parse_budget;
+pub(super) use crate::start::parse_regex as regex;
 use paceline_core::job::Bound;
 
 pub(super) const TRIALS: Bound = Bound { what: "the number of trials", least: 1, most: 1000 };
@@ -47,14 +47,6 @@ pub(super) fn time(text: &str, what: &str, least: Duration) -> Result<Duration, 
         return Err(format!("{what} is at least {least} and at most {most}, not {text}"));
     }
     Ok(time)
-}
-
-pub(super) fn regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        format!("this is no regular expression: {why}")
-    })
 }
 
 /// Returns what is wrong with a command line, in one sentence that says what to do.

@@ -40,10 +40,6 @@ pub struct Writer {
 impl Writer {
     /// Creates the folder of `run` under `results`, and writes its metadata.
     ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
-    ///
     /// # Panics
     ///
     /// Never: plain data always serialises.
@@ -58,19 +54,11 @@ impl Writer {
     }
 
     /// Creates a writer for a part of a cluster's run in `folder`; `again` is the command that resumes it.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn part(folder: &Path, again: &'static str) -> Result<Self, String> {
         Self::open(folder.to_owned(), again)
     }
 
-    /// Resumes the record in `folder`. A torn last line is cut off.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written, or another process writes to it.
+    /// Resumes the record in `folder`, unless another process writes to it. A torn last line is cut off.
     pub fn resume(folder: &Path) -> Result<Self, String> {
         let writer = Self::open(folder.to_owned(), "--resume")?;
         for name in [CELLS, TRIALS] {
@@ -94,35 +82,22 @@ impl Writer {
     }
 
     /// Returns the folder of the record.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Appends a cell, and waits until it is on disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
         append(&mut self.cells, &self.folder.join(CELLS), self.again, cell)
     }
 
     /// Appends a trial, and waits until it is on disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn write_trial(&mut self, trial: &Trial) -> Result<(), String> {
         append(&mut self.trials, &self.folder.join(TRIALS), self.again, trial)
     }
 }
 
 /// Writes the results of `paceline claims` so far to one file in `folder`, `claims.json`.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be written.
 pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
     write_json(&folder.join(CLAIMS), claims)
 }
@@ -135,10 +110,6 @@ pub struct GateTrials {
 
 impl GateTrials {
     /// Creates the file in the folder of a record.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn create(folder: &Path) -> Result<Self, String> {
         let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_TRIALS));
         let file = file.map_err(|error| unwritable(folder, &error))?;
@@ -146,20 +117,12 @@ impl GateTrials {
     }
 
     /// Appends a trial, and waits until it is on disk: nothing is measured during that time.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
         append(&mut self.file, &self.folder.join(GATE_TRIALS), "--resume", trial)
     }
 }
 
 /// Writes the gate whose record is in `folder` to one file, `gate.json`.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be written.
 pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
     write_json(&folder.join(GATE), gate)
 }
@@ -194,10 +157,6 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes `bytes` to a file, whole or not at all; if that fails, the previous contents stay.
-///
-/// # Errors
-///
-/// Returns a sentence if they cannot be written.
 pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
     // A path that is not a plain file, such as /dev/stdout, cannot be replaced by a rename.
     let plain = fs::metadata(path).map_or(true, |there| there.is_file());
@@ -208,10 +167,6 @@ pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Writes `value` to a file, whole or not at all.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be written.
 ///
 /// # Panics
 ///

@@ -6,7 +6,6 @@ use crate::{
 };
 
 /// Returns all results, with the number of cases behind each share.
-#[must_use]
 pub fn selftest_text(done: &SelfTest) -> String {
     let seconds = done.gate_seconds;
     let pinned = if done.pinned { ", pinned" } else { "" };
