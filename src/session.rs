@@ -240,7 +240,7 @@ fn unpinned(error: &io::Error) -> HostError {
 }
 
 fn start_server(program: &Program) -> Result<EchoServer, String> {
-    program.echo().map_err(|error| format!("cannot start the suite's server: {error}"))
+    program.echo().map_err(|error| error.to_string())
 }
 
 /// The longest warm-up of a cell, with its first batch, if batches keep changing.

@@ -232,6 +232,22 @@ fn ctrl_c_keeps_what_was_measured() {
 }
 
 #[test]
+fn how_late_sleeps_end_is_recorded_once_for_each_sleep_of_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let quick = [("PACELINE_PROFILE", "quick")];
+    printed(&suite(folder.path(), &["^(stall|yield)/tokio/100$"], &quick).output().unwrap(), 0);
+    let cells = record(folder.path()).cells;
+    let late = |workload: &str| {
+        let cell = cells.iter().find(|cell| cell.workload == workload).unwrap();
+        assert!(cell.state == State::Ok && cell.trials_ns.len() > 1, "{cell:?}");
+        cell.timer_lateness.as_ref().map(|late| late.count)
+    };
+    // Of 100 jobs, most sleep twice and some once. The jobs themselves would be 100, and each trial would be more.
+    assert!(late("stall").is_some_and(|count| (150..200).contains(&count)), "{cells:?}");
+    assert_eq!(late("yield"), None);
+}
+
+#[test]
 fn the_bench_target_starts_the_program_by_the_same_variable() {
     let launcher =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/suite.rs")).unwrap();
