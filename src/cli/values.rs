@@ -66,7 +66,12 @@ pub(super) fn sentence(error: &clap::Error) -> String {
     }
     // clap's message has several paragraphs: keep the first, and its tips.
     let text = error.render().to_string();
-    let is_kept = |part: &&str| !part.starts_with("Usage:") && !part.starts_with("For more");
+    // The tip to pass an unknown option "as a value" after `--` helps nobody: no command takes such values.
+    let is_kept = |part: &&str| {
+        !part.starts_with("Usage:")
+            && !part.starts_with("For more")
+            && !part.starts_with("tip: to pass '")
+    };
     let parts: Vec<String> = text
         .split("\n\n")
         .map(str::trim)

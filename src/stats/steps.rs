@@ -1,5 +1,7 @@
 //! Detects where a series steps from one level to another and stays there: L1 Potts, by exact dynamic programming.
 
+use std::ops::Range;
+
 use super::{
     median_and_range,
     series::{Kind, lengths, series},
@@ -132,12 +134,22 @@ pub struct StepRates {
     pub found: Option<usize>,
 }
 
+impl StepRates {
+    /// Adds the series of `more`, of the same kind.
+    pub fn add(&mut self, more: &StepRates) {
+        self.series += more.series;
+        self.with_false_steps += more.with_false_steps;
+        self.found = self.found.zip(more.found).map(|(all, more)| all + more);
+    }
+}
+
 /// Measures how often [`steps`] finds a false step in series of 10 to 200 values of every [`Kind`], and how often it
-/// finds a step that was planted into white noise. The same `seed` gives the same rates.
+/// finds a step that was planted into white noise. `which` numbers the series of each kind, so that a few can be made at
+/// a time. The same `seed` gives the same rates.
 #[must_use]
-pub fn step_rates(series_per_kind: usize, seed: u64) -> Vec<StepRates> {
-    let seeds =
-        |kind: usize| (0..series_per_kind as u64).map(move |i| mix(seed ^ mix(i) ^ kind as u64));
+pub fn step_rates(which: Range<u64>, seed: u64) -> Vec<StepRates> {
+    let series_per_kind = (which.end - which.start) as usize;
+    let seeds = |kind: usize| which.clone().map(move |i| mix(seed ^ mix(i) ^ kind as u64));
     let still = Kind::ALL.iter().enumerate().map(|(index, kind)| StepRates {
         kind: kind.name().into(),
         series: series_per_kind,
@@ -243,6 +255,13 @@ mod tests {
     }
 
     #[test]
+    fn the_rates_of_a_few_series_at_a_time_add_up_to_those_of_all() {
+        let mut added = step_rates(0..3, 1);
+        added.iter_mut().zip(&step_rates(3..9, 1)).for_each(|(all, more)| all.add(more));
+        assert_eq!(format!("{added:?}"), format!("{:?}", step_rates(0..9, 1)));
+    }
+
+    #[test]
     fn the_cost_of_a_segment_is_the_distance_from_its_median() {
         let values = series(Kind::StudentT, 30, 4);
         let costs = costs(&values);
@@ -267,7 +286,7 @@ mod tests {
     /// Uses three hundred series of white noise and a hundred of each other kind.
     #[test]
     fn at_most_one_in_a_hundred_series_has_a_false_step_and_most_steps_are_found() {
-        let rates = step_rates(100, 1);
+        let rates = step_rates(0..100, 1);
         let still = rates.iter().filter(|of| of.found.is_none());
         let wrong: usize = still.clone().map(|of| of.with_false_steps).sum();
         let more = (0..200).map(|seed| mix(seed + 77));
