@@ -80,6 +80,7 @@ const READERS: &[(&str, &str, &str)] = &[
         "--engine local",
         "tests/slurm.rs has Slurm",
     ),
+    ("submit load-ssh --engine ssh", "submit load-ssh --engine local", "tests/ssh.rs has hosts"),
     ("--engine ssh --set hosts=box1,box2,box3,box4", "--engine local", "tests/ssh.rs has hosts"),
 ];
 

@@ -12,7 +12,7 @@ mod server;
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     thread,
@@ -20,7 +20,11 @@ use std::{
 };
 
 use paceline::record::Cell;
-use paceline_core::{models, network::Listen};
+use paceline_core::{
+    generator::{Drive, Options, Order, Request, Told},
+    models,
+    network::Listen,
+};
 use server::{PATIENCE, cell, program, workload};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -194,6 +198,64 @@ fn the_leader_says_nothing_to_a_stranger() {
     assert_eq!(all, b"");
     leader.kill().unwrap();
     leader.wait().unwrap();
+}
+
+#[test]
+fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let listener = TcpListener::bind("127.0.0.1:17505").unwrap();
+    let agent = work(folder.path(), &[], "b");
+    let (leader, _) = listener.accept().unwrap();
+    // The order's own list has the address; the plan has not. Nobody has an address of class E.
+    let elsewhere: std::net::SocketAddr = "240.0.0.1:80".parse().unwrap();
+    let order = Order {
+        addresses: vec![elsewhere],
+        same_server: true,
+        host: None,
+        every: None,
+        requests: vec![Request::get("/", None)],
+        accept: vec![],
+        drive: Drive::Closed,
+        connections: 1,
+        warm_up_ns: 0,
+        duration_ns: 1_000_000,
+        patience_ns: 1_000_000,
+        interval_ns: None,
+        seed: 1,
+        options: Options { plan: vec![elsewhere.ip()], ..Options::default() },
+    };
+    let told = serde_json::to_string(&Told::Load(1, Box::new(order))).unwrap();
+    (&leader).write_all(format!("{told}\n").as_bytes()).unwrap();
+    let output = agent.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("240.0.0.1:80 is not at an address of the plan"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let cluster = |words: &[&str]| paceline(folder.path(), &[], words).output().unwrap();
+    let engine = fs::read_to_string("docs/engines/hyperqueue.toml").unwrap();
+    fs::write(folder.path().join("mine.toml"), engine).unwrap();
+    let without = cluster(&["submit", "plan", "--engine", "mine.toml"]);
+    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
+    assert!(said(&without).contains("give its file a `load` script"), "{}", said(&without));
+    for words in [&["submit", "plan", "--engine", "local"][..], &["status", "plan", "--wait"]] {
+        let output = cluster(words);
+        let log = fs::read_to_string(folder.path().join("plan/submissions/1.txt"));
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {} {log:?}", said(&output));
+    }
+    let cells = collected(folder.path());
+    let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!((&*hosts.server, &hosts.generators[..]), ("a", &["b".to_owned()][..]));
 }
 
 #[test]

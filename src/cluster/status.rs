@@ -173,7 +173,8 @@ impl<'a> Watch<'a> {
     #[must_use]
     pub fn at_most(&self, status: &Status) -> Duration {
         let open = status.blocks.iter().filter(|block| block.state.is_under_way()).count();
-        Duration::try_from_secs_f64(self.plan.plan.block_seconds() * open as f64).unwrap_or_default()
+        Duration::try_from_secs_f64(self.plan.plan.block_seconds() * open as f64)
+            .unwrap_or_default()
     }
 
     /// Looks once.
