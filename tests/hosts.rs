@@ -10,6 +10,7 @@
 mod server;
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -19,13 +20,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::record::Cell;
+use paceline::{machine::Fingerprint, record::Cell};
 use paceline_core::{
     generator::{Drive, Options, Order, Request, Told},
     models,
     network::Listen,
 };
 use server::{PATIENCE, cell, program, workload};
+use sha2::{Digest, Sha256};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -177,12 +179,8 @@ fn a_server_gives_no_byte_to_a_connection_without_the_token_and_serves_one_with_
     }
 }
 
-#[test]
-fn the_leader_says_nothing_to_a_stranger() {
-    let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
-    assert!(planned.status.success(), "{}", said(&planned));
-    let mut leader = work(folder.path(), &[], "a");
+/// Greets the leader as the generator on b with this token, and returns the first byte that it says, if any.
+fn greeted(hello: &str, token: &str) -> Option<u8> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect("127.0.0.1:17504") {
@@ -192,10 +190,29 @@ fn the_leader_says_nothing_to_a_stranger() {
         thread::sleep(Duration::from_millis(20));
     };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(TOKEN.as_bytes()).unwrap();
-    let mut all = Vec::new();
-    let _ = stream.read_to_end(&mut all);
-    assert_eq!(all, b"");
+    stream.write_all(format!("{token}{hello}\n").as_bytes()).unwrap();
+    let mut first = [0];
+    // A close with unread bytes is a reset.
+    matches!(stream.read(&mut first), Ok(1)).then_some(first[0])
+}
+
+#[test]
+fn the_leader_says_nothing_to_a_stranger_who_knows_all_but_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let file = |name: &str| fs::read(folder.path().join("plan").join(name)).unwrap();
+    let hash = Sha256::digest(file("plan.json")).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
+    let hello = serde_json::json!({ "plan": hash, "block": "0000", "node": {
+        "id": "b", "host": "b", "boot_id": "", "fingerprint": Fingerprint::default(), "clock_ahead_seconds": null,
+    } });
+    let mut leader = work(folder.path(), &[], "a");
+    assert_eq!(greeted(&hello.to_string(), TOKEN), None);
+    let own = String::from_utf8(file("token")).unwrap();
+    assert_eq!(greeted(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
     leader.kill().unwrap();
     leader.wait().unwrap();
 }
