@@ -12,7 +12,7 @@ mod server;
 use std::{
     fmt::Write as _,
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -225,6 +225,9 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
     let listener = TcpListener::bind("127.0.0.1:17505").unwrap();
     let agent = work(folder.path(), &[], "b");
     let (leader, _) = listener.accept().unwrap();
+    leader.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut says = BufReader::new(&leader).lines();
+    says.next().unwrap().unwrap();
     // The order's own list has the address; the plan has not. Nobody has an address of class E.
     let elsewhere: std::net::SocketAddr = "240.0.0.1:80".parse().unwrap();
     let order = Order {
@@ -245,8 +248,11 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
     };
     let told = serde_json::to_string(&Told::Load(1, Box::new(order))).unwrap();
     (&leader).write_all(format!("{told}\n").as_bytes()).unwrap();
+    // The connection ends: an agent that obeys would say that its generator is ready.
+    let more = says.next().and_then(Result::ok);
+    drop(leader);
     let output = agent.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!((output.status.code(), more), (Some(1), None), "{}", said(&output));
     assert!(
         said(&output).contains("240.0.0.1:80 is not at an address of the plan"),
         "{}",
