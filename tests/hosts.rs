@@ -13,9 +13,10 @@ mod own_server;
 mod server;
 
 use std::{
+    fmt::Write as _,
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -23,9 +24,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::record::Cell;
-use paceline_core::{models, network::Listen};
+use paceline::{machine::Fingerprint, record::Cell};
+use paceline_core::{
+    generator::{Drive, Options, Order, Request, Told},
+    models,
+    network::Listen,
+};
 use server::{PATIENCE, cell, program, workload};
+use sha2::{Digest, Sha256};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -177,12 +183,8 @@ fn a_server_gives_no_byte_to_a_connection_without_the_token_and_serves_one_with_
     }
 }
 
-#[test]
-fn the_leader_says_nothing_to_a_stranger() {
-    let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
-    assert!(planned.status.success(), "{}", said(&planned));
-    let mut leader = work(folder.path(), &[], "a");
+/// Greets the leader as the generator on b with this token, and returns the first byte that it says, if any.
+fn greeted(hello: &str, token: &str) -> Option<u8> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect("127.0.0.1:17504") {
@@ -192,12 +194,95 @@ fn the_leader_says_nothing_to_a_stranger() {
         thread::sleep(Duration::from_millis(20));
     };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(TOKEN.as_bytes()).unwrap();
-    let mut all = Vec::new();
-    let _ = stream.read_to_end(&mut all);
-    assert_eq!(all, b"");
+    stream.write_all(format!("{token}{hello}\n").as_bytes()).unwrap();
+    let mut first = [0];
+    // A close with unread bytes is a reset.
+    matches!(stream.read(&mut first), Ok(1)).then_some(first[0])
+}
+
+#[test]
+fn the_leader_says_nothing_to_a_stranger_who_knows_all_but_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let file = |name: &str| fs::read(folder.path().join("plan").join(name)).unwrap();
+    let hash = Sha256::digest(file("plan.json")).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
+    let hello = serde_json::json!({ "plan": hash, "block": "0000", "node": {
+        "id": "b", "host": "b", "boot_id": "", "fingerprint": Fingerprint::default(), "clock_ahead_seconds": null,
+    } });
+    let mut leader = work(folder.path(), &[], "a");
+    assert_eq!(greeted(&hello.to_string(), TOKEN), None);
+    let own = String::from_utf8(file("token")).unwrap();
+    assert_eq!(greeted(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
     leader.kill().unwrap();
     leader.wait().unwrap();
+}
+
+#[test]
+fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let listener = TcpListener::bind("127.0.0.1:17505").unwrap();
+    let agent = work(folder.path(), &[], "b");
+    let (leader, _) = listener.accept().unwrap();
+    leader.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut says = BufReader::new(&leader).lines();
+    says.next().unwrap().unwrap();
+    // The order's own list has the address; the plan has not. Nobody has an address of class E.
+    let elsewhere: std::net::SocketAddr = "240.0.0.1:80".parse().unwrap();
+    let order = Order {
+        addresses: vec![elsewhere],
+        same_server: true,
+        host: None,
+        every: None,
+        requests: vec![Request::get("/", None)],
+        accept: vec![],
+        drive: Drive::Closed,
+        connections: 1,
+        warm_up_ns: 0,
+        duration_ns: 1_000_000,
+        patience_ns: 1_000_000,
+        interval_ns: None,
+        seed: 1,
+        options: Options { plan: vec![elsewhere.ip()], ..Options::default() },
+    };
+    let told = serde_json::to_string(&Told::Load(1, Box::new(order))).unwrap();
+    (&leader).write_all(format!("{told}\n").as_bytes()).unwrap();
+    // The connection ends: an agent that obeys would say that its generator is ready.
+    let more = says.next().and_then(Result::ok);
+    drop(leader);
+    let output = agent.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), more), (Some(1), None), "{}", said(&output));
+    assert!(
+        said(&output).contains("240.0.0.1:80 is not at an address of the plan"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let cluster = |words: &[&str]| paceline(folder.path(), &[], words).output().unwrap();
+    let engine = fs::read_to_string("docs/engines/hyperqueue.toml").unwrap();
+    fs::write(folder.path().join("mine.toml"), engine).unwrap();
+    let without = cluster(&["submit", "plan", "--engine", "mine.toml"]);
+    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
+    assert!(said(&without).contains("give its file a `load` script"), "{}", said(&without));
+    for words in [&["submit", "plan", "--engine", "local"][..], &["status", "plan", "--wait"]] {
+        let output = cluster(words);
+        let log = fs::read_to_string(folder.path().join("plan/submissions/1.txt"));
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {} {log:?}", said(&output));
+    }
+    let cells = collected(folder.path());
+    let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!((&*hosts.server, &hosts.generators[..]), ("a", &["b".to_owned()][..]));
 }
 
 #[test]
