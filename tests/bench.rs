@@ -234,8 +234,8 @@ fn ctrl_c_keeps_what_was_measured() {
 #[test]
 fn how_late_sleeps_end_is_recorded_once_for_each_sleep_of_a_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let quick = [("PACELINE_PROFILE", "quick")];
-    printed(&suite(folder.path(), &["^(stall|yield)/tokio/100$"], &quick).output().unwrap(), 0);
+    let full = [("PACELINE_PROFILE", "full")];
+    printed(&suite(folder.path(), &["^(stall|yield)/tokio/100$"], &full).output().unwrap(), 0);
     let cells = record(folder.path()).cells;
     let late = |workload: &str| {
         let cell = cells.iter().find(|cell| cell.workload == workload).unwrap();

@@ -5,13 +5,8 @@
 
 mod repository;
 
-use std::{path::Path, process::Command, time::Duration};
-
 use paceline::record::{Gate, GateCell, Metric, Overall, Presence, State, Verdict};
-use paceline_core::{
-    process::{Counted, Program, valgrind},
-    protocol::CellSpec,
-};
+use paceline_core::process::valgrind;
 use repository::{Repository, WORK};
 
 /// Two cells: one computes and one allocates.
@@ -205,7 +200,7 @@ fn a_bench_with_an_allocator_of_its_own_is_counted_if_it_sets_it_with_the_macro(
 #[test]
 fn a_build_that_counts_allocations_is_never_timed() {
     let repository = repository(CELLS);
-    let mut cargo = Command::new("cargo");
+    let mut cargo = std::process::Command::new("cargo");
     cargo
         .args(["bench", "--quiet", "--offline", "--bench", "gate"])
         .current_dir(&repository.folder);
@@ -221,7 +216,7 @@ fn a_metric_whose_tool_is_missing_is_refused_with_the_packages_name() {
     let repository = repository(CELLS);
     let empty = tempfile::tempdir().unwrap();
     let refused = |more: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
         command.args(["gate", "--metric"]).args(more).current_dir(&repository.folder);
         command.env("PACELINE_ALLOW_DEBUG", "1").env("PATH", empty.path());
         let output = command.output().unwrap();
@@ -242,7 +237,7 @@ fn jobs_on_one_thread_are_counted_and_others_say_in_a_sentence_why_not() {
     }
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_paceline");
-    let mut command = Command::new(program);
+    let mut command = std::process::Command::new(program);
     command.args(["gate", "--base", program, "--head", program, "--format", "json"]);
     command.args(["yield", "sleep", "--model", "sequential,tokio-current-thread,threads"]);
     command.args(["--scale", "10", "--metric", "instructions"]).current_dir(folder.path());
@@ -264,47 +259,6 @@ fn jobs_on_one_thread_are_counted_and_others_say_in_a_sentence_why_not() {
         let why = cell.reason.as_ref().unwrap();
         assert!(why.contains("neither wait nor leave their thread"), "{why}");
     }
-}
-
-/// Returns paceline-host as the gate builds it to count allocations, but unoptimised, with the dependencies that these
-/// tests have compiled.
-fn host_that_counts(folder: &Path) -> Program {
-    let target = Path::new(env!("CARGO_BIN_EXE_paceline")).ancestors().nth(2).unwrap();
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--offline", "-p", "paceline", "-p", "paceline-core"]);
-    cargo.args(["--bin", "paceline-host", "--features", "paceline-gated/allocations"]);
-    cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    assert!(cargo.status().unwrap().success());
-    // Nobody shall take it for the usual one, which cargo puts there again when it is asked to.
-    let host = folder.join("paceline-host");
-    let built = target.join("debug/paceline-host");
-    std::fs::copy(&built, &host).unwrap();
-    std::fs::remove_file(built).unwrap();
-    Program::at(&host)
-}
-
-#[test]
-fn allocations_of_jobs_are_exact_and_grow_by_those_of_each_job_and_such_a_host_is_never_timed() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = host_that_counts(folder.path());
-    let count = |model: &str, scale: usize, batches: u64| {
-        let cell = CellSpec { model: model.into(), scale, ..CellSpec::simplest() };
-        program.allocations(Counted::Batches(&cell), batches, Duration::from_mins(5)).unwrap()
-    };
-    // A task of tokio is an allocation, and a job of `sequential` is none. What a batch allocates besides does not
-    // depend on the number of jobs.
-    for (model, of_a_job) in [("tokio-current-thread", 1), ("sequential", 0)] {
-        let [ten, again, more, batches] = [(10, 3), (10, 3), (30, 3), (10, 6)]
-            .map(|(scale, batches)| count(model, scale, batches));
-        assert!(ten > 0 && ten == again, "{model}: {ten} {again}");
-        assert_eq!((more - ten, batches), (3 * 20 * of_a_job, 2 * ten), "{model}");
-    }
-    let mut host = program.host_of_custom_cells().unwrap();
-    let refused = host.prepare(CellSpec::simplest(), Duration::from_mins(5)).unwrap_err();
-    assert!(
-        refused.to_string().contains("it is built with the feature `allocations`"),
-        "{refused}"
-    );
 }
 
 /// A cell that hangs only where it is counted, and one that does not. `noted` is a file that it writes then.
@@ -340,7 +294,7 @@ fn ctrl_c_ends_a_count_and_what_was_not_counted_says_so() {
     let repository = hanging_count(&noted);
     repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
     repository.commit();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
     command.args(["gate", "--base", "HEAD~1", "--head", "HEAD", "--metric", "allocations"]);
     command.args(["--format", "json", "--budget", "1h"]).current_dir(&repository.folder);
     command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_ALLOW_LOAD", "1");
@@ -349,7 +303,7 @@ fn ctrl_c_ends_a_count_and_what_was_not_counted_says_so() {
     while !noted.exists() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     let gate: Gate = serde_json::from_slice(&output.stdout).unwrap();
