@@ -338,4 +338,70 @@ mod tests {
         close(bound("{ compute = 100_000 }]", 1000, f64::INFINITY), cpus * 10_000.0);
         assert!(bound("{ yield = 1 }]", 10, f64::INFINITY).is_infinite());
     }
+
+    /// Returns what `of` says of the cell of a job on a model.
+    fn planned<T>(
+        job: &str,
+        (model, workers): (&str, usize),
+        scale: usize,
+        of: impl Fn(Planned<'_>) -> T,
+    ) -> T {
+        let text = format!("name = \"s\"\njob = [{job}]");
+        let workload = [Workload::parse("s", &text).unwrap()];
+        let choice = Choice { scales: vec![scale], workers: vec![workers], ..Choice::default() };
+        of(cells(&workload, &[models::find(model).unwrap()], &choice)[0])
+    }
+
+    #[test]
+    fn a_batch_takes_its_waits_in_turns_of_as_many_as_wait_at_once_or_its_work() {
+        const MS: Duration = Duration::from_millis(1);
+        let bound =
+            |job: &str, on: (&str, usize), scale| planned(job, on, scale, |cell| cell.bound(2.0));
+        let (sleep, work) = ("{ sleep = \"6ms\" }", "{ compute = 500_000 }");
+        let both = format!("{sleep}, {work}");
+        assert_eq!(bound(sleep, ("tokio", 1), 10), 6 * MS);
+        // A thread of a pool is held by its sleeping job: ten jobs on two threads take five turns.
+        assert_eq!(bound(sleep, ("pool", 2), 10), 30 * MS);
+        // A round takes 2 ns here, so a job's work a millisecond. One worker does one after another, while others wait.
+        assert_eq!(bound(work, ("tokio", 1), 10), 10 * MS);
+        assert_eq!(bound(&both, ("tokio", 1), 10), 10 * MS);
+        assert_eq!(bound(&both, ("tokio", 1), 2), 6 * MS);
+        assert_eq!(bound(&both, ("pool", 1), 10), 70 * MS);
+    }
+
+    #[test]
+    fn offloaded_work_and_children_may_use_every_core_and_a_job_alone_one() {
+        let cpus = |job: &str, workers, scale| {
+            planned(job, ("tokio", workers), scale, |cell| cell.computes(1.0).0)
+        };
+        let work = "{ compute = 100 }";
+        assert_eq!(cpus(work, 1, 100), 1);
+        assert_eq!(cpus(work, 64, 1), 1);
+        assert_eq!(cpus("{ offload = [{ compute = 100 }] }", 1, 1000), cores().min(1000));
+        let children = "{ gather = { width = 8, of = [{ compute = 100 }] } }";
+        assert_eq!(cpus(children, 64, 1), cores().min(8));
+        let rate = |round_ns| {
+            planned(work, ("tokio", 1), 100, |cell| cell.bound_under_load(round_ns, f64::INFINITY))
+        };
+        assert!((rate(2.0) / rate(1.0) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_smaller_scale_took_above_its_bound_grows_with_scale() {
+        const MS: Duration = Duration::from_millis(1);
+        let predict = |smaller| {
+            planned("{ compute = 1_000_000 }", ("tokio", 1), 400, |cell| cell.predict(1.0, smaller))
+        };
+        // A job is a millisecond of work. 100 jobs took 9 ms more than that: 400 take 36 ms more. 25 jobs are few.
+        assert_eq!(predict(None), 400 * MS);
+        assert_eq!(predict(Some((100, 109 * MS))), 436 * MS);
+        let of_few = predict(Some((25, 34 * MS)));
+        assert!(
+            of_few.abs_diff(436 * MS) < MS / 1000,
+            "16 times as many take four times as long: {of_few:?}"
+        );
+        let nothing =
+            planned("{ yield = 1 }", ("tokio", 1), 10, |cell| cell.bound_per_second(1.0, None));
+        assert_eq!(nothing, None, "nothing bounds it");
+    }
 }

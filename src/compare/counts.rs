@@ -74,6 +74,7 @@ mod tests {
         let change = judged.change.unwrap();
         assert!(change.lower < change.share && change.share < change.upper, "{change:?}");
         assert!(change.upper - change.lower < 1e-6, "{change:?}");
+        assert_eq!((change.p_slower, change.p_faster), (0.0, 1.0));
     }
 
     #[test]
@@ -89,5 +90,19 @@ mod tests {
         let counts = Counts { calls: 10, base: vec![0; 3], head: vec![10; 3] };
         let judged = judge_counts(&counts, 0.005);
         assert_eq!((judged.verdict, judged.change), (Some(Verdict::Regressed), None));
+    }
+
+    #[test]
+    fn the_change_is_that_of_the_medians_and_its_direction_is_certain() {
+        let change = |base: [u64; 5], head: [u64; 5]| {
+            let counts = Counts { calls: 10, base: base.to_vec(), head: head.to_vec() };
+            judge_counts(&counts, 0.005).change.unwrap()
+        };
+        let base = [100_005, 100_001, 100_002, 100_003, 100_004];
+        let faster = change(base, [90_000; 5]);
+        assert!((faster.share - (90_000.0 / 100_003.0 - 1.0)).abs() < 1e-12, "{faster:?}");
+        assert_eq!((faster.p_slower, faster.p_faster), (1.0, 0.0));
+        let equal = change([100; 5], [100; 5]);
+        assert_eq!((equal.share, equal.p_slower, equal.p_faster), (0.0, 1.0, 1.0));
     }
 }

@@ -185,3 +185,72 @@ fn figures_of_null(cell: &GateCell) -> String {
         _ => name(cell),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        compare::tests::gated,
+        record::{Change, Counts},
+    };
+
+    fn unseen(name: &str) -> GateCell {
+        GateCell { state: State::Skipped, ..gated(name, None, 0.0) }
+    }
+
+    #[test]
+    fn three_cells_are_named_and_the_others_counted() {
+        let of = |count: usize| {
+            let cells: Vec<GateCell> = (0..count).map(|n| unseen(&format!("c{n}"))).collect();
+            overall(&cells, true, None).1
+        };
+        assert!(of(3).ends_with("no figure of c0 p99, c1 p99, c2 p99"), "{}", of(3));
+        assert!(of(4).ends_with("c1 p99, c2 p99 and 1 more"), "{}", of(4));
+        assert!(of(6).ends_with("c2 p99 and 3 more"), "{}", of(6));
+        // The copy's figures are those of a null arm that fired.
+        let null = gated("c", Some(Verdict::NotRegressed), 0.1).change;
+        let (_, why) = overall(&[GateCell { null, ..unseen("c") }], true, None);
+        assert!(why.ends_with("no figure of c p99"), "{why}");
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_and_a_short_one_is_not() {
+        let of = |letters: usize| {
+            let reason = Some("é".repeat(letters));
+            let failed = GateCell { state: State::Failed, reason, ..gated("a", None, 0.0) };
+            overall(&[failed], true, None).1
+        };
+        assert!(of(300).ends_with(&format!(": {}", "é".repeat(300))), "{}", of(300));
+        assert!(of(301).ends_with(&format!(": {}…", "é".repeat(300))), "{}", of(301));
+    }
+
+    #[test]
+    fn a_count_from_0_is_worse_than_any_share_and_an_exact_one_has_no_interval() {
+        let counts = Some(Counts { calls: 1, base: vec![0; 3], head: vec![9; 3] });
+        let slower = gated("b", Some(Verdict::Regressed), 0.5);
+        let from_0 = GateCell { counts: counts.clone(), change: None, ..slower.clone() };
+        let without = GateCell { change: None, ..slower.clone() };
+        let why = |cells: &[&GateCell]| {
+            overall(&cells.iter().map(|cell| (*cell).clone()).collect::<Vec<_>>(), true, None).1
+        };
+        let named = |cell: &GateCell| GateCell { cell: "named".into(), ..cell.clone() };
+        assert!(why(&[&named(&from_0), &slower]).ends_with("worst named p99 from 0 on (exact)"));
+        assert!(why(&[&slower, &named(&from_0)]).ends_with("worst named p99 from 0 on (exact)"));
+        assert!(why(&[&named(&slower), &without]).contains("worst named p99 +50.0 %"));
+        assert!(why(&[&without]).ends_with("worst b p99"), "{}", why(&[&without]));
+        let exact = GateCell { counts, ..slower };
+        assert!(why(&[&exact]).ends_with("worst b p99 +50.0 % (exact)"), "{}", why(&[&exact]));
+    }
+
+    #[test]
+    fn what_an_inconclusive_cell_needs_is_trials_a_quieter_machine_or_both_sides() {
+        let unclear = gated("a", Some(Verdict::Inconclusive), 0.02);
+        let why = |cell: &GateCell| overall(std::slice::from_ref(cell), true, None).1;
+        assert!(why(&unclear).ends_with("more trials do not help, a quieter machine does"));
+        let few = GateCell { detectable: None, change: None, ..unclear.clone() };
+        assert!(why(&few).ends_with("least visible a p99, of which too few trials count"));
+        let change: Option<Change> = unclear.change;
+        let more = GateCell { trials_needed: Some(70), change, ..unclear };
+        assert!(why(&more).ends_with("from 8.1 % on: 70 trials are needed, 40 count"));
+    }
+}

@@ -151,6 +151,13 @@ fn what_is_detectable_is_never_less_than_the_margin() {
 }
 
 #[test]
+fn a_discovery_alone_among_many_needs_a_p_value_below_its_part_of_the_rate() {
+    for (samples, tests) in [(0, 2.0), (1, 2.0), (10, 20.0)] {
+        assert!((bar(0.05, samples, 0.03).alpha - 0.05 / tests).abs() < 1e-15, "{samples}");
+    }
+}
+
+#[test]
 fn the_trials_needed_settle_what_was_inconclusive() {
     for mean in [0.0, 0.03, 0.06] {
         let few = around(mean, 0.3, 40);
@@ -196,7 +203,7 @@ proptest! {
     }
 }
 
-fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
+pub(super) fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
     let change =
         Change { share, lower: share - 0.02, upper: share + 0.02, p_slower: 0.5, p_faster: 0.5 };
     GateCell {

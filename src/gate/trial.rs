@@ -280,6 +280,9 @@ mod tests {
         let base = SideFigures { cpu_ns: 10, ..SideFigures::default() };
         // Without slices, CPU time has no divisor.
         assert_eq!(log_ratio(Metric::Cpu, &base, &slower), None);
+        let with = |shown: SideFigures| SideFigures { slices_ns: vec![5, 5], ..shown };
+        let twice = log_ratio(Metric::Cpu, &with(base), &with(slower)).unwrap();
+        assert!((twice - 2_f64.ln()).abs() < 1e-12, "{twice}");
     }
 
     #[test]

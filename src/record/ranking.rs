@@ -264,6 +264,7 @@ mod tests {
         assert_eq!(of(&[(1, 100), (1025, 99 + MIB)]), None);
         assert_eq!(of(&[(1, 5 * MIB), (1025, MIB)]), None, "memory that falls");
         assert_eq!(of(&[(10, MIB), (10, 9 * MIB)]), None, "one scale has no slope");
+        assert_eq!(of(&[(1, 0), (2, MIB), (3, 0)]), None, "memory that does not grow with scale");
         assert_eq!(of(&[]), None);
         assert_eq!(bytes_per_job(&[&cell("a", vec![])]), None);
     }

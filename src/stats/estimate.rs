@@ -107,6 +107,7 @@ mod tests {
         let [value, lower, upper] = estimate(&[2.0, 8.0], 1.0).map(<[f64; 3]>::from).unwrap();
         assert!([value, lower, upper].iter().all(|of| (of - 4.0).abs() < 1e-12));
         assert_eq!(estimate(&[7.0; 3], 0.5), Some((7.0, 6.5, 7.5)));
+        assert_eq!(mean(&[7.0; 3]), Some(Trimmed { mean: 7.0, se: 0.0, df: 2.0 }));
     }
 
     #[test]

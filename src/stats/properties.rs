@@ -153,6 +153,8 @@ fn slices_follow_the_formula_and_its_ends_are_defined() {
     assert_eq!(slices(4.0, 1.0, 9.1, 1.0, 100), 7);
     assert_eq!(slices(4.0, 1.0, 9.0, 1.0, 5), 5);
     assert_eq!(slices(4.0, 1.0, 0.01, 1.0, 100), 1);
+    assert_eq!(slices(4.0, 2.0, 9.0, 1.0, 100), 5);
+    assert_eq!(slices(4.0, 1.0, 9.0, 4.0, 100), 3);
     for (var_slice, var_trial, k) in [
         (1.0, 0.0, 100),
         (1.0, -1.0, 100),

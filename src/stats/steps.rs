@@ -230,6 +230,8 @@ mod tests {
         let mut one = [0.0; 10];
         one[5] = 1.0;
         near(&one, &[], 0.360_041_149_911_547_8, 1.0 / 7.0);
+        one[6] = 1.0;
+        near(&one, &[], 0.881_917_103_688_196_6, 6.0 / 7.0);
         near(&[1.0, 1.0, 1.0, 5.0, 5.0, 5.0], &[3], 0.0, 2.0 / 3.0);
     }
 
@@ -294,6 +296,9 @@ mod tests {
         let (wrong, all) = (wrong + more.count(), 100 * still.count() + 200);
         assert!(wrong * 100 <= all, "{wrong} of {all}: {rates:#?}");
         // Twelve values alone are too few; the other steps are mostly found.
+        let planted: Vec<usize> = rates.iter().filter_map(|of| of.found).collect();
+        assert_eq!((rates.len(), planted.len()), (Kind::ALL.len() + PLANTED.len(), PLANTED.len()));
+        assert!(planted[0] < 50, "{planted:?}");
         for of in rates.iter().filter(|of| of.found.is_some()).skip(1) {
             assert!(of.found.unwrap() > 50, "{of:?}");
         }
