@@ -1,7 +1,7 @@
 //! Runs the trials of servers under load, each in a fresh process of the server and of the generator, checks them, and
 //! combines them to cells.
 
-use std::{slice, time::Duration};
+use std::slice;
 
 use super::{
     Order, START,
