@@ -266,7 +266,10 @@ mod tests {
 
     #[test]
     fn only_cells_without_a_measurement_do_not_wait_for_the_disk() {
-        let of = |state| was_left_out(&Cell { state, ..Cell::default() });
+        let of = |state| {
+            let place = paceline_core::perform::Placement::Outside;
+            was_left_out(&Cell::new("echo", "tokio", 1, None, place, state))
+        };
         assert!([State::Refused, State::Skipped].map(of).iter().all(|left_out| *left_out));
         assert!(
             [State::Ok, State::Invalid, State::Failed].map(of).iter().all(|left_out| !left_out)
