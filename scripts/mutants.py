@@ -13,7 +13,8 @@ it, those of its own module first, until one fails or takes too long. scripts/mu
 nothing, with the reason. Exits with 1 if a mutant is missed that is not listed, or a listed one is caught.
 
 --only PATTERN tests only mutants whose name has PATTERN; --again only those that no earlier run caught, and counts the
-rest as then; --jobs N runs as many tests at once; --list prints the mutants and builds nothing. MUTANTS is the cargo-mutants to use (cargo-mutants).
+rest as then; --jobs N runs as many tests at once; --list prints the mutants and builds nothing. The variable MUTANTS is
+the path of cargo-mutants, if it is not in PATH.
 """
 
 import argparse
@@ -217,7 +218,8 @@ def build(package, by_file):
         functions, lines = write(package, by_file)
         command = ["cargo", "test", "--offline", "--package", package, "--lib", "--no-run"]
         command += ["--message-format=json"]
-        env = {**os.environ, "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))}
+        # A folder of its own: cargo takes the copy for the repository, and would take one's programs for the other's.
+        env = {**os.environ, "CARGO_TARGET_DIR": str(OUT / "target")}
         begun = time.monotonic()
         built = subprocess.run(command, cwd=tree(package), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         print(f"{package}: built in {time.monotonic() - begun:.0f} s", flush=True)

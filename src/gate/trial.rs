@@ -293,4 +293,11 @@ mod tests {
         // The next seed is not the same order one block later, but its blocks are drawn alike.
         assert_eq!(turns(4, 4, 1)[8..16], turns(4, 2, 2)[..]);
     }
+
+    #[test]
+    fn a_process_is_invalid_if_it_was_not_what_its_label_says_and_not_if_it_failed() {
+        let lost = |fault| Lost { side: 1, error: HostError::Fault(fault) }.is_invalid();
+        let why = || "it was not".to_owned();
+        assert_eq!([lost(Fault::Invalid(why())), lost(Fault::Failed(why()))], [true, false]);
+    }
 }

@@ -254,6 +254,11 @@ mod tests {
         for (at, size) in sizes {
             assert_eq!((with(at, size * 0.997), with(at, size * 1.003)), (vec![], vec![at]));
         }
+        // What the first cut finds decides these: its penalty is a little too high, and low enough.
+        let too_short = [0.0, 1.2, -0.3, 0.3, 0.9, 2.6, 2.7, 1.5, 3.7, 3.5];
+        assert_eq!(steps(&too_short), [0; 0]);
+        let found = [0.7, -0.2, 1.8, -0.4, -0.3, -0.1, 0.2, -0.1, -0.1, 1.1, 5.0, 7.6, 5.7];
+        assert_eq!(steps(&found), [10]);
     }
 
     #[test]
@@ -302,5 +307,19 @@ mod tests {
         for of in rates.iter().filter(|of| of.found.is_some()).skip(1) {
             assert!(of.found.unwrap() > 50, "{of:?}");
         }
+    }
+
+    #[test]
+    fn the_rates_of_parts_add_up_to_those_of_the_whole() {
+        let mut parts = step_rates(0..12, 3);
+        for (of, more) in parts.iter_mut().zip(&step_rates(12..30, 3)) {
+            of.add(more);
+        }
+        assert_eq!(parts, step_rates(0..30, 3));
+        assert!(parts.iter().all(|of| of.series == 30), "{parts:?}");
+        let mut one =
+            StepRates { kind: "a".into(), series: 5, with_false_steps: 2, found: Some(3) };
+        one.add(&StepRates { series: 7, with_false_steps: 4, found: Some(6), ..one.clone() });
+        assert_eq!((one.series, one.with_false_steps, one.found), (12, 6, Some(9)));
     }
 }

@@ -226,6 +226,23 @@ fn a_law_that_misses_a_point_by_a_quarter_is_not_shown() {
 }
 
 #[test]
+fn a_law_that_explains_too_little_says_how_much() {
+    let points: Vec<(f64, f64)> = SDM91
+        .iter()
+        .enumerate()
+        .map(|(i, (n, x))| (*n, x * if i % 2 == 0 { 0.6 } else { 1.3 }))
+        .collect();
+    let weighted: Vec<Point> = points.iter().map(|(n, x)| (*n, *x, 1.0)).collect();
+    let explained = r_squared(&weighted, fit::best(&weighted, None).unwrap());
+    assert!((0.05..0.9).contains(&explained), "{explained}");
+    let why = usl(&points).unwrap_err();
+    assert!(
+        why.starts_with(&format!("the law explains {:.0} % of", 100.0 * explained - 0.5)),
+        "{why}"
+    );
+}
+
+#[test]
 fn an_interval_is_the_middle_of_the_samples_widened_about_its_value() {
     let samples: Vec<f64> = (0..=400).rev().map(f64::from).collect();
     let of = |value, spread, least, most| {

@@ -187,7 +187,7 @@ fn the_generators_share_of_a_cpu_is_that_between_the_two_looks() {
     tally.arrive(0, 0);
     tally.complete(0, 0, 0, MS);
     let used = Duration::from_millis;
-    tally.looks = [Some((200 * MS, used(50))), Some((1200 * MS, used(300)))];
+    tally.looks = [Some((200 * MS, used(50))), Some((2200 * MS, used(550)))];
     assert!((tally.loaded(1).generator_cpu_share - 0.25).abs() < 1e-9);
 }
 
