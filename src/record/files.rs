@@ -153,7 +153,7 @@ pub(crate) fn append(
     again: &str,
     value: &impl Serialize,
 ) -> Result<(), String> {
-    append_line(file, path, again, value, |file| file.sync_data())
+    append_line(file, path, again, value, File::sync_data)
 }
 
 fn append_line(
