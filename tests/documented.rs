@@ -54,6 +54,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("scripts/gate.sh", "the same"),
     ("scripts/upgrade.sh", "the same"),
     ("GATE_BUDGET=2m scripts/gate.sh", "the same"),
+    ("scripts/hosts-agreement.py", "needs a quiet machine"),
     (
         "cargo run --release -- selftest",
         "takes an hour; its statistics alone take a minute in a debug build",

@@ -180,7 +180,8 @@ mod tests {
         let mut values = series(Kind::StudentT, LONG, 7);
         values.sort_by(f64::total_cmp);
         // scipy.stats.t.ppf([0.05, 0.25, 0.5, 0.75, 0.95], 2).
-        let wanted: [(f64, f64); 5] = [(0.05, -2.920), (0.25, -0.8165), (0.5, 0.0), (0.75, 0.8165), (0.95, 2.920)];
+        let wanted: [(f64, f64); 5] =
+            [(0.05, -2.920), (0.25, -0.8165), (0.5, 0.0), (0.75, 0.8165), (0.95, 2.920)];
         for (share, wanted) in wanted {
             let by = if wanted.abs() > 2.0 { 0.15 } else { 0.04 };
             near(values[(share * LONG as f64) as usize], wanted, by);
