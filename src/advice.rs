@@ -255,7 +255,6 @@ pub struct BytesPerJob {
 }
 
 /// Returns the advice from the cells of the first one's workload. Cells of other workloads are left out.
-#[must_use]
 pub fn advise(cells: &[Cell]) -> Advice {
     let workload = cells.first().map(|cell| cell.workload.clone()).unwrap_or_default();
     let cells: Vec<&Cell> = cells.iter().filter(|cell| cell.workload == workload).collect();

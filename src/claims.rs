@@ -57,10 +57,6 @@ pub struct Outcome {
 
 /// Runs every experiment on every model, repetition after repetition, so that a short budget cuts off the last
 /// repetitions of all. The whole record is written after each model of each repetition.
-///
-/// # Errors
-///
-/// Returns a sentence if nothing at all could be measured or recorded.
 pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let start = now();
     let head = head(order);
@@ -76,7 +72,12 @@ pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
         for index in shuffled(going.len(), u64::from(repetition)) {
             let mut runner =
                 ClaimRunner::new(&session, &mut bases, &left, subjects[index], repetition);
+            let is_over = left().is_zero();
             going[index].repeat(&mut runner, &mut |what| progress.show(what, left()));
+            // After the budget nothing new is measured, and each writing waits for the disk: one follows at the end.
+            if is_over {
+                continue;
+            }
             write_claims(&folder, &claims(order, &head, &going, (now() - start).as_secs_f64()))?;
             progress.left(going.iter().map(ClaimsInProgress::todo).sum());
         }

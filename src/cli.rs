@@ -183,13 +183,11 @@ const ENVIRONMENT: u8 = 6;
 const THRESHOLD: u8 = 7;
 
 /// Returns the definition of the command line, from which `docs/reference.md` is generated.
-#[must_use]
 pub fn command() -> clap::Command {
     help::with_help(Arguments::command())
 }
 
 /// Runs the program: `main` is this function.
-#[must_use]
 pub fn main() -> ExitCode {
     let matches = command().try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {

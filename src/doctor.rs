@@ -158,7 +158,6 @@ const BUSY: Duration = Duration::from_secs(1);
 const WORK: (Duration, u32) = (Duration::from_millis(20), 10);
 
 /// Examines this machine in about three seconds. Earlier activity is read first, because our own work would hide it.
-#[must_use]
 pub fn examine(program: &Program) -> Diagnosis {
     let (system, group) = (System::here(), Group::here());
     let mut findings = vec![
@@ -192,7 +191,6 @@ pub fn examine(program: &Program) -> Diagnosis {
 }
 
 /// Formats the findings and the verdict; advice is below its finding.
-#[must_use]
 pub fn table(diagnosis: &Diagnosis) -> String {
     let rows: Vec<Vec<String>> = diagnosis
         .findings

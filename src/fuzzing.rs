@@ -19,7 +19,6 @@ pub const BORDER: u8 = 0x1e;
 /// The files of a record. The first byte says of which kind: `r` is a run with its `run.json`, `cells.jsonl` and
 /// `trials.jsonl`, `g` is `gate.json` and `gate_trials.jsonl`, and `c` is `claims.json`. Whatever can be read must be
 /// shown, compared and exported without a panic. Returns whether it could be read.
-#[must_use]
 pub fn records(data: &[u8]) -> bool {
     let Some((kind, bytes)) = data.split_first() else { return false };
     let mut files = bytes.split(|byte| *byte == BORDER);

@@ -49,7 +49,6 @@ pub struct Series {
 
 impl Series {
     /// Returns the instrument, and whether it was pinned.
-    #[must_use]
     pub fn measured_by(&self) -> String {
         format!("{}{}", self.instrument, if self.pinned { ", pinned" } else { "" })
     }
@@ -85,7 +84,6 @@ pub struct Step {
 
 /// Returns the series in `records` and `gates`, each ordered by time, in the order of their first figures. Only cells
 /// that are `ok` have figures. Only figures above 0 are used: steps are detected in logarithms.
-#[must_use]
 pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     let mut found: Vec<Series> = Vec::new();
     for record in records {

@@ -24,6 +24,15 @@
 //! * [`report`]: tables, charts, the page and exports of whole records;
 //! * [`cli`]: the command line;
 //! * [`fuzzing`]: the entry points for fuzzers.
+//!
+//! An error that is a `String` is one sentence for users. Where a function can fail for more than what it does, its
+//! documentation says so.
+
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    reason = "this crate is the program's; the others are libraries"
+)]
 
 // Blank lines keep rustfmt from sorting the modules.
 

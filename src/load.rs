@@ -7,6 +7,7 @@
 mod attested;
 mod bench;
 mod between;
+mod checks;
 mod condition;
 mod intervals;
 mod knee;

@@ -46,7 +46,6 @@ pub struct Choice {
 }
 
 /// Returns every cell of `workloads` on `models` on this machine, ordered by workload, model, workers and scale.
-#[must_use]
 pub fn cells<'a>(
     workloads: &'a [Workload],
     models: &[&'static Entry],
@@ -56,7 +55,6 @@ pub fn cells<'a>(
 }
 
 /// Returns the same for a machine with this number of `cores`.
-#[must_use]
 pub fn cells_on<'a>(
     cores: usize,
     workloads: &'a [Workload],
@@ -87,7 +85,6 @@ pub fn cells_on<'a>(
 
 impl Planned<'_> {
     /// Returns the setting that the model cannot honour, if there is one.
-    #[must_use]
     pub fn cannot_honour(&self) -> Option<String> {
         let about = &self.entry.info;
         let asked = self.workers.unwrap_or(0);
@@ -112,13 +109,16 @@ impl Planned<'_> {
     }
 
     /// Returns the name, as in criterion: `cpu/tokio@1/100`.
-    #[must_use]
     pub fn name(&self) -> String {
         format!("{}/{}/{}", self.workload.name, self.series(), self.scale)
     }
 
+    /// Returns the name in words: `cpu on tokio at 100`.
+    pub fn label(&self) -> String {
+        format!("{} on {} at {}", self.workload.name, self.entry.info.name, self.scale)
+    }
+
     /// Returns the model, with its workers if the workload has several worker counts.
-    #[must_use]
     pub fn series(&self) -> String {
         let several = self.workload.workers != paceline_core::job::Workers::Cores;
         match self.workers {
@@ -133,21 +133,18 @@ impl Planned<'_> {
     }
 
     /// Returns whether `cell` is the result of this cell.
-    #[must_use]
     pub fn is(&self, cell: &Cell) -> bool {
         let Cell { workload, model, scale, workers, placement, .. } = cell;
         self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
     /// Returns whether `batch` is a trial of this cell.
-    #[must_use]
     pub fn is_of(&self, batch: &Trial) -> bool {
         let Trial { workload, model, scale, workers, placement, .. } = batch;
         self.identity() == (workload, model, *scale, *workers, *placement)
     }
 
     /// Returns why it cannot run, if it cannot.
-    #[must_use]
     pub fn refusal(&self, limits: &Limits, unavailable: Option<&String>) -> Option<String> {
         let about = &self.entry.info;
         self.cannot_honour()
@@ -191,7 +188,6 @@ impl Planned<'_> {
     /// Returns the least time of a batch, by the definition, the model's maximum concurrency and this machine's cores.
     /// A round of `compute` takes `compute_ns` in Rust; in another language, the time that its interpreter has
     /// measured.
-    #[must_use]
     pub fn bound(&self, compute_ns: f64) -> Duration {
         let (workload, scale, lanes) = (self.workload, self.scale, self.lanes());
         let waits = if lanes == scale {
@@ -222,7 +218,6 @@ impl Planned<'_> {
     /// Returns the most requests a second that it can answer as a server with as many connections as its scale, if
     /// `offered` a second are sent: by that rate, by how many can wait at once, and by this machine's cores. Infinite if
     /// nothing bounds it.
-    #[must_use]
     pub fn bound_under_load(&self, compute_ns: f64, offered: f64) -> f64 {
         let usual = Demand::of(&self.workload.job);
         let mean = |of: fn(&Demand) -> f64| match &self.workload.every {
@@ -239,7 +234,6 @@ impl Planned<'_> {
     }
 
     /// Predicts the time of a batch from that bound and from a smaller scale of the same series.
-    #[must_use]
     pub fn predict(&self, compute_ns: f64, smaller: Option<(usize, Duration)>) -> Duration {
         let bound = self.bound(compute_ns);
         let Some((scale, took)) = smaller else { return bound };
@@ -251,7 +245,6 @@ impl Planned<'_> {
     }
 
     /// Returns the cell in the form that its host takes.
-    #[must_use]
     pub fn for_host(&self, servers: &Addresses) -> CellSpec {
         CellSpec {
             model: self.entry.info.name.into(),
@@ -267,7 +260,6 @@ impl Planned<'_> {
 
     /// Returns the most jobs a second by this machine's `compute` speed. `None` if the definition bounds nothing, or if
     /// `batch_ns` is shorter: a figure more than 2 % above its bound refutes the bound.
-    #[must_use]
     pub fn bound_per_second(&self, compute_ns: f64, batch_ns: Option<Estimate>) -> Option<f64> {
         let bound = self.bound(compute_ns).as_secs_f64();
         let most = (bound > 0.0).then(|| self.scale as f64 / bound)?;
@@ -280,13 +272,11 @@ impl Planned<'_> {
     }
 
     /// Returns the cell of the record, without a figure.
-    #[must_use]
     pub fn ended(&self, state: State, reason: impl Into<String>) -> Cell {
         Cell { reason: Some(reason.into()), ..self.measured(state, None, String::new()) }
     }
 
     /// Returns the cell of the record, with the time of a batch.
-    #[must_use]
     pub fn measured(&self, state: State, batch_ns: Option<Estimate>, interval: String) -> Cell {
         let Planned { workload, entry, workers, placement, scale } = *self;
         Cell {

@@ -154,7 +154,6 @@ pub struct Estimate {
 
 impl Run {
     /// Returns whether its processes were pinned to CPUs of their own.
-    #[must_use]
     pub fn is_pinned(&self) -> bool {
         self.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
@@ -163,14 +162,12 @@ impl Run {
 impl Estimate {
     /// Estimates a figure from `trials`, one value each; `resolution` is that of the clock, in the unit of the values.
     /// `None` without trials, or if one is not finite.
-    #[must_use]
     pub fn of_trials(trials: &[f64], resolution: f64) -> Option<Self> {
         let (value, lower, upper) = estimate(trials, resolution)?;
         Some(Estimate { value, lower, upper })
     }
 
     /// Describes such an interval for a cell.
-    #[must_use]
     pub fn interval_of(trials: usize) -> String {
         let (s, is) = if trials == 1 { ("", "is") } else { ("s", "are") };
         if trials < FEWEST_TRIALS {
@@ -364,7 +361,6 @@ impl Resources {
     }
 
     /// Returns CPU time per job, user and system mode together.
-    #[must_use]
     pub fn cpu_ns_per_job(&self) -> f64 {
         self.user_cpu_ns_per_job + self.system_cpu_ns_per_job
     }
@@ -372,13 +368,11 @@ impl Resources {
 
 impl Cell {
     /// Returns whether the cell should have a figure and has none: the command then ends with exit code 3.
-    #[must_use]
     pub fn is_wrong(&self) -> bool {
         matches!(self.state, State::Failed | State::Invalid)
     }
 
     /// Returns a cell without figures.
-    #[must_use]
     pub fn new(
         workload: &str,
         model: &str,

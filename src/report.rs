@@ -34,7 +34,6 @@ use crate::output;
 use crate::record::{Record, read_cells, read_claims, write_text};
 
 /// Returns the table that the instrument of a run printed at its end, from its record.
-#[must_use]
 pub fn run_table(record: &Record, extent: Extent) -> String {
     let cells = record.planned();
     let table = match record.run.instrument.as_str() {
@@ -49,10 +48,6 @@ pub fn run_table(record: &Record, extent: Extent) -> String {
 pub const PAGE: &str = "report.html";
 
 /// Writes the page of the record in `folder` there, and returns its path.
-///
-/// # Errors
-///
-/// Returns a sentence if the record cannot be read or the page cannot be written. The record itself stays unchanged.
 pub fn write_page(folder: &Path) -> Result<PathBuf, String> {
     let text = match read_claims(folder)? {
         Some(claims) => page(&Sources { claims: &[claims], ..Sources::default() }),

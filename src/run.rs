@@ -62,10 +62,6 @@ pub struct Outcome {
 
 /// Runs the order, or the part that `unfinished` of an earlier run lacks. Trials and cells are written to the record as
 /// they end.
-///
-/// # Errors
-///
-/// Returns a sentence if nothing at all could be measured or recorded.
 pub fn run(
     order: &Order,
     program: Program,
@@ -108,10 +104,6 @@ fn head(order: &Order) -> Run {
 }
 
 /// Measures the trials of `order` that `unfinished` lacks, and returns the cells that ended.
-///
-/// # Errors
-///
-/// Returns a sentence if nothing at all could be measured or recorded.
 pub(crate) fn in_trials(
     order: &Order,
     session: &mut Session,
@@ -137,7 +129,7 @@ pub(crate) fn in_trials(
             }
             let cell = &mut going[index];
             if cell.needs(trial) {
-                progress.show(&cell.label(), left());
+                progress.show(&cell.planned.label(), left());
                 cell.trial(session, trial, left(), writer)?;
                 let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
                 progress.left(todo);

@@ -7,12 +7,12 @@ use crate::{
     machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
     output::count,
     plan::Planned,
-    record::{Cell, ModelRecord, State},
+    record::{Cell, ModelRecord, State, Trial},
 };
 use paceline_core::{
-    clock::compute_ns,
+    clock::{compute_ns, nanoseconds},
     network::Listen,
-    prepared::{Attestation, Fault},
+    prepared::{Attestation, Fault, Recorded},
     process::{Host, HostError, Program},
     protocol::CellSpec,
     soft_limits::raise_limits,
@@ -38,10 +38,6 @@ pub struct Session {
 impl Session {
     /// Raises the soft limits as far as allowed, and starts the echo server. Which of `models` can run was determined
     /// when the record was begun.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if the echo server does not start.
     pub fn start(program: Program, models: &[ModelRecord]) -> Result<Self, String> {
         raise_limits();
         Ok(Session {
@@ -57,10 +53,6 @@ impl Session {
     }
 
     /// Pins every host to as many CPUs as it has workers, and the echo server to the others, if there are any.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if this system cannot pin.
     pub fn pin_hosts(&mut self) -> Result<(), String> {
         self.cpus = allowed_cpus();
         if self.cpus.is_empty() {
@@ -77,7 +69,6 @@ impl Session {
     }
 
     /// Returns why a cell cannot run, if it cannot.
-    #[must_use]
     pub fn refusal(&self, cell: &Planned<'_>) -> Option<String> {
         let workers = cell.workers.unwrap_or(1);
         if !self.cpus.is_empty() && workers > self.cpus.len() {
@@ -89,10 +80,6 @@ impl Session {
     }
 
     /// Restarts the suite's server if it has ended or does not answer. Returns whether it had to.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be started.
     pub fn revive(&self) -> Result<bool, String> {
         let gone = self.echo.borrow_mut().cpu_time().is_err();
         if gone {
@@ -102,19 +89,11 @@ impl Session {
     }
 
     /// Starts a host for cells of this model and worker count.
-    ///
-    /// # Errors
-    ///
-    /// Returns a fault if the process cannot be started.
     pub fn host(&self, cell: &Planned<'_>) -> Result<Host, HostError> {
         self.host_of(&self.program, cell)
     }
 
     /// Starts a host of another program, built from other sources.
-    ///
-    /// # Errors
-    ///
-    /// Returns a fault if the process cannot be started.
     pub fn host_of(&self, program: &Program, cell: &Planned<'_>) -> Result<Host, HostError> {
         // A server that ended in another cell is not a fault of this one.
         self.revive().map_err(|why| HostError::Fault(Fault::Failed(why)))?;
@@ -131,10 +110,6 @@ impl Session {
 
     /// Starts a host of another program for its custom cells. Pinning keeps it on one CPU: nothing says how many threads
     /// such a cell has, and where they run is what pinning is to fix.
-    ///
-    /// # Errors
-    ///
-    /// Returns a fault if the process cannot be started.
     pub fn host_of_custom_cells(&self, program: &Program) -> Result<Host, HostError> {
         let host = program.host_of_custom_cells().map_err(|error| HostError::unstarted(&error))?;
         if let Some(first) = self.cpus.first() {
@@ -144,10 +119,6 @@ impl Session {
     }
 
     /// Prepares `cell` in `host`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be prepared, or the host has ended.
     pub fn prepare(
         &self,
         host: &mut Host,
@@ -158,10 +129,6 @@ impl Session {
     }
 
     /// Prepares `cell` in `host` and runs its warm-up batch, which checks that it is what its label says.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the batch is not what the label says.
     pub fn warm_up(
         &self,
         host: &mut Host,
@@ -173,10 +140,6 @@ impl Session {
     }
 
     /// Makes `host` a server of the cell's jobs, and returns the address on which it listens.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be a server.
     pub fn serve(
         &self,
         host: &mut Host,
@@ -188,7 +151,6 @@ impl Session {
     }
 
     /// Returns why this number of connections cannot be open at once in one process, if it cannot.
-    #[must_use]
     pub fn lacks_files(&self, connections: usize) -> Option<String> {
         const OTHERS: u64 = 64;
         let needs = (connections as u64).saturating_add(OTHERS);
@@ -199,10 +161,6 @@ impl Session {
 
     /// Returns the counters of the echo server and the machine so far; dropped connections matter only for jobs that
     /// connect.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the server has ended.
     pub fn mark(&mut self, connects: bool) -> Result<Mark, HostError> {
         let echo = self.echo.get_mut();
         let server_cpu =
@@ -213,11 +171,44 @@ impl Session {
         Ok(Mark { server_cpu, server_threads, dropped, machine })
     }
 
-    /// Returns CPU time that the busiest thread of the suite's server has used since `before`; `None` if the system
-    /// does not show it.
-    #[must_use]
-    pub fn busiest_since(&self, before: &Mark) -> Option<Duration> {
-        busiest(before.server_threads.as_ref()?, &self.echo.borrow().thread_times()?)
+    /// Runs timed batches in `host`, which has warmed up with `attest`: `batches` is how many, and the time limit.
+    /// Returns the trial, as number 0 and with nothing recorded, and the state before it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a batch fails, or as [`Self::since`] does.
+    pub fn timed(
+        &mut self,
+        host: &mut Host,
+        cell: &Planned<'_>,
+        (batches, patience): (u64, Duration),
+        attest: Attestation,
+    ) -> Result<(Trial, Mark), HostError> {
+        let before = self.mark(cell.workload.demand().connects > 0)?;
+        let (times, used) = host.batches(batches, patience)?;
+        let (server, host_activity) = self.since(&before)?;
+        let now = self.echo.borrow().thread_times();
+        let busy =
+            before.server_threads.as_ref().zip(now).and_then(|(old, new)| busiest(old, &new));
+        let measured: Duration = times.iter().sum();
+        let trial = Trial {
+            workload: cell.workload.name.clone(),
+            model: cell.entry.info.name.into(),
+            scale: cell.scale,
+            workers: cell.workers,
+            placement: cell.placement,
+            trial: 0,
+            times_ns: times.into_iter().map(nanoseconds).collect(),
+            attest,
+            used,
+            server_cpu_ns: nanoseconds(server),
+            server_busy_share: busy.map(|busy| busy.div_duration_f64(measured)),
+            recorded: Recorded::default(),
+            idle_ns: None,
+            host_activity,
+            node: self.node.clone(),
+        };
+        Ok((trial, before))
     }
 
     /// Returns CPU time that the echo server has used since `before`, and the machine's activity.
@@ -249,7 +240,16 @@ fn unpinned(error: &io::Error) -> HostError {
 }
 
 fn start_server(program: &Program) -> Result<EchoServer, String> {
-    program.echo().map_err(|error| format!("cannot start the suite's server: {error}"))
+    program.echo().map_err(|error| {
+        let error = error.to_string();
+        // The server itself says so where the limit lets it start.
+        let remedy = if error.contains("os error 24") && !error.contains("ulimit") {
+            "; permit more open files, such as with ulimit -n 1024"
+        } else {
+            ""
+        };
+        format!("{error}{remedy}")
+    })
 }
 
 /// The longest warm-up of a cell, with its first batch, if batches keep changing.
@@ -259,10 +259,6 @@ const STABLE: f64 = 0.1;
 
 /// Warms a cell up after its `first` batch, in groups of 1, 2, 4 … `batches`, until the mean of a group is within 10 %
 /// of the previous one, or 100 ms have passed. Returns the last mean: the time of a warm batch.
-///
-/// # Errors
-///
-/// Returns the error of a batch.
 pub fn warm<E>(
     first: Duration,
     mut batches: impl FnMut(u64) -> Result<Vec<Duration>, E>,
@@ -299,7 +295,6 @@ fn busiest(before: &[Duration], after: &[Duration]) -> Option<Duration> {
 }
 
 /// Returns the state of a cell whose process gave this error instead of a figure.
-#[must_use]
 pub fn state_of(error: &HostError) -> State {
     match error {
         HostError::Fault(Fault::Invalid(_)) => State::Invalid,
@@ -308,7 +303,6 @@ pub fn state_of(error: &HostError) -> State {
 }
 
 /// Returns the cell of the record for a cell whose host gave no figure.
-#[must_use]
 pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
     let label = format!("{} on {}", cell.workload.name, cell.entry.info.name);
     cell.ended(state_of(error), format!("{error} (of {label})"))

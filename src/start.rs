@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use regex::Regex;
+
 use crate::{
     machine::{build, fingerprint, version_of},
     record::{Definition, ModelRecord, Run, SCHEMA},
@@ -24,7 +26,6 @@ pub struct Settings {
 }
 
 /// Returns the head of a record.
-#[must_use]
 pub fn begin(settings: &Settings, models: &[&'static Entry], workloads: &[Workload]) -> Run {
     let started = utc();
     let define = |w: &Workload| Definition { name: w.name.clone(), source: w.source.clone() };
@@ -82,7 +83,6 @@ pub(crate) fn commit() -> Option<String> {
 }
 
 /// Describes a model as `paceline models` does.
-#[must_use]
 pub fn model_info(entry: &Entry) -> ModelRecord {
     let word = |value: serde_json::Result<serde_json::Value>| {
         value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
@@ -106,16 +106,21 @@ pub fn model_info(entry: &Entry) -> ModelRecord {
 }
 
 /// Refuses to measure with a debug build, unless `PACELINE_ALLOW_DEBUG=1`, which the tests set.
-///
-/// # Errors
-///
-/// Returns the message to show.
 pub fn refuse_debug_build() -> Result<(), String> {
     let allowed = std::env::var_os("PACELINE_ALLOW_DEBUG").is_some_and(|value| value == "1");
     if cfg!(debug_assertions) && !allowed {
         return Err("this is a debug build, whose figures mean nothing: use cargo bench, or cargo run --release".into());
     }
     Ok(())
+}
+
+/// Parses a regular expression.
+pub fn parse_regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        format!("this is no regular expression: {why}")
+    })
 }
 
 /// Parses a budget such as `30m`, from a second to a day.

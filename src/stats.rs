@@ -177,6 +177,54 @@ mod tests {
         }
     }
 
+    /// Returns times whose logarithms are `count` times `at`, for each of `parts`.
+    fn times(parts: &[(usize, f64)]) -> Vec<f64> {
+        parts.iter().flat_map(|(count, at)| vec![at.exp(); *count]).collect()
+    }
+
+    #[test]
+    fn a_mode_has_at_least_3_times_and_a_tenth_of_12_or_more() {
+        let of = |low: usize, high: usize| modes(&times(&[(low, 0.0), (high, 1.0)])).is_some();
+        assert_eq!([of(5, 6), of(6, 6)], [false, true]);
+        assert_eq!([of(2, 10), of(3, 9), of(9, 3), of(10, 2)], [false, true, true, false]);
+        assert_eq!([of(9, 91), of(10, 90), of(90, 10), of(91, 9)], [false, true, true, false]);
+        let mut with_0 = times(&[(6, 0.0), (6, 1.0)]);
+        with_0[0] = 0.0;
+        assert_eq!(modes(&with_0), None);
+    }
+
+    #[test]
+    fn modes_are_a_factor_of_1_3_apart() {
+        let of = |factor: f64| modes(&times(&[(10, 0.0), (10, factor.ln())])).is_some();
+        assert_eq!([of(1.29), of(1.31)], [false, true]);
+    }
+
+    #[test]
+    fn modes_are_as_far_apart_as_their_spread_and_their_number_ask_for() {
+        // Half of each mode is above its mean and half below it, so that `spread` is its standard deviation.
+        let of = |each: usize, [low, high]: [f64; 2], apart: f64| {
+            let mut all = times(&[(each, -low), (each, low)]);
+            all.extend(times(&[(each, apart - high), (each, apart + high)]));
+            modes(&all).is_some()
+        };
+        // Ashman's D of 4 + 60 / n: 9 for 12 times, 5 for 60.
+        assert_eq!([of(3, [0.1; 2], 0.89), of(3, [0.1; 2], 0.91)], [false, true]);
+        assert_eq!([of(15, [0.1; 2], 0.49), of(15, [0.1; 2], 0.51)], [false, true]);
+        let one = [0.0, 0.1 * 2_f64.sqrt()];
+        assert_eq!([of(3, one, 0.89), of(3, one, 0.91)], [false, true]);
+    }
+
+    #[test]
+    fn less_than_3_of_100_times_lie_in_the_middle_third_between_two_modes() {
+        // Those between are as many on each side of the middle, so the means of both modes move by as much.
+        let of = |each: usize, at: f64| {
+            let rest = 100 - each;
+            modes(&times(&[(rest, 0.0), (each, at), (each, 3.0 - at), (rest, 3.0)])).is_some()
+        };
+        // Of 200 times, 4 are less than 3 % and 6 are not.
+        assert_eq!([of(2, 1.2), of(3, 1.2), of(3, 1.1), of(3, 0.9)], [true, false, false, true]);
+    }
+
     #[test]
     fn a_few_outliers_are_no_mode() {
         let mut times = normal(3, 100).iter().map(|noise| 1e6 + 1e4 * noise).collect::<Vec<_>>();

@@ -171,19 +171,9 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mine.toml"), JOB).unwrap();
     // Sequential cannot end within this budget at a million, and that is known at once.
-    let arguments = [
-        "advise",
-        "mine.toml",
-        "--model",
-        "sequential,tokio",
-        "--scale",
-        "20,1_000_000",
-        "--trials",
-        "50",
-        "--budget",
-        "1m",
-    ];
-    let mut run = paceline(folder.path(), arguments).spawn().unwrap();
+    let arguments =
+        "advise mine.toml --model sequential,tokio --scale 20,1_000_000 --trials 50 --budget 1m";
+    let mut run = paceline(folder.path(), arguments.split(' ')).spawn().unwrap();
     let begun = || {
         let mut runs = fs::read_dir(folder.path().join("results")).ok()?;
         let run = runs.find_map(Result::ok)?.path();

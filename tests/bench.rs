@@ -1,6 +1,8 @@
 //! `cargo bench` as its users meet it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::{
     collections::HashSet,
     fs,
@@ -14,34 +16,21 @@ use paceline::{
     cli::BENCH,
     record::{Cell, Record, State, read},
 };
+use program::printed;
 
 fn suite(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    let mut command = program::paceline(folder, [&["--bench"], arguments].concat());
     command
-        .arg("--bench")
-        .args(arguments)
-        .current_dir(folder)
         .env(BENCH, "1")
-        .env("PACELINE_ALLOW_DEBUG", "1")
         .env("PACELINE_RESULTS", folder.join("results"))
         .env("CRITERION_HOME", folder.join("criterion"))
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .envs(variables.iter().copied());
     command
 }
 
 fn record(folder: &Path) -> Record {
     let run = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap();
     read(&run.path()).unwrap()
-}
-
-/// What it printed; it ended with `code`.
-fn printed(output: &Output, code: i32) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 #[test]
@@ -169,7 +158,7 @@ fn a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on() {
     let of = |state| -> &Cell { cells.iter().find(|cell| cell.state == state).unwrap() };
     assert_eq!(of(State::Ok).trials_ns.len(), 10);
     let failed = of(State::Failed);
-    assert!(failed.reason.as_ref().unwrap().contains("gave no answer within 10"), "{failed:?}");
+    assert!(failed.reason.as_ref().unwrap().contains("gave no answer within "), "{failed:?}");
     assert!(!failed.trials_ns.is_empty() && failed.batch_ns.is_none(), "{failed:?}");
 }
 
@@ -240,6 +229,22 @@ fn ctrl_c_keeps_what_was_measured() {
     let kept = cells.iter().filter(|cell| cell.state == State::Ok);
     assert!(kept.clone().count() >= 1, "{cells:?}");
     assert!(kept.clone().all(|cell| (3..10).contains(&cell.trials_ns.len())), "{cells:?}");
+}
+
+#[test]
+fn how_late_sleeps_end_is_recorded_once_for_each_sleep_of_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = [("PACELINE_PROFILE", "full")];
+    printed(&suite(folder.path(), &["^(stall|yield)/tokio/100$"], &full).output().unwrap(), 0);
+    let cells = record(folder.path()).cells;
+    let late = |workload: &str| {
+        let cell = cells.iter().find(|cell| cell.workload == workload).unwrap();
+        assert!(cell.state == State::Ok && cell.trials_ns.len() > 1, "{cell:?}");
+        cell.timer_lateness.as_ref().map(|late| late.count)
+    };
+    // Of 100 jobs, most sleep twice and some once. The jobs themselves would be 100, and each trial would be more.
+    assert!(late("stall").is_some_and(|count| (150..200).contains(&count)), "{cells:?}");
+    assert_eq!(late("yield"), None);
 }
 
 #[test]

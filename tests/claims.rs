@@ -6,26 +6,24 @@
     reason = "a test fails by panicking, and what is counted is whole"
 )]
 
+mod listener;
 mod program;
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
+use listener::alone;
 use paceline::{
     claims::EXPERIMENTS,
     record::{Claim, ClaimResult, ClaimVerdict, Claims, read_claims},
 };
 use program::{call, json, only_record, printed, text};
 use rustix::process::{Pid, Signal, kill_process};
-
-/// One at a time: beside others every beat is late.
-static ALONE: Mutex<()> = Mutex::new(());
 
 fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_paceline").into()
@@ -40,7 +38,7 @@ fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
 }
 
 fn ran(program: &Path, arguments: &[&str]) -> (Claims, Output, tempfile::TempDir) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let output = command(program, folder.path(), arguments).args(["--format", "json"]).output();
     let output = output.unwrap();
@@ -200,7 +198,7 @@ fn what_the_limits_forbid_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = "claims connections --model tokio-current-thread --budget 60s --format json";
     let script = format!("ulimit -n 500 && exec {} {arguments}", program().display());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
     let output = shell.output().unwrap();
@@ -229,7 +227,7 @@ fn what_a_budget_has_no_room_for_is_said_and_no_verdict_stands_on_one_process() 
 
 #[test]
 fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["connections", "--model", "tokio,smol"];
     let mut child = command(&program(), folder.path(), &arguments).spawn().unwrap();
@@ -258,7 +256,7 @@ fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
     let written = |folder: &Path| only_record(&folder.join("results")).unwrap();
     let size = fs::metadata(written(folder.path()).join("claims.json")).unwrap().len();
     let results = |of: &Claims| of.claims.iter().map(|claim| claim.results.len()).sum::<usize>();
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     // A limit on the size of files stands for the disk: the last versions of the record do not fit.
     let script = format!(
@@ -279,7 +277,7 @@ fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
 
 #[test]
 fn every_claim_runs_on_a_model_and_each_is_in_the_table_with_its_method() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let output =
         command(&program(), folder.path(), &["--all", "--model", "tokio-current-thread"]).output();

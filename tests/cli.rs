@@ -114,6 +114,18 @@ fn a_users_own_file_is_run() {
 }
 
 #[test]
+fn a_suites_server_that_does_not_start_is_an_error_with_the_reason_and_the_cure() {
+    let folder = folder();
+    let mut command = Command::new("sh");
+    // Too few files for the server's two dozen addresses.
+    command.args(["-c", "ulimit -n 16; exec \"$0\" run yield --model sequential --trials 1"]);
+    command.arg(PACELINE).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
+    let said = error(&command.output().unwrap(), 1);
+    let start = "error: the suite's server did not start: ";
+    assert!(said.starts_with(start) && said.contains("such as with ulimit -n 1024"), "{said}");
+}
+
+#[test]
 fn what_a_model_cannot_do_is_refused_with_the_reason() {
     let folder = folder();
     let (code, cells) =

@@ -38,6 +38,8 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("PACELINE_KILLS=100 cargo test", "tests/faults.rs kills 5"),
     ("cp ", "copies what a build left"),
     ("paceline cluster plan serve-service", "needs several boxes: tests/hosts.rs has nodes"),
+    ("paceline cluster submit across", "the same, and tests/slurm.rs and tests/ssh.rs"),
+    ("paceline cluster status across", "the same"),
     ("paceline cluster work across", "the same"),
     ("paceline cluster collect across", "the same"),
     ("cd /shared/me", "a folder of a cluster"),

@@ -26,19 +26,7 @@ use program::{children, only_record, text};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Four cells of three trials, each some tens of milliseconds long.
-const COMMAND: [&str; 11] = [
-    "run",
-    "sleep",
-    "yield",
-    "--model",
-    "tokio,pool",
-    "--scale",
-    "10",
-    "--trials",
-    "3",
-    "--budget",
-    "60s",
-];
+const COMMAND: &str = "run sleep yield --model tokio,pool --scale 10 --trials 3 --budget 60s";
 
 fn paceline(folder: &Path) -> Command {
     program::paceline(folder, [""; 0])
@@ -90,7 +78,7 @@ fn wait(mut child: Child) -> Output {
 /// Kills the parent or a child at a random moment, then goes on, and checks that all is as it was and comes to its end.
 fn killed_at_random(seed: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let mut parent = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    let mut parent = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
     let (when, whom) = (mix(seed), mix(seed + 1));
     thread::sleep(Duration::from_millis(when % 1500));
     let family: BTreeSet<u32> = children(parent.id(), "").into_iter().collect();
@@ -139,7 +127,7 @@ fn a_run_killed_at_random_moments_loses_no_finished_cell_and_goes_on() {
 #[test]
 fn a_torn_line_is_cut_off_and_its_cell_measured_again() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = paceline(folder.path()).args(COMMAND).output().unwrap();
+    let whole = paceline(folder.path()).args(COMMAND.split(' ')).output().unwrap();
     assert_eq!(whole.status.code(), Some(0), "{}", text(&whole.stderr));
     let run = only_run(folder.path()).unwrap();
     for name in ["cells.jsonl", "trials.jsonl"] {
@@ -155,7 +143,7 @@ fn a_torn_line_is_cut_off_and_its_cell_measured_again() {
 #[test]
 fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    let run = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
     await_trial(folder.path());
     kill(run.id(), Signal::INT);
     let ended = wait(run);
@@ -167,7 +155,7 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     assert_eq!(record(folder.path()).unwrap().cells.len(), 4);
 
     let folder = tempfile::tempdir().unwrap();
-    let run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    let run = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
     await_trial(folder.path());
     kill(run.id(), Signal::INT);
     kill(run.id(), Signal::INT);
@@ -234,7 +222,7 @@ fn the_suites_server_is_started_again_where_it_dies_and_no_cell_is_lost() {
 #[test]
 fn a_run_whose_server_dies_again_and_again_stops_and_leaves_its_cells_open() {
     let folder = tempfile::tempdir().unwrap();
-    let mut run = paceline(folder.path()).args(COMMAND).spawn().unwrap();
+    let mut run = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
     await_trial(folder.path());
     while let Some(server) = child_that(&mut run, "__echo") {
         kill(server, Signal::KILL);
@@ -291,11 +279,8 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
 fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // A limit on the size of files stands for the disk: the line that crosses it is written in part.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 32; exec {} {}",
-        env!("CARGO_BIN_EXE_paceline"),
-        COMMAND.join(" ")
-    );
+    let script =
+        format!("trap '' XFSZ; ulimit -f 32; exec {} {}", env!("CARGO_BIN_EXE_paceline"), COMMAND);
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
     let full = shell.stdin(Stdio::null()).output().unwrap();
@@ -404,7 +389,8 @@ fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
 #[test]
 fn a_child_that_does_not_know_that_it_is_one_starts_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    let child = paceline(folder.path()).args(COMMAND).env("PACELINE_CHILD", "__host").output();
+    let child =
+        paceline(folder.path()).args(COMMAND.split(' ')).env("PACELINE_CHILD", "__host").output();
     let child = child.unwrap();
     let said = text(&child.stderr);
     assert!(!child.status.success() && said.contains("child::spawned"), "{said}");
@@ -414,7 +400,7 @@ fn a_child_that_does_not_know_that_it_is_one_starts_no_others() {
 fn a_path_that_is_no_utf8_is_no_panic_and_a_closed_terminal_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = OsStr::from_bytes(b"r\xe9sultats");
-    let arguments = COMMAND.map(OsStr::new).into_iter().chain([OsStr::new("--out"), out]);
+    let arguments = COMMAND.split(' ').map(OsStr::new).chain([OsStr::new("--out"), out]);
     let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
     child_that(&mut run, "__host").unwrap();
     kill(run.id(), Signal::HUP);

@@ -2,10 +2,14 @@
 //! kept. What it builds is tested in `tests/gate_build.rs`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "gate/faults.rs"]
+mod faults;
+mod program;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Command,
     sync::Once,
     thread,
     time::Duration,
@@ -15,8 +19,8 @@ use paceline::{
     compare::{Sample, judge},
     record::{Gate, Overall, Presence, Sameness, State, Verdict, read_gate, read_gate_trials},
 };
+use program::{PACELINE, call, folder, only_record, said, text};
 
-const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
 /// Figures of debug builds on a busy machine: only a gross change is to be found, and nothing else.
 const GROSS: [&str; 6] = ["--trials", "10", "--margin", "40%", "--clear-margin", "70%"];
 
@@ -34,15 +38,11 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn command(program: &Path, arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(program);
     // A gated program compares its own variants where it is asked to, and leaves that to the command.
-    let compares = program.ends_with("faulty");
+    let compares = program.ends_with("faulty").then_some("--compare");
+    let mut command = call(program, folder, arguments.iter().copied().chain(compares));
     command
-        .args(arguments)
-        .args(compares.then_some("--compare"))
         .env("PACELINE", PACELINE)
-        .current_dir(folder)
-        .env("PACELINE_ALLOW_DEBUG", "1")
         .env("PACELINE_ALLOW_LOAD", "1")
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("FAULTY_COUNT", folder.join("count"));
@@ -50,9 +50,8 @@ fn command(program: &Path, arguments: &[&str], folder: &Path) -> Command {
 }
 
 fn ran(program: &Path, arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command(program, arguments, folder).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (status.code(), text(stdout), text(stderr))
+    let output = command(program, arguments, folder).output().unwrap();
+    (output.status.code(), text(&output.stdout), said(&output))
 }
 
 /// Runs the cells of the faulty program that match `filter`, its halves against each other.
@@ -74,16 +73,9 @@ fn wrong(arguments: &[&str], folder: &Path) -> String {
     said
 }
 
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
-}
-
 /// The folder of the only record.
 fn record(folder: &Path) -> PathBuf {
-    let mut found = fs::read_dir(folder.join("results")).unwrap();
-    let record = found.next().unwrap().unwrap().path();
-    assert!(found.next().is_none());
-    record
+    only_record(&folder.join("results")).unwrap()
 }
 
 #[test]
@@ -152,146 +144,11 @@ fn the_same_seed_gives_the_same_order_of_trials() {
 }
 
 #[test]
-fn a_process_that_dies_in_mid_trial_costs_the_trial_and_is_counted() {
-    let folder = folder();
-    let (_, gate, said) = halves("^dies seldom$", &[], folder.path());
-    let cell = &gate.cells[0];
-    assert!(cell.dropped == 1 && cell.trials == 10, "{cell:?} {said}");
-    assert!(cell.verdict.is_some());
-    let trials = read_gate_trials(&record(folder.path())).unwrap();
-    let dropped = trials.iter().filter_map(|trial| trial.dropped.as_ref());
-    assert!(dropped.into_iter().any(|why| why.contains("head: the process of the cell ended")));
-}
-
-#[test]
-fn a_head_that_dies_again_and_again_does_not_pass_by_the_trials_that_it_survived() {
-    let folder = folder();
-    let (code, gate, said) = halves("^dies often$", &[], folder.path());
-    let cell = &gate.cells[0];
-    assert_eq!((cell.state, cell.verdict, code), (State::Failed, None, Some(3)), "{said}");
-    let why = cell.reason.as_ref().unwrap();
-    assert!(
-        why.contains("the head crashed in ") && why.contains(", the base and its copy in 0 of ")
-    );
-    assert_eq!(gate.verdict, Overall::Failed);
-    assert!(gate.summary.contains("1 failed; dies often throughput: the head crashed"));
-}
-
-#[test]
-fn a_null_arm_that_fires_voids_its_cell_alone_and_the_cell_is_measured_again_by_itself() {
-    let folder = folder();
-    let (code, gate, said) =
-        halves("^(slower|copy is slower|copy is slower at first)$", &[], folder.path());
-    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
-    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{said}");
-    assert_eq!((of("slower").verdict, of("slower").again), (Some(Verdict::Regressed), false));
-    let always = of("copy is slower");
-    assert_eq!((always.verdict, always.null_fired, always.again), (None, true, true));
-    assert!(always.reason.as_ref().unwrap().contains("measured again by itself too"));
-    let at_first = of("copy is slower at first");
-    assert_eq!((at_first.null_fired, at_first.again, at_first.trials), (false, true, 10));
-    assert!(at_first.verdict.is_some(), "{at_first:?}");
-    assert!(gate.summary.contains("1 void"), "{}", gate.summary);
-    // The second time is told apart in the record, and trials are numbered through.
-    let trials = read_gate_trials(&record(folder.path())).unwrap();
-    for (name, again) in [("slower", 0), ("copy is slower", 10), ("copy is slower at first", 10)] {
-        let of: Vec<_> = trials.iter().filter(|r| r.cell == name && !r.pilot).collect();
-        assert_eq!(of.iter().filter(|trial| trial.again).count(), again, "{name}");
-        let numbers: std::collections::BTreeSet<u32> = of.iter().map(|trial| trial.trial).collect();
-        assert_eq!(numbers.len(), of.len(), "{name}");
-    }
-}
-
-#[test]
-fn a_null_arm_that_fires_twice_is_an_unfit_machine_where_nothing_weighs_more() {
-    let folder = folder();
-    let (code, gate, said) = halves("^(same|copy is slower)$", &[], folder.path());
-    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{said}");
-    let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
-    assert!(same.verdict.is_some() && !same.again, "{same:?}");
-}
-
-/// A head that died in 60 % of its trials was called an unfit machine, exit code 6.
-#[test]
-fn a_head_that_crashes_is_failed_and_never_an_unfit_machine() {
-    for (filter, why) in [
-        ("^aborts in 60 %$", "the head crashed in "),
-        ("^aborts always$", "3 trials in a row: head"),
-    ] {
-        let folder = folder();
-        let (code, gate, said) = halves(filter, &[], folder.path());
-        let cell = &gate.cells[0];
-        assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{filter}: {said} {cell:?}");
-        assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{filter}: {cell:?}");
-        assert!(cell.reason.as_ref().unwrap().starts_with(why), "{cell:?}");
-        assert!(cell.crashes.head >= 3 && cell.crashes.base + cell.crashes.copy == 0, "{cell:?}");
-        let trials = read_gate_trials(&record(folder.path())).unwrap();
-        let crashed = trials.iter().filter(|trial| trial.crashed == [false, true, false]).count();
-        assert_eq!(crashed, cell.crashes.head as usize, "the record has every trial");
-        assert_eq!(trials.len(), cell.crashes.trials as usize);
-    }
-}
-
-#[test]
-fn one_crash_of_the_base_excuses_none_of_the_head_and_a_base_that_always_crashes_is_no_pass() {
-    let folder = folder();
-    let (code, gate, said) =
-        halves("^(same|is excused|base aborts|both die)$", &["--all"], folder.path());
-    assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{said}");
-    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
-    let excused = of("is excused");
-    assert_eq!(excused.state, State::Failed, "{excused:?}");
-    assert_eq!(excused.crashes.base + excused.crashes.copy, 1, "{excused:?}");
-    assert!(excused.reason.as_ref().unwrap().contains("the head crashed in "), "{excused:?}");
-    let base = of("base aborts");
-    assert_eq!((base.state, base.verdict), (State::Failed, None), "{base:?}");
-    assert!(base.reason.as_ref().unwrap().starts_with("base: "), "{base:?}");
-    // Crashes are counted where they fail nothing, too.
-    let both = of("both die");
-    assert!(both.crashes.head > 0 && both.crashes.base + both.crashes.copy > 0, "{both:?}");
-    assert_eq!((both.state, both.trials), (State::Ok, 10), "{both:?}");
-    assert!(both.dropped > 0 && both.verdict.is_some(), "{both:?}");
-    assert_eq!(of("same").crashes.head, 0);
-}
-
-#[test]
-fn a_side_that_never_works_fails_its_cell_with_its_own_words_and_the_others_go_on() {
-    let folder = folder();
-    let (code, gate, _) =
-        halves("^(same|dies|panics|command fails|no command)$", &[], folder.path());
-    let why = |name: &str| {
-        let cell = gate.cells.iter().find(|cell| cell.cell == name).unwrap();
-        assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{name}");
-        cell.reason.clone().unwrap()
-    };
-    assert!(why("dies").contains("head: ") && why("dies").contains("a fault was planted"));
-    assert!(why("panics").contains("planted"));
-    assert!(why("command fails").contains("false: exit status: 1"));
-    assert!(why("no command").contains("there is no program there-is-no-such-program"));
-    let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
-    assert!(same.verdict.is_some());
-    assert_eq!(code, Some(3));
-}
-
-#[test]
 fn a_cell_that_one_side_lacks_is_shown_and_not_gated() {
     let folder = folder();
     let (base, head) = (example("gated"), example("faulty"));
-    let arguments = [
-        "gate",
-        "--base",
-        base.to_str().unwrap(),
-        "--head",
-        head.to_str().unwrap(),
-        "--filter",
-        "^(one half|command)$",
-        "--trials",
-        "5",
-        "--format",
-        "json",
-    ];
-    let (code, out, said) = ran(Path::new(PACELINE), &arguments, folder.path());
-    let gate: Gate = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let few = ["--filter", "^(one half|command)$", "--trials", "5"];
+    let (code, gate, _) = gated(&base, &head, &few, folder.path());
     let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
     assert_eq!(of("one half").presence, Presence::Head);
     assert!(of("one half").head.is_some() && of("one half").base.is_none());
@@ -337,7 +194,7 @@ fn a_debug_build_compares_nothing() {
     command.env_remove("PACELINE_ALLOW_DEBUG").env("PACELINE", "/bin/true");
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("this is a debug build"));
+    assert!(said(&output).contains("this is a debug build"));
 }
 
 #[test]
@@ -402,12 +259,10 @@ fn the_same_program_is_never_passed() {
 #[test]
 fn models_are_gated_by_any_two_programs_that_have_them_and_every_metric_has_figures() {
     let folder = folder();
-    let mut arguments = vec!["gate", "--base", PACELINE, "--head", PACELINE, "switch", "--model"];
-    arguments.extend(["tokio,rayon", "--scale", "100", "--format", "json"]);
-    arguments.extend(["--metric", "throughput,p50,p99,cpu,memory"]);
-    arguments.extend(GROSS);
-    let (code, out, said) = ran(Path::new(PACELINE), &arguments, folder.path());
-    let gate: Gate = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let program = Path::new(PACELINE);
+    let switch = ["switch", "--model", "tokio,rayon", "--scale", "100"];
+    let all = [&switch[..], &["--metric", "throughput,p50,p99,cpu,memory"], &GROSS].concat();
+    let (code, gate, said) = gated(program, program, &all, folder.path());
     assert!(matches!(code, Some(0 | 6)), "{code:?} {said}");
     for cell in &gate.cells {
         if cell.cell.contains("rayon") {
@@ -445,7 +300,7 @@ fn ctrl_c_keeps_the_trials_until_then() {
     let folder = folder();
     let arguments = ["--filter", "^(same|slower)$", "--trials", "1000"];
     let mut child = command(&example("faulty"), &arguments, folder.path());
-    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = child.spawn().unwrap();
     let enough = || {
         let trials = fs::read_dir(folder.path().join("results")).ok()?.next()?.ok()?.path();
         let text = fs::read_to_string(trials.join("gate_trials.jsonl")).ok()?;
@@ -457,7 +312,7 @@ fn ctrl_c_keeps_the_trials_until_then() {
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
+    assert!(said(&output).contains("interrupted"));
     let gate = read_gate(&record(folder.path())).unwrap().unwrap();
     assert!(gate.interrupted);
     assert!(gate.cells.iter().any(|cell| cell.trials >= 5));
@@ -466,43 +321,20 @@ fn ctrl_c_keeps_the_trials_until_then() {
 #[test]
 fn a_budget_that_holds_no_verdict_is_refused_with_what_it_needs() {
     let folder = folder();
-    let said = wrong(
-        &[
-            "--base",
-            PACELINE,
-            "--head",
-            PACELINE,
-            "cpu",
-            "--model",
-            "sequential",
-            "--scale",
-            "300",
-            "--budget",
-            "1s",
-        ],
-        folder.path(),
-    );
+    let both = ["--base", PACELINE, "--head", PACELINE];
+    let cpu = ["cpu", "--model", "sequential", "--scale", "300", "--budget", "1s"];
+    let said = wrong(&[&both[..], &cpu].concat(), folder.path());
     assert!(said.contains("the budget of 1.00 s is too small"), "{said}");
     assert!(said.contains("give --budget "), "{said}");
 }
 
 #[test]
-fn wrong_input_has_one_sentence_that_says_what_to_do() {
+fn what_cannot_be_gated_has_one_sentence_that_says_what_to_do() {
     let folder = folder();
     let place = folder.path();
     let both = ["--base", PACELINE, "--head", PACELINE];
     let with = |more: &[&str]| wrong(&[&both[..], more].concat(), place);
-    assert!(wrong(&[], place).contains("give --base: a revision"));
-    assert!(with(&["--metric", "speed"]).contains("throughput, p50, p99, cpu, memory"));
-    assert!(with(&["--export", "pdf=x"]).contains("markdown"));
-    assert!(with(&["--export", "markdown"]).contains("FORMAT=FILE"));
-    assert!(with(&["--trials", "4"]).contains("must be at least 5"));
-    assert!(with(&["--filter", "("]).contains("this is no regular expression"));
     assert!(with(&["--filter", "nothing"]).contains("no cell matches `nothing`: the cells are "));
-    assert!(with(&["--margin", "3"]).contains("such as 3%"));
-    assert!(with(&["--margin", "9%"]).contains("at most the clear margin"));
-    assert!(with(&["--config", "none.toml"]).contains("none.toml: cannot be read"));
-    assert!(with(&["--budget", "soon"]).contains("such as 90s"));
     assert!(with(&["--scale", "10"]).contains("go with a workload"));
     assert!(with(&["nosuch"]).contains("no workload is called `nosuch`"));
     assert!(with(&["cpu", "--model", "sequential", "--workers", "2"]).contains("has one worker"));
@@ -514,24 +346,6 @@ fn wrong_input_has_one_sentence_that_says_what_to_do() {
     let (code, _, said) = ran(&example("faulty"), &["--filter", "^one half$"], place);
     assert_eq!(code, Some(2));
     assert!(said.contains("no cell matches"), "{said}");
-}
-
-#[test]
-fn a_process_that_hangs_is_ended_and_its_cell_fails() {
-    let folder = folder();
-    let (code, gate, _) = halves("^hangs$", &["--patience", "500ms"], folder.path());
-    assert_eq!(gate.cells[0].state, State::Failed);
-    assert!(gate.cells[0].reason.as_ref().unwrap().contains("no answer within 500ms"));
-    assert_eq!(code, Some(3));
-}
-
-#[test]
-fn a_gate_that_the_machine_was_not_fit_for_is_repeated_once_and_shows_the_second_result_alone() {
-    let folder = folder();
-    let (code, gate, said) = halves("^copy is slower$", &["--retry"], folder.path());
-    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{said}");
-    assert!(said.contains("repeated once"), "{said}");
-    assert_eq!(fs::read_dir(folder.path().join("results")).unwrap().count(), 2);
 }
 
 #[test]

@@ -175,14 +175,11 @@ fn hostile_names_stay_in_their_place() {
 }
 
 #[test]
-fn wrong_input_has_its_sentence_and_its_exit_code() {
+fn an_empty_folder_and_none_have_their_sentences() {
     let folder = tempfile::tempdir().unwrap();
     let empty = history(folder.path(), &[]);
     assert_eq!(empty.status.code(), Some(0));
     assert!(text(&empty.stdout).contains("paceline run"), "{}", text(&empty.stdout));
-    for wrong in [&["--filter", "("][..], &["--metric", "speed"]] {
-        assert_eq!(history(folder.path(), wrong).status.code(), Some(2), "{wrong:?}");
-    }
     let missing = history(&folder.path().join("nowhere"), &[]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("--out"), "{}", text(&missing.stderr));

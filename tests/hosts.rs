@@ -13,9 +13,10 @@ mod own_server;
 mod server;
 
 use std::{
+    fmt::Write as _,
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -23,9 +24,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::record::{Cell, State};
-use paceline_core::{models, network::Listen};
+use paceline::{
+    machine::Fingerprint,
+    record::{Cell, State},
+};
+use paceline_core::{
+    generator::{Drive, LeaderMessage, Options, Order, Request},
+    models,
+    network::Listen,
+};
 use server::{PATIENCE, cell, program, workload};
+use sha2::{Digest, Sha256};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -212,12 +221,8 @@ fn a_server_gives_no_byte_to_a_connection_without_the_token_and_serves_one_with_
     }
 }
 
-#[test]
-fn the_leader_sends_nothing_to_a_connection_without_the_token() {
-    let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
-    assert!(planned.status.success(), "{}", said(&planned));
-    let mut leader = work(folder.path(), &[], "a");
+/// Connects to the leader as the generator on b with this token. Returns the first byte of the leader's answer, if any.
+fn first_byte(hello: &str, token: &str) -> Option<u8> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect("127.0.0.1:17504") {
@@ -227,12 +232,95 @@ fn the_leader_sends_nothing_to_a_connection_without_the_token() {
         thread::sleep(Duration::from_millis(20));
     };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(TOKEN.as_bytes()).unwrap();
-    let mut all = Vec::new();
-    let _ = stream.read_to_end(&mut all);
-    assert_eq!(all, b"");
+    stream.write_all(format!("{token}{hello}\n").as_bytes()).unwrap();
+    let mut first = [0];
+    // A close with unread bytes is a reset.
+    matches!(stream.read(&mut first), Ok(1)).then_some(first[0])
+}
+
+#[test]
+fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let file = |name: &str| fs::read(folder.path().join("plan").join(name)).unwrap();
+    let hash = Sha256::digest(file("plan.json")).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
+    let hello = serde_json::json!({ "plan": hash, "block": "0000", "node": {
+        "id": "b", "host": "b", "boot_id": "", "fingerprint": Fingerprint::default(), "clock_ahead_seconds": null,
+    } });
+    let mut leader = work(folder.path(), &[], "a");
+    assert_eq!(first_byte(&hello.to_string(), TOKEN), None);
+    let own = String::from_utf8(file("token")).unwrap();
+    assert_eq!(first_byte(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
     leader.kill().unwrap();
     leader.wait().unwrap();
+}
+
+#[test]
+fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let listener = TcpListener::bind("127.0.0.1:17505").unwrap();
+    let agent = work(folder.path(), &[], "b");
+    let (leader, _) = listener.accept().unwrap();
+    leader.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(&leader).lines();
+    lines.next().unwrap().unwrap();
+    // The order's own list has the address; the plan has not. Nobody has an address of class E.
+    let elsewhere: std::net::SocketAddr = "240.0.0.1:80".parse().unwrap();
+    let order = Order {
+        addresses: vec![elsewhere],
+        same_server: true,
+        host: None,
+        every: None,
+        requests: vec![Request::get("/", None)],
+        accept: vec![],
+        drive: Drive::Closed,
+        connections: 1,
+        warm_up_ns: 0,
+        duration_ns: 1_000_000,
+        patience_ns: 1_000_000,
+        interval_ns: None,
+        seed: 1,
+        options: Options { plan: vec![elsewhere.ip()], ..Options::default() },
+    };
+    let message = serde_json::to_string(&LeaderMessage::Load(1, Box::new(order))).unwrap();
+    (&leader).write_all(format!("{message}\n").as_bytes()).unwrap();
+    // The connection ends: an agent that obeys would say that its generator is ready.
+    let more = lines.next().and_then(Result::ok);
+    drop(leader);
+    let output = agent.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), more), (Some(1), None), "{}", said(&output));
+    assert!(
+        said(&output).contains("240.0.0.1:80 is not at an address of the plan"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let cluster = |words: &[&str]| paceline(folder.path(), &[], words).output().unwrap();
+    let engine = fs::read_to_string("docs/engines/hyperqueue.toml").unwrap();
+    fs::write(folder.path().join("mine.toml"), engine).unwrap();
+    let without = cluster(&["submit", "plan", "--engine", "mine.toml"]);
+    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
+    assert!(said(&without).contains("give its file a `load` script"), "{}", said(&without));
+    for words in [&["submit", "plan", "--engine", "local"][..], &["status", "plan", "--wait"]] {
+        let output = cluster(words);
+        let log = fs::read_to_string(folder.path().join("plan/submissions/1.txt"));
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {} {log:?}", said(&output));
+    }
+    let cells = collected(folder.path());
+    let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!((&*hosts.server, &hosts.generators[..]), ("a", &["b".to_owned()][..]));
 }
 
 #[test]
@@ -289,13 +377,13 @@ fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_s
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["a=127.0.0.1", "b=127.0.0.2"];
     let make = |out: &str, more: &[&str]| {
-        let output = plan(folder.path(), &nodes, &[&["--port", "17505"], more].concat());
+        let output = plan(folder.path(), &nodes, &[&["--port", "17507"], more].concat());
         assert!(output.status.success(), "{}", said(&output));
         fs::rename(folder.path().join("plan"), folder.path().join(out)).unwrap();
     };
     make("tokenless", &[]);
     make("other", &["--seed", "2"]);
-    let output = plan(folder.path(), &nodes, &["--port", "17505"]);
+    let output = plan(folder.path(), &nodes, &["--port", "17507"]);
     assert!(output.status.success(), "{}", said(&output));
     let token = folder.path().join("plan/token");
     fs::copy(&token, folder.path().join("other/token")).unwrap();
@@ -316,14 +404,14 @@ fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_s
 }
 
 #[test]
-fn a_port_in_use_ends_the_servers_node_with_exit_code_6() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+fn a_port_in_use_ends_the_servers_node_with_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", &port]);
     assert!(planned.status.success(), "{}", said(&planned));
     let output = work(folder.path(), &[], "a").wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("another --port"), "{}", said(&output));
     assert!(!folder.path().join("plan/parts").exists());
 }

@@ -15,16 +15,16 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     sync::{
-        Mutex, MutexGuard,
+        Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::Duration,
 };
 
-use listener::each_connection;
+use listener::{alone, each_connection, request};
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Order, Request},
     histogram::Distribution,
     prepared::Fault,
     process::{HostError, Program},
@@ -33,26 +33,13 @@ use paceline_core::{
 const MS: u64 = 1_000_000;
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Tests of times must not disturb one another, and a script cannot run while another test's new process has it open.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// Serves each connection on a thread, calling `answer` with the head of each request until it returns false.
 fn server(answer: impl Fn(&mut TcpStream, &str) -> bool + Sync + Send + 'static) -> SocketAddr {
-    each_connection(move |mut stream| {
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while stream.read(&mut byte).is_ok_and(|read| read == 1) {
-            head.push(byte[0]);
-            if head.ends_with(b"\r\n\r\n") {
-                if !answer(&mut stream, std::str::from_utf8(&head).unwrap()) {
-                    break;
-                }
-                head.clear();
-            }
-        }
-    })
+    each_connection(
+        move |mut stream| {
+            while request(&mut stream).is_some_and(|head| answer(&mut stream, &head)) {}
+        },
+    )
 }
 
 /// A server that takes so long for each request.
@@ -74,22 +61,7 @@ fn open(rate: f64) -> Drive {
 }
 
 fn order(address: SocketAddr, drive: Drive, connections: usize, duration_ms: u64) -> Order {
-    Order {
-        addresses: vec![address],
-        same_server: false,
-        host: None,
-        requests: vec![Request::get("/", Some("ok".into()))],
-        every: None,
-        accept: vec![],
-        drive,
-        connections,
-        warm_up_ns: 200 * MS,
-        duration_ns: duration_ms * MS,
-        patience_ns: 300 * MS,
-        interval_ns: None,
-        seed: 1,
-        options: Options::default(),
-    }
+    listener::order(address, drive, connections, [200, duration_ms, 300])
 }
 
 fn load(order: &Order) -> Result<Loaded, HostError> {

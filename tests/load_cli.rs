@@ -14,27 +14,20 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::Output,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     thread,
     time::Duration,
 };
 
-use listener::{each_connection, each_connection_at};
+use listener::{alone, each_connection, each_connection_at, request};
 use paceline::record::{Cell, Loop, State};
 use paceline_core::generator::LEAST_LATE_STARTS;
-use program::{children, folder, json, text};
+use program::{children, folder, is_held_up, json, said};
 use rustix::process::{Signal, kill_process};
 
-/// One load at a time: beside another a generator is late.
-static ALONE: Mutex<()> = Mutex::new(());
-
 fn load(arguments: &[&str]) -> Output {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     program::run(folder().path(), [&["load"], arguments].concat())
-}
-
-fn said(output: &Output) -> String {
-    text(&output.stderr)
 }
 
 /// The cells and the exit code, of quick trials.
@@ -54,34 +47,14 @@ fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
 /// The same, tried again where the generator was kept from the CPU; `None` where this machine never leaves it alone for
 /// a second: then it has been seen, ten times, that such a cell is invalid.
 fn calm(arguments: &[&str]) -> Option<(Vec<Cell>, i32)> {
-    let busy = |cells: &[Cell]| {
-        cells.iter().any(|cell| {
-            let why = cell.reason.as_deref().unwrap_or_default();
-            let knee = cell.load.as_ref().and_then(|load| load.knee.as_ref());
-            let last = knee.and_then(|knee| knee.gave_way.as_deref()).unwrap_or_default();
-            [why, last].iter().any(|why| why.starts_with("generator "))
-        })
-    };
     for _ in 0..10 {
         let (cells, code) = cells(arguments);
-        if !busy(&cells) {
+        if !cells.iter().any(is_held_up) {
             return Some((cells, code));
         }
     }
     eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
     None
-}
-
-fn request(stream: &mut TcpStream) -> bool {
-    let mut request = Vec::new();
-    let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => request.push(byte[0]),
-            _ => return false,
-        }
-    }
-    true
 }
 
 #[test]
@@ -160,7 +133,7 @@ fn child_of(id: u32, word: &str) -> rustix::process::Pid {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let load =
         ["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"];
@@ -182,7 +155,7 @@ fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let load = ["load", "serve-plain", "--model", "tokio", "--rate", "500", "--duration", "2s"];
     let quick = ["--trials", "1", "--warm-up", "0s", "--format", "json"];
@@ -281,12 +254,12 @@ fn servers_that_refuse_reset_stall_or_answer_wrongly_fail_with_one_sentence() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc");
     });
     let stalls = each_connection(|mut stream| {
-        while request(&mut stream) {
+        while request(&mut stream).is_some() {
             thread::sleep(Duration::from_mins(1));
         }
     });
     let fails = each_connection(|mut stream| {
-        while request(&mut stream) {
+        while request(&mut stream).is_some() {
             let _ = stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nbusy");
         }
     });

@@ -18,31 +18,26 @@ use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use listener::each_connection;
-use paceline::record::{Cell, LoadFigures, State};
+use listener::{alone, each_connection};
+use paceline::record::{Cell, State};
 use paceline_core::{
     generator::{
         Arrivals, Drive, Interval, Options, Order, Request, Share, Together, do_not_add_up,
     },
     process::{HostError, Program},
 };
+use program::{figures, is_held_up};
 use rustix::process::{Pid, Signal, kill_process};
 
 const MS: u64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// One load at a time: beside another a generator is late.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a server has been sent.
 #[derive(Default)]
@@ -84,21 +79,12 @@ fn await_requests(seen: &Seen, count: u64) {
 }
 
 fn order(address: SocketAddr, drive: Drive, connections: usize) -> Order {
+    let requests = (0..5).map(|n| Request::get(format!("/{n}"), Some(format!("/{n}"))));
     Order {
-        addresses: vec![address],
         same_server: true,
-        host: None,
-        requests: (0..5).map(|n| Request::get(format!("/{n}"), Some(format!("/{n}")))).collect(),
-        every: None,
-        accept: vec![],
-        drive,
-        connections,
-        warm_up_ns: 200 * MS,
-        duration_ns: 700 * MS,
-        patience_ns: 60_000 * MS,
-        interval_ns: None,
+        requests: requests.collect(),
         seed: 7,
-        options: Options::default(),
+        ..listener::order(address, drive, connections, [200, 700, 60_000])
     }
 }
 
@@ -272,10 +258,6 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     program::paceline(folder, [&["load"], arguments].concat())
 }
 
-fn said(output: &Output) -> String {
-    program::text(&output.stderr)
-}
-
 /// The processes of this role that a process has started.
 fn children(parent: &Child, role: &str) -> Vec<Pid> {
     let children = program::children(parent.id(), role).into_iter();
@@ -322,22 +304,12 @@ fn calm(folder: &Path, arguments: &[&str]) -> Option<(Vec<Cell>, Output)> {
     for _ in 0..5 {
         let output = command(folder, &[arguments, &quick].concat()).output().unwrap();
         let cells: Vec<Cell> = program::json(&output);
-        let busy = |cell: &Cell| {
-            let knee = cell.load.as_ref().and_then(|load| load.knee.as_ref());
-            let last = knee.and_then(|knee| knee.gave_way.clone());
-            [&cell.reason, &last].into_iter().flatten().any(|why| why.starts_with("generator "))
-        };
-        if !cells.iter().any(busy) {
+        if !cells.iter().any(is_held_up) {
             return Some((cells, output));
         }
     }
     eprintln!("left out: this machine keeps the generators from the CPU; see paceline doctor");
     None
-}
-
-fn figures(cell: &Cell) -> &LoadFigures {
-    assert_eq!(cell.state, State::Ok, "{:?}", cell.reason);
-    cell.load.as_ref().unwrap()
 }
 
 #[test]
@@ -410,33 +382,14 @@ fn a_generator_that_is_kept_from_the_cpu_is_named() {
 }
 
 #[test]
-fn wrong_numbers_of_generators_are_one_sentence() {
+fn a_model_that_serves_fewer_connections_than_there_are_generators_is_refused() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let run = |more: &[&str]| {
-        let output = command(folder.path(), more).output().unwrap();
-        (output.status.code(), said(&output), output.stdout)
-    };
-    for (number, connections, why) in [
-        ("0", "8", "the number of generators must be at least 1"),
-        ("-2", "8", "the number of generators must be a whole number of at least 1"),
-        ("65", "80", "the number of generators must be at most 64"),
-        ("99999999999999999999", "80", "at most 64"),
-        ("two", "8", "a whole number"),
-        ("9", "8", "9 generators cannot share 8 connections: give --generators 8 or fewer"),
-        ("2", "1", "2 generators cannot share 1 connection: give --generators 1"),
-    ] {
-        let arguments = ["serve-plain", "--model", "tokio", "--connections", connections];
-        let (code, said, out) = run(&[&arguments[..], &["--generators", number]].concat());
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains(why) && said.trim().lines().count() == 1, "{said}");
-        assert!(out.is_empty());
-    }
-    // A model may serve fewer connections than there are generators.
     let pool = ["serve-plain", "--model", "pool", "--workers", "2", "--rate", "10"];
-    let (code, _, out) = run(&[&pool[..], &["--generators", "3", "--format", "json"]].concat());
-    let cells: Vec<Cell> = serde_json::from_slice(&out).unwrap();
-    assert_eq!((cells[0].state, code), (State::Refused, Some(0)));
+    let three = [&pool[..], &["--generators", "3", "--format", "json"]].concat();
+    let output = command(folder.path(), &three).output().unwrap();
+    let cells: Vec<Cell> = program::json(&output);
+    assert_eq!((cells[0].state, output.status.code()), (State::Refused, Some(0)));
     let why = cells[0].reason.as_ref().unwrap();
     assert!(why.contains("3 generators cannot share 2 connections"), "{why}");
 }

@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use listener::each_connection;
+use listener::{each_connection, order, request};
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Order, Request},
     process::{HostError, Program},
 };
 use rustix::net::sockopt::set_socket_linger;
@@ -32,12 +32,7 @@ struct Client {
 impl Client {
     /// Waits for the next request.
     fn request(&mut self) -> Option<()> {
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while !head.ends_with(b"\r\n\r\n") {
-            (self.stream.read(&mut byte).ok()? == 1).then_some(())?;
-            head.push(byte[0]);
-        }
-        Some(())
+        request(&mut self.stream).map(drop)
     }
 
     fn say(&mut self, text: &[u8]) -> Option<()> {
@@ -83,23 +78,8 @@ fn once(text: &'static [u8]) -> SocketAddr {
 }
 
 fn load(address: SocketAddr, drive: Drive, body: Option<&str>) -> Result<Loaded, HostError> {
-    const MS: u64 = 1_000_000;
-    let order = Order {
-        addresses: vec![address],
-        same_server: false,
-        host: None,
-        requests: vec![Request::get("/", body.map(str::to_owned))],
-        every: None,
-        accept: vec![],
-        drive,
-        connections: 3,
-        warm_up_ns: 50 * MS,
-        duration_ns: 400 * MS,
-        patience_ns: 2_000 * MS,
-        interval_ns: None,
-        seed: 1,
-        options: Options::default(),
-    };
+    let requests = vec![Request::get("/", body.map(str::to_owned))];
+    let order = Order { requests, ..order(address, drive, 3, [50, 400, 2_000]) };
     Program::at(env!("CARGO_BIN_EXE_paceline")).load(&order, Duration::from_secs(20))
 }
 

@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, and says what it could not try"
 )]
 
+mod listener;
+
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -15,8 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use listener::order;
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Order, Request},
     process::{HostError, Program},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -190,23 +193,8 @@ fn start(server: &Real, folder: &Path) -> (Running, SocketAddr) {
 }
 
 fn load(address: SocketAddr, drive: Drive) -> Result<Loaded, HostError> {
-    const MS: u64 = 1_000_000;
-    let order = Order {
-        addresses: vec![address],
-        same_server: false,
-        host: None,
-        requests: vec![Request::get("/", None)],
-        every: None,
-        accept: vec![],
-        drive,
-        connections: 4,
-        warm_up_ns: 100 * MS,
-        duration_ns: 700 * MS,
-        patience_ns: 20_000 * MS,
-        interval_ns: None,
-        seed: 1,
-        options: Options::default(),
-    };
+    let requests = vec![Request::get("/", None)];
+    let order = Order { requests, ..order(address, drive, 4, [100, 700, 20_000]) };
     Program::at(env!("CARGO_BIN_EXE_paceline")).load(&order, Duration::from_mins(1))
 }
 

@@ -157,6 +157,33 @@ fn pictures_are_well_formed_and_named() {
 }
 
 #[test]
+fn the_page_has_cells_in_the_order_of_the_plan_however_the_trials_were_shuffled() {
+    let planned = sample_run::record();
+    let mut shuffled = planned.clone();
+    shuffled.cells.reverse();
+    let rows = |record: &Record| {
+        let page = page_of(record);
+        let (_, all) = page.split_once("Every cell, and the command").expect("the table is there");
+        all.split_once("</table>").expect("it ends").0.to_owned()
+    };
+    assert!(rows(&shuffled) == rows(&planned));
+}
+
+#[test]
+fn the_size_of_futures_has_a_column_only_where_it_was_measured() {
+    const SIZE: &str = "bytes of an async job";
+    let mut record = sample_run::record();
+    for (size, shown) in [(None, false), (Some(1_234), true)] {
+        for cell in &mut record.cells {
+            cell.attest.iter_mut().for_each(|seen| seen.future_bytes = size);
+        }
+        let page = page_of(&record);
+        assert_eq!(page.contains(SIZE), shown);
+        assert_eq!(page.contains("1 234</td>"), shown, "the sample attests what ran");
+    }
+}
+
+#[test]
 fn every_cell_without_a_figure_is_there_with_its_reason() {
     let record = sample_run::record();
     let page = page_of(&record);

@@ -57,37 +57,20 @@ fn the_published_schemas_are_what_the_code_says() {
     }
 }
 
-fn output(arguments: &[&str]) -> Value {
+fn output(arguments: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    program::json(&program::run(folder.path(), [arguments, &["--format", "json"]].concat()))
+    program::json(&program::run(folder.path(), format!("{arguments} --format json").split(' ')))
 }
 
 #[test]
 fn what_is_printed_is_valid_by_them() {
-    let run =
-        ["run", "service", "--model", "tokio,threads,pool", "--scale", "1,30", "--trials", "1"];
-    let load = [
-        "load",
-        "serve-plain",
-        "--model",
-        "tokio,sequential",
-        "--connections",
-        "4",
-        "--duration",
-        "500ms",
-        "--trials",
-        "1",
-        "--warm-up",
-        "0s",
-    ];
-    let advise =
-        ["advise", "serve-service", "--model", "tokio,pool", "--scale", "2", "--trials", "2"];
+    let load = "load serve-plain --model tokio,sequential --connections 4 --duration 500ms --trials 1 --warm-up 0s";
     for (name, arguments) in [
-        ("models", &["models"][..]),
-        ("cells", &run),
-        ("cells", &load),
-        ("doctor", &["doctor"]),
-        ("advice", &advise),
+        ("models", "models"),
+        ("cells", "run service --model tokio,threads,pool --scale 1,30 --trials 1"),
+        ("cells", load),
+        ("doctor", "doctor"),
+        ("advice", "advise serve-service --model tokio,pool --scale 2 --trials 2"),
     ] {
         let schema: Value = serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();

@@ -282,3 +282,91 @@ fn cancelling_leaves_nothing_in_the_queue_and_submitting_again_goes_on() {
     ok(&cluster.paceline(&["cluster", "submit", "plan"]));
     survives(&cluster, 6);
 }
+
+/// Plans `serve-plain` on threads: the server on n1, a generator on n2 and on `more`.
+fn planned_load(cluster: &Cluster, more: &[&str]) {
+    let words = concat!(
+        "cluster plan serve-plain --model threads --trials 2 --rate 50 --connections 4 --warm-up 0s ",
+        "--duration 2s --out plan --server n1=10.97.0.11 --generator n2=10.97.0.12"
+    );
+    let words: Vec<&str> = words.split(' ').chain(more.iter().copied()).collect();
+    ok(&cluster.paceline(&words));
+}
+
+/// Waits, submits again what was lost, and collects: the one cell is there once, of nodes with the right roles.
+fn load_survives(cluster: &Cluster) {
+    let mut log = String::new();
+    for _ in 0..3 {
+        if cluster.wait().status.code() == Some(0) {
+            break;
+        }
+        log += &text(&cluster.paceline(&["cluster", "status", "plan"]));
+        ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    }
+    let collected = cluster.paceline(&["cluster", "collect", "plan"]);
+    // On a busy machine a load may be invalid, which is 3, and is not missing.
+    assert!(text(&collected).contains("1 blocks, 1 cells"), "{log}{}", text(&collected));
+    let folder =
+        fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
+    let record = read(&folder).unwrap();
+    assert_eq!((record.cells.len(), record.nodes.as_ref().unwrap().counted.len()), (1, 1));
+    let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!((&*hosts.server, &hosts.generators[..]), ("n1", &["n2".to_owned()][..]));
+    assert!(hosts.shared_host, "both nodes are this machine");
+}
+
+#[test]
+fn a_load_has_one_allocation_of_its_nodes_and_each_finds_its_role_by_its_name() {
+    let cluster = cluster!();
+    planned_load(&cluster, &[]);
+    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", "slurm"]));
+    cluster.await_running();
+    assert_eq!(cluster.slurm("squeue", &["-h", "--states=R", "-o", "%D %N"]).trim(), "2 n[1-2]");
+    load_survives(&cluster);
+    let jobs = fs::read_to_string(cluster.dir().join("plan/jobs.jsonl")).unwrap();
+    assert_eq!(jobs.matches("\"submitted\"").count(), 1, "it took another attempt: {jobs}");
+}
+
+#[test]
+fn a_load_whose_generators_node_is_killed_is_void_and_done_when_it_is_submitted_again() {
+    let cluster = cluster!();
+    planned_load(&cluster, &[]);
+    let engine = cluster.engine(&[]);
+    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", &engine]));
+    let begun = cluster.dir().join("plan/parts/0000");
+    patiently("the nodes meet", || begun.exists());
+    cluster.kill_node(2);
+    let lost = cluster.wait();
+    assert_eq!(lost.status.code(), Some(3), "{}", text(&lost));
+    let status = text(&cluster.paceline(&["cluster", "status", "plan"]));
+    assert!(status.contains("1 lost"), "a lost node is repeated, not given up: {status}");
+    assert_eq!(cluster.done(), 0, "the attempt is void");
+    let collect = cluster.paceline(&["cluster", "collect", "plan"]);
+    assert_eq!(collect.status.code(), Some(3), "{}", text(&collect));
+    cluster.script(&["node", ".", "2"]);
+    patiently("the node takes jobs again", || {
+        cluster.slurm("sinfo", &["-h", "-n", "n2", "-o", "%T"]).contains("idle")
+    });
+    ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    load_survives(&cluster);
+    assert!(fs::read_dir(&begun).unwrap().count() >= 2, "there was no other attempt");
+}
+
+#[test]
+fn a_load_on_nodes_that_slurm_does_not_have_is_refused_in_a_sentence() {
+    let cluster = cluster!();
+    planned_load(&cluster, &[]);
+    let refused = |more: &[&str], why: &str| {
+        let words = [&["cluster", "submit", "plan", "--engine", "slurm"], more].concat();
+        let output = cluster.paceline(&words);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains(why), "{}", text(&output));
+        assert_eq!(text(&output).lines().count(), 1, "{}", text(&output));
+    };
+    refused(&["--set", "options=--partition=fast"], "invalid partition specified: fast");
+    fs::remove_dir_all(cluster.dir().join("plan")).unwrap();
+    planned_load(&cluster, &["--generator", "n3=10.97.0.13"]);
+    refused(&[], "Invalid node name specified");
+    let status = cluster.paceline(&["cluster", "status", "plan"]);
+    assert!(text(&status).contains("1 planned"), "{}", text(&status));
+}

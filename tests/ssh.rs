@@ -9,6 +9,7 @@ mod program;
 use std::{
     fs,
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
     thread,
@@ -104,23 +105,8 @@ fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing
         Ok(found) => found,
         Err(why) => return eprintln!("left out: {why}"),
     };
-    ok(
-        dir,
-        &[
-            "cluster",
-            "plan",
-            "sleep",
-            "yield",
-            "--model",
-            "tokio,pool",
-            "--scale",
-            "10",
-            "--trials",
-            "4",
-            "--out",
-            "plan",
-        ],
-    );
+    let plan = "cluster plan sleep yield --model tokio,pool --scale 10 --trials 4 --out plan";
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
     let [options, folder] =
         [format!("options={options}"), format!("folder={}/away", dir.display())];
     // Nobody listens at the third address.
@@ -143,4 +129,40 @@ fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing
     assert!(nodes.left_out.is_empty(), "{:?}", nodes.left_out);
     let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap();
     assert!(log.contains("127.0.0.3 cannot be reached"), "{log}");
+}
+
+#[test]
+fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_sshd, options) = match sshd(dir) {
+        Ok(found) => found,
+        Err(why) => return eprintln!("left out: {why}"),
+    };
+    let plan = concat!(
+        "cluster plan serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
+        "--out plan --port 17601 --server 127.0.0.1 --generator 127.0.0.2"
+    );
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
+    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
+    let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
+    ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
+    ok(dir, &["cluster", "status", "plan", "--wait"]);
+    let collected = paceline(dir, &["cluster", "collect", "plan"]);
+    // On a busy machine a load may be invalid, which is 3, and is not missing.
+    let said = String::from_utf8_lossy(&collected.stdout).into_owned();
+    assert!(said.contains("1 blocks, 1 cells"), "{said}");
+    let run = fs::read_dir(dir.join("results")).unwrap().next().unwrap().unwrap().path();
+    let record = read(&run).unwrap();
+    let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!(
+        (&*hosts.server, &hosts.generators[..]),
+        ("127.0.0.1", &["127.0.0.2".to_owned()][..])
+    );
+    // The token is its owner's alone there, too.
+    let mut hosts = fs::read_dir(dir.join("away")).unwrap().map(|host| host.unwrap().path());
+    assert!(hosts.all(|host| {
+        let mode = fs::metadata(host.join("token")).unwrap().permissions().mode();
+        mode & 0o77 == 0
+    }));
 }

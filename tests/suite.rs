@@ -133,65 +133,35 @@ fn chooses(name: &str) {
     }
 }
 
+/// Makes a test of each line: its name, and a function that is called with the model and more.
+macro_rules! tests {
+    ($($test:ident: $check:ident($($more:expr),*);)*) => {
+        $(#[test]
+        fn $test() {
+            $check(MODEL, $($more),*);
+        })*
+    };
+}
+
 macro_rules! tests_of {
     ($($name:ident = $model:literal)*) => {
         $(mod $name {
-            #[test]
-            fn does_every_step_with_the_receipts_foretold() {
-                super::conforms($model, super::EVERY_STEP, super::NO_PARTNERS, 2);
-            }
+            use super::*;
 
-            #[test]
-            fn nested_gathers_end_on_one_worker() {
-                super::conforms($model, super::DEEP, super::NO_PARTNERS, 1);
-            }
+            const MODEL: &str = $model;
 
-            #[test]
-            fn gives_the_other_steps_to_the_jobs_and_the_children_that_the_hash_chooses() {
-                super::chooses($model);
-            }
-
-            #[test]
-            fn waits_as_long_as_it_says() {
-                super::conforms($model, super::ONE_SLEEP, super::ONE_SLEEP, 2);
-            }
-
-            #[test]
-            fn groups_keep_failures_to_themselves_and_slow_answers_are_waited_for() {
-                super::conforms($model, super::WAITING_GROUPS, super::SLOW, 2);
-            }
-
-            #[test]
-            fn jobs_take_the_connections_of_a_pool_in_turn_and_give_them_back_open() {
-                super::keeps_connections($model);
-            }
-
-            #[test]
-            fn joins_children_as_one_future() {
-                super::conforms($model, super::ONE_FUTURE, super::ONE_SLEEP, 2);
-            }
-
-            #[test]
-            fn a_group_that_cancels_is_over_at_its_first_failure_and_leaves_nobody_behind() {
-                super::cancels($model, super::CANCELLING_GROUPS);
-            }
-
-            #[test]
-            fn a_group_that_cancels_does_not_wait_for_those_before_the_one_that_failed() {
-                // Where one child runs after another, they have ended.
-                if !["sequential", "python-sequential"].contains(&$model) {
-                    super::cancels($model, super::LATE_FAILURE);
-                }
-            }
-
-            #[test]
-            fn all_jobs_wait_until_the_last_has_begun() {
-                super::parks($model);
-            }
-
-            #[test]
-            fn all_members_of_a_room_hear_what_one_says() {
-                super::talks($model);
+            tests! {
+                does_every_step_with_the_receipts_foretold: conforms(EVERY_STEP, NO_PARTNERS, 2);
+                nested_gathers_end_on_one_worker: conforms(DEEP, NO_PARTNERS, 1);
+                gives_the_other_steps_to_the_jobs_and_the_children_that_the_hash_chooses: chooses();
+                waits_as_long_as_it_says: conforms(ONE_SLEEP, ONE_SLEEP, 2);
+                groups_keep_failures_to_themselves_and_slow_answers_are_waited_for: conforms(WAITING_GROUPS, SLOW, 2);
+                jobs_take_the_connections_of_a_pool_in_turn_and_give_them_back_open: keeps_connections();
+                joins_children_as_one_future: conforms(ONE_FUTURE, ONE_SLEEP, 2);
+                a_group_that_cancels_is_over_at_its_first_failure_and_leaves_nobody_behind: cancels(CANCELLING_GROUPS);
+                a_group_that_cancels_does_not_wait_for_those_before_the_one_that_failed: cancels_late();
+                all_jobs_wait_until_the_last_has_begun: parks();
+                all_members_of_a_room_hear_what_one_says: talks();
             }
         })*
 
@@ -201,6 +171,13 @@ macro_rules! tests_of {
             assert!(super_models().iter().all(|name| tested.contains(name)));
         }
     };
+}
+
+/// Where one child runs after another, those before the one that failed have ended.
+fn cancels_late(name: &str) {
+    if !["sequential", "python-sequential"].contains(&name) {
+        cancels(name, LATE_FAILURE);
+    }
 }
 
 /// Runs a group of children that sleep for 10 s and one that fails; what is left of them is in what was attested.

@@ -24,7 +24,6 @@ pub struct Simplicity(u8, usize);
 /// 9. another language.
 ///
 /// This is a judgement, not a measurement. It decides only among models that the figures do not separate.
-#[must_use]
 pub fn simplicity(model: &str) -> Simplicity {
     let place = MODELS.iter().position(|entry| entry.info.name == model);
     let Some(place) = place else { return Simplicity(u8::MAX, usize::MAX) };
@@ -48,13 +47,11 @@ fn kind(entry: &Entry) -> u8 {
 }
 
 /// Returns whether the model is discontinued, and so never recommended.
-#[must_use]
 pub fn is_discontinued(model: &str) -> bool {
     models::find(model).is_ok_and(|entry| entry.info.tag == Tag::Historical)
 }
 
 /// Returns a caveat about the model.
-#[must_use]
 pub fn caveat(model: &str) -> Option<&'static str> {
     match models::find(model).ok()?.info.family {
         Family::Coroutines => Some(
@@ -143,7 +140,6 @@ pub(super) fn everywhere(scales: &[AtScale]) -> Option<Series> {
 
 impl AtScale {
     /// Returns its figures by this measure.
-    #[must_use]
     pub fn figures(&self, by: Measure) -> &[Figure] {
         match by {
             Measure::Throughput => &self.throughput,

@@ -58,11 +58,6 @@ impl<'a> InProgress<'a> {
         }
     }
 
-    pub(super) fn label(&self) -> String {
-        let Planned { workload, entry, scale, .. } = self.planned;
-        format!("{} on {} at {scale}", workload.name, entry.info.name)
-    }
-
     pub(super) fn is_under_way(&self) -> bool {
         self.ended.is_none() && !self.trials.is_empty()
     }

@@ -14,10 +14,6 @@ use paceline_core::{job::Workload, models};
 const KILLED: &str = "cargo bench was killed";
 
 /// Completes the newest record of `cargo bench` in `results` if that run was killed, and returns what to tell the user.
-///
-/// # Errors
-///
-/// Returns a sentence if the record cannot be read or written.
 pub(crate) fn complete_newest(results: &Path) -> Result<Option<String>, String> {
     let Ok(entries) = fs::read_dir(results) else { return Ok(None) };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -27,10 +23,6 @@ pub(crate) fn complete_newest(results: &Path) -> Result<Option<String>, String> 
 }
 
 /// Completes the record in `folder` if its `cargo bench` was killed, and returns what to tell the user.
-///
-/// # Errors
-///
-/// Returns a sentence if the record cannot be read or written.
 pub(crate) fn complete(folder: &Path) -> Result<Option<String>, String> {
     // What cannot be read at all is for the reader of the record to say.
     let is_bench = |record: Record| record.run.instrument == "criterion";

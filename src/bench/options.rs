@@ -5,7 +5,7 @@ use std::{env, path::PathBuf, time::Duration};
 use regex::Regex;
 
 use super::flags;
-use crate::start::parse_budget;
+use crate::start::{parse_budget, parse_regex};
 use paceline_core::{
     clock::utc,
     job::mix,
@@ -130,10 +130,6 @@ enum Filter {
 
 impl Options {
     /// Reads this process's arguments and environment.
-    ///
-    /// # Errors
-    ///
-    /// Returns the message to show.
     pub fn from_environment() -> Result<Self, String> {
         Self::read(env::args().skip(1), |name| env::var(name).ok())
     }
@@ -155,12 +151,9 @@ impl Options {
             _ if has("--ignored") => Filter::None,
             None => Filter::All,
             Some(text) if has("--exact") => Filter::Exact(text.clone()),
-            Some(text) => Filter::Matching(Regex::new(text).map_err(|error| {
-                let why = error.to_string();
-                let last =
-                    why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                format!("{text:?} is not a regular expression: {last}")
-            })?),
+            Some(text) => {
+                Filter::Matching(parse_regex(text).map_err(|why| format!("{text:?}: {why}"))?)
+            }
         };
         let profile = variable("PACELINE_PROFILE")
             .map_or(Ok(Profile::Default), |text| Profile::parse(&text))?;
@@ -209,7 +202,6 @@ impl Options {
     /// those left out by default.
     ///
     /// A filter that names a model includes it. So does one that matches only benchmarks of left-out models.
-    #[must_use]
     pub fn choose_models(
         &self,
         matched: Vec<&'static Entry>,
@@ -240,7 +232,6 @@ impl Options {
     }
 
     /// Returns whether the benchmark of this identifier is selected.
-    #[must_use]
     pub fn matches(&self, id: &str) -> bool {
         match &self.filter {
             Filter::All => true,

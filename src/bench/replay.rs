@@ -40,10 +40,6 @@ pub(super) struct Replay<'a> {
 
 impl Replay<'_> {
     /// Lets criterion analyse `benchmarks`, with this process's arguments, and returns its report.
-    ///
-    /// # Errors
-    ///
-    /// Returns the message to show if it fails.
     pub(super) fn run(&self, benchmarks: &[Benchmark]) -> Result<PathBuf, String> {
         let failed = |why: String| {
             format!("criterion has no report: {why}; its output is in {}", self.log.display())

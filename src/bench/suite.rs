@@ -162,7 +162,7 @@ impl<'a> Suite<'a> {
                 }
                 return Ok(());
             };
-            progress.show(&self.going[cell.index].label(), self.left());
+            progress.show(&self.going[cell.index].planned.label(), self.left());
             self.first(cell, &waiting)?;
             progress.left(self.trials_left());
         }
@@ -184,7 +184,7 @@ impl<'a> Suite<'a> {
                 }
                 let going = &self.going[index];
                 if going.is_under_way() && going.done() <= pass {
-                    progress.show(&going.label(), self.left());
+                    progress.show(&going.planned.label(), self.left());
                     self.another(index)?;
                     progress.left(self.trials_left());
                 }

@@ -1,20 +1,19 @@
 //! A trial of a cell, in one fresh process, and the cell of the record that trials form.
 
-use std::{slice, time::Duration};
+use std::time::Duration;
 
 use super::pace::{Cost, FEWEST, patience};
 use crate::{
-    machine::HostActivity,
     plan::Planned,
-    record::{Cell, Estimate, PerTrial, Resources, State, Trial},
+    record::{Cell, Estimate, State, Trial},
+    run::whole,
     session::{Session, warm},
-    stats::{median_and_range, modes},
+    stats::median_and_range,
 };
 use paceline_core::{
-    clock::{nanoseconds, now},
-    prepared::{Attestation, Recorded},
+    clock::now,
+    prepared::Attestation,
     process::{Host, HostError},
-    usage::Usage,
 };
 
 /// A host that has prepared a cell and warmed up.
@@ -59,36 +58,15 @@ impl WarmHost {
         planned: &Planned<'_>,
         (trial, batches): (u32, u64),
     ) -> Result<Trial, HostError> {
-        let demand = planned.workload.demand();
-        let before = session.mark(demand.connects > 0)?;
         let count = u32::try_from(batches).unwrap_or(u32::MAX);
         let all = patience(self.cost.batch.saturating_mul(count));
-        let (times, used) = self.host.batches(batches, all)?;
-        let (server, meanwhile) = session.since(&before)?;
-        let batches: Duration = times.iter().sum();
-        let busiest = session.busiest_since(&before);
-        let timer_lateness = if trial == 0 && demand.sleeps > 0 {
-            self.host.record(1, patience(self.cost.batch))?.timer_lateness
-        } else {
-            None
-        };
-        Ok(Trial {
-            workload: planned.workload.name.clone(),
-            model: planned.entry.info.name.into(),
-            scale: planned.scale,
-            workers: planned.workers,
-            placement: planned.placement,
-            trial,
-            times_ns: times.into_iter().map(nanoseconds).collect(),
-            attest: self.attest,
-            used,
-            server_cpu_ns: nanoseconds(server),
-            server_busy_share: busiest.map(|busy| busy.div_duration_f64(batches)),
-            recorded: Recorded { timer_lateness, ..Recorded::default() },
-            idle_ns: None,
-            host_activity: meanwhile,
-            node: None,
-        })
+        let (mut timed, _) = session.timed(&mut self.host, planned, (batches, all), self.attest)?;
+        timed.trial = trial;
+        if trial == 0 && planned.workload.demand().sleeps > 0 {
+            let recorded = self.host.record(1, patience(self.cost.batch))?;
+            timed.recorded.timer_lateness = recorded.timer_lateness;
+        }
+        Ok(timed)
     }
 }
 
@@ -99,17 +77,12 @@ pub(super) fn median_ns(trial: &Trial) -> f64 {
 
 /// Returns CPU time per job of a trial, in the model's processes and in the echo server.
 pub(super) fn cpu_ns(trial: &Trial) -> (f64, f64) {
-    let jobs = jobs(slice::from_ref(trial));
+    let jobs = trial.times_ns.len() as f64 * trial.scale as f64;
     (trial.used.cpu_ns() as f64 / jobs, trial.server_cpu_ns as f64 / jobs)
 }
 
 fn median(times_ns: &[u64]) -> f64 {
     median_and_range(&times_ns.iter().map(|ns| *ns as f64).collect::<Vec<_>>()).0
-}
-
-/// Returns the jobs of all timed batches.
-fn jobs(trials: &[Trial]) -> f64 {
-    trials.iter().map(|trial| trial.times_ns.len() as f64 * trial.scale as f64).sum()
 }
 
 /// Returns the cell of the record. `why` says why it has fewer trials than it should; with too few for an interval it
@@ -120,61 +93,22 @@ pub(super) fn cell(
     compute_ns: Option<f64>,
     why: &str,
 ) -> Cell {
-    let medians: Vec<f64> = trials.iter().map(median_ns).collect();
-    let jobs = jobs(trials);
-    let server_ns: u64 = trials.iter().map(|trial| trial.server_cpu_ns).sum();
-    let times = trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64);
-    let resources = resources(trials, jobs);
-    let few = trials.len() < FEWEST as usize;
-    let (state, figure) =
-        if few { (State::Skipped, None) } else { (State::Ok, Estimate::of_trials(&medians, 1.0)) };
-    let count = trials.len();
-    let reason = || format!("{count} of its processes have ended, {FEWEST} are needed: {why}");
-    Cell {
-        reason: few.then(reason),
-        trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
-        attest: trials.last().map(|trial| trial.attest.clone()),
-        bound_jobs_per_second: compute_ns.and_then(|ns| planned.bound_per_second(ns, figure)),
-        cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
-        server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
-        timer_lateness: trials.iter().find_map(|trial| trial.recorded.timer_lateness.clone()),
-        server_busy_share_max: trials
-            .iter()
-            .filter_map(|trial| trial.server_busy_share)
-            .reduce(f64::max),
-        modes: modes(&times.collect::<Vec<_>>()),
-        resources: Some(resources),
-        per_trial: PerTrial {
-            jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
-            // Empty if not every trial has one.
-            rss_bytes_max: trials
-                .iter()
-                .map(|trial| trial.attest.rss_bytes_max.map(|bytes| bytes as f64))
-                .collect::<Option<_>>()
-                .unwrap_or_default(),
-            cpu_ns_per_job: trials.iter().map(|trial| cpu_ns(trial).0).collect(),
-            ..PerTrial::default()
-        },
-        ..planned.measured(state, figure, Estimate::interval_of(count))
+    let (count, few) = (trials.len(), trials.len() < FEWEST as usize);
+    let bound =
+        |batch: Option<Estimate>| planned.bound_per_second(compute_ns?, batch.filter(|_| !few));
+    let cell =
+        whole(planned, trials, bound).unwrap_or_else(|why| planned.ended(State::Failed, why));
+    if !few || cell.state != State::Ok {
+        return cell;
     }
-}
-
-fn resources(trials: &[Trial], jobs: f64) -> Resources {
-    let of = |figure: &dyn Fn(&Attestation) -> Option<u64>| {
-        trials.iter().filter_map(|trial| figure(&trial.attest)).collect::<Vec<u64>>()
-    };
-    let middle = |bytes: &[u64]| (!bytes.is_empty()).then(|| median(bytes) as u64);
-    let most: Vec<f64> = of(&|seen| seen.rss_bytes_max).iter().map(|bytes| *bytes as f64).collect();
-    let used: Usage = trials.iter().map(|trial| trial.used).sum();
-    let meanwhile: HostActivity = trials.iter().map(|trial| trial.host_activity).sum();
-    Resources {
-        rss_bytes: middle(&of(&|seen| seen.rss_bytes)),
-        rss_bytes_added: middle(&of(&|seen| {
-            Some(seen.rss_bytes_max?.saturating_sub(seen.rss_bytes?))
-        })),
-        rss_bytes_max: Estimate::of_trials(&most, 1.0),
-        threads: of(&|seen| seen.process_threads).into_iter().max(),
-        ..Resources::of(used, jobs, meanwhile)
+    let reason = format!("{count} of its processes have ended, {FEWEST} are needed: {why}");
+    Cell {
+        state: State::Skipped,
+        reason: Some(reason),
+        batch_ns: None,
+        jobs_per_second: None,
+        interval: None,
+        ..cell
     }
 }
 
@@ -197,8 +131,9 @@ pub(super) fn samples(trials: &[Trial], least: u32) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::HostActivity;
     use crate::plan::{Choice, cells};
-    use paceline_core::{models, perform::Placement, workloads};
+    use paceline_core::{models, perform::Placement, prepared::Recorded, usage::Usage, workloads};
 
     fn trial(times_ns: &[u64]) -> Trial {
         let attest = serde_json::json!({

@@ -21,7 +21,6 @@ use paceline_core::{
 pub const BENCH: &str = "PACELINE_BENCH";
 
 /// Runs `cargo bench`.
-#[must_use]
 pub fn bench() -> ExitCode {
     if let Some(code) = replay_child() {
         return code;

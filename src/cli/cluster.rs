@@ -42,7 +42,7 @@ pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
         }
         ClusterCommand::Submit(asked) => {
             let plan = read(&asked.folder)?;
-            let done = submit(&plan, engine(&asked.engine)?, |state| {
+            let done = submit(&plan, engine(&asked.engine, plan.plan.load.is_some())?, |state| {
                 !state.is_under_way() && ![BlockState::Done, BlockState::Blocked].contains(&state)
             });
             said_submitted(&done.map_err(fault)?, &plan)
@@ -178,9 +178,9 @@ fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
     ))
 }
 
-fn engine(asked: &EngineArguments) -> Result<Option<Engine>, CliError> {
+fn engine(asked: &EngineArguments, is_load: bool) -> Result<Option<Engine>, CliError> {
     match &asked.engine {
-        Some(name) => Engine::find(name, &asked.set).map(Some).map_err(fault),
+        Some(name) => Engine::find(name, &asked.set, is_load).map(Some).map_err(fault),
         None if asked.set.is_empty() => Ok(None),
         None => Err(usage("--set goes with --engine".into())),
     }
@@ -378,7 +378,7 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
 }
 
 fn whole(asked: &WholeArguments) -> Result<u8, CliError> {
-    let Some(engine) = engine(&asked.engine)? else {
+    let Some(engine) = engine(&asked.engine, asked.plan.load.server.is_some())? else {
         return Err(usage("name an engine with --engine: local, slurm, ssh or a file".into()));
     };
     let plan = planned(&asked.plan)?;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     gate::{
         NoGate, Project,
-        selftest::{KINDS, Trial, selftest},
+        selftest::{KINDS, Trial, least_budget, selftest},
     },
     record::write_json,
     report::selftest_text,
@@ -50,6 +50,20 @@ pub(super) struct SelftestArguments {
 }
 
 pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
+    let least = least_budget(asked.suites);
+    if asked.budget < least {
+        let least_alone = least_budget(0).as_secs();
+        let alone = if asked.suites > 0 {
+            format!(", or {least_alone}s with --suites 0")
+        } else {
+            String::new()
+        };
+        return Err(usage(format!(
+            "--budget {}s is too short for the self-test, which plants slowdowns for 20s each: give at least {}s{alone}",
+            asked.budget.as_secs_f64(),
+            least.as_secs()
+        )));
+    }
     refuse_debug_build().map_err(usage)?;
     let program = ready()?;
     let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use regex::Regex;
 
 use crate::start::parse_budget;
+pub(super) use crate::start::parse_regex as regex;
 use paceline_core::job::Bound;
 
 pub(super) const TRIALS: Bound = Bound { what: "the number of trials", least: 1, most: 1000 };
@@ -49,14 +49,6 @@ pub(super) fn time(text: &str, what: &str, least: Duration) -> Result<Duration, 
     Ok(time)
 }
 
-pub(super) fn regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        format!("this is no regular expression: {why}")
-    })
-}
-
 /// Returns what is wrong with a command line, in one sentence that says what to do.
 pub(super) fn sentence(error: &clap::Error) -> String {
     let said = |kind| match error.get(kind) {
@@ -74,7 +66,12 @@ pub(super) fn sentence(error: &clap::Error) -> String {
     }
     // clap's message has several paragraphs: keep the first, and its tips.
     let text = error.render().to_string();
-    let is_kept = |part: &&str| !part.starts_with("Usage:") && !part.starts_with("For more");
+    // The tip to pass an unknown option "as a value" after `--` helps nobody: no command takes such values.
+    let is_kept = |part: &&str| {
+        !part.starts_with("Usage:")
+            && !part.starts_with("For more")
+            && !part.starts_with("tip: to pass '")
+    };
     let parts: Vec<String> = text
         .split("\n\n")
         .map(str::trim)

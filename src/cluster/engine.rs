@@ -68,6 +68,9 @@ pub struct Engine {
     grace_seconds: f64,
     /// The script that is submitted.
     script: String,
+    /// The script for loads between nodes, which starts a role on each of them; without it they are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load: Option<String>,
     /// What the words of `list` mean.
     states: BTreeMap<String, Meaning>,
     /// Values that `--set` gives, and their defaults.
@@ -121,12 +124,13 @@ pub(super) struct Listed {
 }
 
 impl Engine {
-    /// The built-in engine of this name, or that of a file, with `settings` of the form `name=value`.
+    /// The built-in engine of this name, or that of a file, with `settings` of the form `name=value`. `is_load`: it is for
+    /// a load between nodes.
     ///
     /// # Errors
     ///
-    /// Returns a fault if there is none, or the file is not an engine.
-    pub fn find(name: &str, settings: &[String]) -> Result<Self, Fault> {
+    /// Returns a fault if there is none, the file is not an engine, or it is none for such plans.
+    pub fn find(name: &str, settings: &[String], is_load: bool) -> Result<Self, Fault> {
         let text = match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => (*text).to_owned(),
             None if Path::new(name).extension().is_some_and(|end| end == "toml") => {
@@ -157,11 +161,29 @@ impl Engine {
             };
             value.clone_into(place);
         }
-        let missing = engine.settings.iter().find(|(_, value)| *value == "?");
+        let script = engine.template(is_load)?;
+        let commands = [&engine.submit, &engine.list, &engine.cancel].into_iter().flatten();
+        let texts: Vec<&str> = commands.map(String::as_str).chain([script]).collect();
+        let is_used = |key: &str| texts.iter().any(|text| text.contains(&format!("{{{key}}}")));
+        let missing = engine.settings.iter().find(|(key, value)| *value == "?" && is_used(key));
         if let Some((key, _)) = missing {
             return Err(Fault::Usage(format!("the engine {} needs --set {key}=…", engine.name)));
         }
         Ok(engine)
+    }
+
+    /// The template of the script for plans of this kind.
+    fn template(&self, is_load: bool) -> Result<&str, Fault> {
+        if !is_load {
+            return Ok(&self.script);
+        }
+        self.load.as_deref().ok_or_else(|| {
+            Fault::Usage(format!(
+                "the engine {} starts one node for a block, and this load has several: give its file a `load` script, or \
+                 start each role by hand with paceline cluster work",
+                self.name
+            ))
+        })
     }
 
     /// Returns the engine that a plan was submitted to; `None` if it was not submitted yet.
@@ -228,9 +250,9 @@ impl Engine {
         self.never.iter().any(|never| reason == never)
     }
 
-    /// The script for one submission. Paths in it are quoted for a shell.
-    pub(super) fn script(&self, values: &Values) -> String {
-        values.fill(&self.script, &self.settings, true)
+    /// The script for one submission of a plan. Paths in it are quoted for a shell.
+    pub(super) fn script(&self, values: &Values, is_load: bool) -> Result<String, Fault> {
+        Ok(values.fill(self.template(is_load)?, &self.settings, true))
     }
 
     /// Hands the script over, and returns the job's id.
@@ -324,10 +346,15 @@ pub(super) struct Values(pub BTreeMap<&'static str, String>);
 impl Values {
     /// Those that hold for a plan.
     pub(super) fn of(plan: &PlanFolder) -> Self {
-        let minutes = (plan.plan.budget_seconds / 60.0).ceil() as u64 + 5;
+        let minutes = (plan.plan.block_seconds() / 60.0).ceil() as u64 + 5;
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let program = std::env::current_exe().unwrap_or_default();
+        let load = plan.plan.load.as_ref();
+        let names: Vec<&str> =
+            load.map_or(vec![], |load| load.nodes().iter().map(|node| &*node.id).collect());
         Values(BTreeMap::from([
+            ("nodes", names.len().max(1).to_string()),
+            ("node_list", names.join(",")),
             ("dir", path(&plan.dir)),
             ("paceline", path(&program)),
             ("minutes", minutes.to_string()),
@@ -366,7 +393,7 @@ mod tests {
         let settings = ["user=me".to_owned()];
         for file in files {
             let needs: &[String] = if file.ends_with("pbs.toml") { &settings } else { &[] };
-            assert!(Engine::find(&file, needs).is_ok(), "{file}");
+            assert!(Engine::find(&file, needs, false).is_ok(), "{file}");
         }
         for (name, text) in BUILT_IN {
             assert_eq!(
@@ -378,7 +405,7 @@ mod tests {
 
     #[test]
     fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
-        let slurm = Engine::find("slurm", &[]).unwrap_or_else(|why| panic!("{why:?}"));
+        let slurm = Engine::find("slurm", &[], false).unwrap_or_else(|why| panic!("{why:?}"));
         let said =
             "12_0|PENDING|Resources||pl-1\n12_1|NODE_FAIL|None|n1|pl-1\n12_2|SHINY|None|n2|pl-1\n";
         let read = slurm.read(said).unwrap();

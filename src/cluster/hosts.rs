@@ -146,7 +146,8 @@ impl LoadPlan {
         Ok(self)
     }
 
-    fn nodes(&self) -> Vec<&PlanNode> {
+    /// All nodes, the server's first.
+    pub(super) fn nodes(&self) -> Vec<&PlanNode> {
         std::iter::once(&self.server).chain(&self.generators).collect()
     }
 

@@ -96,6 +96,17 @@ pub(super) fn label(workload: &str, scale: usize, pass: u32) -> String {
     format!("{workload} at {scale}, pass {}", pass + 1)
 }
 
+impl Plan {
+    /// The time that a scheduler should give each block. Servers start and stop between the trials of a load.
+    #[must_use]
+    pub(super) fn block_seconds(&self) -> f64 {
+        let trial =
+            self.load.as_ref().map_or(0.0, |load| (load.warm_up + load.duration).as_secs_f64());
+        let trials = self.models.len().max(1) as f64 * f64::from(self.passes);
+        self.budget_seconds.max(2.0 * trial * trials)
+    }
+}
+
 /// A plan with its folder, read.
 #[derive(Clone)]
 pub struct PlanFolder {

@@ -173,7 +173,8 @@ impl<'a> Watch<'a> {
     #[must_use]
     pub fn at_most(&self, status: &Status) -> Duration {
         let open = status.blocks.iter().filter(|block| block.state.is_under_way()).count();
-        Duration::try_from_secs_f64(self.plan.plan.budget_seconds * open as f64).unwrap_or_default()
+        Duration::try_from_secs_f64(self.plan.plan.block_seconds() * open as f64)
+            .unwrap_or_default()
     }
 
     /// Looks once.
@@ -327,7 +328,11 @@ impl<'a> Watch<'a> {
             Meaning::Running => return Ok(status(BlockState::Running, None, node)),
             _ => {}
         }
-        let word = task.map_or_else(|| "gone without a result".into(), |task| task.word.clone());
+        let word = match task {
+            None => "gone without a result".into(),
+            Some(task) if meaning == Meaning::Gone => format!("{} without a result", task.word),
+            Some(task) => task.word.clone(),
+        };
         let grace = engine.grace();
         if meaning == Meaning::Gone {
             let since = *self.gone.entry(block.id.clone()).or_insert_with(now);

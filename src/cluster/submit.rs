@@ -116,7 +116,7 @@ fn hand_over(
     let write =
         |name: &str, text: String| write_text(&folder.join(Path::new(name)), text.as_bytes());
     write(&blocks, of.blocks.join("\n") + "\n")?;
-    write(&script, engine.script(&values))?;
+    write(&script, engine.script(&values, plan.plan.load.is_some())?)?;
     let submission = of.number;
     let why = match engine.submit(&values) {
         Ok(job) => {

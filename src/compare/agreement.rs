@@ -63,7 +63,6 @@ pub struct DisjointPair {
 }
 
 /// Counts disjoint intervals over all pairs of `runs`. A pair skips cells that lack an interval in one of its runs.
-#[must_use]
 pub fn agreement(runs: &[Record]) -> Agreement {
     let mut found = Agreement {
         runs: runs.iter().map(|record| name(&record.run)).collect(),

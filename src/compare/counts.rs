@@ -14,7 +14,6 @@ pub struct JudgedCounts {
 
 /// Judges the counts of a cell: regressed if the head counts more by at least `margin`, a share, improved if it counts
 /// less by as much, otherwise not regressed. Where the base counts 0, anything more is regressed.
-#[must_use]
 pub fn judge_counts(counts: &Counts, margin: f64) -> JudgedCounts {
     if !counts.is_exact() {
         return JudgedCounts { verdict: None, change: None };

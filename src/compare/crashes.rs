@@ -14,7 +14,6 @@ const FEW: u32 = 2;
 /// It does if Fisher's exact test, one-sided, rejects equal rates at 5 %, and also if the head crashed twice or more
 /// and neither base nor copy ever did. The second rule is stricter than the test. If all sides crash in a share q of n
 /// trials, it is wrong in at most 4 % of cells for any q: the base's 2n trials reveal q sooner than the head's n.
-#[must_use]
 pub fn head_crashes_more(of: Crashes) -> bool {
     let same = of.base + of.copy;
     (of.head >= FEW && same == 0) || chance(of) <= LEVEL

@@ -15,7 +15,6 @@ const NAMED: usize = 3;
 /// the machine's fault. It regressed if a cell did. The environment is invalid if a null arm fired, which voids only
 /// its cell, or if too few trials count. The run is inconclusive if a cell is, or if a cell of both sides lacks the
 /// figure that it should have. Otherwise it passed.
-#[must_use]
 pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> (Overall, String) {
     let of = |verdict: Verdict| -> Vec<&GateCell> {
         cells.iter().filter(|cell| cell.verdict == Some(verdict)).collect()

@@ -71,10 +71,6 @@ pub enum Refusal {
 }
 
 /// Compares two records. With `any_machine`, records of different machines too.
-///
-/// # Errors
-///
-/// Returns the reason if they cannot be compared.
 pub fn compare_records(
     base: &Record,
     head: &Record,
@@ -100,11 +96,8 @@ pub fn compare_records(
     })
 }
 
-/// Returns the fields of the fingerprint in which two comparable records differ.
-///
-/// # Errors
-///
-/// Returns the reason if they are from two instruments or, without `any_machine`, from two machines.
+/// Returns the fields of the fingerprint in which two comparable records differ. Records of two instruments or, without
+/// `any_machine`, of two machines are not comparable.
 pub fn comparable(base: &Record, head: &Record, any_machine: bool) -> Result<Vec<String>, Refusal> {
     if base.run.instrument != head.run.instrument {
         let [one, other] =

@@ -62,14 +62,12 @@ pub struct Judged {
 /// from recorded trials, 2.0 % were falsely regressed without it and 0.7 % with it.
 ///
 /// The same rule applies to the null arms among themselves, in either direction. One that fires voids only its cell.
-#[must_use]
 pub fn judge(samples: &[Sample], rate: f64) -> Vec<Judged> {
     judge_against(samples, rate, 0.0)
 }
 
 /// Judges like [`judge`], with tests against `part` of the margin instead of no change. The self-test shows what that
 /// costs in power, and what it saves in false alarms.
-#[must_use]
 pub fn judge_against(samples: &[Sample], rate: f64, part: f64) -> Vec<Judged> {
     let heads: Vec<Tested> =
         samples.iter().map(|sample| Tested::of(sample.log_ratios, sample, part)).collect();
@@ -95,7 +93,6 @@ pub fn judge_against(samples: &[Sample], rate: f64, part: f64) -> Vec<Judged> {
 
 /// Returns the conditions under which a change is found, if it is the only one among `samples` samples. `margin` is a
 /// share.
-#[must_use]
 pub fn bar(rate: f64, samples: usize, margin: f64) -> Bar {
     Bar {
         // Each sample has two tests.

@@ -60,7 +60,6 @@ impl Counted<'_> {
 }
 
 /// Returns the limits that jobs use up one by one. Soft limits are no obstacle: the suite raises them to the hard ones.
-#[must_use]
 pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
     let both = |limit: SoftHard| format!("soft {}, hard {}", shown(limit.soft), shown(limit.hard));
     let threads = |limit: Option<u64>| limit.map(|limit| limit.saturating_sub(OTHER_THREADS));
@@ -145,7 +144,6 @@ fn shown(limit: Option<u64>) -> String {
 }
 
 /// Judges closed connections in TIME-WAIT, and whether their ports can be reused within the minute.
-#[must_use]
 pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
     const WHAT: &str = "closed connections";
     let Some(reuse) = reuse else {
@@ -162,7 +160,6 @@ pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
 }
 
 /// Judges the CPUs that this process may run on, of those that are online.
-#[must_use]
 pub fn cpus(allowed: Option<usize>, online: Option<usize>) -> Finding {
     let Some(allowed) = allowed else {
         return Finding::unknown("CPUs", "see that nothing confines this process to a few");
@@ -186,7 +183,6 @@ pub fn cpus(allowed: Option<usize>, online: Option<usize>) -> Finding {
 }
 
 /// Judges the control group's CPU quota against the CPUs that models see and start workers for.
-#[must_use]
 pub fn quota(quota: Option<f64>, allowed: Option<usize>) -> Finding {
     const WHAT: &str = "CPU quota";
     let Some(quota) = quota else { return Finding::new(WHAT, "none", Judgement::Good, "") };
@@ -199,7 +195,6 @@ pub fn quota(quota: Option<f64>, allowed: Option<usize>) -> Finding {
 }
 
 /// Judges available memory, and the limit of the control group.
-#[must_use]
 pub fn memory(available: Option<u64>, group: Option<u64>) -> Finding {
     let Some(available) = available else {
         return Finding::unknown("memory", "see that scales of a million fit");
@@ -216,7 +211,6 @@ pub fn memory(available: Option<u64>, group: Option<u64>) -> Finding {
 }
 
 /// Judges locked memory, which limits rings on older kernels, for this number of workers.
-#[must_use]
 pub fn locked(limit: SoftHard, workers: usize) -> Finding {
     let need = RING * workers as u64;
     let enough = limit.hard.is_none_or(|hard| hard >= need);
@@ -235,7 +229,6 @@ pub fn locked(limit: SoftHard, workers: usize) -> Finding {
 }
 
 /// Judges the models on `io_uring`, each with why it cannot run, and `kernel.io_uring_disabled`.
-#[must_use]
 pub fn rings(models: &[(&str, Option<String>)], disabled: Option<u64>) -> Finding {
     const WHAT: &str = "io_uring";
     if models.is_empty() {

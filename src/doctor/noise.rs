@@ -38,7 +38,6 @@ fn by(bounds: Bounds, value: f64) -> Judgement {
 }
 
 /// Judges how this program was built.
-#[must_use]
 pub fn build(debug: bool) -> Finding {
     let (found, judgement) =
         if debug { ("debug", Judgement::Bad) } else { ("optimised", Judgement::Good) };
@@ -47,7 +46,6 @@ pub fn build(debug: bool) -> Finding {
 }
 
 /// Judges the load of the last minute on this number of CPUs.
-#[must_use]
 pub fn load(load: Option<f64>, cpus: usize) -> Finding {
     let Some(load) = load else {
         return Finding::unknown("load before", "see that nothing else runs");
@@ -59,7 +57,6 @@ pub fn load(load: Option<f64>, cpus: usize) -> Finding {
 }
 
 /// Judges the percentage of the last 10 seconds in which a thread waited for a CPU.
-#[must_use]
 pub fn pressure(percent: Option<f64>) -> Finding {
     const WHAT: &str = "CPU pressure before";
     let Some(percent) = percent else {
@@ -74,7 +71,6 @@ pub fn pressure(percent: Option<f64>) -> Finding {
 }
 
 /// Judges the CPU use of other programs in `ticks`, of which this program used `own` CPUs.
-#[must_use]
 pub fn others(ticks: Option<CpuTicks>, own: f64) -> Finding {
     const WHAT: &str = "other programs";
     let Some(ticks) = ticks.filter(|ticks| ticks.busy + ticks.idle > 0) else {
@@ -88,7 +84,6 @@ pub fn others(ticks: Option<CpuTicks>, own: f64) -> Finding {
 }
 
 /// Judges the share of the time that CPUs wanted to work in which the hypervisor ran others.
-#[must_use]
 pub fn steal(ticks: Option<CpuTicks>) -> Finding {
     let Some(ticks) = ticks.filter(|ticks| ticks.busy > 0) else {
         return Finding::unknown("steal", "watch how much repeated runs differ");
@@ -101,7 +96,6 @@ pub fn steal(ticks: Option<CpuTicks>) -> Finding {
 }
 
 /// Judges how much the same work differs between processes.
-#[must_use]
 pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
     const WHAT: &str = "repeated work";
     let mut times = match times {
@@ -134,7 +128,6 @@ pub fn processes(times: Result<Vec<Duration>, String>) -> Finding {
 }
 
 /// Judges the overshoot of sleeps of `wait`.
-#[must_use]
 pub fn timer(late: &Histogram, wait: Duration, slack_ns: Option<u64>) -> Finding {
     let at = |share: f64| late.quantile(share);
     let shown = |ns: u64| long(Duration::from_nanos(ns));
@@ -153,7 +146,6 @@ pub fn timer(late: &Histogram, wait: Duration, slack_ns: Option<u64>) -> Finding
 }
 
 /// Judges the clock source, and the cost of reading it.
-#[must_use]
 pub fn clock(source: Option<&str>, look_ns: f64) -> Finding {
     let judgement = match source {
         Some("hpet" | "acpi_pm" | "jiffies" | "pit") => Judgement::Bad,
@@ -166,13 +158,11 @@ pub fn clock(source: Option<&str>, look_ns: f64) -> Finding {
 }
 
 /// Reports the time of a round of a `compute` step. It is not judged, but people think of CPU work in time.
-#[must_use]
 pub fn compute(compute_ns: f64) -> Finding {
     Finding::new("compute", cost_of_compute(compute_ns), Judgement::Good, "").with(compute_ns, "ns")
 }
 
 /// Returns `a round of compute takes 2.10 ns, and compute = "200us" is 95000 rounds`.
-#[must_use]
 pub fn cost_of_compute(compute_ns: f64) -> String {
     let rounds = rounds_of(Duration::from_micros(200), compute_ns);
     format!(
@@ -181,7 +171,6 @@ pub fn cost_of_compute(compute_ns: f64) -> String {
 }
 
 /// Judges the frequency governors and their driver.
-#[must_use]
 pub fn frequency(governors: &[String], driver: Option<&str>, hypervisor: Option<bool>) -> Finding {
     const WHAT: &str = "frequency governor";
     if governors.is_empty() {
@@ -209,7 +198,6 @@ pub fn frequency(governors: &[String], driver: Option<&str>, hypervisor: Option<
 }
 
 /// Judges whether the clock rate may exceed its base.
-#[must_use]
 pub fn boost(boost: Option<bool>) -> Finding {
     match boost {
         None => {
@@ -225,7 +213,6 @@ pub fn boost(boost: Option<bool>) -> Finding {
 }
 
 /// Judges whether this is a virtual machine.
-#[must_use]
 pub fn hypervisor(present: Option<bool>) -> Finding {
     match present {
         None => Finding::unknown("hypervisor", "on a virtual machine, clock rates are unknown"),

@@ -192,4 +192,57 @@ mod tests {
         let why = after.disturbed_since(&calm()).unwrap();
         assert!(why.contains("other programs used 95 % of a CPU"), "{why}");
     }
+
+    /// Returns what disturbs a second like [`later`], and a moment without a tick, after a change.
+    fn changed(change: impl Fn(&mut Moment)) -> [Option<String>; 2] {
+        [later(), calm()].map(|mut after| {
+            change(&mut after);
+            after.disturbed_since(&calm())
+        })
+    }
+
+    #[test]
+    fn clocks_may_be_50_milliseconds_apart_and_no_more() {
+        let suspended = |by: u64| {
+            changed(|after| {
+                after.clocks.boot += Duration::from_millis(by);
+                after.clocks.wall += Duration::from_millis(by);
+            })
+        };
+        assert_eq!(suspended(50), [None, None]);
+        assert!(suspended(51).iter().all(|why| why.as_ref().unwrap().contains("suspended for 51")));
+        let forward = |by| changed(|after| after.clocks.wall += Duration::from_millis(by));
+        let back = |by| changed(|after| after.clocks.wall -= Duration::from_millis(by));
+        assert_eq!([forward(50), back(50)], [[None, None], [None, None]]);
+        assert!(forward(51).iter().all(|why| why.as_ref().unwrap().contains("set forward by 51")));
+        assert!(back(51).iter().all(|why| why.as_ref().unwrap().contains("set back by 51")));
+    }
+
+    #[test]
+    fn a_tenth_of_all_cpus_may_be_stolen_and_six_ticks_are_chance() {
+        let stolen = |ticks| changed(|after| after.cpus.stolen += ticks);
+        let said =
+            |percent: u32| Some(format!("{percent} % of CPU time was stolen by the hypervisor"));
+        // 200 ticks and those that were stolen: 22 of 222, and 23 of 223.
+        assert_eq!((stolen(22)[0].clone(), stolen(23)[0].clone()), (None, said(10)));
+        assert_eq!((stolen(6)[1].clone(), stolen(7)[1].clone()), (None, said(100)));
+    }
+
+    #[test]
+    fn others_may_use_two_fifths_of_a_cpu_and_six_ticks_are_chance() {
+        let others = |ticks| {
+            let mut after = later();
+            after.cpus.busy += ticks;
+            after.cpus.idle -= ticks;
+            after.disturbed_since(&calm())
+        };
+        let said = |percent: u32| Some(format!("other programs used {percent} % of a CPU"));
+        // Five of the 105 busy ticks are not paceline's.
+        assert_eq!((others(35), others(36)), (None, said(41)));
+        let mut short = calm();
+        short.cpus.busy += 6;
+        assert_eq!(short.disturbed_since(&calm()), None);
+        short.cpus.busy += 1;
+        assert_eq!(short.disturbed_since(&calm()), said(200));
+    }
 }

@@ -57,8 +57,23 @@ const GATE: Duration = Duration::from_secs(20);
 const DRAWN: u64 = 200;
 /// The part of the margin that another rule would test against, for comparison.
 const HALF: f64 = 0.5;
-/// The shares of the budget for planted slowdowns and equal programs; the neighbour has the rest.
-const SHARES: [f64; 2] = [0.48, 0.44];
+/// About how long a suite of 12 trials takes on 2 CPUs: one that would not fit into the budget is not begun.
+const SUITE: Duration = Duration::from_secs(290);
+/// The shares of the budget for planted slowdowns, equal programs and the neighbour; the step detector has the rest.
+const SHARES: [f64; 3] = [0.48, 0.40, 0.10];
+/// The most made series of each kind for the step detector.
+const SERIES: u64 = 900;
+
+/// Returns the shortest budget, in whole seconds, in which at least one slowdown is planted.
+#[must_use]
+pub fn least_budget(suites: u32) -> Duration {
+    Duration::from_secs(GATE.div_f64(planting(suites)).as_secs() + 1)
+}
+
+/// Returns the share of the budget in which slowdowns are planted.
+fn planting(suites: u32) -> f64 {
+    if suites > 0 { SHARES[0] } else { SHARES.iter().sum() }
+}
 
 /// Runs the test. Parts that do not fit into the budget are left out; their numbers of cases show it.
 ///
@@ -77,15 +92,22 @@ pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
     let until = |share: f64| start + trial.budget.mul_f64(share);
     // The most important ones come first: 5 % and 10 % have goals, and one gate of a kind proves little.
     let wanted = [(5, 5), (10, 3), (3, 2), (2, 1), (1, 1), (20, 1), (0, 1)];
-    let share = if trial.suites > 0 { SHARES[0] } else { 1.0 };
-    done.planted = planted(trial, &wanted, until(share))?;
+    done.planted = planted(trial, &wanted, until(planting(trial.suites)))?;
     done.equal = equal(trial, trial.suites, until(SHARES[0] + SHARES[1]))?;
     if trial.suites > 0 && !interrupted() {
         let _neighbour = Neighbour::start(&trial.programs[0])?;
-        done.equal_beside_neighbour = equal(trial, 1, until(1.0))?;
-        done.planted_beside_neighbour = planted(trial, &[(5, 1), (10, 1)], until(1.0))?;
+        let end = until(SHARES.iter().sum());
+        done.equal_beside_neighbour = equal(trial, 1, end)?;
+        done.planted_beside_neighbour = planted(trial, &[(5, 1), (10, 1)], end)?;
     }
-    done.steps = step_rates(900, trial.seed);
+    done.steps = step_rates(0..0, trial.seed);
+    for series in (0..SERIES).step_by(10).map(|from| from..from + 10) {
+        if interrupted() || now() >= until(1.0) {
+            break;
+        }
+        let more = step_rates(series, trial.seed);
+        done.steps.iter_mut().zip(&more).for_each(|(all, more)| all.add(more));
+    }
     done.judged_ms = judging_ms();
     done.seconds = (now() - start).as_secs_f64();
     done.interrupted = interrupted();
@@ -215,8 +237,9 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
     let models: Vec<_> = MODELS.iter().collect();
     let mut gates: Vec<Gate> = Vec::new();
     for suite in 0..suites {
-        let longest = gates.iter().map(|gate| gate.seconds).fold(0.0, f64::max);
-        if interrupted() || now() + Duration::from_secs_f64(longest) > until {
+        let longest = gates.iter().map(|gate| gate.seconds).max_by(f64::total_cmp);
+        let longest = longest.map_or(SUITE * trial.trials / 12, Duration::from_secs_f64);
+        if interrupted() || now() + longest > until {
             break;
         }
         let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
@@ -317,4 +340,19 @@ fn judging_ms() -> f64 {
     let start = now();
     std::hint::black_box(judge(&samples, super::in_progress::RATE));
     (now() - start).as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_budget_has_room_for_one_planted_slowdown_and_the_shares_leave_some_for_steps() {
+        for suites in [0, 20] {
+            assert!(least_budget(suites).mul_f64(planting(suites)) >= GATE);
+        }
+        assert!(SHARES.iter().sum::<f64>() < 1.0);
+        // In the default hour, what is left for the neighbour takes a suite.
+        assert!(Duration::from_hours(1).mul_f64(SHARES[2]) >= SUITE);
+    }
 }

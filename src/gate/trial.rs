@@ -249,4 +249,45 @@ mod tests {
         assert_eq!(figure(Metric::Throughput, &shown, 10, 2), Some(250.0));
         assert_eq!(figure(Metric::Cpu, &shown, 10, 2), Some(500.0));
     }
+
+    #[test]
+    fn figures_are_per_job_and_none_without_a_positive_value() {
+        let shown = SideFigures {
+            slices_ns: vec![4_000, 6_000, 5_000],
+            cpu_ns: 30_000,
+            latency_ns: Some((50, 90)),
+            memory_bytes: Some(7_000),
+        };
+        let of = |metric| figure(metric, &shown, 10, 2);
+        assert_eq!(of(Metric::Throughput), Some(250.0));
+        assert_eq!(of(Metric::Cpu), Some(500.0));
+        assert_eq!([of(Metric::P50), of(Metric::P99)], [Some(50.0), Some(90.0)]);
+        assert_eq!(of(Metric::Memory), Some(700.0));
+        let without = SideFigures { cpu_ns: 0, memory_bytes: Some(0), ..shown };
+        assert_eq!(figure(Metric::Cpu, &without, 10, 2), None);
+        assert_eq!(figure(Metric::Memory, &without, 10, 2), None);
+        assert_eq!(figure(Metric::Cpu, &SideFigures::default(), 10, 2), None, "not infinite");
+    }
+
+    #[test]
+    fn slices_are_paired_by_turn_and_one_of_no_time_is_left_out() {
+        let of =
+            |slices: &[u64]| SideFigures { slices_ns: slices.to_vec(), ..SideFigures::default() };
+        let ratios = slice_ratios(&of(&[100, 0, 300]), &of(&[200, 50, 100, 7]));
+        assert_eq!(ratios.len(), 2);
+        assert!((ratios[0] - 2_f64.ln()).abs() < 1e-12 && (ratios[1] + 3_f64.ln()).abs() < 1e-12);
+        let slower = SideFigures { cpu_ns: 20, ..SideFigures::default() };
+        let base = SideFigures { cpu_ns: 10, ..SideFigures::default() };
+        // Without slices, CPU time has no divisor.
+        assert_eq!(log_ratio(Metric::Cpu, &base, &slower), None);
+    }
+
+    #[test]
+    fn a_new_order_is_drawn_for_each_block_of_two() {
+        let drawn: std::collections::BTreeSet<Vec<usize>> =
+            turns(4, 40, 1).chunks(8).map(<[usize]>::to_vec).collect();
+        assert!(drawn.len() > 10, "{}", drawn.len());
+        // The next seed is not the same order one block later, but its blocks are drawn alike.
+        assert_eq!(turns(4, 4, 1)[8..16], turns(4, 2, 2)[..]);
+    }
 }

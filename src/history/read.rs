@@ -16,10 +16,6 @@ pub struct Recorded {
 }
 
 /// Reads every record in the folders of `results`. One that cannot be read is not an error: `left_out` names it.
-///
-/// # Errors
-///
-/// Returns a sentence if `results` itself cannot be read.
 pub fn read(results: &Path) -> Result<Recorded, String> {
     let fault = |error| {
         let place = results.display();

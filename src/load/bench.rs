@@ -1,11 +1,12 @@
 //! Runs the trials of servers under load, each in a fresh process of the server and of the generator, checks them, and
 //! combines them to cells.
 
-use std::{slice, time::Duration};
+use std::slice;
 
 use super::{
-    LITTLE, MOST_LITTLE_ERROR, Order, START,
+    Order, START,
     attested::lost,
+    checks::{shown_bound, too_soon, why_invalid},
     condition::too_many_errors,
     intervals::{IntervalPrinter, medians},
     pair::turns,
@@ -14,8 +15,7 @@ use super::{
 };
 use crate::{
     machine::HostActivity,
-    output::{Progress, long},
-    plan::not_refuted,
+    output::Progress,
     record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
     session::Session,
     stats::modes,
@@ -315,66 +315,6 @@ impl Bench<'_> {
         offered: f64,
         figure: Option<Estimate>,
     ) -> Option<f64> {
-        let most = served.bound(self.session.compute_ns, offered);
-        let bounded = most.is_finite() && most > 0.0;
-        bounded.then(|| not_refuted(most, figure.map(|jobs| jobs.value)))?
-    }
-}
-
-/// Returns why the server cannot have waited as long as its jobs define, if it cannot: receipts alone do not prove it.
-///
-/// # Errors
-///
-/// Returns a sentence if the times cannot be read.
-fn too_soon(service_time: &Distribution, floor: Duration) -> Result<Option<String>, String> {
-    let least = service_time.histogram()?.quantile(0.0);
-    // A histogram keeps 3 digits.
-    Ok((least as f64 * 1.001 < nanoseconds(floor) as f64).then(|| {
-        let [least, floor] = [Duration::from_nanos(least), floor].map(long);
-        format!("a request was answered after {least}, and its job waits for {floor}")
-    }))
-}
-
-/// Returns why a load's figures are not the server's, or not those of a steady state. The limits of one generator apply
-/// to each of several.
-fn why_invalid(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Option<String> {
-    let saturated = each.iter().enumerate().find_map(|(index, one)| {
-        let why = one.saturated()?;
-        let (which, of) = (index + 1, each.len());
-        Some(if of == 1 { why } else { format!("{why} (generator {which} of {of})") })
-    });
-    let unsteady = match drive {
-        Drive::Open { rate, .. } => loaded.unsteady(rate),
-        // A ramp is meant to exceed what the server can do; its intervals show where.
-        Drive::Ramp { .. } | Drive::Closed => None,
-    };
-    let little = loaded.little_error.filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
-        let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);
-        format!(
-            "{LITTLE} is off by {seen:.1} %, the limit is {most} %: the generator counts wrongly"
-        )
-    });
-    saturated.or(unsteady).or(little)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use paceline_core::histogram::Histogram;
-
-    #[test]
-    fn a_server_that_answers_before_its_job_can_have_waited_has_no_figure() {
-        let mut times = Histogram::default();
-        for ns in [5_300_000, 5_000_100, 7_000_000] {
-            times.record(ns);
-        }
-        let floor = Duration::from_millis(5);
-        assert_eq!(too_soon(&times.distribution().unwrap(), floor), Ok(None));
-        times.record(4_900_000);
-        let mut early = times.distribution().unwrap();
-        let why = too_soon(&early, floor).unwrap().unwrap();
-        assert!(why.contains("answered after 4.") && why.contains("waits for 5.00 ms"), "{why}");
-        early.hdr_v2.truncate(20);
-        assert!(too_soon(&early, floor).unwrap_err().starts_with("not a histogram"));
+        shown_bound(served.bound(self.session.compute_ns, offered), figure)
     }
 }

@@ -62,7 +62,6 @@ pub struct Build {
 }
 
 /// Returns how this program was built.
-#[must_use]
 pub fn build() -> Build {
     // Read once, because it has tens of megabytes.
     static PROGRAM: OnceLock<String> = OnceLock::new();
@@ -86,7 +85,6 @@ fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Returns bytes as hexadecimal digits.
-#[must_use]
 pub fn hex(digits: &[u8]) -> String {
     digits.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -95,7 +93,6 @@ pub fn hex(digits: &[u8]) -> String {
 }
 
 /// Returns the version of a model's crate; the compiler's version for a model of the standard library.
-#[must_use]
 pub fn version_of(package: Option<&str>) -> String {
     match package {
         Some(package) => {
@@ -107,13 +104,11 @@ pub fn version_of(package: Option<&str>) -> String {
 }
 
 /// Returns the number of CPUs this process may run on.
-#[must_use]
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Returns the fingerprint of this machine and build.
-#[must_use]
 pub fn fingerprint() -> Fingerprint {
     let cpu = cpu_info();
     let get = |key: &str| cpu.get(key).cloned().unwrap_or_default();

@@ -76,7 +76,6 @@ impl Limits {
 
 /// Returns how many connections this machine has dropped so far because they were not accepted in time; each is retried
 /// after a second. `None` if the system does not count them.
-#[must_use]
 pub fn dropped_connections() -> Option<u64> {
     let text = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
@@ -86,7 +85,6 @@ pub fn dropped_connections() -> Option<u64> {
 
 /// Returns why this machine cannot run `scale` jobs of `workload` on a model with `lanes` as its maximum concurrency:
 /// the number needed, the number available, and the command that raises the limit.
-#[must_use]
 pub fn refusal(
     limits: &Limits,
     about: &ModelInfo,
@@ -145,7 +143,6 @@ pub fn refusal(
 }
 
 /// Formats a number of bytes: `2.5 GiB`.
-#[must_use]
 pub fn bytes(number: u64) -> String {
     ByteSize(number).display().iec().to_string()
 }

@@ -29,7 +29,6 @@ pub const CONNECTION: u64 = 4 << 10;
 
 /// Returns the memory in bytes that is available without swapping, which would measure the disk. The control group's
 /// limit applies if it is lower.
-#[must_use]
 pub fn memory_available() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     least(available_in(&info), Group::here().memory_left)
@@ -49,7 +48,6 @@ fn available_in(info: &str) -> Option<u64> {
 /// Returns the least memory in bytes that `scale` jobs of `workload` need on a model with `lanes` as its maximum
 /// concurrency. Jobs that wait are assumed to wait at the same time, which is the meaning of a scale; a job that never
 /// waits may end before the next begins.
-#[must_use]
 pub fn least_memory(about: &ModelInfo, workload: &Workload, scale: usize, lanes: usize) -> u64 {
     let all = (scale as u64).saturating_mul(JOB);
     // The first jobs of the batch run at once, so this many of them have the steps of `every`.

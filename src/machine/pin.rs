@@ -4,7 +4,6 @@ use std::io;
 
 /// Returns the CPUs that this process may use, ascending. Empty if the system does not show them.
 #[cfg(target_os = "linux")]
-#[must_use]
 pub fn allowed_cpus() -> Vec<usize> {
     use rustix::thread::{CpuSet, sched_getaffinity};
     let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
@@ -12,10 +11,6 @@ pub fn allowed_cpus() -> Vec<usize> {
 }
 
 /// Pins every thread of process `id`, and those that they will start, to `cpus`.
-///
-/// # Errors
-///
-/// Returns the system's error.
 #[cfg(target_os = "linux")]
 pub fn pin(id: u32, cpus: &[usize]) -> io::Result<()> {
     use rustix::{
@@ -35,7 +30,6 @@ pub fn pin(id: u32, cpus: &[usize]) -> io::Result<()> {
 
 /// Returns no CPUs: see the function for Linux.
 #[cfg(not(target_os = "linux"))]
-#[must_use]
 pub fn allowed_cpus() -> Vec<usize> {
     vec![]
 }

@@ -102,7 +102,6 @@ pub struct CpuTicks {
 
 impl CpuTicks {
     /// Returns the activity until now.
-    #[must_use]
     pub fn now() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/stat").ok()?)
     }

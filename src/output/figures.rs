@@ -5,7 +5,6 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 /// Formats a rate with three digits and a prefix: `1.23k`, `912`, `4.50M`.
-#[must_use]
 pub fn rate(value: f64) -> String {
     const PREFIXES: [&str; 5] = ["", "k", "M", "G", "T"];
     let mut value = value;
@@ -23,7 +22,6 @@ pub fn rate(value: f64) -> String {
 }
 
 /// Formats a whole number with grouped thousands: `1 000 000`.
-#[must_use]
 pub fn count(number: usize) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();
@@ -31,7 +29,6 @@ pub fn count(number: usize) -> String {
 }
 
 /// Formats a duration with three digits: `1.20 s`, `350 ms`, `12.0 µs`.
-#[must_use]
 pub fn long(duration: Duration) -> String {
     let (value, unit) = match duration.as_secs_f64() {
         0.0 => return "0 s".into(),
@@ -46,21 +43,18 @@ pub fn long(duration: Duration) -> String {
 }
 
 /// Formats a duration as one word that an option takes, in whole seconds rounded up: `4m9s`.
-#[must_use]
 pub fn for_option(duration: Duration) -> String {
     let whole = Duration::from_secs(duration.as_secs() + 1);
     humantime::format_duration(whole).to_string().replace(' ', "")
 }
 
 /// Formats a share as a percentage: `9.4 %`, `35 %`.
-#[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     format!("{percent:.*} %", usize::from(percent.abs() < 9.95))
 }
 
 /// Formats a small share with two digits: `0.12 %`. A share that is not 0 is never shown as 0.
-#[must_use]
 pub(crate) fn fine_percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".into(),
@@ -71,13 +65,11 @@ pub(crate) fn fine_percent(share: f64) -> String {
 }
 
 /// Formats a share with its sign: `+3.2 %`.
-#[must_use]
 pub fn signed(share: f64) -> String {
     format!("{:+.1} %", share * 100.0)
 }
 
 /// Formats a prediction: "11 batches of 1.20 s".
-#[must_use]
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
     format!("{batches} batches of {}", long(batch))
 }

@@ -6,10 +6,6 @@ use std::{
 };
 
 /// Writes a line of results. The reader may close the pipe early, as `head` does.
-///
-/// # Errors
-///
-/// Returns a sentence if the line cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<(), String> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -20,10 +16,6 @@ pub fn print(text: &str) -> Result<(), String> {
 }
 
 /// Writes a file's bytes as a result.
-///
-/// # Errors
-///
-/// Returns a sentence if they cannot be written.
 pub fn print_bytes(bytes: &[u8]) -> Result<(), String> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {

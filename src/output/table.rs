@@ -17,13 +17,11 @@ const NARROW: usize = 60;
 const LIST_WIDTH: usize = 120;
 
 /// Formats a plain table with a head.
-#[must_use]
 pub fn list_table(head: &[&str], rows: &[Vec<String>]) -> String {
     list_table_within(usize::MAX, head, rows)
 }
 
 /// Formats a plain table, at most `most` columns wide.
-#[must_use]
 pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table
@@ -48,7 +46,6 @@ pub(crate) fn columns(names: &str) -> Vec<&str> {
 
 /// Formats a table of figures, which are never wrapped: names are left-aligned, the rest right-aligned. Columns that do
 /// not fit go into further blocks, each with the names.
-#[must_use]
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
     let shown = |row: &Vec<String>| row.iter().map(Shown::from).collect();
     in_blocks(head, &rows.iter().map(shown).collect::<Vec<_>>(), width())

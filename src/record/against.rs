@@ -47,7 +47,6 @@ pub struct Measured {
 impl Against {
     /// Compares the trials of two cells with the same numbers; `None` if one has no figures, or fewer than three
     /// trials.
-    #[must_use]
     pub fn of(base: &Cell, head: &Cell) -> Option<Self> {
         let pairs = head.trials();
         let known = [base, head].iter().all(|cell| cell.state == State::Ok);
@@ -80,7 +79,6 @@ impl Against {
     }
 
     /// Returns each available ratio with its meaning.
-    #[must_use]
     pub fn measured(&self) -> Vec<Measured> {
         let all = [
             ("req/s", self.requests_per_second),
@@ -109,7 +107,6 @@ impl Against {
 
 impl Measured {
     /// Returns the interval, such as "0.81× (0.78× to 0.84×)".
-    #[must_use]
     pub fn range(&self) -> String {
         let Estimate { value, lower, upper } = self.ratio;
         format!("{value:.3}× ({lower:.3}× to {upper:.3}×)")
@@ -118,7 +115,6 @@ impl Measured {
 
 impl Cell {
     /// Returns a server's short name: its model, or host and path of its URL.
-    #[must_use]
     pub fn server_name(&self) -> String {
         let path = if self.workload.starts_with('/') { self.workload.as_str() } else { "" };
         format!("{}{path}", self.model)

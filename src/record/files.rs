@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Cell, Claims, Gate, GateTrial, Nodes, Run, Trial};
+use super::{Cell, Claims, Gate, GateTrial, Nodes, Run, State, Trial};
 
 /// The metadata of a run.
 pub const RUN: &str = "run.json";
@@ -40,10 +40,6 @@ pub struct Writer {
 impl Writer {
     /// Creates the folder of `run` under `results`, and writes its metadata.
     ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
-    ///
     /// # Panics
     ///
     /// Never: plain data always serialises.
@@ -58,19 +54,11 @@ impl Writer {
     }
 
     /// Creates a writer for a part of a cluster's run in `folder`; `again` is the command that resumes it.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn part(folder: &Path, again: &'static str) -> Result<Self, String> {
         Self::open(folder.to_owned(), again)
     }
 
-    /// Resumes the record in `folder`. A torn last line is cut off.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written, or another process writes to it.
+    /// Resumes the record in `folder`, unless another process writes to it. A torn last line is cut off.
     pub fn resume(folder: &Path) -> Result<Self, String> {
         let writer = Self::open(folder.to_owned(), "--resume")?;
         for name in [CELLS, TRIALS] {
@@ -94,35 +82,35 @@ impl Writer {
     }
 
     /// Returns the folder of the record.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Appends a cell, and waits until it is on disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
+    /// Appends a cell, and waits until it is on disk if something was measured for it. Hundreds of cells that were only
+    /// left out would take a small budget several times over; they reach the disk with the next cell, or at the end.
     pub fn write(&mut self, cell: &Cell) -> Result<(), String> {
-        append(&mut self.cells, &self.folder.join(CELLS), self.again, cell)
+        let path = self.folder.join(CELLS);
+        if was_left_out(cell) {
+            append_line(&mut self.cells, &path, self.again, cell, |_| Ok(()))
+        } else {
+            append(&mut self.cells, &path, self.again, cell)
+        }
     }
 
     /// Appends a trial, and waits until it is on disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn write_trial(&mut self, trial: &Trial) -> Result<(), String> {
         append(&mut self.trials, &self.folder.join(TRIALS), self.again, trial)
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Cells that were left out last have not been waited for.
+        let _ = self.cells.sync_data();
+    }
+}
+
 /// Writes the results of `paceline claims` so far to one file in `folder`, `claims.json`.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be written.
 pub fn write_claims(folder: &Path, claims: &Claims) -> Result<(), String> {
     write_json(&folder.join(CLAIMS), claims)
 }
@@ -135,10 +123,6 @@ pub struct GateTrials {
 
 impl GateTrials {
     /// Creates the file in the folder of a record.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn create(folder: &Path) -> Result<Self, String> {
         let file = OpenOptions::new().create(true).append(true).open(folder.join(GATE_TRIALS));
         let file = file.map_err(|error| unwritable(folder, &error))?;
@@ -146,34 +130,42 @@ impl GateTrials {
     }
 
     /// Appends a trial, and waits until it is on disk: nothing is measured during that time.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if it cannot be written.
     pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
         append(&mut self.file, &self.folder.join(GATE_TRIALS), "--resume", trial)
     }
 }
 
 /// Writes the gate whose record is in `folder` to one file, `gate.json`.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be written.
 pub fn write_gate(folder: &Path, gate: &Gate) -> Result<(), String> {
     write_json(&folder.join(GATE), gate)
 }
 
-/// Appends a line in one write: it is complete or torn, and a torn last line is recognised.
+/// Returns whether a cell has no figure because nothing was measured for it.
+fn was_left_out(cell: &Cell) -> bool {
+    matches!(cell.state, State::Refused | State::Skipped)
+}
+
+/// Appends a line in one write, and waits until it is on disk: it is complete or torn, and a torn last line is
+/// recognised.
 pub(crate) fn append(
     file: &mut File,
     path: &Path,
     again: &str,
     value: &impl Serialize,
 ) -> Result<(), String> {
+    append_line(file, path, again, value, |file| file.sync_data())
+}
+
+fn append_line(
+    file: &mut File,
+    path: &Path,
+    again: &str,
+    value: &impl Serialize,
+    sync: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), String> {
     let mut line = serde_json::to_string(value).expect("it is plain data");
     line.push('\n');
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(|error| {
+    file.write_all(line.as_bytes()).and_then(|()| sync(file)).map_err(|error| {
         format!("cannot write to {}: {error}; make room and go on with {again}", path.display())
     })
 }
@@ -194,10 +186,6 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes `bytes` to a file, whole or not at all; if that fails, the previous contents stay.
-///
-/// # Errors
-///
-/// Returns a sentence if they cannot be written.
 pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
     // A path that is not a plain file, such as /dev/stdout, cannot be replaced by a rename.
     let plain = fs::metadata(path).map_or(true, |there| there.is_file());
@@ -208,10 +196,6 @@ pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Writes `value` to a file, whole or not at all.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be written.
 ///
 /// # Panics
 ///
@@ -274,4 +258,18 @@ pub(super) fn not_ours(place: &Path, index: usize, why: &str) -> String {
     format!(
         "{place}, line {line}, is damaged ({why}): delete this line to keep all others, or leave this record out"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_cells_without_a_measurement_do_not_wait_for_the_disk() {
+        let of = |state| was_left_out(&Cell { state, ..Cell::default() });
+        assert!([State::Refused, State::Skipped].map(of).iter().all(|left_out| *left_out));
+        assert!(
+            [State::Ok, State::Invalid, State::Failed].map(of).iter().all(|left_out| !left_out)
+        );
+    }
 }

@@ -207,7 +207,6 @@ pub struct Counts {
 impl Counts {
     /// Returns whether the counts of each side are equal within 0.01 %. The start of a process, where an address may
     /// decide a few instructions, makes a difference of less than that.
-    #[must_use]
     pub fn is_exact(&self) -> bool {
         [&self.base, &self.head].into_iter().all(|counts| {
             let (least, most) = (counts.iter().min(), counts.iter().max());

@@ -212,25 +212,21 @@ impl LoadFigures {
     }
 
     /// Returns the number of generators.
-    #[must_use]
     pub fn generators(&self) -> usize {
         self.generators.len().max(1)
     }
 
     /// Returns the greatest 99th percentile of a generator's lateness.
-    #[must_use]
     pub fn latest_generator_ns(&self) -> Option<u64> {
         self.generators.iter().filter_map(|one| one.schedule_error_ns_p99).max()
     }
 
     /// Returns the number of requests that were errors.
-    #[must_use]
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
 
     /// Returns the share of requests that were errors.
-    #[must_use]
     pub fn error_share(&self) -> Option<f64> {
         (self.offered > 0).then(|| self.failed() as f64 / self.offered as f64)
     }
@@ -276,7 +272,6 @@ pub struct UrlFigures {
 
 impl UrlFigures {
     /// Returns the method and the path, as reports name a URL.
-    #[must_use]
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }

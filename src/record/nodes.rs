@@ -67,7 +67,6 @@ pub struct LeftOut {
 
 impl Nodes {
     /// Returns warnings about the nodes for readers of the figures.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         // The nodes of generators have no blocks: the server's node has them.
@@ -118,7 +117,6 @@ impl Nodes {
 
     /// Returns the speed of each node relative to the nodes' mean over the cells that ran on all of them, and the
     /// number of these cells. A cell's figure on a node is the geometric mean of its trials there.
-    #[must_use]
     pub fn speeds(&self, cells: &[Cell]) -> Vec<(f64, usize)> {
         let mut sums = vec![0.0; self.nodes.len()];
         let mut count = 0;

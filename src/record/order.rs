@@ -5,7 +5,6 @@ use super::{Cell, Record};
 impl Record {
     /// Returns the cells in the order of the plan: by workload, model, workers and scale, as requested. In the record
     /// they are in the order in which they ended, which depends on the shuffle.
-    #[must_use]
     pub fn planned(&self) -> Vec<&Cell> {
         let workloads = self.workloads();
         let models: Vec<&str> = self.run.models.iter().map(|model| model.name.as_str()).collect();
@@ -31,7 +30,6 @@ impl Record {
     }
 
     /// Returns the workloads of the cells in the order requested; cells are in the order in which they ended.
-    #[must_use]
     pub fn workloads(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         let defined = self.run.workloads.iter().map(|defined| defined.name.as_str());
@@ -45,7 +43,6 @@ impl Record {
     }
 
     /// Returns what an interrupted run lacks and how to resume it; `None` if it is complete.
-    #[must_use]
     pub fn missing(&self) -> Option<String> {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
         let place = self.folder.parent().unwrap_or(&self.folder).display();

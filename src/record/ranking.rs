@@ -174,4 +174,97 @@ mod tests {
         };
         assert_eq!([None, Some(0.9), Some(0.91)].map(bound), [false, false, true]);
     }
+
+    fn cell(model: &str, trials_ns: Vec<u64>) -> Cell {
+        let cell = Cell::new("sleep", model, 10, Some(2), Placement::Outside, State::Ok);
+        Cell { trials_ns, ..cell }
+    }
+
+    #[test]
+    fn waits_are_ranked_from_5_milliseconds_on_and_where_there_are_none() {
+        let brief = |floor_ns| Cell { floor_ns, ..cell("a", vec![]) }.waits_too_briefly();
+        assert_eq!([0, 1, SHORTEST_RANKED_NS - 1].map(brief), [false, true, true]);
+        assert_eq!([SHORTEST_RANKED_NS, u64::MAX].map(brief), [false, false]);
+    }
+
+    #[test]
+    fn a_cell_has_the_trials_of_its_rates_or_of_its_times() {
+        let times = cell("a", vec![1_000_000, 2_000_000]);
+        assert_eq!((times.trials(), times.has_too_few_trials()), (2, true));
+        assert_eq!(times.rates(), [10_000.0, 5_000.0]);
+        let per_trial = PerTrial { jobs_per_second: vec![7.0, 8.0, 9.0], ..PerTrial::default() };
+        let rates = Cell { per_trial, ..times };
+        assert_eq!((rates.trials(), rates.has_too_few_trials()), (3, false));
+        assert_eq!(rates.rates(), [7.0, 8.0, 9.0]);
+    }
+
+    #[test]
+    fn the_share_of_a_bound_takes_both_and_is_positive() {
+        let share = |figure: f64, bound_jobs_per_second| {
+            let jobs_per_second = crate::record::Estimate::of_trials(&[figure], 1.0);
+            Cell { jobs_per_second, bound_jobs_per_second, ..cell("a", vec![]) }.share_of_bound()
+        };
+        assert_eq!(share(50.0, Some(200.0)), Some(0.25));
+        assert_eq!(share(50.0, None), None);
+        assert_eq!(share(0.0, Some(200.0)), None);
+        assert_eq!(share(50.0, Some(0.0)), None);
+        assert_eq!(
+            Cell { bound_jobs_per_second: Some(1.0), ..cell("a", vec![]) }.share_of_bound(),
+            None
+        );
+    }
+
+    #[test]
+    fn models_lead_within_their_class_and_a_class_of_one_has_no_leader() {
+        let fast = vec![1_000_000, 1_010_000, 990_000];
+        let slow: Vec<u64> = fast.iter().map(|ns| ns * 2).collect();
+        let inside = |of: Cell| Cell { placement: Placement::Inside, ..of };
+        let cells =
+            [cell("a", fast.clone()), cell("b", slow.clone()), inside(cell("c", slow.clone()))];
+        let all: Vec<&Cell> = cells.iter().collect();
+        assert_eq!(leaders(&all), [true, false, false], "no other is inside");
+        let four = [&cells[0], &cells[1], &cells[2], &inside(cell("d", fast.clone()))];
+        assert_eq!(leaders(&four), [true, false, false, true]);
+        // Each reason not to be ranked leaves one cell, which leads nothing.
+        let beside = |of: Cell| leaders(&[&cells[1], &of]);
+        assert_eq!(beside(cell("e", fast.clone())), [false, true]);
+        assert_eq!(beside(cell("e", fast[..2].to_vec())), [false, false]);
+        assert_eq!(beside(Cell { floor_ns: 1, ..cell("e", fast.clone()) }), [false, false]);
+        assert_eq!(
+            beside(Cell { state: State::Failed, ..cell("e", fast.clone()) }),
+            [false, false]
+        );
+        // A cell without the figure might be the best.
+        let lacking =
+            leaders_by(&all[..2], |cell| (cell.model == "a").then(|| logarithms(&cell.rates())));
+        assert_eq!(lacking, [false, false]);
+        // One that was infinitely fast is no cell to be led by.
+        let endless = cell("f", vec![0; 3]);
+        assert_eq!(leaders(&[&cells[0], &cells[1], &endless]), [true, false, false]);
+    }
+
+    #[test]
+    fn memory_per_job_is_a_slope_over_at_least_a_mebibyte() {
+        const MIB: u64 = 1 << 20;
+        let of = |points: &[(usize, u64)]| {
+            let cells: Vec<Cell> = points
+                .iter()
+                .map(|(scale, bytes)| Cell {
+                    scale: *scale,
+                    resources: Some(crate::record::Resources {
+                        rss_bytes_added: Some(*bytes),
+                        ..crate::record::Resources::default()
+                    }),
+                    ..cell("a", vec![])
+                })
+                .collect();
+            bytes_per_job(&cells.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[(1, 100), (1025, 100 + MIB)]), Some(1024.0));
+        assert_eq!(of(&[(1, 100), (1025, 99 + MIB)]), None);
+        assert_eq!(of(&[(1, 5 * MIB), (1025, MIB)]), None, "memory that falls");
+        assert_eq!(of(&[(10, MIB), (10, 9 * MIB)]), None, "one scale has no slope");
+        assert_eq!(of(&[]), None);
+        assert_eq!(bytes_per_job(&[&cell("a", vec![])]), None);
+    }
 }

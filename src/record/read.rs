@@ -13,11 +13,7 @@ use super::{
 /// The greatest size of a record's file that is read, in bytes.
 const MOST: u64 = 1 << 30;
 
-/// Reads a record. A last line torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence if it is not a record, or one of a newer paceline.
+/// Reads a record. A last line torn by a crash is left out. A record of a newer paceline is an error, here and below.
 pub fn read(folder: &Path) -> Result<Record, String> {
     // Loads have no trials.
     let trials = text_if_any(folder, TRIALS)?;
@@ -25,10 +21,6 @@ pub fn read(folder: &Path) -> Result<Record, String> {
 }
 
 /// Reads a record without its trials, which are most of it and not needed to show cells.
-///
-/// # Errors
-///
-/// Returns a sentence if it is not a record, or one of a newer paceline.
 pub fn read_cells(folder: &Path) -> Result<Record, String> {
     // A run that was killed early has no cells.
     with_nodes(assemble(folder, &text(folder, RUN)?, &text_if_any(folder, CELLS)?, b"")?)
@@ -43,19 +35,11 @@ fn with_nodes(mut record: Record) -> Result<Record, String> {
 }
 
 /// Reads the file `name` in `folder`, if its schema is `current`.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be read, or has another schema.
 fn whole<T: DeserializeOwned>(folder: &Path, name: &str, current: u32) -> Result<T, String> {
     parse(&folder.join(name), &text(folder, name)?, current)
 }
 
 /// Reads the lines of the file at `path`. A last line torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence if it cannot be read, or a line is not paceline's.
 pub(crate) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
     let text = file::read(path, MOST).map_err(|why| format!("{}: {why}", path.display()))?;
     parse_lines(path, &text)
@@ -95,29 +79,17 @@ fn measured_later(cells: &mut Vec<Cell>) {
 }
 
 /// Reads a gate from `gate.json` in `folder`; `None` without such a file.
-///
-/// # Errors
-///
-/// Returns a sentence if it is not the record of a gate, or one of a newer paceline.
 pub fn read_gate(folder: &Path) -> Result<Option<Gate>, String> {
     let there = folder.join(GATE).exists();
     there.then(|| gate_of(folder, &text(folder, GATE)?)).transpose()
 }
 
 /// Reads the trials of the gate whose record is in `folder`. A last line torn by a crash is left out.
-///
-/// # Errors
-///
-/// Returns a sentence if they cannot be read.
 pub fn read_gate_trials(folder: &Path) -> Result<Vec<GateTrial>, String> {
     lines(&folder.join(GATE_TRIALS))
 }
 
 /// Reads claims from `claims.json` in `folder`; `None` without such a file.
-///
-/// # Errors
-///
-/// Returns a sentence if it is not such a record, or one of a newer paceline.
 pub fn read_claims(folder: &Path) -> Result<Option<Claims>, String> {
     let there = folder.join(CLAIMS).exists();
     there.then(|| claims_of(folder, &text(folder, CLAIMS)?)).transpose()

@@ -27,7 +27,6 @@ const WIDTH: usize = 100;
 const INDENT: usize = 15;
 
 /// Returns the whole advice, in lines of at most 100 columns.
-#[must_use]
 pub fn advice_text(advice: &Advice, summary: &[String]) -> String {
     let names = Names::of(advice);
     let mut text = format!("\n{}: what to take\n", advice.workload);

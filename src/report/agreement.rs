@@ -7,7 +7,6 @@ use crate::output::{figures_table, percent};
 const MOST: usize = 10;
 
 /// Returns pairs and disjoint pairs by workload and in total, and the worst of them.
-#[must_use]
 pub fn agreement_table(found: &Agreement) -> String {
     let row = |name: &str, of: Disjoint| {
         let share = of.share().map_or_else(String::new, percent);

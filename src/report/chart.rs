@@ -38,7 +38,6 @@ const MARKERS: [&str; 7] = [
 ];
 
 /// Returns the `svg` element as a file.
-#[must_use]
 pub fn file(svg: &str) -> String {
     let body = svg.split_once('>').map_or("", |(_, body)| body);
     let head = svg.split_once('>').map_or(svg, |(head, _)| head);
@@ -48,7 +47,6 @@ pub fn file(svg: &str) -> String {
 }
 
 /// Returns a line with its marker for a legend.
-#[must_use]
 pub fn swatch(index: usize) -> String {
     let mut svg = String::new();
     let _ = write!(

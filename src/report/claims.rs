@@ -12,7 +12,6 @@ use crate::{
 };
 
 /// Returns the verdicts by model and claim with their reasons, or every claim with its figures.
-#[must_use]
 pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     let mut text = match extent {
         Extent::Short => {

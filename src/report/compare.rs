@@ -20,7 +20,6 @@ const PLAINLY: &str = "separate runs cannot show small changes: measured one aft
 
 /// Returns, for each workload and metric, the change of each model and scale, and a line for each reason why some have
 /// none; or every cell with its figures.
-#[must_use]
 pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
     let mut text = format!("{PLAINLY}\n\n");
     let [base, head] = [&comparison.base, &comparison.head];

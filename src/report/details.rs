@@ -15,7 +15,6 @@ const COLUMNS: &str = "model | scale | latencies | p50 | p99 | p99.9 | max | sle
 
 /// Returns a row for each series of the workload: at its greatest measured scale, with the bytes per job over all
 /// scales. Empty if none of these was measured.
-#[must_use]
 pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
     let of = |cell: &&Cell| (cell.model.clone(), cell.workers);
     let several = several_workers(cells);
@@ -73,7 +72,6 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
 }
 
 /// Returns the overshoot of `thread::sleep` here.
-#[must_use]
 pub fn floor_line(floor: &Distribution) -> String {
     let ns = |ns: u64| long(Duration::from_nanos(ns));
     let (p50, max) = (ns(floor.ns_p50), ns(floor.ns_max));

@@ -20,7 +20,6 @@ use crate::{
 const NAME: usize = 60;
 /// Returns the results of the gate for a terminal, without colours. Cells that are not regressed are one line, or with
 /// `all` a table.
-#[must_use]
 pub fn gate_table(gate: &Gate, all: bool) -> String {
     let groups = Groups::of(gate);
     let mut text = format!("{}: {}\n", overall(gate.verdict), cut(&gate.summary, 1000));

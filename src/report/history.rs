@@ -13,7 +13,6 @@ use crate::{
 const SPARKS: usize = 30;
 
 /// Returns every series with its last figures, and every step.
-#[must_use]
 pub fn history_table(all: &[Series]) -> String {
     let row = |series: &Series| {
         let last = series.points.last().map_or(f64::NAN, |point| point.value);
@@ -87,7 +86,6 @@ type Row<'a> = (&'a str, Vec<Option<f64>>);
 ///
 /// It has a line for each run, ordered by time; a field is empty if the run lacks the figure. Times are in UTC, figures
 /// in nanoseconds or bytes per job, or ratios of head to base.
-#[must_use]
 pub fn history_csv(all: &[Series]) -> String {
     let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
     for (column, series) in all.iter().enumerate() {

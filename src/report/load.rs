@@ -20,7 +20,6 @@ use crate::{
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
 
 /// Returns a row for each model, and below it the cells without a figure, with the reason.
-#[must_use]
 pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
     let cells: Vec<&Cell> = cells.into_iter().collect();
     let mut text = String::new();

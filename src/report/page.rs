@@ -179,7 +179,8 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     let of = if several { format!(" ({})", name(&run.id)) } else { String::new() };
     // A short form for the navigation.
     let short = if several { format!(" {}", index + 1) } else { String::new() };
-    let all: Vec<&Cell> = record.cells.iter().collect();
+    // The record has them in the order in which they ended, which nobody can look anything up in.
+    let all = record.planned();
     let workloads = record.workloads();
     let mut summaries = Vec::new();
     let mut charts = Vec::new();

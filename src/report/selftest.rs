@@ -6,7 +6,6 @@ use crate::{
 };
 
 /// Returns all results, with the number of cases behind each share.
-#[must_use]
 pub fn selftest_text(done: &SelfTest) -> String {
     let seconds = done.gate_seconds;
     let pinned = if done.pinned { ", pinned" } else { "" };
@@ -32,10 +31,13 @@ pub fn selftest_text(done: &SelfTest) -> String {
     parts.join("\n\n")
 }
 
+/// Stands for what the budget had no room for.
+const NOT: &str = "not measured";
+
 /// Formats hits, cases, and the 95 % interval: `3 of 20, at most 37.9 %`.
 fn share(share: Share) -> String {
     if share.of == 0 {
-        return "not measured".into();
+        return NOT.into();
     }
     let (lower, upper) = (100.0 * share.lower, 100.0 * share.upper);
     format!("{}/{} [{lower:.1}, {upper:.1} %]", share.hits, share.of)
@@ -73,7 +75,10 @@ fn equal_table(columns: &[(&str, &Equal)]) -> String {
     let rows = [
         line("cells judged in a suite", &|equal| equal.cells.to_string()),
         line("trials of a cell", &|equal| equal.trials.to_string()),
-        line("seconds of a suite", &|equal| format!("{:.0}", equal.seconds)),
+        line("seconds of a suite", &|equal| match equal.seconds {
+            seconds if seconds.is_finite() && equal.cells > 0 => format!("{seconds:.0}"),
+            _ => NOT.into(),
+        }),
         line("suites falsely regressed", &|equal| share(equal.false_regressed)),
         line("suites with an invalid environment", &|equal| share(equal.environment)),
         line("drawn suites falsely regressed", &|equal| share(equal.drawn_false_regressed)),

@@ -40,7 +40,6 @@ const ABSENT: &str = "-";
 
 /// Returns a table for each workload, and below them the meaning of the marks, remarks on the figures, and the reasons
 /// for missing ones.
-#[must_use]
 pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent) -> String {
     let cells: &[&Cell] = &cells.into_iter().collect::<Vec<_>>();
     let mut text = String::new();
@@ -69,7 +68,6 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
 }
 
 /// Returns the tables of `cargo bench`: of several worker counts, the greatest is shown.
-#[must_use]
 pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     let cells: Vec<&Cell> = cells.into_iter().collect();
     let is_widest = |cell: &&Cell| {
@@ -140,7 +138,6 @@ fn legend(cells: &[&Cell], usual: usize, fields: Fields) -> String {
 }
 
 /// Returns what broke first in each series whose scales were climbed.
-#[must_use]
 pub fn limits_table(cells: &[Cell]) -> String {
     let of = |cell: &Cell| (cell.workload.clone(), cell.model.clone(), cell.workers);
     let rows: Vec<Vec<String>> = in_order(cells.iter().map(of))
@@ -170,7 +167,6 @@ pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
 }
 
 /// Returns the number of cells in each state.
-#[must_use]
 pub fn summary<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     counted(&cells.into_iter().collect::<Vec<_>>().into_iter())
 }

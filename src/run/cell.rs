@@ -39,7 +39,7 @@ const BATCHES: u32 = 3;
 
 /// A cell in progress.
 pub(super) struct CellInProgress<'a> {
-    planned: &'a Planned<'a>,
+    pub(super) planned: &'a Planned<'a>,
     passes: Range<u32>,
     trials: Vec<Trial>,
     /// The result, once it has ended.
@@ -60,11 +60,6 @@ impl<'a> CellInProgress<'a> {
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
         let ended = ended.filter(|cell| cell.state != State::Skipped);
         CellInProgress { planned, passes, trials, ended: ended.cloned() }
-    }
-
-    pub(super) fn label(&self) -> String {
-        let Planned { workload, entry, scale, .. } = self.planned;
-        format!("{} on {} at {scale}", workload.name, entry.info.name)
     }
 
     /// Returns whether this trial of it is still needed.
@@ -163,7 +158,7 @@ impl<'a> CellInProgress<'a> {
                 return Err(format!(
                     "the suite's server ended in both tries of a trial of {}: see whether memory runs out, and go on \
                      with --resume",
-                    self.label()
+                    self.planned.label()
                 ));
             }
         }
@@ -230,11 +225,7 @@ impl<'a> CellInProgress<'a> {
         };
         let once = warm(first, |count| Ok(host.batches(count, of(count))?.0))?;
         let count = SLICE.as_nanos().div_ceil(once.as_nanos().max(1)).clamp(1, MOST) as u64;
-        let before = session.mark(planned.workload.demand().connects > 0)?;
-        let (times, used) = host.batches(count, of(count))?;
-        let (server, meanwhile) = session.since(&before)?;
-        let busiest = session.busiest_since(&before);
-        let measured: Duration = times.iter().sum();
+        let (timed, before) = session.timed(&mut host, planned, (count, of(count)), attest)?;
         let recorded = host.record(count, of(count))?;
         // Connections of the recorded batches must not have been dropped either.
         session.since(&before)?;
@@ -244,23 +235,7 @@ impl<'a> CellInProgress<'a> {
         } else {
             None
         };
-        Ok(Trial {
-            workload: planned.workload.name.clone(),
-            model: planned.entry.info.name.into(),
-            scale: planned.scale,
-            workers: planned.workers,
-            placement: planned.placement,
-            trial,
-            times_ns: times.into_iter().map(nanoseconds).collect(),
-            attest,
-            used,
-            server_cpu_ns: nanoseconds(server),
-            server_busy_share: busiest.map(|busy| busy.div_duration_f64(measured)),
-            recorded,
-            idle_ns,
-            host_activity: meanwhile,
-            node: session.node.clone(),
-        })
+        Ok(Trial { trial, recorded, idle_ns, ..timed })
     }
 
     /// Returns the cell of all trials; failed if their histograms cannot be read.

@@ -36,10 +36,7 @@ pub(super) fn climb(
         while !interrupted() {
             let cell = Planned { scale, ..**first };
             let share = left() / u32::try_from(series.len() - index).unwrap_or(u32::MAX);
-            progress.show(
-                &format!("{} on {} at {scale}", cell.workload.name, cell.entry.info.name),
-                left(),
-            );
+            progress.show(&cell.label(), left());
             let mut going = CellInProgress::new(&cell, 0..1, unfinished);
             let ended = match over(&cell, session, last, share) {
                 Some(why) if going.ended.is_none() => {

@@ -18,10 +18,6 @@ pub enum Unfit {
 }
 
 /// Returns the newest run of this instrument in `results`.
-///
-/// # Errors
-///
-/// Returns the reason if there is none to resume.
 pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
     let none = || {
         let place = results.display();
@@ -52,10 +48,6 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
 
 impl Record {
     /// Checks that this run may be resumed here, and restores the rounds that durations of `compute` had.
-    ///
-    /// # Errors
-    ///
-    /// Returns the reason if it may not.
     pub fn may_go_on(&self, workloads: &mut [Workload]) -> Result<(), Unfit> {
         let id = &self.run.id;
         for workload in workloads {

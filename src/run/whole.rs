@@ -13,10 +13,6 @@ const PAGE: f64 = 4096.0;
 
 /// Combines `trials`, in the order of their passes, into a cell. `bound` takes the time of a batch, and returns what no
 /// model can exceed.
-///
-/// # Errors
-///
-/// Returns a sentence if a histogram cannot be read.
 pub(crate) fn whole(
     planned: &Planned<'_>,
     trials: &[Trial],

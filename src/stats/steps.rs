@@ -1,5 +1,7 @@
 //! Detects where a series steps from one level to another and stays there: L1 Potts, by exact dynamic programming.
 
+use std::ops::Range;
+
 use super::{
     median_and_range,
     series::{Kind, lengths, series},
@@ -132,12 +134,22 @@ pub struct StepRates {
     pub found: Option<usize>,
 }
 
+impl StepRates {
+    /// Adds the series of `more`, of the same kind.
+    pub fn add(&mut self, more: &StepRates) {
+        self.series += more.series;
+        self.with_false_steps += more.with_false_steps;
+        self.found = self.found.zip(more.found).map(|(all, more)| all + more);
+    }
+}
+
 /// Measures how often [`steps`] finds a false step in series of 10 to 200 values of every [`Kind`], and how often it
-/// finds a step that was planted into white noise. The same `seed` gives the same rates.
+/// finds a step that was planted into white noise. `which` numbers the series of each kind, so that a few can be made at
+/// a time. The same `seed` gives the same rates.
 #[must_use]
-pub fn step_rates(series_per_kind: usize, seed: u64) -> Vec<StepRates> {
-    let seeds =
-        |kind: usize| (0..series_per_kind as u64).map(move |i| mix(seed ^ mix(i) ^ kind as u64));
+pub fn step_rates(which: Range<u64>, seed: u64) -> Vec<StepRates> {
+    let series_per_kind = (which.end - which.start) as usize;
+    let seeds = |kind: usize| which.clone().map(move |i| mix(seed ^ mix(i) ^ kind as u64));
     let still = Kind::ALL.iter().enumerate().map(|(index, kind)| StepRates {
         kind: kind.name().into(),
         series: series_per_kind,
@@ -192,6 +204,64 @@ mod tests {
     }
 
     #[test]
+    fn six_values_may_have_a_step_and_fewer_or_none_have_none() {
+        assert_eq!(steps(&[1.0, 1.0, 1.0, 9.0, 9.0, 9.0]), [3]);
+        assert_eq!(steps(&[]), [0; 0]);
+    }
+
+    /// The figures of this test and of the next are from a second implementation of what [`steps`] documents, in Python.
+    #[test]
+    fn the_noise_about_levels_is_that_of_the_definition() {
+        #[track_caller]
+        fn near(values: &[f64], steps: &[usize], scale: f64, correlation: f64) {
+            let found = noise(values, steps);
+            assert!((found.scale - scale).abs() < 1e-9, "scale {}", found.scale);
+            assert!((found.correlation - correlation).abs() < 1e-9, "{}", found.correlation);
+        }
+        let spiky =
+            [0.0, 3.0, -1.0, 2.0, 1.0, -2.0, 0.0, 1.0, 10.0, 12.0, 9.0, 11.0, 30.0, 10.0, 8.0];
+        near(&spiky, &[8], 5.761_880_142_151_558, 0.037_281_680_604_259_59);
+        near(&spiky, &[], 16.916_952_150_265_83, 0.886_186_818_100_027_3);
+        let wave = [0.0, 1.0, 3.0, 4.0, 4.0, 3.0, 1.0, 0.0, -1.0, -3.0, -4.0, -4.0, -3.0, -1.0];
+        near(&wave, &[], 2.974_248_450_643_262_5, 0.9);
+        let zigzag = [0.0, 3.0, -2.0, 1.0, -1.0, 2.0, -3.0, 0.0, 1.0, -2.0, 2.0, -1.0];
+        near(&zigzag, &[], 2.383_656_473_113_980_7, 0.0);
+        // More than half of the values are at their level: nothing is clipped then.
+        let mut one = [0.0; 10];
+        one[5] = 1.0;
+        near(&one, &[], 0.360_041_149_911_547_8, 1.0 / 7.0);
+        near(&[1.0, 1.0, 1.0, 5.0, 5.0, 5.0], &[3], 0.0, 2.0 / 3.0);
+    }
+
+    #[test]
+    fn a_step_is_found_from_the_size_on_that_the_penalty_asks_for() {
+        let noise = [
+            0.3, -0.8, 0.5, 1.1, -0.4, -1.2, 0.9, 0.1, -0.6, 0.7, -0.2, 0.4, 1.3, -0.9, 0.2, -0.5,
+            0.8, -1.0, 0.6, -0.1, 0.0, 1.0, -0.7, -0.3,
+        ];
+        let with = |at: usize, size: f64| {
+            let mut values = noise;
+            values[at..].iter_mut().for_each(|value| *value += size);
+            steps(&values)
+        };
+        let sizes = [
+            (12, 1.820_745_489_631_271),
+            (16, 1.813_217_524_613_345_5),
+            (20, 2.674_689_188_239_612_7),
+        ];
+        for (at, size) in sizes {
+            assert_eq!((with(at, size * 0.997), with(at, size * 1.003)), (vec![], vec![at]));
+        }
+    }
+
+    #[test]
+    fn the_rates_of_a_few_series_at_a_time_add_up_to_those_of_all() {
+        let mut added = step_rates(0..3, 1);
+        added.iter_mut().zip(&step_rates(3..9, 1)).for_each(|(all, more)| all.add(more));
+        assert_eq!(format!("{added:?}"), format!("{:?}", step_rates(0..9, 1)));
+    }
+
+    #[test]
     fn the_cost_of_a_segment_is_the_distance_from_its_median() {
         let values = series(Kind::StudentT, 30, 4);
         let costs = costs(&values);
@@ -216,7 +286,7 @@ mod tests {
     /// Uses three hundred series of white noise and a hundred of each other kind.
     #[test]
     fn at_most_one_in_a_hundred_series_has_a_false_step_and_most_steps_are_found() {
-        let rates = step_rates(100, 1);
+        let rates = step_rates(0..100, 1);
         let still = rates.iter().filter(|of| of.found.is_none());
         let wrong: usize = still.clone().map(|of| of.with_false_steps).sum();
         let more = (0..200).map(|seed| mix(seed + 77));

@@ -6,9 +6,57 @@
 )]
 
 use std::{
+    io::Read,
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
+
+use paceline_core::generator::{Drive, Options, Order, Request};
+
+/// One load at a time: beside another a generator is late, and a script cannot run while another test's new process has
+/// it open.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns a load of `GET /`, which is answered by `ok`. The times are the warm-up, the duration and the patience, in
+/// milliseconds.
+pub(crate) fn order(
+    address: SocketAddr,
+    drive: Drive,
+    connections: usize,
+    times_ms: [u64; 3],
+) -> Order {
+    let [warm_up_ns, duration_ns, patience_ns] = times_ms.map(|ms| ms * 1_000_000);
+    Order {
+        addresses: vec![address],
+        same_server: false,
+        host: None,
+        requests: vec![Request::get("/", Some("ok".into()))],
+        every: None,
+        accept: vec![],
+        drive,
+        connections,
+        warm_up_ns,
+        duration_ns,
+        patience_ns,
+        interval_ns: None,
+        seed: 1,
+        options: Options::default(),
+    }
+}
+
+/// Reads the head of the next request; `None` once there is none.
+pub(crate) fn request(stream: &mut TcpStream) -> Option<String> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        (stream.read(&mut byte).ok()? == 1).then_some(())?;
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8(head).unwrap())
+}
 
 /// Serves each connection on a thread of its own, until the test ends.
 pub(crate) fn each_connection<T>(

@@ -3,10 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::{BufRead, BufReader},
-    sync::{
-        PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -16,7 +13,12 @@ use paceline_core::generator::Interval;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{ALONE, calm, cells, listening, load, program::paceline, said};
+use super::{
+    calm,
+    listener::alone,
+    listening, load,
+    program::{paceline, said},
+};
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
@@ -134,7 +136,7 @@ fn ndjson_is_a_line_for_each_interval_and_then_one_for_each_cell() {
 
 #[test]
 fn an_interval_is_told_while_the_load_goes_on() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let url = url(0, 0);
     let load = ["load", &*url, "--rate", "20", "--warm-up", "0s", "--duration", "10m"];
@@ -226,44 +228,4 @@ fn latency_at_shares_of_the_knee_is_of_several_trials_at_that_rate() {
         assert_eq!(at.trials, 3);
         assert!(at.latency_ns_p50.unwrap().value >= 5e6 && at.latency_ns_max.is_some(), "{at:?}");
     }
-}
-
-#[test]
-fn wrong_courses_are_one_sentence_and_exit_code_2() {
-    let plain = ["serve-plain", "--model", "tokio", "--rate", "5"];
-    let knee = ["serve-plain", "--model", "tokio", "--p99-limit", "9ms"];
-    let closed = ["serve-plain", "--connections", "2"];
-    let ramp = ["serve-plain", "--model", "tokio"];
-    let there = ["http://127.0.0.1:9/", "--rate", "5"];
-    let wrong: [(&[&str], &[&str], &str); 22] = [
-        (&plain, &["--every", "50ms"], "at least 100ms"),
-        (&plain, &["--every", "6s"], "at most the duration, 5s"),
-        (&plain, &["--every", "soon"], "a time such as"),
-        (&plain, &["--every", "100ms", "--duration", "10m"], "6000 intervals of 100ms"),
-        (&knee, &["--every", "1s"], "cannot be used with"),
-        (&ramp, &["--ramp", "100..200"], "such as 100..5000/30s"),
-        (&ramp, &["--ramp", "100/30s"], "such as 100..5000/30s"),
-        (&ramp, &["--ramp", "0..200/30s"], "requests per second"),
-        (&ramp, &["--ramp", "100..1e99/30s"], "at most 1 000 000"),
-        (&ramp, &["--ramp", "100..200/9h"], "at most 1h"),
-        (&plain, &["--ramp", "100..200/3s"], "cannot be used with"),
-        (&ramp, &["--ramp", "1..2/3s", "--duration", "3s"], "cannot be used with"),
-        (&plain, &["--rates", "50%"], "--p99-limit"),
-        (&knee, &["--rates", "50"], "a percentage from 1% to 100%"),
-        (&knee, &["--rates", "25%,150%"], "a percentage from 1% to 100%"),
-        (&knee, &["--against", "smol"], "cannot be used with"),
-        (&closed, &["--against", "smol"], "one --model"),
-        (&plain, &["--against", "smoll"], "did you mean `smol`"),
-        (&plain, &["--against", "smol", "--trials", "2"], "at least 3 --trials"),
-        (&plain, &["--against", "http://127.0.0.1:9/"], "served by models"),
-        (&there, &["--against", "smol"], "is not one"),
-        (&plain, &["--ndjson"], "such as --every 1s"),
-    ];
-    for (arguments, more, why) in wrong {
-        let output = load(&[arguments, more].concat());
-        assert_eq!(output.status.code(), Some(2), "{more:?}: {}", said(&output));
-        assert!(said(&output).contains(why), "{more:?}: {}", said(&output));
-    }
-    let (cells, _) = cells(&["http://127.0.0.1:9/", "--connections", "1"]);
-    assert!(cells[0].load.as_ref().unwrap().intervals.is_empty());
 }

@@ -12,6 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use paceline::record::{Cell, LoadFigures, State};
 use serde::de::DeserializeOwned;
 
 pub(crate) const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
@@ -48,6 +49,10 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+pub(crate) fn said(output: &Output) -> String {
+    text(&output.stderr)
+}
+
 /// Returns standard output, after checking the exit code.
 pub(crate) fn printed(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
@@ -66,6 +71,19 @@ pub(crate) fn error(output: &Output, code: i32) -> String {
 pub(crate) fn json<T: DeserializeOwned>(output: &Output) -> T {
     let both = || text(&output.stdout) + &text(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", both()))
+}
+
+/// Returns whether the generator was kept from the CPU: then the cell, or the last step of its knee, is invalid.
+pub(crate) fn is_held_up(cell: &Cell) -> bool {
+    let knee = cell.load.as_ref().and_then(|load| load.knee.as_ref());
+    let last = knee.and_then(|knee| knee.gave_way.as_ref());
+    [cell.reason.as_ref(), last].iter().flatten().any(|why| why.starts_with("generator "))
+}
+
+/// Returns the figures of a load that came out.
+pub(crate) fn figures(cell: &Cell) -> &LoadFigures {
+    assert_eq!(cell.state, State::Ok, "{:?}", cell.reason);
+    cell.load.as_ref().unwrap()
 }
 
 pub(crate) fn folder() -> tempfile::TempDir {

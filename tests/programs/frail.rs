@@ -1,86 +1,24 @@
 //! paceline with two more models, for `tests/claims.rs`: one whose process dies where a job sleeps, one whose sleeps do
 //! not wait.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::{SocketAddr, TcpStream},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use paceline::cli;
 use paceline_core::{
     child::spawned,
-    model::{Blocking, Model, Runtime, Settings},
-    models::{self, Entry, ModelInfo, Task, Threads, Width},
+    models::{self, Entry, ModelInfo, Sleep, Task, Threads, Width},
     perform::Placement,
 };
 
-/// `threads`, but for its sleeps.
+/// A sleep that does not wait.
 #[derive(Clone, Copy)]
 struct Frail<const DIES: bool>;
 
-impl<const DIES: bool> Blocking for Frail<DIES> {
-    type Stream = TcpStream;
-
-    fn sleep(self, _: Duration) {
+impl<const DIES: bool> Sleep for Frail<DIES> {
+    fn sleep(_: Duration) {
         if DIES {
             std::process::abort();
         }
-    }
-
-    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
-        Blocking::connect(Threads, address)
-    }
-
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T> {
-        Blocking::gather(Threads, width, child)
-    }
-}
-
-impl<const DIES: bool> Runtime for Frail<DIES> {
-    type Model = Self;
-
-    fn start(_: &Settings) -> io::Result<Self> {
-        Ok(Frail)
-    }
-
-    fn model(&self) -> Self {
-        Frail
-    }
-
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        Threads.root(root)
-    }
-
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        Threads.outside(jobs, job)
-    }
-
-    fn serve<F>(
-        &self,
-        bound: impl FnOnce(SocketAddr) + Send + 'static,
-        connection: impl Fn(<Self as Model>::Stream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        Threads.serve(bound, connection)
     }
 }
 
@@ -94,8 +32,10 @@ const fn about(name: &'static str) -> ModelInfo {
     }
 }
 
-static FRAIL: [Entry; 2] =
-    [Entry::new::<Frail<true>>(about("dies")), Entry::new::<Frail<false>>(about("early"))];
+static FRAIL: [Entry; 2] = [
+    Entry::new::<Threads<Frail<true>>>(about("dies")),
+    Entry::new::<Threads<Frail<false>>>(about("early")),
+];
 
 fn main() -> ExitCode {
     models::add(&FRAIL);

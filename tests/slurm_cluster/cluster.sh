@@ -54,8 +54,8 @@ END
     echo "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO"
 }
 
-start_controller() { background slurmctld slurmctld -D -f slurm.conf; }
-start_node() { background "slurmd-n$1" nsenter --net="/run/netns/plt-n$1" slurmd -D -N "n$1" -f slurm.conf; }
+start_controller() { background slurmctld slurmctld -D -f "$dir/slurm.conf"; }
+start_node() { background "slurmd-n$1" nsenter --net="/run/netns/plt-n$1" slurmd -D -N "n$1" -f "$dir/slurm.conf"; }
 
 case $command in
 up)

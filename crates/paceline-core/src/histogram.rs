@@ -332,4 +332,19 @@ mod tests {
         let why = "the latency of batch 2 is a histogram of 8 times that says 9";
         assert_eq!(merged(&off), Err(why.into()));
     }
+
+    #[test]
+    fn a_histogram_with_other_bounds_is_read_as_one_of_ours() {
+        let mut other = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 1_000_000, 2).unwrap();
+        (1..=100).for_each(|ns| other.record(ns).unwrap());
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&other, &mut bytes).unwrap();
+        let stored =
+            Distribution { count: 100, hdr_v2: STANDARD.encode(bytes), ..Distribution::empty() };
+        let mut read = stored.histogram().unwrap();
+        assert_eq!(read.buckets(), Histogram::default().buckets());
+        read.record(5_000_000);
+        assert_eq!((read.count(), read.quantile(0.5)), (101, 51));
+        assert!((read.quantile(1.0) as f64 / 5e6 - 1.0).abs() < 1e-3);
+    }
 }

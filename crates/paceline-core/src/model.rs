@@ -32,6 +32,16 @@ use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 
 use crate::job::Addresses;
 
+/// A future that any worker can run: a job, a child, a root, or the server of a connection.
+pub trait Spawnable: Future<Output: Send> + Send + 'static {}
+
+impl<F: Future<Output: Send> + Send + 'static> Spawnable for F {}
+
+/// A function that makes, for each index, a job or a child, or runs it.
+pub trait Maker<F>: Fn(usize) -> F + Copy + Send + Sync + 'static {}
+
+impl<F, M: Fn(usize) -> F + Copy + Send + Sync + 'static> Maker<F> for M {}
+
 /// A concurrency model, as seen by its jobs.
 pub trait Model: Copy + Send + Sync + 'static {
     /// A connected TCP stream of this model.
@@ -70,13 +80,11 @@ pub trait Model: Copy + Send + Sync + 'static {
     ///
     /// The future panics if a child does, or if the machine cannot start more children. The process that runs the cell
     /// then ends, and the cell is `failed`.
-    fn gather<F>(
+    fn gather<F: Spawnable>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> impl Future<Output = Vec<F::Output>> + Send
-    where
-        F: Future<Output: Send> + Send + 'static;
+        child: impl Maker<F>,
+    ) -> impl Future<Output = Vec<F::Output>> + Send;
 
     /// Runs `child(0)` to `child(width - 1)` concurrently as a task group. Returns their outputs in that order, or the
     /// first error. After an error, the other children are cancelled; they have ended when this returns, if the model
@@ -88,15 +96,11 @@ pub trait Model: Copy + Send + Sync + 'static {
     /// # Errors
     ///
     /// Returns the error of the first child to fail.
-    fn gather_or_cancel<T, F>(
+    fn gather_or_cancel<T: Send + 'static, F: Spawnable<Output = io::Result<T>>>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> impl Future<Output = io::Result<Vec<T>>> + Send
-    where
-        T: Send + 'static,
-        F: Future<Output = io::Result<T>> + Send + 'static,
-    {
+        child: impl Maker<F>,
+    ) -> impl Future<Output = io::Result<Vec<T>>> + Send {
         async move {
             let parts = (0..width).map(|index| numbered(index, child(index))).collect();
             until_one_fails(parts, width).await.map_err(|(error, _)| error)
@@ -183,19 +187,14 @@ pub trait Runtime: Sized {
     fn model(&self) -> Self::Model;
 
     /// Runs `root` on one of the workers and waits for it.
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static;
+    fn root<F: Spawnable>(&self, root: F) -> F::Output;
 
     /// Runs `job(0)` to `job(jobs - 1)` concurrently, submitted from a thread that is not a worker, and returns their
-    /// outputs in that order.
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static;
+    /// outputs in that order. By default they are children of the calling thread, as in a [`Blocking`] model whose
+    /// children need no worker.
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+        now(self.model().gather(jobs, job))
+    }
 
     /// Runs a server as users of the model would write it. It binds a loopback address, reports it to `bound` once it
     /// accepts connections, sets `TCP_NODELAY`, and serves each connection with `connection`. The server ends with its
@@ -205,13 +204,11 @@ pub trait Runtime: Sized {
     ///
     /// Returns only with an error from binding or accepting, for example if no descriptor is left. Open connections may
     /// then still hold the model's threads, so the caller must end the process.
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(<Self::Model as Model>::Stream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static;
+    ) -> io::Result<Infallible>;
 }
 
 /// The settings that a model starts with.

@@ -23,7 +23,7 @@ mod tokio_per_core;
 mod tokio_uring;
 mod trust;
 
-pub use threads::Threads;
+pub use threads::{Sleep, Threads};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use trust::time_stamp;
 

@@ -307,3 +307,65 @@ pub(super) fn thread_names() -> Option<Vec<String>> {
 pub(super) fn thread_names() -> Option<Vec<String>> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{histogram::Histogram, models, workloads};
+
+    fn sleeps(scale: usize) -> Prepared {
+        let info = &models::find("threads").unwrap().info;
+        Prepared::new(info, &workloads::find("sleep").unwrap(), scale, None, Placement::Outside)
+    }
+
+    fn batch(of: &Prepared, elapsed: Duration) -> Batch {
+        let receipts = of.expected.iter().copied().map(Ok).collect();
+        Batch { elapsed, receipts, future_bytes: None }
+    }
+
+    #[test]
+    fn a_batch_is_as_long_as_its_jobs_wait_or_longer() {
+        let cell = sleeps(3);
+        assert!(cell.floor > Duration::ZERO);
+        let check = |elapsed| cell.check(&batch(&cell, elapsed));
+        assert_eq!(check(cell.floor), Ok(()));
+        let why = check(cell.floor - Duration::from_nanos(1)).unwrap_err();
+        assert!(matches!(why, Fault::Invalid(_)), "{why}");
+        assert!(why.to_string().contains("they cannot have waited"), "{why}");
+    }
+
+    #[test]
+    fn a_batch_without_every_receipt_as_foretold_is_invalid_or_failed() {
+        let cell = sleeps(3);
+        let with = |change: fn(&mut Vec<io::Result<Receipt>>)| {
+            let mut batch = batch(&cell, Duration::from_mins(1));
+            change(&mut batch.receipts);
+            cell.check(&batch).unwrap_err()
+        };
+        let missing = with(|receipts| receipts.truncate(2));
+        assert_eq!(missing, Fault::Invalid("2 of 3 jobs returned a receipt".into()));
+        let wrong = with(|receipts| receipts[1] = Ok(Receipt::new(0)));
+        assert!(matches!(wrong, Fault::Invalid(_)), "{wrong}");
+        assert!(wrong.to_string().contains("job 1 returned 0 units"), "{wrong}");
+        let failed = with(|receipts| receipts[2] = Err(io::Error::other("no route")));
+        assert_eq!(failed, Fault::Failed("job 2: no route".into()));
+    }
+
+    #[test]
+    fn a_recorded_histogram_that_cannot_be_read_is_named() {
+        let mut times = Histogram::default();
+        times.record(7);
+        let fine = times.distribution();
+        let torn = fine.clone().map(|of| Distribution { count: 2, ..of });
+        let of = |[latency, service_time, timer_lateness]: [&Option<Distribution>; 3]| {
+            let (latency, service_time) = (latency.clone(), service_time.clone());
+            let timer_lateness = timer_lateness.clone();
+            let times_ns = vec![];
+            Recorded { latency, service_time, timer_lateness, sleeps_lost: 0, times_ns }.check()
+        };
+        assert_eq!(of([&fine, &fine, &None]), Ok(()));
+        assert!(of([&torn, &fine, &fine]).unwrap_err().starts_with("its latency is a histogram"));
+        assert!(of([&fine, &torn, &fine]).unwrap_err().starts_with("its service_time is"));
+        assert!(of([&None, &None, &torn]).unwrap_err().starts_with("its timer_lateness is"));
+    }
+}

@@ -17,7 +17,6 @@ const WORTH: f64 = 1.1;
 
 /// Returns up to four sentences: which model to use from which scale; one for all scales; what tail latency or memory
 /// suggests instead; and the most important caveat. All are `None` if nothing is ranked.
-#[must_use]
 pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
     let names = Names::of(advice);
     let ranked: Vec<&AtScale> =

@@ -15,7 +15,6 @@ use crate::{
 
 /// Returns the advice in sentences: what to use up to which scale, where the best model changes, what broke and why,
 /// and how reliable this is. `partial` says whether requested cells are missing.
-#[must_use]
 pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
     let names = Names::of(advice);
     let mut sentences = Vec::new();

@@ -21,7 +21,6 @@ const NAME: usize = 33;
 const NOTE: usize = 24;
 
 /// Returns the rows as an `svg` element.
-#[must_use]
 pub fn bars(bars: &Bars) -> String {
     let height = TOP + BOTTOM + ROW * bars.rows.len().max(1) as f64;
     let mut svg = open(&bars.title, &bars.desc, height);

@@ -25,7 +25,6 @@ const MARKED: usize = 60;
 const NEAR: f64 = 0.7;
 
 /// Returns the plot as an `svg` element, with its title, its description and a title for each point.
-#[must_use]
 pub fn plot(plot: &Plot) -> String {
     let drawn = |point: &&Point| {
         raw(plot.x.scale, point.x).is_some() && raw(plot.y.scale, point.y).is_some()

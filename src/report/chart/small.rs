@@ -16,7 +16,6 @@ const TOP: f64 = 8.0;
 const BOTTOM: f64 = 20.0;
 
 /// Returns the lines of a plot as a small `svg` element, with only the first and the last tick of each axis.
-#[must_use]
 pub fn small(plot: &Plot) -> String {
     let mut svg = format!(
         "<svg class=\"chart small\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{0}\" xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title><desc>{1}</desc>",

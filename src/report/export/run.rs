@@ -242,7 +242,6 @@ impl<'a> RunDocument<'a> {
 }
 
 /// Returns the schema of that document. Any number may be `null`: JSON cannot express one that is not finite.
-#[must_use]
 pub fn run_schema() -> Schema {
     let mut schema = schema_for!(RunDocument<'_>);
     let mut nullable = RecursiveTransform(|schema: &mut Schema| {

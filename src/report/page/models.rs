@@ -16,11 +16,17 @@ use paceline_core::prepared::Attestation;
 
 /// Returns a row for each model of the run.
 pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
-    let mut table = Table::new(
-        "Models: version, set-up, and what their processes were seen to be",
-        "model | family | version | tag | cells | threads that ran jobs | most jobs in flight | bytes of a job's future | waits with | what it is",
-    )
-    .with_prose(&[9]);
+    // Records from before it was measured have no size, and a run of blocking models has none either.
+    let futures = cells
+        .iter()
+        .any(|cell| cell.attest.as_ref().is_some_and(|seen| seen.future_bytes.is_some()));
+    let (size, prose) = if futures { (" | bytes of an async job's state", 9) } else { ("", 8) };
+    let head = format!(
+        "model | family | version | tag | cells | threads that ran jobs | most jobs in flight{size} | waits with | what it is"
+    );
+    let mut table =
+        Table::new("Models: version, set-up, and what their processes were seen to be", &head)
+            .with_prose(&[prose]);
     let mut of: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
     for cell in cells {
         of.entry(&cell.model).or_default().push(cell);
@@ -39,7 +45,7 @@ pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
             }
             (None, None) => reason(Some(&model.note)),
         };
-        table.rows.push(vec![
+        let mut row: Vec<Data> = vec![
             name(&model.name).into(),
             Data::of(name(&model.family)).class("l"),
             name(&model.version).into(),
@@ -51,19 +57,24 @@ pub(super) fn table(models: &[ModelRecord], cells: &[&Cell]) -> Table {
                 .max()
                 .map_or_else(String::new, |most| count(most as usize))
                 .into(),
-            range(seen.iter().filter_map(|seen| seen.future_bytes)).into(),
-            Data::of(driver(&seen)).class("l"),
-            what.into(),
-        ]);
+        ];
+        if futures {
+            row.push(range(seen.iter().filter_map(|seen| seen.future_bytes)).into());
+        }
+        row.extend([Data::of(driver(&seen)).class("l"), what.into()]);
+        table.rows.push(row);
     }
     table
 }
 
 /// Returns a range, such as `1 to 4`, or the only number.
 fn range(numbers: impl Iterator<Item = u64> + Clone) -> String {
+    let grouped = |number: u64| count(number as usize);
     match (numbers.clone().min(), numbers.max()) {
-        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
-        (Some(only), _) => only.to_string(),
+        (Some(least), Some(most)) if least < most => {
+            format!("{} to {}", grouped(least), grouped(most))
+        }
+        (Some(only), _) => grouped(only),
         _ => String::new(),
     }
 }
@@ -160,7 +171,7 @@ pub(super) fn machine(run: &Run) -> Table {
         run.seed.map_or_else(|| "none: the order is fixed".into(), |seed| seed.to_string()),
     );
     fact("budget", format!("{} s", run.budget_seconds));
-    for (key, value) in &run.settings {
+    for (key, value) in run.settings.iter().filter(|(_, value)| !value.is_null()) {
         let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         fact(&name(key), shown);
     }

@@ -71,7 +71,7 @@ pub(super) fn of_bound(workload: &str, lines: &[Line], scales: &[usize]) -> Opti
         line.at(scale).filter(|cell| cell.state == State::Ok)?.share_of_bound()
     };
     let caption = format!(
-        "{}: figures as a share of what the waits of the definition, the cores and an offered rate allow",
+        "{}: how near each comes to its bound, the most that the job's waits, the cores and an offered rate allow",
         name(workload)
     );
     let bounded = |line: &&Line| scales.iter().any(|scale| share(line, *scale).is_some());
@@ -124,7 +124,6 @@ fn fitted(law: &Usl) -> Vec<Data> {
     let peak = law.peak.map_or_else(
         || Data::of("none: it never falls"),
         |peak| {
-            let most = |end: f64| if end.is_finite() { rate(end) } else { "none".into() };
             let beyond =
                 if peak.at.value > law.measured_to { ", beyond what was measured" } else { "" };
             Data {
@@ -133,7 +132,7 @@ fn fitted(law: &Usl) -> Vec<Data> {
                     rate(peak.throughput.value),
                     rate(peak.at.value)
                 ),
-                more: format!("{} to {}{beyond}", rate(peak.at.lower), most(peak.at.upper)),
+                more: format!("{}{beyond}", range(peak.at)),
                 ..Data::default()
             }
         },
@@ -145,6 +144,16 @@ fn fitted(law: &Usl) -> Vec<Data> {
         format!("{:.3}", law.r_squared).into(),
         Data::default(),
     ]
+}
+
+/// Formats where a peak may be; an interval without an upper end is open.
+fn range(at: Fitted) -> String {
+    match (at.lower > 0.0, at.upper.is_finite()) {
+        (true, true) => format!("{} to {}", rate(at.lower), rate(at.upper)),
+        (true, false) => format!("{} or more", rate(at.lower)),
+        (false, true) => format!("{} or less", rate(at.upper)),
+        (false, false) => "may be anywhere".into(),
+    }
 }
 
 /// Formats κ, which is small and has no unit, in powers of ten.

@@ -86,8 +86,7 @@ pub(super) fn all_at(of: &[&Line], scale: usize) -> bool {
 /// Returns what replaces a chart whose models share no scale.
 fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) -> Figure {
     let caption = format!(
-        "No chart: there is no scale of {} jobs or more, so many as there are workers, at which two models have these \
-         figures.",
+        "No chart: it needs one scale, of at least {} jobs to keep all workers busy, at which two models have figures.",
         count(most_workers(lines))
     );
     let title = title.into();

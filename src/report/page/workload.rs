@@ -172,14 +172,20 @@ fn throughput(
     } else {
         " Shaded bands are where the best changes hands: somewhere between the two scales."
     };
+    let picture = is_line(&plot.series).then_some(Picture::Plot(plot));
+    // Without a chart there is neither a bar nor a dotted line.
+    let drawn = match picture {
+        Some(_) => format!(" Bars are intervals.{bound}{crossed}{only}"),
+        None => String::new(),
+    };
     let caption = format!(
-        "Higher is better. Bars are intervals.{bound}{crossed}{only} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
+        "Higher is better.{drawn} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
     );
     Figure {
         id: String::new(),
         title: format!("{} over {at}", capital(unit)),
         kind: "throughput",
-        picture: is_line(&plot.series).then_some(Picture::Plot(plot)),
+        picture,
         caption,
         table,
         open: true,

@@ -14,7 +14,6 @@ use paceline_core::perform::Placement;
 const MOST_REASONS: usize = 8;
 
 /// Returns a line for each reason why cells have no figure, with their number and the remedy; most frequent first.
-#[must_use]
 pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
     let groups = by_reason(cells);
     let mut lines: Vec<String> = groups.iter().take(MOST_REASONS).map(|of| line(of)).collect();

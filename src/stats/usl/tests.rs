@@ -224,3 +224,80 @@ fn a_law_that_misses_a_point_by_a_quarter_is_not_shown() {
     points[0].2 = 50.0;
     assert!(usl_by_variance(&points).unwrap_err().contains("misses the throughput at 1 by"));
 }
+
+#[test]
+fn an_interval_is_the_middle_of_the_samples_widened_about_its_value() {
+    let samples: Vec<f64> = (0..=400).rev().map(f64::from).collect();
+    let of = |value, spread, least, most| {
+        let found = interval(value, &samples, spread, least, most);
+        (found.value, found.lower.round(), found.upper.round())
+    };
+    let free = (f64::NEG_INFINITY, f64::INFINITY);
+    assert_eq!(of(200.0, 1.0, free.0, free.1), (200.0, 10.0, 390.0));
+    assert_eq!(of(200.0, 1.5, free.0, free.1), (200.0, -85.0, 485.0));
+    assert_eq!(of(200.0, 1.5, 0.0, 450.0), (200.0, 0.0, 450.0));
+    // The value is within its interval even if all samples are beside it.
+    assert_eq!(of(-50.0, 1.0, free.0, free.1), (-50.0, -50.0, 390.0));
+    assert_eq!(of(900.0, 1.0, free.0, free.1), (900.0, 10.0, 900.0));
+    // scipy: t.ppf(0.975, [3, 7]) / norm.ppf(0.975).
+    near(spread(6), 1.623_726, 1e-5);
+    near(spread(10), 1.206_462, 1e-5);
+}
+
+#[test]
+fn the_share_explained_is_that_of_the_weighted_variance() {
+    let law = Law { lambda: 10.0, sigma: 0.0, kappa: 0.0 };
+    // Residuals of 1 and -1 with weights of 3 and 1: 4 are unexplained.
+    let points = [(1.0, 11.0, 3.0), (4.0, 39.0, 1.0), (2.0, 20.0, 0.5)];
+    let mean = (33.0 + 39.0 + 10.0) / 4.5;
+    let all = 3.0 * (11.0_f64 - mean).powi(2)
+        + (39.0_f64 - mean).powi(2)
+        + 0.5 * (20.0_f64 - mean).powi(2);
+    near(r_squared(&points, law), 1.0 - 4.0 / all, 1e-12);
+    assert_eq!(r_squared(&[(1.0, 10.0, 1.0), (2.0, 20.0, 1.0)], law), 1.0);
+}
+
+#[test]
+fn samples_vary_as_much_as_residuals_and_leverages_say() {
+    let law = Law { lambda: 100.0, sigma: 0.05, kappa: 0.001 };
+    // So little noise that the law is a plane: the sandwich of HC3 is then the variance of each parameter.
+    let off = [1.0, -2.0, 1.5, -0.5, 2.0, -1.0, 0.5, -1.5];
+    let points: Vec<Point> = off
+        .iter()
+        .enumerate()
+        .map(|(step, off)| {
+            let n = f64::from(1 << step);
+            (n, law.throughput(n) * (1.0 + 1e-4 * off), 1.0 + step as f64)
+        })
+        .collect();
+    let found = fit::best(&points, None).unwrap();
+    let all = samples(&points, found);
+    assert_eq!(all.len(), SAMPLES);
+    let of = |get: fn(&Law) -> f64| {
+        let values: Vec<f64> = all.iter().map(get).collect();
+        crate::stats::mean_and_variance(&values)
+    };
+    let leverages = found.leverages(&points);
+    let mut variance = [0.0; 3];
+    for ((point, leverage), (n, x, _)) in points.iter().zip(&leverages).zip(&points) {
+        let moved = (x - found.throughput(*n)) / (1.0 - leverage);
+        // How far the law moves if this point alone does.
+        let mut others: Vec<Point> =
+            points.iter().map(|(n, _, w)| (*n, found.throughput(*n), *w)).collect();
+        let at = points.iter().position(|other| other == point).unwrap();
+        others[at].1 += moved;
+        let then = fit::best(&others, Some(found)).unwrap();
+        let by = [then.lambda - found.lambda, then.sigma - found.sigma, then.kappa - found.kappa];
+        (0..3).for_each(|i| variance[i] += by[i].powi(2));
+    }
+    let parameters: [(fn(&Law) -> f64, f64); 3] = [
+        (|law| law.lambda, found.lambda),
+        (|law| law.sigma, found.sigma),
+        (|law| law.kappa, found.kappa),
+    ];
+    for ((get, centre), variance) in parameters.into_iter().zip(variance) {
+        let (mean, seen) = of(get);
+        assert!((mean - centre).abs() < 0.2 * variance.sqrt(), "{mean}, {centre}");
+        assert!((seen / variance - 1.0).abs() < 0.2, "{seen}, {variance}");
+    }
+}

@@ -236,4 +236,31 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_ramp_begins_where_its_window_does_and_a_falling_rate_ends_where_it_is_0() {
+        // A second at 2 a second is 2 arrivals, and two seconds are 4; then the rate falls to 0 within two seconds.
+        for begins in [1_u64, 2] {
+            let window = (begins * 1_000_000_000, (begins + 2) * 1_000_000_000);
+            let course = Course::ramp(2.0, 0.0, window);
+            let (begins, before) = (begins as f64, begins as f64 * 2.0);
+            assert_eq!(course.reaches(before), begins);
+            assert_eq!(course.reaches(before - 1.0), begins - 0.5);
+            // The triangle has an area of 2: three quarters of it are over in the first half.
+            assert!((course.reaches(before + 1.5) - (begins + 1.0)).abs() < 1e-12);
+            assert_eq!(course.reaches(before + 2.0), begins + 2.0);
+            assert_eq!(course.reaches(before + 2.001), f64::INFINITY);
+        }
+    }
+
+    #[test]
+    fn the_greatest_gap_is_finite() {
+        // The state that SplitMix64 turns into 0, which is the least random number.
+        let state = 0_u64.wrapping_sub(0x9E37_79B9_7F4A_7C15);
+        assert_eq!(mix(state), 0);
+        let course = Course::steady(1.0);
+        let mut schedule = Schedule::new(course, Arrivals::Poisson, 0, Split::WHOLE);
+        schedule.state = state;
+        assert!((schedule.exponential() - 53.0 * 2_f64.ln()).abs() < 1e-9);
+    }
 }

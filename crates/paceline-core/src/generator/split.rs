@@ -294,4 +294,24 @@ mod tests {
         wrong.options.share = Share { index: 0, of: 0 };
         assert!(wrong.check().is_err());
     }
+
+    #[test]
+    fn every_bit_of_the_seed_decides_who_owns_what() {
+        let drive = Drive::Open { rate: 1000.0, arrivals: Arrivals::Poisson };
+        let owned = |seed: u64| {
+            let mut order = order(drive, seed, 4);
+            order.options.share = Share { index: 1, of: 2 };
+            (0..256).map(|number| Split::of(&order).owns(number)).collect::<Vec<bool>>()
+        };
+        assert_eq!(owned(7), owned(7));
+        for bit in 0..64 {
+            assert_ne!(owned(7), owned(7 ^ (1 << bit)), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_generator_is_named_by_its_number_if_there_are_several() {
+        assert_eq!(Share::default().name(), "the load generator");
+        assert_eq!(Share { index: 1, of: 4 }.name(), "generator 2 of 4");
+    }
 }

@@ -102,3 +102,38 @@ impl Demand {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_may_reach_each_bound_and_may_not_pass_it() {
+        let most = Demand {
+            tasks: TASKS,
+            units: UNITS,
+            compute: COMPUTE,
+            bytes: SENT,
+            serial: SERIAL,
+            ..Demand::default()
+        };
+        assert_eq!(most.check(), Ok(()));
+        let passed = [
+            (
+                Demand { tasks: TASKS + 1, ..most },
+                "100000 tasks alive at once, children included, not",
+            ),
+            (
+                Demand { units: UNITS + 1, ..most },
+                "10000000 units, children included, not 10000001",
+            ),
+            (Demand { compute: COMPUTE + 1, ..most }, "rounds of compute"),
+            (Demand { bytes: SENT + 1, ..most }, "bytes sent"),
+            (Demand { serial: SERIAL + Duration::from_secs(1), ..most }, "at most 1h, not 1h 1s"),
+        ];
+        for (passed, said) in passed {
+            let why = passed.check().unwrap_err();
+            assert!(why.contains(said), "{why}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Model, Stream, partner_left, reads_and_writes};
+use super::{Maker, Model, Spawnable, Stream, partner_left, reads_and_writes};
 use crate::job::mix;
 
 /// A model whose jobs are plain functions that hold their thread, or their stack, while they wait.
@@ -45,11 +45,7 @@ pub trait Blocking: Copy + Send + Sync + 'static {
     }
 
     /// See [`Model::gather`].
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T>;
+    fn gather<T: Send + 'static>(self, width: usize, child: impl Maker<T>) -> Vec<T>;
 
     /// See [`Model::gather_or_cancel`]. By default children run one after another until one fails. A model that runs
     /// several at once but cannot cancel them lists `group.cancel` as unsupported.
@@ -60,7 +56,7 @@ pub trait Blocking: Copy + Send + Sync + 'static {
     fn gather_or_cancel<T: Send + 'static>(
         self,
         width: usize,
-        child: impl Fn(usize) -> io::Result<T> + Copy + Send + Sync + 'static,
+        child: impl Maker<io::Result<T>>,
     ) -> io::Result<Vec<T>> {
         (0..width).map(child).collect()
     }
@@ -110,26 +106,15 @@ impl<B: Blocking> Model for B {
         Blocking::hop(self, times, message)
     }
 
-    async fn gather<F>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    async fn gather<F: Spawnable>(self, width: usize, child: impl Maker<F>) -> Vec<F::Output> {
         Blocking::gather(self, width, move |index| now(child(index)))
     }
 
-    async fn gather_or_cancel<T, F>(
+    async fn gather_or_cancel<T: Send + 'static, F: Spawnable<Output = io::Result<T>>>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Vec<T>>
-    where
-        T: Send + 'static,
-        F: Future<Output = io::Result<T>> + Send + 'static,
-    {
+        child: impl Maker<F>,
+    ) -> io::Result<Vec<T>> {
         Blocking::gather_or_cancel(self, width, move |index| now(child(index)))
     }
 }

@@ -14,8 +14,8 @@ use async_std::{
 
 use super::{Driver, Entry, Family, ModelInfo, Tag};
 use crate::model::{
-    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered,
-    reads_and_writes, volley,
+    Maker, Model, Runtime, Settings, Spawnable, Stream, accept_each, cancel_the_rest, listen,
+    numbered, reads_and_writes, volley,
 };
 
 const THREADS: &str = "ASYNC_STD_THREAD_COUNT";
@@ -55,34 +55,21 @@ impl Runtime for AsyncStd {
         AsyncStd
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         let (give, output) = mpsc::sync_channel(1);
         task::spawn(async move { drop(give.send(root.await)) });
         output.recv().expect("the root panicked")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         task::block_on(self.gather(jobs, job))
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         self.root(async move {
             let listener = TcpListener::from(listen()?);
             bound(listener.local_addr()?);
@@ -122,14 +109,7 @@ impl Model for AsyncStd {
         volley!(times, message, spawn: task::spawn, channel: channel::bounded(1), some: Ok)
     }
 
-    async fn gather<F>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    async fn gather<F: Spawnable>(self, width: usize, child: impl Maker<F>) -> Vec<F::Output> {
         let tasks: Vec<_> = (0..width).map(|index| task::spawn(child(index))).collect();
         let mut outputs = Vec::with_capacity(width);
         for task in tasks {
@@ -138,15 +118,11 @@ impl Model for AsyncStd {
         outputs
     }
 
-    async fn gather_or_cancel<T, F>(
+    async fn gather_or_cancel<T: Send + 'static, F: Spawnable<Output = io::Result<T>>>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Vec<T>>
-    where
-        T: Send + 'static,
-        F: Future<Output = io::Result<T>> + Send + 'static,
-    {
+        child: impl Maker<F>,
+    ) -> io::Result<Vec<T>> {
         let spawn = |index| task::spawn(numbered(index, child(index)));
         cancel_the_rest((0..width).map(spawn).collect(), width, JoinHandle::cancel).await
     }

@@ -23,7 +23,8 @@ use super::{
 use crate::{
     job::mix,
     model::{
-        BACKLOG, Blocking, Plain, Runtime, Settings, accept_each, now, own_address, partner_left,
+        BACKLOG, Blocking, Maker, Plain, Runtime, Settings, Spawnable, accept_each, now,
+        own_address, partner_left,
     },
 };
 
@@ -87,33 +88,16 @@ impl Runtime for May {
         May
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         let root = spawn_coroutine(move || now(root)).expect("a coroutine for the root");
         root.join().expect("the root panicked")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        Blocking::gather(*self, jobs, move |index| now(job(index)))
-    }
-
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         self.root(async move {
             let listener = TcpListener::bind(own_address()?)?;
             rustix::net::listen(listener.inner(), BACKLOG)?;
@@ -161,11 +145,7 @@ impl Blocking for May {
         Ok(message)
     }
 
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T> {
+    fn gather<T: Send + 'static>(self, width: usize, child: impl Maker<T>) -> Vec<T> {
         let spawn = |index| {
             spawn_coroutine(move || child(index)).unwrap_or_else(|error| {
                 panic!("cannot start coroutine {} of {width}: {error}", index + 1)

@@ -18,7 +18,10 @@ use smol::channel::{self, Sender};
 use super::trust::ThreadBound;
 use crate::{
     job::Receipt,
-    model::{Model, Runtime, Settings, Stream, accept_each, hold_port, listen_beside, round_trips},
+    model::{
+        Maker, Model, Runtime, Settings, Spawnable, Stream, accept_each, hold_port, listen_beside,
+        round_trips,
+    },
 };
 
 /// A runtime that lives on one thread.
@@ -168,21 +171,11 @@ impl<C: LocalRuntime> Runtime for PerCoreRuntime<C> {
     }
 
     /// Runs `root` on the first core. The jobs that it spawns run there too, so the batch uses one core.
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         self.on(0, || root).recv().expect("the root panicked")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         let cores = self.inboxes.len();
         let shares: Vec<_> = (0..cores)
             .map(|first| {
@@ -206,14 +199,11 @@ impl<C: LocalRuntime> Runtime for PerCoreRuntime<C> {
     }
 
     /// Every core accepts connections itself, and serves those that it accepted.
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(ThreadBound<C::Stream>) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         let held = hold_port()?;
         let cores = self.inboxes.len();
         let (listening, listens) = mpsc::channel();
@@ -277,14 +267,11 @@ impl<C: LocalRuntime> Model for PerCore<C> {
         ThreadBound::new(C::hop(times, message))
     }
 
-    fn gather<F>(
+    fn gather<F: Spawnable>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> impl Future<Output = Vec<F::Output>> + Send
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+        child: impl Maker<F>,
+    ) -> impl Future<Output = Vec<F::Output>> + Send {
         ThreadBound::new(async move {
             let tasks: Vec<_> = (0..width).map(|index| C::spawn(child(index))).collect();
             let mut outputs = Vec::with_capacity(width);

@@ -12,7 +12,7 @@ use crossbeam_channel::Sender;
 
 use super::{Entry, ModelInfo, Unsupported};
 use crate::{
-    model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
+    model::{Blocking, Maker, Plain, Runtime, Settings, Spawnable, connect_std, now, serve_std},
     perform::Placement,
 };
 
@@ -69,21 +69,11 @@ impl Runtime for Pool {
         Pooled
     }
 
-    fn root<F>(&self, _: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, _: F) -> F::Output {
         unreachable!("a root that waits for its jobs would hold the worker that they need")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         let queue = self.queue.as_ref().expect("it has not stopped");
         let (outputs, finished) = mpsc::channel();
         for index in 0..jobs {
@@ -95,14 +85,11 @@ impl Runtime for Pool {
         in_order(jobs, finished)
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         let queue = self.queue.as_ref().expect("it has not stopped");
         serve_std(bound, |stream| {
             let work = move || now(connection(stream));
@@ -123,11 +110,7 @@ impl Blocking for Pooled {
         connect_std(address)
     }
 
-    fn gather<T: Send + 'static>(
-        self,
-        _: usize,
-        _: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T> {
+    fn gather<T: Send + 'static>(self, _: usize, _: impl Maker<T>) -> Vec<T> {
         unreachable!("refused before the pool is started")
     }
 }

@@ -11,7 +11,9 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
 use super::{Entry, ModelInfo, NO_CANCEL, NO_FUTURE, NO_POOL, Unsupported};
-use crate::model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std};
+use crate::model::{
+    Blocking, Maker, Plain, Runtime, Settings, Spawnable, connect_std, now, serve_std,
+};
 
 const BELOW: &str = "a worker that waits for children may take up another connection below them on the same stack, and \
                      until that closes the first one is not answered";
@@ -92,21 +94,11 @@ impl Runtime for Pool {
         Rayon
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         self.get().install(move || now(root))
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         let mut outputs: Vec<Option<F::Output>> = (0..jobs).map(|_| None).collect();
         self.get().in_place_scope(|scope| {
             for (index, output) in outputs.iter_mut().enumerate() {
@@ -116,14 +108,11 @@ impl Runtime for Pool {
         outputs.into_iter().map(|output| output.expect("a scope waits for all")).collect()
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         serve_std(bound, |stream| {
             self.spawn(move || now(connection(stream)));
             Ok(())
@@ -142,11 +131,7 @@ impl Blocking for Rayon {
         connect_std(address)
     }
 
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T> {
+    fn gather<T: Send + 'static>(self, width: usize, child: impl Maker<T>) -> Vec<T> {
         (0..width).into_par_iter().map(child).collect()
     }
 }

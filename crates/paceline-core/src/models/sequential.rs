@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
+    model::{Blocking, Maker, Plain, Runtime, Settings, Spawnable, connect_std, now, serve_std},
     models::{Entry, Family, ModelInfo, NO_FUTURE, Tag, Unsupported, Width},
     perform::Placement,
 };
@@ -42,11 +42,7 @@ impl Blocking for Sequential {
         connect_std(address)
     }
 
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T> {
+    fn gather<T: Send + 'static>(self, width: usize, child: impl Maker<T>) -> Vec<T> {
         (0..width).map(child).collect()
     }
 }
@@ -62,32 +58,15 @@ impl Runtime for Sequential {
         Sequential
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         now(root)
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        (0..jobs).map(|index| now(job(index))).collect()
-    }
-
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         serve_std(bound, |stream| {
             now(connection(stream));
             Ok(())

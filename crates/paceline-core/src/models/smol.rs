@@ -17,8 +17,8 @@ use smol::{
 
 use super::{Driver, Entry, Family, ModelInfo};
 use crate::model::{
-    Model, Runtime, Settings, Stream, accept_each, cancel_the_rest, listen, numbered,
-    reads_and_writes, volley,
+    Maker, Model, Runtime, Settings, Spawnable, Stream, accept_each, cancel_the_rest, listen,
+    numbered, reads_and_writes, volley,
 };
 
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
@@ -69,35 +69,22 @@ impl Runtime for Threads {
         self.smol
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         // `smol::block_on` would make this thread take part in polling the reactor.
         let (give, output) = mpsc::sync_channel(1);
         self.smol.executor.spawn(async move { drop(give.send(root.await)) }).detach();
         output.recv().expect("the root panicked")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         smol::block_on(self.smol.gather(jobs, job))
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         let executor = self.smol.executor;
         self.root(async move {
             let listener = TcpListener::try_from(listen()?)?;
@@ -147,14 +134,7 @@ impl Model for Smol {
         volley!(times, message, spawn: spawn, channel: channel::bounded(1), some: Ok)
     }
 
-    async fn gather<F>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    async fn gather<F: Spawnable>(self, width: usize, child: impl Maker<F>) -> Vec<F::Output> {
         let tasks: Vec<_> = (0..width).map(|index| self.executor.spawn(child(index))).collect();
         let mut outputs = Vec::with_capacity(width);
         for task in tasks {
@@ -163,15 +143,11 @@ impl Model for Smol {
         outputs
     }
 
-    async fn gather_or_cancel<T, F>(
+    async fn gather_or_cancel<T: Send + 'static, F: Spawnable<Output = io::Result<T>>>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Vec<T>>
-    where
-        T: Send + 'static,
-        F: Future<Output = io::Result<T>> + Send + 'static,
-    {
+        child: impl Maker<F>,
+    ) -> io::Result<Vec<T>> {
         let spawn = |index| self.executor.spawn(numbered(index, child(index)));
         cancel_the_rest((0..width).map(spawn).collect(), width, Task::cancel).await
     }

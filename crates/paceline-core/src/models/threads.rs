@@ -3,13 +3,15 @@
 use std::{
     convert::Infallible,
     io,
+    marker::PhantomData,
     net::{SocketAddr, TcpStream},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use super::{Entry, ModelInfo, NO_CANCEL, NO_FUTURE, Task, Width};
 use crate::{
-    model::{Blocking, Plain, Runtime, Settings, connect_std, now, serve_std},
+    model::{Blocking, Maker, Plain, Runtime, Settings, Spawnable, connect_std, now, serve_std},
     perform::Placement,
 };
 
@@ -23,22 +25,36 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     ..ModelInfo::DEFAULT
 });
 
-/// One thread per job. Public so that models with one difference, such as planted costs, can reuse it.
+/// One thread per job, whose jobs sleep by `S`.
 #[derive(Clone, Copy)]
-pub struct Threads;
+pub struct Threads<S = StdSleep>(PhantomData<S>);
 
-impl Blocking for Threads {
+/// How jobs sleep. Public for models that are `threads` with a planted fault.
+pub trait Sleep: Copy + Send + Sync + 'static {
+    /// See [`Model::sleep`](crate::model::Model::sleep).
+    fn sleep(duration: Duration) {
+        thread::sleep(duration);
+    }
+}
+
+/// `thread::sleep`.
+#[derive(Clone, Copy)]
+pub struct StdSleep;
+
+impl Sleep for StdSleep {}
+
+impl<S: Sleep> Blocking for Threads<S> {
     type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) {
+        S::sleep(duration);
+    }
 
     fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
         connect_std(address)
     }
 
-    fn gather<T: Send + 'static>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> T + Copy + Send + Sync + 'static,
-    ) -> Vec<T> {
+    fn gather<T: Send + 'static>(self, width: usize, child: impl Maker<T>) -> Vec<T> {
         let spawn = |index| {
             thread::Builder::new().spawn(move || child(index)).unwrap_or_else(|error| {
                 panic!("cannot start thread {} of {width}: {error}", index + 1)
@@ -50,44 +66,27 @@ impl Blocking for Threads {
     }
 }
 
-impl Runtime for Threads {
-    type Model = Threads;
+impl<S: Sleep> Runtime for Threads<S> {
+    type Model = Self;
 
     fn start(_: &Settings) -> io::Result<Self> {
-        Ok(Threads)
+        Ok(Threads(PhantomData))
     }
 
-    fn model(&self) -> Threads {
-        Threads
+    fn model(&self) -> Self {
+        *self
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         let thread = thread::Builder::new().spawn(move || now(root));
         thread.expect("a thread for the root").join().expect("the root panicked")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        Blocking::gather(*self, jobs, move |index| now(job(index)))
-    }
-
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(Plain<TcpStream>) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         serve_std(bound, |stream| {
             thread::Builder::new().spawn(move || now(connection(stream)))?;
             Ok(())

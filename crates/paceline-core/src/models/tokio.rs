@@ -13,8 +13,8 @@ use tokio::{
 use super::{Driver, Entry, Family, ModelInfo, Width, rayon::Pool};
 use crate::{
     model::{
-        Model, Outputs, Runtime, Settings, Stream, accept_each, listen, numbered, reads_and_writes,
-        volley,
+        Maker, Model, Outputs, Runtime, Settings, Spawnable, Stream, accept_each, listen, numbered,
+        reads_and_writes, volley,
     },
     perform::Placement,
 };
@@ -91,14 +91,7 @@ impl<const RAYON: bool> Model for Tokio<RAYON> {
         volley!(times, message, spawn: task::spawn, channel: mpsc::channel(1), some: Some)
     }
 
-    async fn gather<F>(
-        self,
-        width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    async fn gather<F: Spawnable>(self, width: usize, child: impl Maker<F>) -> Vec<F::Output> {
         let tasks: Vec<_> = (0..width).map(|index| task::spawn(child(index))).collect();
         let mut outputs = Vec::with_capacity(width);
         for task in tasks {
@@ -107,15 +100,11 @@ impl<const RAYON: bool> Model for Tokio<RAYON> {
         outputs
     }
 
-    async fn gather_or_cancel<T, F>(
+    async fn gather_or_cancel<T: Send + 'static, F: Spawnable<Output = io::Result<T>>>(
         self,
         width: usize,
-        child: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Vec<T>>
-    where
-        T: Send + 'static,
-        F: Future<Output = io::Result<T>> + Send + 'static,
-    {
+        child: impl Maker<F>,
+    ) -> io::Result<Vec<T>> {
         let mut set = JoinSet::new();
         for index in 0..width {
             set.spawn(numbered(index, child(index)));
@@ -150,13 +139,10 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 }
 
 /// Runs the root task of a server, which spawns a task for each connection.
-async fn serve<F>(
+async fn serve<F: Spawnable<Output = ()>>(
     bound: impl FnOnce(SocketAddr),
     connection: impl Fn(TcpStream) -> F,
-) -> io::Result<Infallible>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+) -> io::Result<Infallible> {
     let listener = listener(listen()?)?;
     bound(listener.local_addr()?);
     accept_each!(accept(&listener).await, |stream| drop(task::spawn(connection(stream))))
@@ -188,32 +174,19 @@ impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
         Tokio
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         self.runtime.block_on(self.runtime.spawn(root)).expect("the root panicked")
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         self.runtime.block_on(Tokio::<RAYON>.gather(jobs, job))
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         self.root(serve(bound, connection))
     }
 }
@@ -234,32 +207,19 @@ impl Runtime for CurrentThread {
         Tokio
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         self.runtime.block_on(root)
     }
 
-    fn outside<F>(
-        &self,
-        _: usize,
-        _: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, _: usize, _: impl Maker<F>) -> Vec<F::Output> {
         unreachable!("its only thread is the worker: there is no outside")
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         self.root(serve(bound, connection))
     }
 }

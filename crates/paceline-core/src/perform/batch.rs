@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     job::{Jobs, Receipt, Steps, Waits},
-    model::{Clock, Model, Runtime, Settings},
+    model::{Clock, Maker, Model, Runtime, Settings, Spawnable},
 };
 
 /// Where the jobs of a batch are spawned from.
@@ -141,10 +141,7 @@ impl<R: Runtime> Offer<'_, R> {
         })
     }
 
-    fn offer<F>(self, job: impl Fn(usize) -> F + Copy + Send + Sync + 'static) -> Batch
-    where
-        F: Future<Output = io::Result<Receipt>> + Send + 'static,
-    {
+    fn offer<F: Spawnable<Output = io::Result<Receipt>>>(self, job: impl Maker<F>) -> Batch {
         let Offer { runtime, count, placement, clock, .. } = self;
         let future_bytes = (!R::Model::BLOCKS).then_some(size_of::<F>());
         match placement {

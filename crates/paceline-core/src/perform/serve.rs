@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     job::{Jobs, Receipt, Waits},
-    model::{Model, Runtime, Stream, token},
+    model::{Maker, Model, Runtime, Spawnable, Stream, token},
 };
 
 /// The number of bytes read from a connection at a time.
@@ -55,14 +55,10 @@ fn of_kind<R: Runtime, K: StoragePolicy>(
 }
 
 /// Answers the requests of a connection in order until either side closes it. `job` runs the job with the given index.
-pub(crate) fn connection<S, F>(
+pub(crate) fn connection<S: Stream + 'static, F: Spawnable<Output = io::Result<Receipt>>>(
     mut stream: S,
-    job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-) -> impl Future<Output = ()> + Send + 'static
-where
-    S: Stream + 'static,
-    F: Future<Output = io::Result<Receipt>> + Send + 'static,
-{
+    job: impl Maker<F>,
+) -> impl Future<Output = ()> + Send + 'static {
     // Captured rather than declared inside, as in `perform`.
     let mut input = vec![0; CHUNK];
     let mut pending = Pending::default();

@@ -257,4 +257,31 @@ mod tests {
         assert!(why.contains("at most 3 of 4 jobs"), "{why}");
         assert_eq!(check("sleep", 3), Ok(()));
     }
+
+    #[test]
+    fn waits_must_have_room_in_the_time_and_the_jobs_in_flight() {
+        let info = &models::find("threads").unwrap().info;
+        let sleep = workloads::find("sleep").unwrap();
+        let cell = Prepared::new(info, &sleep, 8, None, Placement::Outside);
+        let check = |elapsed| cell.check_attest(&seen(0, 0, 0), elapsed);
+        // Four in flight have room for all waits in a quarter of their sum.
+        let just = cell.total_wait / 4;
+        assert_eq!(just * 4, cell.total_wait);
+        assert_eq!(check(just), Ok(()));
+        let why = check(just - Duration::from_nanos(1)).unwrap_err().to_string();
+        assert!(why.contains("at most 4 jobs were in flight"), "{why}");
+    }
+
+    #[test]
+    fn jobs_run_on_the_workers_and_on_the_threads_that_a_model_has_besides() {
+        let base = &models::find("threads").unwrap().info;
+        let most = |width, more_threads, workers| {
+            most_threads(&ModelInfo { width, more_threads, ..*base }, workers)
+        };
+        assert_eq!(most(Width::Any, 0, Some(4)), Some(4));
+        assert_eq!(most(Width::Any, 1, Some(4)), Some(5));
+        assert_eq!(most(Width::Any, 1, None), None);
+        assert_eq!(most(Width::One, 1, Some(4)), Some(1));
+        assert_eq!(most(Width::PerTask, 0, Some(4)), None);
+    }
 }

@@ -162,4 +162,12 @@ mod tests {
         let why = threads(3).check(&info, &plain, Some(2)).unwrap_err();
         assert!(why.contains("3 threads ran jobs of threads, which has 2"), "{why}");
     }
+
+    #[test]
+    fn the_greatest_of_each_figure_of_several_looks_is_kept() {
+        let one = ServerSeen { job_threads: Some(2), epolls: Some(1), ..ServerSeen::default() };
+        let other = ServerSeen { job_threads: Some(1), rings: Some(3), ..ServerSeen::default() };
+        let both = ServerSeen { job_threads: Some(2), epolls: Some(1), rings: Some(3), ..one };
+        assert_eq!((one.max(other), other.max(one)), (both, both));
+    }
 }

@@ -1,7 +1,7 @@
 //! The suite's server, seen from its parent.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
@@ -30,7 +30,8 @@ impl EchoServer {
     ///
     /// Returns an error if the process cannot be started or does not report its addresses.
     pub fn start(mut command: Command) -> io::Result<Self> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(not_started)?;
         let requests = child.stdin.take();
         let Some(output) = child.stdout.take() else { unreachable!("it is piped") };
         let (give, answers) = mpsc::channel();
@@ -42,9 +43,8 @@ impl EchoServer {
             }
         })?;
         let mut server = EchoServer { child, requests, answers, addresses: Addresses::default() };
-        let line = server.answer().unwrap_or_else(|| "it did not say why".into());
-        server.addresses = serde_json::from_str(&line)
-            .map_err(|_| io::Error::other(format!("the suite's server did not start: {line}")))?;
+        let line = server.answer().unwrap_or_else(|| "it gave no reason".into());
+        server.addresses = serde_json::from_str(&line).map_err(|_| not_started(&line))?;
         Ok(server)
     }
 
@@ -98,5 +98,28 @@ impl Drop for EchoServer {
         self.requests = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn not_started(why: impl fmt::Display) -> io::Error {
+    io::Error::other(format!("the suite's server did not start: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_start_is_an_error_with_the_reason_that_it_gave() {
+        let said = |program: &str, script: &str| {
+            let mut command = Command::new(program);
+            command.args(["-c", script]);
+            EchoServer::start(command).err().unwrap().to_string()
+        };
+        let start = "the suite's server did not start: ";
+        assert_eq!(said("sh", "echo no more files"), format!("{start}no more files"));
+        assert_eq!(said("sh", "exit 1"), format!("{start}it gave no reason"));
+        let missing = said("/nowhere/paceline", "");
+        assert!(missing.starts_with(start) && missing.contains("No such file"), "{missing}");
     }
 }

@@ -33,10 +33,7 @@ fn a_connections_future_is_larger_than_an_idle_ones_by_no_more_than_its_jobs_fut
     fn returned<S, F>(_: impl Fn(S) -> F) -> usize {
         size_of::<F>()
     }
-    fn size<F>(job: impl Fn(usize) -> F + Copy + Send + Sync + 'static) -> usize
-    where
-        F: Future<Output = io::Result<Receipt>> + Send + 'static,
-    {
+    fn size<F: Spawnable<Output = io::Result<Receipt>>>(job: impl Maker<F>) -> usize {
         // Never called: only the type of the future matters.
         returned(|stream: TcpStream| connection(stream, job))
     }
@@ -84,21 +81,11 @@ impl Runtime for Weighing {
         Tokio
     }
 
-    fn root<F>(&self, root: F) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn root<F: Spawnable>(&self, root: F) -> F::Output {
         self.0.root(root)
     }
 
-    fn outside<F>(
-        &self,
-        jobs: usize,
-        job: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
-    ) -> Vec<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
         let weighed = move |index| {
             let future = job(index);
             HANDED.lock().unwrap().push(size_of_val(&future));
@@ -107,14 +94,11 @@ impl Runtime for Weighing {
         self.0.root(Tokio::<false>.gather(jobs, weighed))
     }
 
-    fn serve<F>(
+    fn serve<F: Spawnable<Output = ()>>(
         &self,
         bound: impl FnOnce(SocketAddr) + Send + 'static,
         connection: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
-    ) -> io::Result<Infallible>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    ) -> io::Result<Infallible> {
         self.0.serve(bound, connection)
     }
 }

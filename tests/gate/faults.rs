@@ -1,0 +1,147 @@
+//! Sides that crash, hang or never work, and null arms that fire.
+
+use std::fs;
+
+use paceline::record::{Overall, State, Verdict, read_gate_trials};
+
+use super::{halves, program::folder, record};
+
+#[test]
+fn a_process_that_dies_in_mid_trial_costs_the_trial_and_is_counted() {
+    let folder = folder();
+    let (_, gate, said) = halves("^dies seldom$", &[], folder.path());
+    let cell = &gate.cells[0];
+    assert!(cell.dropped == 1 && cell.trials == 10, "{cell:?} {said}");
+    assert!(cell.verdict.is_some());
+    let trials = read_gate_trials(&record(folder.path())).unwrap();
+    let dropped = trials.iter().filter_map(|trial| trial.dropped.as_ref());
+    assert!(dropped.into_iter().any(|why| why.contains("head: the process of the cell ended")));
+}
+
+#[test]
+fn a_head_that_dies_again_and_again_does_not_pass_by_the_trials_that_it_survived() {
+    let folder = folder();
+    let (code, gate, said) = halves("^dies often$", &[], folder.path());
+    let cell = &gate.cells[0];
+    assert_eq!((cell.state, cell.verdict, code), (State::Failed, None, Some(3)), "{said}");
+    let why = cell.reason.as_ref().unwrap();
+    assert!(
+        why.contains("the head crashed in ") && why.contains(", the base and its copy in 0 of ")
+    );
+    assert_eq!(gate.verdict, Overall::Failed);
+    assert!(gate.summary.contains("1 failed; dies often throughput: the head crashed"));
+}
+
+#[test]
+fn a_null_arm_that_fires_voids_its_cell_alone_and_the_cell_is_measured_again_by_itself() {
+    let folder = folder();
+    let (code, gate, said) =
+        halves("^(slower|copy is slower|copy is slower at first)$", &[], folder.path());
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{said}");
+    assert_eq!((of("slower").verdict, of("slower").again), (Some(Verdict::Regressed), false));
+    let always = of("copy is slower");
+    assert_eq!((always.verdict, always.null_fired, always.again), (None, true, true));
+    assert!(always.reason.as_ref().unwrap().contains("measured again by itself too"));
+    let at_first = of("copy is slower at first");
+    assert_eq!((at_first.null_fired, at_first.again, at_first.trials), (false, true, 10));
+    assert!(at_first.verdict.is_some(), "{at_first:?}");
+    assert!(gate.summary.contains("1 void"), "{}", gate.summary);
+    // The second time is told apart in the record, and trials are numbered through.
+    let trials = read_gate_trials(&record(folder.path())).unwrap();
+    for (name, again) in [("slower", 0), ("copy is slower", 10), ("copy is slower at first", 10)] {
+        let of: Vec<_> = trials.iter().filter(|r| r.cell == name && !r.pilot).collect();
+        assert_eq!(of.iter().filter(|trial| trial.again).count(), again, "{name}");
+        let numbers: std::collections::BTreeSet<u32> = of.iter().map(|trial| trial.trial).collect();
+        assert_eq!(numbers.len(), of.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_null_arm_that_fires_twice_is_an_unfit_machine_where_nothing_weighs_more() {
+    let folder = folder();
+    let (code, gate, said) = halves("^(same|copy is slower)$", &[], folder.path());
+    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{said}");
+    let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
+    assert!(same.verdict.is_some() && !same.again, "{same:?}");
+}
+
+/// A head that died in 60 % of its trials was called an unfit machine, exit code 6.
+#[test]
+fn a_head_that_crashes_is_failed_and_never_an_unfit_machine() {
+    for (filter, why) in [
+        ("^aborts in 60 %$", "the head crashed in "),
+        ("^aborts always$", "3 trials in a row: head"),
+    ] {
+        let folder = folder();
+        let (code, gate, said) = halves(filter, &[], folder.path());
+        let cell = &gate.cells[0];
+        assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{filter}: {said} {cell:?}");
+        assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{filter}: {cell:?}");
+        assert!(cell.reason.as_ref().unwrap().starts_with(why), "{cell:?}");
+        assert!(cell.crashes.head >= 3 && cell.crashes.base + cell.crashes.copy == 0, "{cell:?}");
+        let trials = read_gate_trials(&record(folder.path())).unwrap();
+        let crashed = trials.iter().filter(|trial| trial.crashed == [false, true, false]).count();
+        assert_eq!(crashed, cell.crashes.head as usize, "the record has every trial");
+        assert_eq!(trials.len(), cell.crashes.trials as usize);
+    }
+}
+
+#[test]
+fn one_crash_of_the_base_excuses_none_of_the_head_and_a_base_that_always_crashes_is_no_pass() {
+    let folder = folder();
+    let (code, gate, said) =
+        halves("^(same|is excused|base aborts|both die)$", &["--all"], folder.path());
+    assert_eq!((code, gate.verdict), (Some(3), Overall::Failed), "{said}");
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    let excused = of("is excused");
+    assert_eq!(excused.state, State::Failed, "{excused:?}");
+    assert_eq!(excused.crashes.base + excused.crashes.copy, 1, "{excused:?}");
+    assert!(excused.reason.as_ref().unwrap().contains("the head crashed in "), "{excused:?}");
+    let base = of("base aborts");
+    assert_eq!((base.state, base.verdict), (State::Failed, None), "{base:?}");
+    assert!(base.reason.as_ref().unwrap().starts_with("base: "), "{base:?}");
+    // Crashes are counted where they fail nothing, too.
+    let both = of("both die");
+    assert!(both.crashes.head > 0 && both.crashes.base + both.crashes.copy > 0, "{both:?}");
+    assert_eq!((both.state, both.trials), (State::Ok, 10), "{both:?}");
+    assert!(both.dropped > 0 && both.verdict.is_some(), "{both:?}");
+    assert_eq!(of("same").crashes.head, 0);
+}
+
+#[test]
+fn a_side_that_never_works_fails_its_cell_with_its_own_words_and_the_others_go_on() {
+    let folder = folder();
+    let (code, gate, _) =
+        halves("^(same|dies|panics|command fails|no command)$", &[], folder.path());
+    let why = |name: &str| {
+        let cell = gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+        assert_eq!((cell.state, cell.verdict), (State::Failed, None), "{name}");
+        cell.reason.clone().unwrap()
+    };
+    assert!(why("dies").contains("head: ") && why("dies").contains("a fault was planted"));
+    assert!(why("panics").contains("planted"));
+    assert!(why("command fails").contains("false: exit status: 1"));
+    assert!(why("no command").contains("there is no program there-is-no-such-program"));
+    let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
+    assert!(same.verdict.is_some());
+    assert_eq!(code, Some(3));
+}
+
+#[test]
+fn a_process_that_hangs_is_ended_and_its_cell_fails() {
+    let folder = folder();
+    let (code, gate, _) = halves("^hangs$", &["--patience", "500ms"], folder.path());
+    assert_eq!(gate.cells[0].state, State::Failed);
+    assert!(gate.cells[0].reason.as_ref().unwrap().contains("no answer within 500ms"));
+    assert_eq!(code, Some(3));
+}
+
+#[test]
+fn a_gate_that_the_machine_was_not_fit_for_is_repeated_once_and_shows_the_second_result_alone() {
+    let folder = folder();
+    let (code, gate, said) = halves("^copy is slower$", &["--retry"], folder.path());
+    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{said}");
+    assert!(said.contains("repeated once"), "{said}");
+    assert_eq!(fs::read_dir(folder.path().join("results")).unwrap().count(), 2);
+}
