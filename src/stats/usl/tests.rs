@@ -254,11 +254,12 @@ fn the_share_explained_is_that_of_the_weighted_variance() {
         + (39.0_f64 - mean).powi(2)
         + 0.5 * (20.0_f64 - mean).powi(2);
     near(r_squared(&points, law), 1.0 - 4.0 / all, 1e-12);
-    assert_eq!(r_squared(&[(1.0, 10.0, 1.0), (2.0, 20.0, 1.0)], law), 1.0);
+    near(r_squared(&[(1.0, 10.0, 1.0), (2.0, 20.0, 1.0)], law), 1.0, 1e-12);
 }
 
 #[test]
 fn samples_vary_as_much_as_residuals_and_leverages_say() {
+    type Parameter = (fn(&Law) -> f64, f64);
     let law = Law { lambda: 100.0, sigma: 0.05, kappa: 0.001 };
     // So little noise that the law is a plane: the sandwich of HC3 is then the variance of each parameter.
     let off = [1.0, -2.0, 1.5, -0.5, 2.0, -1.0, 0.5, -1.5];
@@ -290,7 +291,7 @@ fn samples_vary_as_much_as_residuals_and_leverages_say() {
         let by = [then.lambda - found.lambda, then.sigma - found.sigma, then.kappa - found.kappa];
         (0..3).for_each(|i| variance[i] += by[i].powi(2));
     }
-    let parameters: [(fn(&Law) -> f64, f64); 3] = [
+    let parameters: [Parameter; 3] = [
         (|law| law.lambda, found.lambda),
         (|law| law.sigma, found.sigma),
         (|law| law.kappa, found.kappa),
