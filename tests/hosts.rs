@@ -303,6 +303,21 @@ fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
 }
 
 #[test]
+fn a_leader_that_dies_before_the_load_is_lost_and_no_wrong_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17508"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let listener = TcpListener::bind("127.0.0.1:17508").unwrap();
+    let agent = work(folder.path(), &[], "b");
+    let leader = listener.accept().unwrap().0;
+    drop((listener, leader));
+    let output = agent.wait_with_output().unwrap();
+    // Engines do not repeat what ends with 2.
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("a was lost before the load"), "{}", said(&output));
+}
+
+#[test]
 fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
