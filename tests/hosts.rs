@@ -221,8 +221,8 @@ fn a_server_gives_no_byte_to_a_connection_without_the_token_and_serves_one_with_
     }
 }
 
-/// Greets the leader as the generator on b with this token, and returns the first byte that it says, if any.
-fn greeted(hello: &str, token: &str) -> Option<u8> {
+/// Connects to the leader as the generator on b with this token. Returns the first byte of the leader's answer, if any.
+fn first_byte(hello: &str, token: &str) -> Option<u8> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect("127.0.0.1:17504") {
@@ -239,7 +239,7 @@ fn greeted(hello: &str, token: &str) -> Option<u8> {
 }
 
 #[test]
-fn the_leader_says_nothing_to_a_stranger_who_knows_all_but_the_token() {
+fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
     assert!(planned.status.success(), "{}", said(&planned));
@@ -252,15 +252,15 @@ fn the_leader_says_nothing_to_a_stranger_who_knows_all_but_the_token() {
         "id": "b", "host": "b", "boot_id": "", "fingerprint": Fingerprint::default(), "clock_ahead_seconds": null,
     } });
     let mut leader = work(folder.path(), &[], "a");
-    assert_eq!(greeted(&hello.to_string(), TOKEN), None);
+    assert_eq!(first_byte(&hello.to_string(), TOKEN), None);
     let own = String::from_utf8(file("token")).unwrap();
-    assert_eq!(greeted(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
+    assert_eq!(first_byte(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
     leader.kill().unwrap();
     leader.wait().unwrap();
 }
 
 #[test]
-fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_there() {
+fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
     assert!(planned.status.success(), "{}", said(&planned));
@@ -268,8 +268,8 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
     let agent = work(folder.path(), &[], "b");
     let (leader, _) = listener.accept().unwrap();
     leader.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut says = BufReader::new(&leader).lines();
-    says.next().unwrap().unwrap();
+    let mut lines = BufReader::new(&leader).lines();
+    lines.next().unwrap().unwrap();
     // The order's own list has the address; the plan has not. Nobody has an address of class E.
     let elsewhere: std::net::SocketAddr = "240.0.0.1:80".parse().unwrap();
     let order = Order {
@@ -288,10 +288,10 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
         seed: 1,
         options: Options { plan: vec![elsewhere.ip()], ..Options::default() },
     };
-    let told = serde_json::to_string(&LeaderMessage::Load(1, Box::new(order))).unwrap();
-    (&leader).write_all(format!("{told}\n").as_bytes()).unwrap();
+    let message = serde_json::to_string(&LeaderMessage::Load(1, Box::new(order))).unwrap();
+    (&leader).write_all(format!("{message}\n").as_bytes()).unwrap();
     // The connection ends: an agent that obeys would say that its generator is ready.
-    let more = says.next().and_then(Result::ok);
+    let more = lines.next().and_then(Result::ok);
     drop(leader);
     let output = agent.wait_with_output().unwrap();
     assert_eq!((output.status.code(), more), (Some(1), None), "{}", said(&output));
@@ -300,6 +300,21 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
         "{}",
         said(&output)
     );
+}
+
+#[test]
+fn a_leader_that_dies_before_the_load_is_lost_and_no_wrong_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17508"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let listener = TcpListener::bind("127.0.0.1:17508").unwrap();
+    let agent = work(folder.path(), &[], "b");
+    let leader = listener.accept().unwrap().0;
+    drop((listener, leader));
+    let output = agent.wait_with_output().unwrap();
+    // Engines do not repeat what ends with 2.
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("a was lost before the load"), "{}", said(&output));
 }
 
 #[test]
@@ -377,13 +392,13 @@ fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_s
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["a=127.0.0.1", "b=127.0.0.2"];
     let make = |out: &str, more: &[&str]| {
-        let output = plan(folder.path(), &nodes, &[&["--port", "17505"], more].concat());
+        let output = plan(folder.path(), &nodes, &[&["--port", "17507"], more].concat());
         assert!(output.status.success(), "{}", said(&output));
         fs::rename(folder.path().join("plan"), folder.path().join(out)).unwrap();
     };
     make("tokenless", &[]);
     make("other", &["--seed", "2"]);
-    let output = plan(folder.path(), &nodes, &["--port", "17505"]);
+    let output = plan(folder.path(), &nodes, &["--port", "17507"]);
     assert!(output.status.success(), "{}", said(&output));
     let token = folder.path().join("plan/token");
     fs::copy(&token, folder.path().join("other/token")).unwrap();
@@ -404,14 +419,14 @@ fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_s
 }
 
 #[test]
-fn a_port_in_use_ends_the_servers_node_with_exit_code_6() {
+fn a_port_in_use_ends_the_servers_node_with_a_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", &port]);
     assert!(planned.status.success(), "{}", said(&planned));
     let output = work(folder.path(), &[], "a").wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("another --port"), "{}", said(&output));
     assert!(!folder.path().join("plan/parts").exists());
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -82,7 +82,8 @@ fn lead(
     let (start, token) = (now(), token(plan)?);
     let at = load.meeting()?;
     let listener = TcpListener::bind(at).map_err(|error| {
-        Fault::Environment(format!(
+        // Exit code 1, so that an engine tries again: a lost attempt may hold the port for a while.
+        Fault::Failed(format!(
             "the server's node {} failed to listen on {at}: {error}; make a new plan with another --port, or with an address of this node",
             load.server.id
         ))
@@ -201,38 +202,58 @@ fn generate(
     let token = token(plan)?;
     let at = load.meeting()?;
     all_allowed(&load.addresses(), &[at]).map_err(Fault::Usage)?;
-    let deadline = now() + START_TIMEOUT;
-    let mut stream = loop {
-        if interrupted() {
+    let hello = Hello { plan: plan.hash.clone(), block: block.id.clone(), node: here(Some(name)) };
+    let server = &load.server.id;
+    let lost = |error: io::Error| format!("the server's node {server} was lost: {error}");
+    // A leader that rejects the token still accepts connections, and one that has died does not.
+    let mut was_rejected = false;
+    loop {
+        let Some(mut stream) = connect(at, server, was_rejected)? else {
             return Ok(Worked::Interrupted);
+        };
+        // If a write fails, the leader has closed the connection, and the agent finds it closed.
+        let _ = stream.write_all(token.as_bytes());
+        let mut connection = LineConnection::new(stream).map_err(lost)?;
+        let _ = connection.send(&hello);
+        return match connection.run_agent(program, &load.addresses(), LEADER_TIMEOUT) {
+            Ok(()) => Ok(Worked::Generated),
+            Err(_) if interrupted() => Ok(Worked::Interrupted),
+            Err(AgentError::NotAccepted) if !was_rejected => {
+                was_rejected = true;
+                continue;
+            }
+            Err(AgentError::NotAccepted) => Err(Fault::Usage(format!(
+                "the server's node {server} closed the connection without an answer: copy the plan's folder with its token from there"
+            ))),
+            Err(AgentError::Refused(why)) => Err(Fault::Usage(format!(
+                "the server's node {server} refused this generator: {why}"
+            ))),
+            Err(AgentError::Failed(why)) => Err(Fault::Failed(format!("{why}; the load is void"))),
+        };
+    }
+}
+
+/// Connects to the leader, which may start later unless it was `seen` before. Returns `None` if interrupted.
+fn connect(at: SocketAddr, server: &str, seen: bool) -> Result<Option<TcpStream>, Fault> {
+    let deadline = now() + START_TIMEOUT;
+    loop {
+        if interrupted() {
+            return Ok(None);
         }
         match TcpStream::connect_timeout(&at, HELLO_TIMEOUT) {
-            Ok(stream) => break stream,
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) if seen => {
+                return Err(Fault::Failed(format!(
+                    "the server's node {server} was lost before the load: {error}; run the block again on every node at the same time"
+                )));
+            }
             Err(error) if now() > deadline => {
                 return Err(Fault::Failed(format!(
-                    "failed to connect to the server's node {} at {at} within {} s: {error}; run the block again on every node at the same time",
-                    load.server.id,
+                    "failed to connect to the server's node {server} at {at} within {} s: {error}; run the block again on every node at the same time",
                     START_TIMEOUT.as_secs()
                 )));
             }
             Err(_) => thread::sleep(POLL * 5),
         }
-    };
-    let hello = Hello { plan: plan.hash.clone(), block: block.id.clone(), node: here(Some(name)) };
-    let server = &load.server.id;
-    let lost = |error: io::Error| format!("the server's node {server} was lost: {error}");
-    stream.write_all(token.as_bytes()).map_err(lost)?;
-    let mut connection = LineConnection::new(stream).map_err(lost)?;
-    connection.send(&hello).map_err(lost)?;
-    match connection.run_agent(program, &load.addresses(), LEADER_TIMEOUT) {
-        Ok(()) => Ok(Worked::Generated),
-        Err(_) if interrupted() => Ok(Worked::Interrupted),
-        Err(AgentError::NotAccepted) => Err(Fault::Usage(format!(
-            "the server's node {server} closed the connection before the load: copy the plan's folder with its token from there, unless {server} was interrupted"
-        ))),
-        Err(AgentError::Refused(why)) => {
-            Err(Fault::Usage(format!("the server's node {server} refused this generator: {why}")))
-        }
-        Err(AgentError::Failed(why)) => Err(Fault::Failed(format!("{why}; the load is void"))),
     }
 }

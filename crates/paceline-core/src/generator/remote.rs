@@ -339,7 +339,18 @@ impl Link for &mut Agent {
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Read, net::TcpListener};
+
     use super::*;
+
+    #[test]
+    fn a_connection_that_is_dropped_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        other.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        drop(LineConnection::new(listener.accept().unwrap().0).unwrap());
+        assert_eq!(other.read(&mut [0]).unwrap(), 0);
+    }
 
     #[test]
     fn the_error_of_a_clock_offset_is_at_most_half_a_round_trip() {
