@@ -111,6 +111,8 @@ pub struct AtScale {
 pub enum Unranked {
     /// Its jobs wait for less than [`SHORTEST_RANKED_NS`](crate::record::SHORTEST_RANKED_NS): timers would be ranked.
     ShortWaits,
+    /// The nodes of the load were one machine; see [`Cell::is_shared_host`].
+    SharedHost,
     /// No model was measured in three trials, the fewest with an interval.
     TooFewTrials,
     /// Only one model has a figure that can be ranked, so there is nothing to compare.

@@ -54,6 +54,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("scripts/upgrade.sh", "the same"),
     ("nice scripts/mutants.py", "needs cargo-mutants, and builds a copy of the repository"),
     ("GATE_BUDGET=2m scripts/gate.sh", "the same"),
+    ("scripts/hosts-agreement.py", "needs a quiet machine"),
     (
         "cargo run --release -- selftest",
         "takes an hour; its statistics alone take a minute in a debug build",

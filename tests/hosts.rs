@@ -1,4 +1,4 @@
-//! Load between nodes: the server on one, generators on others, and nothing on any other address.
+//! Load between nodes: the server on one, generators on others, and no socket at any other address.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -24,9 +24,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::{machine::Fingerprint, record::Cell};
+use paceline::{
+    machine::Fingerprint,
+    record::{Cell, State},
+};
 use paceline_core::{
-    generator::{Drive, Options, Order, Request, Told},
+    generator::{Drive, LeaderMessage, Options, Order, Request},
     models,
     network::Listen,
 };
@@ -85,9 +88,9 @@ fn generators_on_other_nodes_share_a_load_and_the_record_says_where_all_of_it_wa
         let planned = plan(folder.path(), &nodes, &["--port", port]);
         assert!(planned.status.success(), "{}", said(&planned));
         let names = nodes.iter().map(|node| node.split('=').next().unwrap());
-        let all: Vec<Child> = names.map(|name| work(folder.path(), &[], name)).collect();
-        for one in all {
-            let output = one.wait_with_output().unwrap();
+        let nodes: Vec<Child> = names.map(|name| work(folder.path(), &[], name)).collect();
+        for node in nodes {
+            let output = node.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         }
         let cells = collected(folder.path());
@@ -98,7 +101,42 @@ fn generators_on_other_nodes_share_a_load_and_the_record_says_where_all_of_it_wa
         assert_eq!(load.generators.len(), generators.len());
         assert!(hosts.shared_host && cells[0].is_shared_host(), "one boot id is not reported");
         assert!(hosts.clock_uncertainty_ns.is_some());
+        if cells[0].state == State::Ok {
+            every_report_names_the_nodes(folder.path(), generators.len());
+        }
     }
+}
+
+fn every_report_names_the_nodes(folder: &Path, generators: usize) {
+    let record = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap().path();
+    let report = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        command.arg("report").arg(&record).args(["--format", format]).current_dir(folder);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        // Tables are folded to the terminal's width.
+        said(&output).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let (sentence, joined) = match generators {
+        1 => ("on a, generator on b; start agreed within", "b"),
+        _ => ("on a, generators on b and c; start agreed within", "b c"),
+    };
+    for format in ["table", "markdown"] {
+        let text = report(format);
+        assert!(text.contains(sentence) && text.contains("shared host, so not ranked"), "{text}");
+    }
+    let labels = format!(
+        r#"server_node="a",generator_nodes="{joined}",shared_host="yes"}} {}"#,
+        generators + 1
+    );
+    let text = report("openmetrics");
+    assert!(text.contains(&labels), "{text}");
+    assert!(text.contains("load_clock_uncertainty_seconds{"), "{text}");
+    let text = report("csv");
+    let columns = "server_node,generator_nodes,shared_host,clock_uncertainty_ns";
+    assert!(text.contains(columns) && text.contains(&format!(",a,{joined},yes,")), "{text}");
+    let page = fs::read_to_string(record.join("report.html")).unwrap();
+    assert!(page.contains("Where the load was") && page.contains("no: shared host"));
 }
 
 #[test]
@@ -116,11 +154,11 @@ fn a_load_that_lost_a_generator_is_void_and_can_be_done_again() {
     let leader = work(folder.path(), &[], "a");
     let mut lost = work(folder.path(), &[], "b");
     let other = work(folder.path(), &[], "c");
-    // It has met the leader once there is an attempt.
+    // The attempt begins once all generators have connected.
     let begun = folder.path().join("plan/parts/0000");
     let deadline = Instant::now() + PATIENCE;
     while !begun.exists() {
-        assert!(Instant::now() < deadline, "the nodes did not meet");
+        assert!(Instant::now() < deadline, "no attempt has begun");
         thread::sleep(Duration::from_millis(5));
     }
     lost.kill().unwrap();
@@ -183,8 +221,8 @@ fn a_server_gives_no_byte_to_a_connection_without_the_token_and_serves_one_with_
     }
 }
 
-/// Greets the leader as the generator on b with this token, and returns the first byte that it says, if any.
-fn greeted(hello: &str, token: &str) -> Option<u8> {
+/// Connects to the leader as the generator on b with this token. Returns the first byte of the leader's answer, if any.
+fn first_byte(hello: &str, token: &str) -> Option<u8> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect("127.0.0.1:17504") {
@@ -201,7 +239,7 @@ fn greeted(hello: &str, token: &str) -> Option<u8> {
 }
 
 #[test]
-fn the_leader_says_nothing_to_a_stranger_who_knows_all_but_the_token() {
+fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
     assert!(planned.status.success(), "{}", said(&planned));
@@ -214,15 +252,15 @@ fn the_leader_says_nothing_to_a_stranger_who_knows_all_but_the_token() {
         "id": "b", "host": "b", "boot_id": "", "fingerprint": Fingerprint::default(), "clock_ahead_seconds": null,
     } });
     let mut leader = work(folder.path(), &[], "a");
-    assert_eq!(greeted(&hello.to_string(), TOKEN), None);
+    assert_eq!(first_byte(&hello.to_string(), TOKEN), None);
     let own = String::from_utf8(file("token")).unwrap();
-    assert_eq!(greeted(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
+    assert_eq!(first_byte(&hello.to_string(), own.trim()), Some(b'"'), "it asks for the time");
     leader.kill().unwrap();
     leader.wait().unwrap();
 }
 
 #[test]
-fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_there() {
+fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
     let folder = tempfile::tempdir().unwrap();
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
     assert!(planned.status.success(), "{}", said(&planned));
@@ -230,8 +268,8 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
     let agent = work(folder.path(), &[], "b");
     let (leader, _) = listener.accept().unwrap();
     leader.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut says = BufReader::new(&leader).lines();
-    says.next().unwrap().unwrap();
+    let mut lines = BufReader::new(&leader).lines();
+    lines.next().unwrap().unwrap();
     // The order's own list has the address; the plan has not. Nobody has an address of class E.
     let elsewhere: std::net::SocketAddr = "240.0.0.1:80".parse().unwrap();
     let order = Order {
@@ -250,10 +288,10 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
         seed: 1,
         options: Options { plan: vec![elsewhere.ip()], ..Options::default() },
     };
-    let told = serde_json::to_string(&Told::Load(1, Box::new(order))).unwrap();
-    (&leader).write_all(format!("{told}\n").as_bytes()).unwrap();
+    let message = serde_json::to_string(&LeaderMessage::Load(1, Box::new(order))).unwrap();
+    (&leader).write_all(format!("{message}\n").as_bytes()).unwrap();
     // The connection ends: an agent that obeys would say that its generator is ready.
-    let more = says.next().and_then(Result::ok);
+    let more = lines.next().and_then(Result::ok);
     drop(leader);
     let output = agent.wait_with_output().unwrap();
     assert_eq!((output.status.code(), more), (Some(1), None), "{}", said(&output));
@@ -262,6 +300,21 @@ fn an_agent_that_is_told_of_an_address_that_is_not_in_its_plan_sends_nothing_the
         "{}",
         said(&output)
     );
+}
+
+#[test]
+fn a_leader_that_dies_before_the_load_is_lost_and_no_wrong_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17508"]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let listener = TcpListener::bind("127.0.0.1:17508").unwrap();
+    let agent = work(folder.path(), &[], "b");
+    let leader = listener.accept().unwrap().0;
+    drop((listener, leader));
+    let output = agent.wait_with_output().unwrap();
+    // Engines do not repeat what ends with 2.
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("a was lost before the load"), "{}", said(&output));
 }
 
 #[test]
@@ -286,7 +339,7 @@ fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
 }
 
 #[test]
-fn what_a_plan_cannot_mean_is_said_and_exits_with_2() {
+fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |words: &[&str], why: &str| {
         let words: Vec<&str> = ["plan", "--out", "plan"].iter().chain(words).copied().collect();
@@ -306,27 +359,85 @@ fn what_a_plan_cannot_mean_is_said_and_exits_with_2() {
     refused(&with(&["http://127.0.0.1/", "--rate", "9"]), "not at an address of the server's node");
     refused(&["serve-plain", "--server", "a=10.93.0.1", "--rate", "9"], "--generator");
     refused(&["serve-plain", "--rate", "9"], "--server");
+    refused(
+        &with(&["http://10.93.0.1:8080/", "--rate", "9", "--model", "tokio"]),
+        "--model and --workers are for servers of paceline",
+    );
+    refused(
+        &with(&["http://10.93.0.1:7473/", "--rate", "9"]),
+        "also the port on which the generators meet",
+    );
+    refused(&with(&["serve-plain", "--rate", "9", "--model", "asyncio"]), "on loopback only");
+    refused(&with(&["serve-plain", "--rate", "0"]), "--rate 0");
+    refused(&with(&["serve-plain", "--rate", "9", "--generators", "0"]), "1 to 64 generators");
+    refused(
+        &["serve-plain", "--rate", "9", "--server", "a=127.0.0.1", "--generator", "b=10.93.0.2"],
+        "other nodes cannot reach a at 127.0.0.1",
+    );
     assert!(!folder.path().join("plan").exists());
     let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &[]);
     assert!(planned.status.success(), "{}", said(&planned));
-    let stranger =
+    let unknown =
         paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "z"]).output().unwrap();
-    assert_eq!(stranger.status.code(), Some(2), "{}", said(&stranger));
-    assert!(said(&stranger).contains("has no role in this plan"), "{}", said(&stranger));
-    // The token is of the plan, and without it nothing begins.
+    assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
+    assert!(said(&unknown).contains("has no role in this plan"), "{}", said(&unknown));
     fs::write(folder.path().join("plan/token"), "short").unwrap();
     let tokenless =
         paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "b"]).output().unwrap();
     assert_eq!(tokenless.status.code(), Some(2), "{}", said(&tokenless));
 }
 
-/// Two network namespaces with a cable between them.
+#[test]
+fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_still_gets_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = ["a=127.0.0.1", "b=127.0.0.2"];
+    let make = |out: &str, more: &[&str]| {
+        let output = plan(folder.path(), &nodes, &[&["--port", "17507"], more].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        fs::rename(folder.path().join("plan"), folder.path().join(out)).unwrap();
+    };
+    make("tokenless", &[]);
+    make("other", &["--seed", "2"]);
+    let output = plan(folder.path(), &nodes, &["--port", "17507"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let token = folder.path().join("plan/token");
+    fs::copy(&token, folder.path().join("other/token")).unwrap();
+    let leader = work(folder.path(), &[], "a");
+    for (dir, why) in [
+        ("tokenless", "copy the plan's folder with its token from there"),
+        ("other", "refused this generator: it has another plan"),
+    ] {
+        let words = ["work", dir, "0000", "--node", "b"];
+        let output = paceline(folder.path(), &[], &words).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+    for node in [leader, work(folder.path(), &[], "b")] {
+        let output = node.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_the_servers_node_with_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", &port]);
+    assert!(planned.status.success(), "{}", said(&planned));
+    let output = work(folder.path(), &[], "a").wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("another --port"), "{}", said(&output));
+    assert!(!folder.path().join("plan/parts").exists());
+}
+
+/// Two network namespaces joined by a veth pair.
 struct Namespaces {
     names: [String; 2],
 }
 
 impl Namespaces {
-    /// Makes them; `None`, after a message, where that is impossible.
+    /// Creates them. Returns `None` after a message where the system does not allow that.
     fn make() -> Option<Self> {
         // Each test that makes some has its own.
         static MADE: AtomicU32 = AtomicU32::new(0);
@@ -356,7 +467,7 @@ impl Drop for Namespaces {
     }
 }
 
-/// The local addresses of the sockets in a namespace, as `/proc/net/tcp` has them.
+/// Returns the local addresses of the sockets in a namespace, as in `/proc/net/tcp`.
 fn sockets(name: &str) -> Vec<String> {
     let shown = Command::new("ip")
         .args(["netns", "exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6"])
@@ -375,25 +486,25 @@ fn between_two_namespaces_only_the_addresses_of_the_plan_are_used() {
     let planned = plan(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], &[]);
     assert!(planned.status.success(), "{}", said(&planned));
     let inside = two.names.each_ref().map(|name| ["ip", "netns", "exec", name]);
-    let mut all = [work(folder.path(), &inside[0], "a"), work(folder.path(), &inside[1], "b")];
+    let mut nodes = [work(folder.path(), &inside[0], "a"), work(folder.path(), &inside[1], "b")];
     // Little-endian: 10.93.1.1 and 10.93.1.2.
     let own = ["01015D0A", "02015D0A"];
-    let mut met = [false; 2];
-    while all.iter_mut().any(|one| one.try_wait().unwrap().is_none()) {
+    let mut seen = [false; 2];
+    while nodes.iter_mut().any(|node| node.try_wait().unwrap().is_none()) {
         for (place, name) in two.names.iter().enumerate() {
             for ip in sockets(name) {
-                met[place] |= ip == own[place];
+                seen[place] |= ip == own[place];
                 let is_loopback = ip.len() == 8 && ip.ends_with("7F");
                 assert!(is_loopback || ip == own[place], "{name} has a socket at {ip}");
             }
         }
         thread::sleep(Duration::from_millis(10));
     }
-    for one in all {
-        let output = one.wait_with_output().unwrap();
+    for node in nodes {
+        let output = node.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     }
-    assert_eq!(met, [true; 2], "no connection was seen between the nodes");
+    assert_eq!(seen, [true; 2], "no connection was seen between the nodes");
     let cells = collected(folder.path());
     assert_eq!(cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().server, "a");
 }

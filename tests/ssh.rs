@@ -163,6 +163,6 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let mut hosts = fs::read_dir(dir.join("away")).unwrap().map(|host| host.unwrap().path());
     assert!(hosts.all(|host| {
         let mode = fs::metadata(host.join("token")).unwrap().permissions().mode();
-        mode & 0o77 == 0
+        mode.trailing_zeros() >= 6
     }));
 }

@@ -61,6 +61,9 @@ pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranke
     if measured.iter().any(|cell| cell.waits_too_briefly()) {
         return Err(Unranked::ShortWaits);
     }
+    if measured.iter().any(|cell| cell.is_shared_host()) {
+        return Err(Unranked::SharedHost);
+    }
     let of = |class: Placement| -> Vec<&'c Cell> {
         let of = measured.iter().copied().filter(|cell| !cell.has_too_few_trials());
         of.filter(|cell| cell.class() == class).collect()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     plan::{Choice, cells},
-    record::{PerTrial, Resources},
+    record::{Hosts, LoadFigures, Loop, PerTrial, Resources},
     stats::Mode,
 };
 use paceline_core::{models, perform::Placement, workloads};
@@ -241,6 +241,28 @@ fn nothing_is_ranked_where_all_are_refused_or_one_is_left() {
 
 fn advise_alone(beside: Cell) -> Advice {
     advise(&[beside, cell("sequential", 10, 100.0, 10.0, 1.0)])
+}
+
+#[test]
+fn a_load_on_a_shared_host_ranks_and_recommends_nothing() {
+    let shared = |model, rate, shared_host| {
+        let mut load = LoadFigures::new(Loop::Closed, None, None, 10);
+        load.hosts = Some(Hosts {
+            server: "a".into(),
+            generators: vec!["b".into()],
+            shared_host,
+            clock_uncertainty_ns: None,
+        });
+        Cell { load: Some(load), ..cell(model, 10, rate, 10.0, 1.0) }
+    };
+    let of = |is_shared| {
+        let cells = [shared("tokio", 1.0, is_shared), shared("smol", 100.0, is_shared)];
+        advise(&cells).scales[0].clone()
+    };
+    assert_eq!(of(false).unranked, None);
+    let at = of(true);
+    assert_eq!(at.unranked, Some(Unranked::SharedHost));
+    assert!(at.recommended.is_empty() && at.keeping_up.is_empty());
 }
 
 #[test]

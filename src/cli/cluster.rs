@@ -20,7 +20,7 @@ use crate::{
         self, BlockState, Collected, Engine, Fault, LoadPlan, PlanFolder, Status, Watch, Worked,
         cancel, collect, make, manifest, submit, work,
     },
-    load::Url,
+    load::{Url, loopback_only},
     machine::cores,
     output::{Progress, list_table, long, print_error, print_note},
     report::write_page,
@@ -30,6 +30,7 @@ use paceline_core::{
     clock::now,
     generator::{Arrivals, Drive},
     interrupt::{self, interrupted},
+    models::Entry,
 };
 
 pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
@@ -102,7 +103,10 @@ fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
             (asked.trials, asked.seed),
         );
         asks.check().map_err(usage)?;
-        if let Some(why) = asks.cannot_honour().filter(|_| !asked.of.model.is_empty()) {
+        let named = !asked.of.model.is_empty();
+        let is_foreign = |entry: &&&Entry| entry.info.foreign.is_some();
+        let foreign = order.models.iter().find(is_foreign).map(|entry| loopback_only(entry));
+        if let Some(why) = asks.cannot_honour().or(foreign).filter(|_| named) {
             return Err(usage(why));
         }
     }
@@ -132,6 +136,11 @@ fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
                 .into(),
         ));
     }
+    if url.is_some() && !(asked.of.model.is_empty() && asked.of.workers.is_empty()) {
+        return Err(usage(
+            "--model and --workers are for servers of paceline, and a URL names your own: leave them out".into(),
+        ));
+    }
     let drive = match (of.rate, of.connections) {
         (Some(rate), _) => Drive::Open { rate, arrivals: Arrivals::Poisson },
         (None, Some(_)) => Drive::Closed,
@@ -156,8 +165,15 @@ fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
 
 fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
     let (blocks, models) = (plan.plan.blocks.len(), plan.models.len());
+    let plural =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (blocks, models) = (plural(blocks, "block"), plural(models, "model"));
+    let what = match plan.plan.load.as_ref().and_then(|load| load.url.as_ref()) {
+        Some(url) => format!("{blocks} on {url}"),
+        None => format!("{blocks} of {models} each"),
+    };
     say(&format!(
-        "planned {blocks} blocks of {models} models each in {}: hand them over with paceline cluster submit",
+        "planned {what} in {}: hand over with paceline cluster submit",
         plan.dir.display()
     ))
 }
@@ -199,7 +215,7 @@ fn worked(asked: &WorkArguments, plan: &PlanFolder) -> Result<u8, CliError> {
             ))
         }
         Worked::Generated => {
-            say(&format!("block {}: the server's node has what was generated here", asked.block))
+            say(&format!("block {} is done: the server's node has the results", asked.block))
         }
         Worked::Before => say(&format!("block {} was done before", asked.block)),
         Worked::Interrupted => {

@@ -1,4 +1,4 @@
-//! The record of a load between nodes: the cells of each block, as the server's node wrote them.
+//! The record of a load between nodes: the cells of each block, written by the server's node.
 
 use std::{fs, path::Path};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Collects the blocks of a load into one record below `results`, by way of `aside`.
+/// Collects the blocks of a load into one record in `results`. The record is built in `aside` and then moved.
 pub(super) fn collect(
     plan: &PlanFolder,
     load: &LoadPlan,
@@ -37,16 +37,16 @@ pub(super) fn collect(
     let mut lost = Vec::new();
     for block in &plan.plan.blocks {
         match counted(plan, load, block, &mut nodes)? {
-            Some((node, of)) => {
-                for one in std::iter::once(&node.node).chain(&node.generators) {
-                    add(&mut nodes.nodes, one);
+            Some((node, of_block)) => {
+                for node in std::iter::once(&node.node).chain(&node.generators) {
+                    add(&mut nodes.nodes, node);
                 }
                 nodes.counted.push(Counted {
                     block: block.id.clone(),
                     attempt: node.attempt.clone(),
                     node: node.node.id.clone(),
                 });
-                cells.extend(of);
+                cells.extend(of_block);
                 first.get_or_insert(node);
             }
             None => {
@@ -83,13 +83,14 @@ pub(super) fn collect(
     Ok(Collected { folders: vec![folder], cells: (cells.len(), wrong), missing, warnings })
 }
 
-fn add(nodes: &mut Vec<Node>, one: &Node) {
-    if !nodes.iter().any(|other| other.id == one.id) {
-        nodes.push(one.clone());
+/// Adds a node unless it is known already.
+fn add(nodes: &mut Vec<Node>, node: &Node) {
+    if !nodes.iter().any(|known| known.id == node.id) {
+        nodes.push(node.clone());
     }
 }
 
-/// Returns the attempt at `block` that counts, with its cells: each of the plan once, and of the plan's nodes.
+/// Returns the attempt at `block` that counts, with its cells. It has each planned cell exactly once, and the plan's nodes.
 fn counted(
     plan: &PlanFolder,
     load: &LoadPlan,
@@ -132,10 +133,10 @@ fn check(
     let planned = unmeasured(&order, "");
     let mut found = Vec::new();
     for wanted in &planned {
-        let mut of = cells.iter().filter(|cell| key(cell) == key(wanted));
-        match (of.next(), of.next()) {
-            (Some(one), None) => found.push(one.clone()),
-            _ => return Err(format!("it has not one cell of {}", wanted.model)),
+        let mut matching = cells.iter().filter(|cell| key(cell) == key(wanted));
+        match (matching.next(), matching.next()) {
+            (Some(cell), None) => found.push(cell.clone()),
+            _ => return Err(format!("it does not have exactly one cell of {}", wanted.model)),
         }
     }
     let nodes = part.node.generators.iter().map(|node| &node.id);

@@ -124,12 +124,11 @@ pub(super) struct Listed {
 }
 
 impl Engine {
-    /// The built-in engine of this name, or that of a file, with `settings` of the form `name=value`. `is_load`: it is for
-    /// a load between nodes.
+    /// The built-in engine of this name, or that of a file, for a load between nodes or not. `settings` are `name=value`.
     ///
     /// # Errors
     ///
-    /// Returns a fault if there is none, the file is not an engine, or it is none for such plans.
+    /// Returns a fault if there is none, or the file is not an engine for such plans.
     pub fn find(name: &str, settings: &[String], is_load: bool) -> Result<Self, Fault> {
         let text = match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => (*text).to_owned(),
@@ -139,8 +138,7 @@ impl Engine {
             }
             None => {
                 let known = BUILT_IN.map(|(name, _)| name);
-                let hint = did_you_mean(name, known);
-                let known = known.join(", ");
+                let (hint, known) = (did_you_mean(name, known), known.join(", "));
                 return Err(Fault::Usage(format!(
                     "there is no engine `{name}`: {hint}name one of {known}, or a file that ends in .toml"
                 )));
@@ -162,11 +160,11 @@ impl Engine {
             value.clone_into(place);
         }
         let script = engine.template(is_load)?;
-        let commands = [&engine.submit, &engine.list, &engine.cancel].into_iter().flatten();
-        let texts: Vec<&str> = commands.map(String::as_str).chain([script]).collect();
-        let is_used = |key: &str| texts.iter().any(|text| text.contains(&format!("{{{key}}}")));
-        let missing = engine.settings.iter().find(|(key, value)| *value == "?" && is_used(key));
-        if let Some((key, _)) = missing {
+        let commands = [&engine.submit, &engine.list, &engine.cancel].map(|words| words.join(" "));
+        let texts = commands.join(" ") + script;
+        let is_used = |key: &str| texts.contains(&format!("{{{key}}}"));
+        let mut missing = engine.settings.iter().filter(|(_, value)| *value == "?");
+        if let Some((key, _)) = missing.find(|(key, _)| is_used(key)) {
             return Err(Fault::Usage(format!("the engine {} needs --set {key}=…", engine.name)));
         }
         Ok(engine)
@@ -174,13 +172,10 @@ impl Engine {
 
     /// The template of the script for plans of this kind.
     fn template(&self, is_load: bool) -> Result<&str, Fault> {
-        if !is_load {
-            return Ok(&self.script);
-        }
-        self.load.as_deref().ok_or_else(|| {
+        let script = if is_load { self.load.as_deref() } else { Some(&*self.script) };
+        script.ok_or_else(|| {
             Fault::Usage(format!(
-                "the engine {} starts one node for a block, and this load has several: give its file a `load` script, or \
-                 start each role by hand with paceline cluster work",
+                "the engine {} has no script for loads: give its file a `load` script, or use paceline cluster work",
                 self.name
             ))
         })
@@ -349,9 +344,8 @@ impl Values {
         let minutes = (plan.plan.block_seconds() / 60.0).ceil() as u64 + 5;
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let program = std::env::current_exe().unwrap_or_default();
-        let load = plan.plan.load.as_ref();
-        let names: Vec<&str> =
-            load.map_or(vec![], |load| load.nodes().iter().map(|node| &*node.id).collect());
+        let nodes = plan.plan.load.iter().flat_map(|load| load.nodes());
+        let names: Vec<&str> = nodes.map(|node| &*node.id).collect();
         Values(BTreeMap::from([
             ("nodes", names.len().max(1).to_string()),
             ("node_list", names.join(",")),

@@ -1,4 +1,4 @@
-//! The plan of a load between nodes: which node serves, which ones generate, and how much.
+//! The plan of a load between nodes: the server's node, the generators' nodes, and the load.
 
 use std::{
     fs::{self, File},
@@ -20,34 +20,35 @@ use paceline_core::{
     network::{Listen, allowed},
 };
 
-/// The port on which the server's node waits for the generators.
+/// The default port on which the server's node waits for the generators.
 pub const PORT: u16 = 7473;
+/// The file in the plan's folder that holds the token.
 const TOKEN: &str = "token";
-/// Bytes of a token: 128 bits as hexadecimal digits.
+/// The length of a token: 128 bits as hexadecimal digits.
 pub(super) const TOKEN_BYTES: usize = 32;
 
 /// A load between nodes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoadPlan {
-    /// The node of the server.
+    /// The server's node.
     pub server: PlanNode,
-    /// The nodes of the generators.
+    /// The generators' nodes.
     pub generators: Vec<PlanNode>,
-    /// Where the server's node waits for them.
+    /// The port on which the server's node waits for them.
     pub port: u16,
-    /// A server of the user's own on the server's node; otherwise each model serves each workload.
+    /// The URL of the user's own server; `None` if each model serves each workload.
     pub url: Option<Url>,
     /// How requests start.
     pub drive: Drive,
-    /// Connections; `None` for as many as an open loop may need.
+    /// The number of connections; `None` for the default.
     pub connections: Option<usize>,
-    /// How long requests are sent before they count.
+    /// The time before the measured window.
     pub warm_up: Duration,
-    /// How long they count.
+    /// The measured window.
     pub duration: Duration,
 }
 
-/// A node of the plan, and the only address at which it is met.
+/// A node of the plan, with the only address that it uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanNode {
     /// Its name.
@@ -57,35 +58,49 @@ pub struct PlanNode {
 }
 
 impl PlanNode {
-    /// Reads `box1=10.0.0.1`, or a name alone. Names are resolved here and never again.
+    /// Parses `box1=10.0.0.1`, or a host name alone. Host names are resolved here and never again.
     ///
     /// # Errors
     ///
-    /// Returns a sentence if there is no such address.
+    /// Returns a sentence if the address is missing or cannot be that of a node.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (id, host) = text.split_once('=').unwrap_or((text, text));
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if id.is_empty() || !id.chars().all(is_plain) {
+        if id.is_empty() || host.is_empty() || !id.chars().all(is_plain) {
             return Err(format!("a node is NAME=ADDRESS, such as box1=10.0.0.1, not {text:?}"));
         }
-        let found = (host, 0)
-            .to_socket_addrs()
-            .map_err(|error| format!("the address of the node {id} cannot be found: {error}"))?;
-        let ip = found.map(|address| address.ip()).find(IpAddr::is_ipv4);
-        let ip = ip.ok_or_else(|| format!("the node {id} has no IPv4 address"))?;
-        if ip.is_unspecified() || ip.is_multicast() {
-            return Err(format!("{ip} is not the address of one node"));
+        if let Ok(with_port) = host.parse::<SocketAddr>() {
+            return Err(format!(
+                "an address has no port here: give {id}={}, and the port with --port",
+                with_port.ip()
+            ));
         }
-        Ok(PlanNode { id: id.into(), address: ip })
+        let found = (host, 0).to_socket_addrs().map_err(|_| {
+            format!(
+                "{host:?} is neither an IPv4 address nor a host name that can be resolved: give {id}'s address, such as {id}=10.0.0.1"
+            )
+        })?;
+        let ipv4 = found.filter_map(|address| match address.ip() {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        });
+        let ip = ipv4.into_iter().next().ok_or_else(|| {
+            format!("{host:?} has no IPv4 address, and load between nodes does not support IPv6")
+        })?;
+        if ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() {
+            return Err(format!("{ip} is not the address of a single node"));
+        }
+        Ok(PlanNode { id: id.into(), address: ip.into() })
     }
 }
 
 impl LoadPlan {
-    /// Checks the nodes, and keeps the first `count` generators.
+    /// Keeps the first `count` generators, and checks the plan.
     ///
     /// # Errors
     ///
-    /// Returns a sentence if there are too few nodes, or one of them twice.
+    /// Returns a sentence if there are too few nodes, if two share a name or an address, if some addresses are loopback
+    /// and others are not, or if the URL has the port on which the server's node waits.
     pub fn with_generators(mut self, count: Option<usize>) -> Result<Self, String> {
         let has = self.generators.len();
         let wanted = count.unwrap_or(has);
@@ -102,15 +117,31 @@ impl LoadPlan {
         self.generators.truncate(wanted);
         let nodes = self.nodes();
         for (place, node) in nodes.iter().enumerate() {
-            if nodes[..place]
-                .iter()
-                .any(|other| other.id == node.id || other.address == node.address)
-            {
+            let PlanNode { id, address } = node;
+            if nodes[..place].iter().any(|other| other.id == *id) {
+                return Err(format!("the node {id} is named twice: give each node one role"));
+            }
+            if let Some(other) = nodes[..place].iter().find(|other| other.address == *address) {
                 return Err(format!(
-                    "the node {} has two roles, or its address is another's: a node has one",
-                    node.id
+                    "the nodes {} and {id} both have the address {address}: give each its own",
+                    other.id
                 ));
             }
+        }
+        let is_loopback = |node: &&&PlanNode| node.address.is_loopback();
+        if let Some(node) = nodes.iter().find(is_loopback)
+            && !nodes.iter().all(|node| node.address.is_loopback())
+        {
+            return Err(format!(
+                "other nodes cannot reach {} at {}: give an address of its network",
+                node.id, node.address
+            ));
+        }
+        if self.url.as_ref().is_some_and(|url| url.port() == self.port) {
+            return Err(format!(
+                "the URL's port {} is also the port on which the generators meet the server's node: give another --port",
+                self.port
+            ));
         }
         Ok(self)
     }
@@ -120,28 +151,28 @@ impl LoadPlan {
         std::iter::once(&self.server).chain(&self.generators).collect()
     }
 
-    /// The addresses beyond loopback that a socket may have; see [`allowed`].
+    /// Returns the addresses beyond loopback that sockets may use; see [`allowed`].
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
         self.nodes().into_iter().map(|node| node.address).collect()
     }
 
-    /// Where the server's node waits for the generators.
+    /// Returns the address on which the server's node waits for the generators.
     pub(super) fn meeting(&self) -> Result<SocketAddr, Fault> {
         let at = SocketAddr::new(self.server.address, self.port);
         allowed(&self.addresses(), at).map_err(Fault::Usage)?;
         Ok(at)
     }
 
-    /// Where servers of ours listen.
+    /// Returns the address on which models' servers listen.
     pub(super) fn listen(&self, token: String) -> Listen {
         Listen { address: self.server.address, plan: self.addresses(), token }
     }
 
-    /// What to measure of one block: `workload`, or the plan's URL.
+    /// Returns the order of one block: for `workload`, or for the plan's URL.
     ///
     /// # Panics
     ///
-    /// Panics if there is neither.
+    /// Panics without a workload and a URL.
     #[must_use]
     pub fn order(
         &self,
@@ -184,7 +215,7 @@ impl LoadPlan {
     }
 }
 
-/// Writes a new token to the folder of a plan, readable by its owner only.
+/// Writes a new token to a plan's folder, readable only by its owner.
 pub(super) fn write_token(dir: &Path) -> Result<(), Fault> {
     let path = dir.join(TOKEN);
     let cannot = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -201,7 +232,7 @@ pub(super) fn write_token(dir: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads the token of a plan.
+/// Reads a plan's token.
 pub(super) fn token(plan: &PlanFolder) -> Result<String, Fault> {
     let path = plan.dir.join(TOKEN);
     let text = fs::read_to_string(&path).map_err(|error| {
@@ -248,10 +279,24 @@ mod tests {
         assert!(why.contains("3 generators need as many nodes, and 2 are named"), "{why}");
         assert!(plan(&[]).with_generators(None).is_err());
         for twice in ["a=10.9.0.2", "b=10.9.0.1"] {
-            assert!(plan(&[twice]).with_generators(None).unwrap_err().contains("two roles"));
+            let why = plan(&[twice]).with_generators(None).unwrap_err();
+            assert!(why.contains("named twice") || why.contains("both have the address"), "{why}");
         }
-        for wrong in ["=10.9.0.1", "b=0.0.0.0", "b=224.0.0.1", "b=::1", "a b=10.9.0.1"] {
-            assert!(PlanNode::parse(wrong).is_err(), "{wrong}");
+        let why = plan(&["b=127.0.0.1"]).with_generators(None).unwrap_err();
+        assert!(why.contains("other nodes cannot reach b at 127.0.0.1"), "{why}");
+        for (wrong, why) in [
+            ("=10.9.0.1", "a node is NAME=ADDRESS"),
+            ("b=", "a node is NAME=ADDRESS"),
+            ("a b=10.9.0.1", "a node is NAME=ADDRESS"),
+            ("b=0.0.0.0", "not the address of a single node"),
+            ("b=224.0.0.1", "not the address of a single node"),
+            ("b=255.255.255.255", "not the address of a single node"),
+            ("b=::1", "does not support IPv6"),
+            ("b=10.9.0.1:80", "an address has no port here: give b=10.9.0.1"),
+            ("b=999.1.1.1", "neither an IPv4 address nor a host name"),
+        ] {
+            let error = PlanNode::parse(wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
         }
     }
 
@@ -271,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_new_each_time_and_its_owners_alone() {
+    fn each_token_is_new_and_readable_only_by_its_owner() {
         use std::os::unix::fs::PermissionsExt;
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let tokens = folders.each_ref().map(|folder| {

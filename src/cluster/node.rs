@@ -1,4 +1,4 @@
-//! `node.json`: the node that works on a block.
+//! `node.json`: the node that measures a block.
 
 use std::{env, fs, path::Path, time::SystemTime};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 use paceline_core::{clock::Clocks, fitness::wake_errors, histogram::Distribution};
 
-/// What is known before the first trial of an attempt.
+/// Facts recorded before the first trial of an attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeFile {
     /// The SHA-256 of the plan.
@@ -31,13 +31,13 @@ pub struct NodeFile {
     pub models: Vec<ModelRecord>,
     /// How late `thread::sleep` wakes on this node.
     pub timer_floor: Option<Distribution>,
-    /// The nodes of the generators, if this one serves.
+    /// The generators' nodes, if this is the server's node of a load.
     #[serde(default)]
     pub generators: Vec<Node>,
 }
 
 impl NodeFile {
-    /// This node, which begins `attempt` at `block`. `probe` is a file that was just made in the plan's folder.
+    /// Describes this node at the start of `attempt` at `block`. `probe` is a file just created in the plan's folder.
     #[must_use]
     pub fn here(folder: &PlanFolder, block: &str, attempt: &str, probe: &Path) -> Self {
         let node = Node { clock_ahead_seconds: clock_ahead(probe), ..here(None) };
@@ -55,7 +55,7 @@ impl NodeFile {
     }
 }
 
-/// Describes this node, as `name` if that is given.
+/// Describes this node. `name` replaces its own name.
 pub(super) fn here(name: Option<&str>) -> Node {
     Node {
         id: name.map_or_else(node_name, str::to_owned),
@@ -66,7 +66,7 @@ pub(super) fn here(name: Option<&str>) -> Node {
     }
 }
 
-/// Returns the scheduler's name of this node, or its host name: two hosts may have the same host name.
+/// Returns the scheduler's name for this node, or else the host name, which two hosts may share.
 pub(super) fn node_name() -> String {
     let named = env::var("PACELINE_NODE_NAME").ok().filter(|id| !id.is_empty());
     named.unwrap_or_else(host_name)
@@ -76,16 +76,16 @@ pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Returns the kernel's random id of this boot. Nodes that share it are one machine.
+/// Returns the kernel's boot id. Nodes with the same boot id are one machine.
 pub(super) fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
 }
 
-/// Whole seconds by which this node's wall clock is ahead of that of the file system, which may be another host's.
+/// Returns the whole seconds by which this node's wall clock is ahead of the file system's, which may be on another host.
 fn clock_ahead(probe: &Path) -> Option<f64> {
     let theirs = fs::metadata(probe).ok()?.modified().ok()?;
     let theirs = theirs.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    // Plus 0: the record does not say that a clock is -0 s ahead.
+    // Adding 0 turns -0 into 0.
     Some((Clocks::now().wall.as_secs_f64() - theirs.as_secs_f64()).round() + 0.0)
 }

@@ -1,8 +1,8 @@
-//! The work of a load block: the server's node leads, and each generator's node does what it is told.
+//! The work on a load block: the server's node leads, and each generator's node runs an agent.
 
 use std::{
     io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -22,24 +22,25 @@ use crate::{
 };
 use paceline_core::{
     clock::now,
-    generator::{Agent, Lines},
+    generator::{Agent, AgentError, LeaderMessage, LineConnection},
     interrupt::interrupted,
     network::all_allowed,
     process::Program,
 };
 
-/// How long the nodes of a block wait for each other to begin.
-const MEETING: Duration = Duration::from_mins(1);
-/// How long a connection may take to say who it is.
-const GREETING: Duration = Duration::from_secs(2);
-/// The longest silence of the leader, which prepares a server between two loads.
-const SILENCE: Duration = Duration::from_mins(10);
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long the nodes of a block wait for each other to start.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a new connection has to send its token and its hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an agent waits for the leader, which starts a server between two loads.
+const LEADER_TIMEOUT: Duration = Duration::from_mins(10);
+/// The pause between two attempts to accept.
+const POLL: Duration = Duration::from_millis(20);
 
-/// Every generator's node, in the order of the plan: its connection and what it is.
-type Met = (Vec<Agent>, Vec<Node>);
+/// The connection to each generator's node, and its description, in the order of the plan.
+type Generators = (Vec<Agent>, Vec<Node>);
 
-/// What a generator's node says first, after the token.
+/// The first message of an agent, after the token.
 #[derive(Serialize, Deserialize)]
 struct Hello {
     plan: String,
@@ -81,12 +82,13 @@ fn lead(
     let (start, token) = (now(), token(plan)?);
     let at = load.meeting()?;
     let listener = TcpListener::bind(at).map_err(|error| {
+        // Exit code 1, so that an engine tries again: a lost attempt may hold the port for a while.
         Fault::Failed(format!(
-            "the server's node {} cannot listen on {at}: {error}; give another --port, or its own address",
+            "the server's node {} failed to listen on {at}: {error}; make a new plan with another --port, or with an address of this node",
             load.server.id
         ))
     })?;
-    let Some((agents, nodes)) = meet(plan, load, block, &listener, &token)? else {
+    let Some((agents, nodes)) = wait_for_generators(plan, load, block, &listener, &token)? else {
         return Ok(Worked::Interrupted);
     };
     drop(listener);
@@ -106,68 +108,84 @@ fn lead(
     Ok(Worked::Done(cells))
 }
 
-/// Waits until every generator's node is there. `None` if it is interrupted.
-fn meet(
+/// Waits until every generator's node has connected. Returns `None` if interrupted.
+fn wait_for_generators(
     plan: &PlanFolder,
     load: &LoadPlan,
     block: &Block,
     listener: &TcpListener,
     token: &str,
-) -> Result<Option<Met>, Fault> {
-    let cannot = |error: io::Error| format!("cannot wait for the generators: {error}");
+) -> Result<Option<Generators>, Fault> {
+    let cannot = |error: io::Error| format!("failed to wait for the generators: {error}");
     listener.set_nonblocking(true).map_err(cannot)?;
-    let mut there: Vec<Option<(Agent, Node)>> = load.generators.iter().map(|_| None).collect();
-    let deadline = now() + MEETING;
+    let mut connected: Vec<Option<(Agent, Node)>> = load.generators.iter().map(|_| None).collect();
+    let deadline = now() + START_TIMEOUT;
     loop {
         if interrupted() {
             return Ok(None);
         }
-        if there.iter().all(Option::is_some) {
-            return Ok(Some(there.into_iter().flatten().unzip()));
+        if connected.iter().all(Option::is_some) {
+            return Ok(Some(connected.into_iter().flatten().unzip()));
         }
         if now() > deadline {
-            let missing: Vec<&str> = (load.generators.iter().zip(&there))
-                .filter_map(|(node, there)| there.is_none().then_some(&*node.id))
+            let missing: Vec<&str> = (load.generators.iter().zip(&connected))
+                .filter_map(|(node, agent)| agent.is_none().then_some(&*node.id))
                 .collect();
             return Err(Fault::Failed(format!(
-                "the generators on {} did not come within {} s: start the same block there, and submit again",
+                "no generator connected from {} within {} s: run the block again on every node at the same time",
                 missing.join(", "),
-                MEETING.as_secs()
+                START_TIMEOUT.as_secs()
             )));
         }
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                thread::sleep(PAUSE);
+                thread::sleep(POLL);
                 continue;
             }
             Err(error) => return Err(cannot(error).into()),
         };
-        // Whoever does not know the token, or is of another plan or block, is not answered.
-        let Some((lines, hello)) = greeted(stream, token) else { continue };
-        if hello.plan != plan.hash || hello.block != block.id {
-            continue;
-        }
+        // A connection without the token gets no answer.
+        let Some((mut connection, hello)) = authenticate(stream, token) else { continue };
         let place = load.generators.iter().position(|node| node.id == hello.node.id);
-        if let Some(place) = place.filter(|place| there[*place].is_none()) {
-            there[place] = Some((Agent::new(lines, hello.node.id.clone()), hello.node));
+        let refusal = match place {
+            _ if hello.plan != plan.hash => {
+                Some("it has another plan: copy the plan's folder from there".to_owned())
+            }
+            _ if hello.block != block.id => {
+                Some(format!("it runs block {}: name that one", block.id))
+            }
+            Some(place) if connected[place].is_some() => {
+                Some(format!("another process already runs as {}", hello.node.id))
+            }
+            Some(_) => None,
+            None => Some(format!("its plan has no generator on {}", hello.node.id)),
+        };
+        match (refusal, place) {
+            (None, Some(place)) => {
+                let agent = Agent::new(connection, hello.node.id.clone());
+                connected[place] = Some((agent, hello.node));
+            }
+            (why, _) => {
+                let _ = connection.send(&LeaderMessage::Refuse(why.unwrap_or_default()));
+            }
         }
     }
 }
 
-/// Reads the token and what comes after it.
-fn greeted(mut stream: TcpStream, token: &str) -> Option<(Lines, Hello)> {
+/// Checks the token of a new connection and reads its hello. Returns `None` if either is missing or wrong.
+fn authenticate(mut stream: TcpStream, token: &str) -> Option<(LineConnection, Hello)> {
     stream.set_nonblocking(false).ok()?;
-    stream.set_read_timeout(Some(GREETING)).ok()?;
-    let mut said = [0; TOKEN_BYTES];
-    stream.read_exact(&mut said).ok()?;
-    if said != token.as_bytes() {
+    stream.set_read_timeout(Some(HELLO_TIMEOUT)).ok()?;
+    let mut received = [0; TOKEN_BYTES];
+    stream.read_exact(&mut received).ok()?;
+    if received != token.as_bytes() {
         return None;
     }
     stream.set_read_timeout(None).ok()?;
-    let lines = Lines::over(stream).ok()?;
-    let (_, line) = lines.line(GREETING, &interrupted).ok()?;
-    Some((lines, serde_json::from_str(&line).ok()?))
+    let connection = LineConnection::new(stream).ok()?;
+    let (_, line) = connection.receive(HELLO_TIMEOUT, &interrupted).ok()?;
+    Some((connection, serde_json::from_str(&line).ok()?))
 }
 
 fn generate(
@@ -184,31 +202,58 @@ fn generate(
     let token = token(plan)?;
     let at = load.meeting()?;
     all_allowed(&load.addresses(), &[at]).map_err(Fault::Usage)?;
-    let deadline = now() + MEETING;
-    let mut stream = loop {
-        if interrupted() {
+    let hello = Hello { plan: plan.hash.clone(), block: block.id.clone(), node: here(Some(name)) };
+    let server = &load.server.id;
+    let lost = |error: io::Error| format!("the server's node {server} was lost: {error}");
+    // A leader that rejects the token still accepts connections, and one that has died does not.
+    let mut was_rejected = false;
+    loop {
+        let Some(mut stream) = connect(at, server, was_rejected)? else {
             return Ok(Worked::Interrupted);
+        };
+        // If a write fails, the leader has closed the connection, and the agent finds it closed.
+        let _ = stream.write_all(token.as_bytes());
+        let mut connection = LineConnection::new(stream).map_err(lost)?;
+        let _ = connection.send(&hello);
+        return match connection.run_agent(program, &load.addresses(), LEADER_TIMEOUT) {
+            Ok(()) => Ok(Worked::Generated),
+            Err(_) if interrupted() => Ok(Worked::Interrupted),
+            Err(AgentError::NotAccepted) if !was_rejected => {
+                was_rejected = true;
+                continue;
+            }
+            Err(AgentError::NotAccepted) => Err(Fault::Usage(format!(
+                "the server's node {server} closed the connection without an answer: copy the plan's folder with its token from there"
+            ))),
+            Err(AgentError::Refused(why)) => Err(Fault::Usage(format!(
+                "the server's node {server} refused this generator: {why}"
+            ))),
+            Err(AgentError::Failed(why)) => Err(Fault::Failed(format!("{why}; the load is void"))),
+        };
+    }
+}
+
+/// Connects to the leader, which may start later unless it was `seen` before. Returns `None` if interrupted.
+fn connect(at: SocketAddr, server: &str, seen: bool) -> Result<Option<TcpStream>, Fault> {
+    let deadline = now() + START_TIMEOUT;
+    loop {
+        if interrupted() {
+            return Ok(None);
         }
-        match TcpStream::connect_timeout(&at, GREETING) {
-            Ok(stream) => break stream,
-            Err(error) if now() > deadline => {
+        match TcpStream::connect_timeout(&at, HELLO_TIMEOUT) {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) if seen => {
                 return Err(Fault::Failed(format!(
-                    "the server's node {} was not there on {at} within {} s: {error}; start the same block there",
-                    load.server.id,
-                    MEETING.as_secs()
+                    "the server's node {server} was lost before the load: {error}; run the block again on every node at the same time"
                 )));
             }
-            Err(_) => thread::sleep(PAUSE * 5),
+            Err(error) if now() > deadline => {
+                return Err(Fault::Failed(format!(
+                    "failed to connect to the server's node {server} at {at} within {} s: {error}; run the block again on every node at the same time",
+                    START_TIMEOUT.as_secs()
+                )));
+            }
+            Err(_) => thread::sleep(POLL * 5),
         }
-    };
-    let hello = Hello { plan: plan.hash.clone(), block: block.id.clone(), node: here(Some(name)) };
-    let lost = |error: io::Error| format!("the server's node {} is lost: {error}", load.server.id);
-    stream.write_all(token.as_bytes()).map_err(lost)?;
-    let mut lines = Lines::over(stream).map_err(lost)?;
-    lines.say(&hello).map_err(lost)?;
-    match lines.work(program, &load.addresses(), SILENCE) {
-        Ok(()) => Ok(Worked::Generated),
-        Err(_) if interrupted() => Ok(Worked::Interrupted),
-        Err(why) => Err(Fault::Failed(format!("{why}; the load is void"))),
     }
 }

@@ -19,7 +19,7 @@ use paceline_core::{clock::now, interrupt::interrupted, process::Program};
 pub enum Worked {
     /// It is complete now.
     Done(Vec<Cell>),
-    /// The server's node has what was generated here.
+    /// This node generated load, and the server's node has the results.
     Generated,
     /// It had been complete before.
     Before,

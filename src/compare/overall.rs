@@ -79,7 +79,10 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         return (Overall::Inconclusive, format!("{counts}; no figure of {}", names(&unseen)));
     }
     let all: Vec<&GateCell> = cells.iter().filter(|cell| cell.verdict.is_some()).collect();
-    (Overall::Passed, format!("{counts}; the greatest rise is {}", figures(worst(&all))))
+    let worst = worst(&all);
+    let rose = worst.change.is_none_or(|change| change.share > 0.0);
+    let which = if rose { "the greatest rise is" } else { "nothing rose, and the least fall is" };
+    (Overall::Passed, format!("{counts}; {which} {}", figures(worst)))
 }
 
 /// Returns whether the cell could not run, or ran and was not what its label says.
@@ -133,7 +136,7 @@ fn most<'a>(cells: &[&'a GateCell], by: impl Fn(&GateCell) -> f64) -> &'a GateCe
     cells.iter().max_by(|one, other| by(one).total_cmp(&by(other))).expect("there is one")
 }
 
-/// Returns the figures of a cell, such as "echo/tokio/10 throughput +6.1 % (+4.0 to +8.3 %)".
+/// Returns the figures of a cell, such as "echo/tokio/10 time per job +6.1 % (+4.0 to +8.3 %)".
 fn figures(cell: &GateCell) -> String {
     match cell.change {
         Some(change) => {
@@ -166,7 +169,7 @@ fn needs(cell: &GateCell) -> String {
 }
 
 fn name(cell: &GateCell) -> String {
-    format!("{} {}", cell.cell, cell.metric.name())
+    format!("{} {}", cell.cell, cell.metric.label())
 }
 
 fn names(cells: &[&GateCell]) -> String {

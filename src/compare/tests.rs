@@ -245,22 +245,33 @@ fn the_sentence_has_the_counts_and_the_worst_cell() {
         overall(&cells, true, None),
         (
             Overall::Passed,
-            "of 2 cells, 1 improved, 1 not regressed; the greatest rise is a/tokio/1 p99 +1.0 % (-1.0 to +3.0 %)"
+            "of 2 cells, 1 improved, 1 not regressed; the greatest rise is a/tokio/1 latency p99 +1.0 % (-1.0 to +3.0 %)"
                 .into()
         )
+    );
+    let (_, why) = overall(&cells[1..], true, None);
+    assert!(
+        why.contains("nothing rose, and the least fall is b/tokio/1 latency p99 -10.0 %"),
+        "{why}"
     );
     let mut unclear = gated("c/tokio/1", Some(Verdict::Inconclusive), 0.02);
     unclear.trials_needed = Some(90);
     cells.push(unclear);
     let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::Inconclusive);
-    assert!(why.contains("least visible c/tokio/1 p99") && why.contains("from 8.1 % on"), "{why}");
+    assert!(
+        why.contains("least visible c/tokio/1 latency p99") && why.contains("from 8.1 % on"),
+        "{why}"
+    );
     assert!(why.contains("90 trials are needed, 40 count"), "{why}");
     cells.push(gated("d/tokio/1", Some(Verdict::Regressed), 0.07));
     cells.push(gated("e/tokio/1", Some(Verdict::Regressed), 0.09));
     let (verdict, why) = overall(&cells, true, None);
     assert_eq!(verdict, Overall::Regressed);
-    assert!(why.contains("2 regressed") && why.contains("worst e/tokio/1 p99 +9.0 %"), "{why}");
+    assert!(
+        why.contains("2 regressed") && why.contains("worst e/tokio/1 latency p99 +9.0 %"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -271,7 +282,7 @@ fn a_null_arm_that_fired_is_named() {
     let (verdict, why) = overall(&cells, true, None);
     assert!(why.starts_with("of 2 cells, 1 not regressed, 1 void; "), "{why}");
     assert_eq!(verdict, Overall::EnvironmentInvalid);
-    assert!(why.contains("a/tokio/1 p99 (+10.0 %)"), "{why}");
+    assert!(why.contains("a/tokio/1 latency p99 (+10.0 %)"), "{why}");
 }
 
 #[test]
@@ -289,7 +300,7 @@ fn failed_comes_before_regressed_before_an_unfit_machine_before_the_rest() {
             let (verdict, why) = overall(&cells, enough, None);
             assert_eq!(verdict, Overall::Failed);
             assert!(why.contains("1 failed, 1 regressed"), "{why}");
-            assert!(why.ends_with("b/tokio/1 p99: the head crashed"), "{why}");
+            assert!(why.ends_with("b/tokio/1 latency p99: the head crashed"), "{why}");
         }
         let cells = [&fired, &unclear, &regressed].map(Clone::clone);
         assert_eq!(overall(&cells, enough, None).0, Overall::Regressed);
@@ -309,7 +320,7 @@ fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
     let unseen = GateCell { state: State::Skipped, ..gated("b/tokio/1", None, 0.0) };
     let (verdict, why) = overall(&[passed.clone(), unseen.clone()], true, None);
     assert_eq!(verdict, Overall::Inconclusive);
-    assert!(why.contains("no figure of b/tokio/1 p99"), "{why}");
+    assert!(why.contains("no figure of b/tokio/1 latency p99"), "{why}");
     // A cell that cannot run on this machine, or exists on one side only, is not gated.
     let refused = GateCell { state: State::Refused, ..unseen.clone() };
     let new = GateCell { presence: Presence::Head, ..unseen };

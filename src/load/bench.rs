@@ -193,9 +193,9 @@ impl Bench<'_> {
             // that only does not answer explains less than the generator's error.
             Err(error) => {
                 // A generator that was lost says nothing about the server.
-                if let Some(node) = self.agents.iter().find_map(Agent::lost) {
+                if let Some((node, why)) = self.agents.iter().find_map(Agent::lost) {
                     let void = format!("the generator on {node} was lost, so the load is void");
-                    return Err(NoFigure::Fatal(format!("{void}: {error}; submit again")));
+                    return Err(NoFigure::Fatal(format!("{void}: {why}; run the block again")));
                 }
                 return Err(match used(&mut host, order.patience) {
                     Ok(_) | Err(HostError::Silent(_)) => lost(error),

@@ -1,4 +1,4 @@
-//! Load between nodes: the server here, and each generator on another node.
+//! Load between nodes: the server runs here, and each generator on another node.
 
 use super::{Order, bench::Bench, target::Served};
 use crate::{
@@ -8,12 +8,12 @@ use crate::{
 };
 use paceline_core::{generator::Agent, process::Program};
 
-/// Measures `order` with generators on `agents`, and hands each cell to `write` as it ends. `hosts` says where all of it
-/// is.
+/// Measures `order` with generators on `agents`, and passes the cells to `write` once all have ended. `hosts` names the
+/// nodes.
 ///
 /// # Errors
 ///
-/// Returns a sentence if a generator was lost: the load is then void.
+/// Returns a sentence if a generator was lost, which makes the load void, or if `write` fails.
 pub fn between(
     order: &Order,
     session: Session,
@@ -46,7 +46,7 @@ pub fn between(
     Ok(ended)
 }
 
-/// Returns a cell for each server of `order`, which failed for the reason `why` before it could be measured.
+/// Returns a failed cell for each server of `order`, with the reason `why`.
 #[must_use]
 pub fn unmeasured(order: &Order, why: &str) -> Vec<Cell> {
     let requests = order.requests(&order.target);

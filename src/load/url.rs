@@ -52,6 +52,11 @@ impl Url {
         Some(read(text, scheme, &[node]))
     }
 
+    /// Returns its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the value of the `Host` field: the host as typed, with the port unless it is the default.
     pub(super) fn authority(&self) -> String {
         if self.port == PORT { self.host.clone() } else { self.to_string() }

@@ -58,6 +58,19 @@ impl Metric {
         }
     }
 
+    /// Returns the name for readers. Lower is always better.
+    pub fn label(self) -> &'static str {
+        match self {
+            Metric::Throughput => "time per job",
+            Metric::P50 => "latency p50",
+            Metric::P99 => "latency p99",
+            Metric::Cpu => "CPU per job",
+            Metric::Memory => "memory per job",
+            Metric::Instructions => "instructions",
+            Metric::Allocations => "allocations",
+        }
+    }
+
     /// Returns whether it is counted in processes of its own, and not measured in trials.
     #[must_use]
     pub fn is_count(self) -> bool {

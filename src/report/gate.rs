@@ -6,7 +6,7 @@ mod words;
 use groups::REASON;
 pub(super) use groups::{CHANGED, Columns, Groups, LONE, UNSEEN};
 pub(super) use words::{
-    crashes, detectable, figure, interval_of, label, needed, overall, share, verdict, why,
+    crashes, detectable, figure, interval_of, needed, overall, share, verdict, why,
 };
 
 use std::fmt::Write;
@@ -65,7 +65,7 @@ fn block(text: &mut String, title: &str, table: &str) {
 
 /// Returns a name and its metric: the first two columns of every table.
 fn named(cell: &GateCell) -> Vec<String> {
-    vec![cut(&cell.cell, NAME), label(cell.metric).to_owned()]
+    vec![cut(&cell.cell, NAME), cell.metric.label().to_owned()]
 }
 
 fn rows(columns: &Columns, cells: &[&GateCell]) -> String {

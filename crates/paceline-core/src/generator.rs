@@ -49,7 +49,7 @@ pub use loaded::{
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, Part, SATURATED, UNSTEADY,
 };
 pub use merge::Together;
-pub use remote::{Agent, Clock, Lines, Said, Told};
+pub use remote::{Agent, AgentError, AgentMessage, Clock, LeaderMessage, LineConnection};
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};
 pub use split::{MOST_GENERATORS, Share, too_few_connections};

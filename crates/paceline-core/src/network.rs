@@ -1,15 +1,15 @@
-//! Which addresses a socket may have: loopback, and beyond it only those of a cluster's plan.
+//! The addresses that sockets may use: loopback, and beyond it only those of a cluster's plan.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// Checks an address before a socket is bound or connected to it. `plan` has the addresses of the plan's nodes; without
-/// a plan there are none, and only loopback is left.
+/// Checks an address before a socket is bound or connected to it. `plan` has the addresses of the plan's nodes. If it is
+/// empty, only loopback is allowed.
 ///
 /// # Errors
 ///
-/// Returns a sentence that names the address.
+/// Returns a sentence that names the address if it is not allowed.
 pub fn allowed(plan: &[IpAddr], address: SocketAddr) -> Result<(), String> {
     let ip = address.ip().to_canonical();
     if ip.is_loopback() || plan.contains(&ip) {
@@ -26,23 +26,23 @@ pub fn allowed(plan: &[IpAddr], address: SocketAddr) -> Result<(), String> {
     })
 }
 
-/// Checks all of `addresses`; see [`allowed`].
+/// Checks each of `addresses` with [`allowed`].
 ///
 /// # Errors
 ///
-/// Returns a sentence that names the first that is not allowed.
+/// Returns a sentence that names the first address that is not allowed.
 pub fn all_allowed(plan: &[IpAddr], addresses: &[SocketAddr]) -> Result<(), String> {
     addresses.iter().try_for_each(|address| allowed(plan, *address))
 }
 
-/// Where a server of ours listens, if that is not loopback.
+/// How a model's server listens beyond loopback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listen {
-    /// The address of its own node.
+    /// The address of the server's node.
     pub address: IpAddr,
     /// The addresses of the plan's nodes.
     pub plan: Vec<IpAddr>,
-    /// What each connection has to begin with. Others are closed without an answer.
+    /// The token that each connection must begin with. Other connections are closed without an answer.
     pub token: String,
 }
 

@@ -132,6 +132,10 @@ pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> Str
                  model"
             )
         }
+        Unranked::SharedHost => {
+            "its nodes are one machine (shared host), so server and generators shared its cores"
+                .into()
+        }
         Unranked::TooFewTrials => format!(
             "fewer than {FEWEST_TRIALS} trials have no interval: more --trials or a longer --budget give one"
         ),

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::{
-        gate::{
-            crashes, detectable, figure, interval_of, label, needed, overall, share, verdict, why,
-        },
+        gate::{crashes, detectable, figure, interval_of, needed, overall, share, verdict, why},
         table::word,
     },
     rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, inverse},
@@ -67,7 +65,7 @@ fn row<'a>(gate: &Gate, index: usize, cell: &GateCell) -> Row<'a> {
             value: one_of(VERDICTS, verdict(of)),
             all: VERDICTS,
         }),
-        test: Test { name: label(cell.metric).into(), end: end(gate, cell), body: body(cell) },
+        test: Test { name: cell.metric.label().into(), end: end(gate, cell), body: body(cell) },
         recorded: None,
     }
 }
@@ -232,7 +230,7 @@ fn null_arm(gate: &Gate) -> Test {
     let mut body = String::new();
     for cell in gate.cells.iter().filter(|cell| cell.null_fired) {
         let change = cell.null.map_or_else(String::new, |null| share(null.share));
-        let _ = writeln!(body, "{} {}: {change}", cut(&cell.cell, NAME), label(cell.metric));
+        let _ = writeln!(body, "{} {}: {change}", cut(&cell.cell, NAME), cell.metric.label());
     }
     let end = match gate.verdict {
         Overall::EnvironmentInvalid => {

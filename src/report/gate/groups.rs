@@ -1,6 +1,6 @@
 //! Groups the cells of a gate, each in exactly one group, and summarises them in lines.
 
-use super::{crashes, detectable, figure, interval_of, label, needed, share, why};
+use super::{crashes, detectable, figure, interval_of, needed, share, why};
 use crate::{
     output::cut,
     record::{Gate, GateCell, Presence, State, Verdict},
@@ -180,7 +180,7 @@ fn null_arm(gate: &Gate) -> String {
     }
     let name = |cell: &&GateCell| {
         let change = cell.null.map_or_else(String::new, |null| format!(" {}", share(null.share)));
-        format!("{} {}{change}", cut(&cell.cell, 60), label(cell.metric))
+        format!("{} {}{change}", cut(&cell.cell, 60), cell.metric.label())
     };
     let names = fired.iter().take(NAMES).map(name).collect::<Vec<_>>().join("; ");
     let more = fired.len().saturating_sub(NAMES);

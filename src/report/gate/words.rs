@@ -28,19 +28,6 @@ pub(in super::super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Returns the name of a metric. Lower is always better.
-pub(in super::super) fn label(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Throughput => "time per job",
-        Metric::P50 => "latency p50",
-        Metric::P99 => "latency p99",
-        Metric::Cpu => "CPU per job",
-        Metric::Memory => "memory per job",
-        Metric::Instructions => "instructions",
-        Metric::Allocations => "allocations",
-    }
-}
-
 /// Formats a figure with its unit; empty without one.
 pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return String::new() };

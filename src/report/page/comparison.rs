@@ -9,7 +9,7 @@ use crate::{
     output::{capital, count},
     record::{Metric, Presence, State},
     report::{
-        gate::{figure, label, share},
+        gate::{figure, share},
         table::{in_order, series_name, word},
     },
 };
@@ -50,7 +50,7 @@ fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
         })
         .collect();
     let mut table = Table::new(
-        format!("{} that both runs have, the greatest change first", capital(label(metric))),
+        format!("{} that both runs have, the greatest change first", capital(metric.label())),
         "cell | base | head | change | interval | it follows from",
     );
     for (pair, shift) in rows {
@@ -80,10 +80,10 @@ fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
     };
     Figure {
         id,
-        title: format!("What changed: {}", label(metric)),
+        title: format!("What changed: {}", metric.label()),
         kind: "changes",
         picture: Some(Picture::Bars(charts::changes(
-            &format!("{}, from base to head", label(metric)),
+            &format!("{}, from base to head", metric.label()),
             &bars,
             None,
         ))),

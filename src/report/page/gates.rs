@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     record::{Gate, GateCell},
-    report::gate::{Groups, detectable, figure, interval_of, label, needed, share, verdict, why},
+    report::gate::{Groups, detectable, figure, interval_of, needed, share, verdict, why},
 };
 
 /// The most changes in the chart.
@@ -63,7 +63,7 @@ pub(super) fn closing(gate: &Gate) -> Vec<String> {
 fn bar(cell: &GateCell) -> Option<charts::Change> {
     let change = cell.change?;
     Some(charts::Change {
-        name: format!("{} {}", name(&cell.cell), label(cell.metric)),
+        name: format!("{} {}", name(&cell.cell), cell.metric.label()),
         share: change.share,
         interval: Some((change.lower, change.upper)),
         verdict: cell.verdict.map_or("", verdict),
@@ -74,7 +74,7 @@ fn row(cell: &GateCell) -> Vec<Data> {
     let word = cell.verdict.map_or("none", verdict);
     vec![
         name(&cell.cell).into(),
-        Data::of(label(cell.metric)).class("l"),
+        Data::of(cell.metric.label()).class("l"),
         Data::of(word).class(format!("l {word}")),
         figure(cell.metric, cell.base).into(),
         figure(cell.metric, cell.head).into(),

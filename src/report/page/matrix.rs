@@ -224,7 +224,10 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
         (with_workers, "@2: with 2 workers."),
         (lines().any(|line| line.more > 0), "+1: one more is tied."),
         (noted(ALONE), "alone: no other model has a figure there."),
-        (noted(NOT_RANKED), "not ranked: too few trials, or a record without the figures of each."),
+        (
+            noted(NOT_RANKED),
+            "not ranked: too few trials, a record without the figures of each, or nodes that are one machine.",
+        ),
         (fields().any(|field| field.class == "none"), "Hatched: no figure."),
         (
             fields().any(|field| field.class.is_empty() && field.lines.is_empty()),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     history::Series,
-    report::gate::{figure, label, share},
+    report::gate::{figure, share},
 };
 
 /// The fewest runs of a chart.
@@ -75,7 +75,7 @@ pub(super) fn table(all: &[Series]) -> Table {
         let machine: String = name(&series.fingerprint).chars().take(8).collect();
         table.rows.push(vec![
             name(&series.cell).into(),
-            Data::of(label(series.metric)).class("l"),
+            Data::of(series.metric.label()).class("l"),
             Data::of(name(&series.measured_by())).class("l"),
             Data::of(machine).class("l"),
             series.points.len().to_string().into(),
@@ -89,12 +89,12 @@ pub(super) fn table(all: &[Series]) -> Table {
 
 /// Returns the label of its axis.
 pub(super) fn axis(series: &Series) -> &'static str {
-    if series.anchor.is_some() { "head over base" } else { label(series.metric) }
+    if series.anchor.is_some() { "head over base" } else { series.metric.label() }
 }
 
 fn title_of(series: &Series) -> String {
     let base = if series.anchor.is_some() { ", against a base" } else { "" };
-    format!("{}: {}{base}", name(&series.cell), label(series.metric))
+    format!("{}: {}{base}", name(&series.cell), series.metric.label())
 }
 
 fn value(series: &Series, value: f64) -> String {

@@ -230,7 +230,7 @@ mod tests {
         let all = cells(&[("rayon", BOTH, &[1, 1000]), ("tokio", BOTH, &[1, 10])]);
         let figure = figure_of(&all, speed_up).unwrap();
         assert!(figure.picture.is_none() && figure.table.rows.is_empty());
-        assert!(figure.caption.contains("no scale of 2 jobs or more"), "{}", figure.caption);
+        assert!(figure.caption.contains("one scale, of at least 2 jobs"), "{}", figure.caption);
         let only = figure_of(&cells(&[("rayon", BOTH, &[1, 1000])]), speed_up).unwrap();
         assert_eq!(scales(&only, 1), ["1 000"; 2]);
         assert!(figure_of(&cells(&[("rayon", &[2], &[1000])]), speed_up).is_none());

@@ -405,11 +405,8 @@ fn crossings(advice: &Advice) -> Option<Table> {
     };
     for crossing in &advice.crossings {
         let by = if crossing.by == Measure::P99 { "p99 latency" } else { "throughput" };
-        let how = if crossing.overtaken {
-            "paired tests tell them apart"
-        } else {
-            "those before have no figure there"
-        };
+        let told = ["those before have no figure there", "paired tests tell them apart"];
+        let how = told[usize::from(crossing.overtaken)];
         table.rows.push(vec![
             by.into(),
             all(&crossing.ahead),

@@ -272,10 +272,11 @@ mod tests {
         for i in 0..3 {
             let [more, less] = [1e-6, -1e-6].map(|by| moved(LAW, i, by).squares(&points));
             near(-2.0 * right[i], (more - less) / (2e-6 * own[i]), 1e-5);
-            for (j, product) in products[i].iter().enumerate() {
-                let row = |n: f64| LAW.gradient(n, ALL);
-                let sum = points.iter().map(|&(n, _, weight)| weight * row(n)[i] * row(n)[j]);
-                near(*product, sum.sum(), 1e-12);
+            for (j, product) in products[i].into_iter().enumerate() {
+                let sum = |of: fn(&Law, f64) -> [f64; 3]| -> f64 {
+                    points.iter().map(|&(n, _, w)| w * of(&LAW, n)[i] * of(&LAW, n)[j]).sum()
+                };
+                near(product, sum(|law, n| law.gradient(n, ALL)), 1e-12);
             }
         }
         let (products, right) = LAW.normal(&points, [true, false, true]);

@@ -1,12 +1,13 @@
-//! Generators on other nodes: their lines over a TCP connection, and their clocks.
+//! Generators on other nodes: the protocol between the leader and an agent over TCP, and clock offsets.
 //!
-//! The leader, which is the server's node, has an [`Agent`] for each. The agent on the other node runs [`Lines::work`]:
-//! it starts a generator for each load and passes on what the leader and the generator say. No figure is made from two
-//! clocks. Only the common start is converted, by the exchange of four timestamps that took least.
+//! The leader runs on the server's node and holds an [`Agent`] for each generator node. Each generator node runs
+//! [`LineConnection::run_agent`], which starts a generator process for each load and relays lines between it and the
+//! leader. No figure is computed from two clocks. Only the common start time is converted, with the offset from the
+//! exchange of four timestamps that had the shortest round trip.
 
 use std::{
     io::{self, BufReader, Write},
-    net::{IpAddr, TcpStream},
+    net::{Shutdown, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -19,61 +20,69 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Interval, Order, Reply, Together,
+    Interval, Order, Together,
     parent::{Generator, Link, together},
 };
 use crate::{
     clock::{now, timer_ns},
     interrupt::interrupted,
     prepared::Fault,
-    process::{Host, HostError, LONGEST, Program, lines},
+    process::{HostError, LONGEST, lines},
 };
 
-/// How often a wait for the other side checks whether anybody waits.
-const GLANCE: Duration = Duration::from_millis(50);
-/// How many times the clocks are compared before each load, and how long each may take.
-const EXCHANGES: usize = 16;
-const EXCHANGING: Duration = Duration::from_secs(5);
+mod agent;
 
-/// What the leader tells an agent.
+pub use agent::AgentError;
+
+/// How often a blocked receive checks for cancellation.
+const POLL: Duration = Duration::from_millis(50);
+/// Clock exchanges before each load.
+const CLOCK_EXCHANGES: usize = 16;
+/// The timeout of one clock exchange.
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A message from the leader to an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Told {
-    /// Which time is it?
+pub enum LeaderMessage {
+    /// Asks for the agent's time.
     Clock,
-    /// Start a generator with this order. Loads are numbered.
+    /// Starts a generator with this order. Loads are numbered.
     Load(u64, Box<Order>),
-    /// Pass this line on to the generator.
+    /// A line for the running generator.
     Line(String),
-    /// End the generator of loads up to this number.
+    /// Stops the generator of every load up to this number.
     Abort(u64),
     /// There are no more loads.
     End,
+    /// The agent cannot take part, for this reason. Sent only to an agent that knows the token.
+    Refuse(String),
 }
 
-/// What an agent says.
+/// A message from an agent to the leader.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Said {
-    /// When the question about the time arrived and when the answer left, on the agent's monotonic clock.
+pub enum AgentMessage {
+    /// When the request for the time arrived and when this reply left, on the agent's monotonic clock.
     Clock(u64, u64),
-    /// A line of the generator of this load.
+    /// A line from the generator of this load.
     Line(u64, String),
-    /// The generator of this load has ended without a result.
+    /// The generator of this load exited without a result, for this reason.
     Lost(u64, String),
 }
 
-/// The clock of another node, seen from here.
+/// The offset of another node's clock from this node's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// How far it is ahead, in nanoseconds.
+    /// Nanoseconds by which the other clock is ahead.
     pub ahead_ns: i64,
-    /// Half of the round trip: it is no further off than this.
+    /// Half of the round trip, which bounds the error of `ahead_ns`.
     pub uncertainty_ns: u64,
 }
 
 impl Clock {
-    /// Returns what an exchange says: when it was sent and answered here, and received and sent there.
+    /// Computes the offset from the four timestamps of an exchange: request sent (here), request received (there),
+    /// reply sent (there), reply received (here).
     fn of([sent, received, answered, arrived]: [u64; 4]) -> Self {
         let [sent, received, answered, arrived] =
             [sent, received, answered, arrived].map(i128::from);
@@ -86,60 +95,69 @@ impl Clock {
     }
 }
 
-/// A connection that carries lines both ways. Its lines are read in a thread of their own.
-pub struct Lines {
+/// A TCP connection that carries lines in both directions. A thread reads incoming lines and stamps them with their
+/// arrival. Dropping it closes the connection, which ends the thread.
+pub struct LineConnection {
     stream: TcpStream,
-    /// Each line with the moment at which it arrived.
+    /// Each line with its arrival time.
     incoming: mpsc::Receiver<(u64, String)>,
-    gone: Arc<AtomicBool>,
-    /// Loads up to this one have been aborted.
+    /// Whether the other side has closed the connection.
+    closed: Arc<AtomicBool>,
+    /// The last load that was aborted, as were all before it.
     aborted: Arc<AtomicU64>,
 }
 
-impl Lines {
-    /// Takes over a connection.
+impl Drop for LineConnection {
+    fn drop(&mut self) {
+        // The reading thread has a handle of its own, so dropping `stream` alone would leave the connection open.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl LineConnection {
+    /// Takes over a connected stream and starts the reading thread.
     ///
     /// # Errors
     ///
-    /// Returns an error if the system refuses.
-    pub fn over(stream: TcpStream) -> io::Result<Self> {
+    /// Returns an error if the stream cannot be configured or the thread cannot be started.
+    pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let input = BufReader::new(stream.try_clone()?);
-        let (gone, aborted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (give, incoming) = mpsc::channel();
-        let (is_gone, is_aborted) = (gone.clone(), aborted.clone());
+        let (closed, aborted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (sender, incoming) = mpsc::channel();
+        let (is_closed, is_aborted) = (closed.clone(), aborted.clone());
         thread::Builder::new().spawn(move || {
             lines(input, LONGEST, |line| {
                 let at = timer_ns();
                 if line.starts_with(r#"{"abort""#)
-                    && let Ok(Told::Abort(load)) = serde_json::from_str(&line)
+                    && let Ok(LeaderMessage::Abort(load)) = serde_json::from_str(&line)
                 {
                     is_aborted.fetch_max(load, Relaxed);
                 }
-                give.send((at, line)).is_ok()
+                sender.send((at, line)).is_ok()
             });
-            is_gone.store(true, Relaxed);
+            is_closed.store(true, Relaxed);
         })?;
-        Ok(Lines { stream, incoming, gone, aborted })
+        Ok(LineConnection { stream, incoming, closed, aborted })
     }
 
     /// Sends a message as a line.
     ///
     /// # Errors
     ///
-    /// Returns an error if the connection has broken, or the message is no data for JSON.
-    pub fn say(&mut self, message: &impl Serialize) -> io::Result<()> {
+    /// Returns an error if the connection is broken or the message cannot be serialized.
+    pub fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_string(message).map_err(io::Error::other)?;
         line.push('\n');
         self.stream.write_all(line.as_bytes())
     }
 
-    /// Waits for the next line, with the moment at which it arrived.
+    /// Receives the next line, with its arrival time.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is none within `patience`, the other side has gone, or `is_over`.
-    pub fn line(
+    /// Returns an error if no line arrives within `patience`, the connection is closed, or `is_over` returns true.
+    pub fn receive(
         &self,
         patience: Duration,
         is_over: &dyn Fn() -> bool,
@@ -147,10 +165,10 @@ impl Lines {
         let deadline = now() + patience;
         loop {
             let left = deadline.saturating_duration_since(now());
-            match self.incoming.recv_timeout(left.min(GLANCE)) {
+            match self.incoming.recv_timeout(left.min(POLL)) {
                 Ok(line) => return Ok(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(HostError::Died("the connection to its node has ended".into()));
+                    return Err(HostError::Died("its node closed the connection".into()));
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) if is_over() => {
                     return Err(HostError::Interrupted);
@@ -162,185 +180,108 @@ impl Lines {
             }
         }
     }
-
-    /// Does what the leader says until it has no more loads: the work of an agent. Loads go only to addresses of
-    /// `plan`. The leader must say something every `patience`.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence if the leader is gone, asks for an address that is not in the plan, or a generator is lost.
-    pub fn work(
-        mut self,
-        program: &Program,
-        plan: &[IpAddr],
-        patience: Duration,
-    ) -> Result<(), String> {
-        let mut under_way: Option<(u64, Host)> = None;
-        loop {
-            let (at, line) = match self.line(patience, &interrupted) {
-                Ok(line) => line,
-                Err(HostError::Interrupted) => return Err("interrupted".into()),
-                Err(error) => return Err(format!("the server's node is lost: {error}")),
-            };
-            let told = serde_json::from_str(&line)
-                .map_err(|error| format!("the server's node said something else: {error}"))?;
-            let lost = |error: io::Error| format!("the server's node is lost: {error}");
-            match told {
-                Told::Clock => self.say(&Said::Clock(at, timer_ns())).map_err(lost)?,
-                Told::Load(load, order) => {
-                    // The leader's word is not enough: the plan says which addresses there are.
-                    let order = Order {
-                        options: super::Options { plan: plan.to_vec(), ..order.options },
-                        ..*order
-                    };
-                    order.check()?;
-                    let mut host = program.generator().map_err(|error| {
-                        format!("the load generator cannot be started: {error}")
-                    })?;
-                    let order = serde_json::to_string(&order)
-                        .map_err(|error| format!("the order cannot be passed on: {error}"))?;
-                    let sent = host.send(order);
-                    under_way = self.pass_on(load, host, sent, patience)?;
-                }
-                Told::Line(line) => {
-                    if let Some((load, mut host)) = under_way.take() {
-                        let sent = host.send(line);
-                        under_way = self.pass_on(load, host, sent, patience)?;
-                    }
-                }
-                Told::Abort(_) => under_way = None,
-                Told::End => return Ok(()),
-            }
-        }
-    }
-
-    /// Passes on what a generator says until it waits for the leader, or has ended.
-    fn pass_on(
-        &mut self,
-        load: u64,
-        mut host: Host,
-        sent: Result<(), HostError>,
-        patience: Duration,
-    ) -> Result<Option<(u64, Host)>, String> {
-        let (gone, aborted) = (self.gone.clone(), self.aborted.clone());
-        let is_over = move || gone.load(Relaxed) || aborted.load(Relaxed) >= load || interrupted();
-        let mut next = sent.and_then(|()| host.line_unless(patience, &is_over));
-        loop {
-            match next {
-                Ok(line) => {
-                    let reply = serde_json::from_str::<Reply>(&line);
-                    self.say(&Said::Line(load, line))
-                        .map_err(|error| format!("the server's node is lost: {error}"))?;
-                    match reply {
-                        Ok(Reply::Ready) => return Ok(Some((load, host))),
-                        Ok(Reply::Loaded(_) | Reply::Fault(_)) => return Ok(None),
-                        _ => next = host.line_unless(patience, &is_over),
-                    }
-                }
-                Err(HostError::Interrupted) => return Ok(None),
-                Err(error) => {
-                    let why = error.to_string();
-                    let _ = self.say(&Said::Lost(load, why.clone()));
-                    return Err(format!("the load generator was lost: {why}"));
-                }
-            }
-        }
-    }
 }
 
-/// A generator's node, seen from the leader.
+/// The leader's connection to a generator's node.
 pub struct Agent {
-    lines: Lines,
+    connection: LineConnection,
     name: String,
+    /// The number of the current load.
     load: u64,
-    is_lost: bool,
+    /// Why it was lost, if it was.
+    lost: Option<String>,
     clock: Option<Clock>,
 }
 
 impl Agent {
-    /// Takes over the connection to the node `name`, which waits for orders.
+    /// Takes over the connection to the node `name`, whose agent waits for a load.
     #[must_use]
-    pub fn new(lines: Lines, name: String) -> Self {
-        Agent { lines, name, load: 0, is_lost: false, clock: None }
+    pub fn new(connection: LineConnection, name: String) -> Self {
+        Agent { connection, name, load: 0, lost: None, clock: None }
     }
 
-    /// Returns the node's name if it was lost: a load that it took part in is void.
+    /// Returns the node's name and the reason if it was lost: its load is then void.
     #[must_use]
-    pub fn lost(&self) -> Option<&str> {
-        self.is_lost.then_some(&*self.name)
+    pub fn lost(&self) -> Option<(&str, &str)> {
+        Some((&self.name, self.lost.as_deref()?))
     }
 
-    /// Returns its clock, as it was compared last.
+    /// Returns the clock offset that was measured last.
     #[must_use]
     pub fn clock(&self) -> Option<Clock> {
         self.clock
     }
 
-    /// Says that there are no more loads.
+    /// Tells the agent that there are no more loads.
     pub fn end(&mut self) {
-        let _ = self.lines.say(&Told::End);
+        let _ = self.connection.send(&LeaderMessage::End);
     }
 
-    fn tell(&mut self, told: &Told) -> Result<(), HostError> {
-        self.lines.say(told).map_err(|error| self.lose(HostError::Died(error.to_string())))
+    fn send_message(&mut self, message: &LeaderMessage) -> Result<(), HostError> {
+        let sent = self.connection.send(message);
+        sent.map_err(|error| self.mark_lost(HostError::Died(error.to_string())))
     }
 
-    fn lose(&mut self, error: HostError) -> HostError {
-        self.is_lost = true;
+    fn mark_lost(&mut self, error: HostError) -> HostError {
+        self.lost = Some(match &error {
+            HostError::Died(how) => how.clone(),
+            other => other.to_string(),
+        });
         match error {
-            HostError::Died(how) => HostError::Died(format!("{} on {}", how, self.name)),
+            HostError::Died(how) => HostError::Died(format!("{how} on {}", self.name)),
             other => other,
         }
     }
 
-    /// Waits for what it says of the load under way.
-    fn hear(
+    /// Receives the agent's next message about the current load.
+    fn receive(
         &mut self,
         patience: Duration,
         is_over: &dyn Fn() -> bool,
-    ) -> Result<(u64, Said), HostError> {
+    ) -> Result<(u64, AgentMessage), HostError> {
         loop {
-            match self.lines.line(patience, is_over) {
+            match self.connection.receive(patience, is_over) {
                 Ok((at, line)) => match serde_json::from_str(&line) {
-                    // What comes of an earlier load was under way when that was aborted.
-                    Ok(Said::Line(load, _)) if load != self.load => {}
-                    Ok(said) => return Ok((at, said)),
+                    // An aborted load may still have had lines in flight.
+                    Ok(AgentMessage::Line(load, _)) if load != self.load => {}
+                    Ok(message) => return Ok((at, message)),
                     Err(error) => {
-                        return Err(self.lose(HostError::Died(format!("it said {line}: {error}"))));
+                        let why = format!("it sent an invalid message: {line}: {error}");
+                        return Err(self.mark_lost(HostError::Died(why)));
                     }
                 },
                 Err(HostError::Interrupted) => {
-                    let _ = self.tell(&Told::Abort(self.load));
+                    let _ = self.send_message(&LeaderMessage::Abort(self.load));
                     return Err(HostError::Interrupted);
                 }
-                Err(error) => return Err(self.lose(error)),
+                Err(error) => return Err(self.mark_lost(error)),
             }
         }
     }
 
-    /// Compares clocks, and keeps what the exchange with the least round trip says.
-    fn compare(&mut self) -> Result<Clock, HostError> {
+    /// Measures the clock offset, and keeps that of the exchange with the shortest round trip.
+    fn compare_clocks(&mut self) -> Result<Clock, HostError> {
         let mut best: Option<Clock> = None;
-        for _ in 0..EXCHANGES {
+        for _ in 0..CLOCK_EXCHANGES {
             let sent = timer_ns();
-            self.tell(&Told::Clock)?;
-            let (arrived, said) = self.hear(EXCHANGING, &interrupted)?;
-            let Said::Clock(received, answered) = said else {
-                return Err(self.lose(HostError::Died(format!("it said {said:?} out of turn"))));
+            self.send_message(&LeaderMessage::Clock)?;
+            let (arrived, message) = self.receive(CLOCK_TIMEOUT, &interrupted)?;
+            let AgentMessage::Clock(received, answered) = message else {
+                let why = format!("it sent {message:?} instead of its time");
+                return Err(self.mark_lost(HostError::Died(why)));
             };
             let found = Clock::of([sent, received, answered, arrived]);
             best = best.filter(|best| best.uncertainty_ns <= found.uncertainty_ns).or(Some(found));
         }
         self.clock = best;
-        best.ok_or_else(|| HostError::Died("no clock was compared".into()))
+        best.ok_or_else(|| HostError::Died("its clock offset was not measured".into()))
     }
 
-    /// Runs `order` on all of `agents` together, as
-    /// [`Program::load_together`] does on one machine.
+    /// Runs `order` on all `agents` together, as [`Program::load_together`](crate::process::Program::load_together) does on one machine.
     ///
     /// # Errors
     ///
-    /// Returns an error as that does. If an agent was lost, [`Self::lost`] says so.
+    /// Returns the errors of that function. If an agent was lost, [`Self::lost`] has the reason.
     pub fn load_together(
         agents: &mut [Agent],
         order: &Order,
@@ -351,7 +292,7 @@ impl Agent {
         let orders = orders.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         for agent in &mut *agents {
             agent.load += 1;
-            agent.compare()?;
+            agent.compare_clocks()?;
         }
         let load =
             |(link, order): (_, Order)| Generator { link, share: order.options.share, order };
@@ -359,7 +300,7 @@ impl Agent {
         let done = together(&mut all, patience, over);
         if done.is_err() {
             for one in &mut all {
-                let _ = one.link.tell(&Told::Abort(one.link.load));
+                let _ = one.link.send_message(&LeaderMessage::Abort(one.link.load));
             }
         }
         done
@@ -370,8 +311,8 @@ impl Link for &mut Agent {
     fn send(&mut self, line: String) -> Result<(), HostError> {
         // The first line of a load is its order.
         match serde_json::from_str::<Order>(&line) {
-            Ok(order) => self.tell(&Told::Load(self.load, Box::new(order))),
-            Err(_) => self.tell(&Told::Line(line)),
+            Ok(order) => self.send_message(&LeaderMessage::Load(self.load, Box::new(order))),
+            Err(_) => self.send_message(&LeaderMessage::Line(line)),
         }
     }
 
@@ -380,11 +321,12 @@ impl Link for &mut Agent {
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<String, HostError> {
-        match self.hear(patience, is_over)?.1 {
-            Said::Line(_, line) => Ok(line),
-            Said::Lost(_, why) => Err(self.lose(HostError::Died(why))),
-            Said::Clock(..) => {
-                Err(self.lose(HostError::Died("it told the time out of turn".into())))
+        match self.receive(patience, is_over)?.1 {
+            AgentMessage::Line(_, line) => Ok(line),
+            AgentMessage::Lost(_, why) => Err(self.mark_lost(HostError::Died(why))),
+            AgentMessage::Clock(..) => {
+                let why = "it sent its time without being asked".to_owned();
+                Err(self.mark_lost(HostError::Died(why)))
             }
         }
     }
@@ -397,11 +339,22 @@ impl Link for &mut Agent {
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Read, net::TcpListener};
+
     use super::*;
 
     #[test]
-    fn a_clock_that_is_ahead_is_found_within_half_a_round_trip() {
-        // 5 s ahead; 100 ns there, 300 ns back.
+    fn a_connection_that_is_dropped_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        other.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        drop(LineConnection::new(listener.accept().unwrap().0).unwrap());
+        assert_eq!(other.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_error_of_a_clock_offset_is_at_most_half_a_round_trip() {
+        // 5 s ahead; 100 ns to the other node, 300 ns back.
         let clock = Clock::of([1_000, 5_000_001_100, 5_000_001_150, 1_450]);
         assert_eq!(clock.uncertainty_ns, 200);
         assert!((clock.ahead_ns - 5_000_000_000).unsigned_abs() <= clock.uncertainty_ns);

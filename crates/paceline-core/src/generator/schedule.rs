@@ -238,6 +238,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::float_cmp, reason = "these sums are exact in binary")]
     fn a_ramp_begins_where_its_window_does_and_a_falling_rate_ends_where_it_is_0() {
         // A second at 2 a second is 2 arrivals, and two seconds are 4; then the rate falls to 0 within two seconds.
         for begins in [1_u64, 2] {

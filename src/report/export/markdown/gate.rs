@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    super::super::gate::{CHANGED, Columns, Groups, LONE, UNSEEN, label, overall},
+    super::super::gate::{CHANGED, Columns, Groups, LONE, UNSEEN, overall},
     Page, code, escaped,
 };
 use crate::{
@@ -51,7 +51,7 @@ fn table(page: &mut Page, title: &str, columns: &Columns, cells: &[&GateCell]) {
     let (head, rule) = (columns.head.join(" | "), "|---".repeat(columns.head.len()));
     page.always(&format!("\n**{title}: {count}**\n\n| {head} |\n{rule}|"));
     for (at, cell) in cells.iter().enumerate() {
-        let named = [code(&cut(&cell.cell, NAME)), label(cell.metric).into()].into_iter();
+        let named = [code(&cut(&cell.cell, NAME)), cell.metric.label().into()].into_iter();
         let columns = named.chain((columns.row)(cell).into_iter().map(|text| escaped(&text)));
         if !page.row(&columns.collect::<Vec<_>>()) {
             let left = count - at;
