@@ -207,13 +207,17 @@ mod tests {
             let cells: Vec<GateCell> = (0..count).map(|n| unseen(&format!("c{n}"))).collect();
             overall(&cells, true, None).1
         };
-        assert!(of(3).ends_with("no figure of c0 p99, c1 p99, c2 p99"), "{}", of(3));
-        assert!(of(4).ends_with("c1 p99, c2 p99 and 1 more"), "{}", of(4));
-        assert!(of(6).ends_with("c2 p99 and 3 more"), "{}", of(6));
+        assert!(
+            of(3).ends_with("no figure of c0 latency p99, c1 latency p99, c2 latency p99"),
+            "{}",
+            of(3)
+        );
+        assert!(of(4).ends_with("c1 latency p99, c2 latency p99 and 1 more"), "{}", of(4));
+        assert!(of(6).ends_with("c2 latency p99 and 3 more"), "{}", of(6));
         // The copy's figures are those of a null arm that fired.
         let null = gated("c", Some(Verdict::NotRegressed), 0.1).change;
         let (_, why) = overall(&[GateCell { null, ..unseen("c") }], true, None);
-        assert!(why.ends_with("no figure of c p99"), "{why}");
+        assert!(why.ends_with("no figure of c latency p99"), "{why}");
     }
 
     #[test]
@@ -237,12 +241,20 @@ mod tests {
             overall(&cells.iter().map(|cell| (*cell).clone()).collect::<Vec<_>>(), true, None).1
         };
         let named = |cell: &GateCell| GateCell { cell: "named".into(), ..cell.clone() };
-        assert!(why(&[&named(&from_0), &slower]).ends_with("worst named p99 from 0 on (exact)"));
-        assert!(why(&[&slower, &named(&from_0)]).ends_with("worst named p99 from 0 on (exact)"));
-        assert!(why(&[&named(&slower), &without]).contains("worst named p99 +50.0 %"));
-        assert!(why(&[&without]).ends_with("worst b p99"), "{}", why(&[&without]));
+        assert!(
+            why(&[&named(&from_0), &slower]).ends_with("worst named latency p99 from 0 on (exact)")
+        );
+        assert!(
+            why(&[&slower, &named(&from_0)]).ends_with("worst named latency p99 from 0 on (exact)")
+        );
+        assert!(why(&[&named(&slower), &without]).contains("worst named latency p99 +50.0 %"));
+        assert!(why(&[&without]).ends_with("worst b latency p99"), "{}", why(&[&without]));
         let exact = GateCell { counts, ..slower };
-        assert!(why(&[&exact]).ends_with("worst b p99 +50.0 % (exact)"), "{}", why(&[&exact]));
+        assert!(
+            why(&[&exact]).ends_with("worst b latency p99 +50.0 % (exact)"),
+            "{}",
+            why(&[&exact])
+        );
     }
 
     #[test]
@@ -251,7 +263,7 @@ mod tests {
         let why = |cell: &GateCell| overall(std::slice::from_ref(cell), true, None).1;
         assert!(why(&unclear).ends_with("more trials do not help, a quieter machine does"));
         let few = GateCell { detectable: None, change: None, ..unclear.clone() };
-        assert!(why(&few).ends_with("least visible a p99, of which too few trials count"));
+        assert!(why(&few).ends_with("least visible a latency p99, of which too few trials count"));
         let change: Option<Change> = unclear.change;
         let more = GateCell { trials_needed: Some(70), change, ..unclear };
         assert!(why(&more).ends_with("from 8.1 % on: 70 trials are needed, 40 count"));

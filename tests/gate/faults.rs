@@ -29,7 +29,7 @@ fn a_head_that_dies_again_and_again_does_not_pass_by_the_trials_that_it_survived
         why.contains("the head crashed in ") && why.contains(", the base and its copy in 0 of ")
     );
     assert_eq!(gate.verdict, Overall::Failed);
-    assert!(gate.summary.contains("1 failed; dies often throughput: the head crashed"));
+    assert!(gate.summary.contains("1 failed; dies often time per job: the head crashed"));
 }
 
 #[test]
