@@ -9,7 +9,7 @@ use program::text;
 
 /// What is typed, and what the sentence must contain. All of these end with 2.
 const WRONG: &[(&str, &str)] = &[
-    ("run echo --port 1", "unexpected argument '--port' found; see paceline run --help"),
+    ("run echo --quux 1", "unexpected argument '--quux' found; see paceline run --help"),
     ("selftest --budget 30s", "at least 42s, or 21s with --suites 0"),
     ("selftest --suites 0 --budget 20s", "plants slowdowns for 20s each: give at least 21s"),
     ("foo", "unrecognized subcommand 'foo'; see paceline --help"),
