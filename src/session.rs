@@ -240,16 +240,7 @@ fn unpinned(error: &io::Error) -> HostError {
 }
 
 fn start_server(program: &Program) -> Result<EchoServer, String> {
-    program.echo().map_err(|error| {
-        let error = error.to_string();
-        // The server itself says so where the limit lets it start.
-        let remedy = if error.contains("os error 24") && !error.contains("ulimit") {
-            "; permit more open files, such as with ulimit -n 1024"
-        } else {
-            ""
-        };
-        format!("{error}{remedy}")
-    })
+    program.echo().map_err(|error| error.to_string())
 }
 
 /// The longest warm-up of a cell, with its first batch, if batches keep changing.

@@ -9,6 +9,8 @@
 mod listener;
 #[path = "hosts/own_server.rs"]
 mod own_server;
+#[path = "hosts/refused.rs"]
+mod refused;
 #[path = "server/mod.rs"]
 mod server;
 
@@ -63,6 +65,12 @@ fn plan(folder: &Path, nodes: &[&str], more: &[&str]) -> Output {
     paceline(folder, &[], &words).output().unwrap()
 }
 
+/// Plans as [`plan`] does, which must succeed.
+fn planned(folder: &Path, nodes: &[&str], more: &[&str]) {
+    let output = plan(folder, nodes, more);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
 fn work(folder: &Path, inside: &[&str], node: &str) -> Child {
     paceline(folder, inside, &["work", "plan", "0000", "--node", node]).spawn().unwrap()
 }
@@ -85,8 +93,7 @@ fn generators_on_other_nodes_share_a_load_and_the_record_says_where_all_of_it_wa
         let folder = tempfile::tempdir().unwrap();
         let nodes: Vec<&str> = ["a=127.0.0.1"].iter().chain(generators).copied().collect();
         let port = if generators.len() == 1 { "17501" } else { "17502" };
-        let planned = plan(folder.path(), &nodes, &["--port", port]);
-        assert!(planned.status.success(), "{}", said(&planned));
+        planned(folder.path(), &nodes, &["--port", port]);
         let names = nodes.iter().map(|node| node.split('=').next().unwrap());
         let nodes: Vec<Child> = names.map(|name| work(folder.path(), &[], name)).collect();
         for node in nodes {
@@ -143,14 +150,9 @@ fn every_report_names_the_nodes(folder: &Path, generators: usize) {
 fn a_load_that_lost_a_generator_is_void_and_can_be_done_again() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"];
-    let planned = plan(folder.path(), &nodes, &["--port", "17503", "--duration", "60s"]);
-    assert!(
-        planned.status.code() == Some(2),
-        "a second --duration is an error: {}",
-        said(&planned)
-    );
-    let planned = plan(folder.path(), &nodes, &["--port", "17503", "--seed", "7"]);
-    assert!(planned.status.success(), "{}", said(&planned));
+    let twice = plan(folder.path(), &nodes, &["--port", "17503", "--duration", "60s"]);
+    assert!(twice.status.code() == Some(2), "a second --duration is an error: {}", said(&twice));
+    planned(folder.path(), &nodes, &["--port", "17503", "--seed", "7"]);
     let leader = work(folder.path(), &[], "a");
     let mut lost = work(folder.path(), &[], "b");
     let other = work(folder.path(), &[], "c");
@@ -241,8 +243,7 @@ fn first_byte(hello: &str, token: &str) -> Option<u8> {
 #[test]
 fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
     let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
-    assert!(planned.status.success(), "{}", said(&planned));
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
     let file = |name: &str| fs::read(folder.path().join("plan").join(name)).unwrap();
     let hash = Sha256::digest(file("plan.json")).iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
@@ -262,8 +263,7 @@ fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
 #[test]
 fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
     let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
-    assert!(planned.status.success(), "{}", said(&planned));
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
     let listener = TcpListener::bind("127.0.0.1:17505").unwrap();
     let agent = work(folder.path(), &[], "b");
     let (leader, _) = listener.accept().unwrap();
@@ -305,8 +305,7 @@ fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
 #[test]
 fn a_leader_that_dies_before_the_load_is_lost_and_no_wrong_token() {
     let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17508"]);
-    assert!(planned.status.success(), "{}", said(&planned));
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17508"]);
     let listener = TcpListener::bind("127.0.0.1:17508").unwrap();
     let agent = work(folder.path(), &[], "b");
     let leader = listener.accept().unwrap().0;
@@ -320,8 +319,7 @@ fn a_leader_that_dies_before_the_load_is_lost_and_no_wrong_token() {
 #[test]
 fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
     let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
-    assert!(planned.status.success(), "{}", said(&planned));
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
     let cluster = |words: &[&str]| paceline(folder.path(), &[], words).output().unwrap();
     let engine = fs::read_to_string("docs/engines/hyperqueue.toml").unwrap();
     fs::write(folder.path().join("mine.toml"), engine).unwrap();
@@ -336,99 +334,6 @@ fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
     let cells = collected(folder.path());
     let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
     assert_eq!((&*hosts.server, &hosts.generators[..]), ("a", &["b".to_owned()][..]));
-}
-
-#[test]
-fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
-    let folder = tempfile::tempdir().unwrap();
-    let refused = |words: &[&str], why: &str| {
-        let words: Vec<&str> = ["plan", "--out", "plan"].iter().chain(words).copied().collect();
-        let output = paceline(folder.path(), &[], &words).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
-        assert!(said(&output).contains(why), "{words:?}: {}", said(&output));
-    };
-    let nodes = ["--server", "a=10.93.0.1", "--generator", "b=10.93.0.2"];
-    let with = |more: &[&'static str]| [&nodes[..], more].concat();
-    refused(
-        &with(&["serve-plain", "--rate", "9", "--generators", "2"]),
-        "2 generators need as many nodes",
-    );
-    refused(&with(&["serve-plain"]), "say how to load it");
-    refused(&with(&["--rate", "9"]), "name what to load");
-    refused(&with(&["http://192.0.2.1/", "--rate", "9"]), "not at an address of the plan");
-    refused(&with(&["http://127.0.0.1/", "--rate", "9"]), "not at an address of the server's node");
-    refused(&["serve-plain", "--server", "a=10.93.0.1", "--rate", "9"], "--generator");
-    refused(&["serve-plain", "--rate", "9"], "--server");
-    refused(
-        &with(&["http://10.93.0.1:8080/", "--rate", "9", "--model", "tokio"]),
-        "--model and --workers are for servers of paceline",
-    );
-    refused(
-        &with(&["http://10.93.0.1:7473/", "--rate", "9"]),
-        "also the port on which the generators meet",
-    );
-    refused(&with(&["serve-plain", "--rate", "9", "--model", "asyncio"]), "on loopback only");
-    refused(&with(&["serve-plain", "--rate", "0"]), "--rate 0");
-    refused(&with(&["serve-plain", "--rate", "9", "--generators", "0"]), "1 to 64 generators");
-    refused(
-        &["serve-plain", "--rate", "9", "--server", "a=127.0.0.1", "--generator", "b=10.93.0.2"],
-        "other nodes cannot reach a at 127.0.0.1",
-    );
-    assert!(!folder.path().join("plan").exists());
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &[]);
-    assert!(planned.status.success(), "{}", said(&planned));
-    let unknown =
-        paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "z"]).output().unwrap();
-    assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
-    assert!(said(&unknown).contains("has no role in this plan"), "{}", said(&unknown));
-    fs::write(folder.path().join("plan/token"), "short").unwrap();
-    let tokenless =
-        paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "b"]).output().unwrap();
-    assert_eq!(tokenless.status.code(), Some(2), "{}", said(&tokenless));
-}
-
-#[test]
-fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_still_gets_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let nodes = ["a=127.0.0.1", "b=127.0.0.2"];
-    let make = |out: &str, more: &[&str]| {
-        let output = plan(folder.path(), &nodes, &[&["--port", "17507"], more].concat());
-        assert!(output.status.success(), "{}", said(&output));
-        fs::rename(folder.path().join("plan"), folder.path().join(out)).unwrap();
-    };
-    make("tokenless", &[]);
-    make("other", &["--seed", "2"]);
-    let output = plan(folder.path(), &nodes, &["--port", "17507"]);
-    assert!(output.status.success(), "{}", said(&output));
-    let token = folder.path().join("plan/token");
-    fs::copy(&token, folder.path().join("other/token")).unwrap();
-    let leader = work(folder.path(), &[], "a");
-    for (dir, why) in [
-        ("tokenless", "copy the plan's folder with its token from there"),
-        ("other", "refused this generator: it has another plan"),
-    ] {
-        let words = ["work", dir, "0000", "--node", "b"];
-        let output = paceline(folder.path(), &[], &words).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains(why), "{}", said(&output));
-    }
-    for node in [leader, work(folder.path(), &[], "b")] {
-        let output = node.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
-}
-
-#[test]
-fn a_port_in_use_ends_the_servers_node_with_a_sentence() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", &port]);
-    assert!(planned.status.success(), "{}", said(&planned));
-    let output = work(folder.path(), &[], "a").wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("another --port"), "{}", said(&output));
-    assert!(!folder.path().join("plan/parts").exists());
 }
 
 /// Two network namespaces joined by a veth pair.
@@ -483,8 +388,7 @@ fn sockets(name: &str) -> Vec<String> {
 fn between_two_namespaces_only_the_addresses_of_the_plan_are_used() {
     let Some(two) = Namespaces::make() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let planned = plan(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], &[]);
-    assert!(planned.status.success(), "{}", said(&planned));
+    planned(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], &[]);
     let inside = two.names.each_ref().map(|name| ["ip", "netns", "exec", name]);
     let mut nodes = [work(folder.path(), &inside[0], "a"), work(folder.path(), &inside[1], "b")];
     // Little-endian: 10.93.1.1 and 10.93.1.2.

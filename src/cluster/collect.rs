@@ -15,13 +15,12 @@ use super::{
     jobs::Jobs,
     merge::{Measured, Row, check},
     node::NodeFile,
-    part::{Part, attempts, keep},
+    part::counted,
 };
 use crate::{
     plan::cells_on,
     record::{
-        CELLS, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, SCHEMA, TRIALS,
-        write_json,
+        CELLS, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, TRIALS, write_json,
     },
 };
 use paceline_core::histogram::Distribution;
@@ -172,41 +171,17 @@ impl<'a> Collector<'a> {
         Ok(None)
     }
 
-    /// Returns the attempt at `block` that counts: the first to complete of those that are whole. It is kept: later
-    /// attempts do not replace it.
+    /// Returns the attempt at `block` that counts.
     fn counted(&mut self, block: &Block) -> Result<Option<Measured>, Fault> {
-        let (complete, begun) = attempts(self.plan, &block.id);
-        let mut counted = None;
-        let mut why_none = "no attempt has begun".to_owned();
-        for attempt in begun {
-            why_none = format!("the attempt {attempt} is not complete");
-            self.leave_out(block, attempt, "it is not complete".into());
+        let plan = self.plan;
+        let counted =
+            counted(plan, &block.id, &mut self.left_out, |part| check(plan, block, part))?;
+        if let Err(why) = &counted
+            && !self.given_up.contains_key(&block.id)
+        {
+            self.missing.push((block.id.clone(), format!("{}: {why}", block.label())));
         }
-        for done in complete {
-            if counted.is_some() {
-                self.leave_out(block, done.attempt, "superseded: another counts".into());
-                continue;
-            }
-            match Part::read(self.plan, &done).and_then(|part| check(self.plan, block, part)) {
-                Ok(part) => {
-                    keep(self.plan, &done)
-                        .map_err(|error| format!("{}: {error}", self.plan.dir.display()))?;
-                    counted = Some(part);
-                }
-                Err(why) => {
-                    why_none = format!("the attempt {} is damaged: {why}", done.attempt);
-                    self.leave_out(block, done.attempt, format!("damaged: {why}"));
-                }
-            }
-        }
-        if counted.is_none() && !self.given_up.contains_key(&block.id) {
-            self.missing.push((block.id.clone(), format!("{}: {why_none}", block.label())));
-        }
-        Ok(counted)
-    }
-
-    fn leave_out(&mut self, block: &Block, attempt: String, reason: String) {
-        self.left_out.push(LeftOut { block: block.id.clone(), attempt, reason });
+        Ok(counted.ok())
     }
 
     /// Moves the new records to their places, `run.json` last: a folder without it is not a record.
@@ -345,8 +320,7 @@ impl Group {
     ) -> Result<Run, String> {
         let plan = &plan.plan;
         let floors = (0..).zip(&self.floors);
-        let mut settings = serde_json::Map::new();
-        for (name, value) in [
+        let settings = [
             ("trials", plan.passes.into()),
             ("pin", plan.pin.into()),
             ("to_the_limit", false.into()),
@@ -354,25 +328,12 @@ impl Group {
             ("blocks", plan.blocks.len().into()),
             ("blocks_missing", missing),
             ("any_machine", any_machine),
-        ] {
-            settings.insert(name.into(), value);
-        }
+        ];
         Ok(Run {
-            schema: SCHEMA,
             id,
-            started: plan.started.clone(),
-            instrument: "trials".into(),
-            command: plan.command.clone(),
-            budget_seconds: plan.budget_seconds,
-            seed: Some(plan.seed),
-            settings,
-            fingerprint: self.first.node.fingerprint.clone(),
-            build: plan.build.clone(),
-            commit: plan.commit.clone(),
-            models: self.first.models.clone(),
-            workloads: plan.workloads.clone(),
             planned: Some(planned),
             timer_floor: Distribution::merged("the lateness of wake-ups", floors)?,
+            ..self.first.run(plan, "trials", settings)
         })
     }
 }

@@ -8,13 +8,13 @@ use super::{
     hosts::LoadPlan,
     jobs::Jobs,
     node::NodeFile,
-    part::{Part, attempts, keep},
+    part::{Part, counted},
 };
 use crate::{
     load::unmeasured,
     record::{
-        CELLS, Cell, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, SCHEMA, TRIALS,
-        parse_lines, write_json,
+        CELLS, Cell, Counted, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, TRIALS, parse_lines,
+        write_json,
     },
 };
 
@@ -36,8 +36,9 @@ pub(super) fn collect(
     let (mut cells, mut missing, mut first) = (Vec::new(), Vec::new(), None::<NodeFile>);
     let mut lost = Vec::new();
     for block in &plan.plan.blocks {
-        match counted(plan, load, block, &mut nodes)? {
-            Some((node, of_block)) => {
+        let check = |part| check(plan, load, block, part);
+        match counted(plan, &block.id, &mut nodes.left_out, check)? {
+            Ok((node, of_block)) => {
                 for node in std::iter::once(&node.node).chain(&node.generators) {
                     add(&mut nodes.nodes, node);
                 }
@@ -49,7 +50,7 @@ pub(super) fn collect(
                 cells.extend(of_block);
                 first.get_or_insert(node);
             }
-            None => {
+            Err(_) => {
                 if let Some(word) = given_up.get(&block.id) {
                     lost.push((block, word));
                 } else {
@@ -90,37 +91,7 @@ fn add(nodes: &mut Vec<Node>, node: &Node) {
     }
 }
 
-/// Returns the attempt at `block` that counts, with its cells. It has each planned cell exactly once, and the plan's nodes.
-fn counted(
-    plan: &PlanFolder,
-    load: &LoadPlan,
-    block: &Block,
-    nodes: &mut Nodes,
-) -> Result<Option<(NodeFile, Vec<Cell>)>, Fault> {
-    let mut leave = |attempt: String, reason: String| {
-        nodes.left_out.push(LeftOut { block: block.id.clone(), attempt, reason });
-    };
-    let (complete, begun) = attempts(plan, &block.id);
-    for attempt in begun {
-        leave(attempt, "it is not complete".into());
-    }
-    let mut counted = None;
-    for done in complete {
-        if counted.is_some() {
-            leave(done.attempt, "superseded: another counts".into());
-            continue;
-        }
-        match Part::read(plan, &done).and_then(|part| check(plan, load, block, part)) {
-            Ok(found) => {
-                keep(plan, &done).map_err(|error| format!("{}: {error}", plan.dir.display()))?;
-                counted = Some(found);
-            }
-            Err(why) => leave(done.attempt, format!("damaged: {why}")),
-        }
-    }
-    Ok(counted)
-}
-
+/// Returns the node and the cells of an attempt. It has each planned cell exactly once, and the plan's nodes.
 fn check(
     plan: &PlanFolder,
     load: &LoadPlan,
@@ -169,21 +140,5 @@ fn run(
         ("blocks", plan.blocks.len().into()),
         ("blocks_missing", missing.into()),
     ];
-    Run {
-        schema: SCHEMA,
-        id: plan.id.clone(),
-        started: plan.started.clone(),
-        instrument: "load".into(),
-        command: plan.command.clone(),
-        budget_seconds: plan.budget_seconds,
-        seed: Some(plan.seed),
-        settings: settings.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
-        fingerprint: first.node.fingerprint.clone(),
-        build: plan.build.clone(),
-        commit: plan.commit.clone(),
-        models: first.models.clone(),
-        workloads: plan.workloads.clone(),
-        planned: Some(planned),
-        timer_floor: first.timer_floor.clone(),
-    }
+    Run { planned: Some(planned), ..first.run(plan, "load", settings) }
 }

@@ -4,10 +4,10 @@ use std::{env, fs, path::Path, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::PlanFolder;
+use super::{Plan, PlanFolder};
 use crate::{
     machine::{build, cores, fingerprint},
-    record::{ModelRecord, Node},
+    record::{ModelRecord, Node, Run, SCHEMA},
     start::model_info,
 };
 use paceline_core::{clock::Clocks, fitness::wake_errors, histogram::Distribution};
@@ -37,6 +37,32 @@ pub struct NodeFile {
 }
 
 impl NodeFile {
+    /// Returns the metadata of a record of `plan` that describes this node.
+    pub(super) fn run<const N: usize>(
+        &self,
+        plan: &Plan,
+        instrument: &str,
+        settings: [(&str, serde_json::Value); N],
+    ) -> Run {
+        Run {
+            schema: SCHEMA,
+            id: plan.id.clone(),
+            started: plan.started.clone(),
+            instrument: instrument.into(),
+            command: plan.command.clone(),
+            budget_seconds: plan.budget_seconds,
+            seed: Some(plan.seed),
+            settings: settings.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+            fingerprint: self.node.fingerprint.clone(),
+            build: plan.build.clone(),
+            commit: plan.commit.clone(),
+            models: self.models.clone(),
+            workloads: plan.workloads.clone(),
+            planned: None,
+            timer_floor: self.timer_floor.clone(),
+        }
+    }
+
     /// Describes this node at the start of `attempt` at `block`. `probe` is a file just created in the plan's folder.
     #[must_use]
     pub fn here(folder: &PlanFolder, block: &str, attempt: &str, probe: &Path) -> Self {

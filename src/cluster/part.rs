@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     machine::hex,
-    record::{CELLS, Node, State, TRIALS, Trial, Writer, parse_lines, write_json},
+    record::{CELLS, LeftOut, Node, State, TRIALS, Trial, Writer, parse_lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
@@ -207,7 +207,7 @@ pub struct End {
 }
 
 /// Makes `done` the attempt that counts from now on: attempts that arrive later do not change a record.
-pub(super) fn keep(plan: &PlanFolder, done: &Done) -> io::Result<()> {
+fn keep(plan: &PlanFolder, done: &Done) -> io::Result<()> {
     let attempts = plan.attempts(&done.block);
     if counting(&attempts).is_some_and(|counts| counts.attempt == done.attempt) {
         return Ok(());
@@ -246,6 +246,42 @@ pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String
     });
     begun.sort();
     (complete, begun)
+}
+
+/// Returns the attempt at `block` that counts, as `check` has it: the first to complete of those that are whole. It is
+/// kept: later attempts do not replace it. The others go to `left_out`. If none counts, the inner error says why.
+pub(super) fn counted<T>(
+    plan: &PlanFolder,
+    block: &str,
+    left_out: &mut Vec<LeftOut>,
+    check: impl Fn(Part) -> Result<T, String>,
+) -> Result<Result<T, String>, Fault> {
+    let mut leave_out = |attempt: String, reason: String| {
+        left_out.push(LeftOut { block: block.to_owned(), attempt, reason });
+    };
+    let (complete, begun) = attempts(plan, block);
+    let mut counted = Err("no attempt has begun".to_owned());
+    for attempt in begun {
+        counted = Err(format!("the attempt {attempt} is not complete"));
+        leave_out(attempt, "it is not complete".into());
+    }
+    for done in complete {
+        if counted.is_ok() {
+            leave_out(done.attempt, "superseded: another counts".into());
+            continue;
+        }
+        match Part::read(plan, &done).and_then(&check) {
+            Ok(found) => {
+                keep(plan, &done).map_err(|error| format!("{}: {error}", plan.dir.display()))?;
+                counted = Ok(found);
+            }
+            Err(why) => {
+                counted = Err(format!("the attempt {} is damaged: {why}", done.attempt));
+                leave_out(done.attempt, format!("damaged: {why}"));
+            }
+        }
+    }
+    Ok(counted)
 }
 
 impl Part {

@@ -200,7 +200,7 @@ fn load_blocks(order: &Order, load: &LoadPlan) -> Vec<Block> {
 }
 
 impl PlanFolder {
-    /// Returns what a load block measures on a server's node with so many CPUs.
+    /// Returns what a load block measures on a server's node with `cores` CPUs.
     #[must_use]
     pub(super) fn load_order(&self, load: &LoadPlan, block: &Block, cores: usize) -> load::Order {
         let workload = self.workloads.iter().find(|workload| workload.name == block.workload);

@@ -59,12 +59,17 @@ const CHUNK: usize = 64 << 10;
 pub fn serve() -> io::Result<()> {
     raise_limits();
     serve_all().inspect_err(|error| {
-        let remedy = match error.raw_os_error() {
-            Some(24) => "; permit more open files, such as with ulimit -n 1024",
-            _ => "",
-        };
-        let _ = writeln!(io::stdout(), "{error}{remedy}");
+        let _ = writeln!(io::stdout(), "{}", with_remedy(error));
     })
+}
+
+/// Returns the message of an error that kept the server from starting, and what to do about it if that is known.
+fn with_remedy(error: &io::Error) -> String {
+    let remedy = match error.raw_os_error() {
+        Some(24) => "; permit more open files, such as with ulimit -n 1024",
+        _ => "",
+    };
+    format!("{error}{remedy}")
 }
 
 fn serve_all() -> io::Result<()> {

@@ -72,19 +72,20 @@ pub(in crate::cli) struct BetweenArguments {
     /// A node of a generator; repeat it for others.
     #[arg(long, value_name = "NODE=ADDRESS", value_parser = PlanNode::parse, requires = "server")]
     pub(super) generator: Vec<PlanNode>,
-    /// How many of these nodes generate; all where it is not said.
+    /// The number of these nodes that generate [default: all].
     #[arg(long, value_name = "N", requires = "server")]
     pub(super) generators: Option<usize>,
-    /// Open loop: so many requests are started in a second.
+    /// Open loop: the rate at which requests start, per second, whether or not earlier ones have been answered.
     #[arg(long, value_name = "N", value_parser = rate, requires = "server")]
     pub(super) rate: Option<f64>,
-    /// Without --rate a closed loop of so many connections; with it, so many at most.
+    /// Without --rate, closed loop: the number of connections, each of which sends its next request after an answer. With
+    /// --rate, the most connections.
     #[arg(long, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
     pub(super) connections: Option<usize>,
-    /// How long requests count.
+    /// The time in which requests are measured.
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)))]
     pub(super) duration: Duration,
-    /// How long requests are sent before they count.
+    /// The time before that, in which requests are sent but not measured.
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO))]
     pub(super) warm_up: Duration,
     /// The port on which the server's node waits for the generators.
@@ -168,8 +169,8 @@ pub(in crate::cli) struct WorkArguments {
     /// The block, such as 0007.
     #[arg(value_name = "BLOCK")]
     pub(super) block: String,
-    /// The name of this node, which decides its role in a load between nodes; `PACELINE_NODE_NAME`, or else the host's
-    /// name, where it is not said.
+    /// The name of this node, which decides its role in a load between nodes [default: `PACELINE_NODE_NAME`, or the host's
+    /// name].
     #[arg(long, value_name = "NAME")]
     pub(super) node: Option<String>,
 }

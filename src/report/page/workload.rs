@@ -11,12 +11,12 @@ use super::{
     scaling, speed,
 };
 use crate::{
-    advice::{Advice, MARGIN, Measure},
+    advice::{Advice, MARGIN, Measure, Series as Leaders},
     output::{capital, count, rate},
     record::{Cell, Estimate, State, bytes_per_job, leaders},
     report::{
         chart::Series,
-        table::{spread, word},
+        table::{series_name, spread, word},
         unreliable::remarks,
     },
 };
@@ -174,10 +174,8 @@ fn throughput(
     };
     let picture = is_line(&plot.series).then_some(Picture::Plot(plot));
     // Without a chart there is neither a bar nor a dotted line.
-    let drawn = match picture {
-        Some(_) => format!(" Bars are intervals.{bound}{crossed}{only}"),
-        None => String::new(),
-    };
+    let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{bound}{crossed}{only}"));
+    let drawn = drawn.unwrap_or_default();
     let caption = format!(
         "Higher is better.{drawn} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
     );
@@ -396,17 +394,18 @@ fn crossings(advice: &Advice) -> Option<Table> {
         "Where the best changes hands",
         "by | ahead up to | scale | ahead from | scale | how it is known",
     );
-    let all = |series: &[crate::advice::Series]| {
-        let names: Vec<String> = series
-            .iter()
-            .map(|one| name(&crate::report::table::series_name(&one.model, one.workers)))
-            .collect();
+    let all = |leaders: &[Leaders]| {
+        let own = |one: &Leaders| name(&series_name(&one.model, one.workers));
+        let names: Vec<String> = leaders.iter().map(own).collect();
         Data::of(listed(&names, 6)).class("l w")
     };
     for crossing in &advice.crossings {
         let by = if crossing.by == Measure::P99 { "p99 latency" } else { "throughput" };
-        let told = ["those before have no figure there", "paired tests tell them apart"];
-        let how = told[usize::from(crossing.overtaken)];
+        let how = if crossing.overtaken {
+            "paired tests tell them apart"
+        } else {
+            "those before have no figure there"
+        };
         table.rows.push(vec![
             by.into(),
             all(&crossing.ahead),

@@ -27,7 +27,9 @@ const CONFIRMING: Duration = Duration::from_secs(1);
 
 /// How lines go to a generator and come back: through the pipes of a child, or from another node.
 pub(super) trait Link: Send {
-    /// Sends a line.
+    /// Sends the order of a load.
+    fn send_order(&mut self, order: &Order) -> Result<(), HostError>;
+    /// Sends a line about the load that was ordered.
     fn send(&mut self, line: String) -> Result<(), HostError>;
     /// Waits for the next line, unless nobody waits for it any more: the generator is then ended.
     fn line_unless(
@@ -44,6 +46,10 @@ pub(super) trait Link: Send {
 }
 
 impl Link for Host {
+    fn send_order(&mut self, order: &Order) -> Result<(), HostError> {
+        Host::send(self, serde_json::to_string(order).expect("orders are plain data"))
+    }
+
     fn send(&mut self, line: String) -> Result<(), HostError> {
         Host::send(self, line)
     }
@@ -151,8 +157,8 @@ impl<L: Link> Generator<L> {
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), HostError> {
-        let order = serde_json::to_string(&self.order).expect("orders are plain data");
-        self.ask(order, |reply| matches!(reply, Reply::Ready), "report", patience, is_over)
+        let sent = self.link.send_order(&self.order);
+        self.expect(sent, |reply| matches!(reply, Reply::Ready), "report", patience, is_over)
     }
 
     /// Names the start, and waits until it is confirmed.
@@ -165,7 +171,8 @@ impl<L: Link> Generator<L> {
         let start = Start { at_ns: self.link.its_time(at_ns)? };
         let start = serde_json::to_string(&start).expect("a start is plain data");
         let agrees = |reply: &Reply| matches!(reply, Reply::Agreed);
-        self.ask(start, agrees, "confirm the start", patience, is_over)
+        let sent = self.link.send(start);
+        self.expect(sent, agrees, "confirm the start", patience, is_over)
     }
 
     /// Sends on its intervals, until it has its results.
@@ -195,16 +202,15 @@ impl<L: Link> Generator<L> {
         }
     }
 
-    /// Sends a line, and waits for the wanted reply. `what` is what the generator does by it.
-    fn ask(
+    /// Waits for the wanted reply to what was `sent`. `what` is what the generator does by it.
+    fn expect(
         &mut self,
-        line: String,
+        sent: Result<(), HostError>,
         is_wanted: impl Fn(&Reply) -> bool,
         what: &str,
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), HostError> {
-        let sent = self.link.send(line);
         let line = sent.and_then(|()| self.link.line_unless(patience, is_over));
         match line.and_then(|line| read(&line)) {
             Ok(reply) if is_wanted(&reply) => Ok(()),

@@ -308,12 +308,12 @@ impl Agent {
 }
 
 impl Link for &mut Agent {
+    fn send_order(&mut self, order: &Order) -> Result<(), HostError> {
+        self.send_message(&LeaderMessage::Load(self.load, Box::new(order.clone())))
+    }
+
     fn send(&mut self, line: String) -> Result<(), HostError> {
-        // The first line of a load is its order.
-        match serde_json::from_str::<Order>(&line) {
-            Ok(order) => self.send_message(&LeaderMessage::Load(self.load, Box::new(order))),
-            Err(_) => self.send_message(&LeaderMessage::Line(line)),
-        }
+        self.send_message(&LeaderMessage::Line(line))
     }
 
     fn line_unless(

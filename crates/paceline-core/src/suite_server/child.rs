@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::with_remedy;
 use crate::job::Addresses;
 
 /// How long a reply may take; it normally takes some microseconds.
@@ -31,7 +32,7 @@ impl EchoServer {
     /// Returns an error if the process cannot be started or does not report its addresses.
     pub fn start(mut command: Command) -> io::Result<Self> {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(not_started)?;
+        let mut child = spawned.map_err(|error| not_started(with_remedy(&error)))?;
         let requests = child.stdin.take();
         let Some(output) = child.stdout.take() else { unreachable!("it is piped") };
         let (give, answers) = mpsc::channel();
