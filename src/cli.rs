@@ -200,7 +200,9 @@ pub fn main() -> ExitCode {
                 let _ = error.print();
                 return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
             }
-            print_error(&escaped(&values::sentence(&error)));
+            let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+            let words: Vec<String> = words.collect();
+            print_error(&escaped(&values::sentence(&error, &command(), &words)));
             return ExitCode::from(USAGE);
         }
     };
@@ -252,7 +254,7 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     }
     let program = ready()?;
     let done = run(&order, program, record.as_ref()).map_err(internal)?;
-    match asked.output.format {
+    let left = match asked.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&cells_table(&done.cells, extent(asked.all)))?;
@@ -268,26 +270,27 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
         }
     };
     let kept = "interrupted; what had ended is kept, and --resume goes on with the rest";
-    finish(&done.cells, done.interrupted.then_some(kept))
+    finish(&done.cells, done.interrupted.then_some(kept), left)
 }
 
-/// Writes the page of a run to its folder and prints its path. If that fails, the record is still complete.
+/// Writes the page of a run to its folder and prints its path. If that fails, the record is still complete, and the
+/// command ends with an error. Returns the exit code so far.
 fn leave_page(folder: &Path) -> Result<u8, CliError> {
     match write_page(folder) {
         Ok(page) => say(&format!("report: {}", page.display())),
         Err(why) => {
             print_error(&format!("there is no report: {why}"));
-            Ok(0)
+            Ok(INTERNAL)
         }
     }
 }
 
-/// Returns the exit code of a measurement: that of an interrupt, or of failed and invalid cells.
-fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, CliError> {
+/// Returns the exit code of a measurement: that of an interrupt, of failed and invalid cells, or of what `left` the page.
+fn finish(cells: &[Cell], interrupted: Option<&str>, left: u8) -> Result<u8, CliError> {
     if let Some(message) = interrupted {
         return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
-    Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { 0 })
+    Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { left })
 }
 
 /// Returns the arguments that `record` was begun with. Now the same arguments must be given, or only `--resume`.

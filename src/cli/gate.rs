@@ -18,9 +18,9 @@ use crate::{
         Arm, MarginOverrides, Margins, NoGate, Order, Outcome, Project, Source, Subject,
         default_cells, gate,
     },
-    output::print_note,
+    output::{print_note, remedy},
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, Overall, Presence, Sameness},
+    record::{Gate, GateCell, Metric, check_writable, Overall, Presence, Sameness},
     report::gate_table,
     start::refuse_debug_build,
 };
@@ -65,6 +65,7 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
         let sides = [("the base", &base), ("the head", &head)];
         return list::list(asked, &project, sides, (&workloads, jobs));
     }
+    check_places(asked)?;
     let (margins, others) = effective_margins(asked, &project, &base, &head)?;
     let allocations = metrics(asked).contains(&Metric::Allocations);
     if allocations && (base.is_built() || head.is_built()) {
@@ -125,6 +126,23 @@ pub(super) fn order<'a>(
         patience: asked.patience,
         results: asked.output.out.clone(),
     }
+}
+
+/// Checks that the record and the exports can be written, before minutes of building and measuring.
+fn check_places(asked: &GateArguments) -> Result<(), CliError> {
+    check_writable(&asked.output.out).map_err(internal)?;
+    for (_, file) in &asked.export {
+        let existed = file.exists();
+        let opened = fs::OpenOptions::new().append(true).create(true).open(file);
+        opened.map_err(|error| {
+            let (file, remedy) = (file.display(), remedy(&error));
+            internal(format!("cannot write {file}: {error}; {remedy}, or name another file with --export"))
+        })?;
+        if !existed {
+            let _ = fs::remove_file(file);
+        }
+    }
+    Ok(())
 }
 
 fn metrics(asked: &GateArguments) -> Vec<Metric> {
@@ -294,8 +312,10 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliE
     for (format, file) in &asked.export {
         let written = fs::write(file, format.render(&gate));
         written.map_err(|error| {
-            let (file, folder) = (file.display(), folder.display());
-            internal(format!("cannot write {file}: {error}; the record is in {folder}"))
+            let (file, remedy, folder) = (file.display(), remedy(&error), folder.display());
+            internal(format!(
+                "cannot write {file}: {error}; {remedy}: the record is in {folder}, and paceline report exports it"
+            ))
         })?;
     }
     if gate.interrupted {

@@ -8,7 +8,7 @@ use regex::Regex;
 use super::{CliError, say, say_json, usage, values::regex};
 use crate::{
     history::{History, read, series},
-    output::print_error,
+    output::print_warning,
     record::Metric,
     report::{history_csv, history_table},
 };
@@ -65,7 +65,7 @@ pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
         Shape::Table => say(&history_table(&all))?,
     };
     for why in &found.left_out {
-        print_error(&format!("left out: {why}"));
+        print_warning(&format!("left out: {why}"));
     }
     Ok(0)
 }

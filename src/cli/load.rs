@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page, ready, say,
+    CELLS, CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page, ready, say,
     say_json, usage,
     values::{TRIALS, number, seed, small, time},
 };
@@ -272,7 +272,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     let order = arguments.order()?;
     let program = ready()?;
     let done = load(&order, program).map_err(internal)?;
-    match arguments.output.format {
+    let left = match arguments.output.format {
         _ if arguments.advanced.ndjson => advanced::print_cells(&done.cells)?,
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
@@ -284,7 +284,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         }
     };
     let kept = "interrupted; the models that had ended are kept";
-    let code = finish(&done.cells, done.interrupted.then_some(kept))?;
+    let code = finish(&done.cells, done.interrupted.then_some(kept), left)?;
     let broken = |condition: &Condition| -> Vec<String> {
         done.cells.iter().filter_map(|cell| condition.violation(cell)).collect()
     };
@@ -293,5 +293,5 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         print_note(&format!("failed: {line}"));
     }
     // The exit code of a failed cell takes precedence: its metrics were not measured.
-    Ok(if code == 0 && !broken.is_empty() { THRESHOLD } else { code })
+    Ok(if code != CELLS && !broken.is_empty() { THRESHOLD } else { code })
 }

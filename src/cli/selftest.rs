@@ -16,7 +16,7 @@ use crate::{
         NoGate, Project,
         selftest::{KINDS, Trial, least_budget, selftest},
     },
-    record::write_json,
+    record::{check_writable, write_json},
     report::selftest_text,
     start::refuse_debug_build,
 };
@@ -66,6 +66,7 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     }
     refuse_debug_build().map_err(usage)?;
     let program = ready()?;
+    check_writable(&asked.output.out).map_err(internal)?;
     let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
     let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
     let source = project.resolve(&this.to_string_lossy()).map_err(build_error)?;
