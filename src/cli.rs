@@ -29,7 +29,7 @@ use values::{TRIALS, budget, number, seed, small};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
-    output::{escaped, escaped_lines, print, print_error},
+    output::{escaped, escaped_lines, folded, print, print_error},
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
     report::{Extent, cells_table, floor_line, limits_table, summary, write_page},
@@ -200,9 +200,7 @@ pub fn main() -> ExitCode {
                 let _ = error.print();
                 return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
             }
-            let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-            let words: Vec<String> = words.collect();
-            print_error(&escaped(&values::sentence(&error, &command(), &words)));
+            print_error(&escaped(&values::sentence(&error)));
             return ExitCode::from(USAGE);
         }
     };
@@ -261,9 +259,9 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
             if order.to_the_limit {
                 say(&limits_table(&done.cells))?;
             }
-            say(&summary(&done.cells))?;
+            say_text(&summary(&done.cells))?;
             if let Some(floor) = &done.run.timer_floor {
-                say(&floor_line(floor))?;
+                say_text(&floor_line(floor))?;
             }
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
@@ -409,6 +407,11 @@ fn sorted(numbers: &[usize]) -> Vec<usize> {
 fn say_json<T: serde::Serialize>(value: &T) -> Result<u8, CliError> {
     let text = serde_json::to_string_pretty(value);
     say(&text.map_err(|error| CliError(INTERNAL, error.to_string()))?)
+}
+
+/// Prints a text for people, with lines that fit the terminal.
+fn say_text(text: &str) -> Result<u8, CliError> {
+    say(&folded(text))
 }
 
 fn say(text: &str) -> Result<u8, CliError> {

@@ -16,5 +16,5 @@ pub use paceline_core::quantity::{count, counted};
 pub(crate) use paceline_core::quantity::noun;
 pub use print::{print, print_bytes, print_error, print_note, print_warning, remedy};
 pub use progress::{Building, Progress};
-pub(crate) use table::{Shown, Tone, columns, figures_table, folded, is_narrow, matrix};
+pub(crate) use table::{Shown, Tone, columns, figures_table, folded, is_narrow, matrix, width};
 pub use table::{list_table, list_table_within};

@@ -13,7 +13,7 @@ use arguments::{
 
 use super::{
     CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, leave_page, order, ready, say,
-    say_json, usage,
+    say_json, say_text, usage,
 };
 use crate::{
     cluster::{
@@ -239,7 +239,7 @@ fn status(asked: &StatusArguments, plan: &PlanFolder) -> Result<u8, CliError> {
     };
     match asked.format {
         Format::Json => say_json(&found)?,
-        Format::Table => say(&shown(&found))?,
+        Format::Table => say_text(&shown(&found))?,
     };
     let short = found.done < found.blocks.len();
     Ok(if asked.wait && short { CELLS } else { 0 })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, usage};
+use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, say_text, usage};
 use crate::{
     cli::Format,
     compare::{Refusal, agreement, comparable, compare_records},
@@ -59,7 +59,7 @@ fn agree(base: Record, head: Record, asked: &CompareArguments) -> Result<u8, Cli
     let found = agreement(&runs);
     match asked.output.format {
         Format::Json => say_json(&found),
-        Format::Table => say(&agreement_table(&found)),
+        Format::Table => say_text(&agreement_table(&found)),
     }
 }
 

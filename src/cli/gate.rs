@@ -11,7 +11,7 @@ pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, build_error, check_counte
 use sides::{build, build_sides, check_budget, resolve_sides};
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, sorted, usage,
+    CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, say_text, sorted, usage,
 };
 use crate::{
     gate::{
@@ -305,7 +305,7 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliE
     match asked.output.format {
         Format::Json => say_json(&gate)?,
         Format::Table => {
-            say(&gate_table(&gate, asked.all))?;
+            say_text(&gate_table(&gate, asked.all))?;
             say(&format!("record: {}", folder.display()))?
         }
     };

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     CELLS, CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page, ready, say,
-    say_json, usage,
+    say_json, say_text, usage,
     values::{TRIALS, number, seed, small, time},
 };
 use crate::{
@@ -278,7 +278,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         Format::Table => {
             say(&load_table(&done.cells, extent(arguments.all)))?;
             advanced::print_if_not_compared(order.paired, &done.cells)?;
-            say(&summary(&done.cells))?;
+            say_text(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
         }

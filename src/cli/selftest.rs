@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{
     CliError, ENVIRONMENT, Format, Output, budget, gate::build_error, internal, ready, say,
-    say_json, seed, small, usage, values::TRIALS,
+    say_json, say_text, seed, small, usage, values::TRIALS,
 };
 use crate::{
     gate::{
@@ -97,7 +97,7 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     match asked.output.format {
         Format::Json => say_json(&done)?,
         Format::Table => {
-            say(&selftest_text(&done))?;
+            say_text(&selftest_text(&done))?;
             say(&format!("records: {}", folder.display()))?
         }
     };

@@ -52,9 +52,9 @@ pub(super) fn time(text: &str, what: &str, least: Duration) -> Result<Duration, 
     Ok(time)
 }
 
-/// Returns what is wrong with a command line, in one sentence that says what to do. `command` is the definition of all
-/// commands, and `words` what was typed after the program's name.
-pub(super) fn sentence(error: &clap::Error, command: &Command, words: &[String]) -> String {
+/// Returns what is wrong with this program's command line, in one sentence that says what to do.
+pub(super) fn sentence(error: &clap::Error) -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
@@ -68,7 +68,8 @@ pub(super) fn sentence(error: &clap::Error, command: &Command, words: &[String])
         let value = said(ContextKind::InvalidValue).unwrap_or_default();
         return format!("{option} {value}: {why}");
     }
-    let (path, command) = typed_command(command, words);
+    let all = super::command();
+    let (path, command) = typed_command(&all, words);
     // clap's message has several paragraphs: keep the first, and its tips.
     let text = error.render().to_string();
     // The tip to pass an unknown option "as a value" after `--` helps nobody: no command takes such values. Neither does
@@ -95,10 +96,13 @@ pub(super) fn sentence(error: &clap::Error, command: &Command, words: &[String])
 }
 
 /// Returns the command that was typed, such as `paceline cluster plan`, and its definition.
-fn typed_command<'a>(mut command: &'a Command, words: &[String]) -> (String, &'a Command) {
+fn typed_command(
+    mut command: &Command,
+    words: impl Iterator<Item = String>,
+) -> (String, &Command) {
     let mut path = String::from("paceline");
     for word in words {
-        let Some(of) = command.find_subcommand(word) else { break };
+        let Some(of) = command.find_subcommand(&word) else { break };
         (path, command) = (format!("{path} {word}"), of);
     }
     (path, command)
