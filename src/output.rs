@@ -12,8 +12,8 @@ pub(crate) use figures::{
     uncapital,
 };
 pub use figures::{for_option, long, percent, rate, signed};
-pub use paceline_core::quantity::{count, counted};
 pub(crate) use paceline_core::quantity::noun;
+pub use paceline_core::quantity::{count, counted};
 pub use print::{print, print_bytes, print_error, print_note, print_warning, remedy};
 pub use progress::{Building, Progress};
 pub(crate) use table::{Shown, Tone, columns, figures_table, folded, is_narrow, matrix, width};

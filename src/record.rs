@@ -15,8 +15,8 @@ mod selftest;
 pub use against::{Against, Measured};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
-    CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, check_writable, write_claims,
-    write_gate, write_json, write_text,
+    CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, check_writable,
+    write_claims, write_gate, write_json, write_text,
 };
 pub(crate) use files::{append, cut_torn_line};
 pub use gate::{

@@ -293,14 +293,14 @@ fn exports_are_written_and_one_that_cannot_be_does_not_cost_the_record() {
     };
     // A place that cannot be right is found before anything is measured.
     let said = export("csv=nowhere/c.csv");
-    assert!(said.contains("cannot write nowhere/c.csv") && said.contains("make its folder"), "{said}");
+    assert!(
+        said.contains("cannot write nowhere/c.csv") && said.contains("make its folder"),
+        "{said}"
+    );
     assert!(!other.path().join("nowhere").exists());
     assert_eq!(fs::read_dir(other.path().join("results")).unwrap().count(), 0);
     let said = export("csv=/dev/full");
-    assert!(
-        said.contains("cannot write /dev/full") && said.contains("the record is in"),
-        "{said}"
-    );
+    assert!(said.contains("cannot write /dev/full") && said.contains("the record is in"), "{said}");
     assert!(read_gate(&record(other.path())).unwrap().is_some());
 }
 

@@ -39,10 +39,7 @@ const WRITING: &[(&str, &str)] = &[
 
 #[test]
 fn a_limit_on_the_size_of_files_is_a_sentence_and_not_a_signal() {
-    let run = format!(
-        "{}/results/2026-11-26T23-05-35Z-criterion-6306",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let run = format!("{}/results/2026-11-26T23-05-35Z-criterion-6306", env!("CARGO_MANIFEST_DIR"));
     for (typed, what) in WRITING {
         let folder = program::folder();
         let typed = typed.replace("PROGRAM", PACELINE).replace("RUN", &run);
@@ -74,14 +71,18 @@ fn a_folder_for_records_is_tried_before_anything_is_started() {
 #[test]
 fn a_run_whose_page_cannot_be_written_keeps_its_record_and_ends_with_1() {
     let folder = program::folder();
-    for typed in ["run yield --model sequential --scale 1 --trials 1", "claims inert --model tokio"] {
+    for typed in ["run yield --model sequential --scale 1 --trials 1", "claims inert --model tokio"]
+    {
         fs::remove_dir_all(folder.path().join("results")).unwrap_or_default();
         // The page has 60 kB and more; the record of one cell, half as many.
         let output = limited(folder.path(), 50_000, typed);
         let said = error(&output, 1);
         assert!(said.starts_with("error: there is no report: cannot write results/"), "{said}");
         let record = only_record(&folder.path().join("results")).unwrap();
-        let again = format!("and paceline report {} makes it", record.strip_prefix(folder.path()).unwrap().display());
+        let again = format!(
+            "and paceline report {} makes it",
+            record.strip_prefix(folder.path()).unwrap().display()
+        );
         assert!(said.contains(&again), "{said}");
         assert!(text(&output.stdout).contains("record: results/"));
         // What it says helps.

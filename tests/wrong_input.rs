@@ -210,8 +210,14 @@ const WRONG: &[(&str, &str)] = &[
     ("init", "<WHAT> [possible values: gate]; see paceline init --help"),
     ("run echo --format xml", "[possible values: table, json]; see paceline run --help"),
     ("cluster status plan --format xml", "see paceline cluster status --help"),
-    ("report records/lost", "records/lost is no whole record: it has cells.jsonl, but not one of run.json"),
-    ("compare records/claimed records/claimed", "records/claimed is a record of another kind: name one"),
+    (
+        "report records/lost",
+        "records/lost is no whole record: it has cells.jsonl, but not one of run.json",
+    ),
+    (
+        "compare records/claimed records/claimed",
+        "records/claimed is a record of another kind: name one",
+    ),
 ];
 
 fn folder() -> tempfile::TempDir {

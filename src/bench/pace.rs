@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Options, Profile};
-use crate::{output::{counted, long}, stats::FEWEST_TRIALS};
+use crate::{
+    output::{counted, long},
+    stats::FEWEST_TRIALS,
+};
 
 /// The number of samples of a cell for criterion, which is its minimum.
 pub(super) const SAMPLES: u32 = 10;

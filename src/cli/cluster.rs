@@ -12,8 +12,8 @@ use arguments::{
 };
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, leave_page, order, ready, say,
-    say_json, say_text, usage,
+    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, leave_page, order, ready,
+    say, say_json, say_text, usage,
 };
 use crate::{
     cluster::{
@@ -22,9 +22,7 @@ use crate::{
     },
     load::{Url, loopback_only},
     machine::cores,
-    output::{
-        Progress, count, counted, list_table, long, noun, print_note,
-    },
+    output::{Progress, count, counted, list_table, long, noun, print_note},
     start::refuse_debug_build,
 };
 use paceline_core::{

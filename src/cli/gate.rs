@@ -11,7 +11,8 @@ pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, build_error, check_counte
 use sides::{build, build_sides, check_budget, resolve_sides};
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, say_text, sorted, usage,
+    CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, say_text, sorted,
+    usage,
 };
 use crate::{
     gate::{
@@ -20,7 +21,7 @@ use crate::{
     },
     output::{print_note, remedy},
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, check_writable, Overall, Presence, Sameness},
+    record::{Gate, GateCell, Metric, Overall, Presence, Sameness, check_writable},
     report::gate_table,
     start::refuse_debug_build,
 };
@@ -129,14 +130,16 @@ pub(super) fn order<'a>(
 }
 
 /// Checks that the record and the exports can be written, before minutes of building and measuring.
-fn check_places(asked: &GateArguments) -> Result<(), CliError> {
+pub(super) fn check_places(asked: &GateArguments) -> Result<(), CliError> {
     check_writable(&asked.output.out).map_err(internal)?;
     for (_, file) in &asked.export {
         let existed = file.exists();
         let opened = fs::OpenOptions::new().append(true).create(true).open(file);
         opened.map_err(|error| {
             let (file, remedy) = (file.display(), remedy(&error));
-            internal(format!("cannot write {file}: {error}; {remedy}, or name another file with --export"))
+            internal(format!(
+                "cannot write {file}: {error}; {remedy}, or name another file with --export"
+            ))
         })?;
         if !existed {
             let _ = fs::remove_file(file);

@@ -42,7 +42,9 @@ pub(super) fn man(asked: &ManArguments) -> Result<u8, CliError> {
     let place = folder.display();
     written.map_err(|error| {
         let remedy = remedy(&error);
-        internal(format!("cannot write to {place}: {error}; {remedy}, or choose another folder with --out"))
+        internal(format!(
+            "cannot write to {place}: {error}; {remedy}, or choose another folder with --out"
+        ))
     })?;
     say(&format!("man pages: {place}"))
 }

@@ -55,7 +55,10 @@ pub(super) fn list_workloads(format: Format) -> Result<u8, CliError> {
     };
     let rows: Vec<_> = workloads.iter().map(row).collect();
     let table = list_table(&["workload", "scales", "what it shows"], &rows);
-    say_text(&format!("{table}\n\nOn this machine {}.", doctor::noise::cost_of_compute(compute_ns())))
+    say_text(&format!(
+        "{table}\n\nOn this machine {}.",
+        doctor::noise::cost_of_compute(compute_ns())
+    ))
 }
 
 pub(super) fn diagnose(format: Format) -> Result<u8, CliError> {

@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    CELLS, CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page, ready, say,
-    say_json, say_text, usage,
+    CELLS, CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page,
+    ready, say, say_json, say_text, usage,
     values::{TRIALS, number, seed, small, time},
 };
 use crate::{

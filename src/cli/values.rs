@@ -7,8 +7,8 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{output::count, start::parse_budget};
 pub(super) use crate::start::parse_regex as regex;
+use crate::{output::count, start::parse_budget};
 use paceline_core::job::{Bound, is_near};
 
 pub(super) const TRIALS: Bound = Bound { what: "the number of trials", least: 1, most: 1000 };
@@ -96,10 +96,7 @@ pub(super) fn sentence(error: &clap::Error) -> String {
 }
 
 /// Returns the command that was typed, such as `paceline cluster plan`, and its definition.
-fn typed_command(
-    mut command: &Command,
-    words: impl Iterator<Item = String>,
-) -> (String, &Command) {
+fn typed_command(mut command: &Command, words: impl Iterator<Item = String>) -> (String, &Command) {
     let mut path = String::from("paceline");
     for word in words {
         let Some(of) = command.find_subcommand(&word) else { break };
@@ -144,5 +141,9 @@ fn possible_values(command: &Command, missing: &str) -> String {
     let values = command.get_positionals().find(is_missing).map(clap::Arg::get_possible_values);
     let names: Vec<String> =
         values.unwrap_or_default().iter().map(|value| value.get_name().to_owned()).collect();
-    if names.is_empty() { String::new() } else { format!(" [possible values: {}]", names.join(", ")) }
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" [possible values: {}]", names.join(", "))
+    }
 }

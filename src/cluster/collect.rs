@@ -18,7 +18,7 @@ use super::{
     part::counted,
 };
 use crate::{
-    output::{counted, remedy},
+    output::{self, remedy},
     plan::cells_on,
     record::{
         CELLS, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, TRIALS, write_json,
@@ -266,7 +266,7 @@ impl Group {
     fn take(&mut self, block: &Block, part: &Measured) -> Result<(), Fault> {
         let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
         if *cores != self.first.cores {
-            let cores = counted(*cores, "CPU");
+            let cores = output::counted(*cores, "CPU");
             return Err(Fault::Usage(format!(
                 "{} has {cores} and {} has {}: settings that follow them make other cells, so leave --any-machine out",
                 node.id, self.first.node.id, self.first.cores

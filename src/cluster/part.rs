@@ -81,7 +81,9 @@ impl Attempt {
         let cannot = |error: io::Error| {
             let (host, folder) = (host_name(), folder.display());
             let remedy = remedy(&error);
-            Fault::Failed(format!("{host} cannot write to {folder}: {error}; {remedy} there, and go on with {AGAIN}"))
+            Fault::Failed(format!(
+                "{host} cannot write to {folder}: {error}; {remedy} there, and go on with {AGAIN}"
+            ))
         };
         fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(cannot)?;
         fs::create_dir(&folder).map_err(cannot)?;

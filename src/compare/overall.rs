@@ -160,7 +160,11 @@ fn needs(cell: &GateCell) -> String {
         None => format!("{}, of which too few trials count", name(cell)),
     };
     match cell.trials_needed {
-        Some(trials) => format!("{seen}: {} are needed, {} count", counted(trials as usize, "trial"), count(cell.trials as usize)),
+        Some(trials) => format!(
+            "{seen}: {} are needed, {} count",
+            counted(trials as usize, "trial"),
+            count(cell.trials as usize)
+        ),
         None if cell.detectable.is_some() => {
             format!("{seen}: more trials do not help, a quieter machine does")
         }

@@ -10,7 +10,9 @@ use std::fmt::Write;
 
 use super::{details::details, unreliable::footnotes};
 use crate::{
-    output::{Shown, Tone, count, counted, folded, is_narrow, list_table, matrix, plain_lines, rate},
+    output::{
+        Shown, Tone, count, counted, folded, is_narrow, list_table, matrix, plain_lines, rate,
+    },
     record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders},
     stats::FEWEST_TRIALS,
 };
@@ -80,8 +82,7 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
         String::from("no latencies: cargo bench times whole batches; `paceline run` has p99");
     if !narrower.is_empty() {
         let fewer = counted(narrower.len(), "cell");
-        let _ =
-            write!(line, ". Shown with the most workers; the record has {fewer} with fewer");
+        let _ = write!(line, ". Shown with the most workers; the record has {fewer} with fewer");
     }
     let _ = write!(text, "\n{}", folded(&line));
     text

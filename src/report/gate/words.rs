@@ -2,7 +2,7 @@
 
 use super::super::table::word;
 use crate::{
-    output::{count, counted, cut, rate},
+    output::{self, count, cut, rate},
     record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict},
 };
 
@@ -103,7 +103,7 @@ pub(in super::super) fn crashes(of: Crashes) -> String {
     }
     format!(
         "crashes in {}: the base {base}, the head {head}, the base's copy {copy}",
-        counted(trials as usize, "trial")
+        output::counted(trials as usize, "trial")
     )
 }
 

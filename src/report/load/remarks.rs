@@ -36,9 +36,9 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
 /// Adds what the process of a server was seen to be, such as "tokio: jobs ran on 2 threads; 8.1 MiB of memory at most".
 pub(super) fn process(text: &mut String, cell: &Cell) {
     let Some(server) = cell.load.as_ref().and_then(|load| load.server) else { return };
-    let threads = server.job_threads.map(|count| {
-        format!("jobs ran on {}", counted(count as usize, "thread"))
-    });
+    let threads = server
+        .job_threads
+        .map(|count| format!("jobs ran on {}", counted(count as usize, "thread")));
     let most = server.rss_bytes_max.map(|most| format!("{} of memory at most", mebibytes(most)));
     let said: Vec<String> = threads.into_iter().chain(most).collect();
     if !said.is_empty() {

@@ -92,7 +92,7 @@ fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
     let why = match scale {
         Some(scale) => {
             format!("not every number of workers has a figure at {}", counted(scale, "job"))
-        },
+        }
         None => "the models share no scale of as many jobs as workers".into(),
     };
     let mut row = vec![model.into(), Data::of("workers").class("l")];

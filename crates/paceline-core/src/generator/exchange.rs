@@ -13,7 +13,10 @@ use super::{
     drive::{Driver, FIRST},
     failure::{Failure, Kind},
 };
-use crate::{prepared::Fault, quantity::{count, counted}};
+use crate::{
+    prepared::Fault,
+    quantity::{count, counted},
+};
 
 impl Driver<'_> {
     /// Starts the next request on a connection.

@@ -3,7 +3,9 @@
 use super::{
     super::super::{
         load::{BY_URL, of_url, shown as shown_metric},
-        table::{by_state, figure, in_order, marks, ranked, series, several_workers, summary, word},
+        table::{
+            by_state, figure, in_order, marks, ranked, series, several_workers, summary, word,
+        },
         unreliable::remarks,
     },
     Page, code, escaped,
