@@ -271,7 +271,7 @@ fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
 const FAR: &[&str] = &[
     "run speed",
     "run server.toml",
-    "run echo --model python",
+    "run echo --model java",
     "start",
     "claims sequence",
     "load serve-plain --limit 5",

@@ -108,7 +108,7 @@ const EXAMPLES: Examples = &[
         &[
             ("paceline models", "lists the models, and why some cannot run here"),
             ("paceline models --format json", "the same for other programs"),
-            ("COLUMNS=80 paceline models", "in a table of 80 columns"),
+            ("COLUMNS=80 paceline models", "in lines of 80 columns"),
         ],
     ),
     (

@@ -15,23 +15,32 @@ const WIDTH: usize = 100;
 const NARROW: usize = 60;
 /// The width of a list, whose words are wrapped.
 const LIST_WIDTH: usize = 120;
+/// The least width of a column of words.
+const WORDS: usize = 22;
 
 /// Formats a plain table with a head.
 pub fn list_table(head: &[&str], rows: &[Vec<String>]) -> String {
     list_table_within(usize::MAX, head, rows)
 }
 
-/// Formats a plain table, at most `most` columns wide. On a narrow terminal, where columns of words would have a word a
-/// line, each row is a paragraph.
+/// Formats a plain table, at most `most` columns wide. Where columns of words would have a word a line, each row is a
+/// paragraph.
 pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> String {
-    if is_narrow() && head.len() > 2 {
-        return paragraphs(head, rows, width());
+    let within = known_width().unwrap_or(LIST_WIDTH).clamp(40, 400).min(most);
+    let wide = |column: usize| {
+        let fields = rows.iter().filter_map(|row| row.get(column)).flat_map(|field| field.lines());
+        let widest = fields.chain([head[column]]).map(|line| line.chars().count()).max();
+        // Longer fields can be wrapped.
+        widest.unwrap_or(0).min(WORDS) + 2
+    };
+    if (0..head.len()).map(wide).sum::<usize>() > within {
+        return paragraphs(head, rows, within);
     }
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(known_width().unwrap_or(LIST_WIDTH).clamp(40, 400).min(most) as u16)
+        .set_width(within as u16)
         .set_header(head.to_vec());
     for row in rows {
         table.add_row(row);

@@ -63,18 +63,19 @@ fn too_short(claims: &Claims) -> Option<String> {
     if claims.interrupted || open == 0 || !results().all(|of| is_cut(&of) || is_settled(of)) {
         return None;
     }
-    // At the pace so far, which includes the start of the processes.
+    // At the pace so far, which includes the start of the processes. The default is enough for everything.
+    const DEFAULT_SECONDS: f64 = 180.0;
     let ran: u32 = results().map(|result| result.repetitions).sum();
-    let wanted = open * FEWEST_TRIALS;
-    let each = Duration::from_secs_f64(claims.seconds.max(0.0) / f64::from(ran.max(1)));
-    let enough = (each * wanted as u32).max(Duration::from_secs_f64(claims.budget_seconds * 2.0));
+    let each = if ran == 0 { f64::INFINITY } else { claims.seconds / f64::from(ran) };
+    let enough = (each * (open * FEWEST_TRIALS) as f64).min(DEFAULT_SECONDS);
+    let enough = enough.max(claims.budget_seconds * 2.0).clamp(1.0, 86_400.0);
     Some(format!(
-        "no verdict: {} ended within {}, and each of {} here needs {FEWEST_TRIALS}; give about --budget {}, or name claims \
-         and models, such as paceline claims sleeps --model tokio",
+        "no verdict: {} ended within {}, and each experiment needs {FEWEST_TRIALS}; {} open: \
+         give about --budget {}, or name claims and models, such as paceline claims sleeps --model tokio",
         counted(ran as usize, "repetition"),
         long(Duration::from_secs_f64(claims.budget_seconds)),
-        counted(open, "experiment"),
-        for_option(enough)
+        if open == 1 { "1 is".into() } else { format!("{} are", count(open)) },
+        for_option(Duration::from_secs_f64(enough - 1.0))
     ))
 }
 
@@ -360,8 +361,8 @@ mod tests {
         let once = result("tokio", 2, ClaimVerdict::Inconclusive, Some(cut), &[1.0]);
         let shown = shown_of(vec![once.clone(), skipped("pool"), skipped("smol")], Extent::Short);
         assert!(shown.starts_with("no verdict: 1 repetition ended within 3.00 min"), "{shown}");
-        assert!(shown.contains("each of 3 experiments here needs 3"), "{shown}");
-        assert!(shown.contains("--budget 6m1s") && !shown.contains("skip "), "{shown}");
+        assert!(shown.contains("each experiment needs 3; 3 are open"), "{shown}");
+        assert!(shown.contains("--budget 6m") && !shown.contains("skip "), "{shown}");
         let judged = result("rayon", 2, ClaimVerdict::Holds, None, &[1.0; 5]);
         let shown = shown_of(vec![once, skipped("pool"), judged], Extent::Short);
         assert!(!shown.contains("no verdict") && shown.contains("skip "), "{shown}");
