@@ -22,7 +22,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     output::Progress,
-    record::{CLAIMS_SCHEMA, Claims, Estimate, Run, write_claims},
+    record::{CLAIMS_SCHEMA, Claims, Estimate, Run, check_writable, write_claims},
     run::shuffled,
     session::Session,
     start::{Settings, begin},
@@ -59,6 +59,7 @@ pub struct Outcome {
 /// repetitions of all. The whole record is written after each model of each repetition.
 pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let start = now();
+    check_writable(&order.results)?;
     let head = head(order);
     let folder = order.results.join(&head.id);
     let session = Session::start(program, &head.models)?;

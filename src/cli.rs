@@ -29,7 +29,7 @@ use values::{TRIALS, budget, number, seed, small};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
-    output::{escaped, escaped_lines, print, print_error},
+    output::{escaped, escaped_lines, folded, print, print_error},
     plan::{Choice, Planned, cells},
     record::{Cell, Record},
     report::{Extent, cells_table, floor_line, limits_table, summary, write_page},
@@ -252,42 +252,43 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     }
     let program = ready()?;
     let done = run(&order, program, record.as_ref()).map_err(internal)?;
-    match asked.output.format {
+    let left = match asked.output.format {
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&cells_table(&done.cells, extent(asked.all)))?;
             if order.to_the_limit {
                 say(&limits_table(&done.cells))?;
             }
-            say(&summary(&done.cells))?;
+            say_text(&summary(&done.cells))?;
             if let Some(floor) = &done.run.timer_floor {
-                say(&floor_line(floor))?;
+                say_text(&floor_line(floor))?;
             }
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
         }
     };
     let kept = "interrupted; what had ended is kept, and --resume goes on with the rest";
-    finish(&done.cells, done.interrupted.then_some(kept))
+    finish(&done.cells, done.interrupted.then_some(kept), left)
 }
 
-/// Writes the page of a run to its folder and prints its path. If that fails, the record is still complete.
+/// Writes the page of a run to its folder and prints its path. If that fails, the record is still complete, and the
+/// command ends with an error. Returns the exit code so far.
 fn leave_page(folder: &Path) -> Result<u8, CliError> {
     match write_page(folder) {
         Ok(page) => say(&format!("report: {}", page.display())),
         Err(why) => {
             print_error(&format!("there is no report: {why}"));
-            Ok(0)
+            Ok(INTERNAL)
         }
     }
 }
 
-/// Returns the exit code of a measurement: that of an interrupt, or of failed and invalid cells.
-fn finish(cells: &[Cell], interrupted: Option<&str>) -> Result<u8, CliError> {
+/// Returns the exit code of a measurement: that of an interrupt, of failed and invalid cells, or of what `left` the page.
+fn finish(cells: &[Cell], interrupted: Option<&str>, left: u8) -> Result<u8, CliError> {
     if let Some(message) = interrupted {
         return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
-    Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { 0 })
+    Ok(if cells.iter().any(Cell::is_wrong) { CELLS } else { left })
 }
 
 /// Returns the arguments that `record` was begun with. Now the same arguments must be given, or only `--resume`.
@@ -406,6 +407,11 @@ fn sorted(numbers: &[usize]) -> Vec<usize> {
 fn say_json<T: serde::Serialize>(value: &T) -> Result<u8, CliError> {
     let text = serde_json::to_string_pretty(value);
     say(&text.map_err(|error| CliError(INTERNAL, error.to_string()))?)
+}
+
+/// Prints a text for people, with lines that fit the terminal.
+fn say_text(text: &str) -> Result<u8, CliError> {
+    say(&folded(text))
 }
 
 fn say(text: &str) -> Result<u8, CliError> {

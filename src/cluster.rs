@@ -33,6 +33,10 @@ pub use status::{BlockState, BlockStatus, Status, Watch};
 pub use submit::{Submitted, cancel, submit};
 pub use work::{Worked, work};
 
+use std::{io, path::Path};
+
+use crate::output::remedy;
+
 /// Why a command on a plan cannot do what it was told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -42,6 +46,12 @@ pub enum Fault {
     Environment(String),
     /// Something could not be read, written or reached.
     Failed(String),
+}
+
+/// Returns the sentence for a file or folder of a plan that cannot be written.
+fn unwritable(place: &Path, error: &io::Error) -> String {
+    let (place, remedy) = (place.display(), remedy(error));
+    format!("cannot write to {place}: {error}; {remedy}, and call this again")
 }
 
 impl From<String> for Fault {

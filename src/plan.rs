@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     machine::{Limits, cores, refusal},
+    output::count,
     record::{Cell, Estimate, State, Trial},
 };
 use paceline_core::{
@@ -168,14 +169,16 @@ impl Planned<'_> {
                 Width::Any => format!(": give it --workers {scale}, or a smaller --scale"),
                 _ => String::new(),
             };
-            return Some(format!("{what}, {scale} here, and {name} has {lanes} under way{help}"));
+            let [jobs, lanes] = [scale, lanes].map(count);
+            return Some(format!("{what}, {jobs} here, and {name} has {lanes} under way{help}"));
         }
         if !self.workload.has("connect.room") {
             return None;
         }
         let nth = self.workload.every.as_ref().map_or(usize::MAX, |(nth, _)| *nth);
         (scale > nth).then(|| {
-            format!("a room has one speaker, and one in {nth} of {scale} jobs says something: let every.nth be {scale} or more")
+            let [nth, jobs] = [nth, scale].map(count);
+            format!("a room has one speaker, and one in {nth} of {jobs} jobs says something: let every.nth be {scale} or more")
         })
     }
 

@@ -15,8 +15,8 @@ mod selftest;
 pub use against::{Against, Measured};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
-    CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, write_claims, write_gate,
-    write_json, write_text,
+    CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, check_writable,
+    write_claims, write_gate, write_json, write_text,
 };
 pub(crate) use files::{append, cut_torn_line};
 pub use gate::{
@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     machine::{Build, Fingerprint, HostActivity},
+    output::counted,
     stats::{FEWEST_TRIALS, Mode, estimate},
 };
 use paceline_core::{
@@ -169,11 +170,12 @@ impl Estimate {
 
     /// Describes such an interval for a cell.
     pub fn interval_of(trials: usize) -> String {
-        let (s, is) = if trials == 1 { ("", "is") } else { ("s", "are") };
+        let of = counted(trials, "trial");
         if trials < FEWEST_TRIALS {
-            format!("none: {trials} trial{s} {is} too few for an interval")
+            let is = if trials == 1 { "is" } else { "are" };
+            format!("none: {of} {is} too few for an interval")
         } else {
-            format!("95 %, of the geometric mean of {trials} trials, by Student's t")
+            format!("95 %, of the geometric mean of {of}, by Student's t")
         }
     }
 

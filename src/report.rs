@@ -31,7 +31,7 @@ pub use table::{Extent, benched_table, cells_table, limits_table, summary};
 use std::path::{Path, PathBuf};
 
 use crate::output;
-use crate::record::{Record, read_cells, read_claims, write_text};
+use crate::record::{Record, read_cells, read_claims, write_whole};
 
 /// Returns the table that the instrument of a run printed at its end, from its record.
 pub fn run_table(record: &Record, extent: Extent) -> String {
@@ -54,6 +54,9 @@ pub fn write_page(folder: &Path) -> Result<PathBuf, String> {
         None => page(&Sources { records: &[read_cells(folder)?], ..Sources::default() }),
     };
     let file = folder.join(PAGE);
-    write_text(&file, text.as_bytes())?;
+    write_whole(&file, text.as_bytes()).map_err(|error| {
+        let (place, remedy, folder) = (file.display(), output::remedy(&error), folder.display());
+        format!("cannot write {place}: {error}; {remedy}, and paceline report {folder} makes it")
+    })?;
     Ok(file)
 }

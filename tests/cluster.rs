@@ -283,7 +283,7 @@ fn a_full_disk_leaves_an_attempt_that_does_not_count() {
     let full = full.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").output().unwrap();
     assert_eq!(full.status.code(), Some(1), "{}", said(&full));
     assert!(
-        said(&full).contains("make room and go on with paceline cluster submit"),
+        said(&full).contains("make room, and go on with paceline cluster submit"),
         "{}",
         said(&full)
     );

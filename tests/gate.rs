@@ -285,13 +285,22 @@ fn exports_are_written_and_one_that_cannot_be_does_not_cost_the_record() {
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     assert!(read("a.md").contains("same") && read("b.xml").contains("<testsuite"));
     let other = tempfile::tempdir().unwrap();
-    let arguments = [&["--filter", "^same$", "--export", "csv=nowhere/c.csv"], &GROSS[..]].concat();
-    let (code, _, said) = ran(&example("faulty"), &arguments, other.path());
-    assert_eq!(code, Some(1));
+    let export = |place| {
+        let arguments = [&["--filter", "^same$", "--export", place], &GROSS[..]].concat();
+        let (code, _, said) = ran(&example("faulty"), &arguments, other.path());
+        assert_eq!(code, Some(1), "{said}");
+        said
+    };
+    // A place that cannot be right is found before anything is measured.
+    let said = export("csv=nowhere/c.csv");
     assert!(
-        said.contains("cannot write nowhere/c.csv") && said.contains("the record is in"),
+        said.contains("cannot write nowhere/c.csv") && said.contains("make its folder"),
         "{said}"
     );
+    assert!(!other.path().join("nowhere").exists());
+    assert_eq!(fs::read_dir(other.path().join("results")).unwrap().count(), 0);
+    let said = export("csv=/dev/full");
+    assert!(said.contains("cannot write /dev/full") && said.contains("the record is in"), "{said}");
     assert!(read_gate(&record(other.path())).unwrap().is_some());
 }
 

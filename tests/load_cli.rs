@@ -177,7 +177,7 @@ fn a_rate_that_cannot_be_reached_is_no_figure() {
     let Some((cells, code)) = calm(&arguments) else { return };
     assert_eq!((cells[0].state, code), (State::Invalid, 3));
     let why = cells[0].reason.as_ref().unwrap();
-    assert!(why.contains("of 1000 requests per second were answered"), "{why}");
+    assert!(why.contains("of 1 000 requests per second were answered"), "{why}");
     assert_eq!(cells[0].latency, None);
 }
 

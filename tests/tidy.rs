@@ -110,6 +110,15 @@ fn every_file_says_in_its_first_line_what_it_is_for_and_none_is_two_rooms_in_one
 }
 
 #[test]
+fn plurals_are_made_in_one_place() {
+    for (file, text) in sources().into_iter().filter(|(file, _)| !file.ends_with("/quantity.rs")) {
+        let own = ["{ \"\" } else { \"s\" }", "{ \"cell\" } else { \"cells\" }", "{s}"];
+        let found = own.iter().find(|plural| code(&text).contains(**plural));
+        assert!(found.is_none(), "{file} has {found:?}: use `counted`, or `noun`");
+    }
+}
+
+#[test]
 fn only_the_clock_modules_read_a_clock() {
     for (file, text) in sources() {
         let reads = ["Instant::now", "SystemTime::now", "clock_gettime", ".elapsed()"]

@@ -108,7 +108,7 @@ const WRONG: &[(&str, &str)] = &[
     ("load serve-plain --model tokio --rate 5 --every soon", "a time such as"),
     (
         "load serve-plain --model tokio --rate 5 --every 100ms --duration 10m",
-        "6000 intervals of 100ms",
+        "6 000 intervals of 100ms, and the record keeps 3 600",
     ),
     ("load serve-plain --model tokio --p99-limit 9ms --every 1s", "cannot be used with"),
     ("load serve-plain --model tokio --ramp 100..200", "such as 100..5000/30s"),
@@ -206,6 +206,18 @@ const WRONG: &[(&str, &str)] = &[
     ("doctor --format x", "[possible values: table, json]"),
     ("doctor --fast yes", "unexpected argument"),
     ("completions foo", "[possible values: bash"),
+    ("completions", "<SHELL> [possible values: bash"),
+    ("init", "<WHAT> [possible values: gate]; see paceline init --help"),
+    ("run echo --format xml", "[possible values: table, json]; see paceline run --help"),
+    ("cluster status plan --format xml", "see paceline cluster status --help"),
+    (
+        "report records/lost",
+        "records/lost is no whole record: it has cells.jsonl, but not one of run.json",
+    ),
+    (
+        "compare records/claimed records/claimed",
+        "records/claimed is a record of another kind: name one",
+    ),
 ];
 
 fn folder() -> tempfile::TempDir {
@@ -221,6 +233,8 @@ fn folder() -> tempfile::TempDir {
         ("bytes.toml", vec![0xff, 0xfe]),
         ("records/torn/run.json", b"{\n".to_vec()),
         ("records/torn/cells.jsonl", b"{}\n".to_vec()),
+        ("records/lost/cells.jsonl", b"{}\n".to_vec()),
+        ("records/claimed/claims.json", b"{}".to_vec()),
         ("records/other/run.json", b"{}".to_vec()),
         ("records/newer/run.json", b"{\"schema\": 99}".to_vec()),
     ] {
@@ -251,6 +265,26 @@ fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
         assert_eq!(printed, "", "{typed}");
     }
     assert!(!folder.path().join("results").exists(), "nothing was begun");
+}
+
+/// Words that resemble a name by chance, or not at all.
+const FAR: &[&str] = &[
+    "run speed",
+    "run server.toml",
+    "run echo --model java",
+    "start",
+    "claims sequence",
+    "load serve-plain --limit 5",
+];
+
+#[test]
+fn no_name_is_suggested_that_nobody_mistypes_like_this() {
+    let folder = folder();
+    for typed in FAR {
+        let (code, _, said) = paceline(typed, folder.path());
+        assert_eq!(code, Some(2), "{typed}: {said}");
+        assert!(!said.contains("did you mean") && !said.contains("similar"), "{typed}: {said}");
+    }
 }
 
 /// Arguments with line ends and other control characters, what the sentence must contain, and the exit code.

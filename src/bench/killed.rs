@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 use super::trial::cell;
 use crate::{
+    output::counted,
     plan::Planned,
     record::{Cell, Record, State, TRIALS, Trial, Writer, read, read_cells},
 };
@@ -39,10 +40,10 @@ pub(crate) fn complete(folder: &Path) -> Result<Option<String>, String> {
     let trials: usize = kept.iter().map(|(_, trials)| trials).sum();
     let figures = kept.iter().filter(|(cell, _)| cell.state == State::Ok).count();
     Ok((trials > 0).then(|| {
-        let (folder, cells) = (folder.display(), kept.len());
+        let (trials, cells) = (counted(trials, "trial"), counted(kept.len(), "cell that had not ended"));
+        let (folder, figures) = (folder.display(), counted(figures, "figure"));
         format!(
-            "a cargo bench was killed, and its trials are kept: {trials} of {cells} cells that had not ended, of which \
-             {figures} have a figure; paceline report {folder} shows them"
+            "a cargo bench was killed, and {trials} of {cells} are kept, which makes {figures}; paceline report {folder} shows them"
         )
     }))
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Options, Profile};
-use crate::{output::long, stats::FEWEST_TRIALS};
+use crate::{
+    output::{counted, long},
+    stats::FEWEST_TRIALS,
+};
 
 /// The number of samples of a cell for criterion, which is its minimum.
 pub(super) const SAMPLES: u32 = 10;
@@ -94,10 +97,11 @@ impl Pace {
     /// Returns why a cell of this cost, measured or predicted, does not fit into `left`.
     pub(super) fn over(self, seen: bool, cost: Cost, left: Duration) -> String {
         let (needed, left) = (long(self.need(cost)), long(left));
-        let (processes, batch) = (self.least(cost.batch), long(cost.batch));
+        let processes = counted(self.least(cost.batch) as usize, "process");
+        let batch = long(cost.batch);
         let by = if seen { "warmed up" } else { "predicted" };
         format!(
-            "{by}: {processes} processes with batches of {batch} take {needed}, and with all that goes before it \
+            "{by}: {processes} with batches of {batch} take {needed}, and with all that goes before it \
              that is more than the {left} left"
         )
     }

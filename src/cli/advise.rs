@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, advise},
-    output::print_error,
+    output::{counted, print_error},
     report::{advice_in_short, advice_text},
     run::{Order, run},
     start::refuse_debug_build,
@@ -73,9 +73,9 @@ pub(super) fn advise_on(asked: &AdviseArguments) -> Result<u8, CliError> {
         return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
     if faults > 0 {
-        let (of, all) = (if faults == 1 { "cell" } else { "cells" }, done.cells.len());
+        let all = counted(done.cells.len(), "cell");
         print_error(&format!(
-            "{faults} {of} of {all} failed or came out invalid; the advice says which and why"
+            "{faults} of {all} failed or came out invalid; the advice says which and why"
         ));
         return Ok(CELLS);
     }

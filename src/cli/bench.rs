@@ -75,9 +75,9 @@ fn run() -> Result<ExitCode, (u8, String)> {
     left_out.into_iter().try_for_each(show)?;
     show(summary(&outcome.cells))?;
     show(format!("record: {}", outcome.folder.display()))?;
-    match write_page(&outcome.folder) {
-        Ok(page) => show(format!("report: {}", page.display()))?,
-        Err(why) => print_error(&format!("there is no report: {why}")),
+    let page = write_page(&outcome.folder).map_err(|why| format!("there is no report: {why}"));
+    if let Ok(page) = &page {
+        show(format!("report: {}", page.display()))?;
     }
     if interrupted() {
         return Err((interrupt::EXIT_CODE, "interrupted; what was measured is kept".into()));
@@ -93,7 +93,9 @@ fn run() -> Result<ExitCode, (u8, String)> {
         }
         Some(Err(why)) => return Err((1, why)),
     }
-    Ok(ExitCode::from(if outcome.cells.iter().any(Cell::is_wrong) { 3 } else { 0 }))
+    let wrong = outcome.cells.iter().any(Cell::is_wrong);
+    page.map_err(|why| (if wrong { 3 } else { 1 }, why))?;
+    Ok(ExitCode::from(if wrong { 3 } else { 0 }))
 }
 
 /// Returns the models left out by default, and how to include them.

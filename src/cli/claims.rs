@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     claims::{EXPERIMENTS, Experiment, Order, find, run},
-    output::print_error,
+    output::{counted, print_error},
     report::claims_table,
     start::refuse_debug_build,
 };
@@ -63,7 +63,7 @@ pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
     };
     let program = ready()?;
     let done = run(&order, program).map_err(internal)?;
-    match asked.output.format {
+    let left = match asked.output.format {
         Format::Json => say_json(&done.claims)?,
         Format::Table => {
             say(&claims_table(&done.claims, extent(asked.all)))?;
@@ -79,13 +79,13 @@ pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
     let results = || done.claims.claims.iter().flat_map(|claim| &claim.results);
     let wrong = results().filter(|result| result.verdict.is_wrong()).count();
     if wrong > 0 {
-        let all = results().count();
+        let all = counted(results().count(), "experiment");
         print_error(&format!(
-            "{wrong} of {all} experiments failed or came out invalid; the table says which and why"
+            "{wrong} of {all} failed or came out invalid; the table says which and why"
         ));
         return Ok(CELLS);
     }
-    Ok(0)
+    Ok(left)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use arguments::{
 };
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, order, ready, say,
-    say_json, usage,
+    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, leave_page, order, ready,
+    say, say_json, say_text, usage,
 };
 use crate::{
     cluster::{
@@ -22,8 +22,7 @@ use crate::{
     },
     load::{Url, loopback_only},
     machine::cores,
-    output::{Progress, list_table, long, print_error, print_note},
-    report::write_page,
+    output::{Progress, count, counted, list_table, long, noun, print_note},
     start::refuse_debug_build,
 };
 use paceline_core::{
@@ -51,9 +50,9 @@ pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
         ClusterCommand::Collect(asked) => collected(&read(&asked.folder)?, &asked.how),
         ClusterCommand::Cancel(folder) => {
             let jobs = cancel(&read(folder)?).map_err(fault)?;
-            let s = if jobs == 1 { "" } else { "s" };
+            let jobs = counted(jobs, "job");
             say(&format!(
-                "cancelled {jobs} job{s}; what is done stays, and submit hands over the rest again"
+                "cancelled {jobs}; what is done stays, and submit hands over the rest again"
             ))
         }
         ClusterCommand::Run(asked) => whole(asked),
@@ -165,9 +164,7 @@ fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
 
 fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
     let (blocks, models) = (plan.plan.blocks.len(), plan.models.len());
-    let plural =
-        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (blocks, models) = (plural(blocks, "block"), plural(models, "model"));
+    let (blocks, models) = (counted(blocks, "block"), counted(models, "model"));
     let what = match plan.plan.load.as_ref().and_then(|load| load.url.as_ref()) {
         Some(url) => format!("{blocks} on {url}"),
         None => format!("{blocks} of {models} each"),
@@ -190,15 +187,19 @@ fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, Cl
     if done.blocked > 0 {
         let blocked = done.blocked;
         print_note(&format!(
-            "{blocked} blocked blocks will never run: cancel them, and submit with other options"
+            "{} blocked {} will never run: cancel, and submit with other options",
+            count(blocked),
+            noun(blocked, "block")
         ));
     }
     if done.jobs.is_empty() {
         return say("nothing to submit: every block is done, or under way");
     }
-    let (jobs, blocks) = (done.jobs.join(", "), done.blocks);
     say(&format!(
-        "submitted {blocks} blocks as job {jobs}: follow them with paceline cluster status {} --wait",
+        "submitted {} as {} {}: follow with paceline cluster status {} --wait",
+        counted(done.blocks, "block"),
+        noun(done.jobs.len(), "job"),
+        done.jobs.join(", "),
         plan.dir.display()
     ))
 }
@@ -209,9 +210,9 @@ fn worked(asked: &WorkArguments, plan: &PlanFolder) -> Result<u8, CliError> {
         Worked::Done(cells) => {
             let wrong = cells.iter().filter(|cell| cell.is_wrong()).count();
             say(&format!(
-                "block {} is done: {} cells, {wrong} failed or invalid",
+                "block {} is done: {}, {wrong} failed or invalid",
                 asked.block,
-                cells.len()
+                counted(cells.len(), "cell")
             ))
         }
         Worked::Generated => {
@@ -236,7 +237,7 @@ fn status(asked: &StatusArguments, plan: &PlanFolder) -> Result<u8, CliError> {
     };
     match asked.format {
         Format::Json => say_json(&found)?,
-        Format::Table => say(&shown(&found))?,
+        Format::Table => say_text(&shown(&found))?,
     };
     let short = found.done < found.blocks.len();
     Ok(if asked.wait && short { CELLS } else { 0 })
@@ -288,14 +289,14 @@ fn counts(status: &Status) -> String {
     ];
     let counted = all.map(|state| (status.count(state), state.word()));
     let some = counted.iter().filter(|(count, _)| *count > 0);
-    some.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+    some.map(|(of, word)| format!("{} {word}", count(*of))).collect::<Vec<_>>().join(", ")
 }
 
 fn shown(status: &Status) -> String {
     const MOST: usize = 20;
     let engine = status.engine.as_deref().unwrap_or("no engine yet");
-    let mut text =
-        format!("{} ({engine}): {} of {} blocks", status.id, counts(status), status.blocks.len());
+    let blocks = counted(status.blocks.len(), "block");
+    let mut text = format!("{} ({engine}): {} of {blocks}", status.id, counts(status));
     let left = status.seconds_left.filter(|left| *left > 0.0);
     if let Some(left) = left.and_then(|left| Duration::try_from_secs_f64(left).ok()) {
         let _ = write!(text, "; about {} left", long(left));
@@ -339,11 +340,10 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
     for warning in &done.warnings {
         print_note(warning);
     }
+    let mut left = 0;
     for folder in &done.folders {
         say(&format!("record: {}", folder.display()))?;
-        if let Err(why) = write_page(folder) {
-            print_error(&format!("there is no report: {why}"));
-        }
+        left = left.max(leave_page(folder)?);
     }
     let (cells, wrong) = done.cells;
     if !done.missing.is_empty() {
@@ -359,22 +359,23 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
         return Err(CliError(
             CELLS,
             format!(
-                "{} of {} blocks have no result: {}{more}; {what}",
-                done.missing.len(),
-                plan.plan.blocks.len(),
+                "no result of {} of {}: {}{more}; {what}",
+                count(done.missing.len()),
+                counted(plan.plan.blocks.len(), "block"),
                 named.join(", ")
             ),
         ));
     }
     say(&format!(
-        "{} blocks, {cells} cells: every planned block counts exactly once; failed or invalid: {wrong}",
-        plan.plan.blocks.len()
+        "{}, {}: every planned block counts exactly once; failed or invalid: {wrong}",
+        counted(plan.plan.blocks.len(), "block"),
+        counted(cells, "cell")
     ))?;
     for folder in done.folders.iter().filter(|_| wrong > 0) {
         let folder = folder.display();
         say(&format!("why: paceline report {folder} --format table"))?;
     }
-    Ok(if wrong > 0 { CELLS } else { 0 })
+    Ok(if wrong > 0 { CELLS } else { left })
 }
 
 fn whole(asked: &WholeArguments) -> Result<u8, CliError> {

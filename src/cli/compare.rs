@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, usage};
+use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, say_text, usage};
 use crate::{
     cli::Format,
     compare::{Refusal, agreement, comparable, compare_records},
-    record::{Record, read},
+    record::{KINDS, PARTS, Record, read},
     report::{agreement_table, comparison_table},
 };
+use paceline_core::job::did_you_mean;
 
 #[derive(Args)]
 pub(super) struct CompareArguments {
@@ -58,7 +59,7 @@ fn agree(base: Record, head: Record, asked: &CompareArguments) -> Result<u8, Cli
     let found = agreement(&runs);
     match asked.output.format {
         Format::Json => say_json(&found),
-        Format::Table => say(&agreement_table(&found)),
+        Format::Table => say_text(&agreement_table(&found)),
     }
 }
 
@@ -96,13 +97,39 @@ pub(super) fn find_record(
             "{place} is a folder of records: name one of them, or --out {place}"
         )));
     }
+    let has = match kinds {
+        [one] => format!("a {one}"),
+        _ => format!("one of {}", kinds.join(", ")),
+    };
+    let other_kind = |place: &&PathBuf| KINDS.iter().any(|kind| place.join(kind).exists());
+    if let Some(place) = places.iter().find(other_kind) {
+        let place = place.display();
+        return Err(usage(format!("{place} is a record of another kind: name one that has {has}")));
+    }
+    // A part of a record whose head is lost.
+    if let Some(place) = places.iter().find(|place| parts(place).next().is_some()) {
+        let (found, place) = (parts(place).collect::<Vec<_>>().join(", "), place.display());
+        return Err(usage(format!(
+            "{place} is no whole record: it has {found}, but not {has}: bring that back from a copy, or name another"
+        )));
+    }
+    let all = names_in(results);
+    let hint = did_you_mean(&name.to_string_lossy(), all.iter().map(String::as_str));
     let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
     Err(usage(format!(
-        "there is no record in {}: name a folder that has {}",
-        places.join(" or "),
-        match kinds {
-            [one] => format!("a {one}"),
-            _ => format!("one of {}", kinds.join(", ")),
-        }
+        "there is no record in {}: {hint}name a folder that has {has}",
+        places.join(" or ")
     )))
+}
+
+/// Returns the names of a record's files in `folder`.
+fn parts(folder: &Path) -> impl Iterator<Item = &'static str> + '_ {
+    PARTS.into_iter().filter(|part| folder.join(part).exists())
+}
+
+/// Returns the names of the records in `results`.
+fn names_in(results: &Path) -> Vec<String> {
+    let folders = std::fs::read_dir(results).into_iter().flatten().flatten();
+    let records = folders.filter(|entry| parts(&entry.path()).next().is_some());
+    records.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

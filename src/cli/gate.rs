@@ -11,16 +11,17 @@ pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, build_error, check_counte
 use sides::{build, build_sides, check_budget, resolve_sides};
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, sorted, usage,
+    CELLS, CliError, ENVIRONMENT, Format, chosen, internal, ready, say, say_json, say_text, sorted,
+    usage,
 };
 use crate::{
     gate::{
         Arm, MarginOverrides, Margins, NoGate, Order, Outcome, Project, Source, Subject,
         default_cells, gate,
     },
-    output::print_note,
+    output::{print_note, remedy},
     plan::{Choice, Planned, cells},
-    record::{Gate, GateCell, Metric, Overall, Presence, Sameness},
+    record::{Gate, GateCell, Metric, Overall, Presence, Sameness, check_writable},
     report::gate_table,
     start::refuse_debug_build,
 };
@@ -65,6 +66,7 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
         let sides = [("the base", &base), ("the head", &head)];
         return list::list(asked, &project, sides, (&workloads, jobs));
     }
+    check_places(asked)?;
     let (margins, others) = effective_margins(asked, &project, &base, &head)?;
     let allocations = metrics(asked).contains(&Metric::Allocations);
     if allocations && (base.is_built() || head.is_built()) {
@@ -125,6 +127,25 @@ pub(super) fn order<'a>(
         patience: asked.patience,
         results: asked.output.out.clone(),
     }
+}
+
+/// Checks that the record and the exports can be written, before minutes of building and measuring.
+pub(super) fn check_places(asked: &GateArguments) -> Result<(), CliError> {
+    check_writable(&asked.output.out).map_err(internal)?;
+    for (_, file) in &asked.export {
+        let existed = file.exists();
+        let opened = fs::OpenOptions::new().append(true).create(true).open(file);
+        opened.map_err(|error| {
+            let (file, remedy) = (file.display(), remedy(&error));
+            internal(format!(
+                "cannot write {file}: {error}; {remedy}, or name another file with --export"
+            ))
+        })?;
+        if !existed {
+            let _ = fs::remove_file(file);
+        }
+    }
+    Ok(())
 }
 
 fn metrics(asked: &GateArguments) -> Vec<Metric> {
@@ -287,15 +308,17 @@ pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliE
     match asked.output.format {
         Format::Json => say_json(&gate)?,
         Format::Table => {
-            say(&gate_table(&gate, asked.all))?;
+            say_text(&gate_table(&gate, asked.all))?;
             say(&format!("record: {}", folder.display()))?
         }
     };
     for (format, file) in &asked.export {
         let written = fs::write(file, format.render(&gate));
         written.map_err(|error| {
-            let (file, folder) = (file.display(), folder.display());
-            internal(format!("cannot write {file}: {error}; the record is in {folder}"))
+            let (file, remedy, folder) = (file.display(), remedy(&error), folder.display());
+            internal(format!(
+                "cannot write {file}: {error}; {remedy}: the record is in {folder}, and paceline report exports it"
+            ))
         })?;
     }
     if gate.interrupted {

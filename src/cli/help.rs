@@ -6,7 +6,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::{CliError, command, internal, say};
-use crate::output::print_bytes;
+use crate::output::{print_bytes, remedy};
 
 #[derive(Args)]
 pub(super) struct CompletionsArguments {
@@ -41,7 +41,10 @@ pub(super) fn man(asked: &ManArguments) -> Result<u8, CliError> {
         fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command(), folder));
     let place = folder.display();
     written.map_err(|error| {
-        internal(format!("cannot write to {place}: {error}; choose another folder with --out"))
+        let remedy = remedy(&error);
+        internal(format!(
+            "cannot write to {place}: {error}; {remedy}, or choose another folder with --out"
+        ))
     })?;
     say(&format!("man pages: {place}"))
 }
@@ -105,7 +108,7 @@ const EXAMPLES: Examples = &[
         &[
             ("paceline models", "lists the models, and why some cannot run here"),
             ("paceline models --format json", "the same for other programs"),
-            ("COLUMNS=80 paceline models", "in a table of 80 columns"),
+            ("COLUMNS=80 paceline models", "in lines of 80 columns"),
         ],
     ),
     (

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 
-use super::{CliError, say, say_json, usage, values::regex};
+use super::{CliError, say, say_json, say_text, usage, values::regex};
 use crate::{
     history::{History, read, series},
-    output::print_error,
+    output::print_warning,
     record::Metric,
     report::{history_csv, history_table},
 };
@@ -55,17 +55,17 @@ pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
     match asked.format {
         Shape::Json => return say_json(&History { series: all, left_out: found.left_out }),
         Shape::Otava => say(history_csv(&all).trim_end())?,
-        Shape::Table if !recorded => say(&format!(
+        Shape::Table if !recorded => say_text(&format!(
             "no figures in {}: make some with paceline run, or name another folder with --out",
             asked.out.display()
         ))?,
         Shape::Table if all.is_empty() => {
-            say("no series matches --filter and --metric: leave one of them out")?
+            say_text("no series matches --filter and --metric: leave one of them out")?
         }
-        Shape::Table => say(&history_table(&all))?,
+        Shape::Table => say_text(&history_table(&all))?,
     };
     for why in &found.left_out {
-        print_error(&format!("left out: {why}"));
+        print_warning(&format!("left out: {why}"));
     }
     Ok(0)
 }

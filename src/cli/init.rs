@@ -11,7 +11,7 @@ use crate::gate::starter::{ADDRESS, plan, write};
 #[derive(Args)]
 pub(super) struct InitArguments {
     /// What to set up the crate for.
-    #[arg(value_enum, value_name = "gate")]
+    #[arg(value_enum, value_name = "WHAT")]
     what: What,
     /// The package of the workspace.
     #[arg(long, value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! `paceline models`, `paceline workloads` and `paceline doctor`.
 
-use super::{CliError, ENVIRONMENT, Format, internal, say, say_json};
+use super::{CliError, ENVIRONMENT, Format, internal, say, say_json, say_text};
 use crate::{
     doctor::{self, examine},
     output::{count, list_table},
@@ -55,7 +55,10 @@ pub(super) fn list_workloads(format: Format) -> Result<u8, CliError> {
     };
     let rows: Vec<_> = workloads.iter().map(row).collect();
     let table = list_table(&["workload", "scales", "what it shows"], &rows);
-    say(&format!("{table}\n\nOn this machine {}.", doctor::noise::cost_of_compute(compute_ns())))
+    say_text(&format!(
+        "{table}\n\nOn this machine {}.",
+        doctor::noise::cost_of_compute(compute_ns())
+    ))
 }
 
 pub(super) fn diagnose(format: Format) -> Result<u8, CliError> {
@@ -63,7 +66,7 @@ pub(super) fn diagnose(format: Format) -> Result<u8, CliError> {
     let diagnosis = examine(&program);
     match format {
         Format::Json => say_json(&diagnosis)?,
-        Format::Table => say(&doctor::table(&diagnosis))?,
+        Format::Table => say_text(&doctor::table(&diagnosis))?,
     };
     Ok(if diagnosis.verdict.fit { 0 } else { ENVIRONMENT })
 }

@@ -7,8 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page, ready, say,
-    say_json, usage,
+    CELLS, CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page,
+    ready, say, say_json, say_text, usage,
     values::{TRIALS, number, seed, small, time},
 };
 use crate::{
@@ -272,19 +272,19 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     let order = arguments.order()?;
     let program = ready()?;
     let done = load(&order, program).map_err(internal)?;
-    match arguments.output.format {
+    let left = match arguments.output.format {
         _ if arguments.advanced.ndjson => advanced::print_cells(&done.cells)?,
         Format::Json => say_json(&done.cells)?,
         Format::Table => {
             say(&load_table(&done.cells, extent(arguments.all)))?;
             advanced::print_if_not_compared(order.paired, &done.cells)?;
-            say(&summary(&done.cells))?;
+            say_text(&summary(&done.cells))?;
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
         }
     };
     let kept = "interrupted; the models that had ended are kept";
-    let code = finish(&done.cells, done.interrupted.then_some(kept))?;
+    let code = finish(&done.cells, done.interrupted.then_some(kept), left)?;
     let broken = |condition: &Condition| -> Vec<String> {
         done.cells.iter().filter_map(|cell| condition.violation(cell)).collect()
     };
@@ -293,5 +293,5 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
         print_note(&format!("failed: {line}"));
     }
     // The exit code of a failed cell takes precedence: its metrics were not measured.
-    Ok(if code == 0 && !broken.is_empty() { THRESHOLD } else { code })
+    Ok(if code != CELLS && !broken.is_empty() { THRESHOLD } else { code })
 }

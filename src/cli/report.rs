@@ -12,7 +12,7 @@ use super::{CliError, compare, extent, internal, say, usage};
 use crate::{
     bench::{complete, complete_newest},
     history::{self, series},
-    output::{print_error, print_note},
+    output::{folded, print_note, print_warning},
     record::{Claims, Gate, KINDS, PARTS, Record, read_cells, read_claims, read_gate, write_text},
     report::{Charts, Export, PAGE, Sources, claims_table, gate_table, page, run_table},
 };
@@ -117,10 +117,10 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
         Shape::Export(format) => write_or_print(asked, &export(format, &found)?)?,
     }
     for why in &found.left_out {
-        print_error(&format!("left out: {why}"));
+        print_warning(&format!("left out: {why}"));
     }
     for missing in found.records.iter().filter_map(Record::missing) {
-        print_error(&missing);
+        print_warning(&missing);
     }
     Ok(0)
 }
@@ -241,7 +241,8 @@ fn tables(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let gates = found.gates.iter().map(|gate| gate_table(gate, asked.all));
     let claims = found.claims.iter().map(|claims| claims_table(claims, extent));
     let all: Vec<String> = runs.chain(gates).chain(claims).collect();
-    write_or_print(asked, &(all.join("\n") + "\n"))
+    let text = all.join("\n") + "\n";
+    write_or_print(asked, &if asked.output.is_some() { text } else { folded(&text) })
 }
 
 fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {

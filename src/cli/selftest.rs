@@ -9,14 +9,14 @@ use clap::Args;
 
 use super::{
     CliError, ENVIRONMENT, Format, Output, budget, gate::build_error, internal, ready, say,
-    say_json, seed, small, usage, values::TRIALS,
+    say_json, say_text, seed, small, usage, values::TRIALS,
 };
 use crate::{
     gate::{
         NoGate, Project,
         selftest::{KINDS, Trial, least_budget, selftest},
     },
-    record::write_json,
+    record::{check_writable, write_json},
     report::selftest_text,
     start::refuse_debug_build,
 };
@@ -66,6 +66,7 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     }
     refuse_debug_build().map_err(usage)?;
     let program = ready()?;
+    check_writable(&asked.output.out).map_err(internal)?;
     let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
     let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
     let source = project.resolve(&this.to_string_lossy()).map_err(build_error)?;
@@ -96,7 +97,7 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     match asked.output.format {
         Format::Json => say_json(&done)?,
         Format::Table => {
-            say(&selftest_text(&done))?;
+            say_text(&selftest_text(&done))?;
             say(&format!("records: {}", folder.display()))?
         }
     };

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    Command,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
-use crate::start::parse_budget;
 pub(super) use crate::start::parse_regex as regex;
-use paceline_core::job::Bound;
+use crate::{output::count, start::parse_budget};
+use paceline_core::job::{Bound, is_near};
 
 pub(super) const TRIALS: Bound = Bound { what: "the number of trials", least: 1, most: 1000 };
 
@@ -20,7 +23,7 @@ pub(super) fn number(text: &str, bound: Bound) -> Result<usize, String> {
     match digits.parse::<u64>() {
         Ok(number) => bound.check(number).map(|number| number as usize),
         Err(_) if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) => {
-            Err(format!("{} must be at most {}", bound.what, bound.most))
+            Err(format!("{} must be at most {}", bound.what, count(bound.most as usize)))
         }
         Err(_) => Err(format!("{} must be a whole number of at least {}", bound.what, bound.least)),
     }
@@ -49,8 +52,9 @@ pub(super) fn time(text: &str, what: &str, least: Duration) -> Result<Duration, 
     Ok(time)
 }
 
-/// Returns what is wrong with a command line, in one sentence that says what to do.
+/// Returns what is wrong with this program's command line, in one sentence that says what to do.
 pub(super) fn sentence(error: &clap::Error) -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
@@ -64,13 +68,18 @@ pub(super) fn sentence(error: &clap::Error) -> String {
         let value = said(ContextKind::InvalidValue).unwrap_or_default();
         return format!("{option} {value}: {why}");
     }
+    let all = super::command();
+    let (path, command) = typed_command(&all, words);
     // clap's message has several paragraphs: keep the first, and its tips.
     let text = error.render().to_string();
-    // The tip to pass an unknown option "as a value" after `--` helps nobody: no command takes such values.
+    // The tip to pass an unknown option "as a value" after `--` helps nobody: no command takes such values. Neither does
+    // a suggestion that resembles what was typed by chance.
+    let is_far = is_far_fetched(error);
     let is_kept = |part: &&str| {
         !part.starts_with("Usage:")
             && !part.starts_with("For more")
             && !part.starts_with("tip: to pass '")
+            && !(is_far && (part.contains("a similar ") || part.contains("some similar ")))
     };
     let parts: Vec<String> = text
         .split("\n\n")
@@ -78,11 +87,63 @@ pub(super) fn sentence(error: &clap::Error) -> String {
         .filter(is_kept)
         .map(|part| part.lines().map(str::trim).collect::<Vec<_>>().join(" "))
         .collect();
-    let what = parts.join("; ");
-    let help = text.split("Usage: ").nth(1).map(|usage| {
-        let is_command = |word: &&str| !word.starts_with(['-', '<', '[']);
-        usage.split_whitespace().take_while(is_command).collect::<Vec<_>>().join(" ")
-    });
-    let help = help.unwrap_or_else(|| "paceline".into());
-    format!("{}; see {help} --help", what.trim_start_matches("error: "))
+    let mut what = parts.join("; ");
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        let missing = said(ContextKind::InvalidArg).unwrap_or_default();
+        what.push_str(&possible_values(command, &missing));
+    }
+    format!("{}; see {path} --help", what.trim_start_matches("error: "))
+}
+
+/// Returns the command that was typed, such as `paceline cluster plan`, and its definition.
+fn typed_command(mut command: &Command, words: impl Iterator<Item = String>) -> (String, &Command) {
+    let mut path = String::from("paceline");
+    for word in words {
+        let Some(of) = command.find_subcommand(&word) else { break };
+        (path, command) = (format!("{path} {word}"), of);
+    }
+    (path, command)
+}
+
+/// Returns whether clap suggests only names that nobody mistypes like this.
+fn is_far_fetched(error: &clap::Error) -> bool {
+    use ContextKind::{
+        InvalidArg, InvalidSubcommand, InvalidValue, SuggestedArg, SuggestedSubcommand,
+        SuggestedValue,
+    };
+    let texts = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => vec![],
+    };
+    let name = |text: &String| {
+        text.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default().to_owned()
+    };
+    [
+        (InvalidSubcommand, SuggestedSubcommand),
+        (InvalidArg, SuggestedArg),
+        (InvalidValue, SuggestedValue),
+    ]
+    .into_iter()
+    .any(|(typed, suggested)| {
+        let (typed, suggested) = (texts(typed), texts(suggested));
+        let near = |one: &String| typed.iter().any(|typed| is_near(&name(typed), &name(one)));
+        !suggested.is_empty() && !suggested.iter().any(near)
+    })
+}
+
+/// Returns the values of the missing argument, such as ` [possible values: gate]`; empty if it has no list of them.
+fn possible_values(command: &Command, missing: &str) -> String {
+    let is_missing = |arg: &&clap::Arg| {
+        let names = arg.get_value_names().into_iter().flatten();
+        arg.is_positional() && names.clone().any(|name| missing.contains(&format!("<{name}>")))
+    };
+    let values = command.get_positionals().find(is_missing).map(clap::Arg::get_possible_values);
+    let names: Vec<String> =
+        values.unwrap_or_default().iter().map(|value| value.get_name().to_owned()).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" [possible values: {}]", names.join(", "))
+    }
 }

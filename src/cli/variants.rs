@@ -8,7 +8,7 @@ use super::{
     CliError,
     gate::{
         BUILT_ONLY, GateArguments, NO_COUNTERS, Sides, build_error, cells_of, check_counters,
-        finish, margins, no_cells, order, subjects,
+        check_places, finish, margins, no_cells, order, subjects,
     },
     ready, usage,
 };
@@ -27,6 +27,7 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
     if asked.metric.contains(&Metric::Allocations) {
         return Err(usage(BUILT_ONLY.into()));
     }
+    check_places(asked)?;
     let program = ready()?;
     let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
     let source = project.resolve(&path.to_string_lossy()).map_err(build_error)?;

@@ -18,6 +18,7 @@ use super::{
     part::counted,
 };
 use crate::{
+    output::{self, remedy},
     plan::cells_on,
     record::{
         CELLS, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, TRIALS, write_json,
@@ -265,8 +266,9 @@ impl Group {
     fn take(&mut self, block: &Block, part: &Measured) -> Result<(), Fault> {
         let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
         if *cores != self.first.cores {
+            let cores = output::counted(*cores, "CPU");
             return Err(Fault::Usage(format!(
-                "{} has {cores} CPUs and {} has {}: settings that follow them make other cells, so leave --any-machine out",
+                "{} has {cores} and {} has {}: settings that follow them make other cells, so leave --any-machine out",
                 node.id, self.first.node.id, self.first.cores
             )));
         }
@@ -345,9 +347,9 @@ fn line(file: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
 
 pub(super) fn unwritable(folder: &Path) -> impl Fn(std::io::Error) -> Fault + '_ {
     move |error| {
-        let folder = folder.display();
+        let (folder, remedy) = (folder.display(), remedy(&error));
         Fault::Failed(format!(
-            "cannot write the record to {folder}: {error}; make room, and collect again"
+            "cannot write the record to {folder}: {error}; {remedy}, and collect again"
         ))
     }
 }

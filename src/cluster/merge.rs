@@ -8,6 +8,7 @@ use super::{
     part::{End, Part},
 };
 use crate::{
+    output::counted,
     plan::{Planned, cells_on},
     record::{Cell, Estimate, State, Trial},
     run::whole,
@@ -200,11 +201,11 @@ fn over(trials: &str, nodes: &[String]) -> String {
             format!("{trials}; on two nodes, {}: nothing is known of others", some.join(" and "))
         }
         some => format!(
-            "95 %, of the geometric mean over {} nodes ({}{}) of the mean of {} trials on them, by Student's t",
+            "95 %, of the geometric mean over {} nodes ({}{}) of the mean of {} on them, by Student's t",
             names.len(),
             some.join(", "),
             if names.len() > some.len() { ", …" } else { "" },
-            nodes.len()
+            counted(nodes.len(), "trial")
         ),
     }
 }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     machine::hex,
+    output::remedy,
     record::{CELLS, LeftOut, Node, State, TRIALS, Trial, Writer, parse_lines, write_json},
 };
 use paceline_core::{clock::utc, perform::Placement};
@@ -79,7 +80,10 @@ impl Attempt {
         let folder = plan.attempts(block).join(&name);
         let cannot = |error: io::Error| {
             let (host, folder) = (host_name(), folder.display());
-            Fault::Failed(format!("{host} cannot write to {folder}: {error}; let it write there"))
+            let remedy = remedy(&error);
+            Fault::Failed(format!(
+                "{host} cannot write to {folder}: {error}; {remedy} there, and go on with {AGAIN}"
+            ))
         };
         fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(cannot)?;
         fs::create_dir(&folder).map_err(cannot)?;
@@ -104,10 +108,8 @@ impl Attempt {
     /// Marks it as complete.
     pub(super) fn complete(&self, seconds: f64) -> Result<(), String> {
         let cannot = |error: io::Error| {
-            format!(
-                "cannot write to {}: {error}; make room and go on with {AGAIN}",
-                self.folder.display()
-            )
+            let (folder, remedy) = (self.folder.display(), remedy(&error));
+            format!("cannot write to {folder}: {error}; {remedy}, and go on with {AGAIN}")
         };
         let mut files = BTreeMap::new();
         for name in [NODE, CELLS, TRIALS] {

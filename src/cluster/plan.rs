@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault,
     hosts::{LoadPlan, write_token},
+    unwritable,
 };
 use crate::{
     load::{self, CONNECTIONS},
@@ -155,7 +156,7 @@ pub fn make(order: &Order, load: Option<LoadPlan>, dir: &Path) -> Result<PlanFol
         load,
     };
     if plan.load.is_some() {
-        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
         write_token(dir)?;
     }
     write_json(&dir.join(PLAN), &plan)?;

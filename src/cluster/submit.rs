@@ -6,6 +6,7 @@ use super::{
     BlockState, Engine, Fault, PlanFolder, Status, Watch,
     engine::{SubmitError, Values},
     jobs::{Event, Submission},
+    unwritable,
 };
 use crate::record::write_text;
 use paceline_core::interrupt::interrupted;
@@ -101,7 +102,7 @@ fn hand_over(
     of: &Submission,
 ) -> Result<String, Fault> {
     let folder = plan.dir.join("submissions");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
     let (script, blocks) = (format!("{}.sh", of.number), format!("{}.blocks", of.number));
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let values = Values::of(plan)

@@ -1,6 +1,6 @@
 //! The verdict on a whole run from the verdicts on its cells, and the sentence that gives the reason.
 
-use crate::output::signed;
+use crate::output::{count, counted, signed};
 use crate::record::{GateCell, Overall, Presence, SameProgram, State, Verdict};
 
 /// The most cells that a sentence names.
@@ -109,8 +109,8 @@ fn counts(counts: &[(usize, &str)]) -> String {
         return "there is no cell".into();
     }
     let some = counts.iter().filter(|(count, _)| *count > 0);
-    let some: Vec<String> = some.map(|(count, word)| format!("{count} {word}")).collect();
-    format!("of {all} cell{}, {}", if all == 1 { "" } else { "s" }, some.join(", "))
+    let some: Vec<String> = some.map(|(of, word)| format!("{} {word}", count(*of))).collect();
+    format!("of {}, {}", counted(all, "cell"), some.join(", "))
 }
 
 /// Returns the cell that rose most.
@@ -160,7 +160,11 @@ fn needs(cell: &GateCell) -> String {
         None => format!("{}, of which too few trials count", name(cell)),
     };
     match cell.trials_needed {
-        Some(trials) => format!("{seen}: {trials} trials are needed, {} count", cell.trials),
+        Some(trials) => format!(
+            "{seen}: {} are needed, {} count",
+            counted(trials as usize, "trial"),
+            count(cell.trials as usize)
+        ),
         None if cell.detectable.is_some() => {
             format!("{seen}: more trials do not help, a quieter machine does")
         }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Finding, Judgement};
-use crate::{machine::CpuTicks, output::long};
+use crate::{
+    machine::CpuTicks,
+    output::{counted, long},
+};
 use paceline_core::{histogram::Histogram, job::rounds_of};
 
 /// Bounds of judgements: good up to the first, bad from the second.
@@ -51,7 +54,8 @@ pub fn load(load: Option<f64>, cpus: usize) -> Finding {
         return Finding::unknown("load before", "see that nothing else runs");
     };
     let judgement = if load <= LOAD * cpus as f64 { Judgement::Good } else { Judgement::Fair };
-    let found = format!("{load:.2} threads wanted to run over the last minute, on {cpus} CPUs");
+    let cpus = counted(cpus, "CPU");
+    let found = format!("{load:.2} threads wanted to run over the last minute, on {cpus}");
     let advice = "wait a minute where it was a build; otherwise end what runs";
     Finding::new("load before", found, judgement, advice).with(load, "threads")
 }
@@ -78,7 +82,8 @@ pub fn others(ticks: Option<CpuTicks>, own: f64) -> Finding {
     };
     let all = (ticks.busy + ticks.idle + ticks.stolen) as f64;
     let others = (ticks.busy as f64 / all * ticks.cpus as f64 - own).max(0.0);
-    let found = format!("used {others:.2} of {} CPUs while we computed on one for 1 s", ticks.cpus);
+    let cpus = counted(ticks.cpus, "CPU");
+    let found = format!("used {others:.2} of {cpus} while we computed on one for 1 s");
     let advice = "end them, or wait until they are done: they take CPUs and caches from the jobs";
     Finding::new(WHAT, found, by(OTHERS, others), advice).with(others, "CPUs")
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     compare::head_crashes_more,
-    output::long,
+    output::{counted, long},
     record::{Counts, Crashes, GateTrial, GateTrials, Metric, Presence, SideFigures, State},
     session::Session,
 };
@@ -321,7 +321,8 @@ impl<'a> CellInProgress<'a> {
         let first = self.first_crash[HEAD].as_ref().filter(|_| head_crashes_more(self.crashes))?;
         let Crashes { trials, base, head, copy } = self.crashes;
         Some(format!(
-            "the head crashed in {head} of {trials} trials, the base and its copy in {} of {}; the first was {first}",
+            "the head crashed in {head} of {}, the base and its copy in {} of {}; the first was {first}",
+            counted(trials as usize, "trial"),
             base + copy,
             2 * trials
         ))
@@ -333,8 +334,9 @@ impl<'a> CellInProgress<'a> {
         let Crashes { trials, base, head, copy } = self.crashes;
         (self.lost as usize >= self.disturbed.len().max(1)).then(|| {
             format!(
-                "{} of {trials} trials were lost: the base crashed {base} times, the head {head} and the base's copy {copy}; the first was {first}",
-                self.lost
+                "{} of {} lost: crashes of the base {base}, of the head {head}, of the base's copy {copy}; the first was {first}",
+                self.lost,
+                counted(trials as usize, "trial")
             )
         })
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     compare::{Judged, Sample, judge},
-    output::{Progress, for_option, long},
+    output::{self, Progress, for_option, long},
     record::{GateCell, Metric, Presence, State, Verdict},
     run::shuffled,
     stats::median_and_range,
@@ -109,9 +109,9 @@ impl GateInProgress<'_, '_> {
 
     fn too_short(&self, needed: Duration) -> NoGate {
         let budget = long(self.plan.budget);
-        let (count, needed) = (self.cells.len(), for_option(needed));
+        let (cells, needed) = (output::counted(self.cells.len(), "cell"), for_option(needed));
         NoGate::TooShort(format!(
-            "the budget of {budget} is too small for a verdict on {count} cells: give --budget {needed}, or name fewer cells"
+            "the budget of {budget} is too small for a verdict on {cells}: give --budget {needed}, or name fewer cells"
         ))
     }
 
@@ -380,8 +380,8 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
         return (State::Failed, Some(why));
     }
     if let Some(why) = going.disturbed.first().filter(|_| going.disturbed.len() > have) {
-        let disturbed = going.disturbed.len();
-        let why = format!("the machine disturbed {disturbed} trials, the first because {why}");
+        let disturbed = output::counted(going.disturbed.len(), "trial");
+        let why = format!("the machine disturbed {disturbed}, the first because {why}");
         return (State::Skipped, Some(why));
     }
     if going.trials.len() > have {
@@ -393,6 +393,9 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
     }
     (
         State::Skipped,
-        Some(format!("{have} trials before the time was up; a verdict needs {fewest}")),
+        Some(format!(
+            "{} before the time was up; a verdict needs {fewest}",
+            output::counted(have, "trial")
+        )),
     )
 }

@@ -10,7 +10,7 @@ use super::{
     trial::SIDES,
 };
 use crate::{
-    output::{for_option, long},
+    output::{counted, for_option, long},
     record::ModelRecord,
     session::Session,
 };
@@ -110,8 +110,9 @@ fn refused(wanted: Wanted, cells: usize, process: Duration) -> Option<String> {
     }
     let enough = time(wanted, cells, process, SLICE).mul_f64(MORE / PLANNED);
     Some(format!(
-        "the budget of {} is too small for a verdict on {cells} cells, which take at least {}: give --budget {}, or name fewer cells",
+        "the budget of {} is too small for a verdict on {}, which takes at least {}: give --budget {}, or name fewer cells",
         long(wanted.budget),
+        counted(cells, "cell"),
         long(least),
         for_option(enough)
     ))

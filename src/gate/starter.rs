@@ -11,7 +11,7 @@ use super::{
     build::{BuildError, Tool},
     source::CrateFolders,
 };
-use crate::record::write_whole;
+use crate::{output::remedy, record::write_whole};
 
 /// An example cell.
 const BENCH: &str = r#"//! Cells for `paceline gate`. `cargo bench --bench gate` prints their times.
@@ -94,9 +94,9 @@ pub fn write(files: &[File]) -> Result<(), BuildError> {
         let folder = path.parent().unwrap_or(path);
         let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, text.as_bytes()));
         written.map_err(|error| {
-            let path = path.display();
+            let (path, remedy) = (path.display(), remedy(&error));
             BuildError::internal(format!(
-                "cannot write {path}: {error}; mend it and run this again"
+                "cannot write {path}: {error}; {remedy}, and run this again"
             ))
         })?;
     }

@@ -39,7 +39,14 @@ pub fn read(results: &Path) -> Result<Recorded, String> {
         }
         // A gate has a run's head only if it keeps one, and claims have none; any other folder must have one.
         let has_none = is_gate || folder.join("claims.json").exists();
-        if !has_none || folder.join("run.json").exists() {
+        let has_head = folder.join("run.json").exists();
+        if !has_none && !has_head {
+            let folder = folder.display();
+            found.left_out.push(format!(
+                "{folder} has no run.json, gate.json or claims.json, so it is no record: move it elsewhere, or bring the \
+                 file back"
+            ));
+        } else if has_head {
             match record::read_cells(&folder) {
                 Ok(record) => found.records.push(record),
                 Err(why) => found.left_out.push(why),

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::metrics::{METRICS, Metric, MetricUnit};
-use crate::record::{Cell, LoadFigures};
+use crate::{
+    output::{count, counted},
+    record::{Cell, LoadFigures},
+};
 use paceline_core::generator::Loaded;
 
 /// A condition under which a load has failed, such as `p99>20ms`.
@@ -227,11 +230,12 @@ pub(super) fn too_many_errors(loaded: &Loaded, limit: Option<MaxErrors>) -> Opti
     let (failed, all) = (loaded.failed(), loaded.offered);
     let most = limit.filter(|most| most.is_passed(failed, all))?;
     let kinds: Vec<String> =
-        loaded.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        loaded.errors.iter().map(|(kind, of)| format!("{} {kind}", count(*of as usize))).collect();
+    let (failed_all, of) = (count(failed as usize), counted(all as usize, "request"));
     let (kinds, share) = (kinds.join(", "), 100.0 * failed as f64 / all.max(1) as f64);
     let first = loaded.first_error.as_deref().unwrap_or_default();
     Some(format!(
-        "{failed} of {all} requests were errors ({share:.2} %), --max-errors is {most}: {kinds}; the first: {first}"
+        "{failed_all} of {of} were errors ({share:.2} %), --max-errors is {most}: {kinds}; the first: {first}"
     ))
 }
 

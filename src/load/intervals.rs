@@ -133,9 +133,9 @@ impl Order {
         let intervals = self.duration.as_nanos().div_ceil(every.as_nanos());
         if intervals > MOST_INTERVALS {
             let (every, all) = (long(every), long(self.duration));
+            let (intervals, most) = (count(intervals as usize), count(MOST_INTERVALS as usize));
             return Err(format!(
-                "{all} have {intervals} intervals of {every}, and the record keeps {MOST_INTERVALS}: give a longer \
-                 --every"
+                "{all} have {intervals} intervals of {every}, and the record keeps {most}: give a longer --every"
             ));
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Url;
+use crate::output::count;
 use paceline_core::{
     file,
     generator::{Request, check_method},
@@ -123,7 +124,9 @@ fn parse(text: &str) -> Result<Vec<Line>, String> {
         0 => {
             Err("it has no URL: give one on each line, such as `3 http://127.0.0.1:8080/a`".into())
         }
-        count if count > MOST_URLS => Err(format!("it has {count} URLs: give at most {MOST_URLS}")),
+        many if many > MOST_URLS => {
+            Err(format!("it has {} URLs: give at most {}", count(many), count(MOST_URLS)))
+        }
         _ => Ok(list),
     }
 }
@@ -140,7 +143,10 @@ fn read_line(line: &str) -> Result<Line, String> {
         } else if word.bytes().all(|byte| byte.is_ascii_digit()) {
             let number = word.parse().ok().filter(|number| (1..=MOST_WEIGHT).contains(number));
             let number = number.ok_or_else(|| {
-                format!("a weight is a number from 1 to {MOST_WEIGHT}, not {word}")
+                format!(
+                    "a weight is a number from 1 to {}, not {word}",
+                    count(MOST_WEIGHT as usize)
+                )
             })?;
             if weight.replace(number).is_some() {
                 return Err(twice("weight", word));
@@ -197,9 +203,9 @@ mod tests {
             (format!("{A} {A}"), "line 1: \"http://localhost:81/a\" is a second URL"),
             (format!("1 2 {A}"), "second weight"),
             (format!("GET {A} POST"), "second method"),
-            (format!("0 {A}"), "from 1 to 1000000, not 0"),
-            (format!("1000001 {A}"), "from 1 to 1000000"),
-            (format!("99999999999999999999 {A}"), "from 1 to 1000000"),
+            (format!("0 {A}"), "from 1 to 1 000 000, not 0"),
+            (format!("1000001 {A}"), "from 1 to 1 000 000"),
+            (format!("99999999999999999999 {A}"), "from 1 to 1 000 000"),
             (format!("-1 {A}\n{A}"), "line 1: \"-1\" is not a method"),
             (format!("{A}\nContent-Type: text/plain"), "line 2: \"Content-Type:\" is not a method"),
             (format!("{A} POST a=b"), "\"a=b\" is not a method"),
@@ -209,7 +215,7 @@ mod tests {
             ),
             ("http://example.com/".into(), "line 1: \"example.com\" is not a loopback address"),
             (format!("CONNECT {A}"), "tunnel"),
-            (format!("{A}\n").repeat(1_001), "at most 1000"),
+            (format!("{A}\n").repeat(1_001), "at most 1 000"),
         ] {
             let said = read(&text).unwrap_err();
             assert!(said.contains(why), "{text:.80?}: {said}");

@@ -4,6 +4,7 @@ use std::{cell::OnceCell, fmt, net::SocketAddr, slice, time::Duration};
 
 use super::{CONNECTIONS, Order, Url, described};
 use crate::{
+    output::{count, counted},
     plan::Planned,
     record::{Cell, GeneratorFigures, LoadFigures, Ramp, State},
     session::Session,
@@ -197,7 +198,7 @@ impl<'a> Served<'a> {
         let how = match drive {
             Drive::Open { rate, .. } => format!("{rate:.0} requests per second"),
             Drive::Ramp { from, to, .. } => format!("{from:.0} to {to:.0} requests per second"),
-            Drive::Closed => format!("{} connections", self.connections),
+            Drive::Closed => counted(self.connections, "connection"),
         };
         match &self.kind {
             ServerKind::Model(cell) => {
@@ -221,9 +222,9 @@ impl<'a> Served<'a> {
             return Some(loopback_only(cell.entry));
         }
         if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
-            let s = if most == 1 { "" } else { "s" };
+            let (served, asked) = (counted(most, "connection at once"), count(connections));
             return Some(format!(
-                "{name} serves at most {most} connection{s} at once, not {connections}: give --connections {most}"
+                "{name} serves at most {served}, not {asked}: give --connections {most}"
             ));
         }
         let sockets = usize::try_from(cell.workload.demand().sockets).unwrap_or(usize::MAX);

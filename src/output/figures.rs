@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline_core::quantity::counted;
 use sha2::{Digest, Sha256};
 
 /// Formats a rate with three digits and a prefix: `1.23k`, `912`, `4.50M`.
@@ -19,13 +20,6 @@ pub fn rate(value: f64) -> String {
         _ => 0,
     };
     format!("{value:.digits$}{}", PREFIXES[prefix])
-}
-
-/// Formats a whole number with grouped thousands: `1 000 000`.
-pub fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev();
-    groups.map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(" ")
 }
 
 /// Formats a duration with three digits: `1.20 s`, `350 ms`, `12.0 µs`.
@@ -71,7 +65,7 @@ pub fn signed(share: f64) -> String {
 
 /// Formats a prediction: "11 batches of 1.20 s".
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
-    format!("{batches} batches of {}", long(batch))
+    format!("{} of {}", counted(batches as usize, "batch"), long(batch))
 }
 
 /// Returns the text with a capital first letter.
@@ -154,7 +148,6 @@ mod tests {
     fn figures_have_three_digits_and_round_into_the_next_prefix() {
         let rates = [0.5, 9.994, 12.34, 999.4, 999.6, 12_345.0, 1e7].map(rate);
         assert_eq!(rates, ["0.50", "9.99", "12.3", "999", "1.00k", "12.3k", "10.0M"]);
-        assert_eq!([7, 1000, 1_000_000].map(count), ["7", "1 000", "1 000 000"]);
         assert_eq!([1_500, 0].map(|us| long(Duration::from_micros(us))), ["1.50 ms", "0 s"]);
         assert_eq!(for_option(Duration::from_millis(248_500)), "4m9s");
         assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);

@@ -5,12 +5,26 @@ use std::{
     io::{self, ErrorKind, IsTerminal, Write},
 };
 
+/// Returns what to do about an error of writing, to be followed by another way out.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room",
+        ErrorKind::FileTooLarge => "lift the limit on the size of files (ulimit -f unlimited)",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "make it writable",
+        ErrorKind::NotFound => "make its folder",
+        _ => "mend that",
+    }
+}
+
+fn unprinted(error: &io::Error) -> String {
+    let remedy = remedy(error);
+    format!("cannot write to standard output: {error}; {remedy}, or send the output elsewhere")
+}
+
 /// Writes a line of results. The reader may close the pipe early, as `head` does.
 pub fn print(text: &str) -> Result<(), String> {
     match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}"))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unprinted(&error)),
         _ => Ok(()),
     }
 }
@@ -19,16 +33,19 @@ pub fn print(text: &str) -> Result<(), String> {
 pub fn print_bytes(bytes: &[u8]) -> Result<(), String> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}"))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unprinted(&error)),
         _ => Ok(()),
     }
 }
 
-/// Writes an error. A closed standard error is ignored: nothing can be reported then.
+/// Writes an error; the program then ends with a code other than 0. A closed standard error is ignored: nothing can be reported then.
 pub fn print_error(message: &str) {
     let _ = writeln!(io::stderr().lock(), "error: {message}");
+}
+
+/// Writes a warning: what was done is whole but for this.
+pub fn print_warning(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {message}");
 }
 
 /// Writes a note to standard error, separate from results that other programs read.

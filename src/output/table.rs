@@ -15,19 +15,32 @@ const WIDTH: usize = 100;
 const NARROW: usize = 60;
 /// The width of a list, whose words are wrapped.
 const LIST_WIDTH: usize = 120;
+/// The least width of a column of words.
+const WORDS: usize = 22;
 
 /// Formats a plain table with a head.
 pub fn list_table(head: &[&str], rows: &[Vec<String>]) -> String {
     list_table_within(usize::MAX, head, rows)
 }
 
-/// Formats a plain table, at most `most` columns wide.
+/// Formats a plain table, at most `most` columns wide. Where columns of words would have a word a line, each row is a
+/// paragraph.
 pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> String {
+    let within = known_width().unwrap_or(LIST_WIDTH).clamp(40, 400).min(most);
+    let wide = |column: usize| {
+        let fields = rows.iter().filter_map(|row| row.get(column)).flat_map(|field| field.lines());
+        let widest = fields.chain([head[column]]).map(|line| line.chars().count()).max();
+        // Longer fields can be wrapped.
+        widest.unwrap_or(0).min(WORDS) + 2
+    };
+    if (0..head.len()).map(wide).sum::<usize>() > within {
+        return paragraphs(head, rows, within);
+    }
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(known_width().unwrap_or(LIST_WIDTH).clamp(40, 400).min(most) as u16)
+        .set_width(within as u16)
         .set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
@@ -37,6 +50,23 @@ pub fn list_table_within(most: usize, head: &[&str], rows: &[Vec<String>]) -> St
         names.set_constraint(ColumnConstraint::ContentWidth);
     }
     trimmed(&table)
+}
+
+/// Formats each row as its name, and below it a line for each of its other fields. Of rows whose first column has no
+/// head, the first two fields are the name.
+fn paragraphs(head: &[&str], rows: &[Vec<String>], within: usize) -> String {
+    let names = if head[0].is_empty() { 2 } else { 1 };
+    let paragraph = |row: &Vec<String>| {
+        let mut lines = vec![fold(&row[..names.min(row.len())].join("  "), within)];
+        let fields = head.iter().zip(row).skip(names).filter(|(_, field)| !field.is_empty());
+        for (head, field) in fields {
+            // A field may have several lines.
+            let field = field.lines().collect::<Vec<_>>().join(" ");
+            lines.push(fold(&format!("  {head}: {field}"), within));
+        }
+        lines.join("\n")
+    };
+    rows.iter().map(paragraph).collect::<Vec<_>>().join("\n")
 }
 
 /// Splits the names of columns that are written in one text: `model | scale | p99`.
@@ -107,6 +137,11 @@ fn widths(head: &[&str], rows: &[Vec<Shown>]) -> Vec<usize> {
 
 fn in_blocks(head: &[&str], rows: &[Vec<Shown>], within: usize) -> String {
     let wide = widths(head, rows);
+    // Long names leave no room for any column.
+    if wide[1..].iter().any(|column| wide[0] + column > within) {
+        let text = |row: &Vec<Shown>| row.iter().map(|field| plain(&field.text)).collect();
+        return paragraphs(head, &rows.iter().map(text).collect::<Vec<_>>(), within);
+    }
     let mut blocks: Vec<(usize, Vec<usize>)> = vec![];
     for column in 1..head.len() {
         match blocks.last_mut() {
@@ -161,15 +196,21 @@ fn known_width() -> Option<usize> {
 }
 
 /// Returns the text with long lines broken between words, if there is a terminal or `COLUMNS`. A continuation is
-/// indented by two more spaces than its line.
+/// indented by two more spaces than its line. Coloured lines are those of tables, and fit already.
 pub(crate) fn folded(text: &str) -> String {
     if known_width().is_none() {
         return text.to_owned();
     }
-    text.lines().map(|line| fold(line, width())).collect::<Vec<_>>().join("\n")
+    let fit = |line: &str| {
+        if line.contains('\u{1b}') { line.to_owned() } else { fold(line, width()) }
+    };
+    text.lines().map(fit).collect::<Vec<_>>().join("\n")
 }
 
 fn fold(line: &str, within: usize) -> String {
+    if line.chars().count() <= within {
+        return line.to_owned();
+    }
     let indent = line.len() - line.trim_start().len();
     let (mut folded, mut used) = (line[..indent].to_owned(), indent);
     for (index, word) in words(&line[indent..]).into_iter().enumerate() {
@@ -232,6 +273,21 @@ mod tests {
         let (text, form) = matrix(&[long]);
         assert_eq!((form, text.matches("tokio").count()), (0, 2), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    #[test]
+    fn where_no_column_has_room_beside_the_names_each_row_is_a_paragraph() {
+        let row = |name: &str| vec![name.to_owned(), "11.4 µs".into(), String::new(), "a b".into()];
+        let rows = [row("a-cell-with-a-long-name/of-a-model/1000"), row("short")];
+        let text = paragraphs(&["cell", "base", "head", "why"], &rows, 20);
+        let wanted = "a-cell-with-a-long-name/of-a-model/1000\n  base: 11.4 µs\n  why: a b\nshort";
+        assert!(text.starts_with(wanted), "{text}");
+        let shown: Vec<Vec<Shown>> =
+            rows.iter().map(|row| row.iter().map(Shown::from).collect()).collect();
+        assert!(in_blocks(&["cell", "base", "head", "why"], &shown, 40).starts_with(wanted));
+        let judged = vec!["good".into(), "timer".into(), "late by 60 µs\n→ wait".into()];
+        let text = paragraphs(&["", "what", "found"], &[judged], 16);
+        assert_eq!(text, "good  timer\n  found: late\n    by 60 µs →\n    wait");
     }
 
     #[test]

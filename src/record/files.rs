@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::{Cell, Claims, Gate, GateTrial, Nodes, Run, State, Trial};
+use crate::output::remedy;
 
 /// The metadata of a run.
 pub const RUN: &str = "run.json";
@@ -166,12 +167,37 @@ fn append_line(
     let mut line = serde_json::to_string(value).expect("it is plain data");
     line.push('\n');
     file.write_all(line.as_bytes()).and_then(|()| sync(file)).map_err(|error| {
-        format!("cannot write to {}: {error}; make room and go on with {again}", path.display())
+        let (path, remedy) = (path.display(), remedy(&error));
+        format!("cannot write to {path}: {error}; {remedy}, and go on with {again}")
     })
 }
 
 pub(super) fn unwritable(folder: &Path, error: &io::Error) -> String {
-    format!("cannot write the record to {}: {error}; choose another place", folder.display())
+    let (folder, remedy) = (folder.display(), remedy(error));
+    format!("cannot write the record to {folder}: {error}; {remedy}, or choose another place")
+}
+
+/// Bytes that a folder for records must have room for: less than any record has.
+const ROOM: usize = 4 << 10;
+
+/// Checks that records can be written below `results`, before any time is spent on one. Creates the folder.
+///
+/// # Errors
+///
+/// Returns the sentence to show.
+pub fn check_writable(results: &Path) -> Result<(), String> {
+    let probe = results.join(format!(".paceline-probe-{}", std::process::id()));
+    let tried = fs::create_dir_all(results).and_then(|()| {
+        let written = File::create(&probe).and_then(|mut file| {
+            file.write_all(&[0; ROOM])?;
+            file.sync_all()
+        });
+        written.and(fs::remove_file(&probe))
+    });
+    tried.map_err(|error| {
+        let _ = fs::remove_file(&probe);
+        unwritable(results, &error)
+    })
 }
 
 /// Writes a whole file aside and renames it.
@@ -191,7 +217,8 @@ pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let plain = fs::metadata(path).map_or(true, |there| there.is_file());
     let written = if plain { write_whole(path, bytes) } else { fs::write(path, bytes) };
     written.map_err(|error| {
-        format!("cannot write {}: {error}; choose another place with -o", path.display())
+        let (path, remedy) = (path.display(), remedy(&error));
+        format!("cannot write {path}: {error}; {remedy}, or choose another place with -o")
     })
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Against, Estimate, Node, State};
-use crate::output::long;
+use crate::output::{long, noun};
 use paceline_core::{
     generator::{Arrivals, Interval},
     histogram::Distribution,
@@ -126,7 +126,6 @@ impl Hosts {
     /// for several.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let s = if self.generators.len() == 1 { "" } else { "s" };
         let clocks = self.clock_uncertainty_ns.map_or_else(String::new, |ns| {
             format!("; start agreed within {}", long(Duration::from_nanos(ns)))
         });
@@ -136,7 +135,8 @@ impl Hosts {
             ""
         };
         let generators = self.generators.join(" and ");
-        format!("server on {}, generator{s} on {generators}{clocks}{shared}", self.server)
+        let noun = noun(self.generators.len(), "generator");
+        format!("server on {}, {noun} on {generators}{clocks}{shared}", self.server)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The order of the plan, in which every table and export shows cells, and the cells that are missing.
 
 use super::{Cell, Record};
+use crate::output::{count, counted};
 
 impl Record {
     /// Returns the cells in the order of the plan: by workload, model, workers and scale, as requested. In the record
@@ -51,9 +52,10 @@ impl Record {
             None => format!("paceline run --resume --out {place}"),
         };
         Some(format!(
-            "{} is not whole: {} of its {planned} cells have ended; go on with {again}",
+            "{} is not whole: {} of its {} have ended; go on with {again}",
             self.run.id,
-            self.cells.len()
+            count(self.cells.len()),
+            counted(planned, "cell")
         ))
     }
 }

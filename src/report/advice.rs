@@ -14,7 +14,7 @@ pub(super) use trust::busy;
 use std::{fmt::Write, time::Duration};
 
 use super::table::{in_order, word};
-use crate::output::{capital, count, long, percent, rate};
+use crate::output::{capital, count, long, percent, rate, width};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
@@ -167,12 +167,13 @@ fn title(by: Measure) -> &'static str {
 
 /// Wraps `text` after `label` between words; further lines are indented like the first.
 fn wrapped(label: &str, text: &str) -> String {
+    let within = width().min(WIDTH);
     let mut lines = String::new();
     let mut line = label.to_owned();
     let indent = label.chars().count();
     let mut empty = true;
     for word in text.split(' ') {
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !empty && line.chars().count() + 1 + word.chars().count() > within {
             let _ = writeln!(lines, "{line}");
             (line, empty) = (" ".repeat(indent), true);
         }

@@ -1,7 +1,7 @@
 //! The agreement of runs of one build, as a table.
 
 use crate::compare::{Agreement, Disjoint};
-use crate::output::{figures_table, percent};
+use crate::output::{count, counted, figures_table, percent};
 
 /// The most pairs that are listed.
 const MOST: usize = 10;
@@ -10,14 +10,14 @@ const MOST: usize = 10;
 pub fn agreement_table(found: &Agreement) -> String {
     let row = |name: &str, of: Disjoint| {
         let share = of.share().map_or_else(String::new, percent);
-        let [cells, pairs, disjoint] = [of.cells, of.pairs, of.disjoint].map(|n| n.to_string());
+        let [cells, pairs, disjoint] = [of.cells, of.pairs, of.disjoint].map(count);
         vec![name.to_owned(), cells, pairs, disjoint, share]
     };
     let mut rows: Vec<_> = found.workloads.iter().map(|of| row(&of.workload, of.of)).collect();
     rows.push(row("total", found.total));
     let mut text = format!(
-        "{} runs; disjoint intervals of one cell in two runs (two honest 95 % intervals are in about 0.6 % of pairs)\n\n",
-        found.runs.len()
+        "{}; disjoint intervals of one cell in two runs (two honest 95 % intervals are in about 0.6 % of pairs)\n\n",
+        counted(found.runs.len(), "run")
     );
     text.push_str(&figures_table(&["workload", "cells", "pairs", "disjoint", "share"], &rows));
     if found.total.pairs == 0 {

@@ -1,19 +1,26 @@
 //! The results of `paceline claims`: a matrix of models and claims with a line for each reason, or every figure.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use super::{
     table::{Extent, in_order, series_name},
     unreliable::footnotes,
 };
 use crate::{
-    output::{Shown, Tone, count, figures_table, folded, long, matrix, plain_lines, rate},
+    output::{
+        Shown, Tone, count, counted, figures_table, folded, for_option, long, matrix, plain_lines,
+        rate,
+    },
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
+    stats::FEWEST_TRIALS,
 };
 
 /// Returns the verdicts by model and claim with their reasons, or every claim with its figures.
 pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     let mut text = match extent {
+        Extent::Short if let Some(sentence) = too_short(claims) => {
+            return folded(&plain_lines(&sentence));
+        }
         Extent::Short => {
             let under = [claimed(&claims.claims), reasons(&claims.claims)].concat();
             format!("\n{}\n\n{}", verdicts(&claims.claims), folded(&plain_lines(under.trim_end())))
@@ -26,7 +33,7 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     };
     let models = claims.claims.iter().flat_map(|claim| &claim.results);
     let mut under = footnotes(models.map(|result| result.model.as_str()));
-    let took = long(std::time::Duration::from_secs_f64(claims.seconds.max(0.0)));
+    let took = long(Duration::from_secs_f64(claims.seconds.max(0.0)));
     let _ = match extent {
         Extent::Short => writeln!(under, "\ntook {took}; --all shows the figures"),
         Extent::All => writeln!(
@@ -37,6 +44,39 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     };
     text.push_str(&folded(&plain_lines(under.trim_end())));
     text
+}
+
+/// Returns the sentence that replaces the matrix if the budget was used up before there was a single verdict.
+fn too_short(claims: &Claims) -> Option<String> {
+    let results = || claims.claims.iter().flat_map(|claim| &claim.results);
+    let is_cut = |result: &&ClaimResult| {
+        matches!(result.verdict, ClaimVerdict::Skipped | ClaimVerdict::Inconclusive)
+            && (result.repetitions as usize) < FEWEST_TRIALS
+    };
+    let is_settled = |result: &ClaimResult| {
+        matches!(
+            result.verdict,
+            ClaimVerdict::DoesNotApply | ClaimVerdict::ByDefinition | ClaimVerdict::Refused
+        )
+    };
+    let open = results().filter(is_cut).count();
+    if claims.interrupted || open == 0 || !results().all(|of| is_cut(&of) || is_settled(of)) {
+        return None;
+    }
+    // At the pace so far, which includes the start of the processes. The default is enough for everything.
+    const DEFAULT_SECONDS: f64 = 180.0;
+    let ran: u32 = results().map(|result| result.repetitions).sum();
+    let each = if ran == 0 { f64::INFINITY } else { claims.seconds / f64::from(ran) };
+    let enough = (each * (open * FEWEST_TRIALS) as f64).min(DEFAULT_SECONDS);
+    let enough = enough.max(claims.budget_seconds * 2.0).clamp(1.0, 86_400.0);
+    Some(format!(
+        "no verdict: {} ended within {}, and each experiment needs {FEWEST_TRIALS}; {} open: \
+         give about --budget {}, or name claims and models, such as paceline claims sleeps --model tokio",
+        counted(ran as usize, "repetition"),
+        long(Duration::from_secs_f64(claims.budget_seconds)),
+        if open == 1 { "1 is".into() } else { format!("{} are", count(open)) },
+        for_option(Duration::from_secs_f64(enough - 1.0))
+    ))
 }
 
 /// Returns the verdict in a column of the matrix.
@@ -310,6 +350,22 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("1 contradicted, sleeps (pool): a sleep holds"), "{shown}");
+    }
+
+    #[test]
+    fn a_budget_without_room_for_a_verdict_is_one_sentence_with_one_that_has_room() {
+        let skipped = |model| {
+            result(model, 2, ClaimVerdict::Skipped, Some("the budget was used up before it"), &[])
+        };
+        let cut = "the budget was used up after 1 of 5 repetitions of 1 s, and 3 are the fewest";
+        let once = result("tokio", 2, ClaimVerdict::Inconclusive, Some(cut), &[1.0]);
+        let shown = shown_of(vec![once.clone(), skipped("pool"), skipped("smol")], Extent::Short);
+        assert!(shown.starts_with("no verdict: 1 repetition ended within 3.00 min"), "{shown}");
+        assert!(shown.contains("each experiment needs 3; 3 are open"), "{shown}");
+        assert!(shown.contains("--budget 6m") && !shown.contains("skip "), "{shown}");
+        let judged = result("rayon", 2, ClaimVerdict::Holds, None, &[1.0; 5]);
+        let shown = shown_of(vec![once, skipped("pool"), judged], Extent::Short);
+        assert!(!shown.contains("no verdict") && shown.contains("skip "), "{shown}");
     }
 
     #[test]

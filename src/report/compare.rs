@@ -84,7 +84,7 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
         };
         let counts = scales.iter().map(|scale| count(*scale));
         let head: Vec<String> = std::iter::once("model".to_owned()).chain(counts).collect();
-        let title = format!("{workload}: change of {}, by jobs at once", called(metric));
+        let title = format!("{workload}: change of {}, by jobs at once", metric.label());
         let (table, _) = matrix(&[(head.clone(), form(true)), (head, form(false))]);
         let _ = writeln!(text, "\n{}\n{table}", folded(&plain_lines(&title)));
     }
@@ -146,13 +146,6 @@ fn series(cell: &Pair) -> String {
     series_name(&cell.model, cell.workers)
 }
 
-fn called(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Throughput => "time per job",
-        other => other.name(),
-    }
-}
-
 fn row(cell: &Pair, shift: &Shift) -> Vec<String> {
     let interval = match (shift.lower, shift.upper) {
         (Some(lower), Some(upper)) => {
@@ -163,7 +156,7 @@ fn row(cell: &Pair, shift: &Shift) -> Vec<String> {
     };
     vec![
         name(cell),
-        called(shift.metric).into(),
+        shift.metric.label().into(),
         figure(shift.metric, shift.base),
         figure(shift.metric, shift.head),
         signed(shift.share),

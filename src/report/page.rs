@@ -31,6 +31,7 @@ use sha2::{Digest, Sha256};
 use super::table::in_order;
 use crate::{
     history::Series,
+    output::{count, counted},
     record::{Cell, Claims, Gate, Record},
 };
 use matrix::{Chip, Matrix};
@@ -77,7 +78,7 @@ pub fn page(sources: &Sources<'_>) -> String {
         script: SCRIPT,
         sections,
         version: env!("CARGO_PKG_VERSION"),
-        sources: head::counted(sources),
+        sources: head::contents(sources),
     };
     page.render().expect("memory takes it")
 }
@@ -264,9 +265,9 @@ fn of_history(history: &[Series]) -> Section {
     let figures: Vec<String> = past::figures(history).iter().map(rendered).collect();
     let steps: usize = history.iter().map(|series| series.steps.len()).sum();
     let text = format!(
-        "{} series of recorded runs, {steps} step{}. Runs of different machines or instruments are never in one series.",
-        history.len(),
-        if steps == 1 { "" } else { "s" }
+        "{} series of recorded runs, {}. Runs of different machines or instruments are never in one series.",
+        count(history.len()),
+        counted(steps, "step")
     );
     let table = rendered(&Filtered::of(past::table(history), "history-all"));
     Section::new(

@@ -10,7 +10,9 @@ use std::fmt::Write;
 
 use super::{details::details, unreliable::footnotes};
 use crate::{
-    output::{Shown, Tone, count, folded, is_narrow, list_table, matrix, plain_lines, rate},
+    output::{
+        Shown, Tone, count, counted, folded, is_narrow, list_table, matrix, plain_lines, rate,
+    },
     record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders},
     stats::FEWEST_TRIALS,
 };
@@ -79,12 +81,8 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     let mut line =
         String::from("no latencies: cargo bench times whole batches; `paceline run` has p99");
     if !narrower.is_empty() {
-        let cells = if narrower.len() == 1 { "cell" } else { "cells" };
-        let _ = write!(
-            line,
-            ". Shown with the most workers; the record has {} {cells} with fewer",
-            narrower.len()
-        );
+        let fewer = counted(narrower.len(), "cell");
+        let _ = write!(line, ". Shown with the most workers; the record has {fewer} with fewer");
     }
     let _ = write!(text, "\n{}", folded(&line));
     text
@@ -120,7 +118,7 @@ fn legend(cells: &[&Cell], usual: usize, fields: Fields) -> String {
         _ if others => "; other numbers in brackets",
         _ => "",
     };
-    let of = format!("each figure: {usual} trial{}{few}", if usual == 1 { "" } else { "s" });
+    let of = format!("each figure: {}{few}", counted(usual, "trial"));
     let half = |cell: &Cell| cell.jobs_per_second.and_then(Estimate::half_percent);
     let halves = measured().filter_map(|cell| Some((half(cell)?, *cell)));
     let interval = match halves.max_by(|a, b| a.0.total_cmp(&b.0)) {
@@ -168,21 +166,21 @@ pub(super) fn series_name(model: &str, workers: Option<usize>) -> String {
 
 /// Returns the number of cells in each state.
 pub fn summary<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
-    counted(&cells.into_iter().collect::<Vec<_>>().into_iter())
+    by_state(&cells.into_iter().collect::<Vec<_>>().into_iter())
 }
 
 /// Returns the same for any cells.
-pub(super) fn counted<'c>(cells: &(impl ExactSizeIterator<Item = &'c Cell> + Clone)) -> String {
+pub(super) fn by_state<'c>(cells: &(impl ExactSizeIterator<Item = &'c Cell> + Clone)) -> String {
     let states = [State::Ok, State::Invalid, State::Refused, State::Skipped, State::Failed];
-    let counted = states.map(|state| {
-        let count = cells.clone().filter(|cell| cell.state == state).count();
-        (count > 0).then(|| format!("{count} {}", word(state)))
+    let some = states.map(|state| {
+        let of = cells.clone().filter(|cell| cell.state == state).count();
+        (of > 0).then(|| format!("{} {}", count(of), word(state)))
     });
-    let counted = counted.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let some = some.into_iter().flatten().collect::<Vec<_>>().join(", ");
     if cells.len() == 0 {
         return "no cell has ended".into();
     }
-    format!("{} cell{}: {counted}", cells.len(), if cells.len() == 1 { "" } else { "s" })
+    format!("{}: {some}", counted(cells.len(), "cell"))
 }
 
 pub(super) fn word(state: State) -> &'static str {

@@ -8,7 +8,7 @@ use std::{
 use super::whole::whole;
 use crate::{
     machine::cores,
-    output::{batches_of, long},
+    output::{batches_of, counted, long},
     plan::Planned,
     record::{Cell, Record, State, Trial, Writer},
     session::{Session, ended_by, warm},
@@ -188,7 +188,10 @@ impl<'a> CellInProgress<'a> {
         }
         let cell = self.cell(session);
         let (ran, wanted) = (self.trials.len(), self.wanted());
-        let why = || format!("{ran} of {wanted} trials ran before the budget was used up");
+        let why = || {
+            let wanted = counted(wanted as usize, "trial");
+            format!("{ran} of {wanted} ran before the budget was used up")
+        };
         Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
     }
 

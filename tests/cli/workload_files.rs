@@ -26,7 +26,7 @@ fn a_broken_file_is_pointed_at_by_line_and_column() {
     );
     says(
         "name = \"w\"\njob = [{ compute = 99999999999999999999 }]",
-        "must be at most 100000000000",
+        "must be at most 100 000 000 000",
     );
     says("name = \"w\"\njob = [{ sleep = 10 }]", "a duration such as \"10ms\", not the number 10");
     says("name = \"w\"\njob = [{ sleep = \"1h\" }]", "sleep must be at most 1m");
@@ -55,7 +55,7 @@ fn a_broken_file_is_pointed_at_by_line_and_column() {
     says("name = \"w\"\njob = [", "not TOML");
     says(
         "name = \"w\"\njob = [{ gather = { width = 1000, of = [{ gather = { width = 1000, of = [] } }] } }]",
-        "at most 100000 tasks alive at once",
+        "at most 100 000 tasks alive at once",
     );
     let deep = format!(
         "name = \"w\"\njob = {}{}",
@@ -93,7 +93,7 @@ fn a_group_or_a_room_that_cannot_be_is_pointed_at() {
         &job(
             "{ group = { width = 90_000, of = [{ compute = 100_000_000_000 }], every = { nth = 2, job = [{ fail = \"error\" }] } } }",
         ),
-        "at most 1000000000000 rounds of compute",
+        "at most 1 000 000 000 000 rounds of compute",
     );
     says(&job("{ group = { width = 1, of = [{ fail = \"panic\" }] } }"), "not \"panic\"");
     says(

@@ -3,6 +3,7 @@
 use crate::{
     custom::CustomCell,
     generator, host,
+    interrupt::survive_file_limit,
     process::{COUNT_BATCHES, ECHO, HOST, LOAD},
     suite_server,
 };
@@ -15,6 +16,7 @@ pub fn spawned() {
 
 /// Does the same for a program that has its own cells.
 pub fn spawned_with(cells: &[CustomCell]) {
+    survive_file_limit();
     let mut arguments = std::env::args_os().skip(1);
     let done = match arguments.next() {
         Some(role) if role == HOST => host::serve(cells),

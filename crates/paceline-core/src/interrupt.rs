@@ -1,4 +1,5 @@
-//! Ctrl-C: the first stops the run and keeps finished results, the second ends the program at once.
+//! Signals. Ctrl-C: the first stops the run and keeps finished results, the second ends the program at once. A file that
+//! grows beyond its limit: writing fails, instead of killing the program.
 
 use std::{
     io,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
 };
 
@@ -36,6 +37,14 @@ pub fn watch() -> io::Result<()> {
         flag::register(signal, asked.clone())?;
     }
     Ok(())
+}
+
+/// Lets a write beyond the limit on the size of files fail with an error from now on: SIGXFSZ no longer ends the program
+/// without a word. Children that start another program are not affected.
+///
+/// If the system refuses the handler, the signal stays as it was.
+pub fn survive_file_limit() {
+    let _ = flag::register(SIGXFSZ, Arc::default());
 }
 
 /// Returns whether an interrupt has arrived.

@@ -18,7 +18,7 @@ pub use every::{chosen_below, is_chosen};
 pub use read::{ReadError, Workers, Workload};
 pub(crate) use receipt::said;
 pub use receipt::{Receipt, compute, mix, rounds_of};
-pub use text::did_you_mean;
+pub use text::{did_you_mean, is_near, nearest};
 
 use std::{net::SocketAddr, ops::Deref, time::Duration};
 

@@ -4,6 +4,7 @@
 //! The modules are listed in reading order. Each uses only those above it; a test enforces this. Statistics, records
 //! and reports are in the crate `paceline`, so a change to a template does not change the measured program.
 //!
+//! * [`quantity`] - numbers and plurals in sentences;
 //! * [`mod@file`] - reads files that users name;
 //! * [`network`] - which addresses a socket may have;
 //! * [`job`] - jobs, read from TOML, and their expected results;
@@ -28,6 +29,8 @@
 //! * [`fuzzing`] - entry points for fuzzers.
 
 // Blank lines stop rustfmt from sorting the modules, which are in reading order.
+
+pub mod quantity;
 
 pub mod file;
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::{begun, noting, now, ticks},
     histogram::{Distribution, Histogram},
+    quantity::{count, counted},
     usage::{memory_peak, reset_memory_peak},
 };
 use crate::{
@@ -239,9 +240,10 @@ impl Prepared {
     }
 
     fn check(&self, batch: &Batch) -> Result<(), Fault> {
-        let (count, expected) = (batch.receipts.len(), self.expected.len());
-        if count != expected {
-            return Err(Fault::Invalid(format!("{count} of {expected} jobs returned a receipt")));
+        let (returned, expected) = (batch.receipts.len(), self.expected.len());
+        if returned != expected {
+            let (returned, jobs) = (count(returned), counted(expected, "job"));
+            return Err(Fault::Invalid(format!("{returned} of {jobs} returned a receipt")));
         }
         for (index, (receipt, expected)) in batch.receipts.iter().zip(&self.expected).enumerate() {
             match receipt {

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     clock::compute_ns,
-    job::{ReadError, Workload, did_you_mean},
+    job::{ReadError, Workload, did_you_mean, nearest},
 };
 
 macro_rules! built_in {
@@ -94,10 +94,10 @@ fn near_file(path: &Path) -> Option<String> {
         .filter(|name| Path::new(name).extension() == Some(OsStr::new("toml")))
         .collect();
     let wanted = path.file_name()?.to_str()?;
-    let close = names.iter().max_by(|a, b| {
-        strsim::jaro_winkler(wanted, a).total_cmp(&strsim::jaro_winkler(wanted, b))
-    })?;
-    (strsim::jaro_winkler(wanted, close) > 0.75).then(|| close.clone())
+    // The ending, which all have, is no likeness.
+    let stem = |name: &str| name.trim_end_matches(".toml").to_owned();
+    let stems: Vec<String> = names.iter().map(|name| stem(name)).collect();
+    nearest(&stem(wanted), stems.iter().map(String::as_str)).map(|near| format!("{near}.toml"))
 }
 
 #[cfg(test)]
@@ -138,6 +138,10 @@ mod tests {
     #[test]
     fn a_close_name_is_suggested_and_a_far_one_is_not() {
         assert!(find("sleeep").unwrap_err().contains("did you mean `sleep`?"));
-        assert!(!find("qqq").unwrap_err().contains("did you mean"));
+        for far in ["qqq", "slow", "speed", "servers", "tokio"] {
+            let said = find(far).unwrap_err();
+            assert!(!said.contains("did you mean"), "{said}");
+        }
+        assert!(find("serve-pl").unwrap_err().contains("did you mean `serve-plain`?"));
     }
 }

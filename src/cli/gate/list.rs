@@ -1,14 +1,14 @@
 //! `paceline gate --list`: shows the cells of each side without measuring.
 
 use super::{
-    super::{CliError, Format, say, say_json},
+    super::{CliError, Format, say, say_json, say_text},
     GateArguments, build, cells_of, no_cells,
     sides::are_known,
     subjects,
 };
 use crate::{
     gate::{Arm, Project, Source, Subject},
-    output::{Building, list_table, print_note},
+    output::{Building, count, list_table, noun, print_note},
     record::Presence,
 };
 use paceline_core::{custom::Variant, job::Workload, process::Program};
@@ -70,13 +70,13 @@ pub(super) fn list(
     };
     let rows: Vec<_> =
         found.iter().map(|(cell, of)| vec![cell.clone(), word(*of).to_owned()]).collect();
-    let count = |of| found.iter().filter(|(_, presence)| *presence == of).count();
+    let of = |of| count(found.iter().filter(|(_, presence)| *presence == of).count());
     say(&list_table(&["cell", "base and head"], &rows))?;
-    say(&format!(
+    say_text(&format!(
         "\n{} in both, {} removed, {} new",
-        count(Presence::Both),
-        count(Presence::Base),
-        count(Presence::Head)
+        of(Presence::Both),
+        of(Presence::Base),
+        of(Presence::Head)
     ))
 }
 
@@ -90,5 +90,6 @@ fn known(asked: &GateArguments, subjects: &[Subject<'_>]) -> Result<u8, CliError
     }
     let rows: Vec<_> = names.iter().map(|cell| vec![cell.clone()]).collect();
     say(&list_table(&["cell"], &rows))?;
-    say(&format!("\n{} built-in cells; whether a side lacks one shows when it runs", names.len()))
+    let (number, cells) = (count(names.len()), noun(names.len(), "cell"));
+    say_text(&format!("\n{number} built-in {cells}; whether a side lacks one shows when it runs"))
 }

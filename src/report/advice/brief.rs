@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
-    output::{count, long, rate},
+    output::{count, counted, long, noun, rate},
 };
 use std::time::Duration;
 
@@ -52,8 +52,7 @@ fn take(ranked: &[&AtScale], names: &Names) -> String {
         } else {
             format!("from {} to {}", count(from), count(to))
         };
-        let unit = if to == 1 { " job at once" } else { " jobs at once" };
-        let unit = if place == 0 { unit } else { "" };
+        let unit = if place == 0 { format!(" {}", noun(to, "job at once")) } else { String::new() };
         format!("{} {range}{unit}", what(of[0], names))
     };
     let parts: Vec<String> = stretches.iter().enumerate().map(part).collect();
@@ -76,7 +75,7 @@ fn called(one: &Recommended, names: &Names) -> String {
     match one.series.model.as_str() {
         "sequential" => "a sequential program".into(),
         "threads" => "a thread for each job".into(),
-        "pool" => format!("a pool of {} threads", count(one.series.workers.unwrap_or(1))),
+        "pool" => format!("a pool of {}", counted(one.series.workers.unwrap_or(1), "thread")),
         _ => names.name(&one.series),
     }
 }

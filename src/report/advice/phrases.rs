@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::title;
 use crate::{
     advice::{Advice, AtScale, Gap, Recommended, Series, Standing, Unranked},
-    output::{count, long},
+    output::{count, counted, long},
     record::SHORTEST_RANKED_NS,
     report::table::series_name,
     stats::FEWEST_TRIALS,
@@ -46,7 +46,7 @@ impl Names {
 
 /// Returns "20 jobs at once".
 pub(super) fn jobs(scale: usize) -> String {
-    format!("{} job{} at once", count(scale), if scale == 1 { "" } else { "s" })
+    counted(scale, "job at once")
 }
 
 /// Returns "at 20 jobs at once".
@@ -68,7 +68,7 @@ pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
         "pool" if workers <= HANDFUL => {
             ("a handful of threads".into(), format!(", a pool of {}", count(workers)))
         }
-        "pool" => (format!("a pool of {} threads", count(workers)), String::new()),
+        "pool" => (format!("a pool of {}", counted(workers, "thread")), String::new()),
         _ => return format!("take {}", names.name(&one.series)),
     };
     format!("{what} is enough{more}")

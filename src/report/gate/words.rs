@@ -2,7 +2,7 @@
 
 use super::super::table::word;
 use crate::{
-    output::{count, cut, rate},
+    output::{self, count, cut, rate},
     record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict},
 };
 
@@ -102,7 +102,8 @@ pub(in super::super) fn crashes(of: Crashes) -> String {
         return String::new();
     }
     format!(
-        "in {trials} trials the base crashed {base} times, the head {head}, the base's copy {copy}"
+        "crashes in {}: the base {base}, the head {head}, the base's copy {copy}",
+        output::counted(trials as usize, "trial")
     )
 }
 

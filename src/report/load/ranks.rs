@@ -77,7 +77,11 @@ fn unranked(cells: &[&Cell]) -> Option<String> {
     }
     let fewest = measured(cells).map(Cell::trials).min().unwrap_or(0);
     if fewest < FEWEST_TRIALS {
-        let trials = if fewest == 1 { "a single trial".into() } else { format!("{fewest} trials") };
+        let trials = if fewest == 1 {
+            "a single trial".into()
+        } else {
+            crate::output::counted(fewest, "trial")
+        };
         return Some(format!("{trials} cannot tell servers apart; --trials 5 can"));
     }
     let brief = measured(cells).any(Cell::waits_too_briefly);

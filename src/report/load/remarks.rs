@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use crate::{
-    output::{fine_percent, long, percent, rate},
+    output::{counted, fine_percent, long, percent, rate},
     record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
     report::table::in_order,
     stats::Mode,
@@ -36,10 +36,9 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
 /// Adds what the process of a server was seen to be, such as "tokio: jobs ran on 2 threads; 8.1 MiB of memory at most".
 pub(super) fn process(text: &mut String, cell: &Cell) {
     let Some(server) = cell.load.as_ref().and_then(|load| load.server) else { return };
-    let threads = server.job_threads.map(|count| {
-        let s = if count == 1 { "" } else { "s" };
-        format!("jobs ran on {count} thread{s}")
-    });
+    let threads = server
+        .job_threads
+        .map(|count| format!("jobs ran on {}", counted(count as usize, "thread")));
     let most = server.rss_bytes_max.map(|most| format!("{} of memory at most", mebibytes(most)));
     let said: Vec<String> = threads.into_iter().chain(most).collect();
     if !said.is_empty() {

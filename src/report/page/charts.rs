@@ -4,7 +4,7 @@ use super::lines::Line;
 use crate::{
     advice::{Advice, Measure},
     history,
-    output::count,
+    output::{count, counted},
     record::{Cell, Estimate, Metric},
     report::{
         chart::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit},
@@ -87,8 +87,8 @@ pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice)
     Plot {
         title: format!("{}: {unit} over {at}", super::name(workload)),
         desc: format!(
-            "{unit} of {} models over {at}, both axes logarithmic; the table below has every figure.",
-            lines.len()
+            "{unit} of {} over {at}, both axes logarithmic; the table below has every figure.",
+            counted(lines.len(), "model")
         ),
         x: axis(at, Scale::Log, Unit::Count),
         y: axis(unit, Scale::Log, Unit::PerSecond),
@@ -345,9 +345,9 @@ pub(super) fn over_time(title: &str, series: &history::Series) -> Plot {
     Plot {
         title: title.into(),
         desc: format!(
-            "{} runs, the oldest first, with {} steps marked.",
-            series.points.len(),
-            series.steps.len()
+            "{}, the oldest first, with {} marked.",
+            counted(series.points.len(), "run"),
+            counted(series.steps.len(), "step")
         ),
         x: Axis { ticks: ticks.collect(), ..axis("run", Scale::Linear, Unit::Count) },
         y: axis(super::past::axis(series), Scale::Linear, unit),

@@ -41,7 +41,7 @@ impl Section {
             name: name(&claim.name),
             sentence: cut(&claim.sentence, 400),
             method: cut(&claim.method, 600),
-            verdicts: counted(&claim.results),
+            verdicts: by_verdict(&claim.results),
             table: table(claim),
         };
         let results = claims.claims.iter().flat_map(|claim| &claim.results);
@@ -55,7 +55,7 @@ impl Section {
 }
 
 /// Returns the number of each verdict, such as `12 hold, 2 contradict`.
-fn counted(results: &[ClaimResult]) -> String {
+fn by_verdict(results: &[ClaimResult]) -> String {
     let counted = ClaimVerdict::ALL.into_iter().filter_map(|verdict| {
         let count = results.iter().filter(|result| result.verdict == verdict).count();
         (count > 0).then(|| format!("{}: {count}", verdict.word()))

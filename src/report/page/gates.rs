@@ -5,6 +5,7 @@ use super::{
     parts::{Data, Figure, Picture, Table, name},
 };
 use crate::{
+    output::{count, counted},
     record::{Gate, GateCell},
     report::gate::{Groups, detectable, figure, interval_of, needed, share, verdict, why},
 };
@@ -39,7 +40,11 @@ pub(super) fn figure_of(gate: &Gate, id: &str) -> Figure {
         "How much more the head takes than the base: + is worse, − is better. Lines are 95 % intervals; the band is the \
          margin, below which no change is called one.{}",
         if with > bars.len() {
-            format!(" {} of {with} cells, those that matter most first.", bars.len())
+            format!(
+                " {} of {}, those that matter most first.",
+                count(bars.len()),
+                counted(with, "cell")
+            )
         } else {
             String::new()
         }

@@ -2,7 +2,7 @@
 
 use super::Sources;
 use crate::{
-    output::{count, cut},
+    output::{counted, cut},
     record::{Cell, Nodes, Record, State},
     report::{gate::overall, summary, table::in_order},
 };
@@ -13,7 +13,7 @@ pub(super) fn title(sources: &Sources<'_>) -> String {
         ([], [gate]) => format!("paceline gate: {}", overall(gate.verdict)),
         ([], _) if !sources.claims.is_empty() => "paceline claims".into(),
         ([], _) => "paceline".into(),
-        (many, _) => format!("paceline: {} runs", many.len()),
+        (many, _) => format!("paceline: {}", counted(many.len(), "run")),
     }
 }
 
@@ -21,15 +21,12 @@ pub(super) fn title(sources: &Sources<'_>) -> String {
 fn run(record: &Record) -> String {
     let print = &record.run.fingerprint;
     let models = in_order(record.cells.iter().map(|cell| cell.model.as_str())).len();
-    let many = |number: usize, what: &str| {
-        format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
-    };
     format!(
         "{} on {}, {}: {}, {}",
-        many(models, "model"),
+        counted(models, "model"),
         cut(&print.cpu_name, 60),
-        many(print.logical_cpus, "CPU"),
-        many(record.cells.len(), "cell"),
+        counted(print.logical_cpus, "CPU"),
+        counted(record.cells.len(), "cell"),
         date(&record.run.started)
     )
 }
@@ -81,8 +78,7 @@ pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
     let mut facts: Vec<String> = Vec::new();
     let claims = sources.claims.iter().map(|claims| (&claims.fingerprint, &claims.started));
     for (print, started) in runs.chain(gates).chain(claims) {
-        let cpus =
-            format!("{} CPU{}", print.logical_cpus, if print.logical_cpus == 1 { "" } else { "s" });
+        let cpus = counted(print.logical_cpus, "CPU");
         let virtually = if print.hypervisor { ", virtual" } else { "" };
         for fact in [
             format!("{}, {cpus}{virtually}", cut(&print.cpu_name, 80)),
@@ -125,20 +121,12 @@ pub(super) fn warnings(sources: &Sources<'_>) -> Vec<String> {
     warnings
 }
 
-pub(super) fn counted(sources: &Sources<'_>) -> String {
-    let plural = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!(
-            "{count} {}",
-            what.replacen("run", "runs", 1)
-                .replacen("gate", "gates", 1)
-                .replacen("record", "records", 1)
-        ),
-    };
+/// Returns "2 runs and 1 gate".
+pub(super) fn contents(sources: &Sources<'_>) -> String {
     let (runs, gates) = (sources.records.len(), sources.gates.len());
     let kinds = [(runs, "run"), (gates, "gate"), (sources.claims.len(), "record of claims")];
-    let parts =
-        kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| plural(count, what));
+    let some = kinds.into_iter().filter(|(number, _)| *number > 0);
+    let parts = some.map(|(number, what)| counted(number, what));
     parts.collect::<Vec<_>>().join(" and ")
 }
 

@@ -8,7 +8,7 @@ use super::{
     workload::{by_scale, figure},
 };
 use crate::{
-    output::{count, fine_percent, rate},
+    output::{count, counted, fine_percent, rate},
     record::{Cell, Estimate, State},
     stats::{Fitted, USL_POINTS, Usl, usl_by_variance},
 };
@@ -90,7 +90,9 @@ fn over_workers(of: &[&Line], scale: usize) -> Vec<Loaded> {
 /// Returns the row of a model without figures at the common scale.
 fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
     let why = match scale {
-        Some(scale) => format!("not every number of workers has a figure at {} jobs", count(scale)),
+        Some(scale) => {
+            format!("not every number of workers has a figure at {}", counted(scale, "job"))
+        }
         None => "the models share no scale of as many jobs as workers".into(),
     };
     let mut row = vec![model.into(), Data::of("workers").class("l")];
@@ -102,7 +104,7 @@ fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
 fn row(line: &str, over: Over, points: &[Loaded]) -> Vec<Data> {
     let over = match over {
         Over::Scale => "jobs at once".into(),
-        Over::Workers(scale) => format!("workers, at {} jobs", count(scale)),
+        Over::Workers(scale) => format!("workers, at {}", counted(scale, "job")),
     };
     let mut row = vec![line.into(), Data::of(over).class("l"), count(points.len()).into()];
     match usl_by_variance(&with_deviations(points)) {

@@ -8,7 +8,7 @@ use super::{
     workload::figure,
 };
 use crate::{
-    output::{count, rate},
+    output::{count, counted, rate},
     record::Estimate,
     report::chart::{Bar, Series},
 };
@@ -63,9 +63,9 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         kind: "speed-up",
         picture: Some(Picture::Plot(charts::speed_up(drawn))),
         caption: format!(
-            "Throughput with more workers over that with the fewest, of all models at {} jobs at once. The dotted line is \
+            "Throughput with more workers over that with the fewest, of all models at {}. The dotted line is \
              the ideal: twice the workers, twice the jobs. Bars are as far as both intervals allow.{}",
-            count(scale),
+            counted(scale, "job at once"),
             left_out(&without)
         ),
         table,
@@ -86,8 +86,8 @@ pub(super) fn all_at(of: &[&Line], scale: usize) -> bool {
 /// Returns what replaces a chart whose models share no scale.
 fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) -> Figure {
     let caption = format!(
-        "No chart: it needs one scale, of at least {} jobs to keep all workers busy, at which two models have figures.",
-        count(most_workers(lines))
+        "No chart: it needs one scale, of at least {} to keep all workers busy, at which two models have figures.",
+        counted(most_workers(lines), "job")
     );
     let title = title.into();
     Figure { kind, title, caption, table, ..Figure::default() }
@@ -151,9 +151,9 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         kind: "over-sequential",
         picture: Some(Picture::Bars(charts::over_sequential(bars))),
         caption: format!(
-            "All at {} jobs at once. An event loop is no speed-up for jobs that compute: its bar ends near 1. The ideal is \
+            "All at {}. An event loop is no speed-up for jobs that compute: its bar ends near 1. The ideal is \
              as many times as there are workers, on as many cores.{}",
-            count(scale),
+            counted(scale, "job at once"),
             left_out(&without)
         ),
         table,

@@ -7,7 +7,7 @@ use super::{
     parts::{Data, Table, name, reason},
 };
 use crate::{
-    output::{count, cut},
+    output::{count, counted, cut},
     record::{Cell, ModelRecord, Run, State},
     report::table::{by_reason, in_order, series, series_name, several_workers, word},
 };
@@ -31,7 +31,8 @@ impl Missing {
         let summary = if without.is_empty() {
             "What was not measured".into()
         } else {
-            format!("What was not measured: {} of {} cells", without.len(), cells.len())
+            let all = counted(cells.len(), "cell");
+            format!("What was not measured: {} of {all}", count(without.len()))
         };
         (!lines.is_empty()).then(|| Missing { summary, lines, table: table(&without) })
     }
@@ -44,7 +45,7 @@ fn reasons(without: &[&Cell], all: &[&Cell], run: &Run) -> Vec<String> {
 
 /// Returns "over budget: 12 cells (sleep: pool, rayon from 1 000); a longer --budget makes room".
 fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
-    let cells = if of.len() == 1 { "1 cell".into() } else { format!("{} cells", count(of.len())) };
+    let cells = counted(of.len(), "cell");
     let places: Vec<String> = in_order(of.iter().map(|cell| cell.workload.as_str()))
         .into_iter()
         .map(|workload| {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{in_order, series, several_workers, word};
 use crate::{
-    output::{count, long, percent},
+    output::{count, counted, long, noun, percent},
     record::{Cell, State},
     stats::Mode,
 };
@@ -21,7 +21,9 @@ pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
     if rest > 0 {
         let cells: usize = groups[MOST_REASONS..].iter().map(Vec::len).sum();
         lines.push(format!(
-            "{rest} more reasons ({cells} cells): `paceline report --format table --all` shows them"
+            "{rest} more {} ({}): `paceline report --format table --all` shows them",
+            noun(rest, "reason"),
+            counted(cells, "cell")
         ));
     }
     lines
@@ -43,7 +45,6 @@ pub(in crate::report) fn by_reason<'a>(cells: &[&'a Cell]) -> Vec<Vec<&'a Cell>>
 fn line(cells: &[&Cell]) -> String {
     let state = cells[0].state;
     let models = in_order(cells.iter().map(|cell| cell.model.as_str())).join(", ");
-    let many = if cells.len() == 1 { "cell" } else { "cells" };
     // The greatest scale needs most.
     let most = cells.iter().rev().max_by_key(|cell| cell.scale);
     let why = match state {
@@ -59,7 +60,7 @@ fn line(cells: &[&Cell]) -> String {
         }
         (_, most) => most.map_or_else(String::new, count),
     };
-    format!("{} {many} {} ({models}; at {at}): {why}", cells.len(), word(state))
+    format!("{} {} ({models}; at {at}): {why}", counted(cells.len(), "cell"), word(state))
 }
 
 /// Returns the common form of reasons that differ only in model, workload and numbers.

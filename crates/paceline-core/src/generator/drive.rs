@@ -27,6 +27,7 @@ use super::{
 use crate::{
     clock::{nanoseconds, now},
     prepared::Fault,
+    quantity::{count, counted},
 };
 
 const CONTROL: Token = Token(0);
@@ -176,11 +177,11 @@ impl<'a> Driver<'a> {
             if self.idle.len() > open {
                 (open, progress_ns) = (self.idle.len(), self.now_ns);
             } else if self.now_ns >= until {
-                let all = self.order.connections;
+                let (open, all) = (count(open), counted(self.order.connections, "connection"));
                 let after =
                     humantime::format_duration(Duration::from_millis(self.now_ns / 1_000_000));
                 return Err(Fault::Failed(format!(
-                    "{open} of {all} connections could be opened, and after {after} the server accepts no more: its \
+                    "{open} of {all} could be opened, and after {after} the server accepts no more: its \
                      queue is full, or it has stopped; try fewer --connections"
                 )));
             }

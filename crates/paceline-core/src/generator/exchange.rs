@@ -13,7 +13,10 @@ use super::{
     drive::{Driver, FIRST},
     failure::{Failure, Kind},
 };
-use crate::prepared::Fault;
+use crate::{
+    prepared::Fault,
+    quantity::{count, counted},
+};
 
 impl Driver<'_> {
     /// Starts the next request on a connection.
@@ -220,11 +223,11 @@ impl Driver<'_> {
     pub(super) fn check_answered(&mut self) -> Result<(), Fault> {
         let (now, patience) = (self.now_ns, self.order.patience_ns);
         let silent = |one: &Connection| one.busy && now - one.sent_ns >= patience;
-        let count = self.connections.iter().filter(|one| silent(one)).count();
+        let number = self.connections.iter().filter(|one| silent(one)).count();
         let within = humantime::format_duration(Duration::from_nanos(patience));
-        let (requests, which) =
-            if count == 1 { ("request", "this one") } else { ("requests", "this one first") };
-        let why = format!("{count} {requests} got no answer within {within}, {which}");
+        let which = if number == 1 { "this one" } else { "this one first" };
+        let requests = counted(number, "request");
+        let why = format!("{requests} got no answer within {within}, {which}");
         for index in 0..self.connections.len() {
             if silent(&self.connections[index]) {
                 let hint = if self.connections[index].progress.is_endless() {
@@ -245,16 +248,19 @@ impl Driver<'_> {
             self.connections.iter().enumerate().filter(|(_, one)| one.served),
             self.connections.len(),
         );
-        match (served.next(), served.count() + 1) {
+        let (first, number) = (served.next(), served.count() + 1);
+        let shown = count(all);
+        match (first, number) {
             (None, _) => String::new(),
             (Some(_), number) if number == all => String::new(),
             (Some((index, _)), 1) => format!(
-                "; of {all} connections only connection {index} was served: the server may serve one at a time, try \
+                "; of {shown} connections only connection {index} was served: the server may serve one at a time, try \
                  --connections 1"
             ),
             (Some(_), number) => format!(
-                "; of {all} connections only {number} were served: the server may serve no more at a time, try \
-                 --connections {number}"
+                "; of {shown} connections only {} were served: the server may serve no more at a time, try \
+                 --connections {number}",
+                count(number)
             ),
         }
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Interval;
-use crate::{histogram::Distribution, prepared::Fault};
+use crate::{histogram::Distribution, prepared::Fault, quantity::count};
 
 /// The greatest 99th percentile of the schedule error: above it the generator was measured, not the server.
 pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
@@ -164,8 +164,10 @@ impl Loaded {
         let growth = self.in_flight_at_end.saturating_sub(self.in_flight_at_start);
         let grown = growth as f64 > self.connections as f64 + MOST_GROWTH * offered;
         (not_reached || grown).then(|| {
+            let [answered, rate] = [achieved, rate].map(|rate| count(rate.round() as usize));
+            let growth = count(growth as usize);
             format!(
-                "{UNSTEADY}: {achieved:.0} of {rate:.0} requests per second were answered, and {growth} more were in \
+                "{UNSTEADY}: {answered} of {rate} requests per second were answered, and {growth} more were in \
                  flight at the end of the window than at its start"
             )
         })

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Arrivals, BURST, Drive, Order};
-use crate::job::mix;
+use crate::{job::mix, quantity::counted};
 
 /// The most generators that share a load.
 pub const MOST_GENERATORS: usize = 64;
@@ -76,10 +76,9 @@ impl Order {
 /// Returns the sentence for a load with fewer connections than generators.
 #[must_use]
 pub fn too_few_connections(connections: usize, generators: usize) -> String {
-    let s = if connections == 1 { "" } else { "s" };
+    let shared = counted(connections, "connection");
     format!(
-        "{generators} generators cannot share {connections} connection{s}: give --generators {connections} or fewer, \
-         or more --connections"
+        "{generators} generators cannot share {shared}: give --generators {connections} or fewer, or more --connections"
     )
 }
 

@@ -15,6 +15,7 @@ use crate::{
     histogram::Histogram,
     prepared::{Attestation, Fault, Prepared, Recorded, attest_width},
     protocol::{CellSpec, Reply as Answer},
+    quantity::{count, counted},
     usage::Usage,
 };
 use crate::{
@@ -191,7 +192,8 @@ impl Interpreter {
         let invalid = |message| Err(Fault::Invalid(message));
         let (jobs, foretold) = cell.foretold();
         if batch.jobs != jobs as u64 {
-            return invalid(format!("{} of {jobs} jobs returned a receipt", batch.jobs));
+            let (returned, jobs) = (count(batch.jobs as usize), counted(jobs, "job"));
+            return invalid(format!("{returned} of {jobs} returned a receipt"));
         }
         let digest = format!("{:016x}", foretold.checksum());
         if (batch.units, &batch.digest) != (foretold.units(), &digest) {

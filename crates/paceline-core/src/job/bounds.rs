@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Demand;
+use crate::quantity::count;
 
 /// A range, as an error names it.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +28,10 @@ impl Bound {
     /// Returns a sentence that names the bound.
     pub fn check(&self, value: u64) -> Result<u64, String> {
         let Bound { what, least, most } = *self;
+        let [lowest, highest, found] = [least, most, value].map(|number| count(number as usize));
         match value {
-            _ if value < least => Err(format!("{what} must be at least {least}, not {value}")),
-            _ if value > most => Err(format!("{what} must be at most {most}, not {value}")),
+            _ if value < least => Err(format!("{what} must be at least {lowest}, not {found}")),
+            _ if value > most => Err(format!("{what} must be at most {highest}, not {found}")),
             _ => Ok(value),
         }
     }
@@ -92,6 +94,7 @@ impl Demand {
             ("bytes sent", self.bytes, SENT),
         ];
         if let Some((what, has, most)) = checks.into_iter().find(|(_, has, most)| has > most) {
+            let [most, has] = [most, has].map(|number| count(number as usize));
             return Err(format!("a job has at most {most} {what}, children included, not {has}"));
         }
         if self.serial > SERIAL {
@@ -121,11 +124,11 @@ mod tests {
         let passed = [
             (
                 Demand { tasks: TASKS + 1, ..most },
-                "100000 tasks alive at once, children included, not",
+                "100 000 tasks alive at once, children included, not",
             ),
             (
                 Demand { units: UNITS + 1, ..most },
-                "10000000 units, children included, not 10000001",
+                "10 000 000 units, children included, not 10 000 001",
             ),
             (Demand { compute: COMPUTE + 1, ..most }, "rounds of compute"),
             (Demand { bytes: SENT + 1, ..most }, "bytes sent"),

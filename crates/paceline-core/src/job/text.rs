@@ -9,6 +9,7 @@ use toml::{
 };
 
 use super::Bound;
+use crate::quantity::count;
 
 /// What is wrong in a workload file, and where: `service.toml:4:7: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,10 +104,12 @@ impl<'a> Text<'a> {
         match u64::from_str_radix(digits, radix) {
             Ok(number) => bound.check(number).or_else(|message| self.wrong(value, message)),
             Err(_) if digits.starts_with('-') => {
-                self.wrong(value, format!("{what} must be at least {}, not {integer}", bound.least))
+                let least = count(bound.least as usize);
+                self.wrong(value, format!("{what} must be at least {least}, not {integer}"))
             }
             Err(_) => {
-                self.wrong(value, format!("{what} must be at most {}, not {integer}", bound.most))
+                let most = count(bound.most as usize);
+                self.wrong(value, format!("{what} must be at most {most}, not {integer}"))
             }
         }
     }
@@ -160,10 +163,23 @@ fn kind(value: &DeValue<'_>) -> String {
 
 /// Returns "did you mean `sleep`? ", or an empty string if no name is similar.
 pub fn did_you_mean<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> String {
-    names
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(closeness, _)| *closeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, known)| format!("did you mean `{known}`? "))
+    let hint = |known| format!("did you mean `{known}`? ");
+    nearest(name, names).map_or_else(String::new, hint)
+}
+
+/// Returns the name that `name` was most likely meant to be, if there is a near one.
+pub fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let near = names.into_iter().filter(|known| is_near(name, known));
+    near.max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)))
+}
+
+/// Returns whether `name` is a slip for `known`: at most a third of its letters differ, or it is the beginning.
+///
+/// A suggestion that is wrong costs more than none, so likeness alone is not enough: `speed` is much like `sleep`, and
+/// another word.
+pub fn is_near(name: &str, known: &str) -> bool {
+    let [name, known] = [name, known].map(str::to_lowercase);
+    let [typed, letters] = [&name, &known].map(|word| word.chars().count());
+    let slips = strsim::damerau_levenshtein(&name, &known);
+    slips * 3 <= typed.min(letters) || typed >= 3 && known.starts_with(&name)
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Prepared};
-use crate::models::{Driver, ModelInfo, Width};
+use crate::{
+    models::{Driver, ModelInfo, Width},
+    quantity::{count, counted},
+};
 
 /// What the counters observed in a batch. They are off in all timed batches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -57,16 +60,18 @@ impl Prepared {
         }
         let (peak, jobs) = (attest.peak_in_flight as usize, self.expected.len());
         if self.jobs.park() && peak != jobs {
+            let (peak, jobs) = (count(peak), counted(jobs, "job"));
             return invalid(format!(
-                "at most {peak} of {jobs} jobs were in flight at once, and park waits for all of them"
+                "at most {peak} of {jobs} were in flight at once, and park waits for all of them"
             ));
         }
         // Little's law: with so few jobs in flight, this much waiting cannot fit in the elapsed time.
         let room = elapsed.saturating_mul(attest.peak_in_flight);
         if room < self.total_wait {
             return invalid(format!(
-                "at most {} jobs were in flight for {elapsed:?}, which has no room for waits of {:?} in all",
-                attest.peak_in_flight, self.total_wait
+                "at most {} in flight for {elapsed:?} leave no room for waits of {:?} in all",
+                counted(peak, "job"),
+                self.total_wait
             ));
         }
         let most = most_threads(self.info, self.workers);

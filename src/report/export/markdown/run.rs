@@ -3,14 +3,16 @@
 use super::{
     super::super::{
         load::{BY_URL, of_url, shown as shown_metric},
-        table::{counted, figure, in_order, marks, ranked, series, several_workers, summary, word},
+        table::{
+            by_state, figure, in_order, marks, ranked, series, several_workers, summary, word,
+        },
         unreliable::remarks,
     },
     Page, code, escaped,
 };
 use crate::{
     load::{METRICS, MetricUnit},
-    output::{capital, columns, count, cut, rate},
+    output::{capital, columns, count, counted, cut, noun, rate},
     record::{Cell, Estimate, LoadFigures, Record, State, UrlFigures},
 };
 
@@ -34,11 +36,11 @@ pub(super) fn markdown(record: &Record) -> String {
     });
     let machine = &run.fingerprint;
     page.line(&format!(
-        "{} by {}{commit}, on {} ({} CPUs, {}), machine {}.",
+        "{} by {}{commit}, on {} ({}, {}), machine {}.",
         code(&run.id),
         escaped(&cut(&run.instrument, NAME)),
         escaped(&cut(&machine.cpu_name, NAME)),
-        machine.logical_cpus,
+        counted(machine.logical_cpus, "CPU"),
         escaped(&cut(&machine.kernel, NAME)),
         code(&machine.hash),
     ));
@@ -49,8 +51,9 @@ pub(super) fn markdown(record: &Record) -> String {
     }
     if left > 0 {
         page.always(&format!(
-            "\n{left} of {} cells left out for lack of room: the record has all.",
-            record.cells.len()
+            "\n{} of {} left out for lack of room: the record has all.",
+            count(left),
+            counted(record.cells.len(), "cell")
         ));
     }
     page.always(&format!("\n<sub>{}</sub>", escaped(&marks())));
@@ -64,7 +67,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     let head = format!(
         "\n<details><summary>{}: {}</summary>\n",
         escaped(&cut(workload, NAME)),
-        counted(&cells.iter().copied())
+        by_state(&cells.iter().copied())
     );
     if !page.line(&head) {
         return cells.len();
@@ -169,7 +172,12 @@ fn by_url(page: &mut Page, cells: &[&Cell]) {
         let mut fields = of_url(url);
         fields[0] = cut(&fields[0], NAME);
         if !page.row(&fields.iter().map(|field| escaped(field)).collect::<Vec<_>>()) {
-            page.always(&format!("\n{} more URLs: the record has all", urls.len() - at));
+            let left = urls.len() - at;
+            page.always(&format!(
+                "\n{} more {}: the record has all",
+                count(left),
+                noun(left, "URL")
+            ));
             return;
         }
     }
@@ -227,7 +235,12 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
             escaped(why)
         );
         if !page.line(&line) {
-            page.always(&format!("* {} more reasons: the record has all", total - at));
+            let left = total - at;
+            page.always(&format!(
+                "* {} more {}: the record has all",
+                count(left),
+                noun(left, "reason")
+            ));
             return;
         }
     }

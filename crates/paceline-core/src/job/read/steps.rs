@@ -355,6 +355,6 @@ mod tests {
             "[{{ gather = [{}] }}]",
             "[{ gather = { width = 60_000, of = [] } }],".repeat(2)
         );
-        assert!(wrong(&wide).contains("at most 100000 tasks alive at once"));
+        assert!(wrong(&wide).contains("at most 100 000 tasks alive at once"));
     }
 }
