@@ -5,6 +5,10 @@
 //! all models of a comparison alike. Nodes share nothing but a folder. Files in it decide what succeeded; the scheduler
 //! says only what is waiting, running or gone.
 
+use std::{fs, io, path::Path};
+
+use crate::record::write_whole;
+
 mod call;
 mod collect;
 mod collect_load;
@@ -12,6 +16,7 @@ mod engine;
 mod hosts;
 mod jobs;
 mod manifest;
+mod meeting;
 mod merge;
 mod node;
 mod part;
@@ -42,6 +47,31 @@ pub enum Fault {
     Environment(String),
     /// Something could not be read, written or reached.
     Failed(String),
+}
+
+impl Fault {
+    /// The sentence.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Fault::Usage(why) | Fault::Environment(why) | Fault::Failed(why) => why,
+        }
+    }
+}
+
+/// Writes a whole file of a plan's folder, or nothing.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, bytes));
+    written.map_err(|error| unwritable_file(path, &error))
+}
+
+/// Returns the fault of a file of a plan's folder that cannot be written.
+fn unwritable_file(path: &Path, error: &io::Error) -> Fault {
+    let (host, path) = (node::host_name(), path.display());
+    Fault::Failed(format!(
+        "{host} cannot write to {path}: {error}; make room or let it write there, and try again"
+    ))
 }
 
 impl From<String> for Fault {

@@ -305,7 +305,7 @@ fn load_survives(cluster: &Cluster) {
     }
     let collected = cluster.paceline(&["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(text(&collected).contains("1 blocks, 1 cells"), "{log}{}", text(&collected));
+    assert!(text(&collected).contains("1 block, 1 cell:"), "{log}{}", text(&collected));
     let folder =
         fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
     let record = read(&folder).unwrap();

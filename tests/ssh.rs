@@ -151,7 +151,7 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let collected = paceline(dir, &["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     let said = String::from_utf8_lossy(&collected.stdout).into_owned();
-    assert!(said.contains("1 blocks, 1 cells"), "{said}");
+    assert!(said.contains("1 block, 1 cell:"), "{said}");
     let run = fs::read_dir(dir.join("results")).unwrap().next().unwrap().unwrap().path();
     let record = read(&run).unwrap();
     let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();

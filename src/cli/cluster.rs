@@ -1,36 +1,30 @@
 //! `paceline cluster`: a run in blocks, on the nodes that some scheduler has.
 
 mod arguments;
+mod planning;
 
 pub(super) use arguments::ClusterCommand;
 
 use std::{fmt::Write, thread, time::Duration};
 
 use arguments::{
-    Collecting, EngineArguments, Folder, PlanArguments, StatusArguments, WholeArguments,
-    WorkArguments,
+    Collecting, EngineArguments, Folder, StatusArguments, WholeArguments, WorkArguments,
 };
+use planning::planned;
 
-use super::{
-    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, order, ready, say,
-    say_json, usage,
-};
+use super::{CELLS, CliError, ENVIRONMENT, Format, internal, ready, say, say_json, usage};
 use crate::{
     cluster::{
-        self, BlockState, Collected, Engine, Fault, LoadPlan, PlanFolder, Status, Watch, Worked,
-        cancel, collect, make, manifest, submit, work,
+        self, BlockState, Collected, Engine, Fault, PlanFolder, Status, Watch, Worked, cancel,
+        collect, manifest, submit, work,
     },
-    load::{Url, loopback_only},
-    machine::cores,
     output::{Progress, list_table, long, print_error, print_note},
     report::write_page,
     start::refuse_debug_build,
 };
 use paceline_core::{
     clock::now,
-    generator::{Arrivals, Drive},
     interrupt::{self, interrupted},
-    models::Entry,
 };
 
 pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
@@ -51,15 +45,23 @@ pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
         ClusterCommand::Collect(asked) => collected(&read(&asked.folder)?, &asked.how),
         ClusterCommand::Cancel(folder) => {
             let jobs = cancel(&read(folder)?).map_err(fault)?;
-            let s = if jobs == 1 { "" } else { "s" };
+            let jobs = several(jobs, "job");
             say(&format!(
-                "cancelled {jobs} job{s}; what is done stays, and submit hands over the rest again"
+                "cancelled {jobs}; what is done stays, and submit hands over the rest again"
             ))
         }
         ClusterCommand::Run(asked) => whole(asked),
         ClusterCommand::Work(asked) => worked(asked, &read(&asked.folder)?),
         ClusterCommand::Manifest(asked) => {
-            say(manifest(&read(&asked.folder)?, &asked.image, &asked.claim, asked.cpus).trim_end())
+            let plan = read(&asked.folder)?;
+            if plan.plan.load.is_some() {
+                return Err(usage(
+                    "a load between nodes has addresses of its own for each role, which pods have not: submit this plan to \
+                     Slurm or over SSH"
+                        .into(),
+                ));
+            }
+            say(manifest(&plan, &asked.image, &asked.claim, asked.cpus).trim_end())
         }
     }
 }
@@ -72,102 +74,14 @@ fn fault(fault: Fault) -> CliError {
     }
 }
 
-fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
-    refuse_debug_build().map_err(usage)?;
-    let load = asked.load.server.is_some().then(|| between(asked)).transpose()?;
-    let is_url = load.as_ref().is_some_and(|load| load.url.is_some());
-    let order = order(&RunArguments {
-        workloads: if is_url { vec![] } else { asked.workloads.clone() },
-        of: asked.of.clone(),
-        trials: asked.trials,
-        budget: asked.budget,
-        placement: asked.placement,
-        pin: asked.pin,
-        to_the_limit: false,
-        resume: false,
-        all: false,
-        seed: asked.seed,
-        output: Output { out: asked.out.clone(), format: Format::Table },
-    })?;
-    let Some(load) = load else { return make(&order, None, &asked.out).map_err(fault) };
-    let mut order = order;
-    if is_url {
-        (order.workloads, order.models) = (vec![], vec![]);
-    }
-    for workload in &order.workloads {
-        let workers = order.choice.workers.first().copied();
-        let asks = load.order(
-            Some(workload),
-            &order.models,
-            (workers, cores()),
-            (asked.trials, asked.seed),
-        );
-        asks.check().map_err(usage)?;
-        let named = !asked.of.model.is_empty();
-        let is_foreign = |entry: &&&Entry| entry.info.foreign.is_some();
-        let foreign = order.models.iter().find(is_foreign).map(|entry| loopback_only(entry));
-        if let Some(why) = asks.cannot_honour().or(foreign).filter(|_| named) {
-            return Err(usage(why));
-        }
-    }
-    make(&order, Some(load), &asked.out).map_err(fault)
-}
-
-/// The load between nodes that was asked for.
-fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
-    let of = &asked.load;
-    let server = of.server.clone().expect("it was asked for");
-    let url = match &asked.workloads[..] {
-        [] => return Err(usage("name what to load: a workload, or the URL of a server".into())),
-        [one] => Url::on_node(one, server.address).transpose().map_err(usage)?,
-        several => match several.iter().find(|name| name.contains("://")) {
-            Some(url) => return Err(usage(format!("{url} goes alone: load one server at a time"))),
-            None => None,
-        },
-    };
-    if !asked.of.scale.is_empty()
-        || asked.of.workers.len() > 1
-        || asked.pin
-        || asked.placement.is_some()
-    {
-        return Err(usage(
-            "a load between nodes has --connections and at most one number of --workers: leave --scale, --pin and \
-             --placement out"
-                .into(),
-        ));
-    }
-    if url.is_some() && !(asked.of.model.is_empty() && asked.of.workers.is_empty()) {
-        return Err(usage(
-            "--model and --workers are for servers of paceline, and a URL names your own: leave them out".into(),
-        ));
-    }
-    let drive = match (of.rate, of.connections) {
-        (Some(rate), _) => Drive::Open { rate, arrivals: Arrivals::Poisson },
-        (None, Some(_)) => Drive::Closed,
-        (None, None) => {
-            return Err(usage(
-                "say how to load it: --rate 1000 for an open loop, or --connections 64 for a closed one".into(),
-            ));
-        }
-    };
-    let load = LoadPlan {
-        server,
-        generators: of.generator.clone(),
-        port: of.port,
-        url,
-        drive,
-        connections: of.connections,
-        warm_up: of.warm_up,
-        duration: of.duration,
-    };
-    load.with_generators(of.generators).map_err(usage)
+/// Returns "1 block" or "2 blocks".
+fn several(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
     let (blocks, models) = (plan.plan.blocks.len(), plan.models.len());
-    let plural =
-        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (blocks, models) = (plural(blocks, "block"), plural(models, "model"));
+    let (blocks, models) = (several(blocks, "block"), several(models, "model"));
     let what = match plan.plan.load.as_ref().and_then(|load| load.url.as_ref()) {
         Some(url) => format!("{blocks} on {url}"),
         None => format!("{blocks} of {models} each"),
@@ -188,17 +102,17 @@ fn engine(asked: &EngineArguments, is_load: bool) -> Result<Option<Engine>, CliE
 
 fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, CliError> {
     if done.blocked > 0 {
-        let blocked = done.blocked;
+        let blocked = several(done.blocked, "blocked block");
         print_note(&format!(
-            "{blocked} blocked blocks will never run: cancel them, and submit with other options"
+            "{blocked} will never run: cancel what is blocked, and submit with other options"
         ));
     }
     if done.jobs.is_empty() {
         return say("nothing to submit: every block is done, or under way");
     }
-    let (jobs, blocks) = (done.jobs.join(", "), done.blocks);
+    let (jobs, blocks) = (done.jobs.join(", "), several(done.blocks, "block"));
     say(&format!(
-        "submitted {blocks} blocks as job {jobs}: follow them with paceline cluster status {} --wait",
+        "submitted {blocks} as job {jobs}: follow them with paceline cluster status {} --wait",
         plan.dir.display()
     ))
 }
@@ -209,9 +123,9 @@ fn worked(asked: &WorkArguments, plan: &PlanFolder) -> Result<u8, CliError> {
         Worked::Done(cells) => {
             let wrong = cells.iter().filter(|cell| cell.is_wrong()).count();
             say(&format!(
-                "block {} is done: {} cells, {wrong} failed or invalid",
+                "block {} is done: {}, {wrong} failed or invalid",
                 asked.block,
-                cells.len()
+                several(cells.len(), "cell")
             ))
         }
         Worked::Generated => {
@@ -359,16 +273,17 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
         return Err(CliError(
             CELLS,
             format!(
-                "{} of {} blocks have no result: {}{more}; {what}",
+                "no result of {} of {}: {}{more}; {what}",
                 done.missing.len(),
-                plan.plan.blocks.len(),
+                several(plan.plan.blocks.len(), "block"),
                 named.join(", ")
             ),
         ));
     }
     say(&format!(
-        "{} blocks, {cells} cells: every planned block counts exactly once; failed or invalid: {wrong}",
-        plan.plan.blocks.len()
+        "{}, {}: every planned block counts exactly once; failed or invalid: {wrong}",
+        several(plan.plan.blocks.len(), "block"),
+        several(cells, "cell")
     ))?;
     for folder in done.folders.iter().filter(|_| wrong > 0) {
         let folder = folder.display();

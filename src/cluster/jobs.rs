@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::{Fault, unwritable_file};
 use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
@@ -67,7 +67,7 @@ impl Jobs {
     /// Locks the file against other submitters while the returned file lives, and cuts off a torn last line.
     pub(super) fn lock(dir: &Path) -> Result<File, Fault> {
         let path = dir.join(JOBS);
-        let cannot = |error: std::io::Error| format!("cannot write to {}: {error}", path.display());
+        let cannot = |error: std::io::Error| unwritable_file(&path, &error);
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(cannot)?;
         if matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             return Err(Fault::Failed(format!(
