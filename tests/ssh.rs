@@ -171,7 +171,8 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
 fn processes(dir: &Path) -> Vec<String> {
     let dir = fs::canonicalize(dir).unwrap();
     let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    let here = all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir)));
+    let here =
+        all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir)));
     here.filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
         .filter(|line| !line.is_empty() && !line.starts_with("/usr/sbin/sshd"))
         .collect()
@@ -228,6 +229,10 @@ fn one_command_runs_a_load_in_both_directions_and_brings_both_results_back() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(said.contains("2 blocks, 2 cells:"), "{said}{}{log}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains("2 blocks, 2 cells:"),
+        "{said}{}{log}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(fs::read_dir(dir.join("results")).unwrap().count(), 2);
 }
