@@ -5,6 +5,10 @@
 //! all models of a comparison alike. Nodes share nothing but a folder. Files in it decide what succeeded; the scheduler
 //! says only what is waiting, running or gone.
 
+use std::{fs, io, path::Path};
+
+use crate::{output::remedy, record::write_whole};
+
 mod call;
 mod collect;
 mod collect_load;
@@ -12,6 +16,7 @@ mod engine;
 mod hosts;
 mod jobs;
 mod manifest;
+mod meeting;
 mod merge;
 mod node;
 mod part;
@@ -33,10 +38,6 @@ pub use status::{BlockState, BlockStatus, Status, Watch};
 pub use submit::{Submitted, cancel, submit};
 pub use work::{Worked, work};
 
-use std::{io, path::Path};
-
-use crate::output::remedy;
-
 /// Why a command on a plan cannot do what it was told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -48,10 +49,27 @@ pub enum Fault {
     Failed(String),
 }
 
-/// Returns the sentence for a file or folder of a plan that cannot be written.
-fn unwritable(place: &Path, error: &io::Error) -> String {
-    let (place, remedy) = (place.display(), remedy(error));
-    format!("cannot write to {place}: {error}; {remedy}, and call this again")
+impl Fault {
+    /// The sentence.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Fault::Usage(why) | Fault::Environment(why) | Fault::Failed(why) => why,
+        }
+    }
+}
+
+/// Writes a whole file of a plan's folder, or nothing.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, bytes));
+    written.map_err(|error| unwritable_file(path, &error))
+}
+
+/// Returns the fault of a file of a plan's folder that cannot be written.
+fn unwritable_file(path: &Path, error: &io::Error) -> Fault {
+    let (host, path, remedy) = (node::host_name(), path.display(), remedy(error));
+    Fault::Failed(format!("{host} cannot write to {path}: {error}; {remedy}, and try again"))
 }
 
 impl From<String> for Fault {

@@ -26,7 +26,7 @@ pub use intervals::{IntervalFormat, MOST_INTERVALS};
 pub use metrics::{METRICS, Metric, MetricUnit};
 pub use request_options::{RequestOptions, Urls, read_body};
 pub use server_handle::ServerHandle;
-pub use target::{Target, loopback_only};
+pub use target::Target;
 pub use url::Url;
 
 use std::{path::PathBuf, time::Duration};

@@ -305,7 +305,7 @@ fn load_survives(cluster: &Cluster) {
     }
     let collected = cluster.paceline(&["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(text(&collected).contains("1 blocks, 1 cells"), "{log}{}", text(&collected));
+    assert!(text(&collected).contains("1 block, 1 cell:"), "{log}{}", text(&collected));
     let folder =
         fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
     let record = read(&folder).unwrap();
@@ -325,6 +325,46 @@ fn a_load_has_one_allocation_of_its_nodes_and_each_finds_its_role_by_its_name() 
     load_survives(&cluster);
     let jobs = fs::read_to_string(cluster.dir().join("plan/jobs.jsonl")).unwrap();
     assert_eq!(jobs.matches("\"submitted\"").count(), 1, "it took another attempt: {jobs}");
+}
+
+#[test]
+fn one_command_runs_a_load_in_both_directions_and_each_has_a_record() {
+    let cluster = cluster!();
+    let engine = cluster.engine(&[]);
+    let words = concat!(
+        "cluster run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
+        "--out plan --server n1=10.97.0.11 --generator n2=10.97.0.12 --swap-roles --engine"
+    );
+    let words: Vec<&str> = words.split(' ').chain([&*engine]).collect();
+    let run = cluster.paceline(&words);
+    // On a busy machine a load may be invalid, which is 3, and is not missing.
+    assert!(text(&run).contains("2 blocks, 2 cells:"), "{}", text(&run));
+    let records = fs::read_dir(cluster.dir().join("results")).unwrap();
+    let server = |record: std::io::Result<fs::DirEntry>| {
+        let record = read(&record.unwrap().path()).unwrap();
+        record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().server.clone()
+    };
+    let mut servers: Vec<String> = records.map(server).collect();
+    servers.sort();
+    assert_eq!(servers, ["n1", "n2"]);
+}
+
+#[test]
+fn a_load_that_is_cancelled_leaves_nothing_in_the_queue_and_is_done_when_it_is_submitted_again() {
+    let cluster = cluster!();
+    planned_load(&cluster, &[]);
+    let engine = cluster.engine(&[]);
+    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", &engine]));
+    let begun = cluster.dir().join("plan/parts/0000");
+    patiently("the nodes meet", || begun.exists());
+    ok(&cluster.paceline(&["cluster", "cancel", "plan"]));
+    patiently("the queue is empty", || {
+        cluster.slurm("squeue", &["-h", "--states=R,PD,CG"]).is_empty()
+    });
+    let status = text(&cluster.paceline(&["cluster", "status", "plan"]));
+    assert!(status.contains("lost") && status.contains("cancelled"), "{status}");
+    ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    load_survives(&cluster);
 }
 
 #[test]

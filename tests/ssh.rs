@@ -151,7 +151,7 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let collected = paceline(dir, &["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     let said = String::from_utf8_lossy(&collected.stdout).into_owned();
-    assert!(said.contains("1 blocks, 1 cells"), "{said}");
+    assert!(said.contains("1 block, 1 cell:"), "{said}");
     let run = fs::read_dir(dir.join("results")).unwrap().next().unwrap().unwrap().path();
     let record = read(&run).unwrap();
     let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
@@ -165,4 +165,74 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
         let mode = fs::metadata(host.join("token")).unwrap().permissions().mode();
         mode.trailing_zeros() >= 6
     }));
+}
+
+/// Returns the command lines of the processes that work in `dir` or below.
+fn processes(dir: &Path) -> Vec<String> {
+    let dir = fs::canonicalize(dir).unwrap();
+    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let here =
+        all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir)));
+    here.filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
+        .filter(|line| !line.is_empty() && !line.starts_with("/usr/sbin/sshd"))
+        .collect()
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_load_that_is_cancelled_ends_on_every_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_sshd, options) = match sshd(dir) {
+        Ok(found) => found,
+        Err(why) => return eprintln!("left out: {why}"),
+    };
+    let plan = concat!(
+        "cluster plan serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 10m ",
+        "--out plan --port 17602 --server 127.0.0.1 --generator 127.0.0.2"
+    );
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
+    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
+    let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
+    ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
+    until("a generator starts", || processes(dir).iter().any(|line| line.contains("__load")));
+    ok(dir, &["cluster", "cancel", "plan"]);
+    // A host ends what it has once its connection is gone.
+    until("nothing is left", || processes(dir).is_empty());
+    let status = paceline(dir, &["cluster", "status", "plan"]);
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("1 lost") && status.contains("cancelled"), "{status}");
+}
+
+#[test]
+fn one_command_runs_a_load_in_both_directions_and_brings_both_results_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_sshd, options) = match sshd(dir) {
+        Ok(found) => found,
+        Err(why) => return eprintln!("left out: {why}"),
+    };
+    let run = concat!(
+        "cluster run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
+        "--out plan --port 17603 --server 127.0.0.1 --generator 127.0.0.2 --swap-roles --engine ssh --set"
+    );
+    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
+    let words: Vec<&str> = run.split(' ').chain([&*options, "--set", &away]).collect();
+    let output = paceline(dir, &words);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
+    // On a busy machine a load may be invalid, which is 3, and is not missing.
+    assert!(
+        said.contains("2 blocks, 2 cells:"),
+        "{said}{}{log}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(fs::read_dir(dir.join("results")).unwrap().count(), 2);
 }

@@ -1,35 +1,32 @@
 //! `paceline cluster`: a run in blocks, on the nodes that some scheduler has.
 
 mod arguments;
+mod planning;
 
 pub(super) use arguments::ClusterCommand;
 
 use std::{fmt::Write, thread, time::Duration};
 
 use arguments::{
-    Collecting, EngineArguments, Folder, PlanArguments, StatusArguments, WholeArguments,
-    WorkArguments,
+    Collecting, EngineArguments, Folder, StatusArguments, WholeArguments, WorkArguments,
 };
+use planning::planned;
 
 use super::{
-    CELLS, CliError, ENVIRONMENT, Format, Output, RunArguments, internal, leave_page, order, ready,
-    say, say_json, say_text, usage,
+    CELLS, CliError, ENVIRONMENT, Format, internal, leave_page, ready, say, say_json, say_text,
+    usage,
 };
 use crate::{
     cluster::{
-        self, BlockState, Collected, Engine, Fault, LoadPlan, PlanFolder, Status, Watch, Worked,
-        cancel, collect, make, manifest, submit, work,
+        self, BlockState, Collected, Engine, Fault, PlanFolder, Status, Watch, Worked, cancel,
+        collect, manifest, submit, work,
     },
-    load::{Url, loopback_only},
-    machine::cores,
     output::{Progress, count, counted, list_table, long, noun, print_note},
     start::refuse_debug_build,
 };
 use paceline_core::{
     clock::now,
-    generator::{Arrivals, Drive},
     interrupt::{self, interrupted},
-    models::Entry,
 };
 
 pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
@@ -58,7 +55,15 @@ pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
         ClusterCommand::Run(asked) => whole(asked),
         ClusterCommand::Work(asked) => worked(asked, &read(&asked.folder)?),
         ClusterCommand::Manifest(asked) => {
-            say(manifest(&read(&asked.folder)?, &asked.image, &asked.claim, asked.cpus).trim_end())
+            let plan = read(&asked.folder)?;
+            if plan.plan.load.is_some() {
+                return Err(usage(
+                    "a load between nodes has addresses of its own for each role, which pods have not: submit this plan to \
+                     Slurm or over SSH"
+                        .into(),
+                ));
+            }
+            say(manifest(&plan, &asked.image, &asked.claim, asked.cpus).trim_end())
         }
     }
 }
@@ -69,97 +74,6 @@ fn fault(fault: Fault) -> CliError {
         Fault::Environment(why) => CliError(ENVIRONMENT, why),
         Fault::Failed(why) => internal(why),
     }
-}
-
-fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
-    refuse_debug_build().map_err(usage)?;
-    let load = asked.load.server.is_some().then(|| between(asked)).transpose()?;
-    let is_url = load.as_ref().is_some_and(|load| load.url.is_some());
-    let order = order(&RunArguments {
-        workloads: if is_url { vec![] } else { asked.workloads.clone() },
-        of: asked.of.clone(),
-        trials: asked.trials,
-        budget: asked.budget,
-        placement: asked.placement,
-        pin: asked.pin,
-        to_the_limit: false,
-        resume: false,
-        all: false,
-        seed: asked.seed,
-        output: Output { out: asked.out.clone(), format: Format::Table },
-    })?;
-    let Some(load) = load else { return make(&order, None, &asked.out).map_err(fault) };
-    let mut order = order;
-    if is_url {
-        (order.workloads, order.models) = (vec![], vec![]);
-    }
-    for workload in &order.workloads {
-        let workers = order.choice.workers.first().copied();
-        let asks = load.order(
-            Some(workload),
-            &order.models,
-            (workers, cores()),
-            (asked.trials, asked.seed),
-        );
-        asks.check().map_err(usage)?;
-        let named = !asked.of.model.is_empty();
-        let is_foreign = |entry: &&&Entry| entry.info.foreign.is_some();
-        let foreign = order.models.iter().find(is_foreign).map(|entry| loopback_only(entry));
-        if let Some(why) = asks.cannot_honour().or(foreign).filter(|_| named) {
-            return Err(usage(why));
-        }
-    }
-    make(&order, Some(load), &asked.out).map_err(fault)
-}
-
-/// The load between nodes that was asked for.
-fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
-    let of = &asked.load;
-    let server = of.server.clone().expect("it was asked for");
-    let url = match &asked.workloads[..] {
-        [] => return Err(usage("name what to load: a workload, or the URL of a server".into())),
-        [one] => Url::on_node(one, server.address).transpose().map_err(usage)?,
-        several => match several.iter().find(|name| name.contains("://")) {
-            Some(url) => return Err(usage(format!("{url} goes alone: load one server at a time"))),
-            None => None,
-        },
-    };
-    if !asked.of.scale.is_empty()
-        || asked.of.workers.len() > 1
-        || asked.pin
-        || asked.placement.is_some()
-    {
-        return Err(usage(
-            "a load between nodes has --connections and at most one number of --workers: leave --scale, --pin and \
-             --placement out"
-                .into(),
-        ));
-    }
-    if url.is_some() && !(asked.of.model.is_empty() && asked.of.workers.is_empty()) {
-        return Err(usage(
-            "--model and --workers are for servers of paceline, and a URL names your own: leave them out".into(),
-        ));
-    }
-    let drive = match (of.rate, of.connections) {
-        (Some(rate), _) => Drive::Open { rate, arrivals: Arrivals::Poisson },
-        (None, Some(_)) => Drive::Closed,
-        (None, None) => {
-            return Err(usage(
-                "say how to load it: --rate 1000 for an open loop, or --connections 64 for a closed one".into(),
-            ));
-        }
-    };
-    let load = LoadPlan {
-        server,
-        generators: of.generator.clone(),
-        port: of.port,
-        url,
-        drive,
-        connections: of.connections,
-        warm_up: of.warm_up,
-        duration: of.duration,
-    };
-    load.with_generators(of.generators).map_err(usage)
 }
 
 fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
@@ -185,11 +99,9 @@ fn engine(asked: &EngineArguments, is_load: bool) -> Result<Option<Engine>, CliE
 
 fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, CliError> {
     if done.blocked > 0 {
-        let blocked = done.blocked;
+        let blocked = counted(done.blocked, "blocked block");
         print_note(&format!(
-            "{} blocked {} will never run: cancel, and submit with other options",
-            count(blocked),
-            noun(blocked, "block")
+            "{blocked} will never run: cancel what is blocked, and submit with other options"
         ));
     }
     if done.jobs.is_empty() {

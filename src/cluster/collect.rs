@@ -63,7 +63,12 @@ pub fn collect(
     any_machine: bool,
 ) -> Result<Collected, Fault> {
     let lock = plan.dir.join("collect.lock");
-    let lock = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    let lock = File::create(&lock).map_err(|error| {
+        Fault::Failed(format!(
+            "cannot write {}, which keeps two from collecting at once: {error}; let it write there, or collect a copy of the plan's folder",
+            lock.display()
+        ))
+    })?;
     if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
         return Err(Fault::Failed("another paceline collects this plan: wait for it".into()));
     }

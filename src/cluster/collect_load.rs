@@ -1,11 +1,12 @@
-//! The record of a load between nodes: the cells of each block, written by the server's node.
+//! The record of a load between nodes: the cells of each block, written by the server's node. Where each node is the
+//! server's in turn, each has a record of its own: servers are compared on one node.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{
     Block, Fault, PlanFolder,
     collect::{Collected, put, unwritable},
-    hosts::LoadPlan,
+    hosts::{LoadPlan, PlanNode},
     jobs::Jobs,
     node::NodeFile,
     part::{Part, counted},
@@ -18,70 +19,149 @@ use crate::{
     },
 };
 
-/// Collects the blocks of a load into one record in `results`. The record is built in `aside` and then moved.
+/// A record under construction: the blocks whose server is on one node.
+struct Direction<'a> {
+    load: LoadPlan,
+    first: Option<NodeFile>,
+    cells: Vec<Cell>,
+    nodes: Nodes,
+    /// The blocks that were given up, with the scheduler's word.
+    given_up: Vec<(&'a Block, String)>,
+    /// The blocks that have no result.
+    missing: Vec<&'a Block>,
+}
+
+/// Collects the blocks of a load into a record in `results`, or one for each node that is the server's. They are built
+/// in `aside` and then moved.
 pub(super) fn collect(
     plan: &PlanFolder,
     load: &LoadPlan,
     (results, aside): (&Path, &Path),
     partial: bool,
 ) -> Result<Collected, Fault> {
-    let given_up = Jobs::read(&plan.dir)?.given_up();
-    let mut nodes = Nodes {
-        schema: NODES_SCHEMA,
-        plan: plan.hash.clone(),
-        nodes: vec![],
-        counted: vec![],
-        left_out: vec![],
-    };
-    let (mut cells, mut missing, mut first) = (Vec::new(), Vec::new(), None::<NodeFile>);
-    let mut lost = Vec::new();
+    let words = Jobs::read(&plan.dir)?.given_up();
+    let (mut directions, mut missing) = (BTreeMap::<u32, Direction<'_>>::new(), Vec::new());
     for block in &plan.plan.blocks {
-        let check = |part| check(plan, load, block, part);
-        match counted(plan, &block.id, &mut nodes.left_out, check)? {
-            Ok((node, of_block)) => {
-                for node in std::iter::once(&node.node).chain(&node.generators) {
-                    add(&mut nodes.nodes, node);
+        let of = directions.entry(block.pass).or_insert_with(|| Direction::new(plan, load, block));
+        let check = |part| check(plan, &of.load, block, part);
+        match counted(plan, &block.id, &mut of.nodes.left_out, check)? {
+            Ok((node, cells)) => of.take(block, node, cells),
+            Err(why) => match words.get(&block.id) {
+                Some(word) => of.given_up.push((block, word.clone())),
+                None => {
+                    missing.push((block.id.clone(), format!("{}: {why}", block.label())));
+                    of.missing.push(block);
                 }
-                nodes.counted.push(Counted {
-                    block: block.id.clone(),
-                    attempt: node.attempt.clone(),
-                    node: node.node.id.clone(),
-                });
-                cells.extend(of_block);
-                first.get_or_insert(node);
-            }
-            Err(_) => {
-                if let Some(word) = given_up.get(&block.id) {
-                    lost.push((block, word));
-                } else {
-                    let why = format!("{}: no attempt is complete", block.label());
-                    missing.push((block.id.clone(), why));
-                }
-            }
+            },
         }
     }
-    let Some(first) = first.filter(|_| missing.is_empty() || partial) else {
-        missing.extend(lost.iter().map(|(block, word)| (block.id.clone(), (*word).clone())));
-        return Ok(Collected { folders: vec![], cells: (0, 0), missing, warnings: vec![] });
-    };
-    for (block, word) in lost {
-        let order = plan.load_order(load, block, first.cores);
-        cells.extend(unmeasured(&order, &format!("its block was given up: {word}")));
+    let is_recorded = missing.is_empty() || partial;
+    let mut done = Collected { folders: vec![], cells: (0, 0), missing, warnings: vec![] };
+    for of in directions.into_values() {
+        let Some(first) = of.first.clone().filter(|_| is_recorded) else {
+            let words = of.given_up.into_iter();
+            done.missing.extend(words.map(|(block, word)| (block.id.clone(), word)));
+            continue;
+        };
+        of.install(plan, &first, (results, aside), &mut done)?;
     }
-    let folder = results.join(&plan.plan.id);
-    fs::create_dir_all(aside).map_err(unwritable(aside))?;
-    let lines: Vec<String> =
-        cells.iter().map(|cell| serde_json::to_string(cell).expect("it is plain data")).collect();
-    fs::write(aside.join(CELLS), lines.join("\n") + "\n").map_err(unwritable(&folder))?;
-    fs::write(aside.join(TRIALS), "").map_err(unwritable(&folder))?;
-    nodes.nodes.sort_by(|a, b| a.id.cmp(&b.id));
-    write_json(&aside.join(NODES), &nodes)?;
-    write_json(&aside.join(RUN), &run(plan, load, &first, missing.len(), cells.len()))?;
-    put(aside, &folder).map_err(unwritable(&folder))?;
     let _ = fs::remove_dir_all(aside);
-    let wrong = cells.iter().filter(|cell| cell.is_wrong()).count();
-    let warnings = nodes.warnings();
-    Ok(Collected { folders: vec![folder], cells: (cells.len(), wrong), missing, warnings })
+    if done.folders.len() > 1 {
+        done.warnings.push(
+            "Each node was the server's in turn, and each has a record of its own: compare servers within one.".into(),
+        );
+    }
+    Ok(done)
+}
+
+impl<'a> Direction<'a> {
+    fn new(plan: &PlanFolder, load: &LoadPlan, block: &Block) -> Self {
+        let nodes = Nodes {
+            schema: NODES_SCHEMA,
+            plan: plan.hash.clone(),
+            nodes: vec![],
+            counted: vec![],
+            left_out: vec![],
+        };
+        let (cells, given_up, missing) = (vec![], vec![], vec![]);
+        Direction { load: load.of(block), first: None, cells, nodes, given_up, missing }
+    }
+
+    /// Takes the attempt at `block` that counts.
+    fn take(&mut self, block: &Block, node: NodeFile, cells: Vec<Cell>) {
+        for one in std::iter::once(&node.node).chain(&node.generators) {
+            add(&mut self.nodes.nodes, one);
+        }
+        self.nodes.counted.push(Counted {
+            block: block.id.clone(),
+            attempt: node.attempt.clone(),
+            node: node.node.id.clone(),
+        });
+        self.cells.extend(cells);
+        self.first.get_or_insert(node);
+    }
+
+    /// Writes the record.
+    fn install(
+        mut self,
+        plan: &PlanFolder,
+        first: &NodeFile,
+        (results, aside): (&Path, &Path),
+        done: &mut Collected,
+    ) -> Result<(), Fault> {
+        let cells_of = |block: &Block, why: &str| {
+            unmeasured(&plan.load_order(&self.load, block, first.cores), why)
+        };
+        let given_up = self.given_up.iter();
+        let failed: Vec<Cell> = given_up
+            .flat_map(|(block, word)| cells_of(block, &format!("its block was given up: {word}")))
+            .collect();
+        let missing: usize = self.missing.iter().map(|block| cells_of(block, "").len()).sum();
+        self.cells.extend(failed);
+        self.nodes.nodes.sort_by(|a, b| a.id.cmp(&b.id));
+        let (id, server) = (&plan.plan.id, &self.load.server.id);
+        let id = if self.load.swap_roles { format!("{id}-{server}") } else { id.clone() };
+        let (folder, aside) = (results.join(&id), aside.join(server));
+        let run = Run { id, ..self.run(plan, first, self.cells.len() + missing) };
+        fs::create_dir_all(&aside).map_err(unwritable(&folder))?;
+        let line = |cell: &Cell| serde_json::to_string(cell).expect("it is plain data") + "\n";
+        let lines: String = self.cells.iter().map(line).collect();
+        fs::write(aside.join(CELLS), lines).map_err(unwritable(&folder))?;
+        fs::write(aside.join(TRIALS), "").map_err(unwritable(&folder))?;
+        write_json(&aside.join(NODES), &self.nodes)?;
+        write_json(&aside.join(RUN), &run)?;
+        put(&aside, &folder).map_err(unwritable(&folder))?;
+        done.cells.0 += self.cells.len();
+        done.cells.1 += self.cells.iter().filter(|cell| cell.is_wrong()).count();
+        done.warnings.extend(self.nodes.warnings());
+        done.folders.push(folder);
+        Ok(())
+    }
+
+    fn run(&self, plan: &PlanFolder, first: &NodeFile, planned: usize) -> Run {
+        let (plan, load) = (&plan.plan, &self.load);
+        let of = |what: fn(&PlanNode) -> String| -> serde_json::Value {
+            load.generators.iter().map(what).collect::<Vec<_>>().into()
+        };
+        let blocks = plan.blocks.iter();
+        let blocks = blocks.filter(|block| load.of(block).server == load.server).count();
+        let settings = [
+            ("target", plan.blocks.first().map(|block| block.workload.clone()).into()),
+            ("trials", plan.passes.into()),
+            ("generators", load.generators.len().into()),
+            ("server_node", load.server.id.clone().into()),
+            ("server_address", load.server.address.to_string().into()),
+            ("generator_nodes", of(|node| node.id.clone())),
+            ("generator_addresses", of(|node| node.address.to_string())),
+            ("swap_roles", load.swap_roles.into()),
+            ("warm_up_seconds", load.warm_up.as_secs_f64().into()),
+            ("duration_seconds", load.duration.as_secs_f64().into()),
+            ("cluster", true.into()),
+            ("blocks", blocks.into()),
+            ("blocks_missing", self.missing.len().into()),
+        ];
+        Run { planned: Some(planned), ..first.run(plan, "load", settings) }
+    }
 }
 
 /// Adds a node unless it is known already.
@@ -117,28 +197,4 @@ fn check(
         return Err("it has cells or nodes that are not in the plan".into());
     }
     Ok((part.node, found))
-}
-
-fn run(
-    plan: &PlanFolder,
-    load: &LoadPlan,
-    first: &NodeFile,
-    missing: usize,
-    planned: usize,
-) -> Run {
-    let plan = &plan.plan;
-    let generators: Vec<&str> = load.generators.iter().map(|node| &*node.id).collect();
-    let settings = [
-        ("target", plan.blocks.first().map(|block| block.workload.clone()).into()),
-        ("trials", plan.passes.into()),
-        ("generators", generators.len().into()),
-        ("server_node", load.server.id.clone().into()),
-        ("generator_nodes", generators.into()),
-        ("warm_up_seconds", load.warm_up.as_secs_f64().into()),
-        ("duration_seconds", load.duration.as_secs_f64().into()),
-        ("cluster", true.into()),
-        ("blocks", plan.blocks.len().into()),
-        ("blocks_missing", missing.into()),
-    ];
-    Run { planned: Some(planned), ..first.run(plan, "load", settings) }
 }

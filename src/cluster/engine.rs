@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Fault, PlanFolder,
     call::{CallError, call},
+    write_file,
 };
 use crate::output::shell_word;
 use paceline_core::{file, job::did_you_mean};
@@ -219,9 +220,9 @@ impl Engine {
     }
 
     /// Writes a copy of itself to the plan's folder.
-    pub(super) fn leave_copy(&self, dir: &Path) -> Result<(), String> {
+    pub(super) fn leave_copy(&self, dir: &Path) -> Result<(), Fault> {
         let text = toml::to_string(self).map_err(|error| error.to_string())?;
-        crate::record::write_text(&dir.join(ENGINE), text.as_bytes())
+        write_file(&dir.join(ENGINE), text.as_bytes())
     }
 
     pub(super) fn most_tasks(&self) -> usize {

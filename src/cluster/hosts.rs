@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, PlanFolder};
+use super::{Block, Fault, PlanFolder, unwritable_file};
 use crate::load::{IntervalFormat, Order, RequestOptions, Target, Url};
 use paceline_core::{
     generator::{Drive, MOST_GENERATORS},
@@ -46,6 +46,9 @@ pub struct LoadPlan {
     pub warm_up: Duration,
     /// The measured window.
     pub duration: Duration,
+    /// Whether each node is the server's in turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub swap_roles: bool,
 }
 
 /// A node of the plan, with the only address that it uses.
@@ -137,6 +140,13 @@ impl LoadPlan {
                 node.id, node.address
             ));
         }
+        if self.swap_roles && self.url.is_some() {
+            return Err(
+                "--swap-roles is for servers of paceline, and a URL names one that stays where it is: leave it out, and \
+                 make a plan for each server"
+                    .into(),
+            );
+        }
         if self.url.as_ref().is_some_and(|url| url.port() == self.port) {
             return Err(format!(
                 "the URL's port {} is also the port on which the generators meet the server's node: give another --port",
@@ -144,6 +154,27 @@ impl LoadPlan {
             ));
         }
         Ok(self)
+    }
+
+    /// Returns the load of one block: where roles are swapped, another node is the server's in each pass.
+    #[must_use]
+    pub(super) fn of(&self, block: &Block) -> Self {
+        let mut nodes: Vec<PlanNode> = self.nodes().into_iter().cloned().collect();
+        let turn = if self.swap_roles { block.pass as usize % nodes.len() } else { 0 };
+        nodes.rotate_left(turn);
+        let server = nodes.remove(0);
+        LoadPlan { server, generators: nodes, ..self.clone() }
+    }
+
+    /// Returns how many passes there are: one for each node that is the server's.
+    pub(super) fn passes(&self) -> u32 {
+        if self.swap_roles { self.nodes().len() as u32 } else { 1 }
+    }
+
+    /// Returns how long the trials of a block may take: twice their time, because servers start and stop between them.
+    #[must_use]
+    pub fn block_time(&self, models: usize, trials: u32) -> Duration {
+        (self.warm_up + self.duration) * 2 * trials * models.max(1) as u32
     }
 
     /// All nodes, the server's first.
@@ -218,7 +249,9 @@ impl LoadPlan {
 /// Writes a new token to a plan's folder, readable only by its owner.
 pub(super) fn write_token(dir: &Path) -> Result<(), Fault> {
     let path = dir.join(TOKEN);
-    let cannot = |error: std::io::Error| format!("{}: {error}", path.display());
+    let cannot = |error: std::io::Error| unwritable_file(&path, &error);
+    // One may be left of a plan that could not be written.
+    let _ = fs::remove_file(&path);
     let mut random = [0; TOKEN_BYTES / 2];
     let mut source = File::open("/dev/urandom").map_err(cannot)?;
     std::io::Read::read_exact(&mut source, &mut random).map_err(cannot)?;
@@ -267,7 +300,40 @@ mod tests {
             connections: Some(4),
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
+            swap_roles: false,
         }
+    }
+
+    fn block(pass: u32) -> Block {
+        Block { id: "0000".into(), workload: "serve-plain".into(), scale: 4, pass, seed: 1 }
+    }
+
+    #[test]
+    fn each_node_is_the_servers_in_turn_where_roles_are_swapped_and_one_alone_elsewhere() {
+        let roles = |load: &LoadPlan, pass| {
+            let load = load.of(&block(pass));
+            let ids = load.nodes().into_iter().map(|node| &*node.id).collect::<Vec<_>>().join(" ");
+            assert_eq!(load.meeting().unwrap().ip(), load.server.address);
+            ids
+        };
+        let stays = plan(&["b=10.9.0.2", "c=10.9.0.3"]).with_generators(None).unwrap();
+        assert_eq!((stays.passes(), roles(&stays, 0)), (1, "a b c".into()));
+        let swaps = LoadPlan { swap_roles: true, ..stays.clone() };
+        assert_eq!(swaps.passes(), 3);
+        assert_eq!([0, 1, 2].map(|pass| roles(&swaps, pass)), ["a b c", "b c a", "c a b"]);
+        // A plan of before has no such field.
+        let text = serde_json::to_string(&stays).unwrap();
+        assert!(!text.contains("swap_roles"), "{text}");
+        assert!(!serde_json::from_str::<LoadPlan>(&text).unwrap().swap_roles);
+    }
+
+    #[test]
+    fn a_users_own_server_does_not_swap_its_role() {
+        let ip = "10.9.0.1".parse().unwrap();
+        let url = Url::on_node("http://10.9.0.1:8080/", ip).map(Result::unwrap);
+        assert!(url.is_some());
+        let why = LoadPlan { url, swap_roles: true, ..plan(&["b=10.9.0.2"]) }.with_generators(None);
+        assert!(why.unwrap_err().contains("one that stays where it is"));
     }
 
     #[test]

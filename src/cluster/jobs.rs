@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, unwritable};
+use super::{Fault, unwritable_file};
 use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
@@ -67,7 +67,7 @@ impl Jobs {
     /// Locks the file against other submitters while the returned file lives, and cuts off a torn last line.
     pub(super) fn lock(dir: &Path) -> Result<File, Fault> {
         let path = dir.join(JOBS);
-        let cannot = |error| unwritable(&path, &error);
+        let cannot = |error: std::io::Error| unwritable_file(&path, &error);
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(cannot)?;
         if matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             return Err(Fault::Failed(format!(
@@ -82,7 +82,8 @@ impl Jobs {
     /// Writes an event and syncs it.
     pub(super) fn write(&mut self, event: Event) -> Result<(), String> {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
-        let mut file = file.map_err(|error| unwritable(&self.path, &error))?;
+        let mut file =
+            file.map_err(|error| unwritable_file(&self.path, &error).why().to_owned())?;
         append(&mut file, &self.path, "paceline cluster submit", &event)?;
         self.apply(event);
         Ok(())

@@ -14,11 +14,12 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault, PlanFolder,
     node::{NodeFile, boot_id, host_name, node_name},
+    unwritable_file, write_file,
 };
 use crate::{
     machine::hex,
     output::remedy,
-    record::{CELLS, LeftOut, Node, State, TRIALS, Trial, Writer, parse_lines, write_json},
+    record::{CELLS, LeftOut, Node, State, TRIALS, Trial, Writer, parse_lines},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
@@ -78,13 +79,7 @@ impl Attempt {
     ) -> Result<Self, Fault> {
         let name = name();
         let folder = plan.attempts(block).join(&name);
-        let cannot = |error: io::Error| {
-            let (host, folder) = (host_name(), folder.display());
-            let remedy = remedy(&error);
-            Fault::Failed(format!(
-                "{host} cannot write to {folder}: {error}; {remedy} there, and go on with {AGAIN}"
-            ))
-        };
+        let cannot = |error: io::Error| unwritable_file(&folder, &error);
         fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(cannot)?;
         fs::create_dir(&folder).map_err(cannot)?;
         let probe = folder.join(CELLS);
@@ -92,7 +87,14 @@ impl Attempt {
         let mut node = NodeFile::here(plan, block, &name, &probe);
         id.clone_into(&mut node.node.id);
         node.generators = generators;
-        write_json(&folder.join(NODE), &node)?;
+        // They were compared with this node's clock, and this node's with the file system's.
+        for generator in &mut node.generators {
+            let ahead = generator.clock_ahead_seconds.zip(node.node.clock_ahead_seconds);
+            generator.clock_ahead_seconds = ahead.map(|(here, there)| here + there);
+        }
+        let mut text = serde_json::to_vec_pretty(&node).expect("it is plain data");
+        text.push(b'\n');
+        write_file(&folder.join(NODE), &text)?;
         Ok(Attempt { folder, node })
     }
 

@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault,
     hosts::{LoadPlan, write_token},
-    unwritable,
+    unwritable_file, write_file,
 };
 use crate::{
     load::{self, CONNECTIONS},
     machine::{Build, build, hex},
     plan::Choice,
-    record::{Definition, parse, write_json},
+    record::{Definition, parse},
     run::{Order, shuffled},
     start::commit,
 };
@@ -98,13 +98,11 @@ pub(super) fn label(workload: &str, scale: usize, pass: u32) -> String {
 }
 
 impl Plan {
-    /// The time that a scheduler should give each block. Servers start and stop between the trials of a load.
+    /// The time that a scheduler should give each block.
     #[must_use]
     pub(super) fn block_seconds(&self) -> f64 {
-        let trial =
-            self.load.as_ref().map_or(0.0, |load| (load.warm_up + load.duration).as_secs_f64());
-        let trials = self.models.len().max(1) as f64 * f64::from(self.passes);
-        self.budget_seconds.max(2.0 * trial * trials)
+        let load = self.load.as_ref().map(|load| load.block_time(self.models.len(), self.passes));
+        self.budget_seconds.max(load.unwrap_or_default().as_secs_f64())
     }
 }
 
@@ -156,10 +154,12 @@ pub fn make(order: &Order, load: Option<LoadPlan>, dir: &Path) -> Result<PlanFol
         load,
     };
     if plan.load.is_some() {
-        fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
+        fs::create_dir_all(dir).map_err(|error| unwritable_file(dir, &error))?;
         write_token(dir)?;
     }
-    write_json(&dir.join(PLAN), &plan)?;
+    let mut text = serde_json::to_vec_pretty(&plan).expect("it is plain data");
+    text.push(b'\n');
+    write_file(&dir.join(PLAN), &text)?;
     PlanFolder::read(dir)
 }
 
@@ -185,19 +185,21 @@ fn blocks(order: &Order) -> Vec<Block> {
 }
 
 /// A block for each server that all models are: one workload, or a URL. All trials are in it, so that the nodes meet once.
+/// Where roles are swapped, there is one for each node that is the server's.
 fn load_blocks(order: &Order, load: &LoadPlan) -> Vec<Block> {
     let names: Vec<String> = match &load.url {
         Some(url) => vec![url.to_string()],
         None => order.workloads.iter().map(|workload| workload.name.clone()).collect(),
     };
-    let block = |(number, workload): (usize, String)| Block {
+    let passes = |name: String| (0..load.passes()).map(move |pass| (name.clone(), pass));
+    let block = |(number, (workload, pass)): (usize, (String, u32))| Block {
         id: format!("{number:04}"),
         workload,
         scale: load.connections.unwrap_or(CONNECTIONS),
-        pass: 0,
+        pass,
         seed: order.seed,
     };
-    names.into_iter().enumerate().map(block).collect()
+    names.into_iter().flat_map(passes).enumerate().map(block).collect()
 }
 
 impl PlanFolder {

@@ -6,9 +6,8 @@ use super::{
     BlockState, Engine, Fault, PlanFolder, Status, Watch,
     engine::{SubmitError, Values},
     jobs::{Event, Submission},
-    unwritable,
+    unwritable_file, write_file,
 };
-use crate::record::write_text;
 use paceline_core::interrupt::interrupted;
 
 /// What was submitted.
@@ -102,7 +101,7 @@ fn hand_over(
     of: &Submission,
 ) -> Result<String, Fault> {
     let folder = plan.dir.join("submissions");
-    fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+    fs::create_dir_all(&folder).map_err(|error| unwritable_file(&folder, &error))?;
     let (script, blocks) = (format!("{}.sh", of.number), format!("{}.blocks", of.number));
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let values = Values::of(plan)
@@ -115,7 +114,7 @@ fn hand_over(
         .with("log", path(&of.number.to_string()))
         .with("script", path(&script));
     let write =
-        |name: &str, text: String| write_text(&folder.join(Path::new(name)), text.as_bytes());
+        |name: &str, text: String| write_file(&folder.join(Path::new(name)), text.as_bytes());
     write(&blocks, of.blocks.join("\n") + "\n")?;
     write(&script, engine.script(&values, plan.plan.load.is_some())?)?;
     let submission = of.number;

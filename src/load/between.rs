@@ -1,5 +1,7 @@
 //! Load between nodes: the server runs here, and each generator on another node.
 
+use std::mem;
+
 use super::{Order, bench::Bench, target::Served};
 use crate::{
     output::Progress,
@@ -8,8 +10,8 @@ use crate::{
 };
 use paceline_core::{generator::Agent, process::Program};
 
-/// Measures `order` with generators on `agents`, and passes the cells to `write` once all have ended. `hosts` names the
-/// nodes.
+/// Measures `order` with generators on `agents`, which then wait for what is next, and passes the cells to `write` once
+/// all have ended. `hosts` names the nodes.
 ///
 /// # Errors
 ///
@@ -18,24 +20,25 @@ pub fn between(
     order: &Order,
     session: Session,
     program: Program,
-    agents: Vec<Agent>,
+    agents: &mut Vec<Agent>,
     hosts: &Hosts,
     write: &mut dyn FnMut(&Cell) -> Result<(), String>,
 ) -> Result<Vec<Cell>, String> {
     let requests = order.requests(&order.target);
     let servers = Served::all(order, &order.target, &requests);
     let progress = Progress::start(u64::from(order.trials) * servers.len() as u64);
-    let mut bench = Bench { session, program, order, trials: order.trials, progress, agents };
+    let trials = order.trials;
+    let mut bench = Bench { session, program, order, trials, progress, agents: mem::take(agents) };
     let mut ended = Vec::new();
     let done = bench.run_trials(&servers, order.drive, &mut |_, cell| {
         ended.push(cell);
         Ok(())
     });
-    let clocks = bench.agents.iter().filter_map(Agent::clock);
+    *agents = mem::take(&mut bench.agents);
+    let clocks = agents.iter().filter_map(Agent::clock);
     let clock_uncertainty_ns = clocks.map(|clock| clock.uncertainty_ns).max();
     bench.progress.end();
     done?;
-    bench.agents.iter_mut().for_each(Agent::end);
     for cell in &mut ended {
         cell.nodes = vec![hosts.server.clone(); cell.trials()];
         if let Some(load) = &mut cell.load {

@@ -107,15 +107,6 @@ impl Serving {
     }
 }
 
-/// Returns why a model of another language cannot serve beyond loopback.
-#[must_use]
-pub fn loopback_only(entry: &Entry) -> String {
-    format!(
-        "{} runs in an interpreter of another language, whose server is on loopback only: load it on one machine",
-        entry.info.name
-    )
-}
-
 /// Returns how many connections a model can serve at once; `None` without a bound.
 pub(super) fn most_connections(cell: &Planned<'_>) -> Option<usize> {
     cell.entry.info.connections(cell.workers.unwrap_or(1))
@@ -218,9 +209,6 @@ impl<'a> Served<'a> {
             return session.lacks_files(connections);
         };
         let name = cell.entry.info.name;
-        if session.listen.is_some() && cell.entry.info.foreign.is_some() {
-            return Some(loopback_only(cell.entry));
-        }
         if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
             let (served, asked) = (counted(most, "connection at once"), count(connections));
             return Some(format!(

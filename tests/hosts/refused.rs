@@ -33,8 +33,26 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
         &with(&["http://10.93.0.1:7473/", "--rate", "9"]),
         "also the port on which the generators meet",
     );
-    refused(&with(&["serve-plain", "--rate", "9", "--model", "asyncio"]), "on loopback only");
     refused(&with(&["serve-plain", "--rate", "0"]), "--rate 0");
+    refused(
+        &with(&[
+            "serve-plain",
+            "--rate",
+            "9",
+            "--model",
+            "tokio",
+            "--trials",
+            "9",
+            "--budget",
+            "9s",
+        ]),
+        "--budget 9s is too short for a block, whose loads take half of 1m49s: give at least --budget 1m49s",
+    );
+    refused(
+        &with(&["http://10.93.0.1:8080/", "--rate", "9", "--swap-roles"]),
+        "--swap-roles is for servers of paceline",
+    );
+    refused(&["serve-plain", "--swap-roles"], "--server");
     refused(&with(&["serve-plain", "--rate", "9", "--generators", "0"]), "1 to 64 generators");
     refused(
         &["serve-plain", "--rate", "9", "--server", "a=127.0.0.1", "--generator", "b=10.93.0.2"],
@@ -42,6 +60,10 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     );
     assert!(!folder.path().join("plan").exists());
     planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &[]);
+    let pods =
+        paceline(folder.path(), &[], &["manifest", "plan", "--image", "x"]).output().unwrap();
+    assert_eq!(pods.status.code(), Some(2), "{}", said(&pods));
+    assert!(said(&pods).contains("submit this plan to Slurm or over SSH"), "{}", said(&pods));
     let unknown =
         paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "z"]).output().unwrap();
     assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));

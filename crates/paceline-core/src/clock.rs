@@ -32,6 +32,12 @@ pub fn utc() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
+/// Reads the wall clock, as the time since 1970. Use it to compare the clocks of nodes, and for nothing else.
+#[must_use]
+pub fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Three clocks read at one moment. They diverge if the machine is suspended or its clock is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {

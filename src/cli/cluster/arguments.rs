@@ -43,9 +43,9 @@ pub(in crate::cli) struct PlanArguments {
     /// Trials of each cell, each in another block.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) trials: u32,
-    /// The time for each block, such as 90s or 30m.
-    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
-    pub(super) budget: Duration,
+    /// The time for each block, such as 90s or 30m [default: 10m, or twice the time of a block's loads if that is more].
+    #[arg(long, value_name = "TIME", value_parser = budget)]
+    pub(super) budget: Option<Duration>,
     /// Where jobs are offered from; each model's own where it is not said.
     #[arg(long, value_enum)]
     pub(super) placement: Option<From>,
@@ -88,6 +88,10 @@ pub(in crate::cli) struct BetweenArguments {
     /// The time before that, in which requests are sent but not measured.
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO))]
     pub(super) warm_up: Duration,
+    /// Make each node the server's in turn, with --trials on each: it shows whether a difference is of the nodes. Each has a
+    /// record of its own.
+    #[arg(long, requires = "server")]
+    pub(super) swap_roles: bool,
     /// The port on which the server's node waits for the generators.
     #[arg(long, default_value_t = PORT, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..))]
     pub(super) port: u16,

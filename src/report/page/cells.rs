@@ -1,12 +1,14 @@
 //! The table of all cells, with the state of each and the command that measures it again.
 
+use std::time::Duration;
+
 use super::{
     overview::{bytes, nanoseconds, with_interval},
     parts::{Data, Table, name},
 };
 use crate::{
     output::{count, rate, shell_word},
-    record::{Cell, Ramp, Run, State},
+    record::{Cell, Hosts, LoadFigures, Ramp, Run, State},
     report::table::{series_name, word},
 };
 use paceline_core::{models, workloads};
@@ -57,10 +59,12 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     if let Some(load) = &cell.load {
         // For a URL, the recorded model is the server and the workload is the path.
         if entry.is_none() && run.instrument == "load" {
-            let words = run.command.iter().skip(1).map(|word| shell(word));
-            return std::iter::once("paceline".into()).chain(words).collect::<Vec<_>>().join(" ");
+            return command_of(run);
         }
         let what = format!("{workload} --model {model}{workers}");
+        if let Some(hosts) = &load.hosts {
+            return between_nodes(run, cell, (load, hosts), &what);
+        }
         let seconds = load.duration_seconds;
         let drive = match (load.ramp, load.rate) {
             (Some(Ramp { from, to }), _) => format!("--ramp {from}..{to}/{seconds}s"),
@@ -87,6 +91,48 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
         "paceline run {workload} --model {model} --scale {}{workers}{placement} --trials {trials}{pin}{seed}",
         cell.scale
     )
+}
+
+/// Returns the command that plans the load between the same nodes; that of the record if it does not say where they are.
+fn between_nodes(
+    run: &Run,
+    cell: &Cell,
+    (load, hosts): (&LoadFigures, &Hosts),
+    what: &str,
+) -> String {
+    let setting = |name: &str| run.settings.get(name);
+    let text = |name| setting(name).and_then(serde_json::Value::as_str);
+    let others = setting("generator_addresses").and_then(serde_json::Value::as_array);
+    let others: Vec<&str> =
+        others.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
+    let (Some(server), true) = (text("server_address"), others.len() == hosts.generators.len())
+    else {
+        return command_of(run);
+    };
+    let node = |(id, address): (&String, &str)| shell(&format!("{id}={address}"));
+    let generators = hosts.generators.iter().zip(others);
+    let generators: String =
+        generators.map(|each| format!(" --generator {}", node(each))).collect();
+    let rate = load.rate.map_or_else(String::new, |rate| format!(" --rate {rate}"));
+    let time = |seconds| {
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        humantime::format_duration(time).to_string().replace(' ', "")
+    };
+    format!(
+        "paceline cluster plan {what}{rate} --connections {} --duration {} --warm-up {} --trials {} --seed {} --server {}{generators} --out again",
+        cell.scale,
+        time(load.duration_seconds),
+        time(load.warm_up_seconds),
+        setting("trials").and_then(serde_json::Value::as_u64).unwrap_or(5),
+        run.seed.unwrap_or(1),
+        node((&hosts.server, server)),
+    )
+}
+
+/// Returns the command of the record.
+fn command_of(run: &Run) -> String {
+    let words = run.command.iter().skip(1).map(|word| shell(word));
+    std::iter::once("paceline".into()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Quotes a word of a record for a shell.

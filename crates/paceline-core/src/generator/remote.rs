@@ -55,8 +55,11 @@ pub enum LeaderMessage {
     Abort(u64),
     /// There are no more loads.
     End,
-    /// The agent cannot take part, for this reason. Sent only to an agent that knows the token.
+    /// The agent cannot take part, for this reason, and could not at another time. Sent only to an agent that knows the
+    /// token.
     Refuse(String),
+    /// The agent's part ends here, for this reason. Another attempt may succeed. Sent as [`Self::Refuse`] is.
+    Fail(String),
 }
 
 /// A message from an agent to the leader.
@@ -122,6 +125,7 @@ impl LineConnection {
     /// Returns an error if the stream cannot be configured or the thread cannot be started.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        probe_when_silent(&stream)?;
         let input = BufReader::new(stream.try_clone()?);
         let (closed, aborted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (sender, incoming) = mpsc::channel();
@@ -139,6 +143,12 @@ impl LineConnection {
             is_closed.store(true, Relaxed);
         })?;
         Ok(LineConnection { stream, incoming, closed, aborted })
+    }
+
+    /// Returns whether the other side has closed the connection, or is lost.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
     }
 
     /// Sends a message as a line.
@@ -182,6 +192,25 @@ impl LineConnection {
     }
 }
 
+/// Makes the kernel close the connection soon after the other node has lost its power or its network, which close none.
+fn probe_when_silent(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(stream, true)?;
+    #[cfg(target_os = "linux")]
+    {
+        /// How often a node that says nothing is probed, and after how many silent probes it is lost.
+        const PROBE: Duration = Duration::from_secs(5);
+        const SILENT_PROBES: u32 = 3;
+        sockopt::set_tcp_keepidle(stream, PROBE)?;
+        sockopt::set_tcp_keepintvl(stream, PROBE)?;
+        sockopt::set_tcp_keepcnt(stream, SILENT_PROBES)?;
+        // The same for what was sent and is not acknowledged.
+        let most = PROBE * (SILENT_PROBES + 1);
+        sockopt::set_tcp_user_timeout(stream, most.as_millis() as u32)?;
+    }
+    Ok(())
+}
+
 /// The leader's connection to a generator's node.
 pub struct Agent {
     connection: LineConnection,
@@ -212,9 +241,20 @@ impl Agent {
         self.clock
     }
 
+    /// Returns whether the agent has ended, or its node is lost.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.connection.is_closed()
+    }
+
     /// Tells the agent that there are no more loads.
     pub fn end(&mut self) {
         let _ = self.connection.send(&LeaderMessage::End);
+    }
+
+    /// Tells the agent to end, and why.
+    pub fn fail(&mut self, why: &str) {
+        let _ = self.connection.send(&LeaderMessage::Fail(why.into()));
     }
 
     fn send_message(&mut self, message: &LeaderMessage) -> Result<(), HostError> {

@@ -2,6 +2,7 @@
 //! system shows.
 
 use std::{
+    net::IpAddr,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ use crate::{
     job::Workload,
     models::{
         Entry, ModelInfo,
-        foreign::{Link, Reply, Request, TimedBatch, Watched},
+        foreign::{Door, Link, Reply, Request, TimedBatch, Watched},
     },
     perform::{Probe, Probed},
 };
@@ -240,15 +241,19 @@ impl Interpreter {
             jobs: workload.jobs_as_json(),
             workers: cell.workers,
             servers: cell.servers.clone(),
+            listen: cell
+                .listen
+                .as_ref()
+                .map(|listen| Door { address: listen.address, token: listen.token.clone() }),
         })?;
+        let own = cell.listen.as_ref().map(|listen| listen.address);
+        let is_right = |ip: IpAddr| own.map_or(ip.is_loopback(), |own| ip == own);
         match reply {
-            Reply::Serving { address } if address.ip().is_loopback() => {
-                Ok(Answer::Serving { address })
-            }
-            Reply::Serving { address } => Err(Fault::Invalid(format!(
-                "{} listens at {address}, which is not loopback",
-                self.name
-            ))),
+            Reply::Serving { address } if is_right(address.ip()) => Ok(Answer::Serving { address }),
+            Reply::Serving { address } => Err(Fault::Invalid(match own {
+                Some(own) => format!("{} listens at {address}, and not at {own}", self.name),
+                None => format!("{} listens at {address}, which is not loopback", self.name),
+            })),
             other => Err(self.unexpected(&other)),
         }
     }

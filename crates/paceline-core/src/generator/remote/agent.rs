@@ -19,6 +19,8 @@ pub enum AgentError {
     NotAccepted,
     /// The leader refused this agent, for this reason.
     Refused(String),
+    /// The leader ended this agent, for this reason.
+    Ended(String),
     /// A load could not be completed, for this reason.
     Failed(String),
 }
@@ -87,6 +89,7 @@ impl LineConnection {
                 LeaderMessage::Abort(_) => running = None,
                 LeaderMessage::End => return Ok(()),
                 LeaderMessage::Refuse(why) => return Err(AgentError::Refused(why)),
+                LeaderMessage::Fail(why) => return Err(AgentError::Ended(why)),
             }
         }
     }

@@ -1,6 +1,9 @@
 //! The messages of `docs/protocol.md`, version 2, as sent and received.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,9 +53,21 @@ pub enum Request {
         /// The addresses of the suite's server.
         #[serde(flatten)]
         servers: Addresses,
+        /// Where to listen, if not on loopback.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        listen: Option<Door>,
     },
     /// Stops the model and exits.
     Stop {},
+}
+
+/// Where a server listens beyond loopback.
+#[derive(Clone, Debug, Serialize)]
+pub struct Door {
+    /// The address; the system chooses the port.
+    pub address: IpAddr,
+    /// What each connection must begin with.
+    pub token: String,
 }
 
 /// A reply of an interpreter.

@@ -577,6 +577,13 @@ type told struct {
 	Servers []string `json:"servers"`
 	Slow    []string `json:"slow"`
 	Rooms   []string `json:"rooms"`
+	Listen  listen   `json:"listen"`
+}
+
+// Where a server listens if not on loopback, and what each connection must begin with.
+type listen struct {
+	Address string `json:"address"`
+	Token   string `json:"token"`
 }
 
 // The prepared cell.
@@ -821,11 +828,38 @@ func runNoted(cell *cell) (batch, error) {
 // ---- A server ----
 
 // Accepts connections. Ends the process where net/http would retry, for example without descriptors.
-type listener struct{ net.Listener }
+type listener struct {
+	net.Listener
+	token string
+}
+
+// A connection that has yet to say the rest of the token. Without it, nothing is answered.
+type guarded struct {
+	net.Conn
+	left string
+}
+
+func (guarded *guarded) Read(into []byte) (int, error) {
+	for guarded.left != "" {
+		said := make([]byte, len(guarded.left))
+		count, err := guarded.Conn.Read(said)
+		if !strings.HasPrefix(guarded.left, string(said[:count])) {
+			return 0, io.EOF
+		}
+		guarded.left = guarded.left[count:]
+		if err != nil {
+			return 0, err
+		}
+	}
+	return guarded.Conn.Read(into)
+}
 
 func (listener listener) Accept() (net.Conn, error) {
 	for {
 		connection, err := listener.Listener.Accept()
+		if err == nil && listener.token != "" {
+			return &guarded{connection, listener.token}, nil
+		}
 		// A client that has already left is not an error of the server.
 		if err == nil || !errors.Is(err, syscall.ECONNABORTED) {
 			if err != nil {
@@ -841,8 +875,12 @@ func end(err error) {
 	os.Exit(1)
 }
 
-func serve(cell *cell) (net.Addr, error) {
-	bound, err := net.Listen("tcp", "127.0.0.1:0")
+func serve(cell *cell, listen listen) (net.Addr, error) {
+	address := "127.0.0.1"
+	if listen.Address != "" {
+		address = listen.Address
+	}
+	bound, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		return nil, err
 	}
@@ -852,7 +890,7 @@ func serve(cell *cell) (net.Addr, error) {
 		MaxHeaderBytes: 12 << 10,
 		ErrorLog:       log.New(io.Discard, "", 0),
 	}
-	go func() { end(server.Serve(listener{bound})) }()
+	go func() { end(server.Serve(listener{bound, listen.Token})) }()
 	return bound.Addr(), nil
 }
 
@@ -1001,7 +1039,7 @@ func (state *state) answer(name string, of json.RawMessage) error {
 			say("prepared", struct{}{})
 			return nil
 		}
-		address, err := serve(cell)
+		address, err := serve(cell, told.Listen)
 		if err != nil {
 			return err
 		}

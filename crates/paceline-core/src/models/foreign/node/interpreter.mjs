@@ -717,15 +717,37 @@ async function serve(told) {
         fs.writeSync(2, `the server ended: ${why}\n`);
         process.exit(1);
     };
-    server.on("error", (error) => end(explain(error)));
+    const { address: host, token } = told.listen ?? { address: "127.0.0.1", token: "" };
+    const listening = token ? guarded(server, Buffer.from(token)) : server;
+    listening.on("error", (error) => end(explain(error)));
     // Without a free descriptor, libuv silently closes the connection. The limit below makes this visible.
     const room = descriptors();
     if (room !== null) {
-        server.maxConnections = room;
-        server.on("drop", () => end("too many open files"));
+        listening.maxConnections = room;
+        listening.on("drop", () => end("too many open files"));
     }
-    await new Promise((resolve) => server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, resolve));
-    say({ serving: { address: `127.0.0.1:${server.address().port}` } });
+    await new Promise((resolve) => listening.listen({ host, port: 0, backlog: 4096 }, resolve));
+    say({ serving: { address: `${host}:${listening.address().port}` } });
+}
+
+/** Returns what listens for `server`, and passes on only connections that begin with `token`. */
+function guarded(server, token) {
+    return net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        const leave = () => socket.destroy();
+        const take = () => {
+            const said = socket.read(token.length);
+            // Less is said so far.
+            if (said === null) return;
+            socket.off("readable", take).off("error", leave).off("end", leave);
+            if (said.equals(token)) {
+                server.emit("connection", socket);
+                socket.resume();
+            } else {
+                leave();
+            }
+        };
+        socket.on("readable", take).on("error", leave).on("end", leave);
+    });
 }
 
 /** Returns how many more files can be opened, less a reserve of 4; `null` if the system does not show it. */

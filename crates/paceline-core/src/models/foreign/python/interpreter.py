@@ -261,6 +261,8 @@ class Interpreter:
                 self.say("probed", **self.model.probe(fields["what"]))
             case "serve":
                 self.prepare(fields)
+                if listen := fields.get("listen"):
+                    serving.listen_at(listen["address"], listen["token"])
                 self.serve()
             case "stop":
                 self.model.stop()

@@ -14,6 +14,15 @@ TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BACKLOG = 1 << 16
 
+# Global to the process; workers forked later inherit it.
+_address, _token = "127.0.0.1", b""
+
+
+def listen_at(address, token):
+    """Chooses another address than loopback, and what each connection must begin with."""
+    global _address, _token
+    _address, _token = address, token.encode()
+
 
 class Refusal(Exception):
     """The reason why a request cannot be read. Nothing after it can be read either."""
@@ -140,6 +149,14 @@ def conversation():
     """A connection without its socket. Yields the next operation, and is sent its result."""
     pending = b""
     try:
+        while len(pending) < len(_token):
+            more = yield RECEIVE, None
+            if not more:
+                return
+            pending += more
+        if not pending.startswith(_token):
+            return
+        pending = pending[len(_token) :]
         while True:
             while (whole := pending.find(b"\r\n\r\n")) < 0:
                 if len(pending) >= HEAD:
@@ -211,14 +228,14 @@ async def serve_loop(bound, job):
             end(OSError(errno.EMFILE, ""))
         return connection(reader, writer, job)
 
-    server = await asyncio.start_server(accepted, "127.0.0.1", 0, backlog=BACKLOG)
+    server = await asyncio.start_server(accepted, _address, 0, backlog=BACKLOG)
     bound(server.sockets[0].getsockname())
     await server.serve_forever()
 
 
 def listener():
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.bind((_address, 0))
     listening.listen(BACKLOG)
     return listening
 

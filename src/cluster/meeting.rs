@@ -1,0 +1,260 @@
+//! Where the nodes of a load block meet: the server's node listens on the plan's port, lets in each generator once, and
+//! tells everybody else with the token why not.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Block, Fault, PlanFolder,
+    hosts::{LoadPlan, TOKEN_BYTES},
+    node::here,
+};
+use crate::record::Node;
+use paceline_core::{
+    clock::{now, wall},
+    generator::{Agent, LeaderMessage, LineConnection},
+    interrupt::interrupted,
+};
+
+/// How long the nodes of a block wait for each other to start.
+pub(super) const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a new connection has to send its token and its hello.
+pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause between two attempts to accept.
+pub(super) const POLL: Duration = Duration::from_millis(20);
+
+/// The connection to each generator's node, and its description, in the order of the plan.
+pub(super) type Generators = (Vec<Agent>, Vec<Node>);
+
+/// The first message of an agent, after the token.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Hello {
+    plan: String,
+    block: String,
+    node: Node,
+    /// Its wall clock.
+    #[serde(default)]
+    wall: Option<Duration>,
+}
+
+impl Hello {
+    /// Describes this node as `name`, for the block.
+    pub(super) fn here(plan: &PlanFolder, block: &Block, name: &str) -> Self {
+        let node = here(Some(name));
+        Hello { plan: plan.hash.clone(), block: block.id.clone(), node, wall: Some(wall()) }
+    }
+}
+
+/// Who may come in.
+struct Guests {
+    plan: String,
+    block: String,
+    server: String,
+    generators: Vec<String>,
+    token: String,
+}
+
+impl Guests {
+    /// Returns a generator that came, and its place in the plan. Tells any other with the token why it may not come in;
+    /// without the token, nobody gets an answer.
+    fn let_in(
+        &self,
+        stream: TcpStream,
+        is_taken: impl Fn(usize) -> bool,
+    ) -> Option<(usize, Agent, Node)> {
+        let (mut connection, hello) = authenticate(stream, &self.token)?;
+        let Hello { node, .. } = &hello;
+        let place = self.generators.iter().position(|id| *id == node.id);
+        let taken = || {
+            let (block, id) = (&self.block, &node.id);
+            LeaderMessage::Fail(format!(
+                "another process already runs block {block} as {id}: wait for it, or end it"
+            ))
+        };
+        let answer = match place {
+            _ if hello.plan != self.plan => LeaderMessage::Refuse(
+                "it has another plan: copy the plan's folder from there".into(),
+            ),
+            _ if hello.block != self.block => {
+                LeaderMessage::Fail(format!("it runs block {}: name that one, or wait", self.block))
+            }
+            _ if node.id == self.server => taken(),
+            None => LeaderMessage::Refuse(format!("its plan has no generator on {}", node.id)),
+            Some(place) if is_taken(place) => taken(),
+            Some(place) => {
+                let ahead = hello.wall.map(|theirs| theirs.as_secs_f64() - wall().as_secs_f64());
+                let node = Node { clock_ahead_seconds: ahead.map(f64::round), ..hello.node };
+                return Some((place, Agent::new(connection, node.id.clone()), node));
+            }
+        };
+        let _ = connection.send(&answer);
+        None
+    }
+}
+
+/// Checks the token of a new connection and reads its hello. Returns `None` if either is missing or wrong.
+fn authenticate(mut stream: TcpStream, token: &str) -> Option<(LineConnection, Hello)> {
+    stream.set_nonblocking(false).ok()?;
+    stream.set_read_timeout(Some(HELLO_TIMEOUT)).ok()?;
+    let mut received = [0; TOKEN_BYTES];
+    stream.read_exact(&mut received).ok()?;
+    if received != token.as_bytes() {
+        return None;
+    }
+    stream.set_read_timeout(None).ok()?;
+    let connection = LineConnection::new(stream).ok()?;
+    let (_, line) = connection.receive(HELLO_TIMEOUT, &interrupted).ok()?;
+    Some((connection, serde_json::from_str(&line).ok()?))
+}
+
+/// The place of a block, before its load.
+pub(super) struct Meeting {
+    at: SocketAddr,
+    listener: TcpListener,
+    guests: Guests,
+}
+
+impl Meeting {
+    /// Listens on the plan's port.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault if the port is taken, and by whom if that is a paceline with this plan.
+    pub(super) fn open(
+        plan: &PlanFolder,
+        load: &LoadPlan,
+        block: &Block,
+        token: &str,
+    ) -> Result<Self, Fault> {
+        let (at, server) = (load.meeting()?, &load.server.id);
+        let listener = TcpListener::bind(at).map_err(|error| {
+            // Exit code 1, so that an engine tries again: a lost attempt may hold the port for a while.
+            Fault::Failed(match who_is_there(at, token, &Hello::here(plan, block, server)) {
+                Some(why) => format!("the server's node {server} is taken: {why}"),
+                None => format!(
+                    "the server's node {server} failed to listen on {at}: {error}; make a new plan with another --port, or with an address of this node"
+                ),
+            })
+        })?;
+        let guests = Guests {
+            plan: plan.hash.clone(),
+            block: block.id.clone(),
+            server: server.clone(),
+            generators: load.generators.iter().map(|node| node.id.clone()).collect(),
+            token: token.to_owned(),
+        };
+        Ok(Meeting { at, listener, guests })
+    }
+
+    /// Waits until every generator's node has connected. Returns `None` if interrupted.
+    pub(super) fn wait_for_generators(&self) -> Result<Option<Generators>, Fault> {
+        let mut came: Vec<Option<(Agent, Node)>> =
+            self.guests.generators.iter().map(|_| None).collect();
+        let waited = self.wait(&mut came);
+        let why = match &waited {
+            Ok(true) => return Ok(Some(came.into_iter().flatten().unzip())),
+            Ok(false) => "it was interrupted there".to_owned(),
+            Err(fault) => fault.why().to_owned(),
+        };
+        came.iter_mut().flatten().for_each(|(agent, _)| agent.fail(&why));
+        waited.map(|_| None)
+    }
+
+    /// Returns whether all have come; `false` if interrupted.
+    fn wait(&self, came: &mut [Option<(Agent, Node)>]) -> Result<bool, Fault> {
+        let cannot = |error: io::Error| format!("failed to wait for the generators: {error}");
+        self.listener.set_nonblocking(true).map_err(cannot)?;
+        let deadline = now() + START_TIMEOUT;
+        loop {
+            if interrupted() {
+                return Ok(false);
+            }
+            if came.iter().all(Option::is_some) {
+                return Ok(true);
+            }
+            if now() > deadline {
+                let missing: Vec<&str> = (self.guests.generators.iter().zip(&*came))
+                    .filter_map(|(id, agent)| agent.is_none().then_some(&**id))
+                    .collect();
+                return Err(Fault::Failed(format!(
+                    "no generator connected from {} within {} s: run the block again on every node at the same time",
+                    missing.join(", "),
+                    START_TIMEOUT.as_secs()
+                )));
+            }
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    // One that has ended meanwhile makes room for the next.
+                    let is_there = |agent: &(Agent, Node)| !agent.0.is_gone();
+                    let is_taken = |place: usize| came[place].as_ref().is_some_and(is_there);
+                    if let Some((place, agent, node)) = self.guests.let_in(stream, is_taken) {
+                        came[place] = Some((agent, node));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(POLL),
+                Err(error) => return Err(cannot(error).into()),
+            }
+        }
+    }
+
+    /// Tells everybody who comes from now on that the block is under way, without costing the load anything meanwhile.
+    pub(super) fn close(self) -> Result<Doorkeeper, Fault> {
+        let cannot = |error: io::Error| format!("failed to keep the port: {error}");
+        let Meeting { at, listener, guests } = self;
+        listener.set_nonblocking(false).map_err(cannot)?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = is_over.clone();
+        let keep = move || {
+            while let Ok((stream, _)) = listener.accept() {
+                if ends.load(Relaxed) {
+                    break;
+                }
+                guests.let_in(stream, |_| true);
+            }
+        };
+        let thread = thread::Builder::new().name("doorkeeper".into()).spawn(keep);
+        Ok(Doorkeeper { at, is_over, thread: Some(thread.map_err(cannot)?) })
+    }
+}
+
+/// Keeps the port while the load runs. Dropping it frees the port.
+pub(super) struct Doorkeeper {
+    at: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Doorkeeper {
+    fn drop(&mut self) {
+        self.is_over.store(true, Relaxed);
+        // A connection wakes the thread that accepts.
+        let woken = TcpStream::connect_timeout(&self.at, HELLO_TIMEOUT);
+        if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Asks whoever listens at `at` why this node cannot. Returns `None` if it is no paceline with this plan.
+fn who_is_there(at: SocketAddr, token: &str, hello: &Hello) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&at, HELLO_TIMEOUT).ok()?;
+    stream.write_all(token.as_bytes()).ok()?;
+    let mut connection = LineConnection::new(stream).ok()?;
+    connection.send(hello).ok()?;
+    // It answers one connection after another.
+    let (_, line) = connection.receive(HELLO_TIMEOUT * 3, &interrupted).ok()?;
+    match serde_json::from_str(&line).ok()? {
+        LeaderMessage::Fail(why) => Some(why),
+        _ => None,
+    }
+}

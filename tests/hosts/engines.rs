@@ -1,0 +1,136 @@
+//! Plans of loads that engines do: run in one, cancelled, submitted again, and with the roles swapped.
+
+use std::{fs, path::Path, process::Command, thread, time::Duration};
+
+use paceline::record::{Record, read};
+
+use super::{
+    collected,
+    ended::{await_generator, processes},
+    load_words, paceline, planned, said,
+};
+
+const NODES: [&str; 2] = ["a=127.0.0.1", "b=127.0.0.2"];
+
+#[test]
+fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
+    let folder = tempfile::tempdir().unwrap();
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
+    let cluster = |words: &[&str]| paceline(folder.path(), &[], words).output().unwrap();
+    let engine = fs::read_to_string("docs/engines/hyperqueue.toml").unwrap();
+    fs::write(folder.path().join("mine.toml"), engine).unwrap();
+    let without = cluster(&["submit", "plan", "--engine", "mine.toml"]);
+    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
+    assert!(said(&without).contains("give its file a `load` script"), "{}", said(&without));
+    for words in [&["submit", "plan", "--engine", "local"][..], &["status", "plan", "--wait"]] {
+        let output = cluster(words);
+        let log = fs::read_to_string(folder.path().join("plan/submissions/1.txt"));
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {} {log:?}", said(&output));
+    }
+    let cells = collected(folder.path());
+    let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!((&*hosts.server, &hosts.generators[..]), ("a", &["b".to_owned()][..]));
+}
+
+/// Calls `paceline cluster`, which must end with one of these codes. Returns what it printed.
+fn cluster(folder: &Path, words: &[&str], codes: &[i32]) -> String {
+    let output = paceline(folder, &[], words).output().unwrap();
+    let log = fs::read_to_string(folder.join("plan/submissions/1.txt"));
+    let code = output.status.code().unwrap();
+    assert!(codes.contains(&code), "{words:?}: {code}: {} {log:?}", said(&output));
+    said(&output)
+}
+
+#[test]
+fn a_load_that_is_cancelled_ends_everywhere_and_is_done_when_it_is_submitted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    cluster(folder, &[&load_words("plan", &NODES, "4s")[..], &["--port", "17531"]].concat(), &[0]);
+    let submitted = cluster(folder, &["submit", "plan", "--engine", "local"], &[0]);
+    assert!(submitted.contains("submitted 1 block as job 1"), "{submitted}");
+    await_generator(folder);
+    assert!(cluster(folder, &["status", "plan"], &[0]).contains("1 running"));
+    let cancelled = cluster(folder, &["cancel", "plan"], &[0]);
+    assert!(cancelled.contains("cancelled 1 job;"), "{cancelled}");
+    assert_eq!(processes(folder), [""; 0], "they go on after cancel");
+    let status = cluster(folder, &["status", "plan", "--wait"], &[3]);
+    assert!(status.contains("1 lost") && status.contains("cancelled"), "{status}");
+    cluster(folder, &["submit", "plan"], &[0]);
+    cluster(folder, &["status", "plan", "--wait"], &[0]);
+    assert_eq!(collected(folder).len(), 1);
+    let record = read(&records(folder)[0]).unwrap();
+    assert_eq!(record.nodes.unwrap().left_out.len(), 1, "the cancelled attempt is not listed");
+}
+
+/// The folders of all records, by name.
+fn records(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder.join("results")).unwrap();
+    let mut records: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    records.retain(|path| path.join("run.json").exists());
+    records.sort();
+    records
+}
+
+/// The command that the page of a record has for its only cell.
+fn command_of_the_page(record: &Path) -> String {
+    let page = fs::read_to_string(record.join("report.html")).unwrap();
+    let start = page.find("paceline cluster plan").expect("the page has no such command");
+    page[start..].split('<').next().unwrap().replace("&#39;", "'")
+}
+
+#[test]
+fn each_node_is_the_servers_in_turn_and_each_has_a_record_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let more = ["--port", "17532", "--swap-roles", "--engine", "local"];
+    // On a busy machine a load may be invalid, which is 3.
+    let run = [&load_words("run", &NODES, "1s")[..], &more].concat();
+    let said_of_run = cluster(folder, &run, &[0, 3]);
+    assert!(said_of_run.contains("2 blocks, 2 cells: every planned block"), "{said_of_run}");
+    assert!(said_of_run.contains("compare servers within one"), "{said_of_run}");
+    let records = records(folder);
+    assert_eq!(records.len(), 2, "{records:?}");
+    for (record, [server, generator]) in records.iter().zip([NODES, [NODES[1], NODES[0]]]) {
+        let [s, g] = [server, generator].map(|node| &node[..1]);
+        assert!(record.to_string_lossy().ends_with(&format!("-{s}")), "{record:?}");
+        let Record { run, cells, nodes, .. } = read(record).unwrap();
+        assert_eq!((run.planned, cells.len()), (Some(1), 1));
+        let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+        assert_eq!((&*hosts.server, &*hosts.generators), (s, &[g.to_owned()][..]));
+        let counted = nodes.unwrap().counted;
+        assert_eq!(counted.len(), 1, "{counted:?}");
+        assert_eq!(counted[0].node, s);
+        // The page's command plans this direction again.
+        let command = command_of_the_page(record);
+        let roles = format!("--server '{server}' --generator '{generator}'");
+        assert!(command.contains(&roles), "{command}");
+        let command = command.replacen("paceline", env!("CARGO_BIN_EXE_paceline"), 1);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1");
+        let output = shell.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", said(&output));
+        let plan = fs::read_to_string(folder.join("again/plan.json")).unwrap();
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!((&plan["load"]["server"]["id"], &plan["passes"]), (&s.into(), &1.into()));
+        fs::remove_dir_all(folder.join("again")).unwrap();
+    }
+}
+
+#[test]
+fn a_run_of_a_load_that_is_interrupted_leaves_its_blocks_to_cancel() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let more = ["--port", "17533", "--engine", "local"];
+    let run = [&load_words("run", &NODES, "10m")[..], &more].concat();
+    let run = paceline(folder, &[], &run).spawn().unwrap();
+    await_generator(folder);
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    assert!(said(&output).contains("the blocks go on"), "{}", said(&output));
+    thread::sleep(Duration::from_millis(200));
+    assert!(!processes(folder).is_empty(), "the blocks do not go on");
+    cluster(folder, &["cancel", "plan"], &[0]);
+    assert_eq!(processes(folder), [""; 0], "they go on after cancel");
+}
