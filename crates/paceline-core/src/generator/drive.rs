@@ -23,10 +23,12 @@ use super::{
     split::Split,
     start::Start,
     tally::Tally,
+    vigil::Vigil,
 };
 use crate::{
     clock::{nanoseconds, now},
     prepared::Fault,
+    usage::waited_for_cpu,
 };
 
 const CONTROL: Token = Token(0);
@@ -77,6 +79,7 @@ pub(super) struct Driver<'a> {
     pub(super) requests: Vec<Rendered>,
     pub(super) poll: Poll,
     pace: Pace,
+    vigil: Vigil,
     /// When to start, once the parent has said so.
     pub(super) start: Option<Start>,
     origin: Instant,
@@ -127,6 +130,7 @@ impl<'a> Driver<'a> {
             order,
             requests: order.render(),
             pace: Pace::new(poll.registry(), TIMER)?,
+            vigil: Vigil::new(order.options.share.of as u64),
             poll,
             start: None,
             origin: now(),
@@ -240,13 +244,29 @@ impl<'a> Driver<'a> {
 
     /// Waits for events until a moment at most, and handles all of them.
     pub(super) fn wait(&mut self, events: &mut Events, until_ns: u64) -> Result<(), Fault> {
-        let timeout = self.pace.wake_at(until_ns, self.now_ns).map_err(|error| system(&error))?;
+        let slept_ns = self.now_ns;
+        // Only a start is worth to be awake for.
+        let lead = if until_ns == self.next_ns { self.vigil.lead_ns(slept_ns) } else { 0 };
+        let awake = lead > 0 && until_ns.saturating_sub(slept_ns) <= lead;
+        let timeout = if awake {
+            Some(Duration::ZERO)
+        } else {
+            self.vigil.found();
+            self.pace.wake_at(until_ns - lead, slept_ns).map_err(|error| system(&error))?
+        };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
             other => other.map_err(|error| system(&error))?,
         }
         if events.is_empty() {
             self.read_clock();
+            if awake {
+                self.tally.awake_ns += self.vigil.looked(self.now_ns, waited_for_cpu);
+                // A thread of the server that waits for this CPU comes first.
+                thread::yield_now();
+            }
+        } else {
+            self.vigil.found();
         }
         for event in &*events {
             match event.token() {
@@ -258,11 +278,17 @@ impl<'a> Driver<'a> {
                     }
                 }
                 TIMER => {
-                    self.pace.rang();
+                    let due_ns = self.pace.rang();
                     self.read_clock();
+                    // One that rang before the thread slept was not late.
+                    if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns > slept_ns) {
+                        self.vigil.rang(self.now_ns.saturating_sub(due_ns));
+                    }
                 }
                 Token(connection) => self.ready(connection - FIRST, event)?,
             }
+            // A start that is due does not wait until all answers are read.
+            self.arrive()?;
         }
         Ok(())
     }
@@ -277,6 +303,7 @@ impl<'a> Driver<'a> {
     pub(super) fn arrive(&mut self) -> Result<(), Fault> {
         while self.next_ns <= self.now_ns {
             let intended = self.next_ns;
+            self.vigil.found();
             self.tally.arrive(intended, self.now_ns);
             self.plan();
             if let Some(index) = self.idle.pop_front() {
