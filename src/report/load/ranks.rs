@@ -186,7 +186,7 @@ mod tests {
             (of(&cells, "p50"), cells[0].latencies_of_the_generator(), said)
         };
         assert_eq!(late(490_000, 3_900_000), (vec!["*", "=", ""], vec![], false));
-        assert_eq!(late(600_000, 3_900_000), (vec!["", "*", ""], vec!["p50"], true));
+        assert_eq!(late(600_000, 3_900_000), (vec!["", "*", ""], vec!["p50", "p90"], true));
         assert_eq!(late(40_000, 4_500_000), (vec!["*", "=", ""], vec!["p99", "max"], true));
     }
 
