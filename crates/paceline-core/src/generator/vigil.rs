@@ -14,7 +14,7 @@ const MOST_LEAD_NS: u64 = 250_000;
 const TAKEN_NS: u64 = 20_000;
 /// The shortest and the longest time without staying awake after the CPU was taken by another program.
 const LEAST_REST_NS: u64 = 2_000_000;
-const MOST_REST_NS: u64 = 512_000_000;
+const MOST_REST_NS: u64 = 2_048_000_000;
 
 /// When to be awake.
 pub(super) struct Vigil {
@@ -97,7 +97,7 @@ impl Vigil {
 
     /// Sleeps for a while, and longer each time unless the last one is long over.
     fn rest(&mut self, now_ns: u64) {
-        let over = now_ns.saturating_sub(self.rests_until_ns) > 2 * MOST_REST_NS;
+        let over = now_ns.saturating_sub(self.rests_until_ns) > MOST_REST_NS;
         self.rest_ns = if over { LEAST_REST_NS } else { (self.rest_ns * 2).min(MOST_REST_NS) };
         self.rests_until_ns = now_ns + self.rest_ns;
         self.idle_since_ns = None;
@@ -166,15 +166,15 @@ mod tests {
             vigil.looked(at, || waited);
             (vigil.lead_ns(at) == 0).then(|| vigil.rests_until_ns - at)
         };
-        assert_eq!(taken(2_000 * MS, ms(5)), None, "the first reading says nothing");
-        assert_eq!(taken(2_001 * MS, ms(5)), None, "the host took the CPU, and no program here");
-        assert_eq!(taken(2_002 * MS, ms(6)), Some(LEAST_REST_NS));
-        assert_eq!(taken(2_010 * MS, ms(7)), Some(2 * LEAST_REST_NS));
-        assert_eq!(taken(2_020 * MS, None), Some(4 * LEAST_REST_NS), "the system does not tell");
+        assert_eq!(taken(3_000 * MS, ms(5)), None, "the first reading says nothing");
+        assert_eq!(taken(3_001 * MS, ms(5)), None, "the host took the CPU, and no program here");
+        assert_eq!(taken(3_003 * MS, ms(6)), Some(LEAST_REST_NS));
+        assert_eq!(taken(3_010 * MS, ms(7)), Some(2 * LEAST_REST_NS));
+        assert_eq!(taken(3_020 * MS, None), Some(4 * LEAST_REST_NS), "the system does not tell");
         assert_eq!(taken(9_000 * MS, None), Some(LEAST_REST_NS), "the last time is long over");
         for step in 0..20 {
-            taken(9_010 * MS + step * 600 * MS, None);
+            taken(9_010 * MS + step * 300 * MS, None);
         }
-        assert_eq!(taken(21_300 * MS, None), Some(MOST_REST_NS));
+        assert_eq!(taken(17_000 * MS, None), Some(MOST_REST_NS));
     }
 }

@@ -184,7 +184,7 @@ fn a_start_that_is_due_does_not_wait_until_all_events_are_handled() {
     driver.arrive().unwrap();
     driver.free(0).unwrap();
     // The second is due 100 ms after the first, and the answer to that comes when it is.
-    std::thread::sleep(std::time::Duration::from_millis(120));
+    std::thread::sleep(Duration::from_millis(120));
     server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
     let mut events = Events::with_capacity(8);
     while driver.connections[0].busy && driver.connections[0].number == 0 {
