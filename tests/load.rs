@@ -24,7 +24,7 @@ use std::{
 
 use listener::{alone, each_connection, request};
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
     histogram::Distribution,
     prepared::Fault,
     process::{HostError, Program},
@@ -172,6 +172,44 @@ fn a_rate_that_cannot_be_reached_is_said_to_be_unsteady() {
     // The wait for the connection is the server's, and no fault of the generator.
     assert!(loaded.latency.ns_max > 500 * MS && loaded.service_time.ns_p99 < 30 * MS);
     assert!(loaded.schedule_error.unwrap().ns_p50 < MS / 2);
+}
+
+#[test]
+fn requests_that_have_no_end_are_said_to_be_missing_from_the_latencies() {
+    let _alone = alone();
+    // Both connections get stuck shortly before the end: two requests time out, and those after them are never sent.
+    let sticks = || {
+        let count = AtomicU64::new(0);
+        server(move |stream, _| {
+            if count.fetch_add(1, Relaxed) >= 356 {
+                thread::sleep(Duration::from_secs(60));
+            }
+            stream.write_all(FINE.as_bytes()).is_ok()
+        })
+    };
+    let options = Options { counts_errors: true, ..Options::default() };
+    // The warm-up has 60 of the requests.
+    let loaded = load(&Order { options, ..order(sticks(), open(300.0), 2, 1000) }).unwrap();
+    assert_eq!((loaded.offered, loaded.completed, loaded.failed()), (300, 296, 2));
+    // The rate was kept, and no queue grew to speak of.
+    assert_eq!((loaded.unfinished, loaded.unsteady(300.0)), (2, None));
+    let said = loaded.incomplete().unwrap();
+    assert!(said.contains("2 of 300 requests were neither answered nor given up"), "{said}");
+    let loaded = load(&order(delayed(1), open(200.0), 2, 500)).unwrap();
+    assert_eq!((loaded.unfinished, loaded.incomplete()), (0, None));
+}
+
+#[test]
+fn the_generator_stays_awake_before_a_start_and_its_cpu_share_is_without_that() {
+    let _alone = alone();
+    let loaded = load_calmly(|| order(delayed(0), open(1000.0), 8, 1000));
+    let awake = loaded.generator_awake_share;
+    // It sleeps if there is no second CPU for the server.
+    let is_alone = thread::available_parallelism().unwrap().get() == 1;
+    assert_eq!(awake > 0.0, !is_alone, "{awake}");
+    assert!(awake + loaded.generator_cpu_share < 1.05, "{loaded:?}");
+    let closed = load(&order(delayed(1), Drive::Closed, 2, 300)).unwrap();
+    assert!(closed.generator_awake_share.abs() < f64::EPSILON, "{closed:?}");
 }
 
 #[test]

@@ -172,6 +172,35 @@ fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_generator_that_waits_for_a_cpu_in_a_closed_loop_makes_the_cell_invalid() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let over = AtomicBool::new(false);
+    let cpus = thread::available_parallelism().unwrap().get();
+    // The generator gives way to two busy threads on each CPU; the server does not. Here and there it still gets enough.
+    let said = thread::scope(|scope| {
+        for _ in 0..2 * cpus {
+            scope.spawn(|| while !over.load(Relaxed) {});
+        }
+        let attempt = || {
+            let closed = ["load", "serve-plain", "--model", "tokio", "--connections", "32"];
+            let quick = ["--trials=1", "--warm-up=500ms", "--duration=2s", "--format=json"];
+            let parent = program::paceline(folder.path(), closed).args(quick).spawn().unwrap();
+            let generator = child_of(parent.id(), "__load");
+            rustix::process::setpriority_process(Some(generator), 19).unwrap();
+            let cells: Vec<Cell> = json(&parent.wait_with_output().unwrap());
+            cells[0].reason.clone().unwrap_or_default()
+        };
+        let found = (0..5).map(|_| attempt()).find(|why| why.contains("waited for one"));
+        over.store(true, Relaxed);
+        found
+    });
+    assert!(said.is_some_and(|why| why.starts_with("generator saturated: it used a CPU for ")));
+}
+
+#[test]
 fn a_rate_that_cannot_be_reached_is_no_figure() {
     let arguments = ["serve-service", "--model", "sequential", "--rate", "1000"];
     let Some((cells, code)) = calm(&arguments) else { return };

@@ -274,6 +274,8 @@ impl Bench<'_> {
             by_url: by_url(served, trials)?,
             schedule_error: merged("the schedule error", |loaded| loaded.schedule_error.as_ref())?,
             generator_cpu_share_max: most(&|loaded| Some(loaded.generator_cpu_share)),
+            generator_awake_share_max: most(&|loaded| Some(loaded.generator_awake_share)),
+            generator_waited_share_max: most(&|loaded| loaded.generator_waited_share),
             little_error_max: most(&|loaded| loaded.little_error),
             generators: generators(trials)?,
             server: trials.iter().filter_map(|seen| seen.attested).reduce(ServerSeen::max),

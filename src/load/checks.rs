@@ -47,13 +47,15 @@ pub(super) fn why_invalid(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Opt
         // A ramp is meant to exceed what the server can do; its intervals show where.
         Drive::Ramp { .. } | Drive::Closed => None,
     };
+    // A ramp is meant to leave requests behind, too.
+    let incomplete = loaded.incomplete().filter(|_| !matches!(drive, Drive::Ramp { .. }));
     let little = loaded.little_error.filter(|error| *error > MOST_LITTLE_ERROR).map(|error| {
         let (seen, most) = (error * 100.0, MOST_LITTLE_ERROR * 100.0);
         format!(
             "{LITTLE} is off by {seen:.1} %, the limit is {most} %: the generator counts wrongly"
         )
     });
-    saturated.or(unsteady).or(little)
+    saturated.or(unsteady).or(incomplete).or(little)
 }
 
 #[cfg(test)]
@@ -106,6 +108,8 @@ mod tests {
             service_time: times(1000, 1_000_000),
             schedule_error: Some(times(1000, 10_000)),
             generator_cpu_share: 0.2,
+            generator_awake_share: 0.1,
+            generator_waited_share: Some(0.01),
             little_error: Some(0.001),
         }
     }
@@ -143,6 +147,19 @@ mod tests {
         assert!(why(OPEN).is_some());
         let ramp = Drive::Ramp { from: 1.0, to: 2000.0, arrivals: Arrivals::Poisson };
         assert_eq!([ramp, Drive::Closed].map(why), [None, None]);
+    }
+
+    #[test]
+    fn a_load_that_leaves_requests_unfinished_has_no_figure_but_in_a_ramp() {
+        let left = Loaded { unfinished: 1, completed: 999, ..steady() };
+        let why = |drive| why_invalid(&left, &[steady()], drive);
+        let said = why(OPEN).unwrap();
+        assert!(said.starts_with("not steady: 1 of 1000 requests were neither"), "{said}");
+        assert_eq!(why(Drive::Closed), Some(said));
+        assert_eq!(why(Drive::Ramp { from: 1.0, to: 2.0, arrivals: Arrivals::Poisson }), None);
+        // A rate that is not kept explains it.
+        let slow = Loaded { requests_per_second: 600.0, ..left.clone() };
+        assert_eq!(why_invalid(&slow, &[steady()], OPEN), slow.unsteady(1000.0));
     }
 
     #[test]

@@ -67,8 +67,15 @@ pub struct LoadFigures {
     pub reconnects: u64,
     /// From the intended start of each request until the generator reached it.
     pub schedule_error: Option<Distribution>,
-    /// The greatest share of the window for which the generator used a CPU.
+    /// The greatest share of the window for which the generator used a CPU, other than to stay awake.
     pub generator_cpu_share_max: Option<f64>,
+    /// The greatest share of the window in which the generator had nothing to do and stayed awake, because a start was
+    /// near.
+    #[serde(default)]
+    pub generator_awake_share_max: Option<f64>,
+    /// The greatest share of the window in which the generator was ready to run and no CPU was free for it.
+    #[serde(default)]
+    pub generator_waited_share_max: Option<f64>,
     /// The processes that shared the load, each with its part; none in records from before there could be several.
     #[serde(default)]
     pub generators: Vec<GeneratorFigures>,
@@ -200,6 +207,8 @@ impl LoadFigures {
             reconnects: 0,
             schedule_error: None,
             generator_cpu_share_max: None,
+            generator_awake_share_max: None,
+            generator_waited_share_max: None,
             generators: vec![],
             server: None,
             little_error_max: None,

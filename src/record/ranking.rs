@@ -41,6 +41,25 @@ impl Cell {
         self.floor_ns > 0 && self.floor_ns < SHORTEST_RANKED_NS
     }
 
+    /// Returns the latencies of a load of which over half is the lateness of the generator, by the names of their columns:
+    /// they say more of the generator than of the server.
+    #[must_use]
+    pub fn latencies_of_the_generator(&self) -> Vec<&'static str> {
+        let late = self.load.as_ref().and_then(|load| load.schedule_error.as_ref());
+        let (Some(late), Some(latency)) = (late, &self.latency) else { return vec![] };
+        let both = [
+            ("p50", Some(late.ns_p50), Some(latency.ns_p50)),
+            ("p90", late.p90(), latency.p90()),
+            ("p99", late.p99(), latency.p99()),
+            ("p99.9", late.p999(), latency.p999()),
+            ("max", Some(late.ns_max), Some(latency.ns_max)),
+        ];
+        let more = |(_, late, latency): &(_, Option<u64>, Option<u64>)| {
+            late.zip(*latency).is_some_and(|(late, latency)| 2 * late > latency)
+        };
+        both.into_iter().filter(more).map(|(name, ..)| name).collect()
+    }
+
     /// Returns the class in which it is ranked: `Inside` or `Outside`. A batch from `outside`, or `dealt`, begins by
     /// waking the pool, and one from `inside` does not. Servers are one class: all their requests come by a connection.
     #[must_use]

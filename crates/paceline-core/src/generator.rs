@@ -30,6 +30,7 @@ mod schedule;
 mod split;
 mod start;
 mod tally;
+mod vigil;
 
 use std::{
     io::{self, BufRead, Write},

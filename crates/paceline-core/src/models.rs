@@ -26,6 +26,8 @@ mod trust;
 pub use threads::{Sleep, Threads};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use trust::time_stamp;
+#[cfg(target_os = "linux")]
+pub(crate) use trust::set_time_slice;
 
 use std::{fmt, io, sync::OnceLock};
 

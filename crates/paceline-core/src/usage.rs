@@ -1,5 +1,7 @@
 //! Resources that a process has used so far, as counted by the kernel for the whole process.
 
+use std::{fs, time::Duration};
+
 pub(crate) use paceline_gated::usage::{memory_peak, reset_memory_peak};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,17 @@ impl Usage {
     }
 }
 
+/// Returns the time for which the calling thread was ready to run and no CPU was free, so far; `None` if the system does
+/// not count it.
+pub(crate) fn waited_for_cpu() -> Option<Duration> {
+    // Time on a CPU, time in the queue of one, and turns: <https://docs.kernel.org/scheduler/sched-stats.html>.
+    let counts = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let mut counts = counts.split_whitespace().map(|count| count.parse::<u64>().ok());
+    let (ran, waited) = (counts.next()??, counts.next()??);
+    // A thread that reads this has run: the kernel does not count.
+    (ran > 0).then(|| Duration::from_nanos(waited))
+}
+
 /// Adds up the usage of several processes.
 impl std::iter::Sum for Usage {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
@@ -74,5 +87,41 @@ impl From<paceline_gated::usage::Usage> for Usage {
             minor_faults: used.minor_faults,
             major_faults: used.major_faults,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn threads_that_share_a_cpu_wait_for_it_and_one_that_sleeps_does_not() {
+        let waited = || waited_for_cpu().expect("Linux counts it");
+        thread::spawn(move || {
+            let before = waited();
+            thread::sleep(Duration::from_millis(200));
+            // Its wake-up alone may wait.
+            assert!(waited() - before < Duration::from_millis(190));
+        });
+        // Two more threads than there are CPUs: each of them waits.
+        let cpus = thread::available_parallelism().unwrap().get();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let most = thread::scope(|scope| {
+            let busy = |_| {
+                scope.spawn(|| {
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        std::hint::black_box(crate::job::compute(1, 1000));
+                    }
+                    waited()
+                })
+            };
+            let threads: Vec<_> = (0..cpus + 2).map(busy).collect();
+            thread::sleep(Duration::from_millis(300));
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            threads.into_iter().map(|one| one.join().unwrap()).max().unwrap()
+        });
+        assert!(most > Duration::from_millis(20), "{most:?}");
     }
 }

@@ -14,7 +14,10 @@ pub(super) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static str> {
         return marks;
     }
     // Errors have no latency: a server that refuses requests answers the others sooner.
-    let ranked = |(_, cell): &(usize, &&Cell)| !has_errors(cell) && metric.of(cell).is_some();
+    let ranked = |(_, cell): &(usize, &&Cell)| {
+        let late = cell.latencies_of_the_generator().contains(&metric.name);
+        !has_errors(cell) && !late && metric.of(cell).is_some()
+    };
     let (places, ranked): (Vec<usize>, Vec<&Cell>) =
         cells.iter().enumerate().filter(ranked).map(|(place, cell)| (place, *cell)).unzip();
     let leads = leaders_by(&ranked, |cell| passes(cell, metric.name));
@@ -61,7 +64,7 @@ pub(super) fn legend(cells: &[&Cell]) -> Option<String> {
         None => format!(
             "* best of its column, = tied with it: no paired test over the trials finds it behind (5 %, Holm over all \
              servers). Ranked: p50, p99 and, in a closed loop, req/s, where each of at least {FEWEST_TRIALS} trials has \
-             the figure; not servers with errors"
+             the figure; not servers with errors, nor latencies that are mostly the generator's lateness"
         ),
     })
 }
@@ -95,12 +98,15 @@ fn measured<'c>(cells: &[&'c Cell]) -> impl Iterator<Item = &'c Cell> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Extent, load_table},
+        *,
+    };
     use crate::{
         load::METRICS,
         record::{Estimate, LoadFigures, PerTrial},
     };
-    use paceline_core::perform::Placement;
+    use paceline_core::{histogram::Histogram, perform::Placement};
 
     /// A server in a closed loop whose trials take around `ms` to answer, `turn` says in which order.
     fn server(model: &str, placement: Placement, ms: f64, turn: usize) -> Cell {
@@ -165,6 +171,27 @@ mod tests {
         let mut cells = three();
         cells[0].load.as_mut().unwrap().errors.insert("timeout".into(), 1);
         assert_eq!(of(&cells, "p50"), ["", "*", ""]);
+    }
+
+    #[test]
+    fn a_latency_that_is_mostly_the_generators_lateness_has_no_mark_and_is_named() {
+        let mut cells = three();
+        // The median is 1 ms, and 50 of 1 000 take 8 ms.
+        let times = |median: u64, slow: u64| {
+            let mut times = Histogram::default();
+            (0..1_000).for_each(|n| times.record(if n < 950 { median } else { slow }));
+            times.distribution()
+        };
+        let mut late = |median: u64, slow: u64| {
+            cells[0].latency = times(1_000_000, 8_000_000);
+            cells[0].load.as_mut().unwrap().schedule_error = times(median, slow);
+            let text = load_table(&cells, Extent::Short);
+            let said = text.split("is the generator's own lateness").count() > 1;
+            (of(&cells, "p50"), cells[0].latencies_of_the_generator(), said)
+        };
+        assert_eq!(late(490_000, 3_900_000), (vec!["*", "=", ""], vec![], false));
+        assert_eq!(late(600_000, 3_900_000), (vec!["", "*", ""], vec!["p50", "p90"], true));
+        assert_eq!(late(40_000, 4_500_000), (vec!["*", "=", ""], vec!["p99", "max"], true));
     }
 
     #[test]

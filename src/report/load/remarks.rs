@@ -17,6 +17,15 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     if cell.state == State::Ok && load.generators.len() > 1 {
         let _ = writeln!(text, "  {name}: {}", worst(load));
     }
+    let late = cell.latencies_of_the_generator();
+    if cell.state == State::Ok && !late.is_empty() {
+        let late = late.join(", ");
+        let _ = writeln!(
+            text,
+            "  {name}: over half of {late} is the generator's own lateness, so it is not ranked and says little of the \
+             server; on a quieter machine there is less of it"
+        );
+    }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
     if let Some([one, other]) = cell.modes {
         let mode = |of: Mode| {

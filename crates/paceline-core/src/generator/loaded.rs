@@ -71,8 +71,15 @@ pub struct Loaded {
     /// From the intended start of each request until the generator reached it: the generator's own error, part of the
     /// latency. `None` in the closed loop.
     pub schedule_error: Option<Distribution>,
-    /// CPU time of the generator over the time of the window.
+    /// CPU time of the generator over the time of the window, without the time in which it only stayed awake.
     pub generator_cpu_share: f64,
+    /// The share of the window in which the generator had nothing to do and stayed awake, because a start was near.
+    #[serde(default)]
+    pub generator_awake_share: f64,
+    /// The share of the window in which the thread that drives the load was ready to run and no CPU was free for it;
+    /// `None` if the system does not count it.
+    #[serde(default)]
+    pub generator_waited_share: Option<f64>,
     /// The relative error of Little's law: the requests in flight, integrated over the window by a counter, against
     /// those that the latencies imply. `None` if a request was not answered.
     pub little_error: Option<f64>,
@@ -115,13 +122,23 @@ impl Loaded {
                  percentile is {seen:.2} ms"
             ));
         }
-        let seen = self.generator_cpu_share;
-        (seen > MOST_CPU_SHARE).then(|| {
-            format!(
-                "{SATURATED}: it used {:.1} % of a CPU, the limit is {} %",
-                seen * 100.0,
-                MOST_CPU_SHARE * 100.0
-            )
+        let used = self.generator_cpu_share;
+        // In the open loop, a generator that waits for a CPU is late. In the closed one it is late for nothing, and uses
+        // less of a CPU the less it gets.
+        let waited = self.generator_waited_share.filter(|_| self.schedule_error.is_none());
+        let waited = waited.unwrap_or(0.0);
+        let most = MOST_CPU_SHARE * 100.0;
+        (used + waited > MOST_CPU_SHARE).then(|| {
+            let used = used * 100.0;
+            if used > most {
+                format!("{SATURATED}: it used {used:.1} % of a CPU, the limit is {most} %")
+            } else {
+                format!(
+                    "{SATURATED}: it used a CPU for {used:.1} % of the window and waited for one for {:.1} %, the limit \
+                     is {most} % together: other programs, or the server itself, take its CPU",
+                    waited * 100.0
+                )
+            }
         })
     }
 
@@ -140,6 +157,19 @@ impl Loaded {
             None => format!(
                 "no request began in the window of {window}: answers take longer than that; raise --duration"
             ),
+        })
+    }
+
+    /// Returns why the latencies are not those of all requests, if some were neither answered nor an error: the longest
+    /// are then missing.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        (self.unfinished > 0).then(|| {
+            format!(
+                "{UNSTEADY}: {} of {} requests were neither answered nor given up when the load ended, so the longest \
+                 latencies are missing; raise --patience or --connections, or lower the rate",
+                self.unfinished, self.offered
+            )
         })
     }
 

@@ -52,6 +52,9 @@ fn whole(each: &[Loaded]) -> Result<Loaded, String> {
         sum.first_error = sum.first_error.or_else(|| one.first_error.clone());
         // The worst of them: each is compared with a limit.
         sum.generator_cpu_share = sum.generator_cpu_share.max(one.generator_cpu_share);
+        sum.generator_awake_share = sum.generator_awake_share.max(one.generator_awake_share);
+        let waited = sum.generator_waited_share.zip(one.generator_waited_share);
+        sum.generator_waited_share = waited.map(|(a, b)| a.max(b));
         sum.little_error = sum.little_error.zip(one.little_error).map(|(a, b)| a.max(b));
     }
     let times = |what, of: fn(&Loaded) -> Option<&Distribution>| merged(what, each.iter().map(of));
@@ -146,6 +149,7 @@ mod tests {
                 // Sums of floating-point numbers, and the worst of each; the first error of the first that has one.
                 requests_per_second: one.whole.requests_per_second,
                 generator_cpu_share: one.whole.generator_cpu_share,
+                generator_waited_share: one.whole.generator_waited_share,
                 little_error: one.whole.little_error,
                 connections: 3,
                 ..found.whole.clone()
@@ -163,11 +167,17 @@ mod tests {
         let mut each = vec![tallied(0, 2), tallied(1, 2)];
         each[0].generator_cpu_share = 0.5;
         each[1].generator_cpu_share = 0.75;
+        each[0].generator_awake_share = 0.25;
+        each[0].generator_waited_share = Some(0.125);
+        each[1].generator_waited_share = Some(0.5);
         each[0].little_error = Some(0.5);
         let found = Together::of(each.clone(), OPEN).unwrap().whole;
         assert_eq!((found.generator_cpu_share, found.little_error), (0.75, Some(0.5)));
+        assert_eq!((found.generator_awake_share, found.generator_waited_share), (0.25, Some(0.5)));
         each[1].little_error = None;
-        assert_eq!(Together::of(each, OPEN).unwrap().whole.little_error, None);
+        each[1].generator_waited_share = None;
+        let found = Together::of(each, OPEN).unwrap().whole;
+        assert_eq!((found.little_error, found.generator_waited_share), (None, None));
     }
 
     #[test]

@@ -49,9 +49,10 @@ impl Pace {
         self.set_ns = u64::MAX;
     }
 
-    /// Records that the alarm rang and is not set any more.
-    pub(super) fn rang(&mut self) {
-        self.set_ns = u64::MAX;
+    /// Records that the alarm rang and is not set any more. Returns the moment it was set to.
+    pub(super) fn rang(&mut self) -> Option<u64> {
+        let set_ns = std::mem::replace(&mut self.set_ns, u64::MAX);
+        (set_ns != u64::MAX).then_some(set_ns)
     }
 
     /// Sets the alarm to a moment; a past one rings at once. Returns the timeout that the poller needs.
@@ -88,7 +89,9 @@ impl Pace {
 
     pub(super) fn shift(&mut self, _by_ns: u64) {}
 
-    pub(super) fn rang(&mut self) {}
+    pub(super) fn rang(&mut self) -> Option<u64> {
+        None
+    }
 
     pub(super) fn wake_at(&mut self, at_ns: u64, now_ns: u64) -> io::Result<Option<Duration>> {
         Ok(Some(Duration::from_nanos(at_ns.saturating_sub(now_ns))))

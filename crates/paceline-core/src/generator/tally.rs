@@ -1,6 +1,6 @@
 //! The counters of a running load. Their memory is allocated before the clock starts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{
     failure::Kind,
@@ -9,10 +9,22 @@ use super::{
     loaded::{LATE_NS, Loaded, Part},
 };
 use crate::{
-    clock::cpu_time,
+    clock::{cpu_time, nanoseconds},
     histogram::{Distribution, Histogram},
     prepared::Fault,
+    usage::waited_for_cpu,
 };
+
+/// What this process had used of CPUs at a moment, in nanoseconds.
+#[derive(Clone, Copy)]
+struct Look {
+    now: u64,
+    cpu: u64,
+    /// The part of it in which the generator only stayed awake.
+    awake: u64,
+    /// The time for which this thread had waited for a CPU, if the system tells.
+    waited: Option<u64>,
+}
 
 /// The counters of a load.
 pub(super) struct Tally {
@@ -40,8 +52,10 @@ pub(super) struct Tally {
     pub(super) first_error: Option<Fault>,
     /// Latencies and errors of each request with a weight.
     parts: Vec<(Histogram, u64)>,
-    /// The moment and the CPU time of the first check after the window's start, and after its end.
-    looks: [Option<(u64, Duration)>; 2],
+    /// The time spent awake before starts, for nothing else.
+    pub(super) awake_ns: u64,
+    /// The first check after the window's start, and after its end.
+    looks: [Option<Look>; 2],
     /// The same by intervals, if requested.
     intervals: Option<Intervals>,
 }
@@ -72,6 +86,7 @@ impl Tally {
             error_latency: Histogram::default(),
             first_error: None,
             parts: vec![(Histogram::default(), 0); parts],
+            awake_ns: 0,
             looks: [None; 2],
             intervals,
         }
@@ -87,7 +102,12 @@ impl Tally {
     pub(super) fn look(&mut self, now: u64) {
         for (look, border) in self.looks.iter_mut().zip([self.start_ns, self.end_ns]) {
             if look.is_none() && now >= border {
-                *look = Some((now, cpu_time()));
+                *look = Some(Look {
+                    now,
+                    cpu: nanoseconds(cpu_time()),
+                    awake: self.awake_ns,
+                    waited: waited_for_cpu().map(nanoseconds),
+                });
             }
         }
         if let Some(intervals) = &mut self.intervals {
@@ -181,9 +201,12 @@ impl Tally {
         let told =
             sum(&latency) + error_latency.as_ref().map_or(0.0, sum) + self.crossing_ns as f64;
         let all = unfinished == 0 && self.earlier == 0;
-        let [Some((from, used)), Some((to, used_then))] = self.looks else {
+        let [Some(first), Some(last)] = self.looks else {
             unreachable!("the window has been looked at when it is over")
         };
+        let share = |ns: u64| ns as f64 / (last.now - first.now).max(1) as f64;
+        let awake = last.awake - first.awake;
+        let used = last.cpu.saturating_sub(first.cpu);
         Loaded {
             connections,
             reconnects: self.reconnects,
@@ -199,8 +222,12 @@ impl Tally {
             latency,
             service_time: times(&self.service_time),
             schedule_error: self.schedule_error.as_ref().and_then(Histogram::distribution),
-            generator_cpu_share: (used_then.saturating_sub(used)).as_secs_f64()
-                / ((to - from).max(1) as f64 / 1e9),
+            generator_cpu_share: share(used.saturating_sub(awake)),
+            generator_awake_share: share(awake),
+            generator_waited_share: last
+                .waited
+                .zip(first.waited)
+                .map(|(last, first)| share(last.saturating_sub(first))),
             errors: self.errors.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
             error_latency,
             first_error: self.first_error.as_ref().map(ToString::to_string),

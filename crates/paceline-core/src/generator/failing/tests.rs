@@ -174,3 +174,22 @@ fn a_right_answer_after_the_timeout_is_an_error_without_a_latency_and_keeps_its_
         assert_eq!(ended(driver), wanted, "{timeout_ns}");
     }
 }
+
+#[test]
+fn a_start_that_is_due_does_not_wait_until_all_events_are_handled() {
+    let (listener, address) = listen();
+    let order = order(address, OPEN, 60_000 * MS);
+    let (mut driver, mut server) = connected(&order, &listener);
+    driver.plan();
+    driver.arrive().unwrap();
+    driver.free(0).unwrap();
+    // The second is due 100 ms after the first, and the answer to that comes when it is.
+    std::thread::sleep(Duration::from_millis(120));
+    server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+    let mut events = Events::with_capacity(8);
+    while driver.connections[0].busy && driver.connections[0].number == 0 {
+        driver.wait(&mut events, u64::MAX / 2).unwrap();
+    }
+    let next = &driver.connections[0];
+    assert_eq!((next.busy, next.number, next.intended_ns), (true, 1, 100 * MS));
+}

@@ -1,6 +1,6 @@
 //! Tests the counters on loads whose figures are known.
 
-use super::*;
+use super::{super::loaded::SATURATED, *};
 
 const MS: u64 = 1_000_000;
 
@@ -186,9 +186,18 @@ fn the_generators_share_of_a_cpu_is_that_between_the_two_looks() {
     let mut tally = Tally::new((0, 1000 * MS), true, 0, None);
     tally.arrive(0, 0);
     tally.complete(0, 0, 0, MS);
-    let used = Duration::from_millis;
-    tally.looks = [Some((200 * MS, used(50))), Some((2200 * MS, used(550)))];
-    assert!((tally.loaded(1).generator_cpu_share - 0.25).abs() < 1e-9);
+    let look = |now, cpu, awake, waited| {
+        Some(Look { now: now * MS, cpu: cpu * MS, awake: awake * MS, waited: Some(waited * MS) })
+    };
+    tally.looks = [look(200, 50, 10, 7), look(2200, 950, 410, 107)];
+    let loaded = tally.loaded(1);
+    // 900 ms of 2 s, of which 400 ms were spent awake for nothing else.
+    let shares = [
+        (loaded.generator_cpu_share, 0.25),
+        (loaded.generator_awake_share, 0.2),
+        (loaded.generator_waited_share.unwrap(), 0.05),
+    ];
+    assert!(shares.iter().all(|(found, wanted)| (found - wanted).abs() < 1e-9), "{shares:?}");
 }
 
 #[test]
@@ -204,6 +213,16 @@ fn a_limit_is_passed_beyond_it_and_not_at_it() {
     assert!(limit(2_500_000).unwrap().ends_with("the 99th percentile is 2.50 ms"));
     let busy = |generator_cpu_share| Loaded { generator_cpu_share, ..fine.clone() }.saturated();
     assert_eq!((busy(0.95), busy(0.951).is_some()), (None, true));
+    // In a closed loop a CPU that it waits for is one that it would use; in an open one it would be late.
+    let closed = |generator_cpu_share, generator_waited_share| {
+        let one = Loaded { generator_cpu_share, generator_waited_share, ..fine.clone() };
+        assert_eq!(one.saturated(), None, "an open loop");
+        Loaded { schedule_error: None, ..one }.saturated()
+    };
+    assert_eq!([closed(0.4, None), closed(0.4, Some(0.5))], [None, None]);
+    let said = closed(0.25, Some(0.75)).unwrap();
+    assert!(said.starts_with(SATURATED), "{said}");
+    assert!(said.contains("for 25.0 % of the window and waited for one for 75.0 %"), "{said}");
     // 2 000 in two seconds: 95 % are enough, and 10 fewer than all are no miss either.
     let answered = |requests_per_second| Loaded { requests_per_second, ..fine.clone() };
     assert_eq!(answered(950.0).unsteady(1000.0), None);
