@@ -5,6 +5,7 @@
 //! and reports are in the crate `paceline`, so a change to a template does not change the measured program.
 //!
 //! * [`mod@file`] - reads files that users name;
+//! * [`leash`] - ends children with this process, however it ends;
 //! * [`network`] - which addresses a socket may have;
 //! * [`job`] - jobs, read from TOML, and their expected results;
 //! * [`model`] - the interface of a concurrency model;
@@ -30,6 +31,8 @@
 // Blank lines stop rustfmt from sorting the modules, which are in reading order.
 
 pub mod file;
+
+pub mod leash;
 
 pub mod network;
 
