@@ -5,6 +5,8 @@
 #[path = "gate/faults.rs"]
 mod faults;
 mod program;
+#[path = "gate/selftest.rs"]
+mod selftest;
 
 use std::{
     fs,

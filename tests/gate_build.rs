@@ -11,6 +11,8 @@ mod dependencies;
 mod layouts;
 #[path = "gate_build/processes.rs"]
 mod processes;
+#[path = "gate_build/settings.rs"]
+mod settings;
 
 use std::{
     cell::RefCell,

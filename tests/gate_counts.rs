@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
+#[path = "gate_counts/ends.rs"]
+mod ends;
+#[path = "gate_counts/jobs.rs"]
+mod jobs;
 mod repository;
 
 use paceline::record::{Gate, GateCell, Metric, Overall, Presence, State, Verdict};
@@ -140,6 +144,22 @@ fn one_more_allocation_a_call_is_regressed_and_trials_are_not_touched() {
 }
 
 #[test]
+fn a_head_that_widens_its_own_margins_is_judged_by_those_of_the_base() {
+    let repository = repository(CELLS);
+    let more = LISTS.replace("(0..n)", "std::hint::black_box(Box::new(n));\n    (0..n)");
+    repository.write("src/lib.rs", &format!("{WORK}{more}"));
+    repository
+        .write("gate.toml", "margin = \"90%\"\nclear_margin = \"95%\"\ncount_margin = \"90%\"\n");
+    repository.commit();
+    let (code, gate) = counted(&repository, "allocations", &["--filter", "lists"]);
+    let lists = cell(&gate, "lists", Metric::Allocations);
+    assert_eq!((lists.verdict, lists.margin), (Some(Verdict::Regressed), 0.005), "{lists:?}");
+    assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
+    let named = gate.notes.iter().any(|note| note.contains("90 %"));
+    assert!(named, "{:?}", gate.notes);
+}
+
+#[test]
 fn a_first_allocation_is_regressed() {
     let repository = repository(CELLS);
     let more = WORK.replace("(0..n)", "std::hint::black_box(Box::new(n));\n    (0..n)");
@@ -258,59 +278,5 @@ fn jobs_on_one_thread_are_counted_and_others_say_in_a_sentence_why_not() {
         assert_eq!((cell.state, cell.verdict), (State::Refused, None), "{cell:?}");
         let why = cell.reason.as_ref().unwrap();
         assert!(why.contains("neither wait nor leave their thread"), "{why}");
-    }
-}
-
-/// A cell that hangs only where it is counted, and one that does not. `noted` is a file that it writes then.
-fn hanging_count(noted: &std::path::Path) -> Repository {
-    let hangs = format!(
-        ".closure(\"hangs\", || || if std::env::args().any(|word| word == \"__count\") {{ std::fs::write(\"{}\", \"\").unwrap(); std::thread::sleep(std::time::Duration::from_secs(3600)) }})",
-        noted.display()
-    );
-    repository(&format!("{hangs}.closure(\"spin\", || || spin(10_000))"))
-}
-
-#[test]
-fn a_count_ends_with_the_budget_and_what_is_left_is_named() {
-    let place = tempfile::tempdir().unwrap();
-    let repository = hanging_count(&place.path().join("noted"));
-    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
-    repository.commit();
-    let (code, gate) = counted(&repository, "allocations", &["--budget", "6s"]);
-    let hangs = cell(&gate, "hangs", Metric::Allocations);
-    assert_eq!((hangs.state, code), (State::Failed, Some(3)), "{hangs:?}");
-    assert!(hangs.reason.as_ref().unwrap().contains("no answer within"), "{hangs:?}");
-    // It took the budget, and not the twenty times as long that a count may take.
-    assert!(gate.seconds < 300.0, "{}", gate.seconds);
-    let spin = cell(&gate, "spin", Metric::Allocations);
-    assert_eq!(spin.state, State::Skipped, "{spin:?}");
-    assert!(spin.reason.as_ref().unwrap().contains("the time was up"), "{spin:?}");
-}
-
-#[test]
-fn ctrl_c_ends_a_count_and_what_was_not_counted_says_so() {
-    let place = tempfile::tempdir().unwrap();
-    let noted = place.path().join("noted");
-    let repository = hanging_count(&noted);
-    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
-    repository.commit();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.args(["gate", "--base", "HEAD~1", "--head", "HEAD", "--metric", "allocations"]);
-    command.args(["--format", "json", "--budget", "1h"]).current_dir(&repository.folder);
-    command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_ALLOW_LOAD", "1");
-    command.env("CARGO_TARGET_DIR", repository::target("repositories"));
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    while !noted.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let gate: Gate = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(gate.interrupted);
-    for name in ["hangs", "spin"] {
-        let cell = cell(&gate, name, Metric::Allocations);
-        assert_eq!(cell.state, State::Skipped, "{cell:?}");
-        assert!(cell.reason.as_ref().unwrap().contains("interrupted"), "{cell:?}");
     }
 }

@@ -303,7 +303,9 @@ fn init_refuses_what_it_would_break() {
     assert!(refused(&[]).contains("there is no cargo project here"));
     repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
     repository.write("src/lib.rs", "");
-    assert!(refused(&["--gated", "nowhere"]).contains("`nowhere` is no version, no folder and"));
+    assert!(
+        refused(&["--gated", "nowhere"]).contains("`nowhere` is neither a version nor a folder")
+    );
     assert!(refused(&["--package", "tony"]).contains("did you mean `tiny`?"));
     repository.write("benches/gate.rs", "#[test]\nfn it() {}\n");
     let before = files(&repository.folder);

@@ -1,6 +1,6 @@
 //! Counts instructions and allocations of custom cells and of jobs on one thread, in processes of their own that are never timed.
 //!
-//! No count depends on how busy the machine is, so both sides are counted at the same time. The number of calls does: a
+//! Counts do not depend on how busy the machine is, so both sides are counted at the same time. The number of calls is the
 //! power of ten that fits into a slice.
 
 use std::{env, fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, thread, time::Duration};
@@ -27,11 +27,11 @@ use paceline_core::{
     process::{CountError, Counted as What, HostError, Program},
 };
 
-/// The counts of each side. Counts that depend on threads or on random seeds rarely agree three times.
+/// How often each side is counted. Counts that depend on threads or on random seeds rarely agree three times.
 const REPEATS: usize = 3;
-/// The most calls of a count: in more, growth that is rare would not show better.
+/// The most calls of a count. More would not make rare growth, such as of a table, more visible.
 const MOST_CALLS: u64 = 1_000;
-/// How many times longer than a timed process one that is counted may take: valgrind slows programs by that much.
+/// How much longer a counted process may take than a timed one: valgrind slows programs down that much.
 const SLOWER: u32 = 20;
 
 /// The programs in which allocations are counted, of the base and the head, or why a side has none.
@@ -113,7 +113,7 @@ impl Counter {
             })?;
             program.instructions(what, calls, &folder, patience)
         };
-        // The start of a process is in both counts, and in the difference no more.
+        // The start of a process is in both counts and cancels out.
         (0..REPEATS).map(|_| Ok(of(calls)?.saturating_sub(of(0)?))).collect()
     }
 
@@ -144,7 +144,7 @@ fn uncountable_jobs(planned: &Planned<'_>) -> Option<String> {
     let waits = demand.serial > Duration::ZERO || demand.connects > 0;
     let leaves = ["offload", "park"].iter().any(|step| planned.workload.has(step));
     (!alone || waits || leaves).then(|| {
-        "of jobs on models, those can be counted that neither wait nor leave their thread, on models of one thread, such as cpu on sequential and switch on tokio-current-thread".into()
+        "only jobs that neither wait nor leave their thread can be counted, on models of one thread, such as cpu on sequential and switch on tokio-current-thread".into()
     })
 }
 
@@ -152,7 +152,7 @@ fn uncountable(why: &str) -> CountError {
     CountError::Uncountable(why.to_owned())
 }
 
-/// Returns how a cell ends whose side could not be counted.
+/// Returns the end of a cell of which a side could not be counted.
 fn told(side: usize, error: &CountError) -> (State, String) {
     let state = match error {
         CountError::Uncountable(_) => State::Refused,
@@ -228,7 +228,7 @@ fn inexact(counts: &Counts) -> String {
 }
 
 impl GateInProgress<'_, '_> {
-    /// Counts what is to be counted, in the time that is left.
+    /// Counts all cells by the metrics that are counts, in the time that is left.
     pub(super) fn count(&mut self) {
         let metrics: Vec<Metric> =
             self.plan.metrics.iter().copied().filter(|metric| metric.is_count()).collect();

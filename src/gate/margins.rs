@@ -125,7 +125,7 @@ impl Margins {
         for CellMargins { name, margin, clear_margin, layout_sd, count_margin } in cell {
             let given = MarginOverrides { margin, clear_margin, layout_sd, count_margin };
             let pattern = Regex::new(&format!("^(?:{name})$"))
-                .map_err(|_| format!("`{name}` is no regular expression"))?;
+                .map_err(|_| format!("`{name}` is not a regular expression"))?;
             // Errors must appear before anything is measured.
             given.over(of_all).map_err(|why| format!("of `{name}`: {why}"))?;
             of_some.push((pattern, given));

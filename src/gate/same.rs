@@ -131,7 +131,7 @@ fn reasons(files: &[String], other_dependencies: bool, inside: &str) -> Vec<&'st
         (any(&is_outside), "what changed lies outside of the workspace that was built"),
         (
             any(&is_other),
-            "a file that is read while a cell runs, or a program that a cell starts, is no part of the program",
+            "a file that is read while a cell runs, or a program that a cell starts, is not part of the program",
         ),
     ];
     reasons.into_iter().filter_map(|(fits, reason)| fits.then_some(reason)).collect()

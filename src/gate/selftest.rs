@@ -12,10 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Arm, Margin, Margins, NoGate, Order, Outcome, Subject, default_cells, gate};
+use super::{
+    Arm, Margin, Margins, NoGate, Order, Outcome, Subject, default_cells, gate,
+    least::time_of_fixed,
+};
 use crate::{
     compare::{Sample, judge, judge_against},
     machine::fingerprint,
+    output::{long, print_note},
     record::{Equal, Gate, GateCell, Metric, Overall, Planted, SelfTest, Share, Side, Verdict},
     stats::{median_and_range, step_rates},
 };
@@ -57,11 +61,9 @@ const GATE: Duration = Duration::from_secs(20);
 const DRAWN: u64 = 200;
 /// The part of the margin that another rule would test against, for comparison.
 const HALF: f64 = 0.5;
-/// About how long a suite of 12 trials takes on 2 CPUs: one that would not fit into the budget is not begun.
-const SUITE: Duration = Duration::from_secs(290);
 /// The shares of the budget for planted slowdowns, equal programs and the neighbour; the step detector has the rest.
 const SHARES: [f64; 3] = [0.48, 0.40, 0.10];
-/// The most made series of each kind for the step detector.
+/// The most simulated series of each kind for the step detector.
 const SERIES: u64 = 900;
 
 /// Returns the shortest budget, in whole seconds, in which at least one slowdown is planted.
@@ -231,23 +233,40 @@ fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
     Sample { log_ratios, null, margin, clear_margin: clear, layout_sd }
 }
 
-/// Gates suites of the usual cells with the same program on all sides.
+/// Gates suites of the usual cells with the same program on all sides. A suite that would not fit into the time is not
+/// begun: the longest one so far shows how long it takes, and before the first some processes do.
 fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
     let built_in = workloads::built_in();
     let models: Vec<_> = MODELS.iter().collect();
     let mut gates: Vec<Gate> = Vec::new();
+    let mut longest = None;
     for suite in 0..suites {
-        let longest = gates.iter().map(|gate| gate.seconds).max_by(f64::total_cmp);
-        let longest = longest.map_or(SUITE * trial.trials / 12, Duration::from_secs_f64);
-        if interrupted() || now() + longest > until {
+        let left = until.saturating_duration_since(now());
+        if interrupted() || left.is_zero() {
             break;
         }
         let subjects = default_cells(&built_in, &models).into_iter().map(Subject::Jobs).collect();
         let mut order = order(trial, [Variant::Base; 3], subjects);
-        order.budget = until.saturating_duration_since(now()).max(GATE);
+        order.budget = left.max(GATE);
         (order.trials, order.slices) = (Some(trial.trials), Some(2));
         order.seed = mix(trial.seed.wrapping_add(u64::from(suite)));
-        gates.push(gate(order)?.gate);
+        let expected = match longest {
+            Some(longest) => longest,
+            None => time_of_fixed(&order)?.unwrap_or_default(),
+        };
+        if now() + expected > until {
+            if gates.is_empty() {
+                print_note(&format!(
+                    "no suite of equal programs was begun: one takes about {} here, and {} of the budget were left for them",
+                    long(expected),
+                    long(left)
+                ));
+            }
+            break;
+        }
+        let gate = gate(order)?.gate;
+        longest = longest.max(Some(Duration::from_secs_f64(gate.seconds)));
+        gates.push(gate);
     }
     gates.retain(|gate| !gate.interrupted);
     let cells = || gates.iter().flat_map(|gate| &gate.cells).filter(|cell| cell.verdict.is_some());
@@ -282,7 +301,7 @@ fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
 /// base, head and copy change places, all trials alike, so what a side's file or a lasting mode does to a cell stays
 /// too. Tests are against `part` of the margin.
 fn drawn_suites(trial: &Trial, gates: &[Gate], part: f64) -> Share {
-    // A void cell is a false regression if its copy had been the head.
+    // Void cells are drawn too: with the copy as the head, such a cell would be a false regression.
     let suites: Vec<Vec<Vec<(f64, f64)>>> = gates
         .iter()
         .map(|gate| gate.cells.iter().map(|cell| pairs(cell).collect()).collect())
@@ -352,7 +371,5 @@ mod tests {
             assert!(least_budget(suites).mul_f64(planting(suites)) >= GATE);
         }
         assert!(SHARES.iter().sum::<f64>() < 1.0);
-        // In the default hour, what is left for the neighbour takes a suite.
-        assert!(Duration::from_hours(1).mul_f64(SHARES[2]) >= SUITE);
     }
 }

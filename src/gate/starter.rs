@@ -115,7 +115,7 @@ fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
         quoted(from)
     } else {
         return Err(BuildError::usage(format!(
-            "`{from}` is no version, no folder and no address of git such as https://host/paceline.git"
+            "`{from}` is neither a version nor a folder nor an address of git such as https://host/paceline.git"
         )));
     };
     Ok(format!("paceline-gated = {value}"))

@@ -22,7 +22,7 @@ pub fn selftest_text(done: &SelfTest) -> String {
         parts.push("Planted slowdowns beside a neighbour that computes in bursts:".into());
         parts.push(planted_table(&done.planted_beside_neighbour));
     }
-    parts.push("The step detector of history, on made series:".into());
+    parts.push("The step detector of history, on simulated series:".into());
     parts.push(steps_table(done));
     parts.push(format!(
         "200 cells of 200 trials are judged in {:.1} ms. All of it took {:.0} s.",

@@ -6,6 +6,7 @@
 //!
 //! * [`quantity`] - numbers and plurals in sentences;
 //! * [`mod@file`] - reads files that users name;
+//! * [`leash`] - ends children with this process, however it ends;
 //! * [`network`] - which addresses a socket may have;
 //! * [`job`] - jobs, read from TOML, and their expected results;
 //! * [`model`] - the interface of a concurrency model;
@@ -33,6 +34,8 @@
 pub mod quantity;
 
 pub mod file;
+
+pub mod leash;
 
 pub mod network;
 

@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use super::{BuildError, BuildTarget, Layout, Pin, Spot, Tool};
 use crate::gate::source::configurations_above;
 
-/// Settings of cargo and rustc that change the built program. Those that end in `_` are prefixes.
+/// Settings of cargo, rustc and the tools of build scripts that change the built program. Those that end in `_` are
+/// prefixes.
 const SETTINGS: &[&str] = &[
     "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -27,11 +28,24 @@ const SETTINGS: &[&str] = &[
     "RUSTFLAGS",
     "RUSTUP_TOOLCHAIN",
     "AR",
+    "ARFLAGS",
     "CC",
     "CFLAGS",
+    "CPPFLAGS",
     "CXX",
     "CXXFLAGS",
     "LDFLAGS",
+    // The crate cc also reads these for one target, such as `CC_x86_64-unknown-linux-gnu`, or for one kind of target.
+    "AR_",
+    "ARFLAGS_",
+    "CC_",
+    "CFLAGS_",
+    "CXX_",
+    "CXXFLAGS_",
+    "HOST_",
+    "TARGET_",
+    "PKG_CONFIG",
+    "PKG_CONFIG_",
 ];
 
 /// Raised when the same content is built in a different way.

@@ -1,4 +1,5 @@
-//! git and cargo as child processes: in their own process group, read line by line, ended by an interrupt.
+//! git and cargo as child processes: in their own process group, read line by line, ended by an interrupt or with
+//! paceline.
 
 use std::{
     ffi::OsStr,
@@ -14,19 +15,12 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::BuildError;
-use paceline_core::interrupt::interrupted;
+use paceline_core::{interrupt::interrupted, leash::Leash};
 
 /// The interval at which a running tool is checked for an interrupt.
 const GLANCE: Duration = Duration::from_millis(100);
 /// Intervals without a line, after a tool has ended, until its output counts as complete.
 const PATIENCE: u32 = 10;
-
-/// Runs a tool, and ends it with all its processes when standard input closes: when paceline ends for any reason.
-const LEASH: &str = r#"exec 3<&0
-"$@" 3<&- </dev/null & tool=$!
-{ read -r _ <&3; kill -KILL 0; } & leash=$!
-wait "$tool"; code=$?
-kill -KILL "$leash"; exit "$code""#;
 
 /// A call of git or cargo.
 pub(in crate::gate) struct Tool {
@@ -74,14 +68,6 @@ impl Tool {
     /// Returns cargo for a folder.
     pub(in crate::gate) fn cargo(folder: &Path) -> Self {
         Tool::new("cargo", folder).env("CARGO_TERM_COLOR", "never")
-    }
-
-    /// Returns cargo for a folder; it ends with paceline, because a build can take minutes and load the machine.
-    pub(in crate::gate) fn cargo_on_a_leash(folder: &Path) -> Self {
-        let sh = Tool::new("sh", folder).args(["-c", LEASH, "sh", "cargo"]);
-        let mut tool = sh.env("CARGO_TERM_COLOR", "never");
-        tool.command.stdin(Stdio::piped());
-        tool
     }
 
     /// Returns any other tool for a folder.
@@ -132,7 +118,8 @@ impl Tool {
             return Err(BuildError::interrupted());
         }
         let mut child = self.command.spawn().map_err(|error| self.missing(&error))?;
-        let _leash = child.stdin.take();
+        // A build can take minutes and load the machine.
+        let leash = Leash::on(&child);
         let (lines, heard) = mpsc::channel();
         forward(child.stdout.take(), lines.clone(), Line::Out);
         forward(child.stderr.take(), lines, Line::Err);
@@ -156,7 +143,7 @@ impl Tool {
                 Err(RecvTimeoutError::Timeout) => (),
             }
             if self.minds_interrupts && interrupted() {
-                end(&mut child);
+                end(&mut child, leash);
                 return Err(BuildError::interrupted());
             }
         }
@@ -196,8 +183,9 @@ fn forward(
 }
 
 /// Ends a child and all its processes.
-fn end(child: &mut Child) {
+fn end(child: &mut Child, leash: Leash) {
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    drop(leash);
     let _ = child.wait();
 }
 

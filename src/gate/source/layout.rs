@@ -200,16 +200,16 @@ impl Layout {
     }
 
     /// Returns cargo for a side's checkout, with the configuration of folders above the repository, which applies to
-    /// both sides. The configuration within the repository, and the toolchain, are the side's own.
+    /// both sides. The configuration within the repository, and the tool chain, are the side's own.
     pub(in crate::gate) fn cargo(&self, folder: &Path) -> Tool {
-        let mut tool = self.sees_scratch(Tool::cargo_on_a_leash(folder));
+        let mut tool = self.sees_scratch(Tool::cargo(folder));
         for path in configurations_above(&self.repository) {
             tool = tool.args([OsStr::new("--config"), path.as_os_str()]);
         }
         let names_its_own = |folder: &Path| {
             ["rust-toolchain.toml", "rust-toolchain"].iter().any(|name| folder.join(name).is_file())
         };
-        // cargo passes its own toolchain on to the programs that it runs, such as `cargo bench`.
+        // cargo passes its own tool chain on to the programs that it runs, such as `cargo bench`.
         if folder.ancestors().any(names_its_own) { tool.without("RUSTUP_TOOLCHAIN") } else { tool }
     }
 

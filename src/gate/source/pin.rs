@@ -25,7 +25,7 @@ impl Pin {
         for (part, pin) in parts {
             let Some(pin) = pin else {
                 let message =
-                    format!("`{part}` is no NAME@VERSION, as in `tokio@1.50.0,mio@1.0.2`");
+                    format!("`{part}` is not NAME@VERSION, as in `tokio@1.50.0,mio@1.0.2`");
                 return Some(Err(BuildError::usage(message)));
             };
             let Pin { name, version } = &pin;
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn half_a_list_and_half_a_version_have_a_sentence_each() {
         let said = |text| Pin::parse_all(text).unwrap().unwrap_err().message;
-        assert!(said("tokio@1.50.0,mio").starts_with("`mio` is no NAME@VERSION"));
+        assert!(said("tokio@1.50.0,mio").starts_with("`mio` is not NAME@VERSION"));
         assert!(said("tokio@1.50").starts_with("`1.50` is not a whole version of tokio"));
         assert!(said("tokio@1.50.0,tokio@1.51.0").starts_with("tokio is set to two versions"));
     }

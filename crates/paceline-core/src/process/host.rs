@@ -22,6 +22,7 @@ use crate::{
     clock::{nanoseconds, now, ticks_per_ns},
     custom::{self, Variant},
     interrupt::interrupted,
+    leash::Leash,
     perform::{Probe, Probed},
     prepared::{Attestation, Fault, Recorded},
     protocol::{CellSpec, Reply, Request},
@@ -79,19 +80,20 @@ impl fmt::Display for HostError {
 /// A running host. Dropping it kills it.
 pub struct Host {
     child: Child,
+    /// `None` once the group has been killed.
+    leash: Option<Leash>,
     requests: ChildStdin,
     replies: mpsc::Receiver<String>,
     errors: Arc<Mutex<VecDeque<String>>>,
     /// The thread that collects standard error until the process ends.
     keeper: Option<JoinHandle<()>>,
-    /// Whether the process has been waited for: its id may since belong to another process.
-    waited_for: bool,
 }
 
 impl Host {
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let leash = Some(Leash::on(&child));
         let requests = child.stdin.take().expect("it is piped");
         // A bounded channel: a host that floods it blocks on its own pipe.
         let (give, replies) = mpsc::sync_channel(16);
@@ -112,7 +114,8 @@ impl Host {
                 true
             });
         })?;
-        Ok(Host { child, requests, replies, errors, keeper: Some(keeper), waited_for: false })
+        let keeper = Some(keeper);
+        Ok(Host { child, leash, requests, replies, errors, keeper })
     }
 
     /// Returns the process id.
@@ -301,42 +304,35 @@ impl Host {
     fn kill(&mut self) {
         self.end_group();
         let _ = self.child.wait();
-        self.waited_for = true;
         self.reap_group();
     }
 
     /// Reaps the rest of the group if this process adopts orphans, as the first process of a container does. Otherwise
     /// they would stay zombies.
     fn reap_group(&self) {
-        let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
-            return;
-        };
+        let group = Pid::from_child(&self.child);
         within(LAST_WORDS, || {
             while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
             waitpgid(group, WaitOptions::NOHANG).is_err()
         });
     }
 
-    /// Kills the group, unless the process has been waited for: after that, its id may belong to another process.
-    fn end_group(&self) {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(group) = group.filter(|_| !self.waited_for) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    /// Kills the group. Only the first time, before the process is waited for: after that, its id may belong to another
+    /// process.
+    fn end_group(&mut self) {
+        let Some(_leash) = self.leash.take() else { return };
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 
     fn died(&mut self) -> HostError {
-        if !self.waited_for {
-            let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if self.leash.is_some() {
+            let id = Pid::from_child(&self.child);
             let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
             // The process may have closed its output without exiting.
-            within(LAST_WORDS, || {
-                !id.is_some_and(|id| matches!(waitid(WaitId::Pid(id), ended), Ok(None)))
-            });
+            within(LAST_WORDS, || !matches!(waitid(WaitId::Pid(id), ended), Ok(None)));
             self.end_group();
         }
         let how = self.child.wait().map_or_else(|error| error.to_string(), describe);
-        self.waited_for = true;
         self.reap_group();
         // Its last output may still be on the way, and a process that left its group may keep the pipe open.
         within(LAST_WORDS, || self.keeper.as_ref().is_none_or(JoinHandle::is_finished));

@@ -16,6 +16,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Reply, Request};
+use crate::leash::Leash;
 
 /// The longest line of a reply without times, in bytes.
 const LINE: usize = 64 << 10;
@@ -39,7 +40,8 @@ pub struct Link {
     longest: Arc<AtomicUsize>,
     words: Arc<Mutex<Words>>,
     keeper: JoinHandle<()>,
-    own_group: bool,
+    /// `None` if it is in the group of this process, or its group has been killed.
+    leash: Option<Leash>,
     /// The exit status, once the process has been waited for: its id may since belong to another process.
     status: Option<ExitStatus>,
 }
@@ -62,6 +64,7 @@ impl Link {
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
+        let leash = own_group.then(|| Leash::on(&child));
         let requests = child.stdin.take();
         let output = child.stdout.take().expect("it is piped");
         let errors = child.stderr.take().expect("it is piped");
@@ -86,7 +89,7 @@ impl Link {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).take(line);
             });
         })?;
-        Ok(Link { child, requests, lines, longest, words, keeper, own_group, status: None })
+        Ok(Link { child, requests, lines, longest, words, keeper, leash, status: None })
     }
 
     /// Returns the process id.
@@ -172,12 +175,11 @@ impl Link {
         self.status
     }
 
-    /// Kills the group, unless the process has been waited for: after that, its id may belong to another process.
-    fn end_group(&self) {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let (true, None, Some(group)) = (self.own_group, self.status, group) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    /// Kills the group, if it is its own. Only the first time, before the process is waited for: after that, its id may
+    /// belong to another process.
+    fn end_group(&mut self) {
+        let Some(_leash) = self.leash.take() else { return };
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
     }
 
     /// Closes its standard input and waits for its end.

@@ -1,0 +1,91 @@
+//! Settings of cargo, compilers and tool chains: each side has its own, and other settings are another program.
+
+use std::{env, fs, os::unix::fs::PermissionsExt, path::Path};
+
+use paceline::gate::source::Project;
+
+use super::{Tiny, again, said_by};
+
+#[test]
+fn flags_of_the_heads_own_settings_reach_the_head_alone() {
+    let tiny = Tiny::without_commit("");
+    let bench = "fn main() {\n    #[allow(unexpected_cfgs)]\n    let fast = cfg!(fast);\n    println!(\"{fast}\");\n}\n";
+    tiny.write("benches/gate.rs", bench);
+    tiny.commit("one");
+    let flags = "[net]\noffline = true\n[build]\nrustflags = [\"--cfg\", \"fast\"]\n";
+    tiny.write(".cargo/config.toml", flags);
+    tiny.commit("two");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| said_by(&tiny.build(name).unwrap()));
+    assert_eq!((base.as_str(), head.as_str()), ("false", "true"));
+}
+
+#[test]
+fn a_tool_chain_that_the_head_names_is_the_heads_alone() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let project = Project::here(Path::new(&folder), None, None).unwrap();
+        for name in ["HEAD~1", "HEAD"] {
+            project.build(&project.resolve(name).unwrap(), false, &|_| ()).unwrap();
+        }
+        return;
+    }
+    // rustup takes the tool chain from this variable first, and cargo sets it for what it runs, such as a gate.
+    let here = env::var("RUSTUP_TOOLCHAIN").unwrap_or_else(|_| "stable".into());
+    let tiny = Tiny::new();
+    tiny.write("rust-toolchain.toml", &format!("[toolchain]\nchannel = {here:?}\n"));
+    tiny.commit("two");
+    // A cargo that notes what it would have been told by rustup.
+    let place = tempfile::tempdir().unwrap();
+    let (cargo, noted) = (place.path().join("cargo"), place.path().join("noted"));
+    let (real, file) = (env!("CARGO"), noted.display());
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' bench '*) echo \"${{RUSTUP_TOOLCHAIN-none}} $(ls rust-toolchain.toml 2>&1)\" >>'{file}';; esac\nexec '{real}' \"$@\"\n"
+    );
+    fs::write(&cargo, script).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
+    let test = "settings::a_tool_chain_that_the_head_names_is_the_heads_alone";
+    let mut child = again(test, &tiny.folder);
+    let output = child.env("PATH", path).env("RUSTUP_TOOLCHAIN", &here).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let noted = fs::read_to_string(noted).unwrap();
+    let [base, head] = noted.lines().collect::<Vec<_>>()[..] else { panic!("{noted}") };
+    assert!(base.starts_with(&format!("{here} ")) && base.contains("cannot access"), "{base}");
+    assert_eq!(head, "none rust-toolchain.toml");
+}
+
+#[test]
+fn other_settings_of_compilers_are_another_program() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let project = Project::here(Path::new(&folder), None, None).unwrap();
+        let built = project.build(&project.resolve("HEAD").unwrap(), false, &|_| ()).unwrap();
+        println!("\ncached: {}", built.cached);
+        return;
+    }
+    let tiny = Tiny::new();
+    let cached = |setting: Option<(&str, &str)>| {
+        let mut child =
+            again("settings::other_settings_of_compilers_are_another_program", &tiny.folder);
+        let output = child.envs(setting).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let cached = said.lines().find_map(|line| line.strip_prefix("cached: "));
+        cached.unwrap_or_else(|| panic!("{setting:?}: {said}")).to_owned()
+    };
+    assert_eq!([cached(None), cached(None)], ["false", "true"]);
+    for setting in [
+        ("RUSTFLAGS", "--cfg other"),
+        ("CARGO_PROFILE_BENCH_OPT_LEVEL", "1"),
+        ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "env"),
+        // What the crates cc and pkg-config read.
+        ("CC", "cc"),
+        ("CC_x86_64-unknown-linux-gnu", "cc"),
+        ("HOST_CC", "cc"),
+        ("TARGET_CFLAGS", "-O1"),
+        ("CFLAGS", "-O1"),
+        ("CFLAGS_x86_64_unknown_linux_gnu", "-O1"),
+        ("PKG_CONFIG_PATH", "/nowhere"),
+    ] {
+        assert_eq!(cached(Some(setting)), "false", "{setting:?}");
+    }
+    // What is not for compilers is not.
+    assert_eq!(cached(Some(("COLUMNS", "100"))), "true");
+}
