@@ -5,43 +5,25 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+mod program;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use paceline::record::{Cell, State, read};
 use paceline_core::job::mix;
-
-fn paceline(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    paceline(folder, arguments).output().unwrap()
-}
-
-fn ok(folder: &Path, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
-    said(&output)
-}
+use program::{PACELINE, await_that, both, ok, paceline, run};
 
 /// One sentence, and this exit code.
 fn refused(folder: &Path, arguments: &[&str], code: i32, says: &str) {
     let output = run(folder, arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = program::said(&output);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
     assert!(said.contains(says), "{arguments:?}: {said}");
     assert_eq!(said.trim().lines().count(), 1, "{arguments:?}: {said}");
@@ -120,7 +102,7 @@ fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
     let mut cut = 0;
     for seed in 0..kills {
         let collect = ["cluster", "collect", "plan", "--results", "killed"];
-        let mut child = paceline(folder, &collect).spawn().unwrap();
+        let mut child = paceline(folder, collect).spawn().unwrap();
         thread::sleep(Duration::from_micros(mix(seed) % took));
         child.kill().unwrap();
         cut += usize::from(!child.wait().unwrap().success());
@@ -152,11 +134,7 @@ fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice(
     let folder = folder.path();
     planned(folder, "4");
     ok(folder, &["cluster", "submit", "plan", "--engine", "local"]);
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !folder.join("plan/parts").is_dir() {
-        assert!(Instant::now() < deadline, "no block begins");
-        thread::sleep(Duration::from_millis(20));
-    }
+    await_that("a block begins", || folder.join("plan/parts").is_dir());
     ok(folder, &["cluster", "cancel", "plan"]);
     let status = ok(folder, &["cluster", "status", "plan", "--format", "json"]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
@@ -240,12 +218,8 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     let status = ok(folder, &["cluster", "status", "plan"]);
     assert!(status.contains("matches no line of what it listed, such as \"12:R\""), "{status}");
     fs::write(folder.join("bad.toml"), "name = \"mine\"\nsubmitt = []\n").unwrap();
-    let bad = run(folder, &["cluster", "submit", "plan", "--engine", "bad.toml"]);
-    assert!(
-        bad.status.code() == Some(2) && said(&bad).contains("is not an engine file"),
-        "{}",
-        said(&bad)
-    );
+    let bad = run(folder, ["cluster", "submit", "plan", "--engine", "bad.toml"]);
+    assert!(program::error(&bad, 2).contains("is not an engine file"));
 }
 
 #[test]
@@ -278,15 +252,11 @@ fn a_full_disk_leaves_an_attempt_that_does_not_count() {
     let folder = folder.path();
     planned(folder, "1");
     let mut full = Command::new("sh");
-    let program = env!("CARGO_BIN_EXE_paceline");
-    full.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" cluster work plan 0000", program]);
+    full.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" cluster work plan 0000", PACELINE]);
     let full = full.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").output().unwrap();
-    assert_eq!(full.status.code(), Some(1), "{}", said(&full));
-    assert!(
-        said(&full).contains("make room and go on with paceline cluster submit"),
-        "{}",
-        said(&full)
-    );
+    assert_eq!(full.status.code(), Some(1), "{}", both(&full));
+    let remedy = "make room and go on with paceline cluster submit";
+    assert!(both(&full).contains(remedy), "{}", both(&full));
     ok(folder, &["cluster", "work", "plan", "0000"]);
     ok(folder, &["cluster", "work", "plan", "0001"]);
     ok(folder, &["cluster", "collect", "plan"]);
@@ -367,7 +337,7 @@ fn libfaketime() -> Option<PathBuf> {
 /// A worker on a block whose wall clock is off by what the file `clock` says, such as `+2h`, at any moment.
 #[cfg(target_os = "linux")]
 fn with_clock(folder: &Path, library: &Path, clock: &str, block: &str) -> std::process::Child {
-    let mut work = paceline(folder, &["cluster", "work", "plan", block]);
+    let mut work = paceline(folder, ["cluster", "work", "plan", block]);
     work.env("LD_PRELOAD", library).env("FAKETIME_NO_CACHE", "1");
     work.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
     work.env("FAKETIME_TIMESTAMP_FILE", folder.join(clock)).spawn().unwrap()
@@ -397,18 +367,11 @@ fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     planned(folder, "2");
-    let until = |what: &str, so: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + Duration::from_mins(3);
-        while !so() {
-            assert!(Instant::now() < deadline, "it never came to pass that {what}");
-            thread::sleep(Duration::from_millis(5));
-        }
-    };
     let ended = |mut child: std::process::Child| assert!(child.wait().unwrap().success());
     fs::write(folder.join("behind"), "-2h").unwrap();
     fs::write(folder.join("ahead"), "+2h").unwrap();
     let zombie = with_clock(folder, &library, "behind", "0000");
-    until("the first worker begins", &|| !in_attempts(folder, "0000", "node.json").is_empty());
+    await_that("the first worker begins", || !in_attempts(folder, "0000", "node.json").is_empty());
     let pid = Pid::from_child(&zombie);
     kill_process(pid, Signal::STOP).unwrap();
     if !in_attempts(folder, "0000", "done.json").is_empty() {
@@ -421,7 +384,7 @@ fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
         let all = in_attempts(folder, block, "trials.jsonl");
         all.iter().any(|(name, text)| !others.contains_key(name) && !text.is_empty())
     };
-    until("the second worker has a trial", &|| has_a_trial("0000"));
+    await_that("the second worker has a trial", || has_a_trial("0000"));
     fs::write(folder.join("ahead"), "+1h").unwrap();
     ended(first);
     kill_process(pid, Signal::CONT).unwrap();
@@ -438,7 +401,7 @@ fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
 
     fs::write(folder.join("ahead"), "+2h").unwrap();
     let stepped = with_clock(folder, &library, "ahead", "0001");
-    until("the third worker has a trial", &|| has_a_trial("0001"));
+    await_that("the third worker has a trial", || has_a_trial("0001"));
     fs::write(folder.join("ahead"), "-2h").unwrap();
     ended(stepped);
     for block in ["0002", "0003"] {

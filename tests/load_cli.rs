@@ -13,7 +13,8 @@ mod program;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::Output,
+    path::Path,
+    process::{Child, Output},
     sync::Mutex,
     thread,
     time::Duration,
@@ -22,8 +23,8 @@ use std::{
 use listener::{alone, each_connection, each_connection_at, request};
 use paceline::record::{Cell, Loop, State};
 use paceline_core::generator::LEAST_LATE_STARTS;
-use program::{children, folder, is_held_up, json, said};
-use rustix::process::{Signal, kill_process};
+use program::{child_that, folder, is_held_up, json, paceline, said, signal};
+use rustix::process::Signal;
 
 fn load(arguments: &[&str]) -> Output {
     let _alone = alone();
@@ -119,31 +120,23 @@ fn a_planted_stall_of_200_ms_is_in_the_percentiles_at_its_size() {
     assert!((30..80).contains(&quarter), "{quarter} of 1000 over 150 ms, not a twentieth");
 }
 
-/// The child of a process whose command line has this word, once there is one.
-#[cfg(target_os = "linux")]
-fn child_of(id: u32, word: &str) -> rustix::process::Pid {
-    loop {
-        if let Some(found) = children(id, word).first() {
-            return rustix::process::Pid::from_raw(found.cast_signed()).unwrap();
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
+/// A load of `serve-plain` on tokio for two seconds, which has been started.
+fn started(folder: &Path, more: &str) -> Child {
+    let load = "load serve-plain --model tokio --duration 2s --trials 1 --warm-up 0s --format json";
+    paceline(folder, load.split(' ').chain(more.split(' '))).spawn().unwrap()
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
     let _alone = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let load =
-        ["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"];
-    let quick = ["--trials", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"];
-    let parent = program::paceline(folder.path(), load).args(quick).spawn().unwrap();
+    let folder = folder();
+    let mut parent = started(folder.path(), "--connections 2 --patience 1s");
     // The generator is started once the server listens.
-    child_of(parent.id(), "__load");
-    let host = child_of(parent.id(), "__host");
+    child_that(&mut parent, "__load").unwrap();
+    let host = child_that(&mut parent, "__host").unwrap();
     thread::sleep(Duration::from_millis(500));
-    kill_process(host, Signal::STOP).unwrap();
+    signal(host, Signal::STOP);
     let output = parent.wait_with_output().unwrap();
     let cells: Vec<Cell> = json(&output);
     let why = cells[0].reason.as_ref().unwrap();
@@ -156,15 +149,13 @@ fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
 #[cfg(target_os = "linux")]
 fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
     let _alone = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let load = ["load", "serve-plain", "--model", "tokio", "--rate", "500", "--duration", "2s"];
-    let quick = ["--trials", "1", "--warm-up", "0s", "--format", "json"];
-    let parent = program::paceline(folder.path(), load).args(quick).spawn().unwrap();
-    let generator = child_of(parent.id(), "__load");
+    let folder = folder();
+    let mut parent = started(folder.path(), "--rate 500");
+    let generator = child_that(&mut parent, "__load").unwrap();
     thread::sleep(Duration::from_millis(500));
-    kill_process(generator, Signal::STOP).unwrap();
+    signal(generator, Signal::STOP);
     thread::sleep(Duration::from_millis(300));
-    kill_process(generator, Signal::CONT).unwrap();
+    signal(generator, Signal::CONT);
     let output = parent.wait_with_output().unwrap();
     let cells: Vec<Cell> = json(&output);
     assert_eq!((cells[0].state, output.status.code()), (State::Invalid, Some(3)));
@@ -391,7 +382,7 @@ fn any_2xx_counts_and_expect_says_which_statuses_do() {
 fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     let folder = folder();
     let start = |arguments: &[&str]| {
-        program::paceline(folder.path(), [&["serve"], arguments].concat()).spawn().unwrap()
+        paceline(folder.path(), [&["serve"], arguments].concat()).spawn().unwrap()
     };
     let mut server = start(&["serve-service", "--model", "tokio"]);
     let mut line = String::new();
@@ -404,8 +395,7 @@ fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     let workload = paceline_core::workloads::find("serve-service").unwrap();
     let receipt = paceline_core::job::Jobs::load(&workload).expected(7).body();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&receipt), "{answer}");
-    let id = rustix::process::Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
-    kill_process(id, Signal::INT).unwrap();
+    signal(server.id(), Signal::INT);
     assert_eq!(server.wait().unwrap().code(), Some(0));
     assert!(TcpStream::connect(&address).is_err(), "nothing listens any more");
 

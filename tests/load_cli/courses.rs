@@ -10,14 +10,14 @@ use std::{
 
 use paceline::record::{Cell, State};
 use paceline_core::generator::Interval;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
     calm,
     listener::alone,
     listening, load,
-    program::{paceline, said},
+    program::{paceline, said, signal},
 };
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -148,8 +148,7 @@ fn an_interval_is_told_while_the_load_goes_on() {
         assert!(line["interval"]["offered"].is_u64(), "{line}");
     }
     assert_eq!(parent.try_wait().unwrap(), None);
-    let id = Pid::from_raw(i32::try_from(parent.id()).unwrap()).unwrap();
-    kill_process(id, Signal::INT).unwrap();
+    signal(parent.id(), Signal::INT);
     assert_eq!(parent.wait().unwrap().code(), Some(130));
 }
 
