@@ -15,7 +15,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -226,15 +226,9 @@ fn a_generator_that_hears_too_late_of_a_start_that_others_share_does_not_start()
         let (address, seen) = server(Duration::ZERO);
         let mut order = order(address, Drive::Closed, 1);
         order.options.share = Share { index: 0, of };
-        let mut child = Command::new(PACELINE)
-            .arg("__load")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut input = child.stdin.take().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        writeln!(input, "{}", serde_json::to_string(&order).unwrap()).unwrap();
+        let mut program = Command::new(PACELINE);
+        program.arg("__load");
+        let (mut child, mut input, mut output) = listener::generator(program, &order);
         assert_eq!(output.next().unwrap().unwrap(), "\"ready\"");
         assert_eq!(seen.requests.load(Relaxed), 0);
         writeln!(input, "{{\"at_ns\":1}}").unwrap();
@@ -283,19 +277,13 @@ fn a_generator_that_is_killed_in_mid_load_makes_the_load_void() {
     assert!(figures.intervals.is_empty());
 }
 
-/// The cells of a load with these arguments, tried again where a generator was kept from the CPU; `None` where it is
-/// never left alone.
-fn calm(folder: &Path, arguments: &[&str]) -> Option<(Vec<Cell>, Output)> {
+/// The cells of a load with these arguments, tried again if a generator was kept from the CPU.
+fn calm(folder: &Path, arguments: &[&str]) -> Option<Vec<Cell>> {
     let quick = ["--warm-up", "200ms", "--patience", "10s", "--format", "json"];
-    for _ in 0..5 {
+    program::calm(|| {
         let output = command(folder, &[arguments, &quick].concat()).output().unwrap();
-        let cells: Vec<Cell> = program::json(&output);
-        if !cells.iter().any(is_held_up) {
-            return Some((cells, output));
-        }
-    }
-    eprintln!("left out: this machine keeps the generators from the CPU; see paceline doctor");
-    None
+        Some(program::json(&output)).filter(|cells: &Vec<Cell>| !cells.iter().any(is_held_up))
+    })
 }
 
 #[test]
@@ -304,7 +292,7 @@ fn the_record_and_the_table_say_how_many_there_were_and_what_each_had() {
     let folder = tempfile::tempdir().unwrap();
     let rate = ["serve-plain", "--model", "tokio", "--rate", "300", "--connections", "7"];
     let more = ["--generators", "2", "--trials", "2", "--duration", "1s", "--every", "500ms"];
-    let Some((cells, _)) = calm(folder.path(), &[&rate[..], &more].concat()) else { return };
+    let Some(cells) = calm(folder.path(), &[&rate[..], &more].concat()) else { return };
     let load = figures(&cells[0]);
     let [one, two] = &load.generators[..] else { panic!("two: {load:?}") };
     assert_eq!((one.connections, two.connections, load.connections), (4, 3, 7));
@@ -335,11 +323,11 @@ fn the_knee_and_two_servers_in_turns_are_measured_by_several_generators_too() {
         format!("http://{address}/")
     });
     let against = [&fast, "--against", &slow, "--trials", "3"];
-    let Some((cells, _)) = calm(folder.path(), &[&against[..], &both].concat()) else { return };
+    let Some(cells) = calm(folder.path(), &[&against[..], &both].concat()) else { return };
     assert!(cells.iter().all(|cell| figures(cell).generators.len() == 2));
     assert!(figures(&cells[1]).against.as_ref().unwrap().latency_p50.unwrap().lower > 2.0);
     let knee = [&*fast, "--p99-limit", "100ms", "--rate", "250"];
-    let Some((cells, _)) = calm(folder.path(), &[&knee[..], &both].concat()) else { return };
+    let Some(cells) = calm(folder.path(), &[&knee[..], &both].concat()) else { return };
     // Four connections of at least 10 ms each.
     assert!(figures(&cells[0]).rate.unwrap() < 440.0, "{:?}", cells[0].load);
     assert_eq!(figures(&cells[0]).generators.len(), 2);

@@ -17,7 +17,7 @@ use super::{
     calm,
     listener::alone,
     listening, load,
-    program::{paceline, said, signal},
+    program::{self, paceline, said, signal},
 };
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -92,23 +92,16 @@ fn a_ramp_offers_the_area_under_it_and_says_where_the_server_falls_behind() {
     }
 }
 
-/// The load as text, tried again where the generator was kept from the CPU; `None` where it never is left alone.
+/// The load as text, tried again if the generator was kept from the CPU.
 fn calm_text(arguments: &[&str]) -> Option<String> {
-    let text = |_| {
+    program::calm(|| {
         let output = load(arguments);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.code() == Some(0) || is_busy(&text), "{text}{}", said(&output));
-        text
-    };
-    let calm = (0..10).map(text).find(|text| !is_busy(text));
-    if calm.is_none() {
-        eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
-    }
-    calm
-}
-
-fn is_busy(text: &str) -> bool {
-    ["generator saturated", "generator late"].iter().any(|reason| text.contains(reason))
+        let text = program::text(&output.stdout);
+        let is_busy =
+            ["generator saturated", "generator late"].iter().any(|why| text.contains(why));
+        assert!(output.status.code() == Some(0) || is_busy, "{text}{}", said(&output));
+        (!is_busy).then_some(text)
+    })
 }
 
 #[test]

@@ -2,7 +2,8 @@
 #![allow(
     dead_code,
     clippy::unwrap_used,
-    reason = "no test file uses all of it; a test fails by panicking"
+    clippy::print_stderr,
+    reason = "no test file uses all of it; a test fails by panicking, and says what it leaves out"
 )]
 
 use std::{
@@ -93,6 +94,15 @@ pub(crate) fn is_held_up(cell: &Cell) -> bool {
     let knee = cell.load.as_ref().and_then(|load| load.knee.as_ref());
     let last = knee.and_then(|knee| knee.gave_way.as_ref());
     [cell.reason.as_ref(), last].iter().flatten().any(|why| why.starts_with("generator "))
+}
+
+/// Tries a load again until this machine leaves the generator the CPU; `None`, after a message, if it never does.
+pub(crate) fn calm<T>(mut once: impl FnMut() -> Option<T>) -> Option<T> {
+    let calm = (0..20).find_map(|_| once());
+    if calm.is_none() {
+        eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
+    }
+    calm
 }
 
 /// Returns the figures of a load that came out.
