@@ -1,5 +1,4 @@
-//! What the suite itself costs: the same work in plain programs of their own and through the suite, in interleaved fresh
-//! processes.
+//! Measures the overhead of the suite: fresh processes do the same work through the suite and in plain programs, by turns.
 //!
 //! ```text
 //! cargo bench --bench cost -- [--pairs N] [--limit TIME] [--json] [FILTER]...           time per job, and the verdict
@@ -8,7 +7,7 @@
 //! cargo bench --bench cost -- callgrind [FILTER]...                                     instructions per job
 //! ```
 //!
-//! A filter is part of a `/cell/model/`, such as `sleep`, `/tokio/`, `/tokio-c` or `exchange/compio`.
+//! A filter is a part of `/cell/model/`, such as `sleep`, `/tokio/`, `/tokio-c` or `exchange/compio`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -81,17 +80,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// What one process said of itself.
+/// The figures of one process.
 struct Side {
     /// The median of its batches.
     batch_ns: f64,
-    /// How much its peak memory grew; 0 for a script.
+    /// The growth of its peak memory; 0 for a script.
     memory_kib: f64,
 }
 
 impl Side {
-    /// Reads nanoseconds of each batch, the warm-up first, and from programs in Rust a last line: the sum of the outputs
-    /// and the peak of memory before and after.
+    /// Parses what a process prints: the nanoseconds of each batch, with the warm-up first. A program in Rust adds a line
+    /// with the sum of its outputs, and its peak memory before and after.
     fn read(text: &str, batches: usize) -> Result<(Self, Option<u64>), String> {
         let wrong = || format!("a side said {text:?}");
         let lines: Vec<&str> = text.lines().collect();
@@ -103,7 +102,7 @@ impl Side {
             _ => None,
         };
         let (times, rest) = (times.map_err(|_| wrong())?, rest.ok_or_else(wrong)?);
-        // The first is the warm-up, unless it is the only one.
+        // The first batch is the warm-up, unless it is the only one.
         let counted = if batches > 1 { &times[1..] } else { &times };
         let memory_kib = match rest[..] {
             [_, before, after] => after.saturating_sub(before) as f64,
@@ -117,7 +116,7 @@ fn median(values: &[f64]) -> f64 {
     median_and_range(values).0
 }
 
-/// As many workers as there are cores.
+/// Returns a worker for each core.
 fn workers() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
@@ -140,7 +139,7 @@ fn child(arguments: &[String]) -> Result<(), String> {
     for index in 0..batches {
         let batch = arm.batch(definition, jobs, placement, now);
         times.push(batch.elapsed);
-        // Of the first batch only: callgrind counts what is outside the clock.
+        // Only in the first batch: callgrind also counts what is outside the clock.
         let wrong = |(index, receipt): (usize, &std::io::Result<_>)| {
             !receipt.as_ref().is_ok_and(|receipt| *receipt == definition.expected(index))
         };
@@ -156,14 +155,14 @@ fn child(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The most memory this process has had so far, in KiB; 0 where the system does not say.
+/// Returns the peak memory of this process in KiB; 0 if the system does not show it.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-/// What runs the suite's side of a cell in a fresh process.
+/// Returns the command that runs the suite's side of a cell.
 fn suite_command(cell: &Cell, numbers: [usize; 3], servers: &Addresses) -> Result<Command, String> {
     let mut command = Command::new(this()?);
     command.args([CHILD, cell.work.name, cell.model]);
@@ -198,7 +197,7 @@ fn suite_side(cell: &Cell, program: &Program, servers: &Addresses) -> Result<Sid
     Ok(Side { batch_ns: median(&times), memory_kib: 0.0 })
 }
 
-/// What the user asks for.
+/// The user's options.
 struct Request {
     mode: Mode,
     pairs: Option<usize>,
@@ -262,7 +261,7 @@ impl Request {
             let there = || models::find(cell.model).and_then(|entry| (entry.info.available)());
             asked && there().map_err(|why| eprintln!("{} is left out: {why}", cell.id)).is_ok()
         });
-        // All are built before the first is measured.
+        // Nothing is built while something is measured.
         let mut built: BTreeMap<&str, Plain> = BTreeMap::new();
         for cell in &cells {
             if !built.contains_key(cell.program) {

@@ -1,5 +1,5 @@
-//! What the report takes: time, memory and size of the page, for records of 200, 1 000 and 10 000 cells.
-//! `cargo bench --bench report [-- FOLDER]`; the pages stay in the folder, or in none.
+//! Measures the time and memory that a report takes, and the size of its page, for records of 200, 1 000 and 10 000
+//! cells: `cargo bench --bench report [-- FOLDER]`. The pages are kept in the folder, if one is given.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -16,7 +16,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use paceline::record::{Cell, Record, Writer};
 use paceline_core::clock::now;
 
-/// How often each page is made; the median counts.
+/// Each page is made this many times; the median counts.
 const TIMES: usize = 5;
 
 fn main() {
@@ -24,7 +24,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let folder = kept.as_deref().map_or(folder.path(), Path::new);
     println!("{:>7} {:>10} {:>10} {:>14}", "cells", "seconds", "MiB", "page KB");
-    // In this order, for the memory of children is the most that any of them had.
+    // The smallest comes first: the system shows the greatest memory of all children so far.
     for count in [200, 1_000, 10_000] {
         let results = folder.join(count.to_string());
         let record = record(count);
@@ -38,7 +38,7 @@ fn main() {
     }
 }
 
-/// The sample's workloads again and again under other names, until there are so many cells.
+/// Returns a record with at least `count` cells: the sample's workloads, repeated under other names.
 fn record(count: usize) -> Record {
     let mut record = sample_run::record();
     let sample = record.cells.clone();
@@ -58,7 +58,7 @@ fn write(results: &Path, record: &Record) {
     }
 }
 
-/// Makes the page as a user would, and returns how many seconds it took, the start of the program included.
+/// Makes the page as a user would. Returns the seconds that it took, including the start of the program.
 fn make(results: &Path, record: &Record) -> f64 {
     let start = now();
     let done = Command::new(env!("CARGO_BIN_EXE_paceline"))

@@ -1,5 +1,5 @@
-//! `cargo bench`: the core workloads on every model over their scales. All of it is in the program `paceline`
-//! (`src/cli/bench.rs`), which this becomes: optimising and linking the same code twice took minutes.
+//! `cargo bench`: the core workloads on every model over their scales. This program only starts `paceline`, which does
+//! all of it (`src/cli/bench.rs`): optimising and linking the same code twice took minutes.
 #![expect(
     clippy::print_stderr,
     reason = "without the program there is nothing else to print an error"

@@ -1,8 +1,8 @@
-//! Whether the suite finds what was planted, what its recorder costs, and whether its generator agrees with `wrk`:
+//! Checks that the suite finds planted costs, measures its recorder, and compares its generator with `wrk`:
 //! `cargo bench --bench trust [-- planted|recorder|speed|agreement]`.
 //!
-//! Three synthetic models are `threads` with one known cost more: a delay, CPU time, memory. They are measured beside
-//! `threads` in one run, and the difference must be the cost, within 2 %.
+//! Each of three synthetic models is `threads` with one known cost more: a delay, CPU time or memory. It is measured
+//! beside `threads` in one run, and the difference must be that cost, within 2 %.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -17,11 +17,7 @@ mod wrk;
 
 use std::time::Duration;
 
-use paceline::{
-    plan::Choice,
-    record::{Cell, bytes_per_job},
-    run::{Order, run},
-};
+use paceline::record::{Cell, bytes_per_job};
 use paceline_core::{
     child::spawned,
     clock::{now, ticks_per_ns},
@@ -29,11 +25,11 @@ use paceline_core::{
     model::Settings,
     models,
     prepared::Prepared,
-    process::Program,
 };
-use planted::{CPU, DELAY, MEMORY, MODELS};
+use planted::{CPU, DELAY, MEMORY, MODELS, measured};
 
-/// How often two things are measured in turns.
+const NAP: &str = "{ sleep = \"20ms\" }";
+/// The number of pairs of measurements, which take turns.
 const PAIRS: usize = 9;
 
 fn main() {
@@ -48,13 +44,14 @@ fn main() {
         let p50 = |cell: &Cell| cell.latency.as_ref().unwrap().ns_p50 as f64;
         let late = |cell: &Cell| cell.timer_lateness.as_ref().unwrap().ns_p50 as f64;
         let cpu = |cell: &Cell| cell.cpu_ns_per_job.unwrap();
-        let of_delay = measured("planted-delay", "20ms", &[1]);
+        let of_delay = measured("planted-delay", NAP, &[1], 15);
         off |= shown("delay, in the batch", DELAY.as_nanos() as f64, &of_delay, delay);
         off |= shown("delay, in latency", DELAY.as_nanos() as f64, &of_delay, p50);
         off |= shown("delay, as lateness", DELAY.as_nanos() as f64, &of_delay, late);
-        let of_cpu = measured("planted-cpu", "20ms", &[20]);
+        let of_cpu = measured("planted-cpu", NAP, &[20], 15);
         off |= shown("CPU time", CPU.as_nanos() as f64, &of_cpu, cpu);
-        let of_memory = measured("planted-memory", "200ms", &[50, 200, 400, 800]);
+        let scales = [50, 200, 400, 800];
+        let of_memory = measured("planted-memory", "{ sleep = \"200ms\" }", &scales, 15);
         let bytes = |model: &str| {
             let series: Vec<&Cell> = of_memory.iter().filter(|cell| cell.model == model).collect();
             bytes_per_job(&series).unwrap()
@@ -71,27 +68,7 @@ fn main() {
     std::process::exit(i32::from(off));
 }
 
-/// `threads` and a planted model beside it, in shuffled batches.
-fn measured(planted: &str, sleep: &str, scales: &[usize]) -> Vec<Cell> {
-    let text = format!("name = \"planted\"\njob = [{{ sleep = \"{sleep}\" }}]");
-    let results = std::env::temp_dir().join(format!("paceline-trust-{}", std::process::id()));
-    let order = Order {
-        workloads: vec![Workload::parse("planted.toml", &text).unwrap()],
-        models: vec![models::find("threads").unwrap(), models::find(planted).unwrap()],
-        choice: Choice { scales: scales.to_vec(), ..Choice::default() },
-        passes: 0..15,
-        budget: Duration::from_mins(2),
-        seed: 1,
-        pin: false,
-        to_the_limit: false,
-        results: results.clone(),
-    };
-    let cells = run(&order, Program::this().unwrap(), None).unwrap().cells;
-    std::fs::remove_dir_all(results).unwrap();
-    cells
-}
-
-/// Prints the difference of a figure between both models, and returns whether it is off by more than 2 %.
+/// Prints the difference of a figure between both models. Returns whether it is off by more than 2 %.
 fn shown(what: &str, planted: f64, cells: &[Cell], figure: impl Fn(&Cell) -> f64) -> bool {
     let of = |planted: bool| {
         figure(cells.iter().find(|cell| cell.model.starts_with("planted") == planted).unwrap())
@@ -107,7 +84,7 @@ fn row(what: &str, planted: f64, recovered: f64) -> bool {
     off
 }
 
-/// A batch of jobs that do nothing, with the recorder and without, in turns: what it costs for each job.
+/// Prints the cost of the recorder per job: batches of jobs that do nothing, with and without it, take turns.
 fn recorder() {
     const JOBS: usize = 1_000_000;
     println!(

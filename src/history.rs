@@ -113,7 +113,7 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
                 add(&mut found, key(anchor), &gate.id, &gate.started, commit.as_deref(), figure);
             };
             if let Some(value) = cell.head {
-                add(None, Estimate { value, lower: value, upper: value });
+                add(None, Estimate::exactly(value));
             }
             if let Some(change) = cell.change {
                 let [value, lower, upper] =
@@ -171,7 +171,6 @@ fn add(
 
 /// Returns a cell's figure of each metric, per job.
 fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
-    let alone = |value: f64| Estimate { value, lower: value, upper: value };
     let per_job = |rate: Estimate| Estimate {
         value: 1e9 / rate.value,
         lower: 1e9 / rate.upper,
@@ -181,8 +180,8 @@ fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
     let figures = [
         (Metric::Throughput, cell.jobs_per_second.map(per_job)),
         (Metric::P99, cell.latency_ns_p99),
-        (Metric::Cpu, cell.cpu_ns_per_job.map(alone)),
-        (Metric::Memory, added.map(|bytes| alone(bytes as f64 / cell.scale as f64))),
+        (Metric::Cpu, cell.cpu_ns_per_job.map(Estimate::exactly)),
+        (Metric::Memory, added.map(|bytes| Estimate::exactly(bytes as f64 / cell.scale as f64))),
     ];
     figures.into_iter().filter_map(|(metric, figure)| Some((metric, figure?))).collect()
 }

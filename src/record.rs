@@ -161,6 +161,12 @@ impl Run {
 }
 
 impl Estimate {
+    /// Returns a figure without an interval.
+    #[must_use]
+    pub fn exactly(value: f64) -> Self {
+        Estimate { value, lower: value, upper: value }
+    }
+
     /// Estimates a figure from `trials`, one value each; `resolution` is that of the clock, in the unit of the values.
     /// `None` without trials, or if one is not finite.
     pub fn of_trials(trials: &[f64], resolution: f64) -> Option<Self> {

@@ -1,13 +1,13 @@
 //! `paceline advise` as its users meet it: on a tiny job of their own, with wrong input, and interrupted.
-#![allow(clippy::unwrap_used, clippy::cast_possible_wrap, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 
-use std::{fs, path::Path, process::Output, thread, time::Duration};
+use std::{fs, path::Path, process::Output};
 
 use paceline::advice;
-use program::{paceline, run, text};
-use rustix::process::{Pid, Signal, kill_process};
+use program::{await_that, child_that, only_record, paceline, run, signal, text};
+use rustix::process::Signal;
 use serde_json::Value;
 
 const JOB: &str = "name = \"mine\"\nscale = [1, 20]\njob = [{ sleep = \"20ms\" }]";
@@ -140,25 +140,7 @@ fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
     fs::write(folder.path().join("long.toml"), job).unwrap();
     let arguments = ["advise", "long.toml", "--model", "tokio", "--trials", "2", "--budget", "5m"];
     let mut run = paceline(folder.path(), arguments).spawn().unwrap();
-    let id = run.id();
-    let host = || {
-        let children =
-            fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        let is_host = |child: &&str| {
-            fs::read_to_string(format!("/proc/{child}/cmdline"))
-                .is_ok_and(|line| line.contains("__host"))
-        };
-        children.split_whitespace().find(is_host).map(str::to_owned)
-    };
-    let found = loop {
-        if let Some(found) = host() {
-            break found;
-        }
-        assert!(run.try_wait().unwrap().is_none(), "it ended without a host");
-        thread::sleep(Duration::from_millis(5));
-    };
-    let host = Pid::from_raw(found.parse().unwrap()).unwrap();
-    kill_process(host, Signal::KILL).unwrap();
+    signal(child_that(&mut run, "__host").unwrap(), Signal::KILL);
     let ended = run.wait_with_output().unwrap();
     let said = text(&ended.stdout);
     assert_eq!(ended.status.code(), Some(3), "{said}{}", text(&ended.stderr));
@@ -174,16 +156,12 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
     let arguments =
         "advise mine.toml --model sequential,tokio --scale 20,1_000_000 --trials 50 --budget 1m";
     let mut run = paceline(folder.path(), arguments.split(' ')).spawn().unwrap();
-    let begun = || {
-        let mut runs = fs::read_dir(folder.path().join("results")).ok()?;
-        let run = runs.find_map(Result::ok)?.path();
-        fs::metadata(run.join("cells.jsonl")).ok().filter(|file| file.len() > 0)
-    };
-    while begun().is_none() && run.try_wait().unwrap().is_none() {
-        thread::sleep(Duration::from_millis(20));
-    }
-    let id = Pid::from_raw(run.id() as i32).unwrap();
-    kill_process(id, Signal::INT).unwrap();
+    await_that("a cell is written", || {
+        let record = only_record(&folder.path().join("results"));
+        let cells = record.and_then(|record| fs::metadata(record.join("cells.jsonl")).ok());
+        cells.is_some_and(|file| file.len() > 0) || run.try_wait().unwrap().is_some()
+    });
+    signal(run.id(), Signal::INT);
     let ended = run.wait_with_output().unwrap();
     let said = text(&ended.stdout);
     assert_eq!(ended.status.code(), Some(130), "{said}{}", text(&ended.stderr));

@@ -3,20 +3,14 @@
 
 mod program;
 
-use std::{
-    collections::HashSet,
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{collections::HashSet, fs, path::Path, process::Command, thread, time::Duration};
 
 use paceline::{
     cli::BENCH,
     record::{Cell, Record, State, read},
 };
-use program::printed;
+use program::{children, printed, record_in, said, signal};
+use rustix::process::Signal;
 
 fn suite(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = program::paceline(folder, [&["--bench"], arguments].concat());
@@ -29,8 +23,7 @@ fn suite(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Comma
 }
 
 fn record(folder: &Path) -> Record {
-    let run = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap();
-    read(&run.path()).unwrap()
+    read(&record_in(folder)).unwrap()
 }
 
 #[test]
@@ -69,7 +62,7 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     let again = ["^sleep/tokio/1$", "--baseline", "absent"];
     let failed = suite(folder.path(), &again, &quick).output().unwrap();
     printed(&failed, 1);
-    assert!(String::from_utf8_lossy(&failed.stderr).contains("its output is in"));
+    assert!(said(&failed).contains("its output is in"));
 }
 
 #[test]
@@ -81,16 +74,6 @@ fn benchmarks_are_listed_and_nothing_is_measured() {
     assert!(!folder.path().join("results").exists());
     let refused = suite(folder.path(), &["--quick"], &[]).output().unwrap();
     printed(&refused, 2);
-}
-
-/// The children of `parent` that have this role now.
-fn children(parent: u32, role: &str) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-    let ids = children.unwrap_or_default();
-    let has_role = |id: &u32| {
-        fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().contains(role)
-    };
-    ids.split_whitespace().filter_map(|id| id.parse().ok()).filter(has_role).collect()
 }
 
 /// The hosts that `parent` has now.
@@ -117,7 +100,7 @@ fn the_suites_server_is_started_again_and_no_cell_is_lost() {
     let run = suite(folder.path(), &["^echo/(tokio|smol)/1$"], &quick).spawn().unwrap();
     after_hosts(run.id(), 4);
     for server in children(run.id(), "__echo") {
-        Command::new("kill").args(["-KILL", &server.to_string()]).status().unwrap();
+        signal(server, Signal::KILL);
     }
     let text = printed(&run.wait_with_output().unwrap(), 0);
     assert!(text.contains("2 cells: 2 ok"), "{text}");
@@ -139,11 +122,7 @@ fn a_hang_is_failed_what_ended_is_kept_and_the_rest_goes_on() {
         seen.insert(host);
         // Each of the two cells has trials by now.
         if seen.len() > 6 {
-            Command::new("kill")
-                .args(["-STOP", &host.to_string()])
-                .stderr(Stdio::null())
-                .status()
-                .unwrap();
+            signal(host, Signal::STOP);
             // One that was about to end had nothing more to do.
             thread::sleep(Duration::from_millis(200));
             stopped = hosts(run.id()).contains(&host);
@@ -189,11 +168,7 @@ fn a_suite_that_is_killed_keeps_the_trials_that_had_ended() {
     let killed = record(folder.path());
     assert!((8..20).contains(&killed.trials.len()), "{} trials", killed.trials.len());
     assert!(killed.cells.is_empty(), "{:?}", killed.cells);
-    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = || {
-        let mut report = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        report.current_dir(folder.path()).args(["report", "--format", "json"]).output().unwrap()
-    };
+    let report = || program::run(folder.path(), ["report", "--format", "json"]);
     let shown = report();
     let why = said(&shown);
     assert!(shown.status.success() && why.contains("its trials are kept"), "{why}");
@@ -223,7 +198,7 @@ fn ctrl_c_keeps_what_was_measured() {
     let run = suite(folder.path(), &["^sleep/(tokio|smol)/10$"], &[]).spawn().unwrap();
     // Eight processes have ended then: at least three of one of the two cells.
     after_hosts(run.id(), 9);
-    Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    signal(run.id(), Signal::INT);
     printed(&run.wait_with_output().unwrap(), 130);
     let cells = record(folder.path()).cells;
     let kept = cells.iter().filter(|cell| cell.state == State::Ok);

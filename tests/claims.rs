@@ -1,7 +1,6 @@
 //! `paceline claims`: what must come out of an experiment on any machine, and what becomes of those that come to nothing.
 #![allow(
     clippy::unwrap_used,
-    clippy::cast_possible_wrap,
     clippy::float_cmp,
     reason = "a test fails by panicking, and what is counted is whole"
 )]
@@ -12,7 +11,7 @@ mod program;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     thread,
     time::Duration,
 };
@@ -22,15 +21,15 @@ use paceline::{
     claims::EXPERIMENTS,
     record::{Claim, ClaimResult, ClaimVerdict, Claims, read_claims},
 };
-use program::{call, json, only_record, printed, text};
-use rustix::process::{Pid, Signal, kill_process};
+use program::{PACELINE, await_that, call, json, only_record, printed, record_in, signal, text};
+use rustix::process::Signal;
 
 fn program() -> PathBuf {
-    env!("CARGO_BIN_EXE_paceline").into()
+    PACELINE.into()
 }
 
 fn example(name: &str) -> PathBuf {
-    program().parent().unwrap().join("examples").join(name)
+    program().with_file_name("examples").join(name)
 }
 
 fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
@@ -197,13 +196,11 @@ fn a_model_that_dies_or_lies_is_said_to_and_the_rest_goes_on() {
 fn what_the_limits_forbid_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = "claims connections --model tokio-current-thread --budget 60s --format json";
-    let script = format!("ulimit -n 500 && exec {} {arguments}", program().display());
+    let script = format!("ulimit -n 500 && exec {PACELINE} {arguments}");
     let _alone = alone();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
-    let output = shell.output().unwrap();
+    let output = call("sh", folder.path(), ["-c", &script]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let claims: Claims = serde_json::from_slice(&output.stdout).unwrap();
+    let claims: Claims = json(&output);
     let refused = &claim(&claims, "connections").results[0];
     assert_eq!(refused.verdict, ClaimVerdict::Refused, "{refused:?}");
     assert!(refused.why.as_ref().unwrap().contains("ulimit -n"), "{refused:?}");
@@ -232,17 +229,16 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
     let arguments = ["connections", "--model", "tokio,smol"];
     let mut child = command(&program(), folder.path(), &arguments).spawn().unwrap();
     // The record is begun before the first process of a model.
-    while fs::read_dir(folder.path().join("results")).map_or(0, Iterator::count) == 0 {
+    await_that("a record is begun", || {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
-        thread::sleep(Duration::from_millis(10));
-    }
+        only_record(&folder.path().join("results")).is_some()
+    });
     thread::sleep(Duration::from_millis(300));
-    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
+    signal(child.id(), Signal::INT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
-    let record = only_record(&folder.path().join("results")).unwrap();
-    let claims = read_claims(&record).unwrap().unwrap();
+    let claims = read_claims(&record_in(folder.path())).unwrap().unwrap();
     assert!(claims.interrupted);
     for result in &claims.claims[0].results {
         assert!(!result.verdict.is_wrong(), "an interrupt is no fault of a model: {result:?}");
@@ -253,25 +249,18 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
 fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
     let arguments = ["inert", "suspends", "order", "--model", "sequential,threads,tokio"];
     let (whole, _, folder) = ran(&program(), &arguments);
-    let written = |folder: &Path| only_record(&folder.join("results")).unwrap();
-    let size = fs::metadata(written(folder.path()).join("claims.json")).unwrap().len();
+    let size = fs::metadata(record_in(folder.path()).join("claims.json")).unwrap().len();
     let results = |of: &Claims| of.claims.iter().map(|claim| claim.results.len()).sum::<usize>();
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     // A limit on the size of files stands for the disk: the last versions of the record do not fit.
-    let script = format!(
-        "trap '' XFSZ; exec prlimit --fsize={} {} claims {}",
-        size - 600,
-        program().display(),
-        arguments.join(" ")
-    );
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
-    let output = shell.stdin(Stdio::null()).output().unwrap();
+    let (size, words) = (size - 600, arguments.join(" "));
+    let script = format!("trap '' XFSZ; exec prlimit --fsize={size} {PACELINE} claims {words}");
+    let output = call("sh", folder.path(), ["-c", &script]).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot write") && said.lines().count() == 1, "{said}");
-    let kept = read_claims(&written(folder.path())).unwrap().unwrap();
+    let kept = read_claims(&record_in(folder.path())).unwrap().unwrap();
     assert!((1..=results(&whole)).contains(&results(&kept)), "{kept:?}");
 }
 

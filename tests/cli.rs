@@ -12,7 +12,9 @@ mod workload_files;
 
 use std::{fs, path::Path, process::Command};
 
-use program::{PACELINE, children, error, folder, json, paceline, run, text};
+use program::{
+    PACELINE, await_that, call, children, error, folder, json, paceline, record_in, run, text,
+};
 use serde_json::Value;
 
 /// Runs `paceline run` and returns its exit code and its cells.
@@ -27,20 +29,8 @@ fn models_lists_all_with_versions_and_availability() {
     let output = run(folder().path(), ["models", "--format", "json"]);
     let models: Vec<Value> = json(&output);
     let names: Vec<&str> = models.iter().map(|m| m["name"].as_str().unwrap()).collect();
-    for name in [
-        "sequential",
-        "threads",
-        "pool",
-        "rayon",
-        "tokio",
-        "tokio-current-thread",
-        "tokio-per-core",
-    ] {
-        assert!(names.contains(&name));
-    }
-    for name in ["tokio+rayon", "smol", "async-std", "may"] {
-        assert!(names.contains(&name));
-    }
+    let all = "sequential threads pool rayon tokio tokio-current-thread tokio-per-core tokio+rayon smol async-std may";
+    assert!(all.split(' ').all(|name| names.contains(&name)), "{names:?}");
     for model in &models {
         for key in ["name", "family", "version", "tag", "available", "reason"] {
             assert!(model.get(key).is_some(), "{model} lacks {key}");
@@ -81,8 +71,7 @@ fn a_run_gives_checked_cells_and_leaves_a_record_that_can_be_read() {
         let future = cell["attest"]["future_bytes"].as_u64().unwrap();
         assert!((24..=512).contains(&future), "{cell}");
     }
-    let runs: Vec<_> = fs::read_dir(folder.path().join("results")).unwrap().collect();
-    let record = runs[0].as_ref().unwrap().path();
+    let record = record_in(folder.path());
     let paceline::record::Record { run, cells: recorded, .. } =
         paceline::record::read(&record).unwrap();
     assert_eq!((run.schema, recorded.len()), (paceline::record::SCHEMA, 4));
@@ -116,11 +105,9 @@ fn a_users_own_file_is_run() {
 #[test]
 fn a_suites_server_that_does_not_start_is_an_error_with_the_reason_and_the_cure() {
     let folder = folder();
-    let mut command = Command::new("sh");
     // Too few files for the server's two dozen addresses.
-    command.args(["-c", "ulimit -n 16; exec \"$0\" run yield --model sequential --trials 1"]);
-    command.arg(PACELINE).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
-    let said = error(&command.output().unwrap(), 1);
+    let script = format!("ulimit -n 16; exec {PACELINE} run yield --model sequential --trials 1");
+    let said = error(&call("sh", folder.path(), ["-c", &script]).output().unwrap(), 1);
     let start = "error: the suite's server did not start: ";
     assert!(said.starts_with(start) && said.contains("such as with ulimit -n 1024"), "{said}");
 }
@@ -166,17 +153,10 @@ fn what_cannot_end_within_the_budget_is_skipped_with_the_prediction() {
 #[test]
 fn a_limit_of_64_descriptors_refuses_what_needs_more_and_runs_the_rest() {
     let folder = folder();
-    let script = format!(
-        "ulimit -n 64; exec {} run echo --model tokio --scale 5,500 --trials 1 --format json",
-        env!("CARGO_BIN_EXE_paceline")
-    );
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let cells: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let echo = "run echo --model tokio --scale 5,500 --trials 1 --format json";
+    let script = format!("ulimit -n 64; exec {PACELINE} {echo}");
+    let output = call("bash", folder.path(), ["-c", &script]).output().unwrap();
+    let cells: Vec<Value> = json(&output);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(cells[0]["state"], "ok", "{}", cells[0]);
     assert_eq!(cells[1]["state"], "refused");
@@ -232,13 +212,7 @@ fn no_process_is_left_behind_when_the_parent_is_killed() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     let alive = |id: &u32| Path::new(&format!("/proc/{id}/task")).exists();
-    for _ in 0..6_000 {
-        if !seen.iter().any(alive) {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("still alive: {seen:?}");
+    await_that("all children end", || !seen.iter().any(alive));
 }
 
 #[test]

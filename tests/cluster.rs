@@ -5,43 +5,28 @@
     reason = "a test fails by panicking, and says what it leaves out"
 )]
 
+#[cfg(target_os = "linux")]
+#[path = "cluster/clock.rs"]
+mod clock;
+mod program;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use paceline::record::{Cell, State, read};
 use paceline_core::job::mix;
-
-fn paceline(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    paceline(folder, arguments).output().unwrap()
-}
-
-fn ok(folder: &Path, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
-    said(&output)
-}
+use program::{PACELINE, await_that, both, ok, paceline, run};
 
 /// One sentence, and this exit code.
 fn refused(folder: &Path, arguments: &[&str], code: i32, says: &str) {
     let output = run(folder, arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = program::said(&output);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
     assert!(said.contains(says), "{arguments:?}: {said}");
     assert_eq!(said.trim().lines().count(), 1, "{arguments:?}: {said}");
@@ -120,7 +105,7 @@ fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
     let mut cut = 0;
     for seed in 0..kills {
         let collect = ["cluster", "collect", "plan", "--results", "killed"];
-        let mut child = paceline(folder, &collect).spawn().unwrap();
+        let mut child = paceline(folder, collect).spawn().unwrap();
         thread::sleep(Duration::from_micros(mix(seed) % took));
         child.kill().unwrap();
         cut += usize::from(!child.wait().unwrap().success());
@@ -152,11 +137,7 @@ fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice(
     let folder = folder.path();
     planned(folder, "4");
     ok(folder, &["cluster", "submit", "plan", "--engine", "local"]);
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !folder.join("plan/parts").is_dir() {
-        assert!(Instant::now() < deadline, "no block begins");
-        thread::sleep(Duration::from_millis(20));
-    }
+    await_that("a block begins", || folder.join("plan/parts").is_dir());
     ok(folder, &["cluster", "cancel", "plan"]);
     let status = ok(folder, &["cluster", "status", "plan", "--format", "json"]);
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
@@ -240,12 +221,8 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     let status = ok(folder, &["cluster", "status", "plan"]);
     assert!(status.contains("matches no line of what it listed, such as \"12:R\""), "{status}");
     fs::write(folder.join("bad.toml"), "name = \"mine\"\nsubmitt = []\n").unwrap();
-    let bad = run(folder, &["cluster", "submit", "plan", "--engine", "bad.toml"]);
-    assert!(
-        bad.status.code() == Some(2) && said(&bad).contains("is not an engine file"),
-        "{}",
-        said(&bad)
-    );
+    let bad = run(folder, ["cluster", "submit", "plan", "--engine", "bad.toml"]);
+    assert!(program::error(&bad, 2).contains("is not an engine file"));
 }
 
 #[test]
@@ -278,15 +255,11 @@ fn a_full_disk_leaves_an_attempt_that_does_not_count() {
     let folder = folder.path();
     planned(folder, "1");
     let mut full = Command::new("sh");
-    let program = env!("CARGO_BIN_EXE_paceline");
-    full.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" cluster work plan 0000", program]);
+    full.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" cluster work plan 0000", PACELINE]);
     let full = full.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").output().unwrap();
-    assert_eq!(full.status.code(), Some(1), "{}", said(&full));
-    assert!(
-        said(&full).contains("make room, and go on with paceline cluster submit"),
-        "{}",
-        said(&full)
-    );
+    assert_eq!(full.status.code(), Some(1), "{}", both(&full));
+    let remedy = "make room, and go on with paceline cluster submit";
+    assert!(both(&full).contains(remedy), "{}", both(&full));
     ok(folder, &["cluster", "work", "plan", "0000"]);
     ok(folder, &["cluster", "work", "plan", "0001"]);
     ok(folder, &["cluster", "collect", "plan"]);
@@ -354,112 +327,4 @@ fn is_of_the_published_schema(job: &serde_json::Value) {
         let faults = validate(&wrong).unwrap();
         assert!(faults.contains(says), "{place}: {faults:?}");
     }
-}
-
-/// The library that gives a process and its children another wall clock, and leaves the monotonic clock alone.
-#[cfg(target_os = "linux")]
-fn libfaketime() -> Option<PathBuf> {
-    let of = |folder: &Path| folder.join("faketime/libfaketimeMT.so.1");
-    let folders = fs::read_dir("/usr/lib").ok()?.map(|entry| entry.unwrap().path());
-    folders.map(|folder| of(&folder)).chain([of(Path::new("/usr/lib"))]).find(|path| path.exists())
-}
-
-/// A worker on a block whose wall clock is off by what the file `clock` says, such as `+2h`, at any moment.
-#[cfg(target_os = "linux")]
-fn with_clock(folder: &Path, library: &Path, clock: &str, block: &str) -> std::process::Child {
-    let mut work = paceline(folder, &["cluster", "work", "plan", block]);
-    work.env("LD_PRELOAD", library).env("FAKETIME_NO_CACHE", "1");
-    work.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
-    work.env("FAKETIME_TIMESTAMP_FILE", folder.join(clock)).spawn().unwrap()
-}
-
-/// What the attempts at a block have of a file, by the name of the attempt.
-#[cfg(target_os = "linux")]
-fn in_attempts(folder: &Path, block: &str, file: &str) -> BTreeMap<String, String> {
-    let attempts = fs::read_dir(folder.join("plan/parts").join(block));
-    let attempts = attempts.into_iter().flatten().map(|entry| entry.unwrap());
-    let of = |entry: fs::DirEntry| {
-        let text = fs::read_to_string(entry.path().join(file)).ok()?;
-        Some((entry.file_name().into_string().unwrap(), text))
-    };
-    attempts.filter_map(of).collect()
-}
-
-/// A worker is stopped, another does its block with a clock two hours ahead that is set back in the middle, and the
-/// first goes on as a zombie whose clock is two hours behind: its attempt ends last, with the earlier date.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
-    use rustix::process::{Pid, Signal, kill_process};
-    let Some(library) = libfaketime() else {
-        return eprintln!("left out: libfaketime is not installed");
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    planned(folder, "2");
-    let until = |what: &str, so: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + Duration::from_mins(3);
-        while !so() {
-            assert!(Instant::now() < deadline, "it never came to pass that {what}");
-            thread::sleep(Duration::from_millis(5));
-        }
-    };
-    let ended = |mut child: std::process::Child| assert!(child.wait().unwrap().success());
-    fs::write(folder.join("behind"), "-2h").unwrap();
-    fs::write(folder.join("ahead"), "+2h").unwrap();
-    let zombie = with_clock(folder, &library, "behind", "0000");
-    until("the first worker begins", &|| !in_attempts(folder, "0000", "node.json").is_empty());
-    let pid = Pid::from_child(&zombie);
-    kill_process(pid, Signal::STOP).unwrap();
-    if !in_attempts(folder, "0000", "done.json").is_empty() {
-        ended(zombie);
-        return eprintln!("left out: the first worker had ended before it could be stopped");
-    }
-    let others = in_attempts(folder, "0000", "node.json");
-    let first = with_clock(folder, &library, "ahead", "0000");
-    let has_a_trial = |block: &str| {
-        let all = in_attempts(folder, block, "trials.jsonl");
-        all.iter().any(|(name, text)| !others.contains_key(name) && !text.is_empty())
-    };
-    until("the second worker has a trial", &|| has_a_trial("0000"));
-    fs::write(folder.join("ahead"), "+1h").unwrap();
-    ended(first);
-    kill_process(pid, Signal::CONT).unwrap();
-    ended(zombie);
-    let done = in_attempts(folder, "0000", "done.json");
-    let date = |name: &String| {
-        let done: serde_json::Value = serde_json::from_str(&done[name]).unwrap();
-        done["ended"].as_str().unwrap().to_owned()
-    };
-    let late = others.keys().next().unwrap();
-    let counts = done.keys().find(|name| *name != late).unwrap();
-    assert_eq!(done.len(), 2);
-    assert!(date(late) < date(counts), "the clocks are not what they are to be");
-
-    fs::write(folder.join("ahead"), "+2h").unwrap();
-    let stepped = with_clock(folder, &library, "ahead", "0001");
-    until("the third worker has a trial", &|| has_a_trial("0001"));
-    fs::write(folder.join("ahead"), "-2h").unwrap();
-    ended(stepped);
-    for block in ["0002", "0003"] {
-        ok(folder, &["cluster", "work", "plan", block]);
-    }
-    ok(folder, &["cluster", "collect", "plan"]);
-    let record = only_record(&folder.join("results"));
-    let once = bytes(&record);
-    ok(folder, &["cluster", "collect", "plan"]);
-    let same = |(name, text): (&String, &Vec<u8>)| {
-        assert!(name.ends_with("html") || once[name] == *text, "{name} has changed");
-    };
-    bytes(&record).iter().for_each(same);
-    let record = read(&record).unwrap();
-    assert_eq!((record.cells.len(), record.trials.len()), (6, 12));
-    assert!(record.cells.iter().all(|cell| cell.state == State::Ok), "no figure is lost");
-    let longest = record.trials.iter().flat_map(|trial| &trial.times_ns).max().unwrap();
-    assert!(*longest < 600_000_000_000, "a batch took {longest} ns by a clock that was set");
-    let nodes = record.nodes.unwrap();
-    assert_eq!(nodes.counted.iter().filter(|of| of.block == "0000").count(), 1);
-    assert_eq!(&nodes.counted[0].attempt, counts, "a date decided which attempt counts");
-    let left_out: Vec<&str> = nodes.left_out.iter().map(|of| of.attempt.as_str()).collect();
-    assert_eq!(left_out, [late]);
 }

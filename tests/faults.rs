@@ -1,7 +1,6 @@
 //! Whatever way a run ends, what had ended is kept, nothing stays behind, and it can be gone on with.
 #![allow(
     clippy::unwrap_used,
-    clippy::cast_possible_wrap,
     clippy::cast_possible_truncation,
     reason = "a test fails by panicking"
 )]
@@ -15,15 +14,15 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Output},
     thread,
     time::{Duration, Instant},
 };
 
 use paceline::record::{Record, State, read};
 use paceline_core::job::mix;
-use program::{children, only_record, text};
-use rustix::process::{Pid, Signal, kill_process};
+use program::{PACELINE, await_that, call, child_that, children, ended, only_record, signal, text};
+use rustix::process::Signal;
 
 /// Four cells of three trials, each some tens of milliseconds long.
 const COMMAND: &str = "run sleep yield --model tokio,pool --scale 10 --trials 3 --budget 60s";
@@ -44,48 +43,32 @@ fn record(folder: &Path) -> Option<Record> {
     only_run(folder).filter(|run| run.join("trials.jsonl").exists()).map(|run| read(&run).unwrap())
 }
 
-fn kill(id: u32, signal: Signal) {
-    let _ = kill_process(Pid::from_raw(id as i32).unwrap(), signal);
-}
-
 fn await_end(ids: &BTreeSet<u32>) {
     let gone = |id: &u32| !Path::new(&format!("/proc/{id}/task")).exists();
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !ids.iter().all(gone) {
-        assert!(Instant::now() < deadline, "left behind: {ids:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    await_that("all children end", || ids.iter().all(gone));
 }
 
 /// Waits until the run has written a trial.
 fn await_trial(folder: &Path) {
-    let deadline = Instant::now() + Duration::from_mins(3);
-    while record(folder).is_none_or(|record| record.trials.is_empty()) {
-        assert!(Instant::now() < deadline, "no trial was written");
-        thread::sleep(Duration::from_millis(5));
-    }
+    await_that("a trial is written", || record(folder).is_some_and(|of| !of.trials.is_empty()));
 }
 
-fn wait(mut child: Child) -> Output {
-    let deadline = Instant::now() + Duration::from_mins(3);
-    while child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "it does not end");
-        thread::sleep(Duration::from_millis(5));
-    }
-    child.wait_with_output().unwrap()
+/// A run that has been started.
+fn started(folder: &Path, arguments: &str) -> Child {
+    paceline(folder).args(arguments.split(' ')).spawn().unwrap()
 }
 
 /// Kills the parent or a child at a random moment, then goes on, and checks that all is as it was and comes to its end.
 fn killed_at_random(seed: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let mut parent = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
+    let mut parent = started(folder.path(), COMMAND);
     let (when, whom) = (mix(seed), mix(seed + 1));
     thread::sleep(Duration::from_millis(when % 1500));
     let family: BTreeSet<u32> = children(parent.id(), "").into_iter().collect();
     if whom.is_multiple_of(3) && !family.is_empty() {
         // A child: the run goes on, and at most a cell has failed of it, where it was a host.
-        kill(*family.iter().nth((whom / 3) as usize % family.len()).unwrap(), Signal::KILL);
-        let ended = wait(parent);
+        signal(*family.iter().nth((whom / 3) as usize % family.len()).unwrap(), Signal::KILL);
+        let ended = ended(parent);
         let code = ended.status.code();
         assert!(matches!(code, Some(0 | 1 | 3)), "{code:?}: {}", text(&ended.stderr));
         if code != Some(1) {
@@ -143,10 +126,10 @@ fn a_torn_line_is_cut_off_and_its_cell_measured_again() {
 #[test]
 fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let run = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
+    let run = started(folder.path(), COMMAND);
     await_trial(folder.path());
-    kill(run.id(), Signal::INT);
-    let ended = wait(run);
+    signal(run.id(), Signal::INT);
+    let ended = ended(run);
     assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
     assert!(text(&ended.stderr).contains("--resume goes on"), "{}", text(&ended.stderr));
     assert!(text(&ended.stdout).contains("record: "), "what there is is shown");
@@ -155,22 +138,11 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     assert_eq!(record(folder.path()).unwrap().cells.len(), 4);
 
     let folder = tempfile::tempdir().unwrap();
-    let run = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
+    let run = started(folder.path(), COMMAND);
     await_trial(folder.path());
-    kill(run.id(), Signal::INT);
-    kill(run.id(), Signal::INT);
-    assert_eq!(wait(run).status.code(), Some(130));
-}
-
-/// The first child of the run that plays `role`; `None` once the run has ended.
-fn child_that(run: &mut Child, role: &str) -> Option<u32> {
-    while run.try_wait().unwrap().is_none() {
-        if let Some(child) = children(run.id(), role).first() {
-            return Some(*child);
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    None
+    signal(run.id(), Signal::INT);
+    signal(run.id(), Signal::INT);
+    assert_eq!(program::ended(run).status.code(), Some(130));
 }
 
 #[test]
@@ -181,17 +153,15 @@ fn a_child_that_hangs_ends_at_its_own_deadline_or_with_the_budget() {
         ("60s", "30", State::Failed, "no answer within"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let arguments = [
-            "run", "sleep", "--model", "tokio", "--scale", "1", "--trials", trials, "--budget",
-            budget,
-        ];
-        let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+        let sleep =
+            format!("run sleep --model tokio --scale 1 --trials {trials} --budget {budget}");
+        let mut run = started(folder.path(), &sleep);
         // Whatever host there is, it is stopped, not ended: it hangs.
         if state == State::Failed {
             await_trial(folder.path());
         }
-        kill(child_that(&mut run, "__host").unwrap(), Signal::STOP);
-        let ended = wait(run);
+        signal(child_that(&mut run, "__host").unwrap(), Signal::STOP);
+        let ended = ended(run);
         let record = record(folder.path()).unwrap();
         assert_eq!(record.cells[0].state, state, "{}", text(&ended.stderr));
         assert!(record.cells[0].reason.as_ref().unwrap().contains(why), "{:?}", record.cells);
@@ -204,15 +174,14 @@ fn a_child_that_hangs_ends_at_its_own_deadline_or_with_the_budget() {
 #[test]
 fn the_suites_server_is_started_again_where_it_dies_and_no_cell_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments =
-        ["run", "yield", "echo", "--model", "tokio,pool", "--scale", "10", "--trials", "3"];
-    let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    let both = "run yield echo --model tokio,pool --scale 10 --trials 3";
+    let mut run = started(folder.path(), both);
     await_trial(folder.path());
     for _ in 0..2 {
-        kill(child_that(&mut run, "__echo").unwrap(), Signal::KILL);
+        signal(child_that(&mut run, "__echo").unwrap(), Signal::KILL);
         thread::sleep(Duration::from_millis(600));
     }
-    let ended = wait(run);
+    let ended = ended(run);
     assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
     let record = record(folder.path()).unwrap();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
@@ -222,12 +191,12 @@ fn the_suites_server_is_started_again_where_it_dies_and_no_cell_is_lost() {
 #[test]
 fn a_run_whose_server_dies_again_and_again_stops_and_leaves_its_cells_open() {
     let folder = tempfile::tempdir().unwrap();
-    let mut run = paceline(folder.path()).args(COMMAND.split(' ')).spawn().unwrap();
+    let mut run = started(folder.path(), COMMAND);
     await_trial(folder.path());
     while let Some(server) = child_that(&mut run, "__echo") {
-        kill(server, Signal::KILL);
+        signal(server, Signal::KILL);
     }
-    let ended = wait(run);
+    let ended = ended(run);
     let said = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains("the suite's server"), "{said}");
@@ -254,8 +223,7 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
     let folder = tempfile::tempdir().unwrap();
     let job = "name = \"slow\"\njob = [{ connect = \"echo\" }, { sleep = \"2s\" }]";
     fs::write(folder.path().join("slow.toml"), job).unwrap();
-    let arguments = ["run", "slow.toml", "--model", "tokio", "--scale", "1", "--trials", "1"];
-    let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    let mut run = started(folder.path(), "run slow.toml --model tokio --scale 1 --trials 1");
     child_that(&mut run, "__host").unwrap();
     // One batch is watched, one timed, and the third recorded, 2 s each.
     thread::sleep(Duration::from_millis(5200));
@@ -269,7 +237,7 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
         open.push(wait_a_little());
     }
     assert!(open.iter().any(Result::is_err), "one of them was dropped");
-    let ended = wait(run);
+    let ended = ended(run);
     assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));
     let cells = record(folder.path()).unwrap().cells;
     assert!(cells[0].reason.as_ref().unwrap().contains("connections were dropped"), "{cells:?}");
@@ -279,11 +247,8 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
 fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // A limit on the size of files stands for the disk: the line that crosses it is written in part.
-    let script =
-        format!("trap '' XFSZ; ulimit -f 32; exec {} {}", env!("CARGO_BIN_EXE_paceline"), COMMAND);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(folder.path()).env("PACELINE_ALLOW_DEBUG", "1");
-    let full = shell.stdin(Stdio::null()).output().unwrap();
+    let script = format!("trap '' XFSZ; ulimit -f 32; exec {PACELINE} {COMMAND}");
+    let full = call("sh", folder.path(), ["-c", &script]).output().unwrap();
     let said = text(&full.stderr);
     assert_eq!(full.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot write to") && said.contains("--resume"), "{said}");
@@ -403,8 +368,8 @@ fn a_path_that_is_no_utf8_is_no_panic_and_a_closed_terminal_loses_nothing() {
     let arguments = COMMAND.split(' ').map(OsStr::new).chain([OsStr::new("--out"), out]);
     let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
     child_that(&mut run, "__host").unwrap();
-    kill(run.id(), Signal::HUP);
-    let ended = wait(run);
+    signal(run.id(), Signal::HUP);
+    let ended = ended(run);
     assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
     assert!(folder.path().join(out).read_dir().unwrap().next().is_some());
 }

@@ -14,14 +14,16 @@ use std::{
     process::Command,
     sync::Once,
     thread,
-    time::Duration,
 };
 
 use paceline::{
     compare::{Sample, judge},
     record::{Gate, Overall, Presence, Sameness, State, Verdict, read_gate, read_gate_trials},
 };
-use program::{PACELINE, call, folder, only_record, said, text};
+use program::{
+    PACELINE, await_that, call, folder, only_record, record_in as record, said, signal, text,
+};
+use rustix::process::Signal;
 
 /// Figures of debug builds on a busy machine: only a gross change is to be found, and nothing else.
 const GROSS: [&str; 6] = ["--trials", "10", "--margin", "40%", "--clear-margin", "70%"];
@@ -73,11 +75,6 @@ fn wrong(arguments: &[&str], folder: &Path) -> String {
     assert_eq!(code, Some(2), "{arguments:?}: {said}");
     assert!(said.starts_with("error: ") && !said.contains("panicked"), "{said}");
     said
-}
-
-/// The folder of the only record.
-fn record(folder: &Path) -> PathBuf {
-    only_record(&folder.join("results")).unwrap()
 }
 
 #[test]
@@ -312,15 +309,13 @@ fn ctrl_c_keeps_the_trials_until_then() {
     let arguments = ["--filter", "^(same|slower)$", "--trials", "1000"];
     let mut child = command(&example("faulty"), &arguments, folder.path());
     let mut child = child.spawn().unwrap();
-    let enough = || {
-        let trials = fs::read_dir(folder.path().join("results")).ok()?.next()?.ok()?.path();
-        let text = fs::read_to_string(trials.join("gate_trials.jsonl")).ok()?;
-        (text.lines().filter(|line| line.contains("\"pilot\":false")).count() > 20).then_some(())
-    };
-    while enough().is_none() && child.try_wait().unwrap().is_none() {
-        thread::sleep(Duration::from_millis(100));
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    await_that("trials are written", || {
+        let record = only_record(&folder.path().join("results")).unwrap_or_default();
+        let text = fs::read_to_string(record.join("gate_trials.jsonl")).unwrap_or_default();
+        let trials = text.lines().filter(|line| line.contains("\"pilot\":false")).count();
+        trials > 20 || child.try_wait().unwrap().is_some()
+    });
+    signal(child.id(), Signal::INT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     assert!(said(&output).contains("interrupted"));

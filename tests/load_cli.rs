@@ -13,17 +13,18 @@ mod program;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::Output,
+    path::Path,
+    process::{Child, Output},
     sync::Mutex,
     thread,
     time::Duration,
 };
 
-use listener::{alone, each_connection, each_connection_at, request};
+use listener::{alone, each_connection_at};
 use paceline::record::{Cell, Loop, State};
 use paceline_core::generator::LEAST_LATE_STARTS;
-use program::{children, folder, is_held_up, json, said};
-use rustix::process::{Signal, kill_process};
+use program::{child_that, folder, is_held_up, json, paceline, said, signal};
+use rustix::process::Signal;
 
 fn load(arguments: &[&str]) -> Output {
     let _alone = alone();
@@ -44,17 +45,9 @@ fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
     (json(&output), output.status.code().unwrap())
 }
 
-/// The same, tried again where the generator was kept from the CPU; `None` where this machine never leaves it alone for
-/// a second: then it has been seen, ten times, that such a cell is invalid.
+/// The same, tried again if the generator was kept from the CPU.
 fn calm(arguments: &[&str]) -> Option<(Vec<Cell>, i32)> {
-    for _ in 0..10 {
-        let (cells, code) = cells(arguments);
-        if !cells.iter().any(is_held_up) {
-            return Some((cells, code));
-        }
-    }
-    eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
-    None
+    program::calm(|| Some(cells(arguments)).filter(|(cells, _)| !cells.iter().any(is_held_up)))
 }
 
 #[test]
@@ -119,31 +112,23 @@ fn a_planted_stall_of_200_ms_is_in_the_percentiles_at_its_size() {
     assert!((30..80).contains(&quarter), "{quarter} of 1000 over 150 ms, not a twentieth");
 }
 
-/// The child of a process whose command line has this word, once there is one.
-#[cfg(target_os = "linux")]
-fn child_of(id: u32, word: &str) -> rustix::process::Pid {
-    loop {
-        if let Some(found) = children(id, word).first() {
-            return rustix::process::Pid::from_raw(found.cast_signed()).unwrap();
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
+/// A load of `serve-plain` on tokio for two seconds, which has been started.
+fn started(folder: &Path, more: &str) -> Child {
+    let load = "load serve-plain --model tokio --duration 2s --trials 1 --warm-up 0s --format json";
+    paceline(folder, load.split(' ').chain(more.split(' '))).spawn().unwrap()
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
     let _alone = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let load =
-        ["load", "serve-plain", "--model", "tokio", "--connections", "2", "--duration", "2s"];
-    let quick = ["--trials", "1", "--warm-up", "0s", "--patience", "1s", "--format", "json"];
-    let parent = program::paceline(folder.path(), load).args(quick).spawn().unwrap();
+    let folder = folder();
+    let mut parent = started(folder.path(), "--connections 2 --patience 1s");
     // The generator is started once the server listens.
-    child_of(parent.id(), "__load");
-    let host = child_of(parent.id(), "__host");
+    child_that(&mut parent, "__load").unwrap();
+    let host = child_that(&mut parent, "__host").unwrap();
     thread::sleep(Duration::from_millis(500));
-    kill_process(host, Signal::STOP).unwrap();
+    signal(host, Signal::STOP);
     let output = parent.wait_with_output().unwrap();
     let cells: Vec<Cell> = json(&output);
     let why = cells[0].reason.as_ref().unwrap();
@@ -156,15 +141,13 @@ fn a_server_that_is_stopped_costs_the_patience_that_was_asked_for() {
 #[cfg(target_os = "linux")]
 fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
     let _alone = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let load = ["load", "serve-plain", "--model", "tokio", "--rate", "500", "--duration", "2s"];
-    let quick = ["--trials", "1", "--warm-up", "0s", "--format", "json"];
-    let parent = program::paceline(folder.path(), load).args(quick).spawn().unwrap();
-    let generator = child_of(parent.id(), "__load");
+    let folder = folder();
+    let mut parent = started(folder.path(), "--rate 500");
+    let generator = child_that(&mut parent, "__load").unwrap();
     thread::sleep(Duration::from_millis(500));
-    kill_process(generator, Signal::STOP).unwrap();
+    signal(generator, Signal::STOP);
     thread::sleep(Duration::from_millis(300));
-    kill_process(generator, Signal::CONT).unwrap();
+    signal(generator, Signal::CONT);
     let output = parent.wait_with_output().unwrap();
     let cells: Vec<Cell> = json(&output);
     assert_eq!((cells[0].state, output.status.code()), (State::Invalid, Some(3)));
@@ -187,9 +170,10 @@ fn a_generator_that_waits_for_a_cpu_in_a_closed_loop_makes_the_cell_invalid() {
         let attempt = || {
             let closed = ["load", "serve-plain", "--model", "tokio", "--connections", "32"];
             let quick = ["--trials=1", "--warm-up=500ms", "--duration=2s", "--format=json"];
-            let parent = program::paceline(folder.path(), closed).args(quick).spawn().unwrap();
-            let generator = child_of(parent.id(), "__load");
-            rustix::process::setpriority_process(Some(generator), 19).unwrap();
+            let mut parent = paceline(folder.path(), closed).args(quick).spawn().unwrap();
+            let generator = child_that(&mut parent, "__load").unwrap();
+            let generator = rustix::process::Pid::from_raw(generator.cast_signed());
+            rustix::process::setpriority_process(generator, 19).unwrap();
             let cells: Vec<Cell> = json(&parent.wait_with_output().unwrap());
             cells[0].reason.clone().unwrap_or_default()
         };
@@ -272,42 +256,6 @@ fn the_knee_of_a_server_that_sheds_load_is_found_above_the_first_rate_that_holds
         let (found, code) = cells(&[&[&**url][..], &knee, &["--rate", "4"]].concat());
         assert_eq!((found[0].state, code), (State::Failed, 3), "{found:?}");
         assert!(found[0].reason.as_ref().unwrap().contains(why), "{found:?}");
-    }
-}
-
-#[test]
-fn servers_that_refuse_reset_stall_or_answer_wrongly_fail_with_one_sentence() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let resets = each_connection(|mut stream| {
-        request(&mut stream);
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc");
-    });
-    let stalls = each_connection(|mut stream| {
-        while request(&mut stream).is_some() {
-            thread::sleep(Duration::from_mins(1));
-        }
-    });
-    let fails = each_connection(|mut stream| {
-        while request(&mut stream).is_some() {
-            let _ = stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nbusy");
-        }
-    });
-    let babbles = each_connection(|mut stream| {
-        request(&mut stream);
-        let _ = stream.write_all(b"good morning\r\n\r\n");
-    });
-    for (address, state, why) in [
-        (nobody, State::Failed, "refused"),
-        (resets, State::Failed, "closed"),
-        (stalls, State::Failed, "answer"),
-        (fails, State::Failed, "503"),
-        (babbles, State::Invalid, "HTTP"),
-    ] {
-        let url = format!("http://{address}/");
-        let (cells, code) = cells(&[&url, "--connections", "2"]);
-        assert_eq!((cells[0].state, code), (state, 3), "{why}: {cells:?}");
-        let reason = cells[0].reason.as_ref().unwrap();
-        assert!(reason.contains(why), "{why}: {reason}");
     }
 }
 
@@ -420,7 +368,7 @@ fn any_2xx_counts_and_expect_says_which_statuses_do() {
 fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     let folder = folder();
     let start = |arguments: &[&str]| {
-        program::paceline(folder.path(), [&["serve"], arguments].concat()).spawn().unwrap()
+        paceline(folder.path(), [&["serve"], arguments].concat()).spawn().unwrap()
     };
     let mut server = start(&["serve-service", "--model", "tokio"]);
     let mut line = String::new();
@@ -433,8 +381,7 @@ fn a_server_stays_until_ctrl_c_and_answers_with_receipts() {
     let workload = paceline_core::workloads::find("serve-service").unwrap();
     let receipt = paceline_core::job::Jobs::load(&workload).expected(7).body();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&receipt), "{answer}");
-    let id = rustix::process::Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
-    kill_process(id, Signal::INT).unwrap();
+    signal(server.id(), Signal::INT);
     assert_eq!(server.wait().unwrap().code(), Some(0));
     assert!(TcpStream::connect(&address).is_err(), "nothing listens any more");
 

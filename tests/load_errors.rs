@@ -23,7 +23,7 @@ use std::{
 
 use listener::{alone, each_connection};
 use paceline::record::{Cell, State, read};
-use program::{figures, is_held_up, said};
+use program::{calm, figures, is_held_up, said};
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy";
@@ -117,14 +117,8 @@ fn once_in(folder: &Path, target: &str, arguments: &[&str]) -> Option<(Cell, i32
     (!is_held_up(&cell)).then(|| (cell, output.status.code().unwrap(), said(&output)))
 }
 
-/// Tries something again until this machine leaves the generator the CPU.
-fn calm<T>(mut once: impl FnMut() -> Option<T>) -> T {
-    let done = (0..20).find_map(|_| once());
-    done.expect("this machine keeps the generator from the CPU; see paceline doctor")
-}
-
 fn cell_in(folder: &Path, target: &str, arguments: &[&str]) -> (Cell, i32, String) {
-    calm(|| once_in(folder, target, arguments))
+    calm(|| once_in(folder, target, arguments)).unwrap()
 }
 
 fn cell(address: SocketAddr, arguments: &[&str]) -> (Cell, i32, String) {

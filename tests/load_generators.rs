@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
-    clippy::cast_possible_wrap,
     clippy::print_stderr,
     reason = "a test fails by panicking, and says what it leaves out"
 )]
@@ -16,13 +15,13 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use listener::{alone, each_connection};
@@ -33,8 +32,8 @@ use paceline_core::{
     },
     process::{HostError, Program},
 };
-use program::{figures, is_held_up};
-use rustix::process::{Pid, Signal, kill_process};
+use program::{PACELINE, await_that, children, figures, is_held_up, signal};
+use rustix::process::Signal;
 
 const MS: u64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -71,11 +70,7 @@ fn server(delay: Duration) -> (SocketAddr, Arc<Seen>) {
 }
 
 fn await_requests(seen: &Seen, count: u64) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while seen.requests.load(Relaxed) < count {
-        assert!(Instant::now() < deadline, "no load came");
-        thread::sleep(Duration::from_millis(1));
-    }
+    await_that("a load comes", || seen.requests.load(Relaxed) >= count);
 }
 
 fn order(address: SocketAddr, drive: Drive, connections: usize) -> Order {
@@ -89,7 +84,7 @@ fn order(address: SocketAddr, drive: Drive, connections: usize) -> Order {
 }
 
 fn program() -> Program {
-    Program::at(env!("CARGO_BIN_EXE_paceline"))
+    Program::at(PACELINE)
 }
 
 fn together(order: &Order, generators: usize) -> Result<(Together, Vec<Interval>), HostError> {
@@ -185,10 +180,10 @@ fn the_figures_of_all_add_up_to_the_whole_and_so_do_their_intervals() {
 /// A program of which one process, the first that comes, does something else than generate load.
 fn one_that(folder: &Path, does: &str) -> Program {
     let path = folder.join("program");
-    let (first, real) = (folder.join("first"), env!("CARGO_BIN_EXE_paceline"));
+    let first = folder.join("first");
     let first = first.display();
     let text = format!(
-        "#!/bin/sh\nif mkdir \"{first}\" 2>/dev/null; then {does}; fi\nexec \"{real}\" \"$@\"\n"
+        "#!/bin/sh\nif mkdir \"{first}\" 2>/dev/null; then {does}; fi\nexec \"{PACELINE}\" \"$@\"\n"
     );
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
@@ -231,15 +226,9 @@ fn a_generator_that_hears_too_late_of_a_start_that_others_share_does_not_start()
         let (address, seen) = server(Duration::ZERO);
         let mut order = order(address, Drive::Closed, 1);
         order.options.share = Share { index: 0, of };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-            .arg("__load")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut input = child.stdin.take().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        writeln!(input, "{}", serde_json::to_string(&order).unwrap()).unwrap();
+        let mut program = Command::new(PACELINE);
+        program.arg("__load");
+        let (mut child, mut input, mut output) = listener::generator(program, &order);
         assert_eq!(output.next().unwrap().unwrap(), "\"ready\"");
         assert_eq!(seen.requests.load(Relaxed), 0);
         writeln!(input, "{{\"at_ns\":1}}").unwrap();
@@ -258,16 +247,6 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     program::paceline(folder, [&["load"], arguments].concat())
 }
 
-/// The processes of this role that a process has started.
-fn children(parent: &Child, role: &str) -> Vec<Pid> {
-    let children = program::children(parent.id(), role).into_iter();
-    children.map(|id| Pid::from_raw(id.cast_signed()).unwrap()).collect()
-}
-
-fn is_there(id: Pid) -> bool {
-    Path::new(&format!("/proc/{}", id.as_raw_nonzero())).exists()
-}
-
 #[test]
 fn a_generator_that_is_killed_in_mid_load_makes_the_load_void() {
     let _alone = alone();
@@ -278,12 +257,13 @@ fn a_generator_that_is_killed_in_mid_load_makes_the_load_void() {
     let long = ["--warm-up", "0s", "--duration", "10m", "--trials", "1", "--format", "json"];
     let parent = command(folder.path(), &[&[&*url][..], &load, &long].concat()).spawn().unwrap();
     await_requests(&seen, 100);
-    let generators = children(&parent, "__load");
+    let generators = children(parent.id(), "__load");
     assert_eq!(generators.len(), 3);
-    kill_process(generators[1], Signal::KILL).unwrap();
+    signal(generators[1], Signal::KILL);
     // Of a load of ten minutes.
     let output = parent.wait_with_output().unwrap();
-    assert!(!generators.iter().any(|id| is_there(*id)), "left behind: {generators:?}");
+    let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
+    assert!(!generators.iter().any(is_there), "left behind: {generators:?}");
     let cells: Vec<Cell> = program::json(&output);
     let [cell] = &cells[..] else { panic!("one cell: {cells:?}") };
     assert_eq!((cell.state, output.status.code()), (State::Failed, Some(3)));
@@ -297,19 +277,13 @@ fn a_generator_that_is_killed_in_mid_load_makes_the_load_void() {
     assert!(figures.intervals.is_empty());
 }
 
-/// The cells of a load with these arguments, tried again where a generator was kept from the CPU; `None` where it is
-/// never left alone.
-fn calm(folder: &Path, arguments: &[&str]) -> Option<(Vec<Cell>, Output)> {
+/// The cells of a load with these arguments, tried again if a generator was kept from the CPU.
+fn calm(folder: &Path, arguments: &[&str]) -> Option<Vec<Cell>> {
     let quick = ["--warm-up", "200ms", "--patience", "10s", "--format", "json"];
-    for _ in 0..5 {
+    program::calm(|| {
         let output = command(folder, &[arguments, &quick].concat()).output().unwrap();
-        let cells: Vec<Cell> = program::json(&output);
-        if !cells.iter().any(is_held_up) {
-            return Some((cells, output));
-        }
-    }
-    eprintln!("left out: this machine keeps the generators from the CPU; see paceline doctor");
-    None
+        Some(program::json(&output)).filter(|cells: &Vec<Cell>| !cells.iter().any(is_held_up))
+    })
 }
 
 #[test]
@@ -318,7 +292,7 @@ fn the_record_and_the_table_say_how_many_there_were_and_what_each_had() {
     let folder = tempfile::tempdir().unwrap();
     let rate = ["serve-plain", "--model", "tokio", "--rate", "300", "--connections", "7"];
     let more = ["--generators", "2", "--trials", "2", "--duration", "1s", "--every", "500ms"];
-    let Some((cells, _)) = calm(folder.path(), &[&rate[..], &more].concat()) else { return };
+    let Some(cells) = calm(folder.path(), &[&rate[..], &more].concat()) else { return };
     let load = figures(&cells[0]);
     let [one, two] = &load.generators[..] else { panic!("two: {load:?}") };
     assert_eq!((one.connections, two.connections, load.connections), (4, 3, 7));
@@ -349,11 +323,11 @@ fn the_knee_and_two_servers_in_turns_are_measured_by_several_generators_too() {
         format!("http://{address}/")
     });
     let against = [&fast, "--against", &slow, "--trials", "3"];
-    let Some((cells, _)) = calm(folder.path(), &[&against[..], &both].concat()) else { return };
+    let Some(cells) = calm(folder.path(), &[&against[..], &both].concat()) else { return };
     assert!(cells.iter().all(|cell| figures(cell).generators.len() == 2));
     assert!(figures(&cells[1]).against.as_ref().unwrap().latency_p50.unwrap().lower > 2.0);
     let knee = [&*fast, "--p99-limit", "100ms", "--rate", "250"];
-    let Some((cells, _)) = calm(folder.path(), &[&knee[..], &both].concat()) else { return };
+    let Some(cells) = calm(folder.path(), &[&knee[..], &both].concat()) else { return };
     // Four connections of at least 10 ms each.
     assert!(figures(&cells[0]).rate.unwrap() < 440.0, "{:?}", cells[0].load);
     assert_eq!(figures(&cells[0]).generators.len(), 2);
@@ -369,11 +343,11 @@ fn a_generator_that_is_kept_from_the_cpu_is_named() {
     let more = ["--connections", "8", "--warm-up", "0s", "--format", "json"];
     let parent = command(folder.path(), &[&load[..], &more].concat()).spawn().unwrap();
     await_requests(&seen, 50);
-    let generator = children(&parent, "__load")[1];
-    kill_process(generator, Signal::STOP).unwrap();
+    let generator = children(parent.id(), "__load")[1];
+    signal(generator, Signal::STOP);
     // A thirtieth of the starts of one in four: of all starts under 1 %, which is the limit.
     thread::sleep(Duration::from_millis(100));
-    kill_process(generator, Signal::CONT).unwrap();
+    signal(generator, Signal::CONT);
     let output = parent.wait_with_output().unwrap();
     let cells: Vec<Cell> = program::json(&output);
     assert_eq!((cells[0].state, output.status.code()), (State::Invalid, Some(3)));

@@ -3,21 +3,16 @@
 
 mod program;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use paceline::record::{Cell, State, bytes_per_job};
-use program::json;
-
-fn paceline(folder: &Path) -> Command {
-    program::paceline(folder, [""; 0])
-}
+use program::{PACELINE, call, json};
 
 fn run(job: &str, arguments: &[&str]) -> Vec<Cell> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("job.toml"), job).unwrap();
-    let mut command = paceline(folder.path());
-    let command = command.args(["run", "job.toml", "--format", "json"]).args(arguments);
-    json(&command.output().unwrap())
+    let run = ["run", "job.toml", "--format", "json"];
+    json(&program::run(folder.path(), [&run, arguments].concat()))
 }
 
 fn of<'c>(cells: &'c [Cell], model: &str) -> &'c Cell {
@@ -99,14 +94,10 @@ fn a_thread_for_each_job_shows_in_memory_and_in_context_switches() {
 #[test]
 fn a_climb_doubles_the_scale_and_ends_with_what_broke() {
     let folder = tempfile::tempdir().unwrap();
-    let script = format!(
-        "ulimit -n 200; exec {} run echo --model tokio --to-the-limit --budget 30s --format json",
-        env!("CARGO_BIN_EXE_paceline")
-    );
-    let mut shell = Command::new("sh");
-    let shell = shell.args(["-c", &script]).current_dir(folder.path());
-    let output = shell.env("PACELINE_ALLOW_DEBUG", "1").output().unwrap();
-    let cells: Vec<Cell> = serde_json::from_slice(&output.stdout).unwrap();
+    let climb = "run echo --model tokio --to-the-limit --budget 30s --format json";
+    let script = format!("ulimit -n 200; exec {PACELINE} {climb}");
+    let output = call("sh", folder.path(), ["-c", &script]).output().unwrap();
+    let cells: Vec<Cell> = json(&output);
     let scales: Vec<usize> = cells.iter().map(|cell| cell.scale).collect();
     assert_eq!(scales, [1, 2, 4, 8, 16, 32, 64, 128, 256], "{cells:?}");
     let (broke, went) = cells.split_last().unwrap();

@@ -214,7 +214,9 @@ fn runs_of_two_machines_are_compared_under_a_warning() {
 fn an_unreliable_model_is_called_so_beside_its_figures() {
     let remark = "may is unreliable: in optimised builds its connections fail";
     let mut record = sample_run::record();
-    assert!(!page_of(&record).contains(remark));
+    for text in [page_of(&record), cells_table(&record.cells, Extent::Short)] {
+        assert!(!text.contains(remark));
+    }
     for cell in record.cells.iter_mut().filter(|cell| cell.model == "smol") {
         cell.model = "may".into();
     }
@@ -229,6 +231,7 @@ fn an_unreliable_model_is_called_so_beside_its_figures() {
         ("the page of claims", page(&Sources { claims: &[claims], ..Sources::default() })),
         ("cells", cells_table(&record.cells, Extent::Short)),
         ("every cell", cells_table(&record.cells, Extent::All)),
+        ("limits", limits_table(&record.cells)),
         ("a load", load_table(&record.cells, Extent::All)),
         ("a history", history),
         (
@@ -239,6 +242,8 @@ fn an_unreliable_model_is_called_so_beside_its_figures() {
     ] {
         let text = text.replace("&#58;", ":");
         assert!(text.contains(remark), "{what} says nothing of it: {text}");
+        let is_page = what.contains("page") || what == "a comparison";
+        assert!(is_page || text.matches(remark).count() == 1, "{what} says it twice: {text}");
     }
 }
 

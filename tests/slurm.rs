@@ -3,12 +3,13 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
 mod slurm_cluster;
 
-use std::{fs, process::Output};
+use std::fs;
 
-use paceline::record::{State, read};
-use slurm_cluster::{Cluster, patiently, text};
+use paceline::record::State;
+use slurm_cluster::{Cluster, patiently};
 
 /// Brings a cluster up, or leaves the test.
 macro_rules! cluster {
@@ -23,18 +24,13 @@ macro_rules! cluster {
 /// Waits, submits again what was lost, and collects: all blocks must be there, each once.
 fn survives(cluster: &Cluster, passes: usize) {
     for _ in 0..3 {
-        let waited = cluster.wait();
-        if waited.status.code() == Some(0) {
+        if cluster.wait().status.code() == Some(0) {
             break;
         }
-        let again = cluster.paceline(&["cluster", "submit", "plan"]);
-        assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+        cluster.ok(&["submit", "plan"]);
     }
-    let collected = cluster.paceline(&["cluster", "collect", "plan"]);
-    assert_eq!(collected.status.code(), Some(0), "{}", text(&collected));
-    let folder =
-        fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
-    let record = read(&folder).unwrap();
+    cluster.ok(&["collect", "plan"]);
+    let record = cluster.record();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 4 * passes));
     assert!(record.cells.iter().all(|cell| cell.state == State::Ok && cell.trials() == passes));
     let counted = &record.nodes.as_ref().unwrap().counted;
@@ -42,43 +38,36 @@ fn survives(cluster: &Cluster, passes: usize) {
     assert!(counted.windows(2).all(|two| two[0].block < two[1].block), "a block counts twice");
 }
 
-fn submitted(cluster: &Cluster, passes: usize, more: &[&str]) -> Output {
+/// Plans two workloads on two models.
+fn planned(cluster: &Cluster, passes: usize) {
+    let plan = "plan sleep yield --model tokio,pool --scale 10 --budget 60s --out plan --trials";
     let passes = passes.to_string();
-    let plan = [
-        "cluster",
-        "plan",
-        "sleep",
-        "yield",
-        "--model",
-        "tokio,pool",
-        "--scale",
-        "10",
-        "--trials",
-        &passes,
-        "--budget",
-        "60s",
-        "--out",
-        "plan",
-    ];
-    let plan = cluster.paceline(&plan);
-    assert_eq!(plan.status.code(), Some(0), "{}", text(&plan));
-    cluster.paceline(&[&["cluster", "submit", "plan", "--engine"], more].concat())
+    cluster.ok(&plan.split(' ').chain([&*passes]).collect::<Vec<_>>());
 }
 
-fn ok(output: &Output) {
-    assert_eq!(output.status.code(), Some(0), "{}", text(output));
+/// Submits the plan to an engine.
+fn to(engine: &str) -> [&str; 4] {
+    ["submit", "plan", "--engine", engine]
+}
+
+/// Submits it to Slurm with options of `sbatch`.
+fn with(options: &str) -> [&str; 6] {
+    ["submit", "plan", "--engine", "slurm", "--set", options]
+}
+
+fn submitted(cluster: &Cluster, passes: usize, submission: &[&str]) {
+    planned(cluster, passes);
+    cluster.ok(submission);
 }
 
 #[test]
 fn a_plan_runs_as_one_array_and_names_its_nodes() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 4, &["slurm"]));
+    submitted(&cluster, 4, &to("slurm"));
     survives(&cluster, 4);
     let jobs = fs::read_to_string(cluster.dir().join("plan/jobs.jsonl")).unwrap();
     assert_eq!(jobs.matches("\"submitted\"").count(), 1, "one submission for all blocks: {jobs}");
-    let folder =
-        fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
-    let nodes = read(&folder).unwrap().nodes.unwrap();
+    let nodes = cluster.record().nodes.unwrap();
     let ids: Vec<&str> = nodes.nodes.iter().map(|node| node.id.as_str()).collect();
     assert_eq!(ids, ["n1", "n2"]);
     assert!(nodes.warnings()[0].contains("share one boot id"), "{:?}", nodes.warnings());
@@ -87,7 +76,7 @@ fn a_plan_runs_as_one_array_and_names_its_nodes() {
 #[test]
 fn a_node_that_is_killed_costs_an_attempt_and_no_block() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 6, &["slurm"]));
+    submitted(&cluster, 6, &to("slurm"));
     cluster.await_running();
     cluster.kill_node(1);
     patiently("the node is seen to be down", || {
@@ -100,7 +89,7 @@ fn a_node_that_is_killed_costs_an_attempt_and_no_block() {
 #[test]
 fn a_node_that_is_cut_off_finishes_as_a_zombie_and_counts_at_most_once() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 6, &["slurm"]));
+    submitted(&cluster, 6, &to("slurm"));
     cluster.await_running();
     cluster.link(1, "down");
     patiently("the node is seen to be down", || {
@@ -124,15 +113,10 @@ fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
     // sbatch hands the job over, and the controller dies before the answer arrives.
     let engine = cluster.engine(&[("[\"sbatch\"", DIES)]);
     // More than can end until it has saved them.
-    let unsure = submitted(&cluster, 12, &[&engine]);
-    assert_eq!(unsure.status.code(), Some(6), "{}", text(&unsure));
-    assert!(
-        text(&unsure).contains("it is not known whether the engine slurm took the job"),
-        "{}",
-        text(&unsure)
-    );
-    let down = cluster.paceline(&["cluster", "submit", "plan"]);
-    assert_eq!(down.status.code(), Some(6), "{}", text(&down));
+    planned(&cluster, 12);
+    let unsure = cluster.ends(6, &to(&engine));
+    assert!(unsure.contains("it is not known whether the engine slurm took the job"), "{unsure}");
+    cluster.ends(6, &["submit", "plan"]);
     cluster.script(&["controller", "."]);
     patiently("the controller answers", || {
         cluster.slurm("squeue", &["-h", "-o", "%i"]).contains('_')
@@ -147,12 +131,12 @@ fn a_controller_that_dies_while_a_job_is_submitted_loses_and_doubles_nothing() {
 fn blocks_that_end_while_the_controller_is_down_count() {
     let cluster = cluster!();
     // More than can end until it has saved them: those that have not begun keep waiting for a controller.
-    ok(&submitted(&cluster, 12, &["slurm"]));
+    submitted(&cluster, 12, &to("slurm"));
     cluster.await_running();
     cluster.kill_controller();
     patiently("the blocks that run end", || cluster.done() > 0);
-    let down = cluster.paceline(&["cluster", "status", "plan"]);
-    assert!(text(&down).contains("the scheduler does not answer"), "{}", text(&down));
+    let down = cluster.prints(&["status", "plan"]);
+    assert!(down.contains("the scheduler does not answer"), "{down}");
     cluster.script(&["controller", "."]);
     survives(&cluster, 12);
 }
@@ -160,7 +144,7 @@ fn blocks_that_end_while_the_controller_is_down_count() {
 #[test]
 fn a_job_that_slurm_has_forgotten_is_done_by_its_files() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 1, &["slurm"]));
+    submitted(&cluster, 1, &to("slurm"));
     patiently("slurm forgets the job", || {
         cluster.done() == 2 && cluster.slurm("squeue", &["-h", "--states=all"]).is_empty()
     });
@@ -170,7 +154,7 @@ fn a_job_that_slurm_has_forgotten_is_done_by_its_files() {
 #[test]
 fn requeued_and_cancelled_tasks_are_done_in_the_end() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 6, &["slurm", "--set", "options=--requeue"]));
+    submitted(&cluster, 6, &with("options=--requeue"));
     cluster.await_running();
     let running = cluster.slurm("squeue", &["-h", "--array", "--states=R", "-o", "%i"]);
     cluster.slurm("scontrol", &["requeue", running.lines().next().unwrap()]);
@@ -187,61 +171,36 @@ fn a_block_that_slurm_ends_for_its_time_is_given_up_with_its_word() {
         ("exec {paceline}", "sleep 600; exec {paceline}"),
         ("--time={minutes}", "--time=0:01"),
     ]);
-    ok(&submitted(&cluster, 1, &[&engine]));
+    submitted(&cluster, 1, &to(&engine));
     // Slurm checks times every 30 s and more; the test says so itself.
     cluster.await_running();
     let running = cluster.slurm("squeue", &["-h", "--array", "--states=R", "-o", "%A"]);
     for job in running.lines() {
         cluster.slurm("scontrol", &["update", &format!("jobid={job}"), "TimeLimit=0"]);
     }
-    let waited = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
-    assert_eq!(waited.status.code(), Some(3), "{}", text(&waited));
-    assert!(
-        text(&waited).contains("gave up") && text(&waited).contains("TIMEOUT"),
-        "{}",
-        text(&waited)
-    );
+    let waited = cluster.ends(3, &["status", "plan", "--wait"]);
+    assert!(waited.contains("gave up") && waited.contains("TIMEOUT"), "{waited}");
 }
 
 #[test]
 fn a_block_that_can_never_run_is_refused_or_blocked() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 1, &["slurm", "--set", "options=-c 64"]));
+    submitted(&cluster, 1, &with("options=-c 64"));
     patiently("Slurm says why", || {
         cluster.slurm("squeue", &["-h", "-o", "%r"]).contains("PartitionConfig")
     });
     // Nothing is under way, so waiting ends.
-    let wide = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
-    assert_eq!(wide.status.code(), Some(3), "{}", text(&wide));
-    assert!(
-        text(&wide).contains("2 blocked") && text(&wide).contains("PartitionConfig"),
-        "{}",
-        text(&wide)
-    );
-    let again = cluster.paceline(&["cluster", "submit", "plan"]);
-    assert!(text(&again).contains("2 blocked blocks will never run"), "{}", text(&again));
-    ok(&cluster.paceline(&["cluster", "cancel", "plan"]));
-    let large = ["cluster", "submit", "plan", "--engine", "slurm", "--set", "options=--mem=900G"];
-    let large = cluster.paceline(&large);
-    assert_eq!(large.status.code(), Some(2), "{}", text(&large));
-    assert!(
-        text(&large).contains("Requested node configuration is not available"),
-        "{}",
-        text(&large)
-    );
-    let unknown = cluster.paceline(&[
-        "cluster",
-        "submit",
-        "plan",
-        "--engine",
-        "slurm",
-        "--set",
-        "options=--partition=fast",
-    ]);
-    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
-    assert!(text(&unknown).contains("invalid partition specified: fast"), "{}", text(&unknown));
-    assert_eq!(text(&unknown).lines().count(), 1, "{}", text(&unknown));
-    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", "slurm", "--set", "options="]));
+    let wide = cluster.ends(3, &["status", "plan", "--wait"]);
+    assert!(wide.contains("2 blocked") && wide.contains("PartitionConfig"), "{wide}");
+    let again = cluster.prints(&["submit", "plan"]);
+    assert!(again.contains("2 blocked blocks will never run"), "{again}");
+    cluster.ok(&["cancel", "plan"]);
+    let large = cluster.ends(2, &with("options=--mem=900G"));
+    assert!(large.contains("Requested node configuration is not available"), "{large}");
+    let unknown = cluster.ends(2, &with("options=--partition=fast"));
+    assert!(unknown.contains("invalid partition specified: fast"), "{unknown}");
+    assert_eq!(unknown.lines().count(), 1, "{unknown}");
+    cluster.ok(&with("options="));
     survives(&cluster, 1);
 }
 
@@ -253,44 +212,38 @@ fn another_program_on_a_node_measures_nothing() {
     fs::write(&other, [&program[..], b"another build"].concat()).unwrap();
     let other = other.display();
     let engine = cluster.engine(&[("exec {paceline}", &format!("chmod +x {other}; exec {other}"))]);
-    ok(&submitted(&cluster, 1, &[&engine]));
-    let waited = cluster.paceline(&["cluster", "status", "plan", "--wait"]);
-    assert_eq!(waited.status.code(), Some(3), "{}", text(&waited));
-    assert!(text(&waited).contains("FAILED"), "{}", text(&waited));
+    submitted(&cluster, 1, &to(&engine));
+    let waited = cluster.ends(3, &["status", "plan", "--wait"]);
+    assert!(waited.contains("FAILED"), "{waited}");
     let said = fs::read_to_string(cluster.dir().join("plan/submissions/1-0.txt")).unwrap();
     assert!(said.contains("was planned by another build of paceline"), "{said}");
-    let honest = ["cluster", "submit", "plan", "--engine", "slurm"];
-    ok(&cluster.paceline(&honest));
+    cluster.ok(&to("slurm"));
     survives(&cluster, 1);
 }
 
 #[test]
 fn cancelling_leaves_nothing_in_the_queue_and_submitting_again_goes_on() {
     let cluster = cluster!();
-    ok(&submitted(&cluster, 6, &["slurm"]));
+    submitted(&cluster, 6, &to("slurm"));
     cluster.await_running();
-    ok(&cluster.paceline(&["cluster", "cancel", "plan"]));
+    cluster.ok(&["cancel", "plan"]);
     patiently("the queue is empty", || {
         cluster.slurm("squeue", &["-h", "--states=R,PD,CG"]).is_empty()
     });
-    let status = cluster.paceline(&["cluster", "status", "plan"]);
-    assert!(
-        text(&status).contains("lost") && text(&status).contains("cancelled"),
-        "{}",
-        text(&status)
-    );
-    ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    let status = cluster.prints(&["status", "plan"]);
+    assert!(status.contains("lost") && status.contains("cancelled"), "{status}");
+    cluster.ok(&["submit", "plan"]);
     survives(&cluster, 6);
 }
 
 /// Plans `serve-plain` on threads: the server on n1, a generator on n2 and on `more`.
 fn planned_load(cluster: &Cluster, more: &[&str]) {
     let words = concat!(
-        "cluster plan serve-plain --model threads --trials 2 --rate 50 --connections 4 --warm-up 0s ",
+        "plan serve-plain --model threads --trials 2 --rate 50 --connections 4 --warm-up 0s ",
         "--duration 2s --out plan --server n1=10.97.0.11 --generator n2=10.97.0.12"
     );
     let words: Vec<&str> = words.split(' ').chain(more.iter().copied()).collect();
-    ok(&cluster.paceline(&words));
+    cluster.ok(&words);
 }
 
 /// Waits, submits again what was lost, and collects: the one cell is there once, of nodes with the right roles.
@@ -300,15 +253,13 @@ fn load_survives(cluster: &Cluster) {
         if cluster.wait().status.code() == Some(0) {
             break;
         }
-        log += &text(&cluster.paceline(&["cluster", "status", "plan"]));
-        ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+        log += &cluster.prints(&["status", "plan"]);
+        cluster.ok(&["submit", "plan"]);
     }
-    let collected = cluster.paceline(&["cluster", "collect", "plan"]);
+    let collected = cluster.prints(&["collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(text(&collected).contains("1 block, 1 cell:"), "{log}{}", text(&collected));
-    let folder =
-        fs::read_dir(cluster.dir().join("results")).unwrap().next().unwrap().unwrap().path();
-    let record = read(&folder).unwrap();
+    assert!(collected.contains("1 block, 1 cell:"), "{log}{collected}");
+    let record = cluster.record();
     assert_eq!((record.cells.len(), record.nodes.as_ref().unwrap().counted.len()), (1, 1));
     let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
     assert_eq!((&*hosts.server, &hosts.generators[..]), ("n1", &["n2".to_owned()][..]));
@@ -319,7 +270,7 @@ fn load_survives(cluster: &Cluster) {
 fn a_load_has_one_allocation_of_its_nodes_and_each_finds_its_role_by_its_name() {
     let cluster = cluster!();
     planned_load(&cluster, &[]);
-    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", "slurm"]));
+    cluster.ok(&to("slurm"));
     cluster.await_running();
     assert_eq!(cluster.slurm("squeue", &["-h", "--states=R", "-o", "%D %N"]).trim(), "2 n[1-2]");
     load_survives(&cluster);
@@ -332,16 +283,16 @@ fn one_command_runs_a_load_in_both_directions_and_each_has_a_record() {
     let cluster = cluster!();
     let engine = cluster.engine(&[]);
     let words = concat!(
-        "cluster run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
+        "run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
         "--out plan --server n1=10.97.0.11 --generator n2=10.97.0.12 --swap-roles --engine"
     );
     let words: Vec<&str> = words.split(' ').chain([&*engine]).collect();
-    let run = cluster.paceline(&words);
+    let run = cluster.prints(&words);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(text(&run).contains("2 blocks, 2 cells:"), "{}", text(&run));
+    assert!(run.contains("2 blocks, 2 cells:"), "{run}");
     let records = fs::read_dir(cluster.dir().join("results")).unwrap();
     let server = |record: std::io::Result<fs::DirEntry>| {
-        let record = read(&record.unwrap().path()).unwrap();
+        let record = paceline::record::read(&record.unwrap().path()).unwrap();
         record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().server.clone()
     };
     let mut servers: Vec<String> = records.map(server).collect();
@@ -354,16 +305,16 @@ fn a_load_that_is_cancelled_leaves_nothing_in_the_queue_and_is_done_when_it_is_s
     let cluster = cluster!();
     planned_load(&cluster, &[]);
     let engine = cluster.engine(&[]);
-    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", &engine]));
+    cluster.ok(&to(&engine));
     let begun = cluster.dir().join("plan/parts/0000");
     patiently("the nodes meet", || begun.exists());
-    ok(&cluster.paceline(&["cluster", "cancel", "plan"]));
+    cluster.ok(&["cancel", "plan"]);
     patiently("the queue is empty", || {
         cluster.slurm("squeue", &["-h", "--states=R,PD,CG"]).is_empty()
     });
-    let status = text(&cluster.paceline(&["cluster", "status", "plan"]));
+    let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("lost") && status.contains("cancelled"), "{status}");
-    ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    cluster.ok(&["submit", "plan"]);
     load_survives(&cluster);
 }
 
@@ -372,22 +323,21 @@ fn a_load_whose_generators_node_is_killed_is_void_and_done_when_it_is_submitted_
     let cluster = cluster!();
     planned_load(&cluster, &[]);
     let engine = cluster.engine(&[]);
-    ok(&cluster.paceline(&["cluster", "submit", "plan", "--engine", &engine]));
+    cluster.ok(&to(&engine));
     let begun = cluster.dir().join("plan/parts/0000");
     patiently("the nodes meet", || begun.exists());
     cluster.kill_node(2);
     let lost = cluster.wait();
-    assert_eq!(lost.status.code(), Some(3), "{}", text(&lost));
-    let status = text(&cluster.paceline(&["cluster", "status", "plan"]));
+    assert_eq!(lost.status.code(), Some(3));
+    let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("1 lost"), "a lost node is repeated, not given up: {status}");
     assert_eq!(cluster.done(), 0, "the attempt is void");
-    let collect = cluster.paceline(&["cluster", "collect", "plan"]);
-    assert_eq!(collect.status.code(), Some(3), "{}", text(&collect));
+    cluster.ends(3, &["collect", "plan"]);
     cluster.script(&["node", ".", "2"]);
     patiently("the node takes jobs again", || {
         cluster.slurm("sinfo", &["-h", "-n", "n2", "-o", "%T"]).contains("idle")
     });
-    ok(&cluster.paceline(&["cluster", "submit", "plan"]));
+    cluster.ok(&["submit", "plan"]);
     load_survives(&cluster);
     assert!(fs::read_dir(&begun).unwrap().count() >= 2, "there was no other attempt");
 }
@@ -396,17 +346,14 @@ fn a_load_whose_generators_node_is_killed_is_void_and_done_when_it_is_submitted_
 fn a_load_on_nodes_that_slurm_does_not_have_is_refused_in_a_sentence() {
     let cluster = cluster!();
     planned_load(&cluster, &[]);
-    let refused = |more: &[&str], why: &str| {
-        let words = [&["cluster", "submit", "plan", "--engine", "slurm"], more].concat();
-        let output = cluster.paceline(&words);
-        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-        assert!(text(&output).contains(why), "{}", text(&output));
-        assert_eq!(text(&output).lines().count(), 1, "{}", text(&output));
+    let refused = |submission: &[&str], why: &str| {
+        let said = cluster.ends(2, submission);
+        assert!(said.contains(why) && said.lines().count() == 1, "{said}");
     };
-    refused(&["--set", "options=--partition=fast"], "invalid partition specified: fast");
+    refused(&with("options=--partition=fast"), "invalid partition specified: fast");
     fs::remove_dir_all(cluster.dir().join("plan")).unwrap();
     planned_load(&cluster, &["--generator", "n3=10.97.0.13"]);
-    refused(&[], "Invalid node name specified");
-    let status = cluster.paceline(&["cluster", "status", "plan"]);
-    assert!(text(&status).contains("1 planned"), "{}", text(&status));
+    refused(&to("slurm"), "Invalid node name specified");
+    let status = cluster.prints(&["status", "plan"]);
+    assert!(status.contains("1 planned"), "{status}");
 }

@@ -11,12 +11,13 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use paceline::record::read;
+use program::{await_that, both, is_installed, record_in, run, text};
 
 /// An sshd that ends with the test.
 struct Sshd(Child);
@@ -28,15 +29,6 @@ impl Drop for Sshd {
     }
 }
 
-fn there(program: &str) -> bool {
-    Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .output()
-        .unwrap()
-        .status
-        .success()
-}
-
 fn key(path: &Path) {
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
@@ -45,7 +37,7 @@ fn key(path: &Path) {
 
 /// Starts it in `dir`, and returns the options with which ssh reaches it.
 fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
-    if !there("/usr/sbin/sshd") || !there("ssh") {
+    if !is_installed("/usr/sbin/sshd") || !is_installed("ssh") {
         return Err(
             "SSH needs a client and a server: apt-get install openssh-server openssh-client".into(),
         );
@@ -82,19 +74,10 @@ fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
     Ok((sshd, options))
 }
 
-fn paceline(dir: &Path, arguments: &[&str]) -> Output {
-    program::run(dir, arguments)
-}
-
 fn ok(dir: &Path, arguments: &[&str]) {
-    let output = paceline(dir, arguments);
+    let output = run(dir, arguments);
     let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{arguments:?}: {}\n{log}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}\n{log}", text(&output.stderr));
 }
 
 #[test]
@@ -120,8 +103,7 @@ fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing
     );
     ok(dir, &["cluster", "status", "plan", "--wait"]);
     ok(dir, &["cluster", "collect", "plan"]);
-    let run = fs::read_dir(dir.join("results")).unwrap().next().unwrap().unwrap().path();
-    let record = read(&run).unwrap();
+    let record = read(&record_in(dir)).unwrap();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 16));
     let nodes = record.nodes.unwrap();
     let ids: Vec<&str> = nodes.nodes.iter().map(|node| node.id.as_str()).collect();
@@ -148,12 +130,11 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
     ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
     ok(dir, &["cluster", "status", "plan", "--wait"]);
-    let collected = paceline(dir, &["cluster", "collect", "plan"]);
+    let collected = run(dir, ["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    let said = String::from_utf8_lossy(&collected.stdout).into_owned();
+    let said = text(&collected.stdout);
     assert!(said.contains("1 block, 1 cell:"), "{said}");
-    let run = fs::read_dir(dir.join("results")).unwrap().next().unwrap().unwrap().path();
-    let record = read(&run).unwrap();
+    let record = read(&record_in(dir)).unwrap();
     let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
     assert_eq!(
         (&*hosts.server, &hosts.generators[..]),
@@ -178,14 +159,6 @@ fn processes(dir: &Path) -> Vec<String> {
         .collect()
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn a_load_that_is_cancelled_ends_on_every_host() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,12 +175,11 @@ fn a_load_that_is_cancelled_ends_on_every_host() {
     let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
     let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
     ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
-    until("a generator starts", || processes(dir).iter().any(|line| line.contains("__load")));
+    await_that("a generator starts", || processes(dir).iter().any(|line| line.contains("__load")));
     ok(dir, &["cluster", "cancel", "plan"]);
     // A host ends what it has once its connection is gone.
-    until("nothing is left", || processes(dir).is_empty());
-    let status = paceline(dir, &["cluster", "status", "plan"]);
-    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    await_that("nothing is left", || processes(dir).is_empty());
+    let status = text(&run(dir, ["cluster", "status", "plan"]).stdout);
     assert!(status.contains("1 lost") && status.contains("cancelled"), "{status}");
 }
 
@@ -219,20 +191,15 @@ fn one_command_runs_a_load_in_both_directions_and_brings_both_results_back() {
         Ok(found) => found,
         Err(why) => return eprintln!("left out: {why}"),
     };
-    let run = concat!(
+    let line = concat!(
         "cluster run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
         "--out plan --port 17603 --server 127.0.0.1 --generator 127.0.0.2 --swap-roles --engine ssh --set"
     );
     let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
-    let words: Vec<&str> = run.split(' ').chain([&*options, "--set", &away]).collect();
-    let output = paceline(dir, &words);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words: Vec<&str> = line.split(' ').chain([&*options, "--set", &away]).collect();
+    let said = both(&run(dir, &words));
     let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(
-        said.contains("2 blocks, 2 cells:"),
-        "{said}{}{log}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(said.contains("2 blocks, 2 cells:"), "{said}{log}");
     assert_eq!(fs::read_dir(dir.join("results")).unwrap().count(), 2);
 }

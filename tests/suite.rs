@@ -77,16 +77,8 @@ fn cell(
     scale: usize,
     echo: &EchoServer,
 ) -> CellSpec {
-    CellSpec {
-        model: entry.info.name.into(),
-        workers,
-        placement,
-        workload: workload.name.clone(),
-        source: workload.source.clone(),
-        scale,
-        servers: echo.addresses().clone(),
-        listen: None,
-    }
+    let servers = echo.addresses().clone();
+    CellSpec { placement, scale, ..server::cell(entry, workers, workload, servers) }
 }
 
 /// Runs `text` in every placement of `name`; where the model says that it lacks a step of it, runs `or` instead.
@@ -168,7 +160,7 @@ macro_rules! tests_of {
         #[test]
         fn every_model_is_tested() {
             let tested = [$($model),*];
-            assert!(super_models().iter().all(|name| tested.contains(name)));
+            assert!(MODELS.iter().all(|entry| tested.contains(&entry.info.name)));
         }
     };
 }
@@ -279,15 +271,6 @@ fn able(name: &str, job: &Workload) -> Option<(&'static Entry, Option<usize>)> {
     let lacks = entry.info.unsupported_step(job);
     assert!(lacks.as_ref().is_none_or(|lack| lack.contains("does not support")), "{lacks:?}");
     lacks.is_none().then(|| (entry, entry.info.workers(&[2])[0]))
-}
-
-/// A port that was bound and is free again: nobody listens there.
-fn dead() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-fn super_models() -> Vec<&'static str> {
-    MODELS.iter().map(|entry| entry.info.name).collect()
 }
 
 /// Where a parent waited for children in a queue that only its own worker serves, this would hang.

@@ -9,19 +9,10 @@
 #[path = "../benches/trust/planted.rs"]
 mod planted;
 
-use std::{
-    process::{Command, ExitCode},
-    time::Duration,
-};
+use std::process::{Command, ExitCode};
 
-use paceline::{
-    plan::Choice,
-    record::{Cell, State, bytes_per_job},
-    run::{Order, run},
-};
-use paceline_core::{
-    child::spawned, histogram::Distribution, job::Workload, models, process::Program,
-};
+use paceline::record::{Cell, State, bytes_per_job};
+use paceline_core::{child::spawned, histogram::Distribution, models};
 use planted::{CPU, DELAY, MEMORY, MODELS};
 
 type Test = (&'static str, fn());
@@ -29,18 +20,19 @@ type Test = (&'static str, fn());
 /// Set where this program is `paceline` with the planted models.
 const PACELINE: &str = "PACELINE_TEST_IS_PACELINE";
 
-const TESTS: [Test; 4] = [
-    (
-        "a_planted_delay_is_in_the_batch_in_latency_and_in_lateness",
-        a_planted_delay_is_in_the_batch_in_latency_and_in_lateness,
-    ),
-    ("planted_cpu_time_is_in_the_cpu_time_of_a_job", planted_cpu_time_is_in_the_cpu_time_of_a_job),
-    ("planted_memory_is_in_the_bytes_of_a_job", planted_memory_is_in_the_bytes_of_a_job),
-    (
-        "a_server_that_is_not_what_its_label_says_has_no_figure",
-        a_server_that_is_not_what_its_label_says_has_no_figure,
-    ),
-];
+/// Makes a list of tests and their names.
+macro_rules! tests {
+    ($($test:ident)*) => {
+        const TESTS: &[Test] = &[$((stringify!($test), $test)),*];
+    };
+}
+
+tests! {
+    a_planted_delay_is_in_the_batch_in_latency_and_in_lateness
+    planted_cpu_time_is_in_the_cpu_time_of_a_job
+    planted_memory_is_in_the_bytes_of_a_job
+    a_server_that_is_not_what_its_label_says_has_no_figure
+}
 
 fn main() -> ExitCode {
     models::add(&MODELS);
@@ -98,22 +90,9 @@ fn a_server_that_is_not_what_its_label_says_has_no_figure() {
     assert!(why.contains("threads ran jobs of planted-label, which has 1 for it"), "{why}");
 }
 
-/// A cell of `threads` and one of a planted model at each scale, in the order of the plan.
+/// The cells of three passes, all of which have figures.
 fn measured(planted: &str, job: &str, scales: &[usize]) -> Vec<Cell> {
-    let text = format!("name = \"planted\"\njob = [{job}]");
-    let results = tempfile::tempdir().unwrap();
-    let order = Order {
-        workloads: vec![Workload::parse("planted.toml", &text).unwrap()],
-        models: vec![models::find("threads").unwrap(), models::find(planted).unwrap()],
-        choice: Choice { scales: scales.to_vec(), ..Choice::default() },
-        passes: 0..3,
-        budget: Duration::from_mins(10),
-        seed: 1,
-        pin: false,
-        to_the_limit: false,
-        results: results.path().to_owned(),
-    };
-    let cells = run(&order, Program::this().unwrap(), None).unwrap().cells;
+    let cells = planted::measured(planted, job, scales, 3);
     let whole = cells.iter().all(|cell| cell.state == State::Ok && cell.trials() == 3);
     assert!(whole && cells.len() == 2 * scales.len(), "{cells:?}");
     cells

@@ -2,51 +2,27 @@
 //! command, at once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
 mod sample_run;
 
 use std::{
-    fs::{self, File},
+    fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Output},
 };
 
-/// Runs a command in `folder`, which must end soon: whoever opens a pipe waits for ever. Returns its code and what it
-/// said.
-fn run(arguments: &str, folder: &Path) -> (Option<i32>, String) {
-    let said = folder.join("said");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .env("PACELINE_ALLOW_DEBUG", "1")
-        .env("PACELINE_ALLOW_LOAD", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create(&said).unwrap())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_mins(1);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("{arguments} waits");
-        }
-        thread::sleep(Duration::from_millis(10));
-    };
-    (status.code(), fs::read_to_string(&said).unwrap())
+use program::{ended, error, paceline};
+
+/// Runs a command in `folder`, which must end soon: whoever opens a pipe waits for ever.
+fn run(arguments: &str, folder: &Path) -> Output {
+    let mut command = paceline(folder, arguments.split(' '));
+    ended(command.env("PACELINE_ALLOW_LOAD", "1").spawn().unwrap())
 }
 
-/// The same, and the command must be refused.
+/// What the command says, which must be refused.
 fn refused(arguments: &str, folder: &Path) -> String {
-    let (code, said) = run(arguments, folder);
-    assert_eq!(code, Some(2), "{arguments}: {said}");
-    assert!(said.starts_with("error: "), "{arguments}: {said}");
-    said
+    error(&run(arguments, folder), 2)
 }
 
 /// Makes, in the place of a file, each of what is none, and calls `try_it` with what it is.
@@ -127,7 +103,7 @@ fn a_history_names_the_records_that_are_no_files_and_shows_the_others() {
     let record = folder.path().join("results/it");
     fs::create_dir_all(&record).unwrap();
     each_other(&record.join("run.json"), |what| {
-        let (_, said) = run("history", folder.path());
+        let said = program::said(&run("history", folder.path()));
         assert!(said.contains("it/run.json") && said.contains(what), "{said}");
     });
 }

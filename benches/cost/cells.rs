@@ -1,4 +1,4 @@
-//! What is compared: jobs as data, and the sum of the outputs of the plain programs that do the same work.
+//! The comparisons: jobs as data, and the expected sum of the outputs of the plain programs that do the same work.
 
 use crate::Mode;
 use paceline_core::{
@@ -6,14 +6,14 @@ use paceline_core::{
     models::{self, Entry, Task},
 };
 
-/// The same work as data and in the plain programs, how many jobs of it, and in how many batches after the warm-up.
+/// A kind of work that the suite has as data and the plain programs as code.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
     /// The steps, and `every` if there is one.
     job: &'static str,
     pub(crate) jobs: usize,
     pub(crate) batches: usize,
-    /// The output of a plain job: its index after as many rounds of mixing as the job has, and what its children add.
+    /// The output of a plain job by its index: as many rounds of mixing as the job has, and the sum of its children.
     output: fn(u64) -> u64,
 }
 
@@ -31,24 +31,24 @@ pub(crate) static WORK: [Work; 14] = [
     Work { name: "offload", job: "[{ offload = [{ compute = 100 }] }]", jobs: 100, batches: 200, output: |index| compute(index, 100) },
     Work { name: "gather", job: "[{ gather = { width = 10, of = [{ compute = 500 }] } }]", jobs: 1_000, batches: 40, output: |index| plus(index, 10, |child| compute(index + child, 500)) },
     Work { name: "compute", job: "[{ compute = 2500 }]", jobs: 10_000, batches: 8, output: |index| compute(index, 2_500) },
-    // Their futures box each wait, for they wait for more than one kind of thing or for children.
+    // Their futures box each wait, because they wait for several kinds of things or for children.
     Work { name: "service", job: SERVICE, jobs: 1_000, batches: 10, output: |index| compute(index, 20_004) },
     Work { name: "fanout", job: FANOUT, jobs: 200, batches: 20, output: fanned },
     Work { name: "stall", job: STALL, jobs: 200, batches: 2, output: |index| if is_chosen(index as usize, 20) { index } else { compute(index, 1_000) } },
     Work { name: "join", job: "[{ gather = { width = 100, of = [{ yield = 1 }, { compute = 100 }] } }]", jobs: 100, batches: 40, output: |index| plus(index, 100, |child| compute(index + child, 100)) },
-    // Smaller than what the limits are for: what a job costs by itself.
+    // Too small for the limits: these show the cost of a job itself.
     Work { name: "compute-50", job: "[{ compute = 50 }]", jobs: 100_000, batches: 12, output: |index| compute(index, 50) },
     Work { name: "empty", job: "[]", jobs: 100_000, batches: 12, output: |index| index },
     Work { name: "exchange-1", job: EXCHANGE, jobs: 1, batches: 1_000, output: |index| compute(index, 16) },
     MILLION,
 ];
-/// A mode of its own; its only batch is the first.
+/// It has its own mode, and only one batch.
 #[rustfmt::skip]
 const MILLION: Work = Work { name: "million", job: r#"[{ sleep = "1s" }]"#, jobs: 1_000_000, batches: 0, output: |index| index };
 
-/// The jobs that a claim is about: the six kinds, and those that box every wait.
+/// The limits apply to the first so many of [`WORK`]: the six kinds of waits, and those that box every wait.
 const CLAIMED: usize = 10;
-/// A thread for each of more jobs and children than that says nothing more.
+/// The most threads of the model `threads`: more would show nothing new.
 const THREADS: usize = 2_000;
 
 fn plus(value: u64, width: u64, child: impl Fn(u64) -> u64) -> u64 {
@@ -67,17 +67,17 @@ impl Work {
         Workload::parse(self.name, &self.source()).expect("a built-in job")
     }
 
-    /// The workload as a file.
+    /// Returns the text of the workload file.
     pub(crate) fn source(&self) -> String {
         format!("name = \"{}\"\njob = {}", self.name, self.job)
     }
 
-    /// What the outputs of a plain program's batch of `jobs` jobs add up to.
+    /// Returns the sum of the outputs of `jobs` plain jobs.
     pub(crate) fn sum(&self, jobs: usize) -> u64 {
         plus(0, jobs as u64, self.output)
     }
 
-    /// How many jobs `model` is given.
+    /// Returns the number of jobs for `model`.
     pub(crate) fn jobs_on(&self, model: &str) -> usize {
         let children = match self.name {
             "gather" => 10,
@@ -92,7 +92,7 @@ impl Work {
         WORK[..CLAIMED].iter().any(|claimed| claimed.name == self.name)
     }
 
-    /// Whether the model can do it, and in less than seconds.
+    /// Returns whether the model supports it, and does not take seconds.
     fn suits(&self, entry: &Entry) -> bool {
         let workload = self.workload();
         let waits = ["sleep", "service", "stall", "million"].contains(&self.name);
@@ -102,7 +102,7 @@ impl Work {
     }
 }
 
-/// What the scripts know by the same names, and how much of it: an interpreter does less in the same time.
+/// The work of the scripts. They have fewer jobs, because an interpreter takes longer.
 #[rustfmt::skip]
 static SCRIPTED: [Work; 3] = [
     Work { name: "sleep", job: r#"[{ sleep = "10ms" }]"#, jobs: 1_000, batches: 40, output: |index| index },
@@ -110,7 +110,7 @@ static SCRIPTED: [Work; 3] = [
     Work { name: "compute", job: "[{ compute = 20000 }]", jobs: 20, batches: 60, output: |index| index },
 ];
 
-/// The models that there are plain programs of, and the program of each: a crate or a script in `benches/cost/plain`.
+/// The models that have a plain program, and the program: a crate or a script in `benches/cost/plain`.
 #[rustfmt::skip]
 const MODELS: [(&str, &str); 14] = [
     ("sequential", "std"), ("threads", "std"), ("rayon", "rayon"), ("tokio", "tokio"), ("tokio-current-thread", "tokio"),
@@ -121,17 +121,17 @@ const MODELS: [(&str, &str); 14] = [
 const SCRIPTS: [(&str, &str); 3] =
     [("asyncio", "plain.py"), ("node", "plain.mjs"), ("go", "plain.go")];
 
-/// A comparison: some work on a model, and the plain program of the same work.
+/// A comparison: work on a model, and the plain program of the same work.
 #[derive(Clone)]
 pub(crate) struct Cell {
     pub(crate) work: &'static Work,
     pub(crate) model: &'static str,
     pub(crate) program: &'static str,
-    /// What it is called: `work/model`.
+    /// Its name, as `work/model`.
     pub(crate) id: String,
 }
 
-/// The cells of a mode. Models that cannot run here are left out, with a message.
+/// Returns the cells of a mode.
 pub(crate) fn cells(mode: Mode) -> Vec<Cell> {
     let (work, models): (&'static [Work], &[_]) = match mode {
         Mode::Time | Mode::Callgrind => (&WORK[..WORK.len() - 1], &MODELS),

@@ -1,4 +1,4 @@
-//! Two programs in turns, until the interval of their ratio is narrow enough or the time is over; and what that says.
+//! Runs two programs by turns until the interval of their ratio is narrow or the time is up, and judges the ratio.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use serde_json::json;
 
 use crate::{Side, cells::Cell, median};
 
-/// With fewer pairs there are figures, and no verdict.
+/// The fewest pairs for a verdict.
 pub(crate) const ENOUGH: usize = 10;
-/// A comparison has ended once its interval reaches no farther than this from the geometric mean.
+/// A comparison ends once both ends of its interval are within this share of the geometric mean.
 const NARROW: f64 = 0.005;
-/// How far a claimed ratio may be from 1 either way, and how far the geometric mean of all of them.
+/// The greatest distance from 1 of a claimed ratio, and of the geometric mean of all claimed ratios.
 const LIMITS: (f64, f64) = (0.03, 0.01);
 
-/// How long to go on.
+/// When to stop.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     /// The most pairs of each comparison.
     pub(crate) pairs: usize,
-    /// No pair begins after this.
+    /// The time after which no pair begins.
     pub(crate) limit: Duration,
     /// Whether each comparison is printed as JSON.
     pub(crate) json: bool,
 }
 
-/// A cell, its pairs so far, and why there are no more if a side failed.
+/// A cell with its pairs so far, and the reason if a side failed.
 struct Comparison<'a> {
     cell: &'a Cell,
     plain_ns: Vec<f64>,
@@ -35,8 +35,8 @@ struct Comparison<'a> {
     ended: bool,
 }
 
-/// Measures both sides of every cell in turns, one pair of each cell in a pass, and says whether the claims hold.
-/// `side` runs a fresh process: that of the suite, if so asked.
+/// Measures both sides of every cell by turns, one pair of each cell in a pass. Returns whether the claims hold. `side`
+/// runs a fresh process of the cell with this index: of the suite if its second argument is true.
 pub(crate) fn interleave(
     cells: &[Cell],
     effort: Effort,
@@ -54,7 +54,7 @@ pub(crate) fn interleave(
         for (index, comparison) in all.iter_mut().enumerate().filter(|(_, one)| !one.ended) {
             let late = now() - start >= effort.limit;
             if !late {
-                // Which side is first a fixed seed draws, so that neither always follows the other.
+                // A fixed seed decides which side is first, so that neither always follows the other.
                 let first = Jobs::seed(pass * cells.len() + index) & 1 == 1;
                 comparison.add(first, |suite| side(index, suite));
             }
@@ -71,7 +71,7 @@ pub(crate) fn interleave(
 }
 
 impl Comparison<'_> {
-    /// One pair.
+    /// Measures a pair.
     fn add(&mut self, suite_first: bool, side: impl Fn(bool) -> Result<Side, String>) {
         let pair = side(suite_first).and_then(|first| Ok((first, side(!suite_first)?)));
         match pair {
@@ -96,8 +96,8 @@ impl Comparison<'_> {
         estimate(&self.ratios, 0.0)
     }
 
-    /// What its interval says of the limit: `within`, `off`, or `open` where it reaches over the limit; `few` where
-    /// there are too few pairs to say.
+    /// Returns its verdict: `within` the limit, `off`, `open` if its interval crosses the limit, or `few` if there are too
+    /// few pairs.
     fn word(&self) -> &'static str {
         match self.ratio() {
             _ if self.failed.is_some() => "failed",
@@ -136,7 +136,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Both ways alike: a suite that is 12.5 % faster than plain code is as wrong as one that is slower.
+/// Judges a ratio in both directions: a suite that is faster than plain code is as wrong as one that is slower.
 fn word((mean, lower, upper): (f64, f64, f64)) -> &'static str {
     let far = |ratio: f64| ratio.ln().abs() > LIMITS.0.ln_1p();
     match () {
@@ -146,7 +146,7 @@ fn word((mean, lower, upper): (f64, f64, f64)) -> &'static str {
     }
 }
 
-/// Prints how many claims hold, and returns whether none is off.
+/// Prints how many claims hold. Returns whether none is off.
 fn verdict(all: &[Comparison], json: bool) -> bool {
     let claimed: Vec<&Comparison> = all.iter().filter(|one| one.cell.work.is_claimed()).collect();
     let with = |word: &str| claimed.iter().filter(|one| one.word() == word).collect::<Vec<_>>();

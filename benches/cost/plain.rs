@@ -1,4 +1,4 @@
-//! The programs of plain code, each built on its own: crates outside the workspace, and scripts.
+//! The plain programs: crates outside the workspace, each built on its own, and scripts.
 
 use std::{
     env,
@@ -14,16 +14,16 @@ use crate::{Side, cells::Cell, workers};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/plain");
 
-/// A program, and what it is told before anything else.
+/// A program with its first arguments.
 pub(crate) struct Plain {
     program: PathBuf,
     arguments: Vec<String>,
-    /// Whether it is a crate, which has several models.
+    /// Whether it is a crate: those have several models.
     is_crate: bool,
 }
 
 impl Plain {
-    /// The plain program of a cell, built if need be.
+    /// Returns the plain program of a cell, and builds it if needed.
     pub(crate) fn of(cell: &Cell) -> Result<Self, String> {
         if Path::new(cell.program).extension().is_none() {
             return Self::crate_of(cell.program);
@@ -48,7 +48,7 @@ impl Plain {
         Ok(Plain { program: built, arguments: Vec::new(), is_crate: false })
     }
 
-    /// Has cargo build a crate, in a target folder that only these crates share.
+    /// Builds a crate with cargo, in a target folder that only these crates share.
     fn crate_of(name: &str) -> Result<Self, String> {
         let target = this()?.ancestors().nth(3).unwrap_or(Path::new("target")).join("plain");
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -60,7 +60,7 @@ impl Plain {
         Ok(Plain { program, arguments: Vec::new(), is_crate: true })
     }
 
-    /// What runs a cell in a fresh process.
+    /// Returns the command that runs a cell.
     pub(crate) fn command(
         &self,
         cell: &Cell,
@@ -73,14 +73,14 @@ impl Plain {
         if self.is_crate {
             command.args([cell.model, &workers.to_string()]);
         }
-        // What is taken from the interpreters is taken from these, too.
+        // The interpreters run without these variables, too.
         for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
             command.env_remove(name);
         }
         command
     }
 
-    /// One fresh process: its figures, if its jobs returned what they should have.
+    /// Runs a fresh process. Returns its figures if the outputs of its jobs are right.
     pub(crate) fn side(&self, cell: &Cell, servers: &Addresses) -> Result<Side, String> {
         let jobs = cell.work.jobs_on(cell.model);
         let numbers = [workers(), jobs, cell.work.batches];
@@ -96,7 +96,7 @@ impl Plain {
     }
 }
 
-/// The addresses as one word.
+/// Joins the addresses to one argument.
 pub(crate) fn listed(servers: &Addresses) -> String {
     servers.echo.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
 }
@@ -105,7 +105,7 @@ pub(crate) fn this() -> Result<PathBuf, String> {
     env::current_exe().map_err(|error| error.to_string())
 }
 
-/// What a child printed, in the environment that its model needs.
+/// Runs a child with the environment that its model needs, and returns what it printed.
 pub(crate) fn said(model: &str, workers: usize, command: &mut Command) -> Result<String, String> {
     if let Some(variable) = models::find(model)?.info.environment {
         command.env(variable, workers.to_string());

@@ -1,4 +1,4 @@
-//! What is measured otherwise than by the clock alone: a million sleepers, and instructions.
+//! Measurements without verdicts: a million sleepers, and instructions.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -12,7 +12,7 @@ use crate::{
     suite_command,
 };
 
-/// Time and memory of a million jobs: medians of a few pairs.
+/// Prints the time and memory of a million jobs: the medians of a few pairs.
 pub(crate) fn million(
     cells: &[Cell],
     pairs: usize,
@@ -35,7 +35,7 @@ pub(crate) fn million(
     Ok(())
 }
 
-/// Instructions per job: the slope between 2 and 6 batches, so that neither start-up nor checking counts.
+/// Prints instructions per job: the slope between 2 and 6 batches, which excludes start-up and checks.
 pub(crate) fn callgrind(
     cells: &[Cell],
     built: &BTreeMap<&str, Plain>,

@@ -1,4 +1,4 @@
-//! The generator beside `wrk`, in turns, on the same server: how fast each is, and whether they see the same latency.
+//! Compares the generator with `wrk`: they take turns on the same server, and must have the same speed and latency.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
@@ -14,9 +14,9 @@ use paceline_core::{
 const SLICE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Whether `wrk` is there; where it is not, says so.
+/// Returns whether `wrk` is installed. Prints a message if it is not.
 pub(crate) fn is_there() -> bool {
-    // Without arguments it prints its usage, and fails.
+    // Without arguments it prints its usage and fails.
     let there = Command::new("wrk").output().is_ok();
     if !there {
         println!("\nwrk: left out, it is not installed (apt-get install wrk)");
@@ -24,14 +24,14 @@ pub(crate) fn is_there() -> bool {
     there
 }
 
-/// What one of the two saw.
+/// The figures of one of the two.
 struct Seen {
     per_second: f64,
     p50_ns: f64,
     p99_ns: f64,
 }
 
-/// The generator must be at least as fast as `wrk` where nothing else is slow.
+/// Checks that the generator is at least as fast as `wrk` if the server is not the limit.
 pub(crate) fn speed(pairs: usize) -> bool {
     println!(
         "\nrequests per second of the generator over wrk's, serve-plain, median of {pairs} pairs of 2 s"
@@ -56,7 +56,7 @@ pub(crate) fn speed(pairs: usize) -> bool {
     off
 }
 
-/// Both must see the same on every model's server, where the server and not the client is what takes time.
+/// Checks that both see the same on every model's server if the server is the limit.
 pub(crate) fn agreement(pairs: usize) -> bool {
     println!(
         "\nthe generator over wrk, serve-service, closed loop, median of {pairs} pairs of 2 s"
@@ -81,7 +81,7 @@ pub(crate) fn agreement(pairs: usize) -> bool {
     off
 }
 
-/// Both on one server, in turns, after a pair that does not count.
+/// Runs both on one server, in turns. The first pair does not count.
 fn turns(
     entry: &'static Entry,
     workload: &Workload,
@@ -115,7 +115,7 @@ fn ours(program: &Program, workload: &Workload, address: SocketAddr, connections
         addresses: vec![address],
         same_server: false,
         host: None,
-        // As wrk asks: one path, and the answer is not looked into beyond its status.
+        // Like wrk: one path, and only the status of an answer is checked.
         requests: vec![Request::get("/0", Some(Jobs::load(workload).expected(0).body()))],
         every: None,
         accept: vec![],
@@ -154,7 +154,7 @@ fn wrk(address: SocketAddr, connections: usize) -> Seen {
     }
 }
 
-/// `5.73ms` in nanoseconds.
+/// Converts a time such as `5.73ms` to nanoseconds.
 fn time(text: &str) -> f64 {
     let at = text.find(|c: char| c.is_alphabetic()).unwrap();
     let (number, unit) = text.split_at(at);

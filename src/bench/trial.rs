@@ -136,10 +136,12 @@ mod tests {
     use paceline_core::{models, perform::Placement, prepared::Recorded, usage::Usage, workloads};
 
     fn trial(times_ns: &[u64]) -> Trial {
-        let attest = serde_json::json!({
-            "elapsed_ns": 1, "peak_in_flight": 1, "job_threads": 1, "process_threads": 3,
-            "epolls": null, "rings": null, "completions": null, "rss_bytes": 100, "rss_bytes_max": 150,
-        });
+        let attest = Attestation {
+            process_threads: Some(3),
+            rss_bytes: Some(100),
+            rss_bytes_max: Some(150),
+            ..Attestation::default()
+        };
         Trial {
             workload: "sleep".into(),
             model: "tokio".into(),
@@ -147,7 +149,7 @@ mod tests {
             workers: None,
             placement: Placement::Inside,
             trial: 0,
-            attest: serde_json::from_value(attest).unwrap(),
+            attest,
             times_ns: times_ns.to_vec(),
             used: Usage { user_cpu_ns: 1000, ..Usage::default() },
             server_cpu_ns: 500,

@@ -7,13 +7,13 @@ use crate::record::{Change, Counts, Verdict};
 pub struct JudgedCounts {
     /// The verdict; `None` if the counts are not exact.
     pub verdict: Option<Verdict>,
-    /// The change of the medians, with the least and the greatest that the counts allow; `None` if the counts are not exact, or the base counts 0 and the
-    /// head does not: such a change is no share.
+    /// The change of the medians, with the least and the greatest that the counts allow; `None` if the counts are not
+    /// exact, or only the base counts 0: such a change is no share.
     pub change: Option<Change>,
 }
 
-/// Judges the counts of a cell: regressed if the head counts more by at least `margin`, a share, improved if it counts
-/// less by as much, otherwise not regressed. Where the base counts 0, anything more is regressed.
+/// Judges the counts of a cell: regressed if the head counts more by at least the share `margin`, improved if it counts
+/// less by as much, otherwise not regressed. If the base counts 0, anything more is regressed.
 pub fn judge_counts(counts: &Counts, margin: f64) -> JudgedCounts {
     if !counts.is_exact() {
         return JudgedCounts { verdict: None, change: None };

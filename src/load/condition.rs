@@ -253,11 +253,10 @@ mod tests {
         load.offered = 1_000;
         load.errors = [("status 503".to_owned(), 7), ("timeout".to_owned(), 3)].into();
         load.generator_cpu_share_max = Some(0.25);
-        let exactly = |value| Estimate { value, lower: value, upper: value };
         Cell {
             latency: times.distribution(),
-            latency_ns_p50: Some(exactly(20e6)),
-            jobs_per_second: Some(exactly(9_900.0)),
+            latency_ns_p50: Some(Estimate::exactly(20e6)),
+            jobs_per_second: Some(Estimate::exactly(9_900.0)),
             load: Some(load),
             ..Cell::new("w", "tokio", 8, None, Placement::Inside, State::Ok)
         }

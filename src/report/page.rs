@@ -180,6 +180,14 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     let of = if several { format!(" ({})", name(&run.id)) } else { String::new() };
     // A short form for the navigation.
     let short = if several { format!(" {}", index + 1) } else { String::new() };
+    let section = |id: &str, name: &str, title: &str, body: String| {
+        Section::new(
+            format!("{prefix}-{id}"),
+            format!("{name}{short}"),
+            format!("{title}{of}"),
+            body,
+        )
+    };
     // The record has them in the order in which they ended, which nobody can look anything up in.
     let all = record.planned();
     let workloads = record.workloads();
@@ -189,22 +197,15 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     for (place, workload) in workloads.iter().enumerate() {
         let cells: Vec<&Cell> =
             all.iter().copied().filter(|cell| cell.workload == *workload).collect();
-        let id = format!("{prefix}-w{place}");
-        let summary = WorkloadSummary::of(workload, id.clone(), &cells);
+        let id = format!("w{place}");
+        let summary = WorkloadSummary::of(workload, format!("{prefix}-{id}"), &cells);
         let source =
             run.workloads.iter().find(|of| of.name == *workload).map(|of| of.source.as_str());
         let body = workload::Section::of(workload, source, &cells, &summary);
-        charts.push(Section {
-            charts: true,
-            ..Section::new(
-                &id,
-                format!("{}{short}", name(workload)),
-                format!("{}{of}", name(workload)),
-                rendered(&body),
-            )
-        });
+        let shown = name(workload);
+        charts.push(Section { charts: true, ..section(&id, &shown, &shown, rendered(&body)) });
+        rows.push((*workload, summary.id.clone(), cells));
         summaries.push(summary);
-        rows.push((*workload, id, cells));
     }
     let first = FirstScreen {
         matrix: Matrix::of(run, &format!("{prefix}-by"), &rows),
@@ -215,38 +216,23 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     };
     sections.push(Section {
         plain: !several,
-        ..Section::new(
-            format!("{prefix}-when"),
-            format!("Which model{short}"),
-            format!("Which model, when{of}"),
-            rendered(&first),
-        )
+        ..section("when", "Which model", "Which model, when", rendered(&first))
     });
     sections.extend(charts);
-    sections.push(Section::new(
-        format!("{prefix}-cells"),
-        format!("All cells{short}"),
-        format!("All cells{of}"),
-        rendered(&Filtered::of(cells::all(run, &all), &format!("{prefix}-all"))),
-    ));
-    sections.push(Section::new(
-        format!("{prefix}-models"),
-        format!("Models{short}"),
-        format!("Models{of}"),
+    let table = rendered(&Filtered::of(cells::all(run, &all), &format!("{prefix}-all")));
+    sections.push(section("cells", "All cells", "All cells", table));
+    sections.push(section(
+        "models",
+        "Models",
+        "Models",
         rendered(&models::table(&run.models, &all)),
     ));
     if let Some(nodes) = &record.nodes {
         let table = rendered(&models::nodes(nodes, &record.cells));
-        let id = format!("{prefix}-nodes");
-        sections.push(Section::new(id, format!("Nodes{short}"), format!("Nodes{of}"), table));
+        sections.push(section("nodes", "Nodes", "Nodes", table));
     }
-    let versions = dependencies(record);
-    sections.push(Section::new(
-        format!("{prefix}-machine"),
-        format!("Machine{short}"),
-        format!("Machine, build and settings{of}"),
-        rendered(&models::machine(run)) + &versions,
-    ));
+    let tables = rendered(&models::machine(run)) + &dependencies(record);
+    sections.push(section("machine", "Machine", "Machine, build and settings", tables));
 }
 
 /// Returns the versions of all crates, folded.

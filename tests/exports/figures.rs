@@ -203,8 +203,7 @@ fn no_figure_of_a_cell_is_missing_in_its_row() {
         for at in &mut load.at_shares {
             for of in [&mut at.requests_per_second, &mut at.latency_ns_p50, &mut at.latency_ns_p99]
             {
-                let value = of.unwrap().value;
-                *of = Some(Estimate { value, lower: value, upper: value });
+                *of = Some(Estimate::exactly(of.unwrap().value));
             }
         }
         load.against = Some(courses::against());

@@ -6,8 +6,9 @@
 )]
 
 use std::{
-    io::Read,
+    io::{BufRead, BufReader, Lines, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -46,6 +47,17 @@ pub(crate) fn order(
         seed: 1,
         options: Options::default(),
     }
+}
+
+/// Starts a generator, and gives it its order. Returns it with its input and the lines that it prints.
+pub(crate) fn generator(
+    mut program: Command,
+    order: &Order,
+) -> (Child, ChildStdin, Lines<BufReader<ChildStdout>>) {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    writeln!(input, "{}", serde_json::to_string(order).unwrap()).unwrap();
+    (child, input, BufReader::new(output).lines())
 }
 
 /// Reads the head of the next request; `None` once there is none.

@@ -1,9 +1,9 @@
 //! Faults of servers, of the generator's process and of its parent: each ends the load with a sentence.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpListener},
-    process::{Command, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +14,9 @@ use paceline_core::{
     process::Program,
 };
 
-use super::{FINE, alone, delayed, each_connection, fault, open, order, saying, server};
+use super::{
+    FINE, alone, delayed, each_connection, fault, listener::generator, open, order, saying, server,
+};
 
 #[test]
 fn every_fault_of_a_server_ends_the_load_with_a_sentence() {
@@ -125,17 +127,10 @@ fn the_child_itself_refuses_addresses_that_are_not_loopback() {
 #[cfg(target_os = "linux")]
 fn too_few_descriptors_are_a_fault_that_says_so() {
     let _alone = alone();
-    let mut child = Command::new("sh")
-        .args(["-c", "ulimit -n 20; exec \"$0\" __load", env!("CARGO_BIN_EXE_paceline")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let order = order(delayed(1), open(10.0), 50, 100);
-    let mut input = child.stdin.take().unwrap();
-    writeln!(input, "{}", serde_json::to_string(&order).unwrap()).unwrap();
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 20; exec \"$0\" __load", env!("CARGO_BIN_EXE_paceline")]);
+    let (mut child, _input, mut lines) = generator(few, &order(delayed(1), open(10.0), 50, 100));
+    let said = lines.next().unwrap().unwrap();
     assert!(said.contains("out of descriptors"), "{said}");
     assert!(child.wait().unwrap().success());
 }
@@ -176,16 +171,10 @@ fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
 #[test]
 fn the_generator_ends_with_its_parent() {
     let _alone = alone();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-        .arg("__load")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    program.arg("__load");
     let order = order(delayed(1), open(10.0), 1, 60_000);
-    writeln!(input, "{}", serde_json::to_string(&order).unwrap()).unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (mut child, mut input, mut lines) = generator(program, &order);
     assert_eq!(lines.next().unwrap().unwrap(), "\"ready\"");
     writeln!(input, "{{\"at_ns\":1}}").unwrap();
     assert_eq!(lines.next().unwrap().unwrap(), "\"agreed\"");

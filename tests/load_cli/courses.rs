@@ -10,14 +10,14 @@ use std::{
 
 use paceline::record::{Cell, State};
 use paceline_core::generator::Interval;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
     calm,
     listener::alone,
     listening, load,
-    program::{paceline, said},
+    program::{self, paceline, said, signal},
 };
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -92,23 +92,16 @@ fn a_ramp_offers_the_area_under_it_and_says_where_the_server_falls_behind() {
     }
 }
 
-/// The load as text, tried again where the generator was kept from the CPU; `None` where it never is left alone.
+/// The load as text, tried again if the generator was kept from the CPU.
 fn calm_text(arguments: &[&str]) -> Option<String> {
-    let text = |_| {
+    program::calm(|| {
         let output = load(arguments);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.code() == Some(0) || is_busy(&text), "{text}{}", said(&output));
-        text
-    };
-    let calm = (0..10).map(text).find(|text| !is_busy(text));
-    if calm.is_none() {
-        eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
-    }
-    calm
-}
-
-fn is_busy(text: &str) -> bool {
-    ["generator saturated", "generator late"].iter().any(|reason| text.contains(reason))
+        let text = program::text(&output.stdout);
+        let is_busy =
+            ["generator saturated", "generator late"].iter().any(|why| text.contains(why));
+        assert!(output.status.code() == Some(0) || is_busy, "{text}{}", said(&output));
+        (!is_busy).then_some(text)
+    })
 }
 
 #[test]
@@ -148,8 +141,7 @@ fn an_interval_is_told_while_the_load_goes_on() {
         assert!(line["interval"]["offered"].is_u64(), "{line}");
     }
     assert_eq!(parent.try_wait().unwrap(), None);
-    let id = Pid::from_raw(i32::try_from(parent.id()).unwrap()).unwrap();
-    kill_process(id, Signal::INT).unwrap();
+    signal(parent.id(), Signal::INT);
     assert_eq!(parent.wait().unwrap().code(), Some(130));
 }
 

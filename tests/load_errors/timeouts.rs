@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Act, FINE, calm, cell, once_in, program::figures, serve, server};
+use super::{
+    Act, FINE, cell, once_in,
+    program::{calm, figures},
+    serve, server,
+};
 
 #[test]
 fn requests_that_wait_for_a_connection_time_out_too_and_none_is_left() {
@@ -64,7 +68,7 @@ fn requests_time_out_while_the_only_connection_cannot_be_replaced() {
     let open = ["--rate", "20", "--arrivals", "uniform", "--connections", "1", "--duration", "1s"];
     let all = [&open[..], &["--timeout", "45ms", "--max-errors", "100%"]].concat();
     let target = || format!("http://{}/", server_without_room());
-    let (cell, code, _) = calm(|| once_in(folder.path(), &target(), &all));
+    let (cell, code, _) = calm(|| once_in(folder.path(), &target(), &all)).unwrap();
     let load = figures(&cell);
     // None waits for the end of the patience.
     assert_eq!((code, load.completed + load.failed()), (0, load.offered), "{load:?}");

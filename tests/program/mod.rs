@@ -2,17 +2,21 @@
 #![allow(
     dead_code,
     clippy::unwrap_used,
-    reason = "no test file uses all of it; a test fails by panicking"
+    clippy::print_stderr,
+    reason = "no test file uses all of it; a test fails by panicking, and says what it leaves out"
 )]
 
 use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use paceline::record::{Cell, LoadFigures, State};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
 pub(crate) const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
@@ -53,6 +57,18 @@ pub(crate) fn said(output: &Output) -> String {
     text(&output.stderr)
 }
 
+/// Returns all that was printed, standard output first.
+pub(crate) fn both(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// Runs `paceline` in `folder`, which must succeed, and returns all that was printed.
+pub(crate) fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", both(&output));
+    both(&output)
+}
+
 /// Returns standard output, after checking the exit code.
 pub(crate) fn printed(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
@@ -69,8 +85,8 @@ pub(crate) fn error(output: &Output, code: i32) -> String {
 
 /// Returns the JSON on standard output.
 pub(crate) fn json<T: DeserializeOwned>(output: &Output) -> T {
-    let both = || text(&output.stdout) + &text(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", both()))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", both(output)))
 }
 
 /// Returns whether the generator was kept from the CPU: then the cell, or the last step of its knee, is invalid.
@@ -78,6 +94,15 @@ pub(crate) fn is_held_up(cell: &Cell) -> bool {
     let knee = cell.load.as_ref().and_then(|load| load.knee.as_ref());
     let last = knee.and_then(|knee| knee.gave_way.as_ref());
     [cell.reason.as_ref(), last].iter().flatten().any(|why| why.starts_with("generator "))
+}
+
+/// Tries a load again until this machine leaves the generator the CPU; `None`, after a message, if it never does.
+pub(crate) fn calm<T>(mut once: impl FnMut() -> Option<T>) -> Option<T> {
+    let calm = (0..20).find_map(|_| once());
+    if calm.is_none() {
+        eprintln!("left out: this machine keeps the generator from the CPU; see paceline doctor");
+    }
+    calm
 }
 
 /// Returns the figures of a load that came out.
@@ -96,6 +121,48 @@ pub(crate) fn only_record(results: &Path) -> Option<PathBuf> {
         fs::read_dir(results).ok()?.map(|entry| entry.unwrap().path()).collect();
     assert!(records.len() <= 1, "{records:?}");
     records.into_iter().next()
+}
+
+/// Returns the folder of the only record in `results` of `folder`.
+pub(crate) fn record_in(folder: &Path) -> PathBuf {
+    only_record(&folder.join("results")).unwrap()
+}
+
+/// Waits for what comes, however slow the machine is.
+pub(crate) fn await_that(what: &str, mut comes: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(3);
+    while !comes() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until a child ends, and returns what it printed.
+pub(crate) fn ended(mut child: Child) -> Output {
+    await_that("it ends", || child.try_wait().unwrap().is_some());
+    child.wait_with_output().unwrap()
+}
+
+/// Sends a signal to a process that may have ended.
+pub(crate) fn signal(id: u32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(id.cast_signed()).unwrap(), signal);
+}
+
+/// Returns whether this machine has a program of this name.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    found.unwrap().status.success()
+}
+
+/// Returns the first child of a run whose command line contains `word`, once there is one; `None` once the run has ended.
+pub(crate) fn child_that(run: &mut Child, word: &str) -> Option<u32> {
+    while run.try_wait().unwrap().is_none() {
+        if let Some(child) = children(run.id(), word).first() {
+            return Some(*child);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// Returns the children of a process whose command line contains `word`.

@@ -22,6 +22,7 @@ use paceline_core::{
     prepared::{Attestation, Recorded},
     usage::Usage,
 };
+use serde::Serialize;
 
 /// A text that breaks what does not escape.
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>|a\nb\r\t\u{202e}rtl\u{7}\u{1b}[31m `x` *y* @user \"q\" \\| ]]> &amp; {{ x }}, =1+1 www.example.com";
@@ -186,17 +187,13 @@ pub(crate) fn write(record: &Record, results: &Path) -> PathBuf {
     fs::create_dir_all(&folder).unwrap();
     let run = serde_json::to_string_pretty(&record.run).unwrap();
     fs::write(folder.join("run.json"), run + "\n").unwrap();
-    let mut text = String::new();
-    for cell in &record.cells {
-        text.push_str(&(serde_json::to_string(cell).unwrap() + "\n"));
-    }
-    fs::write(folder.join("cells.jsonl"), text).unwrap();
-    let mut text = String::new();
-    for trial in &record.trials {
-        text.push_str(&(serde_json::to_string(trial).unwrap() + "\n"));
-    }
-    fs::write(folder.join("trials.jsonl"), text).unwrap();
+    fs::write(folder.join("cells.jsonl"), lines(&record.cells)).unwrap();
+    fs::write(folder.join("trials.jsonl"), lines(&record.trials)).unwrap();
     folder
+}
+
+fn lines(of: &[impl Serialize]) -> String {
+    of.iter().map(|one| serde_json::to_string(one).unwrap() + "\n").collect()
 }
 
 /// The trial that one process of a cell was.
@@ -238,11 +235,9 @@ fn attest(in_flight: usize, threads: u32, rss_bytes_added: u64) -> Attestation {
         process_threads: Some(u64::from(threads) + 1),
         epolls: Some(1),
         rings: Some(0),
-        completions: None,
         rss_bytes: Some(6 << 20),
         rss_bytes_max: Some((6 << 20) + rss_bytes_added),
-        group_ended_ns_max: None,
-        children_left: None,
         future_bytes: Some(136),
+        ..Attestation::default()
     }
 }

@@ -54,6 +54,11 @@ pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addr
     }
 }
 
+/// A port that was bound and is free again: nobody listens there.
+pub fn dead() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 /// A server, with what it talks to. It ends when this is dropped.
 pub struct Server {
     pub host: Host,
@@ -84,9 +89,7 @@ impl Server {
     ) -> Self {
         let workers = entry.info.workers(&[2])[0];
         let mut host = program.host(entry, workers).unwrap();
-        // A port that was bound and is free again: nobody listens there.
-        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let nowhere = || Addresses { echo: vec![dead], ..Addresses::default() };
+        let nowhere = || Addresses { echo: vec![dead()], ..Addresses::default() };
         let servers = echo.as_ref().map_or_else(nowhere, |echo| echo.addresses().clone());
         let address = host.serve(cell(entry, workers, job, servers), PATIENCE).unwrap();
         assert!(address.ip().is_loopback());

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use paceline::record::{Record, read};
+use rustix::process::Signal;
+
+use super::program::{PACELINE, await_that, both, is_installed, record_in, signal};
 
 /// A cluster of two nodes.
 pub(crate) struct Cluster {
@@ -21,8 +24,7 @@ impl Cluster {
     /// Brings it up; says why it cannot be had, if so.
     pub(crate) fn up() -> Result<Self, String> {
         for program in ["slurmctld", "slurmd", "sbatch", "munged", "ip", "nsenter"] {
-            let there = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
-            if !there.unwrap().status.success() {
+            if !is_installed(program) {
                 return Err(format!(
                     "a Slurm cluster needs {program}: apt-get install slurm-wlm munge iproute2"
                 ));
@@ -43,7 +45,7 @@ impl Cluster {
         if up.status.success() {
             Ok(cluster)
         } else {
-            Err(format!("a Slurm cluster does not come up: {}", text(&up)))
+            Err(format!("a Slurm cluster does not come up: {}", both(&up)))
         }
     }
 
@@ -64,7 +66,7 @@ impl Cluster {
 
     pub(crate) fn script(&self, arguments: &[&str]) {
         let done = self.run(arguments);
-        assert!(done.status.success(), "{arguments:?}: {}", text(&done));
+        assert!(done.status.success(), "{arguments:?}: {}", both(&done));
     }
 
     fn command(&self, program: &str) -> Command {
@@ -74,8 +76,29 @@ impl Cluster {
         command
     }
 
-    pub(crate) fn paceline(&self, arguments: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_paceline")).args(arguments).output().unwrap()
+    fn cluster(&self, arguments: &[&str]) -> Output {
+        self.command(PACELINE).arg("cluster").args(arguments).output().unwrap()
+    }
+
+    /// What `paceline cluster` prints, however it ends.
+    pub(crate) fn prints(&self, arguments: &[&str]) -> String {
+        both(&self.cluster(arguments))
+    }
+
+    /// What it prints, which must end with this code.
+    pub(crate) fn ends(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.cluster(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", both(&output));
+        both(&output)
+    }
+
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        self.ends(0, arguments)
+    }
+
+    /// The only record that was collected.
+    pub(crate) fn record(&self) -> Record {
+        read(&record_in(&self.dir)).unwrap()
     }
 
     /// What a command of Slurm prints.
@@ -115,7 +138,7 @@ impl Cluster {
 
     fn kill(&self, name: &str) {
         let id = fs::read_to_string(self.dir.join(format!("slurm/run/{name}.pid"))).unwrap();
-        kill_process(Pid::from_raw(id.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+        signal(id.trim().parse().unwrap(), Signal::KILL);
     }
 
     /// Kills the controller once it has saved the jobs that it knows now. Those it forgets it would start again, and
@@ -134,7 +157,7 @@ impl Cluster {
     /// Runs `cluster status --wait` for five minutes at most. Meanwhile it does what an administrator does: a node that
     /// refused a job which a restarted controller sent it again takes jobs once more.
     pub(crate) fn wait(&self) -> Output {
-        let mut command = self.command(env!("CARGO_BIN_EXE_paceline"));
+        let mut command = self.command(PACELINE);
         command.args(["cluster", "status", "plan", "--wait"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_mins(5);
@@ -158,7 +181,7 @@ impl Cluster {
         let pids =
             self.command("ip").args(["netns", "pids", &format!("plt-n{node}")]).output().unwrap();
         for id in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
-            let _ = kill_process(Pid::from_raw(id.parse().unwrap()).unwrap(), Signal::KILL);
+            signal(id.parse().unwrap(), Signal::KILL);
         }
     }
 
@@ -177,15 +200,10 @@ impl Drop for Cluster {
     }
 }
 
-pub(crate) fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// Waits for what does come, however slow the machine is.
-pub(crate) fn patiently(what: &str, mut come: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !come() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
+/// Waits for what Slurm does, and asks it ten times a second.
+pub(crate) fn patiently(what: &str, mut comes: impl FnMut() -> bool) {
+    await_that(what, || {
         thread::sleep(Duration::from_millis(100));
-    }
+        comes()
+    });
 }

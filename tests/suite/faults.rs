@@ -10,8 +10,8 @@ use paceline_core::{
 };
 
 use super::{
-    ONE_SLEEP, able, cell, dead,
-    server::{PATIENCE, program, workload},
+    ONE_SLEEP, able, cell,
+    server::{PATIENCE, dead, program, workload},
 };
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the plain programs in Rust share: their arguments, the clock around a batch, and the jobs in words that each
-//! program defines with its runtime alone. Nothing of paceline is here: each program is a crate of its own.
+//! Code that the plain programs in Rust share: their arguments, the clock around a batch, and the jobs. The jobs call
+//! functions that each program defines with its own runtime. Nothing depends on paceline.
 #![allow(dead_code, unused_macros, reason = "no program needs all of it")]
 
 use std::{
@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// As the arguments say: work, jobs, batches, addresses of the echo server, model, workers.
+    /// Reads the arguments: work, jobs, batches, addresses of the echo server, model, workers.
     pub fn told() -> Self {
         let arguments: Vec<String> = env::args().skip(1).collect();
         let [work, jobs, batches, servers, model, workers] = &arguments[..] else {
@@ -39,8 +39,8 @@ impl Plan {
         }
     }
 
-    /// Repeats `batch`, which times itself, and prints nanoseconds a line, then the sum of a batch's outputs and the
-    /// peak of memory in KiB before and after.
+    /// Repeats `batch`, which times itself. Prints a line with the nanoseconds of each batch, then one with the sum of a
+    /// batch's outputs, and the peak memory in KiB before and after.
     pub fn repeat(&self, mut batch: impl FnMut() -> (Duration, Vec<u64>)) {
         let before = peak_memory();
         let sums: Vec<(Duration, u64)> = (0..self.batches)
@@ -92,7 +92,7 @@ pub fn head(message: &[u8]) -> u64 {
     u64::from_le_bytes(*message.first_chunk().expect("a message has 100 bytes"))
 }
 
-/// One job in 20 blocks, at a place in its block of 20 that a hash says: the same jobs as in the workload `stall`.
+/// Returns whether a job blocks: one of each 20 does, chosen by a hash as in the workload `stall`.
 pub fn blocks(index: u64) -> bool {
     let value = (index / 20) as u32;
     let value = (value ^ (value >> 16)).wrapping_mul(0x85EB_CA6B);
@@ -104,8 +104,8 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Evaluates `$batches` with the plan's work as `$job`: a function from an index whose body is `$kind`, nothing or
-/// `async move`, and which waits by `$wait`, nothing or `.await`.
+/// Evaluates `$batches` with the plan's work as `$job`, a function of an index. Its body begins with `$kind`, which is
+/// `async move` or nothing, and each wait ends with `$wait`, which is `.await` or nothing.
 macro_rules! works {
     ($plan:ident, [$($kind:tt)*], [$($wait:tt)*], |$job:ident| $batches:expr) => {
         match &*$plan.work {
@@ -205,7 +205,7 @@ macro_rules! works {
     };
 }
 
-/// A batch as a future: what it took, and its outputs.
+/// Runs a batch as a future. Returns its time and its outputs.
 macro_rules! batch {
     ($plan:ident, $job:ident) => {{
         let jobs = $plan.jobs;
@@ -217,7 +217,7 @@ macro_rules! batch {
     }};
 }
 
-/// Batches on threads that have a runtime each, which `$run` starts and gives a future. Jobs are dealt out in turn.
+/// Runs batches on threads with a runtime each, which `$run` starts with a future. Jobs are dealt out in turn.
 macro_rules! dealt {
     ($plan:ident, $job:ident, $run:expr) => {{
         let (jobs, cores) = ($plan.jobs, $plan.workers as u64);
@@ -252,7 +252,7 @@ macro_rules! dealt {
     }};
 }
 
-/// Defines `gather`: starts tasks and waits for all.
+/// Defines `gather`, which starts tasks and waits for all.
 macro_rules! gather {
     ([$($send:tt)*], $spawn:path, $join:expr) => {
         async fn gather<F>(width: u64, child: impl Fn(u64) -> F) -> Vec<u64>
@@ -269,7 +269,7 @@ macro_rules! gather {
     };
 }
 
-/// Defines `hop`: passes a message to a partner and back.
+/// Defines `hop`, which passes a message to a partner and back.
 macro_rules! hop {
     ($spawn:path, $channel:expr, $some:ident) => {
         #[allow(unused_mut, reason = "some channels receive by shared reference")]
@@ -316,7 +316,7 @@ macro_rules! borrowing {
     };
 }
 
-/// Defines them for a stream whose operations own their buffers.
+/// Defines `connect` and `exchange` for a stream whose operations own their buffers.
 macro_rules! owning {
     ($stream:ty, $connect:path) => {
         async fn connect(index: u64) -> $stream {

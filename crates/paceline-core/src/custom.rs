@@ -19,14 +19,9 @@ pub(crate) fn attest(invocation: &mut Invocation) -> Result<Attestation, Fault> 
         peak_in_flight: 1,
         job_threads: 1,
         process_threads: first.threads,
-        epolls: None,
-        rings: None,
-        completions: None,
         rss_bytes: first.rss_bytes,
         rss_bytes_max: first.rss_bytes_max,
-        group_ended_ns_max: None,
-        children_left: None,
-        future_bytes: None,
+        ..Attestation::default()
     })
 }
 

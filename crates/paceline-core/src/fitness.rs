@@ -6,12 +6,10 @@ use std::{hint::black_box, thread, time::Duration};
 use crate::{
     clock::{cpu_time, nanoseconds, now},
     histogram::Histogram,
+    job::compute,
+    models,
     process::{HostError, Program},
     protocol::CellSpec,
-};
-use crate::{
-    job::{Addresses, compute},
-    models,
 };
 
 /// Returns how much later than requested `thread::sleep` returns, for each of `times` sleeps of `wait`.
@@ -66,16 +64,8 @@ pub fn same_work(
     let one = |_| {
         let mut host =
             program.host(entry, Some(1)).map_err(|error| HostError::Died(error.to_string()))?;
-        let cell = CellSpec {
-            model: entry.info.name.into(),
-            workers: Some(1),
-            placement: entry.info.placements[0],
-            workload: "same-work".into(),
-            source: format!("name = \"same-work\"\njob = [{{ compute = {rounds} }}]"),
-            scale: 1,
-            servers: Addresses::default(),
-            listen: None,
-        };
+        let source = format!("name = \"same-work\"\njob = [{{ compute = {rounds} }}]");
+        let cell = CellSpec { workload: "same-work".into(), source, ..CellSpec::simplest() };
         host.prepare(cell, PATIENCE)?;
         let (mut times, _) = host.batches(3, PATIENCE)?;
         times.sort_unstable();

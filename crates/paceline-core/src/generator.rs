@@ -265,26 +265,37 @@ fn say(reply: &Reply) -> io::Result<()> {
     output.flush()
 }
 
+/// Returns the shortest load of a single connection, for tests to change.
+#[cfg(test)]
+fn shortest(requests: Vec<Request>, drive: Drive) -> Order {
+    Order {
+        addresses: vec!["127.0.0.1:81".parse().unwrap()],
+        same_server: false,
+        host: None,
+        requests,
+        every: None,
+        accept: vec![],
+        drive,
+        connections: 1,
+        warm_up_ns: 0,
+        duration_ns: 1,
+        patience_ns: 1,
+        interval_ns: None,
+        seed: 1,
+        options: Options::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn order() -> Order {
+        let drive = Drive::Open { rate: 0.5, arrivals: Arrivals::Poisson };
         Order {
             addresses: vec!["127.0.0.2:80".parse().unwrap(), "[::1]:80".parse().unwrap()],
-            same_server: false,
-            host: None,
-            requests: vec![Request::get("/a?b", Some("c".into()))],
-            every: None,
-            accept: vec![],
-            drive: Drive::Open { rate: 0.5, arrivals: Arrivals::Poisson },
-            connections: 1,
-            warm_up_ns: 0,
-            duration_ns: 1,
-            patience_ns: 1,
-            interval_ns: None,
-            seed: 0,
             options: Options { body: vec![0, 255], ..Options::default() },
+            ..shortest(vec![Request::get("/a?b", Some("c".into()))], drive)
         }
     }
 

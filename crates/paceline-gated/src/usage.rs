@@ -26,13 +26,18 @@ impl Usage {
     #[must_use]
     pub fn now() -> Self {
         let [own, children] = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(Self::of);
+        own.with(children, u64::saturating_add)
+    }
+
+    /// Combines each field with the same field of `other`.
+    fn with(self, other: Usage, combine: fn(u64, u64) -> u64) -> Usage {
         Usage {
-            user_cpu_ns: own.user_cpu_ns + children.user_cpu_ns,
-            system_cpu_ns: own.system_cpu_ns + children.system_cpu_ns,
-            voluntary_switches: own.voluntary_switches + children.voluntary_switches,
-            involuntary_switches: own.involuntary_switches + children.involuntary_switches,
-            minor_faults: own.minor_faults + children.minor_faults,
-            major_faults: own.major_faults + children.major_faults,
+            user_cpu_ns: combine(self.user_cpu_ns, other.user_cpu_ns),
+            system_cpu_ns: combine(self.system_cpu_ns, other.system_cpu_ns),
+            voluntary_switches: combine(self.voluntary_switches, other.voluntary_switches),
+            involuntary_switches: combine(self.involuntary_switches, other.involuntary_switches),
+            minor_faults: combine(self.minor_faults, other.minor_faults),
+            major_faults: combine(self.major_faults, other.major_faults),
         }
     }
 
@@ -55,16 +60,7 @@ impl Usage {
     /// Returns the usage since `before`.
     #[must_use]
     pub fn since(self, before: Usage) -> Usage {
-        Usage {
-            user_cpu_ns: self.user_cpu_ns.saturating_sub(before.user_cpu_ns),
-            system_cpu_ns: self.system_cpu_ns.saturating_sub(before.system_cpu_ns),
-            voluntary_switches: self.voluntary_switches.saturating_sub(before.voluntary_switches),
-            involuntary_switches: self
-                .involuntary_switches
-                .saturating_sub(before.involuntary_switches),
-            minor_faults: self.minor_faults.saturating_sub(before.minor_faults),
-            major_faults: self.major_faults.saturating_sub(before.major_faults),
-        }
+        self.with(before, u64::saturating_sub)
     }
 }
 

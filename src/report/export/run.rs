@@ -91,7 +91,6 @@ fn figures(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
     }
-    let alone = |value: f64| Estimate { value, lower: value, upper: value };
     // The rate of a load is given: the time between two requests is not the time of one.
     let time = cell.jobs_per_second.filter(|_| cell.load.is_none()).map(|rate| {
         let ns = |rate| inverse(Some(rate)).unwrap_or(f64::NAN);
@@ -103,14 +102,14 @@ fn figures(cell: &Cell) -> Vec<Figure> {
         ("time_per_job_ns", "ns", time),
         ("latency_p50_ns", "ns", cell.latency_ns_p50),
         ("latency_p99_ns", "ns", cell.latency_ns_p99),
-        ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(alone)),
-        ("memory_added_bytes", "bytes", added.map(|added| alone(added as f64))),
+        ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(Estimate::exactly)),
+        ("memory_added_bytes", "bytes", added.map(|added| Estimate::exactly(added as f64))),
     ];
     // The other columns of a load's table. Offered rates and counts of answers are not comparable figures.
     let loads = METRICS.iter().filter_map(|metric| {
         let name = metric.figure.filter(|name| known.iter().all(|(of, ..)| of != name))?;
         let unit = if metric.unit == MetricUnit::Time { "ns" } else { "share" };
-        Some((name, unit, metric.of(cell).map(alone)))
+        Some((name, unit, metric.of(cell).map(Estimate::exactly)))
     });
     known
         .into_iter()

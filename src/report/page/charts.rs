@@ -36,7 +36,7 @@ pub(super) struct Loaded {
     pub(super) limit_ns: Option<f64>,
 }
 
-fn axis(label: &str, scale: Scale, unit: Unit) -> Axis {
+pub(super) fn axis(label: &str, scale: Scale, unit: Unit) -> Axis {
     Axis { label: label.into(), scale, unit, ticks: vec![] }
 }
 
@@ -137,7 +137,6 @@ fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
 
 /// Returns CPU time per job over the scale.
 pub(super) fn cpu(lines: &[&Line]) -> Plot {
-    let alone = |value: f64| Estimate { value, lower: value, upper: value };
     Plot {
         title: "CPU time per job".into(),
         desc:
@@ -145,7 +144,7 @@ pub(super) fn cpu(lines: &[&Line]) -> Plot {
                 .into(),
         x: axis("jobs at once", Scale::Log, Unit::Count),
         y: axis("CPU time per job", Scale::Log, Unit::Nanoseconds),
-        series: over_scale(lines, |cell| cell.cpu_ns_per_job.map(alone)),
+        series: over_scale(lines, |cell| cell.cpu_ns_per_job.map(Estimate::exactly)),
         ..Plot::default()
     }
 }

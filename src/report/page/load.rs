@@ -85,8 +85,7 @@ fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
             if kept { "yes" } else { "no" }.into(),
             reason(step.gave_way.as_deref()).into(),
         ]);
-        let alone = |p99: f64| Estimate { value: p99, lower: p99, upper: p99 };
-        loaded.points.extend(step.latency_ns_p99.map(|p99| (step.rate, alone(p99))));
+        loaded.points.extend(step.latency_ns_p99.map(|p99| (step.rate, Estimate::exactly(p99))));
         if kept {
             loaded.knee = Some(loaded.knee.map_or(step.rate, |rate: f64| rate.max(step.rate)));
         }

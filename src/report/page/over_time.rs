@@ -1,7 +1,7 @@
 //! Servers under load over time: offered and answered rates, and latencies, of each interval.
 
 use super::{
-    charts::point,
+    charts::{axis, point},
     lines::Line,
     overview::{nanoseconds, with_interval},
     parts::{Data, Figure, Picture, Table},
@@ -75,12 +75,7 @@ pub(super) fn figures(lines: &[&Line]) -> Vec<Figure> {
 }
 
 fn seconds() -> Axis {
-    Axis {
-        label: "seconds since the window began".into(),
-        scale: Scale::Linear,
-        unit: Unit::Count,
-        ticks: vec![],
-    }
+    axis("seconds since the window began", Scale::Linear, Unit::Count)
 }
 
 fn throughput(all: &[ServerOverTime]) -> Figure {
@@ -101,12 +96,7 @@ fn throughput(all: &[ServerOverTime]) -> Figure {
             title: "Answers per second over time".into(),
             desc: "What each server answered in each interval; in an open loop beside what was offered.".into(),
             x: seconds(),
-            y: Axis {
-                label: "answers per second".into(),
-                scale: Scale::Linear,
-                unit: Unit::PerSecond,
-                ticks: vec![],
-            },
+            y: axis("answers per second", Scale::Linear, Unit::PerSecond),
             series: series.collect(),
             ideal: offered,
             ..Plot::default()
@@ -151,12 +141,7 @@ fn latency(all: &[ServerOverTime]) -> Figure {
             title: format!("{title} over time"),
             desc: "Latency of the requests that were meant to start in each interval.".into(),
             x: seconds(),
-            y: Axis {
-                label: "latency".into(),
-                scale: Scale::Log,
-                unit: Unit::Nanoseconds,
-                ticks: vec![],
-            },
+            y: axis("latency", Scale::Log, Unit::Nanoseconds),
             series,
             ..Plot::default()
         })),

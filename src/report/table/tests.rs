@@ -109,16 +109,6 @@ fn waits_too_short_for_timers_and_too_few_trials_are_not_ranked() {
 }
 
 #[test]
-fn an_unreliable_model_is_called_so_under_every_table_of_it() {
-    let cells = [cell("tokio", 100.0, 5.0, 10_000_000), cell("may", 90.0, 5.0, 10_000_000)];
-    let remark = "may is unreliable: in optimised builds";
-    for text in [short(&cells), limits_table(&cells), cells_table(&cells, Extent::All)] {
-        assert_eq!(text.matches(remark).count(), 1, "{text}");
-    }
-    assert!(!short(&cells[..1]).contains("unreliable"));
-}
-
-#[test]
 fn what_has_no_figure_is_in_the_table_and_has_its_reason_under_it() {
     let mut refused = cell("threads", 1.0, 0.0, 0);
     (refused.state, refused.jobs_per_second) = (State::Refused, None);

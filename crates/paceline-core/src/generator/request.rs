@@ -190,27 +190,13 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Drive, Options},
+        super::{Drive, Options, shortest},
         *,
     };
 
     fn order(requests: Vec<Request>, options: Options) -> Order {
-        Order {
-            addresses: vec!["127.0.0.1:81".parse().unwrap()],
-            same_server: true,
-            host: Some("localhost:81".into()),
-            requests,
-            every: None,
-            accept: vec![],
-            drive: Drive::Closed,
-            connections: 1,
-            warm_up_ns: 0,
-            duration_ns: 1,
-            patience_ns: 1,
-            interval_ns: None,
-            seed: 1,
-            options,
-        }
+        let host = Some("localhost:81".into());
+        Order { same_server: true, host, options, ..shortest(requests, Drive::Closed) }
     }
 
     fn sent(method: &str, with_body: bool, headers: &[(&str, &str)], body: &str) -> String {

@@ -134,9 +134,10 @@ impl Split {
 mod tests {
     use super::{
         super::{
-            Options, Request,
+            Request,
             request::Turns,
             schedule::{Course, Schedule},
+            shortest,
         },
         *,
     };
@@ -146,20 +147,12 @@ mod tests {
 
     fn order(drive: Drive, seed: u64, connections: usize) -> Order {
         Order {
-            addresses: vec!["127.0.0.1:1".parse().unwrap()],
-            same_server: false,
-            host: None,
-            requests: vec![Request::get("/", None); 3],
             every: Some((5, vec![Request::get("/", None); 2])),
-            accept: vec![],
-            drive,
             connections,
             warm_up_ns: WINDOW.0,
             duration_ns: WINDOW.1 - WINDOW.0,
-            patience_ns: 1,
-            interval_ns: None,
             seed,
-            options: Options::default(),
+            ..shortest(vec![Request::get("/", None); 3], drive)
         }
     }
 

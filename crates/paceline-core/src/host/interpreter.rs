@@ -163,13 +163,11 @@ impl Interpreter {
             job_threads,
             process_threads: family.threads(),
             epolls: family.epolls(),
-            rings: None,
-            completions: None,
             rss_bytes,
             rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
             group_ended_ns_max,
             children_left,
-            future_bytes: None,
+            ..Attestation::default()
         };
         let name = self.name;
         if u64::from(peak_in_flight) > batch.jobs || job_threads == 0 {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What the counters observed in a batch. They are off in all timed batches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attestation {
     /// The duration of the batch, including the time of counting.
     pub elapsed_ns: u64,
@@ -189,15 +189,10 @@ mod tests {
             elapsed_ns: 1_000_000_000,
             peak_in_flight: 4,
             job_threads: 4,
-            process_threads: None,
             epolls: Some(epolls),
             rings: Some(rings),
             completions: Some(completions),
-            rss_bytes: None,
-            rss_bytes_max: None,
-            group_ended_ns_max: None,
-            children_left: None,
-            future_bytes: None,
+            ..Attestation::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! async-std's executor, whose width ASYNC_STD_THREAD_COUNT says.
+//! The plain program of async-std: its global executor, whose width ASYNC_STD_THREAD_COUNT sets.
 
 #[macro_use]
 #[path = "../../common.rs"]

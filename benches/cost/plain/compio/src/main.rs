@@ -1,4 +1,4 @@
-//! A runtime of compio's for each core.
+//! The plain program of compio: a runtime for each core.
 
 #[macro_use]
 #[path = "../../common.rs"]
@@ -22,7 +22,7 @@ async fn offload(work: impl FnOnce() -> u64 + Send + 'static) -> u64 {
     spawn_blocking(work).await.unwrap()
 }
 
-/// For it has none of its own: gives way once.
+/// Yields once: the runtime has no such function.
 async fn yield_now() {
     let mut gave_way = false;
     std::future::poll_fn(|context| {

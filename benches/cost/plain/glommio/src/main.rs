@@ -1,4 +1,4 @@
-//! An executor of glommio's for each core.
+//! The plain program of glommio: an executor for each core.
 
 #[macro_use]
 #[path = "../../common.rs"]

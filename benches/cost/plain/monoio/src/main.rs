@@ -1,4 +1,4 @@
-//! A runtime of monoio's for each core.
+//! The plain program of monoio: a runtime for each core.
 
 #[macro_use]
 #[path = "../../common.rs"]
@@ -24,7 +24,7 @@ async fn offload(work: impl FnOnce() -> u64 + Send + 'static) -> u64 {
     spawn_blocking(work).await.unwrap_or_else(|_| panic!("the work panicked"))
 }
 
-/// For it has none of its own: gives way once.
+/// Yields once: the runtime has no such function.
 async fn yield_now() {
     let mut gave_way = false;
     std::future::poll_fn(|context| {

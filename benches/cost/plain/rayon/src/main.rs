@@ -1,4 +1,4 @@
-//! A pool of rayon's.
+//! The plain program of rayon: its thread pool.
 
 #[macro_use]
 #[path = "../../common.rs"]

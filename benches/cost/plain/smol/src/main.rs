@@ -1,4 +1,4 @@
-//! An executor of smol's on several threads, and a local one for each core.
+//! The plain programs of smol: an executor on several threads, and a local one for each core.
 
 #[macro_use]
 #[path = "../../common.rs"]

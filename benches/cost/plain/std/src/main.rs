@@ -1,4 +1,4 @@
-//! Jobs one after another, and a thread for each.
+//! The plain programs of the standard library: jobs one after another, and a thread for each.
 
 #[macro_use]
 #[path = "../../common.rs"]

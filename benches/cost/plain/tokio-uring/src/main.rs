@@ -1,4 +1,4 @@
-//! A runtime of tokio-uring's for each core: its sockets, and tokio's everything else.
+//! The plain program of tokio-uring: a runtime for each core, with its sockets and otherwise tokio.
 
 #[macro_use]
 #[path = "../../common.rs"]
@@ -23,7 +23,7 @@ async fn connect(index: u64) -> TcpStream {
     stream
 }
 
-/// It reads no exact number of bytes by itself.
+/// Reads an exact number of bytes: the runtime has no such function.
 async fn exchange(stream: &mut TcpStream, times: u64, mut value: u64) -> u64 {
     let mut message = vec![0xA5; BYTES];
     for _ in 0..times {

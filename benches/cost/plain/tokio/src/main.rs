@@ -1,4 +1,4 @@
-//! tokio's two runtimes, the one of a thread also once for each core, and the other also beside a pool of rayon's.
+//! The plain programs of tokio: its two runtimes, a current-thread runtime for each core, and one with a rayon pool.
 
 #[macro_use]
 #[path = "../../common.rs"]

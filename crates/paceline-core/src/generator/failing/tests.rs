@@ -14,6 +14,7 @@ use super::{
         connection::{Connection, connect, register},
         drive::FIRST,
         schedule::Arrivals,
+        shortest,
     },
     *,
 };
@@ -23,25 +24,13 @@ const TIMEOUT: u64 = 100 * MS;
 const OPEN: Drive = Drive::Open { rate: 10.0, arrivals: Arrivals::Uniform };
 
 fn order(to: SocketAddr, drive: Drive, timeout_ns: u64) -> Order {
+    let timeout_ns = Some(timeout_ns);
     Order {
         addresses: vec![to],
-        same_server: false,
-        host: None,
-        requests: vec![Request::get("/", None)],
-        every: None,
-        accept: vec![],
-        drive,
-        connections: 1,
-        warm_up_ns: 0,
         duration_ns: 60_000 * MS,
         patience_ns: 1_000 * MS,
-        interval_ns: None,
-        seed: 1,
-        options: Options {
-            timeout_ns: Some(timeout_ns),
-            counts_errors: true,
-            ..Options::default()
-        },
+        options: Options { timeout_ns, counts_errors: true, ..Options::default() },
+        ..shortest(vec![Request::get("/", None)], drive)
     }
 }
 
