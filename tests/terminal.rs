@@ -43,7 +43,7 @@ const TYPED: &[&str] = &[
 const MEASURING: &[&str] = &[
     "doctor",
     "advise sleep --model tokio,threads --scale 1,10 --trials 1",
-    "run yield --model sequential,threads --trials 1",
+    "run yield --model sequential,threads --scale 1,10 --trials 1",
     "claims inert order --model tokio,threads",
     "claims --budget 1s",
 ];

@@ -287,7 +287,7 @@ mod tests {
         assert!(in_blocks(&["cell", "base", "head", "why"], &shown, 40).starts_with(wanted));
         let judged = vec!["good".into(), "timer".into(), "late by 60 µs\n→ wait".into()];
         let text = paragraphs(&["", "what", "found"], &[judged], 16);
-        assert_eq!(text, "good  timer\n  found: late\n    by 60 µs →\n    wait");
+        assert_eq!(text, "good  timer\n  found: late by\n    60 µs → wait");
     }
 
     #[test]

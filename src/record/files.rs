@@ -50,7 +50,11 @@ impl Writer {
         text.push('\n');
         fs::create_dir_all(&folder)
             .and_then(|()| write_whole(&folder.join(RUN), text.as_bytes()))
-            .map_err(|error| unwritable(&folder, &error))?;
+            .map_err(|error| {
+                // An empty folder would be taken for a damaged record.
+                let _ = fs::remove_dir(&folder);
+                unwritable(&folder, &error)
+            })?;
         Self::open(folder, "--resume")
     }
 

@@ -49,14 +49,23 @@ const layout = () => {
   // A section that is drawn only when it is near is cut off at its edge.
   const left = (part) => part.getBoundingClientRect().left;
   const cut = [...document.querySelectorAll(".far figure")].filter((one) => left(one) < left(one.closest(".far"))).length;
-  return { over, flat, cut, height: document.documentElement.scrollHeight };
+  const outside = [...document.querySelectorAll("figure svg.chart text")].filter((text) => {
+    const [box, chart] = [text, text.ownerSVGElement].map((part) => part.getBoundingClientRect());
+    return box.width && (box.left < chart.left - 1 || box.right > chart.right + 1);
+  }).length;
+  // What did not regress is no alarm.
+  const plain = getComputedStyle(document.body).color;
+  const alarms = [...document.querySelectorAll("td.not")].filter((one) => getComputedStyle(one).color !== plain).length;
+  return { over, flat, cut, outside, alarms, height: document.documentElement.scrollHeight };
 };
 
 async function looks(name) {
   for (const width of [360, 1440]) {
     for (const scheme of ["light", "dark"]) {
       const page = await open(name, { width, scheme });
-      const { over, flat, cut } = await page.evaluate(layout);
+      const { over, flat, cut, outside, alarms } = await page.evaluate(layout);
+      if (outside) say(name, `${outside} texts leave their charts at ${width}`);
+      if (alarms) say(name, `${alarms} verdicts "not regressed" have the colour of an alarm`);
       if (over > 0) say(name, `${over} px too wide at ${width}`);
       if (flat > 0) say(name, `${flat} charts without a size at ${width}`);
       if (cut > 0) say(name, `${cut} figures are cut off on the left at ${width}`);
@@ -149,6 +158,11 @@ async function prints(name) {
     [...document.querySelectorAll("details:not(.axes) table")].filter((table) => !table.getBoundingClientRect().height).length);
   if (hidden) say(name, `${hidden} folded tables are missing on paper`);
   if (await page.locator("nav.top:visible").count()) say(name, "the navigation is printed");
+  // A4 without its margins.
+  await page.setViewportSize({ width: 720, height: 900 });
+  const wide = await page.evaluate(() =>
+    [...document.querySelectorAll("table")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1).length);
+  if (wide) say(name, `${wide} tables are wider than the paper`);
   const pdf = await page.pdf();
   if (pdf.length < 20000) say(name, "the print is empty");
   await close(page);

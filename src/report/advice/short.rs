@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    output::{capital, count, long, rate},
+    output::{capital, count, long, noun, rate},
     report::{table::word, unreliable::remarks},
 };
 
@@ -125,9 +125,9 @@ fn figures(stretch: &[AtScale]) -> String {
     let Some(jobs) = of(Measure::Throughput) else { return String::new() };
     let p99 = of(Measure::P99).map(|ns| Duration::from_nanos(ns as u64));
     let p99 = p99.map_or_else(String::new, |p99| format!(" with a p99 latency of {}", long(p99)));
-    let unit = if jobs < 1.5 { "" } else { "s" };
+    let unit = noun(if jobs < 1.5 { 1 } else { 2 }, "job");
     let place = if stretch.len() == 1 { String::new() } else { format!("at {} ", count(at.scale)) };
-    format!("; {place}it does {} job{unit} a second{p99}", rate(jobs))
+    format!("; {place}it does {} {unit} a second{p99}", rate(jobs))
 }
 
 /// Returns "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on."

@@ -56,7 +56,10 @@ pub fn plot(plot: &Plot) -> String {
     let names = plot.series.iter().filter(|series| !series.name.is_empty()).count();
     let height = HEIGHT.max(names as f64 * LINE + TOP + BOTTOM);
     let right = if names == 0 { 16.0 } else { RIGHT };
-    let frame = Frame { x, y, width: WIDTH - LEFT - right, height: height - TOP - BOTTOM };
+    // Digits have about 7 units.
+    let longest = y.ticks().iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
+    let start = LEFT.max(longest as f64 * 7.0 + 10.0);
+    let frame = Frame { x, y, start, width: WIDTH - start - right, height: height - TOP - BOTTOM };
     let mut svg = open(&plot.title, &plot.desc, height);
     frame.axes(&mut svg, &plot.x, &plot.y);
     for (index, mark) in plot.marks.iter().enumerate() {
@@ -120,13 +123,15 @@ fn nothing(plot: &Plot) -> String {
 struct Frame {
     x: AxisRange,
     y: AxisRange,
+    /// Where it begins, to the right of the texts of the vertical axis.
+    start: f64,
     width: f64,
     height: f64,
 }
 
 impl Frame {
     fn left(&self, x: f64) -> Option<f64> {
-        self.x.within(x).map(|share| LEFT + share * self.width)
+        self.x.within(x).map(|share| self.start + share * self.width)
     }
 
     fn top(&self, y: f64) -> Option<f64> {
@@ -134,24 +139,24 @@ impl Frame {
     }
 
     fn axes(&self, svg: &mut String, x: &Axis, y: &Axis) {
-        let (right, bottom) = (LEFT + self.width, TOP + self.height);
+        let (start, right, bottom) = (self.start, self.start + self.width, TOP + self.height);
         svg.push_str("<g class=\"grid\">");
         for (share, label) in self.y.ticks() {
             let at = TOP + (1.0 - share) * self.height;
             let _ = write!(
                 svg,
-                "<path d=\"M{LEFT},{at:.1}H{right:.1}\"/><text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                LEFT - 7.0,
+                "<path d=\"M{start},{at:.1}H{right:.1}\"/><text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                self.start - 7.0,
                 at + 4.0,
                 text(&label, 24)
             );
         }
-        below(svg, &self.x, LEFT, self.width, (TOP, bottom), 17.0);
+        below(svg, &self.x, self.start, self.width, (TOP, bottom), 17.0);
         svg.push_str("</g>");
         let _ = write!(
             svg,
             "<text class=\"x axis\" x=\"{:.1}\" y=\"{:.1}\">{}</text><text class=\"axis\" x=\"2\" y=\"13\">{}</text>",
-            LEFT + self.width / 2.0,
+            self.start + self.width / 2.0,
             bottom + 37.0,
             text(&x.label, 60),
             text(&y.label, 60)
@@ -207,7 +212,8 @@ impl Frame {
         let named = if level { begin.map(|at| (at, "start")) } else { last.map(|at| (at, "y")) };
         if let Some(((left, top), class)) = named {
             let side = if level { 4.0 } else { -4.0 };
-            let (left, top) = (left.min(LEFT + self.width) + side, (top - 6.0).max(TOP + 8.0));
+            let (left, top) =
+                (left.min(self.start + self.width) + side, (top - 6.0).max(TOP + 8.0));
             let _ =
                 write!(svg, "<text class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\">{name}</text>");
         }
@@ -295,7 +301,7 @@ impl Frame {
             }
         }
         if let Some(end) = end {
-            let right = LEFT + self.width;
+            let right = self.start + self.width;
             let from =
                 if (last.0 - first.0).abs() < f64::EPSILON { last.0 + 6.0 } else { last.0 + 5.0 };
             let _ = write!(

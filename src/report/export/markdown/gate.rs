@@ -7,7 +7,7 @@ use super::{
     Page, code, escaped,
 };
 use crate::{
-    output::cut,
+    output::{self, cut},
     record::{Gate, GateCell, Side},
 };
 
@@ -49,12 +49,13 @@ fn table(page: &mut Page, title: &str, columns: &Columns, cells: &[&GateCell]) {
     }
     let count = cells.len();
     let (head, rule) = (columns.head.join(" | "), "|---".repeat(columns.head.len()));
-    page.always(&format!("\n**{title}: {count}**\n\n| {head} |\n{rule}|"));
+    let number = output::count(count);
+    page.always(&format!("\n**{title}: {number}**\n\n| {head} |\n{rule}|"));
     for (at, cell) in cells.iter().enumerate() {
         let named = [code(&cut(&cell.cell, NAME)), cell.metric.label().into()].into_iter();
         let columns = named.chain((columns.row)(cell).into_iter().map(|text| escaped(&text)));
         if !page.row(&columns.collect::<Vec<_>>()) {
-            let left = count - at;
+            let left = output::count(count - at);
             page.always(&format!(
                 "\n{left} of them left out for lack of room: the record has all."
             ));
