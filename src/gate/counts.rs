@@ -1,9 +1,15 @@
 //! Counts instructions and allocations of custom cells and of jobs on one thread, in processes of their own that are never timed.
 //!
-//! Counts do not depend on how busy the machine is, so both sides are counted at the same time. The number of calls is the
-//! power of ten that fits into a slice.
+//! Counts do not depend on how busy the machine is, so both sides are counted at the same time. The number of calls is a
+//! power of ten: as many as fit into a slice, and more if these execute few instructions.
 
-use std::{env, fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, thread, time::Duration};
+use std::{
+    env, fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
     cell::{CellInProgress, Counted},
@@ -21,6 +27,7 @@ use crate::{
     stats::median_and_range,
 };
 use paceline_core::{
+    clock::now,
     interrupt::interrupted,
     job::Addresses,
     models::Width,
@@ -31,6 +38,10 @@ use paceline_core::{
 const REPEATS: usize = 3;
 /// The most calls of a count. More would not make rare growth, such as of a table, more visible.
 const MOST_CALLS: u64 = 1_000;
+/// The instructions of a count in which those do not matter that an address decides at the start of a process.
+const ENOUGH: u64 = 1_000_000;
+/// Calls that take this much longer than the start of a process, as if they sleep, are not multiplied.
+const LONG: Duration = Duration::from_secs(2);
 /// How much longer a counted process may take than a timed one: valgrind slows programs down that much.
 const SLOWER: u32 = 20;
 
@@ -65,23 +76,52 @@ impl Counter {
         }
     }
 
-    /// Counts a metric of a cell on both sides, for a number of calls that is a power of ten and at most `fit`.
-    /// A process may take as long as `left`.
-    fn count(&self, metric: Metric, subject: &Subject<'_>, fit: u64, left: Duration) -> Counted {
+    /// Counts a metric of a cell on both sides until `deadline`, for a number of calls that is a power of ten: at most
+    /// `fit`, unless these execute too few instructions.
+    fn count(&self, metric: Metric, subject: &Subject<'_>, fit: u64, deadline: Instant) -> Counted {
         if let Subject::Jobs(planned) = subject
             && let Some(why) = uncountable_jobs(planned)
         {
             return Err((State::Refused, why));
         }
-        let calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
+        let told = |side: usize| move |error: NoCount| told(side, &error);
+        let mut calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
+        if metric == Metric::Instructions {
+            calls = self.enough(subject, calls, deadline).map_err(told(BASE))?;
+        }
         let [base, head] = thread::scope(|scope| {
-            let of = |side: usize| self.of_side(metric, side, (subject, calls), left);
+            let of = |side: usize| self.of_side(metric, side, (subject, calls), deadline);
             let head = scope.spawn(move || of(HEAD));
             [of(BASE), head.join().unwrap_or_else(|_| Err(uncountable("the count panicked")))]
         });
-        let told = |side: usize| move |error: CountError| told(side, &error);
         let (base, head) = (base.map_err(told(BASE))?, head.map_err(told(HEAD))?);
         Ok(Counts { calls, base, head })
+    }
+
+    /// Returns `calls`, or a greater power of ten in which the base executes enough instructions. On a busy machine, few
+    /// calls fit into a slice.
+    fn enough(
+        &self,
+        subject: &Subject<'_>,
+        mut calls: u64,
+        deadline: Instant,
+    ) -> Result<u64, NoCount> {
+        let timed = |calls: u64| {
+            let start = now();
+            let count = self.instructions(BASE, (subject, calls), deadline)?;
+            Ok::<_, NoCount>((count, now() - start))
+        };
+        if calls < MOST_CALLS {
+            let (start, start_time) = timed(0)?;
+            while calls < MOST_CALLS {
+                let (count, time) = timed(calls)?;
+                if count - start.min(count) >= ENOUGH || time > start_time * 2 + LONG {
+                    break;
+                }
+                calls *= 10;
+            }
+        }
+        Ok(calls)
     }
 
     fn of_side(
@@ -89,32 +129,62 @@ impl Counter {
         metric: Metric,
         side: usize,
         (subject, calls): (&Subject<'_>, u64),
-        left: Duration,
-    ) -> Result<Vec<u64>, CountError> {
-        let Arm { program, variant } = &self.arms[side];
-        let patience = self.patience.min(left);
-        let cell;
-        let what = match subject {
-            Subject::Own(name) => What::Calls(name, *variant),
-            Subject::Jobs(planned) => {
-                // Without the suite's server: such jobs open no connections.
-                cell = planned.for_host(&Addresses::default());
-                What::Batches(&cell)
+        deadline: Instant,
+    ) -> Result<Vec<u64>, NoCount> {
+        let one = || {
+            if metric == Metric::Allocations {
+                return self.allocations(side, (subject, calls), deadline);
             }
+            let of = |calls| self.instructions(side, (subject, calls), deadline);
+            // The start of a process is in both counts and cancels out.
+            Ok(of(calls)?.saturating_sub(of(0)?))
         };
-        if metric == Metric::Allocations {
-            let program = self.allocations[side].as_ref().map_err(|why| uncountable(why))?;
-            let count = |_| program.allocations(what, calls, patience);
-            return (0..REPEATS).map(count).collect();
+        (0..REPEATS).map(|_| one()).collect()
+    }
+
+    fn allocations(
+        &self,
+        side: usize,
+        (subject, calls): (&Subject<'_>, u64),
+        deadline: Instant,
+    ) -> Result<u64, NoCount> {
+        let program = self.allocations[side].as_ref().map_err(|why| uncountable(why))?;
+        let patience = self.patience_until(deadline)?;
+        let count = |what: What<'_>| program.allocations(what, calls, patience);
+        Ok(self.counting(side, subject, count)?)
+    }
+
+    /// Returns the instructions of a process that makes `calls` calls.
+    fn instructions(
+        &self,
+        side: usize,
+        (subject, calls): (&Subject<'_>, u64),
+        deadline: Instant,
+    ) -> Result<u64, NoCount> {
+        let folder = self.empty_folder(side).map_err(|error| {
+            uncountable(&format!("there is no place for valgrind's files: {error}"))
+        })?;
+        let patience = self.patience_until(deadline)?;
+        let program = &self.arms[side].program;
+        let count = |what: What<'_>| program.instructions(what, calls, &folder, patience);
+        Ok(self.counting(side, subject, count)?)
+    }
+
+    /// Passes on what is counted of a side.
+    fn counting<T>(&self, side: usize, subject: &Subject<'_>, count: impl Fn(What<'_>) -> T) -> T {
+        match subject {
+            Subject::Own(name) => count(What::Calls(name, self.arms[side].variant)),
+            // Without the suite's server: such jobs open no connections.
+            Subject::Jobs(planned) => {
+                count(What::Batches(&planned.for_host(&Addresses::default())))
+            }
         }
-        let of = |calls| {
-            let folder = self.empty_folder(side).map_err(|error| {
-                uncountable(&format!("there is no place for valgrind's files: {error}"))
-            })?;
-            program.instructions(what, calls, &folder, patience)
-        };
-        // The start of a process is in both counts and cancels out.
-        (0..REPEATS).map(|_| Ok(of(calls)?.saturating_sub(of(0)?))).collect()
+    }
+
+    /// Returns how long a process that starts now may take.
+    fn patience_until(&self, deadline: Instant) -> Result<Duration, NoCount> {
+        let left = deadline.saturating_duration_since(now());
+        if left.is_zero() { Err(NoCount::Late) } else { Ok(self.patience.min(left)) }
     }
 
     /// Returns the folder of a side for valgrind's files, without those of a process that failed.
@@ -148,18 +218,41 @@ fn uncountable_jobs(planned: &Planned<'_>) -> Option<String> {
     })
 }
 
-fn uncountable(why: &str) -> CountError {
-    CountError::Uncountable(why.to_owned())
+/// Why a side has no count.
+enum NoCount {
+    /// The time was up.
+    Late,
+    /// The reason of its process.
+    Failed(CountError),
+}
+
+impl From<CountError> for NoCount {
+    fn from(error: CountError) -> Self {
+        NoCount::Failed(error)
+    }
+}
+
+fn uncountable(why: &str) -> NoCount {
+    NoCount::Failed(CountError::Uncountable(why.to_owned()))
 }
 
 /// Returns the end of a cell of which a side could not be counted.
-fn told(side: usize, error: &CountError) -> (State, String) {
+fn told(side: usize, error: &NoCount) -> (State, String) {
+    let error = match error {
+        NoCount::Late => return late(),
+        NoCount::Failed(error) => error,
+    };
     let state = match error {
         CountError::Uncountable(_) => State::Refused,
         CountError::Host(HostError::Interrupted) => State::Skipped,
         CountError::Host(_) => State::Failed,
     };
     (state, format!("not counted, {}: {error}", SIDES[side]))
+}
+
+/// Returns the end of a cell that was not counted within the budget.
+fn late() -> (State, String) {
+    (State::Skipped, "the time was up before it was counted".into())
 }
 
 /// Completes the entry of a counted metric: figures, and a verdict if the counts are exact.
@@ -245,9 +338,10 @@ impl GateInProgress<'_, '_> {
                     let counted = if interrupted() {
                         Err((State::Skipped, "interrupted before it was counted".into()))
                     } else if left.is_zero() {
-                        Err((State::Skipped, "the time was up before it was counted".into()))
+                        Err(late())
                     } else {
-                        self.counter.count(metric, &cell.subject, cell.pace.iterations, left)
+                        let fit = cell.pace.iterations;
+                        self.counter.count(metric, &cell.subject, fit, now() + left)
                     };
                     cell.counts.push((metric, counted));
                 }

@@ -185,3 +185,16 @@ fn a_count_ends_with_the_budget_and_what_is_left_is_named() {
         endless.nothing_is_left();
     }
 }
+
+/// Each process of a count has as long as is left, and not as long as was left at the first one.
+#[test]
+fn a_count_whose_processes_take_longer_together_than_the_budget_ends_with_it() {
+    let slow = "if std::env::args().any(|word| word == \"__count\") { std::thread::sleep(std::time::Duration::from_secs(20)) }";
+    let repository = with_cells(&format!(".closure(\"slow\", || {{ {slow} || lists(3) }})"));
+    repository.write("README.md", "");
+    repository.commit();
+    // Three processes of a side, one after another, take 60 s.
+    let (_, gate) = super::counted(&repository, "allocations", &["--budget", "40s"]);
+    let slow = cell(&gate, "slow", Metric::Allocations);
+    assert!(matches!(slow.state, State::Skipped | State::Failed), "{slow:?}");
+}
