@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output},
     thread,
     time::{Duration, Instant},
@@ -17,16 +17,36 @@ use super::{Namespaces, load_words, paceline, planned, said, token_and_hello_of_
 /// How long anything may take on a busy machine. The loads here last for 10 minutes.
 const LONG: Duration = Duration::from_mins(2);
 
+/// Returns the folders in `/proc` of the processes that work in `folder`.
+fn places(folder: &Path) -> Vec<PathBuf> {
+    let Ok(folder) = fs::canonicalize(folder) else { return vec![] };
+    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd == folder)).collect()
+}
+
 /// Returns the command lines of the processes that work in `folder`.
 pub(super) fn processes(folder: &Path) -> Vec<String> {
-    let folder = fs::canonicalize(folder).unwrap();
-    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    let here = all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd == folder));
     // What has ended has no command line any more.
-    here.filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
+    places(folder)
+        .iter()
+        .filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
         .map(|line| line.replace('\0', " "))
         .filter(|line| !line.is_empty())
         .collect()
+}
+
+/// Ends what a test that fails leaves in its folder.
+pub(super) struct Swept<'a>(pub &'a Path);
+
+impl Drop for Swept<'_> {
+    fn drop(&mut self) {
+        for place in places(self.0).iter().filter(|_| thread::panicking()) {
+            let id = place.file_name().and_then(|id| id.to_str()?.parse().ok());
+            if let Some(id) = id.and_then(Pid::from_raw) {
+                let _ = kill_process(id, Signal::KILL);
+            }
+        }
+    }
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -43,10 +63,11 @@ pub(super) fn await_generator(folder: &Path) {
 }
 
 /// Plans a load of 10 minutes.
-fn plan_long(folder: &Path, nodes: &[&str], port: &str) {
+fn plan_long<'a>(folder: &'a Path, nodes: &[&str], port: &str) -> Swept<'a> {
     let words = [&load_words("plan", nodes, "10m")[..], &["--port", port]].concat();
     let output = paceline(folder, &[], &words).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    Swept(folder)
 }
 
 fn ended(mut child: Child) -> Output {
@@ -72,7 +93,7 @@ fn whichever_node_of_a_load_is_ended_nothing_of_it_is_left_and_the_other_says_wh
         (1, Signal::KILL, "the generator on b was lost, so the load is void"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        plan_long(folder.path(), &NODES, "17541");
+        let _swept = plan_long(folder.path(), &NODES, "17541");
         let mut nodes = ["a", "b"].map(|node| Some(work(folder.path(), &[], node)));
         await_generator(folder.path());
         let hit = nodes[place].take().unwrap();
@@ -89,7 +110,7 @@ fn whichever_node_of_a_load_is_ended_nothing_of_it_is_left_and_the_other_says_wh
 #[test]
 fn a_node_that_ends_while_the_others_are_awaited_tells_those_that_are_there() {
     let folder = tempfile::tempdir().unwrap();
-    plan_long(folder.path(), &["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"], "17542");
+    let _swept = plan_long(folder.path(), &["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"], "17542");
     let [leader, generator] = ["a", "b"].map(|node| work(folder.path(), &[], node));
     // Whoever asks who is there would otherwise be the generator itself.
     until("the generator has connected", || is_connected(17_542));
@@ -120,7 +141,7 @@ fn is_taken(folder: &Path) -> bool {
 #[test]
 fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    plan_long(folder.path(), &NODES, "17543");
+    let _swept = plan_long(folder.path(), &NODES, "17543");
     let second = |node: &str, why: &str| {
         let output = ended(work(folder.path(), &[], node));
         // Another attempt may succeed, so engines repeat it.
@@ -163,7 +184,7 @@ fn a_generator_that_ended_before_the_load_makes_room_for_its_next_process() {
 fn nodes_that_are_cut_off_from_each_other_end_the_load_on_both_sides() {
     let Some(two) = Namespaces::make() else { return };
     let folder = tempfile::tempdir().unwrap();
-    plan_long(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], "17545");
+    let _swept = plan_long(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], "17545");
     let inside = two.names.each_ref().map(|name| ["ip", "netns", "exec", name]);
     let [leader, agent] =
         [("a", 0), ("b", 1)].map(|(node, place)| work(folder.path(), &inside[place], node));

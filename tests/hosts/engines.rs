@@ -6,7 +6,7 @@ use paceline::record::{Record, read};
 
 use super::{
     collected,
-    ended::{await_generator, processes},
+    ended::{Swept, await_generator, processes},
     load_words, paceline, planned, said,
 };
 
@@ -45,6 +45,7 @@ fn cluster(folder: &Path, words: &[&str], codes: &[i32]) -> String {
 fn a_load_that_is_cancelled_ends_everywhere_and_is_done_when_it_is_submitted_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    let _swept = Swept(folder);
     cluster(folder, &[&load_words("plan", &NODES, "4s")[..], &["--port", "17531"]].concat(), &[0]);
     let submitted = cluster(folder, &["submit", "plan", "--engine", "local"], &[0]);
     assert!(submitted.contains("submitted 1 block as job 1"), "{submitted}");
@@ -121,6 +122,7 @@ fn a_run_of_a_load_that_is_interrupted_leaves_its_blocks_to_cancel() {
     use rustix::process::{Pid, Signal, kill_process};
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    let _swept = Swept(folder);
     let more = ["--port", "17533", "--engine", "local"];
     let run = [&load_words("run", &NODES, "10m")[..], &more].concat();
     let run = paceline(folder, &[], &run).spawn().unwrap();

@@ -834,31 +834,31 @@ type listener struct {
 }
 
 // A connection that has yet to say the rest of the token. Without it, nothing is answered.
-type guarded struct {
+type stranger struct {
 	net.Conn
 	left string
 }
 
-func (guarded *guarded) Read(into []byte) (int, error) {
-	for guarded.left != "" {
-		said := make([]byte, len(guarded.left))
-		count, err := guarded.Conn.Read(said)
-		if !strings.HasPrefix(guarded.left, string(said[:count])) {
+func (stranger *stranger) Read(into []byte) (int, error) {
+	for stranger.left != "" {
+		said := make([]byte, len(stranger.left))
+		count, err := stranger.Conn.Read(said)
+		if !strings.HasPrefix(stranger.left, string(said[:count])) {
 			return 0, io.EOF
 		}
-		guarded.left = guarded.left[count:]
+		stranger.left = stranger.left[count:]
 		if err != nil {
 			return 0, err
 		}
 	}
-	return guarded.Conn.Read(into)
+	return stranger.Conn.Read(into)
 }
 
 func (listener listener) Accept() (net.Conn, error) {
 	for {
 		connection, err := listener.Listener.Accept()
 		if err == nil && listener.token != "" {
-			return &guarded{connection, listener.token}, nil
+			return &stranger{connection, listener.token}, nil
 		}
 		// A client that has already left is not an error of the server.
 		if err == nil || !errors.Is(err, syscall.ECONNABORTED) {
