@@ -24,10 +24,10 @@ mod tokio_uring;
 mod trust;
 
 pub use threads::{Sleep, Threads};
-#[cfg(target_arch = "x86_64")]
-pub(crate) use trust::time_stamp;
 #[cfg(target_os = "linux")]
 pub(crate) use trust::set_time_slice;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use trust::time_stamp;
 
 use std::{fmt, io, sync::OnceLock};
 

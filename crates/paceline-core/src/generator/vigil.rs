@@ -71,11 +71,7 @@ impl Vigil {
     /// Handles a look that found nothing and ended at `now_ns`. Returns the time that was spent awake for nothing. If
     /// the CPU was taken away meanwhile, `waited` reads how long this thread has waited for a CPU so far; `None` if the
     /// system does not tell.
-    pub(super) fn looked(
-        &mut self,
-        now_ns: u64,
-        waited: impl FnOnce() -> Option<Duration>,
-    ) -> u64 {
+    pub(super) fn looked(&mut self, now_ns: u64, waited: impl FnOnce() -> Option<Duration>) -> u64 {
         let Some(since) = self.idle_since_ns.replace(now_ns) else { return 0 };
         let took = now_ns.saturating_sub(since);
         if took > TAKEN_NS {
@@ -113,10 +109,6 @@ mod tests {
 
     fn vigil() -> Vigil {
         Vigil { allowed: true, ..Vigil::new(1) }
-    }
-
-    fn ms(ms: u64) -> Option<Duration> {
-        Some(Duration::from_millis(ms))
     }
 
     #[test]
@@ -166,10 +158,18 @@ mod tests {
             vigil.looked(at, || waited);
             (vigil.lead_ns(at) == 0).then(|| vigil.rests_until_ns - at)
         };
-        assert_eq!(taken(3_000 * MS, ms(5)), None, "the first reading says nothing");
-        assert_eq!(taken(3_001 * MS, ms(5)), None, "the host took the CPU, and no program here");
-        assert_eq!(taken(3_003 * MS, ms(6)), Some(LEAST_REST_NS));
-        assert_eq!(taken(3_010 * MS, ms(7)), Some(2 * LEAST_REST_NS));
+        assert_eq!(
+            taken(3_000 * MS, Some(Duration::from_millis(5))),
+            None,
+            "the first reading says nothing"
+        );
+        assert_eq!(
+            taken(3_001 * MS, Some(Duration::from_millis(5))),
+            None,
+            "the host took the CPU, and no program here"
+        );
+        assert_eq!(taken(3_003 * MS, Some(Duration::from_millis(6))), Some(LEAST_REST_NS));
+        assert_eq!(taken(3_010 * MS, Some(Duration::from_millis(7))), Some(2 * LEAST_REST_NS));
         assert_eq!(taken(3_020 * MS, None), Some(4 * LEAST_REST_NS), "the system does not tell");
         assert_eq!(taken(9_000 * MS, None), Some(LEAST_REST_NS), "the last time is long over");
         for step in 0..20 {
