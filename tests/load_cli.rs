@@ -157,15 +157,31 @@ fn a_generator_that_is_kept_from_the_cpu_makes_the_cell_invalid() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_generator_that_waits_for_a_cpu_in_a_closed_loop_makes_the_cell_invalid() {
+    use rustix::{
+        process::setpriority_process,
+        thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+    };
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     let _alone = alone();
+    let allowed = sched_getaffinity(None).unwrap();
+    let cpu = (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)).unwrap();
+    if allowed.count() == 1 {
+        return;
+    }
+    let mut one = CpuSet::new();
+    one.set(cpu);
     let folder = tempfile::tempdir().unwrap();
     let over = AtomicBool::new(false);
-    let cpus = thread::available_parallelism().unwrap().get();
-    // The generator gives way to two busy threads on each CPU; the server does not. Here and there it still gets enough.
+    let fires = |why: &str| {
+        why.starts_with("generator saturated: it used a CPU for ") && why.contains("waited for one")
+    };
+    // Four busy threads share a CPU with the generator, which gives way to them; the server has the others.
     let said = thread::scope(|scope| {
-        for _ in 0..2 * cpus {
-            scope.spawn(|| while !over.load(Relaxed) {});
+        for _ in 0..4 {
+            scope.spawn(|| {
+                sched_setaffinity(None, &one).unwrap();
+                while !over.load(Relaxed) {}
+            });
         }
         let attempt = || {
             let closed = ["load", "serve-plain", "--model", "tokio", "--connections", "32"];
@@ -173,15 +189,23 @@ fn a_generator_that_waits_for_a_cpu_in_a_closed_loop_makes_the_cell_invalid() {
             let mut parent = paceline(folder.path(), closed).args(quick).spawn().unwrap();
             let generator = child_that(&mut parent, "__load").unwrap();
             let generator = rustix::process::Pid::from_raw(generator.cast_signed());
-            rustix::process::setpriority_process(generator, 19).unwrap();
+            sched_setaffinity(generator, &one).unwrap();
+            setpriority_process(generator, 19).unwrap();
             let cells: Vec<Cell> = json(&parent.wait_with_output().unwrap());
-            cells[0].reason.clone().unwrap_or_default()
+            let load = cells[0].load.as_ref();
+            let shares =
+                load.map(|load| (load.generator_cpu_share_max, load.generator_waited_share_max));
+            (cells[0].reason.clone().unwrap_or_default(), shares)
         };
-        let found = (0..5).map(|_| attempt()).find(|why| why.contains("waited for one"));
+        // Another program may keep the server from its CPUs.
+        let mut attempts = vec![attempt()];
+        while !fires(&attempts[attempts.len() - 1].0) && attempts.len() < 5 {
+            attempts.push(attempt());
+        }
         over.store(true, Relaxed);
-        found
+        attempts
     });
-    assert!(said.is_some_and(|why| why.starts_with("generator saturated: it used a CPU for ")));
+    assert!(fires(&said[said.len() - 1].0), "{said:?}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl<'a> Driver<'a> {
             order,
             requests: order.render(),
             pace: Pace::new(poll.registry(), TIMER)?,
-            vigil: Vigil::new(order.options.share.of as u64),
+            vigil: Vigil::new(order.options.share.of.into()),
             poll,
             start: None,
             origin: now(),

@@ -111,10 +111,6 @@ mod tests {
         Vigil { allowed: true, ..Vigil::new(1) }
     }
 
-    fn ms(ms: u64) -> Option<Duration> {
-        Some(Duration::from_millis(ms))
-    }
-
     #[test]
     fn a_timer_that_is_late_is_set_earlier_by_as_much_and_a_prompt_one_hardly() {
         let lead = |late: &dyn Fn(u64) -> u64| {
@@ -162,10 +158,18 @@ mod tests {
             vigil.looked(at, || waited);
             (vigil.lead_ns(at) == 0).then(|| vigil.rests_until_ns - at)
         };
-        assert_eq!(taken(3_000 * MS, ms(5)), None, "the first reading says nothing");
-        assert_eq!(taken(3_001 * MS, ms(5)), None, "the host took the CPU, and no program here");
-        assert_eq!(taken(3_003 * MS, ms(6)), Some(LEAST_REST_NS));
-        assert_eq!(taken(3_010 * MS, ms(7)), Some(2 * LEAST_REST_NS));
+        assert_eq!(
+            taken(3_000 * MS, Some(Duration::from_millis(5))),
+            None,
+            "the first reading says nothing"
+        );
+        assert_eq!(
+            taken(3_001 * MS, Some(Duration::from_millis(5))),
+            None,
+            "the host took the CPU, and no program here"
+        );
+        assert_eq!(taken(3_003 * MS, Some(Duration::from_millis(6))), Some(LEAST_REST_NS));
+        assert_eq!(taken(3_010 * MS, Some(Duration::from_millis(7))), Some(2 * LEAST_REST_NS));
         assert_eq!(taken(3_020 * MS, None), Some(4 * LEAST_REST_NS), "the system does not tell");
         assert_eq!(taken(9_000 * MS, None), Some(LEAST_REST_NS), "the last time is long over");
         for step in 0..20 {

@@ -91,6 +91,9 @@ fn each_limit_is_named_when_it_is_passed() {
         let few = Loaded { offered, late_starts, ..late.clone() };
         assert_eq!(few.saturated().is_some(), judged, "{late_starts} of {offered}");
     }
+    assert_eq!(fine.incomplete(), None);
+    let left = Loaded { unfinished: 1, ..fine.clone() };
+    assert!(left.incomplete().unwrap().starts_with("not steady: 1 of 2000 requests were neither"));
     let slow = Loaded { requests_per_second: 949.0, ..fine.clone() };
     assert!(slow.unsteady(1000.0).unwrap().contains("949 of 1000"));
     // A request still in flight at the end does not mean that the rate was missed.
