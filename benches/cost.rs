@@ -8,11 +8,6 @@
 //! ```
 //!
 //! A filter is a part of `/cell/model/`, such as `sleep`, `/tokio/`, `/tokio-c` or `exchange/compio`.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a bench's table goes to standard output, its errors to standard error"
-)]
 
 #[path = "cost/cells.rs"]
 mod cells;

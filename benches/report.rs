@@ -1,11 +1,6 @@
 //! Measures the time and memory that a report takes, and the size of its page, for records of 200, 1 000 and 10 000
 //! cells: `cargo bench --bench report [-- FOLDER]`. The pages are kept in the folder, if one is given.
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a program, not a library"
-)]
+#![allow(missing_docs, reason = "a program, not a library")]
 
 #[path = "../tests/sample_run/mod.rs"]
 mod sample_run;

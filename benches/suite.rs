@@ -1,9 +1,5 @@
 //! `cargo bench`: the core workloads on every model over their scales. This program only starts `paceline`, which does
 //! all of it (`src/cli/bench.rs`): optimising and linking the same code twice took minutes.
-#![expect(
-    clippy::print_stderr,
-    reason = "without the program there is nothing else to print an error"
-)]
 
 use std::{
     env,

@@ -3,12 +3,7 @@
 //!
 //! Each of three synthetic models is `threads` with one known cost more: a delay, CPU time or memory. It is measured
 //! beside `threads` in one run, and the difference must be that cost, within 2 %.
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a program, not a library"
-)]
+#![allow(missing_docs, reason = "a program, not a library")]
 
 #[path = "trust/planted.rs"]
 mod planted;

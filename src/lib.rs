@@ -28,6 +28,8 @@
 //! An error that is a `String` is one sentence for users. Where a function can fail for more than what it does, its
 //! documentation says so.
 
+// Tests, benches and examples may print, and fail by a panic.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 #![allow(
     clippy::missing_errors_doc,
     clippy::must_use_candidate,

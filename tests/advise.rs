@@ -1,5 +1,4 @@
 //! `paceline advise` as its users meet it: on a tiny job of their own, with wrong input, and interrupted.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 

@@ -1,9 +1,4 @@
 //! The generator's reader of answers against that of Node, on the same bytes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it could not try"
-)]
 
 use std::{
     io::Write,

@@ -1,7 +1,6 @@
 //! The suite's server takes every connection, on all its threads. A burst must not overflow its queue, since a dropped
 //! connection comes again after a second.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     io::{Read, Write},

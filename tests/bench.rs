@@ -1,5 +1,4 @@
 //! `cargo bench` as its users meet it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 

@@ -4,8 +4,6 @@
 //! It needs node, Chromium and two packages of npm, which `.ci/run` installs: see CONTRIBUTING.md. Where one is missing
 //! that is said, and nothing is tried.
 
-#![allow(clippy::print_stderr, reason = "it says what it leaves out, and what it measured")]
-
 mod sample_claims;
 mod sample_gate;
 mod sample_run;

@@ -1,5 +1,4 @@
 //! What scripts, workflows and `docs/ci.md` call is what there is.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeSet,

@@ -1,16 +1,13 @@
 //! `paceline claims`: what must come out of an experiment on any machine, and what becomes of those that come to nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::float_cmp,
-    reason = "a test fails by panicking, and what is counted is whole"
-)]
+#![allow(clippy::float_cmp, reason = "what is counted is whole")]
 
 mod listener;
 mod program;
 
 use std::{
+    ffi::OsStr,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     thread,
     time::Duration,
@@ -21,22 +18,16 @@ use paceline::{
     claims::EXPERIMENTS,
     record::{Claim, ClaimResult, ClaimVerdict, Claims, read_claims},
 };
-use program::{PACELINE, await_that, call, json, only_record, printed, record_in, signal, text};
+use program::{
+    PACELINE, await_that, call, example, json, only_record, printed, record_in, signal, text,
+};
 use rustix::process::Signal;
 
-fn program() -> PathBuf {
-    PACELINE.into()
-}
-
-fn example(name: &str) -> PathBuf {
-    program().with_file_name("examples").join(name)
-}
-
-fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
+fn command(program: impl AsRef<OsStr>, folder: &Path, arguments: &[&str]) -> Command {
     call(program, folder, [&["claims"], arguments].concat())
 }
 
-fn ran(program: &Path, arguments: &[&str]) -> (Claims, Output, tempfile::TempDir) {
+fn ran(program: impl AsRef<OsStr>, arguments: &[&str]) -> (Claims, Output, tempfile::TempDir) {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let output = command(program, folder.path(), arguments).args(["--format", "json"]).output();
@@ -62,7 +53,7 @@ fn median(result: &ClaimResult, figure: &str) -> f64 {
 #[test]
 fn sleeps_overlap_on_tokio_queue_on_a_pool_and_add_up_in_sequence() {
     let models = "sequential,threads,pool,tokio";
-    let (claims, output, _) = ran(&program(), &["sleeps", "--model", models]);
+    let (claims, output, _) = ran(PACELINE, &["sleeps", "--model", models]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let sleeps = claim(&claims, "sleeps");
     for result in &sleeps.results {
@@ -86,7 +77,7 @@ fn sleeps_overlap_on_tokio_queue_on_a_pool_and_add_up_in_sequence() {
 #[test]
 fn a_blocking_call_stops_the_heartbeat_for_its_length_and_the_bridge_keeps_it() {
     let arguments = ["freezes", "bridge", "--model", "tokio-current-thread,may,threads"];
-    let (claims, output, _) = ran(&program(), &arguments);
+    let (claims, output, _) = ran(PACELINE, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let beat = |name: &str, model: &str| median(of(claim(&claims, name), model), "latest beat");
     let stopped = beat("freezes", "tokio-current-thread");
@@ -103,7 +94,7 @@ fn a_blocking_call_stops_the_heartbeat_for_its_length_and_the_bridge_keeps_it() 
 #[test]
 fn a_group_ends_with_its_first_failure_and_one_that_waits_with_its_last_child() {
     let (claims, output, _) =
-        ran(&program(), &["group", "--model", "sequential,threads,tokio,smol,pool"]);
+        ran(PACELINE, &["group", "--model", "sequential,threads,tokio,smol,pool"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let group = claim(&claims, "group");
     for model in ["tokio", "smol"] {
@@ -126,7 +117,7 @@ fn a_group_ends_with_its_first_failure_and_one_that_waits_with_its_last_child() 
 #[test]
 fn probes_tell_a_future_from_a_call_a_timer_from_its_driver_and_a_task_from_both() {
     let models = "sequential,pool,tokio,async-std,python-sequential";
-    let (claims, _, _) = ran(&program(), &["inert", "created", "--model", models]);
+    let (claims, _, _) = ran(PACELINE, &["inert", "created", "--model", models]);
     let inert = claim(&claims, "inert");
     let constant = of(inert, "python-sequential");
     assert_eq!((constant.verdict, &constant.figures[..]), (ClaimVerdict::ByDefinition, &[][..]));
@@ -152,7 +143,7 @@ fn probes_tell_a_future_from_a_call_a_timer_from_its_driver_and_a_task_from_both
 fn what_is_counted_is_the_same_on_every_machine() {
     let models = "sequential,threads,rayon,tokio-current-thread,may";
     let (claims, output, folder) =
-        ran(&program(), &["suspends", "order", "cooperative", "--model", models]);
+        ran(PACELINE, &["suspends", "order", "cooperative", "--model", models]);
     let suspends = claim(&claims, "suspends");
     let verdict = |claim: &Claim, model| of(claim, model).verdict;
     assert_eq!(verdict(suspends, "tokio-current-thread"), ClaimVerdict::Holds);
@@ -177,7 +168,7 @@ fn what_is_counted_is_the_same_on_every_machine() {
 #[test]
 fn a_model_that_dies_or_lies_is_said_to_and_the_rest_goes_on() {
     let arguments = ["sleeps", "cooperative", "cpu", "--model", "dies,early,tokio-current-thread"];
-    let (claims, output, _) = ran(&example("frail"), &arguments);
+    let (claims, output, _) = ran(example("frail"), &arguments);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("of 9 experiments failed or came out invalid"));
     let sleeps = claim(&claims, "sleeps");
@@ -209,7 +200,7 @@ fn what_the_limits_forbid_is_refused_with_the_way_out() {
 #[test]
 fn what_a_budget_has_no_room_for_is_said_and_no_verdict_stands_on_one_process() {
     let (claims, output, _) = ran(
-        &program(),
+        PACELINE,
         &["sleeps", "--model", "sequential,threads,tokio,smol,may", "--budget", "1s"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -227,7 +218,7 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["connections", "--model", "tokio,smol"];
-    let mut child = command(&program(), folder.path(), &arguments).spawn().unwrap();
+    let mut child = command(PACELINE, folder.path(), &arguments).spawn().unwrap();
     // The record is begun before the first process of a model.
     await_that("a record is begun", || {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
@@ -248,7 +239,7 @@ fn an_interrupt_keeps_what_had_ended_and_ends_with_130() {
 #[test]
 fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
     let arguments = ["inert", "suspends", "order", "--model", "sequential,threads,tokio"];
-    let (whole, _, folder) = ran(&program(), &arguments);
+    let (whole, _, folder) = ran(PACELINE, &arguments);
     let size = fs::metadata(record_in(folder.path()).join("claims.json")).unwrap().len();
     let results = |of: &Claims| of.claims.iter().map(|claim| claim.results.len()).sum::<usize>();
     let _alone = alone();
@@ -269,7 +260,7 @@ fn every_claim_runs_on_a_model_and_each_is_in_the_table_with_its_method() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let output =
-        command(&program(), folder.path(), &["--all", "--model", "tokio-current-thread"]).output();
+        command(PACELINE, folder.path(), &["--all", "--model", "tokio-current-thread"]).output();
     let table = printed(&output.unwrap(), 0);
     for experiment in EXPERIMENTS {
         let head =

@@ -1,9 +1,4 @@
 //! The command line as its users meet it, with wrong input too: one sentence, the right exit code, no panic.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
 
 mod program;
 

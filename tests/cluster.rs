@@ -1,9 +1,4 @@
 //! `paceline cluster` on this machine: the same cells as a run, whatever is killed, and one sentence for what is wrong.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it leaves out"
-)]
 
 #[cfg(target_os = "linux")]
 #[path = "cluster/clock.rs"]

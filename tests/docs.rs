@@ -1,5 +1,4 @@
 //! What the documents quote, name and call exists, and the reference of commands is what the command line says.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::format_push_string, reason = "the reference is small")]
 #![allow(
     clippy::case_sensitive_file_extension_comparisons,

@@ -1,5 +1,4 @@
 //! `paceline doctor` as its users meet it: every finding, a verdict, an exit code that agrees with both.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 

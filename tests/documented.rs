@@ -1,9 +1,4 @@
 //! Every command of the documents runs as it is written there, or is in a list below with the reason why not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it ran"
-)]
 
 mod documents;
 mod listener;

@@ -1,5 +1,4 @@
 //! What runs and gates are exported as is what each format's documentation says, whatever the names are.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "exports/figures.rs"]
 mod figures;

@@ -1,9 +1,4 @@
 //! Whatever way a run ends, what had ended is kept, nothing stays behind, and it can be gone on with.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
 
 mod program;
 

@@ -1,10 +1,5 @@
 //! Whatever a model out of process does wrong costs its own cells, says why, and leaves nothing behind.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    clippy::cast_possible_wrap,
-    reason = "a test fails by panicking, and says what it could not try"
-)]
+#![allow(clippy::cast_possible_wrap, reason = "process ids are small")]
 
 mod program;
 

@@ -1,6 +1,5 @@
 //! What the fuzzers in `fuzz` feed, in short: their corpora, and thousands of changes to them that are the same each
 //! time. `PACELINE_MUTATIONS` sets how many; `PACELINE_BLESS=1` writes the corpus of records anew.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod sample_claims;
 mod sample_gate;

@@ -1,6 +1,5 @@
 //! `paceline gate` as its users meet it, on programs that are built already: verdicts, exit codes, faults, and what is
 //! kept. What it builds is tested in `tests/gate_build.rs`.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "gate/faults.rs"]
 mod faults;
@@ -8,38 +7,20 @@ mod program;
 #[path = "gate/selftest.rs"]
 mod selftest;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Once,
-    thread,
-};
+use std::{fs, path::Path, process::Command, thread};
 
 use paceline::{
     compare::{Sample, judge},
     record::{Gate, Overall, Presence, Sameness, State, Verdict, read_gate, read_gate_trials},
 };
 use program::{
-    PACELINE, await_that, call, folder, only_record, record_in as record, said, signal, text,
+    PACELINE, await_that, call, example, folder, only_record, record_in as record, said, signal,
+    text,
 };
 use rustix::process::Signal;
 
 /// Figures of debug builds on a busy machine: only a gross change is to be found, and nothing else.
 const GROSS: [&str; 6] = ["--trials", "10", "--margin", "40%", "--clear-margin", "70%"];
-
-/// An example of this crate. A plain `cargo test` has built it beside the command, `cargo test --test gate` has not.
-fn example(name: &str) -> PathBuf {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--examples", "-p", "paceline", "-p", "paceline-gated"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(cargo.status().unwrap().success());
-    });
-    Path::new(PACELINE).parent().unwrap().join("examples").join(name)
-}
 
 fn command(program: &Path, arguments: &[&str], folder: &Path) -> Command {
     // A gated program compares its own variants where it is asked to, and leaves that to the command.

@@ -1,9 +1,4 @@
 //! The gate's two sides, from what a user types to built programs: with real git and cargo, on tiny projects.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking; a test in a process of its own prints what it found"
-)]
 
 #[path = "gate_build/dependencies.rs"]
 mod dependencies;

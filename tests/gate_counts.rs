@@ -1,7 +1,5 @@
 //! `paceline gate --metric instructions,allocations`: exact counts see what is too small for a clock, and counts that
 //! are not exact gate nothing.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
 #[path = "gate_counts/ends.rs"]
 mod ends;

@@ -2,7 +2,6 @@
 //!
 //! Each is a crate with a bench of `paceline-gated`, built by cargo in release in a second or two. Margins are wide, since
 //! tests run beside each other: the changes are tenfold.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod repository;
 

@@ -1,5 +1,4 @@
 //! `paceline history` on records that the tests write: machines apart, a planted step, torn, newer and hostile records.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 mod sample_gate;

@@ -1,10 +1,5 @@
 //! Load between nodes: the server on one, generators on others, and no socket at any other address.
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it leaves out"
-)]
 
 #[path = "hosts/disks.rs"]
 mod disks;

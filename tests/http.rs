@@ -1,9 +1,4 @@
 //! The edges of HTTP/1.1, as a client meets them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it could not try"
-)]
 
 mod server;
 

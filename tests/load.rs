@@ -1,11 +1,4 @@
 //! The load generator against servers whose faults and delays are planted: each must be seen at its true size.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a test fails by panicking"
-)]
 
 #[path = "load/faults.rs"]
 mod faults;

@@ -1,9 +1,4 @@
 //! `paceline load` with right and wrong input, on servers of ours and on others that misbehave.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it leaves out"
-)]
 
 #[path = "load_cli/courses.rs"]
 mod courses;

@@ -1,10 +1,4 @@
 //! `paceline load` of servers that are asked for more than a page, and that answer wrongly, late or not at all.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and says what it leaves out"
-)]
 
 mod listener;
 mod program;

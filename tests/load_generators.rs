@@ -1,10 +1,5 @@
 //! One load of several generators: the load of a single one, or none at all.
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it leaves out"
-)]
 
 mod listener;
 mod program;

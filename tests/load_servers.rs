@@ -1,6 +1,5 @@
 //! What real servers do that has broken load generators, each with the public report of it: the load goes on, and
 //! nothing is lost or counted twice.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod listener;
 

@@ -1,5 +1,4 @@
 //! What `paceline run` measures besides throughput means what its name says.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 

@@ -1,10 +1,5 @@
 //! A machine that runs out of local ports says so, in a network namespace with 32 of them.
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it leaves out"
-)]
 
 use std::process::{Command, Output, Stdio};
 

@@ -1,9 +1,4 @@
 //! The load generator against real servers with their defaults, those that are installed: every answer counts.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it could not try"
-)]
 
 mod listener;
 

@@ -1,5 +1,4 @@
 //! What `--format json` prints is what the published JSON Schemas in `docs/schema` say, and they are what the code says.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 mod sample_claims;

@@ -1,5 +1,4 @@
 //! Every model is a server whose responses are the receipts foretold.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[macro_use]
 mod each_model;

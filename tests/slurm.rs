@@ -1,7 +1,6 @@
 //! `paceline cluster` on a real Slurm: munged, slurmctld and two slurmds in network namespaces. Whatever is planted, no
 //! block is lost and none counts twice. Where such a cluster cannot be had these tests pass, and say so.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 mod slurm_cluster;

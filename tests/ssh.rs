@@ -1,8 +1,6 @@
 //! `paceline cluster` over SSH: a real sshd with two addresses, which are two hosts to it. Where there is none this test
 //! passes, and says so.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stderr, reason = "a test that is left out says so")]
 
 mod program;
 

@@ -1,10 +1,4 @@
 //! Every model gives the receipts that a job's definition foretells, in every placement, and leaves nothing behind.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 #[macro_use]
 mod each_model;

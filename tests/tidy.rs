@@ -1,9 +1,4 @@
 //! The house rules that a test can hold: one-way dependencies, a header on every file, one clock, one place to print.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -4,7 +4,6 @@
 //! A busy machine makes everything take longer, so times are held to the planted cost from below, and the model without
 //! it is shown not to have it. Memory is counted, and held to both ends. `cargo bench --bench trust -- planted` demands
 //! 2 % of all, on a quiet machine.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
 #[path = "../benches/trust/planted.rs"]
 mod planted;

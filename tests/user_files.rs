@@ -1,6 +1,5 @@
 //! Whatever a user names as a file that is none - a pipe, a folder, a device without end - gets a sentence, from each
 //! command, at once.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 mod sample_run;

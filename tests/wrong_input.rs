@@ -1,5 +1,4 @@
 //! Wrong input, a table for all commands: one sentence that says what is wrong and what to do, and the exit code.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod program;
 

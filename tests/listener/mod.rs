@@ -1,9 +1,5 @@
 //! Serves connections on threads, for servers whose faults and delays tests plant.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "no test file uses all of it; a test fails by panicking"
-)]
+#![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::{
     io::{BufRead, BufReader, Lines, Read, Write},

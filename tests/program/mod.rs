@@ -1,16 +1,12 @@
 //! Runs the program `paceline` as users do, and reads what it prints.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "no test file uses all of it; a test fails by panicking, and says what it leaves out"
-)]
+#![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Once,
     thread,
     time::{Duration, Instant},
 };
@@ -39,6 +35,17 @@ pub(crate) fn paceline<A: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = A>,
 ) -> Command {
     call(PACELINE, folder, arguments)
+}
+
+/// Returns the path of an example. A plain `cargo test` has built it beside the command; with `--test` it has not.
+pub(crate) fn example(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--examples", "-p", "paceline", "-p", "paceline-gated"]);
+        assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+    });
+    Path::new(PACELINE).with_file_name("examples").join(name)
 }
 
 /// Runs `paceline` in `folder`.

@@ -1,7 +1,5 @@
 //! A program with cells that do what a gate must cope with, for `tests/gate.rs`.
 
-#![expect(clippy::print_stderr, reason = "its last words are what a test looks for")]
-
 use std::{fs, hint::black_box, path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use paceline_core::job::compute;

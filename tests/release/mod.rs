@@ -16,11 +16,7 @@ use serde_json::{Value, json};
 use super::{Runner, read, shell};
 
 #[path = "../../build.rs"]
-#[expect(
-    dead_code,
-    clippy::print_stdout,
-    reason = "cargo calls its main, and reads what it prints"
-)]
+#[expect(dead_code, reason = "cargo calls its main, and reads what it prints")]
 mod build_script;
 
 const WORKFLOW: &str = ".github/workflows/release.yml";

@@ -1,11 +1,5 @@
 //! A recorded run with a cell of every kind, the same each time, for the tests of what is shown and exported.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    clippy::cast_possible_truncation,
-    reason = "each test uses what it needs of it, and fails by panicking"
-)]
+#![allow(dead_code, clippy::missing_panics_doc, reason = "each test uses what it needs of it")]
 
 mod cells;
 pub(crate) mod courses;

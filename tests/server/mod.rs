@@ -1,10 +1,5 @@
 //! A server of each model, and a client that sends what it is told to.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::print_stderr,
-    reason = "no test program uses all of it; a test says what it leaves out"
-)]
+#![allow(dead_code, unreachable_pub, reason = "no test file uses all of it")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -29,6 +29,9 @@
 //! * [`fitness`] - measurements of the machine itself;
 //! * [`fuzzing`] - entry points for fuzzers.
 
+// Tests, benches and examples may print, and fail by a panic.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+
 // Blank lines stop rustfmt from sorting the modules, which are in reading order.
 
 pub mod quantity;

@@ -19,6 +19,9 @@
 //! build. The program `paceline` measures and judges. It starts your bench as a child process and controls it over its
 //! standard input.
 
+// Tests, benches and examples may print, and fail by a panic.
+#![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+
 // Blank lines stop rustfmt from sorting the modules, which are in reading order.
 
 pub mod clock;
