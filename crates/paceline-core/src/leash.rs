@@ -60,8 +60,10 @@ fn tell(sign: char, group: u32) {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
+
     use super::*;
     use std::{
         fs,
