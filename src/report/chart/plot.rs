@@ -58,7 +58,7 @@ pub fn plot(plot: &Plot) -> String {
     let right = if names == 0 { 16.0 } else { RIGHT };
     // Digits have about 7 units.
     let longest = y.ticks().iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
-    let start = LEFT.max(longest as f64 * 7.0 + 10.0);
+    let start = LEFT.max(longest.min(13) as f64 * 7.0 + 10.0);
     let frame = Frame { x, y, start, width: WIDTH - start - right, height: height - TOP - BOTTOM };
     let mut svg = open(&plot.title, &plot.desc, height);
     frame.axes(&mut svg, &plot.x, &plot.y);
