@@ -174,7 +174,7 @@ fn a_run_fits_into_a_comment_and_counts_what_was_left_out() {
         let text = Export::Markdown.render(&record);
         assert!(text.len() <= 65_536, "{}", text.len());
         let shown = text.lines().filter(|line| line.starts_with("| ")).count() - 1;
-        let left = format!("\n{} of 3000 cells left out", 3_000 - shown);
+        let left = format!("\n{} of 3 000 cells left out", paceline::output::count(3_000 - shown));
         assert!(shown > 500 && text.contains(&left), "{shown}");
     }
 }

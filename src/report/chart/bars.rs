@@ -16,7 +16,7 @@ const TOP: f64 = 8.0;
 const ROW: f64 = 22.0;
 const BOTTOM: f64 = 44.0;
 /// The longest name of a row, in characters.
-const NAME: usize = 31;
+const NAME: usize = 29;
 /// The longest note at the end of a row.
 const NOTE: usize = 24;
 

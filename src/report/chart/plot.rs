@@ -9,8 +9,6 @@ use super::{
 };
 
 const WIDTH: f64 = 760.0;
-/// The longest text of a tick, in characters.
-const TICK: usize = 24;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 170.0;
 const TOP: f64 = 26.0;
@@ -59,9 +57,8 @@ pub fn plot(plot: &Plot) -> String {
     let height = HEIGHT.max(names as f64 * LINE + TOP + BOTTOM);
     let right = if names == 0 { 16.0 } else { RIGHT };
     // Digits have about 7 units.
-    let lengths = y.ticks().into_iter().map(|(_, label)| label.chars().count().min(TICK));
-    let longest = lengths.max().unwrap_or(0);
-    let start = LEFT.max(longest as f64 * 7.0 + 10.0);
+    let longest = y.ticks().iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
+    let start = LEFT.max(longest.min(13) as f64 * 7.0 + 10.0);
     let frame = Frame { x, y, start, width: WIDTH - start - right, height: height - TOP - BOTTOM };
     let mut svg = open(&plot.title, &plot.desc, height);
     frame.axes(&mut svg, &plot.x, &plot.y);
@@ -151,7 +148,7 @@ impl Frame {
                 "<path d=\"M{start},{at:.1}H{right:.1}\"/><text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 self.start - 7.0,
                 at + 4.0,
-                text(&label, TICK)
+                text(&label, 24)
             );
         }
         below(svg, &self.x, self.start, self.width, (TOP, bottom), 17.0);
