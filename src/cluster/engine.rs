@@ -314,13 +314,12 @@ impl Engine {
     }
 
     fn call(&self, command: &[String], values: &Values) -> Result<String, CallError> {
-        let fill = |word: &String| values.fill(word, &self.settings, false);
         // A word that is one setting becomes as many words as the setting has.
         let words = |word: &String| -> Vec<String> {
             let key = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
             match key.and_then(|key| self.settings.get(key)) {
                 Some(value) => value.split_whitespace().map(str::to_owned).collect(),
-                None => vec![fill(word)],
+                None => vec![values.fill(word, &self.settings, false)],
             }
         };
         let command: Vec<String> = command.iter().flat_map(words).collect();
