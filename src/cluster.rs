@@ -7,6 +7,8 @@
 
 use std::{fs, io, path::Path};
 
+use serde::Serialize;
+
 use crate::{output::remedy, record::write_whole};
 
 mod call;
@@ -64,6 +66,13 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, bytes));
     written.map_err(|error| unwritable_file(path, &error))
+}
+
+/// Writes `value` to such a file.
+fn write_json_file(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
+    let mut text = serde_json::to_vec_pretty(value).expect("it is plain data");
+    text.push(b'\n');
+    write_file(path, &text)
 }
 
 /// Returns the fault of a file of a plan's folder that cannot be written.

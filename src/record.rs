@@ -177,11 +177,10 @@ impl Estimate {
     /// Describes such an interval for a cell.
     pub fn interval_of(trials: usize) -> String {
         let of = counted(trials, "trial");
-        if trials < FEWEST_TRIALS {
-            let is = if trials == 1 { "is" } else { "are" };
-            format!("none: {of} {is} too few for an interval")
-        } else {
-            format!("95 %, of the geometric mean of {of}, by Student's t")
+        match trials {
+            1 => format!("none: {of} is too few for an interval"),
+            ..FEWEST_TRIALS => format!("none: {of} are too few for an interval"),
+            _ => format!("95 %, of the geometric mean of {of}, by Student's t"),
         }
     }
 

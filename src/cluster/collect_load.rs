@@ -46,13 +46,14 @@ pub(super) fn collect(
         let check = |part| check(plan, &of.load, block, part);
         match counted(plan, &block.id, &mut of.nodes.left_out, check)? {
             Ok((node, cells)) => of.take(block, node, cells),
-            Err(why) => match words.get(&block.id) {
-                Some(word) => of.given_up.push((block, word.clone())),
-                None => {
+            Err(why) => {
+                if let Some(word) = words.get(&block.id) {
+                    of.given_up.push((block, word.clone()));
+                } else {
                     missing.push((block.id.clone(), format!("{}: {why}", block.label())));
                     of.missing.push(block);
                 }
-            },
+            }
         }
     }
     let is_recorded = missing.is_empty() || partial;
@@ -74,7 +75,7 @@ pub(super) fn collect(
     Ok(done)
 }
 
-impl<'a> Direction<'a> {
+impl Direction<'_> {
     fn new(plan: &PlanFolder, load: &LoadPlan, block: &Block) -> Self {
         let nodes = Nodes {
             schema: NODES_SCHEMA,

@@ -166,7 +166,9 @@ impl Meeting {
             Ok(false) => "it was interrupted there".to_owned(),
             Err(fault) => fault.why().to_owned(),
         };
-        came.iter_mut().flatten().for_each(|(agent, _)| agent.fail(&why));
+        for (agent, _) in came.iter_mut().flatten() {
+            agent.fail(&why);
+        }
         waited.map(|_| None)
     }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault, PlanFolder,
     node::{NodeFile, boot_id, host_name, node_name},
-    unwritable_file, write_file,
+    unwritable_file, write_json_file,
 };
 use crate::{
     machine::hex,
@@ -92,9 +92,7 @@ impl Attempt {
             let ahead = generator.clock_ahead_seconds.zip(node.node.clock_ahead_seconds);
             generator.clock_ahead_seconds = ahead.map(|(here, there)| here + there);
         }
-        let mut text = serde_json::to_vec_pretty(&node).expect("it is plain data");
-        text.push(b'\n');
-        write_file(&folder.join(NODE), &text)?;
+        write_json_file(&folder.join(NODE), &node)?;
         Ok(Attempt { folder, node })
     }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault,
     hosts::{LoadPlan, write_token},
-    unwritable_file, write_file,
+    unwritable_file, write_json_file,
 };
 use crate::{
     load::{self, CONNECTIONS},
@@ -157,9 +157,7 @@ pub fn make(order: &Order, load: Option<LoadPlan>, dir: &Path) -> Result<PlanFol
         fs::create_dir_all(dir).map_err(|error| unwritable_file(dir, &error))?;
         write_token(dir)?;
     }
-    let mut text = serde_json::to_vec_pretty(&plan).expect("it is plain data");
-    text.push(b'\n');
-    write_file(&dir.join(PLAN), &text)?;
+    write_json_file(&dir.join(PLAN), &plan)?;
     PlanFolder::read(dir)
 }
 

@@ -88,7 +88,9 @@ fn lead(
             return led;
         }
     };
-    agents.iter_mut().for_each(|agent| agent.fail(&why));
+    for agent in &mut agents {
+        agent.fail(&why);
+    }
     led
 }
 

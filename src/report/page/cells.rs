@@ -111,15 +111,15 @@ fn between_nodes(
     };
     let node = |(id, address): (&String, &str)| shell(&format!("{id}={address}"));
     let generators = hosts.generators.iter().zip(others);
-    let generators: String =
-        generators.map(|each| format!(" --generator {}", node(each))).collect();
+    let generators: Vec<String> = generators.map(node).collect();
+    let generators = generators.join(" --generator ");
     let rate = load.rate.map_or_else(String::new, |rate| format!(" --rate {rate}"));
     let time = |seconds| {
         let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         humantime::format_duration(time).to_string().replace(' ', "")
     };
     format!(
-        "paceline cluster plan {what}{rate} --connections {} --duration {} --warm-up {} --trials {} --seed {} --server {}{generators} --out again",
+        "paceline cluster plan {what}{rate} --connections {} --duration {} --warm-up {} --trials {} --seed {} --server {} --generator {generators} --out again",
         cell.scale,
         time(load.duration_seconds),
         time(load.warm_up_seconds),
