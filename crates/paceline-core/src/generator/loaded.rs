@@ -14,6 +14,9 @@ pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
 pub const LEAST_LATE_STARTS: u64 = 5;
 /// The greatest CPU share of the generator over the window: above it the generator itself may be what is measured.
 pub const MOST_CPU_SHARE: f64 = 0.95;
+/// The greatest share of the window for which the generator of a closed loop may have waited for a CPU: above it, the
+/// figures tell of who took the CPU.
+pub const MOST_WAITED_SHARE: f64 = 0.5;
 /// The beginning of the reason if the generator, and not the server, was overloaded.
 pub const SATURATED: &str = "generator saturated";
 /// The beginning of the reason if the generator had CPU time left, but started requests too late.
@@ -128,17 +131,20 @@ impl Loaded {
         let waited = self.generator_waited_share.filter(|_| self.schedule_error.is_none());
         let waited = waited.unwrap_or(0.0);
         let most = MOST_CPU_SHARE * 100.0;
-        (used + waited > MOST_CPU_SHARE).then(|| {
-            let used = used * 100.0;
-            if used > most {
-                format!("{SATURATED}: it used {used:.1} % of a CPU, the limit is {most} %")
-            } else {
-                format!(
-                    "{SATURATED}: it used a CPU for {used:.1} % of the window and waited for one for {:.1} %, the limit \
-                     is {most} % together: other programs, or the server itself, take its CPU",
-                    waited * 100.0
-                )
-            }
+        if used > MOST_CPU_SHARE {
+            return Some(format!(
+                "{SATURATED}: it used {:.1} % of a CPU, the limit is {most} %",
+                used * 100.0
+            ));
+        }
+        (used + waited > MOST_CPU_SHARE || waited > MOST_WAITED_SHARE).then(|| {
+            format!(
+                "{SATURATED}: it used a CPU for {:.1} % of the window and waited for one for {:.1} %, the limits are {} % \
+                 for waiting and {most} % together: other programs, or the server itself, take its CPU",
+                used * 100.0,
+                waited * 100.0,
+                MOST_WAITED_SHARE * 100.0
+            )
         })
     }
 

@@ -222,7 +222,11 @@ fn a_limit_is_passed_beyond_it_and_not_at_it() {
         assert_eq!(one.saturated(), None, "an open loop");
         Loaded { schedule_error: None, ..one }.saturated()
     };
-    assert_eq!([closed(0.4, None), closed(0.4, Some(0.5))], [None, None]);
+    assert_eq!(
+        [closed(0.9, None), closed(0.4, Some(0.5)), closed(0.5, Some(0.4))],
+        [None, None, None]
+    );
+    assert!(closed(0.01, Some(0.51)).is_some() && closed(0.56, Some(0.4)).is_some());
     let said = closed(0.25, Some(0.75)).unwrap();
     assert!(said.starts_with(SATURATED), "{said}");
     assert!(said.contains("for 25.0 % of the window and waited for one for 75.0 %"), "{said}");
