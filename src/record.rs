@@ -178,8 +178,7 @@ impl Estimate {
     pub fn interval_of(trials: usize) -> String {
         let of = counted(trials, "trial");
         match trials {
-            1 => format!("none: {of} is too few for an interval"),
-            ..FEWEST_TRIALS => format!("none: {of} are too few for an interval"),
+            ..FEWEST_TRIALS => format!("none: {of}, too few for an interval"),
             _ => format!("95 %, of the geometric mean of {of}, by Student's t"),
         }
     }
