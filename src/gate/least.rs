@@ -219,7 +219,7 @@ mod tests {
     fn the_time_of_a_suite_follows_from_that_of_a_process_on_this_machine() {
         let of = |ms: u64| Tried { cells: 72, process: Duration::from_millis(ms) };
         // 72 cells · (2 · 100 + 6 + 12 trials · 3 sides · (100 + 3 · 6)) ms = 320.7 s.
-        assert_eq!(of(100).time_of_fixed(12, 2), Duration::from_micros(320_688_000));
+        assert_eq!(of(100).time_of_fixed(12, 2), Duration::from_millis(320_688));
         let slower = of(300).time_of_fixed(12, 2);
         assert!(slower > of(100).time_of_fixed(12, 2) * 5 / 2, "{slower:?}");
     }

@@ -31,7 +31,7 @@ impl Endless {
     /// then.
     fn in_role(role: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let noted = place.path().join("noted");
+        let noted = place.path().join("noted").display().to_string();
         let server = "std::process::Command::new(\"sleep\").arg(\"3600\").spawn().unwrap()";
         let hangs = format!(
             ".closure(\"hangs\", || || if std::env::args().any(|word| word == \"{role}\") {{ let server = {server}; std::fs::write({noted:?}, \"\").unwrap(); loop {{ std::hint::black_box(server.id()); }} }})"

@@ -65,19 +65,16 @@ mod tests {
     #![cfg(target_os = "linux")]
 
     use super::*;
-    use std::{
-        fs,
-        io::{BufRead, BufReader},
-        thread,
-        time::Duration,
-    };
+    use std::{fs, thread, time::Duration};
 
     use rustix::process::{Pid, Signal, kill_process_group};
 
-    /// The process that is killed: it starts four groups, lets all but the second one go, and prints their ids.
+    /// Names the file in which the process that is killed notes its groups.
+    const NOTED: &str = "PACELINE_TEST_NOTED";
+
+    /// The process that is killed: it starts four groups, lets all but the second one go, and notes their ids.
     #[test]
     #[ignore = "in a process of its own, started by the test below"]
-    #[expect(clippy::print_stdout, reason = "the parent reads it")]
     fn leader_of_four_groups() {
         let groups = [(); 4].map(|()| {
             let mut sh = Command::new("/bin/sh");
@@ -88,7 +85,7 @@ mod tests {
         let ids = groups.each_ref().map(|(id, ..)| id.clone()).join(" ");
         let [one, mut two, three, four] = groups;
         drop([one.1, three.1, four.1]);
-        println!("\ngroups: {ids}");
+        fs::write(std::env::var_os(NOTED).unwrap(), ids + "\n").unwrap();
         two.2.wait().unwrap();
     }
 
@@ -101,20 +98,27 @@ mod tests {
             let own: i32 = fields.get(2)?.parse().ok()?;
             (own == group.as_raw_pid() && fields[0] != "Z").then_some(())
         };
-        fs::read_dir("/proc").unwrap().flatten().any(|entry| in_group(entry).is_some())
+        let mut all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        all.find_map(in_group).is_some()
     }
 
     #[test]
     fn groups_on_a_leash_end_with_a_killed_process_and_those_let_go_stay() {
-        let mut test = Command::new(std::env::current_exe().unwrap());
-        test.args(["--exact", "--ignored", "--nocapture", "leash::tests::leader_of_four_groups"]);
-        let mut leader = test.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(leader.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let groups = lines.find_map(|line| {
-            let ids = line.strip_prefix("groups: ")?.split(' ').map(|id| id.parse().unwrap());
-            Some(ids.map(|id| Pid::from_raw(id).unwrap()).collect::<Vec<_>>())
-        });
-        let groups = groups.unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let noted = place.path().join("groups");
+        let mut leader = Command::new(std::env::current_exe().unwrap());
+        leader.args(["--exact", "--ignored", "leash::tests::leader_of_four_groups"]);
+        let mut leader = leader.env(NOTED, &noted).stdout(Stdio::null()).spawn().unwrap();
+        let ids = loop {
+            let text = fs::read_to_string(&noted).unwrap_or_default();
+            if let Some(ids) = text.strip_suffix('\n') {
+                break ids.to_owned();
+            }
+            assert!(leader.try_wait().unwrap().is_none(), "it ended before it was killed");
+            thread::sleep(Duration::from_millis(10));
+        };
+        let group = |id: &str| Pid::from_raw(id.parse().unwrap()).unwrap();
+        let groups: Vec<Pid> = ids.split(' ').map(group).collect();
         let ran = groups.iter().copied().all(runs);
         leader.kill().unwrap();
         leader.wait().unwrap();
