@@ -60,10 +60,9 @@ fn tell(sign: char, group: u32) {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use super::*;
     use std::{fs, thread, time::Duration};
 
