@@ -46,6 +46,9 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     text
 }
 
+/// The default budget, which is enough for everything.
+const DEFAULT_SECONDS: f64 = 180.0;
+
 /// Returns the sentence that replaces the matrix if the budget was used up before there was a single verdict.
 fn too_short(claims: &Claims) -> Option<String> {
     let results = || claims.claims.iter().flat_map(|claim| &claim.results);
@@ -63,8 +66,7 @@ fn too_short(claims: &Claims) -> Option<String> {
     if claims.interrupted || open == 0 || !results().all(|of| is_cut(&of) || is_settled(of)) {
         return None;
     }
-    // At the pace so far, which includes the start of the processes. The default is enough for everything.
-    const DEFAULT_SECONDS: f64 = 180.0;
+    // At the pace so far, which includes the start of the processes.
     let ran: u32 = results().map(|result| result.repetitions).sum();
     let each = if ran == 0 { f64::INFINITY } else { claims.seconds / f64::from(ran) };
     let enough = (each * (open * FEWEST_TRIALS) as f64).min(DEFAULT_SECONDS);
