@@ -46,7 +46,7 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     text
 }
 
-/// The budget of `claims` where none is given, in seconds, which is enough for everything.
+/// The default budget, which is enough for everything.
 const DEFAULT_SECONDS: f64 = 180.0;
 
 /// Returns the sentence that replaces the matrix if the budget was used up before there was a single verdict.
