@@ -182,7 +182,7 @@ fn requests_that_have_no_end_are_said_to_be_missing_from_the_latencies() {
         let count = AtomicU64::new(0);
         server(move |stream, _| {
             if count.fetch_add(1, Relaxed) >= 356 {
-                thread::sleep(Duration::from_secs(60));
+                thread::sleep(Duration::from_mins(1));
             }
             stream.write_all(FINE.as_bytes()).is_ok()
         })
