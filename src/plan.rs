@@ -367,6 +367,7 @@ mod tests {
         assert_eq!(bound(sleep, ("pool", 2), 10), 30 * MS);
         // A round takes 2 ns here, so a job's work a millisecond. One worker does one after another, while others wait.
         assert_eq!(bound(work, ("tokio", 1), 10), 10 * MS);
+        assert_eq!(bound(work, ("tokio", 2), 10), 10 * MS / cores().min(2) as u32);
         assert_eq!(bound(&both, ("tokio", 1), 10), 10 * MS);
         assert_eq!(bound(&both, ("tokio", 1), 2), 6 * MS);
         assert_eq!(bound(&both, ("pool", 1), 10), 70 * MS);

@@ -175,7 +175,9 @@ fn a_generator_that_waits_for_a_cpu_in_a_closed_loop_makes_the_cell_invalid() {
         for _ in 0..4 {
             scope.spawn(|| {
                 sched_setaffinity(None, &one).unwrap();
-                while !over.load(Relaxed) {}
+                while !over.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
             });
         }
         let attempt = || {

@@ -128,7 +128,7 @@ fn fitted(points: &[Point]) -> Result<Usl, String> {
         );
     }
     let samples = samples(points, law);
-    if samples.len() < SAMPLES * 9 / 10 {
+    if !settles(samples.len()) {
         return Err("the points do not settle the law: measure more scales, or more rounds".into());
     }
     let spread = spread(points.len());
@@ -206,6 +206,11 @@ fn samples(points: &[Point], law: Law) -> Vec<Law> {
         fit::best(&points, Some(law))
     });
     drawn.collect()
+}
+
+/// Returns whether enough samples have a law.
+fn settles(fitted: usize) -> bool {
+    fitted >= SAMPLES * 9 / 10
 }
 
 /// Returns how much wider Student's t for `count` points and three parameters is than the normal distribution.

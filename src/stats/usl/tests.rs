@@ -320,3 +320,8 @@ fn samples_vary_as_much_as_residuals_and_leverages_say() {
         assert!((seen / variance - 1.0).abs() < 0.2, "{seen}, {variance}");
     }
 }
+
+#[test]
+fn a_law_is_settled_if_nine_tenths_of_the_samples_have_one() {
+    assert_eq!([0, 359, 360, 400].map(settles), [false, false, true, true]);
+}
