@@ -181,6 +181,10 @@ impl Meeting {
             if interrupted() {
                 return Ok(false);
             }
+            // One that has ended meanwhile makes room for the next.
+            for place in &mut *came {
+                place.take_if(|(agent, _)| agent.is_gone());
+            }
             if came.iter().all(Option::is_some) {
                 return Ok(true);
             }
@@ -196,9 +200,7 @@ impl Meeting {
             }
             match self.listener.accept() {
                 Ok((stream, _)) => {
-                    // One that has ended meanwhile makes room for the next.
-                    let is_there = |agent: &(Agent, Node)| !agent.0.is_gone();
-                    let is_taken = |place: usize| came[place].as_ref().is_some_and(is_there);
+                    let is_taken = |place: usize| came[place].is_some();
                     if let Some((place, agent, node)) = self.guests.let_in(stream, is_taken) {
                         came[place] = Some((agent, node));
                     }
