@@ -3,8 +3,6 @@
 
 #[path = "gate_counts/ends.rs"]
 mod ends;
-#[path = "gate_counts/jobs.rs"]
-mod jobs;
 mod repository;
 
 use paceline::record::{Gate, GateCell, Metric, Overall, Presence, State, Verdict};
