@@ -253,7 +253,7 @@ fn a_full_disk_leaves_an_attempt_that_does_not_count() {
     full.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" cluster work plan 0000", PACELINE]);
     let full = full.current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1").output().unwrap();
     assert_eq!(full.status.code(), Some(1), "{}", both(&full));
-    let remedy = "make room, and go on with paceline cluster submit";
+    let remedy = "(ulimit -f unlimited), and go on with paceline cluster submit";
     assert!(both(&full).contains(remedy), "{}", both(&full));
     ok(folder, &["cluster", "work", "plan", "0000"]);
     ok(folder, &["cluster", "work", "plan", "0001"]);
