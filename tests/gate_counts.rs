@@ -3,6 +3,8 @@
 
 #[path = "gate_counts/ends.rs"]
 mod ends;
+#[path = "gate_counts/jobs.rs"]
+mod jobs;
 mod repository;
 
 use paceline::record::{Gate, GateCell, Metric, Overall, Presence, State, Verdict};
