@@ -37,7 +37,7 @@ pub(super) const POLL: Duration = Duration::from_millis(20);
 pub(super) type Generators = (Vec<Agent>, Vec<Node>);
 
 /// The first message of an agent, after the token.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Hello {
     plan: String,
     block: String,
@@ -51,7 +51,13 @@ impl Hello {
     /// Describes this node as `name`, for the block.
     pub(super) fn here(plan: &PlanFolder, block: &Block, name: &str) -> Self {
         let node = here(Some(name));
-        Hello { plan: plan.hash.clone(), block: block.id.clone(), node, wall: Some(wall()) }
+        Hello { plan: plan.hash.clone(), block: block.id.clone(), node, wall: None }
+    }
+
+    /// Reads the wall clock, just before it is sent.
+    pub(super) fn with_time(mut self) -> Self {
+        self.wall = Some(wall());
+        self
     }
 }
 

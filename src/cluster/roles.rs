@@ -126,6 +126,8 @@ fn generate(
     let token = token(plan)?;
     let at = load.meeting()?;
     all_allowed(&load.addresses(), &[at]).map_err(Fault::Usage)?;
+    // Before it connects: the leader does not wait long for it.
+    let hello = Hello::here(plan, block, name);
     let server = &load.server.id;
     let lost = |error: io::Error| format!("the server's node {server} was lost: {error}");
     // A leader that rejects the token still accepts connections, and one that has died does not.
@@ -137,7 +139,7 @@ fn generate(
         // If a write fails, the leader has closed the connection, and the agent finds it closed.
         let _ = stream.write_all(token.as_bytes());
         let mut connection = LineConnection::new(stream).map_err(lost)?;
-        let _ = connection.send(&Hello::here(plan, block, name));
+        let _ = connection.send(&hello.clone().with_time());
         return match connection.run_agent(program, &load.addresses(), LEADER_TIMEOUT) {
             Ok(()) => Ok(Worked::Generated),
             Err(_) if interrupted() => Ok(Worked::Interrupted),
