@@ -15,8 +15,9 @@ pub const LEAST_LATE_STARTS: u64 = 5;
 /// The greatest CPU share of the generator over the window: above it the generator itself may be what is measured.
 pub const MOST_CPU_SHARE: f64 = 0.95;
 /// The greatest share of the window for which the generator of a closed loop may have waited for a CPU: above it, the
-/// figures tell of who took the CPU.
-pub const MOST_WAITED_SHARE: f64 = 0.5;
+/// figures tell of who took the CPU. A server that is saturated takes it too, and rightly: on 2 CPUs, which the server's
+/// threads use both, the generator waits for up to 30 % of the window.
+pub const MOST_WAITED_SHARE: f64 = 0.75;
 /// The beginning of the reason if the generator, and not the server, was overloaded.
 pub const SATURATED: &str = "generator saturated";
 /// The beginning of the reason if the generator had CPU time left, but started requests too late.
@@ -137,10 +138,10 @@ impl Loaded {
                 used * 100.0
             ));
         }
-        (used + waited > MOST_CPU_SHARE || waited > MOST_WAITED_SHARE).then(|| {
+        (waited > MOST_WAITED_SHARE).then(|| {
             format!(
-                "{SATURATED}: it used a CPU for {:.1} % of the window and waited for one for {:.1} %, the limits are {} % \
-                 for waiting and {most} % together: other programs, or the server itself, take its CPU",
+                "{SATURATED}: it used a CPU for {:.1} % of the window and waited for one for {:.1} %, the limit is {} %: \
+                 other programs, or more generators than there are CPUs, take its CPU",
                 used * 100.0,
                 waited * 100.0,
                 MOST_WAITED_SHARE * 100.0
