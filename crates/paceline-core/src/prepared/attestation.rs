@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(check(just), Ok(()));
         let why =
             check(just.checked_sub(Duration::from_nanos(1)).unwrap()).unwrap_err().to_string();
-        assert!(why.contains("at most 4 jobs were in flight"), "{why}");
+        assert!(why.contains("at most 4 jobs in flight"), "{why}");
     }
 
     #[test]

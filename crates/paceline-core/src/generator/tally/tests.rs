@@ -95,7 +95,7 @@ fn each_limit_is_named_when_it_is_passed() {
     let left = Loaded { unfinished: 1, ..fine.clone() };
     assert!(left.incomplete().unwrap().starts_with("not steady: 1 of 2000 requests were neither"));
     let slow = Loaded { requests_per_second: 949.0, ..fine.clone() };
-    assert!(slow.unsteady(1000.0).unwrap().contains("949 of 1000"));
+    assert!(slow.unsteady(1000.0).unwrap().contains("949 of 1 000"));
     // A request still in flight at the end does not mean that the rate was missed.
     let few = Loaded { offered: 5, requests_per_second: 2.0, ..fine.clone() };
     assert_eq!(few.unsteady(2.5), None);
