@@ -144,7 +144,7 @@ fn a_model_that_fails_is_named_and_the_exit_code_says_so() {
     let said = text(&ended.stdout);
     assert_eq!(ended.status.code(), Some(3), "{said}{}", text(&ended.stderr));
     assert!(said.contains("tokio: failed at every scale: "), "{said}");
-    assert!(text(&ended.stderr).contains("1 cell of 1 failed"), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("1 of 1 cell failed"), "{}", text(&ended.stderr));
 }
 
 #[test]
