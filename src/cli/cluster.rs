@@ -99,9 +99,9 @@ fn engine(asked: &EngineArguments, is_load: bool) -> Result<Option<Engine>, CliE
 
 fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, CliError> {
     if done.blocked > 0 {
-        let blocked = counted(done.blocked, "blocked block");
         print_note(&format!(
-            "{blocked} will never run: cancel what is blocked, and submit with other options"
+            "{} will never run: cancel what is blocked, and submit with other options",
+            counted(done.blocked, "block")
         ));
     }
     if done.jobs.is_empty() {

@@ -109,7 +109,7 @@ fn a_full_disk_under_a_load_is_said_by_each_role_and_the_block_is_done_once_ther
     }
     disk.fill();
     let [leader, generator] = nodes.map(|node| node.wait_with_output().unwrap());
-    fails(&leader, 1, &[FULL, "make room and go on with paceline cluster submit"]);
+    fails(&leader, 1, &[FULL, "make room, and go on with paceline cluster submit"]);
     fails(&generator, 1, &["ended this generator", FULL]);
     disk.make_room();
     for node in both(folder) {
@@ -128,7 +128,7 @@ fn a_plan_that_cannot_be_written_ends_each_command_with_a_sentence() {
     planned(folder, &NODES, &["--port", "17552"]);
     disk.remount("ro");
     let [leader, generator] = both(folder).map(|node| node.wait_with_output().unwrap());
-    fails(&leader, 1, &["cannot write to", READ_ONLY, "let it write there"]);
+    fails(&leader, 1, &["cannot write to", READ_ONLY, "make it writable"]);
     fails(&generator, 1, &["ended this generator", READ_ONLY, "the load is void"]);
     fails(&cluster(folder, &["submit", "plan", "--engine", "local"]), 1, &[READ_ONLY]);
     fails(&cluster(folder, &["cancel", "plan"]), 1, &[READ_ONLY]);
