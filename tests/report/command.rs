@@ -105,7 +105,7 @@ fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_
     assert!(page.len() <= most, "{} bytes of {most}", page.len());
     let charts = Charts::of(&record);
     let picture = fs::read_to_string("docs/report.svg").unwrap();
-    assert_eq!(charts.svg("service/throughput").unwrap().trim(), picture.trim());
+    assert_eq!(charts.svg("echo/throughput").unwrap().trim(), picture.trim());
 }
 
 #[test]
