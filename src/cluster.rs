@@ -9,7 +9,10 @@ use std::{fs, io, path::Path};
 
 use serde::Serialize;
 
-use crate::{output::remedy, record::write_whole};
+use crate::{
+    output::remedy,
+    record::{json, write_whole},
+};
 
 mod call;
 mod collect;
@@ -70,9 +73,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 
 /// Writes `value` to such a file.
 fn write_json_file(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
-    let mut text = serde_json::to_vec_pretty(value).expect("it is plain data");
-    text.push(b'\n');
-    write_file(path, &text)
+    write_file(path, &json(value))
 }
 
 /// Returns the fault of a file of a plan's folder that cannot be written.

@@ -18,7 +18,7 @@ pub use files::{
     CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, check_writable,
     write_claims, write_gate, write_json, write_text,
 };
-pub(crate) use files::{append, cut_torn_line};
+pub(crate) use files::{append, cut_torn_line, json};
 pub use gate::{
     Change, Counts, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,

@@ -10,6 +10,7 @@ mod engines;
 mod listener;
 #[path = "hosts/own_server.rs"]
 mod own_server;
+mod program;
 #[path = "hosts/refused.rs"]
 mod refused;
 #[path = "server/mod.rs"]

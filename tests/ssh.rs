@@ -15,7 +15,7 @@ use std::{
 };
 
 use paceline::record::read;
-use program::{await_that, both, is_installed, record_in, run, text};
+use program::{await_that, both, is_installed, processes, record_in, run, text};
 
 /// An sshd that ends with the test.
 struct Sshd(Child);
@@ -72,6 +72,24 @@ fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
     Ok((sshd, options))
 }
 
+/// Starts an sshd, or leaves the test.
+macro_rules! sshd {
+    ($dir:expr) => {
+        match sshd($dir) {
+            Ok(found) => found,
+            Err(why) => return eprintln!("left out: {why}"),
+        }
+    };
+}
+
+/// Plans a load with the words of `plan`, and submits it to hosts that are reached with `options`.
+fn submitted(dir: &Path, plan: &str, options: &str) {
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
+    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
+    let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
+    ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
+}
+
 fn ok(dir: &Path, arguments: &[&str]) {
     let output = run(dir, arguments);
     let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
@@ -82,10 +100,7 @@ fn ok(dir: &Path, arguments: &[&str]) {
 fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let (_sshd, options) = match sshd(dir) {
-        Ok(found) => found,
-        Err(why) => return eprintln!("left out: {why}"),
-    };
+    let (_sshd, options) = sshd!(dir);
     let plan = "cluster plan sleep yield --model tokio,pool --scale 10 --trials 4 --out plan";
     ok(dir, &plan.split(' ').collect::<Vec<_>>());
     let [options, folder] =
@@ -115,18 +130,12 @@ fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing
 fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let (_sshd, options) = match sshd(dir) {
-        Ok(found) => found,
-        Err(why) => return eprintln!("left out: {why}"),
-    };
+    let (_sshd, options) = sshd!(dir);
     let plan = concat!(
         "cluster plan serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
         "--out plan --port 17601 --server 127.0.0.1 --generator 127.0.0.2"
     );
-    ok(dir, &plan.split(' ').collect::<Vec<_>>());
-    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
-    let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
-    ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
+    submitted(dir, plan, &options);
     ok(dir, &["cluster", "status", "plan", "--wait"]);
     let collected = run(dir, ["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
@@ -146,37 +155,22 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     }));
 }
 
-/// Returns the command lines of the processes that work in `dir` or below.
-fn processes(dir: &Path) -> Vec<String> {
-    let dir = fs::canonicalize(dir).unwrap();
-    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    let here =
-        all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&dir)));
-    here.filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
-        .filter(|line| !line.is_empty() && !line.starts_with("/usr/sbin/sshd"))
-        .collect()
-}
-
 #[test]
 fn a_load_that_is_cancelled_ends_on_every_host() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let (_sshd, options) = match sshd(dir) {
-        Ok(found) => found,
-        Err(why) => return eprintln!("left out: {why}"),
-    };
+    let (_sshd, options) = sshd!(dir);
     let plan = concat!(
         "cluster plan serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 10m ",
         "--out plan --port 17602 --server 127.0.0.1 --generator 127.0.0.2"
     );
-    ok(dir, &plan.split(' ').collect::<Vec<_>>());
-    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
-    let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
-    ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
+    submitted(dir, plan, &options);
     await_that("a generator starts", || processes(dir).iter().any(|line| line.contains("__load")));
     ok(dir, &["cluster", "cancel", "plan"]);
     // A host ends what it has once its connection is gone.
-    await_that("nothing is left", || processes(dir).is_empty());
+    await_that("nothing is left", || {
+        processes(dir).iter().all(|line| line.starts_with("/usr/sbin/sshd"))
+    });
     let status = text(&run(dir, ["cluster", "status", "plan"]).stdout);
     assert!(status.contains("1 lost") && status.contains("cancelled"), "{status}");
 }
@@ -185,10 +179,7 @@ fn a_load_that_is_cancelled_ends_on_every_host() {
 fn one_command_runs_a_load_in_both_directions_and_brings_both_results_back() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let (_sshd, options) = match sshd(dir) {
-        Ok(found) => found,
-        Err(why) => return eprintln!("left out: {why}"),
-    };
+    let (_sshd, options) = sshd!(dir);
     let line = concat!(
         "cluster run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
         "--out plan --port 17603 --server 127.0.0.1 --generator 127.0.0.2 --swap-roles --engine ssh --set"

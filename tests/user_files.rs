@@ -13,7 +13,7 @@ use std::{
 
 use program::{ended, error, paceline};
 
-/// Runs a command in `folder`, which must end soon: whoever opens a pipe waits for ever.
+/// Runs a command in `folder`, which must end soon: a program that opens a pipe waits for ever.
 fn run(arguments: &str, folder: &Path) -> Output {
     let mut command = paceline(folder, arguments.split(' '));
     ended(command.env("PACELINE_ALLOW_LOAD", "1").spawn().unwrap())

@@ -46,7 +46,7 @@ pub(crate) static WORK: [Work; 14] = [
 #[rustfmt::skip]
 const MILLION: Work = Work { name: "million", job: r#"[{ sleep = "1s" }]"#, jobs: 1_000_000, batches: 0, output: |index| index };
 
-/// The limits apply to the first so many of [`WORK`]: the six kinds of waits, and those that box every wait.
+/// How many of [`WORK`], from the first on, have limits: the six kinds of waits, and those that box every wait.
 const CLAIMED: usize = 10;
 /// The most threads of the model `threads`: more would show nothing new.
 const THREADS: usize = 2_000;

@@ -255,7 +255,7 @@ impl Drop for Doorkeeper {
     }
 }
 
-/// Asks whoever listens at `at` why this node cannot. Returns `None` if it is no paceline with this plan.
+/// Asks the process that listens at `at` why this node cannot. Returns `None` if that is no paceline with this plan.
 fn who_is_there(at: SocketAddr, token: &str, hello: &Hello) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&at, HELLO_TIMEOUT).ok()?;
     stream.write_all(token.as_bytes()).ok()?;

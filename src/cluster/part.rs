@@ -19,7 +19,7 @@ use super::{
 use crate::{
     machine::hex,
     output::remedy,
-    record::{CELLS, LeftOut, Node, State, TRIALS, Trial, Writer, parse_lines},
+    record::{CELLS, LeftOut, Node, State, TRIALS, Trial, Writer, json, parse_lines},
 };
 use paceline_core::{clock::utc, perform::Placement};
 
@@ -124,9 +124,7 @@ impl Attempt {
             seconds,
             files,
         };
-        let mut text = serde_json::to_vec_pretty(&done).expect("it is plain data");
-        text.push(b'\n');
-        write_once(&self.folder, &text).map_err(cannot)?;
+        write_once(&self.folder, &json(&done)).map_err(cannot)?;
         // The first attempt to come here counts. No clock decides that: clocks of nodes differ, and are set.
         let attempts = self.folder.parent().unwrap_or(&self.folder);
         match fs::hard_link(self.folder.join(DONE), attempts.join(COUNTS)) {

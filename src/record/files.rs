@@ -46,10 +46,8 @@ impl Writer {
     /// Never: plain data always serialises.
     pub fn create(results: &Path, run: &Run) -> Result<Self, String> {
         let folder = results.join(&run.id);
-        let mut text = serde_json::to_string_pretty(run).expect("a run is plain data");
-        text.push('\n');
         fs::create_dir_all(&folder)
-            .and_then(|()| write_whole(&folder.join(RUN), text.as_bytes()))
+            .and_then(|()| write_whole(&folder.join(RUN), &json(run)))
             .map_err(|error| {
                 // An empty folder would be taken for a damaged record.
                 let _ = fs::remove_dir(&folder);
@@ -232,11 +230,16 @@ pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
 ///
 /// Never: plain data always serialises.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(value).expect("it is plain data");
-    text.push('\n');
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, text.as_bytes()));
+    let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, &json(value)));
     written.map_err(|error| unwritable(folder, &error))
+}
+
+/// Returns the content of a file of JSON that people may read.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("it is plain data");
+    text.push(b'\n');
+    text
 }
 
 /// Cuts off a last line that a crash tore.

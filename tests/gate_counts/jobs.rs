@@ -33,8 +33,8 @@ fn one_more_allocation_of_each_job_is_found_exactly_and_equal_programs_differ_by
         let cell = CellSpec { model: model.into(), placement, scale, ..CellSpec::simplest() };
         program.allocations(Counted::Batches(&cell), batches, Duration::from_mins(5)).unwrap()
     };
-    // A task of tokio is one allocation, and a job of `sequential` has none. Queues are of one size for 10 and for 14
-    // jobs.
+    // A task of tokio is one allocation, and a job of `sequential` has none. tokio's queues are as large for 10 jobs as for
+    // 14.
     for (model, of_a_job) in [("tokio-current-thread", 1), ("sequential", 0)] {
         let [ten, again, more, batches] = [(10, 3), (10, 3), (14, 3), (10, 6)]
             .map(|(scale, batches)| count(model, scale, batches));

@@ -1,39 +1,21 @@
-//! Nodes of a load that are ended, cut off or started twice: nothing of it is left, and each says why.
+//! Nodes of a load that are ended, cut off or started twice: no process of the load is left, and each node says why.
 
 use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output},
+    path::Path,
+    process::{Child, Command},
     thread,
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Namespaces, load_words, paceline, planned, said, token_and_hello_of_b, work};
-
-/// How long anything may take on a busy machine. The loads here last for 10 minutes.
-const LONG: Duration = Duration::from_mins(2);
-
-/// Returns the folders in `/proc` of the processes that work in `folder`.
-fn places(folder: &Path) -> Vec<PathBuf> {
-    let Ok(folder) = fs::canonicalize(folder) else { return vec![] };
-    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd == folder)).collect()
-}
-
-/// Returns the command lines of the processes that work in `folder`.
-pub(super) fn processes(folder: &Path) -> Vec<String> {
-    // What has ended has no command line any more.
-    places(folder)
-        .iter()
-        .filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
-        .map(|line| line.replace('\0', " "))
-        .filter(|line| !line.is_empty())
-        .collect()
-}
+use super::{
+    Namespaces, load_words, paceline, planned,
+    program::{await_that, ended, places, processes},
+    said, token_and_hello_of_b, work,
+};
 
 /// Ends what a test that fails leaves in its folder.
 pub(super) struct Swept<'a>(pub &'a Path);
@@ -49,17 +31,11 @@ impl Drop for Swept<'_> {
     }
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Waits until a generator of the plan in `folder` is at work.
 pub(super) fn await_generator(folder: &Path) {
-    until("a generator starts", || processes(folder).iter().any(|line| line.contains(" __load")));
+    await_that("a generator starts", || {
+        processes(folder).iter().any(|line| line.contains(" __load"))
+    });
 }
 
 /// Plans a load of 10 minutes.
@@ -68,11 +44,6 @@ fn plan_long<'a>(folder: &'a Path, nodes: &[&str], port: &str) -> Swept<'a> {
     let output = paceline(folder, &[], &words).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     Swept(folder)
-}
-
-fn ended(mut child: Child) -> Output {
-    until("a node ends", || child.try_wait().unwrap().is_some());
-    child.wait_with_output().unwrap()
 }
 
 /// Ends a node, which may be a zombie of this test already.
@@ -103,7 +74,7 @@ fn whichever_node_of_a_load_is_ended_nothing_of_it_is_left_and_the_other_says_wh
         assert_eq!(hit.status.code(), code, "{place} {with:?}: {}", said(&hit));
         assert_eq!(other.status.code(), Some(1), "{place} {with:?}: {}", said(&other));
         assert!(said(&other).contains(why), "{place} {with:?}: {}", said(&other));
-        until("nothing is left", || processes(folder.path()).is_empty());
+        await_that("nothing is left", || processes(folder.path()).is_empty());
     }
 }
 
@@ -112,9 +83,9 @@ fn a_node_that_ends_while_the_others_are_awaited_tells_those_that_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let _swept = plan_long(folder.path(), &["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"], "17542");
     let [leader, generator] = ["a", "b"].map(|node| work(folder.path(), &[], node));
-    // Whoever asks who is there would otherwise be the generator itself.
-    until("the generator has connected", || is_connected(17_542));
-    until("the generator is let in", || is_taken(folder.path()));
+    // Before that, the question of `is_taken` would itself be let in as the generator.
+    await_that("the generator has connected", || is_connected(17_542));
+    await_that("the generator is let in", || is_taken(folder.path()));
     signal(&leader, Signal::INT);
     assert_eq!(ended(leader).status.code(), Some(130));
     let output = ended(generator);
@@ -151,7 +122,7 @@ fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
     let server = "the server's node a is taken: another process already runs block 0000 as a";
     let generator = "ended this generator: another process already runs block 0000 as b";
     let leader = work(folder.path(), &[], "a");
-    until("it listens", || TcpStream::connect("127.0.0.1:17543").is_ok());
+    await_that("it listens", || TcpStream::connect("127.0.0.1:17543").is_ok());
     second("a", server);
     let first = work(folder.path(), &[], "b");
     await_generator(folder.path());
@@ -169,7 +140,7 @@ fn a_generator_that_ended_before_the_load_makes_room_for_its_next_process() {
     planned(folder.path(), &nodes, &["--port", "17544"]);
     let (token, hello) = token_and_hello_of_b(folder.path());
     let leader = work(folder.path(), &[], "a");
-    until("it listens", || TcpStream::connect("127.0.0.1:17544").is_ok());
+    await_that("it listens", || TcpStream::connect("127.0.0.1:17544").is_ok());
     let mut gone = TcpStream::connect("127.0.0.1:17544").unwrap();
     gone.write_all(format!("{token}{hello}\n").as_bytes()).unwrap();
     drop(gone);
@@ -196,5 +167,5 @@ fn nodes_that_are_cut_off_from_each_other_end_the_load_on_both_sides() {
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         assert!(said(&output).contains(why), "{}", said(&output));
     }
-    until("nothing is left", || processes(folder.path()).is_empty());
+    await_that("nothing is left", || processes(folder.path()).is_empty());
 }

@@ -6,8 +6,10 @@ use paceline::record::{Record, read};
 
 use super::{
     collected,
-    ended::{Swept, await_generator, processes},
-    load_words, paceline, planned, said,
+    ended::{Swept, await_generator},
+    load_words, paceline, planned,
+    program::processes,
+    said,
 };
 
 const NODES: [&str; 2] = ["a=127.0.0.1", "b=127.0.0.2"];

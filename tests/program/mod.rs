@@ -155,6 +155,25 @@ pub(crate) fn signal(id: u32, signal: Signal) {
     let _ = kill_process(Pid::from_raw(id.cast_signed()).unwrap(), signal);
 }
 
+/// Returns the folders in `/proc` of the processes that work in `folder` or below.
+pub(crate) fn places(folder: &Path) -> Vec<PathBuf> {
+    let Ok(folder) = fs::canonicalize(folder) else { return vec![] };
+    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|of| fs::read_link(of.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&folder)))
+        .collect()
+}
+
+/// Returns the command lines of the processes that work in `folder` or below.
+pub(crate) fn processes(folder: &Path) -> Vec<String> {
+    // What has ended has no command line any more.
+    places(folder)
+        .iter()
+        .filter_map(|of| fs::read_to_string(of.join("cmdline")).ok())
+        .map(|line| line.replace('\0', " "))
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
 /// Returns whether this machine has a program of this name.
 pub(crate) fn is_installed(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();

@@ -33,7 +33,7 @@ pub(super) struct Vigil {
 }
 
 impl Vigil {
-    /// Stays awake if each of so many generators can have a CPU, and one is left for the server.
+    /// Returns a vigil that stays awake only if there is a CPU for each of the generators and one more for the server.
     pub(super) fn new(generators: u64) -> Self {
         let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
         Vigil {
