@@ -70,11 +70,11 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
         sentences.push(match &advice.everywhere {
             Some(one) => {
                 format!(
-                    "One model for every scale that is ranked: {} is less than 5 % behind the best at each.",
+                    "One model for all ranked scales: {} is less than 5 % behind the best at each.",
                     names.name(one)
                 )
             }
-            None => "No model is less than 5 % behind the best at every scale that is ranked.".into(),
+            None => "No model is less than 5 % behind the best at all ranked scales.".into(),
         });
     }
     sentences

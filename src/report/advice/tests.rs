@@ -61,7 +61,7 @@ fn each_stretch_of_scales_has_its_answer_and_the_crossing_its_place() {
         "At 1 job at once: a plain sequential program is enough; it does 100 jobs a second with a p99 latency of 10.0 ms.",
         "At 20 jobs at once: a handful of threads is enough, one for each job; it does 2.00k jobs a second with a p99",
         "At 1 000 jobs at once: take tokio; it does 90.0k jobs a second with a p99 latency of 11.1 ms.",
-        "No model is less than 5 % behind the best at every scale that is ranked.",
+        "No model is less than 5 % behind the best at all ranked scales.",
         "By throughput sequential is ahead at 1 job at once, threads at 20, tokio from 1 000 on.",
         "By p99 latency sequential is ahead",
         "monoio and glommio: refused at 20: no io_uring.",
