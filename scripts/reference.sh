@@ -3,9 +3,10 @@
 #
 #   scripts/reference.sh TIME [DIR]     TIME such as 25m or 3h for all; DIR for the records (results/reference-DATE)
 #
-# REFERENCE_MODELS chooses models, separated by commas (all). PACELINE is a program that is built already. Records of an
-# interrupted run stay; cells that did not fit into the time are in them as skipped. Exit codes: 0, or 1 where a part
-# could not be made or the records have over 5 MB, 2 for wrong arguments, 130 after Ctrl-C.
+# REFERENCE_MODELS chooses models, separated by commas (all); REFERENCE_SCALES the scales of the first part (those of each
+# workload, for which 5 trials of all models take about 4 hours on 2 cores). PACELINE is a program that is built already.
+# Records of an interrupted run stay; cells that did not fit into the time are in them as skipped. Exit codes: 0, or 1
+# where a part could not be made or the records have over 5 MB, 2 for wrong arguments, 130 after Ctrl-C.
 set -eu
 
 usage() {
@@ -65,20 +66,21 @@ measure() {
 
 # With a model that is named, a setting or a step that it cannot have would be an error.
 if [ -n "${REFERENCE_MODELS:-}" ]; then set -- --model "$models"; else set --; fi
-# shellcheck disable=SC2086 # The names of workloads are to be split.
-measure "every workload, 5 trials" "$(part 47)" run $workloads "$@" --trials 5 --budget "$(part 45)"
-measure "scales to the limit" "$(part 17)" run sleep park echo cpu "$@" --to-the-limit --budget "$(part 15)"
+scales=${REFERENCE_SCALES:+--scale $REFERENCE_SCALES}
+# shellcheck disable=SC2086 # The names of workloads and the option are to be split.
+measure "every workload, 5 trials" "$(part 64)" run $workloads $scales "$@" --trials 5 --budget "$(part 62)"
+measure "scales to the limit" "$(part 12)" run sleep park echo cpu "$@" --to-the-limit --budget "$(part 10)"
 # About 12 steps to the knee and 3 trials of 3 rates for each model, of which each starts two processes.
-ms=$((seconds * 10 * 30 / (count * 21) - 500))
+ms=$((seconds * 10 * 22 / (count * 21) - 500))
 if [ "$ms" -lt 500 ]; then ms=500; fi
 if [ "$ms" -gt 5000 ]; then ms=5000; fi
 set -- "$@" --duration "${ms}ms" --warm-up 300ms
 if "$PACELINE" load --help | grep -q -- --rates; then
-    measure "knee, and load at three rates" "$(part 30)" load serve-service "$@" --p99-limit 20ms --rates 25%,50%,75%
+    measure "knee, and load at three rates" "$(part 22)" load serve-service "$@" --p99-limit 20ms --rates 25%,50%,75%
 else
-    measure "knee" "$(part 15)" load serve-service "$@" --p99-limit 20ms
+    measure "knee" "$(part 12)" load serve-service "$@" --p99-limit 20ms
     for rate in 50 150 300; do
-        measure "load at $rate requests a second" "$(part 5)" load serve-service "$@" --rate "$rate"
+        measure "load at $rate requests a second" "$(part 3)" load serve-service "$@" --rate "$rate"
     done
 fi
 if [ -n "${REFERENCE_MODELS:-}" ]; then set -- --model "$models"; else set --; fi

@@ -131,6 +131,7 @@ pub(crate) fn in_trials(
             if cell.needs(trial) {
                 progress.show(&cell.planned.label(), left());
                 cell.trial(session, trial, left(), writer)?;
+                cut(&mut going, index, session, left(), writer)?;
                 let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
                 progress.left(todo);
             }
@@ -161,11 +162,34 @@ fn leave_out(
         if sum <= budget || costs[index] <= share * OVERDRAFT {
             break;
         }
-        going[index].leave_out(costs[index], (share, OVERDRAFT), writer)?;
+        going[index].leave_out(session, costs[index], (share, OVERDRAFT), writer)?;
         sum = sum.saturating_sub(costs[index]);
         ahead -= 1;
     }
     Ok(())
+}
+
+/// Ends the cell at `index` if not all cells fit, and its trials turn out to take much more than those of the others,
+/// whose budget they would use up.
+fn cut(
+    going: &mut [CellInProgress<'_>],
+    index: usize,
+    session: &Session,
+    left: Duration,
+    writer: &mut Writer,
+) -> Result<(), String> {
+    let ahead = going.iter().filter(|cell| cell.ended.is_none()).count();
+    let Ok(ahead @ 1..) = u32::try_from(ahead) else { return Ok(()) };
+    let (cost, share) = (going[index].cost(session), left / ahead);
+    // To predict all cells takes a while, so it comes last.
+    if cost <= share * OVERDRAFT {
+        return Ok(());
+    }
+    let sum: Duration = going.iter().map(|cell| cell.cost(session)).sum();
+    if sum <= left || cost <= sum / ahead * OVERDRAFT {
+        return Ok(());
+    }
+    going[index].leave_out(session, cost, (share, OVERDRAFT), writer)
 }
 
 /// Returns 0 to `count` − 1 in an order determined by `seed` (Fisher and Yates).

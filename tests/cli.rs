@@ -229,6 +229,22 @@ fn a_slow_cell_does_not_use_up_the_budget_of_the_others() {
 }
 
 #[test]
+fn a_cell_that_turns_out_slow_leaves_its_budget_to_the_others() {
+    let folder = folder();
+    // That a hop takes time is not predicted: seconds here, and a fraction of one in the other cells.
+    let slow = "name = \"slow\"\nscale = [1]\njob = [{ hop = 100_000 }]\n";
+    let quick = "name = \"quick\"\nscale = [1, 2, 3, 4, 5, 6, 7, 8, 9]\njob = [{ compute = 1 }]\n";
+    fs::write(folder.path().join("slow.toml"), slow).unwrap();
+    fs::write(folder.path().join("quick.toml"), quick).unwrap();
+    let (code, cells) = cells("slow.toml quick.toml --model threads --trials 8 --budget 25s", folder.path());
+    assert_eq!((code, cells.len()), (Some(0), 10));
+    let reason = cells[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("1 of 8 trials ran, and the others take at least "), "{reason}");
+    let left_out = |cell: &&Value| cell["reason"].as_str().is_some_and(|why| why.contains("share"));
+    assert_eq!(cells.iter().filter(left_out).count(), 1, "{cells:?}");
+}
+
+#[test]
 fn a_table_says_where_fewer_trials_ran_than_were_asked_for() {
     let folder = folder();
     let file = folder.path().join("doze.toml");

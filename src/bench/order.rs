@@ -3,7 +3,7 @@
 //! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between.
 //! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.
 //!
-//! The value of a cell is the square root of its scale. Depth thus comes before breadth, but no large cell takes the
+//! The value of a cell is its scale to the power of 0.75. Depth thus comes before breadth, but no large cell takes the
 //! time of many small ones. If not all fit into the budget, the smallest scale of every series comes first, then the
 //! cells with the most value for their time; so the slowest are left out first.
 
@@ -79,7 +79,7 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> V
     }
     let price = |cell: &Waiting| {
         let first = smallest[cell.series] == Some(cell.scale);
-        (!first, cell.need.as_secs_f64() / (cell.scale as f64).sqrt())
+        (!first, cell.need.as_secs_f64() / (cell.scale as f64).powf(0.75))
     };
     let mut cells = waiting.to_vec();
     cells.sort_by(|a, b| {

@@ -1,12 +1,12 @@
 //! Reads records. Files and their contents are separate functions, so that fuzzers need no files.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use paceline_core::file;
 use serde::de::DeserializeOwned;
 
 use super::{
-    CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Run, SCHEMA, State,
+    CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Run, SCHEMA,
     files::{CELLS, CLAIMS, GATE, GATE_TRIALS, NODES, RUN, Record, TRIALS, not_ours},
 };
 
@@ -55,27 +55,21 @@ pub(crate) fn assemble(
     let run: Run = parse(&folder.join(RUN), run, SCHEMA)?;
     let mut cells: Vec<Cell> = parse_lines(&folder.join(CELLS), cells)?;
     if run.instrument == "trials" {
-        measured_later(&mut cells);
+        keep_last(&mut cells);
     }
     let trials = parse_lines(&folder.join(TRIALS), trials)?;
     Ok(Record { folder: folder.to_owned(), run, cells, trials, nodes: None })
 }
 
-/// Removes the lines of skipped cells that `--resume` has measured since.
-fn measured_later(cells: &mut Vec<Cell>) {
-    let of = |cell: &Cell| {
-        let Cell { workload, model, scale, workers, placement, .. } = cell.clone();
-        (workload, model, scale, workers, placement)
+/// Keeps the last line of each cell: `--resume` goes on with cells that were skipped or lack trials.
+fn keep_last(cells: &mut Vec<Cell>) {
+    let mut seen = HashSet::new();
+    let mut is_last = |cell: &Cell| {
+        let Cell { scale, workers, placement, .. } = *cell;
+        seen.insert((cell.workload.clone(), cell.model.clone(), scale, workers, placement))
     };
-    for index in (0..cells.len())
-        .rev()
-        .filter(|index| cells[*index].state == State::Skipped)
-        .collect::<Vec<_>>()
-    {
-        if cells[index + 1..].iter().any(|later| of(later) == of(&cells[index])) {
-            cells.remove(index);
-        }
-    }
+    let mut last: Vec<bool> = cells.iter().rev().map(&mut is_last).collect();
+    cells.retain(|_| last.pop().unwrap_or(true));
 }
 
 /// Reads a gate from `gate.json` in `folder`; `None` without such a file.

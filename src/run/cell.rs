@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const HANG: (Duration, u32) = (Duration::from_secs(10), 20);
 /// The time of a unit of a checksum on the slowest model.
 const UNIT: Duration = Duration::from_micros(100);
+/// Why there are no more trials of a cell.
+const USED_UP: &str = " before the budget was used up";
 /// The fewest batches in a process: to warm up, to time, to record.
 const BATCHES: u32 = 3;
 
@@ -42,12 +44,14 @@ pub(super) struct CellInProgress<'a> {
     pub(super) planned: &'a Planned<'a>,
     passes: Range<u32>,
     trials: Vec<Trial>,
+    /// The longest of the trials that this program ran.
+    longest: Duration,
     /// The result, once it has ended.
     pub(super) ended: Option<Cell>,
 }
 
 impl<'a> CellInProgress<'a> {
-    /// Restores its trials from `record`. A skipped cell is open again.
+    /// Restores its trials from `record`. A cell that was skipped or lacks trials is open again.
     pub(super) fn new(
         planned: &'a Planned<'a>,
         passes: Range<u32>,
@@ -58,8 +62,13 @@ impl<'a> CellInProgress<'a> {
         // Figures are in the order of the passes: models are compared pass by pass.
         trials.sort_by_key(|trial| trial.trial);
         let ended = record.iter().flat_map(|record| &record.cells).find(|cell| planned.is(cell));
-        let ended = ended.filter(|cell| cell.state != State::Skipped);
-        CellInProgress { planned, passes, trials, ended: ended.cloned() }
+        let lacks_trials = trials.len() < passes.len();
+        let ended = ended.filter(|cell| match cell.state {
+            State::Ok => !lacks_trials,
+            state => state != State::Skipped,
+        });
+        let ended = ended.cloned();
+        CellInProgress { planned, passes, trials, longest: Duration::ZERO, ended }
     }
 
     /// Returns whether this trial of it is still needed.
@@ -106,28 +115,30 @@ impl<'a> CellInProgress<'a> {
         Ok(())
     }
 
-    /// Returns the least time of the remaining trials; zero if it has ended.
+    /// Returns the time that the remaining trials take at least, as far as is known; zero if it has ended.
     pub(super) fn cost(&self, session: &Session) -> Duration {
         if self.ended.is_some() {
             return Duration::ZERO;
         }
         let bound = self.planned.bound(session.compute_ns).saturating_mul(BATCHES);
-        (START + bound.max(SLICE * 2)).saturating_mul(self.trials_left())
+        (START + bound.max(SLICE * 2)).max(self.longest).saturating_mul(self.trials_left())
     }
 
-    /// Skips it: its trials take `cost`, more than `times` its `share` of the budget.
+    /// Ends it with the trials that it has: the rest take `cost`, more than `times` its `share` of the budget.
     pub(super) fn leave_out(
         &mut self,
+        session: &Session,
         cost: Duration,
         (share, times): (Duration, u32),
         writer: &mut Writer,
     ) -> Result<(), String> {
         let why = format!(
-            "predicted: its trials take at least {}, more than {times} times its share of the budget, {}",
+            "take at least {}, more than {times} times its share of the budget, {}",
             long(cost),
             long(share)
         );
-        self.end(self.planned.ended(State::Skipped, why), writer)
+        let skipped = format!("predicted: its trials {why}");
+        self.end(self.out_of_budget(session, skipped, &format!(", and the others {why}")), writer)
     }
 
     /// Runs a trial in a process of its own. Ends the cell after the last trial or a failure.
@@ -145,8 +156,9 @@ impl<'a> CellInProgress<'a> {
                 bound => format!("; a trial takes at least {}", long(bound)),
             };
             let why = format!("the budget was used up before it{least}");
-            return self.end(self.out_of_budget(session, why), writer);
+            return self.end(self.out_of_budget(session, why, USED_UP), writer);
         }
+        let begun = now();
         let deadline = now() + left + GRACE;
         let mut done = self.measure(session, trial, deadline);
         // The suite's server is not part of the cell: if it failed, the trial is invalid.
@@ -166,6 +178,7 @@ impl<'a> CellInProgress<'a> {
             Ok(done) => {
                 writer.write_trial(&done)?;
                 self.trials.push(done);
+                self.longest = self.longest.max(now() - begun);
                 if self.trials.len() >= self.passes.len() {
                     return self.end(self.cell(session), writer);
                 }
@@ -175,14 +188,15 @@ impl<'a> CellInProgress<'a> {
             Err(HostError::Silent(_)) if now() >= deadline => {
                 let why =
                     format!("a trial did not end within the {} left of the budget", long(left));
-                self.end(self.out_of_budget(session, why), writer)
+                self.end(self.out_of_budget(session, why, USED_UP), writer)
             }
             Err(error) => self.end(ended_by(self.planned, &error), writer),
         }
     }
 
-    /// Returns the cell without room in the budget for another trial: with the trials that ended, or skipped for `why`.
-    fn out_of_budget(&self, session: &Session, why: String) -> Cell {
+    /// Returns the cell without room in the budget for another trial: with the trials that ended, and why there are no
+    /// `more`, or skipped for `why`.
+    fn out_of_budget(&self, session: &Session, why: String, more: &str) -> Cell {
         if self.trials.is_empty() {
             return self.planned.ended(State::Skipped, why);
         }
@@ -190,7 +204,7 @@ impl<'a> CellInProgress<'a> {
         let (ran, wanted) = (self.trials.len(), self.wanted());
         let why = || {
             let wanted = counted(wanted as usize, "trial");
-            format!("{ran} of {wanted} ran before the budget was used up")
+            format!("{ran} of {wanted} ran{more}")
         };
         Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
     }
