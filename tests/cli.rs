@@ -236,7 +236,8 @@ fn a_cell_that_turns_out_slow_leaves_its_budget_to_the_others() {
     let quick = "name = \"quick\"\nscale = [1, 2, 3, 4, 5, 6, 7, 8, 9]\njob = [{ compute = 1 }]\n";
     fs::write(folder.path().join("slow.toml"), slow).unwrap();
     fs::write(folder.path().join("quick.toml"), quick).unwrap();
-    let (code, cells) = cells("slow.toml quick.toml --model threads --trials 8 --budget 25s", folder.path());
+    let (code, cells) =
+        cells("slow.toml quick.toml --model threads --trials 8 --budget 25s", folder.path());
     assert_eq!((code, cells.len()), (Some(0), 10));
     let reason = cells[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("1 of 8 trials ran, and the others take at least "), "{reason}");
