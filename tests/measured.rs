@@ -107,6 +107,19 @@ fn a_climb_doubles_the_scale_and_ends_with_what_broke() {
 }
 
 #[test]
+fn each_series_of_a_climb_has_its_part_of_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = "threads,pool,rayon,tokio,smol,sequential";
+    let climb = format!("run empty --model {models} --to-the-limit --budget 12s --format json");
+    let output = call(PACELINE, folder.path(), climb.split_whitespace()).output().unwrap();
+    let cells: Vec<Cell> = json(&output);
+    for model in models.split(',') {
+        let first = cells.iter().find(|cell| cell.model == model).unwrap();
+        assert_eq!((first.scale, first.state), (1, State::Ok), "{model}: {:?}", first.reason);
+    }
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_pinned_process_stays_on_its_cpus_and_more_workers_than_cpus_are_refused() {
     let cpus = paceline::machine::allowed_cpus();

@@ -9,7 +9,7 @@ use crate::{
     record::{Cell, Record, State, Writer},
     session::Session,
 };
-use paceline_core::{interrupt::interrupted, job::bounds};
+use paceline_core::{clock::now, interrupt::interrupted, job::bounds};
 
 /// Climbs every series of the plan from its smallest scale.
 pub(super) fn climb(
@@ -33,9 +33,11 @@ pub(super) fn climb(
     for (index, first) in series.iter().enumerate() {
         let mut scale = first.scale;
         let mut last = None;
+        // The series after this one have as much.
+        let end = now() + left() / u32::try_from(series.len() - index).unwrap_or(u32::MAX);
         while !interrupted() {
             let cell = Planned { scale, ..**first };
-            let share = left() / u32::try_from(series.len() - index).unwrap_or(u32::MAX);
+            let share = end.saturating_duration_since(now());
             progress.show(&cell.label(), left());
             let mut going = CellInProgress::new(&cell, 0..1, unfinished);
             let ended = match over(&cell, session, last, share) {
