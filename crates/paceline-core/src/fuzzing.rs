@@ -1,6 +1,5 @@
 //! What fuzzers feed: bytes from outside, and what must hold of whatever is made of them. `fuzz/README.md` says how to
-//! run them. Each function panics where something
-//! does not hold, and returns whether it could read the bytes at all.
+//! run them. Each function panics where something does not hold, and returns whether it could read the bytes at all.
 
 use std::{
     io,
@@ -14,7 +13,7 @@ use crate::{
         Request,
         answer::{Progress, Rendered, Step},
     },
-    host::interpreter::Noted,
+    host::interpreter::InterpreterTimes,
     job::{Receipt, Workload},
     model::Stream,
     models::foreign::{Reply, replies},
@@ -26,7 +25,6 @@ use crate::{
 const HELD: usize = 256 << 10;
 
 /// Answers, as the load generator reads them. The first byte says how the others are cut.
-#[must_use]
 pub fn answers(data: &[u8]) -> bool {
     let Some((how, bytes)) = data.split_first() else { return false };
     let accept: &[u16] = if how & 1 == 0 { &[] } else { &[200, 204, 304, 404] };
@@ -86,7 +84,6 @@ pub fn answered(
 }
 
 /// Requests, as the servers that models are read them. The first byte says how the others are cut.
-#[must_use]
 pub fn requests(data: &[u8]) -> bool {
     let Some((how, bytes)) = data.split_first() else { return false };
     let whole = responses(bytes, bytes.len().max(1));
@@ -145,7 +142,6 @@ impl Stream for Client {
 }
 
 /// Workload files.
-#[must_use]
 pub fn workloads(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let workload = match Workload::calibrated("fuzz.toml", text, || 1.5) {
@@ -171,14 +167,13 @@ pub fn workloads(data: &[u8]) -> bool {
 }
 
 /// What interpreters and hosts say to this program.
-#[must_use]
 pub fn protocol(data: &[u8]) -> bool {
     let (mut noted, mut read) = (None, false);
     for reply in replies(&mut &*data) {
         read |= reply.is_ok();
         match reply {
             Ok(Reply::Batch(batch)) => {
-                let _ = noted.get_or_insert_with(Noted::default).take("fuzz", &batch);
+                let _ = noted.get_or_insert_with(InterpreterTimes::default).take("fuzz", &batch);
             }
             Ok(other) => drop(format!("{other:?}")),
             Err(why) => assert!(why.len() < 2_000, "{why}"),

@@ -13,10 +13,6 @@ use crate::{
 
 /// Runs a first batch, then those that are counted. The arguments are the cell and the number of batches. Answers with
 /// `counted`, in a build that counts allocations followed by their number, or with `failed` or `invalid` and the reason.
-///
-/// # Errors
-///
-/// Returns an error if the arguments are wrong or standard output is closed.
 pub(crate) fn serve(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let (cell, batches) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let cell: CellSpec = serde_json::from_str(&cell)?;
@@ -34,14 +30,14 @@ pub(crate) fn serve(mut words: impl Iterator<Item = String>) -> io::Result<()> {
 fn counted(cell: CellSpec, batches: u64) -> Result<Option<u64>, Fault> {
     let mut host = Host { own: &[], started: None, prepared: None };
     host.prepare(cell)?;
-    let (prepared, Engine::Here(arm)) = host.ready()? else {
+    let (prepared, Engine::Here(model)) = host.ready()? else {
         return Err(Fault::Failed("it runs out of process".into()));
     };
     // What happens once, such as the first growth of a queue, is in no count.
-    prepared.batch(&**arm)?;
+    prepared.batch(&**model)?;
     let before = allocations_so_far();
     for _ in 0..batches {
-        prepared.batch(&**arm)?;
+        prepared.batch(&**model)?;
     }
     let after = allocations_so_far();
     Ok(before.zip(after).map(|(before, after)| after - before))

@@ -43,7 +43,6 @@ pub struct JobTimes {
 
 impl LatencyRecorder {
     /// Allocates storage for `jobs` jobs, `children` children of theirs, and `sleeps` sleeps in total.
-    #[must_use]
     pub fn new(
         ticks: Ticks,
         ticks_per_ns: f64,
@@ -66,7 +65,6 @@ impl LatencyRecorder {
     }
 
     /// Returns whether a batch of `jobs` jobs fits.
-    #[must_use]
     pub fn holds(&self, jobs: usize) -> bool {
         self.jobs >= jobs
     }
@@ -87,14 +85,14 @@ impl LatencyRecorder {
     }
 
     #[inline]
-    pub(super) fn began(&self, place: u32) {
+    pub(super) fn start_job(&self, place: u32) {
         if let Some(times) = self.times.get(place as usize) {
             times.began.store((self.ticks)(), Relaxed);
         }
     }
 
     #[inline]
-    pub(super) fn ended(&self, place: u32) {
+    pub(super) fn end_job(&self, place: u32) {
         if let Some(times) = self.times.get(place as usize) {
             times.ended.store((self.ticks)(), Relaxed);
         }
@@ -106,14 +104,14 @@ impl LatencyRecorder {
     }
 
     #[inline]
-    pub(super) fn asleep(&self, place: u32) {
+    pub(super) fn start_sleep(&self, place: u32) {
         if let Some(times) = self.times.get(place as usize) {
             times.asleep.store((self.ticks)(), Relaxed);
         }
     }
 
     #[inline]
-    pub(super) fn woke(&self, place: u32, duration: Duration) {
+    pub(super) fn end_sleep(&self, place: u32, duration: Duration) {
         let now = (self.ticks)();
         let Some(times) = self.times.get(place as usize) else {
             self.lost.fetch_add(1, Relaxed);
