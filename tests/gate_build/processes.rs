@@ -29,9 +29,15 @@ fn what_a_killed_run_left_is_cleared_away() {
     let users = users.path().join("own");
     tiny.git(&["worktree", "add", "-q", "--detach", users.to_str().unwrap()]);
     fs::remove_dir_all(&users).unwrap();
+    let mut ended = Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let gate = tiny.folder.join("target/gate");
+    let left = ["objects-", "index-"].map(|name| gate.join(format!("{name}{}", ended.id())));
+    fs::create_dir(&left[0]).unwrap();
+    fs::write(&left[1], "secret").unwrap();
     tiny.says("two");
     tiny.build_working_tree().unwrap();
-    assert!(!stale.exists());
+    assert!(!stale.exists() && !left[0].exists() && !left[1].exists());
     let left = tiny.git(&["worktree", "list", "--porcelain"]);
     assert!(left.contains(users.to_str().unwrap()), "the user's own is not ours to forget: {left}");
     tiny.git(&["worktree", "remove", "--force", users.to_str().unwrap()]);
