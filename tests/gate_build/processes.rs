@@ -68,10 +68,15 @@ fn sides_of_a_project_that_is_no_more_are_cleared_away() {
     let (of_gone, of_stays) = (sides(&gone), sides(&stays));
     assert!(of_gone.is_dir() && of_stays.is_dir());
     drop(gone);
+    // Another gate is just writing the name of its project.
+    let begun = of_stays.with_file_name("begun-by-a-test");
+    fs::create_dir_all(&begun).unwrap();
+    fs::write(begun.join("project"), "").unwrap();
     // Kept until the end: the other tests clear away as well.
     let last = Tiny::new();
     let next = sides(&last);
-    assert!(next.is_dir() && of_stays.is_dir() && !of_gone.exists());
+    assert!(next.is_dir() && of_stays.is_dir() && begun.is_dir() && !of_gone.exists());
+    fs::remove_dir_all(begun).unwrap();
 }
 #[test]
 fn without_git_it_is_said_what_to_install() {

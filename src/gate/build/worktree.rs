@@ -86,10 +86,7 @@ impl<'p> Checkouts<'p> {
             .into_iter()
             .flatten()
             .try_for_each(private)
-            .and_then(|()| {
-                let gate = self.layout.gate();
-                fs::write(self.sides.join(PROJECT), gate.as_os_str().as_encoded_bytes())
-            })
+            .and_then(|()| self.name_project())
             .and_then(|()| self.show_workspace(&top));
         made.map_err(|error| GateError::writing(&self.sides, &error))?;
         // Created first, so that a failed checkout is removed too.
@@ -103,6 +100,13 @@ impl<'p> Checkouts<'p> {
         }
         let otherwise = format!("git cannot check {commit} out: {}", said.reason());
         Err(GateError::of_tool(&said.err, &self.sides, GateError::internal(otherwise)))
+    }
+
+    /// Writes the path of the project's part of its target folder once: other gates may be reading it.
+    fn name_project(&self) -> io::Result<()> {
+        let (file, gate) = (self.sides.join(PROJECT), self.layout.gate());
+        let path = gate.as_os_str().as_encoded_bytes();
+        if fs::read(&file).is_ok_and(|named| named == path) { Ok(()) } else { fs::write(file, path) }
     }
 
     /// Recreates a workspace whose root is above the repository around the checkout: its manifest, and what is beside
@@ -210,6 +214,8 @@ impl<'p> Checkouts<'p> {
         let all = self.sides.parent().and_then(|all| fs::read_dir(all).ok());
         for project in all.into_iter().flatten().flatten() {
             let named = fs::read(project.path().join(PROJECT)).ok();
+            // An empty file is just being written.
+            let named = named.filter(|path| !path.is_empty());
             let named = named.map(|path| PathBuf::from(OsString::from_vec(path)));
             if named.is_some_and(|gate| !gate.exists()) {
                 let _ = fs::remove_dir_all(project.path());
