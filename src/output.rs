@@ -8,8 +8,8 @@ mod progress;
 mod table;
 
 pub(crate) use figures::{
-    batches_of, capital, cut, escaped, escaped_lines, fine_percent, plain, plain_lines, shell_word,
-    uncapital,
+    BYTES, NANOSECONDS, Units, batches_of, capital, cut, escaped, escaped_lines, fine_percent,
+    plain, plain_lines, shell_word, uncapital, unit_of,
 };
 pub use figures::{for_option, long, percent, rate, signed};
 pub(crate) use paceline_core::quantity::noun;
