@@ -113,6 +113,8 @@ pub enum Unranked {
     ShortWaits,
     /// The nodes of the load were one machine; see [`Cell::is_shared_host`].
     SharedHost,
+    /// The suite's server limited every model; see [`Cell::is_server_bound`].
+    ServerBound,
     /// No model was measured in three trials, the fewest with an interval.
     TooFewTrials,
     /// Only one model has a figure that can be ranked, so there is nothing to compare.

@@ -31,9 +31,10 @@ use in_progress::{ClaimsInProgress, subjects};
 use paceline_core::{clock::now, interrupt::interrupted, models::Entry, process::Program};
 use runner::{BaselineTimes, ClaimRunner};
 
-/// Processes of each experiment on each model: the least and the greatest of 5 are a 93.75 % interval of the median, by
-/// the binomial distribution.
+/// Processes of each experiment on each model.
 pub const REPETITIONS: u32 = 5;
+/// The default budget, which is enough for all of them on 2 CPUs.
+pub const BUDGET: &str = "3m";
 
 /// The settings of the experiments.
 pub struct Order {

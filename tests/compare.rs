@@ -132,6 +132,19 @@ fn few_processes_have_no_more_than_the_intervals_of_both() {
 }
 
 #[test]
+fn fewer_trials_than_an_interval_takes_show_a_change_and_no_certainty() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &run("base"), &[cell("tokio", &[100]), cell("smol", &[100])]);
+    let few = [cell("tokio", &[110]), cell("smol", &[109, 110, 111])];
+    write(folder.path(), &run("head"), &few);
+    for pair in &compared(folder.path()).cells {
+        let time = shift(pair, Metric::Throughput);
+        assert!((time.share - 0.1).abs() < 1e-3, "{time:?}");
+        assert_eq!((time.lower, time.upper, time.basis), (None, None, Basis::Figures));
+    }
+}
+
+#[test]
 fn the_figures_of_cargo_bench_are_of_processes_too() {
     let folder = tempfile::tempdir().unwrap();
     for id in ["base", "head"] {

@@ -51,8 +51,8 @@ impl Measure {
     }
 }
 
-/// Returns the ranked cells: those of at least three trials, and of the placement class that most cells have.
-/// Otherwise, why none is ranked.
+/// Returns the ranked cells: those of at least three trials that the suite's server did not limit, and of the placement
+/// class that most cells have. Otherwise, why none is ranked.
 pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranked> {
     if measured.is_empty() {
         return Err(Unranked::NoFigure);
@@ -65,11 +65,12 @@ pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranke
     }
     let of = |class: Placement| -> Vec<&'c Cell> {
         let of = measured.iter().copied().filter(|cell| !cell.has_too_few_trials());
-        of.filter(|cell| cell.class() == class).collect()
+        of.filter(|cell| cell.class() == class && !cell.is_server_bound()).collect()
     };
     let (outside, inside) = (of(Placement::Outside), of(Placement::Inside));
     let ranked = if inside.len() > outside.len() { inside } else { outside };
     match ranked.len() {
+        0 if measured.iter().any(|cell| cell.is_server_bound()) => Err(Unranked::ServerBound),
         0 => Err(Unranked::TooFewTrials),
         1 => Err(Unranked::Alone),
         _ => Ok(ranked),
@@ -128,6 +129,8 @@ pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
         cell.reason.clone().unwrap_or_default()
     } else if cell.has_too_few_trials() {
         "too few trials".into()
+    } else if cell.is_server_bound() {
+        "server-bound: a thread of the suite's server was busy for over 90 % of the time".into()
     } else {
         let other = ranked.first().filter(|one| one.class() != cell.class())?;
         let from = |placement| match placement {

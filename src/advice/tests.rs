@@ -266,6 +266,21 @@ fn a_load_on_a_shared_host_ranks_and_recommends_nothing() {
 }
 
 #[test]
+fn a_server_bound_cell_is_neither_ranked_nor_recommended() {
+    let bound = |model, rate, busy| Cell {
+        server_busy_share_max: Some(busy),
+        ..cell(model, 10, rate, 10.0, 1.0)
+    };
+    let of = |busy| advise(&[bound("tokio", 900.0, busy), bound("smol", 50.0, 0.5)]);
+    assert_eq!(recommended(&of(0.9).scales[0]), ["tokio"]);
+    let at = of(0.95).scales.remove(0);
+    assert_eq!((at.unranked, recommended(&at)), (Some(Unranked::Alone), vec![]));
+    assert!(at.without[0].reason.starts_with("server-bound"), "{:?}", at.without);
+    let all = advise(&[bound("tokio", 900.0, 0.95), bound("smol", 50.0, 0.95)]);
+    assert_eq!(all.scales[0].unranked, Some(Unranked::ServerBound));
+}
+
+#[test]
 fn waits_too_brief_for_timers_rank_and_recommend_nothing() {
     let brief = |model, rate| Cell { floor_ns: 4_999_999, ..cell(model, 10, rate, 10.0, 1.0) };
     let at = &advise(&[brief("tokio", 1.0), brief("smol", 100.0)]).scales[0];

@@ -78,7 +78,7 @@ fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>
 }
 
 fn judge(figures: &Evidence<'_>) -> Judged {
-    let [(few, _, [open, ..]), (_, _, [_, many, _]), _] = SCALES;
+    let [(few, _, [open, ..]), (_, _, [open_of_many, many, _]), _] = SCALES;
     if figures.at_most(open, few as f64 - 1.0) == Some(true) {
         let why = format!("it does not have them open at once: {}", figures.kind.clause());
         return (ClaimVerdict::DoesNotApply, Some(why));
@@ -87,7 +87,9 @@ fn judge(figures: &Evidence<'_>) -> Judged {
         Kind::Threads => "each connection has a thread of its own",
         kind => kind.clause(),
     };
-    all(&[figures.at_most(many, FEW)], why)
+    // Connections that come one after another need few threads anyhow.
+    let at_once = figures.at_least(open_of_many, 2.0 * FEW).filter(|open| *open);
+    all(&[figures.at_most(many, FEW), at_once], why)
 }
 
 #[cfg(test)]
@@ -97,15 +99,23 @@ mod tests {
 
     #[test]
     fn a_thread_for_each_contradicts_and_turns_do_not_apply() {
-        let [(_, _, [open, ..]), (_, _, [_, many, _]), (_, _, [_, most, _])] = SCALES;
-        let judge = |at_once: f64, threads: f64, of_most: f64| {
-            let figures = [(open, [at_once; 3]), (many, [threads; 3]), (most, [of_most; 3])];
+        let [(_, _, [open, ..]), (_, _, [open_of_many, many, _]), (_, _, [_, most, _])] = SCALES;
+        let judge = |[few, at_once]: [f64; 2], threads: f64, of_most: f64| {
+            let figures = [
+                (open, [few; 3]),
+                (open_of_many, [at_once; 3]),
+                (many, [threads; 3]),
+                (most, [of_most; 3]),
+            ];
             made(Kind::Loop, 2, &figures).by(&CONNECTIONS)
         };
-        assert_eq!(judge(10.0, 4.0, 4.0), ClaimVerdict::Holds);
-        assert_eq!(judge(10.0, 1001.0, 10_001.0), ClaimVerdict::Contradicted);
+        assert_eq!(judge([10.0, 1000.0], 4.0, 4.0), ClaimVerdict::Holds);
+        assert_eq!(judge([10.0, 1000.0], 1001.0, 10_001.0), ClaimVerdict::Contradicted);
         // One process at 10 000 connections decides nothing.
-        assert_eq!(judge(10.0, 4.0, 10_001.0), ClaimVerdict::Holds);
-        assert_eq!(judge(2.0, 4.0, 4.0), ClaimVerdict::DoesNotApply);
+        assert_eq!(judge([10.0, 1000.0], 4.0, 10_001.0), ClaimVerdict::Holds);
+        assert_eq!(judge([2.0, 2.0], 4.0, 4.0), ClaimVerdict::DoesNotApply);
+        // Of 1 000 that were never open at once, few threads say nothing; many threads contradict.
+        assert_eq!(judge([10.0, 150.0], 4.0, 4.0), ClaimVerdict::Inconclusive);
+        assert_eq!(judge([10.0, 150.0], 151.0, 151.0), ClaimVerdict::Contradicted);
     }
 }

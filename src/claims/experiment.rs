@@ -160,7 +160,7 @@ pub(super) fn all(parts: &[Option<bool>], why: &str) -> Judged {
     if parts.contains(&Some(false)) {
         (ClaimVerdict::Contradicted, Some(why.into()))
     } else if parts.contains(&None) {
-        let open = "the interval contains both answers: repeat it on a quiet machine";
+        let open = "the figures allow both answers: repeat it on a quiet machine";
         (ClaimVerdict::Inconclusive, Some(open.into()))
     } else {
         (ClaimVerdict::Holds, None)

@@ -9,7 +9,7 @@ use super::{
     say_json, usage,
 };
 use crate::{
-    claims::{EXPERIMENTS, Experiment, Order, find, run},
+    claims::{BUDGET, EXPERIMENTS, Experiment, Order, find, run},
     output::{counted, print_error},
     report::claims_table,
     start::refuse_debug_build,
@@ -26,7 +26,7 @@ pub(super) struct ClaimsArguments {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     model: Vec<String>,
     /// The time for the whole run, such as 90s or 3m.
-    #[arg(long, default_value = "3m", value_name = "TIME", value_parser = budget)]
+    #[arg(long, default_value = BUDGET, value_name = "TIME", value_parser = budget)]
     budget: Duration,
     /// Show every interval, reason and detail.
     #[arg(long)]

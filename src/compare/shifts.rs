@@ -39,7 +39,7 @@ pub enum Basis {
     Processes,
     /// The intervals of both: the largest and the smallest change that they allow.
     Intervals,
-    /// One figure of each side: without an interval.
+    /// One figure of each side: without an interval, as those of fewer than 3 trials.
     Figures,
 }
 
@@ -97,11 +97,13 @@ fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
 
 fn of_intervals(metric: Metric, base: Estimate, head: Estimate) -> Shift {
     let end = |share: f64| share.is_finite().then_some(share);
+    let figures = of_figures(metric, base.value, head.value);
+    let (Some(base), Some(head)) = (base.interval(), head.interval()) else { return figures };
     Shift {
-        lower: end(head.lower / base.upper - 1.0),
-        upper: end(head.upper / base.lower - 1.0),
+        lower: end(head.0 / base.1 - 1.0),
+        upper: end(head.1 / base.0 - 1.0),
         basis: Basis::Intervals,
-        ..of_figures(metric, base.value, head.value)
+        ..figures
     }
 }
 

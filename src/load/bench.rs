@@ -1,7 +1,7 @@
 //! Runs the trials of servers under load, each in a fresh process of the server and of the generator, checks them, and
 //! combines them to cells.
 
-use std::slice;
+use std::{slice, time::Duration};
 
 use super::{
     Order, START,
@@ -173,6 +173,7 @@ impl Bench<'_> {
             serving.host.watch(false, START).map_err(lost)?;
         }
         let mark = self.session.mark(served.connects()).map_err(lost)?;
+        let own = Usage::now();
         let mut intervals = Vec::new();
         let mut printer =
             IntervalPrinter::start(order, &self.progress, served.blank(State::Ok), trial);
@@ -203,14 +204,21 @@ impl Bench<'_> {
                 });
             }
         };
-        let (_, meanwhile) = self.session.since(&mark).map_err(lost)?;
+        let (echo, meanwhile) = self.session.since(&mark).map_err(lost)?;
+        let used = after.since(before);
+        // A generator that has ended on this machine is in the CPU time of this process. What a server used that was
+        // already running is not known, nor how much each of several generators kept the others waiting.
+        let is_known = served.is_ours() && self.agents.is_empty() && order.generators == 1;
+        let [own, server] =
+            [Usage::now().since(own), used].map(|of| Duration::from_nanos(of.cpu_ns()));
+        let others = if is_known { meanwhile.share_of_others(own, server + echo) } else { None };
         self.progress.done();
         if let Some(why) = too_many_errors(&loaded, order.max_errors) {
             return Err(NoFigure::Ended(State::Failed, why));
         }
         let early = too_soon(&loaded.service_time, served.floor())
             .map_err(|why| NoFigure::Ended(State::Failed, format!("the service time is {why}")))?;
-        let doubt = early.or_else(|| why_invalid(&loaded, &each, drive));
+        let doubt = early.or_else(|| why_invalid(&loaded, &each, drive, others));
         let apart = || order.every.and_then(|_| do_not_add_up(&intervals, &loaded));
         if let Some(why) = doubt.or_else(apart) {
             return Err(NoFigure::Ended(State::Invalid, why));
@@ -219,7 +227,6 @@ impl Bench<'_> {
             Some(serving) => Some(self.attested(served, serving, &generator_order)?),
             None => None,
         };
-        let used = after.since(before);
         Ok(TrialResult {
             loaded,
             each,
@@ -299,8 +306,8 @@ impl Bench<'_> {
             modes: medians.and_then(|medians| modes(&medians)),
             interval: Some(Estimate::interval_of(trials.len())),
             latency: merged("the latency", |loaded| Some(&loaded.latency))?,
-            latency_ns_p50: Estimate::of_trials(&per_trial.latency_ns_p50, 1.0),
-            latency_ns_p99: Estimate::of_trials(&per_trial.latency_ns_p99, 1.0),
+            latency_ns_p50: Estimate::of_percentiles(&per_trial.latency_ns_p50),
+            latency_ns_p99: Estimate::of_percentiles(&per_trial.latency_ns_p99),
             per_trial,
             service_time: merged("the service time", |loaded| Some(&loaded.service_time))?,
             cpu_ns_per_job: resources.map(|used| used.cpu_ns_per_job()),

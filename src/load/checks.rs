@@ -35,10 +35,15 @@ pub(super) fn too_soon(
 }
 
 /// Returns why a load's figures are not the server's, or not those of a steady state. The limits of one generator apply
-/// to each of several.
-pub(super) fn why_invalid(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Option<String> {
+/// to each of several. `others` is the share of other programs in the CPU time that was not the generator's, if known.
+pub(super) fn why_invalid(
+    loaded: &Loaded,
+    each: &[Loaded],
+    drive: Drive,
+    others: Option<f64>,
+) -> Option<String> {
     let saturated = each.iter().enumerate().find_map(|(index, one)| {
-        let why = one.saturated()?;
+        let why = one.saturated().or_else(|| one.kept_waiting(others))?;
         let (which, of) = (index + 1, each.len());
         Some(if of == 1 { why } else { format!("{why} (generator {which} of {of})") })
     });
@@ -62,7 +67,7 @@ pub(super) fn why_invalid(loaded: &Loaded, each: &[Loaded], drive: Drive) -> Opt
 mod tests {
     use super::*;
     use paceline_core::{generator::Arrivals, histogram::Histogram};
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, slice};
 
     #[test]
     fn a_server_that_answers_before_its_job_can_have_waited_has_no_figure() {
@@ -131,18 +136,32 @@ mod tests {
     #[test]
     fn a_busy_generator_is_named_by_its_number_if_there_are_several() {
         let (fine, busy) = (steady(), Loaded { generator_cpu_share: 0.97, ..steady() });
-        let why = |each: &[Loaded]| why_invalid(&fine, each, OPEN);
+        let why = |each: &[Loaded]| why_invalid(&fine, each, OPEN, None);
         assert_eq!(why(&[fine.clone(), fine.clone()]), None);
-        assert_eq!(why(std::slice::from_ref(&busy)), busy.saturated());
+        assert_eq!(why(slice::from_ref(&busy)), busy.saturated());
         let named = format!("{} (generator 3 of 4)", busy.saturated().unwrap());
         let each = [fine.clone(), fine.clone(), busy.clone(), busy];
         assert_eq!(why(&each), Some(named));
     }
 
     #[test]
+    fn a_closed_loop_whose_generator_waits_is_judged_by_who_had_its_cpu() {
+        let waited = Loaded {
+            schedule_error: None,
+            generator_cpu_share: 0.67,
+            generator_waited_share: Some(0.3),
+            ..steady()
+        };
+        let why = |others| why_invalid(&steady(), slice::from_ref(&waited), Drive::Closed, others);
+        assert_eq!([Some(0.05), None].map(why), [None, None], "a server of two threads on 2 CPUs");
+        assert_eq!(why(Some(0.9)), waited.kept_waiting(Some(0.9)));
+        assert!(why(Some(0.9)).is_some());
+    }
+
+    #[test]
     fn a_rate_that_is_not_kept_has_no_figure_but_in_a_ramp_or_a_closed_loop() {
         let slow = Loaded { requests_per_second: 600.0, ..steady() };
-        let why = |drive| why_invalid(&slow, &[steady()], drive);
+        let why = |drive| why_invalid(&slow, &[steady()], drive, None);
         assert_eq!(why(OPEN), slow.unsteady(1000.0));
         assert!(why(OPEN).is_some());
         let ramp = Drive::Ramp { from: 1.0, to: 2000.0, arrivals: Arrivals::Poisson };
@@ -152,20 +171,20 @@ mod tests {
     #[test]
     fn a_load_that_leaves_requests_unfinished_has_no_figure_but_in_a_ramp() {
         let left = Loaded { unfinished: 1, completed: 999, ..steady() };
-        let why = |drive| why_invalid(&left, &[steady()], drive);
+        let why = |drive| why_invalid(&left, &[steady()], drive, None);
         let said = why(OPEN).unwrap();
         assert!(said.starts_with("not steady: 1 of 1000 requests were neither"), "{said}");
         assert_eq!(why(Drive::Closed), Some(said));
         assert_eq!(why(Drive::Ramp { from: 1.0, to: 2.0, arrivals: Arrivals::Poisson }), None);
         // A rate that is not kept explains it.
         let slow = Loaded { requests_per_second: 600.0, ..left.clone() };
-        assert_eq!(why_invalid(&slow, &[steady()], OPEN), slow.unsteady(1000.0));
+        assert_eq!(why_invalid(&slow, &[steady()], OPEN, None), slow.unsteady(1000.0));
     }
 
     #[test]
     fn a_load_that_littles_law_refutes_is_invalid_beyond_its_limit() {
         let why = |little_error| {
-            why_invalid(&Loaded { little_error, ..steady() }, &[steady()], Drive::Closed)
+            why_invalid(&Loaded { little_error, ..steady() }, &[steady()], Drive::Closed, None)
         };
         assert_eq!([None, Some(0.0), Some(MOST_LITTLE_ERROR)].map(why), [None, None, None]);
         let said = why(Some(0.025)).unwrap();
@@ -180,9 +199,9 @@ mod tests {
             generator_cpu_share: 0.97,
             ..steady()
         };
-        let each = std::slice::from_ref(&all);
-        assert_eq!(why_invalid(&all, each, OPEN), all.saturated());
-        assert_eq!(why_invalid(&all, &[steady()], OPEN), all.unsteady(1000.0));
+        let each = slice::from_ref(&all);
+        assert_eq!(why_invalid(&all, each, OPEN, None), all.saturated());
+        assert_eq!(why_invalid(&all, &[steady()], OPEN, None), all.unsteady(1000.0));
     }
 
     #[test]

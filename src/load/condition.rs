@@ -32,7 +32,8 @@ enum Amount {
 
 /// Longer operators come first, because a shorter one may be the beginning of a longer one.
 const OPERATORS: [&str; 4] = [">=", "<=", ">", "<"];
-const TIMES: [(&str, f64); 5] = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
+/// The units of times, as powers of ten of a nanosecond.
+const TIMES: [(&str, i32); 5] = [("ns", 0), ("us", 3), ("µs", 3), ("ms", 6), ("s", 9)];
 /// Other names for columns of the table.
 const ALIASES: [(&str, &str); 2] = [("rate", "req/s"), ("cpu", "CPU/req")];
 
@@ -105,6 +106,15 @@ impl Condition {
             "<" => value < bound,
             _ => value <= bound,
         };
+        // Lateness only adds to a latency: what is below a bound with it is below without it.
+        let is_upper = self.operator.starts_with('>');
+        if is_broken == is_upper && cell.latencies_of_the_generator().contains(&metric.name) {
+            let value = self.written(value);
+            return Some(format!(
+                "{place} was not measured: over half of its {value} is the generator's own lateness; try again on a \
+                 quieter machine"
+            ));
+        }
         is_broken.then(|| match self.bound {
             Amount::Of(_) => format!("{place} is {}", self.written(value)),
             Amount::Number(_) => format!("{place} is {value}"),
@@ -150,7 +160,7 @@ impl MaxErrors {
     /// Returns whether this many errors are too many for this many requests.
     pub(super) fn is_passed(self, errors: u64, requests: u64) -> bool {
         match self.0 {
-            Amount::Of(share) => errors as f64 > share * requests as f64,
+            Amount::Of(share) => errors as f64 / requests as f64 > share,
             Amount::Number(number) => errors as f64 > number,
         }
     }
@@ -159,7 +169,7 @@ impl MaxErrors {
 impl fmt::Display for MaxErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Amount::Of(share) => write!(f, "{}%", share * 100.0),
+            Amount::Of(share) => write!(f, "{}%", exact(share * 100.0)),
             Amount::Number(number) => write!(f, "{number}"),
         }
     }
@@ -192,21 +202,26 @@ fn find(name: &str) -> Result<&'static Metric, String> {
 
 /// Parses a value with its unit.
 fn amount(text: &str, unit: MetricUnit) -> Option<Amount> {
-    let number = |text: &str| {
+    // Times a power of ten, and rounded once: 0.7 / 100 is less than 7 / 1000.
+    let scaled = |text: &str, power: i32| {
         let digits = text.trim().replace('_', "");
         let plain = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        digits.parse::<f64>().ok().filter(|number| plain && number.is_finite())
+        let (digits, exponent) = digits.split_once(['e', 'E']).unwrap_or((&*digits, "0"));
+        let power = exponent.parse::<i32>().ok()?.checked_add(power)?;
+        let number = format!("{digits}e{power}").parse::<f64>().ok();
+        number.filter(|number| plain && number.is_finite())
     };
+    let number = |text: &str| scaled(text, 0);
     match unit {
         MetricUnit::Time => {
             let mut units =
                 TIMES.into_iter().filter_map(|(name, ns)| Some((text.strip_suffix(name)?, ns)));
             // All units end in "s": the right one leaves a number.
-            units.find_map(|(text, ns)| Some(Amount::Of(number(text)? * ns)))
+            units.find_map(|(text, ns)| scaled(text, ns)).map(Amount::Of)
         }
         MetricUnit::Rate | MetricUnit::Count => number(text).map(Amount::Of),
         MetricUnit::Share => match text.strip_suffix('%') {
-            Some(percent) => number(percent).map(|percent| Amount::Of(percent / 100.0)),
+            Some(percent) => scaled(percent, -2).map(Amount::Of),
             None => number(text).map(Amount::Number),
         },
     }
@@ -277,6 +292,8 @@ mod tests {
             ("req/s<9_901", Some("req/s of tokio is 9900 per second")),
             ("errors>0.1%", Some("errors of tokio is 1 %")),
             ("errors>1%", None),
+            ("errors>=1e0%", Some("errors of tokio is 1 %")),
+            ("errors>0.1e1%", None),
             ("errors>9", Some("errors of tokio is 10")),
             ("errors>10", None),
             ("generator>80%", None),
@@ -304,6 +321,25 @@ mod tests {
             let said = condition.violation(&failed).unwrap();
             assert!(said.ends_with("was not measured: the server is gone"), "{said}");
         }
+    }
+
+    #[test]
+    fn a_latency_that_is_mostly_the_generators_lateness_breaks_no_bound_of_the_server() {
+        let late = |ns: u64, text: &str| {
+            let mut times = Histogram::default();
+            (0..990).for_each(|_| times.record(ns));
+            let mut cell = cell();
+            cell.load.as_mut().unwrap().schedule_error = times.distribution();
+            Condition::parse(text).unwrap().violation(&cell).unwrap_or_default()
+        };
+        assert_eq!(late(9_900_000, "p50>19ms"), "p50>19ms: p50 of tokio is 20 ms");
+        for text in ["p50>19ms", "p50>=20ms", "max>19ms", "p50<20ms"] {
+            let said = late(10_100_000, text);
+            assert!(said.contains("was not measured: over half of its 20"), "{text}: {said}");
+        }
+        // With the generator's lateness it is below the bound, so without it too.
+        assert_eq!([late(10_100_000, "p50>21ms"), late(10_100_000, "rate<9900")], ["", ""]);
+        assert_eq!(late(10_100_000, "p50<21ms"), "p50<21ms: p50 of tokio is 20 ms");
     }
 
     #[test]
@@ -346,6 +382,9 @@ mod tests {
             ("10", 10, false),
             ("10", 11, true),
             ("100%", 1_000, false),
+            ("0.7%", 7, false),
+            ("0.7%", 8, true),
+            ("2.9%", 29, false),
         ] {
             let most = MaxErrors::parse(text).unwrap();
             assert_eq!(most.is_passed(errors, 1_000), passed, "{errors} of {text}");

@@ -181,7 +181,8 @@ impl Bench<'_> {
         };
         while let Some((index, rate)) = searches.turn() {
             let served = &servers[index];
-            let Some(cell) = self.step(served, Drive::Open { rate, arrivals }) else {
+            let drive = Drive::Open { rate, arrivals };
+            let Some(cell) = self.step(served, drive, nanoseconds(limit)) else {
                 return self.interrupted(servers, &searches.open, end);
             };
             if let Some(search) = searches.take(index, rate, cell) {
@@ -220,18 +221,35 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// A step, tried again where the generator was kept from the CPU: on a shared machine that passes.
-    pub(super) fn step(&mut self, served: &Served<'_>, drive: Drive) -> Option<Cell> {
+    /// A step, tried again where the generator was kept from the CPU: on a shared machine that passes. If that is what
+    /// passed the limit, the step has no figure.
+    pub(super) fn step(
+        &mut self,
+        served: &Served<'_>,
+        drive: Drive,
+        limit_ns: u64,
+    ) -> Option<Cell> {
         const TRIES: u32 = 3;
         let mut cell = self.cell(served, drive)?;
-        for _ in 1..TRIES {
-            if !saturated(&cell) {
+        for tries in 1.. {
+            if let Some(why) = late_tail(&cell, limit_ns) {
+                cell = served.ended(State::Invalid, why, drive, self.order);
+            }
+            if tries == TRIES || !saturated(&cell) {
                 break;
             }
             cell = self.cell(served, drive)?;
         }
         Some(cell)
     }
+}
+
+/// Why the tail of `cell` says nothing of the server, if it is over the limit by the generator's own lateness.
+fn late_tail(cell: &Cell, limit_ns: u64) -> Option<String> {
+    let tail = if cell.latency_ns_p99.is_some() { "p99" } else { "max" };
+    let is_late = cell.state == State::Ok && cell.latencies_of_the_generator().contains(&tail);
+    let why = gave_way(cell, limit_ns).filter(|_| is_late)?;
+    Some(format!("{LATE}: {why}, and over half of that is its own lateness"))
 }
 
 /// Whether nobody listens any more.
@@ -346,6 +364,44 @@ mod tests {
             known.contains("100.0 requests per second were kept, and 200.0 were not"),
             "{known}"
         );
+    }
+
+    #[test]
+    fn a_tail_over_the_limit_that_is_mostly_the_generators_lateness_is_not_the_servers() {
+        let times = |count: u64, ns: u64| {
+            let mut times = Histogram::default();
+            (0..count).for_each(|_| times.record(ns));
+            times.distribution()
+        };
+        let cell = |count: u64, late_ns: u64| {
+            let mut cell = step(100.0, 10.0);
+            cell.latency = times(count, 50_000_000);
+            cell.latency_ns_p99 = cell.latency_ns_p99.filter(|_| count >= 1_000);
+            cell.load.as_mut().unwrap().schedule_error = times(count, late_ns);
+            cell
+        };
+        for count in [500, 2_000] {
+            assert_eq!(late_tail(&cell(count, 24_000_000), 10_000_000), None);
+            assert_eq!(late_tail(&cell(count, 26_000_000), 60_000_000), None, "within the limit");
+            let why = late_tail(&cell(count, 26_000_000), 10_000_000).unwrap();
+            let late = Cell { state: State::Invalid, reason: Some(why.clone()), ..step(9.0, 9.0) };
+            assert!(saturated(&late) && why.contains("is 50.0"), "{why}");
+            assert_eq!(late_tail(&late, 1), None, "it has ended");
+        }
+        // Without a rate that was kept, the search has no figure; after one, it ends there.
+        let late = || {
+            let reason = late_tail(&cell(2_000, 26_000_000), 10_000_000);
+            Cell { state: State::Invalid, reason, latency: None, ..cell(2_000, 26_000_000) }
+        };
+        let mut search = Search::from(100.0, Duration::from_millis(10));
+        search.take(100.0, late());
+        assert_eq!((search.next, search.found().unwrap().state), (None, State::Invalid));
+        let mut search = Search::from(100.0, Duration::from_millis(10));
+        search.take(100.0, step(100.0, 100.0));
+        search.take(200.0, late());
+        assert_eq!(search.next, None);
+        let knee = search.found().unwrap().load.unwrap().knee.unwrap();
+        assert!(knee.gave_way.unwrap().ends_with("over half of that is its own lateness"));
     }
 
     #[test]

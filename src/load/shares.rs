@@ -19,7 +19,7 @@ impl Bench<'_> {
         for share in self.order.shares.clone() {
             let rate = kept * share;
             let drive = Drive::Open { rate, arrivals: arrivals.unwrap_or(Arrivals::Poisson) };
-            let Some(cell) = self.step(served, drive) else { break };
+            let Some(cell) = self.step(served, drive, u64::MAX) else { break };
             load.at_shares.push(AtShare {
                 share,
                 rate,

@@ -1,6 +1,6 @@
 //! The activity of the rest of the machine during a measurement.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,17 @@ pub struct HostActivity {
     pub cpu_ticks: u64,
     /// The part that the hypervisor gave to others.
     pub steal_ticks: u64,
+    /// The part in which any program ran.
+    #[serde(default)]
+    pub busy_ticks: u64,
     /// Time in which a task waited for a CPU, in microseconds.
     pub pressure_us: u64,
     /// The number of CPUs in these sums.
     pub cpus: usize,
 }
+
+/// A tick is 10 ms on every relevant Linux.
+const TICK: Duration = Duration::from_millis(10);
 
 impl HostActivity {
     /// Returns the current counters.
@@ -28,6 +34,7 @@ impl HostActivity {
         HostActivity {
             cpu_ticks: busy + stolen + idle,
             steal_ticks: stolen,
+            busy_ticks: busy,
             pressure_us: waited.and_then(|text| pressure(&text)).unwrap_or(0),
             cpus,
         }
@@ -39,6 +46,7 @@ impl HostActivity {
         HostActivity {
             cpu_ticks: self.cpu_ticks.saturating_sub(before.cpu_ticks),
             steal_ticks: self.steal_ticks.saturating_sub(before.steal_ticks),
+            busy_ticks: self.busy_ticks.saturating_sub(before.busy_ticks),
             pressure_us: self.pressure_us.saturating_sub(before.pressure_us),
             cpus: self.cpus,
         }
@@ -46,9 +54,20 @@ impl HostActivity {
 
     /// Returns the share of the time in which a task waited for a CPU; `None` after too short a time.
     pub fn pressure_share(self) -> Option<f64> {
-        // A tick is 10 ms on every relevant Linux.
-        let wall_us = self.cpu_ticks as f64 / self.cpus.max(1) as f64 * 10_000.0;
+        let wall_us = self.cpu_ticks as f64 / self.cpus.max(1) as f64 * TICK.as_micros() as f64;
         (self.cpu_ticks > 0).then(|| (self.pressure_us as f64 / wall_us).min(1.0))
+    }
+
+    /// Returns the share of other programs in the CPU time that was not `own`, of which `server` is a server's; `None`
+    /// if the system does not count it.
+    #[must_use]
+    pub fn share_of_others(self, own: Duration, server: Duration) -> Option<f64> {
+        let [own, server] = [own, server].map(|time| time.div_duration_f64(TICK));
+        let others = self.busy_ticks as f64 - own - server;
+        // The counter of each CPU is off by up to a tick at both ends.
+        let others = if others > 2.0 * self.cpus as f64 { others } else { 0.0 };
+        let all = others + server;
+        (self.busy_ticks > 0).then(|| if all > 0.0 { others / all } else { 0.0 })
     }
 
     /// Returns the share of the CPUs' time that was stolen; `None` after too short a time.
@@ -62,6 +81,7 @@ impl std::iter::Sum for HostActivity {
         all.fold(HostActivity::default(), |a, b| HostActivity {
             cpu_ticks: a.cpu_ticks + b.cpu_ticks,
             steal_ticks: a.steal_ticks + b.steal_ticks,
+            busy_ticks: a.busy_ticks + b.busy_ticks,
             pressure_us: a.pressure_us + b.pressure_us,
             cpus: a.cpus.max(b.cpus),
         })
@@ -79,11 +99,31 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_understood() {
-        let found =
-            HostActivity { cpu_ticks: 500, steal_ticks: 22, pressure_us: 1_000_000, cpus: 2 };
+        let found = HostActivity {
+            cpu_ticks: 500,
+            steal_ticks: 22,
+            pressure_us: 1_000_000,
+            cpus: 2,
+            ..HostActivity::default()
+        };
         assert_eq!((found.steal_share(), found.pressure_share()), (Some(0.044), Some(0.4)));
         let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\nfull avg10=0 total=9\n";
         assert_eq!(pressure(text), Some(12_345));
         assert_eq!(HostActivity::default().steal_share(), None);
+    }
+
+    #[test]
+    fn others_have_the_cpu_time_that_neither_the_generator_nor_the_server_used() {
+        let seen = |busy_ticks, own_ms, server_ms| {
+            let [own, server] = [own_ms, server_ms].map(Duration::from_millis);
+            HostActivity { busy_ticks, cpus: 2, ..HostActivity::default() }
+                .share_of_others(own, server)
+        };
+        // Two seconds of CPU time: 0.67 s are the generator's, and 1.3 s the server's. 3 ticks are chance.
+        assert_eq!(seen(200, 670, 1300), Some(0.0));
+        assert_eq!(seen(200, 500, 300), Some(0.8));
+        assert_eq!(seen(200, 500, 0), Some(1.0));
+        assert_eq!([seen(200, 2000, 0), seen(100, 900, 2000)], [Some(0.0), Some(0.0)]);
+        assert_eq!(seen(0, 500, 500), None, "the system does not tell");
     }
 }

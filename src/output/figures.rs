@@ -24,13 +24,14 @@ pub fn rate(value: f64) -> String {
 
 /// Formats a duration with three digits: `1.20 s`, `350 ms`, `12.0 µs`.
 pub fn long(duration: Duration) -> String {
+    // What rounds to 1000 of a unit is 1 of the next.
     let (value, unit) = match duration.as_secs_f64() {
         0.0 => return "0 s".into(),
         s if s >= 7200.0 => (s / 3600.0, "h"),
         s if s >= 120.0 => (s / 60.0, "min"),
-        s if s >= 1.0 => (s, "s"),
-        s if s >= 1e-3 => (s * 1e3, "ms"),
-        s if s >= 1e-6 => (s * 1e6, "µs"),
+        s if s >= 0.9995 => (s, "s"),
+        s if s >= 0.9995e-3 => (s * 1e3, "ms"),
+        s if s >= 0.9995e-6 => (s * 1e6, "µs"),
         s => (s * 1e9, "ns"),
     };
     format!("{} {unit}", rate(value))
@@ -53,10 +54,10 @@ pub(crate) const TIMES: &[(f64, &str)] = &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"
 pub(crate) const SIZES: &[(f64, &str)] =
     &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")];
 
-/// Returns the unit in which three digits show `value`, and the value in it.
+/// Returns the unit in which `value` has at most three digits before its point, and the value in it.
 pub(crate) fn in_unit<'u>(value: f64, units: &[(f64, &'u str)]) -> (f64, &'u str) {
-    let fits = |(size, _): &&(f64, &str)| value.abs() >= size * 0.9995;
-    let (size, name) = *units.iter().rev().find(fits).unwrap_or(&units[0]);
+    let fits = |(size, _): &&(f64, &str)| value.abs() < size * 999.5;
+    let (size, name) = *units.iter().find(fits).unwrap_or(&units[units.len() - 1]);
     (value / size, name)
 }
 
@@ -176,6 +177,11 @@ mod tests {
         let rates = [0.5, 9.994, 12.34, 999.4, 999.6, 12_345.0, 1e7].map(rate);
         assert_eq!(rates, ["0.50", "9.99", "12.3", "999", "1.00k", "12.3k", "10.0M"]);
         assert_eq!([1_500, 0].map(|us| long(Duration::from_micros(us))), ["1.50 ms", "0 s"]);
+        let close = [999_400, 999_600, 999_999_999].map(|ns| long(Duration::from_nanos(ns)));
+        assert_eq!(close, ["999 µs", "1.00 ms", "1.00 s"]);
+        // 1010 KiB have four digits, and are less than a MiB.
+        let sizes = [1010.0, 1010.0 * 1024.0, 2e12].map(|bytes| in_unit(bytes, SIZES).1);
+        assert_eq!(sizes, ["KiB", "MiB", "GiB"]);
         assert_eq!(for_option(Duration::from_millis(248_500)), "4m9s");
         assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);
         assert_eq!([0.032, -0.2].map(signed), ["+3.2 %", "-20.0 %"]);

@@ -4,10 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, Estimate, LoadFigures, Loop, State};
-use crate::stats::{FEWEST_TRIALS, LEVEL, estimate_at};
-
-/// Histograms keep 3 digits: a smaller difference of two latencies is not measurable.
-const RESOLUTION: f64 = 0.002;
+use crate::stats::{FEWEST_TRIALS, LEVEL, RESOLUTION, estimate_at};
 
 /// A server's figures as multiples of the other server's.
 ///
@@ -24,9 +21,9 @@ pub struct Against {
     pub level: f64,
     /// The ratio of answers per second. `None` in an open loop, which gives both the same rate.
     pub requests_per_second: Option<Estimate>,
-    /// The ratio of median latencies.
+    /// The ratio of median latencies. `None` if over half of one is the generator's own lateness.
     pub latency_p50: Option<Estimate>,
-    /// The ratio of 99th percentiles of latency. `None` if a trial has fewer than 1 000 latencies.
+    /// The ratio of 99th percentiles of latency. `None` also if a trial has fewer than 1 000 latencies.
     pub latency_p99: Option<Estimate>,
     /// The share of requests without a right answer, of the first and the second server.
     #[serde(default)]
@@ -64,14 +61,19 @@ impl Against {
             Some(Estimate { value, lower, upper })
         };
         let (one, other) = (&base.per_trial, &head.per_trial);
+        let says_something = |name| {
+            [base, head].iter().all(|cell| !cell.latencies_of_the_generator().contains(&name))
+        };
         Some(Against {
             base: base.server_name(),
             pairs,
             level,
             requests_per_second: ratio(&one.jobs_per_second, &other.jobs_per_second)
                 .filter(|_| closed),
-            latency_p50: ratio(&one.latency_ns_p50, &other.latency_ns_p50),
-            latency_p99: ratio(&one.latency_ns_p99, &other.latency_ns_p99),
+            latency_p50: ratio(&one.latency_ns_p50, &other.latency_ns_p50)
+                .filter(|_| says_something("p50")),
+            latency_p99: ratio(&one.latency_ns_p99, &other.latency_ns_p99)
+                .filter(|_| says_something("p99")),
             error_shares: [base, head].map(|cell| {
                 cell.load.as_ref().and_then(LoadFigures::error_share).unwrap_or_default()
             }),
@@ -128,7 +130,7 @@ mod tests {
         record::{LoadFigures, PerTrial},
         stats::simulated::normal,
     };
-    use paceline_core::perform::Placement;
+    use paceline_core::{histogram::Histogram, perform::Placement};
 
     fn cell(looped: Loop, figures: [Vec<f64>; 3]) -> Cell {
         let [jobs_per_second, latency_ns_p50, latency_ns_p99] = figures;
@@ -183,6 +185,25 @@ mod tests {
         let none = "no difference found";
         let finer = Against::of(&of(3), &finer).unwrap();
         assert_eq!(words(&finer), [("req/s", none), ("p50", none)]);
+    }
+
+    #[test]
+    fn a_latency_that_is_mostly_the_generators_lateness_is_not_compared() {
+        let times = |ns: u64| {
+            let mut times = Histogram::default();
+            (0..1_000).for_each(|_| times.record(ns));
+            times.distribution()
+        };
+        let of = |late_ns: u64| {
+            let mut cell = cell(Loop::Open, [vec![1.0; 3], vec![1e6; 3], vec![1e6; 3]]);
+            cell.latency = times(1_000_000);
+            cell.load.as_mut().unwrap().schedule_error = times(late_ns);
+            cell
+        };
+        let none = "no difference found";
+        let compared = |base, head| words(&Against::of(&of(base), &of(head)).unwrap());
+        assert_eq!(compared(490_000, 490_000), [("p50", none), ("p99", none)]);
+        assert_eq!((compared(510_000, 1_000), compared(1_000, 510_000)), (vec![], vec![]));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, State};
-use crate::stats::{FEWEST_TRIALS, best, over_nodes, slope};
+use super::{Cell, Estimate, State};
+use crate::stats::{FEWEST_TRIALS, RESOLUTION, best, over_nodes, slope};
 use paceline_core::perform::Placement;
 
 /// The shortest wait by which models are ranked, in nanoseconds: below it, timer resolution decides.
@@ -99,6 +99,13 @@ pub struct PerTrial {
     pub cpu_ns_per_job: Vec<f64>,
 }
 
+impl Estimate {
+    /// Estimates a percentile of latency from those of `trials`, each off by as much as a histogram rounds.
+    pub fn of_percentiles(trials: &[f64]) -> Option<Self> {
+        Self::of_trials(trials, trials.first()? * RESOLUTION / 2.0)
+    }
+}
+
 /// Returns which of `cells`, all of one workload and scale, do the most jobs a second in their placement's class, or
 /// tie with the best. A class is ranked if it has two cells of three trials.
 pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
@@ -178,6 +185,15 @@ mod tests {
         assert_eq!([None, Some(0.9), Some(0.91)].map(bound), [false, false, true]);
     }
 
+    #[test]
+    fn equal_percentiles_are_off_by_as_much_as_a_histogram_rounds() {
+        let of = |trials: &[f64]| {
+            Estimate::of_percentiles(trials).map(|of| [of.lower, of.value, of.upper])
+        };
+        assert_eq!(of(&[2e6; 3]), Some([1.998e6, 2e6, 2.002e6]));
+        assert_eq!((of(&[2e6; 2]), of(&[])), (Some([2e6; 3]), None));
+    }
+
     fn cell(model: &str, trials_ns: Vec<u64>) -> Cell {
         let cell = Cell::new("sleep", model, 10, Some(2), Placement::Outside, State::Ok);
         Cell { trials_ns, ..cell }
@@ -204,7 +220,7 @@ mod tests {
     #[test]
     fn the_share_of_a_bound_takes_both_and_is_positive() {
         let share = |figure: f64, bound_jobs_per_second| {
-            let jobs_per_second = crate::record::Estimate::of_trials(&[figure], 1.0);
+            let jobs_per_second = Estimate::of_trials(&[figure], 1.0);
             Cell { jobs_per_second, bound_jobs_per_second, ..cell("a", vec![]) }.share_of_bound()
         };
         assert_eq!(share(50.0, Some(200.0)), Some(0.25));

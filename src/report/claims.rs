@@ -7,11 +7,13 @@ use super::{
     unreliable::footnotes,
 };
 use crate::{
+    claims::BUDGET,
     output::{
         MatrixField, Tone, count, counted, figures_table, folded, for_option, listed, long, matrix,
         plain_lines, rate,
     },
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
+    start::parse_budget,
     stats::FEWEST_TRIALS,
 };
 
@@ -46,9 +48,6 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
     text
 }
 
-/// The default budget, which is enough for everything.
-const DEFAULT_SECONDS: f64 = 180.0;
-
 /// Returns the sentence that replaces the matrix if the budget was used up before there was a single verdict.
 fn too_short(claims: &Claims) -> Option<String> {
     let results = || claims.claims.iter().flat_map(|claim| &claim.results);
@@ -69,7 +68,8 @@ fn too_short(claims: &Claims) -> Option<String> {
     // At the pace so far, which includes the start of the processes.
     let ran: u32 = results().map(|result| result.repetitions).sum();
     let each = if ran == 0 { f64::INFINITY } else { claims.seconds / f64::from(ran) };
-    let enough = (each * (open * FEWEST_TRIALS) as f64).min(DEFAULT_SECONDS);
+    let most = parse_budget(BUDGET).map_or(f64::INFINITY, |most| most.as_secs_f64());
+    let enough = (each * (open * FEWEST_TRIALS) as f64).min(most);
     let enough = enough.max(claims.budget_seconds * 2.0).clamp(1.0, 86_400.0);
     Some(format!(
         "no verdict: {} ended within {}, and each experiment needs {FEWEST_TRIALS}; {} open: \

@@ -98,7 +98,7 @@ fn usual_trials(cells: &[&Cell]) -> usize {
 /// Returns the meaning of the marks.
 pub(super) fn marks() -> String {
     format!(
-        "* fastest at its scale, = tied with it: no paired test over the passes finds it slower (5 %, Holm over all \
+        "* fastest at its scale, = tied with it: no paired test over the passes finds it over 0.2 % slower (5 %, Holm over all \
          models). Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
          waits under {} ms",
         SHORTEST_RANKED_NS / 1_000_000

@@ -27,6 +27,8 @@ pub(crate) fn whole(
     let estimate = |figures: &[f64], resolution| {
         Estimate::of_trials(&figures_over_nodes(figures, &nodes), resolution)
     };
+    let percentile =
+        |figures: &[f64]| Estimate::of_percentiles(&figures_over_nodes(figures, &nodes));
     let batch_ns = estimate(&medians, 1.0);
     let all_times: Vec<f64> =
         trials.iter().flat_map(|trial| &trial.times_ns).map(|ns| *ns as f64).collect();
@@ -62,8 +64,8 @@ pub(crate) fn whole(
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
         latency: merged("the latency", |trial| &trial.recorded.latency)?,
-        latency_ns_p50: estimate(&per_trial.latency_ns_p50, 1.0),
-        latency_ns_p99: estimate(&per_trial.latency_ns_p99, 1.0),
+        latency_ns_p50: percentile(&per_trial.latency_ns_p50),
+        latency_ns_p99: percentile(&per_trial.latency_ns_p99),
         service_time: merged("the service time", |trial| &trial.recorded.service_time)?,
         timer_lateness: merged("the lateness of sleeps", |trial| &trial.recorded.timer_lateness)?,
         modes: modes(&all_times),

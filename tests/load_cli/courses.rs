@@ -17,7 +17,7 @@ use super::{
     calm,
     listener::alone,
     listening, load,
-    program::{self, paceline, said, signal},
+    program::{self, folder, paceline, said, signal},
 };
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -169,7 +169,7 @@ fn words(cells: &[Cell]) -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn two_urls_take_turns_and_the_slower_one_is_called_so_from_either_side() {
-    let (fast, slow) = (url(0, 0), url(30, 0));
+    let (fast, slow) = (url(5, 0), url(30, 0));
     let quick = ["--connections", "2", "--duration", "500ms", "--warm-up", "0s", "--trials", "3"];
     for (one, other, word) in [(&fast, &slow, "slower"), (&slow, &fast, "faster")] {
         let both = [&**one, "--against", other];
@@ -220,4 +220,16 @@ fn latency_at_shares_of_the_knee_is_of_several_trials_at_that_rate() {
         assert_eq!(at.trials, 3);
         assert!(at.latency_ns_p50.unwrap().value >= 5e6 && at.latency_ns_max.is_some(), "{at:?}");
     }
+}
+
+#[test]
+fn the_page_has_the_command_of_a_load_with_all_of_its_options() {
+    let folder = folder();
+    let words = "load serve-plain --model threads --rate 20 --arrivals uniform --connections 3 --seed 5 --patience 3s \
+                 --duration 500ms --warm-up 0s --trials 1";
+    let _alone = alone();
+    program::run(folder.path(), words.split(' '));
+    let record = program::only_record(&folder.path().join("results")).unwrap();
+    let page = std::fs::read_to_string(record.join("report.html")).unwrap();
+    assert!(page.contains(&format!(">paceline {words}<")), "{words}");
 }

@@ -47,7 +47,7 @@ pub use connection::REFUSED;
 pub use interval::{Interval, do_not_add_up};
 pub use loaded::{
     LATE, LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE,
-    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, MOST_WAITED_SHARE, Part, SATURATED, UNSTEADY,
+    MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, MOST_TAKEN_SHARE, Part, SATURATED, UNSTEADY,
 };
 pub use merge::Together;
 pub use remote::{Agent, AgentError, AgentMessage, Clock, LeaderMessage, LineConnection};

@@ -133,6 +133,10 @@ pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> Str
             "its nodes are one machine (shared host), so server and generators shared its cores"
                 .into()
         }
+        Unranked::ServerBound => {
+            "the suite's server was busy for over 90 % of the time, so the figures may be its own"
+                .into()
+        }
         Unranked::TooFewTrials => format!(
             "fewer than {FEWEST_TRIALS} trials have no interval: more --trials or a longer --budget give one"
         ),

@@ -62,7 +62,7 @@ pub(super) fn legend(cells: &[&Cell]) -> Option<String> {
     Some(match unranked(cells) {
         Some(why) => format!("not ranked: {why}"),
         None => format!(
-            "* best of its column, = tied with it: no paired test over the trials finds it behind (5 %, Holm over all \
+            "* best of its column, = tied with it: no paired test over the trials finds it over 0.2 % behind (5 %, Holm over all \
              servers). Ranked: p50, p99 and, in a closed loop, req/s, where each of at least {FEWEST_TRIALS} trials has \
              the figure; not servers with errors, nor latencies that are mostly the generator's lateness"
         ),

@@ -128,6 +128,11 @@ fn compared(name: &str, against: &Against) -> String {
         .map(|one| format!("{} {}, {}", one.name, one.range(), one.word))
         .collect();
     let Against { base, pairs, level, .. } = against;
+    if measured.is_empty() {
+        return format!(
+            "{name} against {base}: not compared, over half of each latency is the generator's own lateness"
+        );
+    }
     format!(
         "{name} against {base}, {pairs} pairs of trials, intervals of {:.1} %: {}",
         level * 100.0,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     output::{count, rate, shell_word},
-    record::{Cell, Hosts, LoadFigures, Ramp, Run, State},
+    record::{Cell, Hosts, LoadFigures, Run, State},
     report::table::{series_name, word},
 };
 use paceline_core::{models, workloads};
@@ -42,7 +42,7 @@ fn series(cell: &Cell) -> String {
     name(&series_name(&cell.model, cell.workers))
 }
 
-/// Returns the command that measures only this cell again.
+/// Returns the command that measures this cell again; of a load, with the other servers of the record.
 pub(super) fn command(run: &Run, cell: &Cell) -> String {
     if [&cell.workload, &cell.model].into_iter().any(|of| name(of) != **of) {
         return "none: a name in it cannot be written in full".into();
@@ -57,21 +57,10 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     let workers = workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
     let model = shell(&cell.model);
     if let Some(load) = &cell.load {
-        // For a URL, the recorded model is the server and the workload is the path.
-        if entry.is_none() && run.instrument == "load" {
-            return command_of(run);
-        }
+        // Every option of a load may change its figures, and the record has not all of them apart.
+        let Some(hosts) = &load.hosts else { return command_of(run) };
         let what = format!("{workload} --model {model}{workers}");
-        if let Some(hosts) = &load.hosts {
-            return between_nodes(run, cell, (load, hosts), &what);
-        }
-        let seconds = load.duration_seconds;
-        let drive = match (load.ramp, load.rate) {
-            (Some(Ramp { from, to }), _) => format!("--ramp {from}..{to}/{seconds}s"),
-            (None, Some(rate)) => format!("--rate {rate} --duration {seconds}s"),
-            (None, None) => format!("--connections {} --duration {seconds}s", cell.scale),
-        };
-        return format!("paceline load {what} {drive}");
+        return between_nodes(run, cell, (load, hosts), &what);
     }
     if run.instrument == "criterion" {
         let escaped = regex::escape(&format!("{}/{}", cell.workload, cell.model));

@@ -87,7 +87,8 @@ fn driver(seen: &[&Attestation]) -> String {
     match (has(|seen| seen.rings), has(|seen| seen.epolls)) {
         (true, _) => "io_uring".into(),
         (false, true) => "epoll".into(),
-        _ if seen.is_empty() => String::new(),
+        // Other systems than Linux do not show it.
+        _ if seen.iter().all(|seen| seen.epolls.is_none()) => String::new(),
         _ => "blocking calls".into(),
     }
 }
@@ -186,4 +187,18 @@ pub(super) fn machine(run: &Run) -> Table {
     fact("paceline", run.build.paceline.clone());
     fact("timers", run.timer_floor.as_ref().map(floor_line).unwrap_or_default());
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_whose_drivers_are_not_shown_is_not_said_to_block() {
+        let of =
+            |epolls, rings| driver(&[&Attestation { epolls, rings, ..Attestation::default() }]);
+        assert_eq!([of(None, None), of(Some(0), Some(0))], ["", "blocking calls"]);
+        assert_eq!([of(Some(1), Some(0)), of(Some(1), Some(1))], ["epoll", "io_uring"]);
+        assert_eq!(driver(&[]), "");
+    }
 }

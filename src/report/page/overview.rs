@@ -116,7 +116,7 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     let mut lines = vec![
         format!(
             "Named together are the best and what is tied with it: no paired test over the passes tells it to be behind \
-             (5 %, Holm over all models). Fewer than {FEWEST_TRIALS} trials, waits under {} ms and cells in which the \
+             by over 0.2 % (5 %, Holm over all models). Fewer than {FEWEST_TRIALS} trials, waits under {} ms and cells in which the \
              suite's own server was busy for over {:.0} % of the time are not ranked.",
             SHORTEST_RANKED_NS / 1_000_000,
             MOST_SERVER_BUSY * 100.0

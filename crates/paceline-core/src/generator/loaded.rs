@@ -14,10 +14,12 @@ pub const MOST_SCHEDULE_ERROR_NS: u64 = 1_000_000;
 pub const LEAST_LATE_STARTS: u64 = 5;
 /// The greatest CPU share of the generator over the window: above it the generator itself may be what is measured.
 pub const MOST_CPU_SHARE: f64 = 0.95;
-/// The greatest share of the window for which the generator of a closed loop may have waited for a CPU: above it, the
-/// figures tell of who took the CPU. A server that is saturated takes it too, and rightly: on 2 CPUs, which the server's
-/// threads use both, the generator waits for up to 30 % of the window.
-pub const MOST_WAITED_SHARE: f64 = 0.75;
+/// The greatest share of the window for which other programs may have kept the generator of a closed loop from a CPU:
+/// above it, the figures tell of them. The server may keep it waiting for longer: if it uses both of 2 CPUs, the
+/// generator waits for up to 30 % of the window, and nothing is wrong.
+pub const MOST_TAKEN_SHARE: f64 = 0.25;
+/// The part of the generator's wait for a CPU that counts as other programs' where nobody knows what the server used.
+const UNKNOWN_OTHERS: f64 = 1.0 / 3.0;
 /// The beginning of the reason if the generator, and not the server, was overloaded.
 pub const SATURATED: &str = "generator saturated";
 /// The beginning of the reason if the generator had CPU time left, but started requests too late.
@@ -126,25 +128,28 @@ impl Loaded {
                  percentile is {seen:.2} ms"
             ));
         }
-        let used = self.generator_cpu_share;
-        // In the open loop, a generator that waits for a CPU is late. In the closed one it is late for nothing, and uses
-        // less of a CPU the less it gets.
-        let waited = self.generator_waited_share.filter(|_| self.schedule_error.is_none());
-        let waited = waited.unwrap_or(0.0);
-        let most = MOST_CPU_SHARE * 100.0;
-        if used > MOST_CPU_SHARE {
-            return Some(format!(
-                "{SATURATED}: it used {:.1} % of a CPU, the limit is {most} %",
-                used * 100.0
-            ));
-        }
-        (waited > MOST_WAITED_SHARE).then(|| {
+        let [used, most] = [self.generator_cpu_share, MOST_CPU_SHARE].map(|share| share * 100.0);
+        (used > most)
+            .then(|| format!("{SATURATED}: it used {used:.1} % of a CPU, the limit is {most} %"))
+    }
+
+    /// Returns why the figures of a closed loop tell of other programs, if they kept the generator from the CPU.
+    /// `others` is their share of the CPU time that was not the generator's; the rest is the server's. `None` if nobody
+    /// knows.
+    ///
+    /// In the open loop, a generator that waits for a CPU is late. In the closed one it is late for nothing, and uses
+    /// less of a CPU the less it gets.
+    #[must_use]
+    pub fn kept_waiting(&self, others: Option<f64>) -> Option<String> {
+        let waited = self.generator_waited_share.filter(|_| self.schedule_error.is_none())?;
+        let taken = waited * others.unwrap_or(UNKNOWN_OTHERS);
+        let known = if others.is_some() { "of which" } else { "of which, as far as is known," };
+        (taken > MOST_TAKEN_SHARE).then(|| {
+            let [used, waited, taken, most] =
+                [self.generator_cpu_share, waited, taken, MOST_TAKEN_SHARE].map(|of| of * 100.0);
             format!(
-                "{SATURATED}: it used a CPU for {:.1} % of the window and waited for one for {:.1} %, the limit is {} %: \
-                 other programs, or more generators than there are CPUs, take its CPU",
-                used * 100.0,
-                waited * 100.0,
-                MOST_WAITED_SHARE * 100.0
+                "{SATURATED}: it used a CPU for {used:.1} % of the window and waited for one for {waited:.1} %, {known} \
+                 {taken:.1} % for other programs; the limit is {most} %"
             )
         })
     }

@@ -96,6 +96,12 @@ impl Clock {
             uncertainty_ns: (trip + 1) as u64 / 2,
         }
     }
+
+    /// Returns this clock with the greater uncertainty of both: a record has that of all its loads.
+    fn after(self, last: Option<Clock>) -> Self {
+        let worst = last.map_or(0, |last| last.uncertainty_ns);
+        Clock { uncertainty_ns: self.uncertainty_ns.max(worst), ..self }
+    }
 }
 
 /// A TCP connection that carries lines in both directions. A thread reads incoming lines and stamps them with their
@@ -235,7 +241,7 @@ impl Agent {
         Some((&self.name, self.lost.as_deref()?))
     }
 
-    /// Returns the clock offset that was measured last.
+    /// Returns the clock offset that was measured last, with the greatest uncertainty so far.
     #[must_use]
     pub fn clock(&self) -> Option<Clock> {
         self.clock
@@ -313,8 +319,8 @@ impl Agent {
             let found = Clock::of([sent, received, answered, arrived]);
             best = best.filter(|best| best.uncertainty_ns <= found.uncertainty_ns).or(Some(found));
         }
-        self.clock = best;
-        best.ok_or_else(|| HostError::Died("its clock offset was not measured".into()))
+        self.clock = best.map(|best| best.after(self.clock));
+        self.clock.ok_or_else(|| HostError::Died("its clock offset was not measured".into()))
     }
 
     /// Runs `order` on all `agents` together, as [`Program::load_together`](crate::process::Program::load_together) does on one machine.
@@ -400,5 +406,9 @@ mod tests {
         assert!((clock.ahead_ns - 5_000_000_000).unsigned_abs() <= clock.uncertainty_ns);
         let behind = Clock::of([9_000_000_000, 1_000_000_050, 1_000_000_050, 9_000_000_100]);
         assert_eq!((behind.ahead_ns, behind.uncertainty_ns), (-8_000_000_000, 50));
+        // Of two loads the start of the first was agreed less closely.
+        let both = behind.after(Some(clock));
+        assert_eq!((both.ahead_ns, both.uncertainty_ns), (-8_000_000_000, 200));
+        assert_eq!([clock.after(Some(behind)), behind.after(None)], [clock, behind]);
     }
 }

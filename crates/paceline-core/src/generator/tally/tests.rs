@@ -217,19 +217,26 @@ fn a_limit_is_passed_beyond_it_and_not_at_it() {
     let busy = |generator_cpu_share| Loaded { generator_cpu_share, ..fine.clone() }.saturated();
     assert_eq!((busy(0.95), busy(0.951).is_some()), (None, true));
     // A closed loop that gets no CPU is late for nothing; an open one would be late.
-    let closed = |generator_cpu_share, generator_waited_share| {
-        let one = Loaded { generator_cpu_share, generator_waited_share, ..fine.clone() };
-        assert_eq!(one.saturated(), None, "an open loop");
-        Loaded { schedule_error: None, ..one }.saturated()
+    let closed = |used, generator_waited_share, others| {
+        let one = Loaded { generator_cpu_share: used, generator_waited_share, ..fine.clone() };
+        assert_eq!(one.kept_waiting(others), None, "an open loop");
+        Loaded { schedule_error: None, ..one }.kept_waiting(others)
     };
-    // A saturated server that uses both CPUs leaves it this: nothing is wrong.
-    for (used, waited) in [(0.9, None), (0.67, Some(0.3)), (0.2, Some(0.75))] {
-        assert_eq!(closed(used, waited), None);
+    // A saturated server that uses both CPUs leaves it this: nothing is wrong, however long it waits.
+    for (used, waited, others) in
+        [(0.67, 0.3, Some(0.05)), (0.67, 0.3, None), (0.2, 0.8, Some(0.3)), (0.2, 0.75, None)]
+    {
+        assert_eq!(closed(used, Some(waited), others), None);
     }
-    assert!(closed(0.01, Some(0.751)).is_some());
-    let said = closed(0.125, Some(0.875)).unwrap();
-    assert!(said.starts_with(SATURATED), "{said}");
+    assert_eq!(closed(0.9, None, Some(1.0)), None, "the system does not tell");
+    // Another program takes as much from it as a server would.
+    for (waited, others) in [(0.3, Some(0.9)), (0.5, Some(0.6)), (0.76, None)] {
+        assert!(closed(0.67, Some(waited), others).is_some(), "{waited} {others:?}");
+    }
+    let said = closed(0.125, Some(0.875), Some(0.8)).unwrap();
+    assert!(said.starts_with(SATURATED) && !said.contains("as far as"), "{said}");
     assert!(said.contains("for 12.5 % of the window and waited for one for 87.5 %"), "{said}");
+    assert!(said.ends_with("of which 70.0 % for other programs; the limit is 25 %"), "{said}");
     // 2 000 in two seconds: 95 % are enough, and 10 fewer than all are no miss either.
     let answered = |requests_per_second| Loaded { requests_per_second, ..fine.clone() };
     assert_eq!(answered(950.0).unsteady(1000.0), None);
