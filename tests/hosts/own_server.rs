@@ -242,7 +242,7 @@ fn stopped_leader(port: u16, in_load: bool) -> Cell {
     let folder = folder.path();
     let plan = format!(
         "plan http://{address}/ --server a=127.0.0.1 --generator b=127.0.0.2 --port {port} --trials 2 --out plan \
-         --rate 100 --connections 4 --warm-up 0s --duration 1s --budget 4s"
+         --connections 4 --warm-up 0s --duration 1s --budget 4s"
     );
     let planned = paceline(folder, &[], &plan.split(' ').collect::<Vec<_>>()).output().unwrap();
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
@@ -256,6 +256,7 @@ fn stopped_leader(port: u16, in_load: bool) -> Cell {
     signal(leader.id(), Signal::CONT);
     all_end_well([leader, generator]);
     let cell = collected(folder).remove(0);
+    eprintln!("{:?}: {:?}", cell.state, cell.reason);
     assert!(cell.trials() < 2, "the second trial had no time: {cell:?}");
     cell
 }

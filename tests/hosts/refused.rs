@@ -17,7 +17,7 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
         ("--rate 9", "name what to load"),
         ("http://192.0.2.1/ --rate 9", "not at an address of the plan"),
         ("http://127.0.0.1/ --rate 9", "not at an address of the server's node"),
-        ("http://10.93.0.2/ --rate 9", "not at an address of the server's node"),
+        ("http://10.93.0.2/ --rate 9", "not at an address of the plan"),
         ("http://[::1]/ --rate 9", "not at an address of the server's node"),
         ("http://no-such-host.invalid/ --rate 9", "cannot be resolved"),
         ("https://10.93.0.1/ --rate 9", "needs TLS"),
