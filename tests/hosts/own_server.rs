@@ -257,7 +257,7 @@ fn stopped_leader(port: u16, in_load: bool) -> Cell {
     all_end_well([leader, generator]);
     let cell = collected(folder).remove(0);
     eprintln!("{:?}: {:?}", cell.state, cell.reason);
-    assert!(cell.trials() < 2, "the second trial had no time: {cell:?}");
+    assert!(cell.trials() < 2, "the second trial had no time");
     cell
 }
 
@@ -271,6 +271,10 @@ fn a_load_whose_budget_is_used_up_keeps_the_trials_that_ended_and_skips_the_rest
         let cell = calm(|| Some(stopped_leader(port, in_load)).filter(|cell| cell.state == state));
         let Some(cell) = cell else { continue };
         assert_eq!(cell.nodes.len(), usize::from(in_load));
-        assert!(cell.reason.as_ref().is_some_and(|text| text.starts_with(why)), "{cell:?}");
+        assert!(
+            cell.reason.as_ref().is_some_and(|text| text.starts_with(why)),
+            "{:?}",
+            cell.reason
+        );
     }
 }
