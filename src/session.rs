@@ -5,7 +5,7 @@ use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
-    output::count,
+    output::{count, counted},
     plan::Planned,
     record::{Cell, ModelRecord, State, Trial},
 };
@@ -281,6 +281,14 @@ pub struct Mark {
 fn busiest(before: &[Duration], after: &[Duration]) -> Option<Duration> {
     let used = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
     used.max().filter(|_| before.len() == after.len())
+}
+
+/// Why a cell has no more trials.
+pub const USED_UP: &str = " before the budget was used up";
+
+/// Returns that a cell has fewer trials than were asked for, and why it has no more.
+pub fn some_ran(ran: usize, wanted: u32, why: &str) -> String {
+    format!("{ran} of {} ran{why}", counted(wanted as usize, "trial"))
 }
 
 /// Returns the state of a cell whose process gave this error instead of a figure.

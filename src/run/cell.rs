@@ -8,10 +8,10 @@ use std::{
 use super::whole::whole;
 use crate::{
     machine::cores,
-    output::{batches_of, counted, long},
+    output::{batches_of, long},
     plan::Planned,
     record::{Cell, Record, State, Trial, Writer},
-    session::{Session, failed_cell, warm},
+    session::{Session, USED_UP, failed_cell, some_ran, warm},
 };
 use paceline_core::{
     clock::{nanoseconds, now},
@@ -34,8 +34,6 @@ const GRACE: Duration = Duration::from_secs(2);
 const HANG: (Duration, u32) = (Duration::from_secs(10), 20);
 /// The time of a unit of a checksum on the slowest model.
 const UNIT: Duration = Duration::from_micros(100);
-/// Why there are no more trials of a cell.
-const USED_UP: &str = " before the budget was used up";
 /// The fewest batches in a process: to warm up, to time, to record.
 const BATCHES: u32 = 3;
 
@@ -201,12 +199,8 @@ impl<'a> CellInProgress<'a> {
             return self.planned.ended(State::Skipped, why);
         }
         let cell = self.cell(session);
-        let (ran, wanted) = (self.trials.len(), self.wanted());
-        let why = || {
-            let wanted = counted(wanted as usize, "trial");
-            format!("{ran} of {wanted} ran{more}")
-        };
-        Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
+        let some = || some_ran(self.trials.len(), self.wanted(), more);
+        Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
     }
 
     /// Returns the time limit of the host's first batch, with the checksums that it computes first.

@@ -106,7 +106,11 @@ impl<'p> Checkouts<'p> {
     fn name_project(&self) -> io::Result<()> {
         let (file, gate) = (self.sides.join(PROJECT), self.layout.gate());
         let path = gate.as_os_str().as_encoded_bytes();
-        if fs::read(&file).is_ok_and(|named| named == path) { Ok(()) } else { fs::write(file, path) }
+        if fs::read(&file).is_ok_and(|named| named == path) {
+            Ok(())
+        } else {
+            fs::write(file, path)
+        }
     }
 
     /// Recreates a workspace whose root is above the repository around the checkout: its manifest, and what is beside
