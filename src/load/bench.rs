@@ -216,9 +216,10 @@ impl Bench<'_> {
         // A generator that has ended on this machine is in the CPU time of this process. What a server used that was
         // already running is not known, nor how much each of several generators kept the others waiting.
         let is_known = served.is_ours() && self.agents.is_empty() && order.generators == 1;
-        let [own, server] =
+        let [generator, by_server] =
             [Usage::now().since(own), used].map(|of| Duration::from_nanos(of.cpu_ns()));
-        let others = if is_known { meanwhile.share_of_others(own, server + echo) } else { None };
+        let others =
+            if is_known { meanwhile.share_of_others(generator, by_server + echo) } else { None };
         self.progress.done();
         if let Some(why) = too_many_errors(&loaded, order.max_errors) {
             return Err(NoFigure::Ended(State::Failed, why));
