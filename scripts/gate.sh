@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gates a change: builds paceline, compares BASE with HEAD (the working tree where none is given), and writes every
-# export into a folder. Ends with the gate's exit code: 0 passed, 4 regressed, 5 inconclusive (--strict), 6 the
-# machine was not fit.
+# export into a folder. Ends with the gate's exit code: 0 passed, 3 a cell failed, 4 regressed, 5 nothing compared or,
+# with --strict, inconclusive, 6 the machine was not fit.
 #
 #   scripts/gate.sh BASE [HEAD] [more flags of `paceline gate`]
 #

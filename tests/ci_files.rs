@@ -8,7 +8,10 @@ use std::{
     process::{Command, Output},
 };
 
-use paceline::{record::Gate, report::Export};
+use paceline::{
+    record::{Gate, Metric, Presence, State, Verdict},
+    report::Export,
+};
 use tempfile::TempDir;
 
 mod release;
@@ -251,7 +254,15 @@ fn the_comment_is_made_of_checked_fields_and_nothing_of_an_artifact_gets_through
     assert!(shown.contains("\n**regressed: 2**\n"), "{shown}");
     let row = "\n| `echo/tokio/10` | throughput | +5.2 % | +4.2 % to +7.2 % |\n";
     assert!(shown.contains(row), "{shown}");
-    assert!(shown.contains("\nNot regressed: 3. New: 1. Removed: 1."), "{shown}");
+    assert!(shown.contains("\nNot regressed: 3. New: 1. Removed: 1. Refused: 1."), "{shown}");
+    // Every metric is known to it, and what was not measured is not kept back.
+    let regressed = |metric| sample_gate::cell("a", metric, Some(Verdict::Regressed), 0.1);
+    let mut gate = sample_gate::sample();
+    gate.cells = Metric::ALL.map(regressed).to_vec();
+    gate.cells.push(sample_gate::lone("b", Presence::Both, State::Skipped, Some("no time")));
+    let (runner, code) = comment_on(&gate, "[]").unwrap();
+    assert_eq!(code, Some(0), "{}", runner.read("shown"));
+    assert!(runner.read("shown").contains("**skipped: 1**"), "{}", runner.read("shown"));
     // A hostile name, a summary and notes.
     for part in ["<script", "@user", "\\|", "`x`", "&amp;", "\u{202e}", "their margin allows"] {
         assert!(!shown.contains(part), "{part}: {shown}");
