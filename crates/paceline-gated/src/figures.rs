@@ -16,26 +16,20 @@ pub(crate) const TRIALS: usize = 5;
 const SLICES: usize = 5;
 /// The minimum length of a slice.
 const SLICE: Duration = Duration::from_millis(20);
+/// What is said of a process that did not answer.
+const ENDED: &str = "the process of the cell ended";
 /// The most calls of a slice.
 const MOST_CALLS: u64 = 1 << 30;
 
-/// The time per call: the medians of fresh processes.
-#[derive(Clone, Debug)]
-pub(crate) struct Figure {
-    /// One median per process, ascending, in nanoseconds.
-    pub(crate) trials_ns: [f64; TRIALS],
-}
-
-impl Figure {
-    /// Measures one variant of the cell called `name`.
-    pub(crate) fn measure(name: &str, variant: Variant) -> Result<Self, String> {
-        let mut trials_ns = [0.0; TRIALS];
-        for trial in &mut trials_ns {
-            *trial = trial_ns(name, variant)?;
-        }
-        trials_ns.sort_by(f64::total_cmp);
-        Ok(Figure { trials_ns })
+/// Measures one variant of the cell called `name`: the time per call in each of the fresh processes, ascending, in
+/// nanoseconds.
+pub(crate) fn measure(name: &str, variant: Variant) -> Result<[f64; TRIALS], String> {
+    let mut trials_ns = [0.0; TRIALS];
+    for trial in &mut trials_ns {
+        *trial = trial_ns(name, variant)?;
     }
+    trials_ns.sort_by(f64::total_cmp);
+    Ok(trials_ns)
 }
 
 /// Returns the median slice of one fresh process, in nanoseconds per call.
@@ -55,7 +49,7 @@ fn trial_ns(name: &str, variant: Variant) -> Result<f64, String> {
             let mut line = String::new();
             let sent = writeln!(requests, "{request}").and_then(|()| replies.read_line(&mut line));
             if sent.is_err() || line.is_empty() {
-                return Err("the process of the cell ended".into());
+                return Err(ENDED.into());
             }
             let reply: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
             match reply["fault"].as_object().and_then(|fault| fault.values().next()) {
@@ -85,8 +79,11 @@ fn trial_ns(name: &str, variant: Variant) -> Result<f64, String> {
     if measured.is_err() {
         let _ = child.kill();
     }
-    let _ = child.wait();
-    measured
+    let status = child.wait();
+    measured.map_err(|why| match status {
+        Ok(status) if why == ENDED => format!("{why}: {status}"),
+        _ => why,
+    })
 }
 
 /// Formats nanoseconds with three digits: `1.23 µs`.

@@ -1,5 +1,5 @@
 //! The `main` of a gated bench.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+#![expect(clippy::print_stderr, reason = "a bench says what is wrong")]
 
 use std::{
     ffi::OsString,
@@ -9,11 +9,13 @@ use std::{
     process::{Command, ExitCode},
 };
 
+use nix::sys::signal::{SigSet, Signal};
+
 use crate::{
     arguments::{Filter, Mode},
     cell::{CustomCell, Variant},
     count,
-    figures::{Figure, TRIALS, time},
+    figures::{TRIALS, measure, time},
     host,
 };
 
@@ -104,56 +106,70 @@ impl Gated {
             );
             return ExitCode::from(USAGE);
         }
-        match mode {
-            Mode::List(filter) => {
-                for cell in self.cells.iter().filter(|cell| filter.takes(cell.name())) {
-                    println!("{}: benchmark", cell.name());
-                }
-                ExitCode::SUCCESS
-            }
-            Mode::Gate(arguments) => self.gate(&arguments),
+        if let Mode::Gate(arguments) = &mode {
+            return self.gate(arguments);
+        }
+        survive_file_limit();
+        let printed = match mode {
+            Mode::List(filter) => self.list(&filter),
             Mode::Figures(filter) => self.figures(&filter),
             Mode::Smoke(filter) => self.smoke(&filter),
-            Mode::Host | Mode::Count(_) => unreachable!("it was answered above"),
+            Mode::Gate(_) | Mode::Host | Mode::Count(_) => unreachable!("it was done above"),
+        };
+        printed.unwrap_or_else(|error| {
+            eprintln!("error: cannot print: {error}");
+            ExitCode::FAILURE
+        })
+    }
+
+    /// Prints the names of the cells.
+    fn list(&self, filter: &Filter) -> io::Result<ExitCode> {
+        for cell in self.cells.iter().filter(|cell| filter.takes(cell.name())) {
+            writeln!(io::stdout(), "{}: benchmark", cell.name())?;
         }
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Calls each variant once.
-    fn smoke(&self, filter: &Filter) -> ExitCode {
-        let chosen = self.cells.iter().filter(|cell| filter.takes(cell.name()));
-        let mut code = ExitCode::SUCCESS;
-        for cell in chosen {
-            for variant in variants(cell) {
-                let called = cell.prepare(variant).and_then(|mut call| call.first_call());
-                match called {
-                    Ok(_) => println!("{} ... ok", shown(cell, variant)),
-                    Err(why) => {
-                        eprintln!("error: {}: {why}", shown(cell, variant));
-                        code = ExitCode::from(CELLS);
-                    }
-                }
-            }
-        }
-        code
+    fn smoke(&self, filter: &Filter) -> io::Result<ExitCode> {
+        self.each(filter, |cell, variant| {
+            cell.prepare(variant)?.first_call()?;
+            Ok(format!("{} ... ok", shown(cell, variant)))
+        })
     }
 
     /// Prints the time per call of each variant.
-    fn figures(&self, filter: &Filter) -> ExitCode {
+    fn figures(&self, filter: &Filter) -> io::Result<ExitCode> {
         if cfg!(debug_assertions) {
-            println!("this is a debug build, which measures nothing of use: run `cargo bench`");
-            return ExitCode::SUCCESS;
+            let why = "this is a debug build, which measures nothing of use: run `cargo bench`";
+            writeln!(io::stdout(), "{why}")?;
+            return Ok(ExitCode::SUCCESS);
         }
+        let code = self.each(filter, |cell, variant| {
+            let trials_ns = measure(cell.name(), variant)?;
+            Ok(format!(
+                "{:<32} {:>10} a call   [{} .. {}], medians of {TRIALS} processes",
+                shown(cell, variant),
+                time(trials_ns[TRIALS / 2]),
+                time(trials_ns[0]),
+                time(trials_ns[TRIALS - 1]),
+            ))
+        })?;
+        writeln!(io::stdout(), "compare revisions with `paceline gate --base REV`")?;
+        Ok(code)
+    }
+
+    /// Prints a line for each variant, or why there is none.
+    fn each(
+        &self,
+        filter: &Filter,
+        line: impl Fn(&CustomCell, Variant) -> Result<String, String>,
+    ) -> io::Result<ExitCode> {
         let mut code = ExitCode::SUCCESS;
         for cell in self.cells.iter().filter(|cell| filter.takes(cell.name())) {
             for variant in variants(cell) {
-                match Figure::measure(cell.name(), variant) {
-                    Ok(Figure { trials_ns }) => println!(
-                        "{:<32} {:>10} a call   [{} .. {}], medians of {TRIALS} processes",
-                        shown(cell, variant),
-                        time(trials_ns[TRIALS / 2]),
-                        time(trials_ns[0]),
-                        time(trials_ns[TRIALS - 1]),
-                    ),
+                match line(cell, variant) {
+                    Ok(line) => writeln!(io::stdout(), "{line}")?,
                     Err(why) => {
                         eprintln!("error: {}: {why}", shown(cell, variant));
                         code = ExitCode::from(CELLS);
@@ -161,8 +177,7 @@ impl Gated {
                 }
             }
         }
-        println!("compare revisions with `paceline gate --base REV`");
-        code
+        Ok(code)
     }
 
     /// Runs `paceline gate` in place of this program: across revisions with `--base`, otherwise on the two variants of
@@ -202,6 +217,14 @@ impl Gated {
         );
         ExitCode::from(USAGE)
     }
+}
+
+/// Lets a write beyond the limit on the size of files fail with an error: SIGXFSZ would end the program without a word.
+fn survive_file_limit() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    // If the system refuses, the signal stays as it was.
+    let _ = signals.thread_block();
 }
 
 fn variants(cell: &CustomCell) -> impl Iterator<Item = Variant> {
