@@ -16,7 +16,7 @@ pub mod starter;
 mod subject;
 mod trial;
 
-pub use build::{BuildError, Built, Exit, note_same_program};
+pub use build::{Built, Exit, GateError, note_same_program};
 pub use counts::AllocationCounters;
 pub use least::{Wanted, too_short};
 pub use margins::{Margin, MarginOverrides, Margins};
@@ -24,7 +24,6 @@ pub use source::{Project, Source};
 pub use subject::{Arm, Subject, default_cells};
 
 use std::{
-    fmt,
     fs::{File, Permissions, TryLockError},
     io,
     os::unix::fs::PermissionsExt,
@@ -93,28 +92,6 @@ pub struct Order<'a> {
 /// What the record says of pinned processes.
 const PINNED: &str = "processes were pinned: each to as many CPUs as its cell has workers, of a cell of your own to one";
 
-/// The reason why there is no verdict at all.
-#[derive(Debug)]
-pub enum NoGate {
-    /// The budget is too short for the fewest trials.
-    TooShort(String),
-    /// An internal error.
-    Internal(String),
-}
-
-impl fmt::Display for NoGate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (NoGate::TooShort(message) | NoGate::Internal(message)) = self;
-        f.write_str(message)
-    }
-}
-
-impl From<String> for NoGate {
-    fn from(message: String) -> Self {
-        NoGate::Internal(message)
-    }
-}
-
 /// The result of a gate.
 pub struct Outcome {
     /// The gate's record.
@@ -127,8 +104,9 @@ pub struct Outcome {
 ///
 /// # Errors
 ///
-/// Returns the reason if nothing could be judged or recorded.
-pub fn gate(order: Order<'_>) -> Result<Outcome, NoGate> {
+/// Returns the reason if nothing could be judged or recorded: [`Exit::Usage`] if the budget is too short for the fewest
+/// trials.
+pub fn gate(order: Order<'_>) -> Result<Outcome, GateError> {
     let _turn = MeasuringLock::wait();
     let start = now();
     let run = head_of_record(&order);

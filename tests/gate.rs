@@ -178,6 +178,17 @@ fn a_debug_build_compares_nothing() {
 }
 
 #[test]
+fn a_bench_whose_output_cannot_be_written_says_so() {
+    let folder = folder();
+    for script in ["ulimit -f 0; exec \"$0\" --list >list", "exec \"$0\" --list >/dev/full"] {
+        let mut sh = call("sh", folder.path(), ["-c", script]);
+        let output = sh.arg(example("gated")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{script}: {}", said(&output));
+        assert!(said(&output).starts_with("error: cannot print: "), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_cell_that_was_removed_or_renamed_is_counted_and_fails_strict() {
     let folder = folder();
     let (base, head) = (example("gated"), example("faulty"));

@@ -17,13 +17,20 @@ use std::{
     process::Command,
 };
 
-use paceline::gate::{
-    build::{BuildError, Built, Exit, note_same_program},
-    source::{Project, WORKING_TREE},
+use paceline::{
+    gate::{
+        build::{Built, Exit, GateError, note_same_program},
+        source::{Project, WORKING_TREE},
+    },
+    record::SameProgram,
 };
 use tempfile::TempDir;
 
 const MANIFEST: &str = "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[[bench]]\nname = \"gate\"\nharness = false\n";
+
+fn package(name: &str) -> String {
+    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+}
 
 /// A git repository with a cargo project in a folder of it.
 struct Tiny {
@@ -80,14 +87,23 @@ impl Tiny {
         Project::here(&self.folder, None, None).unwrap()
     }
 
-    fn build(&self, text: &str) -> Result<Built, BuildError> {
+    fn build(&self, text: &str) -> Result<Built, GateError> {
         let project = self.project();
         project.build(&project.resolve(text)?, false, &|_| ())
     }
 
-    fn build_working_tree(&self) -> Result<Built, BuildError> {
+    fn build_working_tree(&self) -> Result<Built, GateError> {
         let project = self.project();
         project.build(&project.working_tree()?, false, &|_| ())
+    }
+
+    /// Why a revision's program is also that of another revision, or of the working tree.
+    fn same(&self, base: &str, head: Option<&str>) -> Option<SameProgram> {
+        let project = self.project();
+        let head = head.map_or_else(|| project.working_tree(), |head| project.resolve(head));
+        let sources = [project.resolve(base).unwrap(), head.unwrap()];
+        let built = sources.each_ref().map(|of| project.build(of, false, &|_| ()).unwrap());
+        project.same_program((&sources[0], &built[0]), (&sources[1], &built[1])).unwrap()
     }
 
     fn no_worktree_is_left(&self) {
@@ -110,7 +126,7 @@ fn said_by(built: &Built) -> String {
 }
 
 /// The sentence of what the user has to mend.
-fn usage(result: Result<Built, BuildError>) -> String {
+fn usage(result: Result<Built, GateError>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.exit, Exit::Usage, "{error}");
     assert!(!error.message.starts_with(char::is_uppercase), "{error}");

@@ -5,11 +5,13 @@
 mod ends;
 #[path = "gate_counts/jobs.rs"]
 mod jobs;
+mod program;
 mod repository;
 
 use paceline::record::{Gate, GateCell, Metric, Overall, Presence, State, Verdict};
 use paceline_core::process::valgrind;
-use repository::{Repository, WORK};
+use program::{PACELINE, error, folder, json, paceline, said, text};
+use repository::{Repository, WIDE, WORK};
 
 /// Two cells: one computes and one allocates.
 const CELLS: &str = ".closure(\"spin\", || || spin(10_000)).closure(\"lists\", || || lists(3))";
@@ -17,12 +19,7 @@ const LISTS: &str = "pub fn lists(n: u64) -> Vec<Vec<u64>> {\n    (0..n).map(|i|
 
 /// The last commit against the one before.
 fn counted(repository: &Repository, metrics: &str, more: &[&str]) -> (Option<i32>, Gate) {
-    let between = ["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
-    let output = repository.paceline("", &[&between[..], &["--metric", metrics], more].concat());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let gate =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    (output.status.code(), gate)
+    repository.gate(&[&["--metric", metrics], more].concat())
 }
 
 fn cell<'g>(gate: &'g Gate, name: &str, metric: Metric) -> &'g GateCell {
@@ -146,8 +143,7 @@ fn one_more_allocation_a_call_is_regressed_and_trials_are_not_touched() {
     let more = LISTS.replace("(0..n)", "std::hint::black_box(Box::new(n));\n    (0..n)");
     repository.write("src/lib.rs", &format!("{WORK}{more}"));
     repository.commit();
-    let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
-    let (code, gate) = counted(&repository, "throughput,allocations", &wide);
+    let (code, gate) = counted(&repository, "throughput,allocations", &WIDE);
     let lists = cell(&gate, "lists", Metric::Allocations);
     assert_eq!((lists.base, lists.head), (Some(4.0), Some(5.0)), "{lists:?}");
     assert_eq!(lists.verdict, Some(Verdict::Regressed));
@@ -191,11 +187,19 @@ fn a_first_allocation_is_regressed() {
 #[test]
 fn counts_that_differ_from_process_to_process_gate_nothing() {
     // As many allocations as the process's id says.
-    let cells = ".closure(\"random\", || || lists(u64::from(std::process::id() % 1_000)))";
+    let lists = |from: &str| format!("{WORK}{}", LISTS.replace("..n)", &format!("..{from})")));
+    let random = "n + u64::from(std::process::id() % 1_000)";
+    let cells = ".closure(\"random\", || || lists(3)).closure(\"spin\", || || spin(9))";
     let repository = repository(cells);
-    repository.write("src/lib.rs", &format!("{WORK}{}", LISTS.replace("..n)", "..n + 2_000)")));
+    repository.write("src/lib.rs", &lists(random));
     repository.commit();
-    let (code, gate) = counted(&repository, "allocations", &[]);
+    // The base can be counted, so a head that cannot does not pass unseen.
+    let (code, gate) = counted(&repository, "allocations", &["--strict"]);
+    assert_eq!(cell(&gate, "random", Metric::Allocations).state, State::Skipped);
+    assert_eq!((code, gate.verdict), (Some(5), Overall::Inconclusive), "{}", gate.summary);
+    repository.write("src/lib.rs", &lists(&format!("{random} + 2_000")));
+    repository.commit();
+    let (code, gate) = counted(&repository, "allocations", &["--filter", "random"]);
     let random = cell(&gate, "random", Metric::Allocations);
     assert_eq!((random.state, random.verdict, random.change), (State::Refused, None, None));
     let why = random.reason.as_ref().unwrap();
@@ -216,8 +220,7 @@ fn a_bench_with_an_allocator_of_its_own_is_counted_if_it_sets_it_with_the_macro(
     repository.commit();
     with("paceline_gated::allocator!(Own, Own);\n");
     repository.commit();
-    let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
-    let (code, gate) = counted(&repository, "throughput,allocations", &wide);
+    let (code, gate) = counted(&repository, "throughput,allocations", &WIDE);
     let lists = cell(&gate, "lists", Metric::Allocations);
     assert_eq!((lists.state, lists.presence), (State::Refused, Presence::Both), "{lists:?}");
     let why = lists.reason.as_ref().unwrap();
@@ -231,6 +234,13 @@ fn a_bench_with_an_allocator_of_its_own_is_counted_if_it_sets_it_with_the_macro(
     repository.commit();
     let (_, gate) = counted(&repository, "allocations", &["--filter", "lists"]);
     assert_eq!(cell(&gate, "lists", Metric::Allocations).base, Some(4.0), "{}", gate.summary);
+    // A head that cannot be counted where the base can does not pass unseen.
+    with("#[global_allocator]\nstatic A: Own = Own;\n");
+    repository.commit();
+    let (code, gate) = counted(&repository, "allocations", &["--filter", "lists"]);
+    let lists = cell(&gate, "lists", Metric::Allocations);
+    assert_eq!((lists.state, code), (State::Skipped, Some(5)), "{}", gate.summary);
+    assert!(gate.summary.contains("1 without a figure"), "{}", gate.summary);
 }
 
 #[test]
@@ -242,27 +252,22 @@ fn a_build_that_counts_allocations_is_never_timed() {
         .current_dir(&repository.folder);
     cargo.args(["--features", "paceline-gated/allocations"]);
     let output = cargo.env("CARGO_TARGET_DIR", repository::target("counts")).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let said = said(&output);
+    assert!(!output.status.success(), "{}", text(&output.stdout));
     assert!(said.contains("it is built with the feature `allocations`"), "{said}");
 }
 
 #[test]
 fn a_metric_whose_tool_is_missing_is_refused_with_the_packages_name() {
     let repository = repository(CELLS);
-    let empty = tempfile::tempdir().unwrap();
+    let empty = folder();
     let refused = |more: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["gate", "--metric"]).args(more).current_dir(&repository.folder);
-        command.env("PACELINE_ALLOW_DEBUG", "1").env("PATH", empty.path());
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        let mut command = repository.command("", &[&["gate", "--metric"], more].concat());
+        error(&command.env("PATH", empty.path()).output().unwrap(), 2)
     };
     let said = refused(&["instructions", "--base", "HEAD"]);
     assert!(said.contains("install the package valgrind"), "{said}");
-    let program = env!("CARGO_BIN_EXE_paceline");
-    let said = refused(&["allocations", "--base", program, "--head", program]);
+    let said = refused(&["allocations", "--base", PACELINE, "--head", PACELINE]);
     assert!(said.contains("allocations are counted in builds of their own"), "{said}");
 }
 
@@ -271,17 +276,14 @@ fn jobs_on_one_thread_are_counted_and_others_say_in_a_sentence_why_not() {
     if !has_valgrind() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let program = env!("CARGO_BIN_EXE_paceline");
-    let mut command = std::process::Command::new(program);
-    command.args(["gate", "--base", program, "--head", program, "--format", "json"]);
+    let folder = folder();
+    let mut command = paceline(
+        folder.path(),
+        ["gate", "--base", PACELINE, "--head", PACELINE, "--format", "json"],
+    );
     command.args(["yield", "sleep", "--model", "sequential,tokio-current-thread,threads"]);
-    command.args(["--scale", "10", "--metric", "instructions"]).current_dir(folder.path());
-    command.env("PACELINE_ALLOW_DEBUG", "1").env("XDG_CACHE_HOME", folder.path());
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let gate: Gate =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    command.args(["--scale", "10", "--metric", "instructions"]);
+    let gate: Gate = json(&command.env("XDG_CACHE_HOME", folder.path()).output().unwrap());
     for model in ["sequential", "tokio-current-thread"] {
         let cell = cell(&gate, &format!("yield/{model}/10"), Metric::Instructions);
         assert!(cell.counts.as_ref().unwrap().is_exact(), "{cell:?}");

@@ -3,6 +3,7 @@
 //! Each is a crate with a bench of `paceline-gated`, built by cargo in release in a second or two. Margins are wide, since
 //! tests run beside each other: the changes are tenfold.
 
+mod program;
 mod repository;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
     process::Command,
 };
 
+use program::{said, text};
 use repository::{HERE, Repository, WORK, manifest, target};
 
 #[test]
@@ -60,15 +62,14 @@ fn code_that_prints_reads_its_input_and_has_a_server_of_its_own_is_measured() {
 #[test]
 fn the_bench_behaves_under_cargo_test_cargo_bench_and_nextest() {
     let repository = Repository::new(
-        ".closure(\"spin/1\", || || spin(1)).closure(\"fails\", || || assert!(std::env::var_os(\"FAIL\").is_none()))",
+        ".closure(\"spin/1\", || || spin(1)).closure(\"fails\", || || assert!(std::env::var_os(\"FAIL\").is_none())).closure(\"fails/ends\", || || if std::env::var_os(\"FAIL\").is_some() { std::process::exit(9) })",
     );
     let ran = |args: &[&str], fail: bool| {
         let mut cargo = Command::new("cargo");
         cargo.args(args).current_dir(&repository.folder);
         cargo.env("CARGO_TARGET_DIR", target("bench"));
         let output = if fail { cargo.env("FAIL", "1") } else { &mut cargo }.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.success(), text(output.stdout), text(output.stderr))
+        (output.status.success(), text(&output.stdout), said(&output))
     };
     let (ok, out, err) = ran(&["test", "--quiet", "--offline", "--all-targets"], false);
     assert!(ok && out.contains("spin/1 ... ok") && out.contains("fails ... ok"), "{out}{err}");
@@ -78,7 +79,10 @@ fn the_bench_behaves_under_cargo_test_cargo_bench_and_nextest() {
     };
     let list = ["--list", "--format", "terse"];
     let (ok, out, err) = debug(&list);
-    assert!(ok && out == "spin/1: benchmark\nfails: benchmark\n", "{out}{err}");
+    assert!(
+        ok && out == "spin/1: benchmark\nfails: benchmark\nfails/ends: benchmark\n",
+        "{out}{err}"
+    );
     assert_eq!(debug(&[&list[..], &["--ignored"]].concat()).1, "");
     let (ok, out, err) = debug(&["spin/1", "--exact", "--nocapture"]);
     assert!(ok && out == "spin/1 ... ok\n", "{out}{err}");
@@ -94,6 +98,8 @@ fn the_bench_behaves_under_cargo_test_cargo_bench_and_nextest() {
     assert!(ok && out.contains(" a call ") && !out.contains("fails"), "{out}{err}");
     let (ok, _, err) = ran(&["bench", "--offline", "--bench", "gate"], true);
     assert!(!ok && err.contains("error: fails: "), "{err}");
+    let ended = "error: fails/ends: the process of the cell ended: exit status: 9";
+    assert!(err.contains(ended), "{err}");
 }
 
 /// Writes `tiny` into a folder. Its only cell is called after a file of the folder, which each side reads as its own.
@@ -135,6 +141,7 @@ fn a_crate_is_found_where_each_side_has_it() {
         (("tiny", any.as_str()), ("tiny", excluded.as_str()), "tiny"),
     ] {
         let repository = Repository::empty("");
+        repository.git(&["config", "color.ui", "always"]);
         for ((folder, root), cell) in [(before, "one"), (after, "two")] {
             for old in fs::read_dir(&repository.folder).unwrap().flatten() {
                 if !old.file_name().to_string_lossy().starts_with(".git") {
@@ -260,8 +267,7 @@ fn what_init_writes_compiles_and_gates_and_a_second_time_it_writes_nothing() {
     let init = |more: &[&str]| {
         let output =
             repository.paceline("src", &[&["init", "gate", "--gated", &gated], more].concat());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+        (output.status.code(), text(&output.stdout), said(&output))
     };
     let before = files(&repository.folder);
     let (code, said, error) = init(&["--dry-run"]);
@@ -294,10 +300,7 @@ fn what_init_writes_compiles_and_gates_and_a_second_time_it_writes_nothing() {
 fn init_refuses_what_it_would_break() {
     let repository = Repository::empty("");
     let refused = |more: &[&str]| {
-        let output = repository.paceline("", &[&["init", "gate"], more].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        said
+        program::error(&repository.paceline("", &[&["init", "gate"], more].concat()), 2)
     };
     assert!(refused(&[]).contains("there is no cargo project here"));
     repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
@@ -323,9 +326,7 @@ fn a_budget_that_is_too_small_for_known_cells_is_refused_before_anything_is_buil
     let said = |budget: &str| {
         let cells = ["cpu", "--model", "sequential", "--scale", "100,200,300,400"];
         let gate = ["gate", "--base", "HEAD", "--head", "HEAD", "--budget", budget];
-        let output = repository.paceline("", &[&gate[..], &cells].concat());
-        assert_eq!(output.status.code(), Some(2));
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        program::error(&repository.paceline("", &[&gate[..], &cells].concat()), 2)
     };
     // The slices alone take 1.4 s.
     let early = said("1s");
@@ -346,8 +347,7 @@ fn cells_that_are_known_are_listed_without_a_build_and_those_of_a_bench_say_that
     let list = |more: &[&str]| {
         let gate = ["gate", "--list", "--base", "HEAD", "--head", "HEAD"];
         let output = repository.paceline("", &[&gate[..], more].concat());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+        (output.status.code(), text(&output.stdout), said(&output))
     };
     let named = ["yield", "--model", "sequential", "--scale", "1,2"];
     let (code, out, said) = list(&named);
@@ -373,8 +373,7 @@ fn cells_that_are_known_are_listed_without_a_build_and_those_of_a_bench_say_that
     paceline.write("core/src/bin/paceline-host.rs", "compile_error!(\"it is built\");\n");
     paceline.commit();
     let output = paceline.paceline("", &["gate", "--list", "--base", "HEAD"]);
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let out = program::printed(&output, 0);
     assert!(out.contains("switch/tokio/10") && out.contains("echo/tokio/50"), "{out}");
 }
 
@@ -388,13 +387,11 @@ fn the_early_check_of_the_budget_waits_for_a_gate_that_measures() {
     let place = tempfile::tempdir().unwrap();
     let lock = fs::File::create(place.path().join("paceline-gate.lock")).unwrap();
     lock.lock().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.args(["gate", "--base", "HEAD", "--head", "HEAD", "--budget", "1s"]);
-    command.args(["cpu", "--model", "sequential", "--scale", "100,200,300,400"]);
-    command.current_dir(&repository.folder).env("PACELINE_ALLOW_DEBUG", "1");
+    let gate = ["gate", "--base", "HEAD", "--head", "HEAD", "--budget", "1s"];
+    let cells = ["cpu", "--model", "sequential", "--scale", "100,200,300,400"];
+    let mut command = repository.command("", &[&gate[..], &cells].concat());
     command.env_remove("PACELINE_ALLOW_LOAD").env("TMPDIR", place.path());
-    command.env("CARGO_TARGET_DIR", target("repositories"));
-    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     assert!(first.contains("another gate measures on this machine: waiting"), "{first}");

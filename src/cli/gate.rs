@@ -7,7 +7,7 @@ mod sides;
 use std::{fs, path::Path, time::Duration};
 
 pub(super) use arguments::GateArguments;
-pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, build_error, check_counters};
+pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, check_counters};
 use sides::{build, build_sides, check_budget, resolve_sides};
 
 use super::{
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     gate::{
-        Arm, MarginOverrides, Margins, NoGate, Order, Outcome, Project, Source, Subject,
-        default_cells, gate,
+        Arm, MarginOverrides, Margins, Order, Outcome, Project, Source, Subject, default_cells,
+        gate,
     },
     output::{print_note, remedy},
     plan::{Choice, Planned, cells},
@@ -190,7 +190,7 @@ fn effective_margins(
     }
     let overrides = overrides(asked);
     let of = |source: &Source| -> Result<Margins, CliError> {
-        let text = project.file_of(source, MARGINS).map_err(build_error)?;
+        let text = project.file_of(source, MARGINS)?;
         let place = format!("{MARGINS} of {}", source.name);
         let file = text.as_deref().map(|text| (&place[..], text));
         Margins::of_text(file, &overrides)
@@ -297,10 +297,7 @@ pub(super) fn subjects<'a>(
 
 /// Runs the gate, prints its result, writes the exports and returns the exit code.
 pub(super) fn finish(asked: &GateArguments, order: Order<'_>) -> Result<u8, CliError> {
-    let Outcome { gate, folder } = gate(order).map_err(|error| match error {
-        NoGate::TooShort(message) => usage(message),
-        NoGate::Internal(message) => internal(message),
-    })?;
+    let Outcome { gate, folder } = gate(order)?;
     let code = exit_code(&gate, asked.strict);
     if asked.retry && code == ENVIRONMENT && !gate.interrupted {
         return Ok(code);

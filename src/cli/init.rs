@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CliError, gate::build_error, internal, say};
+use super::{CliError, internal, say};
 use crate::gate::starter::{ADDRESS, plan, write};
 
 /// The arguments of `paceline init`.
@@ -33,10 +33,9 @@ enum What {
 pub(super) fn init(asked: &InitArguments) -> Result<u8, CliError> {
     let What::Gate = asked.what;
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
-    let files =
-        plan(&here, asked.package.as_deref(), asked.gated.as_deref()).map_err(build_error)?;
+    let files = plan(&here, asked.package.as_deref(), asked.gated.as_deref())?;
     if !asked.dry_run {
-        write(&files).map_err(build_error)?;
+        write(&files)?;
     }
     let done = if asked.dry_run { "would write" } else { "wrote" };
     for file in &files {

@@ -8,12 +8,12 @@ use std::{
 use clap::Args;
 
 use super::{
-    CliError, ENVIRONMENT, Format, Output, budget, gate::build_error, internal, ready, say,
-    say_json, say_text, seed, small, usage, values::TRIALS,
+    CliError, ENVIRONMENT, Format, Output, budget, internal, ready, say, say_json, say_text, seed,
+    small, usage, values::TRIALS,
 };
 use crate::{
     gate::{
-        NoGate, Project,
+        Exit, Project,
         selftest::{KINDS, Trial, least_budget, selftest},
     },
     record::{check_writable, write_json},
@@ -68,9 +68,9 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
     let program = ready()?;
     check_writable(&asked.output.out).map_err(internal)?;
     let this = std::env::current_exe().map_err(|error| internal(error.to_string()))?;
-    let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
-    let source = project.resolve(&this.to_string_lossy()).map_err(build_error)?;
-    let copy = project.build(&source, true, &|_| {}).map_err(build_error)?;
+    let project = Project::here(Path::new("."), None, None)?;
+    let source = project.resolve(&this.to_string_lossy())?;
+    let copy = project.build(&source, true, &|_| {})?;
     let name = format!("{}-selftest-{}", utc().replace(':', "-"), std::process::id());
     let folder: PathBuf = asked.output.out.join(name);
     let trial = Trial {
@@ -86,12 +86,12 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
         programs: [program.clone(), program, Program::at(copy.program)],
         results: folder.clone(),
     };
-    let done = selftest(&trial).map_err(|error| match error {
-        NoGate::TooShort(_) => CliError(
+    let done = selftest(&trial).map_err(|error| match error.exit {
+        Exit::Usage => CliError(
             ENVIRONMENT,
             "this machine is too slow or too busy for the suites of the self-test: end other programs, or give --suites 0".into(),
         ),
-        NoGate::Internal(why) => internal(why),
+        _ => error.into(),
     })?;
     write_json(&folder.join("selftest.json"), &done).map_err(internal)?;
     match asked.output.format {

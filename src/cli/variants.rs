@@ -7,8 +7,8 @@ use paceline_core::{custom::Variant, process::Program};
 use super::{
     CliError,
     gate::{
-        BUILT_ONLY, GateArguments, NO_COUNTERS, Sides, build_error, cells_of, check_counters,
-        check_places, finish, margins, no_cells, order, subjects,
+        BUILT_ONLY, GateArguments, NO_COUNTERS, Sides, cells_of, check_counters, check_places,
+        finish, margins, no_cells, order, subjects,
     },
     ready, usage,
 };
@@ -29,10 +29,10 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
     }
     check_places(asked)?;
     let program = ready()?;
-    let project = Project::here(Path::new("."), None, None).map_err(build_error)?;
-    let source = project.resolve(&path.to_string_lossy()).map_err(build_error)?;
-    let base = project.build(&source, false, &|_| {}).map_err(build_error)?;
-    let copy = project.build(&source, true, &|_| {}).map_err(build_error)?;
+    let project = Project::here(Path::new("."), None, None)?;
+    let source = project.resolve(&path.to_string_lossy())?;
+    let base = project.build(&source, false, &|_| {})?;
+    let copy = project.build(&source, true, &|_| {})?;
     let side = |name: &str| Side {
         name: name.into(),
         about: format!("the {name} variant of each cell, in {}", path.display()),

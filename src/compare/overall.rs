@@ -13,8 +13,8 @@ const NAMED: usize = 3;
 ///
 /// The first of these that applies counts. The run failed if a cell failed or is invalid: a crash of the head is not
 /// the machine's fault. It regressed if a cell did. The environment is invalid if a null arm fired, which voids only
-/// its cell, or if too few trials count. The run is inconclusive if a cell is, or if a cell of both sides lacks the
-/// figure that it should have. Otherwise it passed.
+/// its cell, or if too few trials count. Nothing was compared if no cell has a verdict. The run is inconclusive if a cell
+/// is, or if a cell of both sides lacks the figure that it should have. Otherwise it passed.
 pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> (Overall, String) {
     let of = |verdict: Verdict| -> Vec<&GateCell> {
         cells.iter().filter(|cell| cell.verdict == Some(verdict)).collect()
@@ -25,6 +25,7 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
     let regressed = of(Verdict::Regressed);
     let inconclusive = of(Verdict::Inconclusive);
     let judged = cells.iter().filter(|cell| cell.verdict.is_some()).count();
+    let refused = cells.iter().filter(|cell| cell.state == State::Refused).count();
     let only = |side: Presence| {
         cells.iter().filter(|cell| cell.presence == side && !is_wrong(cell)).count()
     };
@@ -36,6 +37,7 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         (inconclusive.len(), "inconclusive"),
         (unseen.len(), "without a figure"),
         (void.len(), "void"),
+        (refused, "refused"),
         (only(Presence::Base), "removed"),
         (only(Presence::Head), "new"),
     ]);
@@ -71,12 +73,14 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         let worst = least_visible(&inconclusive);
         return (Overall::Inconclusive, format!("{counts}; least visible {}", needs(worst)));
     }
-    if judged == 0 && unseen.is_empty() {
-        let sentence = format!("{counts}; no cell has figures of both sides");
-        return (Overall::Nothing, sentence);
-    }
-    if !unseen.is_empty() {
-        return (Overall::Inconclusive, format!("{counts}; no figure of {}", names(&unseen)));
+    if judged == 0 || !unseen.is_empty() {
+        let verdict = if judged == 0 { Overall::Nothing } else { Overall::Inconclusive };
+        let why = if unseen.is_empty() {
+            "no cell has figures of both sides".into()
+        } else {
+            format!("no figure of {}", names(&unseen))
+        };
+        return (verdict, format!("{counts}; {why}"));
     }
     let all: Vec<&GateCell> = cells.iter().filter(|cell| cell.verdict.is_some()).collect();
     let worst = worst(&all);

@@ -321,10 +321,16 @@ fn a_cell_of_both_sides_without_a_figure_does_not_pass_unseen() {
     let (verdict, why) = overall(&[passed.clone(), unseen.clone()], true, None);
     assert_eq!(verdict, Overall::Inconclusive);
     assert!(why.contains("no figure of b/tokio/1 latency p99"), "{why}");
+    // With no other cell, nothing was compared.
+    let (verdict, why) = overall(std::slice::from_ref(&unseen), true, None);
+    assert_eq!(verdict, Overall::Nothing);
+    assert!(why.contains("no figure of b/tokio/1 latency p99"), "{why}");
     // A cell that cannot run on this machine, or exists on one side only, is not gated.
     let refused = GateCell { state: State::Refused, ..unseen.clone() };
     let new = GateCell { presence: Presence::Head, ..unseen };
-    assert_eq!(overall(&[passed, refused.clone(), new.clone()], true, None).0, Overall::Passed);
+    let (verdict, why) = overall(&[passed, refused.clone(), new.clone()], true, None);
+    assert_eq!(verdict, Overall::Passed);
+    assert!(why.starts_with("of 3 cells, 1 not regressed, 1 refused, 1 new; "), "{why}");
     assert_eq!(overall(&[refused, new.clone()], true, None).0, Overall::Nothing);
     // A cell that the head lacks or has renamed is counted.
     let removed = GateCell { presence: Presence::Base, state: State::Ok, ..new.clone() };

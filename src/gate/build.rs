@@ -13,7 +13,7 @@ use std::{
 };
 
 use build_cache::{BuildCache, hash_of};
-pub use error::{BuildError, Exit};
+pub use error::{Exit, GateError};
 pub(in crate::gate) use tool::{Tool, ToolOutput};
 use worktree::{Checkouts, hold};
 
@@ -51,11 +51,11 @@ impl Project {
         source: &Source,
         copy: bool,
         progress: &dyn Fn(&str),
-    ) -> Result<Built, BuildError> {
+    ) -> Result<Built, GateError> {
         let mut built = match &source.kind {
             Kind::Program(path) if copy => self.copy_of(path, source)?,
             Kind::Program(path) => {
-                let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
+                let hash = hash_of(path).map_err(|error| GateError::reading(path, &error))?;
                 Built {
                     program: path.clone(),
                     side: side(source, hash),
@@ -91,18 +91,18 @@ impl Project {
         &self,
         source: &Source,
         progress: &dyn Fn(&str),
-    ) -> Result<Built, BuildError> {
+    ) -> Result<Built, GateError> {
         let Kind::Tree { checkout, pins, .. } = &source.kind else {
-            return Err(BuildError::usage("a built program cannot be built once more"));
+            return Err(GateError::usage("a built program cannot be built once more"));
         };
         let layout = self.layout()?;
         layout.counting_allocations().build(source, checkout, pins, false, progress)
     }
 
-    fn copy_of(&self, path: &Path, source: &Source) -> Result<Built, BuildError> {
+    fn copy_of(&self, path: &Path, source: &Source) -> Result<Built, GateError> {
         // Two built programs can be compared without a project, and so without a target folder.
         let gate = self.layout().map_or_else(|_| folder_without_project(), Layout::gate);
-        let hash = hash_of(path).map_err(|error| unreadable(path, &error))?;
+        let hash = hash_of(path).map_err(|error| GateError::reading(path, &error))?;
         let programs = BuildCache::in_folder(&gate);
         let key = format!("{hash}-copy");
         if let Some((program, hash)) = programs.find(&key) {
@@ -128,7 +128,7 @@ impl Layout {
         pins: &[Pin],
         copy: bool,
         progress: &dyn Fn(&str),
-    ) -> Result<Built, BuildError> {
+    ) -> Result<Built, GateError> {
         let gate = self.gate();
         let who = who(source);
         let spot = self.spot(checkout, &who)?;
@@ -162,7 +162,7 @@ impl Layout {
         let root = spot.root.as_ref().map_or(top.clone(), |root| worktree.folder.join(root));
         if let Some(lent) = &lent {
             let path = root.join("Cargo.lock");
-            fs::write(&path, lent).map_err(|error| BuildError::writing(&path, &error))?;
+            fs::write(&path, lent).map_err(|error| GateError::writing(&path, &error))?;
         }
         cargo::set(self, &root, pins, progress)?;
         let built = cargo::build(self, (&folder, &root), &who, progress)?;
@@ -187,13 +187,10 @@ impl Layout {
 
     /// Returns the user's lock file if the tree has none: many libraries do not commit it. Without it, the two sides
     /// would get the versions that are newest at the moment.
-    fn lent_lock(&self, checkout: &str, spot: &Spot) -> Result<Option<Vec<u8>>, BuildError> {
+    fn lent_lock(&self, checkout: &str, spot: &Spot) -> Result<Option<Vec<u8>>, GateError> {
         let has = match &spot.root {
             None => false,
-            Some(root) => {
-                let object = format!("{checkout}:{}", root.join("Cargo.lock").display());
-                self.git().args(["cat-file", "-e", &object]).run()?.ok
-            }
+            Some(root) => self.has(checkout, &root.join("Cargo.lock"))?,
         };
         Ok(if has { None } else { fs::read(self.workspace.join("Cargo.lock")).ok() })
     }
@@ -221,10 +218,6 @@ fn who(source: &Source) -> String {
         _ if source.name == super::source::WORKING_TREE => "the working tree".into(),
         _ => format!("the revision `{}`", source.name),
     }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> BuildError {
-    BuildError::usage(format!("cannot read {}: {error}", path.display()))
 }
 
 /// Returns the folder for copies if there is no target folder.

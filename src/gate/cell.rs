@@ -130,12 +130,12 @@ impl<'a> CellInProgress<'a> {
             (Err(base), Err(head)) => {
                 Err(Uncalibrated::of(&base, format!("base: {base}; head: {head}")))
             }
-            (Ok(_), Err(head)) if is_unknown(&head) => {
+            (Ok(_), Err(head)) if self.subject.is_unknown(&head) => {
                 self.presence = Presence::Base;
                 Ok(())
             }
             (Ok(_), Err(head)) => Err(Uncalibrated::of(&head, format!("head: {head}"))),
-            (Err(base), Ok(head)) if is_unknown(&base) => {
+            (Err(base), Ok(head)) if self.subject.is_unknown(&base) => {
                 self.presence = Presence::Head;
                 self.count(head, HEAD, around.patience)
             }
@@ -381,19 +381,6 @@ impl Uncalibrated {
     fn of(error: &HostError, why: String) -> Self {
         Uncalibrated { state: State::Failed, why, died: matches!(error, HostError::Died(_)) }
     }
-}
-
-/// Returns whether the side does not know the cell because its version is different.
-fn is_unknown(error: &HostError) -> bool {
-    const WORDS: [&str; 5] = [
-        "no model is called",
-        "no cell is called",
-        "unknown step `",
-        "unknown key `",
-        "not a request",
-    ];
-    let said = error.to_string();
-    WORDS.iter().any(|words| said.contains(words))
 }
 
 fn state_of(lost: &Lost) -> State {

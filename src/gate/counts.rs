@@ -15,7 +15,7 @@ use super::{
     cell::{CellInProgress, Counted},
     in_progress::GateInProgress,
     margins::Margin,
-    staging::{clear_left, private_name},
+    staging::{PREFIX, clear_left, private_name},
     subject::{Arm, Subject},
     trial::{BASE, HEAD, SIDES},
 };
@@ -65,7 +65,7 @@ impl Counter {
         patience: Duration,
     ) -> Self {
         let folder = env::temp_dir();
-        clear_left(&folder);
+        clear_left(&folder, PREFIX);
         let folder = folder.join(private_name());
         let made = fs::DirBuilder::new().mode(0o700).create(&folder);
         Counter {
@@ -95,7 +95,17 @@ impl Counter {
             [of(BASE), head.join().unwrap_or_else(|_| Err(uncountable("the count panicked")))]
         });
         let (base, head) = (base.map_err(told(BASE))?, head.map_err(told(HEAD))?);
-        Ok(Counts { calls, base, head })
+        match [base.len(), head.len()] {
+            [REPEATS, REPEATS] => Ok(Counts { calls, base, head }),
+            // The head takes several times as long, or hangs: the budget is no excuse.
+            [REPEATS, 0] => Err((
+                State::Failed,
+                format!(
+                    "not counted, head: the base was counted {REPEATS} times, and the head not once in this time"
+                ),
+            )),
+            _ => Err(late()),
+        }
     }
 
     /// Returns `calls`, or a greater power of ten in which the base executes enough instructions. On a busy machine, few
@@ -124,6 +134,7 @@ impl Counter {
         Ok(calls)
     }
 
+    /// Returns the counts of a side: fewer if the time was up.
     fn of_side(
         &self,
         metric: Metric,
@@ -139,7 +150,15 @@ impl Counter {
             // The start of a process is in both counts and cancels out.
             Ok(of(calls)?.saturating_sub(of(0)?))
         };
-        (0..REPEATS).map(|_| one()).collect()
+        let mut counts = Vec::new();
+        while counts.len() < REPEATS {
+            match one() {
+                Ok(count) => counts.push(count),
+                Err(NoCount::Late) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(counts)
     }
 
     fn allocations(
@@ -149,9 +168,8 @@ impl Counter {
         deadline: Instant,
     ) -> Result<u64, NoCount> {
         let program = self.allocations[side].as_ref().map_err(|why| uncountable(why))?;
-        let patience = self.patience_until(deadline)?;
-        let count = |what: What<'_>| program.allocations(what, calls, patience);
-        Ok(self.counting(side, subject, count)?)
+        let count = |what: What<'_>, patience| program.allocations(what, calls, patience);
+        self.counting(side, subject, deadline, count)
     }
 
     /// Returns the instructions of a process that makes `calls` calls.
@@ -164,27 +182,36 @@ impl Counter {
         let folder = self.empty_folder(side).map_err(|error| {
             uncountable(&format!("there is no place for valgrind's files: {error}"))
         })?;
-        let patience = self.patience_until(deadline)?;
         let program = &self.arms[side].program;
-        let count = |what: What<'_>| program.instructions(what, calls, &folder, patience);
-        Ok(self.counting(side, subject, count)?)
+        let count = |what: What<'_>, patience| program.instructions(what, calls, &folder, patience);
+        self.counting(side, subject, deadline, count)
     }
 
-    /// Passes on what is counted of a side.
-    fn counting<T>(&self, side: usize, subject: &Subject<'_>, count: impl Fn(What<'_>) -> T) -> T {
-        match subject {
-            Subject::Own(name) => count(What::Calls(name, self.arms[side].variant)),
+    /// Counts a side with `count`, which is told what to count and how long the process may take. A process that the
+    /// deadline cut short is late; one that had all of its time hangs.
+    fn counting(
+        &self,
+        side: usize,
+        subject: &Subject<'_>,
+        deadline: Instant,
+        count: impl Fn(What<'_>, Duration) -> Result<u64, CountError>,
+    ) -> Result<u64, NoCount> {
+        let left = deadline.saturating_duration_since(now());
+        if left.is_zero() {
+            return Err(NoCount::Late);
+        }
+        let patience = self.patience.min(left);
+        let counted = match subject {
+            Subject::Own(name) => count(What::Calls(name, self.arms[side].variant), patience),
             // Without the suite's server: such jobs open no connections.
             Subject::Jobs(planned) => {
-                count(What::Batches(&planned.for_host(&Addresses::default())))
+                count(What::Batches(&planned.for_host(&Addresses::default())), patience)
             }
-        }
-    }
-
-    /// Returns how long a process that starts now may take.
-    fn patience_until(&self, deadline: Instant) -> Result<Duration, NoCount> {
-        let left = deadline.saturating_duration_since(now());
-        if left.is_zero() { Err(NoCount::Late) } else { Ok(self.patience.min(left)) }
+        };
+        counted.map_err(|error| match error {
+            CountError::Host(HostError::Silent(_)) if patience < self.patience => NoCount::Late,
+            error => NoCount::Failed(error),
+        })
     }
 
     /// Returns the folder of a side for valgrind's files, without those of a process that failed.
@@ -226,12 +253,6 @@ enum NoCount {
     Failed(CountError),
 }
 
-impl From<CountError> for NoCount {
-    fn from(error: CountError) -> Self {
-        NoCount::Failed(error)
-    }
-}
-
 fn uncountable(why: &str) -> NoCount {
     NoCount::Failed(CountError::Uncountable(why.to_owned()))
 }
@@ -243,6 +264,8 @@ fn told(side: usize, error: &NoCount) -> (State, String) {
         NoCount::Failed(error) => error,
     };
     let state = match error {
+        // The base was counted, so the loss must not pass unseen.
+        CountError::Uncountable(_) if side == HEAD => State::Skipped,
         CountError::Uncountable(_) => State::Refused,
         CountError::Host(HostError::Interrupted) => State::Skipped,
         CountError::Host(_) => State::Failed,
@@ -284,7 +307,9 @@ pub(super) fn counted(cell: GateCell, going: &CellInProgress<'_>, margin: Margin
     let (state, reason) = if counts.is_exact() {
         (State::Ok, None)
     } else {
-        (State::Refused, Some(inexact(&counts)))
+        // Where the base is exact the metric gates the cell, and the head must not leave it unseen.
+        let lost = Counts::agree(&counts.base);
+        (if lost { State::Skipped } else { State::Refused }, Some(inexact(&counts)))
     };
     let JudgedCounts { verdict, change } = judge_counts(&counts, margin.count);
     let of_call = |counts: &[u64], calls: u64| {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    NoGate,
+    build::GateError,
     cell::{CellInProgress, Surroundings},
     counts::{Counter, counted},
     margins::Margins,
@@ -54,7 +54,7 @@ pub(super) struct GateInProgress<'a, 's> {
 
 impl GateInProgress<'_, '_> {
     /// Runs the gate to its end, or until it is interrupted.
-    pub(super) fn run(&mut self) -> Result<Vec<GateCell>, NoGate> {
+    pub(super) fn run(&mut self) -> Result<Vec<GateCell>, GateError> {
         let cells = self.looks()?;
         let is_void = |going: &CellInProgress<'_>| {
             cells.iter().any(|cell| cell.null_fired && cell.cell == going.name)
@@ -74,7 +74,7 @@ impl GateInProgress<'_, '_> {
     }
 
     /// Measures all cells and, with two looks, the open ones a second time.
-    fn looks(&mut self) -> Result<Vec<GateCell>, NoGate> {
+    fn looks(&mut self) -> Result<Vec<GateCell>, GateError> {
         self.calibrate()?;
         self.count();
         if self.plan.metrics.iter().all(|metric| metric.is_count()) {
@@ -107,15 +107,15 @@ impl GateInProgress<'_, '_> {
         self.plan.budget.saturating_sub(now() - self.start)
     }
 
-    fn too_short(&self, needed: Duration) -> NoGate {
+    fn too_short(&self, needed: Duration) -> GateError {
         let budget = long(self.plan.budget);
         let (cells, needed) = (output::counted(self.cells.len(), "cell"), for_option(needed));
-        NoGate::TooShort(format!(
+        GateError::usage(format!(
             "the budget of {budget} is too small for a verdict on {cells}: give --budget {needed}, or name fewer cells"
         ))
     }
 
-    fn calibrate(&mut self) -> Result<(), NoGate> {
+    fn calibrate(&mut self) -> Result<(), GateError> {
         let progress = Progress::start(self.cells.len() as u64);
         for index in 0..self.cells.len() {
             if interrupted() {
@@ -139,7 +139,7 @@ impl GateInProgress<'_, '_> {
         Ok(())
     }
 
-    fn pilot(&mut self) -> Result<(), NoGate> {
+    fn pilot(&mut self) -> Result<(), GateError> {
         let count = self.cells.len();
         let mut progress = Progress::start(u64::from(pace::PILOT) * count as u64);
         for trial in 0..pace::PILOT {
@@ -171,27 +171,24 @@ impl GateInProgress<'_, '_> {
     }
 
     /// Plans the trials of each cell, before any difference is looked at.
-    fn planned(&self, left: Duration) -> Result<Vec<u32>, NoGate> {
+    fn planned(&self, left: Duration) -> Result<Vec<u32>, GateError> {
         if let Some(trials) = self.plan.trials {
             return Ok(vec![trials; self.cells.len()]);
         }
         let gated = self.cells.iter().filter(|cell| cell.is_gated()).count();
         let metrics = self.plan.metrics.iter().filter(|metric| !metric.is_count()).count();
-        let wishes: Vec<(u32, Duration)> = self
-            .cells
-            .iter()
-            .map(|cell| {
-                if !cell.is_gated() {
-                    return (0, Duration::ZERO);
-                }
-                let margin = self.plan.margins.of(&cell.name);
-                let sd = cell.spread(&self.plan.metrics).sd(cell.pace.slices);
-                (pace::wish(sd, margin, self.plan.rate(), gated * metrics), cell.trial_time())
-            })
-            .collect();
+        let wishes = self.wishes(|cell| {
+            if !cell.is_gated() {
+                return 0;
+            }
+            let margin = self.plan.margins.of(&cell.name);
+            let sd = cell.spread(&self.plan.metrics).sd(cell.pace.slices);
+            pace::wish(sd, margin, self.plan.rate(), gated * metrics)
+        });
         let trials = pace::trials(&wishes, left);
         if trials.is_empty() && gated > 0 && !interrupted() {
-            let fewest = wishes.iter().map(|(_, cost)| *cost * pace::FEWEST).sum::<Duration>();
+            let costs = wishes.iter().filter(|(wish, _)| *wish > 0).map(|(_, cost)| *cost);
+            let fewest = costs.sum::<Duration>() * pace::FEWEST;
             let looks = if self.plan.top_up { 2 } else { 1 };
             let begun = self.plan.budget.saturating_sub(self.left());
             return Err(self.too_short(begun + (fewest * looks).div_f64(PLANNED)));
@@ -199,18 +196,18 @@ impl GateInProgress<'_, '_> {
         Ok(trials)
     }
 
+    /// Returns the trials that each cell wants, and the time of one.
+    fn wishes(&self, wish: impl Fn(&CellInProgress<'_>) -> u32) -> Vec<(u32, Duration)> {
+        self.cells.iter().map(|cell| (wish(cell), cell.trial_time())).collect()
+    }
+
     /// Returns the trials at the second look: open cells get the rest of the time.
     fn topped_up(&self, open: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
-        let wishes: Vec<(u32, Duration)> = self
-            .cells
-            .iter()
-            .map(|cell| {
-                let wish = if cell.is_gated() && open(cell) { pace::MOST } else { 0 };
-                (wish, cell.trial_time())
-            })
-            .collect();
-        let more = pace::trials(&wishes, left);
+        let wish = |cell: &CellInProgress<'_>| {
+            if cell.is_gated() && open(cell) { pace::MOST } else { 0 }
+        };
+        let more = pace::trials(&self.wishes(wish), left);
         let have = self.cells.iter().map(|cell| cell.trials.len() as u32);
         have.enumerate().map(|(index, have)| have + more.get(index).unwrap_or(&0)).collect()
     }
@@ -219,20 +216,13 @@ impl GateInProgress<'_, '_> {
     /// there is no void cell, or no time for a verdict.
     fn once_more(&self, is_void: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
-        let wishes: Vec<(u32, Duration)> = self
-            .cells
-            .iter()
-            .map(|cell| {
-                let had = if is_void(cell) { cell.trials.len() as u32 } else { 0 };
-                (had, cell.trial_time())
-            })
-            .collect();
+        let wishes = self.wishes(|cell| if is_void(cell) { cell.trials.len() as u32 } else { 0 });
         let none = wishes.iter().all(|(had, _)| *had == 0);
         if none || left.is_zero() || interrupted() { vec![] } else { pace::trials(&wishes, left) }
     }
 
     /// Runs the wanted trials of each cell. Each pass shuffles the order again.
-    fn trials(&mut self, wanted: &[u32]) -> Result<(), NoGate> {
+    fn trials(&mut self, wanted: &[u32]) -> Result<(), GateError> {
         let todo = |cells: &[CellInProgress<'_>]| -> u64 {
             let left = cells.iter().zip(wanted).map(|(cell, wanted)| {
                 if cell.needs(*wanted) { u64::from(*wanted) - cell.trials.len() as u64 } else { 0 }

@@ -1,7 +1,9 @@
 //! Says why base and head are the same program, and whether the difference of their sources could have reached it.
 
+use std::{collections::BTreeMap, ffi::OsString, fs, os::unix::fs::PermissionsExt, path::Path};
+
 use super::{
-    build::{BuildError, Built},
+    build::{Built, GateError},
     source::{Kind, Layout, Project, Source},
 };
 use crate::record::{SameProgram, Sameness};
@@ -19,7 +21,7 @@ impl Project {
         &self,
         (base, base_built): (&Source, &Built),
         (head, head_built): (&Source, &Built),
-    ) -> Result<Option<SameProgram>, BuildError> {
+    ) -> Result<Option<SameProgram>, GateError> {
         if base_built.side.program_sha256 != head_built.side.program_sha256 {
             return Ok(None);
         }
@@ -32,8 +34,9 @@ impl Project {
                 let files = changed(layout, from, to)?;
                 if layout.is_paceline() && !(files.is_empty() && base_pins == head_pins) {
                     not_affected(&files)
-                } else if only_data(&files) {
-                    // Each side runs beside its own files: the same program with other data is a different side.
+                } else if only_data(&files) || started(base_built)? != started(head_built)? {
+                    // Each side runs beside its own files: the same program with other data, or with another program
+                    // that it starts, is a different side.
                     return Ok(None);
                 } else {
                     of_trees(&files, base_pins != head_pins, layout)
@@ -49,13 +52,34 @@ impl Project {
     }
 }
 
+/// Returns the programs of a side that its bench names, such as `target/release/my-tool`.
+fn started(built: &Built) -> Result<BTreeMap<OsString, Vec<u8>>, GateError> {
+    let places = built.folder.iter().flat_map(|folder| folder.ancestors());
+    let Some(place) = places.map(|at| at.join("target/release")).find(|at| at.is_dir()) else {
+        return Ok(BTreeMap::new());
+    };
+    let read = |path: &Path| fs::read(path).map_err(|error| GateError::reading(path, &error));
+    let bench = read(&built.program)?;
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let path = [&b"target/release/"[..], name.as_encoded_bytes()].concat();
+        let is_program =
+            entry.metadata().is_ok_and(|of| of.is_file() && of.permissions().mode() & 0o111 != 0);
+        if is_program && bench.windows(path.len()).any(|part| part == path) {
+            found.insert(name, read(&entry.path())?);
+        }
+    }
+    Ok(found)
+}
+
 /// Returns the files that differ between two commits, by their paths in the repository.
-fn changed(layout: &Layout, from: &str, to: &str) -> Result<Vec<String>, BuildError> {
+fn changed(layout: &Layout, from: &str, to: &str) -> Result<Vec<String>, GateError> {
     let git = layout.git().args(["-c", "core.quotePath=false", "diff-tree"]);
     let said = git.args(["-r", "--no-renames", "--name-only", from, to]).run()?;
     if !said.ok {
         let reason = said.reason();
-        return Err(BuildError::internal(format!("git cannot compare base and head: {reason}")));
+        return Err(GateError::internal(format!("git cannot compare base and head: {reason}")));
     }
     Ok(said.out)
 }

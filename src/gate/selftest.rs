@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Arm, Margin, Margins, NoGate, Order, Outcome, Subject, default_cells, gate,
+    Arm, Exit, GateError, Margin, Margins, Order, Outcome, Subject, default_cells, gate,
     least::time_of_fixed,
 };
 use crate::{
@@ -82,7 +82,7 @@ fn planting(suites: u32) -> f64 {
 /// # Errors
 ///
 /// Returns the reason if nothing could be measured.
-pub fn selftest(trial: &Trial) -> Result<SelfTest, NoGate> {
+pub fn selftest(trial: &Trial) -> Result<SelfTest, GateError> {
     let start = now();
     let mut done = SelfTest {
         started: utc(),
@@ -151,7 +151,11 @@ fn order<'a>(trial: &Trial, variants: [Variant; 3], subjects: Vec<Subject<'a>>) 
 }
 
 /// Gates one cell with each of the `wanted` slowdowns: percent, and number of times.
-fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<Planted>, NoGate> {
+fn planted(
+    trial: &Trial,
+    wanted: &[(u32, u32)],
+    until: Instant,
+) -> Result<Vec<Planted>, GateError> {
     let mut gates: Vec<(u32, &str, Gate)> = Vec::new();
     for (percent, times) in wanted {
         for turn in 0..*times {
@@ -166,7 +170,7 @@ fn planted(trial: &Trial, wanted: &[(u32, u32)], until: Instant) -> Result<Vec<P
                 match gate(order) {
                     Ok(Outcome { gate, .. }) => gates.push((*percent, kind, gate)),
                     // On a machine too slow for any trial, the gate found nothing.
-                    Err(NoGate::TooShort(_)) => {}
+                    Err(error) if error.exit == Exit::Usage => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -235,7 +239,7 @@ fn sample<'a>(log_ratios: &'a [f64], null: &'a [f64]) -> Sample<'a> {
 
 /// Gates suites of the usual cells with the same program on all sides. A suite that would not fit into the time is not
 /// begun: the longest one so far shows how long it takes, and before the first some processes do.
-fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, NoGate> {
+fn equal(trial: &Trial, suites: u32, until: Instant) -> Result<Equal, GateError> {
     let built_in = workloads::built_in();
     let models: Vec<_> = MODELS.iter().collect();
     let mut gates: Vec<Gate> = Vec::new();
@@ -330,10 +334,10 @@ struct Neighbour {
 }
 
 impl Neighbour {
-    fn start(program: &Program) -> Result<Self, NoGate> {
+    fn start(program: &Program) -> Result<Self, GateError> {
         const PATIENCE: Duration = Duration::from_secs(30);
         let fault =
-            |error: &dyn std::fmt::Display| NoGate::Internal(format!("a neighbour: {error}"));
+            |error: &dyn std::fmt::Display| GateError::internal(format!("a neighbour: {error}"));
         let mut host = program.host_of_custom_cells().map_err(|error| fault(&error))?;
         host.prepare_custom(NEIGHBOUR, Variant::Base, PATIENCE).map_err(|error| fault(&error))?;
         let ends = std::sync::Arc::new(AtomicBool::new(false));

@@ -17,7 +17,7 @@ pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;
 pub(in crate::gate) use spot::Spot;
 
-use super::build::BuildError;
+use super::build::GateError;
 use paceline_core::{file::other_than_file, job::did_you_mean};
 
 /// The name of the side that is built from the working tree.
@@ -74,9 +74,9 @@ impl Project {
         folder: &Path,
         package: Option<&str>,
         bench: Option<&str>,
-    ) -> Result<Project, BuildError> {
+    ) -> Result<Project, GateError> {
         let folder = folder.canonicalize().map_err(|error| {
-            BuildError::usage(format!("cannot enter the folder {}: {error}", folder.display()))
+            GateError::usage(format!("cannot enter the folder {}: {error}", folder.display()))
         })?;
         Ok(Project {
             folder,
@@ -101,7 +101,7 @@ impl Project {
     /// # Errors
     ///
     /// Returns an error if it is none of these, or if it needs a project of cargo and git and there is none.
-    pub fn resolve(&self, text: &str) -> Result<Source, BuildError> {
+    pub fn resolve(&self, text: &str) -> Result<Source, GateError> {
         let text = text.trim();
         let explicit = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
         let program = self.program(text);
@@ -111,7 +111,7 @@ impl Project {
                     && let Ok(layout) = self.layout()
                     && let Some(commit) = revision(layout, text)?
                 {
-                    return Err(BuildError::usage(format!(
+                    return Err(GateError::usage(format!(
                         "`{text}` is a program in this folder and a revision too: write ./{text} for the program, or {} for the revision",
                         &commit[..commit.len().min(12)]
                     )));
@@ -120,12 +120,12 @@ impl Project {
             }
             Err(error) if explicit => return Err(error),
             Ok(None) if explicit => {
-                return Err(BuildError::usage(format!("there is no program at {text}; build it")));
+                return Err(GateError::usage(format!("there is no program at {text}; build it")));
             }
             _ => (),
         }
         if text.is_empty() {
-            return Err(BuildError::usage(
+            return Err(GateError::usage(
                 "nothing was named to compare with; give a revision, a path or NAME@VERSION",
             ));
         }
@@ -152,7 +152,7 @@ impl Project {
     /// # Errors
     ///
     /// Returns an error if there is no project of cargo and git, or no commit.
-    pub fn working_tree(&self) -> Result<Source, BuildError> {
+    pub fn working_tree(&self) -> Result<Source, GateError> {
         let Snapshot { checkout, commit, uncommitted, about } = self.snapshot()?.clone();
         let kind = Kind::Tree { checkout, commit, uncommitted, pins: Vec::new() };
         Ok(Source { name: WORKING_TREE.into(), about, kind })
@@ -163,13 +163,11 @@ impl Project {
     /// # Errors
     ///
     /// Returns an error if git fails.
-    pub fn file_of(&self, source: &Source, name: &str) -> Result<Option<String>, BuildError> {
+    pub fn file_of(&self, source: &Source, name: &str) -> Result<Option<String>, GateError> {
         let Kind::Tree { checkout, .. } = &source.kind else { return Ok(None) };
         let layout = self.layout()?;
         let Ok(inside) = self.folder.strip_prefix(&layout.repository) else { return Ok(None) };
-        let object = format!("{checkout}:{}", inside.join(name).display());
-        let said = layout.git().args(["cat-file", "blob", &object]).run()?;
-        Ok(said.ok.then(|| said.out.join("\n")))
+        layout.text_of(checkout, &inside.join(name))
     }
 
     /// Returns whether it is paceline itself, whose cells are known before it is built.
@@ -177,20 +175,20 @@ impl Project {
     /// # Errors
     ///
     /// Returns an error if it is no project of cargo and git.
-    pub fn is_paceline(&self) -> Result<bool, BuildError> {
+    pub fn is_paceline(&self) -> Result<bool, GateError> {
         Ok(self.layout()?.is_paceline())
     }
 
-    pub(in crate::gate) fn layout(&self) -> Result<&Layout, BuildError> {
+    pub(in crate::gate) fn layout(&self) -> Result<&Layout, GateError> {
         if self.layout.get().is_none() {
             let (package, bench) = (self.package.as_deref(), self.bench.as_deref());
             let found = Layout::of(&self.folder, package, bench, &self.features)?;
             let _ = self.layout.set(found);
         }
-        self.layout.get().ok_or_else(BuildError::interrupted)
+        self.layout.get().ok_or_else(GateError::interrupted)
     }
 
-    fn snapshot(&self) -> Result<&Snapshot, BuildError> {
+    fn snapshot(&self) -> Result<&Snapshot, GateError> {
         if self.snapshot.get().is_none() {
             let layout = self.layout()?;
             let Some(head) = revision(layout, "HEAD")? else {
@@ -198,28 +196,28 @@ impl Project {
             };
             let _ = self.snapshot.set(Snapshot::take(layout, &head)?);
         }
-        self.snapshot.get().ok_or_else(BuildError::interrupted)
+        self.snapshot.get().ok_or_else(GateError::interrupted)
     }
 
-    fn program(&self, text: &str) -> Result<Option<Source>, BuildError> {
+    fn program(&self, text: &str) -> Result<Option<Source>, GateError> {
         let path = self.folder.join(text);
         let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
         if let Some(what) = other_than_file(&metadata) {
             let message = format!("{text} is {what}; give the path of a program");
-            return Err(BuildError::usage(message));
+            return Err(GateError::usage(message));
         }
         if metadata.permissions().mode() & 0o111 == 0 {
             let message = format!(
                 "{text} cannot be executed; `chmod +x {text}` makes it so, if it is a program"
             );
-            return Err(BuildError::usage(message));
+            return Err(GateError::usage(message));
         }
         let path = path.canonicalize().unwrap_or(path);
         let about = format!("the program {}", path.display());
         Ok(Some(Source { name: text.to_owned(), about, kind: Kind::Program(path) }))
     }
 
-    fn pinned(&self, text: &str, pins: Vec<Pin>) -> Result<Source, BuildError> {
+    fn pinned(&self, text: &str, pins: Vec<Pin>) -> Result<Source, GateError> {
         let layout = self.layout()?;
         // Without a lock file, the check waits until the build has created one.
         if let Some(lock) = Lock::read(&layout.workspace)? {
@@ -237,23 +235,23 @@ impl Project {
 }
 
 /// Returns the commit that `text` means to git.
-fn revision(layout: &Layout, text: &str) -> Result<Option<String>, BuildError> {
+fn revision(layout: &Layout, text: &str) -> Result<Option<String>, GateError> {
     let git = layout.git().args(["rev-parse", "--verify", "--quiet"]);
     let said = git.args(["--end-of-options", &format!("{text}^{{commit}}")]).run()?;
     Ok((said.ok && !said.line().is_empty()).then(|| said.line().to_owned()))
 }
 
 /// Describes a commit.
-fn describe(layout: &Layout, commit: &str) -> Result<String, BuildError> {
+fn describe(layout: &Layout, commit: &str) -> Result<String, GateError> {
     let said = layout.git().args(["log", "-1", "--format=%h (%s)", commit]).run()?;
     Ok(format!("commit {}", said.line()))
 }
 
 /// Returns the error for an unknown revision, with the cause if git shows it.
-fn no_revision(layout: &Layout, text: &str) -> BuildError {
+fn no_revision(layout: &Layout, text: &str) -> GateError {
     let ask = |args: &[&str]| layout.git().args(args).run().unwrap_or_default();
     if ask(&["rev-list", "-n", "1", "--all"]).out.is_empty() {
-        return BuildError::usage("this repository has no commit yet; commit something to compare");
+        return GateError::usage("this repository has no commit yet; commit something to compare");
     }
     let refs = ask(&["for-each-ref", "--format=%(refname:short)"]).out;
     let remote = refs.iter().find(|name| name.split_once('/').is_some_and(|(_, end)| end == text));
@@ -268,7 +266,7 @@ fn no_revision(layout: &Layout, text: &str) -> BuildError {
     } else {
         ""
     };
-    BuildError::usage(format!(
+    GateError::usage(format!(
         "there is no revision `{text}`: {hint}{fetch}give a commit, branch or tag, the path of a program, or NAME@VERSION"
     ))
 }

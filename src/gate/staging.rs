@@ -23,7 +23,7 @@ use super::subject::Arm;
 use paceline_core::{clock::now, process::Program};
 
 /// The prefix of such folders; the process id follows.
-const PREFIX: &str = "paceline-gate-";
+pub(super) const PREFIX: &str = "paceline-gate-";
 /// The least lifetime of copies: three of them take some 60 ms.
 const STAY: Duration = Duration::from_secs(3);
 
@@ -42,7 +42,7 @@ impl StagingArea {
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
         let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
-            clear_left(place);
+            clear_left(place, PREFIX);
             stage.folder = Some(place.join(&name));
             let runs = stage.create().is_ok()
                 && stage.copy().is_ok()
@@ -111,15 +111,16 @@ pub(super) fn private_name() -> String {
     format!("{PREFIX}{}-{secret:016x}", process::id())
 }
 
-/// Removes the folders of killed gates: those named after a process that no longer exists. Folders of other users
-/// cannot be removed, and stay.
-pub(super) fn clear_left(place: &Path) {
+/// Removes what killed gates left: what has this prefix and the id of a process that no longer exists. Folders of other
+/// users cannot be removed, and stay.
+pub(super) fn clear_left(place: &Path, prefix: &str) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        let id = name.to_str().and_then(|name| name.strip_prefix(prefix)?.split(['-', '.']).next());
         let id = id.and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
         if id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH)) {
-            let _ = fs::remove_dir_all(entry.path());
+            let path = entry.path();
+            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(path));
         }
     }
 }
@@ -172,7 +173,7 @@ mod tests {
         for folder in [&left, &used, &other] {
             fs::create_dir(folder).unwrap();
         }
-        clear_left(place.path());
+        clear_left(place.path(), PREFIX);
         assert!(!left.exists() && used.exists() && other.exists());
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use toml::{Table, Value};
 
 use super::{
-    build::{BuildError, Tool},
+    build::{GateError, Tool},
     source::CrateFolders,
 };
 use crate::{output::remedy, record::write_whole};
@@ -49,17 +49,18 @@ pub fn plan(
     folder: &Path,
     package: Option<&str>,
     gated: Option<&str>,
-) -> Result<Vec<File>, BuildError> {
+) -> Result<Vec<File>, GateError> {
     let home = CrateFolders::of(folder, package)?;
     let top = Tool::git(&home.package).args(["rev-parse", "--show-toplevel"]).run()?;
     let top = if top.ok { PathBuf::from(top.line()) } else { home.workspace.clone() };
     let top = top.canonicalize().unwrap_or(top);
     let manifest = home.package.join("Cargo.toml");
-    let text = fs::read_to_string(&manifest).map_err(|error| unreadable(&manifest, &error))?;
+    let text = fs::read_to_string(&manifest);
+    let text = text.map_err(|error| GateError::reading(&manifest, &error))?;
     let added = with_bench(&text, &dependency(gated)?)?;
     let bench = home.package.join("benches/gate.rs");
     if bench.exists() && added.as_ref().is_some_and(|(what, _)| what.contains("[[bench]]")) {
-        return Err(BuildError::usage(format!(
+        return Err(GateError::usage(format!(
             "{} exists, but Cargo.toml has no [[bench]] for it: rename it, or add name = \"gate\" and \
              harness = false",
             bench.display()
@@ -86,7 +87,7 @@ const COMMENT: &str = include_str!("../../.github/workflows/gate-comment.yml");
 /// # Errors
 ///
 /// Returns an error if one cannot be written; the files before it are written.
-pub fn write(files: &[File]) -> Result<(), BuildError> {
+pub fn write(files: &[File]) -> Result<(), GateError> {
     for File { path, new } in files {
         let Some((_, text)) = new else { continue };
         // The target of a symbolic link, so that the link stays.
@@ -95,7 +96,7 @@ pub fn write(files: &[File]) -> Result<(), BuildError> {
         let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, text.as_bytes()));
         written.map_err(|error| {
             let (path, remedy) = (path.display(), remedy(&error));
-            BuildError::internal(format!(
+            GateError::internal(format!(
                 "cannot write {path}: {error}; {remedy}, and run this again"
             ))
         })?;
@@ -104,7 +105,7 @@ pub fn write(files: &[File]) -> Result<(), BuildError> {
 }
 
 /// Returns the line of `paceline-gated`.
-fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
+fn dependency(gated: Option<&str>) -> Result<String, GateError> {
     let from = gated.unwrap_or(env!("CARGO_PKG_VERSION"));
     let quoted = |text: &str| Value::from(text).to_string();
     let value = if from.contains("://") {
@@ -114,7 +115,7 @@ fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
     } else if from.starts_with(|c: char| c.is_ascii_digit()) {
         quoted(from)
     } else {
-        return Err(BuildError::usage(format!(
+        return Err(GateError::usage(format!(
             "`{from}` is neither a version nor a folder nor an address of git such as https://host/paceline.git"
         )));
     };
@@ -122,15 +123,20 @@ fn dependency(gated: Option<&str>) -> Result<String, BuildError> {
 }
 
 /// Returns a manifest with the bench and the dependency, and which of them are new; `None` if it has both.
-fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, BuildError> {
+fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, GateError> {
     const TABLE: &str = "[dev-dependencies]";
     let read = |text: &str| text.parse::<Table>().ok();
-    let before = read(text).ok_or_else(|| BuildError::usage("cargo cannot read Cargo.toml"))?;
+    let before = read(text).ok_or_else(|| GateError::usage("cargo cannot read Cargo.toml"))?;
     let has = |table: &str| before.get(table).is_some_and(|of| of.get("paceline-gated").is_some());
     let benches = before.get("bench").and_then(Value::as_array);
-    let has_bench = benches.is_some_and(|all| {
-        all.iter().any(|of| of.get("name").and_then(Value::as_str) == Some("gate"))
+    let bench = benches.and_then(|all| {
+        all.iter().find(|of| of.get("name").and_then(Value::as_str) == Some("gate"))
     });
+    if bench.is_some_and(|of| of.get("harness").and_then(Value::as_bool) != Some(false)) {
+        return Err(GateError::usage(
+            "the bench `gate` in Cargo.toml has a test harness, which does not call its main: add harness = false",
+        ));
+    }
     let mut wanted = before.clone();
     let (mut lines, mut what) = (text.lines().map(str::to_owned).collect::<Vec<_>>(), Vec::new());
     if !has("dev-dependencies") && !has("dependencies") {
@@ -141,7 +147,7 @@ fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, 
         }
         merge(&mut wanted, "dev-dependencies", &format!("{TABLE}\n{dependency}"));
     }
-    if !has_bench {
+    if bench.is_none() {
         const BENCH: [&str; 3] = ["[[bench]]", "name = \"gate\"", "harness = false"];
         what.push("[[bench]] gate");
         lines.push(String::new());
@@ -155,7 +161,7 @@ fn with_bench(text: &str, dependency: &str) -> Result<Option<(String, String)>, 
     let new = lines.join(end) + end;
     // Manifests can be written in many ways: nothing else may have changed.
     if read(&new) != Some(wanted) {
-        return Err(BuildError::usage(format!(
+        return Err(GateError::usage(format!(
             "Cargo.toml is written in a way that nothing can be added to: add a [[bench]] with name = \"gate\" and \
              harness = false, and {dependency} to its dev-dependencies"
         )));
@@ -176,12 +182,12 @@ fn merge(to: &mut Table, key: &str, text: &str) {
 }
 
 /// Returns `.gitignore` of the package, with the folders that git would otherwise track.
-fn ignored(home: &CrateFolders) -> Result<File, BuildError> {
+fn ignored(home: &CrateFolders) -> Result<File, GateError> {
     let path = home.package.join(".gitignore");
     let mut text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(unreadable(&path, &error)),
+        Err(error) => return Err(GateError::reading(&path, &error)),
     };
     let mut what = Vec::new();
     let of_root = (home.package == home.workspace).then_some("target");
@@ -213,10 +219,6 @@ fn workflow(inside: Option<&Path>, gated: Option<&str>) -> String {
         .replace(ADDRESS, address)
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> BuildError {
-    BuildError::usage(format!("cannot read {}: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +233,8 @@ mod tests {
         let both = format!("{package}{dependency}{bench}");
         assert_eq!(added(package).unwrap().1, both);
         assert_eq!(added(&both), None, "a second time");
+        let harness = with_bench(&both.replace("harness = false\n", ""), line).unwrap_err();
+        assert!(harness.message.ends_with("add harness = false"), "{harness}");
         let (what, new) = added(&format!("{package}{bench}")).unwrap();
         assert_eq!(
             (what.as_str(), new),

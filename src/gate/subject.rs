@@ -8,7 +8,7 @@ use paceline_core::{
     job::Workload,
     models::Entry,
     perform::Placement,
-    prepared::Attestation,
+    prepared::{Attestation, Fault},
     process::{Host, HostError, Program},
 };
 
@@ -60,6 +60,20 @@ impl Subject<'_> {
         match self {
             Subject::Jobs(planned) => planned.workload.demand().connects > 0,
             Subject::Own(_) => false,
+        }
+    }
+
+    /// Returns whether a side does not have the cell because its version is different. What the cell itself says, in a
+    /// panic or as its process ends, is a crash, whatever the words.
+    pub(super) fn is_unknown(&self, error: &HostError) -> bool {
+        let HostError::Fault(Fault::Failed(why)) = error else { return false };
+        match self {
+            Subject::Jobs(_) => {
+                ["no model is called", "unknown step `", "unknown key `", "not a request"]
+                    .iter()
+                    .any(|words| why.contains(words))
+            }
+            Subject::Own(name) => *why == format!("no cell is called `{name}`"),
         }
     }
 
@@ -148,5 +162,22 @@ impl DefaultModels {
             DefaultModels::AllBut(some) => !some.contains(&model),
             DefaultModels::Only(some) => some.contains(&model),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_unknown_if_its_program_says_so_and_not_if_the_cell_ends_with_such_words() {
+        let own = Subject::Own("parse".into());
+        let failed = |why: &str| own.is_unknown(&HostError::Fault(Fault::Failed(why.into())));
+        assert!(failed("no cell is called `parse`"));
+        for why in ["panicked: not a request", "no cell is called `other`", "unknown key `a`"] {
+            assert!(!failed(why), "{why}");
+        }
+        let last_words = "exit status: 1; it said: no cell is called `parse`";
+        assert!(!own.is_unknown(&HostError::Died(last_words.into())));
     }
 }

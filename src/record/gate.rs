@@ -218,13 +218,16 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Returns whether the counts of each side are equal within 0.01 %. The start of a process, where an address may
-    /// decide a few instructions, makes a difference of less than that.
+    /// Returns whether the counts of each side are exact.
     pub fn is_exact(&self) -> bool {
-        [&self.base, &self.head].into_iter().all(|counts| {
-            let (least, most) = (counts.iter().min(), counts.iter().max());
-            least.zip(most).is_some_and(|(least, most)| most - least <= most / 10_000)
-        })
+        [&self.base, &self.head].into_iter().all(|counts| Counts::agree(counts))
+    }
+
+    /// Returns whether the counts of a side are equal within 0.01 %. The start of a process, where an address may decide
+    /// a few instructions, makes a difference of less than that.
+    pub(crate) fn agree(counts: &[u64]) -> bool {
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        least.zip(most).is_some_and(|(least, most)| most - least <= most / 10_000)
     }
 }
 

@@ -10,7 +10,7 @@ use paceline::{
     record::Sameness,
 };
 
-use super::{MANIFEST, Tiny, git, said_by, usage};
+use super::{MANIFEST, Tiny, git, package, said_by, usage};
 
 #[test]
 fn a_target_folder_that_nobody_ignores_is_no_part_of_the_working_tree() {
@@ -78,12 +78,7 @@ fn a_bench_that_was_named_is_built_and_one_that_is_not_there_has_its_sentence() 
 #[test]
 fn the_same_program_of_two_trees_says_whether_the_change_could_have_reached_it() {
     let tiny = Tiny::new();
-    let same = |base: &str| {
-        let project = tiny.project();
-        let sources = [project.resolve(base).unwrap(), project.working_tree().unwrap()];
-        let built = sources.each_ref().map(|of| project.build(of, false, &|_| ()).unwrap());
-        project.same_program((&sources[0], &built[0]), (&sources[1], &built[1])).unwrap()
-    };
+    let same = |base: &str| tiny.same(base, None);
     assert_eq!(same("HEAD").unwrap().sameness, Sameness::SameSource);
     tiny.write("README.md", "what it is\n");
     tiny.write("tests/it.rs", "#[test]\nfn it() {}\n");
@@ -121,9 +116,6 @@ fn a_file_is_read_as_a_revision_has_it_and_not_as_the_folder_does() {
 #[test]
 fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing() {
     let tiny = Tiny::without_commit("");
-    let package = |name: &str| {
-        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
-    };
     let workspace =
         "[workspace]\nmembers = [\"core\"]\n[profile.release]\ndebug = \"line-tables-only\"\n";
     tiny.write("Cargo.toml", &format!("{workspace}{}", package("paceline")));
@@ -138,27 +130,22 @@ fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing(
     tiny.commit("two");
     says("two");
     tiny.commit("three");
-    let project = tiny.project();
-    let built = |name: &str| {
-        let source = project.resolve(name).unwrap();
-        let built = project.build(&source, false, &|_| ()).unwrap();
-        (source, built)
-    };
-    let [one, two, three] = ["HEAD~2", "HEAD~1", "HEAD"].map(built);
-    assert_eq!([&one.1, &three.1].map(said_by), ["one", "two"]);
-    let same = project.same_program((&one.0, &one.1), (&two.0, &two.1)).unwrap().unwrap();
+    let [one, three] = ["HEAD~2", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_eq!([&one, &three].map(said_by), ["one", "two"]);
+    let same = tiny.same("HEAD~2", Some("HEAD~1")).unwrap();
     assert_eq!(same.sameness, Sameness::NotAffected);
     assert!(
         same.why.starts_with("not affected: base and head differ in src/lib.rs"),
         "{}",
         same.why
     );
-    assert!(project.same_program((&two.0, &two.1), (&three.0, &three.1)).unwrap().is_none());
+    assert_eq!(tiny.same("HEAD~1", Some("HEAD")), None);
     // The base's copy is a file of the same bytes, and takes no third build.
     let nothing_is_built = |line: &str| assert!(!line.contains("Compiling"), "{line}");
-    let copy = project.build(&one.0, true, &nothing_is_built).unwrap();
-    assert_eq!(copy.side.program_sha256, one.1.side.program_sha256);
-    assert!(copy.program != one.1.program && copy.side.about.starts_with("a copy of commit "));
+    let project = tiny.project();
+    let copy = project.build(&project.resolve("HEAD~2").unwrap(), true, &nothing_is_built).unwrap();
+    assert_eq!(copy.side.program_sha256, one.side.program_sha256);
+    assert!(copy.program != one.program && copy.side.about.starts_with("a copy of commit "));
 }
 
 /// A bench that says what it finds where it runs.
@@ -206,6 +193,33 @@ fn each_side_starts_its_own_programs() {
 }
 
 #[test]
+fn the_same_bench_with_another_program_that_it_starts_is_another_side() {
+    let tiny = Tiny::without_commit("");
+    let bench = |tool: &str| {
+        let call = format!("std::process::Command::new(\"target/release/{tool}\")");
+        tiny.write("benches/gate.rs", &format!("fn main() {{ let _ = {call}.status(); }}\n"));
+    };
+    let says = |word: &str| {
+        tiny.write("src/bin/tool.rs", &format!("fn main() {{ print!(\"{word}\"); }}\n"));
+        tiny.commit(word);
+    };
+    let same = || {
+        let hash = |name| tiny.build(name).unwrap().side.program_sha256;
+        assert_eq!(hash("HEAD~1"), hash("HEAD"));
+        tiny.same("HEAD~1", Some("HEAD"))
+    };
+    bench("tool");
+    says("one");
+    says("two");
+    assert_eq!(same(), None);
+    // One that no cell starts is not measured.
+    bench("none");
+    says("three");
+    says("four");
+    assert_eq!(same().unwrap().sameness, Sameness::Unreached);
+}
+
+#[test]
 fn what_is_not_committed_leaves_no_object_in_the_repository() {
     let tiny = Tiny::new();
     tiny.write(".env", "SECRET=1\n");
@@ -235,12 +249,7 @@ fn a_package_beside_the_repository_is_found_and_its_content_counts() {
     let tiny = Tiny::at("project");
     fs::remove_dir_all(tiny.top.path().join(".git")).unwrap();
     let git = |args: &[&str]| git(&tiny.folder, args);
-    tiny.write(
-        "../beside/Cargo.toml",
-        &MANIFEST
-            .replace("tiny", "beside")
-            .replace("[[bench]]\nname = \"gate\"\nharness = false\n", ""),
-    );
+    tiny.write("../beside/Cargo.toml", &package("beside"));
     tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"first\";\n");
     let dependency = "[dependencies]\nbeside = { path = \"../beside\" }\n";
     tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
@@ -259,8 +268,7 @@ fn a_package_outside_the_repository_is_compiled_once_for_both_sides() {
     let at = beside.path().canonicalize().unwrap();
     let write = |word: &str| {
         fs::create_dir_all(at.join("src")).unwrap();
-        let manifest = "[package]\nname = \"beside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
-        fs::write(at.join("Cargo.toml"), manifest).unwrap();
+        fs::write(at.join("Cargo.toml"), package("beside")).unwrap();
         let code = format!("pub const WORD: &str = \"{word}\";\n");
         fs::write(at.join("src/lib.rs"), code).unwrap();
     };
@@ -297,9 +305,8 @@ fn a_submodule_is_part_of_a_side() {
     let other = tempfile::tempdir().unwrap();
     let sub = |args: &[&str]| git(other.path(), args);
     sub(&["init", "-q", "-b", "main"]);
-    let manifest = "[package]\nname = \"sub\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
     fs::create_dir(other.path().join("src")).unwrap();
-    fs::write(other.path().join("Cargo.toml"), manifest).unwrap();
+    fs::write(other.path().join("Cargo.toml"), package("sub")).unwrap();
     fs::write(other.path().join("src/lib.rs"), "pub const WORD: &str = \"sub\";\n").unwrap();
     sub(&["add", "-A"]);
     sub(&["commit", "-qm", "one"]);
@@ -310,4 +317,10 @@ fn a_submodule_is_part_of_a_side() {
     tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", sub::WORD); }\n");
     tiny.commit("one");
     assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "sub");
+    // What is not committed in it would be in no side, and the working tree would seem to be its commit.
+    tiny.write("sub/notes.txt", "neither tracked nor read");
+    assert!(tiny.project().working_tree().is_ok());
+    tiny.write("sub/src/lib.rs", "pub const WORD: &str = \"other\";\n");
+    let said = tiny.project().working_tree().unwrap_err().message;
+    assert!(said.starts_with("the submodule sub has changes that are not committed"), "{said}");
 }

@@ -29,9 +29,15 @@ fn what_a_killed_run_left_is_cleared_away() {
     let users = users.path().join("own");
     tiny.git(&["worktree", "add", "-q", "--detach", users.to_str().unwrap()]);
     fs::remove_dir_all(&users).unwrap();
+    let mut ended = Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let gate = tiny.folder.join("target/gate");
+    let left = ["objects-", "index-"].map(|name| gate.join(format!("{name}{}", ended.id())));
+    fs::create_dir(&left[0]).unwrap();
+    fs::write(&left[1], "secret").unwrap();
     tiny.says("two");
     tiny.build_working_tree().unwrap();
-    assert!(!stale.exists());
+    assert!(!stale.exists() && !left[0].exists() && !left[1].exists());
     let left = tiny.git(&["worktree", "list", "--porcelain"]);
     assert!(left.contains(users.to_str().unwrap()), "the user's own is not ours to forget: {left}");
     tiny.git(&["worktree", "remove", "--force", users.to_str().unwrap()]);
@@ -62,10 +68,15 @@ fn sides_of_a_project_that_is_no_more_are_cleared_away() {
     let (of_gone, of_stays) = (sides(&gone), sides(&stays));
     assert!(of_gone.is_dir() && of_stays.is_dir());
     drop(gone);
+    // Another gate is just writing the name of its project.
+    let begun = of_stays.with_file_name("begun-by-a-test");
+    fs::create_dir_all(&begun).unwrap();
+    fs::write(begun.join("project"), "").unwrap();
     // Kept until the end: the other tests clear away as well.
     let last = Tiny::new();
     let next = sides(&last);
-    assert!(next.is_dir() && of_stays.is_dir() && !of_gone.exists());
+    assert!(next.is_dir() && of_stays.is_dir() && begun.is_dir() && !of_gone.exists());
+    fs::remove_dir_all(begun).unwrap();
 }
 #[test]
 fn without_git_it_is_said_what_to_install() {

@@ -3,44 +3,49 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Output},
     thread,
     time::Duration,
 };
 
-use paceline::record::{Gate, Metric, State, Verdict};
+use paceline::record::{Gate, GateCell, Metric, State, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{
-    LISTS, cell, has_valgrind, repository as with_cells,
-    repository::{Repository, WORK, target},
+    LISTS, cell, has_valgrind,
+    program::{json, said, signal},
+    repository as with_cells,
+    repository::{BETWEEN, Repository, WORK},
 };
 
 /// The environment variable by which all processes that a test has started are found.
 const MARK: &str = "PACELINE_TEST_MARK";
 
-/// A gate of three cells, of which the second one never ends while it is counted, or timed.
+/// A gate of three cells, of which the second one never ends while it is counted, or timed: of both sides or the head.
 struct Endless {
     repository: Repository,
     place: TempDir,
 }
 
 impl Endless {
-    /// The second cell hangs in processes with the argument `role`. It starts a process of its own, and writes a file
-    /// then.
-    fn in_role(role: &str) -> Self {
+    /// The second cell hangs in processes with the argument `role`, where `base` also those of the base. It starts a
+    /// process of its own, and writes a file then.
+    fn in_role(role: &str, base: bool) -> Self {
         let place = tempfile::tempdir().unwrap();
         let noted = place.path().join("noted").display().to_string();
         let server = "std::process::Command::new(\"sleep\").arg(\"3600\").spawn().unwrap()";
         let hangs = format!(
-            ".closure(\"hangs\", || || if std::env::args().any(|word| word == \"{role}\") {{ let server = {server}; std::fs::write({noted:?}, \"\").unwrap(); loop {{ std::hint::black_box(server.id()); }} }})"
+            ".closure(\"hangs\", || || if hangs() && std::env::args().any(|word| word == \"{role}\") {{ let server = {server}; std::fs::write({noted:?}, \"\").unwrap(); loop {{ std::hint::black_box(server.id()); }} }})"
         );
         let [first, last] =
             ["first", "last"].map(|name| format!(".closure(\"{name}\", || || lists(3))"));
         let repository = with_cells(&format!("{first}{hangs}{last}"));
-        repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
-        repository.commit();
+        for (hangs, more) in [(base, ""), (true, "pub fn other() {}\n")] {
+            let hangs = format!("pub fn hangs() -> bool {{\n    {hangs}\n}}\n");
+            repository.write("src/lib.rs", &format!("{WORK}{LISTS}{hangs}{more}"));
+            repository.commit();
+        }
         Endless { repository, place }
     }
 
@@ -50,13 +55,22 @@ impl Endless {
 
     /// Starts a gate of the last commit against the one before.
     fn gate(&self, metric: Metric, budget: &str) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"]);
-        command.args(["--metric", metric.name(), "--budget", budget]);
-        command.current_dir(&self.repository.folder).env(MARK, self.place.path());
-        command.env("PACELINE_ALLOW_DEBUG", "1").env("PACELINE_ALLOW_LOAD", "1");
-        command.env("CARGO_TARGET_DIR", target("repositories"));
-        command.stdout(Stdio::piped()).spawn().unwrap()
+        let counts = ["--metric", metric.name(), "--budget", budget];
+        let mut command = self.repository.command("", &[&BETWEEN[..], &counts].concat());
+        command.env(MARK, self.place.path()).spawn().unwrap()
+    }
+
+    /// Gates with a budget in which the second cell has its turn: on a busy machine that may be late. Returns that cell.
+    fn gate_to_the_end(&self, metric: Metric) -> (Output, Gate, GateCell) {
+        let ended = ["15s", "1m", "4m"].into_iter().find_map(|budget| {
+            let output = self.gate(metric, budget).wait_with_output().unwrap();
+            self.noted().exists().then_some(output)
+        });
+        let output = ended.unwrap();
+        let gate: Gate = json(&output);
+        self.nothing_is_left();
+        let hangs = cell(&gate, "hangs", metric).clone();
+        (output, gate, hangs)
     }
 
     /// Starts a gate and waits until a process of the second cell hangs.
@@ -125,7 +139,7 @@ fn counts() -> impl Iterator<Item = Metric> {
 fn a_gate_that_is_killed_leaves_no_process_however_its_cells_hang_and_the_next_clears_its_files_away()
  {
     let killed = |role: &str, metric: Metric| {
-        let endless = Endless::in_role(role);
+        let endless = Endless::in_role(role, true);
         let mut gate = endless.gate_that_hangs(metric);
         assert!(marked(endless.place.path()).len() >= 3, "the gate, a cell and its server run");
         let id = gate.id();
@@ -135,7 +149,7 @@ fn a_gate_that_is_killed_leaves_no_process_however_its_cells_hang_and_the_next_c
         endless.nothing_is_left();
         let next = endless.repository.paceline("", &NEXT);
         // The change does not reach the cells.
-        assert_eq!(next.status.code(), Some(5), "{}", String::from_utf8_lossy(&next.stderr));
+        assert_eq!(next.status.code(), Some(5), "{}", said(&next));
         assert_eq!(staged(id), [""; 0]);
     };
     counts().for_each(|metric| killed("__count", metric));
@@ -145,12 +159,12 @@ fn a_gate_that_is_killed_leaves_no_process_however_its_cells_hang_and_the_next_c
 #[test]
 fn ctrl_c_ends_a_count_keeps_what_was_counted_and_leaves_no_process() {
     for metric in counts() {
-        let endless = Endless::in_role("__count");
+        let endless = Endless::in_role("__count", true);
         let gate = endless.gate_that_hangs(metric);
-        kill_process(Pid::from_child(&gate), Signal::INT).unwrap();
+        signal(gate.id(), Signal::INT);
         let output = gate.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130));
-        let gate: Gate = serde_json::from_slice(&output.stdout).unwrap();
+        let gate: Gate = json(&output);
         assert!(gate.interrupted);
         let first = cell(&gate, "first", metric);
         assert_eq!(first.verdict, Some(Verdict::NotRegressed), "{first:?}");
@@ -166,24 +180,32 @@ fn ctrl_c_ends_a_count_keeps_what_was_counted_and_leaves_no_process() {
 #[test]
 fn a_count_ends_with_the_budget_and_what_is_left_is_named() {
     for metric in counts() {
-        let endless = Endless::in_role("__count");
-        // On a busy machine the second cell may not have its turn within the first budget.
-        let ended = ["15s", "1m", "4m"].into_iter().find_map(|budget| {
-            let output = endless.gate(metric, budget).wait_with_output().unwrap();
-            endless.noted().exists().then_some(output)
-        });
-        let output = ended.unwrap();
-        let gate: Gate = serde_json::from_slice(&output.stdout).unwrap();
-        let hangs = cell(&gate, "hangs", metric);
-        assert_eq!((hangs.state, output.status.code()), (State::Failed, Some(3)), "{hangs:?}");
-        assert!(hangs.reason.as_ref().unwrap().contains("no answer within"), "{hangs:?}");
+        let endless = Endless::in_role("__count", true);
+        let (_, gate, hangs) = endless.gate_to_the_end(metric);
         // It took the budget, and not 20 times the patience of 30 s, as long as a count may take.
         assert!(gate.seconds < 500.0, "{}", gate.seconds);
-        let last = cell(&gate, "last", metric);
-        assert_eq!(last.state, State::Skipped, "{last:?}");
-        assert!(last.reason.as_ref().unwrap().contains("the time was up"), "{last:?}");
-        endless.nothing_is_left();
+        // Nothing shows that the head is to blame.
+        for cell in [&hangs, cell(&gate, "last", metric)] {
+            assert_eq!(cell.state, State::Skipped, "{cell:?}");
+            assert!(cell.reason.as_ref().unwrap().contains("the time was up"), "{cell:?}");
+        }
     }
+}
+
+#[test]
+fn a_head_that_hangs_while_it_is_counted_is_failed_and_has_no_excuse_in_the_budget() {
+    let metric = Metric::Allocations;
+    let endless = Endless::in_role("__count", false);
+    let (output, _, hangs) = endless.gate_to_the_end(metric);
+    assert_eq!((hangs.state, output.status.code()), (State::Failed, Some(3)), "{hangs:?}");
+    let why = hangs.reason.as_ref().unwrap();
+    assert!(why.contains("the base was counted 3 times, and the head not once"), "{why}");
+    // One that has all of its time, 20 times the patience, hangs on any side.
+    let more = ["--metric", "allocations", "--patience", "2s", "--filter", "hangs"];
+    let (code, gate) = endless.repository.gate(&more);
+    let hangs = cell(&gate, "hangs", metric);
+    assert_eq!((hangs.state, code), (State::Failed, Some(3)), "{hangs:?}");
+    assert!(hangs.reason.as_ref().unwrap().contains("no answer within 40s"), "{hangs:?}");
 }
 
 /// Each process of a count has as long as is left, and not as long as was left at the first one.

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output},
 };
 
+use crate::program::{json, paceline, said};
+
 use paceline::record::{Gate, Overall, Verdict};
 use tempfile::TempDir;
 
@@ -15,6 +17,13 @@ pub(crate) const WORK: &str = "pub fn spin(n: u64) -> u64 {\n    (0..n).fold(1, 
 pub(crate) fn target(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
+
+/// Asks about the last commit against the one before.
+pub(crate) const BETWEEN: [&str; 7] =
+    ["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
+/// Few trials, in which a gross change shows on a busy machine.
+pub(crate) const WIDE: [&str; 8] =
+    ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
 
 pub(crate) const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -83,27 +92,22 @@ impl Repository {
         self.git(&["commit", "-qm", "a commit"]);
     }
 
-    pub(crate) fn paceline(&self, folder: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    pub(crate) fn command(&self, folder: &str, arguments: &[&str]) -> Command {
+        let mut command = paceline(&self.folder.join(folder), arguments);
+        command.env("PACELINE_ALLOW_LOAD", "1");
+        // What all of them depend on is compiled once.
+        command.env("CARGO_TARGET_DIR", target("repositories"));
         command
-            .args(arguments)
-            .current_dir(self.folder.join(folder))
-            .env("PACELINE_ALLOW_DEBUG", "1")
-            .env("PACELINE_ALLOW_LOAD", "1")
-            // What all of them depend on is compiled once.
-            .env("CARGO_TARGET_DIR", target("repositories"));
-        command.output().unwrap()
+    }
+
+    pub(crate) fn paceline(&self, folder: &str, arguments: &[&str]) -> Output {
+        self.command(folder, arguments).output().unwrap()
     }
 
     /// Gates the last commit against the one before.
-    pub(crate) fn gate(&self) -> (Option<i32>, Gate) {
-        let wide = ["--trials", "5", "--margin", "60%", "--clear-margin", "90%", "--budget", "5m"];
-        let between = ["gate", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
-        let output = self.paceline("", &[&between[..], &wide].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let gate = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {said}"));
-        (output.status.code(), gate)
+    pub(crate) fn gate(&self, more: &[&str]) -> (Option<i32>, Gate) {
+        let output = self.paceline("", &[&BETWEEN[..], more].concat());
+        (output.status.code(), json(&output))
     }
 
     /// The cells of the last commit and the one before, or what was said.
@@ -112,20 +116,18 @@ impl Repository {
         folder: &str,
         more: &[&str],
     ) -> Result<Vec<(String, String)>, String> {
-        let between = ["gate", "--list", "--base", "HEAD~1", "--head", "HEAD", "--format", "json"];
-        let output = self.paceline(folder, &[&between[..], more].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let output = self.paceline(folder, &[&BETWEEN[..], &["--list"], more].concat());
         if !output.status.success() {
-            assert_eq!(output.status.code(), Some(2), "{said}");
-            return Err(said);
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            return Err(said(&output));
         }
-        let cells: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let cells: Vec<serde_json::Value> = json(&output);
         let text = |of: &serde_json::Value| of.as_str().unwrap().to_owned();
         Ok(cells.iter().map(|cell| (text(&cell["cell"]), text(&cell["presence"]))).collect())
     }
 
     pub(crate) fn is_regressed(&self) {
-        let (code, gate) = self.gate();
+        let (code, gate) = self.gate(&WIDE);
         assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
         assert_eq!(gate.cells[0].verdict, Some(Verdict::Regressed));
     }

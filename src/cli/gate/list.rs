@@ -25,7 +25,7 @@ pub(super) fn list(
         return known(asked, &subjects(asked, workloads, jobs, vec![])?);
     }
     let mut own = Vec::new();
-    let mut runs_jobs = jobs;
+    let mut runs_jobs = false;
     if sides.iter().any(|(_, source)| !source.is_built()) {
         print_note(
             "the cells of a bench are known once it is built: building what is not built yet",

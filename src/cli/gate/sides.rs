@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     gate::{
-        AllocationCounters, Arm, BuildError, Built, Exit, Project, Source, Wanted,
+        AllocationCounters, Arm, Built, Exit, GateError, Project, Source, Wanted,
         note_same_program, too_short,
     },
     output::{Building, cut},
@@ -37,14 +37,13 @@ pub(super) fn resolve_sides(
     base: &str,
 ) -> Result<(Project, Source, Source), CliError> {
     let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
-    let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref());
-    let project = project.map_err(build_error)?.with_features(asked.cargo_features());
-    let base = project.resolve(base).map_err(build_error)?;
+    let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref())?;
+    let project = project.with_features(asked.cargo_features());
+    let base = project.resolve(base)?;
     let head = match &asked.head {
-        Some(text) => project.resolve(text),
-        None => project.working_tree(),
+        Some(text) => project.resolve(text)?,
+        None => project.working_tree()?,
     };
-    let head = head.map_err(build_error)?;
     Ok((project, base, head))
 }
 
@@ -55,9 +54,7 @@ pub(super) fn are_known(
     jobs: bool,
 ) -> Result<bool, CliError> {
     // Two built programs need no project.
-    Ok(jobs
-        || (!sides.iter().all(|side| side.is_built())
-            && project.is_paceline().map_err(build_error)?))
+    Ok(jobs || (!sides.iter().all(|side| side.is_built()) && project.is_paceline()?))
 }
 
 /// Returns an error if the budget is too small for the cells. It can tell only for cells that are known before anything
@@ -113,7 +110,7 @@ fn build_counting(
     match project.build_to_count_allocations(source, &|said| line.show(said)) {
         Ok(built) => Ok(Ok(Program::at(&built.program).working_in(built.folder))),
         Err(error) if error.exit == Exit::Usage => Ok(Err(cut(&error.message, 500))),
-        Err(error) => Err(build_error(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -137,9 +134,7 @@ pub(super) fn build_sides(
     } else {
         NO_COUNTERS
     };
-    let same_program = project
-        .same_program((base, &programs[BASE]), (head, &programs[HEAD]))
-        .map_err(build_error)?;
+    let same_program = project.same_program((base, &programs[BASE]), (head, &programs[HEAD]))?;
     let base = programs[BASE].clone();
     note_same_program(&base, &mut programs[HEAD]);
     let arms = programs.each_ref().map(|built| Arm {
@@ -158,12 +153,14 @@ pub(super) fn build(
     copy: bool,
 ) -> Result<Built, CliError> {
     line.show(&format!("building {what}: {}", source.about));
-    project.build(source, copy, &|said| line.show(said)).map_err(build_error)
+    Ok(project.build(source, copy, &|said| line.show(said))?)
 }
 
 const BASE: usize = 0;
 const HEAD: usize = 1;
 
-pub(in crate::cli) fn build_error(error: BuildError) -> CliError {
-    CliError(error.exit.code(), error.message)
+impl From<GateError> for CliError {
+    fn from(error: GateError) -> Self {
+        CliError(error.exit.code(), error.message)
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{BuildError, BuildTarget, Layout, Pin, Spot, Tool};
+use super::{BuildTarget, GateError, Layout, Pin, Spot, Tool};
 use crate::gate::source::configurations_above;
 
 /// Settings of cargo, rustc and the tools of build scripts that change the built program. Those that end in `_` are
@@ -84,7 +84,7 @@ impl BuildCache {
         key: &str,
         program: &Path,
         about: &str,
-    ) -> Result<(PathBuf, String), BuildError> {
+    ) -> Result<(PathBuf, String), GateError> {
         let aside = self.folder.join(format!("{key}.{}", process::id()));
         let place = self.folder.join(key);
         let put = || -> io::Result<String> {
@@ -100,7 +100,7 @@ impl BuildCache {
         };
         let hash = put().map_err(|error| {
             let _ = fs::remove_dir_all(&aside);
-            BuildError::writing(&self.folder, &error)
+            GateError::writing(&self.folder, &error)
         })?;
         Ok((place.join("program"), hash))
     }
@@ -115,14 +115,12 @@ pub(super) fn key(
     pins: &[Pin],
     lent: Option<&[u8]>,
     copy: bool,
-) -> Result<String, BuildError> {
+) -> Result<String, GateError> {
     let tree = layout.git().args(["rev-parse", &format!("{checkout}^{{tree}}")]);
     let rustc = Tool::new("rustc", &layout.workspace).args(["-vV"]).run()?;
     if !rustc.ok {
         let reason = rustc.reason();
-        return Err(BuildError::usage(format!(
-            "`rustc -vV` failed, mend the tool chain: {reason}"
-        )));
+        return Err(GateError::usage(format!("`rustc -vV` failed, mend the tool chain: {reason}")));
     }
     let (profile, target) = match &layout.what {
         BuildTarget::Bin(name) => ("release", name),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     super::source::{Lock, Pin},
-    BuildError, BuildTarget, Layout, ToolOutput,
+    BuildTarget, GateError, Layout, ToolOutput,
 };
 
 /// The most lines of cargo's output in an error.
@@ -42,7 +42,7 @@ pub(super) fn set(
     folder: &Path,
     pins: &[Pin],
     progress: &dyn Fn(&str),
-) -> Result<(), BuildError> {
+) -> Result<(), GateError> {
     if pins.is_empty() {
         return Ok(());
     }
@@ -51,7 +51,7 @@ pub(super) fn set(
         if !said.ok {
             let message =
                 format!("cargo cannot make a lock file; it says:\n{}", excerpt(&said.err));
-            return Err(BuildError::of_tool(&said.err, folder, BuildError::usage(message)));
+            return Err(GateError::of_tool(&said.err, folder, GateError::usage(message)));
         }
     }
     for pin in pins {
@@ -65,22 +65,22 @@ pub(super) fn set(
                 "{name} cannot be set to {version} here; give a version that the others allow. cargo says:\n{}",
                 excerpt(&said.err)
             );
-            return Err(BuildError::of_tool(&said.err, folder, BuildError::usage(message)));
+            return Err(GateError::of_tool(&said.err, folder, GateError::usage(message)));
         }
     }
     // A later one may have moved an earlier one, so all are checked.
     let lock = read_lock(folder)?;
     match pins.iter().find(|pin| !lock.holds(pin)) {
         None => Ok(()),
-        Some(Pin { name, version }) => Err(BuildError::usage(format!(
+        Some(Pin { name, version }) => Err(GateError::usage(format!(
             "{name} did not stay at {version} with the other versions; give versions that go together"
         ))),
     }
 }
 
-fn read_lock(folder: &Path) -> Result<Lock, BuildError> {
+fn read_lock(folder: &Path) -> Result<Lock, GateError> {
     Lock::read(folder)?.ok_or_else(|| {
-        BuildError::usage("cargo made no lock file; run `cargo generate-lockfile` here")
+        GateError::usage("cargo made no lock file; run `cargo generate-lockfile` here")
     })
 }
 
@@ -92,7 +92,7 @@ pub(super) fn build(
     (folder, root): (&Path, &Path),
     who: &str,
     progress: &dyn Fn(&str),
-) -> Result<PathBuf, BuildError> {
+) -> Result<PathBuf, GateError> {
     let cargo = |args: &[&str]| {
         let build = layout.gate().join("build");
         let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
@@ -123,9 +123,7 @@ pub(super) fn build(
         let stale = kept(&messages, &layout.outside);
         if stale.is_empty() || last {
             return program(layout, &messages).ok_or_else(|| {
-                BuildError::internal(format!(
-                    "cargo built {who} but named no program; update cargo"
-                ))
+                GateError::internal(format!("cargo built {who} but named no program; update cargo"))
             });
         }
         // cargo compares the times of files. If the clock was set back, it mistakes this worktree for the last one.
@@ -133,7 +131,7 @@ pub(super) fn build(
             cargo(&["clean", "--release", "-p", package]).run()?;
         }
     }
-    Err(BuildError::interrupted())
+    Err(GateError::interrupted())
 }
 
 /// Returns packages of the worktree that cargo did not compile. Packages in one of the folders `outside` of the
@@ -169,7 +167,7 @@ fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
     })
 }
 
-fn failure(layout: &Layout, who: &str, said: &ToolOutput, messages: &[Message]) -> BuildError {
+fn failure(layout: &Layout, who: &str, said: &ToolOutput, messages: &[Message]) -> GateError {
     let first = messages.iter().find_map(|message| match message {
         Message::Diagnosed { message } if message.level.starts_with("error") => {
             message.rendered.as_deref()
@@ -184,7 +182,7 @@ fn failure(layout: &Layout, who: &str, said: &ToolOutput, messages: &[Message]) 
     };
     let mut all = said.err.clone();
     all.extend(first.map(str::to_owned));
-    BuildError::of_tool(&all, &layout.target, BuildError::usage(message))
+    GateError::of_tool(&all, &layout.target, GateError::usage(message))
 }
 
 /// Returns cargo's output from its first error on.

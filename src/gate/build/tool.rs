@@ -14,7 +14,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::BuildError;
+use super::GateError;
 use paceline_core::{interrupt::interrupted, leash::Leash};
 
 /// The interval at which a running tool is checked for an interrupt.
@@ -105,7 +105,7 @@ impl Tool {
     }
 
     /// Runs it and returns its output for any exit code.
-    pub(in crate::gate) fn run(self) -> Result<ToolOutput, BuildError> {
+    pub(in crate::gate) fn run(self) -> Result<ToolOutput, GateError> {
         self.watched(&|_| ())
     }
 
@@ -113,9 +113,9 @@ impl Tool {
     pub(in crate::gate) fn watched(
         mut self,
         progress: &dyn Fn(&str),
-    ) -> Result<ToolOutput, BuildError> {
+    ) -> Result<ToolOutput, GateError> {
         if self.minds_interrupts && interrupted() {
-            return Err(BuildError::interrupted());
+            return Err(GateError::interrupted());
         }
         let mut child = self.command.spawn().map_err(|error| self.missing(&error))?;
         // A build can take minutes and load the machine.
@@ -144,7 +144,7 @@ impl Tool {
             }
             if self.minds_interrupts && interrupted() {
                 end(&mut child, leash);
-                return Err(BuildError::interrupted());
+                return Err(GateError::interrupted());
             }
         }
         let status = child.wait();
@@ -152,9 +152,9 @@ impl Tool {
         Ok(said)
     }
 
-    fn missing(&self, error: &io::Error) -> BuildError {
+    fn missing(&self, error: &io::Error) -> GateError {
         let name = self.name;
-        BuildError::usage(if error.kind() == io::ErrorKind::NotFound {
+        GateError::usage(if error.kind() == io::ErrorKind::NotFound {
             format!("`{name}` was not found; install it, or give paths of built programs")
         } else {
             format!("`{name}` cannot be started: {error}")

@@ -13,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-use super::{BuildError, Layout, tool::Tool};
+use super::{GateError, Layout, tool::Tool};
+use crate::gate::staging::clear_left;
 use paceline_core::interrupt::interrupted;
 
 /// The checkouts of a project's sides, locked for one build at a time.
@@ -49,17 +50,17 @@ fn is_held(side: &Path) -> bool {
 
 impl<'p> Checkouts<'p> {
     /// Waits until no other gate builds here, and removes what killed gates left.
-    pub(super) fn enter(layout: &'p Layout, progress: &dyn Fn(&str)) -> Result<Self, BuildError> {
+    pub(super) fn enter(layout: &'p Layout, progress: &dyn Fn(&str)) -> Result<Self, GateError> {
         let gate = &layout.gate();
         let path = gate.join("lock");
         let lock = fs::create_dir_all(gate).and_then(|()| File::create(&path));
-        let lock = lock.map_err(|error| BuildError::writing(gate, &error))?;
+        let lock = lock.map_err(|error| GateError::writing(gate, &error))?;
         let mut said = false;
         loop {
             match lock.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if interrupted() => {
-                    return Err(BuildError::interrupted());
+                    return Err(GateError::interrupted());
                 }
                 Err(TryLockError::WouldBlock) => {
                     if !said {
@@ -68,7 +69,7 @@ impl<'p> Checkouts<'p> {
                     said = true;
                     thread::sleep(Duration::from_millis(100));
                 }
-                Err(TryLockError::Error(error)) => return Err(BuildError::writing(&path, &error)),
+                Err(TryLockError::Error(error)) => return Err(GateError::writing(&path, &error)),
             }
         }
         let checkouts = Checkouts { layout, sides: layout.sides(), _lock: lock };
@@ -77,7 +78,7 @@ impl<'p> Checkouts<'p> {
     }
 
     /// Checks a commit out at `place`.
-    pub(super) fn check_out(&self, commit: &str, place: &Path) -> Result<Worktree<'_>, BuildError> {
+    pub(super) fn check_out(&self, commit: &str, place: &Path) -> Result<Worktree<'_>, GateError> {
         let parent = place.parent().unwrap_or(&self.sides);
         let top = self.top_of(place);
         let _ = fs::remove_dir_all(&top);
@@ -85,12 +86,9 @@ impl<'p> Checkouts<'p> {
             .into_iter()
             .flatten()
             .try_for_each(private)
-            .and_then(|()| {
-                let gate = self.layout.gate();
-                fs::write(self.sides.join(PROJECT), gate.as_os_str().as_encoded_bytes())
-            })
+            .and_then(|()| self.name_project())
             .and_then(|()| self.show_workspace(&top));
-        made.map_err(|error| BuildError::writing(&self.sides, &error))?;
+        made.map_err(|error| GateError::writing(&self.sides, &error))?;
         // Created first, so that a failed checkout is removed too.
         let worktree = Worktree { checkouts: self, folder: place.to_path_buf(), kept: false };
         let git = self.layout.git().args(["worktree", "add", "--force", "--detach"]);
@@ -101,7 +99,18 @@ impl<'p> Checkouts<'p> {
             return Ok(worktree);
         }
         let otherwise = format!("git cannot check {commit} out: {}", said.reason());
-        Err(BuildError::of_tool(&said.err, &self.sides, BuildError::internal(otherwise)))
+        Err(GateError::of_tool(&said.err, &self.sides, GateError::internal(otherwise)))
+    }
+
+    /// Writes the path of the project's part of its target folder once: other gates may be reading it.
+    fn name_project(&self) -> io::Result<()> {
+        let (file, gate) = (self.sides.join(PROJECT), self.layout.gate());
+        let path = gate.as_os_str().as_encoded_bytes();
+        if fs::read(&file).is_ok_and(|named| named == path) {
+            Ok(())
+        } else {
+            fs::write(file, path)
+        }
     }
 
     /// Recreates a workspace whose root is above the repository around the checkout: its manifest, and what is beside
@@ -147,7 +156,7 @@ impl<'p> Checkouts<'p> {
     }
 
     /// Checks out submodules at the commits that `commit` names, from the user's copies.
-    fn add_submodules(&self, commit: &str, folder: &Path) -> Result<(), BuildError> {
+    fn add_submodules(&self, commit: &str, folder: &Path) -> Result<(), GateError> {
         if !folder.join(".gitmodules").is_file() {
             return Ok(());
         }
@@ -169,7 +178,7 @@ impl<'p> Checkouts<'p> {
                     .ok;
             let _ = fs::remove_file(&archive);
             if !unpacked {
-                return Err(BuildError::usage(format!(
+                return Err(GateError::usage(format!(
                     "the submodule {path} is not here at {of}; run `git submodule update --init {path}`"
                 )));
             }
@@ -190,6 +199,10 @@ impl<'p> Checkouts<'p> {
             }
         }
         self.clear_lost_projects();
+        // Copies of working trees, perhaps with secrets.
+        for prefix in ["objects-", "index-"] {
+            clear_left(&self.layout.gate(), prefix);
+        }
         let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
         let entries = entries.filter(|entry| entry.file_name() != PROJECT);
         let mut sides: Vec<_> = entries
@@ -207,6 +220,8 @@ impl<'p> Checkouts<'p> {
         let all = self.sides.parent().and_then(|all| fs::read_dir(all).ok());
         for project in all.into_iter().flatten().flatten() {
             let named = fs::read(project.path().join(PROJECT)).ok();
+            // An empty file is just being written.
+            let named = named.filter(|path| !path.is_empty());
             let named = named.map(|path| PathBuf::from(OsString::from_vec(path)));
             if named.is_some_and(|gate| !gate.exists()) {
                 let _ = fs::remove_dir_all(project.path());

@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::super::build::{BuildError, Tool};
+use super::super::build::{GateError, Tool};
 use paceline_core::job::did_you_mean;
 
 /// The default bench target.
@@ -66,7 +66,7 @@ pub(in crate::gate) struct CrateFolders {
 
 impl CrateFolders {
     /// Finds the named package, otherwise the package of the folder.
-    pub(in crate::gate) fn of(folder: &Path, package: Option<&str>) -> Result<Self, BuildError> {
+    pub(in crate::gate) fn of(folder: &Path, package: Option<&str>) -> Result<Self, GateError> {
         let metadata = metadata(folder)?;
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let manifest = &metadata.package(&canonical(folder), package)?.manifest_path;
@@ -123,7 +123,7 @@ impl Layout {
         package: Option<&str>,
         bench: Option<&str>,
         features: &[String],
-    ) -> Result<Layout, BuildError> {
+    ) -> Result<Layout, GateError> {
         let metadata = metadata(folder)?;
         let package = metadata.package(folder, package)?;
         // For paceline itself, only the measured program is built: a change to a report cannot affect it.
@@ -143,7 +143,7 @@ impl Layout {
         let said = Tool::git(&home).args(["rev-parse", "--show-toplevel"]).run()?;
         if !said.ok {
             let reason = said.reason().trim_start_matches("fatal: ");
-            return Err(BuildError::usage(format!(
+            return Err(GateError::usage(format!(
                 "this project is in no git repository that could be used ({reason}); `git init` and a commit make one, \
                  or give paths of built programs"
             )));
@@ -262,12 +262,12 @@ fn outside(project: &Metadata, repository: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
+fn metadata(folder: &Path) -> Result<Metadata, GateError> {
     let cargo = Tool::cargo(folder).args(["metadata", "--no-deps", "--format-version", "1"]);
     let said = cargo.run()?;
     if !said.ok {
         let none = said.reason().contains("could not find `Cargo.toml`");
-        return Err(BuildError::usage(if none {
+        return Err(GateError::usage(if none {
             "there is no cargo project here; go to the folder of one (`paceline gate` also takes paths of built programs)"
                 .to_owned()
         } else {
@@ -275,7 +275,7 @@ fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
         }));
     }
     serde_json::from_str(said.line()).map_err(|error| {
-        BuildError::internal(format!("`cargo metadata` is not understood: {error}; update cargo"))
+        GateError::internal(format!("`cargo metadata` is not understood: {error}; update cargo"))
     })
 }
 
@@ -286,14 +286,14 @@ impl Metadata {
     }
 
     /// Returns the named package, otherwise the package of the folder, otherwise the only one.
-    fn package(&self, folder: &Path, name: Option<&str>) -> Result<&Package, BuildError> {
+    fn package(&self, folder: &Path, name: Option<&str>) -> Result<&Package, GateError> {
         let names = || self.packages.iter().map(|package| package.name.as_str());
         if let Some(name) = name {
             let found = self.packages.iter().find(|package| package.name == name);
             return found.ok_or_else(|| {
                 let (hint, all) =
                     (did_you_mean(name, names()), names().collect::<Vec<_>>().join(", "));
-                BuildError::usage(format!(
+                GateError::usage(format!(
                     "there is no package `{name}`: {hint}this workspace has {all}"
                 ))
             });
@@ -306,7 +306,7 @@ impl Metadata {
             self.packages.iter().filter(|package| depth(package).is_some()).max_by_key(depth);
         match (here, self.packages.as_slice()) {
             (Some(package), _) | (None, [package]) => Ok(package),
-            _ => Err(BuildError::usage(format!(
+            _ => Err(GateError::usage(format!(
                 "this workspace has several packages; choose one with --package: {}",
                 names().collect::<Vec<_>>().join(", ")
             ))),
@@ -321,7 +321,7 @@ impl Package {
             .any(|target| target.name == name && target.kind.iter().any(|of| of == kind))
     }
 
-    fn what(&self, bench: Option<&str>) -> Result<BuildTarget, BuildError> {
+    fn what(&self, bench: Option<&str>) -> Result<BuildTarget, GateError> {
         let of = |kind: &str| {
             let wanted = kind.to_owned();
             self.targets.iter().filter(move |t| t.kind.contains(&wanted)).map(|t| t.name.as_str())
@@ -334,14 +334,14 @@ impl Package {
             let (hint, all) =
                 (did_you_mean(bench, of("bench")), of("bench").collect::<Vec<_>>().join(", "));
             let all = if all.is_empty() { "none" } else { &all };
-            return Err(BuildError::usage(format!(
+            return Err(GateError::usage(format!(
                 "there is no bench `{bench}` in the package {package}: {hint}it has {all}"
             )));
         }
         if of("bench").any(|name| name == GATE) {
             return Ok(BuildTarget::Bench(GATE.into()));
         }
-        Err(BuildError::usage(format!(
+        Err(GateError::usage(format!(
             "the package {package} has no bench for the gate; add benches/gate.rs and, in Cargo.toml, a [[bench]] with \
              name = \"gate\" and harness = false, or name another bench with --bench"
         )))

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-use super::super::build::BuildError;
+use super::super::build::GateError;
 use paceline_core::job::did_you_mean;
 
 /// A dependency at a version.
@@ -16,7 +16,7 @@ pub(in crate::gate) struct Pin {
 
 impl Pin {
     /// Parses `NAME@VERSION`, or several separated by commas; `None` if no part of the text looks like one.
-    pub(in crate::gate) fn parse_all(text: &str) -> Option<Result<Vec<Pin>, BuildError>> {
+    pub(in crate::gate) fn parse_all(text: &str) -> Option<Result<Vec<Pin>, GateError>> {
         let parts: Vec<_> = text.split(',').map(|part| (part.trim(), Pin::parse(part))).collect();
         if parts.iter().all(|(_, pin)| pin.is_none()) {
             return None;
@@ -26,18 +26,18 @@ impl Pin {
             let Some(pin) = pin else {
                 let message =
                     format!("`{part}` is not NAME@VERSION, as in `tokio@1.50.0,mio@1.0.2`");
-                return Some(Err(BuildError::usage(message)));
+                return Some(Err(GateError::usage(message)));
             };
             let Pin { name, version } = &pin;
             if !whole(version) {
                 let message = format!(
                     "`{version}` is not a whole version of {name}; give all its parts, as in {name}@1.50.0"
                 );
-                return Some(Err(BuildError::usage(message)));
+                return Some(Err(GateError::usage(message)));
             }
             if pins.iter().any(|other| other.name == *name) {
                 let message = format!("{name} is set to two versions; give it once");
-                return Some(Err(BuildError::usage(message)));
+                return Some(Err(GateError::usage(message)));
             }
             pins.push(pin);
         }
@@ -80,11 +80,11 @@ struct Locked {
 
 impl Lock {
     /// Reads the lock file of a workspace, if it has one.
-    pub(in crate::gate) fn read(workspace: &Path) -> Result<Option<Lock>, BuildError> {
+    pub(in crate::gate) fn read(workspace: &Path) -> Result<Option<Lock>, GateError> {
         let path = workspace.join("Cargo.lock");
         let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
         toml::from_str(&text).map(Some).map_err(|_| {
-            BuildError::usage(format!(
+            GateError::usage(format!(
                 "{} cannot be read; `cargo generate-lockfile` makes a new one",
                 path.display()
             ))
@@ -92,17 +92,17 @@ impl Lock {
     }
 
     /// Checks that a dependency is there to be set.
-    pub(in crate::gate) fn check(&self, pin: &Pin) -> Result<(), BuildError> {
+    pub(in crate::gate) fn check(&self, pin: &Pin) -> Result<(), GateError> {
         let name = &pin.name;
         let mut found = self.package.iter().filter(|package| package.name == *name).peekable();
         if found.peek().is_none() {
             let hint = did_you_mean(name, self.package.iter().map(|package| package.name.as_str()));
-            return Err(BuildError::usage(format!(
+            return Err(GateError::usage(format!(
                 "`{name}` is neither a revision nor a dependency in Cargo.lock: {hint}give one that `cargo tree` shows"
             )));
         }
         if found.all(|package| package.source.is_none()) {
-            return Err(BuildError::usage(format!(
+            return Err(GateError::usage(format!(
                 "`{name}` comes from a folder, so it cannot be set to a version; compare revisions instead"
             )));
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::build::{BuildError, Tool, ToolOutput},
+    super::build::{GateError, Tool, ToolOutput},
     Layout, describe,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Takes the snapshot. The user's index stays unchanged.
-    pub(super) fn take(layout: &Layout, head: &str) -> Result<Snapshot, BuildError> {
+    pub(super) fn take(layout: &Layout, head: &str) -> Result<Snapshot, GateError> {
         let index = Index::copy(layout)?;
         let mut add = index.git().args(["add", "-A", "--", "."]);
         // A target folder that is not ignored would add thousands of files, paceline's among them. Records of earlier
@@ -38,6 +38,7 @@ impl Snapshot {
             add = add.args([format!(":(exclude){}", folder.display())]);
         }
         index.succeeded(add.run()?)?;
+        index.check_submodules()?;
         let tree = index.succeeded(index.git().args(["write-tree"]).run()?)?;
         let changed = index.git().args(["diff-tree", "-r", "--name-only", head, &tree]).run()?.out;
         let about = describe(layout, head)?;
@@ -77,15 +78,15 @@ struct Index<'l> {
 }
 
 impl<'l> Index<'l> {
-    fn copy(layout: &'l Layout) -> Result<Self, BuildError> {
+    fn copy(layout: &'l Layout) -> Result<Self, GateError> {
         let gate = layout.gate();
-        fs::create_dir_all(&gate).map_err(|error| BuildError::writing(&gate, &error))?;
-        let inside = |what: &str| -> Result<PathBuf, BuildError> {
+        fs::create_dir_all(&gate).map_err(|error| GateError::writing(&gate, &error))?;
+        let inside = |what: &str| -> Result<PathBuf, GateError> {
             let git = Tool::git(&layout.repository).args(["rev-parse", "--git-path", what]);
             Ok(layout.repository.join(git.run()?.line()))
         };
         let scratch = layout.scratch.path();
-        fs::create_dir_all(scratch).map_err(|error| BuildError::writing(scratch, &error))?;
+        fs::create_dir_all(scratch).map_err(|error| GateError::writing(scratch, &error))?;
         let index = Index {
             repository: &layout.repository,
             path: gate.join(format!("index-{}", process::id())),
@@ -94,7 +95,7 @@ impl<'l> Index<'l> {
         };
         let users = inside("index")?;
         if users.exists() {
-            index.copied(&users).map_err(|error| BuildError::writing(&index.path, &error))?;
+            index.copied(&users).map_err(|error| GateError::writing(&index.path, &error))?;
         }
         Ok(index)
     }
@@ -116,12 +117,27 @@ impl<'l> Index<'l> {
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)
     }
 
-    fn succeeded(&self, said: ToolOutput) -> Result<String, BuildError> {
+    /// Returns an error if a submodule has uncommitted changes: a side has its files as they are committed in it. Called
+    /// after all else is in the index.
+    fn check_submodules(&self) -> Result<(), GateError> {
+        let git = self.git().args(["-c", "core.quotePath=false", "diff-files", "--raw"]);
+        let changed = git.args(["--ignore-submodules=untracked"]).run()?.out;
+        let mut lines = changed.iter().filter_map(|line| line.strip_prefix(":160000 160000 "));
+        match lines.find_map(|line| line.split_once('\t')) {
+            None => Ok(()),
+            Some((_, path)) => Err(GateError::usage(format!(
+                "the submodule {path} has changes that are not committed in it, so they would not be measured: commit \
+                 or stash them there"
+            ))),
+        }
+    }
+
+    fn succeeded(&self, said: ToolOutput) -> Result<String, GateError> {
         if said.ok {
             return Ok(said.out.into_iter().next().unwrap_or_default());
         }
         let message = format!("git cannot read the working tree: {}", said.reason());
-        Err(BuildError::of_tool(&said.err, self.repository, BuildError::internal(message)))
+        Err(GateError::of_tool(&said.err, self.repository, GateError::internal(message)))
     }
 }
 
@@ -133,7 +149,7 @@ impl Drop for Index<'_> {
 }
 
 /// Returns the folder for records of a gate run in `place`, unless git tracks files in it or ignores it.
-fn records(layout: &Layout, place: &Path) -> Result<Option<PathBuf>, BuildError> {
+fn records(layout: &Layout, place: &Path) -> Result<Option<PathBuf>, GateError> {
     let folder = place.join("results");
     let git = |args: &[&str]| Tool::git(&layout.repository).args(args).args([&folder]);
     if !layout.repository.join(&folder).is_dir() || !git(&["ls-files", "--"]).run()?.out.is_empty()
@@ -144,7 +160,7 @@ fn records(layout: &Layout, place: &Path) -> Result<Option<PathBuf>, BuildError>
 }
 
 /// Returns the target folder within the repository if git does not ignore it.
-fn target_in_repository(layout: &Layout) -> Result<Option<PathBuf>, BuildError> {
+fn target_in_repository(layout: &Layout) -> Result<Option<PathBuf>, GateError> {
     let target = layout.target.canonicalize().unwrap_or_else(|_| layout.target.clone());
     let Ok(within) = target.strip_prefix(&layout.repository) else { return Ok(None) };
     // git add rejects an ignored path, even as an exclusion.

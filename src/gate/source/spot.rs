@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{super::build::BuildError, Layout};
+use super::{super::build::GateError, Layout};
 
 /// The place of the package in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +36,14 @@ struct Workspace {
 impl Layout {
     /// Finds the package in a tree: where the project has it now, otherwise the only one of its name. `who` is the
     /// side's name in errors.
-    pub(in crate::gate) fn spot(&self, checkout: &str, who: &str) -> Result<Spot, BuildError> {
+    pub(in crate::gate) fn spot(&self, checkout: &str, who: &str) -> Result<Spot, GateError> {
         let name = &self.package;
-        let read = |folder: &Path| -> Result<Option<Manifest>, BuildError> {
-            let object = format!("{checkout}:{}", folder.join("Cargo.toml").display());
-            let said = self.git().args(["cat-file", "blob", &object]).run()?;
+        let read = |folder: &Path| -> Result<Option<Manifest>, GateError> {
+            let text = self.text_of(checkout, &folder.join("Cargo.toml"))?;
             // If cargo cannot read it either, the build reports it.
-            Ok(said.ok.then(|| toml::from_str(&said.out.join("\n")).ok()).flatten())
+            Ok(text.and_then(|text| toml::from_str(&text).ok()))
         };
-        let is_it = |folder: &PathBuf| -> Result<bool, BuildError> {
+        let is_it = |folder: &PathBuf| -> Result<bool, GateError> {
             Ok(read(folder)?.and_then(|of| of.package).is_some_and(|of| of.name == *name))
         };
         let mut found = Vec::new();
@@ -60,16 +59,16 @@ impl Layout {
         match found.as_slice() {
             [package] => Ok(Spot { package: package.clone(), root: self.root_of(package, &read)? }),
             // A manifest that is broken or not UTF-8: the build reports it.
-            [] if self.has(checkout, &self.package_inside)? => {
+            [] if self.has(checkout, &self.package_inside.join("Cargo.toml"))? => {
                 let package = self.package_inside.clone();
                 Ok(Spot { root: Some(self.inside.clone()), package })
             }
-            [] => Err(BuildError::usage(format!(
+            [] => Err(GateError::usage(format!(
                 "{who} has no package `{name}`; name one that has the project"
             ))),
             several => {
                 let all: Vec<_> = several.iter().map(|of| of.display().to_string()).collect();
-                Err(BuildError::usage(format!(
+                Err(GateError::usage(format!(
                     "{who} has several packages `{name}`, in {}: go to the folder of the one you mean",
                     all.join(", ")
                 )))
@@ -81,8 +80,8 @@ impl Layout {
     fn root_of(
         &self,
         package: &Path,
-        read: &dyn Fn(&Path) -> Result<Option<Manifest>, BuildError>,
-    ) -> Result<Option<PathBuf>, BuildError> {
+        read: &dyn Fn(&Path) -> Result<Option<Manifest>, GateError>,
+    ) -> Result<Option<PathBuf>, GateError> {
         for folder in package.ancestors() {
             let Some(manifest) = read(folder)? else { continue };
             let excludes = |of: &Workspace| {
@@ -100,10 +99,11 @@ impl Layout {
     }
 
     /// Returns the folders of manifests in a tree that contain this name.
-    fn manifests_that_name(&self, checkout: &str, name: &str) -> Result<Vec<PathBuf>, BuildError> {
+    fn manifests_that_name(&self, checkout: &str, name: &str) -> Result<Vec<PathBuf>, GateError> {
         let name = format!("name *= *[\"']{name}[\"']");
-        let git = self.git().args(["-c", "core.quotePath=false", "grep", "-l", "-E", "-e", &name]);
-        let said = git.args([checkout, "--", ":(top,glob)**/Cargo.toml"]).run()?;
+        let git = self.git().args(["-c", "core.quotePath=false", "grep", "--no-color", "-l"]);
+        let git = git.args(["-E", "-e", &name, checkout, "--", ":(top,glob)**/Cargo.toml"]);
+        let said = git.run()?;
         let folder = |line: &String| {
             let path = line.strip_prefix(checkout)?.strip_prefix(':')?;
             Path::new(path).parent().map(Path::to_path_buf)
@@ -111,10 +111,24 @@ impl Layout {
         Ok(said.out.iter().filter_map(folder).collect())
     }
 
-    fn has(&self, checkout: &str, folder: &Path) -> Result<bool, BuildError> {
-        let object = format!("{checkout}:{}", folder.join("Cargo.toml").display());
-        Ok(self.git().args(["cat-file", "-e", &object]).run()?.ok)
+    /// Returns a file of a tree as text; `None` if the tree does not have it.
+    pub(in crate::gate) fn text_of(
+        &self,
+        checkout: &str,
+        file: &Path,
+    ) -> Result<Option<String>, GateError> {
+        let said = self.git().args(["cat-file", "blob", &object(checkout, file)]).run()?;
+        Ok(said.ok.then(|| said.out.join("\n")))
     }
+
+    /// Returns whether a tree has a file.
+    pub(in crate::gate) fn has(&self, checkout: &str, file: &Path) -> Result<bool, GateError> {
+        Ok(self.git().args(["cat-file", "-e", &object(checkout, file)]).run()?.ok)
+    }
+}
+
+fn object(checkout: &str, file: &Path) -> String {
+    format!("{checkout}:{}", file.display())
 }
 
 /// Returns a path without `..`; `None` if it leaves the repository.
