@@ -200,7 +200,9 @@ impl<'p> Checkouts<'p> {
         }
         self.clear_lost_projects();
         // Copies of working trees, perhaps with secrets.
-        ["objects-", "index-"].iter().for_each(|prefix| clear_left(&self.layout.gate(), prefix));
+        for prefix in ["objects-", "index-"] {
+            clear_left(&self.layout.gate(), prefix);
+        }
         let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
         let entries = entries.filter(|entry| entry.file_name() != PROJECT);
         let mut sides: Vec<_> = entries
