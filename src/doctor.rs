@@ -37,7 +37,6 @@ pub enum Judgement {
 
 impl Judgement {
     /// Returns the word, as in JSON.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Judgement::Good => "good",
@@ -120,7 +119,6 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// Judges `findings` together.
-    #[must_use]
     pub fn of(findings: Vec<Finding>) -> Self {
         let verdict = Verdict::on(&findings);
         Diagnosis { findings, verdict }

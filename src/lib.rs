@@ -25,55 +25,36 @@
 //! * [`cli`]: the command line;
 //! * [`fuzzing`]: the entry points for fuzzers.
 //!
-//! An error that is a `String` is one sentence for users. Where a function can fail for more than what it does, its
-//! documentation says so.
+//! An error that is a `String` is one sentence for users. A function that can panic, or fail for more than
+//! what it does, documents that.
 
 // Tests, benches and examples may print, and fail by a panic.
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 #![allow(
     clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
     clippy::must_use_candidate,
-    reason = "this crate is the program's; the others are libraries"
+    reason = "this crate is the program's: its docs state what a signature does not"
 )]
 
-// Blank lines keep rustfmt from sorting the modules.
-
 pub mod output;
-
 pub mod machine;
-
 pub mod stats;
-
 pub mod record;
-
 pub mod plan;
-
 pub mod session;
-
 pub mod start;
-
 pub mod advice;
-
 pub mod compare;
-
 pub mod history;
-
 pub mod run;
-
 pub mod load;
-
 pub mod cluster;
-
 pub mod claims;
-
 pub mod bench;
-
 pub mod gate;
-
 pub mod doctor;
-
 pub mod report;
-
 pub mod cli;
 
 #[doc(hidden)]

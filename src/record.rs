@@ -77,18 +77,15 @@ pub struct Run {
     /// How the program was built.
     pub build: Build,
     /// The commit of the repository in which it ran, with `-dirty` if changes are not committed; `None` without one.
-    #[serde(default)]
     pub commit: Option<String>,
     /// The models, as configured here.
     pub models: Vec<ModelRecord>,
     /// The definitions, verbatim.
     pub workloads: Vec<Definition>,
     /// The number of planned cells; `None` if that becomes known only during the run.
-    #[serde(default)]
     pub planned: Option<usize>,
     /// The overshoot of `thread::sleep` here for a sleep of a millisecond. The kernel may add its timer slack to such a
     /// sleep, so a model with its own timer may be less late.
-    #[serde(default)]
     pub timer_floor: Option<Distribution>,
 }
 
@@ -111,7 +108,6 @@ pub struct ModelRecord {
     /// Why it cannot run here.
     pub reason: Option<String>,
     /// A known defect that may make its cells fail through no fault of the job or the machine.
-    #[serde(default)]
     pub unreliable: Option<String>,
     /// A description, and every setting that is not its crate's default.
     pub note: String,
@@ -162,7 +158,6 @@ impl Run {
 
 impl Estimate {
     /// Returns a figure without an interval.
-    #[must_use]
     pub fn exactly(value: f64) -> Self {
         Estimate { value, lower: value, upper: value }
     }
@@ -184,14 +179,12 @@ impl Estimate {
     }
 
     /// Returns its interval, if it has one.
-    #[must_use]
     pub fn interval(self) -> Option<(f64, f64)> {
         let known = self.lower.is_finite() && self.upper.is_finite() && self.lower < self.upper;
         known.then_some((self.lower, self.upper))
     }
 
     /// Returns half of its interval, in percent of the figure.
-    #[must_use]
     pub fn half_percent(self) -> Option<f64> {
         self.interval().map(|(lower, upper)| (upper - lower) / 2.0 / self.value * 100.0)
     }
@@ -245,33 +238,24 @@ pub struct Cell {
     pub server_cpu_ns_per_job: Option<f64>,
     /// The share of the batches' time in which the busiest thread of the suite's server was on a CPU, in the process
     /// where it was greatest; `None` if no job connects. See [`Cell::is_server_bound`].
-    #[serde(default)]
     pub server_busy_share_max: Option<f64>,
     /// From when each job was due until it had its checksum, over all trials. Its percentiles are over all jobs.
-    #[serde(default)]
     pub latency: Option<Distribution>,
     /// The median latency of a trial, which tables call p50.
-    #[serde(default)]
     pub latency_ns_p50: Option<Estimate>,
     /// The 99th percentile of a trial, which tables call p99. `None` if a trial has fewer than 1 000 latencies.
-    #[serde(default)]
     pub latency_ns_p99: Option<Estimate>,
     /// From when each job began until it had its checksum: latency without the time before.
-    #[serde(default)]
     pub service_time: Option<Distribution>,
     /// Timer overshoot of each sleep.
-    #[serde(default)]
     pub timer_lateness: Option<Distribution>,
     /// The two modes of the times of batches, or of the median latencies of a load's intervals or trials, if there are
     /// two: then no single figure represents them.
-    #[serde(default)]
     pub modes: Option<[Mode; 2]>,
     /// Its use of the machine's resources.
-    #[serde(default)]
     pub resources: Option<Resources>,
     /// The load, if the cell is a server under load: the scale is then the number of connections, and jobs are
     /// requests.
-    #[serde(default)]
     pub load: Option<LoadFigures>,
     /// The nodes that its trials ran on, in the order of the passes, if a cluster measured it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -287,7 +271,6 @@ pub struct Resources {
     /// Peak resident memory that the first batch added, with the checksums. Bytes per job are its slope over scales.
     pub rss_bytes_added: Option<u64>,
     /// Peak resident memory in the first batch of a trial.
-    #[serde(default)]
     pub rss_bytes_max: Option<Estimate>,
     /// CPU time per job in user mode.
     pub user_cpu_ns_per_job: f64,
@@ -335,7 +318,6 @@ pub struct Trial {
     /// CPU time of the echo server during the batches.
     pub server_cpu_ns: u64,
     /// CPU time of the server's busiest thread over the time of the batches; `None` if no job connects.
-    #[serde(default)]
     pub server_busy_share: Option<f64>,
     /// The times of single jobs, from separate batches.
     pub recorded: Recorded,
@@ -351,7 +333,6 @@ pub struct Trial {
 
 impl Resources {
     /// Computes the resources per job from those of `jobs` jobs and the machine's activity; the rest is unknown.
-    #[must_use]
     pub fn of(used: Usage, jobs: f64, meanwhile: HostActivity) -> Self {
         Resources {
             user_cpu_ns_per_job: used.user_cpu_ns as f64 / jobs,

@@ -30,7 +30,6 @@ impl Measure {
     }
 
     /// Returns how many times worse `one` is than `best`: 1 if they are equal.
-    #[must_use]
     pub fn times_worse(self, one: Estimate, best: Estimate) -> f64 {
         match self {
             Measure::Throughput => best.value / one.value,

@@ -40,7 +40,6 @@ impl Profile {
     }
 
     /// Returns the profile's name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Profile::Quick => "quick",
@@ -50,13 +49,11 @@ impl Profile {
     }
 
     /// Returns the names of its workloads; empty if it has all.
-    #[must_use]
     pub fn workloads(self) -> &'static [&'static str] {
         if self == Profile::Full { &[] } else { &CORE }
     }
 
     /// Returns the scales that it selects from a workload's.
-    #[must_use]
     pub fn scales(self, all: &[usize]) -> Vec<usize> {
         match self {
             Profile::Quick => {
@@ -67,7 +64,6 @@ impl Profile {
     }
 
     /// Returns the default time budget: less than promised, because the last cell may take longer than predicted.
-    #[must_use]
     pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
             Profile::Quick => 50,

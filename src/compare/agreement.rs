@@ -33,7 +33,6 @@ pub struct Disjoint {
 
 impl Disjoint {
     /// Returns the share of disjoint pairs; `None` without pairs.
-    #[must_use]
     pub fn share(self) -> Option<f64> {
         (self.pairs > 0).then(|| self.disjoint as f64 / self.pairs as f64)
     }

@@ -22,7 +22,6 @@ pub struct Fingerprint {
     /// The number of CPUs this process may run on.
     pub logical_cpus: usize,
     /// The CPU quota of its control group, in CPUs, if there is one.
-    #[serde(default)]
     pub cpu_quota: Option<String>,
     /// Hardware threads per core.
     pub threads_per_core: String,

@@ -23,7 +23,6 @@ const NO_LIMIT: u64 = 1 << 60;
 
 impl Group {
     /// Returns the limits of this process.
-    #[must_use]
     pub fn here() -> Self {
         Group::under(Path::new("/"))
     }

@@ -22,7 +22,6 @@ pub struct HostActivity {
 
 impl HostActivity {
     /// Returns the current counters.
-    #[must_use]
     pub fn now() -> Self {
         let CpuTicks { busy, stolen, idle, cpus } = CpuTicks::now().unwrap_or_default();
         let waited = fs::read_to_string("/proc/pressure/cpu").ok();
@@ -46,7 +45,6 @@ impl HostActivity {
     }
 
     /// Returns the share of the time in which a task waited for a CPU; `None` after too short a time.
-    #[must_use]
     pub fn pressure_share(self) -> Option<f64> {
         // A tick is 10 ms on every relevant Linux.
         let wall_us = self.cpu_ticks as f64 / self.cpus.max(1) as f64 * 10_000.0;
@@ -54,7 +52,6 @@ impl HostActivity {
     }
 
     /// Returns the share of the CPUs' time that was stolen; `None` after too short a time.
-    #[must_use]
     pub fn steal_share(self) -> Option<f64> {
         (self.cpu_ticks > 0).then(|| self.steal_ticks as f64 / self.cpu_ticks as f64)
     }

@@ -52,7 +52,6 @@ pub const OTHER_THREADS: u64 = 300;
 
 impl Limits {
     /// Returns the limits of this machine.
-    #[must_use]
     pub fn here() -> Self {
         let ports = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
         let ports = ports.and_then(|range| {

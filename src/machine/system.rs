@@ -56,7 +56,6 @@ pub struct System {
 
 impl System {
     /// Returns the readings of this system.
-    #[must_use]
     pub fn here() -> Self {
         let status = text("/proc/self/status");
         let allowed = status.as_deref().and_then(|status| field(status, "Cpus_allowed_list:"));

@@ -12,7 +12,6 @@ pub struct Building(ProgressBar);
 
 impl Building {
     /// Starts the line.
-    #[must_use]
     pub fn start() -> Self {
         let bar = ProgressBar::new_spinner();
         let style = ProgressStyle::with_template("{elapsed} {wide_msg}");
@@ -41,7 +40,6 @@ pub struct Progress {
 
 impl Progress {
     /// Starts the line with `trials` to go.
-    #[must_use]
     pub fn start(trials: u64) -> Self {
         // Without a terminal on standard error, indicatif draws nothing.
         let bar = ProgressBar::new(trials);

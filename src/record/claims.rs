@@ -49,7 +49,6 @@ impl ClaimVerdict {
     ];
 
     /// Returns the verdict in words.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             ClaimVerdict::Holds => "holds",
@@ -65,7 +64,6 @@ impl ClaimVerdict {
     }
 
     /// Returns whether it should have been measured and was not: the command then ends with exit code 3.
-    #[must_use]
     pub fn is_wrong(self) -> bool {
         matches!(self, ClaimVerdict::Invalid | ClaimVerdict::Failed)
     }
@@ -96,7 +94,6 @@ impl ClaimFigure {
     /// # Panics
     ///
     /// Panics if there are no values, or one is not finite.
-    #[must_use]
     pub fn new(name: &str, unit: &str, ideal: Option<f64>, values: Vec<f64>) -> Self {
         let made = Estimate::of_trials(&values, 0.0).expect("every process found a finite figure");
         let Estimate { value, lower, upper } = made;

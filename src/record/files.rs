@@ -40,10 +40,6 @@ pub struct Writer {
 
 impl Writer {
     /// Creates the folder of `run` under `results`, and writes its metadata.
-    ///
-    /// # Panics
-    ///
-    /// Never: plain data always serialises.
     pub fn create(results: &Path, run: &Run) -> Result<Self, String> {
         let folder = results.join(&run.id);
         fs::create_dir_all(&folder)
@@ -183,10 +179,6 @@ pub(super) fn unwritable(folder: &Path, error: &io::Error) -> String {
 const ROOM: usize = 4 << 10;
 
 /// Checks that records can be written below `results`, before any time is spent on one. Creates the folder.
-///
-/// # Errors
-///
-/// Returns the sentence to show.
 pub fn check_writable(results: &Path) -> Result<(), String> {
     let probe = results.join(format!(".paceline-probe-{}", std::process::id()));
     let tried = fs::create_dir_all(results).and_then(|()| {
@@ -225,10 +217,6 @@ pub fn write_text(path: &Path, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Writes `value` to a file, whole or not at all.
-///
-/// # Panics
-///
-/// Never: plain data always serialises.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = fs::create_dir_all(folder).and_then(|()| write_whole(path, &json(value)));

@@ -45,7 +45,6 @@ impl Metric {
     ];
 
     /// Returns the name on the command line and in files.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Metric::Throughput => "throughput",
@@ -72,13 +71,11 @@ impl Metric {
     }
 
     /// Returns whether it is counted in processes of its own, and not measured in trials.
-    #[must_use]
     pub fn is_count(self) -> bool {
         matches!(self, Metric::Instructions | Metric::Allocations)
     }
 
     /// Returns the name of its figures in files, with the unit last.
-    #[must_use]
     pub fn figure(self) -> &'static str {
         match self {
             Metric::Throughput => "time_per_job_ns",
@@ -258,7 +255,6 @@ pub struct GateCell {
     /// The least change that would be found in 8 of 10 such runs, as a share.
     pub detectable: Option<f64>,
     /// The counts, if the metric is one. They take no part in trials: a verdict rests on their being exact.
-    #[serde(default)]
     pub counts: Option<Counts>,
     /// The number of trials that count; of a counted metric, the number of counts of each side.
     pub trials: u32,
@@ -352,7 +348,6 @@ pub struct Gate {
     /// Whether it was interrupted: cells then have the trials until that moment.
     pub interrupted: bool,
     /// Why base and head are the same program, if they are and the cells have one variant only.
-    #[serde(default)]
     pub same_program: Option<SameProgram>,
     /// The verdict on all cells.
     pub verdict: Overall,

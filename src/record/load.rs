@@ -32,7 +32,6 @@ pub struct LoadFigures {
     /// The intended starts per second in the open loop; `None` for a ramp.
     pub rate: Option<f64>,
     /// The first and last rate over the window, for a ramp.
-    #[serde(default)]
     pub ramp: Option<Ramp>,
     /// The distribution of arrivals.
     pub arrivals: Option<Arrivals>,
@@ -47,16 +46,13 @@ pub struct LoadFigures {
     /// Requests with a right answer.
     pub completed: u64,
     /// The time limit of an answer after its intended start, if one was set.
-    #[serde(default)]
     pub timeout_seconds: Option<f64>,
     /// Requests that were errors, by kind, if they were counted. No other figure includes them.
     #[serde(default)]
     pub errors: BTreeMap<String, u64>,
     /// From the intended start of each failed request until its error.
-    #[serde(default)]
     pub error_latency: Option<Distribution>,
     /// The first error.
-    #[serde(default)]
     pub first_error: Option<String>,
     /// The URLs that were requested by weight.
     #[serde(default)]
@@ -71,17 +67,14 @@ pub struct LoadFigures {
     pub generator_cpu_share_max: Option<f64>,
     /// The greatest share of the window in which the generator had nothing to do and stayed awake, because a start was
     /// near.
-    #[serde(default)]
     pub generator_awake_share_max: Option<f64>,
     /// The greatest share of the window in which the generator was ready to run and no CPU was free for it.
-    #[serde(default)]
     pub generator_waited_share_max: Option<f64>,
     /// The processes that shared the load, each with its part; none in records from before there could be several.
     #[serde(default)]
     pub generators: Vec<GeneratorFigures>,
     /// What the model's processes were seen to be, with the greatest of each figure; `None` for a server that was there
     /// already.
-    #[serde(default)]
     pub server: Option<ServerSeen>,
     /// The greatest error of Little's law in a trial; `None` if requests were left unanswered.
     pub little_error_max: Option<f64>,
@@ -91,13 +84,11 @@ pub struct LoadFigures {
     #[serde(default)]
     pub at_shares: Vec<AtShare>,
     /// The comparison with the server that took turns with it, if there was one.
-    #[serde(default)]
     pub against: Option<Against>,
     /// The intervals of each trial's window, by intended start, if requested.
     #[serde(default)]
     pub intervals: Vec<Vec<Interval>>,
     /// Where the server and the generators were, if on several nodes.
-    #[serde(default)]
     pub hosts: Option<Hosts>,
 }
 
@@ -116,7 +107,6 @@ pub struct Hosts {
 
 impl Hosts {
     /// Describes the nodes of a load, the server's first.
-    #[must_use]
     pub fn of(server: &Node, generators: &[Node]) -> Self {
         let mut machines: Vec<&str> =
             std::iter::once(server).chain(generators).map(|node| &*node.boot_id).collect();
@@ -131,7 +121,6 @@ impl Hosts {
 
     /// Returns "server on a, generators on b and c", with how close the common start was, and whether one machine passed
     /// for several.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let clocks = self.clock_uncertainty_ns.map_or_else(String::new, |ns| {
             format!("; start agreed within {}", long(Duration::from_nanos(ns)))
@@ -181,7 +170,6 @@ pub struct AtShare {
 
 impl LoadFigures {
     /// Returns a load without results.
-    #[must_use]
     pub fn new(
         looped: Loop,
         rate: Option<f64>,

@@ -16,34 +16,29 @@ pub const MOST_SERVER_BUSY: f64 = 0.9;
 
 impl Cell {
     /// Returns whether a thread of the suite's server was so busy that the cell's figure may be the server's.
-    #[must_use]
     pub fn is_server_bound(&self) -> bool {
         self.server_busy_share_max.is_some_and(|busy| busy > MOST_SERVER_BUSY)
     }
 
     /// Returns its jobs a second as a share of its bound; `None` without a bound.
-    #[must_use]
     pub fn share_of_bound(&self) -> Option<f64> {
         let share = self.jobs_per_second?.value / self.bound_jobs_per_second?;
         (share.is_finite() && share > 0.0).then_some(share)
     }
 
     /// Returns whether the server and a generator were on one machine that passed for two.
-    #[must_use]
     pub fn is_shared_host(&self) -> bool {
         let hosts = self.load.as_ref().and_then(|load| load.hosts.as_ref());
         hosts.is_some_and(|hosts| hosts.shared_host)
     }
 
     /// Returns whether its jobs wait so briefly that a ranking would be of timers and not of models.
-    #[must_use]
     pub fn waits_too_briefly(&self) -> bool {
         self.floor_ns > 0 && self.floor_ns < SHORTEST_RANKED_NS
     }
 
     /// Returns the latencies of a load of which over half is the lateness of the generator, by the names of their columns:
     /// they say more of the generator than of the server.
-    #[must_use]
     pub fn latencies_of_the_generator(&self) -> Vec<&'static str> {
         let late = self.load.as_ref().and_then(|load| load.schedule_error.as_ref());
         let (Some(late), Some(latency)) = (late, &self.latency) else { return vec![] };
@@ -62,7 +57,6 @@ impl Cell {
 
     /// Returns the class in which it is ranked: `Inside` or `Outside`. A batch from `outside`, or `dealt`, begins by
     /// waking the pool, and one from `inside` does not. Servers are one class: all their requests come by a connection.
-    #[must_use]
     pub fn class(&self) -> Placement {
         match self.placement {
             Placement::Inside if self.load.is_none() => Placement::Inside,
@@ -71,19 +65,16 @@ impl Cell {
     }
 
     /// Returns the number of trials in its figures.
-    #[must_use]
     pub fn trials(&self) -> usize {
         self.per_trial.jobs_per_second.len().max(self.trials_ns.len())
     }
 
     /// Returns whether it has too few trials for an interval and a rank.
-    #[must_use]
     pub fn has_too_few_trials(&self) -> bool {
         self.trials() < FEWEST_TRIALS
     }
 
     /// Returns the jobs a second of each trial, in the order of the passes.
-    #[must_use]
     pub fn rates(&self) -> Vec<f64> {
         if self.per_trial.jobs_per_second.is_empty() {
             return self.trials_ns.iter().map(|ns| self.scale as f64 * 1e9 / *ns as f64).collect();
@@ -94,27 +85,22 @@ impl Cell {
 
 /// The figures of a cell in each trial, in the order of the passes. A list is empty if not every trial has the figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct PerTrial {
     /// Jobs a second.
-    #[serde(default)]
     pub jobs_per_second: Vec<f64>,
     /// The median latency of a server under load.
-    #[serde(default)]
     pub latency_ns_p50: Vec<f64>,
     /// The 99th percentile of latency, if each trial has 1 000 latencies.
-    #[serde(default)]
     pub latency_ns_p99: Vec<f64>,
     /// Peak resident memory in its first batch.
-    #[serde(default)]
     pub rss_bytes_max: Vec<f64>,
     /// CPU time per job.
-    #[serde(default)]
     pub cpu_ns_per_job: Vec<f64>,
 }
 
 /// Returns which of `cells`, all of one workload and scale, do the most jobs a second in their placement's class, or
 /// tie with the best. A class is ranked if it has two cells of three trials.
-#[must_use]
 pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
     leaders_by(cells, |cell| Some(logarithms(&cell.rates())))
 }
@@ -122,7 +108,6 @@ pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
 /// Returns the same for another figure: `passes` are the logarithms of a cell's figure in each pass, and higher is
 /// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best. On three
 /// nodes and more, a node is one value: see [`over_nodes`].
-#[must_use]
 pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -> Vec<bool> {
     let mut leads = vec![false; cells.len()];
     for class in [Placement::Inside, Placement::Outside] {
@@ -153,7 +138,6 @@ pub(crate) fn logarithms(figures: &[f64]) -> Vec<f64> {
 
 /// Returns the slope of memory over scales of one series, in bytes; `None` unless the largest batch added at least a
 /// MiB more than the smallest: the kernel counts pages in bundles.
-#[must_use]
 pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
     const LEAST: f64 = (1 << 20) as f64;
     let point = |cell: &&Cell| {

@@ -23,7 +23,6 @@ pub struct Share {
 
 impl Share {
     /// Returns the share `hits` of `of` cases. Without cases, the share is unknown.
-    #[must_use]
     pub fn new(hits: u64, of: u64) -> Self {
         let (lower, upper) = if of == 0 { (0.0, 1.0) } else { clopper_pearson(hits, of, 0.95) };
         Share { hits, of, lower, upper }

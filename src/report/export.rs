@@ -96,7 +96,6 @@ impl Export {
     }
 
     /// Returns the name on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         let named = Export::NAMED.iter().find(|(export, _)| *export == self);
         named.map_or("", |(_, name)| name)
@@ -120,7 +119,6 @@ impl Export {
     }
 
     /// Returns the run or gate in this format, ended by a newline. Non-finite numbers are left out, or `null` in JSON.
-    #[must_use]
     pub fn render<'a>(self, of: impl Into<Exported<'a>>) -> String {
         let of = of.into();
         let sheet = || match of {

@@ -307,7 +307,6 @@ pub struct Charts(Vec<(String, Picture)>);
 
 impl Charts {
     /// Returns the charts that its page has.
-    #[must_use]
     pub fn of(record: &Record) -> Self {
         let mut charts = Vec::new();
         for workload in record.workloads() {
@@ -326,13 +325,11 @@ impl Charts {
     }
 
     /// Returns their names: the workload and the kind of chart.
-    #[must_use]
     pub fn names(&self) -> Vec<&str> {
         self.0.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     /// Returns the chart `name` as an SVG file; `None` if there is none of this name.
-    #[must_use]
     pub fn svg(&self, name: &str) -> Option<String> {
         self.find(name).map(Picture::file)
     }

@@ -14,26 +14,22 @@ pub use paceline_gated::clock::{nanoseconds, now};
 use crate::{job::compute, perform::Ticks};
 
 /// Reads the monotonic clock as a `timespec`, the form that kernel timers take.
-#[must_use]
 pub(crate) fn timer_clock() -> rustix::time::Timespec {
     rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)
 }
 
 /// Reads the monotonic clock in nanoseconds. All processes of one machine see the same.
-#[must_use]
 pub(crate) fn timer_ns() -> u64 {
     let now = timer_clock();
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
 /// Returns the wall-clock time, such as `2026-11-22T22:10:52Z`. Use it for names and dates only.
-#[must_use]
 pub fn utc() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// Reads the wall clock, as the time since 1970. Use it to compare the clocks of nodes, and for nothing else.
-#[must_use]
 pub fn wall() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
@@ -51,7 +47,6 @@ pub struct Clocks {
 
 impl Clocks {
     /// Reads the three clocks.
-    #[must_use]
     pub fn now() -> Self {
         let read = |clock| {
             let time = rustix::time::clock_gettime(clock);
@@ -69,7 +64,6 @@ impl Clocks {
 }
 
 /// Returns the CPU time that this process has used so far, user and system mode together.
-#[must_use]
 pub(super) fn cpu_time() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
@@ -96,7 +90,6 @@ pub(super) fn ticks() -> Ticks {
 
 /// Returns the number of ticks per nanosecond. It reads both clocks twice, 50 ms apart, so the cost of reading them is
 /// less than a millionth of the interval. Only the first call in a process waits these 50 ms.
-#[must_use]
 pub fn ticks_per_ns() -> f64 {
     const APART: Duration = Duration::from_millis(50);
     static FOUND: OnceLock<f64> = OnceLock::new();
@@ -127,7 +120,6 @@ pub(super) fn begun() -> u64 {
 
 /// Returns the duration of one round of `compute` on this machine, in nanoseconds. It is measured once per process, so
 /// every use in a run sees the same value.
-#[must_use]
 pub fn compute_ns() -> f64 {
     const ROUNDS: u64 = 200_000;
     static MEASURED: OnceLock<f64> = OnceLock::new();

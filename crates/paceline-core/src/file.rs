@@ -40,7 +40,6 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
 }
 
 /// Returns what a path that is not a regular file is, with its article.
-#[must_use]
 pub fn other_than_file(about: &Metadata) -> Option<&'static str> {
     let of = about.file_type();
     match of {

@@ -13,7 +13,6 @@ use crate::{
 };
 
 /// Returns how much later than requested `thread::sleep` returns, for each of `times` sleeps of `wait`.
-#[must_use]
 pub fn wake_errors(wait: Duration, times: u32) -> Histogram {
     let mut late = Histogram::default();
     for _ in 0..times {
@@ -25,7 +24,6 @@ pub fn wake_errors(wait: Duration, times: u32) -> Histogram {
 }
 
 /// Returns the cost of reading the clock, in nanoseconds.
-#[must_use]
 pub fn clock_ns() -> f64 {
     const LOOKS: u32 = 100_000;
     let start = now();
@@ -36,7 +34,6 @@ pub fn clock_ns() -> f64 {
 }
 
 /// Computes on one core for about `time`. Returns the elapsed time and the CPU time that this process used in it.
-#[must_use]
 pub fn keep_busy(time: Duration) -> (Duration, Duration) {
     let (start, before) = (now(), cpu_time());
     let mut value = 0;
@@ -48,10 +45,6 @@ pub fn keep_busy(time: Duration) -> (Duration, Duration) {
 
 /// Returns the time that the same work, of about `time`, takes in each of `processes` fresh processes, run one after
 /// another: the median of three repetitions. `compute_ns` is the duration of a round of `compute` here.
-///
-/// # Errors
-///
-/// Returns an error if a process cannot be started, or fails.
 pub fn same_work(
     program: &Program,
     processes: u32,

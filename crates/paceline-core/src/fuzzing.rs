@@ -26,7 +26,6 @@ use crate::{
 const HELD: usize = 256 << 10;
 
 /// Answers, as the load generator reads them. The first byte says how the others are cut.
-#[must_use]
 pub fn answers(data: &[u8]) -> bool {
     let Some((how, bytes)) = data.split_first() else { return false };
     let accept: &[u16] = if how & 1 == 0 { &[] } else { &[200, 204, 304, 404] };
@@ -86,7 +85,6 @@ pub fn answered(
 }
 
 /// Requests, as the servers that models are read them. The first byte says how the others are cut.
-#[must_use]
 pub fn requests(data: &[u8]) -> bool {
     let Some((how, bytes)) = data.split_first() else { return false };
     let whole = responses(bytes, bytes.len().max(1));
@@ -145,7 +143,6 @@ impl Stream for Client {
 }
 
 /// Workload files.
-#[must_use]
 pub fn workloads(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let workload = match Workload::calibrated("fuzz.toml", text, || 1.5) {
@@ -171,7 +168,6 @@ pub fn workloads(data: &[u8]) -> bool {
 }
 
 /// What interpreters and hosts say to this program.
-#[must_use]
 pub fn protocol(data: &[u8]) -> bool {
     let (mut noted, mut read) = (None, false);
     for reply in replies(&mut &*data) {

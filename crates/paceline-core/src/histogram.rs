@@ -30,14 +30,12 @@ impl Histogram {
     }
 
     /// Returns the number of recorded times.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// Returns the quantile `share`: the lowest time that this share of all times does not exceed; 0 if the histogram
     /// is empty.
-    #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
         // The upper end of a bucket may be above the highest value in it.
         self.0.value_at_quantile(share).min(self.0.max())
@@ -45,7 +43,6 @@ impl Histogram {
 
     /// Returns the rows of `HdrHistogram`'s percentile text: a time, the share of times that do not exceed it, and
     /// their number. There are `ticks` rows for each halving of the distance to 100 %. The last row covers all times.
-    #[must_use]
     pub fn percentiles(&self, ticks: u32) -> Vec<(u64, f64, u64)> {
         let mut sum = 0;
         let step = |value: hdrhistogram::iterators::IterationValue<u64>| {
@@ -56,13 +53,11 @@ impl Histogram {
     }
 
     /// Returns the mean, the standard deviation and the maximum, in nanoseconds.
-    #[must_use]
     pub fn moments(&self) -> (f64, f64, u64) {
         (self.0.mean(), self.0.stdev(), self.0.max())
     }
 
     /// Returns the number of buckets, each twice as wide as the one before, and the number of sub-buckets in each.
-    #[must_use]
     pub fn buckets(&self) -> (usize, usize) {
         // Enough sub-buckets that two neighbours differ by at most the last significant digit.
         let parts = (2 * 10_usize.pow(u32::from(self.0.sigfig()))).next_power_of_two();
@@ -70,10 +65,6 @@ impl Histogram {
     }
 
     /// Adds the counts of `other`.
-    ///
-    /// # Panics
-    ///
-    /// Never: all histograms have the same bounds.
     pub fn merge(&mut self, other: &Histogram) {
         // Not with `add`: that visits all 33 792 counts, and this ends with the highest time. In `paceline cluster
         // collect`, merging was most of the time.
@@ -141,19 +132,16 @@ impl Distribution {
     }
 
     /// Returns the 90th percentile if enough values lie beyond it.
-    #[must_use]
     pub fn p90(&self) -> Option<u64> {
         self.tells(10).then_some(self.ns_p90)
     }
 
     /// Returns the 99th percentile if enough values lie beyond it.
-    #[must_use]
     pub fn p99(&self) -> Option<u64> {
         self.tells(100).then_some(self.ns_p99)
     }
 
     /// Returns the 99.9th percentile if enough values lie beyond it.
-    #[must_use]
     pub fn p999(&self) -> Option<u64> {
         self.tells(1_000).then_some(self.ns_p999)
     }

@@ -43,10 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Answers requests on standard input until it ends. The `main` of a child process calls this with the program's custom
 /// cells.
-///
-/// # Errors
-///
-/// Returns an error if standard output is closed.
 pub fn serve(own: &[CustomCell]) -> io::Result<()> {
     let (give, requests) = mpsc::channel::<String>();
     // A separate thread, so that a host ends with its parent even in the middle of a batch.

@@ -20,10 +20,6 @@ pub const EXIT_CODE: u8 = 130;
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Handles SIGINT, SIGTERM and SIGHUP from now on. SIGHUP stays ignored if it already was, as under `nohup`.
-///
-/// # Errors
-///
-/// Returns an error if the system refuses to install a handler.
 pub fn watch() -> io::Result<()> {
     let asked = ASKED.get_or_init(Arc::default);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -48,7 +44,6 @@ pub fn survive_file_limit() {
 }
 
 /// Returns whether an interrupt has arrived.
-#[must_use]
 pub fn interrupted() -> bool {
     ASKED.get().is_some_and(|asked| asked.load(Relaxed))
 }

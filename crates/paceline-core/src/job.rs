@@ -123,7 +123,6 @@ pub struct Gather {
 impl Gather {
     /// Returns the steps of child `index`.
     #[inline]
-    #[must_use]
     pub fn steps(&self, index: usize) -> &Steps {
         self.of.get(index).unwrap_or(&self.of[0])
     }
@@ -150,7 +149,6 @@ pub struct Group {
 impl Group {
     /// Returns the steps of child `index`.
     #[inline]
-    #[must_use]
     pub fn steps(&self, index: usize) -> &Steps {
         match &self.every {
             Some((nth, other)) if is_chosen(index, *nth) => other,
@@ -159,7 +157,6 @@ impl Group {
     }
 
     /// Returns the distinct kinds of children, and the number of each.
-    #[must_use]
     pub fn sorts(&self) -> Vec<(usize, &Steps)> {
         match &self.every {
             None => vec![(self.width, &self.of)],
@@ -171,7 +168,6 @@ impl Group {
     }
 
     /// Returns whether any child fails.
-    #[must_use]
     pub fn fails(&self) -> bool {
         self.sorts().iter().any(|(count, steps)| *count > 0 && steps.fail())
     }
@@ -179,7 +175,6 @@ impl Group {
 
 impl Step {
     /// Returns the step's name in a workload file.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Step::Sleep(_) => "sleep",
@@ -200,7 +195,6 @@ impl Step {
     }
 
     /// Returns the name of this step's variant, if it is one that not every model with the step supports.
-    #[must_use]
     pub fn variant(&self) -> Option<&'static str> {
         match self {
             Step::Connect(Server::Slow(_)) => Some("connect.slow"),
@@ -214,7 +208,6 @@ impl Step {
     }
 
     /// Returns the lists of steps inside this step.
-    #[must_use]
     pub fn inner(&self) -> Vec<&Steps> {
         match self {
             Step::Offload(of) => vec![of],
@@ -238,14 +231,12 @@ pub struct Steps {
 impl Steps {
     /// Returns whether this is a whole job, rather than the steps of a child or an offload.
     #[inline]
-    #[must_use]
     pub fn is_whole_job(&self) -> bool {
         self.whole
     }
 
     /// Returns whether running these steps always reaches a step for which `is` returns true. Steps that a group may
     /// cancel do not count.
-    #[must_use]
     pub fn surely(&self, is: fn(&Step) -> bool) -> bool {
         self.iter().any(|step| match step {
             Step::Gather(gather) => gather.of.iter().any(|steps| steps.surely(is)),
@@ -258,7 +249,6 @@ impl Steps {
     }
 
     /// Returns whether running these steps fails.
-    #[must_use]
     pub fn fail(&self) -> bool {
         self.list.last() == Some(&Step::Fail)
     }
@@ -296,7 +286,6 @@ pub enum Waits {
 
 impl Waits {
     /// Returns what `steps` wait for.
-    #[must_use]
     pub fn of(steps: &[Step]) -> Waits {
         let one = |step: &Step| match step {
             Step::Compute(_) | Step::Block(_) | Step::Fail => Waits::Nothing,
@@ -331,7 +320,6 @@ pub struct Jobs {
 
 impl Jobs {
     /// Loads the definition for the rest of the process's life.
-    #[must_use]
     pub fn load(workload: &Workload) -> Self {
         let keep = |steps: &Steps| -> &'static Steps {
             Box::leak(Box::new(Steps { list: steps.list.clone(), whole: true }))
@@ -345,32 +333,27 @@ impl Jobs {
 
     /// Returns the steps of job `index`: the other steps for one job in each `nth`, as [`is_chosen`] decides.
     #[inline]
-    #[must_use]
     pub fn steps(self, index: usize) -> &'static Steps {
         if self.nth != usize::MAX && is_chosen(index, self.nth) { self.other } else { self.usual }
     }
 
     /// Returns whether each job waits until all have started.
-    #[must_use]
     pub fn park(self) -> bool {
         self.usual.first() == Some(&Step::Park)
     }
 
     /// Returns what the jobs wait for.
-    #[must_use]
     pub fn waits(self) -> Waits {
         Waits::of(self.usual).and(Waits::of(self.other))
     }
 
     /// Returns the seed of job `index`, from which its receipt starts.
     #[inline]
-    #[must_use]
     pub fn seed(index: usize) -> u64 {
         child_seed(0, index)
     }
 
     /// Returns the receipt that job `index` must produce.
-    #[must_use]
     pub fn expected(self, index: usize) -> Receipt {
         Receipt::expected(self.steps(index), Self::seed(index))
     }
@@ -393,7 +376,6 @@ pub struct Addresses {
 impl Addresses {
     /// Returns the addresses for this kind of server.
     #[inline]
-    #[must_use]
     pub fn of(&self, server: Server) -> &[SocketAddr] {
         match server {
             Server::Echo => &self.echo,

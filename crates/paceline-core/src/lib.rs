@@ -28,56 +28,40 @@
 //! * [`child`] - the entry point of child processes;
 //! * [`fitness`] - measurements of the machine itself;
 //! * [`fuzzing`] - entry points for fuzzers.
+//!
+//! A function that can panic, or fail for more than what it does, documents that.
 
 // Tests, benches and examples may print, and fail by a panic.
 #![warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
-
-// Blank lines stop rustfmt from sorting the modules, which are in reading order.
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "this crate is the program's: its docs state what a signature does not"
+)]
 
 pub mod quantity;
-
 pub mod file;
-
 pub mod leash;
-
 pub mod network;
-
 pub mod job;
-
 pub mod model;
-
 pub mod perform;
-
 pub mod models;
-
 pub mod clock;
-
 pub mod workloads;
-
 pub mod histogram;
-
 pub mod usage;
-
 pub mod interrupt;
-
 pub mod soft_limits;
-
 pub mod prepared;
-
 pub mod custom;
-
 pub mod protocol;
-
 pub mod suite_server;
-
 pub mod process;
-
 pub mod generator;
-
 pub mod host;
-
 pub mod child;
-
 pub mod fitness;
 
 #[doc(hidden)]

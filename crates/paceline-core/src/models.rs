@@ -97,7 +97,6 @@ pub fn find(name: &str) -> Result<&'static Entry, String> {
 
 /// Returns why the model called `name` is unreliable; `None` if it is reliable or unknown. See
 /// [`ModelInfo::unreliable`].
-#[must_use]
 pub fn unreliable(name: &str) -> Option<&'static str> {
     let all = MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
     all.map(|entry| &entry.info).find(|info| info.name == name)?.unreliable
@@ -179,7 +178,6 @@ impl ModelInfo {
 
     /// Returns the features that this crate's manifest enables for the model's crate, with `default` among them unless
     /// it is disabled. Empty for a model without a crate.
-    #[must_use]
     pub fn features(&self) -> Vec<&'static str> {
         let all = env!("PACELINE_FEATURES").split(';').filter_map(|part| part.split_once('='));
         let of = |package| all.clone().find(|(name, _)| *name == package);
@@ -188,7 +186,6 @@ impl ModelInfo {
     }
 
     /// Returns why this model cannot run `workload`; `None` if it can.
-    #[must_use]
     pub fn unsupported_step(&self, workload: &Workload) -> Option<String> {
         let lack = self.unsupported.iter().find(|lack| workload.has(lack.step));
         if let Some(Unsupported { step, why }) = lack {
@@ -202,7 +199,6 @@ impl ModelInfo {
     }
 
     /// Returns why this model cannot serve `workload`; `None` if it can.
-    #[must_use]
     pub fn unsupported_as_server_step(&self, workload: &Workload) -> Option<String> {
         if workload.has("connect.room") {
             return Some(ROOM.into());
@@ -219,7 +215,6 @@ impl ModelInfo {
 
     /// Returns how many connections a server with `workers` workers serves concurrently; further ones wait until others
     /// close. `None` if only the machine limits them.
-    #[must_use]
     pub fn connections(&self, workers: usize) -> Option<usize> {
         match self.width {
             _ if !self.holds_worker() => None,
@@ -230,13 +225,11 @@ impl ModelInfo {
     }
 
     /// Returns whether a job holds a worker while it waits.
-    #[must_use]
     pub fn holds_worker(&self) -> bool {
         self.task == Task::Heap && [self.timers, self.sockets].contains(&Driver::Blocking)
     }
 
     /// Returns the worker counts that it can have, out of `wanted`.
-    #[must_use]
     pub fn workers(&self, wanted: &[usize]) -> Vec<Option<usize>> {
         match self.width {
             Width::Any => wanted.iter().copied().map(Some).collect(),
@@ -248,13 +241,11 @@ impl ModelInfo {
 
 impl Entry {
     /// Creates the entry of a model with runtime `R`.
-    #[must_use]
     pub const fn new<R: Runtime + 'static>(info: ModelInfo) -> Self {
         Entry { info, start: start::<R> }
     }
 
     /// Creates the entry of a model that the interpreter `info.foreign` runs, out of process.
-    #[must_use]
     pub const fn out_of_process(info: ModelInfo) -> Self {
         let start = |_: &Settings| Err(io::Error::other("it runs out of process"));
         Entry { info, start }

@@ -27,10 +27,6 @@ pub fn allowed(plan: &[IpAddr], address: SocketAddr) -> Result<(), String> {
 }
 
 /// Checks each of `addresses` with [`allowed`].
-///
-/// # Errors
-///
-/// Returns a sentence that names the first address that is not allowed.
 pub fn all_allowed(plan: &[IpAddr], addresses: &[SocketAddr]) -> Result<(), String> {
     addresses.iter().try_for_each(|address| allowed(plan, *address))
 }

@@ -148,7 +148,6 @@ pub fn perform<M: Model, K: StoragePolicy>(
 /// # Panics
 ///
 /// Panics at any step except `compute` and `block`; the reader of workload files allows no others here.
-#[must_use]
 pub fn plain(steps: &[Step], seed: u64) -> Receipt {
     let mut receipt = Receipt::new(seed);
     for step in steps {

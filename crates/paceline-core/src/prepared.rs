@@ -70,10 +70,6 @@ pub struct Recorded {
 
 impl Recorded {
     /// Checks that each histogram can be read and holds as many times as it states.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence that names the first invalid histogram.
     pub fn check(&self) -> Result<(), String> {
         let all = [
             ("latency", &self.latency),
@@ -109,7 +105,6 @@ const ROOM: u64 = 4_000_000;
 
 impl Prepared {
     /// Computes the receipts of `scale` jobs of `workload` and the shortest time that they can take.
-    #[must_use]
     pub fn new(
         info: &'static ModelInfo,
         workload: &Workload,

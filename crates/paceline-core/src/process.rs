@@ -38,16 +38,11 @@ pub struct Program {
 
 impl Program {
     /// Returns the running program itself.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the system does not provide its path.
     pub fn this() -> io::Result<Self> {
         std::env::current_exe().map(Program::at)
     }
 
     /// Returns the program at `path`.
-    #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Program { path: path.into(), folder: None }
     }
@@ -59,13 +54,11 @@ impl Program {
     }
 
     /// Returns the working directory; `None` for this process's own.
-    #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
     /// Returns the program's path.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -96,19 +89,11 @@ impl Program {
     }
 
     /// Starts an echo server.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be started.
     pub fn echo(&self) -> io::Result<EchoServer> {
         EchoServer::start(self.command(ECHO)?)
     }
 
     /// Starts a host for cells of `entry` with `workers` workers.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be started.
     pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
         let mut command = self.command(HOST)?;
         if let (Some(variable), Some(workers)) = (entry.info.environment, workers) {
@@ -123,10 +108,6 @@ impl Program {
     }
 
     /// Starts a host for the program's custom cells.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be started.
     pub fn host_of_custom_cells(&self) -> io::Result<Host> {
         Host::start(self.command(HOST)?)
     }

@@ -104,7 +104,6 @@ pub struct CellSpec {
 impl CellSpec {
     /// Returns the simplest cell, which every model's host can prepare: one job on the caller's thread that does almost
     /// nothing.
-    #[must_use]
     pub fn simplest() -> Self {
         CellSpec {
             model: "sequential".into(),

@@ -1,7 +1,6 @@
 //! Whole numbers in sentences for people: grouped thousands, and nouns in the singular or plural.
 
 /// Formats a whole number with grouped thousands: `1 000 000`.
-#[must_use]
 pub fn count(number: usize) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();
@@ -10,13 +9,11 @@ pub fn count(number: usize) -> String {
 
 /// Formats a number with what it counts: "1 cell", "1 000 batches". Of several words, the first one is counted: "2 jobs
 /// at once".
-#[must_use]
 pub fn counted(number: usize, what: &str) -> String {
     format!("{} {}", count(number), noun(number, what))
 }
 
 /// Returns the noun alone, in the plural unless `number` is 1.
-#[must_use]
 pub fn noun(number: usize, what: &str) -> String {
     if number == 1 {
         return what.to_owned();

@@ -52,10 +52,6 @@ const CHUNK: usize = 64 << 10;
 
 /// Serves until standard input ends. The `main` of the child process calls this. An error is also its last line, which
 /// says why in place of the addresses.
-///
-/// # Errors
-///
-/// Returns an error if no address can be bound or the poller fails.
 pub fn serve() -> io::Result<()> {
     raise_limits();
     serve_all().inspect_err(|error| {

@@ -31,7 +31,6 @@ impl Usage {
     }
 
     /// Returns the usage since `before`.
-    #[must_use]
     pub fn since(self, before: Usage) -> Usage {
         Usage {
             user_cpu_ns: self.user_cpu_ns.saturating_sub(before.user_cpu_ns),
@@ -46,7 +45,6 @@ impl Usage {
     }
 
     /// Returns user and system CPU time together, in nanoseconds.
-    #[must_use]
     pub fn cpu_ns(self) -> u64 {
         self.user_cpu_ns + self.system_cpu_ns
     }

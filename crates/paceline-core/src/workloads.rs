@@ -48,7 +48,6 @@ pub const CORE: [&str; 5] = ["sleep", "echo", "switch", "cpu", "service"];
 /// # Panics
 ///
 /// Panics if one does not parse; a test rules this out.
-#[must_use]
 pub fn built_in() -> Vec<Workload> {
     let parse = |(name, text): &(&str, &str)| {
         Workload::parse(&format!("{name}.toml"), text).unwrap_or_else(|error| panic!("{error}"))

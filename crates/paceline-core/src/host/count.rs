@@ -13,10 +13,6 @@ use crate::{
 
 /// Runs a first batch, then those that are counted. The arguments are the cell and the number of batches. Answers with
 /// `counted`, in a build that counts allocations followed by their number, or with `failed` or `invalid` and the reason.
-///
-/// # Errors
-///
-/// Returns an error if the arguments are wrong or standard output is closed.
 pub(crate) fn serve(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let (cell, batches) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let cell: CellSpec = serde_json::from_str(&cell)?;

@@ -22,10 +22,6 @@ impl Bound {
     }
 
     /// Checks that `value` is within the bound, and returns it.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence that names the bound.
     pub fn check(&self, value: u64) -> Result<u64, String> {
         let Bound { what, least, most } = *self;
         let [lowest, highest, found] = [least, most, value].map(|number| count(number as usize));
@@ -82,10 +78,6 @@ pub const FILE: u64 = 1 << 20;
 
 impl Demand {
     /// Checks that a whole job is within bounds.
-    ///
-    /// # Errors
-    ///
-    /// Returns a sentence that names the bound.
     pub fn check(&self) -> Result<(), String> {
         let checks = [
             ("tasks alive at once", self.tasks, TASKS),

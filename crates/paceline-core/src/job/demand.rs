@@ -67,13 +67,11 @@ demand! {
 
 impl Demand {
     /// Returns the demand of a job of `steps`.
-    #[must_use]
     pub fn of(steps: &[Step]) -> Demand {
         Self::of_steps(steps, false)
     }
 
     /// Returns the demand if no group ends before its last child, which is the figure that bounds are checked against.
-    #[must_use]
     pub fn most_of(steps: &[Step]) -> Demand {
         Self::of_steps(steps, true)
     }

@@ -7,14 +7,12 @@
 /// Returns whether `index` is the chosen one of its block: the first of block 0, and the one at `offset` in later
 /// blocks.
 #[inline]
-#[must_use]
 pub fn is_chosen(index: usize, nth: usize) -> bool {
     index % nth == offset(index / nth, nth)
 }
 
 /// Returns how many indices below `count` are chosen: one in each whole block, and the one in the last if it is below
 /// `count`.
-#[must_use]
 pub fn chosen_below(count: usize, nth: usize) -> usize {
     let (blocks, rest) = (count / nth, count % nth);
     blocks + usize::from(offset(blocks, nth) < rest)

@@ -51,7 +51,6 @@ pub enum Workers {
 
 impl Workers {
     /// Returns the numbers, ascending, for a machine with `cores` cores.
-    #[must_use]
     pub fn on(&self, cores: usize) -> Vec<usize> {
         match self {
             Workers::Cores => vec![cores],
@@ -80,10 +79,6 @@ impl Workload {
     }
 
     /// Parses `text`, which errors call `file`. A `compute` step takes rounds, not a duration.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error that points at the line and column.
     pub fn parse(file: &str, text: &str) -> Result<Self, ReadError> {
         Reader(Text { file, text }, Calibration::by(None)).workload()
     }
@@ -91,16 +86,11 @@ impl Workload {
     /// Parses `text`. If a step gives a duration for `compute`, it is converted to rounds by `compute_ns`, which
     /// returns the nanoseconds of one round. The rounds are also stored in `source`, so every process does the same
     /// work.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error that points at the line and column.
     pub fn calibrated(file: &str, text: &str, compute_ns: fn() -> f64) -> Result<Self, ReadError> {
         Reader(Text { file, text }, Calibration::by(Some(compute_ns))).workload()
     }
 
     /// Returns the demand of a job: for each field, the maximum of the usual and the other job.
-    #[must_use]
     pub fn demand(&self) -> Demand {
         let usual = Demand::of(&self.job);
         let Some((_, other)) = &self.every else { return usual };
@@ -109,7 +99,6 @@ impl Workload {
 
     /// Returns the shortest time that a batch of `jobs` jobs can take on any model: the critical-path wait of its
     /// longest job.
-    #[must_use]
     pub fn critical_path_wait(&self, jobs: usize) -> Duration {
         let usual = Demand::of(&self.job).floor;
         match &self.every {
@@ -121,13 +110,11 @@ impl Workload {
     }
 
     /// Returns the sum of the critical-path waits of `jobs` jobs.
-    #[must_use]
     pub fn total_wait(&self, jobs: usize) -> Duration {
         self.over_all(jobs, |demand| demand.floor)
     }
 
     /// Returns the sum of `wait` over `jobs` jobs, usual and other ones in their proportion.
-    #[must_use]
     pub fn over_all(&self, jobs: usize, wait: impl Fn(Demand) -> Duration) -> Duration {
         let times = |steps: &Steps, jobs: usize| {
             wait(Demand::of(steps)).saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX))
@@ -142,7 +129,6 @@ impl Workload {
     }
 
     /// Returns how many connections all pools keep open in total.
-    #[must_use]
     pub fn pooled(&self) -> u64 {
         fn within(steps: &[Step]) -> u64 {
             let of = |step: &Step| match step {
@@ -155,7 +141,6 @@ impl Workload {
     }
 
     /// Returns whether a step or variant of this name occurs, at any depth.
-    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.step_names().contains(name)
     }

@@ -18,20 +18,17 @@ pub struct Receipt {
 impl Receipt {
     /// Creates the receipt of a job that has done nothing yet.
     #[inline]
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Receipt { units_and_one: NonZeroU64::MIN, checksum: seed }
     }
 
     /// Returns the number of elementary operations done: sleeps, round trips, computations, yields.
-    #[must_use]
     pub fn units(self) -> u64 {
         self.units_and_one.get() - 1
     }
 
     /// Returns the checksum that the operations computed from the seed.
     #[inline]
-    #[must_use]
     pub fn checksum(self) -> u64 {
         self.checksum
     }
@@ -72,19 +69,16 @@ impl Receipt {
 
     /// Returns the seed of child `index` of a job with this receipt.
     #[inline]
-    #[must_use]
     pub fn child_seed(self, index: usize) -> u64 {
         child_seed(self.checksum, index)
     }
 
     /// Returns the response body for a request whose job returned this receipt: one line.
-    #[must_use]
     pub fn body(self) -> String {
         format!("{self}\n")
     }
 
     /// Returns the receipt that a job of `steps` starting from `seed` must produce.
-    #[must_use]
     pub fn expected(steps: &[Step], seed: u64) -> Receipt {
         let mut so_far = Receipt::new(seed);
         for step in steps {
@@ -145,7 +139,6 @@ pub(super) fn child_seed(parent: u64, index: usize) -> u64 {
 
 /// Runs `rounds` rounds of [`mix`]. Each depends on the one before, so none can be skipped or overlapped.
 #[inline]
-#[must_use]
 pub fn compute(mut value: u64, rounds: u64) -> u64 {
     for _ in 0..rounds {
         value = mix(value);
@@ -155,7 +148,6 @@ pub fn compute(mut value: u64, rounds: u64) -> u64 {
 
 /// Returns how many rounds of [`compute`] take `time` if one takes `compute_ns` nanoseconds. The result has two
 /// significant digits, so that the next calibration on the same machine gives the same number.
-#[must_use]
 pub fn rounds_of(time: Duration, compute_ns: f64) -> u64 {
     let rounds = time.as_nanos() as f64 / compute_ns;
     let unit = 10_f64.powf((rounds.log10().floor() - 1.0).max(0.0));
@@ -164,7 +156,6 @@ pub fn rounds_of(time: Duration, compute_ns: f64) -> u64 {
 
 /// One step of `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 #[inline]
-#[must_use]
 pub fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -10,13 +10,11 @@ use super::{Gather, Group, Join, Messages, Pool, Server, Step, Steps, Workload};
 
 impl Workload {
     /// Returns the jobs as `{"usual":[..],"every":{"nth":n,"job":[..]}}`, with `null` if there is no `every`.
-    #[must_use]
     pub fn jobs_as_json(&self) -> Value {
         json!({ "usual": steps(&self.job), "every": every_as_json(self.every.as_ref()) })
     }
 
     /// Returns the names of all steps at any depth, and of those variants that not every model supports.
-    #[must_use]
     pub fn step_names(&self) -> BTreeSet<&'static str> {
         fn within(steps: &[Step], names: &mut BTreeSet<&'static str>) {
             for step in steps {

@@ -29,17 +29,9 @@ pub trait Blocking: Copy + Send + Sync + 'static {
     }
 
     /// See [`Model::connect`].
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of connecting.
     fn connect(self, address: SocketAddr) -> io::Result<Self::Stream>;
 
     /// See [`Model::hop`]. By default the partner is an OS thread.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if no partner can be started.
     fn hop(self, times: u64, message: u64) -> io::Result<u64> {
         hop_between_threads(times, message)
     }

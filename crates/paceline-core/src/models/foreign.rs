@@ -59,7 +59,6 @@ static KNOWN: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
 impl Foreign {
     /// Returns what is known about `model` here. The first call for a model starts its interpreter, and takes at most
     /// 10 s.
-    #[must_use]
     pub fn found(&self, model: &str) -> Found {
         let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
         found.entry(model.to_owned()).or_insert_with(|| self.look(model)).clone()
@@ -67,7 +66,6 @@ impl Foreign {
 
     /// Returns the environment variable and the program with which a host starts the interpreter of `model` directly,
     /// without a wrapper. `None` if the interpreter has not been found or did not report its program.
-    #[must_use]
     pub fn program(&self, model: &str) -> Option<(&'static str, PathBuf)> {
         let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
         let hello = found.get(model)?.hello.as_ref().ok()?;

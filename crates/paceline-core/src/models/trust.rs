@@ -88,10 +88,6 @@ impl<F: Future> Future for ThreadBound<F> {
 /// that of the interpreter, or of a connection around it. Its depth is bounded (`job::bounds::DEPTH`, and each level of
 /// children is its own coroutine), and the stack is several times what it uses (`models::may::STACK_WORDS`). Its only
 /// thread-local is read out of line, between two switches (`perform::instrumentation`).
-///
-/// # Errors
-///
-/// Returns an error if no stack can be allocated.
 pub(super) fn spawn_coroutine<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<may::coroutine::JoinHandle<T>> {
@@ -118,10 +114,6 @@ pub(crate) fn time_stamp() -> u64 {
 ///
 /// The kernel writes to the structure, and at most as many bytes as its size says. It then reads as many. Neither call
 /// keeps the address.
-///
-/// # Errors
-///
-/// Returns an error if the system refuses.
 #[cfg(target_os = "linux")]
 pub(crate) fn set_time_slice(ns: u64) -> io::Result<()> {
     use nix::libc::{SYS_sched_setattr, syscall};

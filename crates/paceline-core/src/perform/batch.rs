@@ -83,10 +83,6 @@ pub trait StartedModel {
 }
 
 /// Starts a model.
-///
-/// # Errors
-///
-/// Returns the error of [`Runtime::start`].
 pub fn start<R: Runtime + 'static>(settings: &Settings) -> io::Result<Box<dyn StartedModel>> {
     Ok(Box::new(Started(R::start(settings)?)))
 }

@@ -27,7 +27,6 @@ pub enum Probe {
 
 impl Probe {
     /// Returns the name in the protocol for other languages.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Probe::Inert => "inert",

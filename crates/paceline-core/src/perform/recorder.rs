@@ -43,7 +43,6 @@ pub struct JobTimes {
 
 impl LatencyRecorder {
     /// Allocates storage for `jobs` jobs, `children` children of theirs, and `sleeps` sleeps in total.
-    #[must_use]
     pub fn new(
         ticks: Ticks,
         ticks_per_ns: f64,
@@ -66,7 +65,6 @@ impl LatencyRecorder {
     }
 
     /// Returns whether a batch of `jobs` jobs fits.
-    #[must_use]
     pub fn holds(&self, jobs: usize) -> bool {
         self.jobs >= jobs
     }

@@ -28,21 +28,16 @@ pub struct Attestation {
     /// Completions of those rings during the batch.
     pub completions: Option<u64>,
     /// Resident memory of the process before the batch, in bytes.
-    #[serde(default)]
     pub rss_bytes: Option<u64>,
     /// The peak of resident memory during the batch, in bytes.
-    #[serde(default)]
     pub rss_bytes_max: Option<u64>,
     /// The longest time from the first failure of a child in a group until the group ended, in nanoseconds; `None` if
     /// no child failed.
-    #[serde(default)]
     pub group_ended_ns_max: Option<u64>,
     /// Children still running when their group ended, summed over all groups.
-    #[serde(default)]
     pub children_left: Option<u32>,
     /// The size in bytes of the future that the model was handed for each job, without what it boxes; `None` if jobs
     /// hold a thread or a coroutine, or run in another process.
-    #[serde(default)]
     pub future_bytes: Option<u64>,
 }
 

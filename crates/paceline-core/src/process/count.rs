@@ -41,7 +41,6 @@ impl From<HostError> for CountError {
 }
 
 /// Returns the version of valgrind, such as `valgrind-3.19.0`; `None` if it is not installed.
-#[must_use]
 pub fn valgrind() -> Option<String> {
     let mut command = Command::new(VALGRIND);
     let output = command.arg("--version").stdin(Stdio::null()).output().ok()?;

@@ -58,7 +58,6 @@ pub enum HostError {
 
 impl HostError {
     /// Returns the error of a process that could not be started.
-    #[must_use]
     pub fn unstarted(error: &io::Error) -> Self {
         HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
     }
@@ -119,16 +118,11 @@ impl Host {
     }
 
     /// Returns the process id.
-    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Prepares `cell`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the cell cannot be prepared, or the host has ended.
     pub fn prepare(&mut self, cell: CellSpec, patience: Duration) -> Result<(), HostError> {
         match self.ask(&Request::Prepare(cell), patience)? {
             Reply::Prepared => Ok(()),
@@ -137,10 +131,6 @@ impl Host {
     }
 
     /// Returns the names of the listed custom cells, and of those that have a head variant.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host does not know the request, or has ended.
     pub fn cells(&mut self, patience: Duration) -> Result<[Vec<String>; 2], HostError> {
         match self.ask(&Request::Cells, patience)? {
             Reply::Cells { names, with_head } => Ok([names, with_head]),
@@ -149,10 +139,6 @@ impl Host {
     }
 
     /// Prepares one variant of a custom cell.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if there is no such cell, or the host has ended.
     pub fn prepare_custom(
         &mut self,
         name: &str,
@@ -166,10 +152,6 @@ impl Host {
     }
 
     /// Runs a batch of the prepared cell with the counters on.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the batch fails a check, or the host has ended.
     pub fn attest(&mut self, patience: Duration) -> Result<Attestation, HostError> {
         match self.ask(&Request::Attest, patience)? {
             Reply::Attested(attest) => Ok(attest),
@@ -179,10 +161,6 @@ impl Host {
 
     /// Runs `count` timed batches of the prepared cell. Returns the duration of each, and the resources that the host
     /// used in the meantime.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a batch fails a check, or the host has ended.
     pub fn batches(
         &mut self,
         count: u64,
@@ -197,10 +175,6 @@ impl Host {
     }
 
     /// Runs `count` batches of the prepared cell and records the times of every job.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a batch fails a check, or the host has ended.
     pub fn record(&mut self, count: u64, patience: Duration) -> Result<Recorded, HostError> {
         match self.ask(&Request::Record { count, ticks_per_ns: ticks_per_ns() }, patience)? {
             Reply::Recorded(recorded) => Ok(recorded),
@@ -210,10 +184,6 @@ impl Host {
     }
 
     /// Leaves the started model without jobs for `time`, and returns the resources that its process used.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host has ended.
     pub fn idle(&mut self, time: Duration, patience: Duration) -> Result<Usage, HostError> {
         match self.ask(&Request::Idle { ns: nanoseconds(time) }, patience)? {
             Reply::Idled(used) => Ok(used),
@@ -222,10 +192,6 @@ impl Host {
     }
 
     /// Probes the model of the prepared cell.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if no cell is prepared, or the host does not know the request or has ended.
     pub fn probe(&mut self, what: Probe, patience: Duration) -> Result<Probed, HostError> {
         match self.ask(&Request::Probe { what }, patience)? {
             Reply::Probed(seen) => Ok(seen),
@@ -234,10 +200,6 @@ impl Host {
     }
 
     /// Stops the model and ends the host. Returns the names of the threads that the model left behind.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host has already ended.
     pub fn stop(mut self, patience: Duration) -> Result<Vec<String>, HostError> {
         match self.ask(&Request::Stop, patience)? {
             Reply::Stopped { threads_left } => Ok(threads_left),

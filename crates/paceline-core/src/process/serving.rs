@@ -15,10 +15,6 @@ impl Host {
     /// [`ModelInfo::connections`](crate::models::ModelInfo::connections) gives the number of connections that it serves
     /// concurrently.
     ///
-    /// # Errors
-    ///
-    /// Returns an error if the server cannot be started, or the host has ended.
-    ///
     /// [`usage`]: Self::usage
     /// [`watch`]: Self::watch
     /// [`seen`]: Self::seen
@@ -43,10 +39,6 @@ impl Host {
 
     /// Watches the server from now on. With `counting`, the threads that run jobs are counted, which takes time of each
     /// job.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host does not serve, or has ended.
     pub fn watch(&mut self, counting: bool, patience: Duration) -> Result<(), HostError> {
         match self.ask(&Request::Watch { counting }, patience)? {
             Reply::Watching => Ok(()),
@@ -55,10 +47,6 @@ impl Host {
     }
 
     /// Returns what was seen of the server since [`watch`](Self::watch).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host does not serve, or has ended.
     pub fn seen(&mut self, patience: Duration) -> Result<ServerSeen, HostError> {
         match self.ask(&Request::Seen, patience)? {
             Reply::Seen(seen) => Ok(seen),

@@ -26,10 +26,6 @@ pub struct EchoServer {
 
 impl EchoServer {
     /// Starts `command`, a process that calls [`serve`](super::serve).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the process cannot be started or does not report its addresses.
     pub fn start(mut command: Command) -> io::Result<Self> {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| not_started(with_remedy(&error)))?;
@@ -54,22 +50,16 @@ impl EchoServer {
     }
 
     /// Returns the process id.
-    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Returns the addresses that it listens on.
-    #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
     /// Returns the CPU time that it has used so far.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it has ended, or does not reply.
     pub fn cpu_time(&mut self) -> io::Result<Duration> {
         let gone = || io::Error::other("the suite's server ended");
         self.requests.as_mut().ok_or_else(gone)?.write_all(b"?\n").map_err(|_| gone())?;
@@ -79,7 +69,6 @@ impl EchoServer {
 
     /// Returns the CPU time that each of its threads has used so far, in a fixed order. Exact while the threads are
     /// idle. `None` if the system does not provide it.
-    #[must_use]
     pub fn thread_times(&self) -> Option<Vec<Duration>> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).ok()?;
         let time = |task: io::Result<fs::DirEntry>| {

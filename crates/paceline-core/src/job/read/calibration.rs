@@ -37,7 +37,6 @@ impl Calibration {
 
 impl Workload {
     /// Returns the workload of `recorded` if that text is the `source` of an earlier calibration of the same file.
-    #[must_use]
     pub fn as_recorded(&self, recorded: &str) -> Option<Workload> {
         let (mut rest, mut end) = (recorded, 0);
         for rounds in &self.calibrated {

@@ -54,10 +54,6 @@ enum Said {
 
 impl Link {
     /// Starts `command`, in its own process group or in that of this process.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be started.
     pub(super) fn open(mut command: Command, own_group: bool) -> io::Result<Self> {
         if own_group {
             command.process_group(0);
@@ -93,7 +89,6 @@ impl Link {
     }
 
     /// Returns the process id.
-    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }

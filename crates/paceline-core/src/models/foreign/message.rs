@@ -101,7 +101,6 @@ pub enum Reply {
     /// The request failed.
     Failed {
         /// The job that caused it.
-        #[serde(default)]
         job: Option<u64>,
         /// The error.
         error: String,
@@ -168,9 +167,7 @@ pub struct Watched {
     /// The number of distinct threads on which jobs started or ended.
     pub job_threads: u32,
     /// The longest time from the first failure of a child in a group until the group ended, in nanoseconds.
-    #[serde(default)]
     pub group_ended_ns_max: Option<u64>,
     /// Children still running when their group ended, summed over all groups.
-    #[serde(default)]
     pub children_left: Option<u32>,
 }
