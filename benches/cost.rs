@@ -39,7 +39,7 @@ use paceline_core::{
     protocol::CellSpec,
 };
 use pairs::{Effort, interleave};
-use plain::{Plain, listed, said, this};
+use plain::{Plain, listed, output_of, this};
 
 /// The first argument of a child.
 const CHILD: &str = "__cost";
@@ -128,11 +128,11 @@ fn child(arguments: &[String]) -> Result<(), String> {
     set_servers(Addresses { echo, ..Addresses::default() });
     let entry = models::find(model)?;
     let (definition, placement) = (Jobs::load(&work.workload()), entry.info.placements[0]);
-    let arm = entry.start(&Settings { workers }).map_err(|error| error.to_string())?;
+    let model = entry.start(&Settings { workers }).map_err(|error| error.to_string())?;
     let before = peak_memory();
     let mut times = Vec::with_capacity(batches);
     for index in 0..batches {
-        let batch = arm.batch(definition, jobs, placement, now);
+        let batch = model.batch(definition, jobs, placement, now);
         times.push(batch.elapsed);
         // Only in the first batch: callgrind also counts what is outside the clock.
         let wrong = |(index, receipt): (usize, &std::io::Result<_>)| {
@@ -170,7 +170,7 @@ fn suite_side(cell: &Cell, program: &Program, servers: &Addresses) -> Result<Sid
     let entry = models::find(cell.model)?;
     if entry.info.foreign.is_none() {
         let mut command = suite_command(cell, [workers(), jobs, cell.work.batches], servers)?;
-        let text = said(cell.model, workers(), &mut command)?;
+        let text = output_of(cell.model, workers(), &mut command)?;
         return Side::read(&text, cell.work.batches + 1).map(|(side, _)| side);
     }
     let wide = entry.info.workers(&[workers()])[0];

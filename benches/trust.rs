@@ -89,14 +89,14 @@ fn recorder() {
     for name in ["sequential", "tokio-current-thread", "rayon"] {
         let about = &models::find(name).unwrap().info;
         let workers = about.workers(&[2])[0];
-        let arm = models::find(name).unwrap().start(&Settings { workers: workers.unwrap_or(1) });
-        let arm = arm.unwrap();
+        let model = models::find(name).unwrap().start(&Settings { workers: workers.unwrap_or(1) });
+        let model = model.unwrap();
         let ready = Prepared::new(about, &job, JOBS, workers, about.placements[0]);
         let begun = now();
         let mut pairs: Vec<(f64, f64)> = (0..=PAIRS)
             .map(|_| {
-                let plain = ready.batch(&*arm).unwrap().as_nanos() as f64;
-                let recorded = ready.record(&*arm, 1, ticks_per_ns()).unwrap().times_ns[0] as f64;
+                let plain = ready.batch(&*model).unwrap().as_nanos() as f64;
+                let recorded = ready.record(&*model, 1, ticks_per_ns()).unwrap().times_ns[0] as f64;
                 (plain / JOBS as f64, recorded / JOBS as f64)
             })
             .skip(1)

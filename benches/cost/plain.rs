@@ -85,7 +85,7 @@ impl Plain {
         let jobs = cell.work.jobs_on(cell.model);
         let numbers = [workers(), jobs, cell.work.batches];
         let mut command = self.command(cell, numbers, servers);
-        let text = said(cell.model, workers(), &mut command)?;
+        let text = output_of(cell.model, workers(), &mut command)?;
         let (side, sum) = Side::read(&text, cell.work.batches + 1)?;
         match sum {
             Some(sum) if sum != cell.work.sum(jobs) => {
@@ -106,7 +106,11 @@ pub(crate) fn this() -> Result<PathBuf, String> {
 }
 
 /// Runs a child with the environment that its model needs, and returns what it printed.
-pub(crate) fn said(model: &str, workers: usize, command: &mut Command) -> Result<String, String> {
+pub(crate) fn output_of(
+    model: &str,
+    workers: usize,
+    command: &mut Command,
+) -> Result<String, String> {
     if let Some(variable) = models::find(model)?.info.environment {
         command.env(variable, workers.to_string());
     }

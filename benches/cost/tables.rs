@@ -8,7 +8,7 @@ use crate::{
     Side,
     cells::Cell,
     median,
-    plain::{Plain, said},
+    plain::{Plain, output_of},
     suite_command,
 };
 
@@ -55,11 +55,11 @@ pub(crate) fn callgrind(
             let mut command = Command::new("valgrind");
             command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-fd=1"]);
             command.arg(child.get_program()).args(child.get_args());
-            let said = said(cell.model, 1, &mut command)
+            let printed = output_of(cell.model, 1, &mut command)
                 .map_err(|why| format!("{why} (apt-get install valgrind, if it is missing)"))?;
-            let count = said.lines().find_map(|line| line.split_once("Collected : "));
+            let count = printed.lines().find_map(|line| line.split_once("Collected : "));
             let count = count.and_then(|(_, count)| count.trim().parse::<f64>().ok());
-            count.ok_or_else(|| format!("callgrind gave no count: {said}"))
+            count.ok_or_else(|| format!("callgrind gave no count: {printed}"))
         };
         let slope =
             |suite| Ok::<f64, String>((count(suite, 5)? - count(suite, 1)?) / (4 * JOBS) as f64);

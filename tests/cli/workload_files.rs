@@ -71,7 +71,7 @@ const FAR_TOO_MUCH: &str = concat!(
 #[test]
 fn a_group_or_a_room_that_cannot_be_is_pointed_at() {
     let says = |text: &str, expected: &str| is_refused(text, &["w.toml:2:", expected]);
-    let below = "fail stands in the list of a group's children";
+    let below = "fail belongs in the list of a group's children";
     for (steps, expected) in [
         (r#"{ fail = "error" }"#, below),
         (FAIL_BELOW, below),

@@ -104,6 +104,19 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Yields once, for runtimes without such a function.
+pub async fn yield_now() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
 /// Evaluates `$batches` with the plan's work as `$job`, a function of an index. Its body begins with `$kind`, which is
 /// `async move` or nothing, and each wait ends with `$wait`, which is `.await` or nothing.
 macro_rules! works {

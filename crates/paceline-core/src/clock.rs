@@ -18,6 +18,11 @@ pub(crate) fn timer_clock() -> rustix::time::Timespec {
     rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)
 }
 
+fn read(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// Reads the monotonic clock in nanoseconds. All processes of one machine see the same.
 pub(crate) fn timer_ns() -> u64 {
     let now = timer_clock();
@@ -48,10 +53,6 @@ pub struct Clocks {
 impl Clocks {
     /// Reads the three clocks.
     pub fn now() -> Self {
-        let read = |clock| {
-            let time = rustix::time::clock_gettime(clock);
-            Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-        };
         Clocks {
             steady: read(rustix::time::ClockId::Monotonic),
             #[cfg(target_os = "linux")]
@@ -65,8 +66,7 @@ impl Clocks {
 
 /// Returns the CPU time that this process has used so far, user and system mode together.
 pub(super) fn cpu_time() -> Duration {
-    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
+    read(rustix::time::ClockId::ProcessCPUTime)
 }
 
 /// Returns the counter that times single jobs: on x86-64 the time-stamp counter if the system's clock is based on it,

@@ -1,6 +1,5 @@
 //! What fuzzers feed: bytes from outside, and what must hold of whatever is made of them. `fuzz/README.md` says how to
-//! run them. Each function panics where something
-//! does not hold, and returns whether it could read the bytes at all.
+//! run them. Each function panics where something does not hold, and returns whether it could read the bytes at all.
 
 use std::{
     io,
@@ -14,7 +13,7 @@ use crate::{
         Request,
         answer::{Progress, Rendered, Step},
     },
-    host::interpreter::Noted,
+    host::interpreter::InterpreterTimes,
     job::{Receipt, Workload},
     model::Stream,
     models::foreign::{Reply, replies},
@@ -174,7 +173,7 @@ pub fn protocol(data: &[u8]) -> bool {
         read |= reply.is_ok();
         match reply {
             Ok(Reply::Batch(batch)) => {
-                let _ = noted.get_or_insert_with(Noted::default).take("fuzz", &batch);
+                let _ = noted.get_or_insert_with(InterpreterTimes::default).take("fuzz", &batch);
             }
             Ok(other) => drop(format!("{other:?}")),
             Err(why) => assert!(why.len() < 2_000, "{why}"),

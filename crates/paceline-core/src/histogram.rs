@@ -75,11 +75,6 @@ impl Histogram {
     }
 
     /// Returns the histogram and its usual figures in the form that files store; `None` if it is empty.
-    ///
-    /// # Panics
-    ///
-    /// Never: it writes to memory.
-    #[must_use]
     pub fn distribution(&self) -> Option<Distribution> {
         (self.count() > 0).then(|| self.stored())
     }

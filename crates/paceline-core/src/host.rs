@@ -67,7 +67,7 @@ pub fn serve(own: &[CustomCell]) -> io::Result<()> {
                 match catch_unwind(AssertUnwindSafe(|| host.prepare_to_serve(cell)))
                     .unwrap_or_else(|_| Err(Fault::Failed(last_panic())))
                 {
-                    Ok(Server::Here(arm, jobs)) => serve::serve(arm, jobs, requests),
+                    Ok(Server::Here(model, jobs)) => serve::serve(model, jobs, requests),
                     Ok(Server::Foreign(interpreter, serving)) => {
                         say(&serving)?;
                         serve::answer(interpreter, requests);
@@ -156,9 +156,9 @@ impl Host<'_> {
                 Some(Task::Calls(calls)) => custom::attest(calls),
                 _ => match self.ready()? {
                     // The first batch runs cold and its memory is recorded, so the workers are checked after it.
-                    (prepared, Engine::Here(arm)) => prepared
-                        .attest(&**arm)
-                        .and_then(|seen| prepared.attest_width(&**arm).map(|()| seen)),
+                    (prepared, Engine::Here(model)) => prepared
+                        .attest(&**model)
+                        .and_then(|seen| prepared.attest_width(&**model).map(|()| seen)),
                     (prepared, Engine::Foreign(interpreter)) => interpreter.attest(prepared),
                 },
             }
@@ -169,9 +169,9 @@ impl Host<'_> {
                     vec![nanoseconds(calls.time(count).map_err(Fault::Failed)?)]
                 } else {
                     match self.ready()? {
-                        (prepared, Engine::Here(arm)) => {
+                        (prepared, Engine::Here(model)) => {
                             let times =
-                                (0..count).map(|_| Ok(nanoseconds(prepared.batch(&**arm)?)));
+                                (0..count).map(|_| Ok(nanoseconds(prepared.batch(&**model)?)));
                             times.collect::<Result<_, Fault>>()?
                         }
                         (prepared, Engine::Foreign(interpreter)) => {
@@ -185,7 +185,9 @@ impl Host<'_> {
             Request::Record { count, ticks_per_ns } => match &mut self.prepared {
                 Some(Task::Calls(calls)) => custom::record(calls, count),
                 _ => match self.ready()? {
-                    (prepared, Engine::Here(arm)) => prepared.record(&**arm, count, ticks_per_ns),
+                    (prepared, Engine::Here(model)) => {
+                        prepared.record(&**model, count, ticks_per_ns)
+                    }
                     (prepared, Engine::Foreign(interpreter)) => interpreter.record(prepared, count),
                 },
             }
@@ -196,7 +198,7 @@ impl Host<'_> {
                 Ok(Reply::Idled(self.used().map_err(Fault::Failed)?.since(before)))
             }
             Request::Probe { what } => match self.ready()? {
-                (_, Engine::Here(arm)) => Ok(arm.probe(what, now)),
+                (_, Engine::Here(model)) => Ok(model.probe(what, now)),
                 (_, Engine::Foreign(interpreter)) => interpreter.probe(what),
             }
             .map(Reply::Probed),
@@ -229,7 +231,7 @@ impl Host<'_> {
         // The client checks the receipts, so none are computed here.
         self.prepare(CellSpec { scale: 0, ..cell.clone() })?;
         match self.ready()? {
-            (prepared, Engine::Here(arm)) => Ok(Server::Here(&**arm, prepared.jobs())),
+            (prepared, Engine::Here(model)) => Ok(Server::Here(&**model, prepared.jobs())),
             (_, Engine::Foreign(interpreter)) => {
                 let workload = parse(&cell).map_err(Fault::Failed)?;
                 let serving = interpreter.serve(&cell, &workload)?;
@@ -287,7 +289,7 @@ impl Host<'_> {
         self.prepared = None;
         let Some(Started { entry, engine, .. }) = self.started.take() else { return vec![] };
         match engine {
-            Engine::Here(arm) => drop(arm),
+            Engine::Here(model) => drop(model),
             Engine::Foreign(interpreter) => return interpreter.stop(),
         }
         let Some(known) = entry.info.leaves else { return vec![] };

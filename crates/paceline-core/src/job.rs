@@ -16,7 +16,7 @@ pub use bounds::Bound;
 pub use demand::Demand;
 pub use every::{chosen_below, is_chosen};
 pub use read::{ReadError, Workers, Workload};
-pub(crate) use receipt::said;
+pub(crate) use receipt::room_messages;
 pub use receipt::{Receipt, compute, mix, rounds_of};
 pub use text::{did_you_mean, is_near, nearest};
 

@@ -98,8 +98,7 @@ pub fn find(name: &str) -> Result<&'static Entry, String> {
 /// Returns why the model called `name` is unreliable; `None` if it is reliable or unknown. See
 /// [`ModelInfo::unreliable`].
 pub fn unreliable(name: &str) -> Option<&'static str> {
-    let all = MODELS.iter().chain(MORE.get().copied().unwrap_or_default());
-    all.map(|entry| &entry.info).find(|info| info.name == name)?.unreliable
+    find(name).ok()?.info.unreliable
 }
 
 /// A model: its description and how to start it.
@@ -361,7 +360,7 @@ const NO_CANCEL: Unsupported = Unsupported {
 /// nested, or a worker switches between them.
 const NO_POOL: Unsupported = Unsupported {
     step: "connect.pool",
-    why: "a job that waits for a connection holds its worker, and with it the jobs that have one and are to go on there",
+    why: "a job that waits for a connection holds its worker, and with it the jobs that have one and must continue there",
 };
 
 /// Why no model can serve jobs that are members of a room.

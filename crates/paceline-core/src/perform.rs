@@ -60,9 +60,9 @@ pub fn perform<M: Model, K: StoragePolicy>(
             match step {
                 Step::Compute(rounds) => receipt.did(compute(receipt.checksum(), *rounds)),
                 Step::Sleep(duration) => {
-                    INSTRUMENTATION.asleep(place);
+                    INSTRUMENTATION.start_sleep(place);
                     let _ = K::Timer::wait(model.sleep(*duration)).await;
-                    INSTRUMENTATION.woke(place, *duration);
+                    INSTRUMENTATION.end_sleep(place, *duration);
                     receipt.waited(1);
                 }
                 Step::Block(duration) => {

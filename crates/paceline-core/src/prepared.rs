@@ -9,7 +9,7 @@ pub use attestation::Attestation;
 use attestation::drivers;
 pub(crate) use attestation::drivers_of;
 pub use served::ServerSeen;
-pub(crate) use served::Watch;
+pub(crate) use served::ServerWatch;
 pub(crate) use width::attest_width;
 
 use std::{fmt, io, time::Duration};
@@ -136,17 +136,17 @@ impl Prepared {
         self.jobs
     }
 
-    /// Runs one batch on the started model `arm`.
+    /// Runs one batch on the started model `model`.
     ///
     /// # Errors
     ///
     /// Returns a fault if a job failed, a receipt is wrong, or the batch was shorter than its waits.
-    pub fn batch(&self, arm: &dyn StartedModel) -> Result<Duration, Fault> {
-        Ok(self.timed_by(arm, now)?.elapsed)
+    pub fn batch(&self, model: &dyn StartedModel) -> Result<Duration, Fault> {
+        Ok(self.timed_by(model, now)?.elapsed)
     }
 
-    fn timed_by(&self, arm: &dyn StartedModel, clock: Clock) -> Result<Batch, Fault> {
-        let batch = arm.batch(self.jobs, self.expected.len(), self.placement, clock);
+    fn timed_by(&self, model: &dyn StartedModel, clock: Clock) -> Result<Batch, Fault> {
+        let batch = model.batch(self.jobs, self.expected.len(), self.placement, clock);
         self.check(&batch)?;
         Ok(batch)
     }
@@ -158,14 +158,14 @@ impl Prepared {
     /// Returns a fault as [`batch`](Self::batch) does, or if this process has recorded batches of fewer jobs.
     pub fn record(
         &self,
-        arm: &dyn StartedModel,
+        model: &dyn StartedModel,
         batches: u64,
         per_ns: f64,
     ) -> Result<Recorded, Fault> {
         let jobs = self.expected.len();
-        let tape = INSTRUMENTATION
-            .tape(|| LatencyRecorder::new(ticks(), per_ns, jobs, self.children, self.sleeps));
-        if !tape.holds(jobs) {
+        let recorder = INSTRUMENTATION
+            .recorder(|| LatencyRecorder::new(ticks(), per_ns, jobs, self.children, self.sleeps));
+        if !recorder.holds(jobs) {
             return Err(Fault::Failed("this process has recorded batches of fewer jobs".into()));
         }
         let (mut latency, mut service, mut lateness) =
@@ -173,11 +173,11 @@ impl Prepared {
         let (mut lost, mut times_ns) = (0, Vec::new());
         for _ in 0..batches {
             INSTRUMENTATION.record(true);
-            let batch = self.timed_by(arm, noting);
+            let batch = self.timed_by(model, noting);
             INSTRUMENTATION.record(false);
             let start = begun();
             times_ns.push(crate::clock::nanoseconds(batch?.elapsed));
-            let noted = tape.take(jobs);
+            let noted = recorder.take(jobs);
             let ns = |from: u64, to: u64| (to.saturating_sub(from) as f64 / per_ns) as u64;
             for (began, ended) in noted.jobs {
                 latency.record(ns(start, ended));
@@ -200,11 +200,11 @@ impl Prepared {
     /// # Errors
     ///
     /// Returns a fault as [`batch`](Self::batch) does, or if the counts do not fit the model's label.
-    pub fn attest(&self, arm: &dyn StartedModel) -> Result<Attestation, Fault> {
+    pub fn attest(&self, model: &dyn StartedModel) -> Result<Attestation, Fault> {
         let rss_bytes = reset_memory_peak();
         let before = drivers().2;
         INSTRUMENTATION.start(now);
-        let batch = self.timed_by(arm, now);
+        let batch = self.timed_by(model, now);
         let seen = INSTRUMENTATION.stop();
         let Batch { elapsed, future_bytes, .. } = batch?;
         let rss_bytes_max = rss_bytes.and_then(|_| memory_peak());
@@ -230,7 +230,7 @@ impl Prepared {
     }
 
     /// Returns the number of jobs, and their joined receipts, both computed from the definition.
-    pub(super) fn foretold(&self) -> (usize, Receipt) {
+    pub(super) fn expected_total(&self) -> (usize, Receipt) {
         (self.expected.len(), Receipt::new(0).join(self.expected.iter().copied()))
     }
 

@@ -36,7 +36,7 @@ use crate::{
 };
 use crate::{job::Addresses, model::BACKLOG};
 pub use child::EchoServer;
-use connection::{Connection, Sort, State, Word};
+use connection::{Connection, ConnectionKind, Preamble, State};
 use delayed::Delayed;
 use rooms::Rooms;
 
@@ -141,7 +141,7 @@ impl Server {
     }
 
     /// Listens on this loopback address for connections of a kind. Returns the address with its port.
-    fn listen(&mut self, address: usize, sort: usize) -> io::Result<SocketAddr> {
+    fn listen(&mut self, address: usize, kind: usize) -> io::Result<SocketAddr> {
         let last = 1 + (address % usize::from(ADDRESSES)) as u8;
         let socket = std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0))?;
         // std and mio use a queue of 128, which a burst of connections overflows.
@@ -151,7 +151,7 @@ impl Server {
         let token = Token(CONTROL.0 + 1 + self.listeners.len());
         self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
         let address = socket.local_addr()?;
-        self.listeners.push((socket, sort));
+        self.listeners.push((socket, kind));
         Ok(address)
     }
 
@@ -206,9 +206,9 @@ impl Server {
     /// Accepts all waiting clients, because events are edge-triggered.
     fn accept(&mut self, listener: usize) -> io::Result<()> {
         loop {
-            let (socket, sort) = &self.listeners[listener];
+            let (socket, kind) = &self.listeners[listener];
             match socket.accept() {
-                Ok((stream, _)) => self.open(stream, *sort)?,
+                Ok((stream, _)) => self.open(stream, *kind)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // The client has already gone.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -221,12 +221,18 @@ impl Server {
         }
     }
 
-    fn open(&mut self, mut stream: TcpStream, sort: usize) -> io::Result<()> {
+    fn open(&mut self, mut stream: TcpStream, kind: usize) -> io::Result<()> {
         let _ = stream.set_nodelay(true);
-        let (sort, interest) = match sort {
-            0 => (Sort::Echo, Interest::READABLE),
-            1 => (Sort::Slow(Word::Coming(vec![])), Interest::READABLE | Interest::WRITABLE),
-            _ => (Sort::Room(Word::Coming(vec![])), Interest::READABLE | Interest::WRITABLE),
+        let (kind, interest) = match kind {
+            0 => (ConnectionKind::Echo, Interest::READABLE),
+            1 => (
+                ConnectionKind::Slow(Preamble::Partial(vec![])),
+                Interest::READABLE | Interest::WRITABLE,
+            ),
+            _ => (
+                ConnectionKind::Room(Preamble::Partial(vec![])),
+                Interest::READABLE | Interest::WRITABLE,
+            ),
         };
         self.opened += 1;
         let index = self.free.unwrap_or_else(|| {
@@ -235,7 +241,7 @@ impl Server {
         });
         self.poll.registry().register(&mut stream, Token(FIRST + index), interest)?;
         let unsent = Vec::new();
-        let slot = Slot::Open(Connection { stream, generation: self.opened, sort, unsent });
+        let slot = Slot::Open(Connection { stream, generation: self.opened, kind, unsent });
         if let Slot::Free { next } = std::mem::replace(&mut self.connections[index], slot) {
             self.free = next;
         }
@@ -246,7 +252,7 @@ impl Server {
         let Some(Slot::Open(connection)) = self.connections.get_mut(index) else {
             return Ok(()); // An event from before it was closed.
         };
-        if !matches!(connection.sort, Sort::Echo) {
+        if !matches!(connection.kind, ConnectionKind::Echo) {
             self.hear(index);
             return Ok(());
         }
@@ -269,15 +275,17 @@ impl Server {
 
     fn close(&mut self, index: usize) {
         let slot = Slot::Free { next: self.free.replace(index) };
-        let Slot::Open(Connection { stream, generation, sort, .. }) =
+        let Slot::Open(Connection { stream, generation, kind, .. }) =
             std::mem::replace(&mut self.connections[index], slot)
         else {
             unreachable!("it is closed once");
         };
         let _ = stream.shutdown(Shutdown::Both);
-        let room = match sort {
-            Sort::Room(Word::Said(room)) => room,
-            Sort::Room(Word::Coming(_)) | Sort::Slow(_) | Sort::Echo => return,
+        let room = match kind {
+            ConnectionKind::Room(Preamble::Complete(room)) => room,
+            ConnectionKind::Room(Preamble::Partial(_))
+            | ConnectionKind::Slow(_)
+            | ConnectionKind::Echo => return,
         };
         self.rooms.leave(Peer { index, generation }, room);
     }
@@ -307,23 +315,23 @@ impl Server {
     fn heard(&mut self, peer: Peer, bytes: &[u8]) {
         let Some(Slot::Open(connection)) = self.connections.get_mut(peer.index) else { return };
         let mut rest = bytes;
-        match &mut connection.sort {
-            Sort::Slow(word) => {
-                if let Some(ns) = word.complete(&mut rest) {
-                    *word = Word::Said(Duration::from_nanos(ns));
+        match &mut connection.kind {
+            ConnectionKind::Slow(preamble) => {
+                if let Some(ns) = preamble.receive(&mut rest) {
+                    *preamble = Preamble::Complete(Duration::from_nanos(ns));
                 }
-                if let (Word::Said(after), false) = (&*word, rest.is_empty()) {
+                if let (Preamble::Complete(after), false) = (&*preamble, rest.is_empty()) {
                     self.delayed.keep(peer, *after, rest);
                 }
             }
-            Sort::Room(word) => {
-                if let Some(size) = word.complete(&mut rest) {
-                    *word = Word::Said(None);
+            ConnectionKind::Room(preamble) => {
+                if let Some(size) = preamble.receive(&mut rest) {
+                    *preamble = Preamble::Complete(None);
                     self.join(peer, size);
                 }
                 self.say(peer, rest);
             }
-            Sort::Echo => unreachable!("it is answered at once"),
+            ConnectionKind::Echo => unreachable!("it is answered at once"),
         }
     }
 
@@ -332,7 +340,7 @@ impl Server {
         let Some(room) = self.rooms.join(peer, size) else { return };
         for member in self.rooms.members(room).to_vec() {
             if let Some(Slot::Open(connection)) = self.connections.get_mut(member.index) {
-                connection.sort = Sort::Room(Word::Said(Some(room)));
+                connection.kind = ConnectionKind::Room(Preamble::Complete(Some(room)));
             }
             self.send(member, &size.to_le_bytes());
         }
@@ -341,7 +349,9 @@ impl Server {
     /// Sends a message of `peer` to all members of its room. Messages sent before the room is complete are discarded.
     fn say(&mut self, peer: Peer, bytes: &[u8]) {
         let Some(Slot::Open(connection)) = self.connections.get(peer.index) else { return };
-        if let (Sort::Room(Word::Said(Some(room))), false) = (&connection.sort, bytes.is_empty()) {
+        if let (ConnectionKind::Room(Preamble::Complete(Some(room))), false) =
+            (&connection.kind, bytes.is_empty())
+        {
             for member in self.rooms.hear(*room).to_vec() {
                 self.send(member, bytes);
             }

@@ -30,14 +30,14 @@ pub(crate) fn serve(mut words: impl Iterator<Item = String>) -> io::Result<()> {
 fn counted(cell: CellSpec, batches: u64) -> Result<Option<u64>, Fault> {
     let mut host = Host { own: &[], started: None, prepared: None };
     host.prepare(cell)?;
-    let (prepared, Engine::Here(arm)) = host.ready()? else {
+    let (prepared, Engine::Here(model)) = host.ready()? else {
         return Err(Fault::Failed("it runs out of process".into()));
     };
     // What happens once, such as the first growth of a queue, is in no count.
-    prepared.batch(&**arm)?;
+    prepared.batch(&**model)?;
     let before = allocations_so_far();
     for _ in 0..batches {
-        prepared.batch(&**arm)?;
+        prepared.batch(&**model)?;
     }
     let after = allocations_so_far();
     Ok(before.zip(after).map(|(before, after)| after - before))

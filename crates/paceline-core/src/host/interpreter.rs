@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Signal, getpgrp, getpid, kill_process_group, setpgid};
 
-use super::process_group::Family;
+use super::process_group::ProcessGroup;
 use crate::{
     clock::now,
     histogram::Histogram,
@@ -23,7 +23,7 @@ use crate::{
     job::Workload,
     models::{
         Entry, ModelInfo,
-        foreign::{Door, Link, Reply, Request, TimedBatch, Watched},
+        foreign::{Link, ListenAddress, Reply, Request, TimedBatch, Watched},
     },
     perform::{Probe, Probed},
 };
@@ -95,7 +95,7 @@ impl Interpreter {
         }
         let compute_ns = Some(self.compute_ns);
         attest_width(info, cell.workers, cell.placement, compute_ns, |workload, width| {
-            let cell = CellSpec { scale: width.foretold().0, ..cell.clone() };
+            let cell = CellSpec { scale: width.expected_total().0, ..cell.clone() };
             self.prepare(&cell, workload)?;
             Ok(self.attest(width)?.job_threads)
         })
@@ -107,18 +107,18 @@ impl Interpreter {
         cell: &Prepared,
         count: u64,
     ) -> Result<(Vec<u64>, Usage), Fault> {
-        let before = Family::of_this_process().usage();
+        let before = ProcessGroup::of_this_process().usage();
         let mut times_ns = Vec::new();
         self.each_batch(cell, count, false, |batch| {
             times_ns.push(batch.ns);
             Ok(())
         })?;
-        Ok((times_ns, Family::of_this_process().usage().since(before)))
+        Ok((times_ns, ProcessGroup::of_this_process().usage().since(before)))
     }
 
     /// Runs `count` batches and records the times of every job.
     pub(super) fn record(&mut self, cell: &Prepared, count: u64) -> Result<Recorded, Fault> {
-        let (name, mut noted) = (self.name, Noted::default());
+        let (name, mut noted) = (self.name, InterpreterTimes::default());
         self.each_batch(cell, count, true, |batch| noted.take(name, &batch))?;
         Ok(noted.recorded())
     }
@@ -146,7 +146,7 @@ impl Interpreter {
 
     /// Runs a batch with the counters on, and checks the counts.
     pub(super) fn attest(&mut self, cell: &Prepared) -> Result<Attestation, Fault> {
-        let rss_bytes = Family::of_this_process().reset_memory_peak();
+        let rss_bytes = ProcessGroup::of_this_process().reset_memory_peak();
         let start = now();
         let reply = self.ask(&Request::Watch {})?;
         let Reply::Watched(watched) = reply else {
@@ -156,15 +156,15 @@ impl Interpreter {
             watched;
         let elapsed = self.check(cell, &batch)?;
         self.check_claim(elapsed, start)?;
-        let family = Family::of_this_process();
+        let group = ProcessGroup::of_this_process();
         let attest = Attestation {
             elapsed_ns: batch.ns,
             peak_in_flight,
             job_threads,
-            process_threads: family.threads(),
-            epolls: family.epolls(),
+            process_threads: group.threads(),
+            epolls: group.epolls(),
             rss_bytes,
-            rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
+            rss_bytes_max: rss_bytes.and_then(|_| group.memory_peak()),
             group_ended_ns_max,
             children_left,
             ..Attestation::default()
@@ -189,18 +189,18 @@ impl Interpreter {
     /// Checks that a batch is as its definition says.
     fn check(&self, cell: &Prepared, batch: &TimedBatch) -> Result<Duration, Fault> {
         let invalid = |message| Err(Fault::Invalid(message));
-        let (jobs, foretold) = cell.foretold();
+        let (jobs, expected) = cell.expected_total();
         if batch.jobs != jobs as u64 {
             let (returned, jobs) = (count(batch.jobs as usize), counted(jobs, "job"));
             return invalid(format!("{returned} of {jobs} returned a receipt"));
         }
-        let digest = format!("{:016x}", foretold.checksum());
-        if (batch.units, &batch.digest) != (foretold.units(), &digest) {
+        let digest = format!("{:016x}", expected.checksum());
+        if (batch.units, &batch.digest) != (expected.units(), &digest) {
             let TimedBatch { units, digest: returned, .. } = batch;
             return invalid(format!(
                 "the receipts of {} join to {units} units and {returned:?}, the definition says {} and {digest:?}",
                 self.name,
-                foretold.units()
+                expected.units()
             ));
         }
         let elapsed = Duration::from_nanos(batch.ns);
@@ -222,7 +222,7 @@ impl Interpreter {
 
     /// Returns the resources that the processes have used so far.
     pub(super) fn usage(&mut self) -> Result<Usage, String> {
-        self.link.ended().map_or_else(|| Ok(Family::of_this_process().usage()), Err)
+        self.link.exit_reason().map_or_else(|| Ok(ProcessGroup::of_this_process().usage()), Err)
     }
 
     /// Probes the model.
@@ -239,10 +239,10 @@ impl Interpreter {
             jobs: workload.jobs_as_json(),
             workers: cell.workers,
             servers: cell.servers.clone(),
-            listen: cell
-                .listen
-                .as_ref()
-                .map(|listen| Door { address: listen.address, token: listen.token.clone() }),
+            listen: cell.listen.as_ref().map(|listen| ListenAddress {
+                address: listen.address,
+                token: listen.token.clone(),
+            }),
         })?;
         let own = cell.listen.as_ref().map(|listen| listen.address);
         let is_right = |ip: IpAddr| own.map_or(ip.is_loopback(), |own| ip == own);
@@ -265,7 +265,7 @@ impl Interpreter {
         };
         let deadline = now() + PATIENCE;
         loop {
-            let left = Family::of_this_process().names();
+            let left = ProcessGroup::of_this_process().names();
             if left.is_empty() || now() > deadline {
                 return left.into_iter().chain(stopped.err()).collect();
             }
@@ -301,14 +301,14 @@ impl Interpreter {
 
 /// The times of single jobs, as recorded by an interpreter.
 #[derive(Default)]
-pub(crate) struct Noted {
+pub(crate) struct InterpreterTimes {
     latency: Histogram,
     service: Histogram,
     lateness: Histogram,
     batches: Recorded,
 }
 
-impl Noted {
+impl InterpreterTimes {
     /// Adds the times of a batch, if they are plausible.
     pub(crate) fn take(&mut self, name: &str, batch: &TimedBatch) -> Result<(), Fault> {
         check_times(name, batch)?;

@@ -4,13 +4,13 @@
 use crate::usage::Usage;
 
 /// A snapshot of the processes that make up an interpreter.
-pub(super) struct Family {
+pub(super) struct ProcessGroup {
     #[cfg(target_os = "linux")]
     members: Vec<(procfs::process::Process, procfs::process::Stat)>,
 }
 
 #[cfg(target_os = "linux")]
-impl Family {
+impl ProcessGroup {
     /// Takes a snapshot of this process's group.
     pub(super) fn of_this_process() -> Self {
         let own = rustix::process::getpid().as_raw_pid();
@@ -21,7 +21,7 @@ impl Family {
             // A zombie has ended and only waits to be reaped.
             (stat.pgrp == group && stat.state != 'Z').then_some((process, stat))
         });
-        Family { members: members.collect() }
+        ProcessGroup { members: members.collect() }
     }
 
     /// Returns the resources used so far, including those of children that have ended.
@@ -97,9 +97,9 @@ fn usage(process: &procfs::process::Process, stat: &procfs::process::Stat) -> Us
 
 /// On systems that do not show other processes, nothing is known about them.
 #[cfg(not(target_os = "linux"))]
-impl Family {
+impl ProcessGroup {
     pub(super) fn of_this_process() -> Self {
-        Family {}
+        ProcessGroup {}
     }
 
     pub(super) fn usage(&self) -> Usage {

@@ -7,12 +7,12 @@ use std::{
     process, thread,
 };
 
-use super::{Requests, interpreter::Interpreter, process_group::Family, say};
+use super::{Requests, interpreter::Interpreter, process_group::ProcessGroup, say};
 use crate::{
     job::{Jobs, Workload},
     models,
     perform::StartedModel,
-    prepared::{Fault, ServerSeen, Watch},
+    prepared::{Fault, ServerSeen, ServerWatch},
     protocol::{CellSpec, Reply, Request},
     usage::Usage,
 };
@@ -57,8 +57,8 @@ pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
     let mut watched = None;
     for line in requests {
         let used = interpreter.usage().unwrap_or_else(|why| end(format_args!("{why}")));
-        let watch = |_| Family::of_this_process().reset_memory_peak();
-        if let Err(error) = say(&reply(&line, used, &mut watched, watch, seen_of_family)) {
+        let watch = |_| ProcessGroup::of_this_process().reset_memory_peak();
+        if let Err(error) = say(&reply(&line, used, &mut watched, watch, seen_of_group)) {
             end(format_args!("cannot answer: {error}"));
         }
     }
@@ -66,19 +66,19 @@ pub(super) fn answer(interpreter: &mut Interpreter, requests: Requests) -> ! {
 }
 
 /// Returns what is seen of an interpreter's processes, whose resident memory was `rss_bytes`.
-fn seen_of_family(rss_bytes: Option<u64>) -> ServerSeen {
-    let family = Family::of_this_process();
+fn seen_of_group(rss_bytes: Option<u64>) -> ServerSeen {
+    let group = ProcessGroup::of_this_process();
     ServerSeen {
-        process_threads: family.threads(),
-        epolls: family.epolls(),
+        process_threads: group.threads(),
+        epolls: group.epolls(),
         rss_bytes,
-        rss_bytes_max: rss_bytes.and_then(|_| family.memory_peak()),
+        rss_bytes_max: rss_bytes.and_then(|_| group.memory_peak()),
         ..ServerSeen::default()
     }
 }
 
 /// Serves until the process ends, and answers `requests` in the meantime.
-pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> ! {
+pub(super) fn serve(model: &dyn StartedModel, jobs: Jobs, requests: Requests) -> ! {
     // A panicking job would end a connection, or a worker with all jobs waiting for it, without any report.
     std::panic::set_hook(Box::new(|panic| {
         end(format_args!("panicked: {}", panic.payload_as_str().unwrap_or("without a message")))
@@ -88,7 +88,13 @@ pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> !
             say(&Reply::Serving { address })?;
             let mut watched = None;
             for line in requests {
-                say(&reply(&line, Usage::now(), &mut watched, Watch::start, Watch::seen))?;
+                say(&reply(
+                    &line,
+                    Usage::now(),
+                    &mut watched,
+                    ServerWatch::start,
+                    ServerWatch::seen,
+                ))?;
             }
             io::Result::Ok(())
         };
@@ -96,7 +102,7 @@ pub(super) fn serve(arm: &dyn StartedModel, jobs: Jobs, requests: Requests) -> !
             end(format_args!("cannot answer: {error}"));
         }
     };
-    let Err(error) = arm.serve(jobs, Box::new(bound));
+    let Err(error) = model.serve(jobs, Box::new(bound));
     end(format_args!("the server ended: {error}"))
 }
 

@@ -15,7 +15,7 @@ use crate::file::read_text;
 
 pub use super::text::ReadError;
 use calibration::Calibration;
-use steps::Place;
+use steps::Position;
 
 /// A named job, the scales to run it at, and a sentence that says what it shows.
 #[derive(Clone, Debug)]
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a whole job and checks its demand against the bounds.
     fn job(&self, value: &Value<'a>) -> Result<Steps, ReadError> {
-        let steps = self.steps(value, Place::JOB)?;
+        let steps = self.steps(value, Position::JOB)?;
         Demand::most_of(&steps).check().or_else(|message| self.0.wrong(value, message))?;
         Ok(steps)
     }

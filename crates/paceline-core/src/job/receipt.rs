@@ -87,7 +87,7 @@ impl Receipt {
                     so_far.waited(1);
                 }
                 Step::Say(Messages { times, .. }) | Step::Hear(Messages { times, .. }) => {
-                    said(*times).for_each(|message| so_far.heard(message));
+                    room_messages(*times).for_each(|message| so_far.heard(message));
                 }
                 Step::Yield(times) => so_far.waited(*times),
                 Step::Compute(rounds) => so_far.did(compute(so_far.checksum, *rounds)),
@@ -120,7 +120,7 @@ impl Receipt {
 
 /// Returns the sequence of messages sent in a room. It is the same in all rooms, because receivers must know it in
 /// advance.
-pub(crate) fn said(times: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn room_messages(times: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(mix(0)), |message| Some(mix(*message))).take(times as usize)
 }
 

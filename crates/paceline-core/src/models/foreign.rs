@@ -9,7 +9,7 @@ pub(super) mod python;
 
 pub use link::Link;
 pub(crate) use link::{replies, shown};
-pub use message::{Door, Hello, Reply, Request, TimedBatch, Watched};
+pub use message::{Hello, ListenAddress, Reply, Request, TimedBatch, Watched};
 
 use std::{
     collections::BTreeMap,

@@ -33,7 +33,7 @@ pub(super) const ENTRY: Entry = Entry::new::<May>(ModelInfo {
     family: Family::Coroutines,
     package: Some("may"),
     note: "stackful coroutines, 32 KiB of stack each and workers pinned, as are its defaults; channels are unbounded, \
-           for it has no others; offload runs inline, for it has no bridge; a job that slept goes on on the \
+           for it has no others; offload runs inline, for it has no bridge; a job that slept continues on the \
            timer's thread, which is one more than `workers`",
     more_threads: 1,
     task: Task::Stack,

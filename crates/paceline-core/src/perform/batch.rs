@@ -20,12 +20,15 @@ use crate::{
 };
 
 /// Where the jobs of a batch are spawned from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
     /// From a root task, on one of the model's workers.
     Inside,
     /// From a thread that is not one of the model's.
+    #[default]
     Outside,
     /// In equal shares on runtimes of one core each.
     Dealt,

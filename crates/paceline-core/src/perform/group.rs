@@ -19,23 +19,23 @@ use crate::{
 
 /// The error of a `fail` step: expected, unlike every other error.
 #[derive(Debug)]
-struct Meant;
+struct ExpectedFailure;
 
-impl fmt::Display for Meant {
+impl fmt::Display for ExpectedFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("it was told to fail")
     }
 }
 
-impl Error for Meant {}
+impl Error for ExpectedFailure {}
 
 #[cold]
 pub(super) fn expected_failure() -> io::Error {
-    io::Error::other(Meant)
+    io::Error::other(ExpectedFailure)
 }
 
-fn is_meant(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Meant>)
+fn is_expected(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<ExpectedFailure>)
 }
 
 /// Runs the children of `group` concurrently and combines their results. Boxed for the same reason as `gather`.
@@ -55,7 +55,7 @@ pub(super) fn group<M: Model, K: StoragePolicy>(
         } else {
             let mut children = model.gather(group.width, child).await;
             // An unexpected error takes precedence, wherever it occurs.
-            match children.iter().position(|child| child.as_ref().is_err_and(|e| !is_meant(e))) {
+            match children.iter().position(|child| child.as_ref().is_err_and(|e| !is_expected(e))) {
                 Some(index) => children.swap_remove(index).map(|_| vec![]),
                 None => children.into_iter().collect(),
             }
@@ -65,7 +65,7 @@ pub(super) fn group<M: Model, K: StoragePolicy>(
         }
         match children {
             Ok(children) => Ok(parent.join(children)),
-            Err(error) if is_meant(&error) => {
+            Err(error) if is_expected(&error) => {
                 parent.contained(group.width);
                 Ok(parent)
             }
@@ -82,7 +82,7 @@ async fn member<M: Model, K: StoragePolicy>(
     place: u32,
     watched: Option<&'static Children>,
 ) -> io::Result<Receipt> {
-    let _under_way = watched.map(Children::begin);
+    let _running = watched.map(Children::begin);
     let done = perform::<M, K>(model, steps, seed, place).await;
     if let (Err(_), Some(watched)) = (&done, watched) {
         watched.failed.get_or_init(|| INSTRUMENTATION.now());
@@ -100,9 +100,9 @@ pub(super) struct Children {
 }
 
 impl Children {
-    fn begin(&self) -> UnderWay<'_> {
+    fn begin(&self) -> RunningChild<'_> {
         self.begun.fetch_add(1, SeqCst);
-        UnderWay(self)
+        RunningChild(self)
     }
 
     /// Returns how many children have started and neither ended nor been dropped.
@@ -117,9 +117,9 @@ impl Children {
 }
 
 /// Guards a running child. It is dropped with the child, however that ends.
-struct UnderWay<'a>(&'a Children);
+struct RunningChild<'a>(&'a Children);
 
-impl Drop for UnderWay<'_> {
+impl Drop for RunningChild<'_> {
     fn drop(&mut self) {
         self.0.gone.fetch_add(1, SeqCst);
     }

@@ -21,7 +21,7 @@ pub struct Instrumentation {
     in_flight: AtomicU32,
     peak: AtomicU32,
     threads: AtomicU32,
-    tape: OnceLock<LatencyRecorder>,
+    recorder: OnceLock<LatencyRecorder>,
     clock: OnceLock<Clock>,
     groups_failed: AtomicU32,
     group_ns_max: AtomicU64,
@@ -59,7 +59,7 @@ pub static INSTRUMENTATION: Instrumentation = Instrumentation {
     in_flight: AtomicU32::new(0),
     peak: AtomicU32::new(0),
     threads: AtomicU32::new(0),
-    tape: OnceLock::new(),
+    recorder: OnceLock::new(),
     clock: OnceLock::new(),
     groups_failed: AtomicU32::new(0),
     group_ns_max: AtomicU64::new(0),
@@ -117,8 +117,8 @@ impl Instrumentation {
     }
 
     /// Returns the recorder of this process, creating it with `make` on the first call.
-    pub fn tape(&self, make: impl FnOnce() -> LatencyRecorder) -> &LatencyRecorder {
-        self.tape.get_or_init(make)
+    pub fn recorder(&self, make: impl FnOnce() -> LatencyRecorder) -> &LatencyRecorder {
+        self.recorder.get_or_init(make)
     }
 
     /// Switches the recording of times on or off. No job may be running.
@@ -130,7 +130,7 @@ impl Instrumentation {
     #[inline]
     pub(super) fn enter(&self, place: u32) {
         if self.mode.load(Relaxed) != OFF {
-            self.entered(place);
+            self.note_start(place);
         }
     }
 
@@ -138,7 +138,7 @@ impl Instrumentation {
     #[inline]
     pub(super) fn leave(&self, place: u32) {
         if self.mode.load(Relaxed) != OFF {
-            self.left(place);
+            self.note_end(place);
         }
     }
 
@@ -146,24 +146,24 @@ impl Instrumentation {
     #[inline]
     pub(super) fn child(&self) -> u32 {
         if self.mode.load(Relaxed) == RECORDING {
-            return self.tape.get().map_or(u32::MAX, LatencyRecorder::child);
+            return self.recorder.get().map_or(u32::MAX, LatencyRecorder::child);
         }
         u32::MAX
     }
 
     /// Notes that a job or child starts to sleep.
     #[inline]
-    pub(super) fn asleep(&self, place: u32) {
+    pub(super) fn start_sleep(&self, place: u32) {
         if self.mode.load(Relaxed) == RECORDING {
-            self.fell_asleep(place);
+            self.note_sleep(place);
         }
     }
 
     /// Notes that a sleep of `duration` has ended.
     #[inline]
-    pub(super) fn woke(&self, place: u32, duration: Duration) {
+    pub(super) fn end_sleep(&self, place: u32, duration: Duration) {
         if self.mode.load(Relaxed) == RECORDING {
-            self.woken(place, duration);
+            self.note_wake(place, duration);
         }
     }
 
@@ -172,42 +172,42 @@ impl Instrumentation {
 
     #[cold]
     #[inline(never)]
-    fn entered(&self, place: u32) {
+    fn note_start(&self, place: u32) {
         if self.mode.load(Relaxed) == COUNTING {
             self.peak.fetch_max(self.in_flight.fetch_add(1, Relaxed) + 1, Relaxed);
             self.see_thread();
         } else {
-            self.note(|tape| tape.began(place));
+            self.note(|recorder| recorder.start_job(place));
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn left(&self, place: u32) {
+    fn note_end(&self, place: u32) {
         if self.mode.load(Relaxed) == COUNTING {
             self.in_flight.fetch_sub(1, Relaxed);
             self.see_thread();
         } else {
-            self.note(|tape| tape.ended(place));
+            self.note(|recorder| recorder.end_job(place));
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn fell_asleep(&self, place: u32) {
-        self.note(|tape| tape.asleep(place));
+    fn note_sleep(&self, place: u32) {
+        self.note(|recorder| recorder.start_sleep(place));
     }
 
     #[cold]
     #[inline(never)]
-    fn woken(&self, place: u32, duration: Duration) {
-        self.note(|tape| tape.woke(place, duration));
+    fn note_wake(&self, place: u32, duration: Duration) {
+        self.note(|recorder| recorder.end_sleep(place, duration));
     }
 
     #[inline]
     fn note(&self, note: impl FnOnce(&LatencyRecorder)) {
-        if let Some(tape) = self.tape.get() {
-            note(tape);
+        if let Some(recorder) = self.recorder.get() {
+            note(recorder);
         }
     }
 

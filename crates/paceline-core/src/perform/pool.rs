@@ -12,16 +12,16 @@ use super::talk;
 use crate::{job::Pool, model::Model};
 
 /// The free slots of a pool, each with or without a connection.
-struct Places<S> {
+struct Slots<S> {
     give: Sender<Option<S>>,
     take: Receiver<Option<S>>,
 }
 
-impl<S> Places<S> {
+impl<S> Slots<S> {
     fn of(size: usize) -> Self {
         let (give, take) = bounded(size);
         (0..size).for_each(|_| drop(give.try_send(None)));
-        Places { give, take }
+        Slots { give, take }
     }
 }
 
@@ -29,7 +29,7 @@ impl<S> Places<S> {
 pub(super) struct Lease<S: 'static> {
     stream: Option<S>,
     busy: bool,
-    home: &'static Places<S>,
+    home: &'static Slots<S>,
 }
 
 impl<S> Lease<S> {
@@ -59,7 +59,7 @@ pub(super) async fn lease<M: Model>(
     pool: &'static Pool,
     checksum: u64,
 ) -> io::Result<Lease<M::Stream>> {
-    let home = places::<M>(pool);
+    let home = slots::<M>(pool);
     let place = if M::BLOCKS { home.take.recv_blocking() } else { home.take.recv().await };
     let stream = place.map_err(io::Error::other)?;
     let mut lease = Lease { stream, busy: false, home };
@@ -69,11 +69,11 @@ pub(super) async fn lease<M: Model>(
     Ok(lease)
 }
 
-fn places<M: Model>(pool: &'static Pool) -> &'static Places<M::Stream> {
+fn slots<M: Model>(pool: &'static Pool) -> &'static Slots<M::Stream> {
     thread_local! {
         static HERE: RefCell<HashMap<usize, &'static dyn Any>> = RefCell::default();
     }
-    let make = || Places::of(pool.size);
+    let make = || Slots::of(pool.size);
     if !M::PER_CORE {
         return pool.kept.get_or_init(make);
     }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_connection_left_in_the_middle_is_closed_and_its_place_is_free_all_the_same() {
-        let home: &'static Places<&str> = Box::leak(Box::new(Places::of(2)));
+        let home: &'static Slots<&str> = Box::leak(Box::new(Slots::of(2)));
         for settled in [true, false] {
             let mut lease = Lease { stream: home.take.try_recv().unwrap(), busy: false, home };
             lease.stream = Some("open");
@@ -102,6 +102,6 @@ mod tests {
         // Slots are reused in order: the first was returned with its connection, the second without.
         let next: Vec<_> = (0..2).map(|_| home.take.try_recv().unwrap()).collect();
         assert_eq!(next, [Some("open"), None]);
-        assert!(home.take.try_recv().is_err(), "there are two places");
+        assert!(home.take.try_recv().is_err(), "there are two slots");
     }
 }

@@ -85,14 +85,14 @@ impl LatencyRecorder {
     }
 
     #[inline]
-    pub(super) fn began(&self, place: u32) {
+    pub(super) fn start_job(&self, place: u32) {
         if let Some(times) = self.times.get(place as usize) {
             times.began.store((self.ticks)(), Relaxed);
         }
     }
 
     #[inline]
-    pub(super) fn ended(&self, place: u32) {
+    pub(super) fn end_job(&self, place: u32) {
         if let Some(times) = self.times.get(place as usize) {
             times.ended.store((self.ticks)(), Relaxed);
         }
@@ -104,14 +104,14 @@ impl LatencyRecorder {
     }
 
     #[inline]
-    pub(super) fn asleep(&self, place: u32) {
+    pub(super) fn start_sleep(&self, place: u32) {
         if let Some(times) = self.times.get(place as usize) {
             times.asleep.store((self.ticks)(), Relaxed);
         }
     }
 
     #[inline]
-    pub(super) fn woke(&self, place: u32, duration: Duration) {
+    pub(super) fn end_sleep(&self, place: u32, duration: Duration) {
         let now = (self.ticks)();
         let Some(times) = self.times.get(place as usize) else {
             self.lost.fetch_add(1, Relaxed);

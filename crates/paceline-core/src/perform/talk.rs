@@ -4,7 +4,7 @@ use std::io;
 
 use super::batch::jobs_of_the_batch;
 use crate::{
-    job::{Messages, Receipt, Server, said},
+    job::{Messages, Receipt, Server, room_messages},
     model::{FILLING, Model, Stream, head},
 };
 
@@ -48,7 +48,7 @@ pub(super) async fn talk<S: Stream>(
     mut receipt: Receipt,
 ) -> io::Result<Receipt> {
     let mut buffer = vec![FILLING; bytes];
-    for message in said(times) {
+    for message in room_messages(times) {
         if says {
             buffer[..8].copy_from_slice(&message.to_le_bytes());
             buffer = stream.send(buffer).await?;

@@ -86,19 +86,19 @@ impl ServerSeen {
 
 /// What a server in this process was when it was asked to watch.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Watch {
+pub(crate) struct ServerWatch {
     counting: bool,
     rss_bytes: Option<u64>,
     completions: Option<u64>,
 }
 
-impl Watch {
+impl ServerWatch {
     /// Starts to watch this process. Threads that run jobs are counted on demand, because that takes time of each job.
     pub(crate) fn start(counting: bool) -> Self {
         if counting {
             INSTRUMENTATION.start(now);
         }
-        Watch { counting, rss_bytes: reset_memory_peak(), completions: drivers().2 }
+        ServerWatch { counting, rss_bytes: reset_memory_peak(), completions: drivers().2 }
     }
 
     /// Returns what was seen, and stops counting.

@@ -19,15 +19,11 @@ const ROUNDS: u64 = 200_000;
 const JOB_NS: f64 = 1e6;
 
 impl Prepared {
-    /// Checks that `arm` has the workers of this cell, with batches of jobs that only compute.
-    ///
-    /// # Errors
-    ///
-    /// Returns a fault if it has fewer.
-    pub(crate) fn attest_width(&self, arm: &dyn StartedModel) -> Result<(), Fault> {
+    /// Checks that `model` has the workers of this cell, with batches of jobs that only compute.
+    pub(crate) fn attest_width(&self, model: &dyn StartedModel) -> Result<(), Fault> {
         attest_width(self.info, self.workers, self.placement, None, |_, width| {
             INSTRUMENTATION.start(now);
-            let batch = width.batch(arm);
+            let batch = width.batch(model);
             let threads = INSTRUMENTATION.stop().threads;
             batch.map(|_| threads)
         })
@@ -93,10 +89,10 @@ mod tests {
             if elsewhere || one_core || info.unsupported_step(&workload).is_some() {
                 continue;
             }
-            let arm = entry.start(&Settings { workers: 2 }).unwrap();
+            let model = entry.start(&Settings { workers: 2 }).unwrap();
             let job = Prepared::new(info, &workload, 1, Some(2), placement);
             // On a busy machine the second worker may come late.
-            let at_once = (0..100).any(|_| job.batch(&*arm).unwrap() < ONE_BY_ONE);
+            let at_once = (0..100).any(|_| job.batch(&*model).unwrap() < ONE_BY_ONE);
             assert!(at_once, "{}", info.name);
             models += 1;
         }

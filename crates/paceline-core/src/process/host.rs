@@ -77,6 +77,8 @@ impl fmt::Display for HostError {
 }
 
 /// A running host. Dropping it kills it.
+///
+/// A request fails if the host does not know it, cannot do it, has ended, or does not answer within the patience.
 pub struct Host {
     child: Child,
     /// `None` once the group has been killed.

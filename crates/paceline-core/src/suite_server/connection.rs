@@ -8,24 +8,24 @@ use std::{
 use mio::net::TcpStream;
 
 /// How the server treats a connection.
-pub(super) enum Sort {
+pub(super) enum ConnectionKind {
     Echo,
     /// It echoes with a delay, once the client has sent the delay.
-    Slow(Word<Duration>),
+    Slow(Preamble<Duration>),
     /// It is a member of this room, once the room is complete.
-    Room(Word<Option<usize>>),
+    Room(Preamble<Option<usize>>),
 }
 
 /// The number that a connection starts with: the bytes received so far, or its meaning.
-pub(super) enum Word<T> {
-    Coming(Vec<u8>),
-    Said(T),
+pub(super) enum Preamble<T> {
+    Partial(Vec<u8>),
+    Complete(T),
 }
 
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) generation: u64,
-    pub(super) sort: Sort,
+    pub(super) kind: ConnectionKind,
     /// Bytes that the client has not accepted yet. On an echo connection nothing is read meanwhile, which slows the
     /// client down instead of filling memory.
     pub(super) unsent: Vec<u8>,
@@ -38,10 +38,10 @@ pub(super) enum State {
     Closed,
 }
 
-impl<T> Word<T> {
+impl<T> Preamble<T> {
     /// Takes the bytes of the number from `bytes`, and returns it once complete.
-    pub(super) fn complete(&mut self, bytes: &mut &[u8]) -> Option<u64> {
-        let Word::Coming(so_far) = self else { return None };
+    pub(super) fn receive(&mut self, bytes: &mut &[u8]) -> Option<u64> {
+        let Preamble::Partial(so_far) = self else { return None };
         let (more, rest) = bytes.split_at(bytes.len().min(8 - so_far.len()));
         so_far.extend_from_slice(more);
         *bytes = rest;

@@ -22,19 +22,6 @@ async fn offload(work: impl FnOnce() -> u64 + Send + 'static) -> u64 {
     spawn_blocking(work).await.unwrap()
 }
 
-/// Yields once: the runtime has no such function.
-async fn yield_now() {
-    let mut gave_way = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut gave_way, true) {
-            return std::task::Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
-}
-
 fn main() {
     let plan = &Plan::told();
     works!(plan, [async move], [.await], |job| {

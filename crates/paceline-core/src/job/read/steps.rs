@@ -15,25 +15,25 @@ const STEPS: [&str; 14] = [
 
 /// The position of a list of steps.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// The nesting depth; 1 for the steps of a job.
     depth: usize,
     /// Whether the group cancels, for the steps of a group's children.
     group: Option<bool>,
 }
 
-impl Place {
+impl Position {
     /// The position of a job's steps.
-    pub(super) const JOB: Place = Place { depth: 1, group: None };
+    pub(super) const JOB: Position = Position { depth: 1, group: None };
 
     /// Returns the position of a list within a step of this one.
-    fn child(self) -> Place {
-        Place { depth: self.depth + 1, group: None }
+    fn child(self) -> Position {
+        Position { depth: self.depth + 1, group: None }
     }
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn steps(&self, value: &Value<'a>, place: Place) -> Result<Steps, ReadError> {
+    pub(super) fn steps(&self, value: &Value<'a>, position: Position) -> Result<Steps, ReadError> {
         let list =
             self.0.array(value, "a job is a list of steps such as [{ sleep = \"10ms\" }]")?;
         if list.len() > bounds::STEPS {
@@ -42,17 +42,17 @@ impl<'a> Reader<'a> {
                 .0
                 .wrong(value, format!("a list has at most {most} steps, not {}", list.len()));
         }
-        if place.depth > bounds::DEPTH {
+        if position.depth > bounds::DEPTH {
             let most = bounds::DEPTH;
             return self.0.wrong(value, format!("steps nest at most {most} deep"));
         }
         let mut steps = Vec::new();
         let mut server = None;
         for item in list {
-            let step = self.step(item, place)?;
+            let step = self.step(item, position)?;
             let in_room = server == Some(Server::Room);
             let wrong = match step {
-                Step::Park if place.depth > 1 || !steps.is_empty() => Some(
+                Step::Park if position.depth > 1 || !steps.is_empty() => Some(
                     "park waits for all jobs: it is the first step of the job itself, so that nothing fails before it",
                 ),
                 _ if steps.last() == Some(&Step::Fail) => {
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
                     "say and hear need a room: put { connect = \"room\" } before it in the same list",
                 ),
                 Step::Gather(_) | Step::Group(_) | Step::Offload(_) | Step::Hop(_)
-                    if place.group == Some(true) =>
+                    if position.group == Some(true) =>
                 {
                     Some(
                         "what a gather, a group, an offload or a hop starts may outlive a group that cancels: leave it \
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         Ok(steps.into())
     }
 
-    fn step(&self, value: &Value<'a>, place: Place) -> Result<Step, ReadError> {
+    fn step(&self, value: &Value<'a>, position: Position) -> Result<Step, ReadError> {
         let text = self.0;
         let table = text.table(value, "a step is a table such as { sleep = \"10ms\" }")?;
         let mut keys = table.iter();
@@ -99,30 +99,27 @@ impl<'a> Reader<'a> {
             "compute" => Step::Compute(self.rounds(of)?),
             "hop" => Step::Hop(text.number(of, bounds::HOPS)?),
             "yield" => Step::Yield(text.number(of, bounds::YIELDS)?),
-            "offload" => Step::Offload(Box::new(self.offload(of, place)?)),
+            "offload" => Step::Offload(Box::new(self.offload(of, position)?)),
             "connect" => match text.table(of, "") {
-                Ok(table) if table.contains_key("pool") => Step::Pool(self.pool(of, table, place)?),
-                _ => Step::Connect(self.server(of, place)?),
-            },
-            "say" => Step::Say(self.messages(of, "say")?),
-            "hear" => Step::Hear(self.messages(of, "hear")?),
-            "exchange" => {
-                let table = text.table(of, "exchange is a table { bytes = 100, times = 1 }")?;
-                self.only(table, &["bytes", "times"], "exchange")?;
-                let need = |key| self.need(table, key, of.span(), "exchange");
-                Step::Exchange {
-                    bytes: text.size(need("bytes")?, bounds::BYTES)?,
-                    times: text.number(need("times")?, bounds::TIMES)?,
+                Ok(table) if table.contains_key("pool") => {
+                    Step::Pool(self.pool(of, table, position)?)
                 }
+                _ => Step::Connect(self.server(of, position)?),
+            },
+            "say" => Step::Say(self.messages(of, "say", bounds::SAID)?),
+            "hear" => Step::Hear(self.messages(of, "hear", bounds::SAID)?),
+            "exchange" => {
+                let Messages { bytes, times } = self.messages(of, "exchange", bounds::BYTES)?;
+                Step::Exchange { bytes, times }
             }
-            "gather" => Step::Gather(Box::new(self.gather(of, place)?)),
-            "group" => Step::Group(Box::new(self.group(of, place)?)),
+            "gather" => Step::Gather(Box::new(self.gather(of, position)?)),
+            "group" => Step::Group(Box::new(self.group(of, position)?)),
             "fail" => match text.string(of, "fail names how: \"error\"")? {
-                "error" if place.group.is_some() => Step::Fail,
+                "error" if position.group.is_some() => Step::Fail,
                 "error" => {
                     return text.wrong(
                         value,
-                        "fail stands in the list of a group's children: who else fails has no receipt",
+                        "fail belongs in the list of a group's children: any other job that fails has no receipt",
                     );
                 }
                 other => {
@@ -143,7 +140,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn server(&self, value: &Value<'a>, place: Place) -> Result<Server, ReadError> {
+    fn server(&self, value: &Value<'a>, position: Position) -> Result<Server, ReadError> {
         let text = self.0;
         let which = "the suite has \"echo\", \"room\" and { slow = \"20ms\" }, and a pool is { pool = 8, to = \"echo\" }";
         if let Ok(table) = text.table(value, which) {
@@ -153,7 +150,7 @@ impl<'a> Reader<'a> {
         }
         match text.string(value, which)? {
             "echo" => Ok(Server::Echo),
-            "room" if place.depth == 1 => Ok(Server::Room),
+            "room" if position.depth == 1 => Ok(Server::Room),
             "room" => {
                 text.wrong(value, "a room is of all jobs: its connect is a step of the job itself")
             }
@@ -165,13 +162,13 @@ impl<'a> Reader<'a> {
         &self,
         value: &Value<'a>,
         table: &DeTable<'a>,
-        place: Place,
+        position: Position,
     ) -> Result<Pool, ReadError> {
         self.only(table, &["pool", "to"], "a pool of connections")?;
         let to = self.need(table, "to", value.span(), "a pool of connections")?;
         let size =
             self.0.number(self.need(table, "pool", value.span(), "a pool")?, bounds::POOL)?;
-        match self.server(to, place)? {
+        match self.server(to, position)? {
             Server::Room => {
                 self.0.wrong(to, "each job is a member of the room: connect to it without a pool")
             }
@@ -239,25 +236,30 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the messages of a room, which the server may have to buffer for each member.
-    fn messages(&self, value: &Value<'a>, of: &str) -> Result<Messages, ReadError> {
+    /// Reads how many messages of how many bytes a step exchanges, says or hears.
+    fn messages(
+        &self,
+        value: &Value<'a>,
+        of: &str,
+        size: bounds::Bound,
+    ) -> Result<Messages, ReadError> {
         let table =
             self.0.table(value, &format!("{of} is a table {{ bytes = 64, times = 10 }}"))?;
         self.only(table, &["bytes", "times"], of)?;
         let need = |key| self.need(table, key, value.span(), of);
         Ok(Messages {
-            bytes: self.0.size(need("bytes")?, bounds::SAID)?,
+            bytes: self.0.size(need("bytes")?, size)?,
             times: self.0.number(need("times")?, bounds::TIMES)?,
         })
     }
 
     /// Reads children that all run the same steps, or a list with the steps of each.
-    fn gather(&self, value: &Value<'a>, place: Place) -> Result<Gather, ReadError> {
+    fn gather(&self, value: &Value<'a>, position: Position) -> Result<Gather, ReadError> {
         let text = self.0;
         if let Ok(each) = text.array(value, "") {
             let width = bounds::WIDTH.check(each.len() as u64);
             let width = width.or_else(|message| text.wrong(value, message))? as usize;
-            let of = each.iter().map(|steps| self.steps(steps, place.child()));
+            let of = each.iter().map(|steps| self.steps(steps, position.child()));
             return Ok(Gather { width, of: of.collect::<Result<_, _>>()?, join: Join::Tasks });
         }
         let what = "gather is a table { width = 8, of = [..] }, or a list of the steps of each child \
@@ -268,18 +270,18 @@ impl<'a> Reader<'a> {
         let futures = [("tasks", Join::Tasks), ("future", Join::Future)];
         Ok(Gather {
             width: text.number(need("width")?, bounds::WIDTH)? as usize,
-            of: vec![self.steps(need("of")?, place.child())?],
+            of: vec![self.steps(need("of")?, position.child())?],
             join: self.one_of(table, "join", &futures)?.unwrap_or(Join::Tasks),
         })
     }
 
-    fn group(&self, value: &Value<'a>, place: Place) -> Result<Group, ReadError> {
+    fn group(&self, value: &Value<'a>, position: Position) -> Result<Group, ReadError> {
         let table = self.0.table(value, "group is a table { width = 8, of = [..] }")?;
         self.only(table, &["width", "of", "every", "on_failure"], "group")?;
         let need = |key| self.need(table, key, value.span(), "group");
         let endings = [("cancel", true), ("wait", false)];
         let cancels = self.one_of(table, "on_failure", &endings)?.unwrap_or(true);
-        let inside = Place { group: Some(cancels), ..place.child() };
+        let inside = Position { group: Some(cancels), ..position.child() };
         let of = |steps: &Value<'a>| self.steps(steps, inside);
         Ok(Group {
             width: self.0.number(need("width")?, bounds::GROUP)? as usize,
@@ -306,8 +308,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn offload(&self, value: &Value<'a>, place: Place) -> Result<Steps, ReadError> {
-        let steps = self.steps(value, place.child())?;
+    fn offload(&self, value: &Value<'a>, position: Position) -> Result<Steps, ReadError> {
+        let steps = self.steps(value, position.child())?;
         match steps.iter().find(|step| !matches!(step, Step::Block(_) | Step::Compute(_))) {
             None => Ok(steps),
             Some(step) => {

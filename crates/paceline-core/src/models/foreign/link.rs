@@ -36,9 +36,9 @@ pub struct Link {
     child: Child,
     /// `None` after the end of requests was signalled.
     requests: Option<ChildStdin>,
-    lines: mpsc::Receiver<Said>,
+    lines: mpsc::Receiver<OutputLine>,
     longest: Arc<AtomicUsize>,
-    words: Arc<Mutex<Words>>,
+    words: Arc<Mutex<ErrorLines>>,
     keeper: JoinHandle<()>,
     /// `None` if it is in the group of this process, or its group has been killed.
     leash: Option<Leash>,
@@ -47,7 +47,7 @@ pub struct Link {
 }
 
 /// A line of the interpreter's output.
-enum Said {
+enum OutputLine {
     Line(Vec<u8>),
     TooLong,
 }
@@ -71,13 +71,13 @@ impl Link {
         thread::Builder::new().spawn(move || {
             let mut output = BufReader::new(output);
             while let Some(said) = line(&mut output, &most) {
-                let last = matches!(said, Said::TooLong);
+                let last = matches!(said, OutputLine::TooLong);
                 if give.send(said).is_err() || last {
                     break;
                 }
             }
         })?;
-        let words = Arc::new(Mutex::new(Words::default()));
+        let words = Arc::new(Mutex::new(ErrorLines::default()));
         let kept = words.clone();
         let keeper = thread::Builder::new().spawn(move || {
             let mut errors = BufReader::new(errors);
@@ -106,10 +106,10 @@ impl Link {
     pub fn send(&mut self, request: &Request) -> Result<(), String> {
         if let Ok(said) = self.lines.try_recv() {
             return Err(match said {
-                Said::Line(line) => {
+                OutputLine::Line(line) => {
                     self.complain(&format!("it said {} without being asked", shown(&line)))
                 }
-                Said::TooLong => self.too_long(),
+                OutputLine::TooLong => self.too_long(),
             });
         }
         let mut line = serde_json::to_string(request).map_err(|error| error.to_string())?;
@@ -126,8 +126,8 @@ impl Link {
     pub fn receive(&mut self, patience: Option<Duration>) -> Result<Reply, String> {
         let said = self.await_line(patience);
         match said {
-            Ok(Said::Line(line)) => reply(&line).map_err(|why| self.complain(&why)),
-            Ok(Said::TooLong) => Err(self.too_long()),
+            Ok(OutputLine::Line(line)) => reply(&line).map_err(|why| self.complain(&why)),
+            Ok(OutputLine::TooLong) => Err(self.too_long()),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.died()),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let patience = humantime::format_duration(patience.unwrap_or_default());
@@ -137,7 +137,10 @@ impl Link {
     }
 
     /// Also checks the process, because a child of it may keep its output open after it has ended.
-    fn await_line(&mut self, patience: Option<Duration>) -> Result<Said, mpsc::RecvTimeoutError> {
+    fn await_line(
+        &mut self,
+        patience: Option<Duration>,
+    ) -> Result<OutputLine, mpsc::RecvTimeoutError> {
         let mut left = patience.unwrap_or(Duration::MAX);
         let mut over = false;
         loop {
@@ -154,7 +157,7 @@ impl Link {
     }
 
     /// Returns how it ended; `None` while it runs.
-    pub fn ended(&mut self) -> Option<String> {
+    pub fn exit_reason(&mut self) -> Option<String> {
         self.status().is_some().then(|| self.died())
     }
 
@@ -245,8 +248,8 @@ impl Drop for Link {
 pub(crate) fn replies(output: &mut impl BufRead) -> impl Iterator<Item = Result<Reply, String>> {
     let longest = AtomicUsize::new(LINE);
     std::iter::from_fn(move || match line(output, &longest)? {
-        Said::Line(line) => Some(reply(&line)),
-        Said::TooLong => None,
+        OutputLine::Line(line) => Some(reply(&line)),
+        OutputLine::TooLong => None,
     })
 }
 
@@ -256,19 +259,19 @@ fn reply(line: &[u8]) -> Result<Reply, String> {
 }
 
 /// Reads the next line, without its line end; `None` at the end of the output.
-fn line(output: &mut impl BufRead, longest: &AtomicUsize) -> Option<Said> {
+fn line(output: &mut impl BufRead, longest: &AtomicUsize) -> Option<OutputLine> {
     let mut line = Vec::new();
     loop {
         let read = output.fill_buf().ok().filter(|read| !read.is_empty())?;
         let end = read.iter().position(|byte| *byte == b'\n');
         let part = end.unwrap_or(read.len());
         if line.len() + part > longest.load(Relaxed) {
-            return Some(Said::TooLong);
+            return Some(OutputLine::TooLong);
         }
         line.extend_from_slice(&read[..part]);
         output.consume(part + usize::from(end.is_some()));
         if end.is_some() {
-            return Some(Said::Line(line));
+            return Some(OutputLine::Line(line));
         }
     }
 }
@@ -293,12 +296,12 @@ fn listen(errors: &mut impl BufRead, mut take: impl FnMut(&str)) {
 
 /// The kept lines of standard error.
 #[derive(Debug, Default)]
-struct Words {
+struct ErrorLines {
     first: Option<String>,
     error: Option<String>,
 }
 
-impl Words {
+impl ErrorLines {
     fn take(&mut self, line: &str) {
         // Frames of a traceback are indented, in Python and in JavaScript.
         let passed = line.trim().is_empty()
@@ -332,7 +335,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Option<String> {
-        let mut words = Words::default();
+        let mut words = ErrorLines::default();
         listen(&mut text.as_bytes(), |line| words.take(line));
         words.best().cloned()
     }
@@ -354,9 +357,11 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 60 & echo $!; exit 3"]);
         let mut link = Link::open(command, true).unwrap();
-        let Ok(Said::Line(id)) = link.await_line(Some(Duration::from_secs(9))) else { panic!() };
+        let Ok(OutputLine::Line(id)) = link.await_line(Some(Duration::from_secs(9))) else {
+            panic!()
+        };
         let status = format!("/proc/{}/stat", String::from_utf8(id).unwrap());
-        assert!(link.ended().or_else(|| link.wait().map(|_| link.died())).is_some());
+        assert!(link.exit_reason().or_else(|| link.wait().map(|_| link.died())).is_some());
         let gone = || std::fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z"));
         let looks = (0..200).map(|_| thread::sleep(GLANCE));
         assert!(looks.into_iter().any(|()| gone()), "{status}");
@@ -366,8 +371,10 @@ mod tests {
     fn a_line_over_its_bound_is_never_held_whole() {
         let longest = AtomicUsize::new(10);
         let mut output = BufReader::with_capacity(4, &b"0123456789\nno\n01234567890\n"[..]);
-        assert!(matches!(line(&mut output, &longest), Some(Said::Line(l)) if l == b"0123456789"));
-        assert!(matches!(line(&mut output, &longest), Some(Said::Line(l)) if l == b"no"));
-        assert!(matches!(line(&mut output, &longest), Some(Said::TooLong)));
+        assert!(
+            matches!(line(&mut output, &longest), Some(OutputLine::Line(l)) if l == b"0123456789")
+        );
+        assert!(matches!(line(&mut output, &longest), Some(OutputLine::Line(l)) if l == b"no"));
+        assert!(matches!(line(&mut output, &longest), Some(OutputLine::TooLong)));
     }
 }

@@ -55,7 +55,7 @@ pub enum Request {
         servers: Addresses,
         /// Where to listen, if not on loopback.
         #[serde(skip_serializing_if = "Option::is_none")]
-        listen: Option<Door>,
+        listen: Option<ListenAddress>,
     },
     /// Stops the model and exits.
     Stop {},
@@ -63,7 +63,7 @@ pub enum Request {
 
 /// Where a server listens beyond loopback.
 #[derive(Clone, Debug, Serialize)]
-pub struct Door {
+pub struct ListenAddress {
     /// The address; the system chooses the port.
     pub address: IpAddr,
     /// What each connection must begin with.

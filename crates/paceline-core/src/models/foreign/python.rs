@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{Driver, Entry, Family, ModelInfo, NO_FUTURE, Unsupported, Width},
+    models::{Driver, Entry, Family, ModelInfo, Unsupported, Width, pool, sequential},
     perform::Placement,
 };
 
@@ -54,18 +54,9 @@ const CALLS: ModelInfo = ModelInfo {
     width: Width::Any,
     timers: Driver::Blocking,
     sockets: Driver::Blocking,
-    unsupported: POOL_LACKS,
+    unsupported: pool::ENTRY.info.unsupported,
     ..LOOP
 };
-
-const POOL_LACKS: &[Unsupported] = &[
-    Unsupported { step: "gather", why: DEADLOCK },
-    Unsupported { step: "group", why: DEADLOCK },
-    Unsupported { step: "hop", why: DEADLOCK },
-];
-
-const DEADLOCK: &str = "a job that waits for others in the queue holds the worker that they need, and enough such jobs \
-                        deadlock";
 
 const TASKS_ALWAYS: Unsupported = Unsupported {
     step: "gather.future",
@@ -117,13 +108,7 @@ pub(in crate::models) const SEQUENTIAL: Entry = Entry::out_of_process(ModelInfo 
     note: "one job after another on the main thread; as a server, one connection after another",
     available: || PYTHON.available("python-sequential"),
     width: Width::One,
-    unsupported: &[
-        Unsupported {
-            step: "hop",
-            why: "a sequential program has no partner to pass a message to",
-        },
-        NO_FUTURE,
-    ],
+    unsupported: sequential::ENTRY.info.unsupported,
     ..CALLS
 });
 

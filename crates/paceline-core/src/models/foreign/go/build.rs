@@ -19,11 +19,11 @@ const SOURCE: &str = include_str!("interpreter.go");
 /// The lowest minor version of Go 1 whose standard library has everything that the interpreter uses.
 const OLDEST: u32 = 19;
 /// How often the tool chain is checked for completion.
-const GLANCE: Duration = Duration::from_millis(10);
+const CHECK_EVERY: Duration = Duration::from_millis(10);
 /// How many checks are made while it reports its version: 10 s.
-const TO_ANSWER: u32 = 1_000;
+const VERSION_CHECKS: u32 = 1_000;
 /// How many checks are made while it builds: 5 minutes. The first build may compile Go's standard library.
-const TO_BUILD: u32 = 30_000;
+const BUILD_CHECKS: u32 = 30_000;
 
 /// Returns the interpreter built by the tool chain `go`. It is in the user's cache folder or, if that is not writable,
 /// in a folder for temporary files. The first call for a version builds it.
@@ -35,15 +35,15 @@ const TO_BUILD: u32 = 30_000;
 pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
     let version = version(go)?;
     let name = format!("go-{}", key(SOURCE, &version));
-    let places = places();
-    let mut kept = places.iter().filter(|place| is_ours(&place.folder));
-    if let Some(place) = kept.find(|place| place.folder.join(&name).is_file()) {
-        return Ok(place.folder.join(name));
+    let caches = cache_folders();
+    let mut kept = caches.iter().filter(|cache| is_ours(&cache.folder));
+    if let Some(cache) = kept.find(|cache| cache.folder.join(&name).is_file()) {
+        return Ok(cache.folder.join(name));
     }
     let mut why = io::Error::other("no folder for caches is known");
-    for place in places {
-        match Room::below(&place.folder, &name) {
-            Ok(room) => return room.build(go, &place, &name),
+    for cache in caches {
+        match BuildFolder::create(&cache.folder, &name) {
+            Ok(folder) => return folder.build(go, &cache, &name),
             Err(error) => why = error,
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
 
 /// Returns the version that the tool chain reports: `go version go1.19.8 linux/amd64`.
 fn version(go: &OsStr) -> io::Result<String> {
-    let output = ended(tool(go).arg("version"), TO_ANSWER)?;
+    let output = run_to_end(tool(go).arg("version"), VERSION_CHECKS)?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     match minor(&version) {
         _ if !output.status.success() => Err(io::Error::other(first_line(&output))),
@@ -96,19 +96,19 @@ fn tool(go: &OsStr) -> Command {
     command
 }
 
-/// Runs `command` to its end, and kills it after `glances` checks. Its output must fit in a pipe, which holds for both
-/// commands used here.
-fn ended(command: &mut Command, glances: u32) -> io::Result<Output> {
+/// Runs `command` to its end, and kills it if it has not ended after that many checks. Its output must fit in a pipe,
+/// which holds for both commands used here.
+fn run_to_end(command: &mut Command, checks: u32) -> io::Result<Output> {
     let mut child = command.spawn()?;
-    for _ in 0..glances {
+    for _ in 0..checks {
         if child.try_wait()?.is_some() {
             return child.wait_with_output();
         }
-        thread::sleep(GLANCE);
+        thread::sleep(CHECK_EVERY);
     }
     let _ = child.kill();
     let _ = child.wait();
-    let limit = humantime::format_duration(GLANCE * glances);
+    let limit = humantime::format_duration(CHECK_EVERY * checks);
     Err(io::Error::new(io::ErrorKind::TimedOut, format!("it was not done within {limit}")))
 }
 
@@ -120,25 +120,28 @@ fn first_line(output: &Output) -> String {
 }
 
 /// A folder where programs are kept.
-struct Place {
+struct CacheFolder {
     folder: PathBuf,
-    /// Whether the home folder is unusable: Go's own cache is then put here too.
-    alone: bool,
+    /// Whether it also holds Go's own cache, because the home folder is unusable.
+    holds_gos: bool,
 }
 
 /// Returns the folders where programs can be kept, the best first.
-fn places() -> Vec<Place> {
+fn cache_folders() -> Vec<CacheFolder> {
     let named = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = named("XDG_CACHE_HOME");
     let home = named("HOME").map(|home| home.join(".cache"));
-    let mut places: Vec<_> = [caches, home]
+    let mut folders: Vec<_> = [caches, home]
         .into_iter()
         .flatten()
-        .map(|caches| Place { folder: caches.join("paceline"), alone: false })
+        .map(|caches| CacheFolder { folder: caches.join("paceline"), holds_gos: false })
         .collect();
     let user = rustix::process::getuid().as_raw();
-    places.push(Place { folder: env::temp_dir().join(format!("paceline-{user}")), alone: true });
-    places
+    folders.push(CacheFolder {
+        folder: env::temp_dir().join(format!("paceline-{user}")),
+        holds_gos: true,
+    });
+    folders
 }
 
 /// Returns whether only this user can write to the folder, because the folder of temporary files is shared with others.
@@ -150,44 +153,46 @@ fn is_ours(folder: &Path) -> bool {
 }
 
 /// A folder for one build, so that concurrent builds do not collide. Dropping it removes it.
-struct Room(PathBuf);
+struct BuildFolder(PathBuf);
 
-impl Room {
-    fn below(folder: &Path, name: &str) -> io::Result<Room> {
-        static ROOMS: AtomicU32 = AtomicU32::new(0);
+impl BuildFolder {
+    fn create(folder: &Path, name: &str) -> io::Result<Self> {
+        static BUILDS: AtomicU32 = AtomicU32::new(0);
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         if !is_ours(folder) {
             let folder = folder.display();
             return Err(io::Error::other(format!("{folder} can be written to by others")));
         }
-        let number = ROOMS.fetch_add(1, Relaxed);
-        let room = folder.join(format!("{name}.{}.{number}", process::id()));
-        DirBuilder::new().mode(0o700).create(&room)?;
-        Ok(Room(room))
+        let number = BUILDS.fetch_add(1, Relaxed);
+        let own = folder.join(format!("{name}.{}.{number}", process::id()));
+        DirBuilder::new().mode(0o700).create(&own)?;
+        Ok(BuildFolder(own))
     }
 
-    /// Builds the interpreter, and moves it to its place in one step.
-    fn build(&self, go: &OsStr, place: &Place, name: &str) -> io::Result<PathBuf> {
+    /// Builds the interpreter, and moves it into the cache in one step.
+    fn build(&self, go: &OsStr, cache: &CacheFolder, name: &str) -> io::Result<PathBuf> {
         let program = self.0.join("interpreter");
         fs::write(self.0.join("interpreter.go"), SOURCE)?;
         let mut command = tool(go);
         command.current_dir(&self.0).env("GOPATH", self.0.join("path"));
-        if place.alone && env::var_os("GOCACHE").is_none() {
-            command.env("GOCACHE", place.folder.join("go-build"));
+        if cache.holds_gos && env::var_os("GOCACHE").is_none() {
+            command.env("GOCACHE", cache.folder.join("go-build"));
         }
-        let output =
-            ended(command.args(["build", "-o"]).arg(&program).arg("interpreter.go"), TO_BUILD)?;
+        let output = run_to_end(
+            command.args(["build", "-o"]).arg(&program).arg("interpreter.go"),
+            BUILD_CHECKS,
+        )?;
         if !output.status.success() {
             let why = first_line(&output);
             return Err(io::Error::other(format!("it cannot build the interpreter: {why}")));
         }
-        let kept = place.folder.join(name);
+        let kept = cache.folder.join(name);
         fs::rename(program, &kept)?;
         Ok(kept)
     }
 }
 
-impl Drop for Room {
+impl Drop for BuildFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -218,13 +223,13 @@ mod tests {
     fn programs_are_taken_from_no_folder_that_others_can_write_to() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("own");
-        let room = Room::below(&own, "go").unwrap();
-        assert!(is_ours(&own) && room.0.is_dir());
-        let gone = room.0.clone();
-        drop(room);
+        let build = BuildFolder::create(&own, "go").unwrap();
+        assert!(is_ours(&own) && build.0.is_dir());
+        let gone = build.0.clone();
+        drop(build);
         assert!(!gone.exists());
         fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(!is_ours(&own) && Room::below(&own, "go").is_err());
+        assert!(!is_ours(&own) && BuildFolder::create(&own, "go").is_err());
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path(), &link).unwrap();
         assert!(!is_ours(&link));
@@ -243,7 +248,7 @@ mod tests {
         assert!(error.to_string().contains("1.18 is too old: install"), "{error}");
         let error = version(&fake("echo '# heading' >&2; echo broken >&2; exit 1")).unwrap_err();
         assert_eq!(error.to_string(), "broken");
-        let error = ended(&mut tool(&fake("exec sleep 60")), 3).unwrap_err();
+        let error = run_to_end(&mut tool(&fake("exec sleep 60")), 3).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let missing = built(OsStr::new("/nowhere/go")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
