@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 use paceline_core::{
-    models::{self, MODELS},
+    job::Workload,
+    models::{self, Entry, MODELS},
     perform::Placement,
     prepared::Fault,
     process::HostError,
@@ -28,28 +29,28 @@ fn a_host_that_is_asked_for_another_model_says_so() {
     );
 }
 
+/// Checks that jobs without a server fail with the job and the reason.
+fn fails_without_server(entry: &Entry, workers: Option<usize>, job: &Workload) {
+    let mut host = program().host(entry, workers).unwrap();
+    let echo = program().echo().unwrap();
+    let mut cell = cell(entry, job, workers, entry.info.placements[0], 2, &echo);
+    cell.servers.echo = vec![dead()];
+    host.prepare(cell, PATIENCE).unwrap();
+    let error = host.attest(PATIENCE).unwrap_err().to_string();
+    let names_both = error.starts_with("job ") && error.contains("refused");
+    assert!(names_both, "{} {}: {error}", entry.info.name, job.source);
+}
+
 #[test]
 fn a_job_that_cannot_connect_fails_with_the_job_and_the_reason() {
-    let echo = program().echo().unwrap();
     let job = workload("name = \"lost\"\njob = [{ connect = \"echo\" }]");
     for entry in MODELS.iter().filter(|entry| (entry.info.available)().is_ok()) {
-        let workers = entry.info.workers(&[1])[0];
-        let mut host = program().host(entry, workers).unwrap();
-        let mut cell = cell(entry, &job, workers, entry.info.placements[0], 2, &echo);
-        cell.servers.echo = vec![dead()];
-        host.prepare(cell, PATIENCE).unwrap();
-        let error = host.attest(PATIENCE).unwrap_err().to_string();
-        assert!(
-            error.starts_with("job ") && error.contains("refused"),
-            "{}: {error}",
-            entry.info.name
-        );
+        fails_without_server(entry, entry.info.workers(&[1])[0], &job);
     }
 }
 
 #[test]
 fn an_error_that_nobody_meant_is_not_kept_by_a_group() {
-    let echo = program().echo().unwrap();
     for on_failure in ["cancel", "wait"] {
         let job = workload(&format!(
             "name = \"lost\"\njob = [{{ group = {{ width = 3, of = [{{ connect = \"echo\" }}], on_failure = \"{on_failure}\", \
@@ -60,15 +61,7 @@ fn an_error_that_nobody_meant_is_not_kept_by_a_group() {
             if entry.info.connections(2) == Some(1) && on_failure == "cancel" {
                 continue; // The child that fails is the only one that begins.
             }
-            let mut host = program().host(entry, workers).unwrap();
-            let mut cell = cell(entry, &job, workers, entry.info.placements[0], 2, &echo);
-            cell.servers.echo = vec![dead()];
-            host.prepare(cell, PATIENCE).unwrap();
-            let error = host.attest(PATIENCE).unwrap_err().to_string();
-            assert!(
-                error.starts_with("job ") && error.contains("refused"),
-                "{name} {on_failure}: {error}"
-            );
+            fails_without_server(entry, workers, &job);
         }
     }
 }
