@@ -1,6 +1,6 @@
 //! Checks whether this machine is fit to measure on: what was checked, what was found, the judgement and the advice.
 //!
-//! `machine` reads and `measure` measures; judging is a pure function of their results.
+//! `machine` and `paceline_core::fitness` measure; judging is a pure function of their results.
 
 pub mod limits;
 pub mod noise;
@@ -85,9 +85,11 @@ impl Finding {
         Finding::new(what, "not shown by this system", Judgement::Unknown, advice)
     }
 
-    fn with(self, value: f64, unit: &str) -> Self {
-        let unit = (!unit.is_empty()).then(|| unit.into());
-        Finding { value: Some(value), unit, ..self }
+    /// Adds the number that was judged, if there is one.
+    fn with(self, value: impl Into<Option<f64>>, unit: &str) -> Self {
+        let value = value.into();
+        let has_unit = value.is_some() && !unit.is_empty();
+        Finding { value, unit: has_unit.then(|| unit.into()), ..self }
     }
 }
 

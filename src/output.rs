@@ -8,13 +8,15 @@ mod progress;
 mod table;
 
 pub(crate) use figures::{
-    batches_of, capital, cut, escaped, escaped_lines, fine_percent, plain, plain_lines, shell_word,
-    uncapital,
+    SIZES, TIMES, batches_of, capital, cut, escaped, escaped_lines, fine_percent, in_unit, listed,
+    long_ns, plain, plain_lines, shell_word, uncapital,
 };
 pub use figures::{for_option, long, percent, rate, signed};
 pub(crate) use paceline_core::quantity::noun;
 pub use paceline_core::quantity::{count, counted};
 pub use print::{print, print_bytes, print_error, print_note, print_warning, remedy};
 pub use progress::{Building, Progress};
-pub(crate) use table::{Shown, Tone, columns, figures_table, folded, is_narrow, matrix, width};
+pub(crate) use table::{
+    MatrixField, Tone, columns, figures_table, folded, is_narrow, matrix, width,
+};
 pub use table::{list_table, list_table_within};

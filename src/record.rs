@@ -12,7 +12,7 @@ mod ranking;
 mod read;
 mod selftest;
 
-pub use against::{Against, Measured};
+pub use against::{Against, Ratio};
 pub use claims::{CLAIMS_SCHEMA, Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims};
 pub use files::{
     CELLS, GateTrials, KINDS, NODES, PARTS, RUN, Record, TRIALS, Writer, check_writable,
@@ -90,7 +90,7 @@ pub struct Run {
 }
 
 /// A model, as `paceline models` shows it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ModelRecord {
     /// Its name.
     pub name: String,
@@ -123,7 +123,7 @@ pub struct Definition {
 }
 
 /// How a cell ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Measured; every checksum is right.
@@ -133,6 +133,7 @@ pub enum State {
     /// A limit or the model itself excludes it; known before it runs.
     Refused,
     /// It would not have fitted into the budget.
+    #[default]
     Skipped,
     /// It could not run to its end.
     Failed,
@@ -198,7 +199,7 @@ impl Estimate {
 }
 
 /// A cell that has ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// Name of the workload.
     pub workload: String,
@@ -295,7 +296,7 @@ pub struct Resources {
 }
 
 /// A trial: the results of one fresh process of a cell.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Trial {
     /// The cell's workload.
     pub workload: String,
@@ -375,27 +376,7 @@ impl Cell {
             workers,
             placement,
             state,
-            reason: None,
-            jobs_per_second: None,
-            batch_ns: None,
-            interval: None,
-            floor_ns: 0,
-            bound_jobs_per_second: None,
-            trials_ns: vec![],
-            per_trial: PerTrial::default(),
-            attest: None,
-            cpu_ns_per_job: None,
-            server_cpu_ns_per_job: None,
-            server_busy_share_max: None,
-            latency: None,
-            latency_ns_p50: None,
-            latency_ns_p99: None,
-            service_time: None,
-            timer_lateness: None,
-            modes: None,
-            resources: None,
-            load: None,
-            nodes: vec![],
+            ..Cell::default()
         }
     }
 }

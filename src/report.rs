@@ -1,7 +1,6 @@
 //! Reports of whole records: tables, charts, the page, and exports for other programs.
 
 mod advice;
-mod agreement;
 pub mod chart;
 mod claims;
 mod compare;
@@ -16,9 +15,8 @@ mod table;
 mod unreliable;
 
 pub use advice::{advice_in_brief, advice_in_short, advice_text};
-pub use agreement::agreement_table;
 pub use claims::claims_table;
-pub use compare::comparison_table;
+pub use compare::{agreement_table, comparison_table};
 pub use details::floor_line;
 pub use export::{Export, Exported, RunDocument, run_schema};
 pub use gate::gate_table;

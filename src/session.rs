@@ -12,7 +12,7 @@ use crate::{
 use paceline_core::{
     clock::{compute_ns, nanoseconds},
     network::Listen,
-    prepared::{Attestation, Fault, Recorded},
+    prepared::{Attestation, Fault},
     process::{Host, HostError, Program},
     protocol::CellSpec,
     soft_limits::raise_limits,
@@ -197,16 +197,14 @@ impl Session {
             scale: cell.scale,
             workers: cell.workers,
             placement: cell.placement,
-            trial: 0,
             times_ns: times.into_iter().map(nanoseconds).collect(),
             attest,
             used,
             server_cpu_ns: nanoseconds(server),
             server_busy_share: busy.map(|busy| busy.div_duration_f64(measured)),
-            recorded: Recorded::default(),
-            idle_ns: None,
             host_activity,
             node: self.node.clone(),
+            ..Trial::default()
         };
         Ok((trial, before))
     }
@@ -294,7 +292,7 @@ pub fn state_of(error: &HostError) -> State {
 }
 
 /// Returns the cell of the record for a cell whose host gave no figure.
-pub fn ended_by(cell: &Planned<'_>, error: &HostError) -> Cell {
+pub fn failed_cell(cell: &Planned<'_>, error: &HostError) -> Cell {
     let label = format!("{} on {}", cell.workload.name, cell.entry.info.name);
     cell.ended(state_of(error), format!("{error} (of {label})"))
 }

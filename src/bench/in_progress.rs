@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{known::MeasuredScale, order::Place};
+use super::{known::MeasuredScale, order::CellPosition};
 use crate::{
     plan::Planned,
     record::{Cell, Trial},
@@ -10,13 +10,13 @@ use crate::{
 
 /// The state of one workload on one model with one worker count.
 #[derive(Default)]
-pub(super) struct Series {
+pub(super) struct SeriesProgress {
     pub(super) known: Vec<MeasuredScale>,
     /// The greatest scale that has begun.
     pub(super) greatest: Option<usize>,
 }
 
-impl Series {
+impl SeriesProgress {
     pub(super) fn learn(&mut self, known: MeasuredScale) {
         self.known.retain(|other| other.scale != known.scale);
         self.known.push(known);
@@ -26,7 +26,7 @@ impl Series {
 /// A cell in progress.
 pub(super) struct InProgress<'a> {
     pub(super) planned: &'a Planned<'a>,
-    pub(super) place: Place,
+    pub(super) position: CellPosition,
     /// Whether it was postponed because its warm-up was slower than predicted.
     pub(super) slow: bool,
     /// Whether the suite's server has ended during a trial of it.
@@ -43,10 +43,10 @@ pub(super) struct InProgress<'a> {
 }
 
 impl<'a> InProgress<'a> {
-    pub(super) fn new(planned: &'a Planned<'a>, place: Place) -> Self {
+    pub(super) fn new(planned: &'a Planned<'a>, position: CellPosition) -> Self {
         InProgress {
             planned,
-            place,
+            position,
             slow: false,
             lost_server: false,
             least: 0,

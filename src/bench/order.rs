@@ -96,34 +96,34 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> V
     cells
 }
 
-/// The place of a cell: its index in the plan, its workload and its series.
+/// The position of a cell: its index in the plan, its workload and its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CellPosition {
     pub(super) index: usize,
     pub(super) workload: usize,
     pub(super) series: usize,
 }
 
-/// Returns the places of `chosen`, in which cells of one workload and of one series are adjacent.
-pub(super) fn places(chosen: &[Planned<'_>]) -> Vec<Place> {
-    let mut places: Vec<Place> = vec![];
+/// Returns the positions of `chosen`, in which cells of one workload and of one series are adjacent.
+pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
+    let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
-        let place = match places.last() {
-            None => Place { index, workload: 0, series: 0 },
+        let position = match positions.last() {
+            None => CellPosition { index, workload: 0, series: 0 },
             Some(last) => {
                 let before = &chosen[last.index];
                 let same_workload = before.workload.name == cell.workload.name;
                 let same_series = same_workload && before.series() == cell.series();
-                Place {
+                CellPosition {
                     index,
                     workload: last.workload + usize::from(!same_workload),
                     series: last.series + usize::from(!same_series),
                 }
             }
         };
-        places.push(place);
+        positions.push(position);
     }
-    places
+    positions
 }
 
 #[cfg(test)]
@@ -257,9 +257,10 @@ mod tests {
         let workloads = [workloads::find("sleep").unwrap(), workloads::find("echo").unwrap()];
         let models = [models::find("tokio").unwrap(), models::find("smol").unwrap()];
         let choice = plan::Choice { scales: vec![1, 10], ..plan::Choice::default() };
-        let places = places(&plan::cells(&workloads, &models, &choice));
-        let of: Vec<_> = places.iter().map(|place| (place.workload, place.series)).collect();
+        let positions = positions(&plan::cells(&workloads, &models, &choice));
+        let of: Vec<_> =
+            positions.iter().map(|position| (position.workload, position.series)).collect();
         assert_eq!(of, [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)]);
-        assert!(places.iter().enumerate().all(|(at, place)| place.index == at));
+        assert!(positions.iter().enumerate().all(|(at, position)| position.index == at));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     known::{MeasuredScale, predicted},
     options::{DEFAULT_MODELS, Profile},
-    order::{Place, Waiting, fits, next, places},
+    order::{CellPosition, Waiting, fits, next, positions},
     pace::{Cost, Pace},
 };
 use crate::{machine::cores, plan, run::shuffled};
@@ -50,18 +50,18 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
         Cost { batch, start: Duration::from_millis(start) }
     };
     let pace = Pace::for_profile(Profile::Default);
-    let places = places(&planned);
+    let positions = positions(&planned);
     let ranks = shuffled(planned.len(), seed);
     let mut known: Vec<Vec<MeasuredScale>> = vec![vec![]; planned.len()];
     let mut greatest = vec![None; planned.len()];
     let mut slow = vec![false; planned.len()];
-    let (mut open, mut measured) = (places.clone(), vec![]);
+    let (mut open, mut measured) = (positions.clone(), vec![]);
     let mut left = Profile::Default.budget();
     loop {
-        let waiting = |place: &Place| {
-            let cell = &planned[place.index];
-            let need = pace.need(predicted(cell, COMPUTE_NS, &known[place.series]));
-            let Place { index, series, .. } = *place;
+        let waiting = |position: &CellPosition| {
+            let cell = &planned[position.index];
+            let need = pace.need(predicted(cell, COMPUTE_NS, &known[position.series]));
+            let CellPosition { index, series, .. } = *position;
             Waiting { index, series, scale: cell.scale, rank: ranks[index], need }
         };
         let all: Vec<Waiting> = open.iter().map(waiting).collect();
@@ -77,7 +77,7 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
             greatest[visited.series] = greatest[visited.series].max(Some(cell.scale));
         }
         if done || slow[visited.index] {
-            open.retain(|place| place.index != visited.index);
+            open.retain(|position| position.index != visited.index);
         }
         slow[visited.index] = true;
         // A cell that does not fit costs its warm-up.

@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     Options, Profile,
-    in_progress::{InProgress, Series},
+    in_progress::{InProgress, SeriesProgress},
     known::{MeasuredScale, predicted},
-    order::{Place, Waiting, fits, next, places},
+    order::{CellPosition, Waiting, fits, next, positions},
     pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
     trial::{WarmHost, cell, cpu_ns, median_ns, samples},
@@ -19,7 +19,7 @@ use crate::{
     plan::{Choice, Planned, cells},
     record::{Cell, State, Trial, Writer},
     run::shuffled,
-    session::{Session, ended_by},
+    session::{Session, failed_cell},
     start::{Settings, begin},
 };
 use paceline_core::{
@@ -83,7 +83,7 @@ pub(crate) fn measure(
     let folder = writer.folder().to_owned();
     let path = program.path().to_owned();
     let pace = Pace::of(options);
-    let of_series = places(chosen).last().map_or(0, |place| place.series + 1);
+    let of_series = positions(chosen).last().map_or(0, |position| position.series + 1);
     let mut suite = Suite {
         writer,
         session: Session::start(program, &run.models)?,
@@ -91,7 +91,7 @@ pub(crate) fn measure(
         pace,
         test: options.test,
         seed: options.seed,
-        series: std::iter::repeat_with(Series::default).take(of_series).collect(),
+        series: std::iter::repeat_with(SeriesProgress::default).take(of_series).collect(),
         going: vec![],
     };
     suite.all(chosen)?;
@@ -119,7 +119,7 @@ struct Suite<'a> {
     pace: Pace,
     test: bool,
     seed: u64,
-    series: Vec<Series>,
+    series: Vec<SeriesProgress>,
     /// Every cell, in the order of the plan.
     going: Vec<InProgress<'a>>,
 }
@@ -127,8 +127,9 @@ struct Suite<'a> {
 impl<'a> Suite<'a> {
     /// Measures all cells. They are recorded in the order in which they end.
     fn all(&mut self, chosen: &'a [Planned<'a>]) -> Result<(), String> {
-        let places = chosen.iter().zip(places(chosen));
-        self.going = places.map(|(planned, place)| InProgress::new(planned, place)).collect();
+        let positions = chosen.iter().zip(positions(chosen));
+        self.going =
+            positions.map(|(planned, position)| InProgress::new(planned, position)).collect();
         for index in 0..self.going.len() {
             if let Some(why) = self.session.refusal(self.going[index].planned) {
                 self.end(index, self.going[index].planned.ended(State::Refused, why))?;
@@ -141,7 +142,7 @@ impl<'a> Suite<'a> {
         for index in 0..self.going.len() {
             if self.going[index].is_under_way() {
                 let why = if interrupted() { "it was interrupted" } else { NO_ROOM };
-                self.end_with_what_there_is(index, why)?;
+                self.end_with_trials(index, why)?;
             }
         }
         Ok(())
@@ -216,7 +217,7 @@ impl<'a> Suite<'a> {
     }
 
     fn cost(&self, going: &InProgress<'_>) -> Cost {
-        let known = &self.series[going.place.series].known;
+        let known = &self.series[going.position.series].known;
         predicted(going.planned, self.session.compute_ns, known)
     }
 
@@ -225,7 +226,7 @@ impl<'a> Suite<'a> {
         let open =
             self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
         let waiting = |going: &InProgress<'_>| {
-            let Place { index, series, .. } = going.place;
+            let CellPosition { index, series, .. } = going.position;
             let need = self.pace.need(self.cost(going));
             Waiting { index, series, scale: going.planned.scale, rank: ranks[index], need }
         };
@@ -261,7 +262,7 @@ impl<'a> Suite<'a> {
         });
         let warm = match warm {
             Ok(warm) => warm,
-            Err(error) => return self.fails(index, &error),
+            Err(error) => return self.record_failure(index, &error),
         };
         let cost = warm.cost;
         if !self.test && !fits(self, cost) {
@@ -284,7 +285,7 @@ impl<'a> Suite<'a> {
         going.batches = self.pace.batches(cost.batch, going.wanted);
         let batches = going.batches;
         let order = (0, batches);
-        self.ends_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, order))?;
+        self.end_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, order))?;
         if let Some(trial) = self.going[index].trials.first() {
             let batch = Duration::from_nanos(median_ns(trial) as u64);
             let cpu_ns = cpu_ns(trial);
@@ -299,13 +300,13 @@ impl<'a> Suite<'a> {
         let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
         let order = (self.going[index].done(), batches);
-        self.ends_trial(index, now(), |suite| {
+        self.end_trial(index, now(), |suite| {
             WarmHost::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, order)
         })
     }
 
     /// Records the result of a trial, and ends the cell after the last trial or a failure.
-    fn ends_trial(
+    fn end_trial(
         &mut self,
         index: usize,
         begun: Instant,
@@ -318,16 +319,16 @@ impl<'a> Suite<'a> {
                 going.trials.push(trial);
                 going.spent += now() - begun;
                 if going.done() >= going.wanted {
-                    return self.end_with_what_there_is(index, "");
+                    return self.end_with_trials(index, "");
                 }
                 Ok(())
             }
-            Err(error) => self.fails(index, &error),
+            Err(error) => self.record_failure(index, &error),
         }
     }
 
     /// Ends a cell whose process gave no figure; the results of earlier processes are kept.
-    fn fails(&mut self, index: usize, error: &HostError) -> Result<(), String> {
+    fn record_failure(&mut self, index: usize, error: &HostError) -> Result<(), String> {
         if matches!(error, HostError::Interrupted) {
             return Ok(());
         }
@@ -348,7 +349,7 @@ impl<'a> Suite<'a> {
                     going.planned.entry.info.name
                 ),
             ),
-            error => ended_by(going.planned, error),
+            error => failed_cell(going.planned, error),
         };
         let trials_ns = going.trials.iter().map(|trial| median_ns(trial) as u64).collect();
         self.end(index, Cell { trials_ns, ..ended })
@@ -365,12 +366,12 @@ impl<'a> Suite<'a> {
             let going = &mut self.going[index];
             going.wanted -= 1;
             if going.done() >= going.wanted {
-                self.end_with_what_there_is(index, NO_ROOM)?;
+                self.end_with_trials(index, NO_ROOM)?;
             }
         }
     }
 
-    fn end_with_what_there_is(&mut self, index: usize, why: &str) -> Result<(), String> {
+    fn end_with_trials(&mut self, index: usize, why: &str) -> Result<(), String> {
         let going = &self.going[index];
         let ended = cell(going.planned, &going.trials, Some(self.session.compute_ns), why);
         self.end(index, ended)

@@ -131,9 +131,8 @@ pub(super) fn samples(trials: &[Trial], least: u32) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::HostActivity;
     use crate::plan::{Choice, cells};
-    use paceline_core::{models, perform::Placement, prepared::Recorded, usage::Usage, workloads};
+    use paceline_core::{models, usage::Usage, workloads};
 
     fn trial(times_ns: &[u64]) -> Trial {
         let attest = Attestation {
@@ -146,18 +145,12 @@ mod tests {
             workload: "sleep".into(),
             model: "tokio".into(),
             scale: 10,
-            workers: None,
-            placement: Placement::Inside,
-            trial: 0,
             attest,
             times_ns: times_ns.to_vec(),
             used: Usage { user_cpu_ns: 1000, ..Usage::default() },
             server_cpu_ns: 500,
             server_busy_share: Some(times_ns[0] as f64 / 100.0),
-            recorded: Recorded::default(),
-            idle_ns: None,
-            host_activity: HostActivity::default(),
-            node: None,
+            ..Trial::default()
         }
     }
 

@@ -2,18 +2,17 @@
 
 use std::process::ExitCode;
 
+use super::{CliError, finish, internal, leave_page, ready, say, usage};
 use crate::{
     bench::{Options, chosen, complete_newest, measure, replay_child},
-    output::{print, print_error, print_note},
-    record::Cell,
-    report::{benched_table, summary, write_page},
+    output::{print_error, print_note},
+    report::{benched_table, summary},
     start::refuse_debug_build,
 };
 use paceline_core::{
     interrupt::{self, interrupted},
     job::Workload,
     models::{Entry, MODELS},
-    process::Program,
     workloads,
 };
 
@@ -26,16 +25,15 @@ pub fn bench() -> ExitCode {
         return code;
     }
     match run() {
-        Ok(code) => code,
-        Err((code, message)) => {
+        Ok(code) => ExitCode::from(code),
+        Err(CliError(code, message)) => {
             print_error(&message);
             ExitCode::from(code)
         }
     }
 }
 
-fn run() -> Result<ExitCode, (u8, String)> {
-    let usage = |message| (2, message);
+fn run() -> Result<u8, CliError> {
     let options = Options::from_environment().map_err(usage)?;
     let named = options.profile.workloads();
     let workloads = workloads::built_in();
@@ -46,15 +44,14 @@ fn run() -> Result<ExitCode, (u8, String)> {
     let (models, left_out) = options.choose_models(MODELS.iter().filter(asked).collect());
     cells.retain(|cell| models.iter().any(|model| model.info.name == cell.entry.info.name));
     let left_out = left_out_line(&left_out);
-    let show = |text: String| print(&text).map_err(|message| (1, message));
     if options.list {
         let lines: Vec<String> =
             cells.iter().map(|cell| format!("{}: benchmark", cell.name())).collect();
-        show(lines.join("\n"))?;
+        say(&lines.join("\n"))?;
         if let Some(line) = &left_out {
             print_note(line);
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     if cells.is_empty() {
         let filter = options.filter_text.unwrap_or_default();
@@ -68,34 +65,25 @@ fn run() -> Result<ExitCode, (u8, String)> {
     }
     // A record that cannot be completed does not keep a new one from being made.
     complete_newest(&options.results).unwrap_or_else(Some).iter().for_each(|said| print_note(said));
-    let program = interrupt::watch().and_then(|()| Program::this());
-    let program = program.map_err(|error| (1, error.to_string()))?;
-    let outcome = measure(&workloads, &models, &cells, &options, program).map_err(|e| (1, e))?;
-    show(benched_table(&outcome.cells))?;
-    left_out.into_iter().try_for_each(show)?;
-    show(summary(&outcome.cells))?;
-    show(format!("record: {}", outcome.folder.display()))?;
-    let page = write_page(&outcome.folder).map_err(|why| format!("there is no report: {why}"));
-    if let Ok(page) = &page {
-        show(format!("report: {}", page.display()))?;
-    }
+    let outcome = measure(&workloads, &models, &cells, &options, ready()?).map_err(internal)?;
+    say(&benched_table(&outcome.cells))?;
+    left_out.iter().try_for_each(|line| say(line).map(drop))?;
+    say(&summary(&outcome.cells))?;
+    say(&format!("record: {}", outcome.folder.display()))?;
+    let left = leave_page(&outcome.folder)?;
     if interrupted() {
-        return Err((interrupt::EXIT_CODE, "interrupted; what was measured is kept".into()));
+        let message = "interrupted; what was measured is kept";
+        return Err(CliError(interrupt::EXIT_CODE, message.into()));
     }
-    match outcome.report {
-        None => {}
-        Some(Ok(report)) => {
-            // criterion writes no report without plots.
-            if report.exists() {
-                show(format!("criterion's report: {}", report.display()))?;
-            }
-            show(format!("criterion's lines: {} (--verbose shows them)", outcome.log.display()))?;
+    if let Some(report) = outcome.report {
+        let report = report.map_err(internal)?;
+        // criterion writes no report without plots.
+        if report.exists() {
+            say(&format!("criterion's report: {}", report.display()))?;
         }
-        Some(Err(why)) => return Err((1, why)),
+        say(&format!("criterion's lines: {} (--verbose shows them)", outcome.log.display()))?;
     }
-    let wrong = outcome.cells.iter().any(Cell::is_wrong);
-    page.map_err(|why| (if wrong { 3 } else { 1 }, why))?;
-    Ok(ExitCode::from(if wrong { 3 } else { 0 }))
+    finish(&outcome.cells, None, left)
 }
 
 /// Returns the models left out by default, and how to include them.

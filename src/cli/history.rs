@@ -25,12 +25,12 @@ pub(super) struct HistoryArguments {
     #[arg(long, value_delimiter = ',', value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
     /// The output format; otava is CSV for change-point tools.
-    #[arg(long, value_enum, default_value_t = Shape::Table)]
-    format: Shape,
+    #[arg(long, value_enum, default_value_t = HistoryFormat::Table)]
+    format: HistoryFormat,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Shape {
+enum HistoryFormat {
     Table,
     Json,
     Otava,
@@ -53,16 +53,16 @@ pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
             && (asked.metric.is_empty() || asked.metric.contains(&series.metric))
     });
     match asked.format {
-        Shape::Json => return say_json(&History { series: all, left_out: found.left_out }),
-        Shape::Otava => say(history_csv(&all).trim_end())?,
-        Shape::Table if !recorded => say_text(&format!(
+        HistoryFormat::Json => return say_json(&History { series: all, left_out: found.left_out }),
+        HistoryFormat::Otava => say(history_csv(&all).trim_end())?,
+        HistoryFormat::Table if !recorded => say_text(&format!(
             "no figures in {}: make some with paceline run, or name another folder with --out",
             asked.out.display()
         ))?,
-        Shape::Table if all.is_empty() => {
+        HistoryFormat::Table if all.is_empty() => {
             say_text("no series matches --filter and --metric: leave one of them out")?
         }
-        Shape::Table => say_text(&history_table(&all))?,
+        HistoryFormat::Table => say_text(&history_table(&all))?,
     };
     for why in &found.left_out {
         print_warning(&format!("left out: {why}"));

@@ -25,7 +25,7 @@ pub(super) struct ReportArguments {
     runs: Vec<PathBuf>,
     /// The output format: html, table, svg, or one of the exports that docs/report.md lists.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
-    format: Shape,
+    format: ReportFormat,
     /// The output file; - is standard output. By default, a page is written to report.html in the run's folder, or in the
     /// folder for records if it has several; a chart to the working folder; everything else to standard output.
     #[arg(short, long, value_name = "FILE")]
@@ -43,7 +43,7 @@ pub(super) struct ReportArguments {
 
 /// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+enum ReportFormat {
     Html,
     /// The tables that the measuring command printed at its end.
     Table,
@@ -52,16 +52,16 @@ enum Shape {
     Export(Export),
 }
 
-impl FromStr for Shape {
+impl FromStr for ReportFormat {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
-            "html" => Ok(Shape::Html),
-            "table" => Ok(Shape::Table),
-            "svg" => Ok(Shape::Svg),
-            "md" => Ok(Shape::Export(Export::Markdown)),
-            _ => name.parse().map(Shape::Export).map_err(|_| {
+            "html" => Ok(ReportFormat::Html),
+            "table" => Ok(ReportFormat::Table),
+            "svg" => Ok(ReportFormat::Svg),
+            "md" => Ok(ReportFormat::Export(Export::Markdown)),
+            _ => name.parse().map(ReportFormat::Export).map_err(|_| {
                 let names: Vec<&str> = Export::all(false).map(Export::name).collect();
                 let names = names.join(", ");
                 format!("there is no format {name:?}: choose one of html, table, svg, {names}")
@@ -83,10 +83,10 @@ struct Found {
 }
 
 pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
-    if asked.chart.is_some() && asked.format != Shape::Svg {
+    if asked.chart.is_some() && asked.format != ReportFormat::Svg {
         return Err(usage("--chart goes with --format svg: add that, or leave --chart out".into()));
     }
-    if asked.all && asked.format != Shape::Table {
+    if asked.all && asked.format != ReportFormat::Table {
         return Err(usage("--all goes with --format table: add that, or leave --all out".into()));
     }
     // The files of a record are never overwritten.
@@ -101,7 +101,7 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
     let found =
         if asked.runs.is_empty() { newest(&asked.out)? } else { named(&asked.runs, &asked.out)? };
     match asked.format {
-        Shape::Html => {
+        ReportFormat::Html => {
             let sources = Sources {
                 records: &found.records,
                 gates: &found.gates,
@@ -112,9 +112,9 @@ pub(super) fn report(asked: &ReportArguments) -> Result<u8, CliError> {
             let file = asked.output.clone().unwrap_or_else(|| found.folder.join(PAGE));
             write_file(&file, page(&sources).as_bytes(), "report")?;
         }
-        Shape::Svg => picture(asked, &found)?,
-        Shape::Table => tables(asked, &found)?,
-        Shape::Export(format) => write_or_print(asked, &export(format, &found)?)?,
+        ReportFormat::Svg => picture(asked, &found)?,
+        ReportFormat::Table => tables(asked, &found)?,
+        ReportFormat::Export(format) => write_or_print(asked, &export(format, &found)?)?,
     }
     for why in &found.left_out {
         print_warning(&format!("left out: {why}"));

@@ -1,6 +1,6 @@
 //! The verdict on a whole run from the verdicts on its cells, and the sentence that gives the reason.
 
-use crate::output::{count, counted, signed};
+use crate::output::{count, counted, listed, signed};
 use crate::record::{GateCell, Overall, Presence, SameProgram, State, Verdict};
 
 /// The most cells that a sentence names.
@@ -177,10 +177,7 @@ fn name(cell: &GateCell) -> String {
 }
 
 fn names(cells: &[&GateCell]) -> String {
-    let named: Vec<String> = cells.iter().take(NAMED).map(|cell| figures_of_null(cell)).collect();
-    let more = cells.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", named.join(", "))
+    listed(&cells.iter().map(|cell| figures_of_null(cell)).collect::<Vec<_>>(), NAMED)
 }
 
 /// Returns the figures of a cell with those of its null arm if that fired.

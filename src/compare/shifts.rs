@@ -55,23 +55,21 @@ pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
         |cell: &Cell| cell.batch_ns.map(per_job).or_else(|| cell.jobs_per_second.map(inverse));
     let added = |cell: &Cell| cell.resources?.rss_bytes_added.map(|bytes| bytes as f64 / jobs);
     [
-        both(time(base), time(head)).map(|(one, other)| {
+        time(base).zip(time(head)).map(|(one, other)| {
             let apart = of_intervals(Metric::Throughput, one, other);
             of_processes(base, head).unwrap_or(apart)
         }),
-        both(base.latency_ns_p99, head.latency_ns_p99)
+        base.latency_ns_p99
+            .zip(head.latency_ns_p99)
             .map(|(one, other)| of_intervals(Metric::P99, one, other)),
-        both(base.cpu_ns_per_job, head.cpu_ns_per_job)
+        base.cpu_ns_per_job
+            .zip(head.cpu_ns_per_job)
             .map(|(one, other)| of_figures(Metric::Cpu, one, other)),
-        both(added(base), added(head)).map(|(one, other)| of_figures(Metric::Memory, one, other)),
+        added(base).zip(added(head)).map(|(one, other)| of_figures(Metric::Memory, one, other)),
     ]
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn both<T>(base: Option<T>, head: Option<T>) -> Option<(T, T)> {
-    base.zip(head)
 }
 
 /// Converts a rate a second to nanoseconds.

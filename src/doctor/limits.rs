@@ -28,12 +28,12 @@ pub const RING: u64 = 512 << 10;
 /// A limit that jobs use up.
 struct Counted<'a> {
     what: &'a str,
-    /// Its figure as text.
-    found: String,
-    /// The number of jobs that it allows; `None` without a limit.
-    jobs: Option<u64>,
-    /// The limit itself.
+    /// Its figure as text; `None` if the system does not show it.
+    found: Option<String>,
+    /// The limit itself; `None` without a limit.
     value: Option<u64>,
+    /// The number of jobs that it allows.
+    jobs: Option<u64>,
     /// The resource that each job uses.
     unit: &'a str,
     /// How to raise it.
@@ -42,6 +42,9 @@ struct Counted<'a> {
 
 impl Counted<'_> {
     fn judged(self) -> Finding {
+        let Some(found) = self.found else {
+            return Finding::unknown(self.what, "a cell that runs into it fails with the reason");
+        };
         let judgement = match self.jobs {
             Some(jobs) if jobs < SOME_JOBS => Judgement::Bad,
             Some(jobs) if jobs < MANY_JOBS => Judgement::Fair,
@@ -51,92 +54,79 @@ impl Counted<'_> {
             format!("; room for {} {}", count(jobs as usize), self.unit)
         });
         let advice = format!("cells that need more are refused; lift it with: {}", self.lift);
-        let finding = Finding::new(self.what, self.found + &room, judgement, &advice);
-        match self.value {
-            Some(value) => finding.with(value as f64, ""),
-            None => finding,
-        }
+        let finding = Finding::new(self.what, found + &room, judgement, &advice);
+        finding.with(self.value.map(|value| value as f64), "")
     }
 }
 
 /// Returns the limits that jobs use up one by one. Soft limits are no obstacle: the suite raises them to the hard ones.
 pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
     let both = |limit: SoftHard| format!("soft {}, hard {}", shown(limit.soft), shown(limit.hard));
+    let set = |value: Option<u64>, setting: &str| {
+        value.map(|value| format!("{} ({setting})", count(value as usize)))
+    };
     let threads = |limit: Option<u64>| limit.map(|limit| limit.saturating_sub(OTHER_THREADS));
     let numbers = limits.pids.into_iter().chain(limits.system_threads).min();
     let addresses = u64::from(ADDRESSES);
-    let mut findings = vec![
+    let all = [
         Counted {
             what: "open files",
-            found: both(system.files),
-            jobs: system.files.hard.map(|files| files.saturating_sub(OTHER_FILES)),
+            found: Some(both(system.files)),
             value: system.files.hard,
+            jobs: system.files.hard.map(|files| files.saturating_sub(OTHER_FILES)),
             unit: "connections at once",
             lift: "ulimit -Hn 1048576 (as root), or LimitNOFILE= of the service",
-        }
-        .judged(),
+        },
         Counted {
             what: "threads of user",
-            found: both(system.processes),
-            jobs: threads(system.processes.hard),
+            found: Some(both(system.processes)),
             value: system.processes.hard,
+            jobs: threads(system.processes.hard),
             unit: "jobs on threads",
             lift: "ulimit -Hu 100000 (as root), or LimitNPROC= of the service",
-        }
-        .judged(),
+        },
         Counted {
             what: "threads of group",
-            found: shown(limits.group_pids),
-            jobs: threads(limits.group_pids),
+            found: Some(shown(limits.group_pids)),
             value: limits.group_pids,
+            jobs: threads(limits.group_pids),
             unit: "jobs on threads",
             lift: "pids.max of the control group (docker run --pids-limit, TasksMax= of the service)",
-        }
-        .judged(),
+        },
+        Counted {
+            what: "threads of system",
+            found: set(numbers, "pid_max, threads-max"),
+            value: numbers,
+            jobs: threads(numbers),
+            unit: "jobs on threads",
+            lift: "sysctl -w kernel.pid_max=4194304 kernel.threads-max=200000",
+        },
+        Counted {
+            what: "memory maps",
+            found: set(limits.maps, "vm.max_map_count"),
+            value: limits.maps,
+            jobs: limits.maps.map(|maps| maps.saturating_sub(OTHER_MAPS) / THREAD_MAPS),
+            unit: "jobs on threads",
+            lift: "sysctl -w vm.max_map_count=1048576",
+        },
+        Counted {
+            what: "local ports",
+            found: set(limits.ports, "net.ipv4.ip_local_port_range"),
+            value: limits.ports,
+            jobs: limits.ports.map(|ports| ports * addresses),
+            unit: "connections at once",
+            lift: "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"",
+        },
+        Counted {
+            what: "queue of connections",
+            found: set(system.somaxconn, "net.core.somaxconn"),
+            value: system.somaxconn,
+            jobs: system.somaxconn.map(|queue| queue * addresses),
+            unit: "connections in one burst",
+            lift: "sysctl -w net.core.somaxconn=65535",
+        },
     ];
-    let machine = [
-        (
-            "threads of system",
-            "pid_max, threads-max",
-            numbers,
-            numbers.map(|most| most.saturating_sub(OTHER_THREADS)),
-            "jobs on threads",
-            "sysctl -w kernel.pid_max=4194304 kernel.threads-max=200000",
-        ),
-        (
-            "memory maps",
-            "vm.max_map_count",
-            limits.maps,
-            limits.maps.map(|maps| maps.saturating_sub(OTHER_MAPS) / THREAD_MAPS),
-            "jobs on threads",
-            "sysctl -w vm.max_map_count=1048576",
-        ),
-        (
-            "local ports",
-            "net.ipv4.ip_local_port_range",
-            limits.ports,
-            limits.ports.map(|ports| ports * addresses),
-            "connections at once",
-            "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"",
-        ),
-        (
-            "queue of connections",
-            "net.core.somaxconn",
-            system.somaxconn,
-            system.somaxconn.map(|queue| queue * addresses),
-            "connections in one burst",
-            "sysctl -w net.core.somaxconn=65535",
-        ),
-    ];
-    for (what, setting, value, jobs, unit, lift) in machine {
-        findings.push(if value.is_some() {
-            let found = format!("{} ({setting})", shown(value));
-            Counted { what, found, jobs, value, unit, lift }.judged()
-        } else {
-            Finding::unknown(what, "a cell that runs into it fails with the reason")
-        });
-    }
-    findings
+    all.map(Counted::judged).into()
 }
 
 fn shown(limit: Option<u64>) -> String {
@@ -221,11 +211,8 @@ pub fn locked(limit: SoftHard, workers: usize) -> Finding {
         "io_uring on kernels before 5.12 locks {} here: ulimit -Hl unlimited (as root)",
         bytes(need)
     );
-    let finding = Finding::new("locked memory", found, judgement, &advice);
-    match limit.hard {
-        Some(hard) => finding.with(hard as f64, "bytes"),
-        None => finding,
-    }
+    Finding::new("locked memory", found, judgement, &advice)
+        .with(limit.hard.map(|hard| hard as f64), "bytes")
 }
 
 /// Judges the models on `io_uring`, each with why it cannot run, and `kernel.io_uring_disabled`.

@@ -36,10 +36,28 @@ pub fn long(duration: Duration) -> String {
     format!("{} {unit}", rate(value))
 }
 
+/// Formats nanoseconds as [`long`] does.
+pub(crate) fn long_ns(ns: u64) -> String {
+    long(Duration::from_nanos(ns))
+}
+
 /// Formats a duration as one word that an option takes, in whole seconds rounded up: `4m9s`.
 pub fn for_option(duration: Duration) -> String {
     let whole = Duration::from_secs(duration.as_secs() + 1);
     humantime::format_duration(whole).to_string().replace(' ', "")
+}
+
+/// The units of times in nanoseconds, the least first.
+pub(crate) const TIMES: &[(f64, &str)] = &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")];
+/// The units of sizes in bytes, the least first.
+pub(crate) const SIZES: &[(f64, &str)] =
+    &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")];
+
+/// Returns the unit in which three digits show `value`, and the value in it.
+pub(crate) fn in_unit<'u>(value: f64, units: &[(f64, &'u str)]) -> (f64, &'u str) {
+    let fits = |(size, _): &&(f64, &str)| value.abs() >= size * 0.9995;
+    let (size, name) = *units.iter().rev().find(fits).unwrap_or(&units[0]);
+    (value / size, name)
 }
 
 /// Formats a share as a percentage: `9.4 %`, `35 %`.
@@ -66,6 +84,15 @@ pub fn signed(share: f64) -> String {
 /// Formats a prediction: "11 batches of 1.20 s".
 pub(crate) fn batches_of(batches: u32, batch: Duration) -> String {
     format!("{} of {}", counted(batches as usize, "batch"), long(batch))
+}
+
+/// Joins the first `most` of `all`, and adds the number of the others: `a, b and 3 more`.
+pub(crate) fn listed(all: &[String], most: usize) -> String {
+    let (shown, others) = all.split_at(most.min(all.len()));
+    match others.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Returns the text with a capital first letter.

@@ -77,7 +77,7 @@ pub(crate) fn columns(names: &str) -> Vec<&str> {
 /// Formats a table of figures, which are never wrapped: names are left-aligned, the rest right-aligned. Columns that do
 /// not fit go into further blocks, each with the names.
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let shown = |row: &Vec<String>| row.iter().map(Shown::from).collect();
+    let shown = |row: &Vec<String>| row.iter().map(MatrixField::from).collect();
     in_blocks(head, &rows.iter().map(shown).collect::<Vec<_>>(), width())
 }
 
@@ -93,19 +93,19 @@ pub(crate) enum Tone {
 
 /// A field of a matrix.
 #[derive(Clone, Debug)]
-pub(crate) struct Shown {
+pub(crate) struct MatrixField {
     pub(crate) text: String,
     pub(crate) tone: Tone,
 }
 
-impl From<&String> for Shown {
+impl From<&String> for MatrixField {
     fn from(text: &String) -> Self {
-        Shown { text: text.clone(), tone: Tone::Plain }
+        MatrixField { text: text.clone(), tone: Tone::Plain }
     }
 }
 
 /// A way to write a matrix: its head, and its rows, each of which begins with its name.
-pub(crate) type Form = (Vec<String>, Vec<Vec<Shown>>);
+pub(crate) type Form = (Vec<String>, Vec<Vec<MatrixField>>);
 
 /// Formats a matrix in one block, in the first of its forms that fits into 100 columns or the terminal; if none fits,
 /// the last one in several blocks. Returns the index of the form.
@@ -126,7 +126,7 @@ pub(crate) fn is_narrow() -> bool {
 }
 
 /// Returns how many columns of the terminal each column of a table takes.
-fn widths(head: &[&str], rows: &[Vec<Shown>]) -> Vec<usize> {
+fn widths(head: &[&str], rows: &[Vec<MatrixField>]) -> Vec<usize> {
     let wide = |column: usize| {
         let fields = rows.iter().filter_map(|row| row.get(column));
         let fields = fields.map(|field| plain(&field.text).chars().count());
@@ -135,11 +135,11 @@ fn widths(head: &[&str], rows: &[Vec<Shown>]) -> Vec<usize> {
     (0..head.len()).map(wide).collect()
 }
 
-fn in_blocks(head: &[&str], rows: &[Vec<Shown>], within: usize) -> String {
+fn in_blocks(head: &[&str], rows: &[Vec<MatrixField>], within: usize) -> String {
     let wide = widths(head, rows);
     // Long names leave no room for any column.
     if wide[1..].iter().any(|column| wide[0] + column > within) {
-        let text = |row: &Vec<Shown>| row.iter().map(|field| plain(&field.text)).collect();
+        let text = |row: &Vec<MatrixField>| row.iter().map(|field| plain(&field.text)).collect();
         return paragraphs(head, &rows.iter().map(text).collect::<Vec<_>>(), within);
     }
     let mut blocks: Vec<(usize, Vec<usize>)> = vec![];
@@ -174,7 +174,7 @@ fn in_blocks(head: &[&str], rows: &[Vec<Shown>], within: usize) -> String {
 }
 
 /// A name with a line feed would be two rows.
-fn field(shown: &Shown) -> Field {
+fn field(shown: &MatrixField) -> Field {
     let field = Field::new(plain(&shown.text));
     match shown.tone {
         Tone::Plain => field,
@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn a_matrix_takes_the_first_form_that_has_room_and_else_blocks_with_the_names_in_each() {
         let of = |text: &str| {
-            let figure = || Shown { text: text.into(), tone: Tone::Plain };
+            let figure = || MatrixField { text: text.into(), tone: Tone::Plain };
             let row = |name: &str| {
-                let name = Shown { text: name.into(), tone: Tone::Plain };
+                let name = MatrixField { text: name.into(), tone: Tone::Plain };
                 std::iter::once(name).chain((0..4).map(|_| figure())).collect()
             };
             vec![row("tokio"), row("smol")]
@@ -282,8 +282,8 @@ mod tests {
         let text = paragraphs(&["cell", "base", "head", "why"], &rows, 20);
         let wanted = "a-cell-with-a-long-name/of-a-model/1000\n  base: 11.4 µs\n  why: a b\nshort";
         assert!(text.starts_with(wanted), "{text}");
-        let shown: Vec<Vec<Shown>> =
-            rows.iter().map(|row| row.iter().map(Shown::from).collect()).collect();
+        let shown: Vec<Vec<MatrixField>> =
+            rows.iter().map(|row| row.iter().map(MatrixField::from).collect()).collect();
         assert!(in_blocks(&["cell", "base", "head", "why"], &shown, 40).starts_with(wanted));
         let judged = vec!["good".into(), "timer".into(), "late by 60 µs\n→ wait".into()];
         let text = paragraphs(&["", "what", "found"], &[judged], 16);

@@ -34,11 +34,11 @@ pub struct Against {
 }
 
 /// A ratio of [`Against`], with its meaning for the second server.
-pub struct Measured {
+pub struct Ratio {
     /// `req/s`, `p50` or `p99`.
     pub name: &'static str,
     /// The second server's figure over the first's.
-    pub ratio: Estimate,
+    pub estimate: Estimate,
     /// `faster`, `slower`, or `no difference found` if the interval contains no difference. A server that failed more
     /// often is never the faster one: its errors have no latency.
     pub word: &'static str,
@@ -79,7 +79,7 @@ impl Against {
     }
 
     /// Returns each available ratio with its meaning.
-    pub fn measured(&self) -> Vec<Measured> {
+    pub fn ratios(&self) -> Vec<Ratio> {
         let all = [
             ("req/s", self.requests_per_second),
             ("p50", self.latency_p50),
@@ -99,16 +99,16 @@ impl Against {
                 (true, true) => "faster",
                 (true, false) => "slower",
             };
-            Some(Measured { name, ratio, word })
+            Some(Ratio { name, estimate: ratio, word })
         };
         all.into_iter().filter_map(of).collect()
     }
 }
 
-impl Measured {
+impl Ratio {
     /// Returns the interval, such as "0.81× (0.78× to 0.84×)".
     pub fn range(&self) -> String {
-        let Estimate { value, lower, upper } = self.ratio;
+        let Estimate { value, lower, upper } = self.estimate;
         format!("{value:.3}× ({lower:.3}× to {upper:.3}×)")
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn words(against: &Against) -> Vec<(&'static str, &'static str)> {
-        against.measured().iter().map(|one| (one.name, one.word)).collect()
+        against.ratios().iter().map(|one| (one.name, one.word)).collect()
     }
 
     #[test]

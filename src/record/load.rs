@@ -14,17 +14,18 @@ use paceline_core::{
 };
 
 /// How requests start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Loop {
     /// At times set beforehand: the latency of a stall counts for all requests that it delays.
+    #[default]
     Open,
     /// On each connection as soon as the previous answer is complete: a stall hides the requests that it prevents.
     Closed,
 }
 
 /// The load on a server, and its results.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadFigures {
     /// How requests started.
     #[serde(rename = "loop")]
@@ -176,36 +177,7 @@ impl LoadFigures {
         arrivals: Option<Arrivals>,
         connections: u64,
     ) -> Self {
-        LoadFigures {
-            looped,
-            rate,
-            ramp: None,
-            arrivals,
-            connections,
-            warm_up_seconds: 0.0,
-            duration_seconds: 0.0,
-            offered: 0,
-            completed: 0,
-            timeout_seconds: None,
-            errors: BTreeMap::new(),
-            error_latency: None,
-            first_error: None,
-            by_url: Vec::new(),
-            late_starts: 0,
-            reconnects: 0,
-            schedule_error: None,
-            generator_cpu_share_max: None,
-            generator_awake_share_max: None,
-            generator_waited_share_max: None,
-            generators: vec![],
-            server: None,
-            little_error_max: None,
-            knee: None,
-            at_shares: vec![],
-            against: None,
-            hosts: None,
-            intervals: vec![],
-        }
+        LoadFigures { looped, rate, arrivals, connections, ..LoadFigures::default() }
     }
 
     /// Returns the number of generators.

@@ -11,10 +11,10 @@ pub use brief::advice_in_brief;
 pub use short::advice_in_short;
 pub(super) use trust::busy;
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
-use super::table::{in_order, word};
-use crate::output::{capital, count, long, percent, rate, width};
+use super::table::{both_modes, in_order, word};
+use crate::output::{capital, count, long_ns, rate, width};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
@@ -87,10 +87,7 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
             .map(|by| (title(by), standings(scale.figures(by), by, names)))
             .collect();
     for bimodal in &scale.bimodal {
-        let mode = |mode: &crate::stats::Mode| {
-            format!("{} ({})", long(Duration::from_nanos(mode.ns as u64)), percent(mode.share))
-        };
-        let modes = bimodal.modes.each_ref().map(mode).join(" or ");
+        let modes = both_modes(&bimodal.modes);
         let name = names.name(&bimodal.series);
         lines.push((
             "two modes",
@@ -152,7 +149,7 @@ fn standings(figures: &[Figure], by: Measure, names: &Names) -> String {
 fn shown(value: f64, by: Measure) -> String {
     match by {
         Measure::Throughput => format!("{}/s", rate(value)),
-        Measure::P99 => long(Duration::from_nanos(value as u64)),
+        Measure::P99 => long_ns(value as u64),
         Measure::Memory => format!("{:.1} MB", value / 1e6),
     }
 }

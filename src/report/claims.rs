@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     output::{
-        Shown, Tone, count, counted, figures_table, folded, for_option, long, matrix, plain_lines,
-        rate,
+        MatrixField, Tone, count, counted, figures_table, folded, for_option, listed, long, matrix,
+        plain_lines, rate,
     },
     record::{Claim, ClaimFigure, ClaimResult, ClaimVerdict, Claims},
     stats::FEWEST_TRIALS,
@@ -112,13 +112,13 @@ fn verdicts(claims: &[Claim]) -> String {
             _ => Tone::Plain,
         };
         let text = verdicts.iter().map(|verdict| short(*verdict)).collect::<Vec<_>>().join("/");
-        Shown { text, tone }
+        MatrixField { text, tone }
     };
-    let row = |model: &&str| -> Vec<Shown> {
+    let row = |model: &&str| -> Vec<MatrixField> {
         let fields = claims.iter().map(|claim| field(claim, model));
-        std::iter::once(Shown::from(&(*model).to_owned())).chain(fields).collect()
+        std::iter::once(MatrixField::from(&(*model).to_owned())).chain(fields).collect()
     };
-    let rows: Vec<Vec<Shown>> = models.iter().map(row).collect();
+    let rows: Vec<Vec<MatrixField>> = models.iter().map(row).collect();
     let numbers: Vec<String> = (1..=claims.len()).map(|number| number.to_string()).collect();
     let head = std::iter::once("model".to_owned()).chain(numbers).collect();
     let key = |verdict: &ClaimVerdict| format!("{} {}", short(*verdict), verdict.word());
@@ -156,12 +156,8 @@ fn reasons(claims: &[Claim]) -> String {
         };
         let remedy =
             if why.contains("the budget was used up") { ": --budget 10m gives more" } else { "" };
-        let models = match in_order(of.iter().map(|(claim, result)| name(claim, result))) {
-            few if few.len() <= MOST_NAMED => few.join(", "),
-            many => {
-                format!("{} and {} more", many[..MOST_NAMED].join(", "), many.len() - MOST_NAMED)
-            }
-        };
+        let models =
+            listed(&in_order(of.iter().map(|(claim, result)| name(claim, result))), MOST_NAMED);
         let _ = writeln!(text, "{} {verdict}, {names} ({models}): {why}{remedy}", of.len());
     }
     text

@@ -1,15 +1,16 @@
-//! The comparison of two runs, as text.
+//! The comparison of two runs, and the agreement of several, as text.
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
 use super::{
     table::{Extent, in_order, series_name, word},
     unreliable::footnotes,
 };
 use crate::{
-    compare::{Basis, Comparison, Pair, Shift},
+    compare::{Agreement, Basis, Comparison, Disjoint, Pair, Shift},
     output::{
-        Shown, Tone, columns, count, figures_table, folded, long, matrix, plain_lines, rate, signed,
+        MatrixField, Tone, columns, count, counted, figures_table, folded, long_ns, matrix,
+        percent, plain_lines, rate, signed,
     },
     record::{Metric, Presence, State},
 };
@@ -68,17 +69,17 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
         let names = in_order(of.iter().map(|(cell, _)| series(cell)));
         let mut scales = in_order(of.iter().map(|(cell, _)| cell.scale));
         scales.sort_unstable();
-        let form = |with_interval: bool| -> Vec<Vec<Shown>> {
+        let form = |with_interval: bool| -> Vec<Vec<MatrixField>> {
             let row = |name: &String| {
                 let field = |scale: &usize| {
                     let found =
                         of.iter().find(|(cell, _)| cell.scale == *scale && series(cell) == *name);
                     found.map_or_else(
-                        || Shown::from(&String::new()),
+                        || MatrixField::from(&String::new()),
                         |(_, shift)| change(shift, with_interval),
                     )
                 };
-                std::iter::once(Shown::from(name)).chain(scales.iter().map(field)).collect()
+                std::iter::once(MatrixField::from(name)).chain(scales.iter().map(field)).collect()
             };
             names.iter().map(row).collect()
         };
@@ -91,10 +92,10 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
 }
 
 /// Returns a change, such as `+3.2 % [+1.1, +5.4]*`.
-fn change(shift: &Shift, with_interval: bool) -> Shown {
+fn change(shift: &Shift, with_interval: bool) -> MatrixField {
     let value = signed(shift.share);
     let (Some(lower), Some(upper)) = (shift.lower, shift.upper) else {
-        return Shown { text: value.replace(' ', ""), tone: Tone::Plain };
+        return MatrixField { text: value.replace(' ', ""), tone: Tone::Plain };
     };
     let (mark, tone) = match (lower > 0.0, upper < 0.0) {
         (true, _) => ("*", Tone::Wrong),
@@ -107,7 +108,7 @@ fn change(shift: &Shift, with_interval: bool) -> Shown {
     } else {
         String::new()
     };
-    Shown { text: format!("{mark}{}{interval}", value.replace(' ', "")), tone }
+    MatrixField { text: format!("{mark}{}{interval}", value.replace(' ', "")), tone }
 }
 
 /// Adds a row for every cell and metric, and the cells without a change with the reason.
@@ -169,7 +170,7 @@ fn figure(metric: Metric, value: f64) -> String {
         Metric::Memory => format!("{} B", rate(value)),
         // A Duration would truncate times below a nanosecond.
         _ if value < 100.0 => format!("{} ns", rate(value)),
-        _ => long(Duration::from_nanos(value as u64)),
+        _ => long_ns(value as u64),
     }
 }
 
@@ -184,4 +185,37 @@ fn states(cell: &Pair) -> String {
         Presence::Both if cell.base_state == cell.head_state => of(cell.base_state).into(),
         _ => format!("{} to {}", of(cell.base_state), of(cell.head_state)),
     }
+}
+
+/// The most pairs that are listed.
+const MOST: usize = 10;
+
+/// Returns pairs and disjoint pairs by workload and in total, and the worst of them.
+pub fn agreement_table(found: &Agreement) -> String {
+    let row = |name: &str, of: Disjoint| {
+        let share = of.share().map_or_else(String::new, percent);
+        let [cells, pairs, disjoint] = [of.cells, of.pairs, of.disjoint].map(count);
+        vec![name.to_owned(), cells, pairs, disjoint, share]
+    };
+    let mut rows: Vec<_> = found.workloads.iter().map(|of| row(&of.workload, of.of)).collect();
+    rows.push(row("total", found.total));
+    let mut text = format!(
+        "{}; disjoint intervals of one cell in two runs (two honest 95 % intervals are in about 0.6 % of pairs)\n\n",
+        counted(found.runs.len(), "run")
+    );
+    text.push_str(&figures_table(&["workload", "cells", "pairs", "disjoint", "share"], &rows));
+    if found.total.pairs == 0 {
+        text.push_str(
+            "\n\nno cell has an interval in two of the runs: each needs 3 processes of a cell",
+        );
+    }
+    if found.apart.is_empty() {
+        return text;
+    }
+    let apart = found.apart.iter().take(MOST).map(|pair| {
+        let by = format!("{} apart", percent(pair.ratio - 1.0));
+        vec![pair.cell.clone(), by, pair.runs[0].clone(), pair.runs[1].clone()]
+    });
+    let head = ["the farthest apart", "intervals", "in", "and"];
+    format!("{text}\n\n{}", figures_table(&head, &apart.collect::<Vec<_>>()))
 }

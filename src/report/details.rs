@@ -1,10 +1,8 @@
 //! The details of each series besides its throughput: latency, timers, CPU, switches and memory.
 
-use std::time::Duration;
-
 use super::table::{Extent, in_order, series_name, several_workers};
 use crate::{
-    output::{columns, count, figures_table, fine_percent, folded, long, percent},
+    output::{columns, count, figures_table, fine_percent, folded, long_ns, percent},
     record::{Cell, Estimate, State, bytes_per_job},
 };
 use paceline_core::histogram::Distribution;
@@ -29,10 +27,9 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
             let last = series.iter().max_by_key(|cell| cell.scale)?;
             let latency = last.latency.as_ref()?;
             let used = last.resources?;
-            let ns = |ns: u64| long(Duration::from_nanos(ns));
             let estimate =
-                |of: Option<Estimate>| of.map_or_else(String::new, |of| ns(of.value as u64));
-            let late = last.timer_lateness.as_ref().map(|late| ns(late.ns_p50));
+                |of: Option<Estimate>| of.map_or_else(String::new, |of| long_ns(of.value as u64));
+            let late = last.timer_lateness.as_ref().map(|late| long_ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
             let idle = used.idle_cpu_share.map(percent);
@@ -42,10 +39,10 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
                 count(latency.count as usize),
                 estimate(last.latency_ns_p50),
                 estimate(last.latency_ns_p99),
-                latency.p999().map_or_else(String::new, ns),
-                ns(latency.ns_max),
+                latency.p999().map_or_else(String::new, long_ns),
+                long_ns(latency.ns_max),
                 late.unwrap_or_default(),
-                ns(used.cpu_ns_per_job() as u64),
+                long_ns(used.cpu_ns_per_job() as u64),
                 format!("{switches:.2}"),
                 bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
                 idle.unwrap_or_default(),
@@ -73,8 +70,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
 
 /// Returns the overshoot of `thread::sleep` here.
 pub fn floor_line(floor: &Distribution) -> String {
-    let ns = |ns: u64| long(Duration::from_nanos(ns));
-    let (p50, max) = (ns(floor.ns_p50), ns(floor.ns_max));
+    let (p50, max) = (long_ns(floor.ns_p50), long_ns(floor.ns_max));
     format!(
         "thread::sleep wakes {p50} late here (median; the latest {max}): a timer of a model's own may be less late"
     )

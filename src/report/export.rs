@@ -13,6 +13,7 @@ mod openmetrics;
 mod rows;
 mod run;
 
+pub(super) use figures::csv_of;
 pub use run::{RunDocument, run_schema};
 
 use std::{fmt, str::FromStr};

@@ -1,11 +1,14 @@
 //! The history: a line for each series with the first run after each step below it, or CSV.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{collections::BTreeMap, fmt::Write};
 
-use super::unreliable::{model_of, remarks};
+use super::{
+    export::csv_of,
+    unreliable::{model_of, remarks},
+};
 use crate::{
     history::{Point, Series},
-    output::{columns, figures_table, long, plain, plain_lines, rate, signed},
+    output::{columns, figures_table, long_ns, plain, plain_lines, rate, signed},
     record::Metric,
 };
 
@@ -49,7 +52,7 @@ fn figure(series: &Series, value: f64) -> String {
     match series.metric {
         _ if series.anchor.is_some() => format!("{} to base", signed(value - 1.0)),
         Metric::Memory => format!("{} B", rate(value)),
-        _ => long(Duration::from_nanos(value as u64)),
+        _ => long_ns(value as u64),
     }
 }
 
@@ -96,30 +99,18 @@ pub fn history_csv(all: &[Series]) -> String {
         }
     }
     let head = ["time".into(), "commit".into()].into_iter().chain(all.iter().map(column));
-    let mut text = line(head);
-    for ((started, _), (commit, values)) in rows {
+    let rows = rows.into_iter().map(|((started, _), (commit, values))| {
         let values = values.iter().map(|value| value.map_or_else(String::new, |v| v.to_string()));
-        text.push_str(&line([started.to_owned(), commit.to_owned()].into_iter().chain(values)));
-    }
-    text
+        [plain(started), plain(commit)].into_iter().chain(values).collect::<Vec<_>>()
+    });
+    csv_of(std::iter::once(head.collect::<Vec<_>>()).chain(rows))
 }
 
 fn column(series: &Series) -> String {
     let anchor = series.anchor.as_ref().map_or_else(String::new, |base| format!(" to {base}"));
     let Series { cell, metric, instrument, fingerprint, .. } = series;
     let pinned = if series.pinned { " pinned" } else { "" };
-    format!("{cell} {} {instrument}{pinned} {fingerprint}{anchor}", metric.figure())
-}
-
-/// Formats a line by RFC 4180, but with a line feed alone. Control characters are replaced, because they would break
-/// line-based readers.
-fn line(fields: impl Iterator<Item = String>) -> String {
-    let quoted = fields.map(|field| {
-        let field = plain(&field);
-        let quote = field.contains([',', '"']);
-        if quote { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
+    plain(&format!("{cell} {} {instrument}{pinned} {fingerprint}{anchor}", metric.figure()))
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 mod ranks;
 mod remarks;
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
 use super::{
     table::{Extent, in_order, missing, notes},
     unreliable::footnotes,
 };
-
 use crate::{
     load::{METRICS, Metric, MetricUnit},
-    output::{columns, count, cut, figures_table, fine_percent, folded, long, plain_lines, rate},
+    output::{
+        columns, count, cut, figures_table, fine_percent, folded, long_ns, plain_lines, rate,
+    },
     record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
 
@@ -113,7 +114,7 @@ fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> 
 /// Formats a metric of a cell for tables; empty if it was not measured.
 pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
     metric.of(cell).map_or_else(String::new, |value| match metric.unit {
-        MetricUnit::Time => long(Duration::from_nanos(value as u64)),
+        MetricUnit::Time => long_ns(value as u64),
         MetricUnit::Rate => rate(value),
         MetricUnit::Share => fine_percent(value),
         MetricUnit::Count => count(value as usize),
@@ -125,7 +126,7 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     let Some(times) = &load.error_latency else { return String::new() };
     let kinds =
         load.errors.iter().map(|(kind, number)| format!("{} {kind}", count(*number as usize)));
-    let (kinds, time) = (kinds.collect::<Vec<_>>().join(", "), |ns| long(Duration::from_nanos(ns)));
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
     let first = load
         .first_error
         .as_deref()
@@ -134,8 +135,8 @@ fn errors(model: &str, load: &LoadFigures) -> String {
         "  {model}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}\n",
         count(load.failed() as usize),
         count(load.offered as usize),
-        time(times.ns_p50),
-        time(times.ns_max)
+        long_ns(times.ns_p50),
+        long_ns(times.ns_max)
     )
 }
 
@@ -144,7 +145,7 @@ pub(super) const BY_URL: &str = "URL | weight | latencies | errors | p50 | p99 |
 
 /// Returns a URL that was requested by weight as fields of [`BY_URL`]. A latency that was not measured is empty.
 pub(super) fn of_url(url: &UrlFigures) -> Vec<String> {
-    let ns = |ns: Option<u64>| ns.map_or_else(String::new, |ns| long(Duration::from_nanos(ns)));
+    let ns = |ns: Option<u64>| ns.map_or_else(String::new, long_ns);
     vec![
         url.name(),
         count(url.weight as usize),
@@ -170,7 +171,7 @@ fn stairs(cell: &Cell, knee: &Knee) -> String {
     let kept = cell.load.as_ref().and_then(|load| load.rate).unwrap_or(0.0);
     let first_over = knee.steps.iter().filter(|step| step.gave_way.is_some() && step.rate > kept);
     let first_over = first_over.min_by(|a, b| a.rate.total_cmp(&b.rate));
-    let limit = long(Duration::from_nanos(knee.limit_ns));
+    let limit = long_ns(knee.limit_ns);
     let over = first_over.map_or_else(
         || "; no higher rate is tried".into(),
         |step| format!("; at {}: {}", rate(step.rate), step.gave_way.clone().unwrap_or_default()),

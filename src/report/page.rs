@@ -9,7 +9,6 @@ mod changes;
 mod charts;
 mod claims;
 mod comparison;
-mod gates;
 mod head;
 mod lines;
 mod load;
@@ -31,12 +30,12 @@ use sha2::{Digest, Sha256};
 use super::table::in_order;
 use crate::{
     history::Series,
-    output::{count, counted},
+    output::{count, counted, plain},
     record::{Cell, Claims, Gate, Record},
 };
 use matrix::{Chip, Matrix};
 use overview::{FirstScreen, WorkloadSummary};
-use parts::{Picture, Table, listed, name};
+use parts::{Picture, Table, name};
 
 /// The records of a page.
 #[derive(Default)]
@@ -59,11 +58,6 @@ const SCRIPT: &str = include_str!("page/script.js");
 const DEFINITION: usize = 4000;
 
 /// Returns the page as HTML. It depends on nothing but the sources.
-///
-/// # Panics
-///
-/// Never: templates are checked when they are compiled, and memory takes the text.
-#[must_use]
 pub fn page(sources: &Sources<'_>) -> String {
     let sections = sections(sources);
 
@@ -294,7 +288,7 @@ impl Filtered {
 
 /// Returns a definition without control characters and marks that change the direction of text.
 fn definition(source: &str) -> String {
-    let lines: Vec<String> = source.lines().map(crate::output::plain).collect();
+    let lines: Vec<String> = source.lines().map(plain).collect();
     lines.join("\n").chars().take(DEFINITION).collect()
 }
 

@@ -4,14 +4,14 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
-pub(super) use reasons::{by_reason, missing, notes};
+pub(super) use reasons::{both_modes, by_reason, missing, notes};
 
 use std::fmt::Write;
 
 use super::{details::details, unreliable::footnotes};
 use crate::{
     output::{
-        Shown, Tone, count, counted, folded, is_narrow, list_table, matrix, plain_lines, rate,
+        MatrixField, Tone, count, counted, folded, is_narrow, list_table, matrix, plain_lines, rate,
     },
     record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders},
     stats::FEWEST_TRIALS,
@@ -219,8 +219,8 @@ fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, Fields) {
         let field = |name: &String, column: &Vec<(&Cell, &str)>| {
             let of = column.iter().find(|(cell, _)| series(cell, several) == *name);
             of.map_or_else(
-                || Shown::from(&String::new()),
-                |(cell, mark)| Shown {
+                || MatrixField::from(&String::new()),
+                |(cell, mark)| MatrixField {
                     text: in_column(cell, mark, fields, usual),
                     tone: tone(cell, mark),
                 },
@@ -228,7 +228,7 @@ fn by_scale(cells: &[&Cell], usual: usize, extent: Extent) -> (String, Fields) {
         };
         let row = |name: &String| {
             let fields = columns.iter().map(|column| field(name, column));
-            std::iter::once(Shown::from(name)).chain(fields).collect()
+            std::iter::once(MatrixField::from(name)).chain(fields).collect()
         };
         let name = if fields == Fields::Figures { brief_count } else { count };
         let head = scales.iter().map(|scale| name(*scale));

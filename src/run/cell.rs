@@ -11,7 +11,7 @@ use crate::{
     output::{batches_of, counted, long},
     plan::Planned,
     record::{Cell, Record, State, Trial, Writer},
-    session::{Session, ended_by, warm},
+    session::{Session, failed_cell, warm},
 };
 use paceline_core::{
     clock::{nanoseconds, now},
@@ -177,7 +177,7 @@ impl<'a> CellInProgress<'a> {
                     format!("a trial did not end within the {} left of the budget", long(left));
                 self.end(self.out_of_budget(session, why), writer)
             }
-            Err(error) => self.end(ended_by(self.planned, &error), writer),
+            Err(error) => self.end(failed_cell(self.planned, &error), writer),
         }
     }
 
@@ -245,6 +245,6 @@ impl<'a> CellInProgress<'a> {
     fn cell(&self, session: &Session) -> Cell {
         let bound = |batch| self.planned.bound_per_second(session.compute_ns, batch);
         let whole = whole(self.planned, &self.trials, bound);
-        whole.unwrap_or_else(|why| ended_by(self.planned, &HostError::Fault(Fault::Failed(why))))
+        whole.unwrap_or_else(|why| failed_cell(self.planned, &HostError::Fault(Fault::Failed(why))))
     }
 }

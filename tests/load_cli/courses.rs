@@ -162,8 +162,8 @@ fn words(cells: &[Cell]) -> Vec<(&'static str, &'static str)> {
     let against = cells.iter().find_map(|cell| cell.load.as_ref()?.against.as_ref());
     let against = against.unwrap_or_else(|| panic!("no comparison: {cells:?}"));
     assert_eq!((against.pairs, cells.len()), (3, 2));
-    let measured = against.measured();
-    assert!(measured.iter().all(|one| one.ratio.lower < one.ratio.upper), "{against:?}");
+    let measured = against.ratios();
+    assert!(measured.iter().all(|one| one.estimate.lower < one.estimate.upper), "{against:?}");
     measured.iter().map(|one| (one.name, one.word)).collect()
 }
 

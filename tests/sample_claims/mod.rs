@@ -85,12 +85,10 @@ pub(crate) fn sample() -> Claims {
         name: name.into(),
         family: "threads".into(),
         version: "1.0".into(),
-        features: vec![],
         tag: "idiomatic".into(),
         available: true,
-        reason: None,
-        unreliable: None,
         note: "a sample".into(),
+        ..ModelRecord::default()
     };
     Claims {
         schema: CLAIMS_SCHEMA,

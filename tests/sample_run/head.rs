@@ -78,12 +78,10 @@ fn models() -> Vec<ModelRecord> {
         name: name.into(),
         family: family.into(),
         version: version.into(),
-        features: vec![],
         tag: "idiomatic".into(),
         available: true,
-        reason: None,
-        unreliable: None,
         note: note.into(),
+        ..ModelRecord::default()
     };
     vec![
         model("sequential", "threads", "1.95.0", "one job after another on the calling thread"),

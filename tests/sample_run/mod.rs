@@ -210,13 +210,11 @@ fn trial_of(cell: &Cell, trial: u32, times_ns: Vec<u64>, recorded: Recorded) -> 
             minor_faults: jobs / 4,
             major_faults: 0,
         },
-        server_cpu_ns: 0,
-        server_busy_share: None,
         idle_ns: (trial == 0).then_some((40_000, 100_000_000)),
         host_activity: head::meanwhile(),
-        node: None,
         times_ns,
         recorded,
+        ..Trial::default()
     }
 }
 

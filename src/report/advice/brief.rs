@@ -8,9 +8,8 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
-    output::{count, counted, long, noun, rate},
+    output::{count, counted, long_ns, noun, rate},
 };
-use std::time::Duration;
 
 /// The least factor that is worth a sentence.
 const WORTH: f64 = 1.1;
@@ -62,16 +61,18 @@ fn take(ranked: &[&AtScale], names: &Names) -> String {
 fn what(scale: &AtScale, names: &Names) -> String {
     match &scale.recommended[..] {
         [] => "none of these".into(),
-        [one] => called(one, names),
+        [one] => model_in_words(one, names),
         each => {
-            let of = each.iter().map(|of| format!("{} for {}", called(of, names), title(of.by[0])));
+            let of = each
+                .iter()
+                .map(|of| format!("{} for {}", model_in_words(of, names), title(of.by[0])));
             of.collect::<Vec<_>>().join(" or ")
         }
     }
 }
 
 /// Returns what the model's user would write.
-fn called(one: &Recommended, names: &Names) -> String {
+fn model_in_words(one: &Recommended, names: &Names) -> String {
     match one.series.model.as_str() {
         "sequential" => "a sequential program".into(),
         "threads" => "a thread for each job".into(),
@@ -120,14 +121,13 @@ fn caveat(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String>
     if let Some((one, caveat)) = known {
         return Some(format!("Beware of {}: {caveat}.", names.name(&one.series)));
     }
-    let ns = |ns: u64| long(Duration::from_nanos(ns));
     timers_apart(ranked).map(|(scale, least, most)| {
         format!(
             "Timers are a part of these differences: at {} the median sleep ended {} late on {} and {} late on {}.",
             count(scale.scale),
-            ns(least.late_ns_p50),
+            long_ns(least.late_ns_p50),
             names.name(&least.series),
-            ns(most.late_ns_p50),
+            long_ns(most.late_ns_p50),
             names.name(&most.series)
         )
     })

@@ -1,11 +1,9 @@
 //! The phrases of the advice.
 
-use std::time::Duration;
-
 use super::title;
 use crate::{
     advice::{Advice, AtScale, Gap, Recommended, Series, Standing, Unranked},
-    output::{count, counted, long},
+    output::{count, counted, long_ns},
     record::SHORTEST_RANKED_NS,
     report::table::series_name,
     stats::FEWEST_TRIALS,
@@ -125,8 +123,7 @@ pub(super) fn percent(share: f64) -> String {
 pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
     match why {
         Unranked::ShortWaits => {
-            let ns = |ns: u64| long(Duration::from_nanos(ns));
-            let (waits, shortest) = (ns(scale.floor_ns), ns(SHORTEST_RANKED_NS));
+            let (waits, shortest) = (long_ns(scale.floor_ns), long_ns(SHORTEST_RANKED_NS));
             format!(
                 "its jobs wait for {waits}, and under {shortest} the resolution of each model's timer decides, not the \
                  model"

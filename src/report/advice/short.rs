@@ -1,6 +1,6 @@
 //! A summary of the advice in a few sentences.
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
 use super::{
     phrases::{Names, at, enough, jobs, why_unranked},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    output::{capital, count, long, noun, rate},
+    output::{capital, count, long_ns, noun, rate},
     report::{table::word, unreliable::remarks},
 };
 
@@ -123,8 +123,8 @@ fn figures(stretch: &[AtScale]) -> String {
         Some(figure.estimate.value).filter(|value| value.is_finite())
     };
     let Some(jobs) = of(Measure::Throughput) else { return String::new() };
-    let p99 = of(Measure::P99).map(|ns| Duration::from_nanos(ns as u64));
-    let p99 = p99.map_or_else(String::new, |p99| format!(" with a p99 latency of {}", long(p99)));
+    let p99 = of(Measure::P99).map(|ns| format!(" with a p99 latency of {}", long_ns(ns as u64)));
+    let p99 = p99.unwrap_or_default();
     let unit = noun(if jobs < 1.5 { 1 } else { 2 }, "job");
     let place = if stretch.len() == 1 { String::new() } else { format!("at {} ", count(at.scale)) };
     format!("; {place}it does {} {unit} a second{p99}", rate(jobs))

@@ -1,11 +1,9 @@
 //! The reliability of the advice: the evidence for it, and what may mislead.
 
-use std::time::Duration;
-
 use super::phrases::{Names, at, percent};
 use crate::{
     advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, Timer, is_discontinued},
-    output::{count, long},
+    output::{count, long_ns},
     record::State,
     report::table::in_order,
 };
@@ -98,17 +96,16 @@ pub(super) fn timers_apart<'a>(
 /// than a timer.
 fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
     let (scale, least, most) = timers_apart(ranked)?;
-    let ns = |ns: u64| long(Duration::from_nanos(ns));
     Some(format!(
         "Timers are a part of these differences: {} the median sleep ended {} late on {} and {} late on {}, \
          and a job waits {} in all. A job that in truth waits for a network or a database does not have this \
          part: describe it with connect and exchange instead of sleep.",
         at(scale.scale),
-        ns(least.late_ns_p50),
+        long_ns(least.late_ns_p50),
         names.name(&least.series),
-        ns(most.late_ns_p50),
+        long_ns(most.late_ns_p50),
         names.name(&most.series),
-        ns(scale.floor_ns),
+        long_ns(scale.floor_ns),
     ))
 }
 

@@ -321,7 +321,7 @@ impl Frame {
 }
 
 /// Adds a point to the path of a line.
-fn line_to(path: &mut String, left: f64, top: f64) {
+pub(super) fn line_to(path: &mut String, left: f64, top: f64) {
     path.push(if path.is_empty() { 'M' } else { 'L' });
     place(path, left);
     path.push(',');

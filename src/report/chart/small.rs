@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{
     Plot, Series, classes,
     place::{AxisRange, raw},
-    words::{place, text},
+    plot::line_to,
+    words::text,
 };
 
 const WIDTH: f64 = 260.0;
@@ -87,11 +88,8 @@ fn ends(mut ticks: Vec<(f64, String)>) -> Vec<(f64, String)> {
 /// Adds a line; one of a single point is a dot, as wide as a round pen.
 fn line(svg: &mut String, index: usize, points: &[(f64, f64)]) {
     let mut d = String::new();
-    for (nth, (x, y)) in points.iter().enumerate() {
-        d.push(if nth == 0 { 'M' } else { 'L' });
-        place(&mut d, *x);
-        d.push(',');
-        place(&mut d, *y);
+    for (x, y) in points {
+        line_to(&mut d, *x, *y);
     }
     let class = match points {
         [] => return,

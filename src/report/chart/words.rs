@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Unit;
-use crate::output::{count, cut, rate};
+use crate::output::{SIZES, TIMES, count, cut, in_unit, rate};
 
 /// Formats a tick with no more digits than needed.
 pub(super) fn tick(unit: Unit, value: f64) -> String {
@@ -11,11 +11,8 @@ pub(super) fn tick(unit: Unit, value: f64) -> String {
         Unit::Count if value.fract() == 0.0 && value >= 0.0 => count(value as usize),
         Unit::Count => short(value),
         Unit::PerSecond => format!("{}/s", prefixed(value)),
-        Unit::Nanoseconds => scaled(value, &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")]),
-        Unit::Bytes => scaled(
-            value,
-            &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")],
-        ),
+        Unit::Nanoseconds => scaled(value, TIMES, short),
+        Unit::Bytes => scaled(value, SIZES, short),
         Unit::Share => share(value),
         Unit::Ratio => format!("{}×", short(value)),
     }
@@ -23,17 +20,10 @@ pub(super) fn tick(unit: Unit, value: f64) -> String {
 
 /// Formats a figure with three digits.
 pub(super) fn figure(unit: Unit, value: f64) -> String {
-    let long = |value: f64, units: &[(f64, &str)]| {
-        let (size, name) = unit_of(value, units);
-        format!("{} {name}", rate(value / size))
-    };
     match unit {
         Unit::PerSecond => format!("{}/s", rate(value)),
-        Unit::Nanoseconds => long(value, &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")]),
-        Unit::Bytes => long(
-            value,
-            &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")],
-        ),
+        Unit::Nanoseconds => scaled(value, TIMES, rate),
+        Unit::Bytes => scaled(value, SIZES, rate),
         Unit::Ratio => format!("{value:.3}×"),
         Unit::Count | Unit::Share => tick(unit, value),
     }
@@ -50,19 +40,15 @@ fn share(value: f64) -> String {
     )
 }
 
-fn unit_of<'u>(value: f64, units: &[(f64, &'u str)]) -> (f64, &'u str) {
-    let fits = |(size, _): &&(f64, &str)| value.abs() >= size * 0.9995;
-    *units.iter().rev().find(fits).unwrap_or(&units[0])
-}
-
-fn scaled(value: f64, units: &[(f64, &str)]) -> String {
-    let (size, name) = unit_of(value, units);
-    format!("{} {name}", short(value / size))
+/// Formats in the unit that fits, with the digits that `digits` gives.
+fn scaled(value: f64, units: &[(f64, &str)], digits: fn(f64) -> String) -> String {
+    let (number, unit) = in_unit(value, units);
+    format!("{} {unit}", digits(number))
 }
 
 fn prefixed(value: f64) -> String {
-    let (size, name) = unit_of(value, &[(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")]);
-    format!("{}{name}", short(value / size))
+    let (number, prefix) = in_unit(value, &[(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")]);
+    format!("{}{prefix}", short(number))
 }
 
 /// Formats with at most three decimals and without trailing zeros.

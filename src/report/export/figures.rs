@@ -10,11 +10,11 @@ use crate::output::cut;
 pub(super) fn csv(sheet: &Sheet) -> String {
     let rows = sheet.named(usize::MAX).into_iter();
     let rows = rows.map(|(name, row)| [vec![name], row.fields[1..].to_vec()].concat());
-    written(std::iter::once(sheet.columns.clone()).chain(rows))
+    csv_of(std::iter::once(sheet.columns.clone()).chain(rows))
 }
 
 /// Formats rows by RFC 4180, but with `\n` as the newline.
-fn written(rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(in crate::report) fn csv_of(rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.write_record(row).expect("rows are equally long, and memory takes them");
@@ -91,5 +91,5 @@ pub(super) fn otava(sheet: &Sheet) -> String {
             columns[1].push(figure.value.to_string());
         }
     }
-    written(columns.into_iter())
+    csv_of(columns.into_iter())
 }

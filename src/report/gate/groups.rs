@@ -147,13 +147,9 @@ impl<'a> Groups<'a> {
 fn again(gate: &Gate) -> Option<String> {
     let mut cells: Vec<&GateCell> = gate.cells.iter().filter(|cell| cell.again).collect();
     cells.dedup_by_key(|cell| &cell.cell);
-    let names: Vec<String> = cells.iter().take(NAMES).map(|cell| cut(&cell.cell, 60)).collect();
-    let more = cells.len().saturating_sub(NAMES);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let names = names.join("; ");
-    (!names.is_empty()).then(|| {
-        format!("measured again by themselves, for their null arm fired at first: {names}{more}")
-    })
+    let names: Vec<String> = cells.iter().map(|cell| cut(&cell.cell, 60)).collect();
+    let names = first(&names)?;
+    Some(format!("measured again by themselves, for their null arm fired at first: {names}"))
 }
 
 /// Returns the cells with crashed processes, once each over all metrics.
@@ -165,28 +161,29 @@ fn crashed(gate: &Gate) -> Option<String> {
         (!said.is_empty()).then(|| format!("{}, {said}", cut(&cell.cell, 60)))
     };
     let lines: Vec<String> = cells.iter().filter_map(of).collect();
-    let more = lines.len().saturating_sub(NAMES);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let first: Vec<&str> = lines.iter().take(NAMES).map(String::as_str).collect();
-    (!first.is_empty()).then(|| format!("crashes: {}{more}", first.join("; ")))
+    Some(format!("crashes: {}", first(&lines)?))
 }
 
 /// Returns whether the base differed from its own copy.
 fn null_arm(gate: &Gate) -> String {
     let had = gate.cells.iter().filter(|cell| cell.null.is_some()).count();
     let fired: Vec<&GateCell> = gate.cells.iter().filter(|cell| cell.null_fired).collect();
-    if fired.is_empty() {
-        return format!("null arm, base against its copy: no change in {had}");
-    }
     let name = |cell: &&GateCell| {
         let change = cell.null.map_or_else(String::new, |null| format!(" {}", share(null.share)));
         format!("{} {}{change}", cut(&cell.cell, 60), cell.metric.label())
     };
-    let names = fired.iter().take(NAMES).map(name).collect::<Vec<_>>().join("; ");
-    let more = fired.len().saturating_sub(NAMES);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!(
-        "null arm, base against its copy: a change in {} of {had}, void and without a verdict: {names}{more}",
-        fired.len()
-    )
+    match first(&fired.iter().map(name).collect::<Vec<_>>()) {
+        None => format!("null arm, base against its copy: no change in {had}"),
+        Some(names) => format!(
+            "null arm, base against its copy: a change in {} of {had}, void and without a verdict: {names}",
+            fired.len()
+        ),
+    }
+}
+
+/// Joins the first [`NAMES`] of `all`, and adds the number of the others; `None` if there is none.
+fn first(all: &[String]) -> Option<String> {
+    let (shown, others) = all.split_at(NAMES.min(all.len()));
+    let more = (!others.is_empty()).then(|| format!("; and {} more", others.len()));
+    (!shown.is_empty()).then(|| shown.join("; ") + &more.unwrap_or_default())
 }

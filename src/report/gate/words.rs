@@ -2,7 +2,7 @@
 
 use super::super::table::word;
 use crate::{
-    output::{self, count, cut, rate},
+    output::{self, SIZES, TIMES, count, cut, in_unit, rate},
     record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict},
 };
 
@@ -34,17 +34,10 @@ pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
     if metric.is_count() {
         return counted(value);
     }
-    let units: &[(f64, &str)] = match metric {
-        Metric::Memory => {
-            &[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")]
-        }
-        _ => &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")],
-    };
-    let size = value.abs();
-    let (scale, unit) =
-        units.iter().rev().find(|(scale, _)| size >= scale * 0.9995).unwrap_or(&units[0]);
+    let units = if metric == Metric::Memory { SIZES } else { TIMES };
+    let (size, unit) = in_unit(value.abs(), units);
     let sign = if value < 0.0 { "−" } else { "" };
-    format!("{sign}{} {unit}", rate(size / scale))
+    format!("{sign}{} {unit}", rate(size))
 }
 
 /// Formats a count of a call. It is exact, so small changes must show.

@@ -1,12 +1,11 @@
 //! The remarks below the table of a load: its generators, a ramp, latency at shares of the knee, and a comparison.
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
 use crate::{
-    output::{counted, fine_percent, long, percent, rate},
+    output::{counted, fine_percent, long_ns, rate},
     record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
-    report::table::in_order,
-    stats::Mode,
+    report::table::{both_modes, in_order, word},
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 
@@ -27,12 +26,9 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
         );
     }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
-    if let Some([one, other]) = cell.modes {
-        let mode = |of: Mode| {
-            format!("{} ({})", long(Duration::from_nanos(of.ns as u64)), percent(of.share))
-        };
-        let (one, other) = (mode(one), mode(other));
-        let _ = writeln!(text, "  {name}: bimodal, median latencies are about {one} or {other}");
+    if let Some(modes) = &cell.modes {
+        let modes = both_modes(modes);
+        let _ = writeln!(text, "  {name}: bimodal, median latencies are about {modes}");
     }
     for at in &load.at_shares {
         let _ = writeln!(text, "  {name}: {}", at_share(at));
@@ -63,7 +59,7 @@ fn mebibytes(bytes: u64) -> String {
 fn worst(load: &LoadFigures) -> String {
     let busiest = fine_percent(load.generator_cpu_share_max.unwrap_or(0.0));
     let late = load.latest_generator_ns().map_or_else(String::new, |ns| {
-        let late = long(Duration::from_nanos(ns));
+        let late = long_ns(ns);
         format!(", and the latest was {late} late at the 99th percentile")
     });
     format!("of its {} generators the busiest used {busiest} of a CPU{late}", load.generators())
@@ -104,7 +100,7 @@ fn climbed(load: &LoadFigures) -> Option<String> {
 
 /// Returns "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms".
 fn at_share(at: &AtShare) -> String {
-    let ns = |ns: f64| long(Duration::from_nanos(ns as u64));
+    let ns = |ns: f64| long_ns(ns as u64);
     let time = |name: &str, of: Option<Estimate>| {
         let of = of?;
         let between =
@@ -118,7 +114,7 @@ fn at_share(at: &AtShare) -> String {
     ];
     let times: Vec<String> = times.into_iter().flatten().collect();
     let found = match &at.reason {
-        Some(why) => format!("{}: {why}", super::super::table::word(at.state)),
+        Some(why) => format!("{}: {why}", word(at.state)),
         None => times.join(", "),
     };
     format!("at {:.0} % of that, {} requests per second: {found}", at.share * 100.0, rate(at.rate))
@@ -127,7 +123,7 @@ fn at_share(at: &AtShare) -> String {
 /// Returns "smol against tokio, 5 pairs of trials: p50 0.81× (0.78× to 0.84×), faster; …".
 fn compared(name: &str, against: &Against) -> String {
     let measured: Vec<String> = against
-        .measured()
+        .ratios()
         .iter()
         .map(|one| format!("{} {}, {}", one.name, one.range(), one.word))
         .collect();

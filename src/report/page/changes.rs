@@ -1,14 +1,25 @@
-//! The sections of comparisons: gates, and two runs side by side.
+//! The sections of changes: gates, and two runs side by side.
 
 use askama::Template;
 
-use super::{Section, comparison, gates, listed, name, parts, rendered};
+use super::{
+    Section, charts, comparison, name,
+    parts::{Data, Figure, Picture, Table},
+    rendered,
+};
 use crate::{
     compare::{Refusal, compare_records},
-    output::cut,
-    record::{Gate, Record},
-    report::{gate::overall, unreliable::remarks},
+    output::{count, counted, cut, listed},
+    record::{Gate, GateCell, Record, Side},
+    report::{
+        gate::{Groups, detectable, figure, interval_of, needed, overall, share, verdict, why},
+        unreliable::remarks,
+    },
 };
+
+/// The most changes in the chart.
+const SHOWN: usize = 40;
+const REASON: usize = 400;
 
 pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {
     let id = if of > 1 { format!(" ({})", name(&gate.id)) } else { String::new() };
@@ -18,13 +29,14 @@ pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {
         summary: cut(&gate.summary, 600),
         base: side(&gate.base),
         head: side(&gate.head),
-        closing: gates::closing(gate)
+        closing: Groups::of(gate)
+            .closing(gate, true)
             .iter()
             .chain(&gate.notes)
             .map(|line| cut(line, 600))
             .collect(),
         interrupted: gate.interrupted,
-        figure: gates::figure_of(gate, &format!("g{index}-changes")),
+        figure: figure_of(gate, &format!("g{index}-changes")),
     };
     Section::new(
         format!("g{index}"),
@@ -43,10 +55,10 @@ struct GateHead {
     head: String,
     closing: Vec<String>,
     interrupted: bool,
-    figure: parts::Figure,
+    figure: Figure,
 }
 
-fn side(side: &crate::record::Side) -> String {
+fn side(side: &Side) -> String {
     let commit = side
         .commit
         .as_deref()
@@ -54,6 +66,79 @@ fn side(side: &crate::record::Side) -> String {
     let about =
         if side.about.is_empty() { String::new() } else { format!(", {}", cut(&side.about, 200)) };
     format!("{}{commit}{about}", cut(&side.name, 100))
+}
+
+/// Returns the changes of a gate as a chart, those first that matter most, and all its cells as a table.
+fn figure_of(gate: &Gate, id: &str) -> Figure {
+    let groups = Groups::of(gate);
+    let order = [
+        &groups.regressed,
+        &groups.improved,
+        &groups.inconclusive,
+        &groups.not_regressed,
+        &groups.without,
+        &groups.new,
+        &groups.removed,
+    ];
+    let cells: Vec<&GateCell> = order.into_iter().flatten().copied().collect();
+    let bars: Vec<charts::Change> = cells.iter().filter_map(|cell| bar(cell)).take(SHOWN).collect();
+    let mut table = Table::new(
+        "Every cell and metric, with its verdict",
+        "cell | metric | verdict | base | head | change | 95 % interval | would be found | trials | trials needed | why",
+    )
+    .with_prose(&[10]);
+    table.rows = cells.iter().map(|cell| row(cell)).collect();
+    let margin = gate.cells.first().map(|cell| cell.margin);
+    let with = gate.cells.iter().filter(|cell| cell.change.is_some()).count();
+    let caption = format!(
+        "How much more the head takes than the base: + is worse, − is better. Lines are 95 % intervals; the band is the \
+         margin, below which no change is called one.{}",
+        if with > bars.len() {
+            format!(
+                " {} of {}, those that matter most first.",
+                count(bars.len()),
+                counted(with, "cell")
+            )
+        } else {
+            String::new()
+        }
+    );
+    Figure {
+        id: id.into(),
+        title: "Changes and their intervals".into(),
+        kind: "changes",
+        picture: Some(Picture::Bars(charts::changes("Changes from base to head", &bars, margin))),
+        caption,
+        table,
+        open: false,
+    }
+}
+
+fn bar(cell: &GateCell) -> Option<charts::Change> {
+    let change = cell.change?;
+    Some(charts::Change {
+        name: format!("{} {}", name(&cell.cell), cell.metric.label()),
+        share: change.share,
+        interval: Some((change.lower, change.upper)),
+        verdict: cell.verdict.map_or("", verdict),
+    })
+}
+
+fn row(cell: &GateCell) -> Vec<Data> {
+    let word = cell.verdict.map_or("none", verdict);
+    vec![
+        name(&cell.cell).into(),
+        Data::of(cell.metric.label()).class("l"),
+        Data::of(word).class(format!("l {word}")),
+        figure(cell.metric, cell.base).into(),
+        figure(cell.metric, cell.head).into(),
+        cell.change.map_or_else(String::new, |change| share(change.share)).into(),
+        interval_of(cell).into(),
+        detectable(cell).into(),
+        cell.trials.to_string().into(),
+        if cell.trials_needed.is_some() { needed(cell) } else { String::new() }.into(),
+        why(cell, REASON).into(),
+    ]
 }
 
 pub(super) fn of_comparison(base: &Record, head: &Record, index: usize) -> Section {
@@ -88,7 +173,7 @@ struct ComparisonHead {
     plainly: &'static str,
     machines: String,
     versions: String,
-    figures: Vec<parts::Figure>,
+    figures: Vec<Figure>,
     remarks: Vec<String>,
     without: String,
 }

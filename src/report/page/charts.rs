@@ -4,7 +4,7 @@ use super::lines::Line;
 use crate::{
     advice::{Advice, Measure},
     history,
-    output::{count, counted},
+    output::{count, counted, listed},
     record::{Cell, Estimate, Metric},
     report::{
         chart::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit},
@@ -51,7 +51,7 @@ fn over_scale(lines: &[&Line], of: impl Fn(&Cell) -> Option<Estimate>) -> Vec<Se
         name: line.name.clone(),
         index: line.style,
         points: line
-            .measured()
+            .measured_cells()
             .filter_map(|cell| Some(point(cell.scale as f64, of(cell)?)))
             .collect(),
     };
@@ -66,7 +66,7 @@ pub(super) fn has_bound(lines: &[&Line]) -> bool {
 /// Returns the upper bound at each scale: the greatest of all models.
 fn bound(lines: &[&Line]) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = Vec::new();
-    for cell in lines.iter().flat_map(|line| line.measured()) {
+    for cell in lines.iter().flat_map(|line| line.measured_cells()) {
         let Some(bound) = cell.bound_jobs_per_second.filter(|bound| bound.is_finite()) else {
             continue;
         };
@@ -105,7 +105,7 @@ fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
     let named = |series: &[crate::advice::Series]| {
         let names: Vec<String> =
             series.iter().map(|one| super::name(&series_name(&one.model, one.workers))).collect();
-        super::listed(&names, 2)
+        listed(&names, 2)
     };
     // A mark has room for about one name.
     let short = |series: &[crate::advice::Series]| match series {

@@ -95,10 +95,7 @@ fn mark(verdict: ClaimVerdict) -> &'static str {
         ClaimVerdict::ByDefinition => "=",
         ClaimVerdict::DoesNotApply => "·",
         ClaimVerdict::Inconclusive => "?",
-        ClaimVerdict::Invalid => "invalid",
-        ClaimVerdict::Refused => "refused",
-        ClaimVerdict::Skipped => "skipped",
-        ClaimVerdict::Failed => "failed",
+        unmeasured => unmeasured.word(),
     }
 }
 

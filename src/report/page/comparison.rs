@@ -43,7 +43,7 @@ fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
         .iter()
         .take(SHOWN)
         .map(|(pair, shift)| charts::Change {
-            name: called(pair),
+            name: cell_name(pair),
             share: shift.share,
             interval: shift.lower.zip(shift.upper),
             verdict: "",
@@ -64,7 +64,7 @@ fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
             Basis::Figures => "one figure each",
         };
         table.rows.push(vec![
-            called(pair).into(),
+            cell_name(pair).into(),
             figure(metric, Some(shift.base)).into(),
             figure(metric, Some(shift.head)).into(),
             share(shift.share).into(),
@@ -107,7 +107,7 @@ pub(super) fn without(comparison: &Comparison) -> Table {
             Presence::Both => reason(pair.reason.as_deref()),
         };
         table.rows.push(vec![
-            called(pair).into(),
+            cell_name(pair).into(),
             of(pair.base_state),
             of(pair.head_state),
             why.into(),
@@ -116,7 +116,7 @@ pub(super) fn without(comparison: &Comparison) -> Table {
     table
 }
 
-fn called(pair: &Pair) -> String {
+fn cell_name(pair: &Pair) -> String {
     name(&format!(
         "{}/{}/{}",
         pair.workload,

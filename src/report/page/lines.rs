@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::parts::{listed, name};
+use super::parts::name;
 use crate::{
+    output::listed,
     record::{Cell, State},
     report::table::{in_order, series_name},
 };
@@ -25,7 +26,7 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Returns its cells with figures.
-    pub(super) fn measured(&self) -> impl Iterator<Item = &'a Cell> {
+    pub(super) fn measured_cells(&self) -> impl Iterator<Item = &'a Cell> {
         self.cells.iter().copied().filter(|cell| cell.state == State::Ok)
     }
 

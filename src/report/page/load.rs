@@ -139,15 +139,15 @@ pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
             continue;
         };
         let times = |ratio: f64| Data::of(format!("{ratio:.3}×"));
-        for one in against.measured() {
+        for one in against.ratios() {
             table.rows.push(vec![
                 name(&cell.server_name()).into(),
                 Data::of(name(&against.base)).class("l"),
                 Data::of(one.name).class("l"),
                 count(against.pairs).into(),
-                times(one.ratio.value),
-                times(one.ratio.lower),
-                times(one.ratio.upper),
+                times(one.estimate.value),
+                times(one.estimate.lower),
+                times(one.estimate.upper),
                 Data::of(one.word).class("l"),
             ]);
         }

@@ -68,7 +68,7 @@ fn longest(one: &Interval) -> Option<f64> {
 /// Returns throughput and latency over time.
 pub(super) fn figures(lines: &[&Line]) -> Vec<Figure> {
     let several = lines.iter().any(|line| line.cells.len() > 1);
-    let all = lines.iter().flat_map(|line| line.measured().map(move |cell| (line, cell)));
+    let all = lines.iter().flat_map(|line| line.measured_cells().map(move |cell| (line, cell)));
     let all: Vec<ServerOverTime> =
         all.filter_map(|(line, cell)| ServerOverTime::of(line, cell, several)).collect();
     if all.is_empty() { vec![] } else { vec![throughput(&all), latency(&all)] }

@@ -1,18 +1,16 @@
 //! The first screen of a run, and the figures behind its sentences.
 
-use std::time::Duration;
-
 use askama::Template;
 
 use super::{
     charts,
     lines::{lines, widest},
     matrix::{Chip, Matrix},
-    parts::{Data, Table, listed, name},
+    parts::{Data, Table, name},
 };
 use crate::{
     advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
-    output::{count, cut, long, rate, uncapital},
+    output::{count, cut, listed, long_ns, rate, uncapital},
     record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State},
     report::{
         advice::busy, advice_in_brief, chart::small, floor_line, gate::figure, table::series_name,
@@ -174,8 +172,8 @@ fn row(at: &AtScale) -> Vec<Data> {
         figures.iter().find(|figure| figure.series == take.series).map(|figure| figure.estimate)
     };
     let kept: Vec<String> =
-        at.keeping_up.iter().filter(|one| **one != take.series).map(called).collect();
-    let all = at.recommended.iter().map(|one| called(&one.series)).collect::<Vec<_>>();
+        at.keeping_up.iter().filter(|one| **one != take.series).map(series_label).collect();
+    let all = at.recommended.iter().map(|one| series_label(&one.series)).collect::<Vec<_>>();
     vec![
         scale,
         Data::of(all.join(" or ")).class("l best"),
@@ -186,7 +184,7 @@ fn row(at: &AtScale) -> Vec<Data> {
     ]
 }
 
-fn called(series: &Series) -> String {
+fn series_label(series: &Series) -> String {
     name(&series_name(&series.model, series.workers))
 }
 
@@ -203,7 +201,7 @@ pub(super) fn with_interval(of: Option<Estimate>, show: &dyn Fn(f64) -> String) 
 }
 
 pub(super) fn nanoseconds(ns: f64) -> String {
-    long(Duration::from_nanos(ns.clamp(0.0, 1e18) as u64))
+    long_ns(ns as u64)
 }
 
 /// Formats a size, such as `1.50 MiB`.

@@ -159,12 +159,3 @@ pub(super) fn name(text: &str) -> String {
 pub(super) fn reason(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).map_or_else(String::new, |text| cut(text, REASON))
 }
-
-/// Returns the first `most` of `all`, and the number of the others.
-pub(super) fn listed(all: &[String], most: usize) -> String {
-    let shown = all.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(most) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}

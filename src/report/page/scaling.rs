@@ -27,7 +27,7 @@ type Loaded = (f64, Estimate);
 /// Returns the points of a line over its scales.
 pub(super) fn points(line: &Line) -> Vec<Loaded> {
     let point = |cell: &Cell| Some((cell.scale as f64, cell.jobs_per_second?));
-    line.measured().filter_map(point).collect()
+    line.measured_cells().filter_map(point).collect()
 }
 
 /// Returns throughput with its standard deviation: a quarter of the interval's width, but at least 1 %, because the law

@@ -7,12 +7,12 @@ use super::{
     lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
     load, models, over_time,
     overview::{WorkloadSummary, bytes, nanoseconds, with_interval},
-    parts::{Data, Figure, Picture, Table, listed, name},
+    parts::{Data, Figure, Picture, Table, name, reason},
     scaling, speed,
 };
 use crate::{
     advice::{Advice, MARGIN, Measure, Series as Leaders},
-    output::{capital, count, rate},
+    output::{capital, count, cut, listed, rate},
     record::{Cell, Estimate, State, bytes_per_job, leaders},
     report::{
         chart::Series,
@@ -79,7 +79,7 @@ impl<'s> Section<'s> {
         ];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
-            about: about.map_or_else(String::new, |about| crate::output::cut(&about, 400)),
+            about: about.map_or_else(String::new, |about| cut(&about, 400)),
             definition: source.map(super::definition).unwrap_or_default(),
             legend: widest.iter().map(key).collect(),
             figures,
@@ -215,7 +215,7 @@ pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
 fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let Some(cell) = cell else { return Data::default() };
     let Some(jobs) = figure(cell) else {
-        let why = super::parts::reason(cell.reason.as_deref());
+        let why = reason(cell.reason.as_deref());
         return Data {
             text: word(cell.state).into(),
             title: why,
@@ -271,7 +271,7 @@ fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figur
     };
     let elsewhere = |line: &&&Line| {
         let here = of.iter().any(|(one, _)| std::ptr::eq(*one, **line));
-        !here && line.measured().any(|cell| cell.latency.is_some())
+        !here && line.measured_cells().any(|cell| cell.latency.is_some())
     };
     let without: Vec<String> =
         lines.iter().filter(elsewhere).map(|line| line.name.clone()).collect();
@@ -321,7 +321,7 @@ fn is_line(series: &[Series]) -> bool {
 /// Returns CPU time per job over the scale.
 fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
     let of = |cell: &Cell| cell.cpu_ns_per_job.filter(|ns| ns.is_finite() && *ns > 0.0);
-    if !lines.iter().any(|line| line.measured().any(|cell| of(cell).is_some())) {
+    if !lines.iter().any(|line| line.measured_cells().any(|cell| of(cell).is_some())) {
         return None;
     }
     let table = by_scale("CPU time per job", lines.iter().copied(), scales, |line, place| {
@@ -351,7 +351,7 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
     );
     let mut bars = Vec::new();
     for line in lines {
-        let of: Vec<&Cell> = line.measured().collect();
+        let of: Vec<&Cell> = line.measured_cells().collect();
         let Some(last) = of
             .iter()
             .rev()

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{in_order, series, several_workers, word};
 use crate::{
-    output::{count, counted, long, noun, percent},
+    output::{count, counted, listed, long_ns, noun, percent},
     record::{Cell, State},
     stats::Mode,
 };
@@ -104,10 +104,8 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
         let at = format!("{series} at {}", count(cell.scale));
         if one { at } else { format!("{} {at}", cell.workload) }
     };
-    let listed = |what: &str, of: Vec<String>| {
-        let (shown, rest) = (of.len().min(MOST_LISTED), of.len().saturating_sub(MOST_LISTED));
-        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        (shown > 0).then(|| format!("{what}: {}{more}", of[..shown].join(", ")))
+    let remark = |what: &str, of: Vec<String>| {
+        (!of.is_empty()).then(|| format!("{what}: {}", listed(&of, MOST_LISTED)))
     };
     let all = |of: &dyn Fn(&Cell) -> Option<String>| -> Vec<String> {
         let known = cells.iter().filter(|cell| cell.state == State::Ok);
@@ -118,22 +116,25 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     let inside = in_order(inside.map(|cell| cell.model.clone()));
     let outside = measured().any(|cell| cell.placement != Placement::Inside);
     let lines = [
-        listed("bimodal, so no single figure stands for it", all(&modes)),
-        listed(
+        remark(
+            "bimodal, so no single figure stands for it",
+            all(&|cell| Some(format!(": {}", both_modes(cell.modes.as_ref()?)))),
+        ),
+        remark(
             "server-bound, so not ranked (a thread of the suite's server was busy for over 90 % of the time)",
             all(&|cell| cell.is_server_bound().then(String::new)),
         ),
-        listed(
+        remark(
             "telling no models apart, for all are within 5 % of what the definition allows",
             at_the_bound(cells, one),
         ),
-        listed("fewer jobs in flight than offered, at most", all(&fewer_in_flight)),
-        listed("groups over after their first failure", all(&group_over)),
-        listed(
+        remark("fewer jobs in flight than offered, at most", all(&fewer_in_flight)),
+        remark("groups over after their first failure", all(&group_over)),
+        remark(
             "offered from inside, so that waking the pool is not in their time",
             if outside { inside } else { vec![] },
         ),
-        listed(
+        remark(
             "fewer trials than requested",
             all(&|cell| Some(format!(" ({})", cell.reason.clone()?))),
         ),
@@ -144,20 +145,16 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
 /// The most cells that a remark lists.
 const MOST_LISTED: usize = 3;
 
-/// Returns the modes of a batch, such as `: 1.20 ms (40 %) or 3.40 ms (60 %)`.
-fn modes(cell: &Cell) -> Option<String> {
-    let mode = |mode: &Mode| {
-        let time = long(std::time::Duration::from_nanos(mode.ns as u64));
-        format!("{time} ({})", percent(mode.share))
-    };
-    let modes: Vec<String> = cell.modes.as_ref()?.iter().map(mode).collect();
-    Some(format!(": {}", modes.join(" or ")))
+/// Formats two modes, such as `1.20 ms (40 %) or 3.40 ms (60 %)`.
+pub(in crate::report) fn both_modes(modes: &[Mode; 2]) -> String {
+    let mode = |mode: &Mode| format!("{} ({})", long_ns(mode.ns as u64), percent(mode.share));
+    modes.each_ref().map(mode).join(" or ")
 }
 
 /// Returns `: 1.20 ms, 3 children left behind`, if a child of a group failed.
 fn group_over(cell: &Cell) -> Option<String> {
     let attest = cell.attest.as_ref()?;
-    let took = long(std::time::Duration::from_nanos(attest.group_ended_ns_max?));
+    let took = long_ns(attest.group_ended_ns_max?);
     let left = attest.children_left.filter(|left| *left > 0);
     let left = left.map_or_else(String::new, |left| format!(", {left} children left behind"));
     Some(format!(": {took}{left}"))

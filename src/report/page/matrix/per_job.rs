@@ -30,7 +30,8 @@ pub(super) fn field(lines: &[models::Line], apart: bool) -> Field {
     if cells().next().is_none() {
         return Field::default();
     }
-    let several = |line: &models::Line| line.measured().filter(|cell| is_known(cell)).count() > 1;
+    let several =
+        |line: &models::Line| line.measured_cells().filter(|cell| is_known(cell)).count() > 1;
     let too_little =
         if lines.iter().any(several) { "too little to tell" } else { "one scale only" };
     let measured = cells().any(|cell| cell.state == State::Ok);
@@ -46,7 +47,7 @@ pub(super) fn is_known(cell: &Cell) -> bool {
 fn of_class(lines: &[models::Line], class: Placement) -> Option<Line> {
     let figure = |line| -> Option<(f64, &models::Line)> {
         let line: &models::Line = line;
-        let of = line.measured().filter(|cell| cell.class() == class);
+        let of = line.measured_cells().filter(|cell| cell.class() == class);
         Some((bytes_per_job(&of.collect::<Vec<_>>())?, line))
     };
     let mut all: Vec<(f64, &models::Line)> = lines.iter().filter_map(figure).collect();
