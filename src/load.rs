@@ -139,6 +139,7 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
         trials: order.trials,
         progress: Progress::start(u64::from(order.trials) * servers.len() as u64),
         agents: vec![],
+        deadline: None,
     };
     if order.pin {
         bench.session.pin_hosts()?;

@@ -33,7 +33,7 @@ pub use ranking::{
 pub(crate) use read::{assemble, claims_of, gate_of, lines, parse, parse_lines};
 pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
-pub(crate) use {files::write_whole, ranking::logarithms};
+pub(crate) use {files::write_whole, load::roles, ranking::logarithms};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
 use crate::{
     machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
-    output::count,
+    output::{count, counted},
     plan::Planned,
     record::{Cell, ModelRecord, State, Trial},
 };
@@ -283,6 +283,11 @@ pub struct Mark {
 fn busiest(before: &[Duration], after: &[Duration]) -> Option<Duration> {
     let used = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
     used.max().filter(|_| before.len() == after.len())
+}
+
+/// Returns why a cell has fewer trials than were asked for.
+pub fn some_ran(ran: usize, wanted: u32) -> String {
+    format!("{ran} of {} ran before the budget was used up", counted(wanted as usize, "trial"))
 }
 
 /// Returns the state of a cell whose process gave this error instead of a figure.

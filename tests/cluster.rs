@@ -8,7 +8,7 @@ mod program;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use std::{
 
 use paceline::record::{Cell, State, read};
 use paceline_core::job::mix;
-use program::{PACELINE, await_that, both, ok, paceline, run};
+use program::{PACELINE, await_that, both, ok, only_record, paceline, record_in, run};
 
 /// One sentence, and this exit code.
 fn refused(folder: &Path, arguments: &[&str], code: i32, says: &str) {
@@ -33,13 +33,6 @@ const CELLS: [&str; 8] =
 fn planned(folder: &Path, passes: &str) {
     let more = ["--trials", passes, "--out", "plan"];
     ok(folder, &[&["cluster", "plan"], &CELLS[..], &more].concat());
-}
-
-fn only_record(folder: &Path) -> PathBuf {
-    let mut runs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let run = runs.find(|path| path.join("run.json").exists()).unwrap();
-    assert!(runs.all(|path| !path.join("run.json").exists()));
-    run
 }
 
 fn identities(cells: &[Cell]) -> BTreeSet<String> {
@@ -59,8 +52,8 @@ fn a_plan_on_the_engine_local_has_the_cells_of_a_run_and_its_readers_read_it() {
     let more = ["--trials", "3", "--out", "my plan", "--engine", "local", "--results", "c"];
     ok(folder, &[&["cluster", "run"], &CELLS[..], &more].concat());
     ok(folder, &[&["run"], &CELLS[..], &["--trials", "3", "--out", "r"]].concat());
-    let record = read(&only_record(&folder.join("c"))).unwrap();
-    let other = read(&only_record(&folder.join("r"))).unwrap();
+    let record = read(&only_record(&folder.join("c")).unwrap()).unwrap();
+    let other = read(&only_record(&folder.join("r")).unwrap()).unwrap();
     assert_eq!(identities(&record.cells), identities(&other.cells));
     assert_eq!(record.trials.len(), other.trials.len());
     assert!(record.trials.iter().all(|trial| trial.node.is_some()));
@@ -95,7 +88,7 @@ fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
     let start = Instant::now();
     ok(folder, &["cluster", "collect", "plan", "--results", "whole"]);
     let took = start.elapsed().as_micros() as u64;
-    let whole = bytes(&only_record(&folder.join("whole")));
+    let whole = bytes(&only_record(&folder.join("whole")).unwrap());
     assert_eq!(whole.len(), 5, "{:?}", whole.keys());
     let mut cut = 0;
     for seed in 0..kills {
@@ -123,7 +116,7 @@ fn collect_that_is_killed_at_random_moments_comes_to_the_same_bytes() {
     }
     assert!(cut > 0, "no collect was killed");
     ok(folder, &["cluster", "collect", "plan", "--results", "killed"]);
-    assert!(bytes(&only_record(&folder.join("killed"))) == whole);
+    assert!(bytes(&only_record(&folder.join("killed")).unwrap()) == whole);
 }
 
 #[test]
@@ -147,7 +140,7 @@ fn what_is_stopped_in_the_middle_is_gone_on_with_and_no_block_is_measured_twice(
     ok(folder, &["cluster", "submit", "plan"]);
     ok(folder, &["cluster", "status", "plan", "--wait"]);
     ok(folder, &["cluster", "collect", "plan"]);
-    let record = read(&only_record(&folder.join("results"))).unwrap();
+    let record = read(&record_in(folder)).unwrap();
     assert_eq!((record.cells.len(), record.trials.len()), (6, 24));
     assert!(ok(folder, &["cluster", "submit", "plan"]).contains("nothing to submit"));
     assert!(ok(folder, &["cluster", "work", "plan", "0000"]).contains("was done before"));
@@ -175,7 +168,29 @@ fn a_job_that_has_ended_before_its_id_was_read_was_taken() {
     fs::write(folder.join("quick.toml"), QUICK).unwrap();
     ok(folder, &["cluster", "submit", "plan", "--engine", "quick.toml"]);
     ok(folder, &["cluster", "collect", "plan"]);
-    only_record(&folder.join("results"));
+    record_in(folder);
+}
+
+#[test]
+fn a_run_on_a_node_that_cannot_run_the_program_ends_and_names_what_was_printed_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_, local) = paceline::cluster::BUILT_IN[0];
+    let text = local.replace("{paceline} cluster work", "/dev/null cluster work");
+    fs::write(folder.join("mine.toml"), text).unwrap();
+    let more = ["--trials", "1", "--out", "plan", "--engine", "mine.toml"];
+    let output = run(folder, [&["cluster", "run"], &CELLS[..], &more].concat());
+    let said = both(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for number in 1..4 {
+        let log = format!("plan/submissions/{number}.txt");
+        assert!(said.contains("logs of lost blocks: ") && said.contains(&log), "{said}");
+        let log = fs::read_to_string(folder.join(log)).unwrap();
+        assert!(log.contains("/dev/null: "), "{log}");
+    }
+    assert!(said.contains("no result of 2 of 2 blocks"), "{said}");
+    let status = ok(folder, &["cluster", "status", "plan"]);
+    assert!(status.contains("gave up") && status.contains("submissions/3.txt"), "{status}");
 }
 
 #[test]
@@ -189,6 +204,9 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     refused(folder, &generators, 2, "--server <NODE=ADDRESS>");
     planned(folder, "1");
     refused(folder, &["cluster", "plan", "sleep", "--out", "plan"], 2, "a plan never changes");
+    fs::create_dir_all(folder.join("old/parts")).unwrap();
+    let old = "old has parts, and a plan never changes";
+    refused(folder, &["cluster", "plan", "sleep", "--out", "old"], 2, old);
     refused(folder, &["cluster", "submit", "plan"], 2, "name an engine with --engine");
     let submit = |engine: &str, code, says: &str| {
         refused(folder, &["cluster", "submit", "plan", "--engine", engine], code, says);
@@ -203,7 +221,7 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     let engine = |name: &str, submit: &str, list: &str| {
         let text = format!(
             "name = \"mine\"\nsubmit = {submit}\nid = '^job (\\d+)$'\nlist = {list}\n\
-             line = '^(?<job>\\d+) (?<state>\\w+)$'\ncancel = [\"true\"]\nscript = \"\"\n[states]\nR = \"running\"\n"
+             line = '^(?<job>\\d+) (?<state>\\w+)$'\ncancel = [\"true\"]\nscript = \"\"\npoll_seconds = 0.1\n[states]\nR = \"running\"\n"
         );
         fs::write(folder.join(name), text).unwrap();
     };
@@ -214,7 +232,9 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     engine("mute.toml", "[\"echo\", \"job 12\"]", "[\"echo\", \"12:R\"]");
     ok(folder, &["cluster", "submit", "plan", "--engine", "mute.toml"]);
     let status = ok(folder, &["cluster", "status", "plan"]);
-    assert!(status.contains("matches no line of what it listed, such as \"12:R\""), "{status}");
+    let odd = "matches no line of what it listed, such as \"12:R\"";
+    assert!(status.contains(odd), "{status}");
+    refused(folder, &["cluster", "status", "plan", "--wait"], 2, odd);
     fs::write(folder.join("bad.toml"), "name = \"mine\"\nsubmitt = []\n").unwrap();
     let bad = run(folder, ["cluster", "submit", "plan", "--engine", "bad.toml"]);
     assert!(program::error(&bad, 2).contains("is not an engine file"));
@@ -256,10 +276,11 @@ fn a_full_disk_leaves_an_attempt_that_does_not_count() {
     let remedy = "(ulimit -f unlimited), and go on with paceline cluster submit";
     assert!(both(&full).contains(remedy), "{}", both(&full));
     ok(folder, &["cluster", "work", "plan", "0000"]);
-    ok(folder, &["cluster", "work", "plan", "0001"]);
+    ok(folder, &["cluster", "work", "plan", "0001", "--node", "box"]);
     ok(folder, &["cluster", "collect", "plan"]);
-    let nodes = read(&only_record(&folder.join("results"))).unwrap().nodes.unwrap();
+    let nodes = read(&record_in(folder)).unwrap().nodes.unwrap();
     assert_eq!((nodes.counted.len(), nodes.left_out.len()), (2, 1));
+    assert_eq!(nodes.counted[1].node, "box");
     assert_eq!(nodes.left_out[0].reason, "it is not complete");
 }
 

@@ -22,7 +22,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Output},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -37,44 +37,26 @@ use paceline_core::{
     models,
     network::Listen,
 };
+use program::{PACELINE, await_that, both as said, call, load_words, ok, record_in};
 use server::{PATIENCE, cell, program, workload};
 use sha2::{Digest, Sha256};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
+/// Returns a call of `paceline cluster`, by the command `inside`.
 fn paceline(folder: &Path, inside: &[&str], arguments: &[&str]) -> Command {
-    let words: Vec<&str> =
-        inside.iter().copied().chain([env!("CARGO_BIN_EXE_paceline"), "cluster"]).collect();
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).args(arguments).current_dir(folder);
-    command.env("PACELINE_ALLOW_DEBUG", "1").stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    let words = [inside, &[PACELINE, "cluster"], arguments].concat();
+    call(words[0], folder, &words[1..])
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// The words that plan a load of `serve-plain` on threads, on these nodes.
-fn load_words<'a>(command: &'a str, nodes: &[&'a str], duration: &'a str) -> Vec<&'a str> {
-    let mut words =
-        vec![command, "serve-plain", "--model", "threads", "--trials", "1", "--out", "plan"];
-    words.extend(["--rate", "200", "--connections", "4", "--warm-up", "0s"]);
-    words.extend(["--duration", duration, "--server", nodes[0]]);
-    words.extend(nodes[1..].iter().flat_map(|node| ["--generator", node]));
-    words
-}
-
-/// Plans such a load of a second.
-fn plan(folder: &Path, nodes: &[&str], more: &[&str]) -> Output {
-    let mut words = load_words("plan", nodes, "1s");
-    words.extend(more);
-    paceline(folder, &[], &words).output().unwrap()
+/// Plans a load of a second.
+fn plan(folder: &Path, nodes: &[&str], more: &str) -> Output {
+    let more = format!("--duration 1s {more}");
+    paceline(folder, &[], &load_words("plan", nodes, &more)).output().unwrap()
 }
 
 /// Plans as [`plan`] does, which must succeed.
-fn planned(folder: &Path, nodes: &[&str], more: &[&str]) {
+fn planned(folder: &Path, nodes: &[&str], more: &str) {
     let output = plan(folder, nodes, more);
     assert!(output.status.success(), "{}", said(&output));
 }
@@ -83,12 +65,30 @@ fn work(folder: &Path, inside: &[&str], node: &str) -> Child {
     paceline(folder, inside, &["work", "plan", "0000", "--node", node]).spawn().unwrap()
 }
 
+/// Waits until all have ended, with 0.
+fn all_end_well(nodes: impl IntoIterator<Item = Child>) {
+    for node in nodes {
+        let output = program::ended(node);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+}
+
+/// Checks for this exit code, and one sentence with each of `words`.
+fn fails(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.status.code(), Some(code), "{}", said(output));
+    let said = program::said(output);
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
+}
+
 /// Collects, and returns the cells of the record.
 fn collected(folder: &Path) -> Vec<Cell> {
     let output = paceline(folder, &[], &["collect", "plan"]).output().unwrap();
     // On a busy machine a load may be invalid, which is 3.
     assert!([Some(0), Some(3)].contains(&output.status.code()), "{}", said(&output));
-    let record = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap().path();
+    let record = record_in(folder);
     let nodes = fs::read_to_string(record.join("nodes.json")).unwrap();
     assert!(nodes.contains("\"id\": \"a\"") && nodes.contains("\"id\": \"b\""), "{nodes}");
     let cells = fs::read_to_string(record.join("cells.jsonl")).unwrap();
@@ -100,14 +100,10 @@ fn generators_on_other_nodes_share_a_load_and_the_record_says_where_all_of_it_wa
     for generators in [&["b=127.0.0.2"][..], &["b=127.0.0.2", "c=127.0.0.3"]] {
         let folder = tempfile::tempdir().unwrap();
         let nodes: Vec<&str> = ["a=127.0.0.1"].iter().chain(generators).copied().collect();
-        let port = if generators.len() == 1 { "17501" } else { "17502" };
-        planned(folder.path(), &nodes, &["--port", port]);
+        let port = if generators.len() == 1 { "--port 17501" } else { "--port 17502" };
+        planned(folder.path(), &nodes, port);
         let names = nodes.iter().map(|node| node.split('=').next().unwrap());
-        let nodes: Vec<Child> = names.map(|name| work(folder.path(), &[], name)).collect();
-        for node in nodes {
-            let output = node.wait_with_output().unwrap();
-            assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-        }
+        all_end_well(names.map(|name| work(folder.path(), &[], name)).collect::<Vec<_>>());
         let cells = collected(folder.path());
         assert_eq!(cells.len(), 1, "{cells:?}");
         let load = cells[0].load.as_ref().unwrap();
@@ -123,14 +119,11 @@ fn generators_on_other_nodes_share_a_load_and_the_record_says_where_all_of_it_wa
 }
 
 fn every_report_names_the_nodes(folder: &Path, generators: usize) {
-    let record = fs::read_dir(folder.join("results")).unwrap().next().unwrap().unwrap().path();
+    let record = record_in(folder);
     let report = |format: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.arg("report").arg(&record).args(["--format", format]).current_dir(folder);
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let text = ok(folder, &["report", record.to_str().unwrap(), "--format", format]);
         // Tables are folded to the terminal's width.
-        said(&output).split_whitespace().collect::<Vec<_>>().join(" ")
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let (sentence, joined) = match generators {
         1 => ("on a, generator on b; start agreed within", "b"),
@@ -158,27 +151,21 @@ fn every_report_names_the_nodes(folder: &Path, generators: usize) {
 fn a_load_that_lost_a_generator_is_void_and_can_be_done_again() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"];
-    let twice = plan(folder.path(), &nodes, &["--port", "17503", "--duration", "60s"]);
+    let twice = plan(folder.path(), &nodes, "--port 17503 --duration 60s");
     assert!(twice.status.code() == Some(2), "a second --duration is an error: {}", said(&twice));
-    planned(folder.path(), &nodes, &["--port", "17503", "--seed", "7"]);
+    planned(folder.path(), &nodes, "--port 17503 --seed 7");
     let leader = work(folder.path(), &[], "a");
     let mut lost = work(folder.path(), &[], "b");
     let other = work(folder.path(), &[], "c");
     // The attempt begins once all generators have connected.
     let begun = folder.path().join("plan/parts/0000");
-    let deadline = Instant::now() + PATIENCE;
-    while !begun.exists() {
-        assert!(Instant::now() < deadline, "no attempt has begun");
-        thread::sleep(Duration::from_millis(5));
-    }
+    await_that("an attempt begins", || begun.exists());
     lost.kill().unwrap();
     lost.wait().unwrap();
-    let output = leader.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(
-        said(&output).contains("generator on b was lost, so the load is void"),
-        "{}",
-        said(&output)
+    fails(
+        &leader.wait_with_output().unwrap(),
+        1,
+        &["generator on b was lost, so the load is void"],
     );
     assert!(!other.wait_with_output().unwrap().status.success());
     let collect = paceline(folder.path(), &[], &["collect", "plan"]).output().unwrap();
@@ -186,15 +173,11 @@ fn a_load_that_lost_a_generator_is_void_and_can_be_done_again() {
     assert!(!folder.path().join("results").exists(), "{}", said(&collect));
     let attempt = fs::read_dir(&begun).unwrap().next().unwrap().unwrap().file_name();
     let why = format!(
-        "no result of 1 of 1 block: 0000 (serve-plain at 4, pass 1: the attempt {} is not complete); nothing was recorded",
+        "no result of 1 of 1 block: 0000 (serve-plain at 4, server on a, generators on b and c: the attempt {} is not complete); nothing was recorded",
         attempt.to_string_lossy()
     );
     assert!(said(&collect).contains(&why), "{}", said(&collect));
-    let again: Vec<Child> = ["a", "b", "c"].map(|name| work(folder.path(), &[], name)).into();
-    for one in again {
-        let output = one.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well(["a", "b", "c"].map(|name| work(folder.path(), &[], name)));
     assert_eq!(collected(folder.path()).len(), 1);
 }
 
@@ -268,7 +251,7 @@ fn token_and_hello_of_b(folder: &Path) -> (String, String) {
 #[test]
 fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
     let folder = tempfile::tempdir().unwrap();
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17504"]);
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17504");
     let (own, hello) = token_and_hello_of_b(folder.path());
     let mut leader = work(folder.path(), &[], "a");
     assert_eq!(first_byte(&hello, TOKEN), None);
@@ -280,7 +263,7 @@ fn the_leader_sends_nothing_to_a_connection_that_lacks_only_the_token() {
 #[test]
 fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
     let folder = tempfile::tempdir().unwrap();
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17505"]);
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17505");
     let listener = TcpListener::bind("127.0.0.1:17505").unwrap();
     let agent = work(folder.path(), &[], "b");
     let (leader, _) = listener.accept().unwrap();
@@ -311,26 +294,20 @@ fn an_agent_sends_nothing_to_an_address_outside_its_plan() {
     let more = lines.next().and_then(Result::ok);
     drop(leader);
     let output = agent.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), more), (Some(1), None), "{}", said(&output));
-    assert!(
-        said(&output).contains("240.0.0.1:80 is not at an address of the plan"),
-        "{}",
-        said(&output)
-    );
+    assert_eq!(more, None, "{}", said(&output));
+    fails(&output, 1, &["240.0.0.1:80 is not at an address of the plan"]);
 }
 
 #[test]
 fn a_leader_that_dies_before_the_load_is_lost_and_no_wrong_token() {
     let folder = tempfile::tempdir().unwrap();
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17508"]);
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17508");
     let listener = TcpListener::bind("127.0.0.1:17508").unwrap();
     let agent = work(folder.path(), &[], "b");
     let leader = listener.accept().unwrap().0;
     drop((listener, leader));
-    let output = agent.wait_with_output().unwrap();
     // Engines do not repeat what ends with 2.
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("a was lost before the load"), "{}", said(&output));
+    fails(&agent.wait_with_output().unwrap(), 1, &["a was lost before the load"]);
 }
 
 /// Two network namespaces joined by a veth pair.
@@ -385,7 +362,7 @@ fn sockets(name: &str) -> Vec<String> {
 fn between_two_namespaces_only_the_addresses_of_the_plan_are_used() {
     let Some(two) = Namespaces::make() else { return };
     let folder = tempfile::tempdir().unwrap();
-    planned(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], &[]);
+    planned(folder.path(), &["a=10.93.1.1", "b=10.93.1.2"], "");
     let inside = two.names.each_ref().map(|name| ["ip", "netns", "exec", name]);
     let mut nodes = [work(folder.path(), &inside[0], "a"), work(folder.path(), &inside[1], "b")];
     // Little-endian: 10.93.1.1 and 10.93.1.2.
@@ -401,10 +378,7 @@ fn between_two_namespaces_only_the_addresses_of_the_plan_are_used() {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    for node in nodes {
-        let output = node.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well(nodes);
     assert_eq!(seen, [true; 2], "no connection was seen between the nodes");
     let cells = collected(folder.path());
     assert_eq!(cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().server, "a");

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::Command,
     sync::{
@@ -23,7 +23,8 @@ use listener::{alone, each_connection};
 use paceline::record::{Cell, State};
 use paceline_core::{
     generator::{
-        Arrivals, Drive, Interval, Options, Order, Request, Share, Together, do_not_add_up,
+        Agent, Arrivals, Drive, Interval, LineConnection, Options, Order, Request, Share, Together,
+        do_not_add_up,
     },
     process::{HostError, Program},
 };
@@ -236,6 +237,26 @@ fn a_generator_that_hears_too_late_of_a_start_that_others_share_does_not_start()
         child.wait().unwrap();
         assert_eq!(of == 2, seen.requests.load(Relaxed) == 0);
     }
+}
+
+#[test]
+fn a_load_on_another_node_may_last_longer_than_its_agent_waits_between_messages() {
+    let _alone = alone();
+    let (address, _) = server(Duration::ZERO);
+    let meeting = TcpListener::bind("127.0.0.1:0").unwrap();
+    let agent = TcpStream::connect(meeting.local_addr().unwrap()).unwrap();
+    let agent = thread::spawn(move || {
+        let connection = LineConnection::new(agent).unwrap();
+        connection.run_agent(&program(), &[], Duration::from_secs(5))
+    });
+    let connection = LineConnection::new(meeting.accept().unwrap().0).unwrap();
+    let mut agents = [Agent::new(connection, "b".into())];
+    let drive = Drive::Open { rate: 50.0, arrivals: Arrivals::Uniform };
+    let long = Order { duration_ns: 8_000 * MS, ..order(address, drive, 4) };
+    let whole = Agent::load_together(&mut agents, &long, PATIENCE, &mut |_| ()).unwrap().whole;
+    assert_eq!(whole.elapsed_ns, long.duration_ns);
+    agents[0].end();
+    agent.join().unwrap().unwrap();
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {

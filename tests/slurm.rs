@@ -5,9 +5,10 @@
 mod program;
 mod slurm_cluster;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use paceline::record::State;
+use program::load_words;
 use slurm_cluster::{Cluster, patiently};
 
 /// Brings a cluster up, or leaves the test.
@@ -20,14 +21,22 @@ macro_rules! cluster {
     };
 }
 
-/// Waits, submits again what was lost, and collects: all blocks must be there, each once.
-fn survives(cluster: &Cluster, passes: usize) {
+/// Waits, and submits again what was lost. Returns how the plan stood then.
+fn done_in_the_end(cluster: &Cluster) -> String {
+    let mut log = String::new();
     for _ in 0..3 {
         if cluster.wait().status.code() == Some(0) {
             break;
         }
+        log += &cluster.prints(&["status", "plan"]);
         cluster.ok(&["submit", "plan"]);
     }
+    log
+}
+
+/// Waits until all is done, and collects: all blocks must be there, each once.
+fn survives(cluster: &Cluster, passes: usize) {
+    done_in_the_end(cluster);
     cluster.ok(&["collect", "plan"]);
     let record = cluster.record();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 4 * passes));
@@ -78,9 +87,7 @@ fn a_node_that_is_killed_costs_an_attempt_and_no_block() {
     submitted(&cluster, 6, &to("slurm"));
     cluster.await_running();
     cluster.kill_node(1);
-    patiently("the node is seen to be down", || {
-        cluster.slurm("sinfo", &["-h", "-n", "n1", "-o", "%T"]).contains("down")
-    });
+    cluster.await_node("n1", "down");
     cluster.script(&["node", ".", "1"]);
     survives(&cluster, 6);
 }
@@ -91,9 +98,7 @@ fn a_node_that_is_cut_off_finishes_as_a_zombie_and_counts_at_most_once() {
     submitted(&cluster, 6, &to("slurm"));
     cluster.await_running();
     cluster.link(1, "down");
-    patiently("the node is seen to be down", || {
-        cluster.slurm("sinfo", &["-h", "-n", "n1", "-o", "%T"]).contains("down")
-    });
+    cluster.await_node("n1", "down");
     cluster.link(1, "up");
     survives(&cluster, 6);
 }
@@ -226,35 +231,32 @@ fn cancelling_leaves_nothing_in_the_queue_and_submitting_again_goes_on() {
     submitted(&cluster, 6, &to("slurm"));
     cluster.await_running();
     cluster.ok(&["cancel", "plan"]);
-    patiently("the queue is empty", || {
-        cluster.slurm("squeue", &["-h", "--states=R,PD,CG"]).is_empty()
-    });
+    cluster.await_empty_queue();
     let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("lost") && status.contains("cancelled"), "{status}");
     cluster.ok(&["submit", "plan"]);
     survives(&cluster, 6);
 }
 
-/// Plans `serve-plain` on threads: the server on n1, a generator on n2 and on `more`.
-fn planned_load(cluster: &Cluster, more: &[&str]) {
-    let words = concat!(
-        "plan serve-plain --model threads --trials 2 --rate 50 --connections 4 --warm-up 0s ",
-        "--duration 2s --out plan --server n1=10.97.0.11 --generator n2=10.97.0.12"
-    );
-    let words: Vec<&str> = words.split(' ').chain(more.iter().copied()).collect();
-    cluster.ok(&words);
+const NODES: [&str; 2] = ["n1=10.97.0.11", "n2=10.97.0.12"];
+
+/// Plans a load with the server on n1 and a generator on n2.
+fn planned_load(cluster: &Cluster) {
+    cluster.ok(&load_words("plan", &NODES, "--duration 4s"));
 }
 
-/// Waits, submits again what was lost, and collects: the one cell is there once, of nodes with the right roles.
+/// Plans and submits it, waits until its nodes have met, and returns the folder of the attempts.
+fn meeting(cluster: &Cluster) -> PathBuf {
+    planned_load(cluster);
+    cluster.ok(&to(&cluster.engine(&[])));
+    let begun = cluster.dir().join("plan/parts/0000");
+    patiently("the nodes meet", || begun.exists());
+    begun
+}
+
+/// Waits until all is done, and collects: the one cell is there once, of nodes with the right roles.
 fn load_survives(cluster: &Cluster) {
-    let mut log = String::new();
-    for _ in 0..3 {
-        if cluster.wait().status.code() == Some(0) {
-            break;
-        }
-        log += &cluster.prints(&["status", "plan"]);
-        cluster.ok(&["submit", "plan"]);
-    }
+    let log = done_in_the_end(cluster);
     let collected = cluster.prints(&["collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     assert!(collected.contains("1 block, 1 cell:"), "{log}{collected}");
@@ -268,7 +270,7 @@ fn load_survives(cluster: &Cluster) {
 #[test]
 fn a_load_has_one_allocation_of_its_nodes_and_each_finds_its_role_by_its_name() {
     let cluster = cluster!();
-    planned_load(&cluster, &[]);
+    planned_load(&cluster);
     cluster.ok(&to("slurm"));
     cluster.await_running();
     assert_eq!(cluster.slurm("squeue", &["-h", "--states=R", "-o", "%D %N"]).trim(), "2 n[1-2]");
@@ -280,13 +282,8 @@ fn a_load_has_one_allocation_of_its_nodes_and_each_finds_its_role_by_its_name() 
 #[test]
 fn one_command_runs_a_load_in_both_directions_and_each_has_a_record() {
     let cluster = cluster!();
-    let engine = cluster.engine(&[]);
-    let words = concat!(
-        "run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
-        "--out plan --server n1=10.97.0.11 --generator n2=10.97.0.12 --swap-roles --engine"
-    );
-    let words: Vec<&str> = words.split(' ').chain([&*engine]).collect();
-    let run = cluster.prints(&words);
+    let more = format!("--duration 1s --swap-roles --engine {}", cluster.engine(&[]));
+    let run = cluster.prints(&load_words("run", &NODES, &more));
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     assert!(run.contains("2 blocks, 2 cells:"), "{run}");
     let records = fs::read_dir(cluster.dir().join("results")).unwrap();
@@ -302,15 +299,9 @@ fn one_command_runs_a_load_in_both_directions_and_each_has_a_record() {
 #[test]
 fn a_load_that_is_cancelled_leaves_nothing_in_the_queue_and_is_done_when_it_is_submitted_again() {
     let cluster = cluster!();
-    planned_load(&cluster, &[]);
-    let engine = cluster.engine(&[]);
-    cluster.ok(&to(&engine));
-    let begun = cluster.dir().join("plan/parts/0000");
-    patiently("the nodes meet", || begun.exists());
+    meeting(&cluster);
     cluster.ok(&["cancel", "plan"]);
-    patiently("the queue is empty", || {
-        cluster.slurm("squeue", &["-h", "--states=R,PD,CG"]).is_empty()
-    });
+    cluster.await_empty_queue();
     let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("lost") && status.contains("cancelled"), "{status}");
     cluster.ok(&["submit", "plan"]);
@@ -320,11 +311,7 @@ fn a_load_that_is_cancelled_leaves_nothing_in_the_queue_and_is_done_when_it_is_s
 #[test]
 fn a_load_whose_generators_node_is_killed_is_void_and_done_when_it_is_submitted_again() {
     let cluster = cluster!();
-    planned_load(&cluster, &[]);
-    let engine = cluster.engine(&[]);
-    cluster.ok(&to(&engine));
-    let begun = cluster.dir().join("plan/parts/0000");
-    patiently("the nodes meet", || begun.exists());
+    let begun = meeting(&cluster);
     cluster.kill_node(2);
     let lost = cluster.wait();
     assert_eq!(lost.status.code(), Some(3));
@@ -333,9 +320,7 @@ fn a_load_whose_generators_node_is_killed_is_void_and_done_when_it_is_submitted_
     assert_eq!(cluster.done(), 0, "the attempt is void");
     cluster.ends(3, &["collect", "plan"]);
     cluster.script(&["node", ".", "2"]);
-    patiently("the node takes jobs again", || {
-        cluster.slurm("sinfo", &["-h", "-n", "n2", "-o", "%T"]).contains("idle")
-    });
+    cluster.await_node("n2", "idle");
     cluster.ok(&["submit", "plan"]);
     load_survives(&cluster);
     assert!(fs::read_dir(&begun).unwrap().count() >= 2, "there was no other attempt");
@@ -344,14 +329,14 @@ fn a_load_whose_generators_node_is_killed_is_void_and_done_when_it_is_submitted_
 #[test]
 fn a_load_on_nodes_that_slurm_does_not_have_is_refused_in_a_sentence() {
     let cluster = cluster!();
-    planned_load(&cluster, &[]);
+    planned_load(&cluster);
     let refused = |submission: &[&str], why: &str| {
         let said = cluster.ends(2, submission);
         assert!(said.contains(why) && said.lines().count() == 1, "{said}");
     };
     refused(&with("options=--partition=fast"), "invalid partition specified: fast");
     fs::remove_dir_all(cluster.dir().join("plan")).unwrap();
-    planned_load(&cluster, &["--generator", "n3=10.97.0.13"]);
+    cluster.ok(&load_words("plan", &[NODES[0], NODES[1], "n3=10.97.0.13"], ""));
     refused(&to("slurm"), "Invalid node name specified");
     let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("1 planned"), "{status}");

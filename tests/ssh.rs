@@ -15,7 +15,7 @@ use std::{
 };
 
 use paceline::record::read;
-use program::{await_that, both, is_installed, processes, record_in, run, text};
+use program::{await_that, both, is_installed, load_words, processes, record_in, run, text};
 
 /// An sshd that ends with the test.
 struct Sshd(Child);
@@ -33,8 +33,8 @@ fn key(path: &Path) {
     assert!(keygen.status().unwrap().success());
 }
 
-/// Starts it in `dir`, and returns the options with which ssh reaches it.
-fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
+/// Starts it in `dir`, with more lines of its configuration. Returns the options with which ssh reaches it.
+fn sshd(dir: &Path, more: &str) -> Result<(Sshd, String), String> {
     if !is_installed("/usr/sbin/sshd") || !is_installed("ssh") {
         return Err(
             "SSH needs a client and a server: apt-get install openssh-server openssh-client".into(),
@@ -47,7 +47,7 @@ fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
     let at = dir.display();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nListenAddress 127.0.0.2\nHostKey {at}/host\nAuthorizedKeysFile {at}/allowed\n\
-         PasswordAuthentication no\nPidFile none\nStrictModes no\nAcceptEnv PACELINE_ALLOW_DEBUG\n"
+         PasswordAuthentication no\nPidFile none\nStrictModes no\nAcceptEnv PACELINE_ALLOW_DEBUG\n{more}"
     );
     fs::write(dir.join("config"), config).unwrap();
     let _ = fs::create_dir_all("/run/sshd");
@@ -75,19 +75,32 @@ fn sshd(dir: &Path) -> Result<(Sshd, String), String> {
 /// Starts an sshd, or leaves the test.
 macro_rules! sshd {
     ($dir:expr) => {
-        match sshd($dir) {
+        sshd!($dir, "")
+    };
+    ($dir:expr, $more:expr) => {
+        match sshd($dir, $more) {
             Ok(found) => found,
             Err(why) => return eprintln!("left out: {why}"),
         }
     };
 }
 
-/// Plans a load with the words of `plan`, and submits it to hosts that are reached with `options`.
-fn submitted(dir: &Path, plan: &str, options: &str) {
-    ok(dir, &plan.split(' ').collect::<Vec<_>>());
+/// Returns the words that choose hosts which are reached with `options`.
+fn engine(dir: &Path, options: &str) -> [String; 6] {
     let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
-    let submit = ["cluster", "submit", "plan", "--engine", "ssh", "--set"];
-    ok(dir, &[&submit[..], &[&options, "--set", &away]].concat());
+    ["--engine", "ssh", "--set", &options, "--set", &away].map(str::to_owned)
+}
+
+/// Submits the plan in `dir` to such hosts.
+fn submitted(dir: &Path, more: &[&str], options: &str) {
+    let engine = engine(dir, options);
+    let submit = ["cluster", "submit", "plan"].into_iter().chain(engine.iter().map(String::as_str));
+    ok(dir, &submit.chain(more.iter().copied()).collect::<Vec<_>>());
+}
+
+/// Returns the words of `cluster` for a load from one host on the other.
+fn load<'a>(command: &'a str, more: &'a str) -> Vec<&'a str> {
+    [&["cluster"], &load_words(command, &["127.0.0.1", "127.0.0.2"], more)[..]].concat()
 }
 
 fn ok(dir: &Path, arguments: &[&str]) {
@@ -103,17 +116,8 @@ fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing
     let (_sshd, options) = sshd!(dir);
     let plan = "cluster plan sleep yield --model tokio,pool --scale 10 --trials 4 --out plan";
     ok(dir, &plan.split(' ').collect::<Vec<_>>());
-    let [options, folder] =
-        [format!("options={options}"), format!("folder={}/away", dir.display())];
     // Nobody listens at the third address.
-    let hosts = "hosts=127.0.0.1,127.0.0.2,127.0.0.3";
-    ok(
-        dir,
-        &[
-            "cluster", "submit", "plan", "--engine", "ssh", "--set", hosts, "--set", &options,
-            "--set", &folder,
-        ],
-    );
+    submitted(dir, &["--set", "hosts=127.0.0.1,127.0.0.2,127.0.0.3"], &options);
     ok(dir, &["cluster", "status", "plan", "--wait"]);
     ok(dir, &["cluster", "collect", "plan"]);
     let record = read(&record_in(dir)).unwrap();
@@ -131,11 +135,8 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let (_sshd, options) = sshd!(dir);
-    let plan = concat!(
-        "cluster plan serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
-        "--out plan --port 17601 --server 127.0.0.1 --generator 127.0.0.2"
-    );
-    submitted(dir, plan, &options);
+    ok(dir, &load("plan", "--duration 1s --port 17601"));
+    submitted(dir, &[], &options);
     ok(dir, &["cluster", "status", "plan", "--wait"]);
     let collected = run(dir, ["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
@@ -155,17 +156,53 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     }));
 }
 
+/// Passes commands on, but those that run paceline fail at one of the addresses.
+const CANNOT_RUN: &str = concat!(
+    "Match LocalAddress 127.0.0.2\n",
+    r#"ForceCommand case "$SSH_ORIGINAL_COMMAND" in *./paceline*) exit 126 ;; *) eval "$SSH_ORIGINAL_COMMAND" ;; esac"#,
+    "\n"
+);
+
+#[test]
+fn a_host_that_cannot_run_the_program_takes_no_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_sshd, options) = sshd!(dir, CANNOT_RUN);
+    let plan = "cluster plan sleep yield --model pool --scale 10 --trials 4 --out plan";
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
+    submitted(dir, &["--set", "hosts=127.0.0.1,127.0.0.2"], &options);
+    ok(dir, &["cluster", "status", "plan", "--wait"]);
+    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap();
+    assert!(log.contains("127.0.0.2 cannot be reached, has no room in "), "{log}");
+}
+
+#[test]
+fn a_block_that_is_cancelled_ends_on_its_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_sshd, options) = sshd!(dir);
+    // It takes longer than the test waits.
+    fs::write(dir.join("long.toml"), "name = \"long\"\nscale = [1]\njob = [{ sleep = \"50s\" }]\n")
+        .unwrap();
+    let plan = "cluster plan long.toml --model tokio,pool --trials 1 --out plan";
+    ok(dir, &plan.split(' ').collect::<Vec<_>>());
+    submitted(dir, &["--set", "hosts=127.0.0.1"], &options);
+    is_cancelled(dir, "__host");
+}
+
 #[test]
 fn a_load_that_is_cancelled_ends_on_every_host() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let (_sshd, options) = sshd!(dir);
-    let plan = concat!(
-        "cluster plan serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 10m ",
-        "--out plan --port 17602 --server 127.0.0.1 --generator 127.0.0.2"
-    );
-    submitted(dir, plan, &options);
-    await_that("a generator starts", || processes(dir).iter().any(|line| line.contains("__load")));
+    ok(dir, &load("plan", "--duration 10m --port 17602"));
+    submitted(dir, &[], &options);
+    is_cancelled(dir, "__load");
+}
+
+/// Cancels the plan once a host has a process with this word.
+fn is_cancelled(dir: &Path, word: &str) {
+    await_that("it begins", || processes(dir).iter().any(|line| line.contains(word)));
     ok(dir, &["cluster", "cancel", "plan"]);
     // A host ends what it has once its connection is gone.
     await_that("nothing is left", || {
@@ -180,13 +217,10 @@ fn one_command_runs_a_load_in_both_directions_and_brings_both_results_back() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let (_sshd, options) = sshd!(dir);
-    let line = concat!(
-        "cluster run serve-plain --model threads --trials 1 --rate 50 --connections 4 --warm-up 0s --duration 1s ",
-        "--out plan --port 17603 --server 127.0.0.1 --generator 127.0.0.2 --swap-roles --engine ssh --set"
-    );
-    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
-    let words: Vec<&str> = line.split(' ').chain([&*options, "--set", &away]).collect();
-    let said = both(&run(dir, &words));
+    let (words, engine) =
+        (load("run", "--duration 1s --port 17603 --swap-roles"), engine(dir, &options));
+    let words = words.into_iter().chain(engine.iter().map(String::as_str));
+    let said = both(&run(dir, words));
     let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     assert!(said.contains("2 blocks, 2 cells:"), "{said}{log}");

@@ -5,7 +5,7 @@ mod planning;
 
 pub(super) use arguments::ClusterCommand;
 
-use std::{fmt::Write, thread, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, thread, time::Duration};
 
 use arguments::{
     Collecting, EngineArguments, Folder, StatusArguments, WholeArguments, WorkArguments,
@@ -224,7 +224,7 @@ fn shown(status: &Status) -> String {
     let row = |block: &&cluster::BlockStatus| {
         vec![
             block.block.clone(),
-            block.label(),
+            block.label.clone(),
             block.state.word().to_owned(),
             block.node.clone().unwrap_or_default(),
             block.submissions.to_string(),
@@ -239,12 +239,38 @@ fn shown(status: &Status) -> String {
     if open.len() > MOST {
         let _ = write!(text, "\n… and {} more; --format json has all", open.len() - MOST);
     }
-    text
+    text + &logs(status)
+}
+
+/// Names the files with what the workers of lost blocks printed, on a line of its own; empty if there are none.
+fn logs(status: &Status) -> String {
+    const MOST: usize = 5;
+    let logs = status.blocks.iter().filter_map(|block| block.log.as_deref());
+    let all: BTreeSet<&str> = logs.collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let named = all.iter().copied().take(MOST).collect::<Vec<_>>().join(", ");
+    let more = if all.len() > MOST { ", …" } else { "" };
+    format!("\nlogs of lost blocks: {named}{more}")
 }
 
 fn collected(plan: &PlanFolder, how: &Collecting) -> Result<u8, CliError> {
+    check_kinds(how, plan.plan.load.is_some())?;
     let done = collect(plan, &how.results, how.partial, how.any_machine).map_err(fault)?;
     said_collected(plan, &done)
+}
+
+/// Refuses to merge kinds of machines where there are none.
+fn check_kinds(how: &Collecting, is_load: bool) -> Result<(), CliError> {
+    if how.any_machine && is_load {
+        return Err(usage(
+            "--any-machine is for blocks that ran on machines of several kinds, and a load stays on the nodes that its \
+             plan names: leave it out"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
@@ -294,6 +320,7 @@ fn whole(asked: &WholeArguments) -> Result<u8, CliError> {
     let Some(engine) = engine(&asked.engine, asked.plan.load.server.is_some())? else {
         return Err(usage("name an engine with --engine: local, slurm, ssh or a file".into()));
     };
+    check_kinds(&asked.how, asked.plan.load.server.is_some())?;
     let plan = planned(&asked.plan)?;
     said_plan(&plan)?;
     interrupt::watch().map_err(|error| internal(error.to_string()))?;
@@ -304,10 +331,13 @@ fn whole(asked: &WholeArguments) -> Result<u8, CliError> {
         said_submitted(&done, &plan)?;
         let mut watch = Watch::open(&plan).map_err(fault)?;
         let status = wait(&mut watch, |status| status.count(BlockState::Lost) > 0)?;
+        let open = [BlockState::Lost, BlockState::GaveUp, BlockState::Blocked];
+        if open.iter().any(|state| status.count(*state) > 0) {
+            print_note(&(counts(&status) + &logs(&status)));
+        }
         if status.count(BlockState::Lost) == 0 {
             break;
         }
-        print_note(&counts(&status));
     }
     collected(&plan, &asked.how)
 }

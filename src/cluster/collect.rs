@@ -20,9 +20,7 @@ use super::{
 use crate::{
     output::{self, remedy},
     plan::cells_on,
-    record::{
-        CELLS, Counted, LeftOut, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, TRIALS, write_json,
-    },
+    record::{CELLS, Counted, LeftOut, NODES, Nodes, RUN, Run, TRIALS, write_json},
 };
 use paceline_core::histogram::Distribution;
 
@@ -76,22 +74,43 @@ pub fn collect(
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(unwritable(&aside))?;
     }
-    if let Some(load) = &plan.plan.load {
-        return collect_load::collect(plan, load, (results, &aside), partial);
-    }
-    let collector = Collector {
-        plan,
-        aside: aside.clone(),
-        any_machine,
-        given_up: Jobs::read(&plan.dir)?.given_up(),
-        groups: BTreeMap::new(),
-        left_out: vec![],
-        missing: vec![],
-        unmeasured: vec![],
+    let given_up = Jobs::read(&plan.dir)?.given_up();
+    let done = if let Some(load) = &plan.plan.load {
+        collect_load::collect(plan, load, &given_up, (results, &aside), partial)
+    } else {
+        let collector = Collector {
+            plan,
+            aside: aside.clone(),
+            any_machine,
+            given_up,
+            groups: BTreeMap::new(),
+            left_out: vec![],
+            missing: vec![],
+            unmeasured: vec![],
+        };
+        collector.collect(results, partial)
     };
-    let done = collector.collect(results, partial);
     let _ = fs::remove_dir_all(&aside);
-    done
+    let mut done = done?;
+    done.warnings.extend(outdated(&done.folders, results, &plan.plan.id));
+    Ok(done)
+}
+
+/// Warns of other records of the same plan: it was collected before, when its blocks made other records.
+fn outdated(folders: &[PathBuf], results: &Path, id: &str) -> Vec<String> {
+    let is_other = |path: &PathBuf| {
+        let is_of_plan =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(id));
+        is_of_plan && path.join(RUN).exists() && !folders.is_empty() && !folders.contains(path)
+    };
+    let entries = fs::read_dir(results).into_iter().flatten().flatten();
+    let mut others: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_other).collect();
+    others.sort();
+    let all = others.iter().map(|path| path.display());
+    all.map(|path| {
+        format!("{path} is an earlier record of this plan: delete it, or its cells count twice.")
+    })
+    .collect()
 }
 
 struct Collector<'a> {
@@ -185,7 +204,7 @@ impl<'a> Collector<'a> {
         if let Err(why) = &counted
             && !self.given_up.contains_key(&block.id)
         {
-            self.missing.push((block.id.clone(), format!("{}: {why}", block.label())));
+            self.missing.push((block.id.clone(), format!("{}: {why}", plan.plan.label(block))));
         }
         Ok(counted.ok())
     }
@@ -256,13 +275,7 @@ impl Group {
         let file = |name| File::create(folder.join(name)).map(BufWriter::new);
         let cells = file(CELLS).map_err(unwritable(&folder))?;
         let trials = file(TRIALS).map_err(unwritable(&folder))?;
-        let nodes = Nodes {
-            schema: NODES_SCHEMA,
-            plan: plan.hash.clone(),
-            nodes: vec![],
-            counted: vec![],
-            left_out: vec![],
-        };
+        let nodes = Nodes::of_plan(&plan.hash);
         let first = first.clone();
         Ok(Group { folder, cells, trials, first, floors: vec![], nodes, counts: (0, 0) })
     }
@@ -280,10 +293,7 @@ impl Group {
         let counted =
             Counted { block: block.id.clone(), attempt: attempt.clone(), node: node.id.clone() };
         self.nodes.counted.push(counted);
-        // The node may restart, or its clock be set, between two blocks: the record describes it at its first.
-        let known = |other: &&Node| other.id == node.id;
-        if !self.nodes.nodes.iter().any(|other| known(&other)) {
-            self.nodes.nodes.push(node.clone());
+        if self.nodes.add(node) {
             self.floors.extend(timer_floor.clone());
         }
         Ok(())

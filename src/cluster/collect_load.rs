@@ -7,16 +7,12 @@ use super::{
     Block, Fault, PlanFolder,
     collect::{Collected, put, unwritable},
     hosts::{LoadPlan, PlanNode},
-    jobs::Jobs,
     node::NodeFile,
     part::{Part, counted},
 };
 use crate::{
     load::unmeasured,
-    record::{
-        CELLS, Cell, Counted, NODES, NODES_SCHEMA, Node, Nodes, RUN, Run, TRIALS, parse_lines,
-        write_json,
-    },
+    record::{CELLS, Cell, Counted, NODES, Nodes, RUN, Run, TRIALS, parse_lines, write_json},
 };
 
 /// A record under construction: the blocks whose server is on one node.
@@ -32,14 +28,14 @@ struct Direction<'a> {
 }
 
 /// Collects the blocks of a load into a record in `results`, or one for each node that is the server's. They are built
-/// in `aside` and then moved.
+/// in `aside` and then moved. `words` are those of the scheduler on blocks that were given up.
 pub(super) fn collect(
     plan: &PlanFolder,
     load: &LoadPlan,
+    words: &BTreeMap<String, String>,
     (results, aside): (&Path, &Path),
     partial: bool,
 ) -> Result<Collected, Fault> {
-    let words = Jobs::read(&plan.dir)?.given_up();
     let (mut directions, mut missing) = (BTreeMap::<u32, Direction<'_>>::new(), Vec::new());
     for block in &plan.plan.blocks {
         let of = directions.entry(block.pass).or_insert_with(|| Direction::new(plan, load, block));
@@ -50,7 +46,7 @@ pub(super) fn collect(
                 if let Some(word) = words.get(&block.id) {
                     of.given_up.push((block, word.clone()));
                 } else {
-                    missing.push((block.id.clone(), format!("{}: {why}", block.label())));
+                    missing.push((block.id.clone(), format!("{}: {why}", plan.plan.label(block))));
                     of.missing.push(block);
                 }
             }
@@ -66,7 +62,6 @@ pub(super) fn collect(
         };
         of.install(plan, &first, (results, aside), &mut done)?;
     }
-    let _ = fs::remove_dir_all(aside);
     if done.folders.len() > 1 {
         done.warnings.push(
             "Each node was the server's in turn, and each has a record of its own: compare servers within one.".into(),
@@ -77,13 +72,7 @@ pub(super) fn collect(
 
 impl Direction<'_> {
     fn new(plan: &PlanFolder, load: &LoadPlan, block: &Block) -> Self {
-        let nodes = Nodes {
-            schema: NODES_SCHEMA,
-            plan: plan.hash.clone(),
-            nodes: vec![],
-            counted: vec![],
-            left_out: vec![],
-        };
+        let nodes = Nodes::of_plan(&plan.hash);
         let (cells, given_up, missing) = (vec![], vec![], vec![]);
         Direction { load: load.of(block), first: None, cells, nodes, given_up, missing }
     }
@@ -91,7 +80,7 @@ impl Direction<'_> {
     /// Takes the attempt at `block` that counts.
     fn take(&mut self, block: &Block, node: NodeFile, cells: Vec<Cell>) {
         for one in std::iter::once(&node.node).chain(&node.generators) {
-            add(&mut self.nodes.nodes, one);
+            self.nodes.add(one);
         }
         self.nodes.counted.push(Counted {
             block: block.id.clone(),
@@ -144,10 +133,10 @@ impl Direction<'_> {
         let of = |what: fn(&PlanNode) -> String| -> serde_json::Value {
             load.generators.iter().map(what).collect::<Vec<_>>().into()
         };
-        let blocks = plan.blocks.iter();
-        let blocks = blocks.filter(|block| load.of(block).server == load.server).count();
+        let blocks = plan.blocks.iter().filter(|block| load.of(block).server == load.server);
+        let targets: Vec<&str> = blocks.map(|block| &*block.workload).collect();
         let settings = [
-            ("target", plan.blocks.first().map(|block| block.workload.clone()).into()),
+            ("target", targets.join(", ").into()),
             ("trials", plan.passes.into()),
             ("generators", load.generators.len().into()),
             ("server_node", load.server.id.clone().into()),
@@ -158,17 +147,10 @@ impl Direction<'_> {
             ("warm_up_seconds", load.warm_up.as_secs_f64().into()),
             ("duration_seconds", load.duration.as_secs_f64().into()),
             ("cluster", true.into()),
-            ("blocks", blocks.into()),
+            ("blocks", targets.len().into()),
             ("blocks_missing", self.missing.len().into()),
         ];
         Run { planned: Some(planned), ..first.run(plan, "load", settings) }
-    }
-}
-
-/// Adds a node unless it is known already.
-fn add(nodes: &mut Vec<Node>, node: &Node) {
-    if !nodes.iter().any(|known| known.id == node.id) {
-        nodes.push(node.clone());
     }
 }
 

@@ -19,9 +19,9 @@ use paceline_core::{file, job::did_you_mean};
 
 /// The built-in engines.
 pub const BUILT_IN: [(&str, &str); 3] = [
-    ("local", include_str!("engines/local.toml")),
+    ("local", concat!(include_str!("engines/background.toml"), include_str!("engines/local.toml"))),
     ("slurm", include_str!("engines/slurm.toml")),
-    ("ssh", include_str!("engines/ssh.toml")),
+    ("ssh", concat!(include_str!("engines/background.toml"), include_str!("engines/ssh.toml"))),
 ];
 const ENGINE: &str = "engine.toml";
 /// The longest engine file that is read, in bytes.
@@ -272,10 +272,10 @@ impl Engine {
         })
     }
 
-    /// What the scheduler knows. An error says nothing of jobs.
-    pub(super) fn list(&self, values: &Values) -> Result<Vec<Listed>, String> {
+    /// What the scheduler knows. A fault says nothing of jobs; it is one of usage if no line can be read.
+    pub(super) fn list(&self, values: &Values) -> Result<Vec<Listed>, Fault> {
         let said = self.call(&self.list, values).map_err(CallError::why)?;
-        self.read(&said)
+        self.read(&said).map_err(Fault::Usage)
     }
 
     fn read(&self, said: &str) -> Result<Vec<Listed>, String> {
@@ -390,16 +390,13 @@ mod tests {
             assert!(Engine::find(&file, needs, false).is_ok(), "{file}");
         }
         for (name, text) in BUILT_IN {
-            assert_eq!(
-                Engine::parse(name, text).unwrap_or_else(|why| panic!("{why:?}")).name,
-                name
-            );
+            assert_eq!(Engine::parse(name, text).unwrap().name, name);
         }
     }
 
     #[test]
     fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
-        let slurm = Engine::find("slurm", &[], false).unwrap_or_else(|why| panic!("{why:?}"));
+        let slurm = Engine::find("slurm", &[], false).unwrap();
         let said =
             "12_0|PENDING|Resources||pl-1\n12_1|NODE_FAIL|None|n1|pl-1\n12_2|SHINY|None|n2|pl-1\n";
         let read = slurm.read(said).unwrap();
@@ -407,6 +404,7 @@ mod tests {
         assert_eq!(meanings, [Meaning::Pending, Meaning::Retry, Meaning::Running]);
         assert_eq!((read[2].task, read[2].node.as_str()), (Some(2), "n2"));
         assert!(slurm.never("PartitionConfig") && !slurm.never("Resources"));
+        assert!(slurm.never("JobHoldMaxRequeue"), "only an administrator releases it");
         assert_eq!(slurm.read("").unwrap(), []);
         assert!(slurm.read("slurm_load_jobs error\n").is_err(), "an error is no empty queue");
     }

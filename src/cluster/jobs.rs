@@ -13,7 +13,7 @@ use super::{Fault, unwritable_file};
 use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
-const JOBS: &str = "jobs.jsonl";
+pub(super) const JOBS: &str = "jobs.jsonl";
 
 /// A line of `jobs.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +42,13 @@ pub(super) struct Submission {
     pub job: Option<String>,
     /// The tasks that ended without a result: the scheduler's word, and whether another attempt would end alike.
     pub ended: BTreeMap<String, (String, bool)>,
+}
+
+impl Submission {
+    /// Returns which of its blocks this is, from 0 on.
+    pub(super) fn place(&self, block: &str) -> u32 {
+        self.blocks.iter().position(|id| id == block).unwrap_or(0) as u32
+    }
 }
 
 /// All submissions of a plan.

@@ -111,9 +111,13 @@ impl Guests {
 /// Checks the token of a new connection and reads its hello. Returns `None` if either is missing or wrong.
 fn authenticate(mut stream: TcpStream, token: &str) -> Option<(LineConnection, Hello)> {
     stream.set_nonblocking(false).ok()?;
-    stream.set_read_timeout(Some(HELLO_TIMEOUT)).ok()?;
-    let mut received = [0; TOKEN_BYTES];
-    stream.read_exact(&mut received).ok()?;
+    let deadline = now() + HELLO_TIMEOUT;
+    let (mut received, mut has) = ([0; TOKEN_BYTES], 0);
+    while has < TOKEN_BYTES {
+        // One that sends a byte now and then must not hold up the others. No time left is an error.
+        stream.set_read_timeout(Some(deadline.saturating_duration_since(now()))).ok()?;
+        has += stream.read(&mut received[has..]).ok().filter(|count| *count > 0)?;
+    }
     if received != token.as_bytes() {
         return None;
     }
@@ -266,5 +270,28 @@ fn who_is_there(at: SocketAddr, token: &str, hello: &Hello) -> Option<String> {
     match serde_json::from_str(&line).ok()? {
         LeaderMessage::Fail(why) => Some(why),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_sends_its_token_slowly_does_not_hold_the_others_up() {
+        let (token, node) = ("0123456789abcdef".repeat(2), here(Some("b")));
+        let hello = Hello { plan: String::new(), block: String::new(), node, wall: None };
+        let (own, hello) = (token.clone(), serde_json::to_string(&hello).unwrap() + "\n");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let sender = thread::spawn(move || {
+            for byte in own.bytes() {
+                slow.write_all(&[byte])?;
+                thread::sleep(HELLO_TIMEOUT / 8);
+            }
+            slow.write_all(hello.as_bytes())
+        });
+        assert!(authenticate(listener.accept().unwrap().0, &token).is_none());
+        let _ = sender.join();
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Fault, PlanFolder,
-    node::{NodeFile, boot_id, host_name, node_name},
+    node::{NodeFile, boot_id, host_name},
     unwritable_file, write_json_file,
 };
 use crate::{
@@ -65,13 +65,9 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Makes the folder of a new attempt at `block`, and describes this node in it.
-    pub(super) fn begin(plan: &PlanFolder, block: &str) -> Result<Self, Fault> {
-        Self::begin_with(plan, block, &node_name(), vec![])
-    }
-
-    /// Does the same on the node `id`, with generators on other nodes.
-    pub(super) fn begin_with(
+    /// Makes the folder of a new attempt at `block`, and describes this node in it, by the name `id`, and the nodes of
+    /// generators.
+    pub(super) fn begin(
         plan: &PlanFolder,
         block: &str,
         id: &str,
@@ -234,9 +230,16 @@ pub(super) fn attempts(plan: &PlanFolder, block: &str) -> (Vec<Done>, Vec<String
     let (mut complete, mut begun) = (Vec::new(), Vec::new());
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
     for name in names.filter(|name| !name.starts_with('.')) {
-        let bytes = fs::read(folder.join(&name).join(DONE)).ok();
+        let attempt = folder.join(&name);
+        let bytes = fs::read(attempt.join(DONE)).ok();
         let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
-        match done.filter(|done| done.attempt == name && done.block == block) {
+        // A part that was torn on its way, or is of another plan, is not complete, so that its block is open.
+        let is_whole = |(file, of): (&String, &Contents)| {
+            fs::metadata(attempt.join(file)).is_ok_and(|found| found.len() == of.bytes)
+        };
+        let is_its =
+            |done: &Done| done.plan == plan.hash && done.attempt == name && done.block == block;
+        match done.filter(|done| is_its(done) && done.files.iter().all(is_whole)) {
             Some(done) => complete.push(done),
             None => begun.push(name),
         }
@@ -276,7 +279,8 @@ pub(super) fn counted<T>(
                 counted = Ok(found);
             }
             Err(why) => {
-                counted = Err(format!("the attempt {} is damaged: {why}", done.attempt));
+                let path = plan.attempts(block).join(&done.attempt);
+                counted = Err(format!("{why}: remove {}", path.display()));
                 leave_out(done.attempt, format!("damaged: {why}"));
             }
         }
@@ -292,9 +296,6 @@ impl Part {
     /// Returns why it does not count.
     pub fn read(plan: &PlanFolder, done: &Done) -> Result<Self, String> {
         let folder = plan.attempts(&done.block).join(&done.attempt);
-        if done.plan != plan.hash {
-            return Err("it is of another plan".into());
-        }
         let read = |name: &str| {
             let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
             if done.files.get(name) != Some(&Contents::of(&bytes)) {

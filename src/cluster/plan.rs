@@ -11,13 +11,14 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault,
     hosts::{LoadPlan, write_token},
+    jobs::JOBS,
     unwritable_file, write_json_file,
 };
 use crate::{
     load::{self, CONNECTIONS},
     machine::{Build, build, hex},
     plan::Choice,
-    record::{Definition, parse},
+    record::{Definition, parse, roles},
     run::{Order, shuffled},
     start::commit,
 };
@@ -31,6 +32,7 @@ use paceline_core::{
 /// The version of the plan's shape.
 const SCHEMA: u32 = 1;
 const PLAN: &str = "plan.json";
+const PARTS: &str = "parts";
 
 /// What is to be measured. Symbolic settings, such as one worker per core, are resolved on each node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,25 +81,27 @@ pub struct Block {
     pub workload: String,
     /// The scale.
     pub scale: usize,
-    /// The pass, from 0 on.
+    /// The pass, from 0 on; in a load, which node is the server's.
     pub pass: u32,
     /// The seed that shuffles its models.
     pub seed: u64,
 }
 
-impl Block {
-    /// What people call it: `cpu at 100, pass 3`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        label(&self.workload, self.scale, self.pass)
-    }
-}
-
-pub(super) fn label(workload: &str, scale: usize, pass: u32) -> String {
-    format!("{workload} at {scale}, pass {}", pass + 1)
-}
-
 impl Plan {
+    /// What people call a block: `cpu at 100, pass 3`, or by the direction of its load.
+    pub(super) fn label(&self, block: &Block) -> String {
+        let Block { workload, scale, pass, .. } = block;
+        let which = match &self.load {
+            None => format!("pass {}", pass + 1),
+            Some(load) => {
+                let LoadPlan { server, generators, .. } = load.of(block);
+                let generators: Vec<&str> = generators.iter().map(|node| &*node.id).collect();
+                roles(&server.id, &generators)
+            }
+        };
+        format!("{workload} at {scale}, {which}")
+    }
+
     /// The time that a scheduler should give each block.
     #[must_use]
     pub(super) fn block_seconds(&self) -> f64 {
@@ -125,11 +129,12 @@ pub struct PlanFolder {
 ///
 /// # Errors
 ///
-/// Returns a fault if the folder has a plan, or cannot be written.
+/// Returns a fault if the folder has a plan or what is left of one, or cannot be written.
 pub fn make(order: &Order, load: Option<LoadPlan>, dir: &Path) -> Result<PlanFolder, Fault> {
-    if dir.join(PLAN).exists() {
+    // Jobs and parts of another plan would be taken for this one's.
+    if let Some(name) = [PLAN, JOBS, PARTS].into_iter().find(|name| dir.join(name).exists()) {
         return Err(Fault::Usage(format!(
-            "{} has a plan, and a plan never changes: submit it, or name another folder with --out",
+            "{} has {name}, and a plan never changes: submit it, or name another folder with --out",
             dir.display()
         )));
     }
@@ -268,7 +273,7 @@ impl PlanFolder {
     /// The folder of the attempts at a block.
     #[must_use]
     pub fn attempts(&self, block: &str) -> PathBuf {
-        self.dir.join("parts").join(block)
+        self.dir.join(PARTS).join(block)
     }
 
     /// The workload and the choice that make the cells of a block.

@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     net::{SocketAddr, TcpStream},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     part::{Attempt, attempts},
 };
 use crate::{
-    load::between,
+    load::{Order, between},
     record::{Cell, Hosts},
     session::Session,
 };
@@ -68,9 +68,13 @@ fn lead(
         return Ok(Worked::Interrupted);
     };
     let doorkeeper = meeting.close()?;
-    let led = Attempt::begin_with(plan, &block.id, &load.server.id, nodes).and_then(|attempt| {
+    // The time for a block begins when its nodes have met.
+    let budget = Duration::try_from_secs_f64(plan.plan.block_seconds()).ok();
+    let deadline = budget.and_then(|budget| now().checked_add(budget));
+    let led = Attempt::begin(plan, &block.id, &load.server.id, nodes).and_then(|attempt| {
         let listen = load.listen(token);
-        let cells = measure(plan, load, block, (program, listen), (&attempt, &mut agents))?;
+        let order = plan.load_order(load, block, attempt.node().cores);
+        let cells = measure(&order, deadline, (program, listen), (&attempt, &mut agents))?;
         if interrupted() {
             return Ok(Worked::Interrupted);
         }
@@ -94,22 +98,20 @@ fn lead(
     led
 }
 
-/// Puts load on the block's servers, and writes their cells to the attempt.
+/// Puts load on the block's servers until `deadline`, and writes their cells to the attempt.
 fn measure(
-    plan: &PlanFolder,
-    load: &LoadPlan,
-    block: &Block,
+    order: &Order,
+    deadline: Option<Instant>,
     (program, listen): (Program, Listen),
     (attempt, agents): (&Attempt, &mut Vec<Agent>),
 ) -> Result<Vec<Cell>, Fault> {
     let mut writer = attempt.writer()?;
-    let NodeFile { node, generators, cores, models, .. } = attempt.node();
+    let NodeFile { node, generators, models, .. } = attempt.node();
     let mut session = Session::start(program.clone(), models)?;
-    session.node = Some(load.server.id.clone());
+    session.node = Some(node.id.clone());
     session.listen = Some(listen);
-    let order = plan.load_order(load, block, *cores);
-    let hosts = Hosts::of(node, generators);
-    Ok(between(&order, session, program, agents, &hosts, &mut |cell| writer.write(cell))?)
+    let (hosts, of) = (Hosts::of(node, generators), (session, program));
+    Ok(between(order, deadline, of, agents, &hosts, &mut |cell| writer.write(cell))?)
 }
 
 fn generate(

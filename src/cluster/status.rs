@@ -14,7 +14,6 @@ use super::{
     engine::{Listed, Meaning, Values},
     jobs::{Event, Jobs, Submission},
     part::attempts,
-    plan::label,
 };
 use paceline_core::clock::now;
 
@@ -85,11 +84,13 @@ pub struct Status {
 pub struct BlockStatus {
     /// Its name in the plan.
     pub block: String,
+    /// What people call it: `cpu at 100, pass 3`, or by the direction of its load.
+    pub label: String,
     /// Its workload.
     pub workload: String,
     /// Its scale.
     pub scale: usize,
-    /// Its pass, from 0 on.
+    /// Its pass, from 0 on; in a load, which node is the server's.
     pub pass: u32,
     /// How it stands.
     pub state: BlockState,
@@ -99,14 +100,8 @@ pub struct BlockStatus {
     pub node: Option<String>,
     /// How often it was handed over.
     pub submissions: u32,
-}
-
-impl BlockStatus {
-    /// What people call the block: `cpu at 100, pass 3`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        label(&self.workload, self.scale, self.pass)
-    }
+    /// The file with what its worker printed, if it was lost.
+    pub log: Option<String>,
 }
 
 impl Status {
@@ -139,6 +134,8 @@ pub struct Watch<'a> {
     /// Since when the scheduler has not had a task whose files are not there.
     gone: BTreeMap<String, Instant>,
     seconds: BTreeMap<String, f64>,
+    /// Whether no line of the last list could be read.
+    unread: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -160,7 +157,8 @@ impl<'a> Watch<'a> {
     fn with(plan: &'a PlanFolder, lock: Option<File>) -> Result<Self, Fault> {
         let jobs = Jobs::read(&plan.dir)?;
         let engine = Engine::used(&plan.dir)?;
-        Ok(Watch { plan, engine, jobs, lock, gone: BTreeMap::new(), seconds: BTreeMap::new() })
+        let (gone, seconds) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Watch { plan, engine, jobs, lock, gone, seconds, unread: false })
     }
 
     /// How long to wait before looking again.
@@ -189,9 +187,15 @@ impl<'a> Watch<'a> {
         let begun = self.read_files();
         let (listed, outage) = match self.list() {
             Ok(listed) => (listed, None),
-            Err(why) => (vec![], Some(why)),
+            // Not even the second list can be read: to wait would not help.
+            Err(fault @ Fault::Usage(_)) if self.unread => return Err(fault),
+            Err(fault) => {
+                self.unread = matches!(fault, Fault::Usage(_));
+                (vec![], Some(fault.why().to_owned()))
+            }
         };
         if outage.is_none() {
+            self.unread = false;
             // What has ended since the files were read is done, not lost.
             self.read_files();
             self.adopt(&listed)?;
@@ -235,7 +239,7 @@ impl<'a> Watch<'a> {
         self.jobs.submissions.iter().filter(open).collect()
     }
 
-    fn list(&self) -> Result<Vec<Listed>, String> {
+    fn list(&self) -> Result<Vec<Listed>, Fault> {
         let open = self.open_submissions();
         let Some(engine) = self.engine.as_ref().filter(|_| !open.is_empty()) else {
             return Ok(vec![]);
@@ -282,8 +286,11 @@ impl<'a> Watch<'a> {
         begun: &[String],
     ) -> Result<BlockStatus, Fault> {
         let (last, submissions) = self.jobs.of(&block.id);
+        let (plan, first) = (self.plan, self.engine.as_ref().map_or(0, Engine::first_task));
+        let task = last.map(|of| first + of.place(&block.id));
         let status = |state, reason: Option<String>, node: Option<String>| BlockStatus {
             block: block.id.clone(),
+            label: plan.plan.label(block),
             workload: block.workload.clone(),
             scale: block.scale,
             pass: block.pass,
@@ -291,6 +298,9 @@ impl<'a> Watch<'a> {
             reason: reason.filter(|reason| !reason.is_empty() && reason != "None"),
             node: node.filter(|node| !node.is_empty()),
             submissions,
+            log: last
+                .filter(|_| matches!(state, BlockState::Lost | BlockState::GaveUp))
+                .and_then(|of| log(plan, of.number, task)),
         };
         if self.seconds.contains_key(&block.id) {
             return Ok(status(BlockState::Done, None, None));
@@ -306,10 +316,8 @@ impl<'a> Watch<'a> {
         let Some(engine) = &self.engine else {
             return Ok(status(BlockState::Submitted, Some("its engine.toml is gone".into()), None));
         };
-        let place = last.blocks.iter().position(|id| *id == block.id).unwrap_or(0) as u32;
-        let is_its = |task: &&Listed| {
-            Some(&task.job) == last.job.as_ref()
-                && task.task.is_none_or(|task| task == place + engine.first_task())
+        let is_its = |of: &&Listed| {
+            Some(&of.job) == last.job.as_ref() && of.task.is_none_or(|of| Some(of) == task)
         };
         let task = listed.iter().rfind(is_its);
         let meaning = task.map_or(Meaning::Gone, |task| task.meaning);
@@ -352,4 +360,12 @@ impl<'a> Watch<'a> {
         }
         Ok(ended)
     }
+}
+
+/// Returns where a worker's words are, if the engine's script writes them to `{log}.txt`, or to a file for each task.
+fn log(plan: &PlanFolder, submission: u32, task: Option<u32>) -> Option<String> {
+    let folder = plan.dir.join("submissions");
+    let of_task = task.map(|task| folder.join(format!("{submission}-{task}.txt")));
+    let mut files = of_task.into_iter().chain([folder.join(format!("{submission}.txt"))]);
+    files.find(|file| file.exists()).map(|file| file.display().to_string())
 }

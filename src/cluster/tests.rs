@@ -1,6 +1,7 @@
 //! What holds of collecting, in whatever order blocks end, however often, and however torn their parts are.
 
 mod figures;
+mod torn;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
@@ -266,6 +267,15 @@ proptest! {
     }
 }
 
+/// Gives a file of an attempt another text, and its `done.json` says so.
+fn rewrite(attempt: &Path, name: &str, text: &str) {
+    fs::write(attempt.join(name), text).unwrap();
+    let path = attempt.join("done.json");
+    let mut done: Done = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    done.files.insert(name.into(), Contents::of(text.as_bytes()));
+    fs::write(path, serde_json::to_string(&done).unwrap()).unwrap();
+}
+
 fn all_blocks(plan: &PlanFolder) {
     for block in 0..plan.plan.blocks.len() {
         plant(plan, &Planted { block, ended: 1, node: block % 2, tag: block as u64, fault: None });
@@ -329,18 +339,19 @@ fn machines_of_two_kinds_make_two_records_unless_told_otherwise() {
     let mut file: NodeFile =
         serde_json::from_slice(&fs::read(path.join("node.json")).unwrap()).unwrap();
     file.node.fingerprint.hash = "another".into();
-    let text = serde_json::to_string(&file).unwrap();
-    fs::write(path.join("node.json"), &text).unwrap();
-    let mut done: Done =
-        serde_json::from_slice(&fs::read(path.join("done.json")).unwrap()).unwrap();
-    done.files.insert("node.json".into(), Contents::of(text.as_bytes()));
-    fs::write(path.join("done.json"), serde_json::to_string(&done).unwrap()).unwrap();
+    rewrite(&path, "node.json", &serde_json::to_string(&file).unwrap());
     let found = collected(&plan);
     let trials: usize = found.folders.iter().map(|folder| read(folder).unwrap().trials.len()).sum();
     assert_eq!((found.folders.len(), trials), (2, 12), "{:?}", found.warnings);
     let results = folder.path().join("together");
     let found = collect(&plan, &results, false, true).unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_eq!(read(&found.folders[0]).unwrap().trials.len(), 12);
+    assert!(!found.warnings.iter().any(|warning| warning.contains("an earlier record")));
+    // Where each has a record already, they would count twice.
+    let results = folder.path().join("results");
+    let found = collect(&plan, &results, false, true).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let twice = found.warnings.iter().filter(|warning| warning.contains("an earlier record"));
+    assert_eq!(twice.count(), 2, "{:?}", found.warnings);
 }
 
 #[test]
@@ -353,43 +364,6 @@ fn settings_that_follow_the_cores_are_resolved_on_the_node_and_not_in_the_plan()
         cells_on(cores, workloads, &plan.models, &choice).iter().map(|cell| cell.workers).collect()
     };
     assert!(workers(64).contains(&Some(64)) && !workers(2).contains(&Some(64)));
-}
-
-#[test]
-fn a_histogram_that_cannot_be_read_is_an_error_that_names_the_attempt_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let plan = plan(folder.path(), 3);
-    all_blocks(&plan);
-    let block = &plan.plan.blocks[2];
-    let attempt = plan.attempts(&block.id).join("job-2-0");
-    let text = fs::read_to_string(attempt.join("trials.jsonl")).unwrap();
-    let text = text.replacen("\"hdr_v2\":\"", "\"hdr_v2\":\"AAAA", 1);
-    fs::write(attempt.join("trials.jsonl"), &text).unwrap();
-    let mut done: Done =
-        serde_json::from_slice(&fs::read(attempt.join("done.json")).unwrap()).unwrap();
-    done.files.insert("trials.jsonl".into(), Contents::of(text.as_bytes()));
-    fs::write(attempt.join("done.json"), serde_json::to_string(&done).unwrap()).unwrap();
-    let results = folder.path().join("results");
-    let Err(Fault::Failed(why)) = collect(&plan, &results, false, false) else {
-        panic!("a histogram was left out")
-    };
-    let found = why.contains("parts/0002/job-2-0: a trial of") && why.contains("not a histogram");
-    assert!(found && why.ends_with("remove that folder, and submit again"), "{why}");
-    assert_eq!(fs::read_dir(&results).unwrap().count(), 0);
-    // Its trials are written too where another pass was given up, so that its cells have failed.
-    let mut others = plan.plan.blocks.iter().enumerate();
-    let (_, other) = others.find(|(at, of)| *at != 2 && of.workload == block.workload).unwrap();
-    fs::remove_dir_all(plan.attempts(&other.id)).unwrap();
-    let mut jobs = jobs::Jobs::read(&plan.dir).unwrap();
-    jobs.intend("name".into(), vec![other.id.clone()]).unwrap();
-    let (block, word) = (other.id.clone(), "TIMEOUT".into());
-    jobs.write(jobs::Event::Ended { submission: 1, block, word, given_up: true }).unwrap();
-    let Err(Fault::Failed(again)) = collect(&plan, &results, false, false) else {
-        panic!("a histogram was left out")
-    };
-    assert_eq!(again, why);
-    fs::remove_dir_all(attempt).unwrap();
-    assert_eq!(collected(&plan).missing.len(), 1);
 }
 
 #[test]

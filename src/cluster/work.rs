@@ -40,18 +40,18 @@ pub fn work(
 ) -> Result<Worked, Fault> {
     let block = plan.block(block)?;
     plan.check_build()?;
+    let name = node.map_or_else(node_name, str::to_owned);
     if let Some(load) = &plan.plan.load {
-        let name = node.map_or_else(node_name, str::to_owned);
         return roles::work(plan, load, block, &name, program);
     }
     if !attempts(plan, &block.id).0.is_empty() {
         return Ok(Worked::Before);
     }
     let start = now();
-    let attempt = Attempt::begin(plan, &block.id)?;
+    let attempt = Attempt::begin(plan, &block.id, &name, vec![])?;
     let mut writer = attempt.writer()?;
     let mut session = Session::start(program, &attempt.node().models)?;
-    session.node = Some(attempt.node().node.id.clone());
+    session.node = Some(name);
     if plan.plan.pin {
         session.pin_hosts()?;
     }

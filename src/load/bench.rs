@@ -1,7 +1,7 @@
 //! Runs the trials of servers under load, each in a fresh process of the server and of the generator, checks them, and
 //! combines them to cells.
 
-use std::slice;
+use std::{slice, time::Instant};
 
 use super::{
     Order, START,
@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{
     machine::HostActivity,
-    output::Progress,
+    output::{Progress, long},
     record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
-    session::Session,
+    session::{Session, some_ran},
     stats::modes,
 };
 use paceline_core::{
-    clock::nanoseconds,
+    clock::{nanoseconds, now},
     generator::{
         Agent, Drive, Interval, Loaded, Options, Order as GeneratorOrder, Share, Together,
         do_not_add_up,
@@ -43,6 +43,8 @@ pub(super) struct Bench<'a> {
     pub(super) progress: Progress,
     /// The nodes that the generators are on; none if they are on this one.
     pub(super) agents: Vec<Agent>,
+    /// When the budget is used up; `None` without one.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// The results of one process of a server.
@@ -88,15 +90,17 @@ impl Bench<'_> {
         for trial in 0..self.trials {
             for index in turns(order.paired, order.seed, servers.len(), trial) {
                 let (served, Some(trials)) = (&servers[index], &mut seen[index]) else { continue };
+                if self.is_out_of_time() {
+                    let cell = self.cut_short(served, drive, trials);
+                    seen[index] = None;
+                    end(index, cell)?;
+                    continue;
+                }
                 match self.trial(served, drive, trial) {
                     Ok(one) => {
                         trials.push(one);
                         if trials.len() == self.trials as usize {
-                            let cell =
-                                self.cell_of_trials(served, drive, trials).unwrap_or_else(|why| {
-                                    served.ended(State::Failed, why, drive, order)
-                                });
-                            end(index, cell)?;
+                            end(index, self.cell_of_trials(served, drive, trials))?;
                         }
                     }
                     Err(NoFigure::Interrupted) => return Ok(()),
@@ -230,8 +234,31 @@ impl Bench<'_> {
         })
     }
 
-    /// Returns the cell of all trials, or which of their histograms cannot be read.
-    fn cell_of_trials(
+    /// Returns whether another trial would end after the deadline.
+    fn is_out_of_time(&self) -> bool {
+        let whole = self.order.warm_up + self.order.duration;
+        self.deadline.is_some_and(|end| end.saturating_duration_since(now()) < whole)
+    }
+
+    /// Returns the cell of a server that has no time left: of the trials that ended, or skipped.
+    fn cut_short(&self, served: &Served<'_>, drive: Drive, trials: &[TrialResult]) -> Cell {
+        if trials.is_empty() {
+            let trial = long(self.order.warm_up + self.order.duration);
+            let why = format!("the budget was used up before it; a trial takes at least {trial}");
+            return served.ended(State::Skipped, why, drive, self.order);
+        }
+        let cell = self.cell_of_trials(served, drive, trials);
+        let some = || some_ran(trials.len(), self.trials);
+        Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
+    }
+
+    /// Returns the cell of all trials; failed if one of their histograms cannot be read.
+    fn cell_of_trials(&self, served: &Served<'_>, drive: Drive, trials: &[TrialResult]) -> Cell {
+        let cell = self.figures_of(served, drive, trials);
+        cell.unwrap_or_else(|why| served.ended(State::Failed, why, drive, self.order))
+    }
+
+    fn figures_of(
         &self,
         served: &Served<'_>,
         drive: Drive,

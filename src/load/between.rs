@@ -1,6 +1,6 @@
 //! Load between nodes: the server runs here, and each generator on another node.
 
-use std::mem;
+use std::{mem, time::Instant};
 
 use super::{Order, bench::Bench, target::Served};
 use crate::{
@@ -11,15 +11,15 @@ use crate::{
 use paceline_core::{generator::Agent, process::Program};
 
 /// Measures `order` with generators on `agents`, which then wait for what is next, and passes the cells to `write` once
-/// all have ended. `hosts` names the nodes.
+/// all have ended. `hosts` names the nodes. What would end after `deadline` is skipped.
 ///
 /// # Errors
 ///
 /// Returns a sentence if a generator was lost, which makes the load void, or if `write` fails.
 pub fn between(
     order: &Order,
-    session: Session,
-    program: Program,
+    deadline: Option<Instant>,
+    (session, program): (Session, Program),
     agents: &mut Vec<Agent>,
     hosts: &Hosts,
     write: &mut dyn FnMut(&Cell) -> Result<(), String>,
@@ -28,15 +28,15 @@ pub fn between(
     let servers = Served::all(order, &order.target, &requests);
     let progress = Progress::start(u64::from(order.trials) * servers.len() as u64);
     let trials = order.trials;
-    let mut bench = Bench { session, program, order, trials, progress, agents: mem::take(agents) };
+    let taken = mem::take(agents);
+    let mut bench = Bench { session, program, order, trials, progress, agents: taken, deadline };
     let mut ended = Vec::new();
     let done = bench.run_trials(&servers, order.drive, &mut |_, cell| {
         ended.push(cell);
         Ok(())
     });
     *agents = mem::take(&mut bench.agents);
-    let clocks = agents.iter().filter_map(Agent::clock);
-    let clock_uncertainty_ns = clocks.map(|clock| clock.uncertainty_ns).max();
+    let clock_uncertainty_ns = agents.iter().filter_map(Agent::uncertainty_ns).max();
     bench.progress.end();
     done?;
     for cell in &mut ended {

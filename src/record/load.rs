@@ -1,6 +1,6 @@
 //! The load on a server.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Borrow, collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,12 @@ pub struct Hosts {
     pub clock_uncertainty_ns: Option<u64>,
 }
 
+/// Returns "server on a, generators on b and c".
+pub(crate) fn roles(server: &str, generators: &[impl Borrow<str>]) -> String {
+    let noun = noun(generators.len(), "generator");
+    format!("server on {server}, {noun} on {}", generators.join(" and "))
+}
+
 impl Hosts {
     /// Describes the nodes of a load, the server's first.
     #[must_use]
@@ -141,9 +147,7 @@ impl Hosts {
         } else {
             ""
         };
-        let generators = self.generators.join(" and ");
-        let noun = noun(self.generators.len(), "generator");
-        format!("server on {}, {noun} on {generators}{clocks}{shared}", self.server)
+        format!("{}{clocks}{shared}", roles(&self.server, &self.generators))
     }
 }
 

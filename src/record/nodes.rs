@@ -66,6 +66,20 @@ pub struct LeftOut {
 }
 
 impl Nodes {
+    /// Returns those of a plan, none so far.
+    pub(crate) fn of_plan(hash: &str) -> Self {
+        let (nodes, counted, left_out) = (vec![], vec![], vec![]);
+        Nodes { schema: NODES_SCHEMA, plan: hash.into(), nodes, counted, left_out }
+    }
+
+    /// Adds a node unless it is known already; returns whether it was added. It may restart, or its clock be set,
+    /// between two blocks: a record describes it at its first.
+    pub(crate) fn add(&mut self, node: &Node) -> bool {
+        let is_new = !self.nodes.iter().any(|known| known.id == node.id);
+        self.nodes.extend(is_new.then(|| node.clone()));
+        is_new
+    }
+
     /// Returns warnings about the nodes for readers of the figures.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -163,7 +177,7 @@ mod tests {
             node: node.id.clone(),
         };
         let counted = nodes.iter().map(block).collect();
-        Nodes { schema: NODES_SCHEMA, plan: String::new(), nodes, counted, left_out: vec![] }
+        Nodes { nodes, counted, ..Nodes::of_plan("") }
     }
 
     #[test]

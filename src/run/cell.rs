@@ -8,10 +8,10 @@ use std::{
 use super::whole::whole;
 use crate::{
     machine::cores,
-    output::{batches_of, counted, long},
+    output::{batches_of, long},
     plan::Planned,
     record::{Cell, Record, State, Trial, Writer},
-    session::{Session, ended_by, warm},
+    session::{Session, ended_by, some_ran, warm},
 };
 use paceline_core::{
     clock::{nanoseconds, now},
@@ -187,12 +187,8 @@ impl<'a> CellInProgress<'a> {
             return self.planned.ended(State::Skipped, why);
         }
         let cell = self.cell(session);
-        let (ran, wanted) = (self.trials.len(), self.wanted());
-        let why = || {
-            let wanted = counted(wanted as usize, "trial");
-            format!("{ran} of {wanted} ran before the budget was used up")
-        };
-        Cell { reason: cell.reason.clone().or_else(|| Some(why())), ..cell }
+        let some = || some_ran(self.trials.len(), self.wanted());
+        Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
     }
 
     /// Returns the time limit of the host's first batch, with the checksums that it computes first.

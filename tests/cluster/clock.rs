@@ -11,8 +11,8 @@ use paceline::record::{State, read};
 use rustix::process::Signal;
 
 use super::{
-    bytes, only_record, planned,
-    program::{await_that, ok, paceline, signal},
+    bytes, planned,
+    program::{await_that, ok, paceline, record_in, signal},
 };
 
 /// The library that gives a process and its children another wall clock, and leaves the monotonic clock alone.
@@ -92,7 +92,7 @@ fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
         ok(folder, &["cluster", "work", "plan", block]);
     }
     ok(folder, &["cluster", "collect", "plan"]);
-    let record = only_record(&folder.join("results"));
+    let record = record_in(folder);
     let once = bytes(&record);
     ok(folder, &["cluster", "collect", "plan"]);
     let same = |(name, text): (&String, &Vec<u8>)| {

@@ -5,11 +5,11 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output},
-    thread,
-    time::{Duration, Instant},
 };
 
-use super::{collected, load_words, paceline, plan, planned, said, server::PATIENCE, work};
+use super::{
+    all_end_well, await_that, collected, fails, load_words, paceline, planned, said, work,
+};
 
 const NODES: [&str; 2] = ["a=127.0.0.1", "b=127.0.0.2"];
 
@@ -56,16 +56,6 @@ impl Drop for SmallDisk {
     }
 }
 
-/// One sentence, with each of `words`, and this exit code.
-fn fails(output: &Output, code: i32, words: &[&str]) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(said.trim().lines().count(), 1, "{said}");
-    for word in words {
-        assert!(said.contains(word), "{word:?} is not in: {said}");
-    }
-}
-
 fn cluster(folder: &Path, words: &[&str]) -> Output {
     paceline(folder, &[], words).output().unwrap()
 }
@@ -82,9 +72,9 @@ fn a_full_disk_under_a_load_is_said_by_each_role_and_the_block_is_done_once_ther
     let folder = folder.path();
     let Some(disk) = SmallDisk::mount(folder) else { return };
     disk.fill();
-    fails(&plan(folder, &NODES, &["--port", "17551"]), 1, &[FULL]);
+    let words = load_words("plan", &NODES, "--duration 3s --port 17551");
+    fails(&cluster(folder, &words), 1, &[FULL]);
     disk.make_room();
-    let words = [&load_words("plan", &NODES, "3s")[..], &["--port", "17551"]].concat();
     let output = cluster(folder, &words);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     disk.fill();
@@ -102,20 +92,13 @@ fn a_full_disk_under_a_load_is_said_by_each_role_and_the_block_is_done_once_ther
             .count()
             > 0
     };
-    let deadline = Instant::now() + PATIENCE;
-    while !has_begun() {
-        assert!(Instant::now() < deadline, "no attempt has begun");
-        thread::sleep(Duration::from_millis(5));
-    }
+    await_that("an attempt begins", has_begun);
     disk.fill();
     let [leader, generator] = nodes.map(|node| node.wait_with_output().unwrap());
     fails(&leader, 1, &[FULL, "make room, and go on with paceline cluster submit"]);
     fails(&generator, 1, &["ended this generator", FULL]);
     disk.make_room();
-    for node in both(folder) {
-        let output = node.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well(both(folder));
     assert_eq!(collected(folder).len(), 1);
 }
 
@@ -125,7 +108,7 @@ fn a_plan_that_cannot_be_written_ends_each_command_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let Some(disk) = SmallDisk::mount(folder) else { return };
-    planned(folder, &NODES, &["--port", "17552"]);
+    planned(folder, &NODES, "--port 17552");
     disk.remount("ro");
     let [leader, generator] = both(folder).map(|node| node.wait_with_output().unwrap());
     fails(&leader, 1, &["cannot write to", READ_ONLY, "make it writable"]);
@@ -136,10 +119,7 @@ fn a_plan_that_cannot_be_written_ends_each_command_with_a_sentence() {
     let status = cluster(folder, &["status", "plan"]);
     assert_eq!(status.status.code(), Some(0), "{}", said(&status));
     disk.remount("rw");
-    for node in both(folder) {
-        let output = node.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well(both(folder));
     assert_eq!(collected(folder).len(), 1);
 }
 
@@ -164,7 +144,7 @@ fn nodes_whose_clocks_are_an_hour_off_start_together_and_the_record_names_them()
     let Some(library) = an_hour_ahead(folder) else {
         return eprintln!("left out: there is no C compiler here");
     };
-    planned(folder, &[NODES[0], NODES[1], "c=127.0.0.3"], &["--port", "17553"]);
+    planned(folder, &[NODES[0], NODES[1], "c=127.0.0.3"], "--port 17553");
     // The monotonic clock of c is an hour ahead, as if it had started an hour earlier.
     let apart = ["unshare", "--time", "--monotonic", "3600", "--fork"];
     let can = Command::new(apart[0]).args(&apart[1..]).arg("true").output();
@@ -176,10 +156,7 @@ fn nodes_whose_clocks_are_an_hour_off_start_together_and_the_record_names_them()
     };
     let mut ahead = paceline(folder, &[], &["work", "plan", "0000", "--node", "b"]);
     let ahead = ahead.env("LD_PRELOAD", library).spawn().unwrap();
-    for node in [work(folder, &[], "a"), ahead, work(folder, inside, "c")] {
-        let output = node.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well([work(folder, &[], "a"), ahead, work(folder, inside, "c")]);
     let cells = collected(folder);
     assert!(cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().clock_uncertainty_ns.is_some());
     let collect = cluster(folder, &["collect", "plan"]);

@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    Namespaces, load_words, paceline, planned,
+    Namespaces, all_end_well, fails, load_words, paceline, planned,
     program::{await_that, ended, places, processes},
     said, token_and_hello_of_b, work,
 };
@@ -40,8 +40,8 @@ pub(super) fn await_generator(folder: &Path) {
 
 /// Plans a load of 10 minutes.
 fn plan_long<'a>(folder: &'a Path, nodes: &[&str], port: &str) -> Swept<'a> {
-    let words = [&load_words("plan", nodes, "10m")[..], &["--port", port]].concat();
-    let output = paceline(folder, &[], &words).output().unwrap();
+    let more = format!("--duration 10m --port {port}");
+    let output = paceline(folder, &[], &load_words("plan", nodes, &more)).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     Swept(folder)
 }
@@ -72,8 +72,7 @@ fn whichever_node_of_a_load_is_ended_nothing_of_it_is_left_and_the_other_says_wh
         let (hit, other) = (ended(hit), ended(nodes[1 - place].take().unwrap()));
         let code = (with != Signal::KILL).then_some(130);
         assert_eq!(hit.status.code(), code, "{place} {with:?}: {}", said(&hit));
-        assert_eq!(other.status.code(), Some(1), "{place} {with:?}: {}", said(&other));
-        assert!(said(&other).contains(why), "{place} {with:?}: {}", said(&other));
+        fails(&other, 1, &[why]);
         await_that("nothing is left", || processes(folder.path()).is_empty());
     }
 }
@@ -88,9 +87,7 @@ fn a_node_that_ends_while_the_others_are_awaited_tells_those_that_are_there() {
     await_that("the generator is let in", || is_taken(folder.path()));
     signal(&leader, Signal::INT);
     assert_eq!(ended(leader).status.code(), Some(130));
-    let output = ended(generator);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("it was interrupted there"), "{}", said(&output));
+    fails(&ended(generator), 1, &["it was interrupted there"]);
 }
 
 /// Returns whether a socket is connected to this port of 127.0.0.1.
@@ -114,10 +111,8 @@ fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let _swept = plan_long(folder.path(), &NODES, "17543");
     let second = |node: &str, why: &str| {
-        let output = ended(work(folder.path(), &[], node));
         // Another attempt may succeed, so engines repeat it.
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains(why), "{}", said(&output));
+        fails(&ended(work(folder.path(), &[], node)), 1, &[why]);
     };
     let server = "the server's node a is taken: another process already runs block 0000 as a";
     let generator = "ended this generator: another process already runs block 0000 as b";
@@ -137,7 +132,7 @@ fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
 fn a_generator_that_ended_before_the_load_makes_room_for_its_next_process() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["a=127.0.0.1", "b=127.0.0.2", "c=127.0.0.3"];
-    planned(folder.path(), &nodes, &["--port", "17544"]);
+    planned(folder.path(), &nodes, "--port 17544");
     let (token, hello) = token_and_hello_of_b(folder.path());
     let leader = work(folder.path(), &[], "a");
     await_that("it listens", || TcpStream::connect("127.0.0.1:17544").is_ok());
@@ -145,10 +140,7 @@ fn a_generator_that_ended_before_the_load_makes_room_for_its_next_process() {
     gone.write_all(format!("{token}{hello}\n").as_bytes()).unwrap();
     drop(gone);
     let generators = ["b", "c"].map(|node| work(folder.path(), &[], node));
-    for node in [leader].into_iter().chain(generators) {
-        let output = ended(node);
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well([leader].into_iter().chain(generators));
 }
 
 #[test]
@@ -163,9 +155,7 @@ fn nodes_that_are_cut_off_from_each_other_end_the_load_on_both_sides() {
     let down = ["-n", &two.names[1], "link", "set", "vb", "down"];
     assert!(Command::new("ip").args(down).status().unwrap().success());
     for (node, why) in [(leader, "the generator on b was lost"), (agent, "the load is void")] {
-        let output = ended(node);
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains(why), "{}", said(&output));
+        fails(&ended(node), 1, &[why]);
     }
     await_that("nothing is left", || processes(folder.path()).is_empty());
 }

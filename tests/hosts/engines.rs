@@ -7,7 +7,7 @@ use paceline::record::{Record, read};
 use super::{
     collected,
     ended::{Swept, await_generator},
-    load_words, paceline, planned,
+    fails, load_words, paceline, planned,
     program::processes,
     said,
 };
@@ -17,19 +17,14 @@ const NODES: [&str; 2] = ["a=127.0.0.1", "b=127.0.0.2"];
 #[test]
 fn one_machine_plays_all_roles_of_a_load_with_the_engine_local() {
     let folder = tempfile::tempdir().unwrap();
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", "17506"]);
-    let cluster = |words: &[&str]| paceline(folder.path(), &[], words).output().unwrap();
-    let engine = fs::read_to_string("docs/engines/hyperqueue.toml").unwrap();
-    fs::write(folder.path().join("mine.toml"), engine).unwrap();
-    let without = cluster(&["submit", "plan", "--engine", "mine.toml"]);
-    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
-    assert!(said(&without).contains("give its file a `load` script"), "{}", said(&without));
-    for words in [&["submit", "plan", "--engine", "local"][..], &["status", "plan", "--wait"]] {
-        let output = cluster(words);
-        let log = fs::read_to_string(folder.path().join("plan/submissions/1.txt"));
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {} {log:?}", said(&output));
-    }
-    let cells = collected(folder.path());
+    let folder = folder.path();
+    planned(folder, &NODES, "--port 17506");
+    fs::copy("docs/engines/hyperqueue.toml", folder.join("mine.toml")).unwrap();
+    let without = cluster(folder, &["submit", "plan", "--engine", "mine.toml"], &[2]);
+    assert!(without.contains("give its file a `load` script"), "{without}");
+    cluster(folder, &["submit", "plan", "--engine", "local"], &[0]);
+    cluster(folder, &["status", "plan", "--wait"], &[0]);
+    let cells = collected(folder);
     let hosts = cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
     assert_eq!((&*hosts.server, &hosts.generators[..]), ("a", &["b".to_owned()][..]));
 }
@@ -48,7 +43,7 @@ fn a_load_that_is_cancelled_ends_everywhere_and_is_done_when_it_is_submitted_aga
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let _swept = Swept(folder);
-    cluster(folder, &[&load_words("plan", &NODES, "4s")[..], &["--port", "17531"]].concat(), &[0]);
+    cluster(folder, &load_words("plan", &NODES, "--duration 4s --port 17531"), &[0]);
     let submitted = cluster(folder, &["submit", "plan", "--engine", "local"], &[0]);
     assert!(submitted.contains("submitted 1 block as job 1"), "{submitted}");
     await_generator(folder);
@@ -85,12 +80,15 @@ fn command_of_the_page(record: &Path) -> String {
 fn each_node_is_the_servers_in_turn_and_each_has_a_record_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let more = ["--port", "17532", "--swap-roles", "--engine", "local"];
+    let more = "--duration 1s --port 17532 --swap-roles --engine local";
     // On a busy machine a load may be invalid, which is 3.
-    let run = [&load_words("run", &NODES, "1s")[..], &more].concat();
-    let said_of_run = cluster(folder, &run, &[0, 3]);
+    let said_of_run = cluster(folder, &load_words("run", &NODES, more), &[0, 3]);
     assert!(said_of_run.contains("2 blocks, 2 cells: every planned block"), "{said_of_run}");
     assert!(said_of_run.contains("compare servers within one"), "{said_of_run}");
+    let status = cluster(folder, &["status", "plan", "--format", "json"], &[0]);
+    for direction in ["server on a, generator on b", "server on b, generator on a"] {
+        assert!(status.contains(&format!("serve-plain at 4, {direction}\"")), "{status}");
+    }
     let records = records(folder);
     assert_eq!(records.len(), 2, "{records:?}");
     for (record, [server, generator]) in records.iter().zip([NODES, [NODES[1], NODES[0]]]) {
@@ -125,14 +123,11 @@ fn a_run_of_a_load_that_is_interrupted_leaves_its_blocks_to_cancel() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let _swept = Swept(folder);
-    let more = ["--port", "17533", "--engine", "local"];
-    let run = [&load_words("run", &NODES, "10m")[..], &more].concat();
+    let run = load_words("run", &NODES, "--duration 10m --port 17533 --engine local");
     let run = paceline(folder, &[], &run).spawn().unwrap();
     await_generator(folder);
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
-    let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
-    assert!(said(&output).contains("the blocks go on"), "{}", said(&output));
+    fails(&run.wait_with_output().unwrap(), 130, &["the blocks go on"]);
     thread::sleep(Duration::from_millis(200));
     assert!(!processes(folder).is_empty(), "the blocks do not go on");
     cluster(folder, &["cancel", "plan"], &[0]);

@@ -2,89 +2,80 @@
 
 use std::{fs, net::TcpListener};
 
-use super::{paceline, planned, said, work};
+use super::{all_end_well, fails, paceline, planned, work};
 
 #[test]
 fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |words: &[&str], why: &str| {
-        let words: Vec<&str> = ["plan", "--out", "plan"].iter().chain(words).copied().collect();
-        let output = paceline(folder.path(), &[], &words).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
-        assert!(said(&output).contains(why), "{words:?}: {}", said(&output));
+    let refused = |words: &str, why: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        fails(&paceline(folder.path(), &[], &words).output().unwrap(), 2, &[why]);
     };
-    let nodes = ["--server", "a=10.93.0.1", "--generator", "b=10.93.0.2"];
-    let with = |more: &[&'static str]| [&nodes[..], more].concat();
-    refused(
-        &with(&["serve-plain", "--rate", "9", "--generators", "2"]),
-        "2 generators need as many nodes",
-    );
-    refused(&with(&["serve-plain"]), "say how to load it");
-    refused(&with(&["--rate", "9"]), "name what to load");
-    refused(&with(&["http://192.0.2.1/", "--rate", "9"]), "not at an address of the plan");
-    refused(&with(&["http://127.0.0.1/", "--rate", "9"]), "not at an address of the server's node");
-    refused(&["serve-plain", "--server", "a=10.93.0.1", "--rate", "9"], "--generator");
-    refused(&["serve-plain", "--rate", "9"], "--server");
-    refused(
-        &with(&["http://10.93.0.1:8080/", "--rate", "9", "--model", "tokio"]),
-        "--model and --workers are for servers of paceline",
-    );
-    refused(
-        &with(&["http://10.93.0.1:7473/", "--rate", "9"]),
-        "also the port on which the generators meet",
-    );
-    refused(&with(&["serve-plain", "--rate", "0"]), "--rate 0");
-    refused(
-        &with(&[
-            "serve-plain",
-            "--rate",
-            "9",
-            "--model",
-            "tokio",
-            "--trials",
-            "9",
-            "--budget",
-            "9s",
-        ]),
-        "--budget 9s is too short for a block, whose loads take half of 1m49s: give at least --budget 1m49s",
-    );
-    refused(
-        &with(&["http://10.93.0.1:8080/", "--rate", "9", "--swap-roles"]),
-        "--swap-roles is for servers of paceline",
-    );
-    refused(&["serve-plain", "--swap-roles"], "--server");
-    refused(&with(&["serve-plain", "--rate", "9", "--generators", "0"]), "1 to 64 generators");
-    refused(
-        &["serve-plain", "--rate", "9", "--server", "a=127.0.0.1", "--generator", "b=10.93.0.2"],
-        "other nodes cannot reach a at 127.0.0.1",
-    );
+    for (words, why) in [
+        ("serve-plain --rate 9 --generators 2", "2 generators need as many nodes"),
+        ("serve-plain", "say how to load it"),
+        ("--rate 9", "name what to load"),
+        ("http://192.0.2.1/ --rate 9", "not at an address of the plan"),
+        ("http://127.0.0.1/ --rate 9", "not at an address of the server's node"),
+        ("http://10.93.0.2/ --rate 9", "not at an address of the plan"),
+        ("http://[::1]/ --rate 9", "not at an address of the server's node"),
+        ("http://no-such-host.invalid/ --rate 9", "cannot be resolved"),
+        ("https://10.93.0.1/ --rate 9", "needs TLS"),
+        ("http://10.93.0.1:0/ --rate 9", "port is not a number from 1 to 65535"),
+        (
+            "http://10.93.0.1:8080/ --rate 9 --model tokio",
+            "--model and --workers are for servers of paceline",
+        ),
+        ("http://10.93.0.1:7473/ --rate 9", "also the port on which the generators meet"),
+        ("serve-plain --rate 0", "--rate 0"),
+        (
+            "serve-plain --rate 9 --model tokio --trials 9 --budget 9s",
+            "--budget 9s is too short for a block, whose loads take half of 1m49s: give at least --budget 1m49s",
+        ),
+        ("http://10.93.0.1:8080/ --rate 9 --swap-roles", "--swap-roles is for servers of paceline"),
+        ("serve-plain --rate 9 --generators 0", "1 to 64 generators"),
+        (
+            "http://10.93.0.1:8080/ --connections 1 --generator c=10.93.0.3",
+            "2 generators cannot share 1 connection",
+        ),
+    ] {
+        let nodes = "plan --out plan --server a=10.93.0.1 --generator b=10.93.0.2";
+        refused(&format!("{nodes} {words}"), why);
+    }
+    for (words, why) in [
+        ("--server a=10.93.0.1 --rate 9", "--generator"),
+        ("--rate 9", "--server"),
+        ("--swap-roles", "--server"),
+        ("--duration 9s", "--server"),
+        ("--warm-up 9s", "--server"),
+        ("--port 7000", "--server"),
+        (
+            "--rate 9 --server a=127.0.0.1 --generator b=10.93.0.2",
+            "other nodes cannot reach a at 127.0.0.1",
+        ),
+    ] {
+        refused(&format!("plan --out plan serve-plain {words}"), why);
+    }
     assert!(!folder.path().join("plan").exists());
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &[]);
-    let pods =
-        paceline(folder.path(), &[], &["manifest", "plan", "--image", "x"]).output().unwrap();
-    assert_eq!(pods.status.code(), Some(2), "{}", said(&pods));
-    assert!(said(&pods).contains("submit this plan to Slurm or over SSH"), "{}", said(&pods));
-    let unknown =
-        paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "z"]).output().unwrap();
-    assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
-    assert!(said(&unknown).contains("has no role in this plan"), "{}", said(&unknown));
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "");
     fs::write(folder.path().join("plan/token"), "short").unwrap();
-    let tokenless =
-        paceline(folder.path(), &[], &["work", "plan", "0000", "--node", "b"]).output().unwrap();
-    assert_eq!(tokenless.status.code(), Some(2), "{}", said(&tokenless));
+    refused("manifest plan --image x", "submit this plan to Slurm or over SSH");
+    refused("collect plan --any-machine", "a load stays on the nodes that its plan names");
+    refused("work plan 0000 --node z", "has no role in this plan");
+    refused("work plan 0000 --node b", "is not a token of 32 hexadecimal digits");
 }
 
 #[test]
 fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_still_gets_in() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["a=127.0.0.1", "b=127.0.0.2"];
-    let make = |out: &str, more: &[&str]| {
-        planned(folder.path(), &nodes, &[&["--port", "17507"], more].concat());
+    let make = |out: &str, more: &str| {
+        planned(folder.path(), &nodes, more);
         fs::rename(folder.path().join("plan"), folder.path().join(out)).unwrap();
     };
-    make("tokenless", &[]);
-    make("other", &["--seed", "2"]);
-    planned(folder.path(), &nodes, &["--port", "17507"]);
+    make("tokenless", "--port 17507");
+    make("other", "--port 17507 --seed 2");
+    planned(folder.path(), &nodes, "--port 17507");
     let token = folder.path().join("plan/token");
     fs::copy(&token, folder.path().join("other/token")).unwrap();
     let leader = work(folder.path(), &[], "a");
@@ -93,14 +84,9 @@ fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_s
         ("other", "refused this generator: it has another plan"),
     ] {
         let words = ["work", dir, "0000", "--node", "b"];
-        let output = paceline(folder.path(), &[], &words).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains(why), "{}", said(&output));
+        fails(&paceline(folder.path(), &[], &words).output().unwrap(), 2, &[why]);
     }
-    for node in [leader, work(folder.path(), &[], "b")] {
-        let output = node.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    }
+    all_end_well([leader, work(folder.path(), &[], "b")]);
 }
 
 #[test]
@@ -108,9 +94,7 @@ fn a_port_in_use_ends_the_servers_node_with_a_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &["--port", &port]);
-    let output = work(folder.path(), &[], "a").wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("another --port"), "{}", said(&output));
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], &format!("--port {port}"));
+    fails(&work(folder.path(), &[], "a").wait_with_output().unwrap(), 1, &["another --port"]);
     assert!(!folder.path().join("plan/parts").exists());
 }

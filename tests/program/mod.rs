@@ -122,10 +122,22 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Returns the folder of the only record in `results`, if there is one.
+/// Returns the words of `cluster plan` or `run` for a load of `serve-plain` on threads, with the server on the first of
+/// `nodes` and generators on the others.
+pub(crate) fn load_words<'a>(command: &'a str, nodes: &[&'a str], more: &'a str) -> Vec<&'a str> {
+    let load = "serve-plain --model threads --trials 1 --rate 200 --connections 4 --warm-up 0s --out plan --server";
+    let mut words: Vec<&str> = [command].into_iter().chain(load.split(' ')).collect();
+    words.push(nodes[0]);
+    words.extend(nodes[1..].iter().flat_map(|node| ["--generator", *node]));
+    words.extend(more.split_whitespace());
+    words
+}
+
+/// Returns the folder of the only record in `results`, if there is one. A record that is being built is hidden.
 pub(crate) fn only_record(results: &Path) -> Option<PathBuf> {
-    let records: Vec<PathBuf> =
+    let mut records: Vec<PathBuf> =
         fs::read_dir(results).ok()?.map(|entry| entry.unwrap().path()).collect();
+    records.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
     assert!(records.len() <= 1, "{records:?}");
     records.into_iter().next()
 }

@@ -124,6 +124,17 @@ impl Cluster {
         patiently("a block runs", || !self.slurm("squeue", &["-h", "--states=R"]).is_empty());
     }
 
+    /// Waits until a node is in this state.
+    pub(crate) fn await_node(&self, node: &str, state: &str) {
+        let states = ["-h", "-n", node, "-o", "%T"];
+        patiently(state, || self.slurm("sinfo", &states).contains(state));
+    }
+
+    pub(crate) fn await_empty_queue(&self) {
+        let queue = ["-h", "--states=R,PD,CG"];
+        patiently("the queue is empty", || self.slurm("squeue", &queue).is_empty());
+    }
+
     /// How many blocks have a complete attempt.
     pub(crate) fn done(&self) -> usize {
         let files = |folder: &Path| -> Vec<PathBuf> {

@@ -50,7 +50,7 @@ pub use loaded::{
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, MOST_WAITED_SHARE, Part, SATURATED, UNSTEADY,
 };
 pub use merge::Together;
-pub use remote::{Agent, AgentError, AgentMessage, Clock, LeaderMessage, LineConnection};
+pub use remote::{Agent, AgentError, AgentMessage, LeaderMessage, LineConnection};
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};
 pub use split::{MOST_GENERATORS, Share, too_few_connections};
@@ -170,6 +170,13 @@ impl Drive {
 }
 
 impl Order {
+    /// Returns how long its result may take: its own times and `patience`.
+    fn time_limit(&self, patience: Duration) -> Duration {
+        [self.warm_up_ns, self.duration_ns, self.patience_ns]
+            .into_iter()
+            .fold(patience, |sum, time| sum.saturating_add(Duration::from_nanos(time)))
+    }
+
     /// Checks that the order can be carried out.
     ///
     /// # Errors

@@ -83,17 +83,17 @@ pub(in crate::cli) struct BetweenArguments {
     #[arg(long, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
     pub(super) connections: Option<usize>,
     /// The time in which requests are measured.
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)))]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)), requires = "server")]
     pub(super) duration: Duration,
     /// The time before that, in which requests are sent but not measured.
-    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO))]
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO), requires = "server")]
     pub(super) warm_up: Duration,
     /// Make each node the server's in turn, with --trials on each: it shows whether a difference is of the nodes. Each has a
     /// record of its own.
     #[arg(long, requires = "server")]
     pub(super) swap_roles: bool,
     /// The port on which the server's node waits for the generators.
-    #[arg(long, default_value_t = PORT, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..))]
+    #[arg(long, default_value_t = PORT, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..), requires = "server")]
     pub(super) port: u16,
 }
 
@@ -173,8 +173,8 @@ pub(in crate::cli) struct WorkArguments {
     /// The block, such as 0007.
     #[arg(value_name = "BLOCK")]
     pub(super) block: String,
-    /// The name of this node, which decides its role in a load between nodes [default: `PACELINE_NODE_NAME`, or the host's
-    /// name].
+    /// The name of this node in the record, which decides its role in a load between nodes [default: `PACELINE_NODE_NAME`, or
+    /// the host's name].
     #[arg(long, value_name = "NAME")]
     pub(super) node: Option<String>,
 }

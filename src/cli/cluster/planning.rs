@@ -39,14 +39,12 @@ pub(super) fn planned(asked: &PlanArguments) -> Result<PlanFolder, CliError> {
     if is_url {
         (order.workloads, order.models) = (vec![], vec![]);
     }
-    for workload in &order.workloads {
-        let workers = order.choice.workers.first().copied();
-        let asks = load.order(
-            Some(workload),
-            &order.models,
-            (workers, cores()),
-            (asked.trials, asked.seed),
-        );
+    let workers = order.choice.workers.first().copied();
+    // A URL is a target without a workload.
+    let targets = order.workloads.iter().map(Some).chain(is_url.then_some(None));
+    for target in targets {
+        let how = (asked.trials, asked.seed);
+        let asks = load.order(target, &order.models, (workers, cores()), how);
         asks.check().map_err(usage)?;
         let named = !asked.of.model.is_empty();
         if let Some(why) = asks.cannot_honour().filter(|_| named) {

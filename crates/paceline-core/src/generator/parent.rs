@@ -182,10 +182,7 @@ impl<L: Link> Generator<L> {
         give: Option<&mpsc::Sender<(u32, Box<Interval>)>>,
         is_over: &dyn Fn() -> bool,
     ) -> Result<Loaded, HostError> {
-        let times = [self.order.warm_up_ns, self.order.duration_ns, self.order.patience_ns];
-        let most = times
-            .into_iter()
-            .fold(patience, |sum, time| sum.saturating_add(Duration::from_nanos(time)));
+        let most = self.order.time_limit(patience);
         loop {
             match self.link.line_unless(most, is_over).and_then(|line| read(&line)) {
                 Ok(Reply::Interval(interval)) => {

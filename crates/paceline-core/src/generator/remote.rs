@@ -31,8 +31,10 @@ use crate::{
 };
 
 mod agent;
+mod offset;
 
 pub use agent::AgentError;
+use offset::Clock;
 
 /// How often a blocked receive checks for cancellation.
 const POLL: Duration = Duration::from_millis(50);
@@ -72,30 +74,6 @@ pub enum AgentMessage {
     Line(u64, String),
     /// The generator of this load exited without a result, for this reason.
     Lost(u64, String),
-}
-
-/// The offset of another node's clock from this node's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    /// Nanoseconds by which the other clock is ahead.
-    pub ahead_ns: i64,
-    /// Half of the round trip, which bounds the error of `ahead_ns`.
-    pub uncertainty_ns: u64,
-}
-
-impl Clock {
-    /// Computes the offset from the four timestamps of an exchange: request sent (here), request received (there),
-    /// reply sent (there), reply received (here).
-    fn of([sent, received, answered, arrived]: [u64; 4]) -> Self {
-        let [sent, received, answered, arrived] =
-            [sent, received, answered, arrived].map(i128::from);
-        let ahead = i128::midpoint(received - sent, answered - arrived);
-        let trip = ((arrived - sent) - (answered - received)).max(0);
-        Clock {
-            ahead_ns: ahead.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
-            uncertainty_ns: (trip + 1) as u64 / 2,
-        }
-    }
 }
 
 /// A TCP connection that carries lines in both directions. A thread reads incoming lines and stamps them with their
@@ -220,13 +198,14 @@ pub struct Agent {
     /// Why it was lost, if it was.
     lost: Option<String>,
     clock: Option<Clock>,
+    uncertainty_ns: Option<u64>,
 }
 
 impl Agent {
     /// Takes over the connection to the node `name`, whose agent waits for a load.
     #[must_use]
     pub fn new(connection: LineConnection, name: String) -> Self {
-        Agent { connection, name, load: 0, lost: None, clock: None }
+        Agent { connection, name, load: 0, lost: None, clock: None, uncertainty_ns: None }
     }
 
     /// Returns the node's name and the reason if it was lost: its load is then void.
@@ -235,10 +214,10 @@ impl Agent {
         Some((&self.name, self.lost.as_deref()?))
     }
 
-    /// Returns the clock offset that was measured last.
+    /// Returns the greatest error that its clock offset may have had in any load; `None` before the first.
     #[must_use]
-    pub fn clock(&self) -> Option<Clock> {
-        self.clock
+    pub fn uncertainty_ns(&self) -> Option<u64> {
+        self.uncertainty_ns
     }
 
     /// Returns whether the agent has ended, or its node is lost.
@@ -314,6 +293,7 @@ impl Agent {
             best = best.filter(|best| best.uncertainty_ns <= found.uncertainty_ns).or(Some(found));
         }
         self.clock = best;
+        self.uncertainty_ns = self.uncertainty_ns.max(best.map(|best| best.uncertainty_ns));
         best.ok_or_else(|| HostError::Died("its clock offset was not measured".into()))
     }
 
@@ -393,12 +373,24 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_clock_offset_is_at_most_half_a_round_trip() {
-        // 5 s ahead; 100 ns to the other node, 300 ns back.
-        let clock = Clock::of([1_000, 5_000_001_100, 5_000_001_150, 1_450]);
-        assert_eq!(clock.uncertainty_ns, 200);
-        assert!((clock.ahead_ns - 5_000_000_000).unsigned_abs() <= clock.uncertainty_ns);
-        let behind = Clock::of([9_000_000_000, 1_000_000_050, 1_000_000_050, 9_000_000_100]);
-        assert_eq!((behind.ahead_ns, behind.uncertainty_ns), (-8_000_000_000, 50));
+    fn the_uncertainty_of_an_agents_clock_is_that_of_its_worst_load() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut other = LineConnection::new(other).unwrap();
+        let answers = thread::spawn(move || {
+            for exchange in 0..2 * CLOCK_EXCHANGES {
+                let (at, _) = other.receive(CLOCK_TIMEOUT, &|| false).unwrap();
+                if exchange < CLOCK_EXCHANGES {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                other.send(&AgentMessage::Clock(at, at)).unwrap();
+            }
+        });
+        let connection = LineConnection::new(listener.accept().unwrap().0).unwrap();
+        let mut agent = Agent::new(connection, "b".into());
+        agent.compare_clocks().unwrap();
+        agent.compare_clocks().unwrap();
+        assert!(agent.uncertainty_ns().unwrap() >= 10_000_000, "{:?}", agent.uncertainty_ns());
+        answers.join().unwrap();
     }
 }

@@ -31,9 +31,18 @@ impl From<String> for AgentError {
     }
 }
 
+/// A generator that was started.
+struct Running {
+    /// The number of its load.
+    load: u64,
+    host: Host,
+    /// How long its next line may take.
+    patience: Duration,
+}
+
 impl LineConnection {
     /// Runs an agent: executes the leader's messages until [`LeaderMessage::End`]. It puts load only on addresses in
-    /// `plan`. `patience` is the longest time between two messages.
+    /// `plan`. `patience` is the longest time between two messages, besides that of a load.
     ///
     /// # Errors
     ///
@@ -45,7 +54,7 @@ impl LineConnection {
         plan: &[IpAddr],
         patience: Duration,
     ) -> Result<(), AgentError> {
-        let mut running: Option<(u64, Host)> = None;
+        let mut running: Option<Running> = None;
         let mut is_accepted = false;
         loop {
             let (at, line) = match self.receive(patience, &interrupted) {
@@ -72,18 +81,17 @@ impl LineConnection {
                         ..*order
                     };
                     order.check()?;
-                    let mut host = program
+                    let host = program
                         .generator()
                         .map_err(|error| format!("failed to start the load generator: {error}"))?;
-                    let order = serde_json::to_string(&order)
+                    let line = serde_json::to_string(&order)
                         .map_err(|error| format!("failed to serialize the order: {error}"))?;
-                    let sent = host.send(order);
-                    running = self.relay(load, host, sent, patience)?;
+                    let patience = order.time_limit(patience);
+                    running = self.relay(Running { load, host, patience }, line)?;
                 }
                 LeaderMessage::Line(line) => {
-                    if let Some((load, mut host)) = running.take() {
-                        let sent = host.send(line);
-                        running = self.relay(load, host, sent, patience)?;
+                    if let Some(one) = running.take() {
+                        running = self.relay(one, line)?;
                     }
                 }
                 LeaderMessage::Abort(_) => running = None,
@@ -94,19 +102,14 @@ impl LineConnection {
         }
     }
 
-    /// Relays a generator's lines to the leader until the generator waits for a reply or has ended. Returns the
-    /// generator if it waits.
-    fn relay(
-        &mut self,
-        load: u64,
-        mut host: Host,
-        sent: Result<(), HostError>,
-        patience: Duration,
-    ) -> Result<Option<(u64, Host)>, String> {
+    /// Sends `line` to a generator, and relays its lines to the leader until it waits for a reply or has ended. Returns
+    /// it if it waits.
+    fn relay(&mut self, mut of: Running, line: String) -> Result<Option<Running>, String> {
+        let (load, patience, host) = (of.load, of.patience, &mut of.host);
         let (closed, aborted) = (self.closed.clone(), self.aborted.clone());
         let is_over =
             move || closed.load(Relaxed) || aborted.load(Relaxed) >= load || interrupted();
-        let mut next = sent.and_then(|()| host.line_unless(patience, &is_over));
+        let mut next = host.send(line).and_then(|()| host.line_unless(patience, &is_over));
         loop {
             match next {
                 Ok(line) => {
@@ -114,7 +117,7 @@ impl LineConnection {
                     self.send(&AgentMessage::Line(load, line))
                         .map_err(|error| format!("the server's node was lost: {error}"))?;
                     match reply {
-                        Ok(Reply::Ready) => return Ok(Some((load, host))),
+                        Ok(Reply::Ready) => return Ok(Some(of)),
                         Ok(Reply::Loaded(_) | Reply::Fault(_)) => return Ok(None),
                         _ => next = host.line_unless(patience, &is_over),
                     }
