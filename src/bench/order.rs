@@ -3,9 +3,9 @@
 //! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between.
 //! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.
 //!
-//! If not all fit into the budget, the smallest scale of every series comes first, then the largest that needs little of
-//! the budget, then the cells with the most value for their time; so the slowest are left out first. The value of a cell
-//! is the square root of its scale: no large cell takes the time of many small ones.
+//! The value of a cell is the square root of its scale. Depth thus comes before breadth, but no large cell takes the
+//! time of many small ones. If not all fit into the budget, the smallest scale of every series comes first, then the
+//! cells with the most value for their time; so the slowest are left out first.
 
 use std::time::Duration;
 
@@ -27,17 +27,15 @@ pub(super) struct Waiting {
 }
 
 /// Returns the cell of `waiting` to measure next, with `left` of the budget. `greatest` is the greatest scale of each
-/// series that has been measured, and `most` what a largest of `DEEP` jobs may need to come before those between.
-/// `None` if nothing fits any more.
+/// series that has been measured. `None` if nothing fits any more.
 ///
 /// As predictions improve, a greater scale of a series may fit: it then comes before those between.
 pub(super) fn next(
     waiting: &[Waiting],
     greatest: &[Option<usize>],
     left: Duration,
-    most: Duration,
 ) -> Option<Waiting> {
-    let fit = fitting(waiting, greatest, left, most);
+    let fit = fitting(waiting, greatest, left);
     let mut ends: Vec<Option<(usize, usize)>> = vec![None; greatest.len()];
     for Waiting { series, scale, .. } in &fit {
         let (least, most) = ends[*series].unwrap_or((*scale, *scale));
@@ -64,53 +62,29 @@ pub(super) fn fits(
     cell: Waiting,
     need: Duration,
     left: Duration,
-    most: Duration,
 ) -> bool {
     let mut waiting = waiting.to_vec();
     if let Some(own) = waiting.iter_mut().find(|other| other.index == cell.index) {
         own.need = need;
     }
-    fitting(&waiting, greatest, left, most).iter().any(|fit| fit.index == cell.index)
+    fitting(&waiting, greatest, left).iter().any(|fit| fit.index == cell.index)
 }
 
-/// From this scale on, the largest of a series may need as much as is allowed to come before those between.
-const DEEP: usize = 10_000;
-
-/// Returns whether `cell` needs no more than `most`, or than less by its value if its scale is below `DEEP`.
-fn needs_little(cell: &Waiting, most: Duration) -> bool {
-    let scale = cell.scale.min(DEEP) as f64 / DEEP as f64;
-    cell.need <= most.mul_f64(scale.sqrt())
-}
-
-/// Returns the cells that fit into `left` one after another: the smallest, the largest that need little, then those with
-/// the most value for their time.
-fn fitting(
-    waiting: &[Waiting],
-    greatest: &[Option<usize>],
-    left: Duration,
-    most: Duration,
-) -> Vec<Waiting> {
+/// Returns the cells that fit into `left` one after another, those with the most value for their time.
+fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> Vec<Waiting> {
     let mut smallest: Vec<Option<usize>> = vec![None; greatest.len()];
     for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
         let of_series = &mut smallest[cell.series];
         *of_series = Some(of_series.map_or(cell.scale, |scale| scale.min(cell.scale)));
     }
-    let mut largest = greatest.to_vec();
-    for cell in waiting.iter().filter(|cell| needs_little(cell, most)) {
-        largest[cell.series] = largest[cell.series].max(Some(cell.scale));
-    }
     let price = |cell: &Waiting| {
-        let stage = match Some(cell.scale) {
-            scale if scale == smallest[cell.series] => 0,
-            scale if scale == largest[cell.series] => 1,
-            _ => 2,
-        };
-        (stage, cell.need.as_secs_f64() / (cell.scale as f64).sqrt())
+        let first = smallest[cell.series] == Some(cell.scale);
+        (!first, cell.need.as_secs_f64() / (cell.scale as f64).sqrt())
     };
     let mut cells = waiting.to_vec();
     cells.sort_by(|a, b| {
-        let ((a_stage, a_price), (b_stage, b_price)) = (price(a), price(b));
-        a_stage.cmp(&b_stage).then(a_price.total_cmp(&b_price)).then(a.index.cmp(&b.index))
+        let ((a_waits, a_price), (b_waits, b_price)) = (price(a), price(b));
+        a_waits.cmp(&b_waits).then(a_price.total_cmp(&b_price)).then(a.index.cmp(&b.index))
     });
     let mut sum = Duration::ZERO;
     cells.retain(|cell| {
@@ -159,8 +133,6 @@ mod tests {
     use paceline_core::{models, workloads};
 
     const SECOND: Duration = Duration::from_secs(1);
-    /// No largest scale comes before those between.
-    const NONE: Duration = Duration::ZERO;
 
     /// Returns cells of series that have `scales` each; a cell needs its series' factor times its scale.
     fn cells(factors: &[u32], scales: &[usize]) -> Vec<Waiting> {
@@ -182,7 +154,7 @@ mod tests {
     fn run(mut waiting: Vec<Waiting>, mut left: Duration) -> (Cells, Cells) {
         let mut greatest = vec![None; 10];
         let mut measured = vec![];
-        while let Some(cell) = next(&waiting, &greatest, left, NONE) {
+        while let Some(cell) = next(&waiting, &greatest, left) {
             waiting.retain(|other| *other != cell);
             greatest[cell.series] = greatest[cell.series].max(Some(cell.scale));
             left -= cell.need;
@@ -237,9 +209,9 @@ mod tests {
             need: 10 * SECOND,
         };
         let waiting = [cell(0, 100), cell(1, 1_000_000)];
-        assert_eq!(next(&waiting, &[Some(1); 2], 15 * SECOND, NONE).unwrap().scale, 1_000_000);
+        assert_eq!(next(&waiting, &[Some(1); 2], 15 * SECOND).unwrap().scale, 1_000_000);
         // But every series has its smallest scale first.
-        assert_eq!(next(&waiting, &[None, Some(1)], 15 * SECOND, NONE).unwrap().scale, 100);
+        assert_eq!(next(&waiting, &[None, Some(1)], 15 * SECOND).unwrap().scale, 100);
     }
 
     #[test]
@@ -254,32 +226,10 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_that_needs_little_of_the_budget_goes_before_those_between() {
-        let cell = |index: usize, scale: usize, need| Waiting {
-            index,
-            series: 0,
-            scale,
-            rank: index,
-            need,
-        };
-        // By their value for the time, the largest is the last.
-        let waiting = [cell(0, 10, SECOND), cell(1, 100, SECOND), cell(2, DEEP, 40 * SECOND)];
-        let chosen = |most| {
-            let fit = fitting(&waiting, &[Some(1)], 40 * SECOND, most);
-            fit.iter().map(|cell| cell.scale).collect::<Vec<_>>()
-        };
-        assert_eq!(chosen(40 * SECOND), [DEEP]);
-        assert_eq!(chosen(39 * SECOND), [100, 10]);
-        // A tenth as many jobs may need a third as much.
-        assert!(needs_little(&cell(0, DEEP / 9, 13 * SECOND), 40 * SECOND));
-        assert!(!needs_little(&cell(0, DEEP / 9, 14 * SECOND), 40 * SECOND));
-    }
-
-    #[test]
     fn a_cell_that_turns_out_slower_fits_only_beside_all_that_are_quicker() {
         let waiting = cells(&[1, 1], &[100, 200]);
         let ms = Duration::from_millis;
-        let fits = |need, left| fits(&waiting, &[Some(1); 2], waiting[0], need, left, NONE);
+        let fits = |need, left| fits(&waiting, &[Some(1); 2], waiting[0], need, left);
         assert!(fits(ms(100), ms(100)));
         assert!(!fits(ms(100), ms(99)));
         // With 300 ms it comes behind the three others: 500 ms.
@@ -291,15 +241,15 @@ mod tests {
     fn a_greater_scale_that_comes_to_fit_comes_before_those_between() {
         let mut waiting = cells(&[10], &[10, 100, 1000]);
         waiting.remove(1);
-        assert_eq!(next(&waiting, &[Some(100)], SECOND, NONE).unwrap().scale, 10);
+        assert_eq!(next(&waiting, &[Some(100)], SECOND).unwrap().scale, 10);
         waiting[1].need = SECOND / 2;
-        assert_eq!(next(&waiting, &[Some(100)], SECOND, NONE).unwrap().scale, 1000);
+        assert_eq!(next(&waiting, &[Some(100)], SECOND).unwrap().scale, 1000);
     }
 
     #[test]
     fn nothing_is_measured_where_nothing_fits() {
-        assert_eq!(next(&cells(&[5], &[1000]), &[None], SECOND, NONE), None);
-        assert_eq!(next(&[], &[], SECOND, NONE), None);
+        assert_eq!(next(&cells(&[5], &[1000]), &[None], SECOND), None);
+        assert_eq!(next(&[], &[], SECOND), None);
     }
 
     #[test]

@@ -17,8 +17,6 @@ const SLOW: Duration = Duration::from_millis(100);
 /// If a batch takes longer than this, a second sample of a process costs more than it adds: each process has one, and
 /// there are as many processes as the time allows.
 const VERY_SLOW: Duration = Duration::from_secs(1);
-/// The largest scale of a series may need one part in this many of the budget, to come before the scales between.
-const LARGEST: u32 = 18;
 /// The most timed batches of a process.
 const MOST: u128 = 1000;
 
@@ -40,8 +38,6 @@ pub(super) struct Pace {
     processes: u32,
     /// The least total time of a process's timed batches.
     slice: Duration,
-    /// The most that the largest scale of a series may need, to come before the scales between.
-    pub(super) most: Duration,
     /// The time criterion takes to analyse a cell on two cores, mostly for plots.
     pub(super) analysis: Duration,
 }
@@ -52,7 +48,7 @@ impl Pace {
         let pace = Pace::for_profile(options.profile);
         let processes = samples.div_ceil(pace.samples / pace.processes);
         let slice = options.measurement_time.map_or(pace.slice, |time| time / processes);
-        Pace { samples, processes, slice, most: options.budget / LARGEST, ..pace }
+        Pace { samples, processes, slice, ..pace }
     }
 
     pub(super) fn for_profile(profile: Profile) -> Self {
@@ -62,8 +58,7 @@ impl Pace {
             Profile::Default => (SAMPLES, millis(10), millis(75)),
             Profile::Full => (SAMPLES, millis(50), millis(75)),
         };
-        let most = profile.budget() / LARGEST;
-        Pace { samples: SAMPLES, processes, slice, most, analysis }
+        Pace { samples: SAMPLES, processes, slice, analysis }
     }
 
     /// Returns the processes of a cell whose batches take `batch`.
@@ -135,7 +130,6 @@ mod tests {
         samples: 10,
         processes: 10,
         slice: Duration::from_millis(20),
-        most: Duration::ZERO,
         analysis: Duration::from_millis(150),
     };
     const QUICK: Pace = Pace { processes: 5, ..PACE };

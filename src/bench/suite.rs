@@ -155,8 +155,7 @@ impl<'a> Suite<'a> {
         order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
         while !interrupted() {
             let waiting: Vec<Waiting> = self.waiting(&ranks);
-            let Some(cell) = next(&waiting, &self.greatest(), self.unclaimed(), self.pace.most)
-            else {
+            let Some(cell) = next(&waiting, &self.greatest(), self.unclaimed()) else {
                 for cell in waiting {
                     let going = &self.going[cell.index];
                     let why = self.pace.over(going.slow, self.cost(going), self.unclaimed());
@@ -250,7 +249,7 @@ impl<'a> Suite<'a> {
         let begun = now();
         let fits = |suite: &Self, cost: Cost| {
             let need = suite.pace.need(cost).saturating_sub(now() - begun);
-            fits(all, &suite.greatest(), waiting, need, suite.unclaimed(), suite.pace.most)
+            fits(all, &suite.greatest(), waiting, need, suite.unclaimed())
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
