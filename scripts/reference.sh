@@ -4,7 +4,7 @@
 #   scripts/reference.sh TIME [DIR]     TIME such as 25m or 3h for all; DIR for the records (results/reference-DATE)
 #
 # REFERENCE_MODELS chooses models, separated by commas (all); REFERENCE_SCALES the scales of the first part (those of each
-# workload, for which 5 trials of all models take about 4 hours on 2 cores). PACELINE is a program that is built already.
+# workload, for which 5 trials of all models take hours on 2 cores). PACELINE is a program that is built already.
 # Records of an interrupted run stay; cells that did not fit into the time are in them as skipped. Exit codes: 0, or 1
 # where a part could not be made or the records have over 5 MB, 2 for wrong arguments, 130 after Ctrl-C.
 set -eu
