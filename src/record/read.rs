@@ -61,15 +61,16 @@ pub(crate) fn assemble(
     Ok(Record { folder: folder.to_owned(), run, cells, trials, nodes: None })
 }
 
-/// Keeps the last line of each cell: `--resume` goes on with cells that were skipped or lack trials.
+/// Keeps only the last line of each cell. `--resume` writes another line for a cell that was skipped or lacked trials.
 fn keep_last(cells: &mut Vec<Cell>) {
     let mut seen = HashSet::new();
-    let mut is_last = |cell: &Cell| {
+    let is_last = |cell: &Cell| {
         let Cell { scale, workers, placement, .. } = *cell;
         seen.insert((cell.workload.clone(), cell.model.clone(), scale, workers, placement))
     };
-    let mut last: Vec<bool> = cells.iter().rev().map(&mut is_last).collect();
-    cells.retain(|_| last.pop().unwrap_or(true));
+    // From the last line to the first, so the flags are popped in the order of the lines.
+    let mut last: Vec<bool> = cells.iter().rev().map(is_last).collect();
+    cells.retain(|_| last.pop() == Some(true));
 }
 
 /// Reads a gate from `gate.json` in `folder`; `None` without such a file.
