@@ -69,7 +69,8 @@ if [ -n "${REFERENCE_MODELS:-}" ]; then set -- --model "$models"; else set --; f
 scales=${REFERENCE_SCALES:+--scale $REFERENCE_SCALES}
 # shellcheck disable=SC2086 # The names of workloads and the option are to be split.
 measure "every workload, 5 trials" "$(part 64)" run $workloads $scales "$@" --trials 5 --budget "$(part 62)"
-measure "scales to the limit" "$(part 12)" run sleep park echo "$@" --to-the-limit --budget "$(part 10)"
+# One workload: with three, the records have over 5 MB.
+measure "scales to the limit" "$(part 12)" run echo "$@" --to-the-limit --budget "$(part 10)"
 # About 12 steps to the knee and 3 trials of 3 rates for each model, of which each starts two processes.
 ms=$((seconds * 10 * 22 / (count * 21) - 500))
 if [ "$ms" -lt 500 ]; then ms=500; fi
