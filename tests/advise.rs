@@ -1,6 +1,7 @@
 //! `paceline advise` as its users meet it: on a tiny job of their own, with wrong input, and interrupted.
 
 mod program;
+mod validator;
 
 use std::{fs, path::Path, process::Output};
 
@@ -84,7 +85,7 @@ fn json_holds_the_same_in_a_stable_shape() {
     assert_eq!(advice["broke"], Value::Array(vec![]));
     // The published shape is the one that is written.
     let schema = serde_json::to_value(schemars::schema_for!(advice::Advice)).unwrap();
-    assert!(jsonschema::is_valid(&schema, &advice));
+    assert_eq!(validator::errors(&schema, &advice), "");
 }
 
 #[test]

@@ -222,3 +222,21 @@ fn the_plain_programs_have_the_runtimes_of_the_suite() {
     let lacks: Vec<_> = runtimes.iter().filter(|name| !compared.contains(**name)).collect();
     assert_eq!(lacks, [&"may"], "docs/cost.md says why it is not compared");
 }
+
+/// Otherwise `cargo install` would build nearly everything once more after `cargo bench`, and tests would be of a program
+/// that is not the one that users have.
+#[test]
+fn what_tests_need_changes_no_feature_of_what_users_build() {
+    let features = |asked: &[&str]| -> BTreeSet<String> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--prefix=none", "--format={p} {f}"]).args(asked);
+        let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    };
+    let of_users = features(&["--package=paceline", "--edges=normal,build"]);
+    let of_tests = features(&["--edges=normal,build,dev"]);
+    let changed: Vec<_> = of_users.difference(&of_tests).collect();
+    assert!(changed.is_empty() && of_users.len() > 100, "{changed:?}");
+}

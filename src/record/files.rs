@@ -291,4 +291,13 @@ mod tests {
         assert!([State::Refused, State::Skipped].into_iter().all(was_left_out));
         assert!(![State::Ok, State::Invalid, State::Failed].into_iter().any(was_left_out));
     }
+
+    #[test]
+    fn a_float_that_is_read_is_the_one_that_was_written() {
+        for seed in 0..10_000 {
+            let written = paceline_core::job::mix(seed) as f64 / 1e9;
+            let read: f64 = serde_json::from_str(&written.to_string()).unwrap();
+            assert_eq!(read.to_bits(), written.to_bits(), "{written}");
+        }
+    }
 }
