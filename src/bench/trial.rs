@@ -97,7 +97,7 @@ pub(super) fn cell(
     let bound =
         |batch: Option<Estimate>| planned.bound_per_second(compute_ns?, batch.filter(|_| !few));
     let cell =
-        whole(planned, trials, bound).unwrap_or_else(|why| planned.ended(State::Failed, why));
+        whole(planned, trials, bound).unwrap_or_else(|why| planned.cell_with_reason(State::Failed, why));
     if !few || cell.state != State::Ok {
         return cell;
     }
