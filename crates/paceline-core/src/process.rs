@@ -3,7 +3,6 @@
 mod count;
 mod host;
 mod lines;
-mod serving;
 
 use std::{
     io,
@@ -15,7 +14,7 @@ use std::{
 use crate::{models::Entry, suite_server::EchoServer};
 pub use count::{CountError, Counted, valgrind};
 pub use host::{Host, HostError};
-pub(crate) use lines::{LONGEST, lines, no_reply};
+pub(crate) use lines::{LONGEST, lines, no_reply, receive};
 
 /// The environment variable that marks a child process.
 const CHILD: &str = "PACELINE_CHILD";
