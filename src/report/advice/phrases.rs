@@ -52,6 +52,17 @@ pub(super) fn at(scale: usize) -> String {
     format!("at {}", jobs(scale))
 }
 
+/// Returns the one model for all ranked scales, if there is one.
+pub(super) fn everywhere(advice: &Advice, names: &Names) -> String {
+    match &advice.everywhere {
+        Some(one) => format!(
+            "One model for all ranked scales: {} is less than 5 % behind the best at each.",
+            names.name(one)
+        ),
+        None => "No model is less than 5 % behind the best at all ranked scales.".into(),
+    }
+}
+
 /// Returns what to use up to `scale`: what is enough.
 pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
     let workers = one.series.workers.unwrap_or(0);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    phrases::{Names, at, enough, jobs, why_unranked},
+    phrases::{Names, at, enough, everywhere, jobs, why_unranked},
     title,
     trust::{apart, trust},
 };
@@ -67,15 +67,7 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
         .collect();
     let several = stretches.iter().filter(|stretch| stretch[0].unranked.is_none()).count() > 1;
     if several {
-        sentences.push(match &advice.everywhere {
-            Some(one) => {
-                format!(
-                    "One model for all ranked scales: {} is less than 5 % behind the best at each.",
-                    names.name(one)
-                )
-            }
-            None => "No model is less than 5 % behind the best at all ranked scales.".into(),
-        });
+        sentences.push(everywhere(advice, names));
     }
     sentences
 }

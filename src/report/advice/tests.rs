@@ -185,7 +185,7 @@ fn in_brief_there_is_a_sentence_for_the_scales_one_for_all_of_them_and_the_cavea
         brief[0],
         "Take a sequential program at 1 job at once, a thread for each job at 20, tokio at 1 000."
     );
-    assert_eq!(brief[1], "No one model is less than 5 % behind the best at every scale.");
+    assert_eq!(brief[1], "No model is less than 5 % behind the best at all ranked scales.");
     assert!(said(&[refused("tokio", 1, "no room")]).is_empty());
 }
 
