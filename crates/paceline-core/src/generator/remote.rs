@@ -20,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Interval, Order, Together,
+    Interval, Order, MergedLoad,
     parent::{Generator, Link, together},
 };
 use crate::{
@@ -290,7 +290,7 @@ impl Agent {
         order: &Order,
         patience: Duration,
         over: &mut dyn FnMut(Interval),
-    ) -> Result<Together, HostError> {
+    ) -> Result<MergedLoad, HostError> {
         let orders = order.split(agents.len());
         let orders = orders.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         for agent in &mut *agents {
