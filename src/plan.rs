@@ -280,7 +280,12 @@ impl Planned<'_> {
     }
 
     /// Returns the cell of the record, with the time of a batch.
-    pub fn cell_with_time(&self, state: State, batch_ns: Option<Estimate>, interval: String) -> Cell {
+    pub fn cell_with_time(
+        &self,
+        state: State,
+        batch_ns: Option<Estimate>,
+        interval: String,
+    ) -> Cell {
         let Planned { workload, entry, workers, placement, scale } = *self;
         Cell {
             jobs_per_second: batch_ns.map(|batch| batch.per_second(scale)),

@@ -23,8 +23,8 @@ use listener::{alone, each_connection};
 use paceline::record::{Cell, State};
 use paceline_core::{
     generator::{
-        Agent, Arrivals, Drive, Interval, LineConnection, Options, Order, Request, Share, MergedLoad,
-        sum_mismatch,
+        Agent, Arrivals, Drive, Interval, LineConnection, MergedLoad, Options, Order, Request,
+        Share, sum_mismatch,
     },
     process::{HostError, Program},
 };

@@ -26,7 +26,7 @@ use crate::{
 use paceline_core::{
     clock::{nanoseconds, now},
     generator::{
-        Agent, Drive, Interval, Loaded, Options, Order as GeneratorOrder, Share, MergedLoad,
+        Agent, Drive, Interval, Loaded, MergedLoad, Options, Order as GeneratorOrder, Share,
         sum_mismatch,
     },
     histogram::Distribution,

@@ -33,7 +33,8 @@ fn run(record: &Record) -> String {
 
 /// Formats a time as its day, "26 November 2026"; other text stays as it is.
 fn date(instant: &str) -> String {
-    const MONTHS: &str = "January February March April May June July August September October November December";
+    const MONTHS: &str =
+        "January February March April May June July August September October November December";
     let parts: Vec<&str> = instant.split('T').next().unwrap_or_default().split('-').collect();
     let known = || {
         let [year, month, day] = parts[..] else { return None };

@@ -71,7 +71,11 @@ impl BusyWait {
     /// Handles a look that found nothing and ended at `now_ns`. Returns the time that was spent awake for nothing. If
     /// the CPU was taken away meanwhile, `waited` reads how long this thread has waited for a CPU so far; `None` if the
     /// system does not tell.
-    pub(super) fn polled_in_vain(&mut self, now_ns: u64, waited: impl FnOnce() -> Option<Duration>) -> u64 {
+    pub(super) fn polled_in_vain(
+        &mut self,
+        now_ns: u64,
+        waited: impl FnOnce() -> Option<Duration>,
+    ) -> u64 {
         let Some(since) = self.idle_since_ns.replace(now_ns) else { return 0 };
         let took = now_ns.saturating_sub(since);
         if took > TAKEN_NS {

@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream, unix::SourceFd};
 use super::{
     Drive, OPENING, Order,
     answer::Rendered,
+    busy_wait::BusyWait,
     connection::{Connection, connect, reach, register},
     failure::Failure,
     interval::{Counted, Intervals},
@@ -23,7 +24,6 @@ use super::{
     split::Split,
     start::Start,
     tally::Tally,
-    busy_wait::BusyWait,
 };
 use crate::{
     clock::{nanoseconds, now},

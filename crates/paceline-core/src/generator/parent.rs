@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Interval, Loaded, Order, Reply, Share, MergedLoad, merge, start::Start};
+use super::{Interval, Loaded, MergedLoad, Order, Reply, Share, merge, start::Start};
 use crate::{
     clock::{nanoseconds, timer_ns},
     interrupt::interrupted,

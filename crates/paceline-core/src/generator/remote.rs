@@ -20,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Interval, Order, MergedLoad,
+    Interval, MergedLoad, Order,
     parent::{Generator, Link, together},
 };
 use crate::{
