@@ -20,7 +20,7 @@ use super::{
     lines::{LONGEST, lines, no_reply, receive},
 };
 use crate::{
-    clock::{nanoseconds, now, ticks_per_ns},
+    clock::{nanoseconds, ticks_per_ns, within},
     custom::{self, Variant},
     interrupt::interrupted,
     leash::Leash,
@@ -41,14 +41,6 @@ macro_rules! expected {
             other => Err(HostError::Died(format!("it answered another question: {other:?}"))),
         }
     };
-}
-
-/// Polls `is_so` until it returns true or `time` has passed.
-fn within(time: Duration, mut is_so: impl FnMut() -> bool) {
-    let deadline = now() + time;
-    while !is_so() && now() < deadline {
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Why a host gave no reply.
@@ -324,6 +316,7 @@ impl Drop for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
     use std::os::unix::process::CommandExt;
 
     fn host(script: &str) -> Host {
