@@ -6,7 +6,7 @@ mod listener;
 use std::{
     collections::BTreeSet,
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     os::unix::fs::symlink,
     path::Path,
@@ -185,22 +185,11 @@ fn server() -> String {
 }
 
 fn answer(mut stream: TcpStream) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if lines.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("Content-Length: ") {
-                length = value.trim().parse().ok()?;
-            }
-        }
-        lines.read_exact(&mut vec![0; length]).ok()?;
+        let head = listener::request(&mut stream)?;
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let length = length.map_or(Some(0), |length| length.parse().ok())?;
+        stream.read_exact(&mut vec![0; length]).ok()?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").ok()?;
     }
 }
