@@ -274,13 +274,18 @@ impl Planned<'_> {
         not_refuted(most, batch_ns.map(|batch| self.scale as f64 * 1e9 / batch.value))
     }
 
-    /// Returns the cell of the record, without a figure.
-    pub fn ended(&self, state: State, reason: impl Into<String>) -> Cell {
-        Cell { reason: Some(reason.into()), ..self.measured(state, None, String::new()) }
+    /// Returns the cell of the record, with the reason why it has no figure.
+    pub fn cell_with_reason(&self, state: State, reason: impl Into<String>) -> Cell {
+        Cell { reason: Some(reason.into()), ..self.cell_with_time(state, None, String::new()) }
     }
 
     /// Returns the cell of the record, with the time of a batch.
-    pub fn measured(&self, state: State, batch_ns: Option<Estimate>, interval: String) -> Cell {
+    pub fn cell_with_time(
+        &self,
+        state: State,
+        batch_ns: Option<Estimate>,
+        interval: String,
+    ) -> Cell {
         let Planned { workload, entry, workers, placement, scale } = *self;
         Cell {
             jobs_per_second: batch_ns.map(|batch| batch.per_second(scale)),

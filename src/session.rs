@@ -302,7 +302,7 @@ pub fn state_of(error: &HostError) -> State {
 /// Returns the cell of the record for a cell whose host gave no figure.
 pub fn failed_cell(cell: &Planned<'_>, error: &HostError) -> Cell {
     let label = format!("{} on {}", cell.workload.name, cell.entry.info.name);
-    cell.ended(state_of(error), format!("{error} (of {label})"))
+    cell.cell_with_reason(state_of(error), format!("{error} (of {label})"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod listener;
 use std::{
     collections::BTreeSet,
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     os::unix::fs::symlink,
     path::Path,
@@ -41,19 +41,13 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release -- run relay", "a workload that the recipe adds"),
     ("cargo run --release -- run cpu --model chunks", "a model that the recipe adds"),
     ("cargo run --release -- load serve-plain --model chunks", "a model that the recipe adds"),
-    (
-        "paceline gate",
-        "builds optimised for minutes; tests/gate_build.rs goes from such words to verdicts",
-    ),
+    ("paceline gate", "builds optimised; tests/gate_build.rs goes from such words to verdicts"),
     ("scripts/gate.sh", "the same"),
     ("scripts/upgrade.sh", "the same"),
     ("nice scripts/mutants.py", "needs cargo-mutants, and builds a copy of the repository"),
     ("GATE_BUDGET=2m scripts/gate.sh", "the same"),
     ("scripts/hosts-agreement.py", "needs a quiet machine"),
-    (
-        "cargo run --release -- selftest",
-        "takes an hour; its statistics alone take a minute in a debug build",
-    ),
+    ("cargo run --release -- selftest", "takes an hour, and a minute without what it plants"),
     ("paceline selftest", "the same"),
     ("(cat order.json", "counts system calls of an optimised build"),
     ("strace -f -c wrk", "counts those of wrk"),
@@ -110,16 +104,8 @@ const SHORTER: &[(&str, &str)] = &[
 /// Exit codes besides 0 that a command may have by what the document says of it.
 const CODES: &[(&str, i32, &str)] = &[
     ("cargo run --release -- doctor", 6, "this machine may not be fit"),
-    (
-        "paceline cluster run --out nightly",
-        3,
-        "seen once on a busy machine; tests/cluster.rs judges cells",
-    ),
-    (
-        "paceline load http://127.0.0.1:8080/ --rate 500",
-        7,
-        "this machine may be too slow for the bound on p99",
-    ),
+    ("paceline cluster run --out nightly", 3, "a busy machine; tests/cluster.rs judges cells"),
+    ("paceline load http://127.0.0.1:8080/ --rate 500", 7, "this machine may be too slow"),
 ];
 
 /// Files that commands name besides those that a document shows.
@@ -199,22 +185,11 @@ fn server() -> String {
 }
 
 fn answer(mut stream: TcpStream) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if lines.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("Content-Length: ") {
-                length = value.trim().parse().ok()?;
-            }
-        }
-        lines.read_exact(&mut vec![0; length]).ok()?;
+        let head = listener::request(&mut stream)?;
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let length = length.map_or(Some(0), |length| length.parse().ok())?;
+        stream.read_exact(&mut vec![0; length]).ok()?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").ok()?;
     }
 }

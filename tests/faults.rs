@@ -16,7 +16,10 @@ use std::{
 
 use paceline::record::{Record, State, read};
 use paceline_core::job::mix;
-use program::{PACELINE, await_that, call, child_that, children, ended, only_record, signal, text};
+use program::{
+    PACELINE, await_that, call, child_that, children, ended, error, only_record, printed, said,
+    signal, text,
+};
 use rustix::process::Signal;
 
 /// Four cells of three trials, each some tens of milliseconds long.
@@ -81,8 +84,7 @@ fn killed_at_random(seed: u64) {
     parent.wait().unwrap();
     await_end(&family);
     let Some(before) = record(folder.path()) else { return };
-    let after = resume(folder.path());
-    assert_eq!(after.status.code(), Some(0), "{}", text(&after.stderr));
+    printed(&resume(folder.path()), 0);
     let record = record(folder.path()).unwrap();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
     assert_eq!(record.cells[..before.cells.len()], before.cells[..]);
@@ -105,15 +107,14 @@ fn a_run_killed_at_random_moments_loses_no_finished_cell_and_goes_on() {
 #[test]
 fn a_torn_line_is_cut_off_and_its_cell_measured_again() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = paceline(folder.path()).args(COMMAND.split(' ')).output().unwrap();
-    assert_eq!(whole.status.code(), Some(0), "{}", text(&whole.stderr));
+    printed(&program::run(folder.path(), COMMAND.split(' ')), 0);
     let run = only_run(folder.path()).unwrap();
     for name in ["cells.jsonl", "trials.jsonl"] {
         let lines = fs::read(run.join(name)).unwrap();
         fs::write(run.join(name), &lines[..lines.len() - 1]).unwrap();
     }
     assert_eq!(read(&run).unwrap().cells.len(), 3, "a line without its end is not one");
-    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    printed(&resume(folder.path()), 0);
     let record = read(&run).unwrap();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
 }
@@ -125,11 +126,10 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     await_trial(folder.path());
     signal(run.id(), Signal::INT);
     let ended = ended(run);
-    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
-    assert!(text(&ended.stderr).contains("--resume goes on"), "{}", text(&ended.stderr));
-    assert!(text(&ended.stdout).contains("record: "), "what there is is shown");
+    assert!(printed(&ended, 130).contains("record: "), "what there is is shown");
+    assert!(said(&ended).contains("--resume goes on"), "{}", said(&ended));
     assert!(record(folder.path()).unwrap().cells.iter().all(|cell| cell.state == State::Ok));
-    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    printed(&resume(folder.path()), 0);
     assert_eq!(record(folder.path()).unwrap().cells.len(), 4);
 
     let folder = tempfile::tempdir().unwrap();
@@ -137,7 +137,7 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     await_trial(folder.path());
     signal(run.id(), Signal::INT);
     signal(run.id(), Signal::INT);
-    assert_eq!(program::ended(run).status.code(), Some(130));
+    printed(&program::ended(run), 130);
 }
 
 #[test]
@@ -176,8 +176,7 @@ fn the_suites_server_is_started_again_where_it_dies_and_no_cell_is_lost() {
         signal(child_that(&mut run, "__echo").unwrap(), Signal::KILL);
         thread::sleep(Duration::from_millis(600));
     }
-    let ended = ended(run);
-    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+    printed(&ended(run), 0);
     let record = record(folder.path()).unwrap();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 12));
     assert!(record.cells.iter().all(|cell| cell.state == State::Ok), "{:?}", record.cells);
@@ -191,9 +190,7 @@ fn a_run_whose_server_dies_again_and_again_stops_and_leaves_its_cells_open() {
     while let Some(server) = child_that(&mut run, "__echo") {
         signal(server, Signal::KILL);
     }
-    let ended = ended(run);
-    let said = text(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let said = error(&ended(run), 1);
     assert!(said.contains("the suite's server"), "{said}");
     let cells = record(folder.path()).unwrap().cells;
     assert!(cells.len() < 4 && cells.iter().all(|cell| cell.state == State::Ok), "{cells:?}");
@@ -248,8 +245,7 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
         open.push(wait_a_little());
     }
     assert!(open.iter().any(Result::is_err), "one of them was dropped");
-    let ended = ended(run);
-    assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));
+    printed(&ended(run), 3);
     let cells = record(folder.path()).unwrap().cells;
     assert!(cells[0].reason.as_ref().unwrap().contains("connections were dropped"), "{cells:?}");
 }
@@ -259,14 +255,12 @@ fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // A limit on the size of files stands for the disk: the line that crosses it is written in part.
     let script = format!("trap '' XFSZ; ulimit -f 32; exec {PACELINE} {COMMAND}");
-    let full = call("sh", folder.path(), ["-c", &script]).output().unwrap();
-    let said = text(&full.stderr);
-    assert_eq!(full.status.code(), Some(1), "{said}");
+    let said = error(&call("sh", folder.path(), ["-c", &script]).output().unwrap(), 1);
     assert!(said.contains("cannot write to") && said.contains("--resume"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     let before = record(folder.path()).unwrap();
     assert!(!before.trials.is_empty() && before.trials.len() < 12);
-    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    printed(&resume(folder.path()), 0);
     let after = record(folder.path()).unwrap();
     assert_eq!((after.cells.len(), after.trials.len()), (4, 12));
 }
@@ -292,24 +286,21 @@ fn a_trial_whose_histogram_is_damaged_is_named_and_nothing_is_merged_without_it(
     ] {
         assert_ne!(wrong, second);
         fs::write(&trials, format!("{first}\n{wrong}")).unwrap();
-        let damaged = resume(folder.path());
-        let said = text(&damaged.stderr);
-        assert_eq!(damaged.status.code(), Some(2), "{said}");
+        let said = error(&resume(folder.path()), 2);
         assert!(said.contains("trials.jsonl, line 2, ") && said.contains(why), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert_eq!(fs::read_to_string(run.join("cells.jsonl")).unwrap(), "", "{said}");
     }
     fs::write(&trials, &whole).unwrap();
-    assert_eq!(resume(folder.path()).status.code(), Some(0));
+    printed(&resume(folder.path()), 0);
     assert_eq!(record(folder.path()).unwrap().cells[0].state, State::Ok);
 }
 
 #[test]
 fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let nothing = resume(folder.path());
-    assert_eq!(nothing.status.code(), Some(2));
-    assert!(text(&nothing.stderr).contains("no run to go on with"), "{}", text(&nothing.stderr));
+    let nothing = error(&resume(folder.path()), 2);
+    assert!(nothing.contains("no run to go on with"), "{nothing}");
 
     let job = folder.path().join("mine.toml");
     fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"1ms\" }]").unwrap();
@@ -317,17 +308,14 @@ fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
     assert!(paceline(folder.path()).args(arguments).status().unwrap().success());
     assert_eq!(resume(folder.path()).status.code(), Some(0), "nothing is left to do");
 
-    let same = paceline(folder.path()).args(arguments).arg("--resume").output().unwrap();
-    assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+    printed(&program::run(folder.path(), arguments.into_iter().chain(["--resume"])), 0);
     let other = ["run", "sleep", "--scale", "2", "--resume"];
-    let other = paceline(folder.path()).args(other).output().unwrap();
-    assert_eq!(other.status.code(), Some(2));
-    assert!(text(&other.stderr).contains("was begun by `"), "{}", text(&other.stderr));
+    let other = error(&program::run(folder.path(), other), 2);
+    assert!(other.contains("was begun by `"), "{other}");
 
     fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"2ms\" }]").unwrap();
-    let changed = resume(folder.path());
-    assert_eq!(changed.status.code(), Some(2));
-    assert!(text(&changed.stderr).contains("definition of `mine` has changed"));
+    let changed = error(&resume(folder.path()), 2);
+    assert!(changed.contains("definition of `mine` has changed"), "{changed}");
     fs::write(&job, "name = \"mine\"\njob = [{ sleep = \"1ms\" }]").unwrap();
 
     let head = only_run(folder.path()).unwrap().join("run.json");
@@ -347,9 +335,8 @@ fn a_run_is_not_gone_on_with_where_it_would_not_be_the_same() {
     ] {
         assert!(!was.is_empty());
         fs::write(&head, here.replace(was, is)).unwrap();
-        let elsewhere = resume(folder.path());
-        assert_eq!(elsewhere.status.code(), Some(6));
-        assert!(text(&elsewhere.stderr).contains(why), "{}", text(&elsewhere.stderr));
+        let elsewhere = error(&resume(folder.path()), 6);
+        assert!(elsewhere.contains(why), "{elsewhere}");
     }
     fs::write(&head, &here).unwrap();
 
@@ -380,7 +367,6 @@ fn a_path_that_is_no_utf8_is_no_panic_and_a_closed_terminal_loses_nothing() {
     let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
     child_that(&mut run, "__host").unwrap();
     signal(run.id(), Signal::HUP);
-    let ended = ended(run);
-    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
+    printed(&ended(run), 130);
     assert!(folder.path().join(out).read_dir().unwrap().next().is_some());
 }

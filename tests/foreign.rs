@@ -2,6 +2,7 @@
 #![allow(clippy::cast_possible_wrap, reason = "process ids are small")]
 
 mod program;
+mod server;
 
 use std::{
     fs,
@@ -13,16 +14,15 @@ use std::{
 };
 
 use paceline_core::{
-    job::{Jobs, Receipt, Workload},
-    models,
-    process::{Host, Program},
+    job::{Addresses, Jobs, Receipt},
+    process::Host,
     protocol::CellSpec,
 };
 use program::{await_that, signal};
 use rustix::process::Signal;
 use serde_json::Value;
+use server::{PATIENCE, available, workload};
 
-const PATIENCE: Duration = Duration::from_mins(1);
 const JOB: &str = "name = \"nap\"\nscale = [10]\njob = [{ sleep = \"20ms\" }]";
 
 /// What every fake begins with: it is whatever model it is asked to be. `answer` gives a line to a request, `batches` as
@@ -67,7 +67,7 @@ fn fake(folder: &Path, text: &str) -> PathBuf {
 }
 
 fn command(folder: &Path, program: &Path) -> Command {
-    let job = Jobs::load(&Workload::parse("nap", JOB).unwrap());
+    let job = Jobs::load(&workload(JOB));
     let all = Receipt::new(0).join((0..10).map(|index| job.expected(index)));
     let file = folder.join("nap.toml");
     fs::write(&file, JOB).unwrap();
@@ -232,21 +232,10 @@ fn no_interpreter_is_started_for_models_that_were_not_asked_for() {
 
 /// A host of a real model, prepared with `job`; `None` where there is no Python.
 fn host(model: &str, workers: usize, scale: usize, job: &str) -> Option<Host> {
-    let entry = models::find(model).unwrap();
-    if let Err(why) = (entry.info.available)() {
-        eprintln!("not tried: {why}");
-        return None;
-    }
-    let mut host = Program::at(env!("CARGO_BIN_EXE_paceline")).host(entry, Some(workers)).unwrap();
-    let cell = CellSpec {
-        model: model.into(),
-        workers: Some(workers),
-        placement: entry.info.placements[0],
-        source: job.into(),
-        scale,
-        ..CellSpec::simplest()
-    };
-    host.prepare(cell, PATIENCE).unwrap();
+    let (entry, workers) = (available(model)?, Some(workers));
+    let mut host = server::program().host(entry, workers).unwrap();
+    let cell = server::cell(entry, workers, &workload(job), Addresses::default());
+    host.prepare(CellSpec { scale, ..cell }, PATIENCE).unwrap();
     Some(host)
 }
 
@@ -274,8 +263,7 @@ fn processes_of_a_pool_end_with_their_interpreter_however_it_went() {
 fn all_end_with_the_one_that_started_them_also_in_a_batch() {
     let job = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"60s\" }]";
     let folder = tempfile::tempdir().unwrap();
-    let available = models::find("python-processes").unwrap().info.available;
-    if available().is_err() {
+    if available("python-processes").is_none() {
         return;
     }
     let mut command = command(folder.path(), Path::new(""));

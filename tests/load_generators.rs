@@ -23,8 +23,8 @@ use listener::{alone, each_connection};
 use paceline::record::{Cell, State};
 use paceline_core::{
     generator::{
-        Agent, Arrivals, Drive, Interval, LineConnection, Options, Order, Request, Share, Together,
-        do_not_add_up,
+        Agent, Arrivals, Drive, Interval, LineConnection, MergedLoad, Options, Order, Request,
+        Share, sum_mismatch,
     },
     process::{HostError, Program},
 };
@@ -83,7 +83,7 @@ fn program() -> Program {
     Program::at(PACELINE)
 }
 
-fn together(order: &Order, generators: usize) -> Result<(Together, Vec<Interval>), HostError> {
+fn together(order: &Order, generators: usize) -> Result<(MergedLoad, Vec<Interval>), HostError> {
     let mut intervals = Vec::new();
     let found =
         program().load_together(order, generators, PATIENCE, &mut |one| intervals.push(one))?;
@@ -104,7 +104,7 @@ fn the_server_is_sent_the_same_requests_whatever_the_number_of_generators() {
                 let (address, seen) = server(Duration::ZERO);
                 let every = every.clone();
                 let order = Order { every, options: options.clone(), ..order(address, drive, 8) };
-                let (Together { whole, each }, _) = together(&order, generators).unwrap();
+                let (MergedLoad { whole, each }, _) = together(&order, generators).unwrap();
                 assert_eq!((each.len(), whole.unfinished), (generators, 0), "{whole:?}");
                 assert_eq!(whole.latency.count, whole.offered);
                 let counts = [whole.offered, whole.completed, whole.answered];
@@ -145,7 +145,7 @@ fn connections_that_end_before_the_start_are_replaced_and_are_no_reconnects_of_t
     });
     let drive = Drive::Open { rate: 50.0, arrivals: Arrivals::Uniform };
     let requests = vec![Request::get("/", None)];
-    let (Together { whole, .. }, _) =
+    let (MergedLoad { whole, .. }, _) =
         together(&Order { requests, ..order(address, drive, 4) }, 2).unwrap();
     assert_eq!((whole.completed, accepted.load(Relaxed)), (whole.offered, 8), "{whole:?}");
     assert_eq!(whole.reconnects, 0, "{whole:?}");
@@ -157,7 +157,7 @@ fn the_figures_of_all_add_up_to_the_whole_and_so_do_their_intervals() {
     for drive in [Drive::Closed, Drive::Open { rate: 400.0, arrivals: Arrivals::Poisson }] {
         let (address, seen) = server(Duration::from_millis(2));
         let order = Order { interval_ns: Some(100 * MS), ..order(address, drive, 5) };
-        let (Together { whole, each }, intervals) = together(&order, 3).unwrap();
+        let (MergedLoad { whole, each }, intervals) = together(&order, 3).unwrap();
         let connections: Vec<u64> = each.iter().map(|one| one.connections).collect();
         assert_eq!((connections, whole.connections), (vec![2, 2, 1], 5));
         assert_eq!(seen.connections.load(Relaxed), 5);
@@ -169,7 +169,7 @@ fn the_figures_of_all_add_up_to_the_whole_and_so_do_their_intervals() {
         assert!(each.iter().all(|one| one.elapsed_ns == whole.elapsed_ns && one.completed > 0));
         let starts: Vec<u64> = intervals.iter().map(|one| one.start_ns / MS).collect();
         assert_eq!(starts, [0, 100, 200, 300, 400, 500, 600]);
-        assert_eq!(do_not_add_up(&intervals, &whole), None);
+        assert_eq!(sum_mismatch(&intervals, &whole), None);
     }
 }
 

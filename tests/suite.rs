@@ -4,12 +4,12 @@
 mod each_model;
 #[path = "suite/faults.rs"]
 mod faults;
+mod listener;
 mod server;
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
-    thread,
     time::Duration,
 };
 
@@ -212,15 +212,9 @@ fn keeps_connections(name: &str) {
 /// An echo server, and how many connections it was asked for.
 fn counting_echo() -> (SocketAddr, &'static AtomicUsize) {
     let accepted: &AtomicUsize = Box::leak(Box::default());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            accepted.fetch_add(1, Ordering::SeqCst);
-            let (mut from, mut to) = stream.and_then(|to| Ok((to.try_clone()?, to))).unwrap();
-            to.set_nodelay(true).unwrap();
-            thread::spawn(move || std::io::copy(&mut from, &mut to));
-        }
+    let address = listener::each_connection(move |stream| {
+        accepted.fetch_add(1, Ordering::SeqCst);
+        std::io::copy(&mut &stream, &mut &stream)
     });
     (address, accepted)
 }

@@ -6,218 +6,170 @@ use std::{fs, path::Path};
 
 use program::text;
 
-/// What is typed, and what the sentence must contain. All of these end with 2.
-const WRONG: &[(&str, &str)] = &[
-    ("run echo --quux 1", "unexpected argument '--quux' found; see paceline run --help"),
-    ("selftest --budget 30s", "at least 42s, or 21s with --suites 0"),
-    ("selftest --suites 0 --budget 20s", "plants slowdowns for 20s each: give at least 21s"),
-    ("foo", "unrecognized subcommand 'foo'; see paceline --help"),
-    ("ruun", "a similar subcommand exists: 'run'"),
-    ("run nosuch", "no workload is called `nosuch`: name one of"),
-    ("run echoo", "did you mean `echo`?"),
-    ("run nosuch.toml", "there is no file nosuch.toml"),
-    ("run broken.toml", "broken.toml:2:25: not TOML: unclosed array"),
-    ("run zero.toml", "zero.toml:2:8: a scale must be at least 1"),
-    ("run typo.toml", "did you mean `sleep`?"),
-    ("run empty.toml", "a workload needs the key `name`"),
-    ("run bytes.toml", "bytes.toml: cannot be read: it is no text in UTF-8"),
-    ("run echo echo", "give one another name"),
-    ("run echo --model toki", "did you mean `tokio`?"),
-    ("run echo --scale 0", "--scale 0: a scale must be at least 1"),
-    ("run echo --scale 99999999999999999999", "a scale must be at most"),
-    ("run echo --workers 0", "--workers 0: workers must be at least 1"),
-    ("run echo --trials 0", "--trials 0: the number of trials must be at least 1"),
-    ("run echo --trials x", "the number of trials must be a whole number of at least 1"),
-    ("run echo --scale -1", "scale"),
-    ("run echo --budget soon", "90s"),
-    ("run echo --model tokio-current-thread --workers 2", "has one worker"),
-    ("run echo --model tokio --placement dealt", "only inside or outside"),
-    ("run echo --budget -1s", "--budget -1s: the budget is a duration such as 90s"),
-    ("run echo --budget 99999999h", "at most 24h"),
-    ("run echo --seed -1", "--seed -1: a seed is a whole number"),
-    ("run echo --placement side", "[possible values: inside, outside, dealt]"),
-    (
-        "run echo --to-the-limit --trials 3",
-        "cannot be used with '--trials <N>'; see paceline run --help",
-    ),
-    (
-        "run echo --model threads --workers 2",
-        "threads has a thread for each job and no workers to set",
-    ),
-    ("run --resume --out nowhere", "begin one without --resume"),
-    ("load", "<WORKLOAD|FILE.toml|URL>; see paceline load --help"),
-    ("load serve-plain", "choose a load: --rate 1000"),
-    (
-        "load serve-plain --rate -5",
-        "a rate is a number of requests per second over 0 and of at most 1 000 000",
-    ),
-    (
-        "load serve-plain --connections 0",
-        "--connections 0: the number of connections must be at least 1",
-    ),
-    ("load serve-plain --connections 4 --arrivals burst", "add --rate, or leave --arrivals out"),
-    ("load serve-plain --rate 9 --p99-limit 1x", "the limit is a time such as 10s"),
-    ("load serve-plain --rate 9 --patience 0s", "the patience is at least 100ms"),
-    ("load serve-plain --rate 9 --trials 101", "the number of trials must be at most 100"),
-    ("load 127.0.0.1:80 --rate 9", "if it is a server, give http://127.0.0.1:80/"),
-    ("load http://example.com/ --rate 9", "give localhost, 127.0.0.1 or [::1]"),
-    ("load https://127.0.0.1/ --rate 9", "give an http:// URL"),
-    ("load http://127.0.0.1:80/ --rate 9 --model tokio", "leave them out with a URL"),
-    ("load http://127.0.0.1:80/ --rate 9 --workers 2", "leave them out with a URL"),
-    ("load serve-plian --rate 9", "did you mean `serve-plain`"),
-    ("load nosuch.toml --rate 9", "there is no file"),
-    ("load serve-plain --rate 0", "requests per second"),
-    ("load serve-plain --rate many", "requests per second"),
-    ("load serve-plain --rate 1e99", "at most 1 000 000"),
-    ("load serve-plain --rate 9 --duration 9999h", "at most 1h"),
-    ("load serve-plain --rate 9 --model tokoi", "did you mean `tokio`"),
-    ("load serve-plain --rate 9 --model threads --workers 2", "no workers to set"),
-    ("load serve-plain --rate 9 --expect 200", "is for a URL"),
-    ("load http://192.0.2.1:80/ --rate 9", "loopback"),
-    ("load http://localhost:99999/ --rate 9", "port"),
-    ("load http://me@localhost/ --rate 9", "does not log in"),
-    ("load http://127.0.0.1:80/ --rate 9 --expect 103", "from 200 to 599"),
-    ("load http://127.0.0.1:80/ --rate 9 --expect ok", "from 200 to 599"),
-    ("load http://127.0.0.1:80/ --rate 9 --pin", "cannot be pinned"),
-    ("load serve-plain --rate 9 --method POST", "for a URL"),
-    ("load serve-plain --rate 9 --header A:b", "for a URL"),
-    ("load serve-plain --rate 9 --body two", "for a URL"),
-    ("load http://127.0.0.1:1/ --rate 9 --header colonless", "a name, a colon and a value"),
-    ("load http://127.0.0.1:1/ --rate 9 --header Content-Length:5", "--body"),
-    ("load http://127.0.0.1:1/ --rate 9 --method CONNECT", "tunnel"),
-    ("load http://127.0.0.1:1/ --rate 9 --body nosuch", "nosuch: cannot be read"),
-    ("load http://127.0.0.1:1/ --rate 9 --body .", "it is a folder"),
-    ("load http://127.0.0.1:1/ --rate 9 --body /dev/zero", "it is a device"),
-    ("load --rate 9 --urls nosuch", "nosuch: cannot be read"),
-    ("load --rate 9 --urls none", "none: it has no URL"),
-    ("load --rate 9 --urls two", "two: line 2: 127.0.0.1:2 is another server"),
-    ("load --rate 9 --urls bytes.toml", "UTF-8"),
-    ("load --rate 9 --urls two http://127.0.0.1:1/", "cannot be used with"),
-    ("load http://127.0.0.1:1/ --rate 9 --timeout 0s", "at least 1ms"),
-    ("load http://127.0.0.1:1/ --rate 9 --timeout 11s", "give --patience 11s or more"),
-    ("load http://127.0.0.1:1/ --rate 9 --max-errors 101%", "at most 100%"),
-    ("load http://127.0.0.1:1/ --rate 9 --max-errors -1", "whole number"),
-    (
-        "load http://127.0.0.1:1/ --rate 9 --fail-if p95>5ms",
-        "choose one of conns, req/s, of bound, errors",
-    ),
-    ("load http://127.0.0.1:1/ --rate 9 --fail-if p99>5", "ns, us, ms or s"),
-    ("load serve-plain --model tokio --rate 5 --every 50ms", "at least 100ms"),
-    ("load serve-plain --model tokio --rate 5 --every 6s", "at most the duration, 5s"),
-    ("load serve-plain --model tokio --rate 5 --every soon", "a time such as"),
-    (
-        "load serve-plain --model tokio --rate 5 --every 100ms --duration 10m",
-        "6 000 intervals of 100ms, and the record keeps 3 600",
-    ),
-    ("load serve-plain --model tokio --p99-limit 9ms --every 1s", "cannot be used with"),
-    ("load serve-plain --model tokio --ramp 100..200", "such as 100..5000/30s"),
-    ("load serve-plain --model tokio --ramp 100/30s", "such as 100..5000/30s"),
-    ("load serve-plain --model tokio --ramp 0..200/30s", "requests per second"),
-    ("load serve-plain --model tokio --ramp 100..1e99/30s", "at most 1 000 000"),
-    ("load serve-plain --model tokio --ramp 100..200/9h", "at most 1h"),
-    ("load serve-plain --model tokio --rate 5 --ramp 100..200/3s", "cannot be used with"),
-    ("load serve-plain --model tokio --ramp 1..2/3s --duration 3s", "cannot be used with"),
-    ("load serve-plain --model tokio --rate 5 --rates 50%", "--p99-limit"),
-    ("load serve-plain --model tokio --p99-limit 9ms --rates 50", "a percentage from 1% to 100%"),
-    (
-        "load serve-plain --model tokio --p99-limit 9ms --rates 25%,150%",
-        "a percentage from 1% to 100%",
-    ),
-    ("load serve-plain --model tokio --p99-limit 9ms --against smol", "cannot be used with"),
-    ("load serve-plain --connections 2 --against smol", "one --model"),
-    ("load serve-plain --model tokio --rate 5 --against smoll", "did you mean `smol`"),
-    ("load serve-plain --model tokio --rate 5 --against smol --trials 2", "at least 3 --trials"),
-    ("load serve-plain --model tokio --rate 5 --against http://127.0.0.1:9/", "served by models"),
-    ("load http://127.0.0.1:9/ --rate 5 --against smol", "is not one"),
-    ("load serve-plain --model tokio --rate 5 --ndjson", "such as --every 1s"),
-    (
-        "load serve-plain --model tokio --connections 8 --generators 0",
-        "the number of generators must be at least 1",
-    ),
-    (
-        "load serve-plain --model tokio --connections 8 --generators -2",
-        "the number of generators must be a whole number of at least 1",
-    ),
-    (
-        "load serve-plain --model tokio --connections 80 --generators 65",
-        "the number of generators must be at most 64",
-    ),
-    (
-        "load serve-plain --model tokio --connections 80 --generators 99999999999999999999",
-        "at most 64",
-    ),
-    ("load serve-plain --model tokio --connections 8 --generators two", "a whole number"),
-    (
-        "load serve-plain --model tokio --connections 8 --generators 9",
-        "9 generators cannot share 8 connections: give --generators 8 or fewer",
-    ),
-    (
-        "load serve-plain --model tokio --connections 1 --generators 2",
-        "2 generators cannot share 1 connection: give --generators 1",
-    ),
-    ("serve serve-plain", "--model <NAME>; see paceline serve --help"),
-    ("serve broken.toml --model tokio", "not TOML"),
-    ("claims sleepss", "did you mean `sleeps`?"),
-    ("claims --budget 0s", "the budget is at least 1s"),
-    ("claims --budget soon", "the budget is a duration such as 90s or 30m"),
-    ("claims sleeps --model tokoi", "did you mean `tokio`?"),
-    ("advise", "FILE.toml|WORKLOAD"),
-    ("advise nosuch.toml", "there is no file nosuch.toml"),
-    ("advise typo.toml", "typo.toml:2:10: unknown step `sleeep`: did you mean `sleep`?"),
-    ("advise sleep echo", "echo"),
-    ("advise sleep --model tokyo", "did you mean `tokio`?"),
-    ("advise sleep --model threads --workers 2", "no workers to set"),
-    ("advise sleep --scale 0", "scale"),
-    ("advise sleep --budget soon", "90s"),
-    ("advise sleep --trials 0", "must be at least 1"),
-    ("advise sleep --placement inside", "--placement"),
-    ("report nosuch", "there is no record in nosuch or results/nosuch"),
-    ("report --out nowhere", "nowhere"),
-    ("report records", "records is a folder of records: name one of them, or --out records"),
-    (
-        "report records/torn",
-        "run.json is damaged at line 2 (EOF while parsing an object): bring it back",
-    ),
-    ("report records/torn", "the lines of cells.jsonl (1) are not lost"),
-    ("report records/other", "is no record of paceline, for it has no \"schema\""),
-    ("report records/newer", "use a newer paceline"),
-    ("report records/torn --format xyz", "choose one of html, table, svg"),
-    ("report records/torn --chart x", "--chart goes with --format svg"),
-    ("report records/torn --all", "--all goes with --format table"),
-    ("report records/torn -o run.json", "run.json is the name of a part of a record"),
-    ("compare a", "<HEAD>; see paceline compare --help"),
-    ("compare records/torn records/torn", "run.json is damaged"),
-    ("history --filter [", "--filter [: this is no regular expression: unclosed character class"),
-    ("history --metric foo", "name one of throughput"),
-    ("gate", "give --base: a revision"),
-    ("gate --base x --filter [", "--filter [: this is no regular expression"),
-    ("gate --base x --trials 1", "the number of trials must be at least 5"),
-    ("gate --base x --patience x", "the patience is a time such as 10s"),
-    ("gate --base x --margin abc", "such as 3%"),
-    ("gate --base x --export foo=x", "choose one of markdown"),
-    ("gate --base x --metric speed", "throughput, p50, p99, cpu, memory"),
-    ("gate --base x --export markdown", "FORMAT=FILE"),
-    ("gate --base x --margin 9%", "at most the clear margin"),
-    ("gate --base x --config none.toml", "none.toml: cannot be read"),
-    ("gate --base x --budget soon", "such as 90s"),
-    ("selftest --suites -1", "--suites -1: the number of suites must be a whole number"),
-    ("selftest --kind foo", "[possible values: cpu"),
-    ("doctor --format x", "[possible values: table, json]"),
-    ("doctor --fast yes", "unexpected argument"),
-    ("completions foo", "[possible values: bash"),
-    ("completions", "<SHELL> [possible values: bash"),
-    ("init", "<WHAT> [possible values: gate]; see paceline init --help"),
-    ("run echo --format xml", "[possible values: table, json]; see paceline run --help"),
-    ("cluster status plan --format xml", "see paceline cluster status --help"),
-    (
-        "report records/lost",
-        "records/lost is no whole record: it has cells.jsonl, but not one of run.json",
-    ),
-    (
-        "compare records/claimed records/claimed",
-        "records/claimed is a record of another kind: name one",
-    ),
-];
+/// What is typed, and behind `=>` what the sentence must contain. All of these end with 2.
+const WRONG: &str = r#"
+run echo --quux 1 => unexpected argument '--quux' found; see paceline run --help
+selftest --budget 30s => at least 42s, or 21s with --suites 0
+selftest --suites 0 --budget 20s => plants slowdowns for 20s each: give at least 21s
+foo => unrecognized subcommand 'foo'; see paceline --help
+ruun => a similar subcommand exists: 'run'
+run nosuch => no workload is called `nosuch`: name one of
+run echoo => did you mean `echo`?
+run nosuch.toml => there is no file nosuch.toml
+run broken.toml => broken.toml:2:25: not TOML: unclosed array
+run zero.toml => zero.toml:2:8: a scale must be at least 1
+run typo.toml => did you mean `sleep`?
+run empty.toml => a workload needs the key `name`
+run bytes.toml => bytes.toml: cannot be read: it is no text in UTF-8
+run echo echo => give one another name
+run echo --model toki => did you mean `tokio`?
+run echo --scale 0 => --scale 0: a scale must be at least 1
+run echo --scale 99999999999999999999 => a scale must be at most
+run echo --workers 0 => --workers 0: workers must be at least 1
+run echo --trials 0 => --trials 0: the number of trials must be at least 1
+run echo --trials x => the number of trials must be a whole number of at least 1
+run echo --scale -1 => scale
+run echo --budget soon => 90s
+run echo --model tokio-current-thread --workers 2 => has one worker
+run echo --model tokio --placement dealt => only inside or outside
+run echo --budget -1s => --budget -1s: the budget is a duration such as 90s
+run echo --budget 99999999h => at most 24h
+run echo --seed -1 => --seed -1: a seed is a whole number
+run echo --placement side => [possible values: inside, outside, dealt]
+run echo --to-the-limit --trials 3 => cannot be used with '--trials <N>'; see paceline run --help
+run echo --model threads --workers 2 => threads has a thread for each job and no workers to set
+run --resume --out nowhere => begin one without --resume
+load => <WORKLOAD|FILE.toml|URL>; see paceline load --help
+load serve-plain => choose a load: --rate 1000
+load serve-plain --rate -5 => a rate is a number of requests per second over 0 and of at most 1 000 000
+load serve-plain --connections 0 => --connections 0: the number of connections must be at least 1
+load serve-plain --connections 4 --arrivals burst => add --rate, or leave --arrivals out
+load serve-plain --rate 9 --p99-limit 1x => the limit is a time such as 10s
+load serve-plain --rate 9 --patience 0s => the patience is at least 100ms
+load serve-plain --rate 9 --trials 101 => the number of trials must be at most 100
+load 127.0.0.1:80 --rate 9 => if it is a server, give http://127.0.0.1:80/
+load http://example.com/ --rate 9 => give localhost, 127.0.0.1 or [::1]
+load https://127.0.0.1/ --rate 9 => give an http:// URL
+load http://127.0.0.1:80/ --rate 9 --model tokio => leave them out with a URL
+load http://127.0.0.1:80/ --rate 9 --workers 2 => leave them out with a URL
+load serve-plian --rate 9 => did you mean `serve-plain`
+load nosuch.toml --rate 9 => there is no file
+load serve-plain --rate 0 => requests per second
+load serve-plain --rate many => requests per second
+load serve-plain --rate 1e99 => at most 1 000 000
+load serve-plain --rate 9 --duration 9999h => at most 1h
+load serve-plain --rate 9 --model tokoi => did you mean `tokio`
+load serve-plain --rate 9 --model threads --workers 2 => no workers to set
+load serve-plain --rate 9 --expect 200 => is for a URL
+load http://192.0.2.1:80/ --rate 9 => loopback
+load http://localhost:99999/ --rate 9 => port
+load http://me@localhost/ --rate 9 => does not log in
+load http://127.0.0.1:80/ --rate 9 --expect 103 => from 200 to 599
+load http://127.0.0.1:80/ --rate 9 --expect ok => from 200 to 599
+load http://127.0.0.1:80/ --rate 9 --pin => cannot be pinned
+load serve-plain --rate 9 --method POST => for a URL
+load serve-plain --rate 9 --header A:b => for a URL
+load serve-plain --rate 9 --body two => for a URL
+load http://127.0.0.1:1/ --rate 9 --header colonless => a name, a colon and a value
+load http://127.0.0.1:1/ --rate 9 --header Content-Length:5 => --body
+load http://127.0.0.1:1/ --rate 9 --method CONNECT => tunnel
+load http://127.0.0.1:1/ --rate 9 --body nosuch => nosuch: cannot be read
+load http://127.0.0.1:1/ --rate 9 --body . => it is a folder
+load http://127.0.0.1:1/ --rate 9 --body /dev/zero => it is a device
+load --rate 9 --urls nosuch => nosuch: cannot be read
+load --rate 9 --urls none => none: it has no URL
+load --rate 9 --urls two => two: line 2: 127.0.0.1:2 is another server
+load --rate 9 --urls bytes.toml => UTF-8
+load --rate 9 --urls two http://127.0.0.1:1/ => cannot be used with
+load http://127.0.0.1:1/ --rate 9 --timeout 0s => at least 1ms
+load http://127.0.0.1:1/ --rate 9 --timeout 11s => give --patience 11s or more
+load http://127.0.0.1:1/ --rate 9 --max-errors 101% => at most 100%
+load http://127.0.0.1:1/ --rate 9 --max-errors -1 => whole number
+load http://127.0.0.1:1/ --rate 9 --fail-if p95>5ms => choose one of conns, req/s, of bound, errors
+load http://127.0.0.1:1/ --rate 9 --fail-if p99>5 => ns, us, ms or s
+load serve-plain --model tokio --rate 5 --every 50ms => at least 100ms
+load serve-plain --model tokio --rate 5 --every 6s => at most the duration, 5s
+load serve-plain --model tokio --rate 5 --every soon => a time such as
+load serve-plain --model tokio --rate 5 --every 100ms --duration 10m => 6 000 intervals of 100ms, and the record keeps 3 600
+load serve-plain --model tokio --p99-limit 9ms --every 1s => cannot be used with
+load serve-plain --model tokio --ramp 100..200 => such as 100..5000/30s
+load serve-plain --model tokio --ramp 100/30s => such as 100..5000/30s
+load serve-plain --model tokio --ramp 0..200/30s => requests per second
+load serve-plain --model tokio --ramp 100..1e99/30s => at most 1 000 000
+load serve-plain --model tokio --ramp 100..200/9h => at most 1h
+load serve-plain --model tokio --rate 5 --ramp 100..200/3s => cannot be used with
+load serve-plain --model tokio --ramp 1..2/3s --duration 3s => cannot be used with
+load serve-plain --model tokio --rate 5 --rates 50% => --p99-limit
+load serve-plain --model tokio --p99-limit 9ms --rates 50 => a percentage from 1% to 100%
+load serve-plain --model tokio --p99-limit 9ms --rates 25%,150% => a percentage from 1% to 100%
+load serve-plain --model tokio --p99-limit 9ms --against smol => cannot be used with
+load serve-plain --connections 2 --against smol => one --model
+load serve-plain --model tokio --rate 5 --against smoll => did you mean `smol`
+load serve-plain --model tokio --rate 5 --against smol --trials 2 => at least 3 --trials
+load serve-plain --model tokio --rate 5 --against http://127.0.0.1:9/ => served by models
+load http://127.0.0.1:9/ --rate 5 --against smol => is not one
+load serve-plain --model tokio --rate 5 --ndjson => such as --every 1s
+load serve-plain --model tokio --connections 8 --generators 0 => the number of generators must be at least 1
+load serve-plain --model tokio --connections 8 --generators -2 => the number of generators must be a whole number of at least 1
+load serve-plain --model tokio --connections 80 --generators 65 => the number of generators must be at most 64
+load serve-plain --model tokio --connections 80 --generators 99999999999999999999 => at most 64
+load serve-plain --model tokio --connections 8 --generators two => a whole number
+load serve-plain --model tokio --connections 8 --generators 9 => 9 generators cannot share 8 connections: give --generators 8 or fewer
+load serve-plain --model tokio --connections 1 --generators 2 => 2 generators cannot share 1 connection: give --generators 1
+serve serve-plain => --model <NAME>; see paceline serve --help
+serve broken.toml --model tokio => not TOML
+claims sleepss => did you mean `sleeps`?
+claims --budget 0s => the budget is at least 1s
+claims --budget soon => the budget is a duration such as 90s or 30m
+claims sleeps --model tokoi => did you mean `tokio`?
+advise => FILE.toml|WORKLOAD
+advise nosuch.toml => there is no file nosuch.toml
+advise typo.toml => typo.toml:2:10: unknown step `sleeep`: did you mean `sleep`?
+advise sleep echo => echo
+advise sleep --model tokyo => did you mean `tokio`?
+advise sleep --model threads --workers 2 => no workers to set
+advise sleep --scale 0 => scale
+advise sleep --budget soon => 90s
+advise sleep --trials 0 => must be at least 1
+advise sleep --placement inside => --placement
+report nosuch => there is no record in nosuch or results/nosuch
+report --out nowhere => nowhere
+report records => records is a folder of records: name one of them, or --out records
+report records/torn => run.json is damaged at line 2 (EOF while parsing an object): bring it back
+report records/torn => the lines of cells.jsonl (1) are not lost
+report records/other => is no record of paceline, for it has no "schema"
+report records/newer => use a newer paceline
+report records/torn --format xyz => choose one of html, table, svg
+report records/torn --chart x => --chart goes with --format svg
+report records/torn --all => --all goes with --format table
+report records/torn -o run.json => run.json is the name of a part of a record
+compare a => <HEAD>; see paceline compare --help
+compare records/torn records/torn => run.json is damaged
+history --filter [ => --filter [: this is no regular expression: unclosed character class
+history --metric foo => name one of throughput
+gate => give --base: a revision
+gate --base x --filter [ => --filter [: this is no regular expression
+gate --base x --trials 1 => the number of trials must be at least 5
+gate --base x --patience x => the patience is a time such as 10s
+gate --base x --margin abc => such as 3%
+gate --base x --export foo=x => choose one of markdown
+gate --base x --metric speed => throughput, p50, p99, cpu, memory
+gate --base x --export markdown => FORMAT=FILE
+gate --base x --margin 9% => at most the clear margin
+gate --base x --config none.toml => none.toml: cannot be read
+gate --base x --budget soon => such as 90s
+selftest --suites -1 => --suites -1: the number of suites must be a whole number
+selftest --kind foo => [possible values: cpu
+doctor --format x => [possible values: table, json]
+doctor --fast yes => unexpected argument
+completions foo => [possible values: bash
+completions => <SHELL> [possible values: bash
+init => <WHAT> [possible values: gate]; see paceline init --help
+run echo --format xml => [possible values: table, json]; see paceline run --help
+cluster status plan --format xml => see paceline cluster status --help
+report records/lost => records/lost is no whole record: it has cells.jsonl, but not one of run.json
+compare records/claimed records/claimed => records/claimed is a record of another kind: name one
+"#;
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -253,7 +205,8 @@ fn paceline(typed: &str, folder: &Path) -> (Option<i32>, String, String) {
 #[test]
 fn wrong_input_is_told_in_one_sentence_that_says_what_to_do() {
     let folder = folder();
-    for (typed, what) in WRONG {
+    for line in WRONG.trim().lines() {
+        let (typed, what) = line.split_once(" => ").unwrap();
         let (code, printed, said) = paceline(typed, folder.path());
         assert_eq!(code, Some(2), "{typed}: {said}");
         assert!(said.contains(what), "{typed}: {said}");
@@ -288,22 +241,10 @@ fn no_name_is_suggested_that_nobody_mistypes_like_this() {
 
 /// Arguments with line ends and other control characters, what the sentence must contain, and the exit code.
 const MOVING: &[(&[&str], &str, i32)] = &[
-    (
-        &["load", URL, "--rate=9", "--header", "A: b\r\nC: d"],
-        r"--header A: b\r\nC: d: the header A has",
-        2,
-    ),
-    (
-        &["load", URL, "--rate=9", "--header", "A\nB: c"],
-        r#"--header A\nB: c: "A\nB" is not the name"#,
-        2,
-    ),
+    (&["load", URL, "--rate=9", "--header", "A: b\r\nC: d"], r"A: b\r\nC: d: the header A has", 2),
+    (&["load", URL, "--rate=9", "--header", "A\nB: c"], r#"A\nB: c: "A\nB" is not the name"#, 2),
     (&["load", URL, "--rate=9", "--header", "a\nb"], r"--header a\nb: it is a name, a colon", 2),
-    (
-        &["load", URL, "--rate=9", "--header", "A: \u{1b}[2J"],
-        r"--header A: \u{1b}[2J: the header A has",
-        2,
-    ),
+    (&["load", URL, "--rate=9", "--header", "A: \u{1b}[2J"], r"A: \u{1b}[2J: the header A has", 2),
     (&["load", URL, "--rate=9", "--header", "A b: c"], "not the name of a header", 2),
     (&["load", URL, "--rate=9", "--method", "GET /"], "not a method", 2),
     (&["load", URL, "--rate=9", "--method", "GET\r\n"], r"--method GET\r\n: ", 2),

@@ -25,7 +25,7 @@ fn cell(model: &str, scale: usize, rate: f64, p99: f64, percent: f64) -> Cell {
         jobs_per_second: Estimate::of_trials(&rates, 0.1),
         latency_ns_p99: Estimate::of_trials(&p99s, 1.0),
         per_trial: PerTrial { jobs_per_second: rates, latency_ns_p99: p99s, ..PerTrial::default() },
-        ..planned.measured(State::Ok, None, "planted".into())
+        ..planned.cell_with_time(State::Ok, None, "planted".into())
     }
 }
 

@@ -132,7 +132,7 @@ impl<'a> Suite<'a> {
             positions.map(|(planned, position)| InProgress::new(planned, position)).collect();
         for index in 0..self.going.len() {
             if let Some(why) = self.session.refusal(self.going[index].planned) {
-                self.end(index, self.going[index].planned.ended(State::Refused, why))?;
+                self.end(index, self.going[index].planned.cell_with_reason(State::Refused, why))?;
             }
         }
         let mut progress = Progress::start(self.trials_left());
@@ -159,7 +159,7 @@ impl<'a> Suite<'a> {
                 for cell in waiting {
                     let going = &self.going[cell.index];
                     let why = self.pace.over(going.slow, self.cost(going), self.unclaimed());
-                    self.end(cell.index, going.planned.ended(State::Skipped, why))?;
+                    self.end(cell.index, going.planned.cell_with_reason(State::Skipped, why))?;
                 }
                 return Ok(());
             };
@@ -270,14 +270,14 @@ impl<'a> Suite<'a> {
             self.series[waiting.series].learn(known);
             if std::mem::replace(&mut self.going[index].slow, true) {
                 let why = self.pace.over(true, cost, self.unclaimed());
-                return self.end(index, planned.ended(State::Skipped, why));
+                return self.end(index, planned.cell_with_reason(State::Skipped, why));
             }
             return Ok(());
         }
         let of_series = &mut self.series[waiting.series];
         of_series.greatest = of_series.greatest.max(Some(waiting.scale));
         if self.test {
-            return self.end(index, planned.measured(State::Ok, None, String::new()));
+            return self.end(index, planned.cell_with_time(State::Ok, None, String::new()));
         }
         let going = &mut self.going[index];
         going.least = self.pace.least(cost.batch);
@@ -338,7 +338,7 @@ impl<'a> Suite<'a> {
             return Ok(());
         }
         let ended = match error {
-            HostError::Silent(patience) => going.planned.ended(
+            HostError::Silent(patience) => going.planned.cell_with_reason(
                 State::Failed,
                 format!(
                     "its process {} gave no answer within {}, a multiple of what was predicted: it hangs, or the machine \

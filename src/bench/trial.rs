@@ -96,8 +96,8 @@ pub(super) fn cell(
     let (count, few) = (trials.len(), trials.len() < FEWEST as usize);
     let bound =
         |batch: Option<Estimate>| planned.bound_per_second(compute_ns?, batch.filter(|_| !few));
-    let cell =
-        whole(planned, trials, bound).unwrap_or_else(|why| planned.ended(State::Failed, why));
+    let cell = whole(planned, trials, bound)
+        .unwrap_or_else(|why| planned.cell_with_reason(State::Failed, why));
     if !few || cell.state != State::Ok {
         return cell;
     }

@@ -55,10 +55,8 @@ const RESULTS: &str = "Results";
 
 /// Groups the options of every command, and adds examples below them.
 pub(super) fn with_help(mut command: Command) -> Command {
-    for (name, examples) in EXAMPLES {
-        let lines = examples.iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
-        let text = format!("Examples:{}", lines.collect::<String>());
-        command = command.mut_subcommand(*name, |of| {
+    for (name, examples) in examples() {
+        command = command.mut_subcommand(name, |of| {
             let grouped = of.mut_args(|arg| {
                 if arg.is_positional() {
                     return arg;
@@ -69,7 +67,7 @@ pub(super) fn with_help(mut command: Command) -> Command {
                 let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
                 arg.help_heading(heading(&id))
             });
-            grouped.after_help(text)
+            grouped.after_help(format!("Examples:\n{examples}"))
         });
     }
     command
@@ -99,162 +97,13 @@ fn heading(option: &str) -> &'static str {
     }
 }
 
-/// The examples of each command: the line, and what it does.
-type Examples = &'static [(&'static str, &'static [(&'static str, &'static str); 3])];
+/// The examples of each command, as its help shows them: under its name three lines, each with what it does.
+const EXAMPLES: &str = include_str!("examples.txt");
 
-const EXAMPLES: Examples = &[
-    (
-        "models",
-        &[
-            ("paceline models", "lists the models, and why some cannot run here"),
-            ("paceline models --format json", "the same for other programs"),
-            ("COLUMNS=80 paceline models", "in lines of 80 columns"),
-        ],
-    ),
-    (
-        "workloads",
-        &[
-            ("paceline workloads", "lists the built-in workloads and their scales"),
-            ("paceline workloads --format json", "with the text of each, to begin your own from"),
-            ("COLUMNS=80 paceline workloads", "in a table of 80 columns"),
-        ],
-    ),
-    (
-        "run",
-        &[
-            ("paceline run echo --model tokio,smol --scale 100", "compares two models"),
-            ("paceline run job.toml --budget 5m", "measures your own job on all models"),
-            ("paceline run sleep --model threads --to-the-limit", "finds what breaks first"),
-        ],
-    ),
-    (
-        "load",
-        &[
-            ("paceline load serve-plain --model tokio,pool --rate 500", "500 requests per second"),
-            (
-                "paceline load serve-plain --model tokio --p99-limit 10ms",
-                "the highest rate with a p99 latency within 10 ms",
-            ),
-            (
-                "paceline load http://127.0.0.1:8080/ --connections 16 --duration 10s",
-                "your own server, 16 connections that each wait for their answers",
-            ),
-        ],
-    ),
-    (
-        "serve",
-        &[
-            ("paceline serve serve-plain --model tokio", "a server for curl or wrk"),
-            ("paceline serve job.toml --model threads", "your own job at each request"),
-            ("paceline serve serve-plain --model smol --workers 1", "with one worker"),
-        ],
-    ),
-    (
-        "doctor",
-        &[
-            ("paceline doctor", "says what disturbs measurements here, and what to do"),
-            ("paceline doctor --format json", "the same for other programs"),
-            ("paceline doctor && paceline run", "measures only if the machine is fit"),
-        ],
-    ),
-    (
-        "gate",
-        &[
-            ("paceline gate --base main", "did the working tree get slower than main?"),
-            (
-                "paceline gate --base tokio@1.50.0 --head tokio@1.51.0",
-                "did a dependency get slower?",
-            ),
-            ("paceline gate --base v1.0 --bench hot --strict", "gates your own bench, for CI"),
-        ],
-    ),
-    (
-        "init",
-        &[
-            ("paceline init gate --dry-run", "what would be written, and where"),
-            ("paceline init gate", "sets the crate of this folder up for the gate"),
-            ("paceline init gate --package my-crate", "one crate of a workspace"),
-        ],
-    ),
-    (
-        "cluster",
-        &[
-            (
-                "paceline cluster run echo --scale 100 --engine local --out matrix",
-                "plans, measures and collects here, in blocks that can be stopped and resumed",
-            ),
-            ("paceline cluster plan echo sleep --out matrix", "writes a plan for other nodes"),
-            ("paceline cluster submit matrix --engine slurm", "hands its blocks to Slurm"),
-        ],
-    ),
-    (
-        "selftest",
-        &[
-            ("paceline selftest", "an hour: false alarms and planted slowdowns"),
-            ("paceline selftest --budget 10m --suites 0", "planted slowdowns only"),
-            ("paceline selftest --kind cpu --budget 10m", "of one kind of work"),
-        ],
-    ),
-    (
-        "advise",
-        &[
-            ("paceline advise job.toml", "which model suits your job"),
-            ("paceline advise service --model tokio,threads", "of two models"),
-            ("paceline advise job.toml --scale 10,1000 --budget 2m", "at two scales"),
-        ],
-    ),
-    (
-        "claims",
-        &[
-            ("paceline claims", "puts every claim to every model, in 3 minutes"),
-            ("paceline claims sleeps freezes --model tokio,asyncio", "two claims on two models"),
-            ("paceline claims cancel --all", "with all figures and their intervals"),
-        ],
-    ),
-    (
-        "compare",
-        &[
-            ("paceline compare monday tuesday --out results", "two runs in the folder results"),
-            ("paceline compare results/a results/b --all", "with every figure"),
-            ("paceline compare a b c --agreement", "how often runs of one build disagree"),
-        ],
-    ),
-    (
-        "history",
-        &[
-            ("paceline history", "all runs in the folder results"),
-            ("paceline history --filter echo/tokio --metric p99", "one model's tail latency"),
-            ("paceline history --format otava", "CSV for change-point tools"),
-        ],
-    ),
-    (
-        "report",
-        &[
-            ("paceline report", "a page of the newest run"),
-            ("paceline report monday --format table --all", "every figure in the terminal"),
-            ("paceline report monday --format csv -o monday.csv", "for a spreadsheet"),
-        ],
-    ),
-    (
-        "completions",
-        &[
-            (
-                "paceline completions bash > ~/.local/share/bash-completion/completions/paceline",
-                "for bash",
-            ),
-            ("paceline completions zsh > ~/.zfunc/_paceline", "for zsh, with ~/.zfunc in fpath"),
-            ("paceline completions fish > ~/.config/fish/completions/paceline.fish", "for fish"),
-        ],
-    ),
-    (
-        "man",
-        &[
-            ("paceline man | man -l -", "shows the first page"),
-            ("paceline man --out ~/.local/share/man/man1", "installs a page for each command"),
-            ("paceline man --out man", "writes them into a folder"),
-        ],
-    ),
-];
+/// Returns the name of each command and its examples.
+fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    EXAMPLES.trim_end().split("\n\n").filter_map(|of| of.split_once('\n'))
+}
 
 #[cfg(test)]
 mod tests {
@@ -273,8 +122,10 @@ mod tests {
     fn every_command_has_three_examples_that_parse_and_name_what_there_is() {
         for of in command().get_subcommands() {
             let name = of.get_name();
-            let (_, examples) = EXAMPLES.iter().find(|(command, _)| *command == name).unwrap();
-            for (line, _) in *examples {
+            let (_, examples) = examples().find(|(command, _)| *command == name).unwrap();
+            let lines = examples.lines().filter(|line| !line.starts_with("   "));
+            assert_eq!(lines.clone().count(), 3, "{examples}");
+            for line in lines {
                 let parsed = Arguments::try_parse_from(words(line));
                 let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
                 assert_eq!(words(line)[1], name, "{line}");

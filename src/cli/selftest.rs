@@ -83,7 +83,8 @@ pub(super) fn run(asked: &SelftestArguments) -> Result<u8, CliError> {
             .filter(|kind| asked.kind.is_empty() || asked.kind.iter().any(|k| k == kind))
             .collect(),
         seed: asked.seed,
-        programs: [program.clone(), program, Program::at(copy.program)],
+        programs: [program.clone(), program, Program::at(copy.program)]
+            .map(Program::with_own_cells),
         results: folder.clone(),
     };
     let done = selftest(&trial).map_err(|error| match error.exit {

@@ -122,7 +122,7 @@ impl Row<'_> {
         if let Some((state, why)) = self.fault(at, trials.len()) {
             self.check_histograms(&trials)?;
             let nodes = self.parts.iter().map(|(_, part)| part.node.node.id.clone()).collect();
-            return Ok((Cell { nodes, ..cell.ended(state, why) }, trials));
+            return Ok((Cell { nodes, ..cell.cell_with_reason(state, why) }, trials));
         }
         let nodes: Vec<String> = trials.iter().filter_map(|trial| trial.node.clone()).collect();
         let whole = whole(cell, &trials, |batch| self.bound(at, cell, batch)).map_err(|why| {

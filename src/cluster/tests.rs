@@ -136,7 +136,7 @@ fn plant(plan: &PlanFolder, of: &Planted) {
     let cells = cells_on(cores(), workloads, &plan.models, &choice);
     let ends = cells
         .iter()
-        .map(|cell| serde_json::to_value(cell.measured(State::Ok, None, String::new())));
+        .map(|cell| serde_json::to_value(cell.cell_with_time(State::Ok, None, String::new())));
     let mut trials: Vec<Trial> =
         cells.iter().map(|cell| trial(cell, block.pass, of.tag, &node.node.id)).collect();
     let recorded = times(of.tag);

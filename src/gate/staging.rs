@@ -20,7 +20,7 @@ use rustix::{
 };
 
 use super::subject::Arm;
-use paceline_core::{clock::now, process::Program};
+use paceline_core::clock::now;
 
 /// The prefix of such folders; the process id follows.
 pub(super) const PREFIX: &str = "paceline-gate-";
@@ -59,7 +59,7 @@ impl StagingArea {
     pub(super) fn arms(&self) -> Vec<Arm> {
         let Some(folder) = &self.folder else { return self.sources.clone() };
         let staged = |(side, arm): (usize, &Arm)| Arm {
-            program: at(folder, side).working_in(arm.program.folder().map(Path::to_path_buf)),
+            program: arm.program.copy_at(at(folder, side)),
             ..arm.clone()
         };
         self.sources.iter().enumerate().map(staged).collect()
@@ -83,9 +83,9 @@ impl StagingArea {
         let Some(folder) = &self.folder else { return Ok(()) };
         for (side, Arm { program, .. }) in self.sources.iter().enumerate() {
             let place = at(folder, side);
-            let aside = place.path().with_extension("new");
+            let aside = place.with_extension("new");
             fs::copy(program.path(), &aside)?;
-            fs::rename(&aside, place.path())?;
+            fs::rename(&aside, &place)?;
         }
         self.copied = now();
         Ok(())
@@ -125,15 +125,15 @@ pub(super) fn clear_left(place: &Path, prefix: &str) {
     }
 }
 
-fn at(folder: &Path, side: usize) -> Program {
+fn at(folder: &Path, side: usize) -> PathBuf {
     // All of equal length: the path is in the environment of a process, and moves its stack.
-    Program::at(folder.join(format!("side-{side}")))
+    folder.join(format!("side-{side}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paceline_core::custom::Variant;
+    use paceline_core::{custom::Variant, process::Program};
 
     #[test]
     fn each_side_has_a_copy_of_its_own_which_goes_with_the_stage() {

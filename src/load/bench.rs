@@ -26,8 +26,8 @@ use crate::{
 use paceline_core::{
     clock::{nanoseconds, now},
     generator::{
-        Agent, Drive, Interval, Loaded, Options, Order as GeneratorOrder, Share, Together,
-        do_not_add_up,
+        Agent, Drive, Interval, Loaded, MergedLoad, Options, Order as GeneratorOrder, Share,
+        sum_mismatch,
     },
     histogram::Distribution,
     interrupt::interrupted,
@@ -195,7 +195,7 @@ impl Bench<'_> {
             Agent::load_together(&mut self.agents, &generator_order, START, &mut over)
         };
         printer.check()?;
-        let (Together { whole: loaded, each }, after) = match together {
+        let (MergedLoad { whole: loaded, each }, after) = match together {
             Ok(together) => (together, used(&mut host, START).map_err(lost)?),
             // If the server died, its error is the cause, and the generator's lost connections are the effect. A server
             // that only does not answer explains less than the generator's error.
@@ -227,7 +227,7 @@ impl Bench<'_> {
         let early = too_soon(&loaded.service_time, served.floor())
             .map_err(|why| NoFigure::Ended(State::Failed, format!("the service time is {why}")))?;
         let doubt = early.or_else(|| why_invalid(&loaded, &each, drive, others));
-        let apart = || order.every.and_then(|_| do_not_add_up(&intervals, &loaded));
+        let apart = || order.every.and_then(|_| sum_mismatch(&intervals, &loaded));
         if let Some(why) = doubt.or_else(apart) {
             return Err(NoFigure::Ended(State::Invalid, why));
         }

@@ -251,7 +251,7 @@ impl<'a> Served<'a> {
 
     pub(super) fn blank(&self, state: State) -> Cell {
         match &self.kind {
-            ServerKind::Model(cell) => cell.measured(state, None, String::new()),
+            ServerKind::Model(cell) => cell.cell_with_time(state, None, String::new()),
             ServerKind::Running(url) => {
                 let (name, connections) = (url.to_string(), self.connections);
                 Cell::new(&self.requests.name, &name, connections, None, Placement::Outside, state)

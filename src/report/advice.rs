@@ -19,7 +19,7 @@ use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
 };
-use phrases::{Names, at, because, enough, why_unranked};
+use phrases::{Names, at, because, enough, recommended};
 
 /// The greatest width of a line.
 const WIDTH: usize = 100;
@@ -59,23 +59,10 @@ pub fn advice_text(advice: &Advice, summary: &[String]) -> String {
 
 /// Returns what to use at this scale, and why.
 fn answer(scale: &AtScale, names: &Names) -> String {
-    if let Some(why) = scale.unranked {
-        return format!("nothing is ranked, for {}.", why_unranked(why, scale, names));
-    }
     let one = |one: &Recommended| {
         format!("{}{}", enough(one, scale.scale, names), because(one, scale, names))
     };
-    match &scale.recommended[..] {
-        [] => "nothing that was measured is to be recommended.".into(),
-        [both] => format!("{}.", one(both)),
-        each => {
-            let of = each.iter().map(|of| {
-                let by: Vec<&str> = of.by.iter().map(|by| title(*by)).collect();
-                format!("for {}, {}", by.join(" and "), one(of))
-            });
-            format!("no model keeps up in both: {}.", of.collect::<Vec<_>>().join("; "))
-        }
-    }
+    format!("{}.", recommended(scale, names, one))
 }
 
 /// Returns the lines below it, each with its label.

@@ -3,16 +3,17 @@
 use std::fmt::Write;
 
 use super::{
+    gate::figure,
     table::{Extent, in_order, series_name, word},
     unreliable::footnotes,
 };
 use crate::{
     compare::{Agreement, Basis, Comparison, Disjoint, Pair, Shift},
     output::{
-        MatrixField, Tone, columns, count, counted, figures_table, folded, long_ns, matrix,
-        percent, plain_lines, rate, signed,
+        MatrixField, Tone, columns, count, counted, figures_table, folded, matrix, percent,
+        plain_lines, signed,
     },
-    record::{Metric, Presence, State},
+    record::{Presence, State},
 };
 
 /// Why the table cannot show small changes. The figure was measured on shared virtual machines of 2 CPUs.
@@ -158,20 +159,11 @@ fn row(cell: &Pair, shift: &Shift) -> Vec<String> {
     vec![
         name(cell),
         shift.metric.label().into(),
-        figure(shift.metric, shift.base),
-        figure(shift.metric, shift.head),
+        figure(shift.metric, Some(shift.base)),
+        figure(shift.metric, Some(shift.head)),
         signed(shift.share),
         interval,
     ]
-}
-
-fn figure(metric: Metric, value: f64) -> String {
-    match metric {
-        Metric::Memory => format!("{} B", rate(value)),
-        // A Duration would truncate times below a nanosecond.
-        _ if value < 100.0 => format!("{} ns", rate(value)),
-        _ => long_ns(value as u64),
-    }
 }
 
 fn name(cell: &Pair) -> String {

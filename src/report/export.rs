@@ -68,13 +68,11 @@ pub enum Export {
     Otava,
     /// An interval log of `HdrHistogram`, version 2: the latency of each cell of a run, with its name as the tag.
     HdrLog,
-    /// The percentile text of `HdrHistogram`: the latency of each cell of a run, one block after another.
-    HdrPercentiles,
 }
 
 impl Export {
     /// All formats, with their names on the command line.
-    const NAMED: [(Export, &str); 11] = [
+    const NAMED: [(Export, &str); 10] = [
         (Export::Markdown, "markdown"),
         (Export::Csv, "csv"),
         (Export::Json, "json"),
@@ -85,15 +83,12 @@ impl Export {
         (Export::OpenMetrics, "openmetrics"),
         (Export::Otava, "otava"),
         (Export::HdrLog, "hdr-log"),
-        (Export::HdrPercentiles, "hdr-percentiles"),
     ];
 
     /// Returns all formats, or those for gates, which keep no histograms.
     pub fn all(of_gates: bool) -> impl Iterator<Item = Export> {
         let all = Export::NAMED.into_iter().map(|(export, _)| export);
-        all.filter(move |export| {
-            !(of_gates && matches!(export, Export::HdrLog | Export::HdrPercentiles))
-        })
+        all.filter(move |export| !(of_gates && *export == Export::HdrLog))
     }
 
     /// Returns the name on the command line.
@@ -140,7 +135,6 @@ impl Export {
             Export::Junit => junit::junit(&sheet()),
             Export::OpenMetrics => openmetrics::openmetrics(&sheet()),
             Export::HdrLog => hdr::log(&sheet()),
-            Export::HdrPercentiles => hdr::percentiles(&sheet()),
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn gate_table(gate: &Gate, all: bool) -> String {
 }
 
 /// Describes a side. `about` says if changes are not committed.
-fn side(side: &Side) -> String {
+pub(super) fn side(side: &Side) -> String {
     let commit = side.commit.as_deref().map(|commit| commit.chars().take(12).collect::<String>());
     let mut text = cut(&side.name, 100);
     for part in commit.iter().chain([&side.about]).filter(|part| !part.is_empty()) {

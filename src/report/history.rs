@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
     export::csv_of,
+    gate::figure,
     unreliable::{model_of, remarks},
 };
 use crate::{
     history::{Point, Series},
-    output::{columns, figures_table, long_ns, plain, plain_lines, rate, signed},
-    record::Metric,
+    output::{columns, figures_table, plain, plain_lines, signed},
 };
 
 /// The most figures in a sparkline; the last ones are shown.
@@ -19,6 +19,10 @@ const SPARKS: usize = 30;
 pub fn history_table(all: &[Series]) -> String {
     let row = |series: &Series| {
         let last = series.points.last().map_or(f64::NAN, |point| point.value);
+        let last = match series.anchor {
+            Some(_) => format!("{} to base", signed(last - 1.0)),
+            None => figure(series.metric, Some(last)),
+        };
         vec![
             series.cell.clone(),
             series.metric.name().into(),
@@ -26,7 +30,7 @@ pub fn history_table(all: &[Series]) -> String {
             series.fingerprint.chars().take(6).collect(),
             series.points.len().to_string(),
             bars(&series.points),
-            figure(series, last),
+            last,
             series.steps.len().to_string(),
         ]
     };
@@ -46,14 +50,6 @@ pub fn history_table(all: &[Series]) -> String {
     }
     text.push_str("\nless is better; steps are advice, and paceline gate gives verdicts");
     plain_lines(&text)
-}
-
-fn figure(series: &Series, value: f64) -> String {
-    match series.metric {
-        _ if series.anchor.is_some() => format!("{} to base", signed(value - 1.0)),
-        Metric::Memory => format!("{} B", rate(value)),
-        _ => long_ns(value as u64),
-    }
 }
 
 /// Returns the last figures as heights between the least and the greatest of them.

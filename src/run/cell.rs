@@ -96,7 +96,7 @@ impl<'a> CellInProgress<'a> {
         let bound = self.planned.bound(session.compute_ns);
         let least = bound.saturating_mul(BATCHES * self.wanted());
         if let Some(why) = session.refusal(self.planned) {
-            return self.end(self.planned.ended(State::Refused, why), writer);
+            return self.end(self.planned.cell_with_reason(State::Refused, why), writer);
         }
         if self.trials.len() >= self.passes.len() {
             return self.end(self.cell(session), writer);
@@ -108,7 +108,7 @@ impl<'a> CellInProgress<'a> {
                 long(least),
                 long(budget)
             );
-            return self.end(self.planned.ended(State::Skipped, why), writer);
+            return self.end(self.planned.cell_with_reason(State::Skipped, why), writer);
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl<'a> CellInProgress<'a> {
     /// `more`, or skipped for `why`.
     fn out_of_budget(&self, session: &Session, why: String, more: &str) -> Cell {
         if self.trials.is_empty() {
-            return self.planned.ended(State::Skipped, why);
+            return self.planned.cell_with_reason(State::Skipped, why);
         }
         let cell = self.cell(session);
         let some = || some_ran(self.trials.len(), self.wanted(), more);

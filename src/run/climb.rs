@@ -42,7 +42,7 @@ pub(super) fn climb(
             let mut going = CellInProgress::new(&cell, 0..1, unfinished);
             let ended = match over(&cell, session, last, share) {
                 Some(why) if going.ended.is_none() => {
-                    let ended = cell.ended(State::Skipped, why);
+                    let ended = cell.cell_with_reason(State::Skipped, why);
                     writer.write(&ended)?;
                     Some(ended)
                 }

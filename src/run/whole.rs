@@ -72,7 +72,7 @@ pub(crate) fn whole(
         resources: Some(resources),
         nodes,
         per_trial,
-        ..planned.measured(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
+        ..planned.cell_with_time(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
     })
 }
 

@@ -1,4 +1,4 @@
-//! What `HdrHistogram`'s own reader finds in the interval log, and a plotter's in the percentile text.
+//! What `HdrHistogram`'s own reader finds in the interval log.
 
 use std::collections::HashMap;
 
@@ -70,69 +70,4 @@ fn the_log_can_be_read_whatever_there_is_in_a_run() {
     }
     let text = Export::HdrLog.render(&RUNS[5]);
     assert!(text.lines().any(|line| line.starts_with('#') && line.contains("not a histogram")));
-}
-
-/// The blocks of the percentile text: their heading, rows of numbers, and footer.
-fn blocks(text: &str) -> Vec<(String, Vec<Vec<f64>>, Vec<String>)> {
-    let mut blocks = Vec::new();
-    for line in text.lines() {
-        if line.starts_with("#[Cell: ") {
-            blocks.push((line.to_owned(), vec![], vec![]));
-            continue;
-        }
-        let (_, rows, footer) = blocks.last_mut().expect("a heading comes first");
-        // As the plotter reads it: what is no comment and has numbers is a row.
-        if line.starts_with('#') {
-            footer.push(line.to_owned());
-        } else if !line.is_empty() && !line.contains("Percentile") {
-            let numbers = line.split_whitespace().map(str::parse::<f64>);
-            rows.push(numbers.collect::<Result<_, _>>().unwrap_or_else(|_| panic!("{line}")));
-        }
-    }
-    blocks
-}
-
-#[test]
-fn the_percentile_text_rises_to_the_greatest_and_counts_all() {
-    let record = &RUNS[0];
-    let text = Export::HdrPercentiles.render(record);
-    assert!(text.contains("\n       Value     Percentile TotalCount 1/(1-Percentile)\n\n"));
-    let blocks = blocks(&text);
-    assert_eq!(blocks.len(), record.cells.len());
-    for (block, cell) in blocks.iter().zip(&record.cells) {
-        let (heading, rows, footer) = block;
-        let Some(latency) = &cell.latency else {
-            assert!(rows.is_empty() && heading.contains("no latency: "), "{heading}");
-            continue;
-        };
-        let (last, others) = rows.split_last().unwrap();
-        // The last has no fourth column, which would be infinite.
-        assert!(last.len() == 3 && others.iter().all(|row| row.len() == 4), "{heading}");
-        assert!(rows.is_sorted_by(|a, b| a[0] <= b[0] && a[1] <= b[1] && a[2] <= b[2]));
-        assert_eq!(last[2] as u64, latency.count, "{heading}");
-        assert!((last[0] * 1e6 - latency.ns_max as f64).abs() < 1.0, "{last:?} {heading}");
-        let middle = others.iter().find(|row| row[1] >= 0.5).unwrap();
-        assert!((middle[0] * 1e6 / latency.ns_p50 as f64 - 1.0).abs() < 2e-3, "{heading}");
-        assert!((middle[3] - 1.0 / (1.0 - middle[1])).abs() < 0.01, "{middle:?}");
-        let mean = footer[0].split_once("#[Mean    =").unwrap().1.split(',').next().unwrap();
-        let mean: f64 = mean.trim().parse().unwrap();
-        assert!((mean * 1e6 - latency.ns_mean).abs() < 1.0, "{mean} {heading}");
-        assert!(footer[1].starts_with("#[Max     =") && footer[1].contains("Total count    ="));
-        // 3 digits from 1 ns to an hour: as HdrHistogram counts them.
-        assert_eq!(footer[2], "#[Buckets =           32, SubBuckets     =         2048]");
-    }
-}
-
-#[test]
-fn the_percentile_text_has_a_block_for_each_cell_whatever_there_is_in_a_run() {
-    for record in &*RUNS {
-        let text = Export::HdrPercentiles.render(record);
-        if record.cells.is_empty() {
-            assert_eq!(text, "#[no cells]\n");
-        } else {
-            assert_eq!(blocks(&text).len(), record.cells.len());
-        }
-    }
-    let refused = Export::HdrPercentiles.render(&RUNS[3]);
-    assert!(blocks(&refused).iter().all(|(_, rows, _)| rows.is_empty()));
 }

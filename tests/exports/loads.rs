@@ -97,7 +97,7 @@ fn whatever_the_table_of_a_load_shows_is_in_every_export_with_its_value() {
 }
 
 /// Formats for programs that take a figure by a fixed name, or histograms: they have a cell's figures as a whole.
-const WITHOUT_URLS: [Export; 8] = [
+const WITHOUT_URLS: [Export; 7] = [
     Export::Bmf,
     Export::ActionSmaller,
     Export::ActionBigger,
@@ -105,7 +105,6 @@ const WITHOUT_URLS: [Export; 8] = [
     Export::OpenMetrics,
     Export::Otava,
     Export::HdrLog,
-    Export::HdrPercentiles,
 ];
 
 #[test]

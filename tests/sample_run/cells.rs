@@ -19,34 +19,15 @@ use super::{attest, head::meanwhile, trial_of};
 /// Processes for each cell.
 const TRIALS: u32 = 3;
 
-/// How a model does on `sleep`: what a job costs in nanoseconds and in bytes, and how many can wait at once.
-struct Manner {
-    model: &'static str,
-    workers: Option<usize>,
-    placement: Placement,
-    job_ns: f64,
-    job_bytes: f64,
-    lanes: usize,
-}
-
-const fn manner(
-    model: &'static str,
-    workers: Option<usize>,
-    placement: Placement,
-    job_ns: f64,
-    job_bytes: f64,
-    lanes: usize,
-) -> Manner {
-    Manner { model, workers, placement, job_ns, job_bytes, lanes }
-}
-
-const MANNERS: [Manner; 6] = [
-    manner("sequential", Some(1), Placement::Outside, 60_000.0, 48.0, 1),
-    manner("threads", None, Placement::Outside, 11_000.0, 12_600.0, usize::MAX),
-    manner("pool", Some(8), Placement::Outside, 900.0, 64.0, 8),
-    manner("rayon", Some(8), Placement::Inside, 700.0, 56.0, 8),
-    manner("tokio", Some(8), Placement::Inside, 480.0, 430.0, usize::MAX),
-    manner("smol", Some(8), Placement::Inside, 950.0, 610.0, usize::MAX),
+/// How a model does on `sleep`: its name, workers and placement, what a job costs in nanoseconds and in bytes, and how
+/// many can wait at once.
+const MANNERS: [(&str, Option<usize>, Placement, f64, f64, usize); 6] = [
+    ("sequential", Some(1), Placement::Outside, 60_000.0, 48.0, 1),
+    ("threads", None, Placement::Outside, 11_000.0, 12_600.0, usize::MAX),
+    ("pool", Some(8), Placement::Outside, 900.0, 64.0, 8),
+    ("rayon", Some(8), Placement::Inside, 700.0, 56.0, 8),
+    ("tokio", Some(8), Placement::Inside, 480.0, 430.0, usize::MAX),
+    ("smol", Some(8), Placement::Inside, 950.0, 610.0, usize::MAX),
 ];
 
 /// All cells, and the trials of those that have them.
@@ -75,10 +56,10 @@ fn times(count: u64, middle: f64, seed: u64) -> Histogram {
 }
 
 fn sleep(all: &mut (Vec<Cell>, Vec<Trial>)) {
-    for (who, manner) in MANNERS.iter().enumerate() {
+    for (who, of) in MANNERS.into_iter().enumerate() {
+        let (model, workers, placement, job_ns, job_bytes, lanes) = of;
         for (step, scale) in [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].into_iter().enumerate()
         {
-            let Manner { model, workers, placement, job_ns, job_bytes, lanes } = *manner;
             let blank = |state| Cell {
                 floor_ns: 10_000_000,
                 ..Cell::new("sleep", model, scale, workers, placement, state)

@@ -4,7 +4,7 @@ use crate::{
     custom::CustomCell,
     generator, host,
     interrupt::survive_file_limit,
-    process::{COUNT_BATCHES, ECHO, HOST, LOAD},
+    process::{COUNT_BATCHES, ECHO, HOST, LOAD, OWN_CELLS},
     suite_server,
 };
 
@@ -14,12 +14,14 @@ pub fn spawned() {
     spawned_with(&[]);
 }
 
-/// Does the same for a program that has its own cells.
+/// Does the same for a program that has cells of its own; see
+/// [`Program::with_own_cells`](crate::process::Program::with_own_cells).
 pub fn spawned_with(cells: &[CustomCell]) {
     survive_file_limit();
     let mut arguments = std::env::args_os().skip(1);
     let done = match arguments.next() {
-        Some(role) if role == HOST => host::serve(cells),
+        Some(role) if role == HOST => host::serve(),
+        Some(role) if role == OWN_CELLS => paceline_gated::serve(cells),
         Some(role) if role == ECHO => suite_server::serve(),
         Some(role) if role == LOAD => generator::serve(),
         Some(role) if role == COUNT_BATCHES => {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-pub use paceline_gated::clock::{nanoseconds, now};
+pub use paceline_gated::clock::{nanoseconds, now, within};
 
 use crate::{job::compute, perform::Ticks};
 

@@ -12,6 +12,7 @@
 
 pub(crate) mod answer;
 mod body;
+mod busy_wait;
 mod connection;
 mod drive;
 mod exchange;
@@ -30,7 +31,6 @@ mod schedule;
 mod split;
 mod start;
 mod tally;
-mod vigil;
 
 use std::{
     io::{self, BufRead, Write},
@@ -44,12 +44,12 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::STATUS;
 pub use connection::REFUSED;
-pub use interval::{Interval, do_not_add_up};
+pub use interval::{Interval, sum_mismatch};
 pub use loaded::{
     LATE, LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE,
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, MOST_TAKEN_SHARE, Part, SATURATED, UNSTEADY,
 };
-pub use merge::Together;
+pub use merge::MergedLoad;
 pub use remote::{Agent, AgentError, AgentMessage, LeaderMessage, LineConnection};
 pub use request::{Request, check_field, check_method};
 pub use schedule::{Arrivals, BURST};

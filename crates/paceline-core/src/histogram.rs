@@ -41,29 +41,6 @@ impl Histogram {
         self.0.value_at_quantile(share).min(self.0.max())
     }
 
-    /// Returns the rows of `HdrHistogram`'s percentile text: a time, the share of times that do not exceed it, and
-    /// their number. There are `ticks` rows for each halving of the distance to 100 %. The last row covers all times.
-    pub fn percentiles(&self, ticks: u32) -> Vec<(u64, f64, u64)> {
-        let mut sum = 0;
-        let step = |value: hdrhistogram::iterators::IterationValue<u64>| {
-            sum += value.count_since_last_iteration();
-            (value.value_iterated_to().min(self.0.max()), value.quantile_iterated_to(), sum)
-        };
-        self.0.iter_quantiles(ticks).map(step).collect()
-    }
-
-    /// Returns the mean, the standard deviation and the maximum, in nanoseconds.
-    pub fn moments(&self) -> (f64, f64, u64) {
-        (self.0.mean(), self.0.stdev(), self.0.max())
-    }
-
-    /// Returns the number of buckets, each twice as wide as the one before, and the number of sub-buckets in each.
-    pub fn buckets(&self) -> (usize, usize) {
-        // Enough sub-buckets that two neighbours differ by at most the last significant digit.
-        let parts = (2 * 10_usize.pow(u32::from(self.0.sigfig()))).next_power_of_two();
-        (usize::from(self.0.buckets()), parts)
-    }
-
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Histogram) {
         // Not with `add`: that visits all 33 792 counts, and this ends with the highest time. In `paceline cluster
@@ -246,24 +223,11 @@ mod tests {
         let found = histogram.distribution().unwrap();
         let figures = [found.ns_p50, found.ns_p90, found.ns_p99, found.ns_p999, found.ns_max];
         assert_eq!((found.count, figures), (1_000, [500, 900, 990, 999, 1_000]));
-        let (mean, deviation, most) = histogram.moments();
-        // The square root of (n² − 1) / 12.
-        assert!(
-            (mean - 500.5).abs() < 1e-9 && (deviation - 288.674_99).abs() < 1e-4,
-            "{deviation}"
-        );
-        assert!((found.ns_mean - mean).abs() < 1e-9 && most == 1_000);
-        let halves = histogram.percentiles(1);
-        let begin = [(1, 0.0, 1), (500, 0.5, 500), (750, 0.75, 750)];
-        assert_eq!((&halves[..3], halves.last()), (&begin[..], Some(&(1_000, 1.0, 1_000))));
-        // 2 048 sub-buckets, doubled 31 times, are the first that cover an hour.
-        assert_eq!(histogram.buckets(), (32, 2_048));
+        assert!((found.ns_mean - 500.5).abs() < 1e-9, "{}", found.ns_mean);
         // The upper end of its bucket is 2 000 895 ns.
         histogram.record(2_000_001);
-        assert_eq!(
-            (histogram.quantile(1.0), histogram.quantile(0.5)),
-            (histogram.moments().2, 501)
-        );
+        let most = histogram.distribution().unwrap().ns_max;
+        assert_eq!((histogram.quantile(1.0), histogram.quantile(0.5)), (most, 501));
         histogram.record(u64::MAX);
         let hour = histogram.quantile(1.0) as f64 / 3.6e12;
         assert!((hour - 1.0).abs() < 1e-3, "{hour} of an hour");
@@ -325,7 +289,6 @@ mod tests {
         let stored =
             Distribution { count: 100, hdr_v2: STANDARD.encode(bytes), ..Distribution::empty() };
         let mut read = stored.histogram().unwrap();
-        assert_eq!(read.buckets(), Histogram::default().buckets());
         read.record(5_000_000);
         assert_eq!((read.count(), read.quantile(0.5)), (101, 51));
         assert!((read.quantile(1.0) as f64 / 5e6 - 1.0).abs() < 1e-3);

@@ -17,11 +17,8 @@ use std::{
     time::Duration,
 };
 
-use paceline_gated::Invocation;
-
 use crate::{
     clock::{nanoseconds, now},
-    custom::{self, CustomCell},
     job::{Jobs, Workload},
     model::{Settings, set_listen, set_servers},
     models::{self, Entry},
@@ -41,9 +38,8 @@ const READER: &str = "requests";
 /// How long threads that were asked to end may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Answers requests on standard input until it ends. The `main` of a child process calls this with the program's custom
-/// cells.
-pub fn serve(own: &[CustomCell]) -> io::Result<()> {
+/// Answers requests on standard input until it ends. The `main` of a child process calls this.
+pub fn serve() -> io::Result<()> {
     let (give, requests) = mpsc::channel::<String>();
     // A separate thread, so that a host ends with its parent even in the middle of a batch.
     thread::Builder::new().name(READER.into()).spawn(move || {
@@ -56,7 +52,7 @@ pub fn serve(own: &[CustomCell]) -> io::Result<()> {
         std::process::exit(0);
     })?;
     keep_panics();
-    let mut host = Host { own, started: None, prepared: None };
+    let mut host = Host::default();
     while let Ok(line) = requests.recv() {
         if let Some(refusal) = count::refusal() {
             say(&refusal)?;
@@ -95,18 +91,11 @@ fn say(reply: &Reply) -> io::Result<()> {
     output.flush()
 }
 
-struct Host<'a> {
-    own: &'a [CustomCell],
+#[derive(Default)]
+struct Host {
     started: Option<Started>,
-    prepared: Option<Task>,
-}
-
-/// The prepared cell.
-enum Task {
-    /// Batches of jobs on the started model.
-    Batches(Prepared),
-    /// Calls of a custom cell.
-    Calls(Invocation),
+    /// The prepared cell.
+    prepared: Option<Prepared>,
 }
 
 struct Started {
@@ -133,63 +122,37 @@ enum Server<'a> {
     Foreign(&'a mut Interpreter, Box<Reply>),
 }
 
-impl Host<'_> {
+impl Host {
     fn answer(&mut self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Prepare(cell) => self.prepare(cell).map(|()| Reply::Prepared),
-            Request::Cells => {
-                let listed = || self.own.iter().filter(|cell| cell.is_listed());
-                let names = |cells: &mut dyn Iterator<Item = &CustomCell>| {
-                    cells.map(|cell| cell.name().to_owned()).collect()
-                };
-                let with_head = names(&mut listed().filter(|cell| cell.has_head()));
-                Ok(Reply::Cells { names: names(&mut listed()), with_head })
+            Request::Cells => Ok(Reply::Cells { names: vec![], with_head: vec![] }),
+            Request::Custom { name, .. } => {
+                Err(Fault::Failed(format!("no cell is called `{name}`")))
             }
-            Request::Custom { name, variant } => {
-                let own = self.own.iter().find(|own| own.name() == name);
-                let own =
-                    own.ok_or_else(|| Fault::Failed(format!("no cell is called `{name}`")))?;
-                self.prepared = Some(Task::Calls(own.prepare(variant).map_err(Fault::Failed)?));
-                Ok(Reply::Prepared)
-            }
-            Request::Attest => match &mut self.prepared {
-                Some(Task::Calls(calls)) => custom::attest(calls),
-                _ => match self.ready()? {
-                    // The first batch runs cold and its memory is recorded, so the workers are checked after it.
-                    (prepared, Engine::Here(model)) => prepared
-                        .attest(&**model)
-                        .and_then(|seen| prepared.attest_width(&**model).map(|()| seen)),
-                    (prepared, Engine::Foreign(interpreter)) => interpreter.attest(prepared),
-                },
+            Request::Attest => match self.ready()? {
+                // The first batch runs cold and its memory is recorded, so the workers are checked after it.
+                (prepared, Engine::Here(model)) => prepared
+                    .attest(&**model)
+                    .and_then(|seen| prepared.attest_width(&**model).map(|()| seen)),
+                (prepared, Engine::Foreign(interpreter)) => interpreter.attest(prepared),
             }
             .map(Reply::Attested),
-            Request::Batches { count } => {
-                let before = Usage::now();
-                let batch_ns = if let Some(Task::Calls(calls)) = &mut self.prepared {
-                    vec![nanoseconds(calls.time(count).map_err(Fault::Failed)?)]
-                } else {
-                    match self.ready()? {
-                        (prepared, Engine::Here(model)) => {
-                            let times =
-                                (0..count).map(|_| Ok(nanoseconds(prepared.batch(&**model)?)));
-                            times.collect::<Result<_, Fault>>()?
-                        }
-                        (prepared, Engine::Foreign(interpreter)) => {
-                            let (batch_ns, used) = interpreter.batches(prepared, count)?;
-                            return Ok(Reply::Batches { batch_ns, used });
-                        }
-                    }
-                };
-                Ok(Reply::Batches { batch_ns, used: Usage::now().since(before) })
-            }
-            Request::Record { count, ticks_per_ns } => match &mut self.prepared {
-                Some(Task::Calls(calls)) => custom::record(calls, count),
-                _ => match self.ready()? {
-                    (prepared, Engine::Here(model)) => {
-                        prepared.record(&**model, count, ticks_per_ns)
-                    }
-                    (prepared, Engine::Foreign(interpreter)) => interpreter.record(prepared, count),
-                },
+            Request::Batches { count } => match self.ready()? {
+                (prepared, Engine::Here(model)) => {
+                    let before = Usage::now();
+                    let times = (0..count).map(|_| Ok(nanoseconds(prepared.batch(&**model)?)));
+                    let batch_ns = times.collect::<Result<_, Fault>>()?;
+                    Ok(Reply::Batches { batch_ns, used: Usage::now().since(before) })
+                }
+                (prepared, Engine::Foreign(interpreter)) => {
+                    let (batch_ns, used) = interpreter.batches(prepared, count)?;
+                    Ok(Reply::Batches { batch_ns, used })
+                }
+            },
+            Request::Record { count, ticks_per_ns } => match self.ready()? {
+                (prepared, Engine::Here(model)) => prepared.record(&**model, count, ticks_per_ns),
+                (prepared, Engine::Foreign(interpreter)) => interpreter.record(prepared, count),
             }
             .map(Reply::Recorded),
             Request::Idle { ns } => {
@@ -242,7 +205,7 @@ impl Host<'_> {
 
     fn ready(&mut self) -> Result<(&Prepared, &mut Engine), Fault> {
         match (&self.prepared, &mut self.started) {
-            (Some(Task::Batches(prepared)), Some(started)) => Ok((prepared, &mut started.engine)),
+            (Some(prepared), Some(started)) => Ok((prepared, &mut started.engine)),
             _ => Err(Fault::Failed("no cell is prepared".into())),
         }
     }
@@ -278,8 +241,7 @@ impl Host<'_> {
                 interpreter.prepare(&cell, &workload)?;
             }
         }
-        let prepared = Prepared::new(info, &workload, scale, workers, placement);
-        self.prepared = Some(Task::Batches(prepared));
+        self.prepared = Some(Prepared::new(info, &workload, scale, workers, placement));
         Ok(())
     }
 
@@ -351,7 +313,7 @@ mod tests {
         let entry = models::find("threads").unwrap();
         let engine = Engine::Here(entry.start(&Settings { workers: 1 }).unwrap());
         let started = Started { entry, workers: Some(1), engine, attested: false };
-        let mut host = Host { own: &[], started: Some(started), prepared: None };
+        let mut host = Host { started: Some(started), prepared: None };
         let mut cpu = || match host.answer(Request::Idle { ns: IDLE.as_nanos() as u64 }) {
             Ok(Reply::Idled(used)) => Duration::from_nanos(used.cpu_ns()),
             _ => panic!("another answer"),
@@ -383,7 +345,7 @@ mod tests {
                 let entry = models::find(name).unwrap();
                 let engine = Engine::Here(entry.start(&Settings { workers }).unwrap());
                 let started = Started { entry, workers: Some(2), engine, attested: false };
-                let mut host = Host { own: &[], started: Some(started), prepared: None };
+                let mut host = Host { started: Some(started), prepared: None };
                 let placement = entry.info.placements[0];
                 let cell = CellSpec { workers: Some(2), placement, ..CellSpec::simplest() };
                 host.prepare(CellSpec { model: name.into(), ..cell }).unwrap();

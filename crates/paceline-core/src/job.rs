@@ -128,7 +128,7 @@ impl Gather {
     }
 
     /// Returns the distinct kinds of children, and the number of each.
-    pub fn sorts(&self) -> impl Iterator<Item = (usize, &Steps)> {
+    pub fn kinds(&self) -> impl Iterator<Item = (usize, &Steps)> {
         self.of.iter().map(|steps| (self.width / self.of.len(), steps))
     }
 }
@@ -157,7 +157,7 @@ impl Group {
     }
 
     /// Returns the distinct kinds of children, and the number of each.
-    pub fn sorts(&self) -> Vec<(usize, &Steps)> {
+    pub fn kinds(&self) -> Vec<(usize, &Steps)> {
         match &self.every {
             None => vec![(self.width, &self.of)],
             Some((nth, other)) => {
@@ -169,7 +169,7 @@ impl Group {
 
     /// Returns whether any child fails.
     pub fn fails(&self) -> bool {
-        self.sorts().iter().any(|(count, steps)| *count > 0 && steps.fail())
+        self.kinds().iter().any(|(count, steps)| *count > 0 && steps.fail())
     }
 }
 
@@ -237,12 +237,12 @@ impl Steps {
 
     /// Returns whether running these steps always reaches a step for which `is` returns true. Steps that a group may
     /// cancel do not count.
-    pub fn surely(&self, is: fn(&Step) -> bool) -> bool {
+    pub fn always_reaches(&self, is: fn(&Step) -> bool) -> bool {
         self.iter().any(|step| match step {
-            Step::Gather(gather) => gather.of.iter().any(|steps| steps.surely(is)),
+            Step::Gather(gather) => gather.of.iter().any(|steps| steps.always_reaches(is)),
             Step::Group(group) if group.cancels && group.fails() => false,
             Step::Group(group) => {
-                group.sorts().iter().any(|(count, steps)| *count > 0 && steps.surely(is))
+                group.kinds().iter().any(|(count, steps)| *count > 0 && steps.always_reaches(is))
             }
             step => is(step),
         })

@@ -115,7 +115,8 @@ impl Prepared {
         let jobs = Jobs::load(workload);
         let demand = workload.demand();
         let room = |each: u64| each.saturating_mul(scale as u64).min(ROOM) as usize;
-        let some = |is: fn(&Step) -> bool| (0..scale).any(|index| jobs.steps(index).surely(is));
+        let some =
+            |is: fn(&Step) -> bool| (0..scale).any(|index| jobs.steps(index).always_reaches(is));
         Prepared {
             uses_timers: some(|step| matches!(step, Step::Sleep(_))),
             uses_sockets: some(|step| matches!(step, Step::Connect(_) | Step::Exchange { .. })),

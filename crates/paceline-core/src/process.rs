@@ -3,7 +3,6 @@
 mod count;
 mod host;
 mod lines;
-mod serving;
 
 use std::{
     io,
@@ -15,12 +14,14 @@ use std::{
 use crate::{models::Entry, suite_server::EchoServer};
 pub use count::{CountError, Counted, valgrind};
 pub use host::{Host, HostError};
-pub(crate) use lines::{LONGEST, lines, no_reply};
+pub(crate) use lines::{LONGEST, lines, no_reply, receive};
 
 /// The environment variable that marks a child process.
 const CHILD: &str = "PACELINE_CHILD";
 /// The first argument of a host.
 pub(crate) const HOST: &str = "__host";
+/// The first argument of a host for the cells that [`spawned_with`](crate::child::spawned_with) was given.
+pub(crate) const OWN_CELLS: &str = "__own_cells";
 /// The first argument of the suite's server.
 pub(crate) const ECHO: &str = "__echo";
 /// The first argument of a load generator.
@@ -34,6 +35,8 @@ pub struct Program {
     path: PathBuf,
     /// The working directory; `None` for this process's own.
     folder: Option<PathBuf>,
+    /// The first argument of its hosts for custom cells.
+    role_of_cells: &'static str,
 }
 
 impl Program {
@@ -44,7 +47,7 @@ impl Program {
 
     /// Returns the program at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Program { path: path.into(), folder: None }
+        Program { path: path.into(), folder: None, role_of_cells: HOST }
     }
 
     /// Sets the working directory.
@@ -53,9 +56,17 @@ impl Program {
         Program { folder, ..self }
     }
 
-    /// Returns the working directory; `None` for this process's own.
-    pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+    /// Makes its hosts for custom cells those of [`spawned_with`](crate::child::spawned_with). Without this they are
+    /// hosts as `paceline_gated::Gated` has them.
+    #[must_use]
+    pub fn with_own_cells(self) -> Self {
+        Program { role_of_cells: OWN_CELLS, ..self }
+    }
+
+    /// Returns the copy of this program at `path`.
+    #[must_use]
+    pub fn copy_at(&self, path: PathBuf) -> Self {
+        Program { path, ..self.clone() }
     }
 
     /// Returns the program's path.
@@ -109,7 +120,7 @@ impl Program {
 
     /// Starts a host for the program's custom cells.
     pub fn host_of_custom_cells(&self) -> io::Result<Host> {
-        Host::start(self.command(HOST)?)
+        Host::start(self.command(self.role_of_cells)?)
     }
 }
 

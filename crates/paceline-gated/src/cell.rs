@@ -123,7 +123,7 @@ impl CustomCell {
     /// # Errors
     ///
     /// Returns an error if the cell has no such variant.
-    pub fn prepare(&self, variant: Variant) -> Result<Invocation, String> {
+    pub(crate) fn prepare(&self, variant: Variant) -> Result<Invocation, String> {
         let prepare = match variant {
             Variant::Base => &self.base,
             Variant::Head => self
@@ -178,38 +178,27 @@ fn of_command<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Prepar
 }
 
 /// One variant of a cell, prepared in this process.
-pub struct Invocation {
+pub(crate) struct Invocation {
     call: Call,
     /// Whether each call starts a process. Memory figures are then those of that process.
     spawns: bool,
 }
 
 /// The measurements of the first call.
-#[derive(Clone, Copy, Debug)]
-pub struct FirstCall {
+pub(crate) struct FirstCall {
     /// The duration.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// The number of threads of the process after the call.
-    pub threads: Option<u64>,
+    pub(crate) threads: Option<u64>,
     /// Resident memory before the call, in bytes; 0 for a command, whose process starts with none.
-    pub rss_bytes: Option<u64>,
+    pub(crate) rss_bytes: Option<u64>,
     /// The peak of resident memory during the call, in bytes.
-    pub rss_bytes_max: Option<u64>,
-}
-
-impl fmt::Debug for Invocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Invocation").field("spawns", &self.spawns).finish_non_exhaustive()
-    }
+    pub(crate) rss_bytes_max: Option<u64>,
 }
 
 impl Invocation {
     /// Returns the total time of `count` calls.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first error of a call.
-    pub fn time(&mut self, count: u64) -> Result<Duration, String> {
+    pub(crate) fn time(&mut self, count: u64) -> Result<Duration, String> {
         let start = now();
         self.repeat(count)?;
         Ok(now() - start)
@@ -226,11 +215,7 @@ impl Invocation {
     }
 
     /// Makes the first call, and returns its time and memory.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the call.
-    pub fn first_call(&mut self) -> Result<FirstCall, String> {
+    pub(crate) fn first_call(&mut self) -> Result<FirstCall, String> {
         let rss_bytes = if self.spawns { Some(0) } else { reset_memory_peak() };
         let elapsed = self.time(1)?;
         let rss_bytes_max =
@@ -239,11 +224,7 @@ impl Invocation {
     }
 
     /// Returns the time of each of `count` calls.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first error of a call.
-    pub fn time_each(&mut self, count: u64) -> Result<Vec<Duration>, String> {
+    pub(crate) fn time_each(&mut self, count: u64) -> Result<Vec<Duration>, String> {
         (0..count).map(|_| self.time(1)).collect()
     }
 }

@@ -27,8 +27,12 @@ pub(crate) const HOST: &str = "__host";
 /// The most calls whose times are reported one by one.
 const MOST_RECORDED: u64 = 4_000_000;
 
-/// Answers requests until standard input ends. A host therefore ends with its parent.
-pub(crate) fn serve(cells: &[CustomCell]) -> io::Result<()> {
+/// Answers paceline's requests about `cells` until standard input ends. A host therefore ends with its parent.
+///
+/// # Errors
+///
+/// Returns an error if a standard stream is closed, or if this build counts allocations.
+pub fn serve(cells: &[CustomCell]) -> io::Result<()> {
     if so_far().is_some() {
         let why = "it is built with the feature `allocations` of paceline-gated, which is slower: leave the feature out";
         return Err(io::Error::other(why));

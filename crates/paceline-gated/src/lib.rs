@@ -43,5 +43,6 @@ mod arguments;
 mod gated;
 
 pub use allocations::so_far as allocations_so_far;
-pub use cell::{CustomCell, FirstCall, Invocation, Variant};
+pub use cell::{CustomCell, Variant};
 pub use gated::Gated;
+pub use host::serve;

@@ -2,13 +2,13 @@
 //! are left out: the page states them once.
 
 use super::{
-    phrases::Names,
+    phrases::{Names, everywhere},
     title,
-    trust::{timers_apart, two_modes},
+    trust::{caveats, timers_apart, two_modes},
 };
 use crate::{
     advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
-    output::{count, counted, long_ns, noun, rate},
+    output::{count, counted, noun, rate},
 };
 
 /// The least factor that is worth a sentence.
@@ -23,7 +23,7 @@ pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
     let Some(last) = ranked.last() else { return [const { None }; 4] };
     [
         Some(take(&ranked, &names)),
-        everywhere(advice, &ranked, &names),
+        (stretches(&ranked).len() > 1).then(|| everywhere(advice, &names)),
         otherwise(last, &names),
         caveat(advice, &ranked, &names),
     ]
@@ -81,16 +81,6 @@ fn model_in_words(one: &Recommended, names: &Names) -> String {
     }
 }
 
-fn everywhere(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String> {
-    (stretches(ranked).len() > 1).then(|| match &advice.everywhere {
-        Some(one) => format!(
-            "One model for all scales: {} is less than 5 % behind the best at each.",
-            names.name(one)
-        ),
-        None => "No one model is less than 5 % behind the best at every scale.".into(),
-    })
-}
-
 /// Returns how far the recommended model is behind by p99 latency or memory at the greatest ranked scale.
 fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
     let one = at.recommended.first()?;
@@ -113,22 +103,9 @@ fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
 }
 
 fn caveat(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String> {
-    let recommended = || ranked.iter().flat_map(|scale| &scale.recommended);
-    if recommended().any(|one| one.bimodal) {
+    if ranked.iter().flat_map(|scale| &scale.recommended).any(|one| one.bimodal) {
         return two_modes(advice, names);
     }
-    let known = recommended().find_map(|one| Some((one, one.caveat.as_ref()?)));
-    if let Some((one, caveat)) = known {
-        return Some(format!("Beware of {}: {caveat}.", names.name(&one.series)));
-    }
-    timers_apart(ranked).map(|(scale, least, most)| {
-        format!(
-            "Timers are a part of these differences: at {} the median sleep ended {} late on {} and {} late on {}.",
-            count(scale.scale),
-            long_ns(least.late_ns_p50),
-            names.name(&least.series),
-            long_ns(most.late_ns_p50),
-            names.name(&most.series)
-        )
-    })
+    let known = caveats(ranked, names).into_iter().next();
+    known.or_else(|| timers_apart(ranked, names).map(|(_, apart)| apart + "."))
 }

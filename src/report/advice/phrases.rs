@@ -52,6 +52,37 @@ pub(super) fn at(scale: usize) -> String {
     format!("at {}", jobs(scale))
 }
 
+/// Returns the recommendations of a scale, each in the words of `one`, or why there are none.
+pub(super) fn recommended(
+    scale: &AtScale,
+    names: &Names,
+    one: impl Fn(&Recommended) -> String,
+) -> String {
+    if let Some(why) = scale.unranked {
+        return format!("nothing is ranked, for {}", why_unranked(why, scale, names));
+    }
+    match &scale.recommended[..] {
+        [] => "nothing that was measured is to be recommended".into(),
+        [both] => one(both),
+        each => {
+            let by = |of: &Recommended| of.by.iter().map(|by| title(*by)).collect::<Vec<_>>();
+            let of = each.iter().map(|of| format!("for {}, {}", by(of).join(" and "), one(of)));
+            format!("no model keeps up in both: {}", of.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// Returns the one model for all ranked scales, if there is one.
+pub(super) fn everywhere(advice: &Advice, names: &Names) -> String {
+    match &advice.everywhere {
+        Some(one) => format!(
+            "One model for all ranked scales: {} is less than 5 % behind the best at each.",
+            names.name(one)
+        ),
+        None => "No model is less than 5 % behind the best at all ranked scales.".into(),
+    }
+}
+
 /// Returns what to use up to `scale`: what is enough.
 pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
     let workers = one.series.workers.unwrap_or(0);
@@ -120,7 +151,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Returns why nothing is ranked, to follow "for".
-pub(super) fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
+fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
     match why {
         Unranked::ShortWaits => {
             let (waits, shortest) = (long_ns(scale.floor_ns), long_ns(SHORTEST_RANKED_NS));

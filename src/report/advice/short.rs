@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    phrases::{Names, at, enough, jobs, why_unranked},
+    phrases::{Names, at, enough, everywhere, jobs, recommended},
     title,
     trust::{apart, trust},
 };
@@ -67,15 +67,7 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
         .collect();
     let several = stretches.iter().filter(|stretch| stretch[0].unranked.is_none()).count() > 1;
     if several {
-        sentences.push(match &advice.everywhere {
-            Some(one) => {
-                format!(
-                    "One model for all ranked scales: {} is less than 5 % behind the best at each.",
-                    names.name(one)
-                )
-            }
-            None => "No model is less than 5 % behind the best at all ranked scales.".into(),
-        });
+        sentences.push(everywhere(advice, names));
     }
     sentences
 }
@@ -93,9 +85,6 @@ fn range(stretch: &[AtScale], first: bool, last: bool) -> String {
 
 fn take(stretch: &[AtScale], names: &Names) -> String {
     let last = &stretch[stretch.len() - 1];
-    if let Some(why) = last.unranked {
-        return format!("nothing is ranked, for {}", why_unranked(why, last, names));
-    }
     let one = |one: &Recommended| {
         let all = stretch.iter().flat_map(|scale| &scale.recommended);
         let mut same = all.filter(|other| other.series == one.series);
@@ -103,14 +92,7 @@ fn take(stretch: &[AtScale], names: &Names) -> String {
         let modes = if bimodal { " (its batches fall into two modes, see below)" } else { "" };
         format!("{}{modes}", enough(one, last.scale, names))
     };
-    match &last.recommended[..] {
-        [] => "nothing that was measured is to be recommended".into(),
-        [both] => one(both),
-        each => {
-            let of = each.iter().map(|of| format!("for {}, {}", title(of.by[0]), one(of)));
-            format!("no model keeps up in both: {}", of.collect::<Vec<_>>().join("; "))
-        }
-    }
+    recommended(last, names, one)
 }
 
 /// Returns "; at 1 000 it does 48.2k jobs a second with a p99 latency of 12.1 ms", for a single recommended model at

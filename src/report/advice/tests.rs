@@ -21,7 +21,7 @@ fn cell(model: &str, scale: usize, rate: f64, trials: usize) -> Cell {
         jobs_per_second: Estimate::of_trials(&rates, 0.1),
         latency_ns_p99: Estimate::of_trials(&p99s, 1.0),
         per_trial: PerTrial { jobs_per_second: rates, latency_ns_p99: p99s, ..PerTrial::default() },
-        ..planned.measured(State::Ok, None, "planted".into())
+        ..planned.cell_with_time(State::Ok, None, "planted".into())
     }
 }
 
@@ -185,7 +185,7 @@ fn in_brief_there_is_a_sentence_for_the_scales_one_for_all_of_them_and_the_cavea
         brief[0],
         "Take a sequential program at 1 job at once, a thread for each job at 20, tokio at 1 000."
     );
-    assert_eq!(brief[1], "No one model is less than 5 % behind the best at every scale.");
+    assert_eq!(brief[1], "No model is less than 5 % behind the best at all ranked scales.");
     assert!(said(&[refused("tokio", 1, "no room")]).is_empty());
 }
 

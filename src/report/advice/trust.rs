@@ -2,7 +2,7 @@
 
 use super::phrases::{Names, at, percent};
 use crate::{
-    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, Timer, is_discontinued},
+    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
     output::{count, long_ns},
     record::State,
     report::table::in_order,
@@ -78,39 +78,44 @@ pub(super) fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
     })
 }
 
-/// Returns the least late and the latest model if their timers differ by more than the margin, as a share of the
-/// shortest wait of its jobs.
+/// Returns the first scale at which the timers of the least late and the latest model differ by more than the margin, as a
+/// share of the shortest wait of its jobs, and says how much.
 pub(super) fn timers_apart<'a>(
     ranked: &[&'a AtScale],
-) -> Option<(&'a AtScale, &'a Timer, &'a Timer)> {
+    names: &Names,
+) -> Option<(&'a AtScale, String)> {
     ranked.iter().find_map(|scale| {
         let least = scale.timers.iter().min_by_key(|timer| timer.late_ns_p50)?;
         let most = scale.timers.iter().max_by_key(|timer| timer.late_ns_p50)?;
         let apart = (most.late_ns_p50 - least.late_ns_p50) as f64;
         let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64;
-        counts.then_some((*scale, least, most))
+        let said = || {
+            format!(
+                "Timers are a part of these differences: {} the median sleep ended {} late on {} and {} late on {}",
+                at(scale.scale),
+                long_ns(least.late_ns_p50),
+                names.name(&least.series),
+                long_ns(most.late_ns_p50),
+                names.name(&most.series)
+            )
+        };
+        counts.then(|| (*scale, said()))
     })
 }
 
 /// Returns a remark on such timers: it is a real difference, but does not apply to jobs that wait for something other
 /// than a timer.
 fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
-    let (scale, least, most) = timers_apart(ranked)?;
+    let (scale, apart) = timers_apart(ranked, names)?;
     Some(format!(
-        "Timers are a part of these differences: {} the median sleep ended {} late on {} and {} late on {}, \
-         and a job waits {} in all. A job that in truth waits for a network or a database does not have this \
+        "{apart}, and a job waits {} in all. A job that in truth waits for a network or a database does not have this \
          part: describe it with connect and exchange instead of sleep.",
-        at(scale.scale),
-        long_ns(least.late_ns_p50),
-        names.name(&least.series),
-        long_ns(most.late_ns_p50),
-        names.name(&most.series),
-        long_ns(scale.floor_ns),
+        long_ns(scale.floor_ns)
     ))
 }
 
 /// Returns the caveats of the recommended models, once each.
-fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
+pub(super) fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
     let mut sentences = Vec::new();
     for one in ranked.iter().flat_map(|scale| &scale.recommended) {
         let Some(caveat) = &one.caveat else { continue };

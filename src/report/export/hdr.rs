@@ -1,4 +1,4 @@
-//! Latencies in the formats of `HdrHistogram`'s tools: <https://hdrhistogram.github.io/HdrHistogram/>.
+//! Latencies in the format of `HdrHistogram`'s tools: <https://hdrhistogram.github.io/HdrHistogram/>.
 
 use std::{
     fmt::Write,
@@ -13,14 +13,10 @@ use crate::{
     output::cut,
     record::{Cell, State},
 };
-use paceline_core::histogram::{Distribution, Histogram};
+use paceline_core::histogram::Distribution;
 
 /// The longest name, in characters.
 const NAME: usize = 200;
-/// Steps for each half of the remaining distance to 100 %, the default of `HdrHistogram`.
-const TICKS: u32 = 5;
-/// Values are shown in milliseconds.
-const NS_PER_MS: f64 = 1e6;
 
 /// Returns an interval log, version 1.3: an interval for each cell, with the cell as its tag. Values are in
 /// nanoseconds; the greatest, which readers only show, is in milliseconds. A cell has no time of measurement, so every
@@ -39,9 +35,8 @@ pub(super) fn log(sheet: &Sheet) -> String {
     let tag = |name: &str| cut(name, NAME).replace([' ', ','], "_");
     for (name, row) in sheet.named_as(tag) {
         match latency(row) {
-            Ok((cell, latency, _)) => {
-                let (length, most) =
-                    (recorded_seconds(cell, latency), latency.ns_max as f64 / NS_PER_MS);
+            Ok((cell, latency)) => {
+                let (length, most) = (recorded_seconds(cell, latency), latency.ns_max as f64 / 1e6);
                 let _ = writeln!(text, "Tag={name},0.000,{length:.3},{most:.3},{}", latency.hdr_v2);
             }
             Err(why) => {
@@ -52,58 +47,12 @@ pub(super) fn log(sheet: &Sheet) -> String {
     text
 }
 
-/// Returns the percentile text of each cell in a block that begins with `#[Cell`; values are in milliseconds. Plotters
-/// take a file for each: `csplit -z FILE '/^#\[Cell/' '{*}'` splits them.
-pub(super) fn percentiles(sheet: &Sheet) -> String {
-    let mut text = String::new();
-    for (name, row) in sheet.named(NAME) {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        match latency(row) {
-            Ok((_, _, histogram)) => {
-                let _ = writeln!(text, "#[Cell: {name}, latency in milliseconds]");
-                block(&mut text, &histogram);
-            }
-            Err(why) => {
-                let _ = writeln!(text, "#[Cell: {name}, no latency: {why}]");
-            }
-        }
-    }
-    if text.is_empty() {
-        text.push_str("#[no cells]\n");
-    }
-    text
-}
-
-/// Adds a block. Nanoseconds keep all their digits: six decimals of a millisecond.
-fn block(text: &mut String, histogram: &Histogram) {
-    let ms = |ns: f64| ns / NS_PER_MS;
-    let _ = writeln!(text, "       Value     Percentile TotalCount 1/(1-Percentile)\n");
-    for (value, share, count) in histogram.percentiles(TICKS) {
-        let value = ms(value as f64);
-        let _ = write!(text, "{value:12.6} {share:.12} {count:10}");
-        // The last line has no such value: it would be infinite.
-        let _ = match share {
-            share if share < 1.0 => writeln!(text, " {:14.2}", 1.0 / (1.0 - share)),
-            _ => writeln!(text),
-        };
-    }
-    let (mean, deviation, most) = histogram.moments();
-    let (mean, deviation, most) = (ms(mean), ms(deviation), ms(most as f64));
-    let count = histogram.count();
-    let (buckets, parts) = histogram.buckets();
-    let _ = writeln!(text, "#[Mean    = {mean:12.6}, StdDeviation   = {deviation:12.6}]");
-    let _ = writeln!(text, "#[Max     = {most:12.6}, Total count    = {count:12}]");
-    let _ = writeln!(text, "#[Buckets = {buckets:12}, SubBuckets     = {parts:12}]");
-}
-
 /// Returns the latencies of a cell, or why it has none.
-fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution, Histogram), String> {
+fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution), String> {
     let cell = row.recorded.ok_or("no latencies are kept of it")?;
     if let Some(latency) = cell.latency.as_ref().filter(|_| cell.state == State::Ok) {
-        let histogram = latency.histogram().map_err(|why| cut(&why, NAME))?;
-        return Ok((cell, latency, histogram));
+        latency.histogram().map_err(|why| cut(&why, NAME))?;
+        return Ok((cell, latency));
     }
     let reason = cell.reason.as_deref().map(|reason| format!(": {}", cut(reason, NAME)));
     let reason = reason.unwrap_or_else(|| ", without recorded latencies".into());

@@ -10,9 +10,11 @@ use super::{
 use crate::{
     compare::{Refusal, compare_records},
     output::{count, counted, cut, listed},
-    record::{Gate, GateCell, Record, Side},
+    record::{Gate, GateCell, Record},
     report::{
-        gate::{Groups, detectable, figure, interval_of, needed, overall, share, verdict, why},
+        gate::{
+            Groups, detectable, figure, interval_of, needed, overall, share, side, verdict, why,
+        },
         unreliable::remarks,
     },
 };
@@ -56,16 +58,6 @@ struct GateHead {
     closing: Vec<String>,
     interrupted: bool,
     figure: Figure,
-}
-
-fn side(side: &Side) -> String {
-    let commit = side
-        .commit
-        .as_deref()
-        .map_or_else(String::new, |commit| format!(", commit {}", cut(commit, 12)));
-    let about =
-        if side.about.is_empty() { String::new() } else { format!(", {}", cut(&side.about, 200)) };
-    format!("{}{commit}{about}", cut(&side.name, 100))
 }
 
 /// Returns the changes of a gate as a chart, those first that matter most, and all its cells as a table.

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     compare::{Basis, Comparison, Pair, Shift},
     output::{capital, count},
-    record::{Metric, Presence, State},
+    record::{Metric, State},
     report::{
         gate::{figure, share},
         table::{in_order, series_name, word},
@@ -101,11 +101,7 @@ pub(super) fn without(comparison: &Comparison) -> Table {
         Table::new("Cells without a change", "cell | base | head | why").with_prose(&[3]);
     for pair in comparison.cells.iter().filter(|pair| pair.shifts.is_empty()) {
         let of = |state: Option<State>| Data::of(state.map_or("absent", word)).class("l");
-        let why = match pair.presence {
-            Presence::Base => "the head does not have it".to_owned(),
-            Presence::Head => "the base does not have it".to_owned(),
-            Presence::Both => reason(pair.reason.as_deref()),
-        };
+        let why = reason(pair.reason.as_deref());
         table.rows.push(vec![
             cell_name(pair).into(),
             of(pair.base_state),

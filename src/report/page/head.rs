@@ -33,26 +33,14 @@ fn run(record: &Record) -> String {
 
 /// Formats a time as its day, "26 November 2026"; other text stays as it is.
 fn date(instant: &str) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
+    const MONTHS: &str =
+        "January February March April May June July August September October November December";
     let parts: Vec<&str> = instant.split('T').next().unwrap_or_default().split('-').collect();
     let known = || {
         let [year, month, day] = parts[..] else { return None };
         let month = month.parse::<usize>().ok()?.checked_sub(1)?;
         let (year, day): (u32, u32) = (year.parse().ok()?, day.parse().ok()?);
-        Some(format!("{day} {} {year}", MONTHS.get(month)?))
+        Some(format!("{day} {} {year}", MONTHS.split(' ').nth(month)?))
     };
     known().unwrap_or_else(|| cut(instant, 40))
 }

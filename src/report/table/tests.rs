@@ -15,7 +15,7 @@ fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
     let choice = Choice { scales: vec![10], ..Choice::default() };
     let planned = cells(&workload, &[models::find(model).unwrap()], &choice);
     let trial = Estimate { value: 1.0, lower: 1.0, upper: 1.0 };
-    let measured = planned[0].measured(State::Ok, Some(trial), "test".into());
+    let measured = planned[0].cell_with_time(State::Ok, Some(trial), "test".into());
     let turn = model.len();
     let rates: Vec<f64> = (0..5)
         .map(|pass| rate * (1.0 + percent / 100.0 * [-1.0, 0.5, 0.0, 1.0, -0.5][(pass + turn) % 5]))

@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream, unix::SourceFd};
 use super::{
     Drive, OPENING, Order,
     answer::Rendered,
+    busy_wait::BusyWait,
     connection::{Connection, connect, reach, register},
     failure::Failure,
     interval::{Counted, Intervals},
@@ -23,7 +24,6 @@ use super::{
     split::Split,
     start::Start,
     tally::Tally,
-    vigil::Vigil,
 };
 use crate::{
     clock::{nanoseconds, now},
@@ -87,7 +87,7 @@ pub(super) struct Driver<'a> {
     pub(super) requests: Vec<Rendered>,
     pub(super) poll: Poll,
     pace: Pace,
-    vigil: Vigil,
+    busy_wait: BusyWait,
     /// When to start, once the parent has said so.
     pub(super) start: Option<Start>,
     origin: Instant,
@@ -138,7 +138,7 @@ impl<'a> Driver<'a> {
             order,
             requests: order.render(),
             pace: Pace::new(poll.registry(), TIMER)?,
-            vigil: Vigil::new(order.options.share.of.into()),
+            busy_wait: BusyWait::new(order.options.share.of.into()),
             poll,
             start: None,
             origin: now(),
@@ -254,12 +254,12 @@ impl<'a> Driver<'a> {
     pub(super) fn wait(&mut self, events: &mut Events, until_ns: u64) -> Result<(), Fault> {
         let slept_ns = self.now_ns;
         // Only a start is worth to be awake for.
-        let lead = if until_ns == self.next_ns { self.vigil.lead_ns(slept_ns) } else { 0 };
+        let lead = if until_ns == self.next_ns { self.busy_wait.lead_ns(slept_ns) } else { 0 };
         let awake = lead > 0 && until_ns.saturating_sub(slept_ns) <= lead;
         let timeout = if awake {
             Some(Duration::ZERO)
         } else {
-            self.vigil.found();
+            self.busy_wait.was_busy();
             self.pace.wake_at(until_ns - lead, slept_ns).map_err(|error| system(&error))?
         };
         match self.poll.poll(events, timeout) {
@@ -269,12 +269,12 @@ impl<'a> Driver<'a> {
         if events.is_empty() {
             self.read_clock();
             if awake {
-                self.tally.awake_ns += self.vigil.looked(self.now_ns, waited_for_cpu);
+                self.tally.awake_ns += self.busy_wait.polled_in_vain(self.now_ns, waited_for_cpu);
                 // A thread of the server that waits for this CPU comes first.
                 thread::yield_now();
             }
         } else {
-            self.vigil.found();
+            self.busy_wait.was_busy();
         }
         for event in &*events {
             match event.token() {
@@ -290,7 +290,7 @@ impl<'a> Driver<'a> {
                     self.read_clock();
                     // One that rang before the thread slept was not late.
                     if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns > slept_ns) {
-                        self.vigil.rang(self.now_ns.saturating_sub(due_ns));
+                        self.busy_wait.timer_rang(self.now_ns.saturating_sub(due_ns));
                     }
                 }
                 Token(connection) => self.ready(connection - FIRST, event)?,
@@ -311,7 +311,7 @@ impl<'a> Driver<'a> {
     pub(super) fn arrive(&mut self) -> Result<(), Fault> {
         while self.next_ns <= self.now_ns {
             let intended = self.next_ns;
-            self.vigil.found();
+            self.busy_wait.was_busy();
             self.tally.arrive(intended, self.now_ns);
             self.plan();
             if let Some(index) = self.idle.pop_front() {

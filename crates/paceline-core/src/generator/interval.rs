@@ -53,7 +53,7 @@ impl Interval {
 
 /// Returns why the counts of `intervals` do not add up to those of `loaded`, if they do not.
 #[must_use]
-pub fn do_not_add_up(intervals: &[Interval], loaded: &Loaded) -> Option<String> {
+pub fn sum_mismatch(intervals: &[Interval], loaded: &Loaded) -> Option<String> {
     let sum = |of: fn(&Interval) -> u64| intervals.iter().map(of).sum::<u64>();
     let answered = loaded.requests_per_second * loaded.elapsed_ns as f64 / 1e9;
     [
@@ -247,7 +247,7 @@ mod tests {
             ] {
                 assert_eq!(intervals.len(), 11, "{name}");
                 assert_eq!(intervals.last().unwrap().lasts_ns, 50 * MS);
-                assert_eq!(do_not_add_up(&intervals, &loaded), None, "{name}");
+                assert_eq!(sum_mismatch(&intervals, &loaded), None, "{name}");
                 let errors: u64 = intervals.iter().map(|one| one.errors).sum();
                 assert_eq!(errors, loaded.unfinished, "{name}");
                 let all = (0..).zip(intervals.iter().filter_map(|one| one.latency.as_ref()));
@@ -305,9 +305,9 @@ mod tests {
         ] {
             let mut spoiled = intervals.clone();
             spoil(&mut spoiled[4]);
-            let why = do_not_add_up(&spoiled, &loaded).unwrap();
+            let why = sum_mismatch(&spoiled, &loaded).unwrap();
             assert!(why.contains(what), "{why}");
         }
-        assert!(do_not_add_up(&intervals[1..], &loaded).is_some());
+        assert!(sum_mismatch(&intervals[1..], &loaded).is_some());
     }
 }

@@ -5,14 +5,14 @@ use crate::{histogram::Distribution, prepared::Fault};
 
 /// What the generators of one load saw.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Together {
+pub struct MergedLoad {
     /// All of it.
     pub whole: Loaded,
     /// What each of them saw.
     pub each: Vec<Loaded>,
 }
 
-impl Together {
+impl MergedLoad {
     /// Merges what each generator saw of a load.
     ///
     /// # Errors
@@ -22,7 +22,7 @@ impl Together {
         let whole = whole(&each).map_err(Fault::Failed)?;
         match whole.without_answers(drive.mean_rate()) {
             Some(why) => Err(Fault::Failed(why)),
-            None => Ok(Together { whole, each }),
+            None => Ok(MergedLoad { whole, each }),
         }
     }
 }
@@ -139,11 +139,11 @@ mod tests {
     #[test]
     fn what_several_count_of_a_load_is_what_one_counts() {
         let alone = tallied(0, 1);
-        let one = Together::of(vec![alone.clone()], OPEN).unwrap();
+        let one = MergedLoad::of(vec![alone.clone()], OPEN).unwrap();
         assert_eq!(one.whole, alone);
         for of in 2..=8 {
             let each: Vec<Loaded> = (0..of).map(|index| tallied(index, of)).collect();
-            let found = Together::of(each.clone(), OPEN).unwrap();
+            let found = MergedLoad::of(each.clone(), OPEN).unwrap();
             assert_eq!(found.each, each);
             let whole = Loaded {
                 // Sums of floating-point numbers, and the worst of each; the first error of the first that has one.
@@ -171,12 +171,12 @@ mod tests {
         each[0].generator_waited_share = Some(0.125);
         each[1].generator_waited_share = Some(0.5);
         each[0].little_error = Some(0.5);
-        let found = Together::of(each.clone(), OPEN).unwrap().whole;
+        let found = MergedLoad::of(each.clone(), OPEN).unwrap().whole;
         assert_eq!((found.generator_cpu_share, found.little_error), (0.75, Some(0.5)));
         assert_eq!((found.generator_awake_share, found.generator_waited_share), (0.25, Some(0.5)));
         each[1].little_error = None;
         each[1].generator_waited_share = None;
-        let found = Together::of(each, OPEN).unwrap().whole;
+        let found = MergedLoad::of(each, OPEN).unwrap().whole;
         assert_eq!((found.little_error, found.generator_waited_share), (None, None));
     }
 
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let mut each: Vec<Loaded> = (0..3).map(|index| tallied(index, 3)).collect();
             spoil(&mut each[1]);
-            let said = Together::of(each, OPEN).unwrap_err().to_string();
+            let said = MergedLoad::of(each, OPEN).unwrap_err().to_string();
             assert!(said.contains(why), "{said}");
         }
     }
@@ -209,9 +209,9 @@ mod tests {
         let mut idle = Tally::new((0, 1000 * MS), true, 2, None);
         idle.look(1000 * MS);
         let idle = idle.loaded(1);
-        let found = Together::of(vec![idle.clone(), tallied(0, 1)], OPEN).unwrap().whole;
+        let found = MergedLoad::of(vec![idle.clone(), tallied(0, 1)], OPEN).unwrap().whole;
         assert_eq!(found.latency, tallied(0, 1).latency);
-        let none = Together::of(vec![idle.clone(), idle], OPEN).unwrap_err().to_string();
+        let none = MergedLoad::of(vec![idle.clone(), idle], OPEN).unwrap_err().to_string();
         assert!(none.contains("no arrival fell into the window: 1000 per second in 1s"), "{none}");
     }
 

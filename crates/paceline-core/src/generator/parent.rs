@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Interval, Loaded, Order, Reply, Share, Together, merge, start::Start};
+use super::{Interval, Loaded, MergedLoad, Order, Reply, Share, merge, start::Start};
 use crate::{
     clock::{nanoseconds, timer_ns},
     interrupt::interrupted,
@@ -91,7 +91,7 @@ impl Program {
         generators: usize,
         patience: Duration,
         over: &mut dyn FnMut(Interval),
-    ) -> Result<Together, HostError> {
+    ) -> Result<MergedLoad, HostError> {
         let orders = order.split(generators).map_err(failed)?;
         let start = |order: Order| {
             let share = order.options.share;
@@ -119,7 +119,7 @@ pub(super) fn together<L: Link>(
     all: &mut [Generator<L>],
     patience: Duration,
     over: &mut dyn FnMut(Interval),
-) -> Result<Together, HostError> {
+) -> Result<MergedLoad, HostError> {
     let generators = all.len();
     let drive = all.first().map(|one| one.order.drive);
     let drive = drive.ok_or_else(|| failed("a load needs a generator".into()))?;
@@ -140,7 +140,7 @@ pub(super) fn together<L: Link>(
         },
         || in_order(intervals, generators, over).map_err(failed),
     )?;
-    Together::of(each, drive).map_err(HostError::Fault)
+    MergedLoad::of(each, drive).map_err(HostError::Fault)
 }
 
 /// A generator that was started.

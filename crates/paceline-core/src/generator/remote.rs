@@ -20,14 +20,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Interval, Order, Together,
+    Interval, MergedLoad, Order,
     parent::{Generator, Link, together},
 };
 use crate::{
-    clock::{now, timer_ns},
+    clock::timer_ns,
     interrupt::interrupted,
     prepared::Fault,
-    process::{HostError, LONGEST, lines},
+    process::{HostError, LONGEST, lines, receive},
 };
 
 mod agent;
@@ -36,8 +36,6 @@ mod offset;
 pub use agent::AgentError;
 use offset::Clock;
 
-/// How often a blocked receive checks for cancellation.
-const POLL: Duration = Duration::from_millis(50);
 /// Clock exchanges before each load.
 const CLOCK_EXCHANGES: usize = 16;
 /// The timeout of one clock exchange.
@@ -150,23 +148,8 @@ impl LineConnection {
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(u64, String), HostError> {
-        let deadline = now() + patience;
-        loop {
-            let left = deadline.saturating_duration_since(now());
-            match self.incoming.recv_timeout(left.min(POLL)) {
-                Ok(line) => return Ok(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(HostError::Died("its node closed the connection".into()));
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) if is_over() => {
-                    return Err(HostError::Interrupted);
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
-                    return Err(HostError::Silent(patience));
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-            }
-        }
+        receive(&self.incoming, patience, is_over)?
+            .ok_or_else(|| HostError::Died("its node closed the connection".into()))
     }
 }
 
@@ -307,7 +290,7 @@ impl Agent {
         order: &Order,
         patience: Duration,
         over: &mut dyn FnMut(Interval),
-    ) -> Result<Together, HostError> {
+    ) -> Result<MergedLoad, HostError> {
         let orders = order.split(agents.len());
         let orders = orders.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
         for agent in &mut *agents {

@@ -28,7 +28,7 @@ pub(crate) fn serve(mut words: impl Iterator<Item = String>) -> io::Result<()> {
 }
 
 fn counted(cell: CellSpec, batches: u64) -> Result<Option<u64>, Fault> {
-    let mut host = Host { own: &[], started: None, prepared: None };
+    let mut host = Host::default();
     host.prepare(cell)?;
     let (prepared, Engine::Here(model)) = host.ready()? else {
         return Err(Fault::Failed("it runs out of process".into()));

@@ -147,8 +147,8 @@ impl Demand {
                 Demand { depth: inner.depth + 1, tasks: 0, ..inner }
             }
             Step::Gather(gather) => {
-                let sorts = gather.sorts().map(|(n, of)| Demand::of_steps(of, all).times(n as u64));
-                sorts.fold(Demand::default(), Demand::beside)
+                let kinds = gather.kinds().map(|(n, of)| Demand::of_steps(of, all).times(n as u64));
+                kinds.fold(Demand::default(), Demand::beside)
             }
             Step::Group(group) => Demand::of_group(group, all),
             Step::Park => Demand { units: 1, ..none },
@@ -157,11 +157,11 @@ impl Demand {
     }
 
     fn of_group(group: &Group, all: bool) -> Demand {
-        let sorts = group.sorts().into_iter().filter(|(count, _)| *count > 0);
-        let sorts: Vec<_> = sorts
+        let kinds = group.kinds().into_iter().filter(|(count, _)| *count > 0);
+        let kinds: Vec<_> = kinds
             .map(|(count, steps)| (count, steps.fail(), Demand::of_steps(steps, all)))
             .collect();
-        let each = sorts.iter().map(|(count, _, one)| one.times(*count as u64));
+        let each = kinds.iter().map(|(count, _, one)| one.times(*count as u64));
         let mut whole = each.fold(Demand::default(), Demand::beside);
         if all {
             return whole;
@@ -170,7 +170,7 @@ impl Demand {
             whole.units = 1;
         }
         // A group that cancels ends at the first failure; the progress of the other children is unknown then.
-        let failing = sorts.iter().filter(|(_, fails, _)| group.cancels && *fails);
+        let failing = kinds.iter().filter(|(_, fails, _)| group.cancels && *fails);
         if let Some((_, _, first)) = failing.min_by_key(|(_, _, one)| one.floor) {
             let Demand { floor, serial, blocked, compute, .. } = *first;
             whole = Demand { floor, serial, blocked, compute, ..whole };

@@ -73,7 +73,7 @@ impl ServerSeen {
         let jobs = Jobs::load(workload);
         let sleep = |step: &Step| matches!(step, Step::Sleep(_));
         let drivers = Drivers {
-            uses_timers: (0..SOME).all(|index| jobs.steps(index).surely(sleep)),
+            uses_timers: (0..SOME).all(|index| jobs.steps(index).always_reaches(sleep)),
             // Requests come by the model's own sockets.
             uses_sockets: true,
             epolls: self.epolls,

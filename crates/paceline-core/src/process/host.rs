@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, Write},
+    net::SocketAddr,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -16,31 +17,30 @@ use rustix::process::{
 
 use super::{
     describe,
-    lines::{LONGEST, lines, no_reply},
+    lines::{LONGEST, lines, no_reply, receive},
 };
 use crate::{
-    clock::{nanoseconds, now, ticks_per_ns},
+    clock::{nanoseconds, ticks_per_ns, within},
     custom::{self, Variant},
     interrupt::interrupted,
     leash::Leash,
     perform::{Probe, Probed},
-    prepared::{Attestation, Fault, Recorded},
+    prepared::{Attestation, Fault, Recorded, ServerSeen},
     protocol::{CellSpec, Reply, Request},
     usage::Usage,
 };
 
-/// How often a wait for a host checks for an interrupt.
-const GLANCE: Duration = Duration::from_millis(100);
-
 /// How long a process that closed its output may take to exit and to deliver its last output.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Polls `is_so` until it returns true or `time` has passed.
-fn within(time: Duration, mut is_so: impl FnMut() -> bool) {
-    let deadline = now() + time;
-    while !is_so() && now() < deadline {
-        thread::sleep(Duration::from_millis(1));
-    }
+/// Returns what the expected reply carries, or the error of any other reply.
+macro_rules! expected {
+    ($reply:expr, $($expected:pat => $value:expr),+) => {
+        match $reply {
+            $($expected => Ok($value),)+
+            other => Err(HostError::Died(format!("it answered another question: {other:?}"))),
+        }
+    };
 }
 
 /// Why a host gave no reply.
@@ -126,18 +126,13 @@ impl Host {
 
     /// Prepares `cell`.
     pub fn prepare(&mut self, cell: CellSpec, patience: Duration) -> Result<(), HostError> {
-        match self.ask(&Request::Prepare(cell), patience)? {
-            Reply::Prepared => Ok(()),
-            other => Err(unexpected(&other)),
-        }
+        expected!(self.ask(&Request::Prepare(cell), patience)?, Reply::Prepared => ())
     }
 
     /// Returns the names of the listed custom cells, and of those that have a head variant.
     pub fn cells(&mut self, patience: Duration) -> Result<[Vec<String>; 2], HostError> {
-        match self.ask(&Request::Cells, patience)? {
-            Reply::Cells { names, with_head } => Ok([names, with_head]),
-            other => Err(unexpected(&other)),
-        }
+        expected!(self.ask(&Request::Cells, patience)?,
+            Reply::Cells { names, with_head } => [names, with_head])
     }
 
     /// Prepares one variant of a custom cell.
@@ -147,18 +142,13 @@ impl Host {
         variant: Variant,
         patience: Duration,
     ) -> Result<(), HostError> {
-        match self.ask(&Request::Custom { name: name.into(), variant }, patience)? {
-            Reply::Prepared => Ok(()),
-            other => Err(unexpected(&other)),
-        }
+        let request = Request::Custom { name: name.into(), variant };
+        expected!(self.ask(&request, patience)?, Reply::Prepared => ())
     }
 
     /// Runs a batch of the prepared cell with the counters on.
     pub fn attest(&mut self, patience: Duration) -> Result<Attestation, HostError> {
-        match self.ask(&Request::Attest, patience)? {
-            Reply::Attested(attest) => Ok(attest),
-            other => Err(unexpected(&other)),
-        }
+        expected!(self.ask(&Request::Attest, patience)?, Reply::Attested(attest) => attest)
     }
 
     /// Runs `count` timed batches of the prepared cell. Returns the duration of each, and the resources that the host
@@ -168,45 +158,65 @@ impl Host {
         count: u64,
         patience: Duration,
     ) -> Result<(Vec<Duration>, Usage), HostError> {
-        match self.ask(&Request::Batches { count }, patience)? {
-            Reply::Batches { batch_ns, used } => {
-                Ok((batch_ns.into_iter().map(Duration::from_nanos).collect(), used))
-            }
-            other => Err(unexpected(&other)),
-        }
+        expected!(self.ask(&Request::Batches { count }, patience)?,
+            Reply::Batches { batch_ns, used } =>
+                (batch_ns.into_iter().map(Duration::from_nanos).collect(), used))
     }
 
     /// Runs `count` batches of the prepared cell and records the times of every job.
     pub fn record(&mut self, count: u64, patience: Duration) -> Result<Recorded, HostError> {
-        match self.ask(&Request::Record { count, ticks_per_ns: ticks_per_ns() }, patience)? {
-            Reply::Recorded(recorded) => Ok(recorded),
-            Reply::Calls { ns } => Ok(custom::recorded(ns.into_iter().map(Duration::from_nanos))),
-            other => Err(unexpected(&other)),
-        }
+        let request = Request::Record { count, ticks_per_ns: ticks_per_ns() };
+        expected!(self.ask(&request, patience)?,
+            Reply::Recorded(recorded) => recorded,
+            Reply::Calls { ns } => custom::recorded(ns.into_iter().map(Duration::from_nanos)))
     }
 
     /// Leaves the started model without jobs for `time`, and returns the resources that its process used.
     pub fn idle(&mut self, time: Duration, patience: Duration) -> Result<Usage, HostError> {
-        match self.ask(&Request::Idle { ns: nanoseconds(time) }, patience)? {
-            Reply::Idled(used) => Ok(used),
-            other => Err(unexpected(&other)),
-        }
+        let request = Request::Idle { ns: nanoseconds(time) };
+        expected!(self.ask(&request, patience)?, Reply::Idled(used) => used)
     }
 
     /// Probes the model of the prepared cell.
     pub fn probe(&mut self, what: Probe, patience: Duration) -> Result<Probed, HostError> {
-        match self.ask(&Request::Probe { what }, patience)? {
-            Reply::Probed(seen) => Ok(seen),
-            other => Err(unexpected(&other)),
-        }
+        expected!(self.ask(&Request::Probe { what }, patience)?, Reply::Probed(seen) => seen)
+    }
+
+    /// Makes the host serve `cell`'s jobs until it ends; from then on it answers only [`usage`], [`watch`] and [`seen`].
+    /// Returns the address that it listens on. The cell's scale is ignored.
+    /// [`ModelInfo::connections`](crate::models::ModelInfo::connections) gives the number of connections that it serves
+    /// concurrently.
+    ///
+    /// [`usage`]: Self::usage
+    /// [`watch`]: Self::watch
+    /// [`seen`]: Self::seen
+    pub fn serve(&mut self, cell: CellSpec, patience: Duration) -> Result<SocketAddr, HostError> {
+        expected!(self.ask(&Request::Serve(cell), patience)?, Reply::Serving { address } => address)
+    }
+
+    /// Returns the resources that the host has used so far, all threads together.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the host has ended. A server that runs out of descriptors ends its host.
+    pub fn usage(&mut self, patience: Duration) -> Result<Usage, HostError> {
+        expected!(self.ask(&Request::Usage, patience)?, Reply::Usage(used) => used)
+    }
+
+    /// Watches the server from now on. With `counting`, the threads that run jobs are counted, which takes time of each
+    /// job.
+    pub fn watch(&mut self, counting: bool, patience: Duration) -> Result<(), HostError> {
+        expected!(self.ask(&Request::Watch { counting }, patience)?, Reply::Watching => ())
+    }
+
+    /// Returns what was seen of the server since [`watch`](Self::watch).
+    pub fn seen(&mut self, patience: Duration) -> Result<ServerSeen, HostError> {
+        expected!(self.ask(&Request::Seen, patience)?, Reply::Seen(seen) => seen)
     }
 
     /// Stops the model and ends the host. Returns the names of the threads that the model left behind.
     pub fn stop(mut self, patience: Duration) -> Result<Vec<String>, HostError> {
-        match self.ask(&Request::Stop, patience)? {
-            Reply::Stopped { threads_left } => Ok(threads_left),
-            other => Err(unexpected(&other)),
-        }
+        expected!(self.ask(&Request::Stop, patience)?, Reply::Stopped { threads_left } => threads_left)
     }
 
     pub(crate) fn ask(
@@ -245,21 +255,12 @@ impl Host {
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<String, HostError> {
-        let deadline = now() + patience;
-        loop {
-            let left = deadline.saturating_duration_since(now());
-            match self.replies.recv_timeout(left.min(GLANCE)) {
-                Ok(line) => return Ok(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
-                Err(mpsc::RecvTimeoutError::Timeout) if is_over() => {
-                    self.kill();
-                    return Err(HostError::Interrupted);
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
-                    self.kill();
-                    return Err(HostError::Silent(patience));
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+        match receive(&self.replies, patience, is_over) {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => Err(self.died()),
+            Err(error) => {
+                self.kill();
+                Err(error)
             }
         }
     }
@@ -312,13 +313,10 @@ impl Drop for Host {
     }
 }
 
-pub(crate) fn unexpected(reply: &Reply) -> HostError {
-    HostError::Died(format!("it answered another question: {reply:?}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
     use std::os::unix::process::CommandExt;
 
     fn host(script: &str) -> Host {

@@ -4,10 +4,15 @@
 use std::{
     fmt::Display,
     io::{BufRead, BufReader, Read},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
 };
 
 use super::HostError;
-use crate::models::foreign::shown;
+use crate::{clock::now, models::foreign::shown};
+
+/// How often a wait for a line checks whether it is over.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// The longest line that is read, in bytes. The times of a million single calls take 20 MB.
 pub(crate) const LONGEST: u64 = 256 << 20;
@@ -26,6 +31,31 @@ pub(crate) fn lines(output: impl Read, longest: u64, mut take: impl FnMut(String
         line.truncate(line.trim_end_matches(['\r', '\n']).len());
         if !take(line) || torn {
             break;
+        }
+    }
+}
+
+/// Waits for a line that a reading thread passes on. Returns `None` if that thread has ended.
+///
+/// # Errors
+///
+/// Returns an error if no line arrives within `patience`, or `is_over` returns true.
+pub(crate) fn receive<T>(
+    lines: &Receiver<T>,
+    patience: Duration,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Option<T>, HostError> {
+    let deadline = now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(now());
+        match lines.recv_timeout(left.min(GLANCE)) {
+            Ok(line) => return Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) if is_over() => return Err(HostError::Interrupted),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                return Err(HostError::Silent(patience));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use paceline_gated::clock::within;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Reply, Request};
@@ -24,12 +25,10 @@ const LINE: usize = 64 << 10;
 const EACH: usize = 24;
 /// The most bytes kept of a line of standard error.
 const WORDS: usize = 1000;
-/// How often a process that closed its output is checked for its end.
-const GLANCE: Duration = Duration::from_millis(5);
 /// How long to wait for a line before checking whether the process still runs.
 const SLICE: Duration = Duration::from_millis(100);
-/// How many checks are made before the process is killed.
-const GLANCES: usize = 400;
+/// How long a process that closed its output may take to exit before it is killed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A running interpreter. Dropping it kills it.
 pub struct Link {
@@ -194,13 +193,8 @@ impl Link {
     }
 
     fn wait(&mut self) -> Option<ExitStatus> {
-        for _ in 0..GLANCES {
-            if let Some(status) = self.status() {
-                return Some(status);
-            }
-            thread::sleep(GLANCE);
-        }
-        None
+        within(LAST_WORDS, || self.status().is_some());
+        self.status
     }
 
     fn died(&mut self) -> String {
@@ -214,12 +208,7 @@ impl Link {
             "it closed its output and did not end".into()
         };
         // Its last output may still be on the way, and a child of it may keep the pipe open.
-        for _ in 0..GLANCES / 4 {
-            if self.keeper.is_finished() {
-                break;
-            }
-            thread::sleep(GLANCE);
-        }
+        within(LAST_WORDS / 4, || self.keeper.is_finished());
         self.complain(&how)
     }
 
@@ -363,8 +352,8 @@ mod tests {
         let status = format!("/proc/{}/stat", String::from_utf8(id).unwrap());
         assert!(link.exit_reason().or_else(|| link.wait().map(|_| link.died())).is_some());
         let gone = || std::fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z"));
-        let looks = (0..200).map(|_| thread::sleep(GLANCE));
-        assert!(looks.into_iter().any(|()| gone()), "{status}");
+        within(LAST_WORDS, gone);
+        assert!(gone(), "{status}");
     }
 
     #[test]

@@ -16,14 +16,14 @@ const TAKEN_NS: u64 = 20_000;
 const LEAST_REST_NS: u64 = 2_000_000;
 const MOST_REST_NS: u64 = 2_048_000_000;
 
-/// When to be awake.
-pub(super) struct Vigil {
+/// Decides when to stay awake.
+pub(super) struct BusyWait {
     /// Whether there is a CPU to stay awake on.
     allowed: bool,
     /// How late the timer is, and how much that varies: means that forget, in nanoseconds.
     late_ns: f64,
     varies_ns: f64,
-    /// No vigil before this moment.
+    /// Nobody stays awake before this moment.
     rests_until_ns: u64,
     rest_ns: u64,
     /// The end of the last look that found nothing, if nothing was done since.
@@ -32,11 +32,11 @@ pub(super) struct Vigil {
     waited: Option<Duration>,
 }
 
-impl Vigil {
-    /// Returns a vigil that stays awake only if there is a CPU for each of the generators and one more for the server.
+impl BusyWait {
+    /// Returns one that stays awake only if there is a CPU for each of the generators and one more for the server.
     pub(super) fn new(generators: u64) -> Self {
         let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-        Vigil {
+        BusyWait {
             allowed: generators < cpus,
             late_ns: 0.0,
             varies_ns: 0.0,
@@ -56,22 +56,26 @@ impl Vigil {
     }
 
     /// Learns how late the timer rang. The mean and its deviation are those of RFC 6298, which estimates round trips.
-    pub(super) fn rang(&mut self, late_ns: u64) {
+    pub(super) fn timer_rang(&mut self, late_ns: u64) {
         // A single time of milliseconds would keep the generator awake for seconds.
         let late = (late_ns.min(MOST_LEAD_NS)) as f64;
         self.varies_ns += (late - self.late_ns).abs().mul_add(0.25, -0.25 * self.varies_ns);
         self.late_ns += (late - self.late_ns) / 8.0;
     }
 
-    /// Handles a look that found something to do.
-    pub(super) fn found(&mut self) {
+    /// Notes that there was something to do.
+    pub(super) fn was_busy(&mut self) {
         self.idle_since_ns = None;
     }
 
     /// Handles a look that found nothing and ended at `now_ns`. Returns the time that was spent awake for nothing. If
     /// the CPU was taken away meanwhile, `waited` reads how long this thread has waited for a CPU so far; `None` if the
     /// system does not tell.
-    pub(super) fn looked(&mut self, now_ns: u64, waited: impl FnOnce() -> Option<Duration>) -> u64 {
+    pub(super) fn polled_in_vain(
+        &mut self,
+        now_ns: u64,
+        waited: impl FnOnce() -> Option<Duration>,
+    ) -> u64 {
         let Some(since) = self.idle_since_ns.replace(now_ns) else { return 0 };
         let took = now_ns.saturating_sub(since);
         if took > TAKEN_NS {
@@ -107,18 +111,18 @@ mod tests {
     const US: u64 = 1_000;
     const MS: u64 = 1_000_000;
 
-    fn vigil() -> Vigil {
-        Vigil { allowed: true, ..Vigil::new(1) }
+    fn busy_wait() -> BusyWait {
+        BusyWait { allowed: true, ..BusyWait::new(1) }
     }
 
     #[test]
     fn a_timer_that_is_late_is_set_earlier_by_as_much_and_a_prompt_one_hardly() {
         let lead = |late: &dyn Fn(u64) -> u64| {
-            let mut vigil = vigil();
-            (0..200).for_each(|number| vigil.rang(late(number)));
-            vigil.lead_ns(0)
+            let mut busy_wait = busy_wait();
+            (0..200).for_each(|number| busy_wait.timer_rang(late(number)));
+            busy_wait.lead_ns(0)
         };
-        assert_eq!(vigil().lead_ns(0), 0, "nothing is known of the timer yet");
+        assert_eq!(busy_wait().lead_ns(0), 0, "nothing is known of the timer yet");
         let prompt = lead(&|_| 5 * US);
         assert!((4 * US..7 * US).contains(&prompt), "{prompt}");
         // By turns 40 and 100 us late: the mean and four times the deviation.
@@ -130,33 +134,33 @@ mod tests {
 
     #[test]
     fn it_sleeps_where_each_generator_and_the_server_cannot_have_a_cpu() {
-        let mut crowded = Vigil { allowed: true, ..Vigil::new(u64::MAX) };
-        crowded.rang(50 * US);
+        let mut crowded = BusyWait { allowed: true, ..BusyWait::new(u64::MAX) };
+        crowded.timer_rang(50 * US);
         assert!(crowded.lead_ns(0) > 0);
-        let mut crowded = Vigil::new(u64::MAX);
-        crowded.rang(50 * US);
+        let mut crowded = BusyWait::new(u64::MAX);
+        crowded.timer_rang(50 * US);
         assert_eq!(crowded.lead_ns(0), 0);
     }
 
     #[test]
     fn only_looks_one_after_another_count_as_time_awake_and_no_more_than_they_can_take() {
-        let mut vigil = vigil();
-        let mut look = |at: u64| vigil.looked(at, || None);
+        let mut busy_wait = busy_wait();
+        let mut look = |at: u64| busy_wait.polled_in_vain(at, || None);
         assert_eq!([look(10 * US), look(11 * US), look(13 * US)], [0, US, 2 * US]);
         // A request was sent in between.
-        vigil.found();
-        assert_eq!(vigil.looked(30 * US, || None), 0);
-        assert_eq!(vigil.looked(9 * MS, || None), TAKEN_NS);
+        busy_wait.was_busy();
+        assert_eq!(busy_wait.polled_in_vain(30 * US, || None), 0);
+        assert_eq!(busy_wait.polled_in_vain(9 * MS, || None), TAKEN_NS);
     }
 
     #[test]
     fn a_cpu_that_another_program_takes_is_left_to_it_for_longer_and_longer() {
-        let mut vigil = vigil();
-        (0..50).for_each(|_| vigil.rang(50 * US));
+        let mut busy_wait = busy_wait();
+        (0..50).for_each(|_| busy_wait.timer_rang(50 * US));
         let mut taken = |at: u64, waited: Option<Duration>| {
-            vigil.idle_since_ns = Some(at - MS);
-            vigil.looked(at, || waited);
-            (vigil.lead_ns(at) == 0).then(|| vigil.rests_until_ns - at)
+            busy_wait.idle_since_ns = Some(at - MS);
+            busy_wait.polled_in_vain(at, || waited);
+            (busy_wait.lead_ns(at) == 0).then(|| busy_wait.rests_until_ns - at)
         };
         assert_eq!(
             taken(3_000 * MS, Some(Duration::from_millis(5))),
