@@ -1,5 +1,5 @@
-//! Checks that the suite finds planted costs, and measures its recorder:
-//! `cargo bench --bench trust [-- planted|recorder]`.
+//! Checks that the suite finds planted costs, measures its recorder, and compares its generator with `wrk`:
+//! `cargo bench --bench trust [-- planted|recorder|speed|agreement]`.
 //!
 //! Each of three synthetic models is `threads` with one known cost more: a delay, CPU time or memory. It is measured
 //! beside `threads` in one run, and the difference must be that cost, within 2 %.
@@ -7,6 +7,8 @@
 
 #[path = "trust/planted.rs"]
 mod planted;
+#[path = "trust/wrk.rs"]
+mod wrk;
 
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use paceline_core::{
 use planted::{CPU, DELAY, MEMORY, MODELS, measured};
 
 const NAP: &str = "{ sleep = \"20ms\" }";
+/// The number of pairs of measurements, which take turns.
+const PAIRS: usize = 9;
 
 fn main() {
     models::add(&MODELS);
@@ -52,6 +56,10 @@ fn main() {
     if wanted("recorder") {
         recorder();
     }
+    if (wanted("speed") || wanted("agreement")) && wrk::is_there() {
+        off |= wanted("speed") && wrk::speed(PAIRS);
+        off |= wanted("agreement") && wrk::agreement(PAIRS);
+    }
     std::process::exit(i32::from(off));
 }
 
@@ -74,7 +82,6 @@ fn row(what: &str, planted: f64, recovered: f64) -> bool {
 /// Prints the cost of the recorder per job: batches of jobs that do nothing, with and without it, take turns.
 fn recorder() {
     const JOBS: usize = 1_000_000;
-    const PAIRS: usize = 9;
     println!(
         "\nmodel                 a job, ns    recorded, ns    the recorder, ns (median of {PAIRS} pairs)"
     );
