@@ -4,6 +4,7 @@
 mod build_cache;
 mod cargo;
 mod error;
+mod side_folder;
 mod tool;
 mod worktree;
 
@@ -14,8 +15,9 @@ use std::{
 
 use build_cache::{BuildCache, hash_of};
 pub use error::{Exit, GateError};
+use side_folder::SideFolder;
 pub(in crate::gate) use tool::{Tool, ToolOutput};
-use worktree::{Checkouts, hold};
+use worktree::{Checkouts, make_sides};
 
 use super::source::{BuildTarget, Kind, Layout, Pin, Project, Source, Spot};
 use crate::record::Side;
@@ -135,27 +137,41 @@ impl Layout {
         let lent = self.lent_lock(checkout, &spot)?;
         let key = build_cache::key(self, checkout, &spot, pins, lent.as_deref(), copy)?;
         let programs = BuildCache::in_folder(&gate);
-        let top = self.sides().join(&key[..16]);
+        let keeps = self.needs_folder();
+        let side_folder = if keeps {
+            let sides = self.sides();
+            let claimed = make_sides(&sides).and_then(|()| SideFolder::claim(&sides, &key));
+            claimed.map_err(|error| GateError::writing(&sides, &error))?
+        } else {
+            SideFolder::at(&self.sides(), &key, 0)
+        };
+        let (key, top) = (&side_folder.key, &side_folder.top);
         let place = top.join(self.below_root());
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
                 side.about.push_str(", which has no Cargo.lock and was built with the one here");
             }
-            let folder = self.needs_folder().then(|| place.join(&spot.package));
+            let folder = keeps.then(|| place.join(&spot.package));
             Built { program, side, cached, folder }
         };
-        let find = || {
-            hold(&top);
-            programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir())
+        let cached = || -> Result<Option<Built>, GateError> {
+            let Some(found) = programs.find(key) else { return Ok(None) };
+            if keeps {
+                if !side_folder.has_clean_copy() {
+                    return Ok(None);
+                }
+                side_folder.restore()?;
+            }
+            Ok(Some(ready(found, true)))
         };
-        if let Some(found) = find() {
-            return Ok(ready(found, true));
+        if let Some(found) = cached()? {
+            return Ok(found);
         }
         let checkouts = Checkouts::enter(self, progress)?;
         // The gate that held the checkouts may have built the same source.
-        if let Some(found) = find() {
-            return Ok(ready(found, true));
+        if let Some(found) = cached()? {
+            return Ok(found);
         }
         let worktree = checkouts.check_out(checkout, &place)?;
         let folder = worktree.folder.join(&spot.package);
@@ -166,10 +182,10 @@ impl Layout {
         }
         cargo::set(self, &root, pins, progress)?;
         let built = cargo::build(self, (&folder, &root), &who, progress)?;
-        let made = programs.put(&key, &built, &source.about)?;
-        if self.needs_folder() {
-            hold(&top);
-            worktree.keep();
+        let made = programs.put(key, &built, &source.about)?;
+        if keeps {
+            worktree.keep().map_err(|error| GateError::writing(top, &error))?;
+            side_folder.save()?;
         }
         Ok(ready(made, false))
     }

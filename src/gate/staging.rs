@@ -5,7 +5,8 @@
 //! have pages of one size, and fresh copies turn the rest into noise that the trials average.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File, TryLockError},
     hash::{BuildHasher, RandomState},
     io,
     os::unix::fs::DirBuilderExt,
@@ -32,6 +33,8 @@ pub(super) struct StagingArea {
     sources: Vec<Arm>,
     /// `None` if there is no place for copies: programs are then measured in place.
     folder: Option<PathBuf>,
+    /// Shows other gates that the folder is used.
+    _lock: Option<File>,
     copied: Instant,
 }
 
@@ -40,7 +43,8 @@ impl StagingArea {
     pub(super) fn new(arms: &[Arm]) -> Self {
         let name = private_name();
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
-        let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
+        let mut stage =
+            StagingArea { sources: arms.to_vec(), folder: None, _lock: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
             clear_left(place, PREFIX);
             stage.folder = Some(place.join(&name));
@@ -73,10 +77,9 @@ impl StagingArea {
         }
     }
 
-    /// Creates the folder, which only this user can read. An existing one is not ours.
-    fn create(&self) -> io::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        fs::DirBuilder::new().mode(0o700).create(folder)
+    fn create(&mut self) -> io::Result<()> {
+        self._lock = self.folder.as_deref().map(create_private).transpose()?;
+        Ok(())
     }
 
     fn copy(&mut self) -> io::Result<()> {
@@ -111,18 +114,34 @@ pub(super) fn private_name() -> String {
     format!("{PREFIX}{}-{secret:016x}", process::id())
 }
 
-/// Removes what killed gates left: what has this prefix and the id of a process that no longer exists. Folders of other
-/// users cannot be removed, and stay.
+/// Creates a folder that only this user can read, and locks it: while the file returned is open, no gate takes it for a
+/// killed one's. An existing folder is not ours.
+pub(super) fn create_private(folder: &Path) -> io::Result<File> {
+    fs::DirBuilder::new().mode(0o700).create(folder)?;
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Removes what killed gates left: what has this prefix and the id of a process that no longer exists, and is not locked:
+/// the process may exist in another container. Folders of other users cannot be removed, and stay.
 pub(super) fn clear_left(place: &Path, prefix: &str) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix(prefix)?.split(['-', '.']).next());
         let id = id.and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
-        if id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH)) {
-            let path = entry.path();
+        let path = entry.path();
+        if id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH)) && !is_locked(&path) {
             let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(path));
         }
     }
+}
+
+fn is_locked(folder: &Path) -> bool {
+    // A pipe would be waited for.
+    folder.is_dir()
+        && File::open(folder)
+            .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn at(folder: &Path, side: usize) -> Program {
@@ -173,7 +192,10 @@ mod tests {
         for folder in [&left, &used, &other] {
             fs::create_dir(folder).unwrap();
         }
+        // Of a process that is not seen from here, as in another container.
+        let unseen = place.path().join(format!("{PREFIX}{}-1", ended.id()));
+        let _lock = create_private(&unseen).unwrap();
         clear_left(place.path(), PREFIX);
-        assert!(!left.exists() && used.exists() && other.exists());
+        assert!(!left.exists() && used.exists() && other.exists() && unseen.exists());
     }
 }
