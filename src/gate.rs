@@ -4,6 +4,7 @@ pub mod build;
 mod cell;
 mod counts;
 mod disturbed;
+mod dropped;
 mod in_progress;
 mod least;
 mod margins;

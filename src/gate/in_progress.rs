@@ -328,6 +328,9 @@ impl GateInProgress<'_, '_> {
             }
             None if metric.is_count() => (State::Ok, None),
             None if going.head_crashes().is_some() => (State::Failed, going.head_crashes()),
+            None if going.head_does_not_wait().is_some() => {
+                (State::Failed, going.head_does_not_wait())
+            }
             None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
             None => too_few(going, metric, log_ratios.len()),
         };

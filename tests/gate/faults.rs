@@ -128,6 +128,18 @@ fn a_side_that_never_works_fails_its_cell_with_its_own_words_and_the_others_go_o
     assert_eq!(code, Some(3));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_head_that_computes_on_while_the_base_runs_is_failed_and_not_as_fast_as_the_base() {
+    let folder = folder();
+    let (code, gate, said) = halves("^(same|goes on)$", &[], folder.path());
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    assert_eq!((code, of("goes on").state), (Some(3), State::Failed), "{said}{}", gate.summary);
+    let why = of("goes on").reason.as_ref().unwrap();
+    assert!(why.starts_with("head: it used ") && why.contains("goes on in the background"), "{why}");
+    assert_eq!(of("same").state, State::Ok, "{:?}", of("same"));
+}
+
 #[test]
 fn a_process_that_hangs_is_ended_and_its_cell_fails() {
     let folder = folder();
