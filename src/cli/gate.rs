@@ -86,6 +86,7 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
     }
     let models = chosen(&asked.of.model)?;
     let names: Vec<String> = subjects.iter().map(Subject::name).collect();
+    margins.check(&names).map_err(usage)?;
     let mut order = order(asked, subjects, sides, program, margins, (&workloads, models));
     let notes = others.iter().filter_map(|(whose, other)| {
         let unlike = other.unlike(&order.margins, &names)?;

@@ -180,8 +180,12 @@ impl Layout {
             let path = root.join("Cargo.lock");
             fs::write(&path, lent).map_err(|error| GateError::writing(&path, &error))?;
         }
+        let locked = lent.is_none() && root.join("Cargo.lock").is_file();
+        if locked {
+            cargo::update_lock(self, (&folder, &root), &who)?;
+        }
         cargo::set(self, &root, pins, progress)?;
-        let built = cargo::build(self, (&folder, &root), &who, progress)?;
+        let built = cargo::build(self, (&folder, &root), &who, locked, progress)?;
         let made = programs.put(key, &built, &source.about)?;
         if keeps {
             worktree.keep().map_err(|error| GateError::writing(top, &error))?;

@@ -378,11 +378,8 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
         return (State::Skipped, Some(why));
     }
     if going.trials.len() > have {
-        let what = metric.name();
-        let why = format!(
-            "adds too little {what} to measure: choose a larger scale, or leave the metric out"
-        );
-        return (State::Refused, Some(why));
+        let have = [BASE, HEAD].map(|side| going.figures(metric, side).len());
+        return pace::without_figures(metric, have);
     }
     (
         State::Skipped,
