@@ -101,15 +101,19 @@ fn a_process_that_crashes_while_it_is_counted_is_in_no_other_count() {
     }
     let breaks =
         ".closure(\"breaks\", || || assert!(std::env::args().all(|word| word != \"__count\")))";
-    let repository = repository(&format!("{breaks}{CELLS}"));
-    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
+    let repository = repository(&format!("{breaks}.closure(\"ends\", || || ends()){CELLS}"));
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn ends() {{}}\n"));
     repository.commit();
     let changed = WORK.replace("0..n", "0..n + n / 1_000");
-    repository.write("src/lib.rs", &format!("{changed}{LISTS}"));
+    // As a program ends whose paceline does not count yet.
+    let ends = "if std::env::args().any(|word| word == \"__count\") { std::process::exit(2) }";
+    repository.write("src/lib.rs", &format!("{changed}{LISTS}\npub fn ends() {{ {ends} }}\n"));
     repository.commit();
     let (code, gate) = counted(&repository, "instructions", &[]);
     let breaks = cell(&gate, "breaks", Metric::Instructions);
     assert_eq!((breaks.state, code), (State::Failed, Some(3)), "{breaks:?}");
+    let ends = cell(&gate, "ends", Metric::Instructions);
+    assert_eq!(ends.state, State::Failed, "{ends:?}");
     let spin = cell(&gate, "spin", Metric::Instructions);
     assert!(spin.counts.as_ref().unwrap().is_exact(), "{spin:?}");
     assert_eq!(spin.verdict, Some(Verdict::NotRegressed), "{spin:?}");

@@ -94,7 +94,7 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
             "{whose} has other margins, which do not count: {unlike}; --config FILE uses those of a file"
         ))
     });
-    order.notes = notes.collect();
+    order.notes = notes.chain(project.other_bench(&base, &head)?).collect();
     finish(asked, order)
 }
 

@@ -265,6 +265,8 @@ fn told(side: usize, error: &NoCount) -> (State, String) {
         NoCount::Failed(error) => error,
     };
     let state = match error {
+        // Where the base counts, the head does not end so because of its version.
+        error if side == BASE && error.is_of_one_that_does_not_count() => State::Refused,
         // The base was counted, so the loss must not pass unseen.
         CountError::Uncountable(_) if side == HEAD => State::Skipped,
         CountError::Uncountable(_) => State::Refused,

@@ -150,6 +150,34 @@ fn a_file_of_a_package_that_moved_is_read_where_a_revision_has_the_package() {
 }
 
 #[test]
+fn a_head_with_another_bench_is_named_wherever_the_bench_is() {
+    let tiny = Tiny::at("old");
+    tiny.says("two");
+    tiny.commit("two");
+    let other = |tiny: &Tiny| {
+        let project = tiny.project();
+        let [base, head] = ["HEAD~1", "HEAD"].map(|name| project.resolve(name).unwrap());
+        project.other_bench(&base, &head).unwrap()
+    };
+    assert_eq!(other(&tiny), None);
+    tiny.git(&["mv", "old", "new"]);
+    let tiny = Tiny { folder: tiny.folder.with_file_name("new"), ..tiny };
+    tiny.commit("moved");
+    assert_eq!(other(&tiny), None);
+    tiny.write("benches/gate.rs", "fn main() {}\n");
+    tiny.write("benches/small.json", "[]");
+    tiny.commit("three");
+    let said = other(&tiny).unwrap();
+    assert!(said.starts_with("the head has another benches/gate.rs, benches/small.json, so"), "{said}");
+    tiny.git(&["mv", "new/benches/gate.rs", "new/perf.rs"]);
+    tiny.write("Cargo.toml", &MANIFEST.replace("[[bench]]\n", "[[bench]]\npath = \"perf.rs\"\n"));
+    tiny.commit("elsewhere");
+    tiny.write("perf.rs", "fn main() { println!(); }\n");
+    tiny.commit("four");
+    assert!(other(&tiny).unwrap().starts_with("the head has another perf.rs, so"));
+}
+
+#[test]
 fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing() {
     let tiny = Tiny::without_commit("");
     let workspace =
