@@ -9,7 +9,9 @@ mod tool;
 mod worktree;
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -107,7 +109,7 @@ impl Project {
         let hash = hash_of(path).map_err(|error| GateError::reading(path, &error))?;
         let programs = BuildCache::in_folder(&gate);
         let key = format!("{hash}-copy");
-        if let Some((program, hash)) = programs.find(&key) {
+        if let Some((program, hash)) = programs.find(&key).filter(|(_, found)| *found == hash) {
             return Ok(Built { program, side: side(source, hash), cached: true, folder: None });
         }
         let (program, hash) = programs.put(&key, path, &source.about)?;
@@ -132,6 +134,7 @@ impl Layout {
         progress: &dyn Fn(&str),
     ) -> Result<Built, GateError> {
         let gate = self.gate();
+        self.check_cache()?;
         let who = who(source);
         let spot = self.spot(checkout, &who)?;
         let lent = self.lent_lock(checkout, &spot)?;
@@ -192,6 +195,21 @@ impl Layout {
             side_folder.save()?;
         }
         Ok(ready(made, false))
+    }
+
+    /// Returns an error if git tracks files of the cache: a commit could then bring a base of its own.
+    fn check_cache(&self) -> Result<(), GateError> {
+        let target = self.target.canonicalize().unwrap_or_else(|_| self.target.clone());
+        let Ok(inside) = target.strip_prefix(&self.repository) else { return Ok(()) };
+        let gate = inside.join("gate");
+        let git = self.git().args([OsStr::new("ls-files"), OsStr::new("--"), gate.as_os_str()]);
+        if git.run()?.out.is_empty() {
+            return Ok(());
+        }
+        let gate = gate.display();
+        Err(GateError::usage(format!(
+            "git tracks files in {gate}, where the gate keeps what it has built: `git rm -r --cached {gate}`, and ignore it"
+        )))
     }
 
     /// Returns whether the built program may read files or start programs of the project while it is measured.

@@ -85,7 +85,7 @@ impl Counter {
         {
             return Err((State::Refused, why));
         }
-        let told = |side: usize| move |error: NoCount| told(side, &error);
+        let told = |side: usize| move |error: NoCount| told(side, error);
         let mut calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
         if metric == Metric::Instructions {
             calls = self.enough(subject, calls, deadline).map_err(told(BASE))?;
@@ -259,14 +259,14 @@ fn uncountable(why: &str) -> NoCount {
 }
 
 /// Returns the end of a cell of which a side could not be counted.
-fn told(side: usize, error: &NoCount) -> (State, String) {
+fn told(side: usize, error: NoCount) -> (State, String) {
     let error = match error {
         NoCount::Late => return late(),
+        // Where the base counts, the head does not end so because of its version.
+        NoCount::Failed(error) if side == BASE => error.or_of_old_version(),
         NoCount::Failed(error) => error,
     };
     let state = match error {
-        // Where the base counts, the head does not end so because of its version.
-        error if side == BASE && error.is_of_one_that_does_not_count() => State::Refused,
         // The base was counted, so the loss must not pass unseen.
         CountError::Uncountable(_) if side == HEAD => State::Skipped,
         CountError::Uncountable(_) => State::Refused,

@@ -208,10 +208,7 @@ mod tests {
 
     #[test]
     fn a_head_that_computes_while_others_run_is_told_apart_from_one_that_waits() {
-        let of = |cpu: u64| Idle {
-            cpu: Duration::from_millis(cpu),
-            wall: Duration::from_secs(1),
-        };
+        let of = |cpu: u64| Idle { cpu: Duration::from_millis(cpu), wall: Duration::from_secs(1) };
         let fair = |base, head, copy| head_does_not_wait([of(base), of(head), of(copy)]);
         assert_eq!(fair(0, 0, 0), None);
         assert_eq!((fair(0, 260, 0), fair(900, 1100, 950)), (None, None));

@@ -178,7 +178,8 @@ mod tests {
             assert!(!failed(why), "{why}");
         }
         let workloads = paceline_core::workloads::built_in();
-        let jobs = default_cells(&workloads, &paceline_core::models::MODELS.iter().collect::<Vec<_>>());
+        let jobs =
+            default_cells(&workloads, &paceline_core::models::MODELS.iter().collect::<Vec<_>>());
         let jobs = Subject::Jobs(jobs.into_iter().next().unwrap());
         let failed = |why: &str| jobs.is_unknown(&HostError::Fault(Fault::Failed(why.into())));
         assert!(failed("no model is called `new`: the models are all"));

@@ -136,7 +136,10 @@ fn a_head_that_computes_on_while_the_base_runs_is_failed_and_not_as_fast_as_the_
     let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
     assert_eq!((code, of("goes on").state), (Some(3), State::Failed), "{said}{}", gate.summary);
     let why = of("goes on").reason.as_ref().unwrap();
-    assert!(why.starts_with("head: it used ") && why.contains("goes on in the background"), "{why}");
+    assert!(
+        why.starts_with("head: it used ") && why.contains("goes on in the background"),
+        "{why}"
+    );
     assert_eq!(of("same").state, State::Ok, "{:?}", of("same"));
 }
 

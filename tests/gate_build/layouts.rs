@@ -45,6 +45,16 @@ fn a_file_that_git_was_told_to_take_for_unchanged_is_as_it_is_in_the_folder() {
 }
 
 #[test]
+fn a_cache_that_a_commit_brought_is_not_used() {
+    let tiny = Tiny::new();
+    tiny.write("target/gate/programs/key/program", "not what the base is built to");
+    tiny.git(&["add", "--force", "target"]);
+    tiny.commit("a program for the base");
+    let said = usage(tiny.build("HEAD~1"));
+    assert!(said.starts_with("git tracks files in target/gate, where the gate keeps"), "{said}");
+}
+
+#[test]
 fn a_project_in_a_subfolder_is_built_from_there() {
     let tiny = Tiny::at("rust/tiny");
     tiny.says("two");
@@ -168,7 +178,10 @@ fn a_head_with_another_bench_is_named_wherever_the_bench_is() {
     tiny.write("benches/small.json", "[]");
     tiny.commit("three");
     let said = other(&tiny).unwrap();
-    assert!(said.starts_with("the head has another benches/gate.rs, benches/small.json, so"), "{said}");
+    assert!(
+        said.starts_with("the head has another benches/gate.rs, benches/small.json, so"),
+        "{said}"
+    );
     tiny.git(&["mv", "new/benches/gate.rs", "new/perf.rs"]);
     tiny.write("Cargo.toml", &MANIFEST.replace("[[bench]]\n", "[[bench]]\npath = \"perf.rs\"\n"));
     tiny.commit("elsewhere");

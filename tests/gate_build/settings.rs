@@ -75,27 +75,31 @@ fn another_version_of_a_compiler_or_linker_is_another_program() {
     }
     let test = "settings::another_version_of_a_compiler_or_linker_is_another_program";
     let tiny = Tiny::new();
-    // The last one is that of the side's own settings.
-    tiny.write(".cargo/config.toml", "[net]\noffline = true\n[target.'cfg(all())']\nlinker = \"ours\"\n");
+    // The last two are those of the side's own settings.
+    let linker = "[target.'cfg(all())']\nlinker = \"ours\"\n";
+    tiny.write(".cargo/config.toml", &format!("[net]\noffline = true\n{linker}"));
+    let chain = env::var("RUSTUP_TOOLCHAIN").unwrap_or_else(|_| "stable".into());
+    tiny.write("rust-toolchain.toml", &format!("[toolchain]\nchannel = {chain:?}\n"));
     tiny.commit("a linker");
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
-    let cc = Command::new("sh").args(["-c", "command -v cc"]).output().unwrap().stdout;
-    let cc = String::from_utf8(cc).unwrap();
-    let tools = ["cc", "mold", "ours"];
-    for tool in tools {
+    let tools = [("cc", "cc"), ("mold", "cc"), ("ours", "cc"), ("rustc", "rustc")];
+    for (tool, does) in tools {
+        let real = Command::new("sh").args(["-c", &format!("command -v {does}")]).output();
+        let real = String::from_utf8(real.unwrap().stdout).unwrap();
+        let version = at("version").with_extension(tool);
         let script = format!(
-            "#!/bin/sh\nif [ \"$1\" = --version ]; then cat '{}'; else exec {} \"$@\"; fi\n",
-            at("version").with_extension(tool).display(),
-            cc.trim()
+            "#!/bin/sh\ncase $1 in --version|+*) cat '{}';; *) exec {} \"$@\";; esac\n",
+            version.display(),
+            real.trim()
         );
         fs::write(at(tool), script).unwrap();
         fs::set_permissions(at(tool), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let cached = || is_cached(test, &tiny, Some(("PATH", &path)));
     assert_eq!([cached(), cached()], ["false", "true"]);
-    for tool in tools {
+    for (tool, _) in tools {
         fs::write(at("version").with_extension(tool), "a new one").unwrap();
         assert_eq!([cached(), cached()], ["false", "true"], "{tool}");
     }

@@ -49,7 +49,8 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// Compilers and linkers that cargo, rustc and build scripts find by themselves, or that flags choose.
-const TOOLS: &[&str] = &["cc", "c++", "gcc", "clang", "ar", "ld", "ld.lld", "ld.gold", "mold", "wild"];
+const TOOLS: &[&str] =
+    &["cc", "c++", "gcc", "clang", "ar", "ld", "ld.lld", "ld.gold", "mold", "wild"];
 
 /// Raised when the same content is built in a different way.
 const FORM: &str = "4";
@@ -172,43 +173,53 @@ pub(super) fn key(
     Ok(digits(hash))
 }
 
-/// Returns what compilers and linkers say of their versions: those in [`TOOLS`], those that the settings name, and the
-/// linker that the C compiler uses. Others are not there, and say nothing.
+/// Returns what compilers and linkers say of their versions: those in [`TOOLS`], those that the settings name, the
+/// linker that the C compiler uses, and the tool chain that the side names. What is not installed says nothing.
 fn versions(
     layout: &Layout,
     checkout: &str,
     settings: &[(String, String)],
 ) -> Result<Vec<Vec<u8>>, GateError> {
     let is_tool = |name: &str| {
-        name.ends_with("_LINKER")
-            || ["AR", "CC", "CXX"].iter().any(|tool| name.split('_').any(|part| part == *tool))
+        let mut parts = name.split('_');
+        parts.any(|part| ["AR", "CC", "CXX", "LINKER"].contains(&part))
     };
-    let named = settings.iter().filter(|(name, _)| is_tool(name)).map(|(_, value)| value.clone());
-    // Settings of the side itself, and those around the repository.
-    let git = layout.git().args(["grep", "--no-color", "-h", "-E", "-e", "^ *linker *=", checkout]);
-    let own = git.args(["--", ":(top,glob)**/.cargo/config*"]).run()?.out;
+    let lines_of_side = |files: &str| -> Result<Vec<String>, GateError> {
+        let git = layout.git().args(["grep", "--no-color", "-h", "-e", "", checkout, "--", files]);
+        Ok(git.run()?.out)
+    };
     let around = configurations(layout).filter_map(|path| fs::read_to_string(path).ok());
     let around = around.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
-    let linker = |line: String| {
-        let value = line.trim().strip_prefix("linker")?.trim_start().strip_prefix('=')?;
-        Some(value.trim().trim_matches(['"', '\'']).to_owned())
-    };
-    let named = named.chain(own.into_iter().chain(around).filter_map(linker));
+    let configured = lines_of_side(":(top,glob)**/.cargo/config*")?.into_iter().chain(around);
+    let linkers = configured.filter_map(|line| value_of("linker", &line));
+    let tools = settings.iter().filter(|(name, _)| is_tool(name)).map(|(_, value)| value.clone());
     // As in `CC="ccache gcc -m64"`.
-    let words = named.flat_map(|value| {
+    let words = tools.chain(linkers).flat_map(|value| {
         let words = value.split_whitespace().filter(|word| !word.starts_with('-'));
         words.map(str::to_owned).collect::<Vec<_>>()
     });
-    let said = |tool: &str, option: &str| {
+    let said = |tool: &str, options: &[&str]| {
         let mut command = Command::new(tool);
-        command.arg(option).current_dir(&layout.workspace).stdin(Stdio::null());
+        command.args(options).current_dir(&layout.workspace).stdin(Stdio::null());
         command.output().map(|output| output.stdout).unwrap_or_default()
     };
     let tools = TOOLS.iter().map(|tool| (*tool).to_owned()).chain(words);
-    let mut all: Vec<Vec<u8>> = tools.map(|tool| said(&tool, "--version")).collect();
-    all.push(said("cc", "-Wl,--version"));
-    all.push(said("cargo", "-vV"));
+    let mut all: Vec<Vec<u8>> = tools.map(|tool| said(&tool, &["--version"])).collect();
+    all.push(said("cc", &["-Wl,--version"]));
+    all.push(said("cargo", &["-vV"]));
+    // A name such as stable means another version after an update.
+    for line in lines_of_side(":(top,glob)**/rust-toolchain*")? {
+        if let Some(chain) = value_of("channel", &line) {
+            all.push(said("rustc", &[&format!("+{chain}"), "-vV"]));
+        }
+    }
     Ok(all)
+}
+
+/// Returns the string that a line of TOML sets a key to.
+fn value_of(key: &str, line: &str) -> Option<String> {
+    let value = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?;
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
 /// Returns the hash of a file.

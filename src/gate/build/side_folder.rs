@@ -44,9 +44,8 @@ impl SideFolder {
     /// gate uses.
     pub(super) fn claim(sides: &Path, key: &str) -> io::Result<Self> {
         let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_key = |side: &&SideFolder| {
-            side.key.starts_with(key) && side.top.parent() == Some(sides)
-        };
+        let of_key =
+            |side: &&SideFolder| side.key.starts_with(key) && side.top.parent() == Some(sides);
         if let Some(own) = claimed.iter().map(|(side, _)| side).find(of_key) {
             return Ok(own.clone());
         }

@@ -116,8 +116,7 @@ impl<'l> Index<'l> {
         let files = || listed.split('\0').filter_map(|entry| entry.split_once(' '));
         let assumed = files().filter(|(tag, _)| tag.starts_with(char::is_lowercase));
         let is_here = |file: &str| self.repository.join(file).symlink_metadata().is_ok();
-        let skipped =
-            files().filter(|(tag, file)| tag.eq_ignore_ascii_case("s") && is_here(file));
+        let skipped = files().filter(|(tag, file)| tag.eq_ignore_ascii_case("s") && is_here(file));
         let marks: [(&str, Vec<&str>); 2] = [
             ("--no-assume-unchanged", assumed.map(|(_, file)| file).collect()),
             ("--no-skip-worktree", skipped.map(|(_, file)| file).collect()),
