@@ -34,6 +34,7 @@ pub(super) struct Checkouts<'p> {
 const PROJECT: &str = "project";
 /// The number of sides kept; the oldest that no gate uses are removed first.
 const KEPT: usize = 12;
+
 impl<'p> Checkouts<'p> {
     /// Waits until no other gate builds here, and removes what killed gates left.
     pub(super) fn enter(layout: &'p Layout, progress: &dyn Fn(&str)) -> Result<Self, GateError> {
