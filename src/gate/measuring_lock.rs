@@ -1,11 +1,11 @@
 //! A lock that lets one gate at a time measure on this machine: two would disturb each other.
 
 #[cfg(not(target_os = "linux"))]
-use std::fs::File;
+use std::fs::File as Held;
 #[cfg(target_os = "linux")]
 use std::os::{
     linux::net::SocketAddrExt,
-    unix::net::{SocketAddr, UnixDatagram as File},
+    unix::net::{SocketAddr, UnixDatagram as Held},
 };
 use std::{io, thread, time::Duration};
 
@@ -15,7 +15,7 @@ use paceline_core::interrupt::interrupted;
 
 /// The lock, until it is dropped or the process ends.
 pub(super) struct MeasuringLock {
-    _held: Option<File>,
+    _held: Option<Held>,
 }
 
 impl MeasuringLock {
@@ -55,15 +55,15 @@ impl MeasuringLock {
 /// Takes a name that no other process of the machine can have at the same time. It is no file: so it has neither a folder
 /// that users set, nor an owner, nor links that lead elsewhere. A network namespace of its own has names of its own.
 #[cfg(target_os = "linux")]
-fn take() -> io::Result<File> {
-    File::bind_addr(&SocketAddr::from_abstract_name("paceline-gate")?)
+fn take() -> io::Result<Held> {
+    Held::bind_addr(&SocketAddr::from_abstract_name("paceline-gate")?)
 }
 
 /// Locks a file in a place that is the same for all users. It is created or only read, so a link can do no harm.
 #[cfg(not(target_os = "linux"))]
-fn take() -> io::Result<File> {
+fn take() -> io::Result<Held> {
     let path = "/tmp/paceline-gate.lock";
-    let file = File::open(path).or_else(|_| File::create_new(path))?;
+    let file = Held::open(path).or_else(|_| Held::create_new(path))?;
     file.try_lock()?;
     Ok(file)
 }

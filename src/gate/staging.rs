@@ -31,10 +31,8 @@ const STAY: Duration = Duration::from_secs(3);
 /// A folder with a copy of each side's program. It is deleted on drop.
 pub(super) struct StagingArea {
     sources: Vec<Arm>,
-    /// `None` if there is no place for copies: programs are then measured in place.
-    folder: Option<PathBuf>,
-    /// Shows other gates that the folder is used.
-    _lock: Option<File>,
+    /// The folder and its lock; `None` if there is no place for copies: programs are then measured in place.
+    folder: Option<(PathBuf, File)>,
     copied: Instant,
 }
 
@@ -43,12 +41,12 @@ impl StagingArea {
     pub(super) fn new(arms: &[Arm]) -> Self {
         let name = private_name();
         let places = [PathBuf::from("/dev/shm"), env::temp_dir()];
-        let mut stage =
-            StagingArea { sources: arms.to_vec(), folder: None, _lock: None, copied: now() };
+        let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
             clear_left(place, PREFIX);
-            stage.folder = Some(place.join(&name));
-            let runs = stage.create().is_ok()
+            let folder = place.join(&name);
+            stage.folder = create_private(&folder).ok().map(|lock| (folder, lock));
+            let runs = stage.folder.is_some()
                 && stage.copy().is_ok()
                 && stage.arms()[0].program.host_of_custom_cells().is_ok();
             if runs {
@@ -61,7 +59,7 @@ impl StagingArea {
 
     /// Returns the programs to run.
     pub(super) fn arms(&self) -> Vec<Arm> {
-        let Some(folder) = &self.folder else { return self.sources.clone() };
+        let Some((folder, _)) = &self.folder else { return self.sources.clone() };
         let staged = |(side, arm): (usize, &Arm)| Arm {
             program: at(folder, side).working_in(arm.program.folder().map(Path::to_path_buf)),
             ..arm.clone()
@@ -77,13 +75,8 @@ impl StagingArea {
         }
     }
 
-    fn create(&mut self) -> io::Result<()> {
-        self._lock = self.folder.as_deref().map(create_private).transpose()?;
-        Ok(())
-    }
-
     fn copy(&mut self) -> io::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some((folder, _)) = &self.folder else { return Ok(()) };
         for (side, Arm { program, .. }) in self.sources.iter().enumerate() {
             let place = at(folder, side);
             let aside = place.path().with_extension("new");
@@ -95,7 +88,7 @@ impl StagingArea {
     }
 
     fn clear(&mut self) {
-        if let Some(folder) = self.folder.take() {
+        if let Some((folder, _lock)) = self.folder.take() {
             let _ = fs::remove_dir_all(folder);
         }
     }

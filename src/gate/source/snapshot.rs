@@ -131,8 +131,8 @@ impl<'l> Index<'l> {
         Ok(())
     }
 
-    /// Returns git with this index. It asks no file system monitor, which could be wrong. Its objects stay out of the user's repository: uncommitted changes, perhaps secret,
-    /// are deleted with them.
+    /// Returns git with this index. It asks no file system monitor, which could be wrong. Its objects stay out of the
+    /// user's repository: uncommitted changes, perhaps secret, are deleted with them.
     fn git(&self) -> Tool {
         Tool::git(self.repository)
             .args(["-c", "core.fsmonitor=false"])
