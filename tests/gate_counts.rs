@@ -173,6 +173,12 @@ fn a_head_that_widens_its_own_margins_is_judged_by_those_of_the_base() {
     assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
     let named = gate.notes.iter().any(|note| note.contains("90 %"));
     assert!(named, "{:?}", gate.notes);
+    // A file that the head can change is used where that is asked for, and said.
+    let config = ["--filter", "lists", "--config", "gate.toml"];
+    let (code, gate) = counted(&repository, "allocations", &config);
+    assert_eq!((code, gate.cells[0].margin), (Some(0), 0.9), "{}", gate.summary);
+    let said = "the base has other margins, which do not count: lists 3 % and 5 % instead of 90 %";
+    assert!(gate.notes.iter().any(|note| note.starts_with(said)), "{:?}", gate.notes);
 }
 
 #[test]

@@ -186,9 +186,6 @@ fn effective_margins(
     base: &Source,
     head: &Source,
 ) -> Result<(Margins, Others), CliError> {
-    if asked.config.is_some() {
-        return Ok((margins(asked)?, vec![]));
-    }
     let overrides = overrides(asked);
     let of = |source: &Source| -> Result<Margins, CliError> {
         let text = project.file_of(source, MARGINS)?;
@@ -197,6 +194,11 @@ fn effective_margins(
         Margins::of_text(file, &overrides)
             .map_err(|why| usage(format!("{why}; mend it, or give --config FILE")))
     };
+    if asked.config.is_some() {
+        // The base's may be broken: that is a reason to give a file.
+        let of_base = of(base).ok().filter(|_| !base.is_built());
+        return Ok((margins(asked)?, of_base.map(|of| ("the base", of)).into_iter().collect()));
+    }
     let mut others = Vec::new();
     if !head.is_built() {
         others.push(("the head", of(head)?));
