@@ -234,12 +234,15 @@ pub(super) fn make_sides(sides: &Path) -> io::Result<()> {
 /// Creates a folder that only its owner can enter, unless it exists.
 fn private(folder: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        // In a shared folder, another user's folder could be a trap.
-        _ if fs::metadata(folder)?.uid() != rustix::process::getuid().as_raw() => {
-            Err(io::Error::other("it belongs to somebody else"))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => (),
+    }
+    // In a shared folder, another user's folder, or a link to somewhere else, could be a trap.
+    let found = fs::symlink_metadata(folder)?;
+    if found.is_dir() && found.uid() == rustix::process::getuid().as_raw() {
+        Ok(())
+    } else {
+        Err(io::Error::other("it belongs to somebody else, or is no folder"))
     }
 }
 
@@ -270,5 +273,20 @@ impl Drop for Worktree<'_> {
             self.checkouts.forget(&self.folder);
             let _ = remove(&self.checkouts.top_of(&self.folder));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_a_folder_is_not_taken_for_a_private_one() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        private(&at("folder")).unwrap();
+        private(&at("folder")).unwrap();
+        symlink(at("folder"), at("link")).unwrap();
+        assert!(private(&at("link")).is_err());
     }
 }
